@@ -1,0 +1,49 @@
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format script fuzz clean
+
+help:  ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(READY)  ## Make .venv with everything for work on the project (Python 3.10 or newer)
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo 'make: $(PYTHON) must be Python 3.10 or newer; name another: make PYTHON=/path/to/python3' >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+demo: setup  ## Generate and edit a picture with the script, against the offline sandbox
+	@PYTHON=$(PYTHON) $(BIN)/python tools/demo.py
+
+test: setup  ## Run every test; those of core on Python 3.8 and on the newest one found
+	@status=0; \
+	$(BIN)/python -m pytest tests --ignore=tests/core -n auto || status=1; \
+	$(BIN)/python tools/test_matrix.py || status=1; \
+	exit $$status
+
+check: setup  ## Lint, check formatting and types, and that the script is fresh
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/basedpyright
+	$(BIN)/python tools/amalgamate.py --check
+
+format: setup  ## Format the code and mend what the linter can mend
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+script: setup  ## Rebuild skills/gpt-image-2/scripts/gpt_image2.py from src/gpt_image2/core
+	$(BIN)/python tools/amalgamate.py
+
+fuzz: setup  ## Run the property tests of core for longer
+	HYPOTHESIS_PROFILE=fuzz GPT_IMAGE2_SANDBOX_PYTHON=$(CURDIR)/$(BIN)/python \
+	  $(BIN)/python -m pytest tests/core -k property -n auto
+
+clean:  ## Remove environments, caches and demo pictures
+	rm -rf .venv .venv-* demo build dist .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

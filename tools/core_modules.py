@@ -1,0 +1,299 @@
+"""Read the modules of src/gpt_image2/core, and refuse what would change its meaning when they are joined.
+
+What core must keep to (each breach is an error with its file and line):
+
+- a module is: docstring, `from __future__ import annotations`, imports, the rest;
+- modules import one another only there, and only as `from .name import A, B`;
+- every other import is of the standard library, and goes by one name in all modules;
+- a top-level name belongs to one module, and hides no builtin;
+- no import cycles, no `TYPE_CHECKING`, no `__name__` test.
+
+Pure but for reading files. Runs on Python 3.8.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import inspect
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Dict, FrozenSet, Iterator, List, Sequence, Set, Tuple, Union, cast
+
+CORE = "src/gpt_image2/core"
+INIT = f"{CORE}/__init__.py"
+FUTURE = "from __future__ import annotations"
+
+#: Empty before Python 3.10, where nobody can tell; the check is skipped there.
+STDLIB: FrozenSet[str] = getattr(sys, "stdlib_module_names", frozenset())
+NEW_SCOPE = (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+Import = Union[ast.Import, ast.ImportFrom]
+
+
+class BuildError(Exception):
+    """Core breaks the rules; one `file:line: what is wrong` a line."""
+
+
+@dataclass(frozen=True)
+class Module:
+    """One module of core, taken apart."""
+
+    name: str
+    tree: ast.Module
+    doc: str
+    siblings: Tuple[ast.ImportFrom, ...]  # its imports from other modules of core
+    imports: Tuple[Import, ...]  # its other imports
+    body: str
+    defines: Dict[str, int]  # top-level name -> line
+
+    def at(self, node: ast.AST) -> str:
+        """Where a node of this module is."""
+        return f"{CORE}/{self.name}.py:{getattr(node, 'lineno', 1)}"
+
+    def needs(self) -> Set[str]:
+        """The names of the modules that must come before this one."""
+        return {node.module or "" for node in self.siblings}
+
+
+# Reading
+
+
+def read_core(root: Path) -> List[Module]:
+    """The modules of core but for its package files, by name."""
+    return [
+        read_module(path) for path in sorted((root / CORE).glob("*.py")) if not path.name.startswith("__")
+    ]
+
+
+def read_exports(root: Path) -> List[str]:
+    """The public names: `__all__` of the package core."""
+    names = constant(parse(root / INIT, INIT)[1], "__all__", INIT)
+    if not isinstance(names, list):
+        raise BuildError(f"{INIT}:1: __all__ must be a list")
+    return [str(name) for name in cast("List[object]", names)]
+
+
+def parse(path: Path, where: str) -> Tuple[str, ast.Module]:
+    """A file's text and syntax tree."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        return text, ast.parse(text)
+    except FileNotFoundError:
+        raise BuildError(f"{where}:1: missing") from None
+    except SyntaxError as error:
+        raise BuildError(f"{where}:{error.lineno or 1}: {error.msg}") from None
+    except ValueError as error:
+        raise BuildError(f"{where}:1: {error}") from None
+
+
+def read_module(path: Path) -> Module:
+    """A module cut into docstring, imports and body."""
+    where = f"{CORE}/{path.name}"
+    text, tree = parse(path, where)
+    doc = ast.get_docstring(tree, clean=False)
+    if doc is None:
+        raise BuildError(f"{where}:1: must start with its docstring")
+    if len(tree.body) < 2 or not is_future(tree.body[1]):
+        raise BuildError(f"{where}:{last_line(tree.body[0]) + 1}: `{FUTURE}` must follow the docstring")
+    imports: List[Import] = []
+    for node in tree.body[2:]:
+        if not isinstance(node, (ast.Import, ast.ImportFrom)):
+            break
+        imports.append(node)
+    lines = text.split("\n")
+    head, rest = tree.body[: 2 + len(imports)], tree.body[2 + len(imports) :]
+    check_head(where, lines, head, rest)
+    siblings = tuple(node for node in imports if isinstance(node, ast.ImportFrom) and node.level)
+    return Module(
+        name=path.stem,
+        tree=tree,
+        doc=inspect.cleandoc(doc),
+        siblings=siblings,
+        imports=tuple(node for node in imports if node not in siblings),
+        body="\n".join(lines[last_line(head[-1]) :]).strip("\n"),
+        defines=dict([*global_names(tree), *bound_names(rest)]),
+    )
+
+
+def is_future(node: ast.stmt) -> bool:
+    """Whether a statement is exactly the future import that every module has."""
+    return isinstance(node, ast.ImportFrom) and ast.dump(node) == ast.dump(ast.parse(FUTURE).body[0])
+
+
+def last_line(node: ast.stmt) -> int:
+    """The number of the last line of a statement."""
+    return node.end_lineno or node.lineno
+
+
+def check_head(where: str, lines: Sequence[str], head: Sequence[ast.stmt], rest: Sequence[ast.stmt]) -> None:
+    """The head is cut out by whole lines, so nothing else may stand on them or between them."""
+    spans = [range(node.lineno, last_line(node) + 1) for node in head]
+    owners = Counter(number for span in [*spans, *([rest[0].lineno] for _ in rest[:1])] for number in span)
+    for number, line in enumerate(lines[: spans[-1][-1]], 1):
+        if owners[number] > 1 or (line.strip() and not owners[number]):
+            raise BuildError(
+                f"{where}:{number}: joining would lose this: above the body, only one import a line"
+            )
+
+
+def bound_names(nodes: Sequence[ast.AST]) -> Iterator[Tuple[str, int]]:
+    """The names that statements bind in their own scope, with their lines."""
+    for node in nodes:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            yield node.name, node.lineno
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            yield from ((bound, node.lineno) for bound, _ in bindings(node))
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id, node.lineno
+        elif not isinstance(node, NEW_SCOPE):
+            if isinstance(node, ast.ExceptHandler) and node.name:
+                yield node.name, node.lineno
+            yield from bound_names(list(ast.iter_child_nodes(node)))
+
+
+def global_names(tree: ast.Module) -> Iterator[Tuple[str, int]]:
+    """The names that functions bind at the top level by `global`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Global):
+            yield from ((name, node.lineno) for name in node.names)
+
+
+def bindings(node: Import) -> Iterator[Tuple[str, str]]:
+    """The names that an import binds, each with the dotted name of what it stands for."""
+    for alias in node.names:
+        if isinstance(node, ast.ImportFrom):
+            yield alias.asname or alias.name, f"{node.module}.{alias.name}"
+        else:
+            target = alias.name if alias.asname else alias.name.split(".")[0]
+            yield alias.asname or target, target
+
+
+def constant(tree: ast.Module, name: str, where: str) -> object:
+    """The literal that a module assigns to a name at its top level."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and [getattr(target, "id", None) for target in node.targets] == [
+            name
+        ]:
+            try:
+                return ast.literal_eval(node.value)
+            except ValueError:
+                raise BuildError(f"{where}:{node.lineno}: {name} must be a literal") from None
+    raise BuildError(f"{where}:1: must define {name}")
+
+
+# Checking
+
+
+def check(modules: Sequence[Module], exports: Sequence[str]) -> None:
+    """Raise a BuildError that lists every breach of the rules."""
+    by_name = {module.name: module for module in modules}
+    problems = [
+        text for module in modules for node in ast.walk(module.tree) for text in misuse(module, node, by_name)
+    ]
+    problems += clashes(modules)
+    defined = {name for module in modules for name in module.defines}
+    for name, home in {"main": "cli", "VERSION": "about"}.items():
+        if home not in by_name or name not in by_name[home].defines:
+            problems.append(f"{CORE}/{home}.py:1: must define {name}")
+    problems += [f"{INIT}:1: no module defines {name} of __all__" for name in exports if name not in defined]
+    if problems:
+        raise BuildError("\n".join(problems))
+
+
+def misuse(module: Module, node: ast.AST, by_name: Dict[str, Module]) -> Iterator[str]:
+    """What is wrong with one node of a module."""
+    place = module.at(node)
+    if "TYPE_CHECKING" in (getattr(node, "id", None), getattr(node, "attr", None)):
+        yield f"{place}: no TYPE_CHECKING in core"
+    elif isinstance(node, ast.If) and any(
+        getattr(part, "id", None) == "__name__" for part in ast.walk(node.test)
+    ):
+        yield f"{place}: no __name__ test in core: the script has its own"
+    elif isinstance(node, (ast.Import, ast.ImportFrom)) and node is not module.tree.body[1]:
+        if any(alias.name == "*" for alias in node.names):
+            yield f"{place}: no star imports: name what is imported"
+        elif isinstance(node, ast.ImportFrom) and node.level:
+            yield from (f"{place}: {text}" for text in sibling_misuse(module, node, by_name))
+        elif node in module.tree.body and node not in module.imports:
+            yield f"{place}: imports belong directly under `{FUTURE}`"
+        else:
+            yield from (f"{place}: {text}" for text in outside_misuse(node))
+
+
+def sibling_misuse(module: Module, node: ast.ImportFrom, by_name: Dict[str, Module]) -> Iterator[str]:
+    """What is wrong with an import from another module of core."""
+    if node.level > 1:
+        yield "core imports nothing above it"
+    elif not node.module:
+        yield f"import names, not modules: from .{node.names[0].name} import ..."
+    elif node not in module.siblings:
+        yield f"modules of core are imported only directly under `{FUTURE}`"
+    elif node.module not in by_name:
+        yield f"there is no module {node.module} in core"
+    else:
+        for alias in node.names:
+            if alias.asname:
+                yield f"no `as` between modules of core: {alias.name} as {alias.asname}"
+            if alias.name not in by_name[node.module].defines:
+                yield f"{CORE}/{node.module}.py does not define {alias.name}"
+
+
+def outside_misuse(node: Import) -> Iterator[str]:
+    """What is wrong with an import of something that is not in core."""
+    for name in (
+        [node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
+    ):
+        root = name.split(".")[0]
+        if root == "gpt_image2":
+            yield f"modules of core are imported as `from .name import ...`, not as {name}"
+        elif root == "__future__":
+            yield f"only `{FUTURE}`, and once"
+        elif STDLIB and root not in STDLIB:
+            yield f"{name} is not in the standard library"
+
+
+def clashes(modules: Sequence[Module]) -> Iterator[str]:
+    """A name must stand for one thing in all modules, and an imported thing go by one name."""
+    meanings = {"__all__": (INIT, f"{INIT}:1")}
+    spellings: Dict[str, Tuple[str, str]] = {}
+    for module in modules:
+        claims = [
+            (name, module.name, f"{CORE}/{module.name}.py:{line}") for name, line in module.defines.items()
+        ]
+        for node in module.imports:
+            for bound, target in bindings(node):
+                claims.append((bound, f"import {target}", module.at(node)))
+                known, first = spellings.setdefault(target, (bound, module.at(node)))
+                if known != bound:
+                    yield f"{module.at(node)}: {target} is imported as {bound}, but as {known} at {first}"
+        for name, meaning, place in claims:
+            known, first = meanings.setdefault(name, (meaning, place))
+            if known != meaning:
+                yield f"{place}: the name {name} is already taken at {first}"
+            if hasattr(builtins, name):
+                yield f"{place}: the name {name} would hide the builtin in every module"
+
+
+def dependency_order(modules: Sequence[Module]) -> List[Module]:
+    """Each module after those it imports; alphabetical where that leaves a choice."""
+    waiting = {module.name: module for module in modules}
+    ordered: List[Module] = []
+    while waiting:
+        ready = [name for name in sorted(waiting) if not waiting[name].needs() & waiting.keys()]
+        if not ready:
+            raise BuildError(describe_cycle(waiting))
+        ordered.append(waiting.pop(ready[0]))
+    return ordered
+
+
+def describe_cycle(waiting: Dict[str, Module]) -> str:
+    """One cycle among modules that all wait for one another."""
+    path = [min(waiting)]
+    while path[-1] not in path[:-1]:
+        path.append(min(waiting[path[-1]].needs() & waiting.keys()))
+    cycle = path[path.index(path[-1]) :]
+    first = waiting[cycle[0]]
+    culprit = next(node for node in first.siblings if node.module == cycle[1])
+    return f"{first.at(culprit)}: import cycle: {' -> '.join(cycle)}"
