@@ -1,0 +1,71 @@
+"""What happens during a call, as frozen data, for observers. Pure. Times are seconds since its start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Callable, Optional, Union
+
+from .outcome import Result, SavedImage
+
+
+@dataclass(frozen=True)
+class RequestStarted:
+    """A request goes out. `typical_s` is how long such a call usually takes."""
+
+    attempt: int
+    typical_s: float
+    elapsed_s: float
+
+
+@dataclass(frozen=True)
+class HeadersReceived:
+    """The answer has begun."""
+
+    http_status: int
+    elapsed_s: float
+
+
+@dataclass(frozen=True)
+class RetryWaiting:
+    """The request will be sent once more after a wait."""
+
+    wait_s: float
+    reason: str
+    elapsed_s: float
+
+
+@dataclass(frozen=True)
+class PartialImage:
+    """A preview has come; `path` is where it was saved, None when it was not asked for."""
+
+    partial_image_index: int
+    path: Optional[str]
+    elapsed_s: float
+
+
+@dataclass(frozen=True)
+class ImageSaved:
+    """An image is on disk."""
+
+    image: SavedImage
+    elapsed_s: float
+
+
+@dataclass(frozen=True)
+class Warned:
+    """Something the user should know."""
+
+    message: str
+    elapsed_s: float
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The call has ended; a failed one raises an error after this."""
+
+    result: Result
+    elapsed_s: float
+
+
+Event = Union[RequestStarted, HeadersReceived, RetryWaiting, PartialImage, ImageSaved, Warned, Finished]
+Observer = Callable[[Event], None]

@@ -1,0 +1,194 @@
+"""The only place that writes to disk: folders, private files, parts, renames, and the sweep of strays.
+
+An image is written to `.<name>.<random>.part` beside its target and renamed in place when it is whole, so a
+target is always the old file or the whole new one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+import time
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Generator, List, Tuple
+
+from .errors import OutputError, UsageError
+from .images import is_whole_image
+
+_PART = re.compile(r"^\.(?P<name>.+)\.gi2-[0-9a-f]{12}\.part$", re.DOTALL)
+_TEMP_PREFIX = "gpt-image-2-"
+_STALE_S = 24 * 3600.0
+_MAX_PART_NAME_BYTES = 200
+_COPY_BYTES = 1 << 20
+
+
+def prepare_folder(folder: Path) -> None:
+    """Makes the output folder and probes that a file can be written there.
+
+    Raises:
+        UsageError: it cannot; nothing was sent.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor, probe = tempfile.mkstemp(prefix=".", suffix=".probe", dir=str(folder))
+        try:
+            os.write(descriptor, b"?")
+        finally:
+            os.close(descriptor)
+            os.unlink(probe)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UsageError(
+            f"cannot write to the output folder {folder}: {reason}",
+            hint="choose another place with -o; nothing was sent",
+            code="output_not_writable",
+        ) from None
+
+
+@contextmanager
+def temporary_folder() -> Generator[Path, None, None]:
+    """A private (0700) folder of the system's temp folder, deleted at the end whatever happens."""
+    folder = tempfile.mkdtemp(prefix=_TEMP_PREFIX)
+    try:
+        yield Path(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Writes a file that only the user may read (0600)."""
+    with os.fdopen(os.open(str(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(data)
+
+
+def write_config(path: Path, text: str, force: bool) -> None:
+    """Writes a config file with mode 0600 in a 0700 folder, whole or not at all.
+
+    Raises:
+        UsageError: it exists and `force` is false.
+        OutputError: it cannot be written.
+    """
+    if not force and path.exists():
+        raise UsageError(f"config {path} exists already", hint="add --force to overwrite it")
+    part = path.with_name(f".{path.name}.{os.urandom(6).hex()}.tmp")
+    try:
+        if not path.parent.exists():
+            path.parent.mkdir(parents=True, mode=0o700)
+        write_private(part, text.encode("utf-8"))
+        os.replace(str(part), str(path))
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink()
+        raise OutputError(f"cannot write config {path}: {error.strerror or error}") from None
+
+
+def sweep(folder: Path, rescue_folder: Path) -> List[str]:
+    """Clears what dead processes left a day ago or longer; the paths of whole images that were rescued.
+
+    Stray parts in the output folder are deleted, except whole images, which move to the rescue folder.
+    """
+    rescued: List[str] = []
+    for part in _stale(folder, _PART):
+        try:
+            with open(part.path, "rb") as file:
+                whole = is_whole_image(file)
+            if whole:
+                match = _PART.match(part.name)
+                name = match.group("name") if match else part.name
+                target = private_folder(rescue_folder) / f"{os.urandom(3).hex()}-{name}"
+                shutil.move(part.path, str(target))
+                rescued.append(str(target))
+            else:
+                os.unlink(part.path)
+        except OSError:
+            continue
+    for left in _stale(Path(tempfile.gettempdir()), re.compile(re.escape(_TEMP_PREFIX) + r"\w{8}$")):
+        shutil.rmtree(left.path, ignore_errors=True)
+    return rescued
+
+
+def rescue_folders(rescue_folder: Path) -> Tuple[Path, Path]:
+    """Where an image goes that its target does not take, best first."""
+    user = str(os.getuid()) if hasattr(os, "getuid") else "user"
+    return rescue_folder, Path(tempfile.gettempdir()) / f"{_TEMP_PREFIX}rescued-{user}"
+
+
+def private_folder(folder: Path) -> Path:
+    """The folder, made with mode 0700 where it was missing.
+
+    Raises:
+        OSError: it cannot be made, or somebody else owns it.
+    """
+    folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+    if hasattr(os, "getuid") and os.lstat(str(folder)).st_uid != os.getuid():
+        raise PermissionError(f"{folder} belongs to another user")
+    return folder
+
+
+def write_all(file: IO[bytes], data: bytes) -> None:
+    """Writes every byte to an unbuffered file. Tests inject a full disk here."""
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) :]
+
+
+def open_part(target: Path, mode: int = 0o666) -> Tuple[Path, IO[bytes]]:
+    """A new, empty, unbuffered file beside the target, and its path."""
+    name = target.name
+    while len(os.fsencode(name)) > _MAX_PART_NAME_BYTES:
+        name = name[1:]
+    part = target.with_name(f".{name}.gi2-{os.urandom(6).hex()}.part")
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+    return part, os.fdopen(os.open(str(part), flags, mode), "r+b", buffering=0)
+
+
+def copy_bytes(source: IO[bytes], target: IO[bytes], size: int) -> None:
+    """Copies the first `size` bytes of an open file to the end of another."""
+    source.seek(0)
+    while size > 0:
+        block = source.read(min(_COPY_BYTES, size))
+        if not block:
+            raise OSError("the part could not be read back")
+        write_all(target, block)
+        size -= len(block)
+
+
+def rename(part: Path, target: Path, file: IO[bytes]) -> None:
+    """Replaces the target atomically. Windows cannot rename an open file, so there it is closed first."""
+    if os.name == "nt":
+        file.close()
+    os.replace(str(part), str(target))
+
+
+def rename_if_free(part: Path, target: Path, file: IO[bytes]) -> bool:
+    """Gives the part this name unless something has it; False when it is taken."""
+    try:
+        os.link(str(part), str(target))
+    except FileExistsError:
+        return False
+    except OSError:
+        # A file system without hard links: a check and a rename is the best there is.
+        if os.path.lexists(str(target)):
+            return False
+        rename(part, target, file)
+        return True
+    with suppress(OSError):
+        os.unlink(str(part))
+    return True
+
+
+def _stale(folder: Path, pattern: re.Pattern[str]) -> List[os.DirEntry[str]]:
+    found: List[os.DirEntry[str]] = []
+    with suppress(OSError), os.scandir(str(folder)) as entries:
+        for entry in entries:
+            if not pattern.match(entry.name):
+                continue
+            with suppress(OSError):
+                info = entry.stat(follow_symlinks=False)
+                mine = not hasattr(os, "getuid") or info.st_uid == os.getuid()
+                if mine and time.time() - info.st_mtime > _STALE_S:
+                    found.append(entry)
+    return found

@@ -1,0 +1,94 @@
+"""Turns SIGINT, SIGTERM and SIGHUP into an orderly stop: running transfers end, whole images stay.
+
+While a call is under way a signal does not raise: it stops the transfers and wakes the waits, and the call
+ends on its usual way with what has arrived. A second signal raises at once, as does one at any other time.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any, Callable, Dict, Optional, Set, Type
+
+from .errors import InterruptedCall
+
+_SIGNAL_NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
+
+
+class StopSwitch:
+    """Shared by everything that runs in one call: who must be stopped, and whether a stop was asked for."""
+
+    def __init__(self) -> None:
+        self.signum: Optional[int] = None
+        self._event = threading.Event()
+        self._stoppers: Set[Callable[[], None]] = set()
+        self._calls = 0
+
+    @property
+    def is_set(self) -> bool:
+        """Whether a stop was asked for."""
+        return self._event.is_set()
+
+    def wait(self, seconds: float) -> bool:
+        """Waits, or returns True at once when a stop is asked for."""
+        return self._event.wait(max(0.0, seconds))
+
+    def watch(self, stopper: Callable[[], None]) -> None:
+        """Registers what ends a transfer; runs it at once when the stop came first."""
+        self._stoppers.add(stopper)
+        if self.is_set:
+            stopper()
+
+    def unwatch(self, stopper: Callable[[], None]) -> None:
+        """Forgets a transfer that has ended."""
+        self._stoppers.discard(stopper)
+
+    def stop(self, signum: int) -> None:
+        """Asks everything under way to end."""
+        self.signum = signum
+        self._event.set()
+        for stopper in list(self._stoppers):
+            stopper()
+
+    def __enter__(self) -> StopSwitch:
+        self._calls += 1
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        self._calls -= 1
+
+    def on_signal(self, signum: int, _frame: Optional[FrameType]) -> None:
+        """The signal handler."""
+        if self._calls == 0 or self.is_set:
+            raise InterruptedCall("interrupted", signum=signum)
+        self.stop(signum)
+
+
+class SignalsHandled:
+    """A context in which the stop signals go to a switch; the old handlers come back at its end."""
+
+    def __init__(self, switch: StopSwitch) -> None:
+        self._switch = switch
+        self._old: Dict[int, Any] = {}
+
+    def __enter__(self) -> None:
+        for name in _SIGNAL_NAMES:
+            signum = getattr(signal, name, None)
+            # Where a parent made us ignore a signal (nohup), it stays ignored.
+            if signum is not None and signal.getsignal(signum) != signal.SIG_IGN:
+                self._old[signum] = signal.signal(signum, self._switch.on_signal)
+
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        for signum, handler in self._old.items():
+            signal.signal(signum, handler)

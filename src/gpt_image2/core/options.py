@@ -1,0 +1,280 @@
+"""The command line as data: which flags there are, and from words to a request. Reads only the prompt."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import List, NoReturn, Optional, Sequence, Tuple
+
+from .about import PROGRAM
+from .client import DEFAULT_TIMEOUT_S
+from .download import DEFAULT_MAX_DOWNLOAD_BYTES
+from .errors import UsageError
+from .models import DEFAULT_MODEL, MAX_INPUT_IMAGES, MAX_PROMPT_CHARS, SIZE_NAMES
+from .outcome import ExitCode
+from .request import DEFAULT_PARTIAL_IMAGES, ImageRequest, parse_extra
+from .retry import DEFAULT_RETRIES
+
+_MEGABYTE = 1024 * 1024
+EXIT_CODES = "exit codes:\n" + "\n".join(f"  {int(code):>3}  {code.meaning}" for code in ExitCode)
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that raises instead of leaving the process."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises the error for the caller to show."""
+        raise UsageError(message, hint=f"see {self.prog} --help")
+
+
+@dataclass(frozen=True)
+class ImageCommand:
+    """A `generate` or `edit` command line, understood."""
+
+    command: str
+    request: ImageRequest
+    sources: Tuple[str, ...]
+    mask: Optional[str]
+    output: Optional[str]
+    no_clobber: bool
+    save_partials: bool
+    max_cost_usd: Optional[float]
+    dry_run: bool
+    config: Optional[str]
+    base_url: Optional[str]
+    api_key: Optional[str]
+    sandbox: bool
+    timeout_s: float
+    retries: int
+    retry_ambiguous: bool
+    max_download_bytes: int
+    json: bool
+    quiet: bool
+
+
+def image_parser(command: str) -> Parser:
+    """The parser of `generate` or `edit`."""
+    is_edit = command == "edit"
+    description = "Make new images from images and a text." if is_edit else "Make images from a text."
+    parser = Parser(
+        prog=f"{PROGRAM} {command}",
+        usage=f"{PROGRAM} {command} {'IMAGE ' if is_edit else ''}PROMPT [options]",
+        description=description,
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    if is_edit:
+        parser.add_argument(
+            "image", nargs="?", help="the image to edit: a file, an http(s) address, or - for stdin"
+        )
+    parser.add_argument(
+        "prompt", nargs="?", help=f"what to show, up to {MAX_PROMPT_CHARS:,} characters; - for stdin"
+    )
+    _add_image_flags(parser, is_edit)
+    _add_call_flags(parser)
+    _add_setting_flags(parser)
+    return parser
+
+
+def config_parser() -> Parser:
+    """The parser of `config`."""
+    parser = Parser(
+        prog=f"{PROGRAM} config",
+        description="Create a config file, or show which settings are in force and where they come from.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--init", action="store_true", help="write a template config file (mode 0600)")
+    parser.add_argument(
+        "--show", action="store_true", help="show every setting and its source, keys masked (default)"
+    )
+    parser.add_argument("--force", action="store_true", help="with --init: overwrite an existing file")
+    parser.add_argument("--config", metavar="PATH", help="this config file instead of the one that is found")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    return parser
+
+
+def read_image_command(command: str, argv: Sequence[str]) -> ImageCommand:
+    """A `generate` or `edit` command line as data.
+
+    Raises:
+        UsageError: unknown or missing arguments, or a prompt that cannot be read.
+        SystemExit: after `--help`.
+    """
+    args = image_parser(command).parse_intermixed_args(list(argv))
+    sources: List[str] = list(getattr(args, "more_images", None) or [])
+    prompt: Optional[str] = args.prompt
+    if command == "edit" and args.image is not None:
+        if sources and prompt is None and args.prompt_file is None:
+            prompt = args.image  # edit --image a.png --image b.png "prompt"
+        else:
+            sources.insert(0, args.image)
+    request = ImageRequest(
+        prompt=_read_prompt(prompt, args.prompt_file, sources),
+        model=args.model,
+        n=args.n,
+        size=args.size,
+        quality=args.quality,
+        output_format=args.output_format,
+        output_compression=args.output_compression,
+        background=args.background,
+        moderation=args.moderation,
+        user=args.user,
+        stream=args.stream,
+        partial_images=args.partial_images,
+        extra=tuple(parse_extra(text) for text in args.param),
+    )
+    return ImageCommand(
+        command=command,
+        request=request,
+        sources=tuple(sources),
+        mask=getattr(args, "mask", None),
+        output=args.output,
+        no_clobber=args.no_clobber,
+        save_partials=args.save_partials,
+        max_cost_usd=args.max_cost,
+        dry_run=args.dry_run,
+        config=args.config,
+        base_url=args.base_url,
+        api_key=args.api_key,
+        sandbox=args.sandbox,
+        timeout_s=args.timeout,
+        retries=args.retries,
+        retry_ambiguous=args.retry_ambiguous,
+        max_download_bytes=int(args.max_download * _MEGABYTE),
+        json=args.json,
+        quiet=args.quiet,
+    )
+
+
+def _add_image_flags(parser: Parser, is_edit: bool) -> None:
+    group = parser.add_argument_group("the image")
+    add = group.add_argument
+    if is_edit:
+        add(
+            "--image",
+            dest="more_images",
+            action="append",
+            metavar="IMAGE",
+            help=f"one more input image; repeatable, up to {MAX_INPUT_IMAGES} in all",
+        )
+        add(
+            "--mask",
+            metavar="PNG",
+            help="PNG with the size of the first image; its transparent area is edited",
+        )
+    add(
+        "-o",
+        "--output",
+        metavar="PATH",
+        help="output file, DIR/ for names from the prompt, - for stdout (default ~/gpt-image2-output.png)",
+    )
+    add("--prompt-file", metavar="FILE", help="read the prompt from a file")
+    add("--quality", help="low (~70 s), medium (~120 s), high (~276 s), auto (default)")
+    add("--size", help=f"WxH, auto (default), a ratio (16:9, 16:9@2k), or {', '.join(SIZE_NAMES)}")
+    add("--format", dest="output_format", metavar="FORMAT", help="png (default), jpeg (jpg), webp")
+    add("--n", type=int, metavar="N", help="number of images, 1 to 10 (default 1)")
+    add("--model", default=DEFAULT_MODEL, help=f"default {DEFAULT_MODEL}; others are passed through")
+    add("--background", help="auto, opaque, transparent (png and webp only)")
+    add(
+        "--output-compression",
+        "--compression",
+        type=int,
+        metavar="0-100",
+        help="for jpeg and webp (default 100)",
+    )
+    add("--moderation", help="auto (default) or low")
+    add("--user", help="an id of your end user, for the provider's abuse checks")
+    add("--stream", action="store_true", help="stream: keeps gateways from cutting a long call")
+    add(
+        "--partial-images",
+        type=int,
+        metavar="0-3",
+        help=f"previews under --stream (default {DEFAULT_PARTIAL_IMAGES}); each costs 100 output tokens",
+    )
+    add("--save-partials", action="store_true", help="keep the previews, as NAME.partial-0.png")
+    add(
+        "--param",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="any other field of the API; repeatable",
+    )
+
+
+def _add_call_flags(parser: Parser) -> None:
+    group = parser.add_argument_group("the call")
+    add = group.add_argument
+    add("--dry-run", action="store_true", help="print the exact request and its cost; send nothing")
+    add("--max-cost", type=float, metavar="USD", help="refuse a request that may cost more")
+    add("--no-clobber", action="store_true", help="never overwrite: take the next free name")
+    add(
+        "--timeout",
+        type=float,
+        default=DEFAULT_TIMEOUT_S,
+        metavar="S",
+        help=f"seconds for the whole call (default {DEFAULT_TIMEOUT_S:.0f})",
+    )
+    add(
+        "--retries",
+        type=int,
+        default=DEFAULT_RETRIES,
+        metavar="N",
+        help=f"how often to send again what cannot have been billed (default {DEFAULT_RETRIES})",
+    )
+    add(
+        "--retry-ambiguous",
+        action="store_true",
+        help="also send again what may have been billed: you may pay twice",
+    )
+    add(
+        "--max-download",
+        type=float,
+        default=DEFAULT_MAX_DOWNLOAD_BYTES / _MEGABYTE,
+        metavar="MB",
+        help="largest image to fetch by address (default 100)",
+    )
+    add("--json", action="store_true", help="print one JSON object on stdout instead of Saved: lines")
+    add("--quiet", action="store_true", help="no progress on stderr")
+
+
+def _add_setting_flags(parser: Parser) -> None:
+    group = parser.add_argument_group("settings (see: config --show)")
+    add = group.add_argument
+    add("--config", metavar="PATH", help="this config file; what it sets goes before all flags")
+    add("--base-url", metavar="URL", help="the API's base URL")
+    add(
+        "--api-key",
+        metavar="KEY",
+        help="the API key (visible in ps: prefer the config file or the environment)",
+    )
+    add("--sandbox", action="store_true", help="use an offline sandbox for this call: no key, no cost")
+
+
+def _read_prompt(prompt: Optional[str], prompt_file: Optional[str], sources: Sequence[str]) -> str:
+    if prompt is not None and prompt_file is not None:
+        raise UsageError("the prompt is given twice", hint="give PROMPT or --prompt-file, not both")
+    if prompt_file is not None and prompt_file != "-":
+        try:
+            return Path(prompt_file).expanduser().read_bytes().decode("utf-8-sig").rstrip("\r\n")
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+            raise UsageError(
+                f"cannot read the prompt file {prompt_file}: {reason}", hint="check the path"
+            ) from None
+    if prompt == "-" or prompt_file == "-":
+        if "-" in sources:
+            raise UsageError(
+                "prompt and image cannot both come from standard input", hint="use --prompt-file FILE"
+            )
+        try:
+            return sys.stdin.buffer.read().decode("utf-8-sig").rstrip("\r\n")
+        except ValueError:
+            raise UsageError(
+                "the prompt on standard input is not UTF-8 text", hint="mend its encoding"
+            ) from None
+    if prompt is None:
+        raise UsageError("a prompt is missing", hint=f'for example: {PROGRAM} generate "a cat" -o cat.png')
+    return prompt

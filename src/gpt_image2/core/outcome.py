@@ -1,0 +1,85 @@
+"""What a call ends with: the saved images, the tokens, the money, as frozen data. Pure; touches nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+from typing import Optional, Tuple
+
+from .models import Usage
+
+
+class ExitCode(IntEnum):
+    """The exit codes of the command, one for each kind of ending."""
+
+    OK = 0
+    INTERNAL = 1
+    USAGE = 2
+    CONFIG = 3
+    RATE_LIMIT = 4
+    MODERATION = 5
+    API = 6
+    NETWORK = 7
+    OUTPUT = 8
+    PARTIAL = 9
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+    @property
+    def meaning(self) -> str:
+        """One line for people, as `--help` and the references print it."""
+        return _EXIT_MEANINGS[self]
+
+
+_EXIT_MEANINGS = {
+    ExitCode.OK: "all images saved",
+    ExitCode.INTERNAL: "internal error",
+    ExitCode.USAGE: "usage or bad input; nothing was sent",
+    ExitCode.CONFIG: "configuration or credentials (no key, 401, 403)",
+    ExitCode.RATE_LIMIT: "rate limit or quota (429)",
+    ExitCode.MODERATION: "blocked by moderation",
+    ExitCode.API: "other API error, or an answer without a usable image",
+    ExitCode.NETWORK: "network error or timeout",
+    ExitCode.OUTPUT: "an output could not be written where it was asked for",
+    ExitCode.PARTIAL: "partial: some images saved, some not",
+    ExitCode.INTERRUPTED: "interrupted (Ctrl-C)",
+    ExitCode.TERMINATED: "terminated (SIGTERM)",
+}
+
+
+class Billed(str, Enum):
+    """Whether a call cost money: `no` (never sent, or refused before work), `yes`, or `maybe` (unknown)."""
+
+    NO = "no"
+    YES = "yes"
+    MAYBE = "maybe"
+
+
+@dataclass(frozen=True)
+class SavedImage:
+    """One image on disk. Dimensions are pixels, None where the file's header does not tell them."""
+
+    path: str
+    size_bytes: int
+    format: str
+    width: Optional[int]
+    height: Optional[int]
+    sha256: str
+    rescued: bool = False
+
+
+@dataclass(frozen=True)
+class Result:
+    """The outcome of one `generate` or `edit`. `cost_usd` is None when usage or prices are not known."""
+
+    command: str
+    model: str
+    images: Tuple[SavedImage, ...] = ()
+    usage: Optional[Usage] = None
+    cost_usd: Optional[float] = None
+    billed: Billed = Billed.NO
+    http_status: Optional[int] = None
+    request_id: Optional[str] = None
+    attempts: int = 0
+    elapsed_s: float = 0.0
+    warnings: Tuple[str, ...] = ()

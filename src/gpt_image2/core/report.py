@@ -1,0 +1,218 @@
+"""The same outcome for a person and as JSON. Results go to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from contextlib import suppress
+from dataclasses import asdict
+from types import TracebackType
+from typing import Dict, List, Mapping, Optional, TextIO, Type
+
+from .errors import GptImage2Error
+from .events import Event, Finished, ImageSaved, PartialImage, RequestStarted, RetryWaiting, Warned
+from .outcome import Result
+from .redact import show
+
+_TICK_S = 1.0
+_CLEAR_LINE = "\r\x1b[K"
+_COLOURS = {"red": "31", "yellow": "33", "green": "32"}
+
+
+def saved_line(path: str, size_bytes: int) -> str:
+    """The line that callers look for; the size is in whole units of 1024 bytes, at least 1."""
+    return f"Saved: {path} ({max(1, round(size_bytes / 1024))} KB)"
+
+
+def result_json(result: Result) -> Dict[str, object]:
+    """A success as the object that `--json` prints."""
+    usage = None
+    if result.usage:
+        usage = {
+            "input_tokens": result.usage.input_tokens,
+            "output_tokens": result.usage.output_tokens,
+            "total_tokens": result.usage.total_tokens,
+        }
+    images: List[Dict[str, object]] = []
+    for image in result.images:
+        fields = asdict(image)
+        fields["bytes"] = fields.pop("size_bytes")
+        images.append(
+            {name: fields[name] for name in ("path", "bytes", "format", "width", "height", "sha256")}
+        )
+    return {
+        "ok": True,
+        "command": result.command,
+        "model": result.model,
+        "images": images,
+        "usage": usage,
+        "cost_usd": None if result.cost_usd is None else round(result.cost_usd, 6),
+        "billed": result.billed.value,
+        "http_status": result.http_status,
+        "request_id": result.request_id,
+        "attempts": result.attempts,
+        "elapsed_s": round(result.elapsed_s, 3),
+        "warnings": list(result.warnings),
+    }
+
+
+def error_json(error: GptImage2Error, command: str) -> Dict[str, object]:
+    """A failure as the object that `--json` prints, with the images that were saved all the same."""
+    outcome: Dict[str, object] = {"command": command, "images": [], "attempts": 0}
+    if error.result:
+        outcome = result_json(error.result)
+    outcome.update(
+        ok=False,
+        billed=error.billed.value,
+        error={
+            "code": error.code,
+            "message": error.message,
+            "hint": error.hint,
+            "http_status": error.http_status,
+            "request_id": error.request_id,
+        },
+    )
+    return {"ok": False, **outcome}
+
+
+class Terminal:
+    """Writes for people: one line a message, colour and a live line only where a terminal shows them."""
+
+    def __init__(self, env: Mapping[str, str], stdout: TextIO, stderr: TextIO) -> None:
+        self._stdout = stdout
+        self._stderr = stderr
+        self._lock = threading.Lock()
+        smart = stderr.isatty() and env.get("TERM") != "dumb"
+        self.is_live = smart
+        self._colours = smart and not env.get("NO_COLOR")
+
+    def result(self, text: str) -> None:
+        """A line on stdout. A reader that has gone away does not stop the call: the images are safe."""
+        self._clear()
+        try:
+            print(text, file=self._stdout, flush=True)
+        except OSError:
+            _detach(self._stdout)
+
+    def say(self, text: str, label: str = "", colour: str = "") -> None:
+        """A line on stderr, with a label in colour in front."""
+        if label and self._colours and colour:
+            label = f"\x1b[{_COLOURS[colour]}m{label}\x1b[0m"
+        self._clear()
+        try:
+            print(f"{label}: {text}" if label else text, file=self._stderr, flush=True)
+        except OSError:
+            _detach(self._stderr)
+
+    def live(self, text: str) -> None:
+        """Replaces the live line."""
+        if self.is_live:
+            with self._lock:
+                self._stderr.write(_CLEAR_LINE + text)
+                self._stderr.flush()
+
+    def error(self, error: GptImage2Error) -> None:
+        """An error: one line what happened and what to do, and one about the money if anything was sent."""
+        text = show(error.message, limit=None)
+        self.say(f"{text}; {show(error.hint, limit=None)}" if error.hint else text, "error", "red")
+        if error.result and error.result.attempts:
+            request = f", request id {error.request_id}" if error.request_id else ""
+            self.say(f"billed: {error.billed.value} (requests sent: {error.result.attempts}{request})")
+
+    def _clear(self) -> None:
+        self.live("")
+
+
+class Reporter:
+    """Shows the events of a call to a person. A context manager: the clock runs while it is entered."""
+
+    def __init__(self, terminal: Terminal, *, quiet: bool = False, results: bool = True) -> None:
+        self._terminal = terminal
+        self._quiet = quiet
+        self._results = results
+        self._typical_s: Optional[float] = None
+        self._note = ""
+        self._started = time.monotonic()
+        self._done = threading.Event()
+        self._thread: Optional[threading.Thread] = None
+
+    def __enter__(self) -> Reporter:
+        if self._terminal.is_live and not self._quiet:
+            self._thread = threading.Thread(target=self._tick, daemon=True)
+            self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        self._stop_clock()
+
+    def __call__(self, event: Event) -> None:
+        """The observer of a call."""
+        if isinstance(event, RequestStarted):
+            self._typical_s, self._note = event.typical_s, ""
+        elif isinstance(event, PartialImage):
+            self._note = f", preview {event.partial_image_index} has come"
+            if event.path:
+                self._tell(f"preview {event.partial_image_index}: {show(event.path, limit=None)}")
+        elif isinstance(event, ImageSaved) and self._results:
+            self._terminal.result(saved_line(event.image.path, event.image.size_bytes))
+        elif isinstance(event, RetryWaiting):
+            self._terminal.say(f"sending again in {event.wait_s:.1f} s ({event.reason})")
+        elif isinstance(event, Warned):
+            self._terminal.say(show(event.message, limit=None), "warning", "yellow")
+        elif isinstance(event, Finished):
+            self._stop_clock()
+            self._tell(_summary(event.result))
+
+    def _tell(self, text: str) -> None:
+        if not self._quiet:
+            self._terminal.say(text)
+
+    def _tick(self) -> None:
+        while not self._done.wait(_TICK_S):
+            elapsed = time.monotonic() - self._started
+            about = f" of about {self._typical_s:.0f} s" if self._typical_s else ""
+            self._terminal.live(f"{elapsed:.0f} s{about}{self._note}")
+
+    def _stop_clock(self) -> None:
+        self._done.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+
+def _summary(result: Result) -> str:
+    status = f"HTTP {result.http_status}" if result.http_status else "no answer"
+    cost = f", ${result.cost_usd:.4f}" if result.cost_usd is not None else ""
+    tokens = f" ({result.usage.total_tokens:,} tokens)" if result.usage else ""
+    return f"{status} in {result.elapsed_s:.1f} s{cost}{tokens}"
+
+
+def print_json(value: Mapping[str, object], stdout: TextIO) -> None:
+    """One JSON object on one line."""
+    try:
+        print(json.dumps(value, ensure_ascii=False), file=stdout, flush=True)
+    except UnicodeEncodeError:
+        print(json.dumps(value), file=stdout, flush=True)
+
+
+def _detach(stream: TextIO) -> None:
+    """Points a closed stream nowhere, so that the interpreter's last flush does not complain."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def standard_terminal(env: Mapping[str, str]) -> Terminal:
+    """The terminal of this process; paths that are no valid text survive on it."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure:
+            reconfigure(errors="surrogateescape" if stream is sys.stdout else "backslashreplace")
+    return Terminal(env, sys.stdout, sys.stderr)

@@ -1,0 +1,260 @@
+"""Body chunks in, an `Answer` out; the images in it are on disk before the body has ended.
+
+Every shape that servers answer in: JSON and server-sent events (told apart by their first bytes, whatever
+the headers say), `b64_json`, `url` as an address or a data URI, an error under any status, HTML, nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, replace
+from typing import Any, Callable, Dict, List, Optional, Tuple, cast
+
+from .collect import ImageCollector, ImageText
+from .json_stream import JsonSplitter, StringSink
+from .models import Usage
+from .sse import SseSplitter
+from .store import ImageWriter, Spool
+
+_EVENT_BYTES = 1 << 20
+_LEADING_BLANKS = b" \t\r\n"
+_BOM = b"\xef\xbb\xbf"
+_SSE_STARTS = (b"data:", b"event:", b"id:", b"retry:", b":")
+_TYPE = re.compile(rb'"type"\s*:\s*"([^"\\]*)"')
+_PARTIAL_INDEX = re.compile(rb'"partial_image_index"\s*:\s*(\d+)')
+_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class ServerError:
+    """What the server says went wrong, by the fields of the official envelope."""
+
+    message: str
+    type: str = ""
+    code: str = ""
+    param: str = ""
+    moderation_stage: str = ""
+    moderation_categories: Tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a body held besides its images.
+
+    `shape` is `json`, `sse`, `html`, `empty` or `other`. `complete` says whether it ended as its format
+    ends. `urls` are the addresses of images that were not sent themselves.
+    """
+
+    shape: str = "empty"
+    complete: bool = False
+    error: Optional[ServerError] = None
+    urls: Tuple[str, ...] = ()
+    usage: Optional[Usage] = None
+    title: str = ""
+    text: str = ""
+
+
+class AnswerReader:
+    """Reads one body: `feed` its chunks, then `close`."""
+
+    def __init__(self, collector: ImageCollector, spool: Spool) -> None:
+        self._collector = collector
+        self._spool = spool
+        self._head = b""
+        self._feed: Optional[Callable[[bytes], None]] = None
+        self._shape = "empty"
+        self._sse: Optional[SseSplitter] = None
+        self._json = JsonSplitter(self._wants, self._keep)
+        self._document = bytearray()  # the JSON under way, without its images
+        self._undecided: List[ImageWriter] = []  # whole, but not yet known to be final or previews
+        self._urls: List[str] = []
+        self._answer = Answer()
+
+    def feed(self, chunk: bytes) -> None:
+        """Takes the next chunk of the body."""
+        if self._feed is not None:
+            self._feed(chunk)
+            return
+        head = (self._head + chunk).lstrip(_LEADING_BLANKS + _BOM)
+        if self._choose(head):
+            self._head = b""
+            assert self._feed is not None
+            self._feed(head)
+        else:
+            self._head = head
+
+    def close(self) -> Answer:
+        """What the body was, once it has ended or been cut."""
+        if self._feed is None and self._head:
+            self._shape, self._feed = "other", self._spool.write
+            self._feed(self._head)
+        if self._shape == "json":
+            self._document_ended()
+        elif self._shape == "sse":
+            self._event_ended()
+        for writer in self._undecided:
+            self._collector.finish(writer)
+        urls = () if self._collector.images else tuple(self._urls)
+        text = self._spool.text() if self._shape != "empty" else ""
+        title = _TITLE.search(text)
+        return replace(
+            self._answer,
+            shape=self._shape,
+            complete=self._answer.complete or self._shape in ("html", "other"),
+            urls=urls,
+            title=title.group(1) if title and self._shape == "html" else "",
+            text=text,
+        )
+
+    def _choose(self, head: bytes) -> bool:
+        """Picks the way to read the body by its first bytes; False while there are too few."""
+        if not head:
+            return False
+        if head[:1] in (b"{", b"["):
+            self._shape, self._feed = "json", self._json.feed
+        elif head.startswith(_SSE_STARTS):
+            self._sse = SseSplitter(self._json_data, self._event_ended)
+            self._shape, self._feed = "sse", self._sse.feed
+        elif any(start.startswith(head) for start in _SSE_STARTS):
+            return False
+        else:
+            self._shape = "html" if head[:1] == b"<" else "other"
+            self._feed = self._spool.write
+        return True
+
+    def _json_data(self, data: bytes) -> None:
+        self._json.feed(data)
+
+    def _keep(self, data: bytes) -> None:
+        self._spool.write(data)
+        if len(self._document) <= _EVENT_BYTES:
+            self._document += data
+
+    def _wants(self, key: str) -> Optional[StringSink]:
+        if key not in ("b64_json", "url"):
+            return None
+        return ImageText(self._collector, key == "b64_json", self._image_ended, self._address_ended)
+
+    def _address_ended(self, text: bytes) -> None:
+        address = text.decode("utf-8", "replace")
+        self._keep(json.dumps(address)[1:-1].encode())
+        if address.lower().startswith(("http://", "https://")):
+            self._urls.append(address)
+
+    def _image_ended(self, writer: ImageWriter) -> None:
+        """Commits an image at once where it is known to be final; in an event that may show only later."""
+        kind = self._event_type()
+        if self._shape == "json" or kind.endswith("completed"):
+            self._collector.finish(writer)
+        else:
+            self._undecided.append(writer)
+
+    def _event_type(self) -> str:
+        if self._sse is not None and self._sse.event:
+            return self._sse.event
+        match = _TYPE.search(self._document)
+        return match.group(1).decode("utf-8", "replace") if match else ""
+
+    def _event_ended(self) -> None:
+        if not self._document and not self._undecided:
+            return
+        if self._event_type().endswith("partial_image"):
+            index = _PARTIAL_INDEX.search(self._document)
+            for writer in self._undecided:
+                self._collector.preview(writer, int(index.group(1)) if index else 0)
+        else:
+            for writer in self._undecided:
+                self._collector.finish(writer)
+        self._undecided = []
+        self._spool.write(b"\n")
+        self._document_ended()
+        self._document.clear()
+        self._json = JsonSplitter(self._wants, self._keep)
+
+    def _document_ended(self) -> None:
+        """Reads what is left of a document, or of an event's, when its images are out of it."""
+        text = bytes(self._document)
+        if text.strip() == b"[DONE]":
+            return
+        try:
+            document: Any = json.loads(text.decode("utf-8", "replace"), strict=False)
+        except ValueError:
+            return
+        is_final = self._shape == "json" or not self._event_type().endswith("partial_image")
+        usage = read_usage(document)
+        self._answer = replace(
+            self._answer,
+            complete=self._answer.complete or is_final,
+            error=self._answer.error or read_server_error(document),
+            usage=_add_usage(self._answer.usage, usage),
+        )
+
+
+def read_server_error(document: object) -> Optional[ServerError]:
+    """The error in a parsed answer, in the official envelope or a relay's form; None without one."""
+    if not isinstance(document, dict):
+        return None
+    fields = cast(Dict[str, Any], document)
+    error: Any = fields.get("error")
+    if not error and not ("data" in fields or "b64_json" in fields):
+        error = fields.get("detail") or fields.get("errors") or fields.get("message")
+    if not error:
+        return None
+    if not isinstance(error, dict):
+        return ServerError(message=error if isinstance(error, str) else json.dumps(error))
+    envelope = cast(Dict[str, Any], error)
+    details: Any = envelope.get("moderation_details")
+    details = cast(Dict[str, Any], details) if isinstance(details, dict) else {}
+    categories: Any = details.get("categories")
+    return ServerError(
+        message=str(envelope.get("message") or json.dumps(error)),
+        type=str(envelope.get("type") or ""),
+        code=str(envelope.get("code") or ""),
+        param=str(envelope.get("param") or ""),
+        moderation_stage=str(details.get("moderation_stage") or ""),
+        moderation_categories=tuple(str(item) for item in _names(categories)),
+    )
+
+
+def read_usage(document: object) -> Optional[Usage]:
+    """The `usage` of a parsed answer, or None where it is missing or not of the official form."""
+    usage: Any = cast(Dict[str, Any], document).get("usage") if isinstance(document, dict) else None
+    if not isinstance(usage, dict):
+        return None
+    fields = cast(Dict[str, Any], usage)
+    details: Any = fields.get("input_tokens_details")
+    split = cast(Dict[str, Any], details) if isinstance(details, dict) else {}
+    cached: Any = split.get("cached_tokens_details")
+    cached = cast(Dict[str, Any], cached) if isinstance(cached, dict) else {}
+    tokens_in, tokens_out = _count(fields.get("input_tokens")), _count(fields.get("output_tokens"))
+    if tokens_in is None or tokens_out is None:
+        return None
+    return Usage(
+        input_tokens=tokens_in,
+        output_tokens=tokens_out,
+        total_tokens=_count(fields.get("total_tokens")) or tokens_in + tokens_out,
+        text_tokens=_count(split.get("text_tokens")),
+        image_tokens=_count(split.get("image_tokens")),
+        cached_text_tokens=_count(cached.get("text_tokens")) or 0,
+        cached_image_tokens=_count(cached.get("image_tokens")) or 0,
+    )
+
+
+def _add_usage(one: Optional[Usage], other: Optional[Usage]) -> Optional[Usage]:
+    if one is None or other is None:
+        return one or other
+    return one + other
+
+
+def _count(value: object) -> Optional[int]:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def _names(value: object) -> List[object]:
+    """A list of names from a list, or from an object whose true members are meant."""
+    if isinstance(value, list):
+        return cast(List[object], value)
+    if isinstance(value, dict):
+        return [name for name, on in cast(Dict[object, object], value).items() if on]
+    return []

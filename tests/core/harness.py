@@ -1,0 +1,132 @@
+"""What drives the real script, and talks to the sandbox. Imports nothing of the project."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional
+from urllib.parse import quote
+from urllib.request import ProxyHandler, build_opener
+
+SCRIPT = Path(__file__).parents[2] / "skills" / "gpt-image-2" / "scripts" / "gpt_image2.py"
+KEY = "sk-test-0123456789abcdefghijKEY"
+TIMEOUT_S = 60.0
+
+_open = build_opener(ProxyHandler({})).open
+
+
+class Run(NamedTuple):
+    """How the script ended."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def json(self) -> Dict[str, Any]:
+        """The one object on stdout."""
+        (line,) = self.stdout.splitlines()
+        return json.loads(line)
+
+    @property
+    def saved(self) -> List[Path]:
+        """The paths of the `Saved:` lines."""
+        lines = [line for line in self.stdout.splitlines() if line.startswith("Saved: ")]
+        return [Path(line[len("Saved: ") : line.rindex(" (")]) for line in lines]
+
+
+class Home:
+    """A home folder of a test's own, and the script run in it. `cwd` is an empty working folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root / "home"
+        self.cwd = root / "work"
+        self.tmp = root / "tmp"
+        for folder in (self.root, self.cwd, self.tmp):
+            folder.mkdir()
+        self.config_home = self.root / ".config"
+        self.state = self.root / ".local" / "state" / "gpt-image-2"
+        self.rescued = self.state / "rescued"
+        self.env: Dict[str, str] = {
+            "HOME": str(self.root),
+            "PATH": os.environ["PATH"],
+            "TMPDIR": str(self.tmp),
+            "LANG": "C.UTF-8",
+            "GPT_IMAGE2_API_KEY": KEY,
+            "PYTHONWARNINGS": "error",
+        }
+
+    def command(self, *args: str) -> List[str]:
+        """The command line that runs the script, isolated from this interpreter's packages."""
+        return [sys.executable, "-I", "-S", str(SCRIPT), *args]
+
+    def run(
+        self,
+        *args: str,
+        base_url: Optional[str] = None,
+        env: Optional[Mapping[str, Optional[str]]] = None,
+        stdin: bytes = b"",
+        cwd: Optional[Path] = None,
+    ) -> Run:
+        """Runs the script to its end; an `env` value of None removes a variable."""
+        done = subprocess.run(
+            self.command(*args),
+            env=self.environment(base_url, env),
+            cwd=str(cwd or self.cwd),
+            input=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            timeout=TIMEOUT_S,
+        )
+        return Run(done.returncode, _text(done.stdout), _text(done.stderr))
+
+    def start(self, *args: str, base_url: Optional[str] = None, **options: Any) -> subprocess.Popen:
+        """Starts the script and leaves it running; pipes for its outputs unless told otherwise."""
+        options.setdefault("stdout", subprocess.PIPE)
+        options.setdefault("stderr", subprocess.PIPE)
+        return subprocess.Popen(
+            self.command(*args),
+            env=self.environment(base_url, None),
+            cwd=str(self.cwd),
+            stdin=subprocess.DEVNULL,
+            **options,
+        )
+
+    def environment(
+        self, base_url: Optional[str], changes: Optional[Mapping[str, Optional[str]]] = None
+    ) -> Dict[str, str]:
+        """The environment of a run."""
+        env: Dict[str, Optional[str]] = dict(self.env)
+        if base_url:
+            env["GPT_IMAGE2_BASE_URL"] = base_url
+        env.update(changes or {})
+        return {name: value for name, value in env.items() if value is not None}
+
+    def leftovers(self) -> List[Path]:
+        """Temp files, parts and probes that should not be there."""
+        hidden = [path for path in self.cwd.rglob("*") if path.name.startswith(".")]
+        return sorted([*hidden, *self.tmp.rglob("*"), *self.rescued.rglob("*.part")])
+
+
+class Sandbox:
+    """A running sandbox."""
+
+    def __init__(self, base_url: str) -> None:
+        self.base_url = base_url
+        self.root = base_url[: -len("/v1")]
+
+    def fault(self, name: str) -> str:
+        """The base URL under which a fault acts."""
+        return f"{self.root}/fault/{name}/v1"
+
+    def log(self, prompt: str) -> Dict[str, Any]:
+        """What the sandbox saw of the requests with this prompt."""
+        with _open(f"{self.root}/_sandbox/log?prompt={quote(prompt)}") as answer:
+            return json.loads(answer.read().decode("utf-8"))
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "surrogateescape")
