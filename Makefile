@@ -3,7 +3,7 @@ BIN := .venv/bin
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format script fuzz clean
+.PHONY: help setup demo test check format script docs fuzz clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,11 +27,12 @@ test: setup  ## Run every test; those of core on Python 3.8 and on the newest on
 	$(BIN)/python tools/test_matrix.py || status=1; \
 	exit $$status
 
-check: setup  ## Lint, check formatting and types, and that the script is fresh
+check: setup  ## Lint, check formatting and types, and that all that is generated is fresh
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/basedpyright
 	$(BIN)/python tools/amalgamate.py --check
+	$(BIN)/python tools/generate_docs.py --check
 
 format: setup  ## Format the code and mend what the linter can mend
 	$(BIN)/ruff check --fix
@@ -39,6 +40,9 @@ format: setup  ## Format the code and mend what the linter can mend
 
 script: setup  ## Rebuild skills/gpt-image-2/scripts/gpt_image2.py from src/gpt_image2/core
 	$(BIN)/python tools/amalgamate.py
+
+docs: setup  ## Rebuild the generated parts of the docs
+	$(BIN)/python tools/generate_docs.py
 
 fuzz: setup  ## Run the property tests of core for longer
 	HYPOTHESIS_PROFILE=fuzz GPT_IMAGE2_SANDBOX_PYTHON=$(CURDIR)/$(BIN)/python \
