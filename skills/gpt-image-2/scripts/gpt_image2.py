@@ -988,33 +988,51 @@ EXTRAS = {
 }
 
 
-def load_extra(name: str) -> Any:
-    """The module of an extra.
+def run_extra(name: str, argv: List[str]) -> int:
+    """Runs an extra's command; its exit code.
 
     Raises:
         UsageError: it is not installed; the hint is the command that installs it.
     """
-    hint = f"install it: {INSTALL_HINT.format(extra=name)}"
+    with _installed(name):
+        main: Callable[[List[str]], int] = _import(EXTRAS[name].module).main
+        return main(argv)
+
+
+@contextmanager
+def start_sandbox() -> Generator[str, None, None]:
+    """A sandbox for one call; gives its base URL.
+
+    Raises:
+        UsageError: it is not installed; the hint is the command that installs it.
+    """
+    with ExitStack() as stack:
+        with _installed("sandbox"):
+            serve: Callable[[], ContextManager[str]] = _import(EXTRAS["sandbox"].module).serve_in_thread
+            base_url = stack.enter_context(serve())
+        yield base_url
+
+
+def _import(module: str) -> Any:
+    """A module of the package; a script of the package's name in the folder of this file would hide it."""
+    path, here = sys.path, os.path.dirname(os.path.abspath(__file__))
+    sys.path = [folder for folder in path if os.path.abspath(folder) != here]
     try:
-        module = importlib.import_module(EXTRAS[name].module)
-        module.require()
+        return importlib.import_module(module)
+    finally:
+        sys.path = path
+
+
+@contextmanager
+def _installed(name: str) -> Generator[None, None, None]:
+    try:
+        yield
     except ImportError as error:
         raise UsageError(
-            f"the {name} is not installed here ({error})", hint=hint, code="extra_missing"
+            f"the {name} is not installed here ({error.name} is missing)",
+            hint=f"install it: {INSTALL_HINT.format(extra=name)}",
+            code="extra_missing",
         ) from None
-    return module
-
-
-def run_extra(name: str, argv: List[str]) -> int:
-    """Runs an extra's command; its exit code."""
-    main: Callable[[List[str]], int] = load_extra(name).main
-    return main(argv)
-
-
-def start_sandbox() -> ContextManager[str]:
-    """A sandbox for one call: a context manager that gives its base URL."""
-    serve: Callable[[], ContextManager[str]] = load_extra("sandbox").serve_in_thread
-    return serve()
 
 
 # ------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,29 @@
+"""An offline Images API on loopback, for people without a key, for tests and for agents that rehearse.
+
+`main` is the command, `serve_in_thread` the same server inside a program. Importing this package is cheap:
+the web server and the drawing library (`pip install 'gpt-image2[sandbox]'`) are imported when a server is
+started.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+
+__all__ = ["main", "serve_in_thread"]
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the sandbox command until it is interrupted; returns its exit code."""
+    from .server import main as run
+
+    return run(argv)
+
+
+def serve_in_thread(latency_s: float = 0.3) -> AbstractContextManager[str]:
+    """A running sandbox: yields its base URL (`http://127.0.0.1:PORT/v1`) and stops the server at exit.
+
+    `latency_s` is how long one call takes, in seconds; 0 answers at once.
+    """
+    from .server import serve_in_thread as serve
+
+    return serve(latency_s)

@@ -1,0 +1,301 @@
+"""The routes of the sandbox, and a request's way through its modules: read, judge, draw, answer, note."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+import sys
+import traceback
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.routing import Route
+
+from gpt_image2.core import models
+
+from .answers import (
+    Picture,
+    Presenter,
+    as_base64,
+    json_answer,
+    plain_answer,
+    refusal_answer,
+    stream_answer,
+    usage_of,
+)
+from .easel import Easel
+from .fault_steps import Case, Fault
+from .faults import FAULTS, NO_FAULT
+from .intake import read_submission
+from .jobs import Endpoint
+from .journal import Download, Journal, Row
+from .refusals import Refused, invalid_key, masked, model_not_found, no_key
+from .validation import validate
+from .wire import Answer, Clock, Delivery, Role
+
+_T = TypeVar("_T")
+
+_KEPT_FILES = 256
+_CREATED = 1_776_643_200
+_RATE_LIMITS = (
+    ("x-ratelimit-limit-requests", "250"),
+    ("x-ratelimit-remaining-requests", "249"),
+    ("x-ratelimit-reset-requests", "240ms"),
+    ("x-ratelimit-limit-tokens", "8000000"),
+    ("x-ratelimit-remaining-tokens", "7999000"),
+    ("x-ratelimit-reset-tokens", "7ms"),
+)
+
+
+@dataclass
+class _File:
+    """An image that waits to be downloaded."""
+
+    picture: Picture
+    fault: Fault
+    row: Row
+    downloads: int = 0
+    counted: bool = False
+
+    def count(self) -> None:
+        """Note the image as delivered, once."""
+        if not self.counted:
+            self.counted = True
+            self.row.count_image()
+
+
+class Sandbox:
+    """The state of one server and its endpoints; lives on one event loop."""
+
+    def __init__(self, latency_of: Callable[[str], float], log_requests: bool = False) -> None:
+        self._latency_of = latency_of
+        self._log_requests = log_requests
+        self._journal = Journal()
+        self._easel = Easel()
+        self._met: set[tuple[str, str]] = set()
+        self._files: OrderedDict[str, _File] = OrderedDict()
+        # Drawing is work for the CPU: more threads than cores would only take turns.
+        self._painters = ThreadPoolExecutor(
+            max_workers=max(2, os.cpu_count() or 2), thread_name_prefix="painter"
+        )
+
+    def app(self) -> Starlette:
+        """The ASGI application."""
+        routes = [
+            Route("/_sandbox/log", self.log, methods=["GET"]),
+            Route("/_sandbox/reset", self.reset, methods=["POST"]),
+            Route("/_sandbox/files/{name}", self.file, methods=["GET"]),
+        ]
+        for base in ("/v1", "/fault/{fault}/v1"):
+            routes += [
+                Route(f"{base}/images/generations", self.generations, methods=["POST"]),
+                Route(f"{base}/images/edits", self.edits, methods=["POST"]),
+                Route(f"{base}/models", self.models, methods=["GET"]),
+                Route(f"{base}/models/{{model}}", self.model, methods=["GET"]),
+            ]
+        handlers: dict[Any, Any] = {HTTPException: _not_routed, Exception: _broken}
+        return Starlette(routes=routes, exception_handlers=handlers)
+
+    def close(self) -> None:
+        """Let the drawing threads go."""
+        self._painters.shutdown(wait=False, cancel_futures=True)
+
+    async def generations(self, request: Request) -> Delivery:
+        """`POST /v1/images/generations`."""
+        return await self._images(request, "generations")
+
+    async def edits(self, request: Request) -> Delivery:
+        """`POST /v1/images/edits`."""
+        return await self._images(request, "edits")
+
+    async def models(self, request: Request) -> Delivery:
+        """`GET /v1/models`."""
+        listed = {"object": "list", "data": [_model_row(name) for name in models.KNOWN_MODELS]}
+        return self._free(request, lambda: _json(listed))
+
+    async def model(self, request: Request) -> Delivery:
+        """`GET /v1/models/{model}`."""
+        name = request.path_params["model"]
+
+        def answer() -> Answer:
+            if name not in models.KNOWN_MODELS:
+                raise model_not_found(name)
+            return _json(_model_row(name))
+
+        return self._free(request, answer)
+
+    async def log(self, request: Request) -> Delivery:
+        """`GET /_sandbox/log[?prompt=TEXT]`."""
+        return Delivery(_json(self._journal.report(request.query_params.get("prompt"))), Clock())
+
+    async def reset(self, _: Request) -> Delivery:
+        """`POST /_sandbox/reset`: forget the log, and which prompts have met a fault."""
+        self._journal.clear()
+        self._met.clear()
+        return Delivery(_json({"ok": True}), Clock())
+
+    async def file(self, request: Request) -> Delivery:
+        """`GET /_sandbox/files/{name}`: an image of the `url` faults; no key belongs here."""
+        file = self._files.get(request.path_params["name"])
+        status = 404
+        if file is not None:
+            file.downloads += 1
+            status = file.fault.download_status(file.downloads)
+        key_sent = bool(_key_of(request))
+        prompt = file.row.prompt if file else None
+        self._journal.add_download(Download(request.url.path, status, key_sent, prompt))
+        if file is None or status != 200:
+            return Delivery(plain_answer(status, "text/plain", b"no image here\n"), Clock())
+        answer = plain_answer(200, file.picture.mime, file.picture.data, role="image")
+        return Delivery(answer, Clock(), file.count)
+
+    def _free(self, request: Request, make: Callable[[], Answer]) -> Delivery:
+        """An endpoint that costs nothing: the key is checked, nothing is noted."""
+        try:
+            _fault_of(request)
+            _check_key(_key_of(request))
+            answer = make()
+        except Refused as refusal:
+            answer = refusal_answer(refusal)
+        return Delivery(_identified(answer, _new_request_id()), Clock())
+
+    async def _images(self, request: Request, endpoint: Endpoint) -> Delivery:
+        clock = Clock()
+        request_id = _new_request_id()
+        key = _key_of(request)
+        row = self._journal.open_row(request.path_params.get("fault"), endpoint, masked(key))
+        try:
+            answer = await self._answer(request, endpoint, key, request_id, row, clock)
+        except Refused as refusal:
+            answer = refusal_answer(refusal)
+        row.status = answer.status or None
+        if self._log_requests:
+            print(
+                f"{request.method} {request.url.path} {row.status} {row.prompt!r}",
+                file=sys.stderr,
+                flush=True,
+            )
+        return Delivery(_identified(answer, request_id), clock, row.count_image)
+
+    async def _answer(
+        self, request: Request, endpoint: Endpoint, key: str, request_id: str, row: Row, clock: Clock
+    ) -> Answer:
+        submission = await read_submission(request, endpoint)
+        row.describe(submission)
+        fault = _fault_of(request)
+        _check_key(key)
+        job = await self._in_thread(lambda: validate(submission, request_id))
+        row.n, row.stream = job.n, job.stream
+        case = Case(
+            job=job,
+            raw_fields=submission.fields,
+            key=key,
+            request_id=request_id,
+            first=(fault.name, job.prompt) not in self._met,
+            path=f"/v1/images/{endpoint}",
+            host_url=str(request.base_url).rstrip("/"),
+        )
+        self._met.add((fault.name, job.prompt))
+        instead = fault.instead(case)
+        if instead is not None:
+            return instead
+        clock.latency_s = self._latency_of(job.quality)
+        return fault.sent(await self._make(fault, case, row))
+
+    async def _make(self, fault: Fault, case: Case, row: Row) -> Answer:
+        job = fault.understood(case.job)
+        drawn = fault.drawn(job)
+        present = fault.present or self._by_url(fault, case, row)
+        drawing = [self._in_thread(lambda i=i: self._easel.picture(drawn, i)) for i in range(drawn.n)]
+        pictures = await asyncio.gather(*drawing)
+        usage = usage_of(job)
+        if not job.stream:
+            return json_answer(job, pictures, usage, present, fault.write)
+        previews = await self._in_thread(lambda: self._easel.previews(drawn))
+        return stream_answer(job, pictures, previews, usage, present, fault.write)
+
+    def _by_url(self, fault: Fault, case: Case, row: Row) -> Presenter:
+        """Images by a URL on this server; previews stay in the stream."""
+
+        def present(picture: Picture, role: Role) -> dict[str, Any]:
+            if role != "image":
+                return as_base64(picture, role)
+            name = f"{secrets.token_hex(12)}.{picture.mime.partition('/')[2]}"
+            self._files[name] = _File(picture, fault, row)
+            if len(self._files) > _KEPT_FILES:
+                self._files.popitem(last=False)
+            return {"url": f"{case.host_url}/_sandbox/files/{name}"}
+
+        return present
+
+    async def _in_thread(self, work: Callable[[], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._painters, work)
+
+
+def _fault_of(request: Request) -> Fault:
+    name = request.path_params.get("fault")
+    if name is None:
+        return NO_FAULT
+    if name not in FAULTS:
+        raise Refused(
+            404, f"There is no fault '{name}'. The faults are: {', '.join(FAULTS)}.", code="unknown_fault"
+        )
+    return FAULTS[name]
+
+
+def _key_of(request: Request) -> str:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and token.strip():
+        return token.strip()
+    return request.headers.get("api-key", "").strip()
+
+
+def _check_key(key: str) -> None:
+    if not key:
+        raise no_key()
+    if key == "invalid" or key.startswith("sk-invalid"):
+        raise invalid_key(masked(key))
+
+
+def _model_row(name: str) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": _CREATED, "owned_by": "sandbox"}
+
+
+def _new_request_id() -> str:
+    return f"req_{secrets.token_hex(16)}"
+
+
+def _identified(answer: Answer, request_id: str) -> Answer:
+    limits: Sequence[tuple[str, str]] = _RATE_LIMITS if answer.status in (200, 429) else ()
+    headers = (*answer.headers, ("x-request-id", request_id), ("openai-version", "2020-10-01"), *limits)
+    return replace(answer, headers=headers)
+
+
+def _json(body: dict[str, Any]) -> Answer:
+    return plain_answer(200, "application/json", json.dumps(body).encode("ascii"))
+
+
+async def _not_routed(request: Request, error: HTTPException) -> Delivery:
+    if error.status_code == 405:
+        place = f"{request.method} on {request.url.path}"
+        message = f"Not allowed to {place}. (HINT: Perhaps you meant to use a different HTTP method?)"
+        refusal = Refused(405, message, code="method_not_supported", headers=dict(error.headers or {}))
+    else:
+        refusal = Refused(error.status_code, f"Invalid URL ({request.method} {request.url.path})")
+    return Delivery(_identified(refusal_answer(refusal), _new_request_id()), Clock())
+
+
+async def _broken(_: Request, error: Exception) -> Delivery:
+    """A defect of the sandbox itself: say so, in the envelope and on stderr."""
+    if not isinstance(error, ClientDisconnect):
+        traceback.print_exception(error, file=sys.stderr)
+    refusal = Refused(500, f"The sandbox itself failed: {error!r}", type="server_error", code="sandbox_error")
+    return Delivery(_identified(refusal_answer(refusal), _new_request_id()), Clock())

@@ -1,0 +1,100 @@
+"""Composes a picture for a prompt: a landscape chosen by its words and a hash of them, a caption, a label.
+
+The same prompt, index and size give the same picture.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+
+from PIL import Image, ImageDraw
+
+from .caption import add_caption
+from .palettes import PALETTES, Palette
+from .scenery import KINDS, landscape
+
+#: Pixels that a scene is drawn with; it is then scaled to the size asked for. Quality can be seen, as on the
+#: API.
+_SCENE_PIXELS = {"low": 0.4e6, "medium": 2.4e6, "high": 4.2e6}
+_FINEST_SCALE = {"low": 1.0, "medium": 1.5, "high": 2.0}
+
+_WORDS_OF_KINDS = {
+    "lake": "lake sea ocean water river boat ship sail beach island harbour harbor coast fish whale",
+    "town": "city town street building skyline house office tower urban shop market cyberpunk",
+    "valley": "mountain hill valley forest tree garden meadow field farm cabin",
+}
+_WORDS_OF_LIGHTS = {
+    "night": "night moon star stars midnight dark space",
+    "aurora": "aurora northern lights",
+    "dawn": "dawn morning sunrise",
+    "dusk": "dusk evening sunset",
+    "arctic": "snow winter ice arctic cold",
+    "desert": "desert sand dune dunes",
+    "autumn": "autumn fall leaves orange",
+    "forest": "forest green spring",
+    "lavender": "purple lavender violet pink",
+    "lagoon": "tropical sea ocean teal lagoon",
+}
+
+
+def dice_for(prompt: str, index: int) -> random.Random:
+    """The dice that decide everything about one picture."""
+    return random.Random(f"{index}\n{prompt}")  # noqa: S311 - a picture is no secret
+
+
+def palette_for(prompt: str, dice: random.Random) -> Palette:
+    """The light that a prompt speaks of, else any."""
+    named = {palette.name: palette for palette in PALETTES}
+    name = _spoken_of(prompt, _WORDS_OF_LIGHTS, dice)
+    return named[name] if name else dice.choice(PALETTES)
+
+
+def scenery_for(prompt: str, index: int, size: tuple[int, int], quality: str) -> tuple[Image.Image, Palette]:
+    """The landscape without words, in RGB, and its colours."""
+    dice = dice_for(prompt, index)
+    palette = palette_for(prompt, dice)
+    kind = _spoken_of(prompt, _WORDS_OF_KINDS, dice) or dice.choice(tuple(KINDS))
+    scale = min(_FINEST_SCALE[quality], (_SCENE_PIXELS[quality] / (size[0] * size[1])) ** 0.5)
+    drawn = landscape((max(8, round(size[0] * scale)), max(8, round(size[1] * scale))), dice, palette, kind)
+    smooth = Image.Resampling.BILINEAR if scale < 1 else Image.Resampling.BICUBIC
+    return drawn.resize(size, smooth, reducing_gap=2.0), palette
+
+
+def scene(
+    prompt: str, index: int, size: tuple[int, int], quality: str = "medium", transparent: bool = False
+) -> Image.Image:
+    """The picture for a prompt: RGB, or RGBA with clear corners when `transparent`."""
+    image, palette = scenery_for(prompt, index, size, quality)
+    note = f"{size[0]}x{size[1]}  ·  {quality}  ·  #{index + 1}"
+    if not transparent:
+        add_caption(image, prompt, palette, note)
+        return image
+    sticker = _sticker(image)
+    add_caption(sticker, prompt, palette, note, inset=0.1)
+    return sticker
+
+
+def _sticker(image: Image.Image) -> Image.Image:
+    """The image with round corners and a white edge, on nothing."""
+    edge, margin = max(1, round(min(image.size) * 0.012)), round(min(image.size) * 0.04)
+    paper = Image.new("RGB", image.size, (255, 255, 255))
+    result = Image.composite(image, paper, _shape(image.size, margin + edge))
+    result.putalpha(_shape(image.size, margin))
+    return result
+
+
+def _shape(size: tuple[int, int], margin: int) -> Image.Image:
+    """A mask with round corners, smooth because it is drawn at twice its size."""
+    mask = Image.new("L", (size[0] * 2, size[1] * 2))
+    if min(size) > 2 * margin:
+        box = (margin * 2, margin * 2, (size[0] - margin) * 2 - 1, (size[1] - margin) * 2 - 1)
+        ImageDraw.Draw(mask).rounded_rectangle(box, min(size) * 0.32 - margin, fill=255)
+    return mask.reduce(2)
+
+
+def _spoken_of(prompt: str, words_of: dict[str, str], dice: random.Random) -> str | None:
+    said = set(re.findall(r"[a-z]+", prompt[:2000].lower()))
+    said |= {word[:-1] for word in said if word.endswith("s")}
+    names = [name for name, words in words_of.items() if said & set(words.split())]
+    return dice.choice(names) if names else None

@@ -1,0 +1,206 @@
+"""The sandbox as a command and as a thread: arguments, the listening socket, start and clean stop."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING
+
+from gpt_image2.core import models
+from gpt_image2.core.about import INSTALL_HINT, PROGRAM
+
+if TYPE_CHECKING:
+    import uvicorn
+
+_HOST = "127.0.0.1"
+_DEFAULT_PORT = 8787
+_DEFAULT_LATENCY_S = 0.3
+_BACKLOG = 2048
+_EXIT_FAILED = 1
+_EXIT_NOT_INSTALLED = 3
+
+LatencyOf = Callable[[str], float]
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the sandbox command; returns its exit code."""
+    options = _parser().parse_args(argv)
+    try:
+        if options.list_faults:
+            return _list_faults()
+        sock = _listen(options.port)
+        server, close = _build(_latency_of(options.latency), options.log_requests, _announce)
+    except ImportError as error:
+        hint = INSTALL_HINT.format(extra="sandbox")
+        print(f"The sandbox needs more packages ({error.name} is missing): {hint}", file=sys.stderr)
+        return _EXIT_NOT_INSTALLED
+    except OSError as error:
+        print(f"Cannot listen on {_HOST}:{options.port}: {error.strerror}. Try --port 0.", file=sys.stderr)
+        return _EXIT_FAILED
+
+    def stop(_: int, __: object) -> None:
+        server.should_exit = True
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    try:
+        server.run(sockets=[sock])
+    finally:
+        close()
+    return 0
+
+
+@contextmanager
+def serve_in_thread(latency_s: float = _DEFAULT_LATENCY_S) -> Generator[str]:
+    """A running sandbox: yields its base URL and stops the server at exit."""
+    sock = _listen(0)
+    listening = threading.Event()
+    server, close = _build(lambda _: latency_s, False, lambda _: listening.set())
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, name="sandbox", daemon=True)
+    thread.start()
+    listening.wait()
+    try:
+        yield _base_url(sock)
+    finally:
+        server.should_exit = True
+        thread.join()
+        close()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"{PROGRAM} sandbox",
+        description="An offline Images API on loopback: no key, no cost; pictures are drawn, not generated.",
+    )
+    parser.add_argument(
+        "--port",
+        type=_port,
+        default=_DEFAULT_PORT,
+        help="port to listen on, 0 picks a free one (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--latency",
+        type=_latency,
+        default=_DEFAULT_LATENCY_S,
+        metavar="SECONDS|real",
+        help="how long one call takes; 'real' is what the API usually takes (default: %(default)s)",
+    )
+    parser.add_argument("--log-requests", action="store_true", help="write one line a request to stderr")
+    parser.add_argument(
+        "--list-faults",
+        action="store_true",
+        help="list the faults that a base URL of http://127.0.0.1:PORT/fault/NAME/v1 brings, and exit",
+    )
+    return parser
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise ValueError
+    return port
+
+
+_port.__name__ = "port"
+
+
+def _latency(text: str) -> float | None:
+    """Seconds, or None for as long as the API takes."""
+    if text == "real":
+        return None
+    latency_s = float(text)
+    if not 0 <= latency_s < 3600:
+        raise ValueError
+    return latency_s
+
+
+_latency.__name__ = "latency"
+
+
+def _latency_of(latency_s: float | None) -> LatencyOf:
+    if latency_s is None:
+        return lambda quality: models.TYPICAL_SECONDS[quality]
+    return lambda _: latency_s
+
+
+def _list_faults() -> int:
+    from .faults import table
+
+    print(table())
+    return 0
+
+
+def _listen(port: int) -> socket.socket:
+    """A listening socket on loopback.
+
+    Raises:
+        OSError: the port is in use, or not ours to take.
+    """
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        if sys.platform != "win32":  # there the option would share a port that is in use
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((_HOST, port))
+        sock.listen(_BACKLOG)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _base_url(sock: socket.socket) -> str:
+    return f"http://{_HOST}:{sock.getsockname()[1]}/v1"
+
+
+def _announce(url: str) -> None:
+    print(f"Sandbox: {url}", flush=True)
+    print(
+        f'Point the tool at it: {PROGRAM} generate "…" --base-url {url} --api-key sandbox\n'
+        f"Faults: a base URL of {url[:-3]}/fault/NAME/v1; --list-faults names them. Ctrl-C stops.",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def _build(
+    latency_of: LatencyOf, log_requests: bool, on_listening: Callable[[str], None]
+) -> tuple[uvicorn.Server, Callable[[], None]]:
+    """A server that is not running yet, and what to call when it has stopped."""
+    import uvicorn
+
+    from .app import Sandbox
+    from .wire import SandboxProtocol
+
+    class Server(uvicorn.Server):
+        """uvicorn's server without its signal handling, which would end the process by the signal it got."""
+
+        def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
+            return nullcontext()
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            for sock in sockets or []:
+                on_listening(_base_url(sock))
+
+    sandbox = Sandbox(latency_of, log_requests)
+    config = uvicorn.Config(
+        sandbox.app(),
+        http=SandboxProtocol,
+        loop="asyncio",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level=logging.CRITICAL,
+        access_log=False,
+        server_header=False,
+        backlog=_BACKLOG,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=0,
+    )
+    return Server(config), sandbox.close

@@ -1,0 +1,113 @@
+"""The command: one line when it listens, a clean end, a table of faults."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx2
+import pytest
+from sandbox_driving import BEARER
+
+from gpt_image2.sandbox import main
+from gpt_image2.sandbox.faults import FAULTS
+
+_COMMAND = [sys.executable, "-W", "error", "-m", "gpt_image2.sandbox"]
+_BODY = {"model": "gpt-image-2", "prompt": "a lighthouse", "quality": "low"}
+
+
+@contextmanager
+def _running(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    process = subprocess.Popen(
+        [*_COMMAND, "--port", "0", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    with process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            match = re.fullmatch(r"Sandbox: (http://127\.0\.0\.1:\d+/v1)\n", line)
+            assert match, line
+            yield process, match[1]
+        finally:
+            if process.poll() is None:
+                process.kill()
+
+
+def _end(process: subprocess.Popen[str], number: int) -> tuple[str, str]:
+    process.send_signal(number)
+    return process.communicate(timeout=30)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise there")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_prints_one_line_serves_and_ends_quietly(number: int) -> None:
+    with _running("--latency", "0") as (process, url):
+        response = httpx2.post(f"{url}/images/generations", json=_BODY, headers=BEARER, trust_env=False)
+        assert response.status_code == 200
+        out, err = _end(process, number)
+    assert (process.returncode, out) == (0, "")
+    assert f"--base-url {url} --api-key sandbox" in err
+    assert len(err.splitlines()) == 2
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise there")
+@pytest.mark.parametrize("path", ["/v1", "/fault/stall/v1", "/fault/keepalive-whitespace/v1"])
+def test_it_ends_while_requests_are_pending(path: str) -> None:
+    with _running("--latency", "real") as (process, url), httpx2.Client(trust_env=False) as http:
+        patience = httpx2.Timeout(30, read=0.3)
+        root = url.removesuffix("/v1")
+        with pytest.raises(httpx2.ReadTimeout):
+            http.post(f"{root}{path}/images/generations", json=_BODY, headers=BEARER, timeout=patience)
+        _, err = _end(process, signal.SIGTERM)
+    assert process.returncode == 0
+    assert "Traceback" not in err and "rror" not in err
+
+
+def test_a_port_in_use_is_one_clear_line(capfd: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert main(["--port", str(port)]) == 1
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert len(err.splitlines()) == 1
+    assert f"127.0.0.1:{port}" in err
+
+
+def test_faults_are_listed(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["--list-faults"]) == 0
+    out, _ = capfd.readouterr()
+    assert [line.split()[0] for line in out.splitlines()] == list(FAULTS)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--port", "70000"], ["--latency", "soon"], ["--latency", "-1"], ["--host", "x"]]
+)
+def test_bad_arguments_are_a_usage_error(arguments: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert "usage:" in capfd.readouterr().err
+
+
+def test_requests_can_be_logged() -> None:
+    with _running("--latency", "0", "--log-requests") as (process, url):
+        httpx2.post(f"{url}/images/generations", json=_BODY, headers=BEARER, trust_env=False)
+        process.terminate()
+        _, err = process.communicate(timeout=30)
+    assert "POST /v1/images/generations 200 'a lighthouse'" in err
+
+
+def test_importing_the_package_is_light() -> None:
+    code = (
+        "import sys, gpt_image2.sandbox; gpt_image2.sandbox.main; "
+        "sys.exit(any(name in sys.modules for name in ('PIL', 'starlette', 'uvicorn', 'asyncio')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
