@@ -34,6 +34,7 @@ import ipaddress
 import json
 import math
 import os
+import platform
 import re
 import shutil
 import signal
@@ -1100,6 +1101,15 @@ def write_config(path: Path, text: str, force: bool) -> None:
     """
     if not force and path.exists():
         raise UsageError(f"config {path} exists already", hint="add --force to overwrite it")
+    write_private_file(path, text)
+
+
+def write_private_file(path: Path, text: str) -> None:
+    """Writes a file that only the user may read (0600, its folder 0700 if it is new), whole or not at all.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
     part = path.with_name(f".{path.name}.{os.urandom(6).hex()}.tmp")
     try:
         if not path.parent.exists():
@@ -1109,7 +1119,7 @@ def write_config(path: Path, text: str, force: bool) -> None:
     except OSError as error:
         with suppress(OSError):
             part.unlink()
-        raise OutputError(f"cannot write config {path}: {error.strerror or error}") from None
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
 
 
 def sweep(folder: Path, rescue_folder: Path) -> List[str]:
@@ -1222,6 +1232,83 @@ def _stale(folder: Path, pattern: re.Pattern[str]) -> List[os.DirEntry[str]]:
 
 
 # ------------------------------------------------------------------------------------------------------------
+# hosts
+#
+# What a probe has learnt about a base URL, kept in the state folder until it is forgotten.
+#
+# One private JSON file holds all hosts. A file that cannot be read counts as empty: it is only a memory.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_FILE_NAME = "hosts.json"
+
+
+@dataclass(frozen=True)
+class HostFacts:
+    """What one base URL really does. None means: the probe could not tell.
+
+    `image_field` is the multipart name for several images. `answers` is `b64_json` or `url`.
+    """
+
+    probed_on: str
+    answers: Optional[str] = None
+    streams: Optional[bool] = None
+    format_field: Optional[str] = None
+    image_field: Optional[str] = None
+    honours_size: Optional[bool] = None
+    edits: Optional[bool] = None
+    refusal: Optional[str] = None
+
+
+def today() -> str:
+    """The date of a probe, as it is kept."""
+    return time.strftime("%Y-%m-%d")
+
+
+def load_facts(state_folder: Path, base_url: str) -> Optional[HostFacts]:
+    """What is known of a base URL, or None."""
+    entry = _read(state_folder).get(base_url)
+    if not isinstance(entry, dict):
+        return None
+    known = {field.name for field in fields(HostFacts)}
+    values: Dict[str, Any] = {"probed_on": ""}
+    values.update((name, value) for name, value in cast(Dict[str, Any], entry).items() if name in known)
+    return HostFacts(**values)
+
+
+def save_facts(state_folder: Path, base_url: str, facts: HostFacts) -> None:
+    """Keeps what was learnt of a base URL.
+
+    Raises:
+        OutputError: the state folder does not take it.
+    """
+    _write(state_folder, {**_read(state_folder), base_url: asdict(facts)})
+
+
+def forget_facts(state_folder: Path, base_url: str) -> bool:
+    """Forgets a base URL; False when nothing was known of it."""
+    everything = _read(state_folder)
+    if base_url not in everything:
+        return False
+    del everything[base_url]
+    _write(state_folder, everything)
+    return True
+
+
+def _read(state_folder: Path) -> Dict[str, Any]:
+    try:
+        content: Any = json.loads((state_folder / _FILE_NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return cast(Dict[str, Any], content) if isinstance(content, dict) else {}
+
+
+def _write(state_folder: Path, everything: Dict[str, Any]) -> None:
+    text = json.dumps(everything, indent=2, ensure_ascii=False) + "\n"
+    write_private_file(state_folder / _FILE_NAME, text)
+
+
+# ------------------------------------------------------------------------------------------------------------
 # interrupt
 #
 # Turns SIGINT, SIGTERM and SIGHUP into an orderly stop: running transfers end, whole images stay.
@@ -1331,6 +1418,7 @@ _MAX_HEADER_BYTES = 1 << 18
 _TERMINATE_S = 2.0
 _BAD_OPTION = 2
 _REPORT = "gpt-image2-report"
+_REPORTED = ("time_pretransfer", "time_namelookup", "time_connect", "time_appconnect", "time_starttransfer")
 _QUOTED = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v"}
 
 
@@ -1369,11 +1457,16 @@ class ResponseHead:
 @dataclass(frozen=True)
 class TransferEnd:
     """How a transfer ended. `exit_code` is curl's (0: as HTTP ends). `sent` tells whether the connection
-    was ever ready to carry the request; while it is False the server cannot have seen any of it."""
+    was ever ready to carry the request; while it is False the server cannot have seen any of it.
+    The times are seconds from the start to that step's end, 0 for a step that was not reached."""
 
     exit_code: int
     message: str
     sent: bool
+    name_s: float = 0.0
+    connect_s: float = 0.0
+    tls_s: float = 0.0
+    first_byte_s: float = 0.0
 
 
 class Transfer:
@@ -1458,10 +1551,10 @@ class Transfer:
         text = self._process.stderr.read().decode("utf-8", "replace")
         code = self._process.wait()
         message, _, report = text.partition(_REPORT)
-        values = report.split()
-        sent = float(values[0].replace(",", ".")) > 0 if values else code != _BAD_OPTION
+        times = [float(value.replace(",", ".")) for value in report.split()]
+        sent = times[0] > 0 if times else code != _BAD_OPTION
         message = re.sub(r"^curl: \(\d+\) ", "", message.strip())
-        return TransferEnd(code, message, sent)
+        return TransferEnd(code, message, sent, *times[1:])
 
     def _read(self) -> bytes:
         assert self._process.stdout is not None
@@ -1476,7 +1569,7 @@ def render_config(request: HttpRequest) -> str:
         ("connect-timeout", f"{min(CONNECT_TIMEOUT_S, request.timeout_s):.3f}"),
         ("max-time", f"{request.timeout_s:.3f}"),
         ("keepalive-time", str(KEEPALIVE_S)),
-        ("write-out", "%{stderr}" + _REPORT + " %{time_pretransfer}"),
+        ("write-out", "%{stderr}" + _REPORT + "".join(f" %{{{name}}}" for name in _REPORTED)),
     ]
     lines += [("header", f"{name}: {value}") for name, value in request.headers]
     if request.resolve:
@@ -2077,6 +2170,13 @@ def saved_line(path: str, size_bytes: int) -> str:
     return f"Saved: {path} ({max(1, round(size_bytes / 1024))} KB)"
 
 
+def image_json(image: SavedImage) -> Dict[str, object]:
+    """One saved image as `--json` and the events show it."""
+    fields = asdict(image)
+    fields["bytes"] = fields.pop("size_bytes")
+    return {name: fields[name] for name in ("path", "bytes", "format", "width", "height", "sha256")}
+
+
 def result_json(result: Result) -> Dict[str, object]:
     """A success as the object that `--json` prints."""
     usage = None
@@ -2086,18 +2186,11 @@ def result_json(result: Result) -> Dict[str, object]:
             "output_tokens": result.usage.output_tokens,
             "total_tokens": result.usage.total_tokens,
         }
-    images: List[Dict[str, object]] = []
-    for image in result.images:
-        fields = asdict(image)
-        fields["bytes"] = fields.pop("size_bytes")
-        images.append(
-            {name: fields[name] for name in ("path", "bytes", "format", "width", "height", "sha256")}
-        )
     return {
         "ok": True,
         "command": result.command,
         "model": result.model,
-        "images": images,
+        "images": [image_json(image) for image in result.images],
         "usage": usage,
         "cost_usd": None if result.cost_usd is None else round(result.cost_usd, 6),
         "billed": result.billed.value,
@@ -2266,6 +2359,85 @@ def standard_terminal(env: Mapping[str, str]) -> Terminal:
         if reconfigure:
             reconfigure(errors="surrogateescape" if stream is sys.stdout else "backslashreplace")
     return Terminal(env, sys.stdout, sys.stderr)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# event_lines
+#
+# The events of a call as JSON lines on stderr, and a heartbeat while nothing happens.
+# ------------------------------------------------------------------------------------------------------------
+
+
+HEARTBEAT_S = 15.0
+
+_NAMES: Mapping[type, str] = {
+    RequestStarted: "request_started",
+    HeadersReceived: "headers_received",
+    RetryWaiting: "retry_waiting",
+    PartialImage: "partial_image",
+    ImageSaved: "image_saved",
+    Warned: "warning",
+}
+
+
+def event_json(event: Event) -> Optional[Dict[str, object]]:
+    """An event as the object on its line; None for the end of a call, which the command itself reports."""
+    name = _NAMES.get(type(event))
+    if name is None:
+        return None
+    values: Dict[str, object] = asdict(event)
+    if isinstance(event, ImageSaved):
+        values["image"] = image_json(event.image)
+    elapsed_s = round(event.elapsed_s, 3)
+    return {"event": name, **values, "elapsed_s": elapsed_s}
+
+
+class EventLines:
+    """The observer that writes events. A context manager: the heart beats while it is entered."""
+
+    def __init__(self, stderr: TextIO, heartbeat_s: float = HEARTBEAT_S) -> None:
+        self._stderr = stderr
+        self._heartbeat_s = heartbeat_s
+        self._started = time.monotonic()
+        self._lock = threading.Lock()
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._beat, daemon=True)
+
+    def __enter__(self) -> EventLines:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def __call__(self, event: Event) -> None:
+        """The observer of a call."""
+        line = event_json(event)
+        if line is not None:
+            self.write(line)
+
+    def write(self, line: Mapping[str, object]) -> None:
+        """One object on one line; a reader that has gone away does not stop the call."""
+        with self._lock:
+            try:
+                self._stderr.write(json.dumps(line) + "\n")
+                self._stderr.flush()
+            except (OSError, ValueError):
+                pass
+
+    def finished(self, outcome: Mapping[str, object]) -> None:
+        """The last line: the object that `--json` prints."""
+        self.write({"event": "finished", **outcome, "elapsed_s": round(time.monotonic() - self._started, 3)})
+
+    def _beat(self) -> None:
+        while not self._done.wait(self._heartbeat_s):
+            self.write({"event": "heartbeat", "elapsed_s": round(time.monotonic() - self._started, 3)})
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -4500,6 +4672,218 @@ def _interrupted(signum: Optional[int], result: Result) -> InterruptedCall:
         signum=signum or 2,
         billed=billed,
         hint="check your usage before you send it again",
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------
+# doctor
+#
+# Looks at everything that a call needs, without paying: each check is ok, warn or fail, with a cure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+CHECK_TIMEOUT_S = 30.0
+_MIN_FREE_BYTES = 500 * 1024 * 1024
+_MAX_ANSWER_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Check:
+    """One finding. `status` is `ok`, `warn` or `fail`; `exit_code` is what a failure means for a call."""
+
+    name: str
+    status: str
+    detail: str
+    cure: str = ""
+    elapsed_s: Optional[float] = None
+    exit_code: ExitCode = ExitCode.CONFIG
+
+
+def examine(
+    env: Mapping[str, str],
+    stop: StopSwitch,
+    *,
+    config: Optional[str] = None,
+    base_url: Optional[str] = None,
+    api_key: Optional[str] = None,
+) -> Iterator[Check]:
+    """All checks, one after the other; those that need what has failed are left out."""
+    yield _python()
+    curl = _curl()
+    yield curl
+    try:
+        settings = load_settings(env, config=config, base_url=base_url, api_key=api_key)
+    except ConfigError as error:
+        yield Check("config", "fail", error.message, error.hint)
+        return
+    yield from _settings(settings)
+    yield _state_folder(state_folder(env))
+    yield _disk(state_folder(env))
+    if curl.status == "fail":
+        return
+    name = _name_lookup(settings, env)
+    if name is not None:
+        yield name
+        if name.status == "fail":
+            return
+    yield from _network(settings, env, stop)
+
+
+def verdict(checks: List[Check]) -> ExitCode:
+    """The exit code for all findings: that of the first failure."""
+    return next((check.exit_code for check in checks if check.status == "fail"), ExitCode.OK)
+
+
+def check_json(check: Check) -> Dict[str, object]:
+    """A finding as `--json` prints it."""
+    return {
+        "name": check.name,
+        "status": check.status,
+        "detail": check.detail,
+        "cure": check.cure,
+        "elapsed_s": None if check.elapsed_s is None else round(check.elapsed_s, 3),
+    }
+
+
+def _python() -> Check:
+    detail = f"{platform.python_implementation()} {platform.python_version()} ({sys.executable})"
+    return Check("python", "ok", detail)
+
+
+def _curl() -> Check:
+    try:
+        path = find_curl()
+    except ConfigError as error:
+        return Check("curl", "fail", error.message, error.hint)
+    version = curl_version(path)
+    detail = f"curl {'.'.join(map(str, version)) or 'of an unknown version'} ({path})"
+    if version and version[:2] < MIN_VERSION:
+        return Check("curl", "fail", detail, f"install curl {'.'.join(map(str, MIN_VERSION))} or newer")
+    return Check("curl", "ok" if version else "warn", detail)
+
+
+def _settings(settings: Settings) -> Iterator[Check]:
+    file = settings.config_file
+    detail = f"active: {file.path}" if file else "no config file; environment and defaults are used"
+    warnings = "; ".join(settings.warnings)
+    yield Check("config", "warn" if warnings else "ok", detail, warnings)
+    yield Check("base_url", "ok", f"{settings.base_url.value} (from {settings.base_url.source})")
+    try:
+        settings.require_key()
+    except ConfigError as error:
+        yield Check("api_key", "fail", error.message, error.hint)
+        return
+    source = settings.api_key.source if settings.api_key else ""
+    yield Check("api_key", "ok", f"{settings.masked_key} (from {source})")
+
+
+def _state_folder(folder: Path) -> Check:
+    try:
+        prepare_folder(folder)
+    except GptImage2Error as error:
+        cure = f"make {folder} writable, or set XDG_STATE_HOME; rescued images would go to the temp folder"
+        return Check("state_folder", "warn", error.message, cure)
+    return Check("state_folder", "ok", f"{folder} is writable")
+
+
+def _disk(folder: Path) -> Check:
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    free = shutil.disk_usage(str(folder)).free
+    detail = f"{free / 1e9:.1f} GB free"
+    if free < _MIN_FREE_BYTES:
+        return Check("disk", "warn", detail, "free some space: one image can have 15 MB and more")
+    return Check("disk", "ok", detail)
+
+
+def _name_lookup(settings: Settings, env: Mapping[str, str]) -> Optional[Check]:
+    """Looks the host's name up; None where a proxy does that."""
+    parts = urlsplit(settings.base_url.value)
+    names = (f"{parts.scheme}_proxy", f"{parts.scheme.upper()}_PROXY", "all_proxy", "ALL_PROXY")
+    if any(env.get(name) for name in names):
+        return None
+    host = parts.hostname or ""
+    started = time.monotonic()
+    addresses = resolve_addresses(host)
+    elapsed_s = time.monotonic() - started
+    if not addresses:
+        cure = "check the base URL, the network and its name servers"
+        return Check("dns", "fail", f"{host} cannot be resolved", cure, elapsed_s, ExitCode.NETWORK)
+    return Check("dns", "ok", f"{host} is {', '.join(addresses[:3])}", "", elapsed_s)
+
+
+def _network(settings: Settings, env: Mapping[str, str], stop: StopSwitch) -> Iterator[Check]:
+    """One free request, `GET /models`: it shows the connection, TLS, and whether the key is accepted."""
+    attempt, document = ask(settings, env, stop, "/models")
+    end = attempt.end
+    if not end.sent:
+        error = _explained(settings, attempt)
+        yield Check("connection", "fail", error.message, error.hint, attempt.elapsed_s, error.exit_code)
+        return
+    yield Check("connection", "ok", "connected", "", end.connect_s)
+    if settings.base_url.value.startswith("https://"):
+        yield Check(
+            "tls", "ok", "handshake and certificate are good", "", max(0.0, end.tls_s - end.connect_s)
+        )
+    if settings.api_key is None:
+        return
+    if attempt.status == 200 and isinstance(document, dict):
+        models = cast(Dict[str, Any], document).get("data")
+        count = len(cast(List[Any], models)) if isinstance(models, list) else 0
+        yield Check("api", "ok", f"GET /models: {count} models, the key is accepted", "", attempt.elapsed_s)
+    elif attempt.status in (404, 405) or attempt.status == 200:
+        detail = f"GET /models: HTTP {attempt.status}; the key was not checked"
+        yield Check(
+            "api", "warn", detail, "a relay may not offer it; a real call will show", attempt.elapsed_s
+        )
+    else:
+        error = _explained(settings, attempt)
+        yield Check("api", "fail", error.message, error.hint, attempt.elapsed_s, error.exit_code)
+
+
+def ask(
+    settings: Settings, env: Mapping[str, str], stop: StopSwitch, path: str, body_path: Optional[str] = None
+) -> Tuple[Attempt, object]:
+    """One free request below the base URL, and its answer as JSON (None when it is none)."""
+    headers = [("User-Agent", USER_AGENT), ("Accept", "application/json")]
+    if settings.api_key:
+        headers.append(auth_header(settings, settings.api_key.value))
+    if body_path is not None:
+        headers.append(("Content-Type", "application/json"))
+    request = HttpRequest(settings.base_url.value + path, tuple(headers), CHECK_TIMEOUT_S, body_path)
+    return send_free(request, settings, env, stop)
+
+
+def send_free(
+    request: HttpRequest, settings: Settings, env: Mapping[str, str], stop: StopSwitch
+) -> Tuple[Attempt, object]:
+    """Sends a request that costs nothing; how it ended, and the JSON that came."""
+    started = time.monotonic()
+    data = b""
+    with Transfer(request, env, settings.secrets, stop) as transfer:
+        head = transfer.read_head()
+        for chunk in transfer.chunks():
+            data += chunk
+            if len(data) > _MAX_ANSWER_BYTES:
+                break
+        end: TransferEnd = transfer.end()
+    try:
+        document: Any = json.loads(data.decode("utf-8", "replace"))
+    except ValueError:
+        document = None
+    answer = Answer(
+        shape="json" if document is not None else "other",
+        complete=True,
+        error=read_server_error(document),
+        text=data.decode("utf-8", "replace"),
+    )
+    elapsed_s = time.monotonic() - started
+    return Attempt(head, end, answer, body_bytes=len(data), elapsed_s=elapsed_s), document
+
+
+def _explained(settings: Settings, attempt: Attempt) -> GptImage2Error:
+    return explain(
+        attempt, judge(attempt), ImageRequest(prompt=""), settings.base_url.value, settings.secrets
     )
 
 

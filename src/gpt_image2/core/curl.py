@@ -27,6 +27,7 @@ _MAX_HEADER_BYTES = 1 << 18
 _TERMINATE_S = 2.0
 _BAD_OPTION = 2
 _REPORT = "gpt-image2-report"
+_REPORTED = ("time_pretransfer", "time_namelookup", "time_connect", "time_appconnect", "time_starttransfer")
 _QUOTED = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v"}
 
 
@@ -65,11 +66,16 @@ class ResponseHead:
 @dataclass(frozen=True)
 class TransferEnd:
     """How a transfer ended. `exit_code` is curl's (0: as HTTP ends). `sent` tells whether the connection
-    was ever ready to carry the request; while it is False the server cannot have seen any of it."""
+    was ever ready to carry the request; while it is False the server cannot have seen any of it.
+    The times are seconds from the start to that step's end, 0 for a step that was not reached."""
 
     exit_code: int
     message: str
     sent: bool
+    name_s: float = 0.0
+    connect_s: float = 0.0
+    tls_s: float = 0.0
+    first_byte_s: float = 0.0
 
 
 class Transfer:
@@ -154,10 +160,10 @@ class Transfer:
         text = self._process.stderr.read().decode("utf-8", "replace")
         code = self._process.wait()
         message, _, report = text.partition(_REPORT)
-        values = report.split()
-        sent = float(values[0].replace(",", ".")) > 0 if values else code != _BAD_OPTION
+        times = [float(value.replace(",", ".")) for value in report.split()]
+        sent = times[0] > 0 if times else code != _BAD_OPTION
         message = re.sub(r"^curl: \(\d+\) ", "", message.strip())
-        return TransferEnd(code, message, sent)
+        return TransferEnd(code, message, sent, *times[1:])
 
     def _read(self) -> bytes:
         assert self._process.stdout is not None
@@ -172,7 +178,7 @@ def render_config(request: HttpRequest) -> str:
         ("connect-timeout", f"{min(CONNECT_TIMEOUT_S, request.timeout_s):.3f}"),
         ("max-time", f"{request.timeout_s:.3f}"),
         ("keepalive-time", str(KEEPALIVE_S)),
-        ("write-out", "%{stderr}" + _REPORT + " %{time_pretransfer}"),
+        ("write-out", "%{stderr}" + _REPORT + "".join(f" %{{{name}}}" for name in _REPORTED)),
     ]
     lines += [("header", f"{name}: {value}") for name, value in request.headers]
     if request.resolve:

@@ -73,6 +73,15 @@ def write_config(path: Path, text: str, force: bool) -> None:
     """
     if not force and path.exists():
         raise UsageError(f"config {path} exists already", hint="add --force to overwrite it")
+    write_private_file(path, text)
+
+
+def write_private_file(path: Path, text: str) -> None:
+    """Writes a file that only the user may read (0600, its folder 0700 if it is new), whole or not at all.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
     part = path.with_name(f".{path.name}.{os.urandom(6).hex()}.tmp")
     try:
         if not path.parent.exists():
@@ -82,7 +91,7 @@ def write_config(path: Path, text: str, force: bool) -> None:
     except OSError as error:
         with suppress(OSError):
             part.unlink()
-        raise OutputError(f"cannot write config {path}: {error.strerror or error}") from None
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
 
 
 def sweep(folder: Path, rescue_folder: Path) -> List[str]:

@@ -10,11 +10,11 @@ import time
 from contextlib import suppress
 from dataclasses import asdict
 from types import TracebackType
-from typing import Dict, List, Mapping, Optional, TextIO, Type
+from typing import Dict, Mapping, Optional, TextIO, Type
 
 from .errors import GptImage2Error
 from .events import Event, Finished, ImageSaved, PartialImage, RequestStarted, RetryWaiting, Warned
-from .outcome import Result
+from .outcome import Result, SavedImage
 from .redact import show
 
 _TICK_S = 1.0
@@ -27,6 +27,13 @@ def saved_line(path: str, size_bytes: int) -> str:
     return f"Saved: {path} ({max(1, round(size_bytes / 1024))} KB)"
 
 
+def image_json(image: SavedImage) -> Dict[str, object]:
+    """One saved image as `--json` and the events show it."""
+    fields = asdict(image)
+    fields["bytes"] = fields.pop("size_bytes")
+    return {name: fields[name] for name in ("path", "bytes", "format", "width", "height", "sha256")}
+
+
 def result_json(result: Result) -> Dict[str, object]:
     """A success as the object that `--json` prints."""
     usage = None
@@ -36,18 +43,11 @@ def result_json(result: Result) -> Dict[str, object]:
             "output_tokens": result.usage.output_tokens,
             "total_tokens": result.usage.total_tokens,
         }
-    images: List[Dict[str, object]] = []
-    for image in result.images:
-        fields = asdict(image)
-        fields["bytes"] = fields.pop("size_bytes")
-        images.append(
-            {name: fields[name] for name in ("path", "bytes", "format", "width", "height", "sha256")}
-        )
     return {
         "ok": True,
         "command": result.command,
         "model": result.model,
-        "images": images,
+        "images": [image_json(image) for image in result.images],
         "usage": usage,
         "cost_usd": None if result.cost_usd is None else round(result.cost_usd, 6),
         "billed": result.billed.value,
