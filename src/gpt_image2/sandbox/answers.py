@@ -128,7 +128,8 @@ def stream_answer(
 ) -> Answer:
     """The answer to a request with `stream`: previews spread over the latency, then the finished images.
 
-    The API ends a stream by ending it; there is no `[DONE]`.
+    `usage` is that of one image, which each completed event tells of. The API ends a stream by ending it;
+    there is no `[DONE]`.
     """
     prefix = _EVENT_PREFIX[job.endpoint]
     common = {

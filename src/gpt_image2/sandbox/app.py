@@ -216,11 +216,11 @@ class Sandbox:
         present = fault.present or self._by_url(fault, case, row)
         drawing = [self._in_thread(lambda i=i: self._easel.picture(drawn, i)) for i in range(drawn.n)]
         pictures = await asyncio.gather(*drawing)
-        usage = usage_of(job)
         if not job.stream:
-            return json_answer(job, pictures, usage, present, fault.write)
+            return json_answer(job, pictures, usage_of(job), present, fault.write)
         previews = await self._in_thread(lambda: self._easel.previews(drawn))
-        return stream_answer(job, pictures, previews, usage, present, fault.write)
+        usage_of_one = usage_of(replace(job, n=1))
+        return stream_answer(job, pictures, previews, usage_of_one, present, fault.write)
 
     def _by_url(self, fault: Fault, case: Case, row: Row) -> Presenter:
         """Images by a URL on this server; previews stay in the stream."""
