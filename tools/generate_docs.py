@@ -9,22 +9,111 @@ import argparse
 import re
 import sys
 from pathlib import Path
-from typing import Callable, Dict, List
+from typing import Callable, Dict, List, Sequence, Tuple
 
+from cli_reference import command_reference
+
+from gpt_image2.core import models
+from gpt_image2.core.outcome import ExitCode
 from gpt_image2.core.retry import RULES
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCS = (ROOT / "skills/gpt-image-2/references/troubleshooting.md",)
+SKILL = ROOT / "skills/gpt-image-2"
+DOCS = (SKILL / "SKILL.md", *sorted((SKILL / "references").glob("*.md")))
+PRICED_SIZES = ("1024x1024", "1536x1024", "2048x1152", "3840x2160")
+PRICED_QUALITIES = ("low", "medium", "high")
+RATIOS = ("1:1", "3:2", "16:9", "9:16", "21:9", "16:9@2k", "16:9@4k")
 PART = re.compile(r"(<!-- generated: (?P<name>[a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def retry_rules() -> str:
     """The policy of core/retry.py as a Markdown table."""
-    rows = [f"| {rule.when} | {rule.billed.value} | {rule.again.value} |" for rule in RULES]
-    return "\n".join(["| what happened | billed | sent again |", "|---|---|---|", *rows]) + "\n"
+    rows = [(rule.when, rule.billed.value, rule.again.value) for rule in RULES]
+    return table(("what happened", "billed", "sent again"), rows)
 
 
-PARTS: Dict[str, Callable[[], str]] = {"retry-rules": retry_rules}
+def exit_codes() -> str:
+    """The exit codes as a Markdown table."""
+    return table(("exit", "meaning"), [(str(int(code)), code.meaning) for code in ExitCode])
+
+
+def limits() -> str:
+    """What the API accepts for its default model."""
+    rows = [
+        ("prompt", f"up to {models.MAX_PROMPT_CHARS:,} characters"),
+        ("images a call (`n`)", f"1 to {models.MAX_N}"),
+        ("input images of an edit", f"up to {models.MAX_INPUT_IMAGES}; png, jpeg or webp"),
+        ("one input image", f"up to {models.MAX_INPUT_BYTES // 1024**2} MB"),
+        ("mask", f"PNG with alpha, size of the first image, up to {models.MAX_MASK_BYTES // 1024**2} MB"),
+        ("edges", f"multiples of {models.EDGE_STEP}, up to {models.MAX_EDGE} pixels"),
+        ("ratio", f"up to {models.MAX_RATIO:.0f}:1"),
+        ("area", f"{models.MIN_PIXELS:,} to {models.MAX_PIXELS:,} pixels; above 2560x1440 experimental"),
+        ("previews (`partial_images`)", f"0 to {models.MAX_PARTIAL_IMAGES}"),
+    ]
+    return table(("what", "limit"), rows)
+
+
+def sizes() -> str:
+    """The names and some ratios that --size takes, and what is sent for them."""
+    rows = [(f"`{name}`", str(models.resolve_size(name))) for name in (*models.SIZE_NAMES, *RATIOS)]
+    return table(("`--size`", "sent as"), rows)
+
+
+def prices() -> str:
+    """USD per million tokens."""
+    price = models.prices_of(models.DEFAULT_MODEL)
+    if price is None:
+        raise SystemExit(f"no price of {models.DEFAULT_MODEL} in core/models.py")
+    rows = [
+        ("text in", price.text_in),
+        ("text in, cached", price.cached_text_in),
+        ("image in", price.image_in),
+        ("image in, cached", price.cached_image_in),
+        ("image out", price.image_out),
+    ]
+    return table(("tokens", "USD per million"), [(name, f"{usd:.2f}") for name, usd in rows])
+
+
+def image_costs() -> str:
+    """Output tokens and USD of one image."""
+    rows = [
+        (size, *(f"{tokens:,} (${usd:.4f})" for tokens, usd in (cost_of(size, q) for q in PRICED_QUALITIES)))
+        for size in PRICED_SIZES
+    ]
+    return table(("size", *PRICED_QUALITIES), rows)
+
+
+def image_prices() -> str:
+    """USD of one image, to the tenth of a cent."""
+    rows = [(size, *(f"{cost_of(size, q)[1]:.3f}" for q in PRICED_QUALITIES)) for size in PRICED_SIZES]
+    return table(("size", *PRICED_QUALITIES), rows)
+
+
+def cost_of(size: str, quality: str) -> Tuple[int, float]:
+    """Output tokens and USD of one image without its prompt."""
+    width, height = (int(edge) for edge in size.split("x"))
+    estimate = models.estimate_cost(models.DEFAULT_MODEL, "", size, quality, 1)
+    if estimate is None:
+        raise SystemExit(f"no price of {models.DEFAULT_MODEL} in core/models.py")
+    return models.output_tokens(width, height, quality), estimate.high_usd
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [f"| {' | '.join(cells)} |\n" for cells in (head, *rows)]
+    return "".join([lines[0], "|" + "---|" * len(head) + "\n", *lines[1:]])
+
+
+PARTS: Dict[str, Callable[[], str]] = {
+    "retry-rules": retry_rules,
+    "commands": command_reference,
+    "exit-codes": exit_codes,
+    "limits": limits,
+    "sizes": sizes,
+    "prices": prices,
+    "image-costs": image_costs,
+    "image-prices": image_prices,
+}
 
 
 def filled(text: str) -> str:

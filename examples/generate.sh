@@ -1,0 +1,9 @@
+#!/bin/sh
+# Make an image from a shell script: sh examples/generate.sh PROMPT OUTPUT
+set -eu
+
+script=$(dirname "$0")/../skills/gpt-image-2/scripts/gpt_image2.py
+
+saved=$(python3 "$script" generate -o "$2" --quality low -- "$1")
+path=${saved#Saved: }
+printf '%s\n' "${path% (*}"

@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.request import ProxyHandler, build_opener
+
+import pytest
+import strictyaml
+from PIL import Image, ImageDraw
+from skill_user import User
+
+from gpt_image2.core.outcome import ExitCode
+
+ROOT = Path(__file__).parents[2]
+SKILL = ROOT / "skills" / "gpt-image-2"
+SKILL_MD = SKILL / "SKILL.md"
+REFERENCES = sorted((SKILL / "references").glob("*.md"))
+DOCUMENTS = [SKILL_MD, *REFERENCES]
+AGENTSKILLS = str(Path(sys.executable).with_name("agentskills"))
+
+sys.path.insert(0, str(ROOT / "tools"))
+import cli_reference  # noqa: E402
+
+
+def blocks(language: str) -> Iterator[pytest.param]:
+    for path in DOCUMENTS:
+        found = re.findall(rf"^```{language}\n(.*?)^```", path.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+        for number, code in enumerate(found, 1):
+            yield pytest.param(code, id=f"{path.stem}-{number}")
+
+
+SH_BLOCKS = list(blocks("sh"))
+PYTHON_BLOCKS = list(blocks("python"))
+
+
+def frontmatter() -> dict:
+    return strictyaml.load(SKILL_MD.read_text("utf-8").split("---\n")[1]).data
+
+
+@pytest.fixture
+def desk(user: User) -> User:
+    """A user whose working folder has every input that the documents name."""
+    (user.cwd / "scripts").symlink_to(SKILL / "scripts")
+    for name in ("person.jpg", "hat.png", "room.png", "fox.png", "fox-draft.png", "a.png", "b.png"):
+        Image.new("RGB", (1024, 1024), "steelblue").save(user.cwd / name)
+    mask = Image.new("RGBA", (1024, 1024), (0, 0, 0, 255))
+    ImageDraw.Draw(mask).rectangle((300, 500, 900, 900), fill=(0, 0, 0, 0))
+    mask.save(user.cwd / "sofa-mask.png")
+    (user.cwd / "prompt.txt").write_text("A poster", "utf-8")
+    (user.cwd / "prompts.txt").write_text(f"A red {user.cwd}\nA blue {user.cwd}\n", "utf-8")
+    return user
+
+
+def run_block(desk: User, code: str) -> subprocess.CompletedProcess[str]:
+    return desk.run("bash", "-euo", "pipefail", "-c", code)
+
+
+def requests_with(base_url: str, prompt: str) -> int:
+    url = f"{base_url.removesuffix('/v1')}/_sandbox/log?prompt={prompt.replace(' ', '%20')}"
+    with build_opener(ProxyHandler({})).open(url) as answer:
+        return len(json.load(answer)["requests"])
+
+
+def test_the_skill_is_valid_by_the_validator_of_agent_skills(user: User) -> None:
+    done = user.run(AGENTSKILLS, "validate", str(SKILL))
+    assert done.returncode == 0, done.stderr
+
+
+def test_skill_md_has_under_200_lines() -> None:
+    assert len(SKILL_MD.read_text("utf-8").splitlines()) < 200
+
+
+def test_openclaw_finds_its_metadata_and_no_variable_is_required() -> None:
+    openclaw = frontmatter()["metadata"]["openclaw"]
+    assert openclaw["emoji"]
+    assert openclaw["requires"] == {"bins": ["curl"], "anyBins": ["python3", "python"]}
+    assert openclaw["primaryEnv"] in {variable["name"] for variable in openclaw["envVars"]}
+    assert {variable["required"] for variable in openclaw["envVars"]} == {"false"}
+
+
+def test_every_key_of_the_frontmatter_stands_on_one_line_or_in_a_block() -> None:
+    head = SKILL_MD.read_text("utf-8").split("---\n")[1]
+    assert not re.search(r":\s*[\[{|>]", head)
+
+
+def test_codex_finds_a_name_a_short_description_and_a_prompt_that_calls_the_skill() -> None:
+    data = strictyaml.load((SKILL / "agents" / "openai.yaml").read_text("utf-8")).data
+    interface = data["interface"]
+    assert interface["display_name"]
+    assert 25 <= len(interface["short_description"]) <= 64
+    assert "$gpt-image-2" in interface["default_prompt"]
+
+
+def test_every_reference_is_opened_by_when_to_read_it() -> None:
+    text = SKILL_MD.read_text("utf-8")
+    for path in REFERENCES:
+        assert "Read this when " in "".join(path.read_text("utf-8").splitlines(keepends=True)[:4]), path.name
+        assert f"- [references/{path.name}](references/{path.name}): read this when " in text
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_leads_to_a_file_of_the_skill_and_a_heading_in_it(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", path.read_text("utf-8")):
+        name, _, anchor = target.partition("#")
+        linked = (path.parent / name).resolve() if name else path
+        assert linked.is_file(), target
+        assert SKILL in linked.parents, target
+        headings = re.findall(r"^#+ (.+)$", linked.read_text("utf-8"), re.MULTILINE)
+        assert not anchor or anchor in {heading.lower().replace(" ", "-") for heading in headings}, target
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_every_flag_and_command_that_is_named_exists(path: Path) -> None:
+    text = path.read_text("utf-8")
+    names = {name for name, _ in cli_reference.commands()}
+    flags = {flag for name in names for flag in cli_reference.flags_of(name)}
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text)) <= {*flags, "--help"}
+    assert set(re.findall(r"gpt_image2\.py ([a-z][a-z-]*)", text)) <= names
+
+
+def test_the_exit_codes_of_skill_md_are_those_of_the_program() -> None:
+    rows = re.findall(r"^\| ([\d, ]+) \|", SKILL_MD.read_text("utf-8"), re.MULTILINE)
+    assert sorted(int(code) for row in rows for code in row.split(",")) == sorted(map(int, ExitCode))
+
+
+@pytest.mark.parametrize("code", SH_BLOCKS)
+def test_every_shell_block_runs_as_it_stands_and_saves_images_of_the_format_in_their_names(
+    desk: User, code: str
+) -> None:
+    done = run_block(desk, code)
+    assert done.returncode == 0, done.stderr
+    told = re.findall(r"^Saved: (.+) \(\d+ KB\)$", done.stdout, re.MULTILINE)
+    results = desk.cwd / "results.jsonl"
+    lines = results.read_text("utf-8").splitlines() if results.is_file() else []
+    told += [image["path"] for line in lines for image in json.loads(line)["images"]]
+    saving = [line for line in code.splitlines() if " -o " in line and "--dry-run" not in line]
+    assert len(told) >= len(saving)
+    for path in map(Path, told):
+        with Image.open(path) as image:
+            image.load()
+            assert image.format == {".png": "PNG", ".jpg": "JPEG", ".webp": "WEBP"}[path.suffix]
+
+
+def test_the_loop_over_prompts_pays_for_nothing_twice_when_it_is_run_again(desk: User) -> None:
+    (loop,) = [block.values[0] for block in SH_BLOCKS if "done < prompts.txt" in block.values[0]]
+    for _ in range(2):
+        assert run_block(desk, loop).returncode == 0
+    for number, prompt in enumerate((desk.cwd / "prompts.txt").read_text("utf-8").splitlines(), 1):
+        assert (desk.cwd / "images" / f"{number}.png").is_file()
+        assert requests_with(desk.env["GPT_IMAGE2_BASE_URL"], prompt) == 1
+
+
+def test_the_loop_over_prompts_stops_at_a_failure(desk: User) -> None:
+    (loop,) = [block.values[0] for block in SH_BLOCKS if "done < prompts.txt" in block.values[0]]
+    desk.env["GPT_IMAGE2_BASE_URL"] = desk.env["GPT_IMAGE2_BASE_URL"].replace("/v1", "/fault/quota/v1")
+    run_block(desk, loop)
+    (line,) = (desk.cwd / "results.jsonl").read_text("utf-8").splitlines()
+    assert json.loads(line)["error"]["code"] == "insufficient_quota"
+
+
+@pytest.mark.parametrize("code", PYTHON_BLOCKS)
+def test_the_python_block_makes_a_mask_that_is_accepted(desk: User, code: str) -> None:
+    (desk.cwd / "sofa-mask.png").unlink()
+    assert desk.run(sys.executable, "-c", code).returncode == 0
+    script = str(SKILL / "scripts" / "gpt_image2.py")
+    done = desk.run("python3", script, "edit", "room.png", "A sofa", "--mask", "sofa-mask.png", "--dry-run")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("columns", ["20", "400"])
+def test_the_generated_parts_are_fresh_whatever_the_width_of_the_terminal(user: User, columns: str) -> None:
+    done = user.run(
+        sys.executable, str(ROOT / "tools" / "generate_docs.py"), "--check", env={"COLUMNS": columns}
+    )
+    assert done.returncode == 0, done.stderr

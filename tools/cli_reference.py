@@ -1,0 +1,114 @@
+"""The commands and their flags as Markdown, from the parsers themselves.
+
+Every command is asked for its `--help`, and the parser that is about to print it is read instead: what it
+prints differs between versions of Python and widths of terminals, what it is made of does not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import re
+from typing import Iterator, List, Set, Tuple
+from unittest import mock
+
+from gpt_image2.core.cli import main as run
+from gpt_image2.core.extras import EXTRAS
+
+#: Flags of this command are not told again of others that take them all.
+_MAIN_COMMAND = "generate"
+_TABLE_HEAD = ("| argument | what it is |", "|---|---|")
+
+
+class _HelpAsked(BaseException):
+    def __init__(self, parser: argparse.ArgumentParser) -> None:
+        super().__init__()
+        self.parser = parser
+
+
+def command_reference() -> str:
+    """A section a command, with a table a group of flags."""
+    common = {_row(action) for action in _actions(_parser_of(_MAIN_COMMAND))}
+    return "\n".join(
+        _section(name, summary, set() if name == _MAIN_COMMAND else common) for name, summary in commands()
+    )
+
+
+def commands() -> List[Tuple[str, str]]:
+    """Name and summary of every command, as the program's own help lists them."""
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text):
+        run(["--help"])
+    listed = text.getvalue().partition("commands:\n")[2].partition("\n\n")[0]
+    return re.findall(r"^  (\S+) +(.+)$", listed, re.MULTILINE)
+
+
+def flags_of(name: str) -> List[str]:
+    """Every flag that a command takes."""
+    return [flag for action in _actions(_parser_of(name)) for flag in action.option_strings]
+
+
+def _parser_of(name: str) -> argparse.ArgumentParser:
+    def ask(parser: argparse.ArgumentParser, *_: object) -> None:
+        raise _HelpAsked(parser)
+
+    with mock.patch.object(argparse.ArgumentParser, "print_help", ask):
+        try:
+            run([name, "--help"])
+        except _HelpAsked as asked:
+            return asked.parser
+    raise SystemExit(f"cannot read the flags of {name}: it needs the development environment (make setup)")
+
+
+def _section(name: str, summary: str, common: Set[str]) -> str:
+    parser = _parser_of(name)
+    takes_all = bool(common) and common <= {_row(action) for action in _actions(parser)}
+    lines = [f"## {name}", "", parser.description or summary, ""]
+    if name in EXTRAS:
+        lines += [f"Not in the script alone: `{EXTRAS[name].install.format(extra=name)}`", ""]
+    if takes_all:
+        rows = [row for _, actions in _groups(parser) for row in map(_row, actions) if row not in common]
+        lines += [f"All that `{_MAIN_COMMAND}` takes, and:", "", *_TABLE_HEAD, *rows, ""]
+        return "\n".join(lines)
+    for title, actions in _groups(parser):
+        heading = [f"{title[:1].upper()}{title[1:]}:", ""] if title else []
+        lines += [*heading, *_TABLE_HEAD, *map(_row, actions), ""]
+    return "\n".join(lines)
+
+
+def _groups(parser: argparse.ArgumentParser) -> Iterator[Tuple[str, List[argparse.Action]]]:
+    """The first group has no title: its name differs between versions of Python."""
+    positionals, options, *named = parser._action_groups  # pyright: ignore[reportPrivateUsage]
+    for title, groups in [("", [positionals, options]), *((group.title or "", [group]) for group in named)]:
+        actions = [action for group in groups for action in group._group_actions if _is_shown(action)]  # pyright: ignore[reportPrivateUsage]
+        if actions:
+            yield title, actions
+
+
+def _actions(parser: argparse.ArgumentParser) -> List[argparse.Action]:
+    return parser._actions  # pyright: ignore[reportPrivateUsage]
+
+
+def _is_shown(action: argparse.Action) -> bool:
+    return action.help != argparse.SUPPRESS and action.dest != "help"
+
+
+def _row(action: argparse.Action) -> str:
+    return f"| {_name(action)} | {_help(action)} |"
+
+
+def _name(action: argparse.Action) -> str:
+    if not action.option_strings:
+        return f"`{action.dest.upper()}`"
+    flags = ", ".join(f"`{flag}`" for flag in action.option_strings)
+    if action.nargs == 0:
+        return flags
+    choices = "|".join(map(str, action.choices)) if action.choices else ""
+    value = action.metavar or choices or action.dest.upper()
+    return f"{flags} `{value if isinstance(value, str) else ' '.join(value)}`".replace("|", "\\|")
+
+
+def _help(action: argparse.Action) -> str:
+    text = (action.help or "") % vars(action)
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
