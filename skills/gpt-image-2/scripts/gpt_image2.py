@@ -64,6 +64,7 @@ from typing import (
     Iterator,
     List,
     Mapping,
+    Match,
     NamedTuple,
     NoReturn,
     Optional,
@@ -330,6 +331,12 @@ def _read_webp(head: bytes) -> ImageInfo:
 
 _ESCAPE_BYTES = 6  # \uXXXX
 _MAX_KEY_BYTES = 256
+_HEX = rb"[0-9a-fA-F]"
+_PAIR = rb"u[dD][89abAB]" + _HEX + rb"{2}\\u[dD][c-fC-F]" + _HEX + rb"{2}"
+_ESCAPE = re.compile(rb"\\(?:" + _PAIR + rb"|u" + _HEX + rb"{4}|[^u])", re.DOTALL)
+#: How serializers escape base64; the quick way for megabytes of it.
+_USUAL_ESCAPES = ((b"\\/", b"/"), (b"\\u002b", b"+"), (b"\\u002B", b"+"))
+_FIRST_OF_PAIR = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}")
 
 #: Takes the content of one string, escapes undone, piece by piece; then None at its end.
 StringSink = Callable[[Optional[bytes]], None]
@@ -375,7 +382,7 @@ class JsonSplitter:
         quote = data.find(b'"', at)
         while quote >= 0 and _ends_in_open_backslash(data, at, quote):
             quote = data.find(b'"', quote + 1)
-        end = quote if quote >= 0 else _whole_escapes_end(data, at)
+        end = quote if quote >= 0 else _whole_pairs_end(data, at)
         self._pass_on(data[at:end])
         if quote < 0:
             self._carry = data[end:]
@@ -413,17 +420,33 @@ def _whole_escapes_end(data: bytes, start: int) -> int:
     return at if len(data) - at < (_ESCAPE_BYTES if is_unicode else 2) else len(data)
 
 
+def _whole_pairs_end(data: bytes, start: int) -> int:
+    """As `_whole_escapes_end`, but before the first half of a surrogate pair: the other half may come."""
+    end = _whole_escapes_end(data, start)
+    at = end - _ESCAPE_BYTES
+    is_half = at >= start and _FIRST_OF_PAIR.match(data, at, end) is not None
+    return at if is_half and _ends_in_open_backslash(data, start, at + 1) else end
+
+
 def _unescape(text: bytes) -> bytes:
     """The content of a JSON string; text with an escape that JSON does not know is left as it is."""
-    if b"\\" not in text:
-        return text
-    text = text.replace(b"\\/", b"/") if b"\\\\" not in text else text
-    if b"\\" not in text:
-        return text
+    if b"\\" in text and b"\\\\" not in text:
+        for escape, plain in _USUAL_ESCAPES:
+            text = text.replace(escape, plain)
+    return _ESCAPE.sub(_unescape_match, text) if b"\\" in text else text
+
+
+def _unescape_match(match: Match[bytes]) -> bytes:
+    return _unescape_one(match.group())
+
+
+@lru_cache(maxsize=256)
+def _unescape_one(escape: bytes) -> bytes:
+    """What one escape stands for, or a surrogate pair of two."""
     try:
-        content: str = json.loads(b'"' + text + b'"', strict=False)
+        content: str = json.loads(f'"{escape.decode("latin-1")}"', strict=False)
     except ValueError:
-        return text
+        return escape
     return content.encode("utf-8", "surrogatepass")
 
 
@@ -977,15 +1000,22 @@ Observer = Callable[[Event], None]
 
 
 class Extra(NamedTuple):
-    """A layer above core: its module, and what it does in a line."""
+    """A layer above core: its module, what it does in a line, and the command that installs it."""
 
     module: str
     summary: str
+    install: str = INSTALL_HINT
 
 
 #: The commands that come with an optional part of the package.
 EXTRAS = {
-    "sandbox": Extra("gpt_image2.sandbox", "run an offline Images API on loopback, to rehearse without a key")
+    "sandbox": Extra(
+        "gpt_image2.sandbox", "run an offline Images API on loopback, to rehearse without a key"
+    ),
+    "mcp": Extra("gpt_image2.mcp", "serve the tools over the Model Context Protocol"),
+    "install-skill": Extra(
+        "gpt_image2.skill", "copy the skill to where an agent looks for it", "pip install gpt-image2"
+    ),
 }
 
 
@@ -1030,8 +1060,8 @@ def _installed(name: str) -> Generator[None, None, None]:
         yield
     except ImportError as error:
         raise UsageError(
-            f"the {name} is not installed here ({error.name} is missing)",
-            hint=f"install it: {INSTALL_HINT.format(extra=name)}",
+            f"{name} is not installed here ({error.name} is missing)",
+            hint=f"install it: {EXTRAS[name].install.format(extra=name)}",
             code="extra_missing",
         ) from None
 
@@ -1079,7 +1109,14 @@ def prepare_folder(folder: Path) -> None:
 @contextmanager
 def temporary_folder() -> Generator[Path, None, None]:
     """A private (0700) folder of the system's temp folder, deleted at the end whatever happens."""
-    folder = tempfile.mkdtemp(prefix=_TEMP_PREFIX)
+    try:
+        folder = tempfile.mkdtemp(prefix=_TEMP_PREFIX)
+    except OSError as error:
+        raise UsageError(
+            f"cannot make a temporary folder: {error.strerror or error}",
+            hint="free some space there, or name another with TMPDIR; nothing was sent",
+            code="temp_not_writable",
+        ) from None
     try:
         yield Path(folder)
     finally:
@@ -1125,21 +1162,22 @@ def write_private_file(path: Path, text: str) -> None:
 def sweep(folder: Path, rescue_folder: Path) -> List[str]:
     """Clears what dead processes left a day ago or longer; the paths of whole images that were rescued.
 
-    Stray parts in the output folder are deleted, except whole images, which move to the rescue folder.
+    Stray parts in both folders are deleted, except whole images, which get a name in the rescue folder.
     """
     rescued: List[str] = []
-    for part in _stale(folder, _PART):
+    parts = {part.path: part.name for place in (folder, rescue_folder) for part in _stale(place, _PART)}
+    for path, part_name in parts.items():
         try:
-            with open(part.path, "rb") as file:
+            with open(path, "rb") as file:
                 whole = is_whole_image(file)
             if whole:
-                match = _PART.match(part.name)
-                name = match.group("name") if match else part.name
-                target = private_folder(rescue_folder) / f"{os.urandom(3).hex()}-{name}"
-                shutil.move(part.path, str(target))
+                match = _PART.match(part_name)
+                name = match.group("name") if match else part_name
+                target = private_folder(rescue_folder) / shortened(f"{os.urandom(3).hex()}-{name}")
+                shutil.move(path, str(target))
                 rescued.append(str(target))
             else:
-                os.unlink(part.path)
+                os.unlink(path)
         except OSError:
             continue
     for left in _stale(Path(tempfile.gettempdir()), re.compile(re.escape(_TEMP_PREFIX) + r"\w{8}$")):
@@ -1174,12 +1212,16 @@ def write_all(file: IO[bytes], data: bytes) -> None:
 
 def open_part(target: Path, mode: int = 0o666) -> Tuple[Path, IO[bytes]]:
     """A new, empty, unbuffered file beside the target, and its path."""
-    name = target.name
-    while len(os.fsencode(name)) > _MAX_PART_NAME_BYTES:
-        name = name[1:]
-    part = target.with_name(f".{name}.gi2-{os.urandom(6).hex()}.part")
+    part = target.with_name(f".{shortened(target.name)}.gi2-{os.urandom(6).hex()}.part")
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
     return part, os.fdopen(os.open(str(part), flags, mode), "r+b", buffering=0)
+
+
+def shortened(name: str) -> str:
+    """A file name to which something can be added, its end kept."""
+    while len(os.fsencode(name)) > _MAX_PART_NAME_BYTES:
+        name = name[1:]
+    return name
 
 
 def copy_bytes(source: IO[bytes], target: IO[bytes], size: int) -> None:
@@ -1687,6 +1729,7 @@ def _quote_form(value: str) -> str:
 
 
 _MAX_SLUG_BYTES = 100
+_MAX_NAME_BYTES = 255  # what common file systems take
 _EXTENSIONS = {"png": ("png",), "jpeg": ("jpg", "jpeg", "jpe", "jfif"), "webp": ("webp",)}
 
 
@@ -1725,18 +1768,25 @@ def plan_output(
     """Where the images go: a file name, or a folder (existing, or with a trailing slash).
 
     Raises:
-        UsageError: the target is a folder's parent that is a file, a device, or a name that cannot be one.
+        UsageError: the target is a device, or a name that cannot be one or is too long.
     """
     if not output or "\0" in output:
         raise UsageError("the output path is empty or has a NUL in it", hint="give -o FILE, -o DIR/ or -o -")
     path = Path(os.path.abspath(os.path.expanduser(output)))
-    if output.endswith(("/", os.sep)) or path.is_dir():
+    if output.endswith(("/", os.sep)) or os.path.isdir(path):
         stem = f"{time.strftime('%Y%m%d-%H%M%S')}-{slug(prompt)}"
         # Names made by us never replace a file.
         return OutputPlan(path, stem, "." + extension(output_format), n > 1, True, rescue_folder)
-    if path.exists() and not path.is_file():
+    if os.path.exists(path) and not os.path.isfile(path):
         raise UsageError(f"{path} is not a regular file", hint="for standard output use -o -")
-    return OutputPlan(path.parent, path.stem, path.suffix, n > 1, no_clobber, rescue_folder)
+    plan = OutputPlan(path.parent, path.stem, path.suffix, n > 1, no_clobber, rescue_folder)
+    length = len(os.fsencode(plan.path(n).name))
+    if length > _MAX_NAME_BYTES:
+        raise UsageError(
+            f"the output's name has {length} bytes; file systems take up to {_MAX_NAME_BYTES}",
+            hint="give -o a shorter name, or a folder: -o DIR/",
+        )
+    return plan
 
 
 def extension(image_format: str) -> str:
@@ -1852,6 +1902,7 @@ class Settings:
     format_field: Setting
     config_file: Optional[ConfigFile]
     key_problem: str = ""
+    key_hint: str = ""
     warnings: Tuple[str, ...] = ()
 
     @property
@@ -1873,7 +1924,7 @@ class Settings:
         if self.api_key is None:
             raise ConfigError(
                 self.key_problem or f"no API key for {self.base_url.value}",
-                hint=_key_hint(self.base_url.value),
+                hint=self.key_hint or _key_hint(self.base_url.value),
                 code="no_api_key",
             )
         return self.api_key.value
@@ -1912,7 +1963,8 @@ def load_settings(
     """The effective settings from flags (or keyword arguments), the config file and the environment.
 
     Raises:
-        ConfigError: a file, URL, key or variable is unusable; the message names file, line and field.
+        ConfigError: a file, URL or key is unusable; the message names file, line and field. That there is no
+            key shows only in `Settings.require_key`.
     """
     file = _active_file(env, config)
     flags = {"base_url": base_url, "api_key": api_key}
@@ -1922,7 +1974,11 @@ def load_settings(
         warnings += _shadowed_flags(file, flags)
     url = _pick_base_url(env, file, base_url, file_first)
     check_base_url(url.value, url.source)
-    key, problem = _pick_key(env, file, api_key, file_first, url)
+    hint = ""
+    try:
+        key, problem = _pick_key(env, file, api_key, file_first, url)
+    except ConfigError as error:  # it matters only when something is sent
+        key, problem, hint = None, error.message, error.hint
     if key:
         _check_key(key)
         parts = urlsplit(url.value)
@@ -1931,12 +1987,18 @@ def load_settings(
     format_field = Setting(DEFAULT_FORMAT_FIELD, _DEFAULT)
     if file and "format_field" in file.fields:
         format_field = Setting(file.fields["format_field"], file.path)
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", format_field.value):
+            raise ConfigError(
+                f"config {file.path}: format_field {format_field.value!r} is no name of an API field",
+                hint=f'leave it out for "{DEFAULT_FORMAT_FIELD}", or use "format"',
+            )
     return Settings(
         base_url=replace(url, value=url.value.rstrip("/")),
         api_key=key,
         format_field=format_field,
         config_file=file,
         key_problem=problem,
+        key_hint=hint,
         warnings=tuple(warnings),
     )
 
@@ -1954,7 +2016,7 @@ def read_config_file(path: Path) -> ConfigFile:
         raise ConfigError(f"cannot read config {path}: {reason}", hint="name a readable JSON file") from None
     try:
         content: Any = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         line = getattr(error, "lineno", 1)
         raise ConfigError(
             f"config {path}, line {line}: not valid JSON ({getattr(error, 'msg', error)})",
@@ -2023,14 +2085,14 @@ def _base_url_problem(url: str) -> Optional[str]:
 
 def _active_file(env: Mapping[str, str], config: Optional[str]) -> Optional[ConfigFile]:
     if config is not None:
-        path = Path(config).expanduser()
-        if not path.is_file():
+        path = Path(os.path.expanduser(config))
+        if not os.path.isfile(path):  # unlike Path.is_file it never raises
             raise ConfigError(
                 f"config {path} does not exist", hint=f"create it: config --init --config {path}"
             )
         return read_config_file(path.absolute())
     for path in config_locations(env):
-        if path.is_file():
+        if os.path.isfile(path):
             return read_config_file(path)
     return None
 
@@ -2151,293 +2213,6 @@ def _key_hint(base_url: str) -> str:
     if is_official(base_url):
         return f"export {OFFICIAL_KEY_VARIABLE}=…, or run config --init and edit the file it names"
     return f"give this host its own key: {KEY_VARIABLE}, or api_key_env in the config file beside base_url"
-
-
-# ------------------------------------------------------------------------------------------------------------
-# report
-#
-# The same outcome for a person and as JSON. Results go to stdout, everything else to stderr.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_TICK_S = 1.0
-_CLEAR_LINE = "\r\x1b[K"
-_COLOURS = {"red": "31", "yellow": "33", "green": "32"}
-
-
-def saved_line(path: str, size_bytes: int) -> str:
-    """The line that callers look for; the size is in whole units of 1024 bytes, at least 1."""
-    return f"Saved: {path} ({max(1, round(size_bytes / 1024))} KB)"
-
-
-def image_json(image: SavedImage) -> Dict[str, object]:
-    """One saved image as `--json` and the events show it."""
-    fields = asdict(image)
-    fields["bytes"] = fields.pop("size_bytes")
-    return {name: fields[name] for name in ("path", "bytes", "format", "width", "height", "sha256")}
-
-
-def result_json(result: Result) -> Dict[str, object]:
-    """A success as the object that `--json` prints."""
-    usage = None
-    if result.usage:
-        usage = {
-            "input_tokens": result.usage.input_tokens,
-            "output_tokens": result.usage.output_tokens,
-            "total_tokens": result.usage.total_tokens,
-        }
-    return {
-        "ok": True,
-        "command": result.command,
-        "model": result.model,
-        "images": [image_json(image) for image in result.images],
-        "usage": usage,
-        "cost_usd": None if result.cost_usd is None else round(result.cost_usd, 6),
-        "billed": result.billed.value,
-        "http_status": result.http_status,
-        "request_id": result.request_id,
-        "attempts": result.attempts,
-        "elapsed_s": round(result.elapsed_s, 3),
-        "warnings": list(result.warnings),
-    }
-
-
-def error_json(error: GptImage2Error, command: str) -> Dict[str, object]:
-    """A failure as the object that `--json` prints, with the images that were saved all the same."""
-    outcome: Dict[str, object] = {"command": command, "images": [], "attempts": 0}
-    if error.result:
-        outcome = result_json(error.result)
-    outcome.update(
-        ok=False,
-        billed=error.billed.value,
-        error={
-            "code": error.code,
-            "message": error.message,
-            "hint": error.hint,
-            "http_status": error.http_status,
-            "request_id": error.request_id,
-        },
-    )
-    return {"ok": False, **outcome}
-
-
-class Terminal:
-    """Writes for people: one line a message, colour and a live line only where a terminal shows them."""
-
-    def __init__(self, env: Mapping[str, str], stdout: TextIO, stderr: TextIO) -> None:
-        self._stdout = stdout
-        self._stderr = stderr
-        self._lock = threading.Lock()
-        smart = stderr.isatty() and env.get("TERM") != "dumb"
-        self.is_live = smart
-        self._colours = smart and not env.get("NO_COLOR")
-
-    def result(self, text: str) -> None:
-        """A line on stdout. A reader that has gone away does not stop the call: the images are safe."""
-        self._clear()
-        try:
-            print(text, file=self._stdout, flush=True)
-        except OSError:
-            _detach(self._stdout)
-
-    def say(self, text: str, label: str = "", colour: str = "") -> None:
-        """A line on stderr, with a label in colour in front."""
-        if label and self._colours and colour:
-            label = f"\x1b[{_COLOURS[colour]}m{label}\x1b[0m"
-        self._clear()
-        try:
-            print(f"{label}: {text}" if label else text, file=self._stderr, flush=True)
-        except OSError:
-            _detach(self._stderr)
-
-    def live(self, text: str) -> None:
-        """Replaces the live line."""
-        if self.is_live:
-            with self._lock:
-                self._stderr.write(_CLEAR_LINE + text)
-                self._stderr.flush()
-
-    def error(self, error: GptImage2Error) -> None:
-        """An error: one line what happened and what to do, and one about the money if anything was sent."""
-        text = show(error.message, limit=None)
-        self.say(f"{text}; {show(error.hint, limit=None)}" if error.hint else text, "error", "red")
-        if error.result and error.result.attempts:
-            request = f", request id {error.request_id}" if error.request_id else ""
-            self.say(f"billed: {error.billed.value} (requests sent: {error.result.attempts}{request})")
-
-    def _clear(self) -> None:
-        self.live("")
-
-
-class Reporter:
-    """Shows the events of a call to a person. A context manager: the clock runs while it is entered."""
-
-    def __init__(self, terminal: Terminal, *, quiet: bool = False, results: bool = True) -> None:
-        self._terminal = terminal
-        self._quiet = quiet
-        self._results = results
-        self._typical_s: Optional[float] = None
-        self._note = ""
-        self._started = time.monotonic()
-        self._done = threading.Event()
-        self._thread: Optional[threading.Thread] = None
-
-    def __enter__(self) -> Reporter:
-        if self._terminal.is_live and not self._quiet:
-            self._thread = threading.Thread(target=self._tick, daemon=True)
-            self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        self._stop_clock()
-
-    def __call__(self, event: Event) -> None:
-        """The observer of a call."""
-        if isinstance(event, RequestStarted):
-            self._typical_s, self._note = event.typical_s, ""
-        elif isinstance(event, PartialImage):
-            self._note = f", preview {event.partial_image_index} has come"
-            if event.path:
-                self._tell(f"preview {event.partial_image_index}: {show(event.path, limit=None)}")
-        elif isinstance(event, ImageSaved) and self._results:
-            self._terminal.result(saved_line(event.image.path, event.image.size_bytes))
-        elif isinstance(event, RetryWaiting):
-            self._terminal.say(f"sending again in {event.wait_s:.1f} s ({event.reason})")
-        elif isinstance(event, Warned):
-            self._terminal.say(show(event.message, limit=None), "warning", "yellow")
-        elif isinstance(event, Finished):
-            self._stop_clock()
-            self._tell(_summary(event.result))
-
-    def _tell(self, text: str) -> None:
-        if not self._quiet:
-            self._terminal.say(text)
-
-    def _tick(self) -> None:
-        while not self._done.wait(_TICK_S):
-            elapsed = time.monotonic() - self._started
-            about = f" of about {self._typical_s:.0f} s" if self._typical_s else ""
-            self._terminal.live(f"{elapsed:.0f} s{about}{self._note}")
-
-    def _stop_clock(self) -> None:
-        self._done.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
-
-
-def _summary(result: Result) -> str:
-    status = f"HTTP {result.http_status}" if result.http_status else "no answer"
-    cost = f", ${result.cost_usd:.4f}" if result.cost_usd is not None else ""
-    tokens = f" ({result.usage.total_tokens:,} tokens)" if result.usage else ""
-    return f"{status} in {result.elapsed_s:.1f} s{cost}{tokens}"
-
-
-def print_json(value: Mapping[str, object], stdout: TextIO) -> None:
-    """One JSON object on one line."""
-    try:
-        print(json.dumps(value, ensure_ascii=False), file=stdout, flush=True)
-    except UnicodeEncodeError:
-        print(json.dumps(value), file=stdout, flush=True)
-
-
-def _detach(stream: TextIO) -> None:
-    """Points a closed stream nowhere, so that the interpreter's last flush does not complain."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-
-
-def standard_terminal(env: Mapping[str, str]) -> Terminal:
-    """The terminal of this process; paths that are no valid text survive on it."""
-    for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure:
-            reconfigure(errors="surrogateescape" if stream is sys.stdout else "backslashreplace")
-    return Terminal(env, sys.stdout, sys.stderr)
-
-
-# ------------------------------------------------------------------------------------------------------------
-# event_lines
-#
-# The events of a call as JSON lines on stderr, and a heartbeat while nothing happens.
-# ------------------------------------------------------------------------------------------------------------
-
-
-HEARTBEAT_S = 15.0
-
-_NAMES: Mapping[type, str] = {
-    RequestStarted: "request_started",
-    HeadersReceived: "headers_received",
-    RetryWaiting: "retry_waiting",
-    PartialImage: "partial_image",
-    ImageSaved: "image_saved",
-    Warned: "warning",
-}
-
-
-def event_json(event: Event) -> Optional[Dict[str, object]]:
-    """An event as the object on its line; None for the end of a call, which the command itself reports."""
-    name = _NAMES.get(type(event))
-    if name is None:
-        return None
-    values: Dict[str, object] = asdict(event)
-    if isinstance(event, ImageSaved):
-        values["image"] = image_json(event.image)
-    elapsed_s = round(event.elapsed_s, 3)
-    return {"event": name, **values, "elapsed_s": elapsed_s}
-
-
-class EventLines:
-    """The observer that writes events. A context manager: the heart beats while it is entered."""
-
-    def __init__(self, stderr: TextIO, heartbeat_s: float = HEARTBEAT_S) -> None:
-        self._stderr = stderr
-        self._heartbeat_s = heartbeat_s
-        self._started = time.monotonic()
-        self._lock = threading.Lock()
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._beat, daemon=True)
-
-    def __enter__(self) -> EventLines:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        self._done.set()
-        self._thread.join()
-
-    def __call__(self, event: Event) -> None:
-        """The observer of a call."""
-        line = event_json(event)
-        if line is not None:
-            self.write(line)
-
-    def write(self, line: Mapping[str, object]) -> None:
-        """One object on one line; a reader that has gone away does not stop the call."""
-        with self._lock:
-            try:
-                self._stderr.write(json.dumps(line) + "\n")
-                self._stderr.flush()
-            except (OSError, ValueError):
-                pass
-
-    def finished(self, outcome: Mapping[str, object]) -> None:
-        """The last line: the object that `--json` prints."""
-        self.write({"event": "finished", **outcome, "elapsed_s": round(time.monotonic() - self._started, 3)})
-
-    def _beat(self) -> None:
-        while not self._done.wait(self._heartbeat_s):
-            self.write({"event": "heartbeat", "elapsed_s": round(time.monotonic() - self._started, 3)})
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -2851,8 +2626,7 @@ class ImageWriter:
         try:
             write_all(self._file, data)
         except OSError as error:
-            self._rescue(error)
-            write_all(self._file, data)
+            self._rescue(error, more=data)
         self.size_bytes += len(data)
 
     @property
@@ -2860,8 +2634,9 @@ class ImageWriter:
         """Whether the first bytes are those of a png, jpeg or webp."""
         return sniff_format(self._head) is not None
 
-    def commit(self, target: Path, index: int) -> SavedImage:
-        """Renames the whole image to its target and says where it is.
+    def commit(self, target: Path, index: int, keep_existing: bool = False) -> SavedImage:
+        """Renames the whole image to its target and says where it is. With `keep_existing`, as under
+        `--no-clobber`, it takes the next free name instead of replacing a file.
 
         Raises:
             NotAnImage: the bytes are none; they are kept in the rescue folder.
@@ -2873,7 +2648,7 @@ class ImageWriter:
             raise NotAnImage(self.keep("not-an-image.bin"))
         if not self.rescue_reason:
             try:
-                self._place(index)
+                self._place(index, self._plan.no_clobber or keep_existing)
             except OSError as error:
                 self._rescue(error)
         if self.rescue_reason:
@@ -2899,12 +2674,7 @@ class ImageWriter:
 
     def undo_base64(self) -> None:
         """Turns what was written back into base64 text, so that a faulty text can be kept as it came."""
-        part, file = self._part, self._file
-        self._rescue(OSError("not base64"), copy=False)
-        file.seek(0)
-        for block in iter(lambda: file.read(_BASE64_BLOCK), b""):
-            write_all(self._file, base64.b64encode(block))
-        _remove(part, file)
+        self._rescue(OSError("not base64"), fill=_copy_as_base64)
 
     def discard(self) -> None:
         """Deletes what was written."""
@@ -2920,9 +2690,9 @@ class ImageWriter:
         assert self._open is not None
         return self._open[1]
 
-    def _place(self, index: int) -> None:
+    def _place(self, index: int, keep_existing: bool) -> None:
         """Gives the part its final name, atomically."""
-        if self._plan.no_clobber:
+        if keep_existing:
             for path in self._plan.free_paths(self._target, index):
                 if rename_if_free(self._part, path, self._file):
                     self._target = path
@@ -2933,26 +2703,40 @@ class ImageWriter:
         rename(self._part, real, self._file)
 
     def _place_rescued(self, name: str) -> None:
-        stamp = time.strftime("%Y%m%d-%H%M%S")
-        path = self._part.parent / f"{stamp}-{os.urandom(3).hex()}-{name}"
-        rename(self._part, path, self._file)
+        path = self._part.with_name(_rescued_name(name))
+        try:
+            rename(self._part, path, self._file)
+        except OSError as error:  # the rescue folder went as well
+            self._rescue(error)
+            path = self._part.with_name(path.name)
+            with suppress(OSError):
+                rename(self._part, path, self._file)
+                self._target = path
+                return
+            path = self._part
         self._target = path
 
-    def _rescue(self, reason: OSError, copy: bool = True) -> None:
-        """Goes on in the first rescue folder that takes what was written so far."""
+    def _rescue(
+        self,
+        reason: OSError,
+        more: bytes = b"",
+        fill: Callable[[IO[bytes], IO[bytes], int], None] = copy_bytes,
+    ) -> None:
+        """Goes on in the first rescue folder that takes what was written so far, and `more`."""
         old = self._open
         self.rescue_reason = reason.strerror or str(reason)
         for folder in rescue_folders(self._plan.rescue_folder):
             with suppress(OSError):
                 part, file = open_part(private_folder(folder) / self._target.name, 0o600)
                 try:
-                    if old and copy:
-                        copy_bytes(old[1], file, self.size_bytes)
+                    if old:
+                        fill(old[1], file, self.size_bytes)
+                    write_all(file, more)
                 except OSError:
                     _remove(part, file)
                     continue
                 self._open = part, file
-                if old and copy:
+                if old:
                     _remove(*old)
                 return
         raise OutputError(
@@ -2974,10 +2758,11 @@ class Spool:
         self._held = b""
         self._memory: List[bytes] = []
         self._open: Optional[Tuple[Path, IO[bytes]]] = None
+        self._is_full = False
         self.size_bytes = 0
 
     def write(self, data: bytes) -> None:
-        """Appends bytes. A disk that does not take them loses this record, never the call."""
+        """Appends bytes. When no disk takes them, the rest of this record is lost, never the call."""
         self._held += data
         for secret, mask in self._masks:
             self._held = self._held.replace(secret, mask)
@@ -2993,7 +2778,7 @@ class Spool:
         if self._open is None:
             return None
         part, file = self._open
-        path = part.parent / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.urandom(3).hex()}-{name}"
+        path = part.with_name(_rescued_name(name))
         rename(part, path, file)
         file.close()
         self._open = None
@@ -3017,26 +2802,57 @@ class Spool:
         self._open, self._memory = None, []
 
     def _store(self, data: bytes) -> None:
-        self.size_bytes += len(data)
-        if self._open is not None:
-            with suppress(OSError):
-                write_all(self._open[1], data)
+        if self._is_full:
             return
-        self._memory.append(data)
-        if self.size_bytes > _SPOOL_BYTES:
-            self._spill()
+        self.size_bytes += len(data)
+        if self._open is None:
+            self._memory.append(data)
+            if self.size_bytes > _SPOOL_BYTES:
+                self._spill()
+            return
+        try:
+            write_all(self._open[1], data)
+        except OSError:
+            self._spill(data)
 
-    def _spill(self) -> None:
+    def _spill(self, more: bytes = b"") -> None:
+        """Goes on in the first folder that takes what was written so far, and `more`."""
+        old = self._open
         for folder in rescue_folders(self._folder):
             with suppress(OSError):
                 part, file = open_part(private_folder(folder) / "answer", 0o600)
-                write_all(file, b"".join(self._memory))
+                try:
+                    if old:
+                        copy_bytes(old[1], file, self.size_bytes - len(more))
+                    write_all(file, b"".join(self._memory) + more)
+                except OSError:
+                    _remove(part, file)
+                    continue
                 self._open, self._memory = (part, file), []
+                if old:
+                    _remove(*old)
                 return
+        self._is_full = True
 
     def _flush(self) -> None:
         held, self._held = self._held, b""
         self._store(held)
+
+
+def _rescued_name(name: str) -> str:
+    """A name of its own for what is rescued."""
+    return shortened(f"{time.strftime('%Y%m%d-%H%M%S')}-{os.urandom(3).hex()}-{name}")
+
+
+def _copy_as_base64(source: IO[bytes], target: IO[bytes], size: int) -> None:
+    """Copies bytes as base64 text; `size` is a multiple of 3 but at the end."""
+    source.seek(0)
+    while size > 0:
+        block = source.read(min(_BASE64_BLOCK, size))
+        if not block:
+            raise OSError("the part could not be read back")
+        write_all(target, base64.b64encode(block))
+        size -= len(block)
 
 
 def _remove(part: Path, file: IO[bytes]) -> None:
@@ -3057,12 +2873,15 @@ def _remove(part: Path, file: IO[bytes]) -> None:
 
 _HEAD_BYTES = 8
 _MAX_URI_HEADER_BYTES = 256
+_MAX_ADDRESS_BYTES = 16384
+_ADDRESS_STARTS = (b"http://", b"https://")
 
 
 class ImageCollector:
     """Where the images of one answer go.
 
-    `indices` gives the 1-based number of each image; `on_saved` and `on_partial` are told of each file.
+    `indices` gives the 1-based number of each image; `on_saved` and `on_partial` are told of each file. An
+    image above `asked` has a name that nobody planned, so it never replaces a file.
     """
 
     def __init__(
@@ -3072,8 +2891,10 @@ class ImageCollector:
         on_saved: Callable[[SavedImage, str], None],
         on_partial: Callable[[int, Optional[str]], None],
         save_partials: bool = False,
+        asked: Optional[int] = None,
     ) -> None:
         self._plan = plan
+        self._asked = asked
         self._indices = indices
         self._on_saved = on_saved
         self._on_partial = on_partial
@@ -3104,7 +2925,8 @@ class ImageCollector:
         self._writers.remove(writer)
         index, self._index = self._index or next(self._indices), None
         try:
-            image = writer.commit(self._plan.path(index), index)
+            unasked = self._asked is not None and index > self._asked
+            image = writer.commit(self._plan.path(index), index, keep_existing=unasked)
         except NotAnImage as error:
             self.kept_aside += (error.kept,)
             return
@@ -3125,6 +2947,8 @@ class ImageCollector:
                 path = writer.commit(self._plan.partial_path(index, partial_index), index).path
             except NotAnImage as error:
                 self.kept_aside += (error.kept,)
+            except OutputError as error:
+                self.lost += (error.message,)
         else:
             self._drop_preview()
             self._preview = writer
@@ -3134,7 +2958,10 @@ class ImageCollector:
         """What arrived is no image: it is kept under another name."""
         self._writers.remove(writer)
         self._index = None
-        self.kept_aside += (writer.keep(name),)
+        try:
+            self.kept_aside += (writer.keep(name),)
+        except OutputError as error:
+            self.lost += (error.message,)
 
     def take(self, fetch: Callable[[Callable[[bytes], None], Callable[[], None]], None]) -> None:
         """An image whose bytes `fetch(take, restart)` brings; nothing of it stays when that raises."""
@@ -3163,7 +2990,8 @@ class ImageCollector:
         if self._preview is not None and not self.images and self._preview.looks_like_image:
             preview, self._preview = self._preview, None
             self._writers.remove(preview)
-            kept = preview.keep("last-preview" + self._plan.suffix)
+            with suppress(OutputError):
+                kept = preview.keep("last-preview" + self._plan.suffix)
         for writer in self._writers:
             writer.discard()
         self._writers = []
@@ -3182,8 +3010,9 @@ class ImageCollector:
 class ImageText:
     """The sink for one string that may hold an image: base64, a data URI, or the address of an image.
 
-    `on_image(writer)` is called when the string has ended and was an image's; `on_text(text)` gets a string
-    that is none. Bytes go to disk as they come; a fault in the base64 keeps the text aside as it was.
+    `on_image(writer)` is called when the string has ended and was an image's; `on_text(text, is_address)`
+    gets a string that is none, a very long one in pieces. Bytes go to disk as they come; a fault in the
+    base64 keeps the text aside as it was.
     """
 
     def __init__(
@@ -3191,7 +3020,7 @@ class ImageText:
         collector: ImageCollector,
         is_base64: bool,
         on_image: Callable[[ImageWriter], None],
-        on_text: Callable[[bytes], None],
+        on_text: Callable[[bytes, bool], None],
     ) -> None:
         self._collector = collector
         self._is_base64 = is_base64
@@ -3199,6 +3028,7 @@ class ImageText:
         self._on_text = on_text
         self._head: Optional[bytes] = b""
         self._text: Optional[bytes] = None
+        self._is_long = False
         self._decoder: Optional[Base64Decoder] = Base64Decoder()
         self._writer: Optional[ImageWriter] = None
         self._lost = False
@@ -3212,6 +3042,10 @@ class ImageText:
             self._decide(at_end=False)
         elif self._text is not None:
             self._text += piece
+            if len(self._text) > _MAX_ADDRESS_BYTES:
+                self._is_long = True
+                self._on_text(self._text, False)
+                self._text = b""
         else:
             self._decode(piece)
 
@@ -3229,7 +3063,7 @@ class ImageText:
         elif len(head) < _HEAD_BYTES and not at_end:
             return
         self._head = None
-        if self._is_base64 and not head.lower().startswith((b"http://", b"https://")):
+        if self._is_base64 and not head.lower().startswith(_ADDRESS_STARTS):
             self._decode(head)
         else:
             self._text = head
@@ -3253,14 +3087,19 @@ class ImageText:
     def _give_up_decoding(self, rest: bytes) -> None:
         assert self._writer is not None
         self._decoder = None
-        self._writer.undo_base64()
-        self._writer.write(rest)
+        try:
+            self._writer.undo_base64()
+            self._writer.write(rest)
+        except OutputError as error:
+            self._lost = True
+            self._collector.lose(error.message)
 
     def _end(self) -> None:
         if self._head is not None:
             self._decide(at_end=True)
         if self._text is not None:
-            self._on_text(self._text)
+            is_address = not self._is_long and self._text.lower().startswith(_ADDRESS_STARTS)
+            self._on_text(self._text, is_address)
         if self._writer is None or self._lost:
             return
         try:
@@ -3269,7 +3108,9 @@ class ImageText:
         except BadBase64 as error:
             self._give_up_decoding(error.rest)
         except OutputError as error:
+            self._lost = True
             self._collector.lose(error.message)
+        if self._lost:
             return
         if self._decoder is None:
             self._collector.keep_aside(self._writer, "bad-base64.txt")
@@ -3338,7 +3179,10 @@ class AnswerReader:
         self._json = JsonSplitter(self._wants, self._keep)
         self._document = bytearray()  # the JSON under way, without its images
         self._undecided: List[ImageWriter] = []  # whole, but not yet known to be final or previews
+        self._found = False  # whether the document under way holds an image or the address of one
+        self._addresses: List[str] = []  # those in the document under way
         self._urls: List[str] = []
+        self._lone_urls: List[str] = []  # those beside which the image itself was not sent
         self._answer = Answer()
 
     def feed(self, chunk: bytes) -> None:
@@ -3365,7 +3209,7 @@ class AnswerReader:
             self._event_ended()
         for writer in self._undecided:
             self._collector.finish(writer)
-        urls = () if self._collector.images else tuple(self._urls)
+        urls = tuple(self._lone_urls if self._collector.images else self._urls)
         text = self._spool.text() if self._shape != "empty" else ""
         title = _TITLE.search(text)
         return replace(
@@ -3406,30 +3250,39 @@ class AnswerReader:
             return None
         return ImageText(self._collector, key == "b64_json", self._image_ended, self._address_ended)
 
-    def _address_ended(self, text: bytes) -> None:
-        address = text.decode("utf-8", "replace")
-        self._keep(json.dumps(address)[1:-1].encode())
-        if address.lower().startswith(("http://", "https://")):
-            self._urls.append(address)
+    def _address_ended(self, text: bytes, is_address: bool) -> None:
+        self._keep(text.replace(b"\\", b"\\\\").replace(b'"', b'\\"'))
+        if is_address:
+            self._found = True
+            self._addresses.append(text.decode("utf-8", "replace"))
 
     def _image_ended(self, writer: ImageWriter) -> None:
         """Commits an image at once where it is known to be final; in an event that may show only later."""
-        kind = self._event_type()
-        if self._shape == "json" or kind.endswith("completed"):
+        self._found = True
+        if self._shape == "json" or self._is_completed():
             self._collector.finish(writer)
         else:
             self._undecided.append(writer)
 
-    def _event_type(self) -> str:
-        if self._sse is not None and self._sse.event:
-            return self._sse.event
+    def _is_completed(self) -> bool:
+        return any(kind.endswith("completed") for kind in self._event_kinds())
+
+    def _is_preview(self) -> bool:
+        if self._shape != "sse" or self._is_completed():
+            return False
+        by_kind = any(kind.endswith("partial_image") for kind in self._event_kinds())
+        return by_kind or _PARTIAL_INDEX.search(self._document) is not None
+
+    def _event_kinds(self) -> Tuple[str, ...]:
+        """What the event is by its name and by its `type`: servers give one, the other or both."""
+        name = self._sse.event if self._sse else ""
         match = _TYPE.search(self._document)
-        return match.group(1).decode("utf-8", "replace") if match else ""
+        return name, match.group(1).decode("utf-8", "replace") if match else ""
 
     def _event_ended(self) -> None:
         if not self._document and not self._undecided:
             return
-        if self._event_type().endswith("partial_image"):
+        if self._is_preview():
             index = _PARTIAL_INDEX.search(self._document)
             for writer in self._undecided:
                 self._collector.preview(writer, int(index.group(1)) if index else 0)
@@ -3444,20 +3297,30 @@ class AnswerReader:
 
     def _document_ended(self) -> None:
         """Reads what is left of a document, or of an event's, when its images are out of it."""
-        text = bytes(self._document)
-        if text.strip() == b"[DONE]":
-            return
+        found, self._found = self._found, False
+        addresses, self._addresses = self._addresses, []
+        is_preview = self._is_preview()
         try:
-            document: Any = json.loads(text.decode("utf-8", "replace"), strict=False)
-        except ValueError:
+            text = bytes(self._document).decode("utf-8", "replace")
+            document: Any = json.loads(text, strict=False)
+            lone = [url for url in _lone_addresses(document) if url in addresses]
+        except (ValueError, RecursionError):
+            # It was cut, or is too long to be held: what was seen of it counts.
+            self._urls += [] if is_preview else addresses
             return
-        is_final = self._shape == "json" or not self._event_type().endswith("partial_image")
-        usage = read_usage(document)
+        error = read_server_error(document)
+        if error is None and not is_preview:
+            self._urls += addresses
+            self._lone_urls += lone
         self._answer = replace(
             self._answer,
-            complete=self._answer.complete or is_final,
-            error=self._answer.error or read_server_error(document),
-            usage=_add_usage(self._answer.usage, usage),
+            complete=self._answer.complete
+            or self._shape == "json"
+            or error is not None
+            or self._is_completed()
+            or (found and not is_preview),
+            error=self._answer.error or error,
+            usage=_add_usage(self._answer.usage, read_usage(document)),
         )
 
 
@@ -3511,6 +3374,21 @@ def read_usage(document: object) -> Optional[Usage]:
     )
 
 
+def _lone_addresses(value: object) -> Iterator[str]:
+    """The addresses in a parsed answer that have no image beside them."""
+    children: List[object] = []
+    if isinstance(value, dict):
+        fields = cast(Dict[str, Any], value)
+        address: Any = fields.get("url")
+        if isinstance(address, str) and not isinstance(fields.get("b64_json"), str):
+            yield address
+        children = list(fields.values())
+    elif isinstance(value, list):
+        children = cast(List[object], value)
+    for child in children:
+        yield from _lone_addresses(child)
+
+
 def _add_usage(one: Optional[Usage], other: Optional[Usage]) -> Optional[Usage]:
     if one is None or other is None:
         return one or other
@@ -3553,8 +3431,13 @@ _REFUSAL_CODES = frozenset({"invalid_api_key", "unknown_parameter", "model_not_f
 _PASSING_CONNECT_CODES = frozenset({5, 6, 7, 28, 35, 52, 55, 56, 97})
 
 _WAIT_WORDS = re.compile(
-    r"(?:try|retry)(?: again)? (?:in|after) (?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?) ?(ms|s|sec|seconds)?\b)?", re.I
+    r"\b(?:re)?try(?: again)? (?:in|after) "
+    r"((?:\d+(?:\.\d+)? ?(?:ms|h|m|s|sec|min|hour|minute|second)?s?,? ?)+)",
+    re.I,
 )
+_WAIT_STEP = re.compile(r"(\d+(?:\.\d+)?) ?(ms|h|m|s)?", re.I)
+_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
+_MAX_DOUBLINGS = 6
 
 
 class Again(Enum):
@@ -3761,7 +3644,7 @@ def backoff_s(retry: int, dice: Optional[float] = None) -> float:
         import random
 
         dice = random.random()  # noqa: S311
-    return dice * min(MAX_BACKOFF_S, 2.0**retry)
+    return dice * min(MAX_BACKOFF_S, 2.0 ** min(retry, _MAX_DOUBLINGS))
 
 
 def is_quota(code: str) -> bool:
@@ -3776,10 +3659,10 @@ def is_refusal(code: str) -> bool:
 
 def _wait_in_words(message: str) -> Optional[float]:
     match = _WAIT_WORDS.search(message)
-    if match is None or not (match.group(1) or match.group(2)):
+    if match is None:
         return None
-    rest = float(match.group(2) or 0) * (0.001 if (match.group(3) or "").lower() == "ms" else 1.0)
-    return int(match.group(1) or 0) * 60 + rest
+    steps = _WAIT_STEP.findall(match.group(1))
+    return sum(float(number) * _UNIT_S[unit.lower()] for number, unit in steps)
 
 
 def _number(text: str) -> Optional[float]:
@@ -3800,6 +3683,8 @@ DOWNLOAD_TRIES = 4
 DOWNLOAD_TIMEOUT_S = 120.0
 _MAX_REDIRECTS = 5
 _ADDRESS_CHARS = 200
+_ODD = re.compile(r"[\s\x00-\x1f\\]")
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 class DownloadFailed(Exception):
@@ -3891,13 +3776,13 @@ class Downloader:
             host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
         except ValueError as error:
             raise DownloadFailed(f"not an address: {error}") from None
-        if parts.scheme not in ("http", "https") or not host or re.search(r"[\s\x00-\x1f]", url):
+        if parts.scheme not in ("http", "https") or not host or "%" in host or _ODD.search(url):
             raise DownloadFailed("not an http or https address")
         if self._allow_private:
             return None
-        if self._has_proxy(parts.scheme) and not _is_literal(host):
-            return None  # the proxy resolves the name; what it reaches is not our network
         addresses = resolve_addresses(host)
+        if not addresses and self._has_proxy(parts.scheme):
+            return None  # only the proxy knows the name
         if not addresses:
             raise DownloadFailed(f"cannot find the host {show(host, limit=_ADDRESS_CHARS)}", again=True)
         if any(not is_public(address) for address in addresses):
@@ -3929,6 +3814,8 @@ def is_public(address: str) -> bool:
     """Whether an IP address belongs to the public internet."""
     parsed = ipaddress.ip_address(address)
     inner = getattr(parsed, "ipv4_mapped", None) or getattr(parsed, "sixtofour", None)
+    if parsed in _NAT64:
+        inner = ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)
     return parsed.is_global and not parsed.is_multicast and (inner is None or inner.is_global)
 
 
@@ -3996,10 +3883,16 @@ def send_once(
                 body_bytes += len(chunk)
                 reader.feed(chunk)
             end = transfer.end()
+    too_old = too_old_error(end)
+    if too_old is not None:
+        raise too_old
+    answer = reader.close()
+    if head is not None and head.status >= 300:
+        answer = replace(answer, urls=())  # an address in a refusal is that of its documentation
     return Attempt(
         head=head,
         end=end,
-        answer=reader.close(),
+        answer=answer,
         images=len(collector.images),
         kept_aside=collector.kept_aside,
         body_bytes=body_bytes,
@@ -4199,6 +4092,7 @@ def _network_cause(attempt: Attempt, host: str, secrets: Iterable[str]) -> _Caus
 def _server_cause(attempt: Attempt, request: ImageRequest, secrets: Iterable[str]) -> _Cause:
     error = attempt.error
     status, code = attempt.status, attempt.code
+    name = error.code if error else ""
     said = show(error.message, secrets) if error else _describe_page(attempt, secrets)
     text = f"HTTP {status}: {said}" if status >= 300 else f"the server answered an error: {said}"
     lower = said.lower()
@@ -4207,26 +4101,26 @@ def _server_cause(attempt: Attempt, request: ImageRequest, secrets: Iterable[str
             QuotaError, code, text, "add credit or raise the limit in the provider's billing settings"
         )
     if status == 429 or (status < 300 and code in ("rate_limit_exceeded", "slow_down")):
-        return _Cause(RateLimitError, code or "rate_limit_exceeded", text, _wait_hint(attempt))
+        return _Cause(RateLimitError, name or "rate_limit_exceeded", text, _wait_hint(attempt))
     if code in ("moderation_blocked", "content_policy_violation") or "safety system" in lower:
         return _moderation(attempt, text)
     if status == 401 or code == "invalid_api_key":
         return _Cause(
             AuthenticationError,
-            code or "invalid_api_key",
+            name or "invalid_api_key",
             text,
             "check the key: config --show says where it comes from",
         )
     if status == 403:
-        return _forbidden(code, text, lower)
+        return _forbidden(name, text, lower)
     if code == "model_not_found" or (status == 404 and "model" in lower):
         return _Cause(
-            ApiError, code or "model_not_found", text, "check --model, and that your account may use it"
+            ApiError, name or "model_not_found", text, "check --model, and that your account may use it"
         )
     if status in (400, 422) and error is not None:
         return _bad_request(attempt, text, request)
     if status == 404:
-        return _Cause(ApiError, code or "not_found", text, "check base_url; it usually ends in /v1")
+        return _Cause(ApiError, name or "not_found", text, "check base_url; it usually ends in /v1")
     if 300 <= status < 400:
         where = show(attempt.header("location"), secrets, 200)
         return _Cause(
@@ -4236,9 +4130,9 @@ def _server_cause(attempt: Attempt, request: ImageRequest, secrets: Iterable[str
             "redirects are not followed with a key; correct base_url",
         )
     if status in (504, 524) or (status == 502 and attempt.elapsed_s >= _GATEWAY_WINDOWS_S[0][0]):
-        return _Cause(ApiError, code or "gateway_cut", text, _STREAM_HINT)
+        return _Cause(ApiError, name or "gateway_cut", text, _STREAM_HINT)
     if status == 503:
-        return _Cause(ApiError, code or "overloaded", text, "the server is overloaded; try again later")
+        return _Cause(ApiError, name or "overloaded", text, "the server is overloaded; try again later")
     return _Cause(ApiError, code or ("server_error" if status >= 500 else "api_error"), text, "")
 
 
@@ -4334,6 +4228,7 @@ def _wait_hint(attempt: Attempt) -> str:
 
 _MIN_TIMEOUT_S = 1.0
 _JOIN_S = 0.5
+DOWNLOAD_FAILED = "download_failed"
 _BILLED_ORDER = (Billed.NO, Billed.MAYBE, Billed.YES)
 
 
@@ -4471,7 +4366,7 @@ class Call:
         errors = [outcome.error for outcome in outcomes if outcome.error is not None]
         saved, asked = len(result.images), self.request.count
         if self.wire.stop.is_set and (errors or saved < asked):
-            return _interrupted(self.wire.stop.signum, result)
+            return _interrupted(self.wire.stop.signum, result, errors)
         rescued = [image.path for image in result.images if image.rescued]
         places = ", ".join(rescued)
         if rescued:
@@ -4523,7 +4418,12 @@ class _Lane:
         call = self._call
         settings = call.wire.settings
         collector = ImageCollector(
-            call.plan, self._indices, call.saved, self._partial_came, call.policy.save_partials
+            call.plan,
+            self._indices,
+            call.saved,
+            self._partial_came,
+            call.policy.save_partials,
+            asked=call.request.count,
         )
         spool = Spool(call.plan.rescue_folder, settings.secrets)
         self._attempts += 1
@@ -4533,6 +4433,7 @@ class _Lane:
         try:
             attempt = send_once(call.wire, self._request, collector, spool, timeout_s, self._head_came)
             failures = self._download(attempt, collector)
+            attempt = replace(attempt, images=len(collector.images), kept_aside=collector.kept_aside)
             return self._judge(attempt, collector, spool, failures)
         finally:
             collector.close()
@@ -4554,7 +4455,7 @@ class _Lane:
             error = NetworkError(
                 f"{len(failures)} images were made but could not be fetched: {'; '.join(failures)}",
                 hint=f"fetch them by hand soon, the addresses expire; the answer was kept: {kept}",
-                code="download_failed",
+                code=DOWNLOAD_FAILED,
                 billed=Billed.YES,
             )
         elif collector.lost:
@@ -4631,6 +4532,8 @@ class _Lane:
         for url in attempt.answer.urls:
             try:
                 collector.take(lambda take, restart: downloader.fetch(url, take, restart))  # noqa: B023
+            except OutputError as error:
+                collector.lose(error.message)
             except DownloadFailed as error:
                 failures.append(f"{show(url, wire.settings.secrets, None)} ({error})")
         return failures
@@ -4664,14 +4567,16 @@ def _run_side_by_side(jobs: List[Callable[[], LaneOutcome]]) -> List[LaneOutcome
     return [outcome for outcome in outcomes if outcome is not None]
 
 
-def _interrupted(signum: Optional[int], result: Result) -> InterruptedCall:
+def _interrupted(signum: Optional[int], result: Result, errors: List[GptImage2Error]) -> InterruptedCall:
     saved = f"{len(result.images)} images saved; " if result.images else ""
-    billed = result.billed if result.attempts else Billed.NO
+    if result.billed is Billed.NO:
+        return InterruptedCall(f"interrupted; {saved}nothing was billed", signum=signum or 2)
+    hints = [error.hint for error in errors if error.code == DOWNLOAD_FAILED]
     return InterruptedCall(
         f"interrupted; {saved}the request may still be billed",
         signum=signum or 2,
-        billed=billed,
-        hint="check your usage before you send it again",
+        billed=result.billed,
+        hint="; ".join([*hints, "check your usage before you send it again"]),
     )
 
 
@@ -5032,6 +4937,8 @@ def _download(url: str, path: Path, downloader: Downloader, what: str) -> None:
 
 
 DEFAULT_TIMEOUT_S = 600.0
+MIN_TIMEOUT_S = 0.001  # to curl, 0 is no limit at all
+MAX_TIMEOUT_S = 1_000_000.0
 DEFAULT_OUTPUT_STEM = "gpt-image2-output"
 
 PathLike = Union[str, "os.PathLike[str]"]
@@ -5070,9 +4977,10 @@ class Client:
         observer: Optional[Observer] = None,
         stop: Optional[StopSwitch] = None,
     ) -> None:
-        if not timeout_s > 0:
+        if not MIN_TIMEOUT_S <= timeout_s <= MAX_TIMEOUT_S:
             raise UsageError(
-                f"the timeout is {timeout_s} s; it must be more than 0", hint="the default is 600"
+                f"the timeout is {timeout_s} s; it must be more than 0 and at most {MAX_TIMEOUT_S:.0f}",
+                hint=f"the default is {DEFAULT_TIMEOUT_S:.0f}",
             )
         if retries < 0:
             raise UsageError(
@@ -5229,15 +5137,18 @@ class Client:
         _check_cost(request, max_cost_usd)
         return PreparedCall(request, plan, self.settings.warnings + warnings)
 
-    def run(self, prepared: PreparedCall, save_partials: bool = False) -> Result:
-        """Sends a prepared call and saves its images.
+    def run(
+        self, prepared: PreparedCall, save_partials: bool = False, observer: Optional[Observer] = None
+    ) -> Result:
+        """Sends a prepared call and saves its images; `observer` hears of this call instead of the client's.
 
         Raises:
             GptImage2Error: not all images could be saved as asked; `result` holds those that were.
         """
         self.settings.require_key()
         find_curl()
-        prepare_folder(prepared.plan.folder)
+        for folder in _folders(prepared):
+            prepare_folder(folder)
         policy = CallPolicy(
             timeout_s=self._timeout_s,
             retries=self._retries,
@@ -5246,7 +5157,8 @@ class Client:
             save_partials=save_partials,
         )
         wire = Wire(self.settings, self._env, self._stop)
-        return Call(wire, prepared.request, prepared.plan, policy, self._observer).run(prepared.warnings)
+        call = Call(wire, prepared.request, prepared.plan, policy, observer or self._observer)
+        return call.run(prepared.warnings)
 
     def _default_output(self, output_format: str) -> str:
         suffix = "png" if output_format == "png" else extension(output_format)
@@ -5278,12 +5190,22 @@ def _check_cost(request: ImageRequest, max_cost_usd: Optional[float]) -> None:
             f"the cost of {request.model} is unknown, so --max-cost cannot be kept",
             hint="leave --max-cost out",
         )
-    if estimate.high_usd > max_cost_usd:
+    if not estimate.high_usd <= max_cost_usd:
         raise UsageError(
             f"it may cost up to ${estimate.high_usd:.4f}, more than --max-cost ${max_cost_usd:.4f}",
             hint="choose a lower --quality, a smaller --size or --n, or raise --max-cost",
             code="over_max_cost",
         )
+
+
+def _folders(prepared: PreparedCall) -> List[Path]:
+    """Every folder that will be written to: the output's, and those that links in it lead to."""
+    plan = prepared.plan
+    folders = [plan.folder]
+    if not plan.no_clobber:
+        paths = [plan.path(index) for index in range(1, prepared.request.count + 1)]
+        folders += [Path(os.path.realpath(path)).parent for path in paths if os.path.islink(path)]
+    return folders
 
 
 def _ignore(event: Event) -> None:
@@ -5331,7 +5253,6 @@ class ImageCommand:
     retry_ambiguous: bool
     max_download_bytes: int
     json: bool
-    quiet: bool
 
 
 def image_parser(command: str) -> Parser:
@@ -5372,7 +5293,23 @@ def config_parser() -> Parser:
     )
     parser.add_argument("--force", action="store_true", help="with --init: overwrite an existing file")
     parser.add_argument("--config", metavar="PATH", help="this config file instead of the one that is found")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    _add_output_flags(parser.add_argument)
+    return parser
+
+
+def doctor_parser() -> Parser:
+    """The parser of `doctor`."""
+    parser = Parser(
+        prog=f"{PROGRAM} doctor",
+        description="Check everything that a call needs: curl, settings, key, network, disk. Costs nothing.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--config", metavar="PATH", help="this config file instead of the one that is found")
+    parser.add_argument("--base-url", metavar="URL", help="the API's base URL")
+    parser.add_argument("--api-key", metavar="KEY", help="the API key (visible in ps)")
+    _add_output_flags(parser.add_argument)
     return parser
 
 
@@ -5383,7 +5320,7 @@ def read_image_command(command: str, argv: Sequence[str]) -> ImageCommand:
         UsageError: unknown or missing arguments, or a prompt that cannot be read.
         SystemExit: after `--help`.
     """
-    args = image_parser(command).parse_intermixed_args(list(argv))
+    args = _parse(command, list(argv))
     sources: List[str] = list(getattr(args, "more_images", None) or [])
     prompt: Optional[str] = args.prompt
     if command == "edit" and args.image is not None:
@@ -5425,8 +5362,28 @@ def read_image_command(command: str, argv: Sequence[str]) -> ImageCommand:
         retry_ambiguous=args.retry_ambiguous,
         max_download_bytes=int(args.max_download * _MEGABYTE),
         json=args.json,
-        quiet=args.quiet,
     )
+
+
+def _parse(command: str, argv: List[str]) -> argparse.Namespace:
+    """The words of a command line; what stands after `--` is never a flag (argparse forgets that here)."""
+    parser = image_parser(command)
+    end = argv.index("--") if "--" in argv else len(argv)
+    args = parser.parse_intermixed_args(argv[:end])
+    names = ["image", "prompt"] if command == "edit" else ["prompt"]
+    words = [word for word in (getattr(args, name) for name in names) if word is not None] + argv[end + 1 :]
+    if len(words) > len(names):
+        parser.error(f"unrecognized arguments: {' '.join(words[len(names) :])}")
+    for name, word in zip(names, words):
+        setattr(args, name, word)
+    return args
+
+
+def _amount(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"it must be a number from 0 up, found {text!r}")
+    return value
 
 
 def _add_image_flags(parser: Parser, is_edit: bool) -> None:
@@ -5488,7 +5445,7 @@ def _add_call_flags(parser: Parser) -> None:
     group = parser.add_argument_group("the call")
     add = group.add_argument
     add("--dry-run", action="store_true", help="print the exact request and its cost; send nothing")
-    add("--max-cost", type=float, metavar="USD", help="refuse a request that may cost more")
+    add("--max-cost", type=_amount, metavar="USD", help="refuse a request that may cost more")
     add("--no-clobber", action="store_true", help="never overwrite: take the next free name")
     add(
         "--timeout",
@@ -5511,13 +5468,19 @@ def _add_call_flags(parser: Parser) -> None:
     )
     add(
         "--max-download",
-        type=float,
+        type=_amount,
         default=DEFAULT_MAX_DOWNLOAD_BYTES / _MEGABYTE,
         metavar="MB",
         help="largest image to fetch by address (default 100)",
     )
-    add("--json", action="store_true", help="print one JSON object on stdout instead of Saved: lines")
+    _add_output_flags(add)
+
+
+def _add_output_flags(add: Callable[..., object]) -> None:
+    add("--json", action="store_true", help="print one JSON object on stdout instead of lines")
+    add("--events", action="store_true", help="progress as JSON lines on stderr")
     add("--quiet", action="store_true", help="no progress on stderr")
+    add("--debug", action="store_true", help="show the traceback of an internal error")
 
 
 def _add_setting_flags(parser: Parser) -> None:
@@ -5538,7 +5501,7 @@ def _read_prompt(prompt: Optional[str], prompt_file: Optional[str], sources: Seq
         raise UsageError("the prompt is given twice", hint="give PROMPT or --prompt-file, not both")
     if prompt_file is not None and prompt_file != "-":
         try:
-            return Path(prompt_file).expanduser().read_bytes().decode("utf-8-sig").rstrip("\r\n")
+            return Path(os.path.expanduser(prompt_file)).read_bytes().decode("utf-8-sig").rstrip("\r\n")
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
             raise UsageError(
@@ -5561,115 +5524,431 @@ def _read_prompt(prompt: Optional[str], prompt_file: Optional[str], sources: Seq
 
 
 # ------------------------------------------------------------------------------------------------------------
-# cli
+# terminal
 #
-# The command: from arguments to an exit code. One way in (`main`), one way out for every kind of ending.
+# Writes for people and programs on this process's stdout and stderr: lines, colour, a live line, JSON.
 # ------------------------------------------------------------------------------------------------------------
 
 
-_COMMANDS: Tuple[Tuple[str, str], ...] = (
-    ("generate", "make images from a text"),
-    ("edit", "make new images from images and a text"),
-    ("config", "create a config file, or show the settings in force"),
-    *((name, extra.summary) for name, extra in EXTRAS.items()),
-)
+_CLEAR_LINE = "\r\x1b[K"
+_COLOURS = {"red": "31", "yellow": "33", "green": "32"}
+
+
+class Terminal:
+    """Writes for people: one line a message, colour and a live line only where a terminal shows them."""
+
+    def __init__(self, env: Mapping[str, str], stdout: TextIO, stderr: TextIO) -> None:
+        self._stdout = stdout
+        self._stderr = stderr
+        self._lock = threading.Lock()
+        smart = stderr.isatty() and env.get("TERM") != "dumb"
+        self.is_live = smart
+        self._colours = smart and not env.get("NO_COLOR")
+
+    def result(self, text: str) -> None:
+        """A line on stdout. A reader that has gone away does not stop the call: the images are safe."""
+        self._clear()
+        try:
+            print(text, file=self._stdout, flush=True)
+        except OSError:
+            _detach(self._stdout)
+
+    def say(self, text: str, label: str = "", colour: str = "") -> None:
+        """A line on stderr, with a label in colour in front."""
+        if label and self._colours and colour:
+            label = f"\x1b[{_COLOURS[colour]}m{label}\x1b[0m"
+        self._clear()
+        try:
+            print(f"{label}: {text}" if label else text, file=self._stderr, flush=True)
+        except OSError:
+            _detach(self._stderr)
+
+    def live(self, text: str) -> None:
+        """Replaces the live line."""
+        if self.is_live:
+            with self._lock:
+                self._stderr.write(_CLEAR_LINE + text)
+                self._stderr.flush()
+
+    def error(self, error: GptImage2Error) -> None:
+        """An error: one line what happened and what to do, and one about the money if anything was sent."""
+        text = show(error.message, limit=None)
+        self.say(
+            f"{text.rstrip('.')}; {show(error.hint, limit=None)}" if error.hint else text, "error", "red"
+        )
+        if error.result and error.result.attempts:
+            request = f", request id {error.request_id}" if error.request_id else ""
+            self.say(f"billed: {error.billed.value} (requests sent: {error.result.attempts}{request})")
+
+    def _clear(self) -> None:
+        self.live("")
+
+
+def print_json(value: Mapping[str, object], stdout: TextIO) -> None:
+    """One JSON object on one line; escaped where it holds a path that is no text, or stdout takes no UTF-8.
+
+    A reader that has gone away does not change how the command ends.
+    """
+    text = json.dumps(value, ensure_ascii=False)
+    try:
+        text.encode("utf-8")
+        text.encode(stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(value)
+    try:
+        print(text, file=stdout, flush=True)
+    except OSError:
+        _detach(stdout)
+
+
+def _detach(stream: TextIO) -> None:
+    """Points a closed stream nowhere, so that the interpreter's last flush does not complain."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def standard_terminal(env: Mapping[str, str]) -> Terminal:
+    """The terminal of this process; paths that are no valid text survive on it."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure:
+            reconfigure(errors="surrogateescape" if stream is sys.stdout else "backslashreplace")
+    return Terminal(env, sys.stdout, sys.stderr)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# report
+#
+# The same outcome for a person and as JSON. Results go to stdout, everything else to stderr.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_TICK_S = 1.0
+
+
+def saved_line(path: str, size_bytes: int) -> str:
+    """The line that callers look for; the size is in whole units of 1024 bytes, at least 1."""
+    return f"Saved: {path} ({max(1, round(size_bytes / 1024))} KB)"
+
+
+def image_json(image: SavedImage) -> Dict[str, object]:
+    """One saved image as `--json` and the events show it."""
+    fields = asdict(image)
+    fields["bytes"] = fields.pop("size_bytes")
+    return {name: fields[name] for name in ("path", "bytes", "format", "width", "height", "sha256")}
+
+
+def result_json(result: Result) -> Dict[str, object]:
+    """A success as the object that `--json` prints."""
+    usage = None
+    if result.usage:
+        usage = {
+            "input_tokens": result.usage.input_tokens,
+            "output_tokens": result.usage.output_tokens,
+            "total_tokens": result.usage.total_tokens,
+        }
+    return {
+        "ok": True,
+        "command": result.command,
+        "model": result.model,
+        "images": [image_json(image) for image in result.images],
+        "usage": usage,
+        "cost_usd": None if result.cost_usd is None else round(result.cost_usd, 6),
+        "billed": result.billed.value,
+        "http_status": result.http_status,
+        "request_id": result.request_id,
+        "attempts": result.attempts,
+        "elapsed_s": round(result.elapsed_s, 3),
+        "warnings": list(result.warnings),
+    }
+
+
+def error_json(error: GptImage2Error, command: str) -> Dict[str, object]:
+    """A failure as the object that `--json` prints, with the images that were saved all the same."""
+    outcome: Dict[str, object] = {"command": command, "images": [], "attempts": 0}
+    if error.result:
+        outcome = result_json(error.result)
+    outcome.update(
+        ok=False,
+        billed=error.billed.value,
+        error={
+            "code": error.code,
+            "message": error.message,
+            "hint": error.hint,
+            "http_status": error.http_status,
+            "request_id": error.request_id,
+        },
+    )
+    return {"ok": False, **outcome}
+
+
+class Reporter:
+    """Shows the events of a call to a person. A context manager: the clock runs while it is entered."""
+
+    def __init__(
+        self, terminal: Terminal, *, quiet: bool = False, results: bool = True, warnings: bool = True
+    ) -> None:
+        self._terminal = terminal
+        self._quiet = quiet
+        self._results = results
+        self._warnings = warnings
+        self._typical_s: Optional[float] = None
+        self._note = ""
+        self._started = time.monotonic()
+        self._done = threading.Event()
+        self._thread: Optional[threading.Thread] = None
+
+    def __enter__(self) -> Reporter:
+        if self._terminal.is_live and not self._quiet:
+            self._thread = threading.Thread(target=self._tick, daemon=True)
+            self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        self._stop_clock()
+
+    def __call__(self, event: Event) -> None:
+        """The observer of a call."""
+        if isinstance(event, RequestStarted):
+            self._typical_s, self._note = event.typical_s, ""
+        elif isinstance(event, PartialImage):
+            self._note = f", preview {event.partial_image_index} has come"
+            if event.path:
+                self._tell(f"preview {event.partial_image_index}: {show(event.path, limit=None)}")
+        elif isinstance(event, ImageSaved) and self._results:
+            self._terminal.result(saved_line(event.image.path, event.image.size_bytes))
+        elif isinstance(event, RetryWaiting) and self._warnings:
+            self._terminal.say(f"sending again in {event.wait_s:.1f} s ({event.reason})")
+        elif isinstance(event, Warned) and self._warnings:
+            self._terminal.say(show(event.message, limit=None), "warning", "yellow")
+        elif isinstance(event, Finished):
+            self._stop_clock()
+            self._tell(_summary(event.result))
+
+    def _tell(self, text: str) -> None:
+        if not self._quiet:
+            self._terminal.say(text)
+
+    def _tick(self) -> None:
+        while not self._done.wait(_TICK_S):
+            elapsed = time.monotonic() - self._started
+            about = f" of about {self._typical_s:.0f} s" if self._typical_s else ""
+            self._terminal.live(f"{elapsed:.0f} s{about}{self._note}")
+
+    def _stop_clock(self) -> None:
+        self._done.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+
+def _summary(result: Result) -> str:
+    status = f"HTTP {result.http_status}" if result.http_status else "no answer"
+    cost = f", ${result.cost_usd:.4f}" if result.cost_usd is not None else ""
+    tokens = f" ({result.usage.total_tokens:,} tokens)" if result.usage else ""
+    return f"{status} in {result.elapsed_s:.1f} s{cost}{tokens}"
+
+
+# ------------------------------------------------------------------------------------------------------------
+# event_lines
+#
+# The events of a call as JSON lines on stderr, and a heartbeat while nothing happens.
+# ------------------------------------------------------------------------------------------------------------
+
+
+HEARTBEAT_S = 15.0
+
+_NAMES: Mapping[type, str] = {
+    RequestStarted: "request_started",
+    HeadersReceived: "headers_received",
+    RetryWaiting: "retry_waiting",
+    PartialImage: "partial_image",
+    ImageSaved: "image_saved",
+    Warned: "warning",
+}
+
+
+def event_json(event: Event) -> Optional[Dict[str, object]]:
+    """An event as the object on its line; None for the end of a call, which the command itself reports."""
+    name = _NAMES.get(type(event))
+    if name is None:
+        return None
+    values: Dict[str, object] = asdict(event)
+    if isinstance(event, ImageSaved):
+        values["image"] = image_json(event.image)
+    elapsed_s = round(event.elapsed_s, 3)
+    return {"event": name, **values, "elapsed_s": elapsed_s}
+
+
+def warning_line(message: str, elapsed_s: float) -> Dict[str, object]:
+    """A warning as the object on its line."""
+    return {"event": "warning", "message": message, "elapsed_s": round(elapsed_s, 3)}
+
+
+class EventLines:
+    """The observer that writes events. A context manager: the heart beats while it is entered."""
+
+    def __init__(self, stderr: TextIO, heartbeat_s: float = HEARTBEAT_S) -> None:
+        self._stderr = stderr
+        self._heartbeat_s = heartbeat_s
+        self._started = time.monotonic()
+        self._lock = threading.Lock()
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._beat, daemon=True)
+
+    def __enter__(self) -> EventLines:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        self._done.set()
+        self._thread.join()
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the command began."""
+        return time.monotonic() - self._started
+
+    def __call__(self, event: Event) -> None:
+        """The observer of a call."""
+        line = event_json(event)
+        if line is not None:
+            self.write(line)
+
+    def write(self, line: Mapping[str, object]) -> None:
+        """One object on one line; a reader that has gone away does not stop the call."""
+        with self._lock, suppress(OSError, ValueError):
+            self._stderr.write(json.dumps(line) + "\n")
+            self._stderr.flush()
+
+    def finished(self, outcome: Mapping[str, object]) -> None:
+        """The last line: the object that `--json` prints."""
+        self.write({"event": "finished", **outcome, "elapsed_s": round(self.elapsed_s, 3)})
+
+    def _beat(self) -> None:
+        while not self._done.wait(self._heartbeat_s):
+            self.write({"event": "heartbeat", "elapsed_s": round(self.elapsed_s, 3)})
+
+
+# ------------------------------------------------------------------------------------------------------------
+# output
+#
+# Where all that a command says goes, by its flags: lines for people, `--json`, `--events`, `--quiet`.
+# ------------------------------------------------------------------------------------------------------------
+
+
+class Output:
+    """One command's voice. Results go to stdout, everything else to stderr."""
+
+    def __init__(self, terminal: Terminal, stdout: TextIO, stderr: TextIO, flags: List[str]) -> None:
+        self._terminal = terminal
+        self._stdout = stdout
+        self.is_json = "--json" in flags
+        self._quiet = "--quiet" in flags
+        self._lines: Optional[EventLines] = EventLines(stderr) if "--events" in flags else None
+
+    def result(self, text: str) -> None:
+        """A line of the result, for people."""
+        if not self.is_json:
+            self._terminal.result(text)
+
+    def say(self, text: str) -> None:
+        """Something good to know."""
+        if not self._quiet and self._lines is None:
+            self._terminal.say(text)
+
+    def warn(self, text: str) -> None:
+        """Something the user should know."""
+        if self._lines is not None:
+            self._lines.write(warning_line(text, self._lines.elapsed_s))
+        else:
+            self._terminal.say(text, "warning", "yellow")
+
+    def finish(self, outcome: Mapping[str, object]) -> None:
+        """How the command ended, as one object: the last that is said."""
+        if self._lines is not None:
+            self._lines.finished(outcome)
+        if self.is_json:
+            print_json(outcome, self._stdout)
+
+    def fail(self, error: GptImage2Error, command: str) -> None:
+        """The error that the command ended with."""
+        self.finish(error_json(error, command))
+        if not self.is_json and self._lines is None:
+            self._terminal.error(error)
+
+    @contextmanager
+    def observer(self, results: bool) -> Generator[Observer, None, None]:
+        """Who hears the events of a call; with `results`, `Saved:` lines are printed as images come."""
+        results = results and not self.is_json
+        if self._lines is None:
+            with Reporter(self._terminal, quiet=self._quiet, results=results) as reporter:
+                yield reporter
+        else:
+            silent = Reporter(self._terminal, quiet=True, results=results, warnings=False)
+            with self._lines as lines:
+                yield lambda event: (lines(event), silent(event))[1]
+
+
+# ------------------------------------------------------------------------------------------------------------
+# image_commands
+#
+# The commands that make images: `generate` and `edit`, from a command line understood to what is printed.
+# ------------------------------------------------------------------------------------------------------------
+
+
 _SANDBOX_KEY = "sandbox"
 
 
-def main(argv: Optional[Sequence[str]] = None) -> int:
-    """Runs the command line and returns its exit code; never raises, but for `SystemExit` after `--help`."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    terminal = standard_terminal(os.environ)
-    stop = StopSwitch()
-    as_json = "--json" in arguments
-    command = arguments[0] if arguments else ""
-    try:
-        with SignalsHandled(stop):
-            return _dispatch(arguments, terminal, stop)
-    except GptImage2Error as error:
-        if as_json:
-            print_json(error_json(error, command), sys.stdout)
-        else:
-            terminal.error(error)
-        return _signal_exit(error) if isinstance(error, InterruptedCall) else int(error.exit_code)
-    except Exception as error:
-        if "--debug" in arguments:
-            raise
-        internal = GptImage2Error(
-            f"internal error: {type(error).__name__}: {mask_secrets(str(error))}",
-            hint="run it again with --debug for the traceback, and report it",
-        )
-        if as_json:
-            print_json(error_json(internal, command), sys.stdout)
-        else:
-            terminal.error(internal)
-        return int(ExitCode.INTERNAL)
+def run_image_command(command: ImageCommand, output: Output, stop: StopSwitch) -> ExitCode:
+    """Runs `generate` or `edit`.
 
-
-def _signal_exit(error: InterruptedCall) -> int:
-    return 128 + error.signum
-
-
-def _dispatch(arguments: List[str], terminal: Terminal, stop: StopSwitch) -> int:
-    command, rest = (arguments[0], arguments[1:]) if arguments else ("--help", [])
-    if command in ("-h", "--help", "help"):
-        terminal.result(_help())
-        return int(ExitCode.OK)
-    if command in ("-V", "--version"):
-        terminal.result(f"{PROGRAM} {VERSION}")
-        return int(ExitCode.OK)
-    if command in ("generate", "edit"):
-        return _run_image_command(read_image_command(command, rest), terminal, stop)
-    if command == "config":
-        return _run_config(rest, terminal)
-    if command in EXTRAS:
-        return run_extra(command, rest)
-    names = ", ".join(name for name, _ in _COMMANDS)
-    raise UsageError(f"unknown command {command!r}", hint=f"the commands are {names}; see {PROGRAM} --help")
-
-
-def _help() -> str:
-    commands = "\n".join(f"  {name:<10} {summary}" for name, summary in _COMMANDS)
-    return (
-        f"usage: {PROGRAM} COMMAND [options]\n\n"
-        f"Generate and edit images with gpt-image-2.\n\ncommands:\n{commands}\n\n"
-        f"Help for one: {PROGRAM} COMMAND --help. Version: {PROGRAM} --version.\n\n{EXIT_CODES}"
-    )
-
-
-def _run_image_command(command: ImageCommand, terminal: Terminal, stop: StopSwitch) -> int:
+    Raises:
+        GptImage2Error: not all images could be saved as asked.
+    """
     with ExitStack() as stack:
         if command.sandbox:
             base_url = stack.enter_context(start_sandbox())
             command = replace(command, base_url=base_url, api_key=_SANDBOX_KEY, config=None)
         elif command.api_key is not None:
-            terminal.say(
-                f"--api-key is visible in ps and in the shell history; use {KEY_VARIABLE} instead",
-                "warning",
-                "yellow",
-            )
-        reporter = Reporter(terminal, quiet=command.quiet, results=not command.json and command.output != "-")
-        client = _client(command, reporter, stop)
+            output.warn(f"--api-key is visible in ps and in the shell history; use {KEY_VARIABLE} instead")
+        client = _client(command, stop)
         request = command.request
         if command.sources or command.command == "edit":
             request = stack.enter_context(client.with_inputs(request, command.sources, command.mask))
-        output = _output(command, client)
         prepared = client.prepare(
-            request, output, no_clobber=command.no_clobber, max_cost_usd=command.max_cost_usd
+            request,
+            _target(command, client),
+            no_clobber=command.no_clobber,
+            max_cost_usd=command.max_cost_usd,
         )
+        size = prepared.request.size
+        if size and size != command.request.size:
+            output.say(f"size {command.request.size} is {size}")
         if command.dry_run:
-            _show_dry_run(prepared, client, command, terminal)
-            return int(ExitCode.OK)
-        with reporter:
-            result = client.run(prepared, save_partials=command.save_partials)
-    if command.json:
-        print_json(result_json(result), sys.stdout)
+            _show_dry_run(prepared, client, command, output)
+            return ExitCode.OK
+        with output.observer(results=command.output != "-") as observer:
+            result = client.run(prepared, save_partials=command.save_partials, observer=observer)
     if command.output == "-":
         _pour(result)
-    return int(ExitCode.OK)
+        for image in result.images[1:]:
+            output.warn(f"the server sent one more image; it was saved as {image.path}")
+    output.finish(result_json(result))
+    return ExitCode.OK
 
 
-def _client(command: ImageCommand, reporter: Reporter, stop: StopSwitch) -> Client:
+def _client(command: ImageCommand, stop: StopSwitch) -> Client:
     return Client(
         config=command.config,
         base_url=command.base_url,
@@ -5678,12 +5957,11 @@ def _client(command: ImageCommand, reporter: Reporter, stop: StopSwitch) -> Clie
         retries=command.retries,
         retry_ambiguous=command.retry_ambiguous,
         max_download_bytes=command.max_download_bytes,
-        observer=reporter,
         stop=stop,
     )
 
 
-def _output(command: ImageCommand, client: Client) -> Optional[str]:
+def _target(command: ImageCommand, client: Client) -> Optional[str]:
     """Where the image goes on disk. For stdout that is the rescue folder, until the reader has it all."""
     if command.output != "-":
         return command.output
@@ -5712,66 +5990,93 @@ def _pour(result: Result) -> None:
     os.unlink(image.path)
 
 
-def _show_dry_run(prepared: PreparedCall, client: Client, command: ImageCommand, terminal: Terminal) -> None:
+def _show_dry_run(prepared: PreparedCall, client: Client, command: ImageCommand, output: Output) -> None:
     settings, request = client.settings, prepared.request
+    warnings = prepared.warnings
+    if settings.api_key is None and settings.key_problem:
+        warnings += (settings.key_problem,)
     url, body = describe(settings, request)
     name, value = auth_header(settings, settings.masked_key)
     estimate = request.estimate()
     outputs = [str(prepared.plan.path(index)) for index in range(1, request.count + 1)]
-    if command.json:
-        print_json(
-            {
-                "ok": True,
-                "command": command.command,
-                "dry_run": True,
-                "url": url,
-                "headers": {name: value},
-                "body": mask_secrets(body, settings.secrets),
-                "outputs": outputs,
-                "cost_usd": None
-                if estimate is None
-                else {"low": estimate.low_usd, "high": estimate.high_usd},
-                "billed": "no",
-                "warnings": list(prepared.warnings),
-            },
-            sys.stdout,
-        )
-        return
-    kind = "multipart/form-data" if request.images else "application/json"
-    cost = "unknown for this model"
+    cost: Optional[Dict[str, float]] = None
     if estimate is not None:
-        cost = f"${estimate.low_usd:.4f}"
-        if estimate.high_usd > estimate.low_usd:
-            cost += f" to ${estimate.high_usd:.4f}"
-        cost += f" ({estimate.note})" if estimate.note else ""
-    for warning in prepared.warnings:
-        terminal.say(warning, "warning", "yellow")
-    terminal.result(
-        f"POST {url}\n{name}: {value}\nContent-Type: {kind}\n\n{mask_secrets(body, settings.secrets)}\n"
+        cost = {"low": round(estimate.low_usd, 6), "high": round(estimate.high_usd, 6)}
+    _say_dry_run(request, url, f"{name}: {value}", mask_secrets(body, settings.secrets), outputs, output)
+    for warning in warnings:
+        output.warn(warning)
+    output.finish(
+        {
+            "ok": True,
+            "command": command.command,
+            "dry_run": True,
+            "url": url,
+            "headers": {name: value},
+            "body": mask_secrets(body, settings.secrets),
+            "outputs": outputs,
+            "cost_usd": cost,
+            "billed": Billed.NO.value,
+            "warnings": list(warnings),
+        }
     )
-    if request.size and request.size != command.request.size:
-        terminal.result(f"Size: {command.request.size} is {request.size}")
-    terminal.result(f"Estimated cost: {cost}")
-    terminal.result("\n".join(f"Output: {path}" for path in outputs))
-    terminal.result("Nothing was sent.")
 
 
-def _run_config(rest: List[str], terminal: Terminal) -> int:
+def _say_dry_run(
+    request: ImageRequest, url: str, header: str, body: str, outputs: List[str], output: Output
+) -> None:
+    """The dry run for people."""
+    kind = "multipart/form-data" if request.images else "application/json"
+    output.result(f"POST {url}\n{header}\nContent-Type: {kind}\n\n{body}\n")
+    output.result(f"Estimated cost: {_cost_in_words(request)}")
+    for path in outputs:
+        output.result(f"Output: {path}")
+    output.result("Nothing was sent.")
+
+
+def _cost_in_words(request: ImageRequest) -> str:
+    estimate = request.estimate()
+    if estimate is None:
+        return "unknown for this model or quality"
+    text = f"${estimate.low_usd:.4f}"
+    if estimate.high_usd > estimate.low_usd:
+        text += f" to ${estimate.high_usd:.4f}"
+    return f"{text} ({estimate.note})" if estimate.note else text
+
+
+# ------------------------------------------------------------------------------------------------------------
+# setup_commands
+#
+# The commands around a call: `config` and `doctor`.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_STATUS_WIDTH = 5
+_NAME_WIDTH = 13
+
+
+def run_config(rest: List[str], output: Output) -> ExitCode:
+    """Runs `config`: writes a template, shows the settings in force, or both.
+
+    Raises:
+        GptImage2Error: a file cannot be read or written.
+    """
     args = config_parser().parse_args(rest)
+    outcome: Dict[str, object] = {"ok": True, "command": "config"}
     if args.init:
-        path = Path(args.config).expanduser() if args.config else config_locations(os.environ)[0]
-        write_config(path.absolute(), TEMPLATE, force=args.force)
-        if args.json:
-            print_json({"ok": True, "command": "config", "path": str(path.absolute())}, sys.stdout)
-        else:
-            terminal.result(f"Created: {path.absolute()}")
-            terminal.say("edit it, or set the variable that api_key_env names; then: config --show")
+        named = Path(os.path.expanduser(args.config)) if args.config else config_locations(os.environ)[0]
+        path = named.absolute()
+        write_config(path, TEMPLATE, force=args.force)
+        outcome["created"] = str(path)
+        output.result(f"Created: {path}")
+        output.say("edit it, or set the variable that api_key_env names; then: config --show")
     if args.show or not args.init:
-        _show_config(args.config, args.json, terminal)
-    return int(ExitCode.OK)
+        outcome.update(_show_config(args.config, output))
+    output.finish(outcome)
+    return ExitCode.OK
 
 
-def _show_config(config: Optional[str], as_json: bool, terminal: Terminal) -> None:
+def _show_config(config: Optional[str], output: Output) -> Dict[str, object]:
+    """Says which settings are in force and where each comes from; the same as an object."""
     settings = load_settings(os.environ, config=config)
     active = settings.config_file.path if settings.config_file else None
     key, key_source = "(none)", settings.key_problem or "no source has one"
@@ -5784,21 +6089,126 @@ def _show_config(config: Optional[str], as_json: bool, terminal: Terminal) -> No
         ("state_folder", str(state_folder(os.environ)), "XDG_STATE_HOME or its default"),
     ]
     for warning in settings.warnings:
-        terminal.say(warning, "warning", "yellow")
-    if as_json:
-        values = {name: {"value": value, "source": source} for name, value, source in rows}
-        looked = [str(path) for path in config_locations(os.environ)]
-        print_json(
-            {"ok": True, "command": "config", "active": active, "looked_in": looked, "settings": values},
-            sys.stdout,
-        )
-        return
-    terminal.result(f"Active config: {active or 'none'}")
+        output.warn(warning)
+    output.result(f"Active config: {active or 'none'}")
+    looked_in = [str(path) for path in config_locations(os.environ)]
     if active is None:
-        for path in config_locations(os.environ):
-            terminal.result(f"  looked for {path}")
+        for place in looked_in:
+            output.result(f"  looked for {place}")
     for name, value, source in rows:
-        terminal.result(f"{name:<13} {value}  ({source})")
+        output.result(f"{name:<13} {value}  ({source})")
+    return {
+        "active": active,
+        "looked_in": looked_in,
+        "settings": {name: {"value": value, "source": source} for name, value, source in rows},
+        "warnings": list(settings.warnings),
+    }
+
+
+def run_doctor(rest: List[str], output: Output, stop: StopSwitch) -> ExitCode:
+    """Runs `doctor`: every check in turn, and the exit code of the first that failed.
+
+    Raises:
+        GptImage2Error: the arguments are wrong.
+    """
+    args = doctor_parser().parse_args(rest)
+    checks: List[Check] = []
+    found = examine(os.environ, stop, config=args.config, base_url=args.base_url, api_key=args.api_key)
+    for check in found:
+        checks.append(check)
+        _say_check(check, output)
+    failed = next((check for check in checks if check.status == "fail"), None)
+    error: Optional[Dict[str, object]] = None
+    if failed is not None:
+        error = {"code": f"doctor_{failed.name}", "message": failed.detail, "hint": failed.cure}
+    output.finish(
+        {
+            "ok": failed is None,
+            "command": "doctor",
+            "checks": [check_json(check) for check in checks],
+            "billed": Billed.NO.value,
+            "error": error,
+        }
+    )
+    return verdict(checks)
+
+
+def _say_check(check: Check, output: Output) -> None:
+    seconds = f" in {check.elapsed_s:.3f} s" if check.elapsed_s is not None else ""
+    output.result(f"{check.status:<{_STATUS_WIDTH}} {check.name:<{_NAME_WIDTH}} {check.detail}{seconds}")
+    if check.cure:
+        output.result(f"{'':<{_STATUS_WIDTH}} {'':<{_NAME_WIDTH}} → {check.cure}")
+
+
+# ------------------------------------------------------------------------------------------------------------
+# cli
+#
+# The command: from arguments to an exit code. One way in (`main`), one way out for every kind of ending.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_COMMANDS: Tuple[Tuple[str, str], ...] = (
+    ("generate", "make images from a text"),
+    ("edit", "make new images from images and a text"),
+    ("config", "create a config file, or show the settings in force"),
+    ("doctor", "check everything that a call needs, for free"),
+    *((name, extra.summary) for name, extra in EXTRAS.items()),
+)
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    """Runs the command line and returns its exit code; never raises, but for `SystemExit` after `--help`."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    flags = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    terminal = standard_terminal(os.environ)
+    output = Output(terminal, sys.stdout, sys.stderr, flags)
+    stop = StopSwitch()
+    command = arguments[0] if arguments else ""
+    try:
+        with SignalsHandled(stop):
+            return _dispatch(arguments, terminal, output, stop)
+    except GptImage2Error as error:
+        output.fail(error, command)
+        return 128 + error.signum if isinstance(error, InterruptedCall) else int(error.exit_code)
+    except Exception as error:
+        if "--debug" in flags:
+            raise
+        internal = GptImage2Error(
+            f"internal error: {type(error).__name__}: {mask_secrets(str(error))}",
+            hint="run it again with --debug for the traceback, and report it",
+        )
+        output.fail(internal, command)
+        return int(ExitCode.INTERNAL)
+
+
+def _dispatch(arguments: List[str], terminal: Terminal, output: Output, stop: StopSwitch) -> int:
+    command, rest = (arguments[0], arguments[1:]) if arguments else ("--help", [])
+    if command in ("-h", "--help", "help"):
+        terminal.result(_help())
+        return int(ExitCode.OK)
+    if command in ("-V", "--version"):
+        terminal.result(f"{PROGRAM} {VERSION}")
+        return int(ExitCode.OK)
+    if command in ("generate", "edit"):
+        return int(run_image_command(read_image_command(command, rest), output, stop))
+    if command == "config":
+        return int(run_config(rest, output))
+    if command == "doctor":
+        return int(run_doctor(rest, output, stop))
+    if command in EXTRAS:
+        return run_extra(command, rest)
+    names = ", ".join(name for name, _ in _COMMANDS)
+    raise UsageError(f"unknown command {command!r}", hint=f"the commands are {names}; see {PROGRAM} --help")
+
+
+def _help() -> str:
+    width = max(len(name) for name, _ in _COMMANDS)
+    commands = "\n".join(f"  {name:<{width}}  {summary}" for name, summary in _COMMANDS)
+    return (
+        f"usage: {PROGRAM} COMMAND [options]\n\n"
+        f"Generate and edit images with gpt-image-2.\n\ncommands:\n{commands}\n\n"
+        f"Help for one: {PROGRAM} COMMAND --help. Version: {PROGRAM} --version.\n\n{EXIT_CODES}"
+    )
 
 
 if __name__ == "__main__":

@@ -39,6 +39,7 @@ from .store import Spool
 
 _MIN_TIMEOUT_S = 1.0
 _JOIN_S = 0.5
+DOWNLOAD_FAILED = "download_failed"
 _BILLED_ORDER = (Billed.NO, Billed.MAYBE, Billed.YES)
 
 
@@ -176,7 +177,7 @@ class Call:
         errors = [outcome.error for outcome in outcomes if outcome.error is not None]
         saved, asked = len(result.images), self.request.count
         if self.wire.stop.is_set and (errors or saved < asked):
-            return _interrupted(self.wire.stop.signum, result)
+            return _interrupted(self.wire.stop.signum, result, errors)
         rescued = [image.path for image in result.images if image.rescued]
         places = ", ".join(rescued)
         if rescued:
@@ -228,7 +229,12 @@ class _Lane:
         call = self._call
         settings = call.wire.settings
         collector = ImageCollector(
-            call.plan, self._indices, call.saved, self._partial_came, call.policy.save_partials
+            call.plan,
+            self._indices,
+            call.saved,
+            self._partial_came,
+            call.policy.save_partials,
+            asked=call.request.count,
         )
         spool = Spool(call.plan.rescue_folder, settings.secrets)
         self._attempts += 1
@@ -238,6 +244,7 @@ class _Lane:
         try:
             attempt = send_once(call.wire, self._request, collector, spool, timeout_s, self._head_came)
             failures = self._download(attempt, collector)
+            attempt = replace(attempt, images=len(collector.images), kept_aside=collector.kept_aside)
             return self._judge(attempt, collector, spool, failures)
         finally:
             collector.close()
@@ -259,7 +266,7 @@ class _Lane:
             error = NetworkError(
                 f"{len(failures)} images were made but could not be fetched: {'; '.join(failures)}",
                 hint=f"fetch them by hand soon, the addresses expire; the answer was kept: {kept}",
-                code="download_failed",
+                code=DOWNLOAD_FAILED,
                 billed=Billed.YES,
             )
         elif collector.lost:
@@ -336,6 +343,8 @@ class _Lane:
         for url in attempt.answer.urls:
             try:
                 collector.take(lambda take, restart: downloader.fetch(url, take, restart))  # noqa: B023
+            except OutputError as error:
+                collector.lose(error.message)
             except DownloadFailed as error:
                 failures.append(f"{show(url, wire.settings.secrets, None)} ({error})")
         return failures
@@ -369,12 +378,14 @@ def _run_side_by_side(jobs: List[Callable[[], LaneOutcome]]) -> List[LaneOutcome
     return [outcome for outcome in outcomes if outcome is not None]
 
 
-def _interrupted(signum: Optional[int], result: Result) -> InterruptedCall:
+def _interrupted(signum: Optional[int], result: Result, errors: List[GptImage2Error]) -> InterruptedCall:
     saved = f"{len(result.images)} images saved; " if result.images else ""
-    billed = result.billed if result.attempts else Billed.NO
+    if result.billed is Billed.NO:
+        return InterruptedCall(f"interrupted; {saved}nothing was billed", signum=signum or 2)
+    hints = [error.hint for error in errors if error.code == DOWNLOAD_FAILED]
     return InterruptedCall(
         f"interrupted; {saved}the request may still be billed",
         signum=signum or 2,
-        billed=billed,
-        hint="check your usage before you send it again",
+        billed=result.billed,
+        hint="; ".join([*hints, "check your usage before you send it again"]),
     )

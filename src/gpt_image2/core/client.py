@@ -6,7 +6,7 @@ import os
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Generator, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Generator, List, Mapping, Optional, Sequence, Tuple, Union
 
 from .call import Call, CallPolicy
 from .config import Settings, home_folder, load_settings, state_folder
@@ -25,6 +25,8 @@ from .request import ImageRequest, checked
 from .retry import DEFAULT_RETRIES
 
 DEFAULT_TIMEOUT_S = 600.0
+MIN_TIMEOUT_S = 0.001  # to curl, 0 is no limit at all
+MAX_TIMEOUT_S = 1_000_000.0
 DEFAULT_OUTPUT_STEM = "gpt-image2-output"
 
 PathLike = Union[str, "os.PathLike[str]"]
@@ -63,9 +65,10 @@ class Client:
         observer: Optional[Observer] = None,
         stop: Optional[StopSwitch] = None,
     ) -> None:
-        if not timeout_s > 0:
+        if not MIN_TIMEOUT_S <= timeout_s <= MAX_TIMEOUT_S:
             raise UsageError(
-                f"the timeout is {timeout_s} s; it must be more than 0", hint="the default is 600"
+                f"the timeout is {timeout_s} s; it must be more than 0 and at most {MAX_TIMEOUT_S:.0f}",
+                hint=f"the default is {DEFAULT_TIMEOUT_S:.0f}",
             )
         if retries < 0:
             raise UsageError(
@@ -222,15 +225,18 @@ class Client:
         _check_cost(request, max_cost_usd)
         return PreparedCall(request, plan, self.settings.warnings + warnings)
 
-    def run(self, prepared: PreparedCall, save_partials: bool = False) -> Result:
-        """Sends a prepared call and saves its images.
+    def run(
+        self, prepared: PreparedCall, save_partials: bool = False, observer: Optional[Observer] = None
+    ) -> Result:
+        """Sends a prepared call and saves its images; `observer` hears of this call instead of the client's.
 
         Raises:
             GptImage2Error: not all images could be saved as asked; `result` holds those that were.
         """
         self.settings.require_key()
         find_curl()
-        prepare_folder(prepared.plan.folder)
+        for folder in _folders(prepared):
+            prepare_folder(folder)
         policy = CallPolicy(
             timeout_s=self._timeout_s,
             retries=self._retries,
@@ -239,7 +245,8 @@ class Client:
             save_partials=save_partials,
         )
         wire = Wire(self.settings, self._env, self._stop)
-        return Call(wire, prepared.request, prepared.plan, policy, self._observer).run(prepared.warnings)
+        call = Call(wire, prepared.request, prepared.plan, policy, observer or self._observer)
+        return call.run(prepared.warnings)
 
     def _default_output(self, output_format: str) -> str:
         suffix = "png" if output_format == "png" else extension(output_format)
@@ -271,12 +278,22 @@ def _check_cost(request: ImageRequest, max_cost_usd: Optional[float]) -> None:
             f"the cost of {request.model} is unknown, so --max-cost cannot be kept",
             hint="leave --max-cost out",
         )
-    if estimate.high_usd > max_cost_usd:
+    if not estimate.high_usd <= max_cost_usd:
         raise UsageError(
             f"it may cost up to ${estimate.high_usd:.4f}, more than --max-cost ${max_cost_usd:.4f}",
             hint="choose a lower --quality, a smaller --size or --n, or raise --max-cost",
             code="over_max_cost",
         )
+
+
+def _folders(prepared: PreparedCall) -> List[Path]:
+    """Every folder that will be written to: the output's, and those that links in it lead to."""
+    plan = prepared.plan
+    folders = [plan.folder]
+    if not plan.no_clobber:
+        paths = [plan.path(index) for index in range(1, prepared.request.count + 1)]
+        folders += [Path(os.path.realpath(path)).parent for path in paths if os.path.islink(path)]
+    return folders
 
 
 def _ignore(event: Event) -> None:

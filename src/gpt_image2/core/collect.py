@@ -6,6 +6,7 @@ keeps aside what turns out to be no image: it was paid for.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Callable, Iterator, List, Optional, Tuple
 
 from .base64_stream import BadBase64, Base64Decoder
@@ -16,12 +17,15 @@ from .store import ImageWriter, NotAnImage
 
 _HEAD_BYTES = 8
 _MAX_URI_HEADER_BYTES = 256
+_MAX_ADDRESS_BYTES = 16384
+_ADDRESS_STARTS = (b"http://", b"https://")
 
 
 class ImageCollector:
     """Where the images of one answer go.
 
-    `indices` gives the 1-based number of each image; `on_saved` and `on_partial` are told of each file.
+    `indices` gives the 1-based number of each image; `on_saved` and `on_partial` are told of each file. An
+    image above `asked` has a name that nobody planned, so it never replaces a file.
     """
 
     def __init__(
@@ -31,8 +35,10 @@ class ImageCollector:
         on_saved: Callable[[SavedImage, str], None],
         on_partial: Callable[[int, Optional[str]], None],
         save_partials: bool = False,
+        asked: Optional[int] = None,
     ) -> None:
         self._plan = plan
+        self._asked = asked
         self._indices = indices
         self._on_saved = on_saved
         self._on_partial = on_partial
@@ -63,7 +69,8 @@ class ImageCollector:
         self._writers.remove(writer)
         index, self._index = self._index or next(self._indices), None
         try:
-            image = writer.commit(self._plan.path(index), index)
+            unasked = self._asked is not None and index > self._asked
+            image = writer.commit(self._plan.path(index), index, keep_existing=unasked)
         except NotAnImage as error:
             self.kept_aside += (error.kept,)
             return
@@ -84,6 +91,8 @@ class ImageCollector:
                 path = writer.commit(self._plan.partial_path(index, partial_index), index).path
             except NotAnImage as error:
                 self.kept_aside += (error.kept,)
+            except OutputError as error:
+                self.lost += (error.message,)
         else:
             self._drop_preview()
             self._preview = writer
@@ -93,7 +102,10 @@ class ImageCollector:
         """What arrived is no image: it is kept under another name."""
         self._writers.remove(writer)
         self._index = None
-        self.kept_aside += (writer.keep(name),)
+        try:
+            self.kept_aside += (writer.keep(name),)
+        except OutputError as error:
+            self.lost += (error.message,)
 
     def take(self, fetch: Callable[[Callable[[bytes], None], Callable[[], None]], None]) -> None:
         """An image whose bytes `fetch(take, restart)` brings; nothing of it stays when that raises."""
@@ -122,7 +134,8 @@ class ImageCollector:
         if self._preview is not None and not self.images and self._preview.looks_like_image:
             preview, self._preview = self._preview, None
             self._writers.remove(preview)
-            kept = preview.keep("last-preview" + self._plan.suffix)
+            with suppress(OutputError):
+                kept = preview.keep("last-preview" + self._plan.suffix)
         for writer in self._writers:
             writer.discard()
         self._writers = []
@@ -141,8 +154,9 @@ class ImageCollector:
 class ImageText:
     """The sink for one string that may hold an image: base64, a data URI, or the address of an image.
 
-    `on_image(writer)` is called when the string has ended and was an image's; `on_text(text)` gets a string
-    that is none. Bytes go to disk as they come; a fault in the base64 keeps the text aside as it was.
+    `on_image(writer)` is called when the string has ended and was an image's; `on_text(text, is_address)`
+    gets a string that is none, a very long one in pieces. Bytes go to disk as they come; a fault in the
+    base64 keeps the text aside as it was.
     """
 
     def __init__(
@@ -150,7 +164,7 @@ class ImageText:
         collector: ImageCollector,
         is_base64: bool,
         on_image: Callable[[ImageWriter], None],
-        on_text: Callable[[bytes], None],
+        on_text: Callable[[bytes, bool], None],
     ) -> None:
         self._collector = collector
         self._is_base64 = is_base64
@@ -158,6 +172,7 @@ class ImageText:
         self._on_text = on_text
         self._head: Optional[bytes] = b""
         self._text: Optional[bytes] = None
+        self._is_long = False
         self._decoder: Optional[Base64Decoder] = Base64Decoder()
         self._writer: Optional[ImageWriter] = None
         self._lost = False
@@ -171,6 +186,10 @@ class ImageText:
             self._decide(at_end=False)
         elif self._text is not None:
             self._text += piece
+            if len(self._text) > _MAX_ADDRESS_BYTES:
+                self._is_long = True
+                self._on_text(self._text, False)
+                self._text = b""
         else:
             self._decode(piece)
 
@@ -188,7 +207,7 @@ class ImageText:
         elif len(head) < _HEAD_BYTES and not at_end:
             return
         self._head = None
-        if self._is_base64 and not head.lower().startswith((b"http://", b"https://")):
+        if self._is_base64 and not head.lower().startswith(_ADDRESS_STARTS):
             self._decode(head)
         else:
             self._text = head
@@ -212,14 +231,19 @@ class ImageText:
     def _give_up_decoding(self, rest: bytes) -> None:
         assert self._writer is not None
         self._decoder = None
-        self._writer.undo_base64()
-        self._writer.write(rest)
+        try:
+            self._writer.undo_base64()
+            self._writer.write(rest)
+        except OutputError as error:
+            self._lost = True
+            self._collector.lose(error.message)
 
     def _end(self) -> None:
         if self._head is not None:
             self._decide(at_end=True)
         if self._text is not None:
-            self._on_text(self._text)
+            is_address = not self._is_long and self._text.lower().startswith(_ADDRESS_STARTS)
+            self._on_text(self._text, is_address)
         if self._writer is None or self._lost:
             return
         try:
@@ -228,7 +252,9 @@ class ImageText:
         except BadBase64 as error:
             self._give_up_decoding(error.rest)
         except OutputError as error:
+            self._lost = True
             self._collector.lose(error.message)
+        if self._lost:
             return
         if self._decoder is None:
             self._collector.keep_aside(self._writer, "bad-base64.txt")

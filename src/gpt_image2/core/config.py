@@ -59,6 +59,7 @@ class Settings:
     format_field: Setting
     config_file: Optional[ConfigFile]
     key_problem: str = ""
+    key_hint: str = ""
     warnings: Tuple[str, ...] = ()
 
     @property
@@ -80,7 +81,7 @@ class Settings:
         if self.api_key is None:
             raise ConfigError(
                 self.key_problem or f"no API key for {self.base_url.value}",
-                hint=_key_hint(self.base_url.value),
+                hint=self.key_hint or _key_hint(self.base_url.value),
                 code="no_api_key",
             )
         return self.api_key.value
@@ -119,7 +120,8 @@ def load_settings(
     """The effective settings from flags (or keyword arguments), the config file and the environment.
 
     Raises:
-        ConfigError: a file, URL, key or variable is unusable; the message names file, line and field.
+        ConfigError: a file, URL or key is unusable; the message names file, line and field. That there is no
+            key shows only in `Settings.require_key`.
     """
     file = _active_file(env, config)
     flags = {"base_url": base_url, "api_key": api_key}
@@ -129,7 +131,11 @@ def load_settings(
         warnings += _shadowed_flags(file, flags)
     url = _pick_base_url(env, file, base_url, file_first)
     check_base_url(url.value, url.source)
-    key, problem = _pick_key(env, file, api_key, file_first, url)
+    hint = ""
+    try:
+        key, problem = _pick_key(env, file, api_key, file_first, url)
+    except ConfigError as error:  # it matters only when something is sent
+        key, problem, hint = None, error.message, error.hint
     if key:
         _check_key(key)
         parts = urlsplit(url.value)
@@ -138,12 +144,18 @@ def load_settings(
     format_field = Setting(DEFAULT_FORMAT_FIELD, _DEFAULT)
     if file and "format_field" in file.fields:
         format_field = Setting(file.fields["format_field"], file.path)
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", format_field.value):
+            raise ConfigError(
+                f"config {file.path}: format_field {format_field.value!r} is no name of an API field",
+                hint=f'leave it out for "{DEFAULT_FORMAT_FIELD}", or use "format"',
+            )
     return Settings(
         base_url=replace(url, value=url.value.rstrip("/")),
         api_key=key,
         format_field=format_field,
         config_file=file,
         key_problem=problem,
+        key_hint=hint,
         warnings=tuple(warnings),
     )
 
@@ -161,7 +173,7 @@ def read_config_file(path: Path) -> ConfigFile:
         raise ConfigError(f"cannot read config {path}: {reason}", hint="name a readable JSON file") from None
     try:
         content: Any = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         line = getattr(error, "lineno", 1)
         raise ConfigError(
             f"config {path}, line {line}: not valid JSON ({getattr(error, 'msg', error)})",
@@ -230,14 +242,14 @@ def _base_url_problem(url: str) -> Optional[str]:
 
 def _active_file(env: Mapping[str, str], config: Optional[str]) -> Optional[ConfigFile]:
     if config is not None:
-        path = Path(config).expanduser()
-        if not path.is_file():
+        path = Path(os.path.expanduser(config))
+        if not os.path.isfile(path):  # unlike Path.is_file it never raises
             raise ConfigError(
                 f"config {path} does not exist", hint=f"create it: config --init --config {path}"
             )
         return read_config_file(path.absolute())
     for path in config_locations(env):
-        if path.is_file():
+        if os.path.isfile(path):
             return read_config_file(path)
     return None
 

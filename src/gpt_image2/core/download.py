@@ -22,6 +22,8 @@ DOWNLOAD_TRIES = 4
 DOWNLOAD_TIMEOUT_S = 120.0
 _MAX_REDIRECTS = 5
 _ADDRESS_CHARS = 200
+_ODD = re.compile(r"[\s\x00-\x1f\\]")
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 class DownloadFailed(Exception):
@@ -113,13 +115,13 @@ class Downloader:
             host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
         except ValueError as error:
             raise DownloadFailed(f"not an address: {error}") from None
-        if parts.scheme not in ("http", "https") or not host or re.search(r"[\s\x00-\x1f]", url):
+        if parts.scheme not in ("http", "https") or not host or "%" in host or _ODD.search(url):
             raise DownloadFailed("not an http or https address")
         if self._allow_private:
             return None
-        if self._has_proxy(parts.scheme) and not _is_literal(host):
-            return None  # the proxy resolves the name; what it reaches is not our network
         addresses = resolve_addresses(host)
+        if not addresses and self._has_proxy(parts.scheme):
+            return None  # only the proxy knows the name
         if not addresses:
             raise DownloadFailed(f"cannot find the host {show(host, limit=_ADDRESS_CHARS)}", again=True)
         if any(not is_public(address) for address in addresses):
@@ -151,6 +153,8 @@ def is_public(address: str) -> bool:
     """Whether an IP address belongs to the public internet."""
     parsed = ipaddress.ip_address(address)
     inner = getattr(parsed, "ipv4_mapped", None) or getattr(parsed, "sixtofour", None)
+    if parsed in _NAT64:
+        inner = ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)
     return parsed.is_global and not parsed.is_multicast and (inner is None or inner.is_global)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from contextlib import suppress
 from dataclasses import asdict
 from types import TracebackType
 from typing import Dict, Mapping, Optional, TextIO, Type
@@ -36,6 +37,11 @@ def event_json(event: Event) -> Optional[Dict[str, object]]:
     return {"event": name, **values, "elapsed_s": elapsed_s}
 
 
+def warning_line(message: str, elapsed_s: float) -> Dict[str, object]:
+    """A warning as the object on its line."""
+    return {"event": "warning", "message": message, "elapsed_s": round(elapsed_s, 3)}
+
+
 class EventLines:
     """The observer that writes events. A context manager: the heart beats while it is entered."""
 
@@ -60,6 +66,11 @@ class EventLines:
         self._done.set()
         self._thread.join()
 
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the command began."""
+        return time.monotonic() - self._started
+
     def __call__(self, event: Event) -> None:
         """The observer of a call."""
         line = event_json(event)
@@ -68,17 +79,14 @@ class EventLines:
 
     def write(self, line: Mapping[str, object]) -> None:
         """One object on one line; a reader that has gone away does not stop the call."""
-        with self._lock:
-            try:
-                self._stderr.write(json.dumps(line) + "\n")
-                self._stderr.flush()
-            except (OSError, ValueError):
-                pass
+        with self._lock, suppress(OSError, ValueError):
+            self._stderr.write(json.dumps(line) + "\n")
+            self._stderr.flush()
 
     def finished(self, outcome: Mapping[str, object]) -> None:
         """The last line: the object that `--json` prints."""
-        self.write({"event": "finished", **outcome, "elapsed_s": round(time.monotonic() - self._started, 3)})
+        self.write({"event": "finished", **outcome, "elapsed_s": round(self.elapsed_s, 3)})
 
     def _beat(self) -> None:
         while not self._done.wait(self._heartbeat_s):
-            self.write({"event": "heartbeat", "elapsed_s": round(time.monotonic() - self._started, 3)})
+            self.write({"event": "heartbeat", "elapsed_s": round(self.elapsed_s, 3)})

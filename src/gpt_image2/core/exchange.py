@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Callable, List, Mapping, Optional, Tuple
 
 from .about import USER_AGENT
 from .collect import ImageCollector
 from .config import Settings
-from .curl import FormPart, HttpRequest, ResponseHead, Transfer
+from .curl import FormPart, HttpRequest, ResponseHead, Transfer, too_old_error
 from .files import temporary_folder, write_private
 from .interrupt import StopSwitch
 from .request import ImageRequest
@@ -64,10 +64,16 @@ def send_once(
                 body_bytes += len(chunk)
                 reader.feed(chunk)
             end = transfer.end()
+    too_old = too_old_error(end)
+    if too_old is not None:
+        raise too_old
+    answer = reader.close()
+    if head is not None and head.status >= 300:
+        answer = replace(answer, urls=())  # an address in a refusal is that of its documentation
     return Attempt(
         head=head,
         end=end,
-        answer=reader.close(),
+        answer=answer,
         images=len(collector.images),
         kept_aside=collector.kept_aside,
         body_bytes=body_bytes,

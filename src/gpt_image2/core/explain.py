@@ -143,6 +143,7 @@ def _network_cause(attempt: Attempt, host: str, secrets: Iterable[str]) -> _Caus
 def _server_cause(attempt: Attempt, request: ImageRequest, secrets: Iterable[str]) -> _Cause:
     error = attempt.error
     status, code = attempt.status, attempt.code
+    name = error.code if error else ""
     said = show(error.message, secrets) if error else _describe_page(attempt, secrets)
     text = f"HTTP {status}: {said}" if status >= 300 else f"the server answered an error: {said}"
     lower = said.lower()
@@ -151,26 +152,26 @@ def _server_cause(attempt: Attempt, request: ImageRequest, secrets: Iterable[str
             QuotaError, code, text, "add credit or raise the limit in the provider's billing settings"
         )
     if status == 429 or (status < 300 and code in ("rate_limit_exceeded", "slow_down")):
-        return _Cause(RateLimitError, code or "rate_limit_exceeded", text, _wait_hint(attempt))
+        return _Cause(RateLimitError, name or "rate_limit_exceeded", text, _wait_hint(attempt))
     if code in ("moderation_blocked", "content_policy_violation") or "safety system" in lower:
         return _moderation(attempt, text)
     if status == 401 or code == "invalid_api_key":
         return _Cause(
             AuthenticationError,
-            code or "invalid_api_key",
+            name or "invalid_api_key",
             text,
             "check the key: config --show says where it comes from",
         )
     if status == 403:
-        return _forbidden(code, text, lower)
+        return _forbidden(name, text, lower)
     if code == "model_not_found" or (status == 404 and "model" in lower):
         return _Cause(
-            ApiError, code or "model_not_found", text, "check --model, and that your account may use it"
+            ApiError, name or "model_not_found", text, "check --model, and that your account may use it"
         )
     if status in (400, 422) and error is not None:
         return _bad_request(attempt, text, request)
     if status == 404:
-        return _Cause(ApiError, code or "not_found", text, "check base_url; it usually ends in /v1")
+        return _Cause(ApiError, name or "not_found", text, "check base_url; it usually ends in /v1")
     if 300 <= status < 400:
         where = show(attempt.header("location"), secrets, 200)
         return _Cause(
@@ -180,9 +181,9 @@ def _server_cause(attempt: Attempt, request: ImageRequest, secrets: Iterable[str
             "redirects are not followed with a key; correct base_url",
         )
     if status in (504, 524) or (status == 502 and attempt.elapsed_s >= _GATEWAY_WINDOWS_S[0][0]):
-        return _Cause(ApiError, code or "gateway_cut", text, _STREAM_HINT)
+        return _Cause(ApiError, name or "gateway_cut", text, _STREAM_HINT)
     if status == 503:
-        return _Cause(ApiError, code or "overloaded", text, "the server is overloaded; try again later")
+        return _Cause(ApiError, name or "overloaded", text, "the server is overloaded; try again later")
     return _Cause(ApiError, code or ("server_error" if status >= 500 else "api_error"), text, "")
 
 

@@ -13,15 +13,22 @@ from .errors import UsageError
 
 
 class Extra(NamedTuple):
-    """A layer above core: its module, and what it does in a line."""
+    """A layer above core: its module, what it does in a line, and the command that installs it."""
 
     module: str
     summary: str
+    install: str = INSTALL_HINT
 
 
 #: The commands that come with an optional part of the package.
 EXTRAS = {
-    "sandbox": Extra("gpt_image2.sandbox", "run an offline Images API on loopback, to rehearse without a key")
+    "sandbox": Extra(
+        "gpt_image2.sandbox", "run an offline Images API on loopback, to rehearse without a key"
+    ),
+    "mcp": Extra("gpt_image2.mcp", "serve the tools over the Model Context Protocol"),
+    "install-skill": Extra(
+        "gpt_image2.skill", "copy the skill to where an agent looks for it", "pip install gpt-image2"
+    ),
 }
 
 
@@ -66,7 +73,7 @@ def _installed(name: str) -> Generator[None, None, None]:
         yield
     except ImportError as error:
         raise UsageError(
-            f"the {name} is not installed here ({error.name} is missing)",
-            hint=f"install it: {INSTALL_HINT.format(extra=name)}",
+            f"{name} is not installed here ({error.name} is missing)",
+            hint=f"install it: {EXTRAS[name].install.format(extra=name)}",
             code="extra_missing",
         ) from None

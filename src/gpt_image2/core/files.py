@@ -51,7 +51,14 @@ def prepare_folder(folder: Path) -> None:
 @contextmanager
 def temporary_folder() -> Generator[Path, None, None]:
     """A private (0700) folder of the system's temp folder, deleted at the end whatever happens."""
-    folder = tempfile.mkdtemp(prefix=_TEMP_PREFIX)
+    try:
+        folder = tempfile.mkdtemp(prefix=_TEMP_PREFIX)
+    except OSError as error:
+        raise UsageError(
+            f"cannot make a temporary folder: {error.strerror or error}",
+            hint="free some space there, or name another with TMPDIR; nothing was sent",
+            code="temp_not_writable",
+        ) from None
     try:
         yield Path(folder)
     finally:
@@ -97,21 +104,22 @@ def write_private_file(path: Path, text: str) -> None:
 def sweep(folder: Path, rescue_folder: Path) -> List[str]:
     """Clears what dead processes left a day ago or longer; the paths of whole images that were rescued.
 
-    Stray parts in the output folder are deleted, except whole images, which move to the rescue folder.
+    Stray parts in both folders are deleted, except whole images, which get a name in the rescue folder.
     """
     rescued: List[str] = []
-    for part in _stale(folder, _PART):
+    parts = {part.path: part.name for place in (folder, rescue_folder) for part in _stale(place, _PART)}
+    for path, part_name in parts.items():
         try:
-            with open(part.path, "rb") as file:
+            with open(path, "rb") as file:
                 whole = is_whole_image(file)
             if whole:
-                match = _PART.match(part.name)
-                name = match.group("name") if match else part.name
-                target = private_folder(rescue_folder) / f"{os.urandom(3).hex()}-{name}"
-                shutil.move(part.path, str(target))
+                match = _PART.match(part_name)
+                name = match.group("name") if match else part_name
+                target = private_folder(rescue_folder) / shortened(f"{os.urandom(3).hex()}-{name}")
+                shutil.move(path, str(target))
                 rescued.append(str(target))
             else:
-                os.unlink(part.path)
+                os.unlink(path)
         except OSError:
             continue
     for left in _stale(Path(tempfile.gettempdir()), re.compile(re.escape(_TEMP_PREFIX) + r"\w{8}$")):
@@ -146,12 +154,16 @@ def write_all(file: IO[bytes], data: bytes) -> None:
 
 def open_part(target: Path, mode: int = 0o666) -> Tuple[Path, IO[bytes]]:
     """A new, empty, unbuffered file beside the target, and its path."""
-    name = target.name
-    while len(os.fsencode(name)) > _MAX_PART_NAME_BYTES:
-        name = name[1:]
-    part = target.with_name(f".{name}.gi2-{os.urandom(6).hex()}.part")
+    part = target.with_name(f".{shortened(target.name)}.gi2-{os.urandom(6).hex()}.part")
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
     return part, os.fdopen(os.open(str(part), flags, mode), "r+b", buffering=0)
+
+
+def shortened(name: str) -> str:
+    """A file name to which something can be added, its end kept."""
+    while len(os.fsencode(name)) > _MAX_PART_NAME_BYTES:
+        name = name[1:]
+    return name
 
 
 def copy_bytes(source: IO[bytes], target: IO[bytes], size: int) -> None:

@@ -7,10 +7,18 @@ is the document with the contents of the taken strings left out, for `json.loads
 from __future__ import annotations
 
 import json
-from typing import Callable, Optional
+import re
+from functools import lru_cache
+from typing import Callable, Match, Optional
 
 _ESCAPE_BYTES = 6  # \uXXXX
 _MAX_KEY_BYTES = 256
+_HEX = rb"[0-9a-fA-F]"
+_PAIR = rb"u[dD][89abAB]" + _HEX + rb"{2}\\u[dD][c-fC-F]" + _HEX + rb"{2}"
+_ESCAPE = re.compile(rb"\\(?:" + _PAIR + rb"|u" + _HEX + rb"{4}|[^u])", re.DOTALL)
+#: How serializers escape base64; the quick way for megabytes of it.
+_USUAL_ESCAPES = ((b"\\/", b"/"), (b"\\u002b", b"+"), (b"\\u002B", b"+"))
+_FIRST_OF_PAIR = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}")
 
 #: Takes the content of one string, escapes undone, piece by piece; then None at its end.
 StringSink = Callable[[Optional[bytes]], None]
@@ -56,7 +64,7 @@ class JsonSplitter:
         quote = data.find(b'"', at)
         while quote >= 0 and _ends_in_open_backslash(data, at, quote):
             quote = data.find(b'"', quote + 1)
-        end = quote if quote >= 0 else _whole_escapes_end(data, at)
+        end = quote if quote >= 0 else _whole_pairs_end(data, at)
         self._pass_on(data[at:end])
         if quote < 0:
             self._carry = data[end:]
@@ -94,15 +102,31 @@ def _whole_escapes_end(data: bytes, start: int) -> int:
     return at if len(data) - at < (_ESCAPE_BYTES if is_unicode else 2) else len(data)
 
 
+def _whole_pairs_end(data: bytes, start: int) -> int:
+    """As `_whole_escapes_end`, but before the first half of a surrogate pair: the other half may come."""
+    end = _whole_escapes_end(data, start)
+    at = end - _ESCAPE_BYTES
+    is_half = at >= start and _FIRST_OF_PAIR.match(data, at, end) is not None
+    return at if is_half and _ends_in_open_backslash(data, start, at + 1) else end
+
+
 def _unescape(text: bytes) -> bytes:
     """The content of a JSON string; text with an escape that JSON does not know is left as it is."""
-    if b"\\" not in text:
-        return text
-    text = text.replace(b"\\/", b"/") if b"\\\\" not in text else text
-    if b"\\" not in text:
-        return text
+    if b"\\" in text and b"\\\\" not in text:
+        for escape, plain in _USUAL_ESCAPES:
+            text = text.replace(escape, plain)
+    return _ESCAPE.sub(_unescape_match, text) if b"\\" in text else text
+
+
+def _unescape_match(match: Match[bytes]) -> bytes:
+    return _unescape_one(match.group())
+
+
+@lru_cache(maxsize=256)
+def _unescape_one(escape: bytes) -> bytes:
+    """What one escape stands for, or a surrogate pair of two."""
     try:
-        content: str = json.loads(b'"' + text + b'"', strict=False)
+        content: str = json.loads(f'"{escape.decode("latin-1")}"', strict=False)
     except ValueError:
-        return text
+        return escape
     return content.encode("utf-8", "surrogatepass")

@@ -13,6 +13,7 @@ from typing import Iterator
 from .errors import UsageError
 
 _MAX_SLUG_BYTES = 100
+_MAX_NAME_BYTES = 255  # what common file systems take
 _EXTENSIONS = {"png": ("png",), "jpeg": ("jpg", "jpeg", "jpe", "jfif"), "webp": ("webp",)}
 
 
@@ -51,18 +52,25 @@ def plan_output(
     """Where the images go: a file name, or a folder (existing, or with a trailing slash).
 
     Raises:
-        UsageError: the target is a folder's parent that is a file, a device, or a name that cannot be one.
+        UsageError: the target is a device, or a name that cannot be one or is too long.
     """
     if not output or "\0" in output:
         raise UsageError("the output path is empty or has a NUL in it", hint="give -o FILE, -o DIR/ or -o -")
     path = Path(os.path.abspath(os.path.expanduser(output)))
-    if output.endswith(("/", os.sep)) or path.is_dir():
+    if output.endswith(("/", os.sep)) or os.path.isdir(path):
         stem = f"{time.strftime('%Y%m%d-%H%M%S')}-{slug(prompt)}"
         # Names made by us never replace a file.
         return OutputPlan(path, stem, "." + extension(output_format), n > 1, True, rescue_folder)
-    if path.exists() and not path.is_file():
+    if os.path.exists(path) and not os.path.isfile(path):
         raise UsageError(f"{path} is not a regular file", hint="for standard output use -o -")
-    return OutputPlan(path.parent, path.stem, path.suffix, n > 1, no_clobber, rescue_folder)
+    plan = OutputPlan(path.parent, path.stem, path.suffix, n > 1, no_clobber, rescue_folder)
+    length = len(os.fsencode(plan.path(n).name))
+    if length > _MAX_NAME_BYTES:
+        raise UsageError(
+            f"the output's name has {length} bytes; file systems take up to {_MAX_NAME_BYTES}",
+            hint="give -o a shorter name, or a folder: -o DIR/",
+        )
+    return plan
 
 
 def extension(image_format: str) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import List, NoReturn, Optional, Sequence, Tuple
+from typing import Callable, List, NoReturn, Optional, Sequence, Tuple
 
 from .about import PROGRAM
 from .client import DEFAULT_TIMEOUT_S
@@ -51,7 +52,6 @@ class ImageCommand:
     retry_ambiguous: bool
     max_download_bytes: int
     json: bool
-    quiet: bool
 
 
 def image_parser(command: str) -> Parser:
@@ -92,7 +92,23 @@ def config_parser() -> Parser:
     )
     parser.add_argument("--force", action="store_true", help="with --init: overwrite an existing file")
     parser.add_argument("--config", metavar="PATH", help="this config file instead of the one that is found")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    _add_output_flags(parser.add_argument)
+    return parser
+
+
+def doctor_parser() -> Parser:
+    """The parser of `doctor`."""
+    parser = Parser(
+        prog=f"{PROGRAM} doctor",
+        description="Check everything that a call needs: curl, settings, key, network, disk. Costs nothing.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--config", metavar="PATH", help="this config file instead of the one that is found")
+    parser.add_argument("--base-url", metavar="URL", help="the API's base URL")
+    parser.add_argument("--api-key", metavar="KEY", help="the API key (visible in ps)")
+    _add_output_flags(parser.add_argument)
     return parser
 
 
@@ -103,7 +119,7 @@ def read_image_command(command: str, argv: Sequence[str]) -> ImageCommand:
         UsageError: unknown or missing arguments, or a prompt that cannot be read.
         SystemExit: after `--help`.
     """
-    args = image_parser(command).parse_intermixed_args(list(argv))
+    args = _parse(command, list(argv))
     sources: List[str] = list(getattr(args, "more_images", None) or [])
     prompt: Optional[str] = args.prompt
     if command == "edit" and args.image is not None:
@@ -145,8 +161,28 @@ def read_image_command(command: str, argv: Sequence[str]) -> ImageCommand:
         retry_ambiguous=args.retry_ambiguous,
         max_download_bytes=int(args.max_download * _MEGABYTE),
         json=args.json,
-        quiet=args.quiet,
     )
+
+
+def _parse(command: str, argv: List[str]) -> argparse.Namespace:
+    """The words of a command line; what stands after `--` is never a flag (argparse forgets that here)."""
+    parser = image_parser(command)
+    end = argv.index("--") if "--" in argv else len(argv)
+    args = parser.parse_intermixed_args(argv[:end])
+    names = ["image", "prompt"] if command == "edit" else ["prompt"]
+    words = [word for word in (getattr(args, name) for name in names) if word is not None] + argv[end + 1 :]
+    if len(words) > len(names):
+        parser.error(f"unrecognized arguments: {' '.join(words[len(names) :])}")
+    for name, word in zip(names, words):
+        setattr(args, name, word)
+    return args
+
+
+def _amount(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"it must be a number from 0 up, found {text!r}")
+    return value
 
 
 def _add_image_flags(parser: Parser, is_edit: bool) -> None:
@@ -208,7 +244,7 @@ def _add_call_flags(parser: Parser) -> None:
     group = parser.add_argument_group("the call")
     add = group.add_argument
     add("--dry-run", action="store_true", help="print the exact request and its cost; send nothing")
-    add("--max-cost", type=float, metavar="USD", help="refuse a request that may cost more")
+    add("--max-cost", type=_amount, metavar="USD", help="refuse a request that may cost more")
     add("--no-clobber", action="store_true", help="never overwrite: take the next free name")
     add(
         "--timeout",
@@ -231,13 +267,19 @@ def _add_call_flags(parser: Parser) -> None:
     )
     add(
         "--max-download",
-        type=float,
+        type=_amount,
         default=DEFAULT_MAX_DOWNLOAD_BYTES / _MEGABYTE,
         metavar="MB",
         help="largest image to fetch by address (default 100)",
     )
-    add("--json", action="store_true", help="print one JSON object on stdout instead of Saved: lines")
+    _add_output_flags(add)
+
+
+def _add_output_flags(add: Callable[..., object]) -> None:
+    add("--json", action="store_true", help="print one JSON object on stdout instead of lines")
+    add("--events", action="store_true", help="progress as JSON lines on stderr")
     add("--quiet", action="store_true", help="no progress on stderr")
+    add("--debug", action="store_true", help="show the traceback of an internal error")
 
 
 def _add_setting_flags(parser: Parser) -> None:
@@ -258,7 +300,7 @@ def _read_prompt(prompt: Optional[str], prompt_file: Optional[str], sources: Seq
         raise UsageError("the prompt is given twice", hint="give PROMPT or --prompt-file, not both")
     if prompt_file is not None and prompt_file != "-":
         try:
-            return Path(prompt_file).expanduser().read_bytes().decode("utf-8-sig").rstrip("\r\n")
+            return Path(os.path.expanduser(prompt_file)).read_bytes().decode("utf-8-sig").rstrip("\r\n")
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
             raise UsageError(

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import os
-import sys
 import threading
 import time
-from contextlib import suppress
 from dataclasses import asdict
 from types import TracebackType
-from typing import Dict, Mapping, Optional, TextIO, Type
+from typing import Dict, Optional, Type
 
 from .errors import GptImage2Error
 from .events import Event, Finished, ImageSaved, PartialImage, RequestStarted, RetryWaiting, Warned
 from .outcome import Result, SavedImage
 from .redact import show
+from .terminal import Terminal
 
 _TICK_S = 1.0
-_CLEAR_LINE = "\r\x1b[K"
-_COLOURS = {"red": "31", "yellow": "33", "green": "32"}
 
 
 def saved_line(path: str, size_bytes: int) -> str:
@@ -78,61 +73,16 @@ def error_json(error: GptImage2Error, command: str) -> Dict[str, object]:
     return {"ok": False, **outcome}
 
 
-class Terminal:
-    """Writes for people: one line a message, colour and a live line only where a terminal shows them."""
-
-    def __init__(self, env: Mapping[str, str], stdout: TextIO, stderr: TextIO) -> None:
-        self._stdout = stdout
-        self._stderr = stderr
-        self._lock = threading.Lock()
-        smart = stderr.isatty() and env.get("TERM") != "dumb"
-        self.is_live = smart
-        self._colours = smart and not env.get("NO_COLOR")
-
-    def result(self, text: str) -> None:
-        """A line on stdout. A reader that has gone away does not stop the call: the images are safe."""
-        self._clear()
-        try:
-            print(text, file=self._stdout, flush=True)
-        except OSError:
-            _detach(self._stdout)
-
-    def say(self, text: str, label: str = "", colour: str = "") -> None:
-        """A line on stderr, with a label in colour in front."""
-        if label and self._colours and colour:
-            label = f"\x1b[{_COLOURS[colour]}m{label}\x1b[0m"
-        self._clear()
-        try:
-            print(f"{label}: {text}" if label else text, file=self._stderr, flush=True)
-        except OSError:
-            _detach(self._stderr)
-
-    def live(self, text: str) -> None:
-        """Replaces the live line."""
-        if self.is_live:
-            with self._lock:
-                self._stderr.write(_CLEAR_LINE + text)
-                self._stderr.flush()
-
-    def error(self, error: GptImage2Error) -> None:
-        """An error: one line what happened and what to do, and one about the money if anything was sent."""
-        text = show(error.message, limit=None)
-        self.say(f"{text}; {show(error.hint, limit=None)}" if error.hint else text, "error", "red")
-        if error.result and error.result.attempts:
-            request = f", request id {error.request_id}" if error.request_id else ""
-            self.say(f"billed: {error.billed.value} (requests sent: {error.result.attempts}{request})")
-
-    def _clear(self) -> None:
-        self.live("")
-
-
 class Reporter:
     """Shows the events of a call to a person. A context manager: the clock runs while it is entered."""
 
-    def __init__(self, terminal: Terminal, *, quiet: bool = False, results: bool = True) -> None:
+    def __init__(
+        self, terminal: Terminal, *, quiet: bool = False, results: bool = True, warnings: bool = True
+    ) -> None:
         self._terminal = terminal
         self._quiet = quiet
         self._results = results
+        self._warnings = warnings
         self._typical_s: Optional[float] = None
         self._note = ""
         self._started = time.monotonic()
@@ -163,9 +113,9 @@ class Reporter:
                 self._tell(f"preview {event.partial_image_index}: {show(event.path, limit=None)}")
         elif isinstance(event, ImageSaved) and self._results:
             self._terminal.result(saved_line(event.image.path, event.image.size_bytes))
-        elif isinstance(event, RetryWaiting):
+        elif isinstance(event, RetryWaiting) and self._warnings:
             self._terminal.say(f"sending again in {event.wait_s:.1f} s ({event.reason})")
-        elif isinstance(event, Warned):
+        elif isinstance(event, Warned) and self._warnings:
             self._terminal.say(show(event.message, limit=None), "warning", "yellow")
         elif isinstance(event, Finished):
             self._stop_clock()
@@ -193,26 +143,3 @@ def _summary(result: Result) -> str:
     cost = f", ${result.cost_usd:.4f}" if result.cost_usd is not None else ""
     tokens = f" ({result.usage.total_tokens:,} tokens)" if result.usage else ""
     return f"{status} in {result.elapsed_s:.1f} s{cost}{tokens}"
-
-
-def print_json(value: Mapping[str, object], stdout: TextIO) -> None:
-    """One JSON object on one line."""
-    try:
-        print(json.dumps(value, ensure_ascii=False), file=stdout, flush=True)
-    except UnicodeEncodeError:
-        print(json.dumps(value), file=stdout, flush=True)
-
-
-def _detach(stream: TextIO) -> None:
-    """Points a closed stream nowhere, so that the interpreter's last flush does not complain."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-
-
-def standard_terminal(env: Mapping[str, str]) -> Terminal:
-    """The terminal of this process; paths that are no valid text survive on it."""
-    for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure:
-            reconfigure(errors="surrogateescape" if stream is sys.stdout else "backslashreplace")
-    return Terminal(env, sys.stdout, sys.stderr)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, replace
-from typing import Any, Callable, Dict, List, Optional, Tuple, cast
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, cast
 
 from .collect import ImageCollector, ImageText
 from .json_stream import JsonSplitter, StringSink
@@ -68,7 +68,10 @@ class AnswerReader:
         self._json = JsonSplitter(self._wants, self._keep)
         self._document = bytearray()  # the JSON under way, without its images
         self._undecided: List[ImageWriter] = []  # whole, but not yet known to be final or previews
+        self._found = False  # whether the document under way holds an image or the address of one
+        self._addresses: List[str] = []  # those in the document under way
         self._urls: List[str] = []
+        self._lone_urls: List[str] = []  # those beside which the image itself was not sent
         self._answer = Answer()
 
     def feed(self, chunk: bytes) -> None:
@@ -95,7 +98,7 @@ class AnswerReader:
             self._event_ended()
         for writer in self._undecided:
             self._collector.finish(writer)
-        urls = () if self._collector.images else tuple(self._urls)
+        urls = tuple(self._lone_urls if self._collector.images else self._urls)
         text = self._spool.text() if self._shape != "empty" else ""
         title = _TITLE.search(text)
         return replace(
@@ -136,30 +139,39 @@ class AnswerReader:
             return None
         return ImageText(self._collector, key == "b64_json", self._image_ended, self._address_ended)
 
-    def _address_ended(self, text: bytes) -> None:
-        address = text.decode("utf-8", "replace")
-        self._keep(json.dumps(address)[1:-1].encode())
-        if address.lower().startswith(("http://", "https://")):
-            self._urls.append(address)
+    def _address_ended(self, text: bytes, is_address: bool) -> None:
+        self._keep(text.replace(b"\\", b"\\\\").replace(b'"', b'\\"'))
+        if is_address:
+            self._found = True
+            self._addresses.append(text.decode("utf-8", "replace"))
 
     def _image_ended(self, writer: ImageWriter) -> None:
         """Commits an image at once where it is known to be final; in an event that may show only later."""
-        kind = self._event_type()
-        if self._shape == "json" or kind.endswith("completed"):
+        self._found = True
+        if self._shape == "json" or self._is_completed():
             self._collector.finish(writer)
         else:
             self._undecided.append(writer)
 
-    def _event_type(self) -> str:
-        if self._sse is not None and self._sse.event:
-            return self._sse.event
+    def _is_completed(self) -> bool:
+        return any(kind.endswith("completed") for kind in self._event_kinds())
+
+    def _is_preview(self) -> bool:
+        if self._shape != "sse" or self._is_completed():
+            return False
+        by_kind = any(kind.endswith("partial_image") for kind in self._event_kinds())
+        return by_kind or _PARTIAL_INDEX.search(self._document) is not None
+
+    def _event_kinds(self) -> Tuple[str, ...]:
+        """What the event is by its name and by its `type`: servers give one, the other or both."""
+        name = self._sse.event if self._sse else ""
         match = _TYPE.search(self._document)
-        return match.group(1).decode("utf-8", "replace") if match else ""
+        return name, match.group(1).decode("utf-8", "replace") if match else ""
 
     def _event_ended(self) -> None:
         if not self._document and not self._undecided:
             return
-        if self._event_type().endswith("partial_image"):
+        if self._is_preview():
             index = _PARTIAL_INDEX.search(self._document)
             for writer in self._undecided:
                 self._collector.preview(writer, int(index.group(1)) if index else 0)
@@ -174,20 +186,30 @@ class AnswerReader:
 
     def _document_ended(self) -> None:
         """Reads what is left of a document, or of an event's, when its images are out of it."""
-        text = bytes(self._document)
-        if text.strip() == b"[DONE]":
-            return
+        found, self._found = self._found, False
+        addresses, self._addresses = self._addresses, []
+        is_preview = self._is_preview()
         try:
-            document: Any = json.loads(text.decode("utf-8", "replace"), strict=False)
-        except ValueError:
+            text = bytes(self._document).decode("utf-8", "replace")
+            document: Any = json.loads(text, strict=False)
+            lone = [url for url in _lone_addresses(document) if url in addresses]
+        except (ValueError, RecursionError):
+            # It was cut, or is too long to be held: what was seen of it counts.
+            self._urls += [] if is_preview else addresses
             return
-        is_final = self._shape == "json" or not self._event_type().endswith("partial_image")
-        usage = read_usage(document)
+        error = read_server_error(document)
+        if error is None and not is_preview:
+            self._urls += addresses
+            self._lone_urls += lone
         self._answer = replace(
             self._answer,
-            complete=self._answer.complete or is_final,
-            error=self._answer.error or read_server_error(document),
-            usage=_add_usage(self._answer.usage, usage),
+            complete=self._answer.complete
+            or self._shape == "json"
+            or error is not None
+            or self._is_completed()
+            or (found and not is_preview),
+            error=self._answer.error or error,
+            usage=_add_usage(self._answer.usage, read_usage(document)),
         )
 
 
@@ -239,6 +261,21 @@ def read_usage(document: object) -> Optional[Usage]:
         cached_text_tokens=_count(cached.get("text_tokens")) or 0,
         cached_image_tokens=_count(cached.get("image_tokens")) or 0,
     )
+
+
+def _lone_addresses(value: object) -> Iterator[str]:
+    """The addresses in a parsed answer that have no image beside them."""
+    children: List[object] = []
+    if isinstance(value, dict):
+        fields = cast(Dict[str, Any], value)
+        address: Any = fields.get("url")
+        if isinstance(address, str) and not isinstance(fields.get("b64_json"), str):
+            yield address
+        children = list(fields.values())
+    elif isinstance(value, list):
+        children = cast(List[object], value)
+    for child in children:
+        yield from _lone_addresses(child)
 
 
 def _add_usage(one: Optional[Usage], other: Optional[Usage]) -> Optional[Usage]:

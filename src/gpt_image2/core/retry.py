@@ -30,8 +30,13 @@ _REFUSAL_CODES = frozenset({"invalid_api_key", "unknown_parameter", "model_not_f
 _PASSING_CONNECT_CODES = frozenset({5, 6, 7, 28, 35, 52, 55, 56, 97})
 
 _WAIT_WORDS = re.compile(
-    r"(?:try|retry)(?: again)? (?:in|after) (?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?) ?(ms|s|sec|seconds)?\b)?", re.I
+    r"\b(?:re)?try(?: again)? (?:in|after) "
+    r"((?:\d+(?:\.\d+)? ?(?:ms|h|m|s|sec|min|hour|minute|second)?s?,? ?)+)",
+    re.I,
 )
+_WAIT_STEP = re.compile(r"(\d+(?:\.\d+)?) ?(ms|h|m|s)?", re.I)
+_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
+_MAX_DOUBLINGS = 6
 
 
 class Again(Enum):
@@ -238,7 +243,7 @@ def backoff_s(retry: int, dice: Optional[float] = None) -> float:
         import random
 
         dice = random.random()  # noqa: S311
-    return dice * min(MAX_BACKOFF_S, 2.0**retry)
+    return dice * min(MAX_BACKOFF_S, 2.0 ** min(retry, _MAX_DOUBLINGS))
 
 
 def is_quota(code: str) -> bool:
@@ -253,10 +258,10 @@ def is_refusal(code: str) -> bool:
 
 def _wait_in_words(message: str) -> Optional[float]:
     match = _WAIT_WORDS.search(message)
-    if match is None or not (match.group(1) or match.group(2)):
+    if match is None:
         return None
-    rest = float(match.group(2) or 0) * (0.001 if (match.group(3) or "").lower() == "ms" else 1.0)
-    return int(match.group(1) or 0) * 60 + rest
+    steps = _WAIT_STEP.findall(match.group(1))
+    return sum(float(number) * _UNIT_S[unit.lower()] for number, unit in steps)
 
 
 def _number(text: str) -> Optional[float]:

@@ -13,10 +13,19 @@ import stat
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, List, Optional, Tuple
+from typing import IO, Callable, List, Optional, Tuple
 
 from .errors import OutputError
-from .files import copy_bytes, open_part, private_folder, rename, rename_if_free, rescue_folders, write_all
+from .files import (
+    copy_bytes,
+    open_part,
+    private_folder,
+    rename,
+    rename_if_free,
+    rescue_folders,
+    shortened,
+    write_all,
+)
 from .images import SNIFF_BYTES, read_image_info, sniff_format
 from .naming import OutputPlan
 from .outcome import SavedImage
@@ -68,8 +77,7 @@ class ImageWriter:
         try:
             write_all(self._file, data)
         except OSError as error:
-            self._rescue(error)
-            write_all(self._file, data)
+            self._rescue(error, more=data)
         self.size_bytes += len(data)
 
     @property
@@ -77,8 +85,9 @@ class ImageWriter:
         """Whether the first bytes are those of a png, jpeg or webp."""
         return sniff_format(self._head) is not None
 
-    def commit(self, target: Path, index: int) -> SavedImage:
-        """Renames the whole image to its target and says where it is.
+    def commit(self, target: Path, index: int, keep_existing: bool = False) -> SavedImage:
+        """Renames the whole image to its target and says where it is. With `keep_existing`, as under
+        `--no-clobber`, it takes the next free name instead of replacing a file.
 
         Raises:
             NotAnImage: the bytes are none; they are kept in the rescue folder.
@@ -90,7 +99,7 @@ class ImageWriter:
             raise NotAnImage(self.keep("not-an-image.bin"))
         if not self.rescue_reason:
             try:
-                self._place(index)
+                self._place(index, self._plan.no_clobber or keep_existing)
             except OSError as error:
                 self._rescue(error)
         if self.rescue_reason:
@@ -116,12 +125,7 @@ class ImageWriter:
 
     def undo_base64(self) -> None:
         """Turns what was written back into base64 text, so that a faulty text can be kept as it came."""
-        part, file = self._part, self._file
-        self._rescue(OSError("not base64"), copy=False)
-        file.seek(0)
-        for block in iter(lambda: file.read(_BASE64_BLOCK), b""):
-            write_all(self._file, base64.b64encode(block))
-        _remove(part, file)
+        self._rescue(OSError("not base64"), fill=_copy_as_base64)
 
     def discard(self) -> None:
         """Deletes what was written."""
@@ -137,9 +141,9 @@ class ImageWriter:
         assert self._open is not None
         return self._open[1]
 
-    def _place(self, index: int) -> None:
+    def _place(self, index: int, keep_existing: bool) -> None:
         """Gives the part its final name, atomically."""
-        if self._plan.no_clobber:
+        if keep_existing:
             for path in self._plan.free_paths(self._target, index):
                 if rename_if_free(self._part, path, self._file):
                     self._target = path
@@ -150,26 +154,40 @@ class ImageWriter:
         rename(self._part, real, self._file)
 
     def _place_rescued(self, name: str) -> None:
-        stamp = time.strftime("%Y%m%d-%H%M%S")
-        path = self._part.parent / f"{stamp}-{os.urandom(3).hex()}-{name}"
-        rename(self._part, path, self._file)
+        path = self._part.with_name(_rescued_name(name))
+        try:
+            rename(self._part, path, self._file)
+        except OSError as error:  # the rescue folder went as well
+            self._rescue(error)
+            path = self._part.with_name(path.name)
+            with suppress(OSError):
+                rename(self._part, path, self._file)
+                self._target = path
+                return
+            path = self._part
         self._target = path
 
-    def _rescue(self, reason: OSError, copy: bool = True) -> None:
-        """Goes on in the first rescue folder that takes what was written so far."""
+    def _rescue(
+        self,
+        reason: OSError,
+        more: bytes = b"",
+        fill: Callable[[IO[bytes], IO[bytes], int], None] = copy_bytes,
+    ) -> None:
+        """Goes on in the first rescue folder that takes what was written so far, and `more`."""
         old = self._open
         self.rescue_reason = reason.strerror or str(reason)
         for folder in rescue_folders(self._plan.rescue_folder):
             with suppress(OSError):
                 part, file = open_part(private_folder(folder) / self._target.name, 0o600)
                 try:
-                    if old and copy:
-                        copy_bytes(old[1], file, self.size_bytes)
+                    if old:
+                        fill(old[1], file, self.size_bytes)
+                    write_all(file, more)
                 except OSError:
                     _remove(part, file)
                     continue
                 self._open = part, file
-                if old and copy:
+                if old:
                     _remove(*old)
                 return
         raise OutputError(
@@ -191,10 +209,11 @@ class Spool:
         self._held = b""
         self._memory: List[bytes] = []
         self._open: Optional[Tuple[Path, IO[bytes]]] = None
+        self._is_full = False
         self.size_bytes = 0
 
     def write(self, data: bytes) -> None:
-        """Appends bytes. A disk that does not take them loses this record, never the call."""
+        """Appends bytes. When no disk takes them, the rest of this record is lost, never the call."""
         self._held += data
         for secret, mask in self._masks:
             self._held = self._held.replace(secret, mask)
@@ -210,7 +229,7 @@ class Spool:
         if self._open is None:
             return None
         part, file = self._open
-        path = part.parent / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.urandom(3).hex()}-{name}"
+        path = part.with_name(_rescued_name(name))
         rename(part, path, file)
         file.close()
         self._open = None
@@ -234,26 +253,57 @@ class Spool:
         self._open, self._memory = None, []
 
     def _store(self, data: bytes) -> None:
-        self.size_bytes += len(data)
-        if self._open is not None:
-            with suppress(OSError):
-                write_all(self._open[1], data)
+        if self._is_full:
             return
-        self._memory.append(data)
-        if self.size_bytes > _SPOOL_BYTES:
-            self._spill()
+        self.size_bytes += len(data)
+        if self._open is None:
+            self._memory.append(data)
+            if self.size_bytes > _SPOOL_BYTES:
+                self._spill()
+            return
+        try:
+            write_all(self._open[1], data)
+        except OSError:
+            self._spill(data)
 
-    def _spill(self) -> None:
+    def _spill(self, more: bytes = b"") -> None:
+        """Goes on in the first folder that takes what was written so far, and `more`."""
+        old = self._open
         for folder in rescue_folders(self._folder):
             with suppress(OSError):
                 part, file = open_part(private_folder(folder) / "answer", 0o600)
-                write_all(file, b"".join(self._memory))
+                try:
+                    if old:
+                        copy_bytes(old[1], file, self.size_bytes - len(more))
+                    write_all(file, b"".join(self._memory) + more)
+                except OSError:
+                    _remove(part, file)
+                    continue
                 self._open, self._memory = (part, file), []
+                if old:
+                    _remove(*old)
                 return
+        self._is_full = True
 
     def _flush(self) -> None:
         held, self._held = self._held, b""
         self._store(held)
+
+
+def _rescued_name(name: str) -> str:
+    """A name of its own for what is rescued."""
+    return shortened(f"{time.strftime('%Y%m%d-%H%M%S')}-{os.urandom(3).hex()}-{name}")
+
+
+def _copy_as_base64(source: IO[bytes], target: IO[bytes], size: int) -> None:
+    """Copies bytes as base64 text; `size` is a multiple of 3 but at the end."""
+    source.seek(0)
+    while size > 0:
+        block = source.read(min(_BASE64_BLOCK, size))
+        if not block:
+            raise OSError("the part could not be read back")
+        write_all(target, base64.b64encode(block))
+        size -= len(block)
 
 
 def _remove(part: Path, file: IO[bytes]) -> None:

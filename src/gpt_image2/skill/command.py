@@ -10,7 +10,8 @@ from gpt_image2.core.about import PROGRAM
 from gpt_image2.core.errors import GptImage2Error
 from gpt_image2.core.options import Parser
 from gpt_image2.core.outcome import ExitCode
-from gpt_image2.core.report import Terminal, error_json, print_json, standard_terminal
+from gpt_image2.core.report import error_json
+from gpt_image2.core.terminal import Terminal, print_json, standard_terminal
 
 from .copying import CopyPlan, copy_skill, plan_copy
 from .places import AGENTS, Place, find_place, find_skill_folder, for_hermes

@@ -1,0 +1,158 @@
+"""The commands that make images: `generate` and `edit`, from a command line understood to what is printed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Dict, List, Optional
+
+from .client import Client, PreparedCall
+from .config import KEY_VARIABLE
+from .errors import OutputError, UsageError
+from .exchange import auth_header, describe
+from .extras import start_sandbox
+from .interrupt import StopSwitch
+from .options import ImageCommand
+from .outcome import Billed, ExitCode, Result
+from .output import Output
+from .redact import mask_secrets
+from .report import result_json
+from .request import ImageRequest
+
+_SANDBOX_KEY = "sandbox"
+
+
+def run_image_command(command: ImageCommand, output: Output, stop: StopSwitch) -> ExitCode:
+    """Runs `generate` or `edit`.
+
+    Raises:
+        GptImage2Error: not all images could be saved as asked.
+    """
+    with ExitStack() as stack:
+        if command.sandbox:
+            base_url = stack.enter_context(start_sandbox())
+            command = replace(command, base_url=base_url, api_key=_SANDBOX_KEY, config=None)
+        elif command.api_key is not None:
+            output.warn(f"--api-key is visible in ps and in the shell history; use {KEY_VARIABLE} instead")
+        client = _client(command, stop)
+        request = command.request
+        if command.sources or command.command == "edit":
+            request = stack.enter_context(client.with_inputs(request, command.sources, command.mask))
+        prepared = client.prepare(
+            request,
+            _target(command, client),
+            no_clobber=command.no_clobber,
+            max_cost_usd=command.max_cost_usd,
+        )
+        size = prepared.request.size
+        if size and size != command.request.size:
+            output.say(f"size {command.request.size} is {size}")
+        if command.dry_run:
+            _show_dry_run(prepared, client, command, output)
+            return ExitCode.OK
+        with output.observer(results=command.output != "-") as observer:
+            result = client.run(prepared, save_partials=command.save_partials, observer=observer)
+    if command.output == "-":
+        _pour(result)
+        for image in result.images[1:]:
+            output.warn(f"the server sent one more image; it was saved as {image.path}")
+    output.finish(result_json(result))
+    return ExitCode.OK
+
+
+def _client(command: ImageCommand, stop: StopSwitch) -> Client:
+    return Client(
+        config=command.config,
+        base_url=command.base_url,
+        api_key=command.api_key,
+        timeout_s=command.timeout_s,
+        retries=command.retries,
+        retry_ambiguous=command.retry_ambiguous,
+        max_download_bytes=command.max_download_bytes,
+        stop=stop,
+    )
+
+
+def _target(command: ImageCommand, client: Client) -> Optional[str]:
+    """Where the image goes on disk. For stdout that is the rescue folder, until the reader has it all."""
+    if command.output != "-":
+        return command.output
+    if command.request.n not in (None, 1):
+        raise UsageError("-o - writes one image to stdout", hint="leave --n out, or give a file name")
+    if command.json:
+        raise UsageError("-o - and --json both want stdout", hint="give a file name, or leave --json out")
+    return str(client.rescue_folder) + os.sep
+
+
+def _pour(result: Result) -> None:
+    """Writes the one image to stdout; its file goes only when the reader took every byte."""
+    image = result.images[0]
+    try:
+        with open(image.path, "rb") as file:
+            shutil.copyfileobj(file, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        failure = OutputError(
+            f"stdout did not take the image ({error.strerror or error}); it was saved as {image.path}",
+            hint="copy it from there",
+            billed=result.billed,
+        )
+        failure.result = result
+        raise failure from None
+    os.unlink(image.path)
+
+
+def _show_dry_run(prepared: PreparedCall, client: Client, command: ImageCommand, output: Output) -> None:
+    settings, request = client.settings, prepared.request
+    warnings = prepared.warnings
+    if settings.api_key is None and settings.key_problem:
+        warnings += (settings.key_problem,)
+    url, body = describe(settings, request)
+    name, value = auth_header(settings, settings.masked_key)
+    estimate = request.estimate()
+    outputs = [str(prepared.plan.path(index)) for index in range(1, request.count + 1)]
+    cost: Optional[Dict[str, float]] = None
+    if estimate is not None:
+        cost = {"low": round(estimate.low_usd, 6), "high": round(estimate.high_usd, 6)}
+    _say_dry_run(request, url, f"{name}: {value}", mask_secrets(body, settings.secrets), outputs, output)
+    for warning in warnings:
+        output.warn(warning)
+    output.finish(
+        {
+            "ok": True,
+            "command": command.command,
+            "dry_run": True,
+            "url": url,
+            "headers": {name: value},
+            "body": mask_secrets(body, settings.secrets),
+            "outputs": outputs,
+            "cost_usd": cost,
+            "billed": Billed.NO.value,
+            "warnings": list(warnings),
+        }
+    )
+
+
+def _say_dry_run(
+    request: ImageRequest, url: str, header: str, body: str, outputs: List[str], output: Output
+) -> None:
+    """The dry run for people."""
+    kind = "multipart/form-data" if request.images else "application/json"
+    output.result(f"POST {url}\n{header}\nContent-Type: {kind}\n\n{body}\n")
+    output.result(f"Estimated cost: {_cost_in_words(request)}")
+    for path in outputs:
+        output.result(f"Output: {path}")
+    output.result("Nothing was sent.")
+
+
+def _cost_in_words(request: ImageRequest) -> str:
+    estimate = request.estimate()
+    if estimate is None:
+        return "unknown for this model or quality"
+    text = f"${estimate.low_usd:.4f}"
+    if estimate.high_usd > estimate.low_usd:
+        text += f" to ${estimate.high_usd:.4f}"
+    return f"{text} ({estimate.note})" if estimate.note else text
