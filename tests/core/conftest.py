@@ -10,6 +10,7 @@ from typing import Iterator
 
 import pytest
 from harness import Home, Sandbox
+from servers import Recorder, recording
 
 SANDBOX_PYTHON = os.environ.get("GPT_IMAGE2_SANDBOX_PYTHON", sys.executable)
 
@@ -35,6 +36,13 @@ def sandbox() -> Iterator[Sandbox]:
         assert line.startswith("Sandbox: "), "the sandbox did not start"
         yield Sandbox(line.split()[1])
         process.terminate()
+
+
+@pytest.fixture
+def recorder() -> Iterator[Recorder]:
+    """A server of this test's own that keeps every request, and answers with an image."""
+    with recording() as server:
+        yield server
 
 
 @pytest.fixture

@@ -1,0 +1,136 @@
+"""The memory of the whole process stays flat, however many megabytes of images an answer holds."""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+import sys
+from pathlib import Path
+from typing import Callable, Iterator, NamedTuple
+
+import pytest
+from faulty import CLOSING, OPENING, Exchange, serving
+from harness import Home
+from pictures import png
+
+IMAGE_BYTES = 15 * 1024 * 1024
+LIMIT_KB = 40 * 1024
+FLAT_KB = 2 * 1024
+#: Starts a command from a small process of its own: a child inherits the high-water mark of its parent.
+MEASURE = """
+import os, sys
+pid = os.spawnv(os.P_NOWAIT, sys.argv[1], sys.argv[1:])
+_, status, usage = os.wait4(pid, 0)
+print(usage.ru_maxrss, status)
+"""
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss has other units elsewhere")
+
+
+class Measured(NamedTuple):
+    """A finished run: its peak memory, and what it said."""
+
+    peak_kb: int
+    status: int
+    stderr: str
+
+
+def image_text() -> Iterator[bytes]:
+    """The base64 of a 15 MB image, which nobody holds whole."""
+    head = png(1024, 1024, noise=b"a")[:33]
+    yield base64.b64encode(head)
+    block = base64.b64encode(bytes(range(256)) * 192)
+    left = (IMAGE_BYTES - len(head)) * 4 // 3
+    while left > 0:
+        yield block[:left]
+        left -= len(block)
+
+
+def as_json(count: int) -> Callable[[Exchange], None]:
+    """An answer with so many images."""
+
+    def talk(exchange: Exchange) -> None:
+        exchange.start()
+        exchange.send(OPENING)
+        for number in range(count):
+            exchange.send(b', {"b64_json": "' if number else b'{"b64_json": "')
+            for text in image_text():
+                exchange.send(text)
+            exchange.send(b'"}')
+        exchange.send(CLOSING)
+
+    return talk
+
+
+def as_events(count: int) -> Callable[[Exchange], None]:
+    """A stream with so many final images, their type before or after the image."""
+
+    def talk(exchange: Exchange) -> None:
+        exchange.start(content_type="text/event-stream")
+        for number in range(count):
+            name = b"event: image_generation.completed\n" if number % 2 else b""
+            exchange.send(name + b'data: {"b64_json": "')
+            for text in image_text():
+                exchange.send(text)
+            exchange.send(b'", "type": "image_generation.completed"}\n\n')
+
+    return talk
+
+
+def as_previews(count: int) -> Callable[[Exchange], None]:
+    """A stream with so many previews and one final image."""
+
+    def talk(exchange: Exchange) -> None:
+        exchange.start(content_type="text/event-stream")
+        for number in range(count):
+            kind = b"completed" if number == count - 1 else b"partial_image"
+            exchange.send(b"event: image_generation." + kind + b'\ndata: {"b64_json": "')
+            for text in image_text():
+                exchange.send(text)
+            exchange.send(b'"}\n\n')
+
+    return talk
+
+
+def measured(home: Home, count: int, talk: Callable[[Exchange], None]) -> Measured:
+    """One run of the script."""
+    with serving(talk) as server:
+        args = home.command("generate", "a cat", "--n", str(count), "-o", "cat.png", "--json")
+        done = subprocess.run(
+            [sys.executable, "-I", "-S", "-c", MEASURE, *args],
+            env=home.environment(server.base_url),
+            cwd=str(home.cwd),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            timeout=60,
+        )
+    *_, last = done.stdout.decode().splitlines()
+    return Measured(*map(int, last.split()), done.stderr.decode())
+
+
+@pytest.mark.parametrize("answer", [as_json, as_events], ids=["json", "events"])
+def test_eight_images_of_15_megabytes_take_40_mebibytes_at_most_and_no_more_than_two(
+    answer: Callable[[int], Callable[[Exchange], None]], tmp_path: Path
+) -> None:
+    peaks = {}
+    for count in (2, 8):
+        (tmp_path / str(count)).mkdir()
+        home = Home(tmp_path / str(count))
+        run = measured(home, count, answer(count))
+        assert run.status == 0, run.stderr
+        assert [path.stat().st_size for path in home.cwd.glob("cat-*.png")] == [IMAGE_BYTES] * count
+        peaks[count] = run.peak_kb
+        for path in home.cwd.glob("*"):
+            path.unlink()
+    print(f"peak memory in KiB: {peaks}")
+    assert peaks[8] <= LIMIT_KB
+    assert abs(peaks[8] - peaks[2]) <= FLAT_KB
+
+
+def test_previews_take_no_memory_either(home: Home) -> None:
+    run = measured(home, 1, as_previews(5))
+    assert run.status == 0, run.stderr
+    assert run.peak_kb <= LIMIT_KB
+    assert [path.name for path in home.cwd.glob("*")] == ["cat.png"]
+    assert home.leftovers() == []

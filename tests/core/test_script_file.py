@@ -1,0 +1,194 @@
+"""The generated script is one file that runs from anywhere under any name, and can be imported."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import List, Tuple
+
+import pytest
+from harness import SCRIPT, Home
+from servers import Recorder
+
+from gpt_image2 import core
+
+
+def run(
+    home: Home, program: Path, *args: str, options: Tuple[str, ...] = ("-I", "-S")
+) -> tuple[int, str, str]:
+    done = subprocess.run(
+        [sys.executable, *options, str(program), *args],
+        env=home.env,
+        cwd=str(home.cwd),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+    )
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+def places(home: Home) -> List[Path]:
+    folder = home.cwd.parent / "some dir"
+    folder.mkdir()
+    copy, link, chain = folder / "gpt-image2", folder / "link.py", folder / "chain"
+    shutil.copy(str(SCRIPT), str(copy))
+    link.symlink_to(SCRIPT)
+    chain.symlink_to("link.py")
+    return [SCRIPT, copy, link, chain]
+
+
+def test_the_script_runs_under_any_name_from_any_folder_and_through_links(home: Home) -> None:
+    texts = set()
+    for program in places(home):
+        code, stdout, stderr = run(home, program, "--help")
+        assert (code, stderr) == (0, "")
+        texts.add(stdout)
+    assert len(texts) == 1
+    assert "usage: gpt-image2" in texts.pop()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a shebang")
+def test_the_script_is_executable(home: Home) -> None:
+    done = subprocess.run([str(SCRIPT), "--version"], stdout=subprocess.PIPE, env=home.env)
+    assert done.stdout.decode() == f"gpt-image2 {core.VERSION}\n"
+
+
+@pytest.mark.parametrize("args", [[], ["-h"], ["--help"], ["help"]])
+def test_help_lists_commands_and_exit_codes(home: Home, args: List[str]) -> None:
+    code, stdout, stderr = run(home, SCRIPT, *args)
+    assert (code, stderr) == (0, "")
+    for word in ("generate", "edit", "config", "sandbox", "exit codes:", "130"):
+        assert word in stdout
+
+
+@pytest.mark.parametrize("flag", ["--version", "-V"])
+def test_the_version_is_printed(home: Home, flag: str) -> None:
+    assert run(home, SCRIPT, flag) == (0, f"gpt-image2 {core.VERSION}\n", "")
+
+
+@pytest.mark.parametrize("command", ["generate", "edit", "config"])
+def test_each_command_has_help_with_all_its_options(home: Home, command: str) -> None:
+    code, stdout, stderr = run(home, SCRIPT, command, "--help")
+    assert (code, stderr) == (0, "")
+    options = {
+        "config": ["--init", "--show", "--force", "--config"],
+        "edit": ["--image", "--mask", "--moderation"],
+        "generate": ["--dry-run", "--param", "--max-cost", "--no-clobber", "--prompt-file", "--sandbox"],
+    }[command]
+    if command != "config":
+        options += ["-o", "--output", "--quality", "--size", "--format", "--n", "--timeout", "--config"]
+        options += ["--base-url", "--api-key", "--model", "--background", "--output-compression", "--user"]
+        assert "~/gpt-image2-output.png" in stdout and "default 600" in stdout
+    assert [option for option in options if option not in stdout] == []
+
+
+@pytest.mark.parametrize("args", [["paint", "a cat"], ["--colour"], ["generate", "a cat", "--colour"], [""]])
+def test_an_unknown_command_or_flag_is_one_line(home: Home, args: List[str]) -> None:
+    code, stdout, stderr = run(home, SCRIPT, *args)
+    assert (code, stdout) == (2, "")
+    assert stderr.startswith("error: ") and len(stderr.splitlines()) == 1
+    assert "--help" in stderr
+
+
+@pytest.mark.parametrize("args", [["sandbox"], ["generate", "a cat", "--sandbox"]])
+def test_without_the_package_the_sandbox_names_the_command_that_installs_it(
+    home: Home, args: List[str]
+) -> None:
+    code, stdout, stderr = run(home, SCRIPT, *args)
+    assert (code, stdout) == (2, "")
+    assert stderr.startswith("error: ") and "pip install 'gpt-image2[sandbox]'" in stderr
+    assert len(stderr.splitlines()) == 1
+
+
+@pytest.mark.skipif(
+    "GPT_IMAGE2_SANDBOX_PYTHON" not in os.environ and sys.version_info < (3, 10), reason="no sandbox"
+)
+def test_with_the_package_one_call_runs_against_a_sandbox_of_its_own_without_a_key(home: Home) -> None:
+    python = os.environ.get("GPT_IMAGE2_SANDBOX_PYTHON", sys.executable)
+    env = {**home.env}
+    del env["GPT_IMAGE2_API_KEY"]
+    done = subprocess.run(
+        [python, str(SCRIPT), "generate", "a cat", "-o", "cat.png", "--sandbox", "--size", "square"],
+        env=env,
+        cwd=str(home.cwd),
+        capture_output=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (home.cwd / "cat.png").read_bytes().startswith(b"\x89PNG")
+
+
+def imported() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("imported_gpt_image2", str(SCRIPT))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["imported_gpt_image2"] = module  # dataclasses look their module up
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        del sys.modules["imported_gpt_image2"]
+    return module
+
+
+def test_the_script_can_be_imported_and_offers_what_the_package_offers() -> None:
+    module = imported()
+    assert sorted(module.__all__) == sorted(core.__all__)
+    assert all(hasattr(module, name) for name in module.__all__)
+
+
+def test_importing_the_script_does_nothing_else(home: Home) -> None:
+    code = (
+        "import sys, importlib.util, os, signal, threading\n"
+        "before = signal.getsignal(signal.SIGINT), dict(os.environ), sys.path[:], threading.active_count()\n"
+        f"spec = importlib.util.spec_from_file_location('gpt_image2', {str(SCRIPT)!r})\n"
+        "sys.modules['gpt_image2'] = module = importlib.util.module_from_spec(spec)\n"
+        "sys.dont_write_bytecode = True\n"
+        "spec.loader.exec_module(module)\n"
+        "after = signal.getsignal(signal.SIGINT), dict(os.environ), sys.path[:], threading.active_count()\n"
+        "assert before == after\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-W", "error", "-c", code],
+        env=home.env,
+        cwd=str(home.cwd),
+        capture_output=True,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    assert [path for place in (home.root, home.cwd, home.tmp) for path in place.rglob("*")] == []
+
+
+def test_the_imported_script_makes_images(home: Home, recorder: Recorder) -> None:
+    module = imported()
+    env = home.environment(recorder.base_url)
+    result = module.Client(env=env).generate("a cat", output=str(home.cwd / "cat.png"))
+    assert Path(result.images[0].path).read_bytes().startswith(b"\x89PNG")
+
+
+def test_an_internal_error_is_one_line_and_its_traceback_comes_with_debug(
+    home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = imported()
+
+    def fail(*_: object) -> int:
+        raise RuntimeError("sk-0123456789abcdef0123456789 broke it")
+
+    monkeypatch.setattr(module, "_dispatch", fail)
+    assert module.main(["generate", "a cat"]) == 1
+    text = capsys.readouterr().err
+    assert text.startswith("error: internal error: RuntimeError: sk-…6789 broke it") and "--debug" in text
+    assert len(text.splitlines()) == 1
+    with pytest.raises(RuntimeError):
+        module.main(["generate", "a cat", "--debug"])
+    assert module.main(["generate", "--", "--debug"]) == 1
+
+
+def test_debug_is_a_flag_of_every_command(home: Home) -> None:
+    assert run(home, SCRIPT, "generate", "a cat", "--dry-run", "--debug")[0] == 0
+    assert run(home, SCRIPT, "config", "--debug")[0] == 0
+
+
+def test_python_warnings_do_not_appear(home: Home) -> None:
+    assert run(home, SCRIPT, "config", options=("-W", "error", "-X", "dev"))[2] == ""
