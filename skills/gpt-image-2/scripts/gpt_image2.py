@@ -4282,6 +4282,8 @@ class Call:
         for path in sweep(self.plan.folder, self.plan.rescue_folder):
             self.warn(f"an image of an earlier, killed run was found and moved to {path}")
         with self.wire.stop:
+            if self.wire.stop.is_set:
+                raise InterruptedCall("interrupted; nothing was sent", signum=self.wire.stop.signum or 2)
             outcomes = self._run_lanes()
         result = self._result(outcomes)
         self.emit(Finished(result, result.elapsed_s))
@@ -5095,9 +5097,16 @@ class Client:
 
     @contextmanager
     def with_inputs(
-        self, request: ImageRequest, sources: Sequence[PathLike], mask: Optional[PathLike] = None
+        self,
+        request: ImageRequest,
+        sources: Sequence[PathLike],
+        mask: Optional[PathLike] = None,
+        *,
+        allow_private: bool = True,
     ) -> Generator[ImageRequest, None, None]:
         """The request with its input images and mask, loaded and checked; what was fetched goes at the end.
+
+        `allow_private` admits addresses in private networks: right for what a user typed.
 
         Raises:
             UsageError: an input cannot be used.
@@ -5106,7 +5115,9 @@ class Client:
         checked(request)  # the cheap checks first: nothing is fetched for a request that cannot go out
         if not sources:
             raise UsageError("an edit needs an input image", hint="name a png, jpeg or webp file")
-        downloader = Downloader(self._env, self._stop, allow_private=True, secrets=self.settings.secrets)
+        downloader = Downloader(
+            self._env, self._stop, allow_private=allow_private, secrets=self.settings.secrets
+        )
         with temporary_folder() as folder:
             images, loaded_mask = load_inputs(
                 [os.fspath(source) for source in sources],

@@ -93,6 +93,8 @@ class Call:
         for path in sweep(self.plan.folder, self.plan.rescue_folder):
             self.warn(f"an image of an earlier, killed run was found and moved to {path}")
         with self.wire.stop:
+            if self.wire.stop.is_set:
+                raise InterruptedCall("interrupted; nothing was sent", signum=self.wire.stop.signum or 2)
             outcomes = self._run_lanes()
         result = self._result(outcomes)
         self.emit(Finished(result, result.elapsed_s))

@@ -183,9 +183,16 @@ class Client:
 
     @contextmanager
     def with_inputs(
-        self, request: ImageRequest, sources: Sequence[PathLike], mask: Optional[PathLike] = None
+        self,
+        request: ImageRequest,
+        sources: Sequence[PathLike],
+        mask: Optional[PathLike] = None,
+        *,
+        allow_private: bool = True,
     ) -> Generator[ImageRequest, None, None]:
         """The request with its input images and mask, loaded and checked; what was fetched goes at the end.
+
+        `allow_private` admits addresses in private networks: right for what a user typed.
 
         Raises:
             UsageError: an input cannot be used.
@@ -194,7 +201,9 @@ class Client:
         checked(request)  # the cheap checks first: nothing is fetched for a request that cannot go out
         if not sources:
             raise UsageError("an edit needs an input image", hint="name a png, jpeg or webp file")
-        downloader = Downloader(self._env, self._stop, allow_private=True, secrets=self.settings.secrets)
+        downloader = Downloader(
+            self._env, self._stop, allow_private=allow_private, secrets=self.settings.secrets
+        )
         with temporary_folder() as folder:
             images, loaded_mask = load_inputs(
                 [os.fspath(source) for source in sources],

@@ -1,0 +1,136 @@
+"""From how a call ended to what the client gets: text for a model, the `--json` object, links, previews.
+
+Reads the images to make previews of them. An error is a result too: with code, hint and `billed`.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from mcp import types
+
+from gpt_image2.core.errors import GptImage2Error
+from gpt_image2.core.models import CostEstimate
+from gpt_image2.core.outcome import Result, SavedImage
+from gpt_image2.core.redact import show
+from gpt_image2.core.report import error_json, result_json, saved_line
+from gpt_image2.core.request import ImageRequest
+
+from .preview import make_preview
+from .tools import EDIT, GET, argument_names
+
+#: Flags in core's messages whose arguments have other names here.
+_OTHER_NAMES = {"-o": "output", "--format": "output_format", "--image": "images"}
+_FLAG = re.compile(r"(?<![\w-])(-o|--[a-z][a-z-]*)(?![\w-])")
+
+
+def success(result: Result, budget: Mapping[str, float | None], preview: bool) -> types.CallToolResult:
+    """All images were saved."""
+    cost = "cost not known" if result.cost_usd is None else f"${result.cost_usd:.4f}"
+    lines = [_described(image) for image in result.images]
+    lines.append(f"Cost: {cost} (billed: {result.billed.value}), {result.elapsed_s:.1f} s")
+    if budget["left_usd"] is not None:
+        lines.append(f"Left in this session: ${budget['left_usd']:.4f} of ${budget['max_cost_usd']:.4f}")
+    lines += [f"Warning: {warning}" for warning in result.warnings]
+    return _answer(lines, result_json(result), result.images, preview)
+
+
+def failure(error: GptImage2Error, command: str, preview: bool = False) -> types.CallToolResult:
+    """It failed; the images that were saved all the same are in it."""
+    error.message, error.hint = _as_arguments(error.message), _as_arguments(error.hint)
+    images = error.result.images if error.result else ()
+    lines = [f"Error {error.code}: {error.message}"]
+    if error.hint:
+        lines.append(f"What to do: {error.hint}")
+    lines.append(f"Billed: {error.billed.value}")
+    lines += [_described(image) for image in images]
+    lines += [f"Warning: {warning}" for warning in (error.result.warnings if error.result else ())]
+    return _answer(lines, error_json(error, command), images, preview, is_error=True)
+
+
+def image_shown(image: SavedImage, preview: bool) -> types.CallToolResult:
+    """An image that was on disk."""
+    whole = result_json(Result(command=GET, model="", images=(image,)))
+    structured = {name: whole[name] for name in ("ok", "command", "images", "billed")}
+    return _answer([_described(image)[len("Saved: ") :]], structured, (image,), preview)
+
+
+def estimate_shown(
+    request: ImageRequest,
+    estimate: CostEstimate | None,
+    typical_s: float,
+    warnings: tuple[str, ...],
+    budget: Mapping[str, float | None],
+) -> types.CallToolResult:
+    """What a call would cost."""
+    cost = "not known for this model, size or quality"
+    if estimate:
+        cost = f"${estimate.low_usd:.4f}"
+        if estimate.high_usd > estimate.low_usd:
+            cost += f" to ${estimate.high_usd:.4f}"
+    lines = [f"Estimated cost: {cost}; it usually takes {typical_s:.0f} s"]
+    if estimate and estimate.note:
+        lines.append(f"Note: {estimate.note}")
+    if budget["left_usd"] is not None:
+        lines.append(f"Left in this session: ${budget['left_usd']:.4f} of ${budget['max_cost_usd']:.4f}")
+    lines += [f"Warning: {warning}" for warning in warnings]
+    structured: dict[str, object] = {
+        "ok": True,
+        "command": "estimate_cost",
+        "model": request.model,
+        "n": request.count,
+        "size": request.effective_size,
+        "quality": request.effective_quality,
+        "cost_usd": {"low": round(estimate.low_usd, 6), "high": round(estimate.high_usd, 6)}
+        if estimate
+        else None,
+        "typical_s": typical_s,
+        "note": estimate.note if estimate else "",
+        "session": dict(budget),
+        "billed": "no",
+        "warnings": list(warnings),
+    }
+    return _answer(lines, structured, (), False)
+
+
+def _answer(
+    lines: Iterable[str],
+    structured: dict[str, object],
+    images: Iterable[SavedImage],
+    preview: bool,
+    is_error: bool = False,
+) -> types.CallToolResult:
+    content: list[types.ContentBlock] = [types.TextContent(text="\n".join(lines))]
+    for image in images:
+        content.append(_link(image))
+        small = make_preview(image.path) if preview else None
+        if small:
+            data = base64.b64encode(small.data).decode("ascii")
+            content.append(types.ImageContent(data=data, mime_type=small.mime_type))
+    return types.CallToolResult(content=content, structured_content=structured, is_error=is_error)
+
+
+def _described(image: SavedImage) -> str:
+    size = f"{image.width}x{image.height} " if image.width else ""
+    return f"{saved_line(show(image.path, limit=None), image.size_bytes)} {size}{image.format}"
+
+
+def _link(image: SavedImage) -> types.ResourceLink:
+    path = Path(image.path)
+    return types.ResourceLink(
+        uri=path.as_uri(), name=path.name, mime_type=f"image/{image.format}", size=image.size_bytes
+    )
+
+
+def _as_arguments(text: str) -> str:
+    """Core speaks of the flags of the command; a model knows them as arguments."""
+    known = {f"--{name.replace('_', '-')}": name for name in argument_names(EDIT)}
+
+    def argument(match: re.Match[str]) -> str:
+        flag = match.group(1)
+        return _OTHER_NAMES.get(flag) or known.get(flag, flag)
+
+    return _FLAG.sub(argument, text)

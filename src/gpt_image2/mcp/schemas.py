@@ -1,0 +1,212 @@
+"""The JSON schemas of the tools' arguments and results, in pieces. Pure.
+
+Limits come from `core.models`; the shape of a result is that of `--json`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gpt_image2.core import models
+from gpt_image2.core.outcome import Billed
+from gpt_image2.core.request import DEFAULT_PARTIAL_IMAGES
+
+from .preview import MAX_CHARS, MAX_EDGE
+
+Schema = dict[str, Any]
+
+TEXT: Schema = {"type": "string"}
+NUMBER: Schema = {"type": "number", "minimum": 0}
+COUNT: Schema = {"type": "integer", "minimum": 0}
+#: Of a word such as a size or a model, and of a path or an address: what is longer is a mistake.
+MAX_WORD_CHARS = 256
+MAX_PATH_CHARS = 4096
+_OPTIONAL_TEXT: Schema = {"type": ["string", "null"]}
+
+
+def prompt() -> Schema:
+    """The prompt, as a property."""
+    return {
+        "prompt": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": models.MAX_PROMPT_CHARS,
+            "description": "What the image should show. Put text that must appear in it in quotes.",
+        }
+    }
+
+
+def image_arguments() -> Schema:
+    """What generate and edit share, by the API's own names."""
+    low = models.estimate_cost(models.DEFAULT_MODEL, "", "1024x1024", "low", 1)
+    partial = models.estimate_cost(models.DEFAULT_MODEL, "", "1024x1024", "low", 1, partial_images=1)
+    each = f" (${partial.high_usd - low.high_usd:.4f})" if low and partial else ""
+    return {
+        "output": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": MAX_PATH_CHARS,
+            "description": (
+                "File name relative to the output folder, such as cat.png or icons/cat.png; a trailing / "
+                "names a folder. Left out, the file is named after time and prompt. An existing file is "
+                "never replaced: the next free name is taken. Several images are numbered."
+            ),
+        },
+        "size": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": MAX_WORD_CHARS,
+            "default": "auto",
+            "examples": ["auto", "1024x1024", *models.SIZE_NAMES, "16:9", "16:9@2k"],
+            "description": (
+                f"auto, WxH, a ratio such as 16:9 or 16:9@2k, or one of {', '.join(models.SIZE_NAMES)}. "
+                f"Both edges must be multiples of {models.EDGE_STEP} and at most {models.MAX_EDGE}, the "
+                f"ratio at most {models.MAX_RATIO:.0f}:1, the area {models.MIN_PIXELS:,} to "
+                f"{models.MAX_PIXELS:,} pixels."
+            ),
+        },
+        "quality": _known(
+            models.QUALITIES,
+            "auto",
+            "auto lets the model choose and may cost as much as high; draft at low.",
+        ),
+        "n": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": models.MAX_N,
+            "default": 1,
+            "description": "How many images; each is paid for.",
+        },
+        "output_format": {
+            "type": "string",
+            "enum": [*models.OUTPUT_FORMATS, "jpg"],
+            "default": "png",
+            "description": "The format of the file.",
+        },
+        "output_compression": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": 100,
+            "description": "For jpeg and webp only; the API's default is 100.",
+        },
+        "background": _known(
+            models.BACKGROUNDS, "auto", "transparent needs png or webp, and not every host has it."
+        ),
+        "moderation": _known(models.MODERATIONS, "auto", "How strictly the API filters."),
+        "model": _known(
+            models.KNOWN_MODELS, models.DEFAULT_MODEL, "Prices of other models are not known here."
+        ),
+        "user": {
+            "type": "string",
+            "maxLength": MAX_WORD_CHARS,
+            "description": "An id of the end user, for the provider's abuse checks.",
+        },
+        "stream": {
+            "type": "boolean",
+            "description": (
+                "Stream the answer, which keeps gateways from cutting a long call. The default is true when "
+                "partial_images is given, else false."
+            ),
+        },
+        "partial_images": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": models.MAX_PARTIAL_IMAGES,
+            "description": (
+                f"Previews while streaming; each costs {models.PARTIAL_IMAGE_TOKENS} output tokens{each}. "
+                f"The default is {DEFAULT_PARTIAL_IMAGES} with stream."
+            ),
+        },
+        "preview": preview(),
+    }
+
+
+def preview() -> Schema:
+    """Whether a result shows previews."""
+    return {
+        "type": "boolean",
+        "default": True,
+        "description": f"Show a small copy of each image: at most {MAX_EDGE} pixels on the long "
+        f"edge and {MAX_CHARS >> 10} KB. The file itself is untouched.",
+    }
+
+
+def _known(values: tuple[str, ...], default: str, description: str) -> Schema:
+    """A string with known values, which lets others pass: a newer API may take them."""
+    return {
+        "type": "string",
+        "anyOf": [{"enum": list(values)}, {"minLength": 1, "maxLength": MAX_WORD_CHARS}],
+        "default": default,
+        "description": f"{', '.join(values)} (others are passed through). {description}",
+    }
+
+
+def closed_object(properties: Schema, required: list[str]) -> Schema:
+    """Arguments: these and no others."""
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+
+
+def outcome(properties: Schema) -> Schema:
+    """A structured result: what success and failure share is required, the rest is that of a success."""
+    error = {
+        "type": "object",
+        "description": "Why it failed, and what to do next; only when ok is false",
+        "properties": {
+            "code": TEXT,
+            "message": TEXT,
+            "hint": TEXT,
+            "http_status": {"type": ["integer", "null"]},
+            "request_id": _OPTIONAL_TEXT,
+        },
+        "required": ["code", "message", "hint"],
+    }
+    shared: Schema = {
+        "ok": {"type": "boolean"},
+        "command": TEXT,
+        "billed": {
+            "type": "string",
+            "enum": [billed.value for billed in Billed],
+            "description": "no: nothing was paid; yes: an image was paid for; maybe: nobody knows",
+        },
+        "error": error,
+    }
+    return {"type": "object", "properties": {**shared, **properties}, "required": ["ok", "command", "billed"]}
+
+
+def image_output() -> Schema:
+    """The result of generate and edit."""
+    usage = {
+        "type": ["object", "null"],
+        "description": "Tokens as the server counted them; null when it did not say",
+        "properties": dict.fromkeys(("input_tokens", "output_tokens", "total_tokens"), COUNT),
+    }
+    return outcome(
+        {
+            "model": TEXT,
+            "images": {"type": "array", "items": image(), "description": "All images that were saved"},
+            "usage": usage,
+            "cost_usd": {"type": ["number", "null"], "description": "USD; null when it is not known"},
+            "http_status": {"type": ["integer", "null"]},
+            "request_id": _OPTIONAL_TEXT,
+            "attempts": {**COUNT, "description": "requests sent"},
+            "elapsed_s": NUMBER,
+            "warnings": {"type": "array", "items": TEXT},
+        }
+    )
+
+
+def image() -> Schema:
+    """One image on disk."""
+    edge: Schema = {"type": ["integer", "null"], "minimum": 1}
+    return {
+        "type": "object",
+        "properties": {
+            "path": {"type": "string", "description": "absolute"},
+            "bytes": COUNT,
+            "format": TEXT,
+            "width": edge,
+            "height": edge,
+            "sha256": TEXT,
+        },
+        "required": ["path", "bytes", "format", "width", "height", "sha256"],
+    }

@@ -1,0 +1,74 @@
+"""Wires the tools to the SDK's server: lists them, takes calls, hands on progress and cancellation."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import anyio.to_thread
+from mcp import types
+from mcp.server.context import ServerRequestContext
+from mcp.server.lowlevel import Server
+from mcp.shared.exceptions import MCPError
+
+from gpt_image2.core.about import PROGRAM, VERSION
+from gpt_image2.core.errors import InterruptedCall
+
+from .answers import failure
+from .calls import Calls
+from .settings import ServerSettings
+from .studio import Studio
+from .tools import COMMANDS, ESTIMATE, GET, input_schema, instructions, tools
+
+_log = logging.getLogger(__name__)
+
+Context = ServerRequestContext[Any]
+
+
+@dataclass(frozen=True)
+class Built:
+    """A server for the SDK's transports, and its calls, for whoever has to stop them."""
+
+    server: Server[Any]
+    calls: Calls
+
+
+def build_server(settings: ServerSettings) -> Built:
+    """A server; it may serve any number of clients, which then share one budget.
+
+    Raises:
+        UsageError: the output folder or an allowed folder cannot be used.
+    """
+    studio = Studio(settings)
+    calls = Calls()
+
+    async def list_tools(
+        _context: Context, _params: types.PaginatedRequestParams | None
+    ) -> types.ListToolsResult:
+        return types.ListToolsResult(tools=tools())
+
+    async def call_tool(context: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
+        name, arguments = params.name, params.arguments
+        if name == ESTIMATE:
+            return await anyio.to_thread.run_sync(studio.estimate, arguments)
+        if name == GET:
+            return await anyio.to_thread.run_sync(studio.get, arguments)
+        if name not in COMMANDS:
+            raise MCPError(types.INVALID_PARAMS, f"unknown tool: {name}")
+        try:
+            return await calls.run(partial(studio.make, name, arguments), context.session.report_progress)
+        except InterruptedCall as error:
+            return failure(error, COMMANDS[name])
+
+    server: Server[Any] = Server(
+        PROGRAM,
+        version=VERSION,
+        title="Images by gpt-image-2",
+        instructions=instructions(),
+        get_tool_input_schema=input_schema,
+        on_list_tools=list_tools,
+        on_call_tool=call_tool,
+    )
+    return Built(server, calls)

@@ -1,0 +1,117 @@
+"""How a server reaches its clients: stdio, or streamable HTTP on loopback; and how it ends, on a signal too.
+
+Standard output carries the protocol only: the SDK points it at standard error for everybody else.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
+import anyio
+import uvicorn
+from mcp.server.stdio import stdio_server
+
+from gpt_image2.core.errors import UsageError
+from gpt_image2.core.outcome import ExitCode
+
+from .server import Built
+
+HOST = "127.0.0.1"
+_PATH = "/mcp"
+_STOP_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+#: For the answers of calls that a signal ended to go out.
+_LAST_ANSWERS_S = 0.2
+_STOP_S = 5.0
+_GRACE_S = 2
+
+
+async def serve_stdio(built: Built) -> int:
+    """Serves the one client on stdin and stdout until it goes; the exit code."""
+    async with anyio.create_task_group() as group:
+        group.start_soon(_on_signal, built, os._exit)
+        async with stdio_server() as (reads, writes):
+            await built.server.run(reads, writes, built.server.create_initialization_options())
+        group.cancel_scope.cancel()
+    return int(ExitCode.OK)
+
+
+async def serve_http(built: Built, sock: socket.socket) -> int:
+    """Serves any number of clients until a signal comes; the exit code."""
+    exit_codes = [int(ExitCode.OK)]
+    # The host makes the SDK check the Host and Origin of every request: no web page gets in by DNS rebinding.
+    app = built.server.streamable_http_app(streamable_http_path=_PATH, host=HOST)
+    config = uvicorn.Config(
+        app,
+        http="h11",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE_S,
+    )
+    server = _HttpServer(config)
+
+    def leave(exit_code: int) -> None:
+        exit_codes.append(exit_code)
+        server.should_exit = True
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(_on_signal, built, leave)
+        print(f"MCP: http://{HOST}:{sock.getsockname()[1]}{_PATH}", file=sys.stderr, flush=True)
+        await server.serve(sockets=[sock])
+        await built.calls.stop(signal.SIGTERM)
+        group.cancel_scope.cancel()
+    return exit_codes[-1]
+
+
+async def _on_signal(built: Built, leave: Callable[[int], None]) -> None:
+    """On SIGINT, SIGTERM or SIGHUP ends the calls under way, lets their answers go out, and leaves.
+
+    A thread may be blocked reading stdin, which nothing can wake: on stdio, `leave` ends the process at once.
+    """
+    if os.name != "posix":
+        return
+    numbers = [getattr(signal, name) for name in _STOP_SIGNALS]
+    # Where a parent made us ignore a signal (nohup), it stays ignored.
+    heard = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
+    with anyio.open_signal_receiver(*heard) as signals:
+        async for number in signals:
+            with anyio.move_on_after(_STOP_S):
+                await built.calls.stop(number)
+                await anyio.sleep(_LAST_ANSWERS_S)
+            leave(128 + number)
+
+
+class _HttpServer(uvicorn.Server):
+    """uvicorn's server without its signal handling, which would not end the calls under way."""
+
+    def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
+        """Leaves the signals alone."""
+        return nullcontext()
+
+
+def listen(port: int) -> socket.socket:
+    """A listening socket on loopback.
+
+    Raises:
+        UsageError: the port is in use, or not ours to take.
+    """
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        if sys.platform != "win32":  # there the option would share a port that is in use
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((HOST, port))
+        sock.listen()
+    except OSError as error:
+        sock.close()
+        raise UsageError(
+            f"cannot listen on {HOST}:{port}: {error.strerror or error}",
+            hint="give --port 0 for a free port",
+        ) from None
+    return sock

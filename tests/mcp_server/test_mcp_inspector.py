@@ -1,0 +1,145 @@
+"""The official inspector's command line lists the tools and calls them, over the real stdio server.
+
+It is installed once from the npm registry into an ignored folder beside this file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp_driving import KEY, Place, Sandbox, photo
+
+#: It asks for Node 22.19; its command line runs on Node 20 too.
+INSPECTOR = "@modelcontextprotocol/inspector@2.12.0"
+_FOLDER = Path(__file__).parent / ".inspector"
+_INSTALL_TIMEOUT_S = 240
+_TIMEOUT_S = 60
+_IS_ERROR = 5
+
+NPM, NODE = shutil.which("npm"), shutil.which("node")
+
+Inspect = Callable[..., tuple[int, dict[str, Any]]]
+
+
+@pytest.fixture(scope="session")
+def inspector() -> Path:
+    """The inspector's program."""
+    if NPM is None or NODE is None:
+        if os.environ.get("CI"):
+            pytest.fail("Node and npm are not installed")
+        pytest.skip("Node and npm are not installed")
+    home = _FOLDER / INSPECTOR.rpartition("@")[2]
+    program = (
+        home / "node_modules" / "@modelcontextprotocol" / "inspector" / "clients/launcher/build/index.js"
+    )
+    if not program.is_file():
+        _FOLDER.mkdir(exist_ok=True)
+        (_FOLDER / ".gitignore").write_text("*\n", encoding="utf-8")
+        with tempfile.TemporaryDirectory(dir=_FOLDER) as folder:
+            subprocess.run(
+                [
+                    NPM,
+                    "install",
+                    "--prefix",
+                    folder,
+                    "--no-audit",
+                    "--no-fund",
+                    "--ignore-scripts",
+                    INSPECTOR,
+                ],
+                check=True,
+                capture_output=True,
+                timeout=_INSTALL_TIMEOUT_S,
+                cwd=folder,
+            )
+            with suppress(OSError):  # another worker was faster
+                os.rename(folder, home)
+                os.mkdir(folder)  # for the context to remove
+    assert program.is_file()
+    return program
+
+
+@pytest.fixture
+def inspect(place: Place, sandbox: Sandbox, inspector: Path) -> Inspect:
+    """Runs the inspector against a server of this test's own; its exit code and its answer."""
+
+    def run(*options: str) -> tuple[int, dict[str, Any]]:
+        config = place.root / "servers.json"
+        server = {"command": sys.executable, "args": place.arguments(sandbox.base_url), "env": place.env}
+        config.write_text(json.dumps({"mcpServers": {"images": server}}), encoding="utf-8")
+        done = subprocess.run(
+            [
+                NODE or "node",
+                str(inspector),
+                "--cli",
+                "--config",
+                str(config),
+                "--server",
+                "images",
+                *options,
+            ],
+            env={"PATH": os.environ["PATH"], **place.env},
+            cwd=place.root,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=_TIMEOUT_S,
+        )
+        assert KEY not in done.stdout
+        assert done.stdout.startswith("{"), done.stderr
+        return done.returncode, json.loads(done.stdout)
+
+    return run
+
+
+def call(inspect: Inspect, tool: str, **arguments: object) -> tuple[int, dict[str, Any]]:
+    """One call of a tool."""
+    pairs = [
+        f"{name}={value if isinstance(value, str) else json.dumps(value)}"
+        for name, value in arguments.items()
+    ]
+    return inspect("--method", "tools/call", "--tool-name", tool, "--tool-arg", *pairs)
+
+
+def test_the_inspector_lists_the_tools(inspect: Inspect) -> None:
+    code, answer = inspect("--method", "tools/list")
+    names = [tool["name"] for tool in answer["tools"]]
+    assert (code, names) == (0, ["generate_image", "edit_image", "estimate_cost", "get_image"])
+    assert answer["tools"][0]["annotations"]["destructiveHint"] is False
+    assert answer["tools"][0]["outputSchema"]["type"] == "object"
+
+
+def test_the_inspector_calls_the_tools(place: Place, inspect: Inspect) -> None:
+    code, made = call(
+        inspect, "generate_image", prompt=place.prompt, quality="low", output="cat.png", n=2, size="1024x1024"
+    )
+    assert code == 0 and made["structuredContent"]["billed"] == "yes"
+    assert [block["type"] for block in made["content"]] == [
+        *("text", "resource_link", "image", "resource_link", "image")
+    ]
+    photo(place.allowed / "in.png")
+    code, edited = call(
+        inspect, "edit_image", prompt=place.prompt, quality="low", images=[str(place.allowed / "in.png")]
+    )
+    assert code == 0 and edited["structuredContent"]["command"] == "edit"
+    code, shown = call(inspect, "get_image", path="cat-1.png", preview=False)
+    assert code == 0 and [block["type"] for block in shown["content"]] == ["text", "resource_link"]
+    code, estimate = call(inspect, "estimate_cost", quality="low")
+    assert code == 0 and estimate["structuredContent"]["cost_usd"]["high"] > 0
+
+
+def test_the_inspector_shows_an_error_result(place: Place, inspect: Inspect) -> None:
+    code, refused = call(inspect, "generate_image", prompt=place.prompt, output="../cat.png")
+    assert (code, refused["isError"]) == (_IS_ERROR, True)
+    assert refused["structuredContent"]["error"]["code"] == "path_not_allowed"
