@@ -11,7 +11,11 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional
 from urllib.parse import quote
 from urllib.request import ProxyHandler, build_opener
 
-SCRIPT = Path(__file__).parents[2] / "skills" / "gpt-image-2" / "scripts" / "gpt_image2.py"
+import jsonschema
+
+SKILL = Path(__file__).parents[2] / "skills" / "gpt-image-2"
+SCRIPT = SKILL / "scripts" / "gpt_image2.py"
+REFERENCES = SKILL / "references"
 KEY = "sk-test-0123456789abcdefghijKEY"
 TIMEOUT_S = 60.0
 
@@ -27,15 +31,42 @@ class Run(NamedTuple):
 
     @property
     def json(self) -> Dict[str, Any]:
-        """The one object on stdout."""
+        """The one object on stdout, valid by the schema that is committed for it."""
         (line,) = self.stdout.splitlines()
-        return json.loads(line)
+        outcome = json.loads(line)
+        validate(outcome)
+        return outcome
+
+    @property
+    def events(self) -> List[Dict[str, Any]]:
+        """The lines on stderr under `--events`, each valid by the schema."""
+        events = [json.loads(line) for line in self.stderr.splitlines()]
+        for event in events:
+            jsonschema.validate(event, schema("events"))
+        return events
 
     @property
     def saved(self) -> List[Path]:
         """The paths of the `Saved:` lines."""
         lines = [line for line in self.stdout.splitlines() if line.startswith("Saved: ")]
         return [Path(line[len("Saved: ") : line.rindex(" (")]) for line in lines]
+
+
+def schema(name: str) -> Dict[str, Any]:
+    """A schema of the skill's references."""
+    return json.loads((REFERENCES / f"{name}.schema.json").read_text(encoding="utf-8"))
+
+
+def validate(outcome: Dict[str, Any]) -> None:
+    """Holds what a command printed against its schema."""
+    if outcome.get("command") == "doctor" and "checks" in outcome:
+        jsonschema.validate(outcome, schema("doctor"))
+    elif not outcome["ok"]:
+        jsonschema.validate(outcome, schema("error"))
+    elif outcome["command"] in ("generate", "edit"):
+        jsonschema.validate(outcome, schema("dry-run" if outcome.get("dry_run") else "result"))
+    else:
+        jsonschema.validate(outcome, schema("config"))
 
 
 class Home:

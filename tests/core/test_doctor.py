@@ -1,0 +1,83 @@
+"""`doctor` gives the right verdict and exit code, and costs nothing."""
+
+from __future__ import annotations
+
+import os
+from typing import Dict
+
+from harness import KEY, Home, Run, Sandbox
+from servers import Recorder
+
+
+def statuses(run: Run) -> Dict[str, str]:
+    return {check["name"]: check["status"] for check in run.json["checks"]}
+
+
+def test_a_healthy_set_up_is_ok(home: Home, sandbox: Sandbox) -> None:
+    run = home.run("doctor", "--json", base_url=sandbox.base_url)
+    assert run.code == 0, run.stdout
+    assert set(statuses(run).values()) == {"ok"}
+    assert {"curl", "python", "config", "api_key", "dns", "connection", "api", "state_folder", "disk"} <= set(
+        statuses(run)
+    )
+
+
+def test_without_a_key_it_fails_with_3_and_says_how_to_give_one(home: Home, sandbox: Sandbox) -> None:
+    run = home.run("doctor", "--json", base_url=sandbox.base_url, env={"GPT_IMAGE2_API_KEY": None})
+    assert run.code == 3
+    assert statuses(run)["api_key"] == "fail"
+    assert "GPT_IMAGE2_API_KEY" in run.json["error"]["hint"]
+
+
+def test_a_wrong_key_fails_with_3(home: Home, sandbox: Sandbox) -> None:
+    run = home.run("doctor", "--json", base_url=sandbox.base_url, env={"GPT_IMAGE2_API_KEY": "invalid"})
+    assert run.code == 3
+    assert statuses(run)["connection"] == "ok"
+    assert statuses(run)["api"] == "fail"
+
+
+def test_a_server_that_cannot_be_reached_fails_with_7(home: Home) -> None:
+    run = home.run("doctor", "--json", base_url="http://127.0.0.1:1/v1")
+    assert run.code == 7
+    assert statuses(run)["connection"] == "fail"
+    assert "api" not in statuses(run)
+
+
+def test_a_name_that_does_not_resolve_fails_with_7(home: Home) -> None:
+    run = home.run("doctor", "--json", base_url="http://host.invalid/v1", env={"http_proxy": None})
+    assert run.code == 7
+    assert statuses(run)["dns"] == "fail"
+
+
+def test_a_broken_config_is_the_first_failure(home: Home) -> None:
+    path = home.config_home / "gpt-image-2" / "config.json"
+    path.parent.mkdir(parents=True)
+    path.write_text("{")
+    run = home.run("doctor", "--json")
+    assert run.code == 3
+    assert statuses(run)["config"] == "fail"
+
+
+def test_open_permissions_of_the_config_are_a_warning_with_the_cure(home: Home, sandbox: Sandbox) -> None:
+    home.run("config", "--init")
+    path = home.config_home / "gpt-image-2" / "config.json"
+    path.write_text('{"base_url": "%s", "api_key": "%s"}' % (sandbox.base_url, KEY))
+    os.chmod(str(path), 0o644)
+    run = home.run("doctor")
+    assert run.code == 0
+    assert f"chmod 600 {path}" in run.stdout
+    assert KEY not in run.stdout + run.stderr
+
+
+def test_it_sends_one_free_request_and_no_paid_one(home: Home, recorder: Recorder) -> None:
+    run = home.run("doctor", "--json", base_url=recorder.base_url)
+    assert [(request.method, request.path) for request in recorder.requests] == [("GET", "/v1/models")]
+    assert run.json["billed"] == "no"
+
+
+def test_without_curl_it_fails_and_still_ends_well(home: Home) -> None:
+    empty = home.root / "bin"
+    empty.mkdir()
+    run = home.run("doctor", "--json", env={"PATH": str(empty)})
+    assert run.code == 3
+    assert statuses(run)["curl"] == "fail"
