@@ -18,7 +18,7 @@ from .redact import mask_secrets
 from .setup_commands import run_config, run_doctor
 from .terminal import Terminal, standard_terminal
 
-_COMMANDS: Tuple[Tuple[str, str], ...] = (
+COMMANDS: Tuple[Tuple[str, str], ...] = (
     ("generate", "make images from a text"),
     ("edit", "make new images from images and a text"),
     ("config", "create a config file, or show the settings in force"),
@@ -68,13 +68,13 @@ def _dispatch(arguments: List[str], terminal: Terminal, output: Output, stop: St
         return int(run_doctor(rest, output, stop))
     if command in EXTRAS:
         return run_extra(command, rest)
-    names = ", ".join(name for name, _ in _COMMANDS)
+    names = ", ".join(name for name, _ in COMMANDS)
     raise UsageError(f"unknown command {command!r}", hint=f"the commands are {names}; see {PROGRAM} --help")
 
 
 def _help() -> str:
-    width = max(len(name) for name, _ in _COMMANDS)
-    commands = "\n".join(f"  {name:<{width}}  {summary}" for name, summary in _COMMANDS)
+    width = max(len(name) for name, _ in COMMANDS)
+    commands = "\n".join(f"  {name:<{width}}  {summary}" for name, summary in COMMANDS)
     return (
         f"usage: {PROGRAM} COMMAND [options]\n\n"
         f"Generate and edit images with gpt-image-2.\n\ncommands:\n{commands}\n\n"

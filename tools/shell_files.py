@@ -1,0 +1,124 @@
+"""Write the shell completions and the man page from the command's own parsers; `--check` exits 1 when stale.
+
+The completions come from shtab, the man page from argparse-manpage; both read the parsers that the command
+itself uses.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from pathlib import Path
+from typing import Any, Dict, List
+
+import shtab
+from argparse_manpage.manpage import Manpage  # pyright: ignore[reportMissingTypeStubs]
+
+from gpt_image2.core.about import PROGRAM, VERSION
+from gpt_image2.core.cli import COMMANDS
+from gpt_image2.core.options import EXIT_CODES, Parser, config_parser, doctor_parser, image_parser
+
+ROOT = Path(__file__).resolve().parent.parent
+COMPLETIONS = {"bash": f"{PROGRAM}.bash", "zsh": f"_{PROGRAM}", "fish": f"{PROGRAM}.fish"}
+PARSERS = {
+    "generate": lambda: image_parser("generate"),
+    "edit": lambda: image_parser("edit"),
+    "config": config_parser,
+    "doctor": doctor_parser,
+}
+FILE_OPTIONS = {"output", "prompt_file", "config", "mask", "more_images", "image"}
+
+
+def whole_parser() -> argparse.ArgumentParser:
+    """One parser that holds every command."""
+    parser = Parser(
+        prog=PROGRAM,
+        description="Generate and edit images with gpt-image-2.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=VERSION, help="show the version")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    for name, summary in COMMANDS:
+        make = PARSERS.get(name)
+        if make is None:
+            commands.add_parser(name, help=summary, description=summary)
+            continue
+        part = make()
+        part.add_help = False
+        child = commands.add_parser(
+            name,
+            help=summary,
+            description=part.description,
+            parents=[without_help(part)],
+            conflict_handler="resolve",
+        )
+        child.usage = part.usage
+    return parser
+
+
+def without_help(parser: Parser) -> Parser:
+    """The parser with its files marked for completion, and `--help` left to whoever takes it in."""
+    actions: List[Any] = list(parser._actions)  # pyright: ignore[reportPrivateUsage]
+    for action in actions:
+        if action.dest in FILE_OPTIONS:
+            action.complete = shtab.FILE
+    return parser
+
+
+def man_page() -> str:
+    """The man page, dated by its version's entry in the changelog."""
+    data: Dict[str, Any] = {
+        "project_name": PROGRAM,
+        "version": VERSION,
+        "date": release_date(),
+        "manual_title": "User Commands",
+    }
+    return str(Manpage(whole_parser(), format="single-commands-section", _data=data))
+
+
+def release_date() -> str:
+    """When this version was released, by the changelog."""
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    entry = re.search(rf"^## \[{re.escape(VERSION)}\] - (\S+)$", changes, re.MULTILINE)
+    if entry is None:
+        raise SystemExit(f"CHANGELOG.md has no entry for version {VERSION}")
+    return entry.group(1)
+
+
+def files() -> Dict[Path, str]:
+    """Every generated file and its text."""
+    parser = whole_parser()
+    made = {
+        ROOT / "completions" / name: shtab.complete(parser, shell=shell)
+        for shell, name in COMPLETIONS.items()
+    }
+    made[ROOT / "completions" / f"{PROGRAM}.1"] = man_page()
+    return {path: text.rstrip("\n") + "\n" for path, text in made.items()}
+
+
+def main() -> int:
+    """Write the files, or check them."""
+    arguments = argparse.ArgumentParser(description="Write the shell completions and the man page.")
+    arguments.add_argument("--check", action="store_true", help="exit 1 when a file is stale; write nothing")
+    check = arguments.parse_args().check
+    stale: List[Path] = []
+    for path, text in files().items():
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            stale.append(path)
+            if not check:
+                path.parent.mkdir(exist_ok=True)
+                path.write_text(text, encoding="utf-8")
+    for path in stale:
+        print(
+            f"{'Stale' if check else 'Wrote'} {path.relative_to(ROOT)}",
+            file=sys.stderr if check else sys.stdout,
+        )
+    if check and stale:
+        print("rebuild with: make docs", file=sys.stderr)
+    return int(check and bool(stale))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
