@@ -40,11 +40,13 @@ import shutil
 import signal
 import socket
 import stat
+import struct
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+import zlib
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from email.utils import parsedate_to_datetime
@@ -1864,6 +1866,7 @@ def show(text: str, secrets: Iterable[str] = (), limit: Optional[int] = MAX_SHOW
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 DEFAULT_FORMAT_FIELD = "output_format"
+DEFAULT_IMAGE_FIELD = "image[]"
 CONFIG_NAME = "gpt-image-2"
 
 KEY_VARIABLE = "GPT_IMAGE2_API_KEY"
@@ -1900,6 +1903,8 @@ class Settings:
     base_url: Setting
     api_key: Optional[Setting] = field(repr=False)
     format_field: Setting
+    image_field: Setting
+    streams: Optional[bool]  # None: nobody knows
     config_file: Optional[ConfigFile]
     key_problem: str = ""
     key_hint: str = ""
@@ -1984,7 +1989,15 @@ def load_settings(
         parts = urlsplit(url.value)
         if parts.scheme == "http" and not _is_loopback_name(parts):
             warnings.append(f"the key goes to {url.value} unencrypted; use https")
+    url = replace(url, value=url.value.rstrip("/"))
+    facts = load_facts(state_folder(env), url.value)
+    learnt = f"doctor --probe on {facts.probed_on}" if facts else ""
     format_field = Setting(DEFAULT_FORMAT_FIELD, _DEFAULT)
+    if facts and facts.format_field:
+        format_field = Setting(facts.format_field, learnt)
+    image_field = Setting(DEFAULT_IMAGE_FIELD, _DEFAULT)
+    if facts and facts.image_field:
+        image_field = Setting(facts.image_field, learnt)
     if file and "format_field" in file.fields:
         format_field = Setting(file.fields["format_field"], file.path)
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", format_field.value):
@@ -1993,9 +2006,11 @@ def load_settings(
                 hint=f'leave it out for "{DEFAULT_FORMAT_FIELD}", or use "format"',
             )
     return Settings(
-        base_url=replace(url, value=url.value.rstrip("/")),
+        base_url=url,
         api_key=key,
         format_field=format_field,
+        image_field=image_field,
+        streams=facts.streams if facts else None,
         config_file=file,
         key_problem=problem,
         key_hint=hint,
@@ -3420,6 +3435,7 @@ def _names(value: object) -> List[object]:
 
 MAX_BACKOFF_S = 60.0
 DEFAULT_RETRIES = 2
+_REQUEST_ID_CHARS = 200
 
 QUOTA_CODES = frozenset({"insufficient_quota", "credit_balance_exhausted", "billing_hard_limit_reached"})
 _QUOTA_CODE = re.compile(r".*_(spend|usage)_limit_exceeded")
@@ -3655,6 +3671,14 @@ def is_quota(code: str) -> bool:
 def is_refusal(code: str) -> bool:
     """Whether an error code by itself says that the request was refused before work."""
     return is_quota(code) or code in _RATE_CODES | _OVERLOAD_CODES | _REFUSAL_CODES
+
+
+def request_id(head: Optional[ResponseHead], secrets: Iterable[str]) -> Optional[str]:
+    """The id under which the server knows the request, None when it gave none."""
+    if head is None:
+        return None
+    given = head.headers.get("x-request-id") or head.headers.get("apim-request-id")
+    return show(given, secrets, _REQUEST_ID_CHARS) if given else None
 
 
 def _wait_in_words(message: str) -> Optional[float]:
@@ -3907,7 +3931,7 @@ def describe(settings: Settings, request: ImageRequest) -> Tuple[str, str]:
     if not request.images:
         return url, request.json_body(format_field).decode("utf-8")
     lines = [f"{name}={value}" for name, value in request.form_texts(format_field)]
-    for part in _file_parts(request):
+    for part in _file_parts(request, settings.image_field.value):
         lines.append(f"{part.name}=@{part.path} (filename={part.filename}, {part.mime_type})")
     return url, "\n".join(lines)
 
@@ -3919,7 +3943,7 @@ def _http_request(
     url = settings.base_url.value + request.endpoint
     format_field = settings.format_field.value
     if request.images:
-        form = _text_parts(request, format_field, folder) + _file_parts(request)
+        form = _text_parts(request, format_field, folder) + _file_parts(request, settings.image_field.value)
         return HttpRequest(url, tuple(headers), timeout_s, form=form)
     body = folder / "body"
     write_private(body, request.json_body(format_field))
@@ -3945,8 +3969,8 @@ def _text_parts(request: ImageRequest, format_field: str, folder: Path) -> Tuple
     return tuple(parts)
 
 
-def _file_parts(request: ImageRequest) -> Tuple[FormPart, ...]:
-    field = "image" if len(request.images) == 1 else "image[]"
+def _file_parts(request: ImageRequest, image_field: str) -> Tuple[FormPart, ...]:
+    field = "image" if len(request.images) == 1 else image_field
     named = [(field, image) for image in request.images]
     if request.mask:
         named.append(("mask", request.mask))
@@ -3954,13 +3978,6 @@ def _file_parts(request: ImageRequest) -> Tuple[FormPart, ...]:
         FormPart(name, path=image.path, filename=image.filename, mime_type=image.mime_type)
         for name, image in named
     )
-
-
-def request_id(head: Optional[ResponseHead]) -> Optional[str]:
-    """The id under which the server knows the request, None when it gave none."""
-    if head is None:
-        return None
-    return head.headers.get("x-request-id") or head.headers.get("apim-request-id")
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -3993,9 +4010,13 @@ class _Cause(NamedTuple):
     hint: str
 
 
+_PROXY_HINT = "check HTTPS_PROXY and HTTP_PROXY"
+_CURL_REFUSED = 7
+_CODE_CHARS = 100
+
 #: What curl's exit codes mean for a user; {host} is the server's name.
 _CURL_CAUSES: Dict[int, Tuple[str, str, str]] = {
-    5: ("proxy", "the proxy's name cannot be resolved", "check HTTPS_PROXY and HTTP_PROXY"),
+    5: ("proxy", "the proxy's name cannot be resolved", _PROXY_HINT),
     6: ("dns", "the name {host} cannot be resolved", "check the base URL and the network"),
     7: ("refused", "{host} refuses connections", "check the base URL and its port; is the server running?"),
     35: (
@@ -4020,8 +4041,9 @@ def explain(
     """The error for an attempt that brought no image; `rule` is the row of the policy that it fell under."""
     secrets = tuple(secrets)
     host = urlsplit(base_url).netloc
+    hostname = urlsplit(base_url).hostname or ""
     if attempt.was_cut and attempt.error is None and not attempt.status >= 300:
-        cause = _network_cause(attempt, host, secrets)
+        cause = _network_cause(attempt, host, hostname, secrets)
     elif attempt.error is not None or attempt.status >= 300:
         cause = _server_cause(attempt, request, secrets)
     else:
@@ -4030,12 +4052,12 @@ def explain(
     if rule.billed.value == "maybe" and _MAYBE_HINT not in hint:
         hint = f"{hint}; {_MAYBE_HINT}" if hint else _MAYBE_HINT
     return cause.kind(
-        cause.message,
-        hint=hint,
-        code=cause.code,
+        mask_secrets(cause.message, secrets),
+        hint=mask_secrets(hint, secrets),
+        code=show(cause.code, secrets, _CODE_CHARS),
         billed=rule.billed,
         http_status=attempt.status or None,
-        request_id=attempt.header("x-request-id") or None,
+        request_id=request_id(attempt.head, secrets),
     )
 
 
@@ -4048,10 +4070,12 @@ def refuses_stream(attempt: Attempt) -> bool:
     return re.search(r"\b(stream|streaming|partial_images)\b", attempt.error.message, re.I) is not None
 
 
-def _network_cause(attempt: Attempt, host: str, secrets: Iterable[str]) -> _Cause:
+def _network_cause(attempt: Attempt, host: str, hostname: str, secrets: Iterable[str]) -> _Cause:
     code = attempt.end.exit_code
     said = show(attempt.end.message, secrets)
     if not attempt.end.sent:
+        if code == _CURL_REFUSED and _is_about_proxy(said, hostname):
+            return _Cause(NetworkError, "proxy", f"the proxy cannot be reached ({said})", _PROXY_HINT)
         if code in _CURL_CAUSES:
             name, message, hint = _CURL_CAUSES[code]
             if code == 60 and re.search(r"no alternative certificate subject name|does not match", said):
@@ -4087,6 +4111,12 @@ def _network_cause(attempt: Attempt, host: str, secrets: Iterable[str]) -> _Caus
             NetworkError, "truncated", f"the answer was cut after {attempt.body_bytes:,} bytes ({said})", ""
         )
     return _Cause(NetworkError, "connection_lost", f"the connection was lost after sending ({said})", "")
+
+
+def _is_about_proxy(said: str, hostname: str) -> bool:
+    """Whether curl could not connect to another host than the server: it names the one it tried."""
+    tried = re.search(r"connect to (\S+) port \d+( via )?", said)
+    return tried is not None and hostname.isascii() and (bool(tried.group(2)) or tried.group(1) != hostname)
 
 
 def _server_cause(attempt: Attempt, request: ImageRequest, secrets: Iterable[str]) -> _Cause:
@@ -4133,7 +4163,7 @@ def _server_cause(attempt: Attempt, request: ImageRequest, secrets: Iterable[str
         return _Cause(ApiError, name or "gateway_cut", text, _STREAM_HINT)
     if status == 503:
         return _Cause(ApiError, name or "overloaded", text, "the server is overloaded; try again later")
-    return _Cause(ApiError, code or ("server_error" if status >= 500 else "api_error"), text, "")
+    return _Cause(ApiError, name or ("server_error" if status >= 500 else "api_error"), text, "")
 
 
 def _moderation(attempt: Attempt, text: str) -> _Cause:
@@ -4281,6 +4311,9 @@ class Call:
             self.warn(warning)
         for path in sweep(self.plan.folder, self.plan.rescue_folder):
             self.warn(f"an image of an earlier, killed run was found and moved to {path}")
+        if self.request.stream and self.wire.settings.streams is False:
+            self.request = self.request.without_stream()
+            self.warn("this base URL does not stream, as doctor --probe learnt; sent without --stream")
         with self.wire.stop:
             if self.wire.stop.is_set:
                 raise InterruptedCall("interrupted; nothing was sent", signum=self.wire.stop.signum or 2)
@@ -4477,7 +4510,7 @@ class _Lane:
             attempts=self._attempts,
             error=error,
             http_status=attempt.status or None,
-            request_id=request_id(attempt.head),
+            request_id=request_id(attempt.head, settings.secrets),
         )
         return outcome, attempt, rule
 
@@ -5312,7 +5345,7 @@ def doctor_parser() -> Parser:
     """The parser of `doctor`."""
     parser = Parser(
         prog=f"{PROGRAM} doctor",
-        description="Check everything that a call needs: curl, settings, key, network, disk. Costs nothing.",
+        description="Check all that a call needs: curl, settings, key, network, disk. Free but for --probe.",
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -5320,6 +5353,13 @@ def doctor_parser() -> Parser:
     parser.add_argument("--config", metavar="PATH", help="this config file instead of the one that is found")
     parser.add_argument("--base-url", metavar="URL", help="the API's base URL")
     parser.add_argument("--api-key", metavar="KEY", help="the API key (visible in ps)")
+    parser.add_argument(
+        "--probe",
+        action="store_true",
+        help="make one low-quality image to learn what this base URL really does",
+    )
+    parser.add_argument("--yes", action="store_true", help="with --probe: yes, pay for it")
+    parser.add_argument("--forget", action="store_true", help="forget what --probe learnt of this base URL")
     _add_output_flags(parser.add_argument)
     return parser
 
@@ -5532,6 +5572,163 @@ def _read_prompt(prompt: Optional[str], prompt_file: Optional[str], sources: Seq
     if prompt is None:
         raise UsageError("a prompt is missing", hint=f'for example: {PROGRAM} generate "a cat" -o cat.png')
     return prompt
+
+
+# ------------------------------------------------------------------------------------------------------------
+# probe
+#
+# Learns, for the price of one small image, what a base URL really does.
+#
+# A refusal is free, so the form of a refusal is asked for first. The paid request is an edit of two tiny
+# pictures, streamed, as jpeg, in a given size: its one answer tells the most. Where a field or the endpoint is
+# refused, it is changed and asked again; refusals before work cost nothing either.
+# ------------------------------------------------------------------------------------------------------------
+
+
+PROBE_TIMEOUT_S = 600.0
+_PROBE_SIZE = "1024x1024"
+_INPUT_EDGE = 64
+_MAX_REFUSALS = 5
+_NO_SUCH_MODEL = "no-such-model-this-is-a-probe"
+_FIELD_REFUSED = (400, 422)
+_ENDPOINT_MISSING = (404, 405, 501)
+_PROBE = ImageRequest(
+    prompt="A plain grey circle on a white ground",
+    size=_PROBE_SIZE,
+    quality="low",
+    output_format="jpeg",
+    stream=True,
+    partial_images=1,
+)
+
+
+@dataclass(frozen=True)
+class ProbeOutcome:
+    """What was learnt, and what it cost in USD (None when that is not known)."""
+
+    facts: HostFacts
+    image: Optional[SavedImage]
+    cost_usd: Optional[float]
+
+
+def probe_price() -> Optional[CostEstimate]:
+    """What a probe costs, but for its two tiny input images."""
+    return _PROBE.estimate()
+
+
+def probe(wire: Wire, picture: Path) -> ProbeOutcome:
+    """Asks the base URL; the picture that it paints is saved, since it is paid for.
+
+    Raises:
+        GptImage2Error: the server cannot be reached, does not accept the key, or made no image.
+    """
+    with temporary_folder() as folder:
+        facts = HostFacts(probed_on=today(), refusal=_refusal(wire, folder))
+        inputs = tuple(_input(folder / f"{name}.png", shade) for name, shade in (("a", 64), ("b", 192)))
+        request = replace(_PROBE, images=inputs)
+        refusals = 0
+        while True:
+            attempt, images = _send(wire, request, picture)
+            if images or attempt.answer.urls:
+                return _learnt(wire, facts, request, attempt, images)
+            changed = _changed(wire, request, attempt)
+            refusals += 1
+            if changed is None or refusals > _MAX_REFUSALS:
+                raise _failure(wire, request, attempt)
+            wire, request = changed
+
+
+def _refusal(wire: Wire, folder: Path) -> Optional[str]:
+    """What a refusal looks like: `openai` for the official envelope, else `other`; None when it was none."""
+    body = folder / "refused"
+    write_private(body, json.dumps({"model": _NO_SUCH_MODEL, "prompt": "x"}).encode())
+    attempt, document = ask(wire.settings, wire.env, wire.stop, "/images/generations", str(body))
+    if not 400 <= attempt.status < 500:
+        return None
+    error = read_server_error(document)
+    return "openai" if error is not None and (error.type or error.code) else "other"
+
+
+def _send(wire: Wire, request: ImageRequest, picture: Path) -> Tuple[Attempt, Tuple[SavedImage, ...]]:
+    plan = OutputPlan(picture.parent, picture.stem, picture.suffix, False, True, picture.parent)
+    collector = ImageCollector(plan, count(1), _ignore_image, _ignore_partial)
+    spool = Spool(picture.parent, wire.settings.secrets)
+    try:
+        attempt = send_once(wire, request, collector, spool, PROBE_TIMEOUT_S, _ignore_head)
+    finally:
+        collector.close()
+        spool.discard()
+    return attempt, collector.images
+
+
+def _learnt(
+    wire: Wire, facts: HostFacts, request: ImageRequest, attempt: Attempt, images: Tuple[SavedImage, ...]
+) -> ProbeOutcome:
+    image = images[0] if images else None
+    usage: Optional[Usage] = attempt.answer.usage
+    streams = attempt.answer.shape == "sse" if request.stream else False
+    learnt = replace(
+        facts,
+        answers="b64_json" if images else "url",
+        streams=streams,
+        edits=bool(request.images),
+        image_field=wire.settings.image_field.value if request.images else None,
+        format_field=wire.settings.format_field.value if image and image.format == "jpeg" else None,
+        honours_size=None if image is None else f"{image.width}x{image.height}" == _PROBE_SIZE,
+    )
+    return ProbeOutcome(learnt, image, cost_of_usage(request.model, usage) if usage else None)
+
+
+def _changed(wire: Wire, request: ImageRequest, attempt: Attempt) -> Optional[Tuple[Wire, ImageRequest]]:
+    """The next thing to ask after a free refusal, or None when nothing is left to change."""
+    if attempt.status in _ENDPOINT_MISSING and request.images:
+        return wire, replace(request, images=())
+    if attempt.status not in _FIELD_REFUSED or attempt.error is None:
+        return None
+    if request.stream and refuses_stream(attempt):
+        return wire, request.without_stream()
+    settings = wire.settings
+    about = f"{attempt.error.param} {attempt.error.message}"
+    if settings.format_field.value in about and settings.format_field.value != "format":
+        settings = replace(settings, format_field=_learnt_setting("format"))
+    elif "image" in about and settings.image_field.value != "image":
+        settings = replace(settings, image_field=_learnt_setting("image"))
+    else:
+        return None
+    return replace(wire, settings=settings), request
+
+
+def _learnt_setting(value: str) -> Setting:
+    return Setting(value, "doctor --probe")
+
+
+def _failure(wire: Wire, request: ImageRequest, attempt: Attempt) -> GptImage2Error:
+    settings = wire.settings
+    return explain(attempt, judge(attempt), request, settings.base_url.value, settings.secrets)
+
+
+def _input(path: Path, shade: int) -> InputImage:
+    """A small grey PNG."""
+    rows = (b"\0" + bytes([shade, shade, shade]) * _INPUT_EDGE) * _INPUT_EDGE
+    header = struct.pack(">IIBBBBB", _INPUT_EDGE, _INPUT_EDGE, 8, 2, 0, 0, 0)
+    chunks: List[bytes] = []
+    for kind, data in ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")):
+        chunks.append(struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)))
+    data = b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+    write_private(path, data)
+    return InputImage(str(path), path.name, "png", _INPUT_EDGE, _INPUT_EDGE, len(data), False)
+
+
+def _ignore_image(image: SavedImage, reason: str) -> None:
+    del image, reason
+
+
+def _ignore_partial(index: int, path: Optional[str]) -> None:
+    del index, path
+
+
+def _ignore_head(status: int) -> None:
+    del status
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -6061,6 +6258,7 @@ def _cost_in_words(request: ImageRequest) -> str:
 # ------------------------------------------------------------------------------------------------------------
 
 
+_YES_NO = {True: "yes", False: "no", None: "unknown"}
 _STATUS_WIDTH = 5
 _NAME_WIDTH = 13
 
@@ -6097,6 +6295,12 @@ def _show_config(config: Optional[str], output: Output) -> Dict[str, object]:
         ("base_url", settings.base_url.value, settings.base_url.source),
         ("api_key", key, key_source),
         ("format_field", settings.format_field.value, settings.format_field.source),
+        ("image_field", settings.image_field.value, settings.image_field.source),
+        (
+            "streams",
+            _YES_NO[settings.streams],
+            "doctor --probe" if settings.streams is not None else "not probed",
+        ),
         ("state_folder", str(state_folder(os.environ)), "XDG_STATE_HOME or its default"),
     ]
     for warning in settings.warnings:
@@ -6123,9 +6327,22 @@ def run_doctor(rest: List[str], output: Output, stop: StopSwitch) -> ExitCode:
         GptImage2Error: the arguments are wrong.
     """
     args = doctor_parser().parse_args(rest)
+    if args.probe and not args.yes:
+        raise UsageError(_probe_price(), hint="add --yes to pay for it")
+    where = {"config": args.config, "base_url": args.base_url, "api_key": args.api_key}
     checks: List[Check] = []
-    found = examine(os.environ, stop, config=args.config, base_url=args.base_url, api_key=args.api_key)
+    billed = Billed.NO
+    found = (
+        iter([_forget(load_settings(os.environ, **where))])
+        if args.forget
+        else examine(os.environ, stop, **where)
+    )
     for check in found:
+        checks.append(check)
+        _say_check(check, output)
+    if args.probe and verdict(checks) is ExitCode.OK:
+        output.say(_probe_price())
+        check, billed = _probe(load_settings(os.environ, **where), stop)
         checks.append(check)
         _say_check(check, output)
     failed = next((check for check in checks if check.status == "fail"), None)
@@ -6137,11 +6354,46 @@ def run_doctor(rest: List[str], output: Output, stop: StopSwitch) -> ExitCode:
             "ok": failed is None,
             "command": "doctor",
             "checks": [check_json(check) for check in checks],
-            "billed": Billed.NO.value,
+            "billed": billed.value,
             "error": error,
         }
     )
     return verdict(checks)
+
+
+def _probe_price() -> str:
+    price = probe_price()
+    cost = f"about ${price.high_usd:.3f}" if price else "an unknown price"
+    return f"--probe makes one low-quality image for {cost}"
+
+
+def _probe(settings: Settings, stop: StopSwitch) -> Tuple[Check, Billed]:
+    """Asks the base URL, keeps what it taught, and says it as a check."""
+    folder = state_folder(os.environ)
+    prepare_folder(folder)
+    picture = folder / f"probe-{os.urandom(4).hex()}.jpg"
+    try:
+        with stop:
+            outcome = probe(Wire(settings, os.environ, stop), picture)
+    except GptImage2Error as error:
+        check = Check("probe", "fail", error.message, error.hint, exit_code=error.exit_code)
+        return check, error.billed
+    save_facts(folder, settings.base_url.value, outcome.facts)
+    facts = ", ".join(
+        f"{name}: {_YES_NO.get(value, value) if isinstance(value, bool) else value}"
+        for name, value in asdict(outcome.facts).items()
+        if value is not None
+    )
+    cost = f"; cost ${outcome.cost_usd:.4f}" if outcome.cost_usd is not None else ""
+    place = f"; picture: {outcome.image.path}" if outcome.image else ""
+    return Check("probe", "ok", facts + cost + place), Billed.YES
+
+
+def _forget(settings: Settings) -> Check:
+    """Forgets what a probe taught of the base URL in force."""
+    url = settings.base_url.value
+    forgotten = forget_facts(state_folder(os.environ), url)
+    return Check("forget", "ok", f"forgot {url}" if forgotten else f"nothing was known of {url}")
 
 
 def _say_check(check: Check, output: Output) -> None:

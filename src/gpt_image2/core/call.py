@@ -26,7 +26,7 @@ from .events import (
     RetryWaiting,
     Warned,
 )
-from .exchange import Wire, request_id, send_once
+from .exchange import Wire, send_once
 from .explain import explain, refuses_stream
 from .files import sweep
 from .models import TYPICAL_SECONDS, Usage, cost_of_usage, parse_size
@@ -34,7 +34,7 @@ from .naming import OutputPlan, has_matching_extension
 from .outcome import Billed, Result, SavedImage
 from .redact import show
 from .request import ImageRequest
-from .retry import Attempt, Rule, backoff_s, judge, may_send_again, server_wait_s
+from .retry import Attempt, Rule, backoff_s, judge, may_send_again, request_id, server_wait_s
 from .store import Spool
 
 _MIN_TIMEOUT_S = 1.0
@@ -92,6 +92,9 @@ class Call:
             self.warn(warning)
         for path in sweep(self.plan.folder, self.plan.rescue_folder):
             self.warn(f"an image of an earlier, killed run was found and moved to {path}")
+        if self.request.stream and self.wire.settings.streams is False:
+            self.request = self.request.without_stream()
+            self.warn("this base URL does not stream, as doctor --probe learnt; sent without --stream")
         with self.wire.stop:
             if self.wire.stop.is_set:
                 raise InterruptedCall("interrupted; nothing was sent", signum=self.wire.stop.signum or 2)
@@ -288,7 +291,7 @@ class _Lane:
             attempts=self._attempts,
             error=error,
             http_status=attempt.status or None,
-            request_id=request_id(attempt.head),
+            request_id=request_id(attempt.head, settings.secrets),
         )
         return outcome, attempt, rule
 

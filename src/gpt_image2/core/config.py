@@ -17,10 +17,12 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple, cast
 from urllib.parse import SplitResult, urlsplit
 
 from .errors import ConfigError
+from .hosts import load_facts
 from .redact import mask_key
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 DEFAULT_FORMAT_FIELD = "output_format"
+DEFAULT_IMAGE_FIELD = "image[]"
 CONFIG_NAME = "gpt-image-2"
 
 KEY_VARIABLE = "GPT_IMAGE2_API_KEY"
@@ -57,6 +59,8 @@ class Settings:
     base_url: Setting
     api_key: Optional[Setting] = field(repr=False)
     format_field: Setting
+    image_field: Setting
+    streams: Optional[bool]  # None: nobody knows
     config_file: Optional[ConfigFile]
     key_problem: str = ""
     key_hint: str = ""
@@ -141,7 +145,15 @@ def load_settings(
         parts = urlsplit(url.value)
         if parts.scheme == "http" and not _is_loopback_name(parts):
             warnings.append(f"the key goes to {url.value} unencrypted; use https")
+    url = replace(url, value=url.value.rstrip("/"))
+    facts = load_facts(state_folder(env), url.value)
+    learnt = f"doctor --probe on {facts.probed_on}" if facts else ""
     format_field = Setting(DEFAULT_FORMAT_FIELD, _DEFAULT)
+    if facts and facts.format_field:
+        format_field = Setting(facts.format_field, learnt)
+    image_field = Setting(DEFAULT_IMAGE_FIELD, _DEFAULT)
+    if facts and facts.image_field:
+        image_field = Setting(facts.image_field, learnt)
     if file and "format_field" in file.fields:
         format_field = Setting(file.fields["format_field"], file.path)
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", format_field.value):
@@ -150,9 +162,11 @@ def load_settings(
                 hint=f'leave it out for "{DEFAULT_FORMAT_FIELD}", or use "format"',
             )
     return Settings(
-        base_url=replace(url, value=url.value.rstrip("/")),
+        base_url=url,
         api_key=key,
         format_field=format_field,
+        image_field=image_field,
+        streams=facts.streams if facts else None,
         config_file=file,
         key_problem=problem,
         key_hint=hint,

@@ -6,12 +6,12 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Callable, List, Mapping, Optional, Tuple
+from typing import Callable, List, Mapping, Tuple
 
 from .about import USER_AGENT
 from .collect import ImageCollector
 from .config import Settings
-from .curl import FormPart, HttpRequest, ResponseHead, Transfer, too_old_error
+from .curl import FormPart, HttpRequest, Transfer, too_old_error
 from .files import temporary_folder, write_private
 from .interrupt import StopSwitch
 from .request import ImageRequest
@@ -88,7 +88,7 @@ def describe(settings: Settings, request: ImageRequest) -> Tuple[str, str]:
     if not request.images:
         return url, request.json_body(format_field).decode("utf-8")
     lines = [f"{name}={value}" for name, value in request.form_texts(format_field)]
-    for part in _file_parts(request):
+    for part in _file_parts(request, settings.image_field.value):
         lines.append(f"{part.name}=@{part.path} (filename={part.filename}, {part.mime_type})")
     return url, "\n".join(lines)
 
@@ -100,7 +100,7 @@ def _http_request(
     url = settings.base_url.value + request.endpoint
     format_field = settings.format_field.value
     if request.images:
-        form = _text_parts(request, format_field, folder) + _file_parts(request)
+        form = _text_parts(request, format_field, folder) + _file_parts(request, settings.image_field.value)
         return HttpRequest(url, tuple(headers), timeout_s, form=form)
     body = folder / "body"
     write_private(body, request.json_body(format_field))
@@ -126,8 +126,8 @@ def _text_parts(request: ImageRequest, format_field: str, folder: Path) -> Tuple
     return tuple(parts)
 
 
-def _file_parts(request: ImageRequest) -> Tuple[FormPart, ...]:
-    field = "image" if len(request.images) == 1 else "image[]"
+def _file_parts(request: ImageRequest, image_field: str) -> Tuple[FormPart, ...]:
+    field = "image" if len(request.images) == 1 else image_field
     named = [(field, image) for image in request.images]
     if request.mask:
         named.append(("mask", request.mask))
@@ -135,10 +135,3 @@ def _file_parts(request: ImageRequest) -> Tuple[FormPart, ...]:
         FormPart(name, path=image.path, filename=image.filename, mime_type=image.mime_type)
         for name, image in named
     )
-
-
-def request_id(head: Optional[ResponseHead]) -> Optional[str]:
-    """The id under which the server knows the request, None when it gave none."""
-    if head is None:
-        return None
-    return head.headers.get("x-request-id") or head.headers.get("apim-request-id")

@@ -17,9 +17,9 @@ from .errors import (
     RateLimitError,
 )
 from .models import nearest_legal_size
-from .redact import show
+from .redact import mask_secrets, show
 from .request import ImageRequest
-from .retry import Attempt, Rule, is_quota, server_wait_s
+from .retry import Attempt, Rule, is_quota, request_id, server_wait_s
 
 _STREAM_HINT = (
     "a gateway gives up on silent connections; add --stream: partial images keep the connection alive"
@@ -44,9 +44,13 @@ class _Cause(NamedTuple):
     hint: str
 
 
+_PROXY_HINT = "check HTTPS_PROXY and HTTP_PROXY"
+_CURL_REFUSED = 7
+_CODE_CHARS = 100
+
 #: What curl's exit codes mean for a user; {host} is the server's name.
 _CURL_CAUSES: Dict[int, Tuple[str, str, str]] = {
-    5: ("proxy", "the proxy's name cannot be resolved", "check HTTPS_PROXY and HTTP_PROXY"),
+    5: ("proxy", "the proxy's name cannot be resolved", _PROXY_HINT),
     6: ("dns", "the name {host} cannot be resolved", "check the base URL and the network"),
     7: ("refused", "{host} refuses connections", "check the base URL and its port; is the server running?"),
     35: (
@@ -71,8 +75,9 @@ def explain(
     """The error for an attempt that brought no image; `rule` is the row of the policy that it fell under."""
     secrets = tuple(secrets)
     host = urlsplit(base_url).netloc
+    hostname = urlsplit(base_url).hostname or ""
     if attempt.was_cut and attempt.error is None and not attempt.status >= 300:
-        cause = _network_cause(attempt, host, secrets)
+        cause = _network_cause(attempt, host, hostname, secrets)
     elif attempt.error is not None or attempt.status >= 300:
         cause = _server_cause(attempt, request, secrets)
     else:
@@ -81,12 +86,12 @@ def explain(
     if rule.billed.value == "maybe" and _MAYBE_HINT not in hint:
         hint = f"{hint}; {_MAYBE_HINT}" if hint else _MAYBE_HINT
     return cause.kind(
-        cause.message,
-        hint=hint,
-        code=cause.code,
+        mask_secrets(cause.message, secrets),
+        hint=mask_secrets(hint, secrets),
+        code=show(cause.code, secrets, _CODE_CHARS),
         billed=rule.billed,
         http_status=attempt.status or None,
-        request_id=attempt.header("x-request-id") or None,
+        request_id=request_id(attempt.head, secrets),
     )
 
 
@@ -99,10 +104,12 @@ def refuses_stream(attempt: Attempt) -> bool:
     return re.search(r"\b(stream|streaming|partial_images)\b", attempt.error.message, re.I) is not None
 
 
-def _network_cause(attempt: Attempt, host: str, secrets: Iterable[str]) -> _Cause:
+def _network_cause(attempt: Attempt, host: str, hostname: str, secrets: Iterable[str]) -> _Cause:
     code = attempt.end.exit_code
     said = show(attempt.end.message, secrets)
     if not attempt.end.sent:
+        if code == _CURL_REFUSED and _is_about_proxy(said, hostname):
+            return _Cause(NetworkError, "proxy", f"the proxy cannot be reached ({said})", _PROXY_HINT)
         if code in _CURL_CAUSES:
             name, message, hint = _CURL_CAUSES[code]
             if code == 60 and re.search(r"no alternative certificate subject name|does not match", said):
@@ -138,6 +145,12 @@ def _network_cause(attempt: Attempt, host: str, secrets: Iterable[str]) -> _Caus
             NetworkError, "truncated", f"the answer was cut after {attempt.body_bytes:,} bytes ({said})", ""
         )
     return _Cause(NetworkError, "connection_lost", f"the connection was lost after sending ({said})", "")
+
+
+def _is_about_proxy(said: str, hostname: str) -> bool:
+    """Whether curl could not connect to another host than the server: it names the one it tried."""
+    tried = re.search(r"connect to (\S+) port \d+( via )?", said)
+    return tried is not None and hostname.isascii() and (bool(tried.group(2)) or tried.group(1) != hostname)
 
 
 def _server_cause(attempt: Attempt, request: ImageRequest, secrets: Iterable[str]) -> _Cause:
@@ -184,7 +197,7 @@ def _server_cause(attempt: Attempt, request: ImageRequest, secrets: Iterable[str
         return _Cause(ApiError, name or "gateway_cut", text, _STREAM_HINT)
     if status == 503:
         return _Cause(ApiError, name or "overloaded", text, "the server is overloaded; try again later")
-    return _Cause(ApiError, code or ("server_error" if status >= 500 else "api_error"), text, "")
+    return _Cause(ApiError, name or ("server_error" if status >= 500 else "api_error"), text, "")
 
 
 def _moderation(attempt: Attempt, text: str) -> _Cause:

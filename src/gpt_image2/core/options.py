@@ -100,7 +100,7 @@ def doctor_parser() -> Parser:
     """The parser of `doctor`."""
     parser = Parser(
         prog=f"{PROGRAM} doctor",
-        description="Check everything that a call needs: curl, settings, key, network, disk. Costs nothing.",
+        description="Check all that a call needs: curl, settings, key, network, disk. Free but for --probe.",
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -108,6 +108,13 @@ def doctor_parser() -> Parser:
     parser.add_argument("--config", metavar="PATH", help="this config file instead of the one that is found")
     parser.add_argument("--base-url", metavar="URL", help="the API's base URL")
     parser.add_argument("--api-key", metavar="KEY", help="the API key (visible in ps)")
+    parser.add_argument(
+        "--probe",
+        action="store_true",
+        help="make one low-quality image to learn what this base URL really does",
+    )
+    parser.add_argument("--yes", action="store_true", help="with --probe: yes, pay for it")
+    parser.add_argument("--forget", action="store_true", help="forget what --probe learnt of this base URL")
     _add_output_flags(parser.add_argument)
     return parser
 

@@ -11,14 +11,16 @@ import time
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from enum import Enum
-from typing import Callable, Mapping, Optional, Tuple
+from typing import Callable, Iterable, Mapping, Optional, Tuple
 
 from .curl import ResponseHead, TransferEnd
 from .outcome import Billed
+from .redact import show
 from .response import Answer, ServerError
 
 MAX_BACKOFF_S = 60.0
 DEFAULT_RETRIES = 2
+_REQUEST_ID_CHARS = 200
 
 QUOTA_CODES = frozenset({"insufficient_quota", "credit_balance_exhausted", "billing_hard_limit_reached"})
 _QUOTA_CODE = re.compile(r".*_(spend|usage)_limit_exceeded")
@@ -254,6 +256,14 @@ def is_quota(code: str) -> bool:
 def is_refusal(code: str) -> bool:
     """Whether an error code by itself says that the request was refused before work."""
     return is_quota(code) or code in _RATE_CODES | _OVERLOAD_CODES | _REFUSAL_CODES
+
+
+def request_id(head: Optional[ResponseHead], secrets: Iterable[str]) -> Optional[str]:
+    """The id under which the server knows the request, None when it gave none."""
+    if head is None:
+        return None
+    given = head.headers.get("x-request-id") or head.headers.get("apim-request-id")
+    return show(given, secrets, _REQUEST_ID_CHARS) if given else None
 
 
 def _wait_in_words(message: str) -> Optional[float]:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from pathlib import Path
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Tuple
 
-from .config import TEMPLATE, config_locations, load_settings, state_folder
+from .config import TEMPLATE, Settings, config_locations, load_settings, state_folder
 from .doctor import Check, check_json, examine, verdict
-from .files import write_config
+from .errors import GptImage2Error, UsageError
+from .exchange import Wire
+from .files import prepare_folder, write_config
+from .hosts import forget_facts, save_facts
 from .interrupt import StopSwitch
 from .options import config_parser, doctor_parser
 from .outcome import Billed, ExitCode
 from .output import Output
+from .probe import probe, probe_price
 from .redact import mask_key
 
+_YES_NO = {True: "yes", False: "no", None: "unknown"}
 _STATUS_WIDTH = 5
 _NAME_WIDTH = 13
 
@@ -51,6 +57,12 @@ def _show_config(config: Optional[str], output: Output) -> Dict[str, object]:
         ("base_url", settings.base_url.value, settings.base_url.source),
         ("api_key", key, key_source),
         ("format_field", settings.format_field.value, settings.format_field.source),
+        ("image_field", settings.image_field.value, settings.image_field.source),
+        (
+            "streams",
+            _YES_NO[settings.streams],
+            "doctor --probe" if settings.streams is not None else "not probed",
+        ),
         ("state_folder", str(state_folder(os.environ)), "XDG_STATE_HOME or its default"),
     ]
     for warning in settings.warnings:
@@ -77,9 +89,22 @@ def run_doctor(rest: List[str], output: Output, stop: StopSwitch) -> ExitCode:
         GptImage2Error: the arguments are wrong.
     """
     args = doctor_parser().parse_args(rest)
+    if args.probe and not args.yes:
+        raise UsageError(_probe_price(), hint="add --yes to pay for it")
+    where = {"config": args.config, "base_url": args.base_url, "api_key": args.api_key}
     checks: List[Check] = []
-    found = examine(os.environ, stop, config=args.config, base_url=args.base_url, api_key=args.api_key)
+    billed = Billed.NO
+    found = (
+        iter([_forget(load_settings(os.environ, **where))])
+        if args.forget
+        else examine(os.environ, stop, **where)
+    )
     for check in found:
+        checks.append(check)
+        _say_check(check, output)
+    if args.probe and verdict(checks) is ExitCode.OK:
+        output.say(_probe_price())
+        check, billed = _probe(load_settings(os.environ, **where), stop)
         checks.append(check)
         _say_check(check, output)
     failed = next((check for check in checks if check.status == "fail"), None)
@@ -91,11 +116,46 @@ def run_doctor(rest: List[str], output: Output, stop: StopSwitch) -> ExitCode:
             "ok": failed is None,
             "command": "doctor",
             "checks": [check_json(check) for check in checks],
-            "billed": Billed.NO.value,
+            "billed": billed.value,
             "error": error,
         }
     )
     return verdict(checks)
+
+
+def _probe_price() -> str:
+    price = probe_price()
+    cost = f"about ${price.high_usd:.3f}" if price else "an unknown price"
+    return f"--probe makes one low-quality image for {cost}"
+
+
+def _probe(settings: Settings, stop: StopSwitch) -> Tuple[Check, Billed]:
+    """Asks the base URL, keeps what it taught, and says it as a check."""
+    folder = state_folder(os.environ)
+    prepare_folder(folder)
+    picture = folder / f"probe-{os.urandom(4).hex()}.jpg"
+    try:
+        with stop:
+            outcome = probe(Wire(settings, os.environ, stop), picture)
+    except GptImage2Error as error:
+        check = Check("probe", "fail", error.message, error.hint, exit_code=error.exit_code)
+        return check, error.billed
+    save_facts(folder, settings.base_url.value, outcome.facts)
+    facts = ", ".join(
+        f"{name}: {_YES_NO.get(value, value) if isinstance(value, bool) else value}"
+        for name, value in asdict(outcome.facts).items()
+        if value is not None
+    )
+    cost = f"; cost ${outcome.cost_usd:.4f}" if outcome.cost_usd is not None else ""
+    place = f"; picture: {outcome.image.path}" if outcome.image else ""
+    return Check("probe", "ok", facts + cost + place), Billed.YES
+
+
+def _forget(settings: Settings) -> Check:
+    """Forgets what a probe taught of the base URL in force."""
+    url = settings.base_url.value
+    forgotten = forget_facts(state_folder(os.environ), url)
+    return Check("forget", "ok", f"forgot {url}" if forgotten else f"nothing was known of {url}")
 
 
 def _say_check(check: Check, output: Output) -> None:

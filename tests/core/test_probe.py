@@ -1,0 +1,96 @@
+"""`doctor --probe` pays once to learn what a base URL does; what it learnt is used, and can be forgotten."""
+
+from __future__ import annotations
+
+from typing import Any, Dict
+
+import pytest
+from harness import Home, Run, Sandbox
+from pictures import png
+from servers import Recorder, Request, images, refusal
+
+
+def probe_check(run: Run) -> Dict[str, Any]:
+    (check,) = [check for check in run.json["checks"] if check["name"] == "probe"]
+    return check
+
+
+def test_without_yes_it_says_the_price_and_sends_nothing(home: Home, recorder: Recorder) -> None:
+    run = home.run("doctor", "--probe", base_url=recorder.base_url)
+    assert run.code == 2
+    assert "$0.009" in run.stderr
+    assert recorder.requests == []
+
+
+def test_it_learns_from_one_paid_image_and_keeps_that_image(home: Home, sandbox: Sandbox) -> None:
+    run = home.run("doctor", "--probe", "--yes", "--json", base_url=sandbox.base_url)
+    assert run.code == 0, run.stdout
+    assert run.json["billed"] == "yes"
+    detail = probe_check(run)["detail"]
+    for fact in ("answers: b64_json", "streams: yes", "edits: yes", "honours_size: yes", "refusal: openai"):
+        assert fact in detail
+    (picture,) = home.state.glob("probe-*.jpg")
+    assert picture.read_bytes().startswith(b"\xff\xd8\xff")
+    shown = home.run("config", "--show", base_url=sandbox.base_url).stdout
+    assert "doctor --probe" in shown
+
+
+@pytest.mark.parametrize("fault", ["refuse-stream", "ignore-stream"])
+def test_a_base_url_that_does_not_stream_is_not_asked_to_again(
+    home: Home, sandbox: Sandbox, prompt: str, fault: str
+) -> None:
+    base_url = sandbox.fault(fault)
+    assert home.run("doctor", "--probe", "--yes", base_url=base_url).code == 0
+    run = home.run("generate", prompt, "--stream", "-o", "a.png", base_url=base_url)
+    assert run.code == 0, run.stderr
+    assert "without --stream" in run.stderr
+    (row,) = sandbox.log(prompt)["requests"]
+    assert row["stream"] is False
+
+
+def test_a_relay_that_wants_other_field_names_gets_them(home: Home, recorder: Recorder) -> None:
+    def picky(request: Request) -> Any:
+        if request.method == "GET" or b"no-such-model" in request.body:
+            return refusal(404, "no such model", "model_not_found")
+        if b'name="output_format"' in request.body:
+            return refusal(400, "Unknown parameter: 'output_format'.", "unknown_parameter")
+        if b'name="image[]"' in request.body:
+            return refusal(400, "Unknown parameter: 'image[]'.", "unknown_parameter")
+        return images(b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00\xff\xd9")
+
+    recorder.answer = picky
+    run = home.run("doctor", "--probe", "--yes", "--json", base_url=recorder.base_url)
+    assert run.code == 0, run.stdout
+    assert "format_field: format" in probe_check(run)["detail"]
+    (home.cwd / "a.png").write_bytes(png(16, 16))
+    recorder.requests.clear()
+    edited = home.run(
+        "edit",
+        "a.png",
+        "x",
+        "--image",
+        "a.png",
+        "--format",
+        "jpeg",
+        "-o",
+        "b.jpg",
+        base_url=recorder.base_url,
+    )
+    assert edited.code == 0, edited.stderr
+    assert [part.name for part in recorder.only.files()] == ["image", "image"]
+    assert recorder.only.texts()["format"] == "jpeg"
+
+
+def test_what_was_learnt_can_be_forgotten(home: Home, sandbox: Sandbox) -> None:
+    home.run("doctor", "--probe", "--yes", base_url=sandbox.base_url)
+    assert "forgot" in home.run("doctor", "--forget", base_url=sandbox.base_url).stdout
+    assert "not probed" in home.run("config", "--show", base_url=sandbox.base_url).stdout
+    assert home.run("doctor", "--forget", "--json", base_url=sandbox.base_url).json["ok"] is True
+
+
+def test_a_refused_probe_teaches_nothing_and_says_why(home: Home, sandbox: Sandbox) -> None:
+    run = home.run("doctor", "--probe", "--yes", "--json", base_url=sandbox.fault("moderation"))
+    assert run.code == 5
+    assert run.json["billed"] == "no"
+    assert probe_check(run)["status"] == "fail"
+    assert not (home.state / "hosts.json").exists()
