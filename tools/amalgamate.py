@@ -94,10 +94,12 @@ def render_module(module: Module) -> str:
 
 
 def write(script: Path, text: str) -> None:
-    """Put the script in its place, executable."""
+    """Put the script in its place, executable; whoever runs it meanwhile finds the old one or the new one."""
     script.parent.mkdir(parents=True, exist_ok=True)
-    script.write_bytes(text.encode("utf-8"))
-    script.chmod(0o755)
+    part = script.with_name(f".{script.name}.{os.getpid()}")
+    part.write_bytes(text.encode("utf-8"))
+    part.chmod(0o755)
+    part.replace(script)
 
 
 def staleness(script: Path, text: str) -> str:

@@ -124,7 +124,7 @@ class Recorder:
         """Keeps a request; its answer, when that may go."""
         self.requests.append(request)
         self._arrived.release()
-        assert self._free.wait(WAIT_S), "nobody released the answer"
+        self._free.wait()  # at the latest the end of the context lets it go
         return self.answer(request)
 
 

@@ -12,6 +12,8 @@ from harness import Home
 from pictures import jpeg, png
 from servers import Recorder
 
+from gpt_image2.core.curl import form_filename
+
 PROMPTS = [
     "@/etc/passwd",
     "</etc/passwd",
@@ -191,6 +193,19 @@ def test_a_file_name_that_is_no_text_arrives(home: Home, recorder: Recorder) -> 
     run = home.run("edit", name, "a cat", base_url=recorder.base_url)
     assert run.code == 0, run.stderr
     assert [(part.filename, part.data) for part in recorder.only.files()] == [(name, png())]
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ('a"b', "a%22b"),
+        ("a\r\nb\tc\x7f", "a%0D%0Ab%09c%7F"),
+        ("a\\b;c,d%22", "a\\b;c,d%22"),
+        ("猫 🎨", "猫 🎨"),
+    ],
+)
+def test_a_file_name_is_encoded_by_us_since_older_curls_do_not(name: str, written: str) -> None:
+    assert form_filename(name) == written
 
 
 def test_a_hostile_name_of_a_mask_arrives(home: Home, recorder: Recorder) -> None:

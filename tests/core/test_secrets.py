@@ -14,7 +14,7 @@ import pytest
 from harness import KEY, Home
 from pictures import png
 from processes import IS_LINUX, Process, descendants, inspect
-from servers import Answer, Recorder, Request, images, recording, refusal
+from servers import WAIT_S, Answer, Recorder, Request, images, recording, refusal
 
 needs_proc = pytest.mark.skipif(not IS_LINUX, reason="needs /proc")
 PROMPT = "a prompt that is nobody's business"
@@ -199,7 +199,7 @@ def test_after_a_signal_curl_is_gone_and_no_file_is_left(
     assert files_with(PROMPT, home) != set(), "there was nothing to clear away"
     curl = curl_of(process)
     process.send_signal(signum)
-    _, stderr = process.communicate()
+    _, stderr = process.communicate(timeout=WAIT_S)  # the server does not answer before that
     assert process.returncode == code, stderr
     assert not Path(f"/proc/{curl.pid}").exists()
     assert home.leftovers() == [] == list(home.cwd.iterdir())

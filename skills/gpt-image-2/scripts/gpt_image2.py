@@ -2164,7 +2164,12 @@ def _file_key(env: Mapping[str, str], file: ConfigFile, url: str) -> Tuple[Optio
         if not env.get(name):
             raise ConfigError(
                 f"config {file.path} names the variable {name} in api_key_env, and it is not set",
-                hint=f"set it (export {name}=…), or change api_key_env",
+                hint=f"set it (export {name}=…), or change api_key_env"
+                + (
+                    f"; {KEY_VARIABLE} is set, but the config file goes first"
+                    if env.get(KEY_VARIABLE)
+                    else ""
+                ),
                 code="no_api_key",
             )
         key = Setting(env[name], f"{name}, named by api_key_env in {file.path}")
