@@ -150,7 +150,9 @@ def partial(picture: bytes, index: int) -> bytes:
 def completed(picture: bytes) -> bytes:
     """The event of a final image."""
     text = base64.b64encode(picture).decode()
-    return event("image_generation.completed", {"b64_json": text, "usage": {"input_tokens": 1, "output_tokens": 2}})
+    return event(
+        "image_generation.completed", {"b64_json": text, "usage": {"input_tokens": 1, "output_tokens": 2}}
+    )
 
 
 def _read_request(connection: socket.socket) -> Optional[Tuple[bytes, bytes]]:

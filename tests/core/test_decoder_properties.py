@@ -30,7 +30,18 @@ SHORT_ESCAPES = {"\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t"
 seeds = st.integers(0, 2**32)
 pictures = st.binary(max_size=60).map(lambda data: PNG + data)
 texts = st.text(max_size=12) | st.sampled_from(
-    ["b64_json", "url", '"b64_json":"', '\\"', "\\", "\\\\", "https://x/a?b=c&d", "😀\u2028", '","url":"', ":"]
+    [
+        "b64_json",
+        "url",
+        '"b64_json":"',
+        '\\"',
+        "\\",
+        "\\\\",
+        "https://x/a?b=c&d",
+        "😀\u2028",
+        '","url":"',
+        ":",
+    ]
 )
 keys = texts | st.sampled_from(["data", "b64_json ", "B64_JSON", "type", "error", "urls", ""])
 
@@ -47,8 +58,7 @@ members = st.tuples(st.just("b64_json"), pictures.map(Picture) | st.none() | st.
 documents = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | texts,
     lambda inner: (
-        st.lists(inner, max_size=4)
-        | st.lists(st.tuples(keys, inner) | members, max_size=5).map(Pairs)
+        st.lists(inner, max_size=4) | st.lists(st.tuples(keys, inner) | members, max_size=5).map(Pairs)
     ),
     max_leaves=20,
 )
@@ -172,7 +182,9 @@ def images_of(document: Any) -> List[bytes]:
     return [image for item in document for image in images_of(item)] if isinstance(document, list) else []
 
 
-def read(pieces: Iterator[bytes], save_partials: bool = False) -> Tuple[Answer, List[bytes], Dict[str, bytes]]:
+def read(
+    pieces: Iterator[bytes], save_partials: bool = False
+) -> Tuple[Answer, List[bytes], Dict[str, bytes]]:
     """An answer read to its end: what it was, its images in their order, and all files by their names."""
     with tempfile.TemporaryDirectory() as folder:
         plan = OutputPlan(Path(folder), "cat", ".png", True, False, Path(folder) / "rescued")
@@ -359,7 +371,8 @@ def test_property_no_body_at_all_makes_the_reader_fail(body: bytes, seed: int) -
 def decoded(pieces: Iterator[bytes]) -> bytes:
     """What the decoder makes of a text in pieces."""
     decoder = Base64Decoder()
-    return b"".join([*map(decoder.feed, pieces), decoder.finish()])
+    whole = b"".join(map(decoder.feed, pieces))
+    return whole + decoder.finish()
 
 
 @settings(max_examples=max(500, settings.default.max_examples))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import Dict
 
@@ -61,7 +62,7 @@ def test_a_broken_config_is_the_first_failure(home: Home) -> None:
 def test_open_permissions_of_the_config_are_a_warning_with_the_cure(home: Home, sandbox: Sandbox) -> None:
     home.run("config", "--init")
     path = home.config_home / "gpt-image-2" / "config.json"
-    path.write_text('{"base_url": "%s", "api_key": "%s"}' % (sandbox.base_url, KEY))
+    path.write_text(json.dumps({"base_url": sandbox.base_url, "api_key": KEY}))
     os.chmod(str(path), 0o644)
     run = home.run("doctor")
     assert run.code == 0

@@ -1,4 +1,4 @@
-"""What was paid for ends up on some disk: when one is full, or a folder goes or changes while the server works."""
+"""What was paid for ends up on some disk: when one is full, or a folder goes while the server works."""
 
 from __future__ import annotations
 
@@ -28,8 +28,7 @@ def run_with_limits(home: Home, base_url: str, limits: Dict[Path, int], *args: s
         env=home.environment(base_url),
         cwd=str(home.cwd),
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         timeout=60,
     )
     return Run(done.returncode, done.stdout.decode(), done.stderr.decode())
@@ -173,9 +172,7 @@ def test_a_folder_that_changes_while_the_server_works_costs_no_image(
     assert list(home.tmp.rglob("*")) == []
 
 
-def test_without_folder_and_state_folder_images_go_to_the_temp_folder(
-    home: Home, recorder: Recorder
-) -> None:
+def test_without_folder_and_state_folder_images_go_to_the_temp_folder(home: Home, recorder: Recorder) -> None:
     recorder.answer = lambda request: images(*CATS)
     recorder.hold()
     home.state.parent.mkdir(parents=True)

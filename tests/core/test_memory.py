@@ -101,8 +101,7 @@ def measured(home: Home, count: int, talk: Callable[[Exchange], None]) -> Measur
             env=home.environment(server.base_url),
             cwd=str(home.cwd),
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             timeout=60,
         )
     *_, last = done.stdout.decode().splitlines()

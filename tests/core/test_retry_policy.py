@@ -1,4 +1,4 @@
-"""What is sent again, and what it may have cost: the table row by row, the waits, and the command's own word."""
+"""What is sent again, and what it may have cost: the table row by row, the waits, and the command."""
 
 from __future__ import annotations
 
@@ -126,7 +126,10 @@ TABLE: List[Tuple[str, Billed, Again, List[Attempt]]] = [
         "moderation-output",
         Billed.MAYBE,
         Again.NEVER,
-        [attempt(400, "moderation_blocked", stage="output"), attempt(200, "moderation_blocked", stage="output")],
+        [
+            attempt(400, "moderation_blocked", stage="output"),
+            attempt(200, "moderation_blocked", stage="output"),
+        ],
     ),
     ("request-timeout", Billed.MAYBE, Again.OPT_IN, [attempt(408), attempt(408, headers=SAYS_NO)]),
     (

@@ -22,8 +22,10 @@ _LEADING_BLANKS = b" \t\r\n"
 _BOM = b"\xef\xbb\xbf"
 _SSE_STARTS = (b"data:", b"event:", b"id:", b"retry:", b":")
 _TYPE = re.compile(rb'"type"\s*:\s*"([^"\\]*)"')
-_PARTIAL_INDEX = re.compile(rb'"partial_image_index"\s*:\s*(\d+)')
-_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+_PARTIAL_INDEX = re.compile(rb'"partial_image_index"\s*:\s*(\d{1,9})')
+_TITLE = re.compile(r"<title[^>]{0,200}>(.{0,1000}?)</title>", re.IGNORECASE | re.DOTALL)
+_TITLE_CHARS = 1 << 16  # so far it is looked for
+_MAX_TOKENS = 10**12  # more is no count of tokens
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ class AnswerReader:
             self._collector.finish(writer)
         urls = tuple(self._lone_urls if self._collector.images else self._urls)
         text = self._spool.text() if self._shape != "empty" else ""
-        title = _TITLE.search(text)
+        title = _TITLE.search(text, 0, _TITLE_CHARS)
         return replace(
             self._answer,
             shape=self._shape,
@@ -193,11 +195,11 @@ class AnswerReader:
             text = bytes(self._document).decode("utf-8", "replace")
             document: Any = json.loads(text, strict=False)
             lone = [url for url in _lone_addresses(document) if url in addresses]
+            error = read_server_error(document)
         except (ValueError, RecursionError):
             # It was cut, or is too long to be held: what was seen of it counts.
             self._urls += [] if is_preview else addresses
             return
-        error = read_server_error(document)
         if error is None and not is_preview:
             self._urls += addresses
             self._lone_urls += lone
@@ -285,7 +287,8 @@ def _add_usage(one: Optional[Usage], other: Optional[Usage]) -> Optional[Usage]:
 
 
 def _count(value: object) -> Optional[int]:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_TOKENS
+    return cast(int, value) if is_count else None
 
 
 def _names(value: object) -> List[object]:

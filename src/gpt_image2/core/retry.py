@@ -231,7 +231,7 @@ def server_wait_s(attempt: Attempt, now: Optional[float] = None) -> Optional[flo
     if after:
         try:
             return max(0.0, parsedate_to_datetime(after).timestamp() - (time.time() if now is None else now))
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, IndexError, OverflowError):  # by version of Python
             pass
     return _wait_in_words(attempt.error.message) if attempt.error else None
 

@@ -1,0 +1,420 @@
+"""Every cause has one line what happened and one line what to do; what a server says is shown safely."""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Optional, Tuple
+
+import pytest
+from faulty import serving
+from harness import KEY, Home, Run, Sandbox
+from pictures import png
+from servers import Answer, Recorder, images
+
+from gpt_image2.core.curl import ResponseHead, TransferEnd
+from gpt_image2.core.explain import explain
+from gpt_image2.core.request import ImageRequest
+from gpt_image2.core.response import Answer as ReadAnswer
+from gpt_image2.core.retry import Attempt, judge
+
+#: A key and certificates for relay.example, made for these tests; the first is for 127.0.0.1 as well.
+TLS_KEY = """-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQggpgRGnip8/os5ELr
++6vCODeQoCgPxRAIymzR9e1wjRShRANCAASR5H5yLrwnMUJlKUfgMAAL3chxZcy5
+Wx1nTg6UIjyf/qBd2Bg+VuVKX/gptUkQM/k6WXOG8VKMffSZsJGWTQia
+-----END PRIVATE KEY-----
+"""
+FOR_LOOPBACK = """-----BEGIN CERTIFICATE-----
+MIIBhTCCASygAwIBAgIUN7kZoulGPtkilJuxnCbEpKEDVBAwCgYIKoZIzj0EAwIw
+GDEWMBQGA1UEAwwNcmVsYXkuZXhhbXBsZTAgFw0yNjExMjIxNzEyMjlaGA8yMTI2
+MTAyOTE3MTIyOVowGDEWMBQGA1UEAwwNcmVsYXkuZXhhbXBsZTBZMBMGByqGSM49
+AgEGCCqGSM49AwEHA0IABJHkfnIuvCcxQmUpR+AwAAvdyHFlzLlbHWdODpQiPJ/+
+oF3YGD5W5Upf+Cm1SRAz+TpZc4bxUox99JmwkZZNCJqjUjBQMB4GA1UdEQQXMBWC
+DXJlbGF5LmV4YW1wbGWHBH8AAAEwDwYDVR0TAQH/BAUwAwEB/zAdBgNVHQ4EFgQU
+pJU2FOGssyLMwPgyeTQGfp1YELUwCgYIKoZIzj0EAwIDRwAwRAIgMcIYk15ADj8Q
+JbRSdk2Zt02wDebWG96tgToFIpAk0qUCIBk1uD2Fdcsx39yZ56nLSn3Iy58dH94Y
+U7IkVaJaoC2g
+-----END CERTIFICATE-----
+"""
+FOR_ANOTHER_HOST = """-----BEGIN CERTIFICATE-----
+MIIBgDCCASagAwIBAgIUYoKze80LX/I67JU3zGQz9T+brS4wCgYIKoZIzj0EAwIw
+GDEWMBQGA1UEAwwNcmVsYXkuZXhhbXBsZTAgFw0yNjExMjIxNzEyMjlaGA8yMTI2
+MTAyOTE3MTIyOVowGDEWMBQGA1UEAwwNcmVsYXkuZXhhbXBsZTBZMBMGByqGSM49
+AgEGCCqGSM49AwEHA0IABJHkfnIuvCcxQmUpR+AwAAvdyHFlzLlbHWdODpQiPJ/+
+oF3YGD5W5Upf+Cm1SRAz+TpZc4bxUox99JmwkZZNCJqjTDBKMBgGA1UdEQQRMA+C
+DXJlbGF5LmV4YW1wbGUwDwYDVR0TAQH/BAUwAwEB/zAdBgNVHQ4EFgQUpJU2FOGs
+syLMwPgyeTQGfp1YELUwCgYIKoZIzj0EAwIDSAAwRQIhAK4wJqMsvtTfSIbXIOVw
+KHwvNzGq/CNXIemVQB4e/tTtAiAEOdkNV6W9LNnjICa+lcLq2i7LA/y2GATz93zY
+sHGGtQ==
+-----END CERTIFICATE-----
+"""
+
+
+def generate(home: Home, base_url: str, *more: str, env: Optional[Dict[str, Optional[str]]] = None) -> Run:
+    args = ["generate", "a cat", "-o", "cat.png", "--json", "--retries", "0", *more]
+    return home.run(*args, base_url=base_url, env=env)
+
+
+def error_of(run: Run) -> Tuple[str, str, str]:
+    """Code, cause and cure; each a line of its own."""
+    error = run.json["error"]
+    assert sorted(error) == ["code", "hint", "http_status", "message", "request_id"]
+    assert "\n" not in error["message"] + error["hint"]
+    return error["code"], error["message"], error["hint"]
+
+
+def envelope(status: int, message: str, code: Optional[str] = None, **more: Any) -> Answer:
+    """The API's error, with all that may be in it."""
+    error = {"message": message, "type": "invalid_request_error", "param": None, "code": code, **more}
+    return Answer(status, json.dumps({"error": error}).encode(), (("X-Request-Id", "req_42"),))
+
+
+CAUSES: List[Tuple[str, int, str, str, str]] = [
+    # fault, exit code, error code, cause, cure
+    ("auth", 3, "invalid_api_key", "Incorrect API key provided", "check the key: config --show"),
+    ("verify", 3, "organization_not_verified", "must be verified", "verify the organisation"),
+    ("region", 3, "unsupported_country_region_territory", "not supported", "not offered where you are"),
+    ("quota", 4, "insufficient_quota", "exceeded your current quota", "add credit"),
+    ("billing", 4, "billing_hard_limit_reached", "hard limit", "raise the limit"),
+    ("rate-long", 4, "rate_limit_exceeded", "Rate limit reached", "wait 3600 s"),
+    ("moderation", 5, "moderation_blocked", "(stage: input; categories: ", "change the prompt"),
+    ("moderation-output", 5, "moderation_blocked", "(stage: output; categories: ", "--moderation low"),
+    ("unknown-parameter", 6, "unknown_parameter", "Unknown parameter: 'output_format'", "--format"),
+    ("model-missing", 6, "model_not_found", "does not exist", "check --model"),
+    ("http-500", 6, "server_error", "HTTP 500: ", "may have been billed"),
+    ("http-524", 6, "gateway_cut", "HTTP 524: ", "add --stream"),
+    ("html-200", 6, "html_page", "Welcome to the sandbox relay", "check base_url"),
+    ("redirect", 6, "redirect", "HTTP 302", "correct base_url"),
+    ("cut-last", 7, "truncated", "the answer was cut after", "may have been billed"),
+]
+
+
+@pytest.mark.parametrize("fault, exit_code, code, cause, cure", CAUSES, ids=[row[0] for row in CAUSES])
+def test_a_cause_is_named_with_its_cure(
+    fault: str, exit_code: int, code: str, cause: str, cure: str, home: Home, sandbox: Sandbox, prompt: str
+) -> None:
+    args = ["generate", prompt, "-o", "cat.png", "--json", "--retries", "0", "--size", "1024x640"]
+    run = home.run(*args, base_url=sandbox.fault(fault))
+    got, message, hint = error_of(run)
+    assert (run.code, got) == (exit_code, code)
+    assert cause in message and cure in hint
+    assert run.json["error"]["http_status"] == (run.json["http_status"] or None)
+    assert run.json["error"]["request_id"] == run.json["request_id"]
+    assert str(run.json["request_id"]).startswith("req_")
+
+
+def test_without_json_the_cause_the_cure_the_money_and_the_request_id_are_on_stderr(
+    home: Home, sandbox: Sandbox, prompt: str
+) -> None:
+    run = home.run("generate", prompt, "-o", "cat.png", base_url=sandbox.fault("quota"))
+    assert run.stdout == ""
+    assert "error: HTTP 429: You exceeded your current quota" in run.stderr
+    assert "; add credit" in run.stderr
+    assert "billed: no (requests sent: 1, request id req_" in run.stderr
+
+
+SERVERS_WORDS: List[Tuple[Answer, int, str, str]] = [
+    (envelope(503, "busy", "server_is_overloaded"), 6, "server_is_overloaded", "try again later"),
+    (
+        envelope(400, "Invalid size '1792x936'. Width and height must both be divisible by 16."),
+        6,
+        "invalid_size",
+        "the nearest legal size is 1792x944",
+    ),
+    (
+        envelope(400, "bad value", "invalid_value", param="size"),
+        6,
+        "invalid_value",
+        "the nearest legal size is 1024x1024",
+    ),
+    (
+        envelope(400, "Unknown parameter: 'background'.", "unknown_parameter"),
+        6,
+        "unknown_parameter",
+        "--background",
+    ),
+    (
+        envelope(400, "Unknown parameter: 'x'.", "unknown_parameter", param="x"),
+        6,
+        "unknown_parameter",
+        "it comes from --param x",
+    ),
+    (
+        envelope(400, "Too long", "string_above_max_length", param="prompt"),
+        6,
+        "string_above_max_length",
+        "the prompt",
+    ),
+    (envelope(401, "no"), 3, "invalid_api_key", "check the key"),
+    (envelope(403, "no"), 3, "forbidden", "check its permissions"),
+    (envelope(404, "no such page"), 6, "not_found", "it usually ends in /v1"),
+    (envelope(429, "slow", "slow_down"), 4, "slow_down", "wait a minute"),
+    (envelope(429, "Please try again in 51.84s."), 4, "rate_limit_exceeded", "wait 52 s"),
+    (envelope(504, "upstream timed out"), 6, "gateway_cut", "add --stream"),
+    (envelope(502, "bad gateway"), 6, "server_error", "may have been billed"),
+    (
+        envelope(400, "Your request was rejected by the safety system."),
+        5,
+        "moderation_blocked",
+        "change the prompt",
+    ),
+    (
+        envelope(
+            400,
+            "no",
+            "moderation_blocked",
+            moderation_details={
+                "moderation_stage": "input",
+                "categories": {"violence": True, "self-harm": False},
+            },
+        ),
+        5,
+        "moderation_blocked",
+        "change the prompt",
+    ),
+]
+
+
+@pytest.mark.parametrize("answer, exit_code, code, cure", SERVERS_WORDS)
+def test_the_servers_words_lead_to_a_cure(
+    answer: Answer, exit_code: int, code: str, cure: str, home: Home, recorder: Recorder
+) -> None:
+    recorder.answer = lambda request: answer
+    run = generate(home, recorder.base_url, "--size", "1024x1024", "--param", "x=1")
+    got, message, hint = error_of(run)
+    assert (run.code, got) == (exit_code, code)
+    assert cure in hint, hint
+    assert message.startswith(f"HTTP {answer.status}: ")
+    assert len(recorder.requests) == 1
+
+
+def test_only_the_categories_that_were_found_are_named(home: Home, recorder: Recorder) -> None:
+    recorder.answer = lambda request: SERVERS_WORDS[-1][0]
+    assert "categories: violence)" in error_of(generate(home, recorder.base_url))[1]
+
+
+# What a server says
+
+
+def test_text_of_the_server_is_shown_in_one_line_without_control_characters_and_at_most_500_of_it(
+    home: Home, recorder: Recorder
+) -> None:
+    nasty = "\x1b]0;owned\x07\x1b[2J\r\nfake: line\x00\x9b31m\u202egnp.exe\u2028" + "x" * 9000
+    recorder.answer = lambda request: envelope(400, nasty, "bad\x1b[31m", param="p\x1b[31m")
+    run = generate(home, recorder.base_url)
+    _, message, _ = error_of(run)
+    assert len(message) <= 520
+    text_run = home.run("generate", "a cat", "-o", "cat.png", base_url=recorder.base_url)
+    for text in (message, run.json["error"]["hint"], text_run.stderr.replace("\n", "")):
+        assert all(char.isprintable() for char in text), text
+    assert "owned" in message and "x…" in message
+
+
+def test_a_key_is_masked_wherever_the_server_puts_it(home: Home, recorder: Recorder) -> None:
+    places: List[Answer] = [
+        envelope(401, f"Incorrect API key provided: {KEY}. Bearer {KEY}"),
+        envelope(400, f"no {KEY}", f"code {KEY}", param=KEY),
+        Answer(500, f"<title>{KEY}</title>".encode()),
+        Answer(302, b"", (("Location", f"http://x/?key={KEY}"),)),
+        Answer(200, f"plain {KEY}".encode()),
+        Answer(200, json.dumps({"data": [{"url": f"{recorder.root}/{KEY}.png"}]}).encode()),
+        Answer(
+            400,
+            json.dumps({"error": {"message": "no", "moderation_details": {"categories": [KEY]}}}).encode(),
+        ),
+        envelope(400, "also not " + "sk-proj-abcdefghijklmnopqrstuvwxyz123456"),
+        Answer(400, b"{}", (("X-Request-Id", KEY),)),
+    ]
+    for place in places:
+        recorder.answer = lambda request, place=place: (  # type: ignore[misc]
+            place if request.method == "POST" else Answer(404)
+        )
+        for more in ([], ["--json"]):
+            args = ["generate", "a cat", "-o", "cat.png", "--retries", "0", *more]
+            run = home.run(*args, base_url=recorder.base_url)
+            assert run.code not in (0, 1)
+            assert KEY[3:-4] not in run.stdout + run.stderr, place
+            assert "nopqrstuvwxyz12" not in run.stdout + run.stderr
+    for path in home.root.rglob("*"):
+        assert not path.is_file() or KEY[3:-4].encode() not in path.read_bytes()
+
+
+# The network
+
+
+def explained(
+    code: int,
+    said: str = "",
+    *,
+    sent: bool = False,
+    status: int = 0,
+    elapsed_s: float = 1.0,
+    body_bytes: int = 0,
+) -> Any:
+    """The error for a transfer that curl ended with this code."""
+    head = ResponseHead(status, {}) if status else None
+    attempt = Attempt(
+        head, TransferEnd(code, said, sent), ReadAnswer(), elapsed_s=elapsed_s, body_bytes=body_bytes
+    )
+    request = ImageRequest("a cat")
+    return explain(attempt, judge(attempt), request, "https://api.example/v1", (KEY,))
+
+
+@pytest.mark.parametrize(
+    "code, said, expected, cause, cure",
+    [
+        (5, "Could not resolve proxy: p", "proxy", "proxy", "HTTPS_PROXY"),
+        (6, "Could not resolve host: api.example", "dns", "api.example cannot be resolved", "the network"),
+        (7, "Failed to connect to api.example port 443", "refused", "api.example refuses", "its port"),
+        (7, "Failed to connect to 10.0.0.1 port 3128", "proxy", "10.0.0.1", "HTTPS_PROXY"),
+        (28, "Connection timed out", "connect_timeout", "no connection to api.example", "try again"),
+        (35, "wrong version number", "tls", "TLS handshake with api.example", "https:// against http://"),
+        (56, "CONNECT tunnel failed, response 407", "proxy", "the proxy refused", "credentials"),
+        (60, "self-signed certificate", "tls_certificate", "cannot be verified", "CURL_CA_BUNDLE"),
+        (
+            60,
+            "SSL: no alternative certificate subject name matches target host name 'api.example'",
+            "tls_certificate",
+            "cannot be verified",
+            "for another host name",
+        ),
+        (77, "error setting certificate verify locations", "tls_ca", "CA file", "CURL_CA_BUNDLE"),
+        (97, "proxy handshake error", "proxy", "the proxy refused", "HTTPS_PROXY"),
+    ],
+)
+def test_what_keeps_a_connection_from_being_made_is_named_and_costs_nothing(
+    code: int, said: str, expected: str, cause: str, cure: str
+) -> None:
+    error = explained(code, said)
+    assert (error.code, error.billed.value, int(error.exit_code)) == (expected, "no", 7)
+    assert cause in error.message and cure in error.hint
+
+
+@pytest.mark.parametrize("elapsed_s", [55.0, 60.2, 65.0, 95.0, 100.4, 125.0, 130.0])
+def test_a_silent_connection_that_is_closed_after_a_gateways_time_is_told_as_that(elapsed_s: float) -> None:
+    for code, status in ((52, 0), (56, 0), (18, 200)):
+        error = explained(code, "Empty reply", sent=True, status=status, elapsed_s=elapsed_s)
+        assert error.code == "gateway_cut"
+        assert "add --stream" in error.hint and "keep the connection alive" in error.hint
+        assert error.billed.value == "maybe"
+
+
+@pytest.mark.parametrize("elapsed_s, body_bytes", [(20.0, 0), (70.0, 0), (140.0, 0), (60.0, 10)])
+def test_other_cuts_are_no_gateways(elapsed_s: float, body_bytes: int) -> None:
+    error = explained(56, "reset", sent=True, elapsed_s=elapsed_s, body_bytes=body_bytes)
+    assert error.code == ("truncated" if body_bytes else "connection_lost")
+    assert error.billed.value == "maybe" and "check your usage" in error.hint
+
+
+def test_time_that_ran_out_is_told_with_the_time_and_the_cure() -> None:
+    error = explained(28, "Operation timed out", sent=True, elapsed_s=600.0)
+    assert (error.code, error.message) == ("timeout", "no whole answer within 600 s")
+    assert "raise --timeout, or add --stream" in error.hint
+
+
+def test_a_name_that_does_not_resolve_is_told(home: Home) -> None:
+    run = generate(home, "http://a..b/v1")
+    code, message, _ = error_of(run)
+    assert (run.code, code, run.json["billed"]) == (7, "dns", "no")
+    assert "a..b" in message
+
+
+def test_a_proxy_that_is_down_is_not_taken_for_the_server(home: Home) -> None:
+    with serving(lambda exchange: None) as server:
+        pass
+    run = generate(home, "https://relay.example/v1", env={"HTTPS_PROXY": server.root})
+    code, message, hint = error_of(run)
+    assert (run.code, code, run.json["billed"]) == (7, "proxy", "no")
+    assert "HTTPS_PROXY" in hint and "relay.example refuses" not in message
+
+
+def test_a_proxy_that_refuses_is_told(home: Home, recorder: Recorder) -> None:
+    recorder.answer = lambda request: Answer(407)
+    run = generate(home, "https://relay.example/v1", env={"HTTPS_PROXY": recorder.root})
+    assert (run.code, error_of(run)[0], run.json["billed"]) == (7, "proxy", "no")
+
+
+def test_https_to_a_server_without_tls_is_told(home: Home) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def answer_in_plain_words() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    thread = threading.Thread(target=answer_in_plain_words, daemon=True)
+    thread.start()
+    with listener:
+        run = generate(home, f"https://127.0.0.1:{listener.getsockname()[1]}/v1")
+        thread.join()
+    assert (run.code, error_of(run)[0], run.json["billed"]) == (7, "tls", "no")
+
+
+@contextmanager
+def tls_server(folder: Path, certificate: str) -> Iterator[str]:
+    """A server with this certificate, which answers every request with an image; its base URL."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            body = images(png()).body
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    class Server(HTTPServer):
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            pass  # a client that does not trust us
+
+    (folder / "server.pem").write_text(TLS_KEY + certificate)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(str(folder / "server.pem"))
+    server = Server(("127.0.0.1", 0), Handler)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield f"https://127.0.0.1:{server.server_address[1]}/v1"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def test_a_certificate_of_an_unknown_authority_is_told_and_curl_ca_bundle_is_the_cure(
+    home: Home, tmp_path: Path
+) -> None:
+    bundle = tmp_path / "ca.pem"
+    bundle.write_text(FOR_LOOPBACK)
+    with tls_server(tmp_path, FOR_LOOPBACK) as base_url:
+        run = generate(home, base_url)
+        code, _, hint = error_of(run)
+        assert (run.code, code, run.json["billed"]) == (7, "tls_certificate", "no")
+        assert "CURL_CA_BUNDLE" in hint
+        assert generate(home, base_url, env={"CURL_CA_BUNDLE": str(bundle)}).code == 0
+
+
+def test_a_certificate_for_another_host_is_told(home: Home, tmp_path: Path) -> None:
+    bundle = tmp_path / "ca.pem"
+    bundle.write_text(FOR_ANOTHER_HOST)
+    with tls_server(tmp_path, FOR_ANOTHER_HOST) as base_url:
+        run = generate(home, base_url, env={"CURL_CA_BUNDLE": str(bundle)})
+    assert (run.code, error_of(run)[0], run.json["billed"]) == (7, "tls_certificate", "no")
+    assert "another host name" in error_of(run)[2]
+
+
+def test_a_ca_file_that_is_not_there_is_told(home: Home, tmp_path: Path) -> None:
+    with tls_server(tmp_path, FOR_LOOPBACK) as base_url:
+        run = generate(home, base_url, env={"CURL_CA_BUNDLE": str(tmp_path / "nowhere.pem")})
+    assert (run.code, error_of(run)[0], run.json["billed"]) == (7, "tls_ca", "no")
