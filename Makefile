@@ -3,7 +3,7 @@ BIN := .venv/bin
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format script docs fuzz clean
+.PHONY: help setup demo test check format script docs fuzz bench clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,7 @@ check: setup  ## Lint, check formatting and types, and that all that is generate
 	$(BIN)/basedpyright
 	$(BIN)/python tools/amalgamate.py --check
 	$(BIN)/python tools/generate_docs.py --check
+	$(BIN)/python tools/shell_files.py --check
 
 format: setup  ## Format the code and mend what the linter can mend
 	$(BIN)/ruff check --fix
@@ -41,13 +42,17 @@ format: setup  ## Format the code and mend what the linter can mend
 script: setup  ## Rebuild skills/gpt-image-2/scripts/gpt_image2.py from src/gpt_image2/core
 	$(BIN)/python tools/amalgamate.py
 
-docs: setup  ## Rebuild the generated parts of the docs
+docs: setup  ## Rebuild the generated docs, completions and man page
 	$(BIN)/python tools/generate_docs.py
+	$(BIN)/python tools/shell_files.py
 
 fuzz: setup  ## Run the property tests of core for longer
 	HYPOTHESIS_PROFILE=fuzz GPT_IMAGE2_SANDBOX_PYTHON=$(CURDIR)/$(BIN)/python \
 	  $(BIN)/python -m pytest tests/core -k property -n auto
 
+bench: setup  ## Measure side by side with others; QUICK=1 for a first look (bench/RESULTS.md)
+	$(BIN)/python -m bench $(if $(QUICK),--quick)
+
 clean:  ## Remove environments, caches and demo pictures
-	rm -rf .venv .venv-* demo build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* bench/.cache tests/mcp_server/.inspector demo build dist .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
