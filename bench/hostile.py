@@ -20,7 +20,7 @@ from .results import IMAGES, Ending, HostileRow, Wanted
 from .rows import environment
 
 _TIMEOUT_S = 60.0
-_SIDE_BY_SIDE = 4
+_SIDE_BY_SIDE = 12
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,9 @@ ROWS = (
 def quick(row: Row) -> Row:
     """The same row with few rounds."""
     if row.calls > 1:
-        return replace(row, rounds=1, memory_rounds=0, warm_up=False)
+        calls = row.calls // 2
+        title = row.title.replace(str(row.calls), str(calls), 1)
+        return replace(row, title=title, calls=calls, rounds=1, memory_rounds=0, warm_up=False)
     return replace(row, rounds=2 if row.answer and row.rounds < 15 else 3, memory_rounds=1)
 
 

@@ -11,8 +11,6 @@ from mcp_driving import KEY, Place, Sandbox
 
 from gpt_image2.sandbox import serve_in_thread
 
-pytest_plugins = ("anyio",)
-
 
 @pytest.fixture(autouse=True)
 def anyio_backend() -> str:
