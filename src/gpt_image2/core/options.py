@@ -92,7 +92,7 @@ def config_parser() -> Parser:
     )
     parser.add_argument("--force", action="store_true", help="with --init: overwrite an existing file")
     parser.add_argument("--config", metavar="PATH", help="this config file instead of the one that is found")
-    _add_output_flags(parser.add_argument)
+    add_output_flags(parser.add_argument)
     return parser
 
 
@@ -115,7 +115,7 @@ def doctor_parser() -> Parser:
     )
     parser.add_argument("--yes", action="store_true", help="with --probe: yes, pay for it")
     parser.add_argument("--forget", action="store_true", help="forget what --probe learnt of this base URL")
-    _add_output_flags(parser.add_argument)
+    add_output_flags(parser.add_argument)
     return parser
 
 
@@ -279,10 +279,11 @@ def _add_call_flags(parser: Parser) -> None:
         metavar="MB",
         help="largest image to fetch by address (default 100)",
     )
-    _add_output_flags(add)
+    add_output_flags(add)
 
 
-def _add_output_flags(add: Callable[..., object]) -> None:
+def add_output_flags(add: Callable[..., object]) -> None:
+    """Adds the flags that every command has, by a parser's `add_argument`."""
     add("--json", action="store_true", help="print one JSON object on stdout instead of lines")
     add("--events", action="store_true", help="progress as JSON lines on stderr")
     add("--quiet", action="store_true", help="no progress on stderr")

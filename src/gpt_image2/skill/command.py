@@ -8,10 +8,10 @@ from typing import Dict, List, Optional, Sequence
 
 from gpt_image2.core.about import PROGRAM
 from gpt_image2.core.errors import GptImage2Error
-from gpt_image2.core.options import Parser
+from gpt_image2.core.options import Parser, add_output_flags
 from gpt_image2.core.outcome import ExitCode
-from gpt_image2.core.report import error_json
-from gpt_image2.core.terminal import Terminal, print_json, standard_terminal
+from gpt_image2.core.output import Output
+from gpt_image2.core.terminal import standard_terminal
 
 from .copying import CopyPlan, copy_skill, plan_copy
 from .places import AGENTS, Place, find_place, find_skill_folder, for_hermes
@@ -22,14 +22,11 @@ COMMAND = "install-skill"
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Runs the command; returns its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    terminal = standard_terminal(os.environ)
+    output = Output(standard_terminal(os.environ), sys.stdout, sys.stderr, arguments)
     try:
-        _install(arguments, terminal)
+        _install(arguments, output)
     except GptImage2Error as error:
-        if "--json" in arguments:
-            print_json(error_json(error, COMMAND), sys.stdout)
-        else:
-            terminal.error(error)
+        output.fail(error, COMMAND)
         return int(error.exit_code)
     return int(ExitCode.OK)
 
@@ -49,11 +46,11 @@ def _parser() -> Parser:
     )
     add("--dry-run", action="store_true", help="list what would be copied where; write nothing")
     add("--force", action="store_true", help="replace the skill if it is there already")
-    add("--json", action="store_true", help="print one JSON object")
+    add_output_flags(add)
     return parser
 
 
-def _install(arguments: List[str], terminal: Terminal) -> None:
+def _install(arguments: List[str], output: Output) -> None:
     options = _parser().parse_args(arguments)
     place = find_place(options.to, os.environ)
     plan = plan_copy(
@@ -62,19 +59,16 @@ def _install(arguments: List[str], terminal: Terminal) -> None:
     if not options.dry_run:
         copy_skill(plan)
     warnings = _warnings(place, plan, options.dry_run and not options.force)
-    if options.json:
-        print_json(_as_json(options.to, plan, options.dry_run, warnings), sys.stdout)
-        return
     for warning in warnings:
-        terminal.say(warning, "warning", "yellow")
+        output.warn(warning)
     if options.dry_run:
         for name in plan.files:
-            terminal.result(f"{plan.source / name} -> {plan.target / name}")
-        terminal.result("Nothing was written.")
-        return
-    terminal.result(
-        f"{'Replaced' if plan.replaces else 'Installed'}: {plan.target} ({len(plan.files)} files)"
-    )
+            output.result(f"{plan.source / name} -> {plan.target / name}")
+        output.result("Nothing was written.")
+    else:
+        verb = "Replaced" if plan.replaces else "Installed"
+        output.result(f"{verb}: {plan.target} ({len(plan.files)} files)")
+    output.finish(_as_json(options.to, plan, options.dry_run, warnings))
 
 
 def _warnings(place: Place, plan: CopyPlan, needs_force: bool) -> List[str]:
