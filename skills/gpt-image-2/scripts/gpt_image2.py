@@ -3998,7 +3998,8 @@ def _file_parts(request: ImageRequest, image_field: str) -> Tuple[FormPart, ...]
 _STREAM_HINT = (
     "a gateway gives up on silent connections; add --stream: partial images keep the connection alive"
 )
-_MAYBE_HINT = "it may have been billed; check your usage before you send it again (or use --retry-ambiguous)"
+_MAYBE_HINT = "it may have been billed; check your usage before you send it again"
+_OPT_IN_HINT = " (or use --retry-ambiguous)"
 #: Seconds after which common gateways cut a silent connection: nginx at 60, Cloudflare at 100 to 125.
 _GATEWAY_WINDOWS_S = ((55.0, 65.0), (95.0, 130.0))
 _FLAGS = {
@@ -4057,8 +4058,9 @@ def explain(
     else:
         cause = _unusable_cause(attempt, secrets)
     hint = cause.hint
-    if rule.billed.value == "maybe" and _MAYBE_HINT not in hint:
-        hint = f"{hint}; {_MAYBE_HINT}" if hint else _MAYBE_HINT
+    if rule.billed is Billed.MAYBE:
+        maybe = _MAYBE_HINT + (_OPT_IN_HINT if rule.again is Again.OPT_IN else "")
+        hint = f"{hint}; {maybe}" if hint else maybe
     return cause.kind(
         mask_secrets(cause.message, secrets),
         hint=mask_secrets(hint, secrets),

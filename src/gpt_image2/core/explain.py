@@ -17,14 +17,16 @@ from .errors import (
     RateLimitError,
 )
 from .models import nearest_legal_size
+from .outcome import Billed
 from .redact import mask_secrets, show
 from .request import ImageRequest
-from .retry import Attempt, Rule, is_quota, request_id, server_wait_s
+from .retry import Again, Attempt, Rule, is_quota, request_id, server_wait_s
 
 _STREAM_HINT = (
     "a gateway gives up on silent connections; add --stream: partial images keep the connection alive"
 )
-_MAYBE_HINT = "it may have been billed; check your usage before you send it again (or use --retry-ambiguous)"
+_MAYBE_HINT = "it may have been billed; check your usage before you send it again"
+_OPT_IN_HINT = " (or use --retry-ambiguous)"
 #: Seconds after which common gateways cut a silent connection: nginx at 60, Cloudflare at 100 to 125.
 _GATEWAY_WINDOWS_S = ((55.0, 65.0), (95.0, 130.0))
 _FLAGS = {
@@ -83,8 +85,9 @@ def explain(
     else:
         cause = _unusable_cause(attempt, secrets)
     hint = cause.hint
-    if rule.billed.value == "maybe" and _MAYBE_HINT not in hint:
-        hint = f"{hint}; {_MAYBE_HINT}" if hint else _MAYBE_HINT
+    if rule.billed is Billed.MAYBE:
+        maybe = _MAYBE_HINT + (_OPT_IN_HINT if rule.again is Again.OPT_IN else "")
+        hint = f"{hint}; {maybe}" if hint else maybe
     return cause.kind(
         mask_secrets(cause.message, secrets),
         hint=mask_secrets(hint, secrets),
