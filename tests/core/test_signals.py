@@ -57,7 +57,11 @@ def is_alive(pid: int) -> bool:
 
 
 def end_of(process: subprocess.Popen[bytes]) -> Run:
-    stdout, stderr = process.communicate(timeout=30)
+    try:
+        stdout, stderr = process.communicate(timeout=30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
     return Run(process.returncode, stdout.decode(), stderr.decode())
 
 
