@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import random
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from typing import Callable, List, NamedTuple, Tuple
 
 from faulty import CLOSING, OPENING, WAIT_S, Exchange, completed, quoted, serving
 from harness import Home
 from pictures import png
-from processes import IS_LINUX, descendants
 
-#: The floor of Python and every newer one take half of the 200 kills each.
-SEEDS = range(100) if sys.version_info < (3, 9) else range(100, 200)
+SEEDS = range(200)
 RUNS = len(SEEDS)
 SIDE_BY_SIDE = 4
 GRACE_S = 0.05
@@ -52,13 +48,10 @@ def killed_run(root: Path, seed: int) -> Tally:
         )
         with client:
             server.wait_for_request()
-            processes = [client.pid, *(child.pid for child in descendants(client.pid))] if IS_LINUX else []
-            waited_s = -starved_s(processes)
             time.sleep(dice.uniform(0.0, 0.45))  # the random moment, not a synchronisation
-            waited_s += starved_s(processes)
             killed_at = time.monotonic()
             client.kill()
-        due = [number for number, at in enumerate(list(written)) if at < killed_at - GRACE_S - waited_s]
+        due = [number for number, at in enumerate(list(written)) if at < killed_at - GRACE_S]
         server.exchanges[0].wait_until_gone()
     content = [target.read_bytes() if target.exists() else OLD for target in targets]
     whole = [number for number in range(IMAGES) if content[number] == pictures[number]]
@@ -66,15 +59,6 @@ def killed_run(root: Path, seed: int) -> Tally:
         str(targets[number]) for number in range(IMAGES) if content[number] not in (OLD, pictures[number])
     ]
     return Tally(len(due), len(set(due) & set(whole)), len(whole), torn)
-
-
-def starved_s(processes: List[int]) -> float:
-    """How long these processes wanted to run while the machine was busy with others."""
-    waits_ns = [0]
-    for pid in processes:
-        with suppress(OSError, IndexError, ValueError):
-            waits_ns.append(int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]))
-    return sum(waits_ns) / 1e9
 
 
 def dribbling(pictures: List[bytes], seed: int, written: List[float]) -> Callable[[Exchange], None]:
