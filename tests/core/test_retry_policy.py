@@ -100,10 +100,14 @@ TABLE: List[Tuple[str, Billed, Again, List[Attempt]]] = [
         ],
     ),
     (
-        "rate-limit-final",
+        "server-says-stop",
         Billed.NO,
         Again.NEVER,
-        [attempt(429, "rate_limit_exceeded", headers=SAYS_NO), attempt(429, headers=SAYS_NO)],
+        [
+            attempt(429, "rate_limit_exceeded", headers=SAYS_NO),
+            attempt(429, headers=SAYS_NO),
+            attempt(503, "server_is_overloaded", headers=SAYS_NO),
+        ],
     ),
     (
         "rate-limit",

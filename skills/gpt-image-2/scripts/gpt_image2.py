@@ -2243,6 +2243,17 @@ def _key_hint(base_url: str) -> str:
 
 
 DEFAULT_PARTIAL_IMAGES = 1
+#: The optional fields of both endpoints, in the API's order.
+WIRE_FIELDS = (
+    "n",
+    "size",
+    "quality",
+    "output_format",
+    "output_compression",
+    "background",
+    "moderation",
+    "user",
+)
 
 
 @dataclass(frozen=True)
@@ -2323,17 +2334,7 @@ class ImageRequest:
     def wire_fields(self, format_field: str) -> Dict[str, object]:
         """The fields to send, in the API's order, without images; only what the user set."""
         wire: Dict[str, object] = {"model": self.model, "prompt": self.prompt}
-        names = (
-            "n",
-            "size",
-            "quality",
-            "output_format",
-            "output_compression",
-            "background",
-            "moderation",
-            "user",
-        )
-        for name in names:
+        for name in WIRE_FIELDS:
             value = getattr(self, name)
             if value is not None:
                 wire[format_field if name == "output_format" else name] = value
@@ -3557,9 +3558,9 @@ RULES: Tuple[Rule, ...] = (
         Again.SAFE,
     ),
     Rule(
-        "rate-limit-final",
-        "429 with the header `x-should-retry: false`",
-        lambda a: a.status == 429 and a.header("x-should-retry").lower() == "false",
+        "server-says-stop",
+        "429, or an overload as below, with the header `x-should-retry: false`",
+        lambda a: (a.status == 429 or is_overload(a)) and a.header("x-should-retry").lower() == "false",
         Billed.NO,
         Again.NEVER,
     ),
@@ -3573,9 +3574,7 @@ RULES: Tuple[Rule, ...] = (
     Rule(
         "overload",
         "503 with the API's own overload error, or with `Retry-After`",
-        lambda a: (
-            a.status == 503 and (a.code in _OVERLOAD_CODES | _RATE_CODES or bool(a.header("retry-after")))
-        ),
+        lambda a: is_overload(a),
         Billed.NO,
         Again.SAFE,
     ),
@@ -3669,6 +3668,12 @@ def backoff_s(retry: int, dice: Optional[float] = None) -> float:
 
         dice = random.random()  # noqa: S311
     return dice * min(MAX_BACKOFF_S, 2.0 ** min(retry, _MAX_DOUBLINGS))
+
+
+def is_overload(attempt: Attempt) -> bool:
+    """Whether the API itself says that it is overloaded, and not a gateway behind which a job may run."""
+    is_reported = attempt.code in _OVERLOAD_CODES | _RATE_CODES or bool(attempt.header("retry-after"))
+    return attempt.status == 503 and is_reported
 
 
 def is_quota(code: str) -> bool:
@@ -5506,7 +5511,12 @@ def _add_call_flags(parser: Parser) -> None:
     group = parser.add_argument_group("the call")
     add = group.add_argument
     add("--dry-run", action="store_true", help="print the exact request and its cost; send nothing")
-    add("--max-cost", type=_amount, metavar="USD", help="refuse a request that may cost more")
+    add(
+        "--max-cost",
+        type=_amount,
+        metavar="USD",
+        help="refuse a request that may cost more (input images not counted)",
+    )
     add("--no-clobber", action="store_true", help="never overwrite: take the next free name")
     add(
         "--timeout",

@@ -251,7 +251,12 @@ def _add_call_flags(parser: Parser) -> None:
     group = parser.add_argument_group("the call")
     add = group.add_argument
     add("--dry-run", action="store_true", help="print the exact request and its cost; send nothing")
-    add("--max-cost", type=_amount, metavar="USD", help="refuse a request that may cost more")
+    add(
+        "--max-cost",
+        type=_amount,
+        metavar="USD",
+        help="refuse a request that may cost more (input images not counted)",
+    )
     add("--no-clobber", action="store_true", help="never overwrite: take the next free name")
     add(
         "--timeout",

@@ -29,6 +29,17 @@ from .models import (
 )
 
 DEFAULT_PARTIAL_IMAGES = 1
+#: The optional fields of both endpoints, in the API's order.
+WIRE_FIELDS = (
+    "n",
+    "size",
+    "quality",
+    "output_format",
+    "output_compression",
+    "background",
+    "moderation",
+    "user",
+)
 
 
 @dataclass(frozen=True)
@@ -109,17 +120,7 @@ class ImageRequest:
     def wire_fields(self, format_field: str) -> Dict[str, object]:
         """The fields to send, in the API's order, without images; only what the user set."""
         wire: Dict[str, object] = {"model": self.model, "prompt": self.prompt}
-        names = (
-            "n",
-            "size",
-            "quality",
-            "output_format",
-            "output_compression",
-            "background",
-            "moderation",
-            "user",
-        )
-        for name in names:
+        for name in WIRE_FIELDS:
             value = getattr(self, name)
             if value is not None:
                 wire[format_field if name == "output_format" else name] = value

@@ -134,9 +134,9 @@ RULES: Tuple[Rule, ...] = (
         Again.SAFE,
     ),
     Rule(
-        "rate-limit-final",
-        "429 with the header `x-should-retry: false`",
-        lambda a: a.status == 429 and a.header("x-should-retry").lower() == "false",
+        "server-says-stop",
+        "429, or an overload as below, with the header `x-should-retry: false`",
+        lambda a: (a.status == 429 or is_overload(a)) and a.header("x-should-retry").lower() == "false",
         Billed.NO,
         Again.NEVER,
     ),
@@ -150,9 +150,7 @@ RULES: Tuple[Rule, ...] = (
     Rule(
         "overload",
         "503 with the API's own overload error, or with `Retry-After`",
-        lambda a: (
-            a.status == 503 and (a.code in _OVERLOAD_CODES | _RATE_CODES or bool(a.header("retry-after")))
-        ),
+        lambda a: is_overload(a),
         Billed.NO,
         Again.SAFE,
     ),
@@ -246,6 +244,12 @@ def backoff_s(retry: int, dice: Optional[float] = None) -> float:
 
         dice = random.random()  # noqa: S311
     return dice * min(MAX_BACKOFF_S, 2.0 ** min(retry, _MAX_DOUBLINGS))
+
+
+def is_overload(attempt: Attempt) -> bool:
+    """Whether the API itself says that it is overloaded, and not a gateway behind which a job may run."""
+    is_reported = attempt.code in _OVERLOAD_CODES | _RATE_CODES or bool(attempt.header("retry-after"))
+    return attempt.status == 503 and is_reported
 
 
 def is_quota(code: str) -> bool:

@@ -12,22 +12,12 @@ from jsonschema import Draft202012Validator
 from gpt_image2.core import models
 from gpt_image2.core.errors import UsageError
 from gpt_image2.core.redact import show
-from gpt_image2.core.request import ImageRequest
+from gpt_image2.core.request import WIRE_FIELDS, ImageRequest
 
 from .tools import argument_names, input_schema
 
 BAD_ARGUMENTS = "bad_arguments"
-_REQUEST_FIELDS = (
-    "n",
-    "size",
-    "quality",
-    "output_format",
-    "output_compression",
-    "background",
-    "moderation",
-    "user",
-    "partial_images",
-)
+_REQUEST_FIELDS = (*WIRE_FIELDS, "partial_images")
 
 
 @dataclass(frozen=True)
