@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Join src/gpt_image2/core/*.py into the one-file script of the skill.
+"""Join the modules of src/gpt_image2/core into the one-file script of the skill.
 
 Reads the modules and tools/script_header.txt; writes skills/gpt-image-2/scripts/gpt_image2.py, nothing else.
 The same input gives the same bytes on every Python from 3.8 on: text is cut out by line, never unparsed.
@@ -86,7 +86,11 @@ def render_from(module: str, members: Set[str]) -> str:
 def render_module(module: Module) -> str:
     """A banner of the module's name and docstring, then its body as it is."""
     rule = "# " + "-" * (WIDTH - 2)
-    banner = [rule, *(f"# {line}".rstrip() for line in [module.name, "", *module.doc.split("\n")]), rule]
+    banner = [
+        rule,
+        *(f"# {line}".rstrip() for line in [module.name.replace(".", "/"), "", *module.doc.split("\n")]),
+        rule,
+    ]
     return "\n".join([*banner, "", "", module.body]).strip("\n")
 
 

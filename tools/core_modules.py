@@ -3,7 +3,9 @@
 What core must keep to (each breach is an error with its file and line):
 
 - a module is: docstring, `from __future__ import annotations`, imports, the rest;
-- modules import one another only there, and only as `from .name import A, B`;
+- it lies in core itself or in a room, a folder of core whose `__init__.py` holds no code;
+- modules import one another only there, and only as `from .name import A, B` (`from ..name`, `from .room.name`);
+- an import from core that only some runs need may stand inside a function, on lines of its own: joining drops it;
 - every other import is of the standard library, and goes by one name in all modules;
 - a top-level name belongs to one module, and hides no builtin;
 - no import cycles, no `TYPE_CHECKING`, no `__name__` test.
@@ -28,6 +30,7 @@ FUTURE = "from __future__ import annotations"
 
 #: Empty before Python 3.10, where nobody can tell; the check is skipped there.
 STDLIB: FrozenSet[str] = getattr(sys, "stdlib_module_names", frozenset())
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 NEW_SCOPE = (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 Import = Union[ast.Import, ast.ImportFrom]
 
@@ -40,31 +43,53 @@ class BuildError(Exception):
 class Module:
     """One module of core, taken apart."""
 
-    name: str
+    name: str  # dotted, from core down
     tree: ast.Module
     doc: str
-    siblings: Tuple[ast.ImportFrom, ...]  # its imports from other modules of core
+    siblings: Tuple[ast.ImportFrom, ...]  # its imports from other modules of core, at its top
+    deferred: Tuple[ast.ImportFrom, ...]  # those inside functions
     imports: Tuple[Import, ...]  # its other imports
     body: str
     defines: Dict[str, int]  # top-level name -> line
 
+    @property
+    def path(self) -> str:
+        """Its file."""
+        return path_of(self.name)
+
     def at(self, node: ast.AST) -> str:
         """Where a node of this module is."""
-        return f"{CORE}/{self.name}.py:{getattr(node, 'lineno', 1)}"
+        return f"{self.path}:{getattr(node, 'lineno', 1)}"
+
+    def source_of(self, node: ast.ImportFrom) -> str:
+        """The module of core that an import is from; empty for one that names none, or is above core."""
+        room = self.name.split(".")[:-1]
+        if node.level > len(room) + 1 or not node.module:
+            return ""
+        return ".".join([*room[: len(room) + 1 - node.level], node.module])
 
     def needs(self) -> Set[str]:
         """The names of the modules that must come before this one."""
-        return {node.module or "" for node in self.siblings}
+        return {self.source_of(node) for node in self.siblings}
+
+
+def path_of(name: str) -> str:
+    """The file of a module of core."""
+    return f"{CORE}/{name.replace('.', '/')}.py"
 
 
 # Reading
 
 
 def read_core(root: Path) -> List[Module]:
-    """The modules of core but for its package files, by name."""
-    return [
-        read_module(path) for path in sorted((root / CORE).glob("*.py")) if not path.name.startswith("__")
-    ]
+    """The modules of core and of its rooms but for their package files, by name."""
+    core = root / CORE
+    for package in sorted(core.glob("*/__init__.py")):
+        where = f"{CORE}/{package.parent.name}/__init__.py"
+        if len(parse(package, where)[1].body) > 1:
+            raise BuildError(f"{where}:1: only a docstring belongs here: joining would lose the rest")
+    names = [".".join(path.relative_to(core).with_suffix("").parts) for path in core.rglob("*.py")]
+    return [read_module(root, name) for name in sorted(names) if not name.split(".")[-1].startswith("__")]
 
 
 def read_exports(root: Path) -> List[str]:
@@ -88,10 +113,10 @@ def parse(path: Path, where: str) -> Tuple[str, ast.Module]:
         raise BuildError(f"{where}:1: {error}") from None
 
 
-def read_module(path: Path) -> Module:
+def read_module(root: Path, name: str) -> Module:
     """A module cut into docstring, imports and body."""
-    where = f"{CORE}/{path.name}"
-    text, tree = parse(path, where)
+    where = path_of(name)
+    text, tree = parse(root / where, where)
     doc = ast.get_docstring(tree, clean=False)
     if doc is None:
         raise BuildError(f"{where}:1: must start with its docstring")
@@ -106,13 +131,15 @@ def read_module(path: Path) -> Module:
     head, rest = tree.body[: 2 + len(imports)], tree.body[2 + len(imports) :]
     check_head(where, lines, head, rest)
     siblings = tuple(node for node in imports if isinstance(node, ast.ImportFrom) and node.level)
+    deferred = tuple(deferred_imports(where, rest))
     return Module(
-        name=path.stem,
+        name=name,
         tree=tree,
         doc=inspect.cleandoc(doc),
         siblings=siblings,
+        deferred=deferred,
         imports=tuple(node for node in imports if node not in siblings),
-        body="\n".join(lines[last_line(head[-1]) :]).strip("\n"),
+        body="\n".join(body_lines(lines, last_line(head[-1]), deferred)).strip("\n"),
         defines=dict([*global_names(tree), *bound_names(rest)]),
     )
 
@@ -138,10 +165,40 @@ def check_head(where: str, lines: Sequence[str], head: Sequence[ast.stmt], rest:
             )
 
 
+def deferred_imports(where: str, nodes: Sequence[ast.stmt]) -> Iterator[ast.ImportFrom]:
+    """The imports from core inside functions; their lines can be dropped without harm."""
+    seen: Set[ast.AST] = set()
+    for function in (node for top in nodes for node in ast.walk(top) if isinstance(node, FUNCTIONS)):
+        for block in blocks_of(function):
+            found = [node for node in block if isinstance(node, ast.ImportFrom) and node.level]
+            if found and len(found) == len(block):
+                raise BuildError(f"{where}:{found[0].lineno}: joining would leave nothing in this block")
+            yield from (node for node in found if node not in seen)
+            seen.update(found)
+
+
+def blocks_of(function: ast.AST) -> Iterator[Sequence[ast.stmt]]:
+    """The blocks of statements in a function, its own and those nested in it."""
+    for node in ast.walk(function):
+        for name in ("body", "orelse", "finalbody"):
+            block: object = getattr(node, name, None)
+            if isinstance(block, list):
+                yield cast("List[ast.stmt]", block)
+
+
+def body_lines(lines: Sequence[str], start: int, deferred: Sequence[ast.ImportFrom]) -> Iterator[str]:
+    """The lines below the head, without the deferred imports and the blank line behind each."""
+    dropped = {number for node in deferred for number in range(node.lineno, last_line(node) + 1)}
+    for number, line in enumerate(lines[start:], start + 1):
+        behind = number - 1 in dropped and not line.strip()
+        if number not in dropped and not behind:
+            yield line
+
+
 def bound_names(nodes: Sequence[ast.AST]) -> Iterator[Tuple[str, int]]:
     """The names that statements bind in their own scope, with their lines."""
     for node in nodes:
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
             yield node.name, node.lineno
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
             yield from ((bound, node.lineno) for bound, _ in bindings(node))
@@ -196,7 +253,7 @@ def check(modules: Sequence[Module], exports: Sequence[str]) -> None:
     defined = {name for module in modules for name in module.defines}
     for name, home in {"main": "cli", "VERSION": "about"}.items():
         if home not in by_name or name not in by_name[home].defines:
-            problems.append(f"{CORE}/{home}.py:1: must define {name}")
+            problems.append(f"{path_of(home)}:1: must define {name}")
     problems += [f"{INIT}:1: no module defines {name} of __all__" for name in exports if name not in defined]
     if problems:
         raise BuildError("\n".join(problems))
@@ -224,20 +281,21 @@ def misuse(module: Module, node: ast.AST, by_name: Dict[str, Module]) -> Iterato
 
 def sibling_misuse(module: Module, node: ast.ImportFrom, by_name: Dict[str, Module]) -> Iterator[str]:
     """What is wrong with an import from another module of core."""
-    if node.level > 1:
+    source = module.source_of(node)
+    if node.level > module.name.count(".") + 1:
         yield "core imports nothing above it"
-    elif not node.module:
+    elif not source:
         yield f"import names, not modules: from .{node.names[0].name} import ..."
-    elif node not in module.siblings:
-        yield f"modules of core are imported only directly under `{FUTURE}`"
-    elif node.module not in by_name:
-        yield f"there is no module {node.module} in core"
+    elif node not in module.siblings and node not in module.deferred:
+        yield f"modules of core are imported only directly under `{FUTURE}`, or as a statement of a function"
+    elif source not in by_name:
+        yield f"there is no module {source} in core"
     else:
         for alias in node.names:
             if alias.asname:
                 yield f"no `as` between modules of core: {alias.name} as {alias.asname}"
-            if alias.name not in by_name[node.module].defines:
-                yield f"{CORE}/{node.module}.py does not define {alias.name}"
+            if alias.name not in by_name[source].defines:
+                yield f"{path_of(source)} does not define {alias.name}"
 
 
 def outside_misuse(node: Import) -> Iterator[str]:
@@ -259,9 +317,7 @@ def clashes(modules: Sequence[Module]) -> Iterator[str]:
     meanings = {"__all__": (INIT, f"{INIT}:1")}
     spellings: Dict[str, Tuple[str, str]] = {}
     for module in modules:
-        claims = [
-            (name, module.name, f"{CORE}/{module.name}.py:{line}") for name, line in module.defines.items()
-        ]
+        claims = [(name, module.name, f"{module.path}:{line}") for name, line in module.defines.items()]
         for node in module.imports:
             for bound, target in bindings(node):
                 claims.append((bound, f"import {target}", module.at(node)))
@@ -295,5 +351,5 @@ def describe_cycle(waiting: Dict[str, Module]) -> str:
         path.append(min(waiting[path[-1]].needs() & waiting.keys()))
     cycle = path[path.index(path[-1]) :]
     first = waiting[cycle[0]]
-    culprit = next(node for node in first.siblings if node.module == cycle[1])
+    culprit = next(node for node in first.siblings if first.source_of(node) == cycle[1])
     return f"{first.at(culprit)}: import cycle: {' -> '.join(cycle)}"

@@ -85,7 +85,9 @@ class Project:
             self.write(name, text)
 
     def write(self, name: str, text: str) -> None:
-        (self.core / f"{name}.py").write_bytes(text.encode("utf-8"))
+        path = self.core / f"{name}.py"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(text.encode("utf-8"))
 
     def join(self, *args: str, python: str = sys.executable) -> subprocess.CompletedProcess[str]:
         command = [python, str(TOOL), "--root", str(self.root), *args]
@@ -312,10 +314,20 @@ BREACHES = {
         6,
         "only directly under",
     ),
-    "a sibling import in a function": (
+    "a function with nothing but a sibling import": (
         module(body="def f() -> None:\n    from .errors import Lost\n"),
         6,
+        "joining would leave nothing",
+    ),
+    "a sibling import in a class": (
+        module(body="class C:\n    from .errors import Lost\n\n    X = 1\n"),
+        6,
         "only directly under",
+    ),
+    "an unknown name, imported in a function": (
+        module(body="def f() -> None:\n    from .errors import Lots\n\n    Lots()\n"),
+        6,
+        "errors.py does not define Lots",
     ),
     "a sibling import in a try": (
         module(body="try:\n    from .errors import Lost\nexcept ImportError:\n    pass\n"),
@@ -387,6 +399,42 @@ def test_a_breach_is_refused_with_file_line_and_reason(project: Project, breach:
     # A clash is reported at the later module of the alphabet, which is this one.
     assert first.startswith(f"src/gpt_image2/core/zoo.py:{line}: ")
     assert reason in first
+
+
+def test_an_import_from_core_inside_a_function_is_dropped_and_makes_no_cycle(project: Project) -> None:
+    project.write("one", module("from .two import second\n", "def first() -> int:\n    return second()\n"))
+    project.write(
+        "two",
+        module(
+            body="def second(deep: int = 0) -> int:\n    if deep:\n        from .one import first\n\n"
+            "        return first()\n    return 2\n"
+        ),
+    )
+    script = project.built()
+    assert "    if deep:\n        return first()\n    return 2\n" in script
+    assert "from ." not in script
+
+
+def test_a_room_of_core_is_joined_under_its_own_name(project: Project) -> None:
+    project.write("zoo/__init__", '"""A room."""\n')
+    project.write(
+        "zoo/cage", module("from ..errors import Lost\nfrom .lock import KEY\n", "CAGE = (Lost, KEY)\n")
+    )
+    project.write("zoo/lock", module(body="KEY = 1\n"))
+    project.write("gate", module("from .zoo.cage import CAGE\n", "GATE = CAGE\n"))
+    script = project.built()
+    banners = [line for line in script.splitlines() if line in ("# zoo/lock", "# zoo/cage", "# gate")]
+    assert banners == ["# zoo/lock", "# zoo/cage", "# gate"]
+
+
+def test_a_room_reaches_nothing_above_core_and_its_package_holds_no_code(project: Project) -> None:
+    project.write("zoo/__init__", '"""A room."""\n')
+    project.write("zoo/cage", module("from ...sandbox import app\n"))
+    assert project.refusal() == "src/gpt_image2/core/zoo/cage.py:4: core imports nothing above it\n"
+    project.write("zoo/__init__", '"""A room."""\n\nX = 1\n')
+    assert project.refusal().startswith(
+        "src/gpt_image2/core/zoo/__init__.py:1: only a docstring belongs here"
+    )
 
 
 def test_a_clash_names_both_places(project: Project) -> None:
