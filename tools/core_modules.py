@@ -4,8 +4,8 @@ What core must keep to (each breach is an error with its file and line):
 
 - a module is: docstring, `from __future__ import annotations`, imports, the rest;
 - it lies in core itself or in a room, a folder of core whose `__init__.py` holds no code;
-- modules import one another only there, and only as `from .name import A, B` (`from ..name`, `from .room.name`);
-- an import from core that only some runs need may stand inside a function, on lines of its own: joining drops it;
+- modules import one another only there, and only as `from .name import A, B` (or `..name`, `.room.name`);
+- an import from core that only some runs need may stand inside a function: joining drops it;
 - every other import is of the standard library, and goes by one name in all modules;
 - a top-level name belongs to one module, and hides no builtin;
 - no import cycles, no `TYPE_CHECKING`, no `__name__` test.
