@@ -196,6 +196,80 @@ def _decode_plain(text: memoryview) -> Optional[bytes]:
 
 
 # ------------------------------------------------------------------------------------------------------------
+# exit_codes
+#
+# What the exit codes of the command mean, as `--help` and the references say it. Imports nothing.
+# ------------------------------------------------------------------------------------------------------------
+
+
+EXIT_MEANINGS = {
+    0: "all images saved",
+    1: "internal error",
+    2: "usage or bad input; nothing was sent",
+    3: "configuration or credentials (no key, 401, 403)",
+    4: "rate limit or quota (429)",
+    5: "blocked by moderation",
+    6: "other API error, or an answer without a usable image",
+    7: "network error or timeout",
+    8: "an output could not be written where it was asked for",
+    9: "partial: some images saved, some not",
+    130: "interrupted (Ctrl-C)",
+    143: "terminated (SIGTERM)",
+}
+EXIT_CODES = "exit codes:\n" + "\n".join(f"  {code:>3}  {text}" for code, text in EXIT_MEANINGS.items())
+
+
+# ------------------------------------------------------------------------------------------------------------
+# cli
+#
+# The command's front door: `--help` and `--version` at once, everything else by `commands`.
+#
+# It imports nothing that takes time, not even `typing`: who asks for the version waits for nothing else.
+# ------------------------------------------------------------------------------------------------------------
+
+
+COMMANDS = (
+    ("generate", "make images from a text"),
+    ("edit", "make new images from images and a text"),
+    ("config", "create a config file, or show the settings in force"),
+    ("doctor", "check everything that a call needs, for free"),
+    ("sandbox", "run an offline Images API on loopback, to rehearse without a key"),
+    ("mcp", "serve the tools over the Model Context Protocol"),
+    ("install-skill", "copy the skill to where an agent looks for it"),
+)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs the command line and returns its exit code; never raises, but for `SystemExit` after `--help`."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    command = arguments[0] if arguments else "--help"
+    if command in ("-h", "--help", "help"):
+        return _print(_help())
+    if command in ("-V", "--version"):
+        return _print(f"{PROGRAM} {VERSION}")
+    return run_command(arguments, [name for name, _ in COMMANDS])
+
+
+def _print(text: str) -> int:
+    """A text on stdout, which may have been closed by its reader."""
+    try:
+        print(text, flush=True)
+    except OSError:
+        detach(sys.stdout)
+    return 0
+
+
+def _help() -> str:
+    width = max(len(name) for name, _ in COMMANDS)
+    commands = "\n".join(f"  {name:<{width}}  {summary}" for name, summary in COMMANDS)
+    return (
+        f"usage: {PROGRAM} COMMAND [options]\n\n"
+        f"Generate and edit images with gpt-image-2.\n\ncommands:\n{commands}\n\n"
+        f"Help for one: {PROGRAM} COMMAND --help. Version: {PROGRAM} --version.\n\n{EXIT_CODES}"
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------
 # images
 #
 # Reads an image's type, dimensions and wholeness from its bytes, without decoding. Only reads files.
@@ -733,23 +807,7 @@ class ExitCode(IntEnum):
     @property
     def meaning(self) -> str:
         """One line for people, as `--help` and the references print it."""
-        return _EXIT_MEANINGS[self]
-
-
-_EXIT_MEANINGS = {
-    ExitCode.OK: "all images saved",
-    ExitCode.INTERNAL: "internal error",
-    ExitCode.USAGE: "usage or bad input; nothing was sent",
-    ExitCode.CONFIG: "configuration or credentials (no key, 401, 403)",
-    ExitCode.RATE_LIMIT: "rate limit or quota (429)",
-    ExitCode.MODERATION: "blocked by moderation",
-    ExitCode.API: "other API error, or an answer without a usable image",
-    ExitCode.NETWORK: "network error or timeout",
-    ExitCode.OUTPUT: "an output could not be written where it was asked for",
-    ExitCode.PARTIAL: "partial: some images saved, some not",
-    ExitCode.INTERRUPTED: "interrupted (Ctrl-C)",
-    ExitCode.TERMINATED: "terminated (SIGTERM)",
-}
+        return EXIT_MEANINGS[self]
 
 
 class Billed(str, Enum):
@@ -1002,22 +1060,17 @@ Observer = Callable[[Event], None]
 
 
 class Extra(NamedTuple):
-    """A layer above core: its module, what it does in a line, and the command that installs it."""
+    """A layer above core: its module, and the command that installs it."""
 
     module: str
-    summary: str
     install: str = INSTALL_HINT
 
 
 #: The commands that come with an optional part of the package.
 EXTRAS = {
-    "sandbox": Extra(
-        "gpt_image2.sandbox", "run an offline Images API on loopback, to rehearse without a key"
-    ),
-    "mcp": Extra("gpt_image2.mcp", "serve the tools over the Model Context Protocol"),
-    "install-skill": Extra(
-        "gpt_image2.skill", "copy the skill to where an agent looks for it", "pip install gpt-image2"
-    ),
+    "sandbox": Extra("gpt_image2.sandbox"),
+    "mcp": Extra("gpt_image2.mcp"),
+    "install-skill": Extra("gpt_image2.skill", "pip install gpt-image2"),
 }
 
 
@@ -5279,7 +5332,6 @@ def _ignore(event: Event) -> None:
 
 
 _MEGABYTE = 1024 * 1024
-EXIT_CODES = "exit codes:\n" + "\n".join(f"  {int(code):>3}  {code.meaning}" for code in ExitCode)
 
 
 class Parser(argparse.ArgumentParser):
@@ -5780,7 +5832,7 @@ class Terminal:
         try:
             print(text, file=self._stdout, flush=True)
         except OSError:
-            _detach(self._stdout)
+            detach(self._stdout)
 
     def say(self, text: str, label: str = "", colour: str = "") -> None:
         """A line on stderr, with a label in colour in front."""
@@ -5790,7 +5842,7 @@ class Terminal:
         try:
             print(f"{label}: {text}" if label else text, file=self._stderr, flush=True)
         except OSError:
-            _detach(self._stderr)
+            detach(self._stderr)
 
     def live(self, text: str) -> None:
         """Replaces the live line."""
@@ -5827,10 +5879,10 @@ def print_json(value: Mapping[str, object], stdout: TextIO) -> None:
     try:
         print(text, file=stdout, flush=True)
     except OSError:
-        _detach(stdout)
+        detach(stdout)
 
 
-def _detach(stream: TextIO) -> None:
+def detach(stream: TextIO) -> None:
     """Points a closed stream nowhere, so that the interpreter's last flush does not complain."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
@@ -6130,6 +6182,49 @@ class Output:
 
 
 # ------------------------------------------------------------------------------------------------------------
+# commands
+#
+# Runs one command, from its words to an exit code: one way out for every kind of ending.
+# ------------------------------------------------------------------------------------------------------------
+
+
+def run_command(arguments: List[str], names: List[str]) -> int:
+    """Runs the command that the first argument names, one of `names`; its exit code."""
+    flags = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    output = Output(standard_terminal(os.environ), sys.stdout, sys.stderr, flags)
+    stop = StopSwitch()
+    command = arguments[0]
+    try:
+        with SignalsHandled(stop):
+            if command not in names:
+                hint = f"the commands are {', '.join(names)}; see {PROGRAM} --help"
+                raise UsageError(f"unknown command {command!r}", hint=hint)
+            return _dispatch(command, arguments[1:], output, stop)
+    except GptImage2Error as error:
+        output.fail(error, command)
+        return 128 + error.signum if isinstance(error, InterruptedCall) else int(error.exit_code)
+    except Exception as error:
+        if "--debug" in flags:
+            raise
+        internal = GptImage2Error(
+            f"internal error: {type(error).__name__}: {mask_secrets(str(error))}",
+            hint="run it again with --debug for the traceback, and report it",
+        )
+        output.fail(internal, command)
+        return int(ExitCode.INTERNAL)
+
+
+def _dispatch(command: str, rest: List[str], output: Output, stop: StopSwitch) -> int:
+    if command in ("generate", "edit"):
+        return int(run_image_command(read_image_command(command, rest), output, stop))
+    if command == "config":
+        return int(run_config(rest, output))
+    if command == "doctor":
+        return int(run_doctor(rest, output, stop))
+    return run_extra(command, rest)
+
+
+# ------------------------------------------------------------------------------------------------------------
 # image_commands
 #
 # The commands that make images: `generate` and `edit`, from a command line understood to what is printed.
@@ -6422,77 +6517,6 @@ def _say_check(check: Check, output: Output) -> None:
     output.result(f"{check.status:<{_STATUS_WIDTH}} {check.name:<{_NAME_WIDTH}} {check.detail}{seconds}")
     if check.cure:
         output.result(f"{'':<{_STATUS_WIDTH}} {'':<{_NAME_WIDTH}} → {check.cure}")
-
-
-# ------------------------------------------------------------------------------------------------------------
-# cli
-#
-# The command: from arguments to an exit code. One way in (`main`), one way out for every kind of ending.
-# ------------------------------------------------------------------------------------------------------------
-
-
-COMMANDS: Tuple[Tuple[str, str], ...] = (
-    ("generate", "make images from a text"),
-    ("edit", "make new images from images and a text"),
-    ("config", "create a config file, or show the settings in force"),
-    ("doctor", "check everything that a call needs, for free"),
-    *((name, extra.summary) for name, extra in EXTRAS.items()),
-)
-
-
-def main(argv: Optional[Sequence[str]] = None) -> int:
-    """Runs the command line and returns its exit code; never raises, but for `SystemExit` after `--help`."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    flags = arguments[: arguments.index("--")] if "--" in arguments else arguments
-    terminal = standard_terminal(os.environ)
-    output = Output(terminal, sys.stdout, sys.stderr, flags)
-    stop = StopSwitch()
-    command = arguments[0] if arguments else ""
-    try:
-        with SignalsHandled(stop):
-            return _dispatch(arguments, terminal, output, stop)
-    except GptImage2Error as error:
-        output.fail(error, command)
-        return 128 + error.signum if isinstance(error, InterruptedCall) else int(error.exit_code)
-    except Exception as error:
-        if "--debug" in flags:
-            raise
-        internal = GptImage2Error(
-            f"internal error: {type(error).__name__}: {mask_secrets(str(error))}",
-            hint="run it again with --debug for the traceback, and report it",
-        )
-        output.fail(internal, command)
-        return int(ExitCode.INTERNAL)
-
-
-def _dispatch(arguments: List[str], terminal: Terminal, output: Output, stop: StopSwitch) -> int:
-    command, rest = (arguments[0], arguments[1:]) if arguments else ("--help", [])
-    if command in ("-h", "--help", "help"):
-        terminal.result(_help())
-        return int(ExitCode.OK)
-    if command in ("-V", "--version"):
-        terminal.result(f"{PROGRAM} {VERSION}")
-        return int(ExitCode.OK)
-    if command in ("generate", "edit"):
-        return int(run_image_command(read_image_command(command, rest), output, stop))
-    if command == "config":
-        return int(run_config(rest, output))
-    if command == "doctor":
-        return int(run_doctor(rest, output, stop))
-    if command in EXTRAS:
-        return run_extra(command, rest)
-    names = ", ".join(name for name, _ in COMMANDS)
-    raise UsageError(f"unknown command {command!r}", hint=f"the commands are {names}; see {PROGRAM} --help")
-
-
-def _help() -> str:
-    width = max(len(name) for name, _ in COMMANDS)
-    commands = "\n".join(f"  {name:<{width}}  {summary}" for name, summary in COMMANDS)
-    return (
-        f"usage: {PROGRAM} COMMAND [options]\n\n"
-        f"Generate and edit images with gpt-image-2.\n\ncommands:\n{commands}\n\n"
-        f"Help for one: {PROGRAM} COMMAND --help. Version: {PROGRAM} --version.\n\n{EXIT_CODES}"
-    )
 
 
 if __name__ == "__main__":

@@ -13,22 +13,17 @@ from .errors import UsageError
 
 
 class Extra(NamedTuple):
-    """A layer above core: its module, what it does in a line, and the command that installs it."""
+    """A layer above core: its module, and the command that installs it."""
 
     module: str
-    summary: str
     install: str = INSTALL_HINT
 
 
 #: The commands that come with an optional part of the package.
 EXTRAS = {
-    "sandbox": Extra(
-        "gpt_image2.sandbox", "run an offline Images API on loopback, to rehearse without a key"
-    ),
-    "mcp": Extra("gpt_image2.mcp", "serve the tools over the Model Context Protocol"),
-    "install-skill": Extra(
-        "gpt_image2.skill", "copy the skill to where an agent looks for it", "pip install gpt-image2"
-    ),
+    "sandbox": Extra("gpt_image2.sandbox"),
+    "mcp": Extra("gpt_image2.mcp"),
+    "install-skill": Extra("gpt_image2.skill", "pip install gpt-image2"),
 }
 
 

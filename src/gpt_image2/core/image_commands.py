@@ -13,7 +13,6 @@ from .client import Client, PreparedCall
 from .config import KEY_VARIABLE
 from .errors import OutputError, UsageError
 from .exchange import auth_header, describe
-from .extras import start_sandbox
 from .interrupt import StopSwitch
 from .options import ImageCommand
 from .outcome import Billed, ExitCode, Result
@@ -33,6 +32,8 @@ def run_image_command(command: ImageCommand, output: Output, stop: StopSwitch) -
     """
     with ExitStack() as stack:
         if command.sandbox:
+            from .extras import start_sandbox
+
             base_url = stack.enter_context(start_sandbox())
             command = replace(command, base_url=base_url, api_key=_SANDBOX_KEY, config=None)
         elif command.api_key is not None:

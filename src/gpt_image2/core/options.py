@@ -13,13 +13,12 @@ from .about import PROGRAM
 from .client import DEFAULT_TIMEOUT_S
 from .download import DEFAULT_MAX_DOWNLOAD_BYTES
 from .errors import UsageError
+from .exit_codes import EXIT_CODES
 from .models import DEFAULT_MODEL, MAX_INPUT_IMAGES, MAX_PROMPT_CHARS, SIZE_NAMES
-from .outcome import ExitCode
 from .request import DEFAULT_PARTIAL_IMAGES, ImageRequest, parse_extra
 from .retry import DEFAULT_RETRIES
 
 _MEGABYTE = 1024 * 1024
-EXIT_CODES = "exit codes:\n" + "\n".join(f"  {int(code):>3}  {code.meaning}" for code in ExitCode)
 
 
 class Parser(argparse.ArgumentParser):
