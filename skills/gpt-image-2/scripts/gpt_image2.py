@@ -48,7 +48,6 @@ import threading
 import time
 import zlib
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass, field, fields, replace
 from email.utils import parsedate_to_datetime
 from enum import Enum, IntEnum
 from functools import lru_cache
@@ -59,6 +58,7 @@ from typing import (
     IO,
     Any,
     Callable,
+    ClassVar,
     ContextManager,
     Dict,
     Generator,
@@ -75,6 +75,7 @@ from typing import (
     TextIO,
     Tuple,
     Type,
+    TypeVar,
     Union,
     cast,
 )
@@ -270,132 +271,6 @@ def _help() -> str:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# images
-#
-# Reads an image's type, dimensions and wholeness from its bytes, without decoding. Only reads files.
-# ------------------------------------------------------------------------------------------------------------
-
-
-#: So many first bytes are enough for `sniff_format`.
-SNIFF_BYTES = 16
-
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_PNG_END = b"IEND\xaeB`\x82"
-_JPEG_END = b"\xff\xd9"
-_JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_JPEG_BARE = frozenset(range(0xD0, 0xD9)) | {0x01}
-
-
-@dataclass(frozen=True)
-class ImageInfo:
-    """Format (`png`, `jpeg`, `webp`), dimensions in pixels where the header tells them, and alpha."""
-
-    format: str
-    width: Optional[int]
-    height: Optional[int]
-    has_alpha: bool
-
-
-def sniff_format(head: bytes) -> Optional[str]:
-    """`png`, `jpeg` or `webp` by the first bytes, or None for anything else."""
-    if head.startswith(_PNG_SIGNATURE):
-        return "png"
-    if head.startswith(b"\xff\xd8\xff"):
-        return "jpeg"
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "webp"
-    return None
-
-
-def read_image_info(file: IO[bytes]) -> Optional[ImageInfo]:
-    """What the header of an open image says, or None when the bytes are no image. Moves the position."""
-    file.seek(0)
-    head = file.read(32)
-    image_format = sniff_format(head)
-    if image_format == "png":
-        return _read_png(file, head)
-    if image_format == "jpeg":
-        return _read_jpeg(file)
-    if image_format == "webp":
-        return _read_webp(head)
-    return None
-
-
-def is_whole_image(file: IO[bytes]) -> bool:
-    """Whether an open file begins as an image and ends where that image ends. Moves the position."""
-    file.seek(0)
-    head = file.read(SNIFF_BYTES)
-    image_format = sniff_format(head)
-    size = file.seek(0, 2)
-    if image_format == "webp":
-        return size >= 8 + int.from_bytes(head[4:8], "little")
-    file.seek(max(0, size - len(_PNG_END)))
-    tail = file.read()
-    return (image_format == "png" and tail == _PNG_END) or (
-        image_format == "jpeg" and tail.endswith(_JPEG_END)
-    )
-
-
-def _read_png(file: IO[bytes], head: bytes) -> ImageInfo:
-    if len(head) < 26 or head[12:16] != b"IHDR":
-        return ImageInfo("png", None, None, False)
-    width, height = int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
-    return ImageInfo("png", width, height, head[25] in (4, 6) or _has_png_transparency(file))
-
-
-def _has_png_transparency(file: IO[bytes]) -> bool:
-    """Whether a tRNS chunk gives a palette or a colour transparency; it stands before the pixels."""
-    file.seek(len(_PNG_SIGNATURE))
-    while True:
-        header = file.read(8)
-        if len(header) < 8 or header[4:] in (b"IDAT", b"IEND"):
-            return False
-        if header[4:] == b"tRNS":
-            return True
-        file.seek(int.from_bytes(header[:4], "big") + 4, 1)
-
-
-def _read_jpeg(file: IO[bytes]) -> ImageInfo:
-    """Walks the segments to the frame header; metadata before it can be long."""
-    file.seek(2)
-    while True:
-        marker = file.read(2)
-        if len(marker) < 2 or marker[0] != 0xFF:
-            return ImageInfo("jpeg", None, None, False)
-        if marker[1] == 0xFF:
-            file.seek(-1, 1)
-            continue
-        if marker[1] in _JPEG_BARE:
-            continue
-        segment = file.read(7)
-        length = int.from_bytes(segment[:2], "big")
-        if len(segment) < 7 or length < 2 or marker[1] == 0xDA:
-            return ImageInfo("jpeg", None, None, False)
-        if marker[1] in _JPEG_FRAMES:
-            height, width = int.from_bytes(segment[3:5], "big"), int.from_bytes(segment[5:7], "big")
-            return ImageInfo("jpeg", width, height, False)
-        file.seek(length - 7, 1)
-
-
-def _read_webp(head: bytes) -> ImageInfo:
-    kind = head[12:16]
-    if kind == b"VP8X" and len(head) >= 30:
-        return ImageInfo(
-            "webp",
-            int.from_bytes(head[24:27], "little") + 1,
-            int.from_bytes(head[27:30], "little") + 1,
-            bool(head[20] & 0x10),
-        )
-    if kind == b"VP8L" and len(head) >= 25:
-        bits = int.from_bytes(head[21:25], "little")
-        return ImageInfo("webp", (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1, bool(bits >> 28 & 1))
-    if kind == b"VP8 " and len(head) >= 30:
-        width = int.from_bytes(head[26:28], "little") & 0x3FFF
-        return ImageInfo("webp", width, int.from_bytes(head[28:30], "little") & 0x3FFF, False)
-    return ImageInfo("webp", None, None, False)
-
-
-# ------------------------------------------------------------------------------------------------------------
 # json_stream
 #
 # Splits JSON that arrives in pieces: the strings somebody wants go to them, all the rest is kept. Pure.
@@ -527,6 +402,204 @@ def _unescape_one(escape: bytes) -> bytes:
 
 
 # ------------------------------------------------------------------------------------------------------------
+# record
+#
+# Frozen records: what `@dataclass(frozen=True)` makes, without the time that it takes at every start.
+#
+# `dataclasses` compiles the methods of each class anew; for all of core that takes longer than Python's own
+# start. Here the classes share one set of methods. To checkers (by `record.pyi`) and to the functions of
+# `dataclasses` a record is a frozen dataclass like any other. See ADR 6.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_Record = TypeVar("_Record", bound="Record")
+
+
+class _FieldsOnDemand:
+    """What the functions of `dataclasses` look for; made when one of them is used."""
+
+    def __get__(self, record: object, kind: type) -> Dict[str, Any]:
+        from dataclasses import field, fields, make_dataclass
+
+        defaults: Dict[str, object] = vars(kind)["_defaults"]
+        specs = [
+            (name, Any, field(default=defaults[name]) if name in defaults else field())
+            for name in kind.__annotations__
+        ]
+        return {one.name: one for one in fields(make_dataclass(kind.__name__, specs))}
+
+
+class Record:
+    """A frozen value. The annotated names of its class are its fields, in order, with their defaults."""
+
+    __dataclass_fields__ = _FieldsOnDemand()
+    __match_args__: ClassVar[Tuple[str, ...]]
+    _defaults: ClassVar[Dict[str, object]]
+
+    def __init_subclass__(cls) -> None:
+        cls.__match_args__ = tuple(cls.__annotations__)
+        cls._defaults = {name: vars(cls)[name] for name in cls.__match_args__ if name in vars(cls)}
+
+    def __init__(self, *values: object, **named: object) -> None:
+        names = self.__match_args__
+        given = {**self._defaults, **dict(zip(names, values)), **named}
+        twice = named.keys() & set(names[: len(values)])
+        if len(values) > len(names) or twice or given.keys() != set(names):
+            raise TypeError(f"{type(self).__name__} takes each of these once: {', '.join(names)}")
+        self.__dict__.update((name, given[name]) for name in names)
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
+        return f"{type(self).__qualname__}({values})"
+
+    def __eq__(self, other: object) -> bool:
+        return vars(self) == vars(other) if type(other) is type(self) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash((type(self), *vars(self).values()))
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        from dataclasses import FrozenInstanceError
+
+        raise FrozenInstanceError(f"cannot assign to field {name!r}")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        from dataclasses import FrozenInstanceError
+
+        raise FrozenInstanceError(f"cannot delete field {name!r}")
+
+
+def replace(record: _Record, **changes: object) -> _Record:
+    """The same record with other values in some of its fields."""
+    return type(record)(**{**vars(record), **changes})
+
+
+# ------------------------------------------------------------------------------------------------------------
+# images
+#
+# Reads an image's type, dimensions and wholeness from its bytes, without decoding. Only reads files.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: So many first bytes are enough for `sniff_format`.
+SNIFF_BYTES = 16
+
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_PNG_END = b"IEND\xaeB`\x82"
+_JPEG_END = b"\xff\xd9"
+_JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_JPEG_BARE = frozenset(range(0xD0, 0xD9)) | {0x01}
+
+
+class ImageInfo(Record):
+    """Format (`png`, `jpeg`, `webp`), dimensions in pixels where the header tells them, and alpha."""
+
+    format: str
+    width: Optional[int]
+    height: Optional[int]
+    has_alpha: bool
+
+
+def sniff_format(head: bytes) -> Optional[str]:
+    """`png`, `jpeg` or `webp` by the first bytes, or None for anything else."""
+    if head.startswith(_PNG_SIGNATURE):
+        return "png"
+    if head.startswith(b"\xff\xd8\xff"):
+        return "jpeg"
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "webp"
+    return None
+
+
+def read_image_info(file: IO[bytes]) -> Optional[ImageInfo]:
+    """What the header of an open image says, or None when the bytes are no image. Moves the position."""
+    file.seek(0)
+    head = file.read(32)
+    image_format = sniff_format(head)
+    if image_format == "png":
+        return _read_png(file, head)
+    if image_format == "jpeg":
+        return _read_jpeg(file)
+    if image_format == "webp":
+        return _read_webp(head)
+    return None
+
+
+def is_whole_image(file: IO[bytes]) -> bool:
+    """Whether an open file begins as an image and ends where that image ends. Moves the position."""
+    file.seek(0)
+    head = file.read(SNIFF_BYTES)
+    image_format = sniff_format(head)
+    size = file.seek(0, 2)
+    if image_format == "webp":
+        return size >= 8 + int.from_bytes(head[4:8], "little")
+    file.seek(max(0, size - len(_PNG_END)))
+    tail = file.read()
+    return (image_format == "png" and tail == _PNG_END) or (
+        image_format == "jpeg" and tail.endswith(_JPEG_END)
+    )
+
+
+def _read_png(file: IO[bytes], head: bytes) -> ImageInfo:
+    if len(head) < 26 or head[12:16] != b"IHDR":
+        return ImageInfo("png", None, None, False)
+    width, height = int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
+    return ImageInfo("png", width, height, head[25] in (4, 6) or _has_png_transparency(file))
+
+
+def _has_png_transparency(file: IO[bytes]) -> bool:
+    """Whether a tRNS chunk gives a palette or a colour transparency; it stands before the pixels."""
+    file.seek(len(_PNG_SIGNATURE))
+    while True:
+        header = file.read(8)
+        if len(header) < 8 or header[4:] in (b"IDAT", b"IEND"):
+            return False
+        if header[4:] == b"tRNS":
+            return True
+        file.seek(int.from_bytes(header[:4], "big") + 4, 1)
+
+
+def _read_jpeg(file: IO[bytes]) -> ImageInfo:
+    """Walks the segments to the frame header; metadata before it can be long."""
+    file.seek(2)
+    while True:
+        marker = file.read(2)
+        if len(marker) < 2 or marker[0] != 0xFF:
+            return ImageInfo("jpeg", None, None, False)
+        if marker[1] == 0xFF:
+            file.seek(-1, 1)
+            continue
+        if marker[1] in _JPEG_BARE:
+            continue
+        segment = file.read(7)
+        length = int.from_bytes(segment[:2], "big")
+        if len(segment) < 7 or length < 2 or marker[1] == 0xDA:
+            return ImageInfo("jpeg", None, None, False)
+        if marker[1] in _JPEG_FRAMES:
+            height, width = int.from_bytes(segment[3:5], "big"), int.from_bytes(segment[5:7], "big")
+            return ImageInfo("jpeg", width, height, False)
+        file.seek(length - 7, 1)
+
+
+def _read_webp(head: bytes) -> ImageInfo:
+    kind = head[12:16]
+    if kind == b"VP8X" and len(head) >= 30:
+        return ImageInfo(
+            "webp",
+            int.from_bytes(head[24:27], "little") + 1,
+            int.from_bytes(head[27:30], "little") + 1,
+            bool(head[20] & 0x10),
+        )
+    if kind == b"VP8L" and len(head) >= 25:
+        bits = int.from_bytes(head[21:25], "little")
+        return ImageInfo("webp", (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1, bool(bits >> 28 & 1))
+    if kind == b"VP8 " and len(head) >= 30:
+        width = int.from_bytes(head[26:28], "little") & 0x3FFF
+        return ImageInfo("webp", width, int.from_bytes(head[28:30], "little") & 0x3FFF, False)
+    return ImageInfo("webp", None, None, False)
+
+
+# ------------------------------------------------------------------------------------------------------------
 # models
 #
 # What a model accepts and what its tokens cost: limits, sizes, prices, estimates. Pure; touches nothing.
@@ -583,8 +656,7 @@ _AUTO_SIZES = ("1024x1024", "1536x1024", "1024x1536")
 _CHARS_PER_TEXT_TOKEN = 4
 
 
-@dataclass(frozen=True)
-class Prices:
+class Prices(Record):
     """USD per 1,000,000 tokens."""
 
     text_in: float
@@ -600,8 +672,7 @@ _PRICES: Dict[str, Prices] = {
 }
 
 
-@dataclass(frozen=True)
-class CostEstimate:
+class CostEstimate(Record):
     """What a request would cost in USD, before it is sent.
 
     `low_usd` and `high_usd` differ when `auto` leaves size or quality to the model. Input images have no
@@ -613,8 +684,7 @@ class CostEstimate:
     note: str
 
 
-@dataclass(frozen=True)
-class Usage:
+class Usage(Record):
     """Tokens of one answer, as the server counted them."""
 
     input_tokens: int
@@ -818,8 +888,7 @@ class Billed(str, Enum):
     MAYBE = "maybe"
 
 
-@dataclass(frozen=True)
-class SavedImage:
+class SavedImage(Record):
     """One image on disk. Dimensions are pixels, None where the file's header does not tell them."""
 
     path: str
@@ -831,8 +900,7 @@ class SavedImage:
     rescued: bool = False
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(Record):
     """The outcome of one `generate` or `edit`. `cost_usd` is None when usage or prices are not known."""
 
     command: str
@@ -989,8 +1057,7 @@ class InterruptedCall(GptImage2Error):
 # ------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class RequestStarted:
+class RequestStarted(Record):
     """A request goes out. `typical_s` is how long such a call usually takes."""
 
     attempt: int
@@ -998,16 +1065,14 @@ class RequestStarted:
     elapsed_s: float
 
 
-@dataclass(frozen=True)
-class HeadersReceived:
+class HeadersReceived(Record):
     """The answer has begun."""
 
     http_status: int
     elapsed_s: float
 
 
-@dataclass(frozen=True)
-class RetryWaiting:
+class RetryWaiting(Record):
     """The request will be sent once more after a wait."""
 
     wait_s: float
@@ -1015,8 +1080,7 @@ class RetryWaiting:
     elapsed_s: float
 
 
-@dataclass(frozen=True)
-class PartialImage:
+class PartialImage(Record):
     """A preview has come; `path` is where it was saved, None when it was not asked for."""
 
     partial_image_index: int
@@ -1024,24 +1088,21 @@ class PartialImage:
     elapsed_s: float
 
 
-@dataclass(frozen=True)
-class ImageSaved:
+class ImageSaved(Record):
     """An image is on disk."""
 
     image: SavedImage
     elapsed_s: float
 
 
-@dataclass(frozen=True)
-class Warned:
+class Warned(Record):
     """Something the user should know."""
 
     message: str
     elapsed_s: float
 
 
-@dataclass(frozen=True)
-class Finished:
+class Finished(Record):
     """The call has ended; a failed one raises an error after this."""
 
     result: Result
@@ -1340,8 +1401,7 @@ def _stale(folder: Path, pattern: re.Pattern[str]) -> List[os.DirEntry[str]]:
 _FILE_NAME = "hosts.json"
 
 
-@dataclass(frozen=True)
-class HostFacts:
+class HostFacts(Record):
     """What one base URL really does. None means: the probe could not tell.
 
     `image_field` is the multipart name for several images. `answers` is `b64_json` or `url`.
@@ -1367,7 +1427,7 @@ def load_facts(state_folder: Path, base_url: str) -> Optional[HostFacts]:
     entry = _read(state_folder).get(base_url)
     if not isinstance(entry, dict):
         return None
-    known = {field.name for field in fields(HostFacts)}
+    known = HostFacts.__match_args__
     values: Dict[str, Any] = {"probed_on": ""}
     values.update((name, value) for name, value in cast(Dict[str, Any], entry).items() if name in known)
     return HostFacts(**values)
@@ -1379,7 +1439,7 @@ def save_facts(state_folder: Path, base_url: str, facts: HostFacts) -> None:
     Raises:
         OutputError: the state folder does not take it.
     """
-    _write(state_folder, {**_read(state_folder), base_url: asdict(facts)})
+    _write(state_folder, {**_read(state_folder), base_url: vars(facts)})
 
 
 def forget_facts(state_folder: Path, base_url: str) -> bool:
@@ -1519,8 +1579,7 @@ _REPORTED = ("time_pretransfer", "time_namelookup", "time_connect", "time_appcon
 _QUOTED = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v"}
 
 
-@dataclass(frozen=True)
-class FormPart:
+class FormPart(Record):
     """One part of a multipart body: a text, or a file's content; with `filename` it is sent as a file."""
 
     name: str
@@ -1530,8 +1589,7 @@ class FormPart:
     mime_type: Optional[str] = None
 
 
-@dataclass(frozen=True)
-class HttpRequest:
+class HttpRequest(Record):
     """One HTTP request. `headers` may hold secrets. `body_path` is a file, `form` a multipart body."""
 
     url: str
@@ -1543,16 +1601,14 @@ class HttpRequest:
     resolve: Optional[str] = None
 
 
-@dataclass(frozen=True)
-class ResponseHead:
+class ResponseHead(Record):
     """Status and headers; header names are in lower case, the last of equal names counts."""
 
     status: int
     headers: Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class TransferEnd:
+class TransferEnd(Record):
     """How a transfer ended. `exit_code` is curl's (0: as HTTP ends). `sent` tells whether the connection
     was ever ready to carry the request; while it is False the server cannot have seen any of it.
     The times are seconds from the start to that step's end, 0 for a step that was not reached."""
@@ -1788,8 +1844,7 @@ _MAX_NAME_BYTES = 255  # what common file systems take
 _EXTENSIONS = {"png": ("png",), "jpeg": ("jpg", "jpeg", "jpe", "jfif"), "webp": ("webp",)}
 
 
-@dataclass(frozen=True)
-class OutputPlan:
+class OutputPlan(Record):
     """Where the images of a call go. Made by `plan_output`, before anything is paid for."""
 
     folder: Path
@@ -1932,16 +1987,14 @@ TEMPLATE = json.dumps({"base_url": DEFAULT_BASE_URL, "api_key_env": OFFICIAL_KEY
 _DEFAULT = "default"
 
 
-@dataclass(frozen=True)
-class Setting:
+class Setting(Record):
     """One effective value and the source that won, in words (`--base-url`, a path, a variable, `default`)."""
 
     value: str
     source: str
 
 
-@dataclass(frozen=True)
-class ConfigFile:
+class ConfigFile(Record):
     """A config file as read: its path, its known string fields, and what is odd about it."""
 
     path: str
@@ -1949,12 +2002,11 @@ class ConfigFile:
     warnings: Tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(Record):
     """The effective settings of a call. `api_key` is None when no source gives one for this base URL."""
 
     base_url: Setting
-    api_key: Optional[Setting] = field(repr=False)
+    api_key: Optional[Setting]
     format_field: Setting
     image_field: Setting
     streams: Optional[bool]  # None: nobody knows
@@ -1962,6 +2014,9 @@ class Settings:
     key_problem: str = ""
     key_hint: str = ""
     warnings: Tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Settings(base_url={self.base_url!r}, api_key={self.masked_key})"
 
     @property
     def secrets(self) -> Tuple[str, ...]:
@@ -2309,8 +2364,7 @@ WIRE_FIELDS = (
 )
 
 
-@dataclass(frozen=True)
-class InputImage:
+class InputImage(Record):
     """An image to send: a checked file on disk. Dimensions are pixels, None where the header hides them."""
 
     path: str
@@ -2327,8 +2381,7 @@ class InputImage:
         return f"image/{self.format}"
 
 
-@dataclass(frozen=True)
-class ImageRequest:
+class ImageRequest(Record):
     """One call by the API's own field names. None means: not set by the user, so not sent.
 
     `images` makes it an edit. `extra` are further fields, passed through as they are.
@@ -2503,7 +2556,7 @@ def _check_range(name: str, value: Optional[int], low: int, high: int) -> None:
 
 
 def _check_extra(request: ImageRequest) -> None:
-    own = {field.name for field in fields(ImageRequest)} | {"image", "image[]"}
+    own = {*ImageRequest.__match_args__, "image", "image[]"}
     for key, _ in request.extra:
         if key in own:
             raise UsageError(f"--param {key} has a flag of its own", hint=f"use --{key.replace('_', '-')}")
@@ -3213,8 +3266,7 @@ _TITLE_CHARS = 1 << 16  # so far it is looked for
 _MAX_TOKENS = 10**12  # more is no count of tokens
 
 
-@dataclass(frozen=True)
-class ServerError:
+class ServerError(Record):
     """What the server says went wrong, by the fields of the official envelope."""
 
     message: str
@@ -3225,8 +3277,7 @@ class ServerError:
     moderation_categories: Tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(Record):
     """What a body held besides its images.
 
     `shape` is `json`, `sse`, `html`, `empty` or `other`. `complete` says whether it ended as its format
@@ -3526,13 +3577,12 @@ class Again(Enum):
     NEVER = "no"
 
 
-@dataclass(frozen=True)
-class Attempt:
+class Attempt(Record):
     """One sending of a request: what came back, as far as the policy needs to know. Times in seconds."""
 
     head: Optional[ResponseHead]
     end: TransferEnd
-    answer: Answer = field(default_factory=Answer)
+    answer: Answer = Answer()
     images: int = 0
     kept_aside: Tuple[str, ...] = ()
     body_bytes: int = 0
@@ -3563,8 +3613,7 @@ class Attempt:
         return self.head.headers.get(name, "") if self.head else ""
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(Record):
     """One row of the policy."""
 
     name: str
@@ -3931,8 +3980,7 @@ def _bracketed(address: str) -> str:
 _AZURE_SUFFIX = ".openai.azure.com"
 
 
-@dataclass(frozen=True)
-class Wire:
+class Wire(Record):
     """What every exchange of a call shares."""
 
     settings: Settings
@@ -4330,8 +4378,7 @@ DOWNLOAD_FAILED = "download_failed"
 _BILLED_ORDER = (Billed.NO, Billed.MAYBE, Billed.YES)
 
 
-@dataclass(frozen=True)
-class CallPolicy:
+class CallPolicy(Record):
     """How a call is made. `timeout_s` bounds the whole call, retries and waits included."""
 
     timeout_s: float
@@ -4341,8 +4388,7 @@ class CallPolicy:
     save_partials: bool
 
 
-@dataclass(frozen=True)
-class LaneOutcome:
+class LaneOutcome(Record):
     """How one lane ended: the images on disk, and the error where not all came."""
 
     images: Tuple[SavedImage, ...]
@@ -4695,8 +4741,7 @@ _MIN_FREE_BYTES = 500 * 1024 * 1024
 _MAX_ANSWER_BYTES = 1 << 20
 
 
-@dataclass(frozen=True)
-class Check:
+class Check(Record):
     """One finding. `status` is `ok`, `warn` or `fail`; `exit_code` is what a failure means for a call."""
 
     name: str
@@ -5047,8 +5092,7 @@ DEFAULT_OUTPUT_STEM = "gpt-image2-output"
 PathLike = Union[str, "os.PathLike[str]"]
 
 
-@dataclass(frozen=True)
-class PreparedCall:
+class PreparedCall(Record):
     """A call of which everything is checked that can be checked without sending: ready to run, or to show."""
 
     request: ImageRequest
@@ -5342,8 +5386,7 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(message, hint=f"see {self.prog} --help")
 
 
-@dataclass(frozen=True)
-class ImageCommand:
+class ImageCommand(Record):
     """A `generate` or `edit` command line, understood."""
 
     command: str
@@ -5675,8 +5718,7 @@ _PROBE = ImageRequest(
 )
 
 
-@dataclass(frozen=True)
-class ProbeOutcome:
+class ProbeOutcome(Record):
     """What was learnt, and what it cost in USD (None when that is not known)."""
 
     facts: HostFacts
@@ -5914,7 +5956,7 @@ def saved_line(path: str, size_bytes: int) -> str:
 
 def image_json(image: SavedImage) -> Dict[str, object]:
     """One saved image as `--json` and the events show it."""
-    fields = asdict(image)
+    fields = dict(vars(image))
     fields["bytes"] = fields.pop("size_bytes")
     return {name: fields[name] for name in ("path", "bytes", "format", "width", "height", "sha256")}
 
@@ -6059,7 +6101,7 @@ def event_json(event: Event) -> Optional[Dict[str, object]]:
     name = _NAMES.get(type(event))
     if name is None:
         return None
-    values: Dict[str, object] = asdict(event)
+    values: Dict[str, object] = dict(vars(event))
     if isinstance(event, ImageSaved):
         values["image"] = image_json(event.image)
     elapsed_s = round(event.elapsed_s, 3)
@@ -6497,7 +6539,7 @@ def _probe(settings: Settings, stop: StopSwitch) -> Tuple[Check, Billed]:
     save_facts(folder, settings.base_url.value, outcome.facts)
     facts = ", ".join(
         f"{name}: {_YES_NO.get(value, value) if isinstance(value, bool) else value}"
-        for name, value in asdict(outcome.facts).items()
+        for name, value in vars(outcome.facts).items()
         if value is not None
     )
     cost = f"; cost ${outcome.cost_usd:.4f}" if outcome.cost_usd is not None else ""

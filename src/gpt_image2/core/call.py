@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass, replace
 from itertools import chain, count
 from typing import Callable, Iterator, List, Optional, Tuple
 
@@ -32,6 +31,7 @@ from .files import sweep
 from .models import TYPICAL_SECONDS, Usage, cost_of_usage, parse_size
 from .naming import OutputPlan, has_matching_extension
 from .outcome import Billed, Result, SavedImage
+from .record import Record, replace
 from .redact import show
 from .request import ImageRequest
 from .retry import Attempt, Rule, backoff_s, judge, may_send_again, request_id, server_wait_s
@@ -43,8 +43,7 @@ DOWNLOAD_FAILED = "download_failed"
 _BILLED_ORDER = (Billed.NO, Billed.MAYBE, Billed.YES)
 
 
-@dataclass(frozen=True)
-class CallPolicy:
+class CallPolicy(Record):
     """How a call is made. `timeout_s` bounds the whole call, retries and waits included."""
 
     timeout_s: float
@@ -54,8 +53,7 @@ class CallPolicy:
     save_partials: bool
 
 
-@dataclass(frozen=True)
-class LaneOutcome:
+class LaneOutcome(Record):
     """How one lane ended: the images on disk, and the error where not all came."""
 
     images: Tuple[SavedImage, ...]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generator, List, Mapping, Optional, Sequence, Tuple, Union
 
@@ -21,6 +20,7 @@ from .interrupt import StopSwitch
 from .models import DEFAULT_MODEL
 from .naming import OutputPlan, extension, plan_output
 from .outcome import Result
+from .record import Record, replace
 from .request import ImageRequest, checked
 from .retry import DEFAULT_RETRIES
 
@@ -32,8 +32,7 @@ DEFAULT_OUTPUT_STEM = "gpt-image2-output"
 PathLike = Union[str, "os.PathLike[str]"]
 
 
-@dataclass(frozen=True)
-class PreparedCall:
+class PreparedCall(Record):
     """A call of which everything is checked that can be checked without sending: ready to run, or to show."""
 
     request: ImageRequest

@@ -11,13 +11,13 @@ import json
 import os
 import re
 import stat
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Tuple, cast
 from urllib.parse import SplitResult, urlsplit
 
 from .errors import ConfigError
 from .hosts import load_facts
+from .record import Record, replace
 from .redact import mask_key
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
@@ -35,16 +35,14 @@ TEMPLATE = json.dumps({"base_url": DEFAULT_BASE_URL, "api_key_env": OFFICIAL_KEY
 _DEFAULT = "default"
 
 
-@dataclass(frozen=True)
-class Setting:
+class Setting(Record):
     """One effective value and the source that won, in words (`--base-url`, a path, a variable, `default`)."""
 
     value: str
     source: str
 
 
-@dataclass(frozen=True)
-class ConfigFile:
+class ConfigFile(Record):
     """A config file as read: its path, its known string fields, and what is odd about it."""
 
     path: str
@@ -52,12 +50,11 @@ class ConfigFile:
     warnings: Tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(Record):
     """The effective settings of a call. `api_key` is None when no source gives one for this base URL."""
 
     base_url: Setting
-    api_key: Optional[Setting] = field(repr=False)
+    api_key: Optional[Setting]
     format_field: Setting
     image_field: Setting
     streams: Optional[bool]  # None: nobody knows
@@ -65,6 +62,9 @@ class Settings:
     key_problem: str = ""
     key_hint: str = ""
     warnings: Tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Settings(base_url={self.base_url!r}, api_key={self.masked_key})"
 
     @property
     def secrets(self) -> Tuple[str, ...]:

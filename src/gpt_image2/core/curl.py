@@ -10,13 +10,13 @@ import os
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
 from functools import lru_cache
 from types import TracebackType
 from typing import Dict, Iterable, Iterator, List, Mapping, Optional, Tuple, Type
 
 from .errors import ConfigError
 from .interrupt import StopSwitch
+from .record import Record
 
 MIN_VERSION = (7, 64)  # the first with all that is used here
 CONNECT_TIMEOUT_S = 30.0
@@ -31,8 +31,7 @@ _REPORTED = ("time_pretransfer", "time_namelookup", "time_connect", "time_appcon
 _QUOTED = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v"}
 
 
-@dataclass(frozen=True)
-class FormPart:
+class FormPart(Record):
     """One part of a multipart body: a text, or a file's content; with `filename` it is sent as a file."""
 
     name: str
@@ -42,8 +41,7 @@ class FormPart:
     mime_type: Optional[str] = None
 
 
-@dataclass(frozen=True)
-class HttpRequest:
+class HttpRequest(Record):
     """One HTTP request. `headers` may hold secrets. `body_path` is a file, `form` a multipart body."""
 
     url: str
@@ -55,16 +53,14 @@ class HttpRequest:
     resolve: Optional[str] = None
 
 
-@dataclass(frozen=True)
-class ResponseHead:
+class ResponseHead(Record):
     """Status and headers; header names are in lower case, the last of equal names counts."""
 
     status: int
     headers: Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class TransferEnd:
+class TransferEnd(Record):
     """How a transfer ended. `exit_code` is curl's (0: as HTTP ends). `sent` tells whether the connection
     was ever ready to carry the request; while it is False the server cannot have seen any of it.
     The times are seconds from the start to that step's end, 0 for a step that was not reached."""

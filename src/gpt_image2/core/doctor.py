@@ -7,7 +7,6 @@ import platform
 import shutil
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple, cast
 from urllib.parse import urlsplit
@@ -22,6 +21,7 @@ from .explain import explain
 from .files import prepare_folder
 from .interrupt import StopSwitch
 from .outcome import ExitCode
+from .record import Record
 from .request import ImageRequest
 from .response import Answer, read_server_error
 from .retry import Attempt, judge
@@ -31,8 +31,7 @@ _MIN_FREE_BYTES = 500 * 1024 * 1024
 _MAX_ANSWER_BYTES = 1 << 20
 
 
-@dataclass(frozen=True)
-class Check:
+class Check(Record):
     """One finding. `status` is `ok`, `warn` or `fail`; `exit_code` is what a failure means for a call."""
 
     name: str

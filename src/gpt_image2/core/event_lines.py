@@ -6,7 +6,6 @@ import json
 import threading
 import time
 from contextlib import suppress
-from dataclasses import asdict
 from types import TracebackType
 from typing import Dict, Mapping, Optional, TextIO, Type
 
@@ -30,7 +29,7 @@ def event_json(event: Event) -> Optional[Dict[str, object]]:
     name = _NAMES.get(type(event))
     if name is None:
         return None
-    values: Dict[str, object] = asdict(event)
+    values: Dict[str, object] = dict(vars(event))
     if isinstance(event, ImageSaved):
         values["image"] = image_json(event.image)
     elapsed_s = round(event.elapsed_s, 3)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Callable, Optional, Union
 
 from .outcome import Result, SavedImage
+from .record import Record
 
 
-@dataclass(frozen=True)
-class RequestStarted:
+class RequestStarted(Record):
     """A request goes out. `typical_s` is how long such a call usually takes."""
 
     attempt: int
@@ -17,16 +16,14 @@ class RequestStarted:
     elapsed_s: float
 
 
-@dataclass(frozen=True)
-class HeadersReceived:
+class HeadersReceived(Record):
     """The answer has begun."""
 
     http_status: int
     elapsed_s: float
 
 
-@dataclass(frozen=True)
-class RetryWaiting:
+class RetryWaiting(Record):
     """The request will be sent once more after a wait."""
 
     wait_s: float
@@ -34,8 +31,7 @@ class RetryWaiting:
     elapsed_s: float
 
 
-@dataclass(frozen=True)
-class PartialImage:
+class PartialImage(Record):
     """A preview has come; `path` is where it was saved, None when it was not asked for."""
 
     partial_image_index: int
@@ -43,24 +39,21 @@ class PartialImage:
     elapsed_s: float
 
 
-@dataclass(frozen=True)
-class ImageSaved:
+class ImageSaved(Record):
     """An image is on disk."""
 
     image: SavedImage
     elapsed_s: float
 
 
-@dataclass(frozen=True)
-class Warned:
+class Warned(Record):
     """Something the user should know."""
 
     message: str
     elapsed_s: float
 
 
-@dataclass(frozen=True)
-class Finished:
+class Finished(Record):
     """The call has ended; a failed one raises an error after this."""
 
     result: Result

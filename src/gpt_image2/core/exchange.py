@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Callable, List, Mapping, Tuple
 
@@ -14,6 +13,7 @@ from .config import Settings
 from .curl import FormPart, HttpRequest, Transfer, too_old_error
 from .files import temporary_folder, write_private
 from .interrupt import StopSwitch
+from .record import Record, replace
 from .request import ImageRequest
 from .response import AnswerReader
 from .retry import Attempt
@@ -22,8 +22,7 @@ from .store import Spool
 _AZURE_SUFFIX = ".openai.azure.com"
 
 
-@dataclass(frozen=True)
-class Wire:
+class Wire(Record):
     """What every exchange of a call shares."""
 
     settings: Settings

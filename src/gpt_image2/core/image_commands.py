@@ -6,7 +6,6 @@ import os
 import shutil
 import sys
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import Dict, List, Optional
 
 from .client import Client, PreparedCall
@@ -17,6 +16,7 @@ from .interrupt import StopSwitch
 from .options import ImageCommand
 from .outcome import Billed, ExitCode, Result
 from .output import Output
+from .record import replace
 from .redact import mask_secrets
 from .report import result_json
 from .request import ImageRequest

@@ -7,8 +7,9 @@ price calculator, as of 2026-11.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Dict, List, Mapping, Optional, Tuple
+
+from .record import Record
 
 DEFAULT_MODEL = "gpt-image-2"
 KNOWN_MODELS = (DEFAULT_MODEL, "gpt-image-2-2026-04-21")
@@ -57,8 +58,7 @@ _AUTO_SIZES = ("1024x1024", "1536x1024", "1024x1536")
 _CHARS_PER_TEXT_TOKEN = 4
 
 
-@dataclass(frozen=True)
-class Prices:
+class Prices(Record):
     """USD per 1,000,000 tokens."""
 
     text_in: float
@@ -74,8 +74,7 @@ _PRICES: Dict[str, Prices] = {
 }
 
 
-@dataclass(frozen=True)
-class CostEstimate:
+class CostEstimate(Record):
     """What a request would cost in USD, before it is sent.
 
     `low_usd` and `high_usd` differ when `auto` leaves size or quality to the model. Input images have no
@@ -87,8 +86,7 @@ class CostEstimate:
     note: str
 
 
-@dataclass(frozen=True)
-class Usage:
+class Usage(Record):
     """Tokens of one answer, as the server counted them."""
 
     input_tokens: int

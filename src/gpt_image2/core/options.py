@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, List, NoReturn, Optional, Sequence, Tuple
 
@@ -15,6 +14,7 @@ from .download import DEFAULT_MAX_DOWNLOAD_BYTES
 from .errors import UsageError
 from .exit_codes import EXIT_CODES
 from .models import DEFAULT_MODEL, MAX_INPUT_IMAGES, MAX_PROMPT_CHARS, SIZE_NAMES
+from .record import Record
 from .request import DEFAULT_PARTIAL_IMAGES, ImageRequest, parse_extra
 from .retry import DEFAULT_RETRIES
 
@@ -29,8 +29,7 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(message, hint=f"see {self.prog} --help")
 
 
-@dataclass(frozen=True)
-class ImageCommand:
+class ImageCommand(Record):
     """A `generate` or `edit` command line, understood."""
 
     command: str

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import Optional, Tuple
 
 from .exit_codes import EXIT_MEANINGS
 from .models import Usage
+from .record import Record
 
 
 class ExitCode(IntEnum):
@@ -40,8 +40,7 @@ class Billed(str, Enum):
     MAYBE = "maybe"
 
 
-@dataclass(frozen=True)
-class SavedImage:
+class SavedImage(Record):
     """One image on disk. Dimensions are pixels, None where the file's header does not tell them."""
 
     path: str
@@ -53,8 +52,7 @@ class SavedImage:
     rescued: bool = False
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(Record):
     """The outcome of one `generate` or `edit`. `cost_usd` is None when usage or prices are not known."""
 
     command: str

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import struct
 import zlib
-from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import List, Optional, Tuple
@@ -26,6 +25,7 @@ from .hosts import HostFacts, today
 from .models import CostEstimate, Usage, cost_of_usage
 from .naming import OutputPlan
 from .outcome import SavedImage
+from .record import Record, replace
 from .request import ImageRequest, InputImage
 from .response import read_server_error
 from .retry import Attempt, judge
@@ -48,8 +48,7 @@ _PROBE = ImageRequest(
 )
 
 
-@dataclass(frozen=True)
-class ProbeOutcome:
+class ProbeOutcome(Record):
     """What was learnt, and what it cost in USD (None when that is not known)."""
 
     facts: HostFacts

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, replace
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, cast
 
 from .collect import ImageCollector, ImageText
 from .json_stream import JsonSplitter, StringSink
 from .models import Usage
+from .record import Record, replace
 from .sse import SseSplitter
 from .store import ImageWriter, Spool
 
@@ -28,8 +28,7 @@ _TITLE_CHARS = 1 << 16  # so far it is looked for
 _MAX_TOKENS = 10**12  # more is no count of tokens
 
 
-@dataclass(frozen=True)
-class ServerError:
+class ServerError(Record):
     """What the server says went wrong, by the fields of the official envelope."""
 
     message: str
@@ -40,8 +39,7 @@ class ServerError:
     moderation_categories: Tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(Record):
     """What a body held besides its images.
 
     `shape` is `json`, `sse`, `html`, `empty` or `other`. `complete` says whether it ended as its format

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import Callable, Iterable, Mapping, Optional, Tuple
 
 from .curl import ResponseHead, TransferEnd
 from .outcome import Billed
+from .record import Record
 from .redact import show
 from .response import Answer, ServerError
 
@@ -49,13 +49,12 @@ class Again(Enum):
     NEVER = "no"
 
 
-@dataclass(frozen=True)
-class Attempt:
+class Attempt(Record):
     """One sending of a request: what came back, as far as the policy needs to know. Times in seconds."""
 
     head: Optional[ResponseHead]
     end: TransferEnd
-    answer: Answer = field(default_factory=Answer)
+    answer: Answer = Answer()
     images: int = 0
     kept_aside: Tuple[str, ...] = ()
     body_bytes: int = 0
@@ -86,8 +85,7 @@ class Attempt:
         return self.head.headers.get(name, "") if self.head else ""
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(Record):
     """One row of the policy."""
 
     name: str

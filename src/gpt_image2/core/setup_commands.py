@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
 from pathlib import Path
 from typing import Dict, List, Optional, Tuple
 
@@ -143,7 +142,7 @@ def _probe(settings: Settings, stop: StopSwitch) -> Tuple[Check, Billed]:
     save_facts(folder, settings.base_url.value, outcome.facts)
     facts = ", ".join(
         f"{name}: {_YES_NO.get(value, value) if isinstance(value, bool) else value}"
-        for name, value in asdict(outcome.facts).items()
+        for name, value in vars(outcome.facts).items()
         if value is not None
     )
     cost = f"; cost ${outcome.cost_usd:.4f}" if outcome.cost_usd is not None else ""
