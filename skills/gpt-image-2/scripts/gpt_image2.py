@@ -30,7 +30,6 @@ import base64
 import binascii
 import hashlib
 import importlib
-import ipaddress
 import json
 import math
 import os
@@ -38,7 +37,6 @@ import platform
 import re
 import shutil
 import signal
-import socket
 import stat
 import struct
 import subprocess
@@ -48,7 +46,6 @@ import threading
 import time
 import zlib
 from contextlib import ExitStack, contextmanager, suppress
-from email.utils import parsedate_to_datetime
 from enum import Enum, IntEnum
 from functools import lru_cache
 from itertools import chain, count
@@ -132,7 +129,7 @@ INSTALL_HINT = "pip install 'gpt-image2[{extra}]'"
 
 _BLANKS = b" \t\r\n"
 _FROM_URL_SAFE = bytes.maketrans(b"-_", b"+/")
-_ALPHABET = re.compile(rb"[A-Za-z0-9+/]*\Z")
+_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 
 class BadBase64(ValueError):
@@ -158,14 +155,14 @@ class Base64Decoder:
         """
         whole = self._pending + text
         cut = len(whole) - len(whole) % 4
-        if not self._padding and _ALPHABET.match(whole, cut):
+        if not self._padding and _is_plain(whole[cut:]):
             decoded = _decode_plain(memoryview(whole)[:cut])
             if decoded is not None:
                 self._pending = whole[cut:]
                 return decoded
         clean = text.translate(_FROM_URL_SAFE, _BLANKS)
         body = clean.rstrip(b"=")
-        if (self._padding and body) or not _ALPHABET.match(body):
+        if (self._padding and body) or not _is_plain(body):
             raise BadBase64(whole)
         self._padding += len(clean) - len(body)
         body = self._pending + body
@@ -184,6 +181,10 @@ class Base64Decoder:
         if wanted == 3 or (self._padding and self._padding != wanted):
             raise BadBase64(rest)
         return binascii.a2b_base64(rest + b"=" * wanted)
+
+
+def _is_plain(text: bytes) -> bool:
+    return not text.translate(None, _ALPHABET)
 
 
 def _decode_plain(text: memoryview) -> Optional[bytes]:
@@ -284,10 +285,10 @@ _ESCAPE_BYTES = 6  # \uXXXX
 _MAX_KEY_BYTES = 256
 _HEX = rb"[0-9a-fA-F]"
 _PAIR = rb"u[dD][89abAB]" + _HEX + rb"{2}\\u[dD][c-fC-F]" + _HEX + rb"{2}"
-_ESCAPE = re.compile(rb"\\(?:" + _PAIR + rb"|u" + _HEX + rb"{4}|[^u])", re.DOTALL)
+_ESCAPE = rb"(?s)\\(?:" + _PAIR + rb"|u" + _HEX + rb"{4}|[^u])"
 #: How serializers escape base64; the quick way for megabytes of it.
 _USUAL_ESCAPES = ((b"\\/", b"/"), (b"\\u002b", b"+"), (b"\\u002B", b"+"))
-_FIRST_OF_PAIR = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}")
+_FIRST_OF_PAIR = rb"\\u[dD][89abAB][0-9a-fA-F]{2}"
 
 #: Takes the content of one string, escapes undone, piece by piece; then None at its end.
 StringSink = Callable[[Optional[bytes]], None]
@@ -375,7 +376,7 @@ def _whole_pairs_end(data: bytes, start: int) -> int:
     """As `_whole_escapes_end`, but before the first half of a surrogate pair: the other half may come."""
     end = _whole_escapes_end(data, start)
     at = end - _ESCAPE_BYTES
-    is_half = at >= start and _FIRST_OF_PAIR.match(data, at, end) is not None
+    is_half = at >= start and re.match(_FIRST_OF_PAIR, data[at:end]) is not None
     return at if is_half and _ends_in_open_backslash(data, start, at + 1) else end
 
 
@@ -384,7 +385,7 @@ def _unescape(text: bytes) -> bytes:
     if b"\\" in text and b"\\\\" not in text:
         for escape, plain in _USUAL_ESCAPES:
             text = text.replace(escape, plain)
-    return _ESCAPE.sub(_unescape_match, text) if b"\\" in text else text
+    return re.sub(_ESCAPE, _unescape_match, text) if b"\\" in text else text
 
 
 def _unescape_match(match: Match[bytes]) -> bytes:
@@ -1930,11 +1931,8 @@ def slug(prompt: str, limit: int = 40) -> str:
 
 MAX_SHOWN_CHARS = 500
 
-_KEY_LIKE = re.compile(r"\bsk-[A-Za-z0-9_\-]{8,}|(?<=[Bb]earer )[^\s\"',;]{8,}")
-_CONTROL = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]|[\ud800-\udfff]"
-)
-_SPACES = re.compile(r"\s+")
+_KEY_LIKE = r"\bsk-[A-Za-z0-9_\-]{8,}|(?<=[Bb]earer )[^\s\"',;]{8,}"
+_CONTROL = "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]|[\ud800-\udfff]"
 
 
 def mask_key(key: str) -> str:
@@ -1947,12 +1945,14 @@ def mask_secrets(text: str, secrets: Iterable[str] = ()) -> str:
     for secret in secrets:
         if secret:
             text = text.replace(secret, mask_key(secret))
-    return _KEY_LIKE.sub(lambda match: mask_key(match.group()), text)
+    return re.sub(_KEY_LIKE, lambda match: mask_key(match.group()), text)
 
 
 def printable(text: str) -> str:
     """The text on one line, without characters that could steer a terminal."""
-    return _SPACES.sub(" ", _CONTROL.sub("", text)).strip()
+    if not text.isprintable():
+        text = re.sub(_CONTROL, "", text)
+    return " ".join(text.split())
 
 
 def show(text: str, secrets: Iterable[str] = (), limit: Optional[int] = MAX_SHOWN_CHARS) -> str:
@@ -3259,9 +3259,9 @@ _EVENT_BYTES = 1 << 20
 _LEADING_BLANKS = b" \t\r\n"
 _BOM = b"\xef\xbb\xbf"
 _SSE_STARTS = (b"data:", b"event:", b"id:", b"retry:", b":")
-_TYPE = re.compile(rb'"type"\s*:\s*"([^"\\]*)"')
-_PARTIAL_INDEX = re.compile(rb'"partial_image_index"\s*:\s*(\d{1,9})')
-_TITLE = re.compile(r"<title[^>]{0,200}>(.{0,1000}?)</title>", re.IGNORECASE | re.DOTALL)
+_TYPE = rb'"type"\s*:\s*"([^"\\]*)"'
+_PARTIAL_INDEX = rb'"partial_image_index"\s*:\s*(\d{1,9})'
+_TITLE = r"(?is)<title[^>]{0,200}>(.{0,1000}?)</title>"
 _TITLE_CHARS = 1 << 16  # so far it is looked for
 _MAX_TOKENS = 10**12  # more is no count of tokens
 
@@ -3338,13 +3338,13 @@ class AnswerReader:
             self._collector.finish(writer)
         urls = tuple(self._lone_urls if self._collector.images else self._urls)
         text = self._spool.text() if self._shape != "empty" else ""
-        title = _TITLE.search(text, 0, _TITLE_CHARS)
+        title = re.search(_TITLE, text[:_TITLE_CHARS]) if self._shape == "html" else None
         return replace(
             self._answer,
             shape=self._shape,
             complete=self._answer.complete or self._shape in ("html", "other"),
             urls=urls,
-            title=title.group(1) if title and self._shape == "html" else "",
+            title=title.group(1) if title else "",
             text=text,
         )
 
@@ -3398,19 +3398,19 @@ class AnswerReader:
         if self._shape != "sse" or self._is_completed():
             return False
         by_kind = any(kind.endswith("partial_image") for kind in self._event_kinds())
-        return by_kind or _PARTIAL_INDEX.search(self._document) is not None
+        return by_kind or re.search(_PARTIAL_INDEX, self._document) is not None
 
     def _event_kinds(self) -> Tuple[str, ...]:
         """What the event is by its name and by its `type`: servers give one, the other or both."""
         name = self._sse.event if self._sse else ""
-        match = _TYPE.search(self._document)
+        match = re.search(_TYPE, self._document)
         return name, match.group(1).decode("utf-8", "replace") if match else ""
 
     def _event_ended(self) -> None:
         if not self._document and not self._undecided:
             return
         if self._is_preview():
-            index = _PARTIAL_INDEX.search(self._document)
+            index = re.search(_PARTIAL_INDEX, self._document)
             for writer in self._undecided:
                 self._collector.preview(writer, int(index.group(1)) if index else 0)
         else:
@@ -3551,7 +3551,7 @@ DEFAULT_RETRIES = 2
 _REQUEST_ID_CHARS = 200
 
 QUOTA_CODES = frozenset({"insufficient_quota", "credit_balance_exhausted", "billing_hard_limit_reached"})
-_QUOTA_CODE = re.compile(r".*_(spend|usage)_limit_exceeded")
+_QUOTA_CODE = r".*_(spend|usage)_limit_exceeded"
 _RATE_CODES = frozenset({"rate_limit_exceeded", "slow_down"})
 _OVERLOAD_CODES = frozenset({"server_is_overloaded", "overloaded", "overloaded_error"})
 _REFUSAL_CODES = frozenset({"invalid_api_key", "unknown_parameter", "model_not_found", "invalid_value"})
@@ -3559,12 +3559,11 @@ _REFUSAL_CODES = frozenset({"invalid_api_key", "unknown_parameter", "model_not_f
 #: curl's codes for what may well succeed next time: proxy, name, connect, timeout, TLS, send, receive.
 _PASSING_CONNECT_CODES = frozenset({5, 6, 7, 28, 35, 52, 55, 56, 97})
 
-_WAIT_WORDS = re.compile(
+_WAIT_WORDS = (
     r"\b(?:re)?try(?: again)? (?:in|after) "
-    r"((?:\d+(?:\.\d+)? ?(?:ms|h|m|s|sec|min|hour|minute|second)?s?,? ?)+)",
-    re.I,
+    r"((?:\d+(?:\.\d+)? ?(?:ms|h|m|s|sec|min|hour|minute|second)?s?,? ?)+)"
 )
-_WAIT_STEP = re.compile(r"(\d+(?:\.\d+)?) ?(ms|h|m|s)?", re.I)
+_WAIT_STEP = r"(\d+(?:\.\d+)?) ?(ms|h|m|s)?"
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
 _MAX_DOUBLINGS = 6
 
@@ -3753,6 +3752,8 @@ def server_wait_s(attempt: Attempt, now: Optional[float] = None) -> Optional[flo
     if seconds is not None:
         return seconds
     if after:
+        from email.utils import parsedate_to_datetime
+
         try:
             return max(0.0, parsedate_to_datetime(after).timestamp() - (time.time() if now is None else now))
         except (TypeError, ValueError, IndexError, OverflowError):  # by version of Python
@@ -3780,7 +3781,7 @@ def is_overload(attempt: Attempt) -> bool:
 
 def is_quota(code: str) -> bool:
     """Whether an error code says that the money is gone, not that it is too fast."""
-    return code in QUOTA_CODES or _QUOTA_CODE.fullmatch(code) is not None
+    return code in QUOTA_CODES or re.fullmatch(_QUOTA_CODE, code) is not None
 
 
 def is_refusal(code: str) -> bool:
@@ -3797,10 +3798,10 @@ def request_id(head: Optional[ResponseHead], secrets: Iterable[str]) -> Optional
 
 
 def _wait_in_words(message: str) -> Optional[float]:
-    match = _WAIT_WORDS.search(message)
+    match = re.search(_WAIT_WORDS, message, re.I)
     if match is None:
         return None
-    steps = _WAIT_STEP.findall(match.group(1))
+    steps = re.findall(_WAIT_STEP, match.group(1), re.I)
     return sum(float(number) * _UNIT_S[unit.lower()] for number, unit in steps)
 
 
@@ -3822,8 +3823,8 @@ DOWNLOAD_TRIES = 4
 DOWNLOAD_TIMEOUT_S = 120.0
 _MAX_REDIRECTS = 5
 _ADDRESS_CHARS = 200
-_ODD = re.compile(r"[\s\x00-\x1f\\]")
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_ODD = r"[\s\x00-\x1f\\]"
+_NAT64 = "64:ff9b::/96"
 
 
 class DownloadFailed(Exception):
@@ -3915,7 +3916,7 @@ class Downloader:
             host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
         except ValueError as error:
             raise DownloadFailed(f"not an address: {error}") from None
-        if parts.scheme not in ("http", "https") or not host or "%" in host or _ODD.search(url):
+        if parts.scheme not in ("http", "https") or not host or "%" in host or re.search(_ODD, url):
             raise DownloadFailed("not an http or https address")
         if self._allow_private:
             return None
@@ -3942,6 +3943,8 @@ def leads_to_private_network(url: str) -> bool:
 
 def resolve_addresses(host: str) -> List[str]:
     """The IP addresses of a host, none when it has none."""
+    import socket
+
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
@@ -3951,14 +3954,18 @@ def resolve_addresses(host: str) -> List[str]:
 
 def is_public(address: str) -> bool:
     """Whether an IP address belongs to the public internet."""
+    import ipaddress
+
     parsed = ipaddress.ip_address(address)
     inner = getattr(parsed, "ipv4_mapped", None) or getattr(parsed, "sixtofour", None)
-    if parsed in _NAT64:
+    if parsed in ipaddress.ip_network(_NAT64):
         inner = ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)
     return parsed.is_global and not parsed.is_multicast and (inner is None or inner.is_global)
 
 
 def _is_literal(host: str) -> bool:
+    import ipaddress
+
     try:
         ipaddress.ip_address(host)
     except ValueError:
@@ -4115,7 +4122,7 @@ _FLAGS = {
     "image[]": "the input images",
     "prompt": "the prompt",
 }
-_SIZE = re.compile(r"(\d{1,5})\s*x\s*(\d{1,5})")
+_SIZE = r"(\d{1,5})\s*x\s*(\d{1,5})"
 
 
 class _Cause(NamedTuple):
@@ -4314,7 +4321,7 @@ def _forbidden(code: str, text: str, lower: str) -> _Cause:
 def _bad_request(attempt: Attempt, text: str, request: ImageRequest) -> _Cause:
     error = attempt.error
     assert error is not None
-    size = _SIZE.search(error.message) or _SIZE.search(request.effective_size)
+    size = re.search(_SIZE, error.message) or re.search(_SIZE, request.effective_size)
     if "size" in (error.param or error.message[:60].lower()) and size:
         nearest = "{}x{}".format(*nearest_legal_size(int(size.group(1)), int(size.group(2))))
         return _Cause(ApiError, error.code or "invalid_size", text, f"the nearest legal size is {nearest}")

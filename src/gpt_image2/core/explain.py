@@ -36,7 +36,7 @@ _FLAGS = {
     "image[]": "the input images",
     "prompt": "the prompt",
 }
-_SIZE = re.compile(r"(\d{1,5})\s*x\s*(\d{1,5})")
+_SIZE = r"(\d{1,5})\s*x\s*(\d{1,5})"
 
 
 class _Cause(NamedTuple):
@@ -235,7 +235,7 @@ def _forbidden(code: str, text: str, lower: str) -> _Cause:
 def _bad_request(attempt: Attempt, text: str, request: ImageRequest) -> _Cause:
     error = attempt.error
     assert error is not None
-    size = _SIZE.search(error.message) or _SIZE.search(request.effective_size)
+    size = re.search(_SIZE, error.message) or re.search(_SIZE, request.effective_size)
     if "size" in (error.param or error.message[:60].lower()) and size:
         nearest = "{}x{}".format(*nearest_legal_size(int(size.group(1)), int(size.group(2))))
         return _Cause(ApiError, error.code or "invalid_size", text, f"the nearest legal size is {nearest}")

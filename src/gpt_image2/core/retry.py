@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import time
-from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import Callable, Iterable, Mapping, Optional, Tuple
 
@@ -23,7 +22,7 @@ DEFAULT_RETRIES = 2
 _REQUEST_ID_CHARS = 200
 
 QUOTA_CODES = frozenset({"insufficient_quota", "credit_balance_exhausted", "billing_hard_limit_reached"})
-_QUOTA_CODE = re.compile(r".*_(spend|usage)_limit_exceeded")
+_QUOTA_CODE = r".*_(spend|usage)_limit_exceeded"
 _RATE_CODES = frozenset({"rate_limit_exceeded", "slow_down"})
 _OVERLOAD_CODES = frozenset({"server_is_overloaded", "overloaded", "overloaded_error"})
 _REFUSAL_CODES = frozenset({"invalid_api_key", "unknown_parameter", "model_not_found", "invalid_value"})
@@ -31,12 +30,11 @@ _REFUSAL_CODES = frozenset({"invalid_api_key", "unknown_parameter", "model_not_f
 #: curl's codes for what may well succeed next time: proxy, name, connect, timeout, TLS, send, receive.
 _PASSING_CONNECT_CODES = frozenset({5, 6, 7, 28, 35, 52, 55, 56, 97})
 
-_WAIT_WORDS = re.compile(
+_WAIT_WORDS = (
     r"\b(?:re)?try(?: again)? (?:in|after) "
-    r"((?:\d+(?:\.\d+)? ?(?:ms|h|m|s|sec|min|hour|minute|second)?s?,? ?)+)",
-    re.I,
+    r"((?:\d+(?:\.\d+)? ?(?:ms|h|m|s|sec|min|hour|minute|second)?s?,? ?)+)"
 )
-_WAIT_STEP = re.compile(r"(\d+(?:\.\d+)?) ?(ms|h|m|s)?", re.I)
+_WAIT_STEP = r"(\d+(?:\.\d+)?) ?(ms|h|m|s)?"
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
 _MAX_DOUBLINGS = 6
 
@@ -225,6 +223,8 @@ def server_wait_s(attempt: Attempt, now: Optional[float] = None) -> Optional[flo
     if seconds is not None:
         return seconds
     if after:
+        from email.utils import parsedate_to_datetime
+
         try:
             return max(0.0, parsedate_to_datetime(after).timestamp() - (time.time() if now is None else now))
         except (TypeError, ValueError, IndexError, OverflowError):  # by version of Python
@@ -252,7 +252,7 @@ def is_overload(attempt: Attempt) -> bool:
 
 def is_quota(code: str) -> bool:
     """Whether an error code says that the money is gone, not that it is too fast."""
-    return code in QUOTA_CODES or _QUOTA_CODE.fullmatch(code) is not None
+    return code in QUOTA_CODES or re.fullmatch(_QUOTA_CODE, code) is not None
 
 
 def is_refusal(code: str) -> bool:
@@ -269,10 +269,10 @@ def request_id(head: Optional[ResponseHead], secrets: Iterable[str]) -> Optional
 
 
 def _wait_in_words(message: str) -> Optional[float]:
-    match = _WAIT_WORDS.search(message)
+    match = re.search(_WAIT_WORDS, message, re.I)
     if match is None:
         return None
-    steps = _WAIT_STEP.findall(match.group(1))
+    steps = re.findall(_WAIT_STEP, match.group(1), re.I)
     return sum(float(number) * _UNIT_S[unit.lower()] for number, unit in steps)
 
 
