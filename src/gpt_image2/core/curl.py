@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 from functools import lru_cache
 from types import TracebackType
@@ -232,7 +231,9 @@ def find_curl() -> str:
     Raises:
         ConfigError: there is none, or it is too old.
     """
-    path = shutil.which("curl")
+    name = "curl.exe" if os.name == "nt" else "curl"
+    places = [os.path.join(folder, name) for folder in os.get_exec_path()]
+    path = next((place for place in places if os.path.isfile(place) and os.access(place, os.X_OK)), None)
     if path is None:
         raise ConfigError(
             "curl is not installed, or not on the PATH",

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import platform
-import shutil
 import sys
 import time
 from pathlib import Path
@@ -89,6 +87,8 @@ def check_json(check: Check) -> Dict[str, object]:
 
 
 def _python() -> Check:
+    import platform
+
     detail = f"{platform.python_implementation()} {platform.python_version()} ({sys.executable})"
     return Check("python", "ok", detail)
 
@@ -130,6 +130,8 @@ def _state_folder(folder: Path) -> Check:
 
 
 def _disk(folder: Path) -> Check:
+    import shutil
+
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     free = shutil.disk_usage(str(folder)).free

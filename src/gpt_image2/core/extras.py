@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 from contextlib import ExitStack, contextmanager
@@ -54,6 +53,8 @@ def start_sandbox() -> Generator[str, None, None]:
 
 def _import(module: str) -> Any:
     """A module of the package; a script of the package's name in the folder of this file would hide it."""
+    import importlib
+
     path, here = sys.path, os.path.dirname(os.path.abspath(__file__))
     sys.path = [folder for folder in path if os.path.abspath(folder) != here]
     try:

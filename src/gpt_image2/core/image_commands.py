@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from contextlib import ExitStack
 from typing import Dict, List, Optional
@@ -90,6 +89,8 @@ def _target(command: ImageCommand, client: Client) -> Optional[str]:
 
 def _pour(result: Result) -> None:
     """Writes the one image to stdout; its file goes only when the reader took every byte."""
+    import shutil
+
     image = result.images[0]
     try:
         with open(image.path, "rb") as file:
