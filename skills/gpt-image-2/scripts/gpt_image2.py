@@ -68,7 +68,6 @@ from typing import (
     TextIO,
     Tuple,
     Type,
-    TypeVar,
     Union,
     cast,
 )
@@ -409,9 +408,6 @@ def _unescape_one(escape: bytes) -> bytes:
 # ------------------------------------------------------------------------------------------------------------
 
 
-_Record = TypeVar("_Record", bound="Record")
-
-
 class _FieldsOnDemand:
     """What the functions of `dataclasses` look for; made when one of them is used."""
 
@@ -466,7 +462,7 @@ class Record:
         raise FrozenInstanceError(f"cannot delete field {name!r}")
 
 
-def replace(record: _Record, **changes: object) -> _Record:
+def replace(record: Any, **changes: object) -> Any:
     """The same record with other values in some of its fields."""
     return type(record)(**{**vars(record), **changes})
 

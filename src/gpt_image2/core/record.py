@@ -7,9 +7,7 @@ start. Here the classes share one set of methods. To checkers (by `record.pyi`) 
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Dict, NoReturn, Tuple, TypeVar
-
-_Record = TypeVar("_Record", bound="Record")
+from typing import Any, ClassVar, Dict, NoReturn, Tuple
 
 
 class _FieldsOnDemand:
@@ -66,6 +64,6 @@ class Record:
         raise FrozenInstanceError(f"cannot delete field {name!r}")
 
 
-def replace(record: _Record, **changes: object) -> _Record:
+def replace(record: Any, **changes: object) -> Any:
     """The same record with other values in some of its fields."""
     return type(record)(**{**vars(record), **changes})
