@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import sys
 from typing import List
@@ -17,6 +19,8 @@ from .terminal import standard_terminal
 
 def run_command(arguments: List[str], names: List[str]) -> int:
     """Runs the command that the first argument names, one of `names`; its exit code."""
+    if hasattr(gc, "freeze"):
+        atexit.register(gc.freeze)  # or Python looks for garbage in what ends with the process anyway, 5 ms
     flags = arguments[: arguments.index("--")] if "--" in arguments else arguments
     output = Output(standard_terminal(os.environ), sys.stdout, sys.stderr, flags)
     stop = StopSwitch()
