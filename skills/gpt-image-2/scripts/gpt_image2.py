@@ -814,8 +814,9 @@ class GptImage2Error(Exception):
     """The root of all errors of this program.
 
     Attributes: `code` (stable, snake_case; the server's own where it gave one), `message`, `hint` (what to
-    do next, may be empty), `exit_code`, `billed`, `http_status`, `request_id`, and `result`: the images
-    that were saved all the same, or None when nothing was sent.
+    do next, may be empty), `exit_code`, `billed`, `http_status`, `request_id`, `retry_safe` (the same request
+    may be sent again without paying twice), `retry_after_s` (the wait that the server asks for, None where it
+    names none), and `result`: the images that were saved all the same, or None when nothing was sent.
     """
 
     exit_code = ExitCode.INTERNAL
@@ -830,6 +831,8 @@ class GptImage2Error(Exception):
         billed: Billed = Billed.NO,
         http_status: Optional[int] = None,
         request_id: Optional[str] = None,
+        retry_safe: bool = False,
+        retry_after_s: Optional[float] = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -838,6 +841,8 @@ class GptImage2Error(Exception):
         self.billed = billed
         self.http_status = http_status
         self.request_id = request_id
+        self.retry_safe = retry_safe
+        self.retry_after_s = retry_after_s
         self.result: Optional[Result] = None
 
 
@@ -922,76 +927,6 @@ class InterruptedCall(GptImage2Error):
         self.signum = signum
         if signum != 2:
             self.exit_code = ExitCode.TERMINATED
-
-
-# ------------------------------------------------------------------------------------------------------------
-# events
-#
-# What happens during a call, as frozen data, for observers. Pure. Times are seconds since its start.
-# ------------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class RequestStarted:
-    """A request goes out. `typical_s` is how long such a call usually takes."""
-
-    attempt: int
-    typical_s: float
-    elapsed_s: float
-
-
-@dataclass(frozen=True)
-class HeadersReceived:
-    """The answer has begun."""
-
-    http_status: int
-    elapsed_s: float
-
-
-@dataclass(frozen=True)
-class RetryWaiting:
-    """The request will be sent once more after a wait."""
-
-    wait_s: float
-    reason: str
-    elapsed_s: float
-
-
-@dataclass(frozen=True)
-class PartialImage:
-    """A preview has come; `path` is where it was saved, None when it was not asked for."""
-
-    partial_image_index: int
-    path: Optional[str]
-    elapsed_s: float
-
-
-@dataclass(frozen=True)
-class ImageSaved:
-    """An image is on disk."""
-
-    image: SavedImage
-    elapsed_s: float
-
-
-@dataclass(frozen=True)
-class Warned:
-    """Something the user should know."""
-
-    message: str
-    elapsed_s: float
-
-
-@dataclass(frozen=True)
-class Finished:
-    """The call has ended; a failed one raises an error after this."""
-
-    result: Result
-    elapsed_s: float
-
-
-Event = Union[RequestStarted, HeadersReceived, RetryWaiting, PartialImage, ImageSaved, Warned, Finished]
-Observer = Callable[[Event], None]
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -1372,7 +1307,8 @@ class StopSwitch:
         self.signum: Optional[int] = None
         self._event = threading.Event()
         self._stoppers: Set[Callable[[], None]] = set()
-        self._calls = 0
+        self._calls: List[StopSwitch] = []  # its appends and pops need no lock between threads
+        self._on_drain: Optional[Callable[[], None]] = None
 
     @property
     def is_set(self) -> bool:
@@ -1401,7 +1337,7 @@ class StopSwitch:
             stopper()
 
     def __enter__(self) -> StopSwitch:
-        self._calls += 1
+        self._calls.append(self)
         return self
 
     def __exit__(
@@ -1410,11 +1346,19 @@ class StopSwitch:
         error: Optional[BaseException],
         trace: Optional[TracebackType],
     ) -> None:
-        self._calls -= 1
+        self._calls.pop()
+
+    def drain_first(self, on_drain: Callable[[], None]) -> None:
+        """From now on the first Ctrl-C calls this instead of ending what is under way."""
+        self._on_drain = on_drain
 
     def on_signal(self, signum: int, _frame: Optional[FrameType]) -> None:
         """The signal handler."""
-        if self._calls == 0 or self.is_set:
+        if signum == signal.SIGINT and self._on_drain is not None:
+            on_drain, self._on_drain = self._on_drain, None
+            on_drain()
+            return
+        if not self._calls or self.is_set:
             raise InterruptedCall("interrupted", signum=signum)
         self.stop(signum)
 
@@ -1811,6 +1755,127 @@ def slug(prompt: str, limit: int = 40) -> str:
             break
         text = longer
     return text or "image"
+
+
+# ------------------------------------------------------------------------------------------------------------
+# rate_limits
+#
+# What a server tells of its limits a minute: by `x-ratelimit-*` headers, or by words. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: What is counted. Images come first: where a server tells of them, they are what runs out.
+LIMIT_KINDS = ("images", "requests", "tokens")
+
+_STEPS = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|h|m|s)?)+")
+_STEP = re.compile(r"(\d+(?:\.\d+)?) ?(ms|h|m|s)?", re.I)
+_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
+_IN_WORDS = re.compile(r"\b(images|requests) per min\w*\b.{0,20}?\bLimit:? ?(\d{1,9})\b", re.I | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class RateLimit:
+    """One limit a minute: how much is allowed and still left, and in how many seconds it is whole again."""
+
+    kind: str
+    limit: int
+    remaining: int
+    reset_s: float
+
+
+def read_rate_limits(headers: Mapping[str, str]) -> Tuple[RateLimit, ...]:
+    """The limits that the headers of an answer tell of; header names are in lower case."""
+    found: List[RateLimit] = []
+    for kind in LIMIT_KINDS:
+        limit = headers.get(f"x-ratelimit-limit-{kind}", "")
+        remaining = headers.get(f"x-ratelimit-remaining-{kind}", "")
+        if limit.isdigit() and remaining.isdigit() and int(limit) > 0:
+            reset = headers.get(f"x-ratelimit-reset-{kind}", "").replace(" ", "")
+            reset_s = duration_s(reset) if _STEPS.fullmatch(reset) else 0.0
+            found.append(RateLimit(kind, int(limit), int(remaining), reset_s))
+    return tuple(found)
+
+
+def limit_in_words(message: str) -> Optional[Tuple[str, int]]:
+    """Kind and number of a limit a minute as a refusal words it ("on images per min: Limit 5"), or None."""
+    match = _IN_WORDS.search(message)
+    return (match.group(1).lower(), int(match.group(2))) if match and int(match.group(2)) else None
+
+
+def duration_s(text: str) -> float:
+    """Seconds of a duration such as `6m0s`, `240ms` or `1.5`; what is no step of one is passed over."""
+    return sum(float(number) * _UNIT_S[unit.lower()] for number, unit in _STEP.findall(text))
+
+
+# ------------------------------------------------------------------------------------------------------------
+# events
+#
+# What happens during a call, as frozen data, for observers. Pure. Times are seconds since its start.
+# ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class RequestStarted:
+    """A request goes out. `typical_s` is how long such a call usually takes."""
+
+    attempt: int
+    typical_s: float
+    elapsed_s: float
+
+
+@dataclass(frozen=True)
+class HeadersReceived:
+    """The answer has begun. `limits` are those that its headers tell of."""
+
+    http_status: int
+    elapsed_s: float
+    limits: Tuple[RateLimit, ...] = ()
+
+
+@dataclass(frozen=True)
+class RetryWaiting:
+    """The request will be sent once more after a wait."""
+
+    wait_s: float
+    reason: str
+    elapsed_s: float
+
+
+@dataclass(frozen=True)
+class PartialImage:
+    """A preview has come; `path` is where it was saved, None when it was not asked for."""
+
+    partial_image_index: int
+    path: Optional[str]
+    elapsed_s: float
+
+
+@dataclass(frozen=True)
+class ImageSaved:
+    """An image is on disk."""
+
+    image: SavedImage
+    elapsed_s: float
+
+
+@dataclass(frozen=True)
+class Warned:
+    """Something the user should know."""
+
+    message: str
+    elapsed_s: float
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The call has ended; a failed one raises an error after this."""
+
+    result: Result
+    elapsed_s: float
+
+
+Event = Union[RequestStarted, HeadersReceived, RetryWaiting, PartialImage, ImageSaved, Warned, Finished]
+Observer = Callable[[Event], None]
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -3460,8 +3525,6 @@ _WAIT_WORDS = re.compile(
     r"((?:\d+(?:\.\d+)? ?(?:ms|h|m|s|sec|min|hour|minute|second)?s?,? ?)+)",
     re.I,
 )
-_WAIT_STEP = re.compile(r"(\d+(?:\.\d+)?) ?(ms|h|m|s)?", re.I)
-_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
 _MAX_DOUBLINGS = 6
 
 
@@ -3696,10 +3759,7 @@ def request_id(head: Optional[ResponseHead], secrets: Iterable[str]) -> Optional
 
 def _wait_in_words(message: str) -> Optional[float]:
     match = _WAIT_WORDS.search(message)
-    if match is None:
-        return None
-    steps = _WAIT_STEP.findall(match.group(1))
-    return sum(float(number) * _UNIT_S[unit.lower()] for number, unit in steps)
+    return duration_s(match.group(1)) if match else None
 
 
 def _number(text: str) -> Optional[float]:
@@ -3899,7 +3959,7 @@ def send_once(
     collector: ImageCollector,
     spool: Spool,
     timeout_s: float,
-    on_head: Callable[[int], None],
+    on_head: Callable[[ResponseHead], None],
 ) -> Attempt:
     """Sends the request and reads the answer to its end, or to where it was cut.
 
@@ -3915,7 +3975,7 @@ def send_once(
         with Transfer(http, wire.env, wire.settings.secrets, wire.stop) as transfer:
             head = transfer.read_head()
             if head is not None:
-                on_head(head.status)
+                on_head(head)
             for chunk in transfer.chunks():
                 body_bytes += len(chunk)
                 reader.feed(chunk)
@@ -4073,6 +4133,8 @@ def explain(
         billed=rule.billed,
         http_status=attempt.status or None,
         request_id=request_id(attempt.head, secrets),
+        retry_safe=rule.again is Again.SAFE,
+        retry_after_s=server_wait_s(attempt),
     )
 
 
@@ -4279,13 +4341,17 @@ _BILLED_ORDER = (Billed.NO, Billed.MAYBE, Billed.YES)
 
 @dataclass(frozen=True)
 class CallPolicy:
-    """How a call is made. `timeout_s` bounds the whole call, retries and waits included."""
+    """How a call is made. `timeout_s` bounds the whole call, retries and waits included.
+
+    Without `waits_for_server` a call that the server asks to wait ends instead, with an error that says so.
+    """
 
     timeout_s: float
     retries: int
     retry_ambiguous: bool
     max_download_bytes: int
     save_partials: bool
+    waits_for_server: bool = True
 
 
 @dataclass(frozen=True)
@@ -4302,14 +4368,22 @@ class LaneOutcome:
 
 
 class Call:
-    """Runs one request; `observer` hears what happens."""
+    """Runs one request; `observer` hears what happens. `numbers` are those of the images that are asked for,
+    by which the plan names them; None is 1, 2, 3 …"""
 
     def __init__(
-        self, wire: Wire, request: ImageRequest, plan: OutputPlan, policy: CallPolicy, observer: Observer
+        self,
+        wire: Wire,
+        request: ImageRequest,
+        plan: OutputPlan,
+        policy: CallPolicy,
+        observer: Observer,
+        numbers: Optional[Sequence[int]] = None,
     ) -> None:
         self.wire = wire
         self.request = request
         self.plan = plan
+        self.numbers = numbers or range(1, request.count + 1)
         self.policy = policy
         self._observer = observer
         self._lock = threading.Lock()
@@ -4324,8 +4398,6 @@ class Call:
         """
         for warning in warnings:
             self.warn(warning)
-        for path in sweep(self.plan.folder, self.plan.rescue_folder):
-            self.warn(f"an image of an earlier, killed run was found and moved to {path}")
         if self.request.stream and self.wire.settings.streams is False:
             self.request = self.request.without_stream()
             self.warn("this base URL does not stream, as doctor --probe learnt; sent without --stream")
@@ -4381,12 +4453,12 @@ class Call:
 
     def _run_lanes(self) -> List[LaneOutcome]:
         total = self.request.count
+        further = count(max(self.numbers) + 1)
         if not (self.request.stream and total > 1):
-            return [_Lane(self, self.request, count(1)).run()]
+            return [_Lane(self, self.request, chain(self.numbers, further)).run()]
         self.warn(f"the API streams one image a request, so {total} requests go out side by side")
-        further = count(total + 1)
         single = replace(self.request, n=None)
-        lanes = [_Lane(self, single, chain([number], further)) for number in range(1, total + 1)]
+        lanes = [_Lane(self, single, chain([number], further)) for number in self.numbers]
         return _run_side_by_side([lane.run for lane in lanes])
 
     def _result(self, outcomes: List[LaneOutcome]) -> Result:
@@ -4473,7 +4545,7 @@ class _Lane:
             call.saved,
             self._partial_came,
             call.policy.save_partials,
-            asked=call.request.count,
+            asked=max(call.numbers),
         )
         spool = Spool(call.plan.rescue_folder, settings.secrets)
         self._attempts += 1
@@ -4556,6 +4628,8 @@ class _Lane:
         if self._retries >= call.policy.retries or not may_send_again(rule, call.policy.retry_ambiguous):
             return None
         asked = server_wait_s(attempt)
+        if not call.policy.waits_for_server and (asked is not None or attempt.status == 429):
+            return None
         wait = backoff_s(self._retries) if asked is None else asked
         if wait >= call.remaining_s:
             return None
@@ -4588,8 +4662,9 @@ class _Lane:
                 failures.append(f"{show(url, wire.settings.secrets, None)} ({error})")
         return failures
 
-    def _head_came(self, status: int) -> None:
-        self._call.emit(HeadersReceived(status, self._call.elapsed_s))
+    def _head_came(self, head: ResponseHead) -> None:
+        limits = read_rate_limits(head.headers)
+        self._call.emit(HeadersReceived(head.status, self._call.elapsed_s, limits))
 
     def _partial_came(self, index: int, path: Optional[str]) -> None:
         self._call.emit(PartialImage(index, path, self._call.elapsed_s))
@@ -4996,18 +5071,23 @@ PathLike = Union[str, "os.PathLike[str]"]
 
 @dataclass(frozen=True)
 class PreparedCall:
-    """A call of which everything is checked that can be checked without sending: ready to run, or to show."""
+    """A call of which everything is checked that can be checked without sending: ready to run, or to show.
+
+    `numbers` are those of the planned images that are asked for; None is all of them.
+    """
 
     request: ImageRequest
     plan: OutputPlan
     warnings: Tuple[str, ...]
+    numbers: Optional[Tuple[int, ...]] = None
 
 
 class Client:
     """Makes calls under one configuration.
 
     `config` names a config file; `base_url` and `api_key` are like the flags; all three may be left out.
-    `timeout_s` bounds a call with its retries. `observer` is called with every `Event` of a call.
+    `timeout_s` bounds a call with its retries. `observer` is called with every `Event` of a call. Without
+    `waits_for_server` a call that the server asks to wait raises instead; the error says for how long.
 
     Raises:
         ConfigError: the configuration is unusable (a missing key shows only when something is sent).
@@ -5023,6 +5103,7 @@ class Client:
         retries: int = DEFAULT_RETRIES,
         retry_ambiguous: bool = False,
         max_download_bytes: int = DEFAULT_MAX_DOWNLOAD_BYTES,
+        waits_for_server: bool = True,
         env: Optional[Mapping[str, str]] = None,
         observer: Optional[Observer] = None,
         stop: Optional[StopSwitch] = None,
@@ -5047,6 +5128,8 @@ class Client:
         self._retries = retries
         self._retry_ambiguous = retry_ambiguous
         self._max_download_bytes = max_download_bytes
+        self._waits_for_server = waits_for_server
+        self._swept: Set[Path] = set()
         self._observer: Observer = observer or _ignore
         self._stop = stop or StopSwitch()
 
@@ -5214,10 +5297,23 @@ class Client:
             retry_ambiguous=self._retry_ambiguous,
             max_download_bytes=self._max_download_bytes,
             save_partials=save_partials,
+            waits_for_server=self._waits_for_server,
         )
         wire = Wire(self.settings, self._env, self._stop)
-        call = Call(wire, prepared.request, prepared.plan, policy, observer or self._observer)
-        return call.run(prepared.warnings)
+        call = Call(
+            wire, prepared.request, prepared.plan, policy, observer or self._observer, prepared.numbers
+        )
+        return call.run(prepared.warnings + self._strays(prepared.plan))
+
+    def _strays(self, plan: OutputPlan) -> Tuple[str, ...]:
+        """Sweeps an output folder before its first call; what was found there, in words."""
+        if plan.folder in self._swept:
+            return ()
+        self._swept.add(plan.folder)
+        return tuple(
+            f"an image of an earlier, killed run was found and moved to {path}"
+            for path in sweep(plan.folder, plan.rescue_folder)
+        )
 
     def _default_output(self, output_format: str) -> str:
         suffix = "png" if output_format == "png" else extension(output_format)
@@ -5262,7 +5358,7 @@ def _folders(prepared: PreparedCall) -> List[Path]:
     plan = prepared.plan
     folders = [plan.folder]
     if not plan.no_clobber:
-        paths = [plan.path(index) for index in range(1, prepared.request.count + 1)]
+        paths = [plan.path(number) for number in prepared.numbers or range(1, prepared.request.count + 1)]
         folders += [Path(os.path.realpath(path)).parent for path in paths if os.path.islink(path)]
     return folders
 
@@ -5748,8 +5844,8 @@ def _ignore_partial(index: int, path: Optional[str]) -> None:
     del index, path
 
 
-def _ignore_head(status: int) -> None:
-    del status
+def _ignore_head(head: ResponseHead) -> None:
+    del head
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -6010,6 +6106,8 @@ def event_json(event: Event) -> Optional[Dict[str, object]]:
     values: Dict[str, object] = asdict(event)
     if isinstance(event, ImageSaved):
         values["image"] = image_json(event.image)
+    if isinstance(event, HeadersReceived) and not event.limits:
+        del values["limits"]
     elapsed_s = round(event.elapsed_s, 3)
     return {"event": name, **values, "elapsed_s": elapsed_s}
 

@@ -33,6 +33,8 @@ def event_json(event: Event) -> Optional[Dict[str, object]]:
     values: Dict[str, object] = asdict(event)
     if isinstance(event, ImageSaved):
         values["image"] = image_json(event.image)
+    if isinstance(event, HeadersReceived) and not event.limits:
+        del values["limits"]
     elapsed_s = round(event.elapsed_s, 3)
     return {"event": name, **values, "elapsed_s": elapsed_s}
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Callable, Optional, Union
+from typing import Callable, Optional, Tuple, Union
 
 from .outcome import Result, SavedImage
+from .rate_limits import RateLimit
 
 
 @dataclass(frozen=True)
@@ -19,10 +20,11 @@ class RequestStarted:
 
 @dataclass(frozen=True)
 class HeadersReceived:
-    """The answer has begun."""
+    """The answer has begun. `limits` are those that its headers tell of."""
 
     http_status: int
     elapsed_s: float
+    limits: Tuple[RateLimit, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from typing import Callable, Iterable, Mapping, Optional, Tuple
 
 from .curl import ResponseHead, TransferEnd
 from .outcome import Billed
+from .rate_limits import duration_s
 from .redact import show
 from .response import Answer, ServerError
 
@@ -36,8 +37,6 @@ _WAIT_WORDS = re.compile(
     r"((?:\d+(?:\.\d+)? ?(?:ms|h|m|s|sec|min|hour|minute|second)?s?,? ?)+)",
     re.I,
 )
-_WAIT_STEP = re.compile(r"(\d+(?:\.\d+)?) ?(ms|h|m|s)?", re.I)
-_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
 _MAX_DOUBLINGS = 6
 
 
@@ -272,10 +271,7 @@ def request_id(head: Optional[ResponseHead], secrets: Iterable[str]) -> Optional
 
 def _wait_in_words(message: str) -> Optional[float]:
     match = _WAIT_WORDS.search(message)
-    if match is None:
-        return None
-    steps = _WAIT_STEP.findall(match.group(1))
-    return sum(float(number) * _UNIT_S[unit.lower()] for number, unit in steps)
+    return duration_s(match.group(1)) if match else None
 
 
 def _number(text: str) -> Optional[float]:
