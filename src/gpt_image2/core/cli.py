@@ -7,6 +7,7 @@ import sys
 from typing import List, Optional, Sequence, Tuple
 
 from .about import PROGRAM, VERSION
+from .batch.commands import run_batch
 from .errors import GptImage2Error, InterruptedCall, UsageError
 from .extras import EXTRAS, run_extra
 from .image_commands import run_image_command
@@ -21,6 +22,7 @@ from .terminal import Terminal, standard_terminal
 COMMANDS: Tuple[Tuple[str, str], ...] = (
     ("generate", "make images from a text"),
     ("edit", "make new images from images and a text"),
+    ("batch", "run many jobs from a file, side by side and again"),
     ("config", "create a config file, or show the settings in force"),
     ("doctor", "check everything that a call needs, for free"),
     *((name, extra.summary) for name, extra in EXTRAS.items()),
@@ -62,6 +64,8 @@ def _dispatch(arguments: List[str], terminal: Terminal, output: Output, stop: St
         return int(ExitCode.OK)
     if command in ("generate", "edit"):
         return int(run_image_command(read_image_command(command, rest), output, stop))
+    if command == "batch":
+        return run_batch(rest, output, stop)
     if command == "config":
         return int(run_config(rest, output))
     if command == "doctor":

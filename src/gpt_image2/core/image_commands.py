@@ -13,7 +13,7 @@ from .client import Client, PreparedCall
 from .config import KEY_VARIABLE
 from .errors import OutputError, UsageError
 from .exchange import auth_header, describe
-from .extras import start_sandbox
+from .extras import SANDBOX_KEY, start_sandbox
 from .interrupt import StopSwitch
 from .options import ImageCommand
 from .outcome import Billed, ExitCode, Result
@@ -21,8 +21,6 @@ from .output import Output
 from .redact import mask_secrets
 from .report import result_json
 from .request import ImageRequest
-
-_SANDBOX_KEY = "sandbox"
 
 
 def run_image_command(command: ImageCommand, output: Output, stop: StopSwitch) -> ExitCode:
@@ -34,7 +32,7 @@ def run_image_command(command: ImageCommand, output: Output, stop: StopSwitch) -
     with ExitStack() as stack:
         if command.sandbox:
             base_url = stack.enter_context(start_sandbox())
-            command = replace(command, base_url=base_url, api_key=_SANDBOX_KEY, config=None)
+            command = replace(command, base_url=base_url, api_key=SANDBOX_KEY, config=None)
         elif command.api_key is not None:
             output.warn(f"--api-key is visible in ps and in the shell history; use {KEY_VARIABLE} instead")
         client = _client(command, stop)

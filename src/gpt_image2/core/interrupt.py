@@ -64,8 +64,8 @@ class StopSwitch:
     ) -> None:
         self._calls.pop()
 
-    def drain_first(self, on_drain: Callable[[], None]) -> None:
-        """From now on the first Ctrl-C calls this instead of ending what is under way."""
+    def drain_first(self, on_drain: Optional[Callable[[], None]]) -> None:
+        """From now on the first Ctrl-C calls this instead of ending what is under way; None ends that."""
         self._on_drain = on_drain
 
     def on_signal(self, signum: int, _frame: Optional[FrameType]) -> None:
