@@ -192,7 +192,10 @@ class Sandbox:
         row.describe(submission)
         fault = _fault_of(request)
         _check_key(key)
-        job = await self._in_thread(lambda: validate(submission, request_id))
+        if submission.uploads:  # only images are costly to judge
+            job = await self._in_thread(lambda: validate(submission, request_id))
+        else:
+            job = validate(submission, request_id)
         row.n, row.stream = job.n, job.stream
         case = Case(
             job=job,
