@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 
-__all__ = ["main", "serve_in_thread"]
+from .settings import Limits, Settings
+
+__all__ = ["Limits", "Settings", "main", "serve_in_thread"]
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -19,11 +21,11 @@ def main(argv: list[str] | None = None) -> int:
     return run(argv)
 
 
-def serve_in_thread(latency_s: float = 0.3) -> AbstractContextManager[str]:
+def serve_in_thread(latency_s: float = 0.3, settings: Settings | None = None) -> AbstractContextManager[str]:
     """A running sandbox: yields its base URL (`http://127.0.0.1:PORT/v1`) and stops the server at exit.
 
-    `latency_s` is how long one call takes, in seconds; 0 answers at once.
+    `latency_s` is how long one call takes, in seconds; 0 answers at once. `settings` are for the rest.
     """
     from .server import serve_in_thread as serve
 
-    return serve(latency_s)
+    return serve(latency_s, settings)
