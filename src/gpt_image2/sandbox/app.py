@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import math
 import os
 import secrets
 import sys
@@ -29,11 +31,14 @@ from .answers import (
     stream_answer,
     usage_of,
 )
+from .batch_routes import BatchRoutes
+from .batches import Batches
 from .easel import Easel
 from .entrance import (
     answered,
     broken,
     check_key,
+    delivered,
     fault_of,
     identified,
     json_of,
@@ -42,11 +47,13 @@ from .entrance import (
     not_routed,
 )
 from .fault_steps import Case, Fault
+from .file_routes import FileRoutes
+from .file_store import FileStore
 from .intake import read_submission
 from .jobs import Endpoint, Submission
 from .journal import Download, Journal, Row
 from .limiter import Limiter, NoLimit, PerMinute
-from .refusals import Refused, masked, model_not_found
+from .refusals import Refused, invalid, masked, model_not_found
 from .settings import Settings
 from .sim_time import SimTime
 from .validation import validate
@@ -85,6 +92,7 @@ class Sandbox:
         self._limiter: Limiter = NoLimit()
         if settings.limits is not None:
             self._limiter = PerMinute(settings.limits, lambda: self._time.waited_s)
+        self._stored = FileStore(self._time)
         self._journal = Journal()
         self._easel = Easel()
         self._met: set[tuple[str, str]] = set()
@@ -94,12 +102,17 @@ class Sandbox:
             max_workers=max(2, os.cpu_count() or 2), thread_name_prefix="painter"
         )
 
+        self._batches = Batches(
+            self._time, self._stored, self._easel, self._journal, self._in_thread, settings.batch_job_s
+        )
+
     def app(self) -> Starlette:
         """The ASGI application."""
         routes = [
             Route("/_sandbox/log", self.log, methods=["GET"]),
             Route("/_sandbox/reset", self.reset, methods=["POST"]),
             Route("/_sandbox/files/{name}", self.file, methods=["GET"]),
+            Route("/_sandbox/clock", self.clock, methods=["GET", "POST"]),
         ]
         for base in ("/v1", "/fault/{fault}/v1"):
             routes += [
@@ -107,13 +120,16 @@ class Sandbox:
                 Route(f"{base}/images/edits", self.edits, methods=["POST"]),
                 Route(f"{base}/models", self.models, methods=["GET"]),
                 Route(f"{base}/models/{{model}}", self.model, methods=["GET"]),
+                *FileRoutes(self._stored).routes(base),
+                *BatchRoutes(self._batches, self._stored).routes(base),
             ]
         handlers: dict[Any, Any] = {HTTPException: not_routed, Exception: broken}
         return Starlette(routes=routes, exception_handlers=handlers)
 
     def close(self) -> None:
-        """Let the drawing threads go."""
+        """Let the drawing threads and the files go."""
         self._painters.shutdown(wait=False, cancel_futures=True)
+        self._stored.close()
 
     async def generations(self, request: Request) -> Delivery:
         """`POST /v1/images/generations`."""
@@ -148,6 +164,15 @@ class Sandbox:
         self._journal.clear()
         self._met.clear()
         return Delivery(json_of({"ok": True}), Clock())
+
+    async def clock(self, request: Request) -> Delivery:
+        """`GET /_sandbox/clock`, and `POST` of `{"advance_s": SECONDS}` to move it forward."""
+        if request.method == "POST":
+            try:
+                self._time.advance(_seconds_of(await request.body()))
+            except Refused as refusal:
+                return delivered(refusal_answer(refusal))
+        return delivered(json_of({"now_s": self._time.now_s, "speed": self._time.speed}))
 
     async def file(self, request: Request) -> Delivery:
         """`GET /_sandbox/files/{name}`: an image of the `url` faults; no key belongs here."""
@@ -188,7 +213,7 @@ class Sandbox:
     async def _answer(
         self, request: Request, endpoint: Endpoint, key: str, request_id: str, row: Row, clock: Clock
     ) -> Answer:
-        submission = await read_submission(request, endpoint)
+        submission = await read_submission(request, endpoint, self._stored.find)
         row.describe(submission)
         fault = fault_of(request)
         check_key(key)
@@ -250,6 +275,16 @@ def _images_of(submission: Submission) -> int:
         return max(1, int(submission.fields.get("n", 1)))
     except (TypeError, ValueError, OverflowError):
         return 1
+
+
+def _seconds_of(body: bytes) -> float:
+    try:
+        seconds = float(json.loads(body)["advance_s"])
+    except (ValueError, TypeError, KeyError, OverflowError):
+        seconds = -1.0
+    if not 0 <= seconds < math.inf:
+        raise invalid("advance_s", "invalid_value", 'Send {"advance_s": SECONDS}; time only goes forward.')
+    return seconds
 
 
 def _tells_limits(header: str) -> bool:
