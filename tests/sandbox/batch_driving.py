@@ -16,7 +16,7 @@ EDITS = "/v1/images/edits"
 #: A clock that all but stands still: time passes when the test says so.
 STILL = 1e-6
 ENDS = ("completed", "failed", "expired", "cancelled")
-_MOST_POLLS = 20_000
+_MOST_POLLS = 5_000
 
 
 def still(batch_job_s: float) -> Settings:

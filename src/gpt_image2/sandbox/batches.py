@@ -135,30 +135,27 @@ class Batches:
         outputs = _Outputs(self._files.new_path(), self._files.new_path())
         waiting = checked.offsets[::-1]
         ran, ended_s = await self._run_requests(batch, source, waiting, outputs, started_s)
+        end: Status = "expired"
         if ran == len(waiting):
             batch.enter("finalizing", ended_s)
-            await self._time.until(ended_s + self._paperwork_s)
-            end: Status = "completed"
-        else:
-            end = "expired"
-        end = "cancelled" if batch.is_cancelling() else end
+            ended_s += self._paperwork_s
+            await self._time.until(ended_s, unless=batch.is_cancelling)
+            end = "completed"
+        if batch.is_cancelling():
+            end, ended_s = "cancelled", self._time.now_s
         reason = _CANCELLED if end == "cancelled" else _EXPIRED
         await self._in_thread(lambda: _write_unrun(source, waiting[ran:], outputs.failed, reason))
-        moments: dict[Status, float] = {
-            "completed": ended_s + self._paperwork_s,
-            "cancelled": batch.last_moment_s + self._paperwork_s,
-        }
-        self._end(batch, outputs, end, moments.get(end, batch.expires_at_s))
+        self._end(batch, outputs, end, ended_s)
 
     async def _run_requests(
         self, batch: Batch, source: Path, offsets: Sequence[int], outputs: _Outputs, started_s: float
     ) -> tuple[int, float]:
-        """Run what can be run in time; how many that was, and when the last one ended."""
+        """Run what can be run in time; how many that was, and when it was over."""
         for number, offset in enumerate(offsets):
             due_s = started_s + (number + 1) * self._job_s
             await self._time.until(min(due_s, batch.expires_at_s), unless=batch.is_cancelling)
             if due_s > batch.last_moment_s:
-                return number, due_s
+                return number, batch.last_moment_s
 
             def run(offset: int = offset, due_s: float = due_s) -> Ran:
                 request = line_at(source, offset)
