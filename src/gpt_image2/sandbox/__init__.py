@@ -1,5 +1,8 @@
 """An offline Images API on loopback, for people without a key, for tests and for agents that rehearse.
 
+Below `/v1` it speaks Images, Models, Files and Batches; below `/fault/NAME/v1` the same with a fault. What a
+test needs to know and to move is below `/_sandbox`: `log`, `reset` and `clock`; no key belongs there.
+
 `main` is the command, `serve_in_thread` the same server inside a program. Importing this package is cheap:
 the web server and the drawing library (`pip install 'gpt-image2[sandbox]'`) are imported when a server is
 started.

@@ -1,5 +1,5 @@
-"""Turns a job into encoded pictures: asks the artist, encodes, keeps the latest ones. The only place that
-encodes.
+"""Turns a job into encoded pictures: asks the artist, encodes, keeps the latest ones. What is drawn in bulk
+it leaves to `backdrops`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .backdrops import Backdrops
 from .jobs import Job
 from .keeping import Kept
 
-_CACHE_BYTES = 128 * 1024 * 1024
+_CACHE_BYTES = 64 * 1024 * 1024
 _NOTE = "Drawn by the gpt-image2 sandbox. Not made by a model."
 #: zlib's Z_RLE: a third faster than level 1 on drawn pictures, and as small.
 _RUN_LENGTHS = 3

@@ -16,7 +16,6 @@ from starlette.requests import ClientDisconnect, Request
 from .answers import plain_answer, refusal_answer
 from .fault_steps import Fault
 from .faults import FAULTS, NO_FAULT
-from .limiter import usual_headers
 from .refusals import Refused, invalid_key, masked, no_key
 from .wire import Answer, Clock, Delivery, Headers
 
@@ -81,7 +80,7 @@ def answered(request: Request, make: Callable[[], Answer]) -> Delivery:
 
 def delivered(answer: Answer) -> Delivery:
     """An answer with its number, sent at once."""
-    return Delivery(identified(answer, new_request_id(), usual_headers(answer.status)), Clock())
+    return Delivery(identified(answer, new_request_id()), Clock())
 
 
 def new_request_id() -> str:
@@ -89,8 +88,8 @@ def new_request_id() -> str:
     return f"req_{secrets.token_hex(16)}"
 
 
-def identified(answer: Answer, request_id: str, limits: Headers) -> Answer:
-    """An answer with the headers that every answer has."""
+def identified(answer: Answer, request_id: str, limits: Headers = ()) -> Answer:
+    """An answer with the headers that every answer has, and those that tell of limits."""
     return replace(answer, headers=(*answer.headers, *identity(request_id), *limits))
 
 

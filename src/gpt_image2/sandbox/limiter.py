@@ -52,7 +52,7 @@ class NoLimit:
 
     def headers(self, status: int) -> Headers:
         """The same every time, where the API sends them at all."""
-        return usual_headers(status)
+        return (*_REQUESTS, *_TOKENS) if status in (200, 429) else ()
 
 
 class PerMinute:
@@ -120,11 +120,6 @@ class PerMinute:
     @property
     def _seconds_per_image(self) -> float:
         return _MINUTE_S / self._limits.images_per_minute
-
-
-def usual_headers(status: int) -> Headers:
-    """The `x-ratelimit` headers of an endpoint that is not limited here."""
-    return (*_REQUESTS, *_TOKENS) if status in (200, 429) else ()
 
 
 def in_words(milliseconds: int) -> str:
