@@ -5,10 +5,11 @@
 #    source ~/.local/share/bash_completion/gpt-image2
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_gpt_image2_subparsers=(generate edit config doctor sandbox mcp install-skill)
+_shtab_gpt_image2_subparsers=(generate edit batch config doctor sandbox mcp install-skill)
 
-_shtab_gpt_image2_generate_option_strings=(-h --help -o --output --prompt-file --quality --size --format --n --model --background --output-compression --compression --moderation --user --stream --partial-images --save-partials --param --dry-run --max-cost --no-clobber --timeout --retries --retry-ambiguous --max-download --json --events --quiet --debug --config --base-url --api-key --sandbox)
-_shtab_gpt_image2_edit_option_strings=(-h --help --image --mask -o --output --prompt-file --quality --size --format --n --model --background --output-compression --compression --moderation --user --stream --partial-images --save-partials --param --dry-run --max-cost --no-clobber --timeout --retries --retry-ambiguous --max-download --json --events --quiet --debug --config --base-url --api-key --sandbox)
+_shtab_gpt_image2_generate_option_strings=(-h --help -o --output --prompt-file --quality --size --format --n --model --background --output-compression --compression --moderation --user --stream --partial-images --param --save-partials --dry-run --max-cost --no-clobber --timeout --retries --retry-ambiguous --max-download --json --events --quiet --debug --config --base-url --api-key --sandbox)
+_shtab_gpt_image2_edit_option_strings=(-h --help --image --mask -o --output --prompt-file --quality --size --format --n --model --background --output-compression --compression --moderation --user --stream --partial-images --param --save-partials --dry-run --max-cost --no-clobber --timeout --retries --retry-ambiguous --max-download --json --events --quiet --debug --config --base-url --api-key --sandbox)
+_shtab_gpt_image2_batch_option_strings=(-h --help)
 _shtab_gpt_image2_config_option_strings=(-h --help --init --show --force --config --json --events --quiet --debug)
 _shtab_gpt_image2_doctor_option_strings=(-h --help --config --base-url --api-key --probe --yes --forget --json --events --quiet --debug)
 _shtab_gpt_image2_sandbox_option_strings=(-h --help)
@@ -30,7 +31,7 @@ _shtab_gpt_image2_edit___config_COMPGEN=_shtab_compgen_files
 _shtab_gpt_image2_config___config_COMPGEN=_shtab_compgen_files
 _shtab_gpt_image2_doctor___config_COMPGEN=_shtab_compgen_files
 
-_shtab_gpt_image2_pos_0_choices=(generate edit config doctor sandbox mcp install-skill)
+_shtab_gpt_image2_pos_0_choices=(generate edit batch config doctor sandbox mcp install-skill)
 
 _shtab_gpt_image2_generate__h_nargs=0
 _shtab_gpt_image2_generate___help_nargs=0
@@ -56,6 +57,8 @@ _shtab_gpt_image2_edit___events_nargs=0
 _shtab_gpt_image2_edit___quiet_nargs=0
 _shtab_gpt_image2_edit___debug_nargs=0
 _shtab_gpt_image2_edit___sandbox_nargs=0
+_shtab_gpt_image2_batch__h_nargs=0
+_shtab_gpt_image2_batch___help_nargs=0
 _shtab_gpt_image2_config__h_nargs=0
 _shtab_gpt_image2_config___help_nargs=0
 _shtab_gpt_image2_config___init_nargs=0

@@ -63,6 +63,14 @@ class Driver:
         """The sandbox's log of this test's prompt."""
         return self.http.get(f"{self.root}/_sandbox/log", params={"prompt": self.prompt}).json()
 
+    def advance(self, seconds: float) -> None:
+        """Move the sandbox's clock forward."""
+        response = self.http.post(f"{self.root}/_sandbox/clock", json={"advance_s": seconds})
+        assert response.status_code == 200
+
+    def now_s(self) -> float:
+        return self.http.get(f"{self.root}/_sandbox/clock").json()["now_s"]
+
 
 def error_of(response: httpx2.Response) -> dict[str, Any]:
     body = response.json()

@@ -10,10 +10,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx2
 import pytest
-from sandbox_driving import BEARER
+from batch_driving import ended, request, start
+from sandbox_driving import BEARER, Driver
 
 from gpt_image2.sandbox import main
 from gpt_image2.sandbox.faults import FAULTS
@@ -23,9 +25,13 @@ _BODY = {"model": "gpt-image-2", "prompt": "a lighthouse", "quality": "low"}
 
 
 @contextmanager
-def _running(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def _running(*arguments: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     process = subprocess.Popen(
-        [*_COMMAND, "--port", "0", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*_COMMAND, "--port", "0", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environment},
     )
     with process:
         try:
@@ -88,7 +94,19 @@ def test_faults_are_listed(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--port", "70000"], ["--latency", "soon"], ["--latency", "-1"], ["--host", "x"]]
+    "arguments",
+    [
+        ["--port", "70000"],
+        ["--latency", "soon"],
+        ["--latency", "-1"],
+        ["--host", "x"],
+        ["--batch-seconds", "-1"],
+        ["--clock-speed", "0"],
+        ["--images-per-minute", "0"],
+        ["--burst", "2"],
+        ["--fixed-window"],
+        ["--images-per-minute", "2", "--burst", "2", "--fixed-window"],
+    ],
 )
 def test_bad_arguments_are_a_usage_error(arguments: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
@@ -103,6 +121,43 @@ def test_requests_can_be_logged() -> None:
         process.terminate()
         _, err = process.communicate(timeout=30)
     assert "POST /v1/images/generations 200 'a lighthouse'" in err
+
+
+def test_limits_are_set_by_flags() -> None:
+    flags = ("--images-per-minute", "6", "--burst", "1", "--no-limit-headers")
+    with _running("--latency", "0", *flags) as (process, url):
+        answers = [
+            httpx2.post(f"{url}/images/generations", json=_BODY, headers=BEARER, trust_env=False)
+            for _ in range(2)
+        ]
+        _end(process, signal.SIGTERM)
+    assert [answer.status_code for answer in answers] == [200, 429]
+    assert "Limit 6, Used 6, Requested 1. Please try again in " in answers[1].text
+    assert "retry-after" not in answers[1].headers
+
+
+def test_the_clock_runs_at_the_speed_that_was_asked_for() -> None:
+    with _running("--clock-speed", "1e5", "--batch-seconds", "1e5") as (process, url):
+        root = url.removesuffix("/v1")
+        sandbox = Driver(root, "a lighthouse", httpx2.Client(trust_env=False, timeout=30))
+        with sandbox.http:
+            batch = ended(sandbox, start(sandbox, [request(sandbox, 1)]))
+            _end(process, signal.SIGTERM)
+    assert batch.status == "expired"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise there")
+def test_files_are_kept_on_disk_and_removed_at_the_end(tmp_path: Path) -> None:
+    with _running(TMPDIR=str(tmp_path)) as (process, url):
+        files = {"file": ("jobs.jsonl", b"x" * 100_000)}
+        answer = httpx2.post(
+            f"{url}/files", data={"purpose": "batch"}, files=files, headers=BEARER, trust_env=False
+        )
+        assert answer.status_code == 200
+        assert [path.stat().st_size for path in tmp_path.glob("*/*")] == [100_000]
+        _, err = _end(process, signal.SIGTERM)
+    assert (process.returncode, list(tmp_path.iterdir())) == (0, [])
+    assert "rror" not in err
 
 
 def test_importing_the_package_is_light() -> None:

@@ -31,6 +31,25 @@ def test_the_same_prompt_gives_the_same_picture(sandbox: Driver) -> None:
     assert first["data"] == second["data"]
 
 
+@pytest.mark.parametrize("size", [(1024, 1024), (1376, 480), (480, 1376), (1536, 1024), (3840, 2160)])
+@pytest.mark.parametrize("words", [1, 300])
+def test_a_png_of_low_quality_is_the_picture_that_the_artist_draws(
+    sandbox: Driver, size: tuple[int, int], words: int
+) -> None:
+    prompt = f"{sandbox.prompt} " * words
+    image = _picture(sandbox.generate(prompt=prompt, size="{}x{}".format(*size)))
+    assert image.tobytes() == artist.scene(prompt, 0, size, quality="low").tobytes()
+
+
+def test_pictures_of_low_quality_differ_by_prompt_and_by_index(sandbox: Driver) -> None:
+    prompts = [f"A lighthouse at night, number {number}" for number in range(4)]
+    pictures = [_picture(sandbox.generate(prompt=prompt)).tobytes() for prompt in prompts]
+    assert len(set(pictures)) == 4
+    images = sandbox.generate(prompt=prompts[0], n=3).json()["data"]
+    lands = [opened(image["b64_json"]).crop((0, 0, 1024, 512)).tobytes() for image in images]
+    assert len(set(lands)) == 3
+
+
 @pytest.mark.parametrize("output_format", ["png", "webp"])
 def test_a_transparent_background_is_clear_at_the_corners(sandbox: Driver, output_format: str) -> None:
     image = _picture(sandbox.generate(background="transparent", output_format=output_format))

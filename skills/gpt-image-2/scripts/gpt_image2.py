@@ -29,6 +29,7 @@ import argparse
 import atexit
 import base64
 import binascii
+import errno
 import gc
 import hashlib
 import json
@@ -36,6 +37,7 @@ import math
 import os
 import re
 import signal
+import sqlite3
 import stat
 import struct
 import subprocess
@@ -43,10 +45,12 @@ import sys
 import threading
 import time
 import zlib
+from collections import deque
 from contextlib import ExitStack, contextmanager, suppress
 from enum import Enum, IntEnum
 from functools import lru_cache
-from itertools import chain, count
+from html import escape
+from itertools import chain, count, islice
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import (
@@ -55,6 +59,7 @@ from typing import (
     Callable,
     ClassVar,
     ContextManager,
+    Deque,
     Dict,
     Generator,
     Iterable,
@@ -73,7 +78,7 @@ from typing import (
     Union,
     cast,
 )
-from urllib.parse import SplitResult, unquote, urljoin, urlsplit
+from urllib.parse import SplitResult, quote as percent_encode, unquote, urljoin, urlsplit
 
 __all__ = [
     "VERSION",
@@ -230,6 +235,7 @@ EXIT_CODES = "exit codes:\n" + "\n".join(f"  {code:>3}  {text}" for code, text i
 COMMANDS = (
     ("generate", "make images from a text"),
     ("edit", "make new images from images and a text"),
+    ("batch", "run many jobs from a file, side by side and again"),
     ("config", "create a config file, or show the settings in force"),
     ("doctor", "check everything that a call needs, for free"),
     ("sandbox", "run an offline Images API on loopback, to rehearse without a key"),
@@ -935,8 +941,9 @@ class GptImage2Error(Exception):
     """The root of all errors of this program.
 
     Attributes: `code` (stable, snake_case; the server's own where it gave one), `message`, `hint` (what to
-    do next, may be empty), `exit_code`, `billed`, `http_status`, `request_id`, and `result`: the images
-    that were saved all the same, or None when nothing was sent.
+    do next, may be empty), `exit_code`, `billed`, `http_status`, `request_id`, `retry_safe` (the same request
+    may be sent again without paying twice), `retry_after_s` (the wait that the server asks for, None where it
+    names none), and `result`: the images that were saved all the same, or None when nothing was sent.
     """
 
     exit_code = ExitCode.INTERNAL
@@ -951,6 +958,8 @@ class GptImage2Error(Exception):
         billed: Billed = Billed.NO,
         http_status: Optional[int] = None,
         request_id: Optional[str] = None,
+        retry_safe: bool = False,
+        retry_after_s: Optional[float] = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -959,6 +968,8 @@ class GptImage2Error(Exception):
         self.billed = billed
         self.http_status = http_status
         self.request_id = request_id
+        self.retry_safe = retry_safe
+        self.retry_after_s = retry_after_s
         self.result: Optional[Result] = None
 
 
@@ -1046,66 +1057,203 @@ class InterruptedCall(GptImage2Error):
 
 
 # ------------------------------------------------------------------------------------------------------------
-# events
+# batch/jobs_file
 #
-# What happens during a call, as frozen data, for observers. Pure. Times are seconds since its start.
+# Reads a jobs file as a stream, and single lines of it again by their place. Holds one line at a time.
 # ------------------------------------------------------------------------------------------------------------
 
 
-class RequestStarted(Record):
-    """A request goes out. `typical_s` is how long such a call usually takes."""
-
-    attempt: int
-    typical_s: float
-    elapsed_s: float
+_MAX_JOB_BYTES = 1 << 20
+_UTF8_MARK = b"\xef\xbb\xbf"
 
 
-class HeadersReceived(Record):
-    """The answer has begun."""
+class Line(Record):
+    """A line that is not blank: its number in the file from 1, its offset in bytes, and its text; None where
+    it is no text or longer than any job can be, and `problem` says which."""
 
-    http_status: int
-    elapsed_s: float
-
-
-class RetryWaiting(Record):
-    """The request will be sent once more after a wait."""
-
-    wait_s: float
-    reason: str
-    elapsed_s: float
+    number: int
+    offset: int
+    text: Optional[str]
+    problem: str = ""
 
 
-class PartialImage(Record):
-    """A preview has come; `path` is where it was saved, None when it was not asked for."""
+class JobsFile:
+    """An open jobs file. A context manager; its lines can be read again while it is open."""
 
-    partial_image_index: int
-    path: Optional[str]
-    elapsed_s: float
+    def __init__(self, path: str, scratch: Path) -> None:
+        """Opens a file; `-`, and what can be read but once, is copied into the scratch folder first.
+
+        Raises:
+            UsageError: it cannot be read.
+        """
+        self._lock = threading.Lock()
+        try:
+            self._file = _open(path, scratch)
+        except OSError as error:
+            raise UsageError(
+                f"cannot read the jobs file {path}: {error.strerror or error}",
+                hint="name a file with a job a line, or - for standard input",
+            ) from None
+
+    def __enter__(self) -> JobsFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def lines(self) -> Iterator[Line]:
+        """Every line that is not blank, in order."""
+        self._file.seek(0)
+        offset = number = 0
+        while True:
+            data = self._file.readline(_MAX_JOB_BYTES)
+            if not data:
+                return
+            number += 1
+            start, offset = offset, offset + len(data)
+            if len(data) == _MAX_JOB_BYTES and not data.endswith(b"\n"):
+                offset += self._skip_line()
+                yield Line(number, start, None, f"it is longer than {_MAX_JOB_BYTES:,} bytes")
+            elif data.strip():
+                yield _decoded(data, number, start)
+
+    def text_at(self, offset: int) -> str:
+        """The text of the line that begins at an offset. Safe for threads."""
+        with self._lock:
+            self._file.seek(offset)
+            data = self._file.readline(_MAX_JOB_BYTES)
+        return _decoded(data, 0, offset).text or ""
+
+    def _skip_line(self) -> int:
+        skipped = 0
+        while True:
+            data = self._file.readline(_MAX_JOB_BYTES)
+            skipped += len(data)
+            if not data or data.endswith(b"\n"):
+                return skipped
 
 
-class ImageSaved(Record):
-    """An image is on disk."""
+def _open(path: str, scratch: Path) -> IO[bytes]:
+    if path != "-":
+        file = open(os.path.expanduser(path), "rb")  # noqa: SIM115
+        if file.seekable():
+            return file
+        source: IO[bytes] = file
+    else:
+        source = sys.stdin.buffer
+    import shutil
 
-    image: SavedImage
-    elapsed_s: float
-
-
-class Warned(Record):
-    """Something the user should know."""
-
-    message: str
-    elapsed_s: float
-
-
-class Finished(Record):
-    """The call has ended; a failed one raises an error after this."""
-
-    result: Result
-    elapsed_s: float
+    copy = open(str(scratch / "jobs"), "x+b")  # noqa: SIM115
+    shutil.copyfileobj(source, copy)
+    return copy
 
 
-Event = Union[RequestStarted, HeadersReceived, RetryWaiting, PartialImage, ImageSaved, Warned, Finished]
-Observer = Callable[[Event], None]
+def _decoded(data: bytes, number: int, offset: int) -> Line:
+    if offset == 0 and data.startswith(_UTF8_MARK):
+        data = data[len(_UTF8_MARK) :]
+    try:
+        return Line(number, offset, data.decode("utf-8").strip())
+    except UnicodeDecodeError:
+        return Line(number, offset, None, "it is not UTF-8 text")
+
+
+# ------------------------------------------------------------------------------------------------------------
+# budget
+#
+# The money cap of many calls: what they have cost, and what those under way may still cost.
+#
+# A call first takes hold of its highest estimate; both sums together never pass the cap. Safe for threads.
+# ------------------------------------------------------------------------------------------------------------
+
+
+OVER_MAX_COST = "over_max_cost"
+_ROUNDING_USD = 1e-9
+
+
+class Hold:
+    """The money that one call may cost. Until `sent` nothing was spent, after it everything may be."""
+
+    def __init__(self, high_usd: float) -> None:
+        self.high_usd = high_usd
+        self.spent_usd = 0.0
+
+    def sent(self) -> None:
+        """A request went out: until it is settled it counts as paid for."""
+        self.spent_usd = self.high_usd
+
+    def settle(self, billed: Billed, cost_usd: Optional[float]) -> None:
+        """The call has ended: its cost where that is known, else its highest estimate."""
+        if billed is Billed.NO:
+            self.spent_usd = 0.0
+        elif billed is Billed.YES and cost_usd is not None:
+            self.spent_usd = cost_usd
+        else:
+            self.spent_usd = max(self.high_usd, cost_usd or 0.0)
+
+
+class Budget:
+    """What calls may spend and have spent, in USD; `spent_usd` is what was spent before."""
+
+    def __init__(self, max_cost_usd: Optional[float] = None, spent_usd: float = 0.0) -> None:
+        self.max_cost_usd = max_cost_usd
+        self._lock = threading.Lock()
+        self._spent_usd = spent_usd
+        self._held_usd = 0.0
+
+    def take(self, high_usd: float) -> Optional[Hold]:
+        """Sets the highest estimate of a call aside until `release`; None when it might pass the cap."""
+        with self._lock:
+            taken = self._spent_usd + self._held_usd
+            if self.max_cost_usd is not None and taken + high_usd > self.max_cost_usd + _ROUNDING_USD:
+                return None
+            self._held_usd += high_usd
+        return Hold(high_usd)
+
+    def release(self, hold: Hold) -> None:
+        """Books what a call has cost in place of what was set aside for it."""
+        with self._lock:
+            self._held_usd -= hold.high_usd
+            self._spent_usd += hold.spent_usd
+
+    @contextmanager
+    def hold(self, estimate: Optional[CostEstimate], model: str) -> Generator[Hold, None, None]:
+        """`take` and `release` around a call.
+
+        Raises:
+            UsageError: it might pass the cap, or its price is not known while there is one.
+        """
+        if estimate is None and self.max_cost_usd is not None:
+            raise UsageError(
+                f"the price of {model} at this quality is not known, so --max-cost cannot be kept",
+                hint="use a model and quality with a known price; nothing was sent",
+                code="unknown_cost",
+            )
+        high_usd = estimate.high_usd if estimate else 0.0
+        hold = self.take(high_usd)
+        if hold is None:
+            raise UsageError(
+                f"it may cost up to ${high_usd:.4f}; of --max-cost ${self.max_cost_usd or 0.0:.4f} for this "
+                f"session ${self._spent_usd:.4f} are spent and ${self._held_usd:.4f} held by calls "
+                "under way",
+                hint="choose a lower quality, a smaller size or n, or ask the user; nothing was sent",
+                code=OVER_MAX_COST,
+            )
+        try:
+            yield hold
+        finally:
+            self.release(hold)
+
+    def json(self) -> Dict[str, Optional[float]]:
+        """Cap, spent, held by calls under way, and left, in USD; None where there is no cap."""
+        with self._lock:
+            spent, held = self._spent_usd, self._held_usd
+        left = None if self.max_cost_usd is None else max(0.0, round(self.max_cost_usd - spent - held, 6))
+        return {
+            "max_cost_usd": self.max_cost_usd,
+            "spent_usd": round(spent, 6),
+            "held_usd": round(held, 6),
+            "left_usd": left,
+        }
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -1113,6 +1261,10 @@ Observer = Callable[[Event], None]
 #
 # The one door from core to what is built on it: extras, looked up by name and only when asked for.
 # ------------------------------------------------------------------------------------------------------------
+
+
+#: What stands for a key where none is needed.
+SANDBOX_KEY = "sandbox"
 
 
 class Extra(NamedTuple):
@@ -1195,6 +1347,7 @@ _TEMP_FOLDER = _TEMP_PREFIX + r"\w{8}$"
 _STALE_S = 24 * 3600.0
 _MAX_PART_NAME_BYTES = 200
 _COPY_BYTES = 1 << 20
+_LOCKED_BYTE = 1 << 40  # far behind any content: Windows locks are mandatory
 
 
 def prepare_folder(folder: Path) -> None:
@@ -1286,6 +1439,60 @@ def write_private_file(path: Path, text: str) -> None:
         with suppress(OSError):
             part.unlink()
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
+
+
+def write_pieces(path: Path, pieces: Iterable[str]) -> None:
+    """Writes a text file from its pieces, whole or not at all.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    try:
+        part, file = open_part(path)
+        try:
+            with file:
+                for piece in pieces:
+                    write_all(file, piece.encode("utf-8", "surrogateescape"))
+            os.replace(str(part), str(path))
+        except BaseException:
+            with suppress(OSError):
+                part.unlink()
+            raise
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
+
+
+def open_to_append(path: Path) -> int:
+    """A file, made where it is missing, whose writes all go to its end."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+    return os.open(str(path), flags, 0o666)
+
+
+def end_line(descriptor: int) -> None:
+    """Ends the last line of an open file where it has no end."""
+    size = os.lseek(descriptor, 0, os.SEEK_END)
+    if size:
+        os.lseek(descriptor, size - 1, os.SEEK_SET)
+        if os.read(descriptor, 1) != b"\n":
+            os.write(descriptor, b"\n")
+
+
+def lock_file(descriptor: int) -> bool:
+    """Locks an open file until it is closed; False when another process has it locked."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        # A file system without locks: better unguarded than not at all.
+        return error.errno not in (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
+    return True
 
 
 def sweep(folder: Path, rescue_folder: Path) -> List[str]:
@@ -1407,6 +1614,179 @@ def _stale(folder: Path, pattern: str) -> List[os.DirEntry[str]]:
 
 
 # ------------------------------------------------------------------------------------------------------------
+# batch/journal
+#
+# The memory of a batch: an append-only file in its folder, on disk before a job is sent and after it ended.
+#
+# Each line is a JSON object: what happened to which job. A job goes by its key (see `job_key`) and by its copy:
+# how many jobs with the same key stand before it in the file. While a journal is open nobody else can open it.
+# ------------------------------------------------------------------------------------------------------------
+
+
+JOURNAL_NAME = "journal.jsonl"
+
+SENT, DONE, FAILED, SUBMITTED = "sent", "done", "failed", "submitted"
+_EVENTS = frozenset({SENT, DONE, FAILED, SUBMITTED})
+
+
+class JournalImage(Record):
+    """One saved image: its number in the job from 1, its path below the folder, and what it is."""
+
+    number: int
+    path: str
+    bytes: int
+    sha256: str
+
+
+class Entry(Record):
+    """One line. `images` are all that the job has by now, `name` where the first was to go, and `existed`
+    whether something was there. `high_usd` is the most that a sent job may cost. `batch_id` is the provider's
+    for a submitted job. `settled` tells that nothing of a failed job is still on its way."""
+
+    event: str
+    key: str
+    copy: int
+    name: str = ""
+    existed: bool = False
+    images: Tuple[JournalImage, ...] = ()
+    billed: Billed = Billed.NO
+    cost_usd: Optional[float] = None
+    high_usd: float = 0.0
+    code: str = ""
+    message: str = ""
+    batch_id: str = ""
+    settled: bool = False
+
+
+class Journal:
+    """An open journal. A context manager; `append` is safe for threads."""
+
+    def __init__(self, folder: Path) -> None:
+        """Opens the journal of a folder, which must exist.
+
+        Raises:
+            UsageError: another process has it open.
+            OutputError: it cannot be written.
+        """
+        self.path = folder / JOURNAL_NAME
+        try:
+            self._descriptor = open_to_append(self.path)
+        except OSError as error:
+            raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from None
+        if not lock_file(self._descriptor):
+            os.close(self._descriptor)
+            raise UsageError(
+                f"another batch is at work in {folder}",
+                hint="wait for it, or choose another --out-dir; nothing was sent",
+                code="batch_running",
+            )
+        end_line(self._descriptor)  # a line that a crash has torn must not swallow the next one
+        self._lock = threading.Lock()
+        self._syncing = threading.Lock()
+        self._written = self._synced = 0
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)
+
+    def append(self, entry: Entry) -> None:
+        """Writes a line and returns when it is on the disk. Lines of many threads share one flush.
+
+        Raises:
+            OutputError: the disk does not take it.
+        """
+        data = json.dumps(entry_json(entry), ensure_ascii=False).encode("utf-8", "surrogateescape") + b"\n"
+        try:
+            with self._lock:
+                view = memoryview(data)
+                while view:
+                    view = view[os.write(self._descriptor, view) :]
+                self._written += 1
+                mine = self._written
+            with self._syncing:
+                if self._synced < mine:
+                    upto = self._written
+                    os.fsync(self._descriptor)
+                    self._synced = upto
+        except OSError as error:
+            raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from None
+
+
+def read_journal(folder: Path) -> Iterator[Entry]:
+    """The entries of a folder's journal in order; a line that is torn or strange is passed over."""
+    path = folder / JOURNAL_NAME
+    if not path.exists():
+        return
+    with open(str(path), encoding="utf-8", errors="surrogateescape") as file:
+        for line in file:
+            try:
+                content: Any = json.loads(line)
+                entry = read_entry(cast(Dict[str, Any], content))
+            except (ValueError, KeyError, TypeError, AttributeError):
+                continue
+            if entry.event in _EVENTS:
+                yield entry
+
+
+def journal_images(images: Mapping[int, SavedImage], folder: Path) -> Tuple[JournalImage, ...]:
+    """Saved images, by their number in the job, as the journal keeps them."""
+    return tuple(
+        JournalImage(number, os.path.relpath(image.path, folder), image.size_bytes, image.sha256)
+        for number, image in sorted(images.items())
+    )
+
+
+def entry_json(entry: Entry) -> Dict[str, object]:
+    """An entry as the object on its line; what has its default is left out."""
+    line: Dict[str, object] = {
+        "event": entry.event,
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "key": entry.key,
+        "copy": entry.copy,
+    }
+    for name in ("name", "existed", "high_usd", "code", "message", "batch_id", "settled"):
+        value: object = getattr(entry, name)
+        if value:
+            line[name] = value
+    if entry.cost_usd is not None:
+        line["cost_usd"] = round(entry.cost_usd, 6)
+    if entry.images:
+        line["images"] = [dict(vars(image)) for image in entry.images]
+    line["billed"] = entry.billed.value
+    return line
+
+
+def read_entry(line: Dict[str, Any]) -> Entry:
+    """The entry on a line.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is none.
+    """
+    images: List[Dict[str, Any]] = line.get("images", [])
+    cost: Any = line.get("cost_usd")
+    return Entry(
+        event=str(line["event"]),
+        key=str(line["key"]),
+        copy=int(line["copy"]),
+        name=str(line.get("name", "")),
+        existed=bool(line.get("existed", False)),
+        images=tuple(
+            JournalImage(int(image["number"]), str(image["path"]), int(image["bytes"]), str(image["sha256"]))
+            for image in images
+        ),
+        billed=Billed(line["billed"]),
+        cost_usd=None if cost is None else float(cost),
+        high_usd=float(line.get("high_usd", 0.0)),
+        code=str(line.get("code", "")),
+        message=str(line.get("message", "")),
+        batch_id=str(line.get("batch_id", "")),
+        settled=bool(line.get("settled", False)),
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------
 # hosts
 #
 # What a probe has learnt about a base URL, kept in the state folder until it is forgotten.
@@ -1502,7 +1882,8 @@ class StopSwitch:
         self.signum: Optional[int] = None
         self._event = threading.Event()
         self._stoppers: Set[Callable[[], None]] = set()
-        self._calls = 0
+        self._calls: List[StopSwitch] = []  # its appends and pops need no lock between threads
+        self._on_drain: Optional[Callable[[], None]] = None
 
     @property
     def is_set(self) -> bool:
@@ -1531,7 +1912,7 @@ class StopSwitch:
             stopper()
 
     def __enter__(self) -> StopSwitch:
-        self._calls += 1
+        self._calls.append(self)
         return self
 
     def __exit__(
@@ -1540,11 +1921,19 @@ class StopSwitch:
         error: Optional[BaseException],
         trace: Optional[TracebackType],
     ) -> None:
-        self._calls -= 1
+        self._calls.pop()
+
+    def drain_first(self, on_drain: Optional[Callable[[], None]]) -> None:
+        """From now on the first Ctrl-C calls this instead of ending what is under way; None ends that."""
+        self._on_drain = on_drain
 
     def on_signal(self, signum: int, _frame: Optional[FrameType]) -> None:
         """The signal handler."""
-        if self._calls == 0 or self.is_set:
+        if signum == signal.SIGINT and self._on_drain is not None:
+            on_drain, self._on_drain = self._on_drain, None
+            on_drain()
+            return
+        if not self._calls or self.is_set:
             raise InterruptedCall("interrupted", signum=signum)
         self.stop(signum)
 
@@ -1953,6 +2342,302 @@ def slug(prompt: str, limit: int = 40) -> str:
 
 
 # ------------------------------------------------------------------------------------------------------------
+# rate_limits
+#
+# What a server tells of its limits a minute: by `x-ratelimit-*` headers, or by words. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: What is counted. Images come first: where a server tells of them, they are what runs out.
+LIMIT_KINDS = ("images", "requests", "tokens")
+
+_STEPS = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|h|m|s)?)+")
+_STEP = re.compile(r"(\d+(?:\.\d+)?) ?(ms|h|m|s)?", re.I)
+_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
+_IN_WORDS = re.compile(r"\b(images|requests) per min\w*\b.{0,20}?\bLimit:? ?(\d{1,9})\b", re.I | re.DOTALL)
+
+
+class RateLimit(Record):
+    """One limit a minute: how much is allowed and still left, and in how many seconds it is whole again."""
+
+    kind: str
+    limit: int
+    remaining: int
+    reset_s: float
+
+
+def read_rate_limits(headers: Mapping[str, str]) -> Tuple[RateLimit, ...]:
+    """The limits that the headers of an answer tell of; header names are in lower case."""
+    found: List[RateLimit] = []
+    for kind in LIMIT_KINDS:
+        limit = headers.get(f"x-ratelimit-limit-{kind}", "")
+        remaining = headers.get(f"x-ratelimit-remaining-{kind}", "")
+        if limit.isdigit() and remaining.isdigit() and int(limit) > 0:
+            reset = headers.get(f"x-ratelimit-reset-{kind}", "").replace(" ", "")
+            reset_s = duration_s(reset) if _STEPS.fullmatch(reset) else 0.0
+            found.append(RateLimit(kind, int(limit), int(remaining), reset_s))
+    return tuple(found)
+
+
+def limit_in_words(message: str) -> Optional[Tuple[str, int]]:
+    """Kind and number of a limit a minute as a refusal words it ("on images per min: Limit 5"), or None."""
+    match = _IN_WORDS.search(message)
+    return (match.group(1).lower(), int(match.group(2))) if match and int(match.group(2)) else None
+
+
+def duration_s(text: str) -> float:
+    """Seconds of a duration such as `6m0s`, `240ms` or `1.5`; what is no step of one is passed over."""
+    return sum(float(number) * _UNIT_S[unit.lower()] for number, unit in _STEP.findall(text))
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch/pacer
+#
+# The one gate through which all requests of a batch go out: as fast as allowed, and no faster.
+#
+# What is allowed comes, best first, from the user, from the server's headers, from the words of a refusal, and
+# from refusals alone: then by additive increase and multiplicative decrease, as in TCP (RFC 5681). A wait that
+# the server asks for holds everybody back. Requests that go out by rate are spaced evenly (a virtual schedule,
+# as in the generic cell rate algorithm).
+# ------------------------------------------------------------------------------------------------------------
+
+
+IMAGES, REQUESTS = "images", "requests"
+
+MINUTE_S = 60.0
+_MARGIN = 0.98  # of a limit that is known: clocks and networks are not exact
+_DECREASE = 0.85
+_DECREASE_AGAIN = 0.6  # two refusals shortly after each other: the guess is far off
+_SOON_S = 30.0
+_INCREASE_EVERY_S = 15.0
+_DEFAULT_WAIT_S = 2.0
+_LOOK_S = 0.2  # how often a waiting request looks whether it is still wanted
+
+
+class Meter:
+    """One limit: `spare` units may go at once, further ones at `per_s` units a second."""
+
+    def __init__(self, per_s: float) -> None:
+        self.per_s = per_s
+        self.spare = 0.0
+        self._next_s = 0.0
+
+    def ready_s(self, units: float) -> float:
+        """When so many may go, on the clock of `take`."""
+        return 0.0 if self.spare >= units else self._next_s
+
+    def take(self, units: float, now_s: float) -> None:
+        """Lets them go."""
+        if self.spare >= units:
+            self.spare -= units
+        else:
+            self.spare = 0.0
+        self._next_s = max(self._next_s, now_s) + units / self.per_s if not self.spare else now_s
+
+
+class Pacer:
+    """Shared by all workers. `images_per_minute` is the user's own word; None is to learn it."""
+
+    def __init__(
+        self, images_per_minute: Optional[float] = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._turn = threading.Lock()
+        self._meters: Dict[str, Meter] = {}
+        self._most_per_s: Dict[str, float] = {}  # limits that are known, by kind
+        self._under_way: Dict[str, float] = {IMAGES: 0.0, REQUESTS: 0.0}
+        self._gone: Deque[Tuple[float, float]] = deque()  # when how many images went out and were not refused
+        self._started_s = clock()
+        self._paused_until_s = 0.0
+        self._changed_s = self._started_s
+        if images_per_minute is not None:
+            self._most_per_s[IMAGES] = images_per_minute / MINUTE_S
+            self._meters[IMAGES] = Meter(images_per_minute / MINUTE_S)
+        self._is_told = images_per_minute is not None
+
+    @property
+    def paused_s(self) -> float:
+        """For how many seconds more everybody waits."""
+        return max(0.0, self._paused_until_s - self._clock())
+
+    def enter(self, images: int, unwanted: Callable[[], bool]) -> bool:
+        """Waits until a request for so many images may go out; False when it is no longer wanted by then."""
+        with self._turn:
+            while not unwanted():
+                with self._lock:
+                    now_s = self._clock()
+                    wait_s = self._ready_s(images) - now_s
+                    if wait_s <= 0:
+                        self._let_go(images, now_s)
+                        return True
+                time.sleep(min(wait_s, _LOOK_S))
+        return False
+
+    def leave(self, images: int) -> None:
+        """A request that went out has ended."""
+        with self._lock:
+            self._under_way[IMAGES] -= images
+            self._under_way[REQUESTS] -= 1
+
+    def heard(self, limits: Iterable[RateLimit], images: int) -> None:
+        """The answer to a request for so many images told of the server's limits: those on images count, and
+        where none are told, those on requests."""
+        known = {limit.kind: limit for limit in limits}
+        kind = IMAGES if IMAGES in known else REQUESTS
+        limit = known.get(kind)
+        if limit is None or self._is_told:
+            return
+        with self._lock:
+            self._know(kind, limit.limit)
+            # Other requests under way may not be counted there yet.
+            others = self._under_way[kind] - (images if kind == IMAGES else 1)
+            self._meters[kind].spare = max(0.0, limit.remaining - others)
+
+    def refused(self, images: int, wait_s: Optional[float], message: str) -> None:
+        """The server refused a request as one too many; `wait_s` is the wait that it asks for."""
+        with self._lock:
+            now_s = self._clock()
+            if self._gone:
+                self._gone.pop()
+            for meter in self._meters.values():
+                meter.spare = 0.0
+            told = limit_in_words(message)
+            if told is not None and not self._is_told:
+                self._know(*told)
+            elif now_s >= self._paused_until_s:  # refusals of one moment count as one
+                self._slow_down(now_s, images, wait_s)
+            self._changed_s = now_s
+            self._paused_until_s = max(
+                self._paused_until_s, now_s + (_DEFAULT_WAIT_S if wait_s is None else wait_s)
+            )
+
+    def pause(self, wait_s: float) -> None:
+        """The server asks everybody to wait."""
+        with self._lock:
+            self._paused_until_s = max(self._paused_until_s, self._clock() + wait_s)
+
+    def images_per_minute(self) -> Optional[float]:
+        """The pace in force, None while nothing holds anybody back."""
+        meter = self._meters.get(IMAGES) or self._meters.get(REQUESTS)
+        return meter.per_s * MINUTE_S if meter else None
+
+    def _ready_s(self, images: int) -> float:
+        units = {IMAGES: float(images), REQUESTS: 1.0}
+        self._speed_up()
+        return max(
+            [self._paused_until_s, *(meter.ready_s(units[kind]) for kind, meter in self._meters.items())]
+        )
+
+    def _let_go(self, images: int, now_s: float) -> None:
+        units = {IMAGES: float(images), REQUESTS: 1.0}
+        for kind, meter in self._meters.items():
+            meter.take(units[kind], now_s)
+        for kind in units:
+            self._under_way[kind] += units[kind]
+        self._gone.append((now_s, float(images)))
+        while self._gone and self._gone[0][0] < now_s - MINUTE_S:
+            self._gone.popleft()
+
+    def _know(self, kind: str, limit: int) -> None:
+        """A limit a minute is known: it is the most, whatever was guessed before."""
+        per_s = limit / MINUTE_S
+        if self._most_per_s.get(kind) != per_s:
+            self._most_per_s[kind] = per_s
+            self._meters[kind] = Meter(per_s * _MARGIN)
+
+    def _slow_down(self, now_s: float, images: int, wait_s: Optional[float]) -> None:
+        meter = self._meters.get(IMAGES) or self._meters.get(REQUESTS)
+        if meter is not None:
+            meter.per_s *= _DECREASE if now_s - self._changed_s > _SOON_S else _DECREASE_AGAIN
+            return
+        # The first refusal: what went through in the last minute is what a minute takes, or an image each
+        # time the server asks to wait.
+        gone = sum(count for _, count in self._gone)
+        guess = gone / MINUTE_S
+        if wait_s:
+            guess = max(guess, images / wait_s)
+        elif wait_s is None:
+            guess = max(guess, gone / max(1.0, now_s - self._started_s) / 2)
+        self._meters[IMAGES] = Meter(max(guess, 1 / MINUTE_S))
+
+    def _speed_up(self) -> None:
+        """After a while without refusals a bit more is tried: an image a minute, up to what is known."""
+        now_s = self._clock()
+        if now_s - self._changed_s < _INCREASE_EVERY_S:
+            return
+        self._changed_s = now_s
+        for kind, meter in self._meters.items():
+            most = self._most_per_s.get(kind, float("inf"))
+            if meter.per_s < most * _MARGIN:
+                meter.per_s = min(most * _MARGIN, meter.per_s + max(1 / MINUTE_S, meter.per_s * 0.02))
+
+
+# ------------------------------------------------------------------------------------------------------------
+# events
+#
+# What happens during a call, as frozen data, for observers. Pure. Times are seconds since its start.
+# ------------------------------------------------------------------------------------------------------------
+
+
+class RequestStarted(Record):
+    """A request goes out. `typical_s` is how long such a call usually takes."""
+
+    attempt: int
+    typical_s: float
+    elapsed_s: float
+
+
+class HeadersReceived(Record):
+    """The answer has begun. `limits` are those that its headers tell of."""
+
+    http_status: int
+    elapsed_s: float
+    limits: Tuple[RateLimit, ...] = ()
+
+
+class RetryWaiting(Record):
+    """The request will be sent once more after a wait."""
+
+    wait_s: float
+    reason: str
+    elapsed_s: float
+
+
+class PartialImage(Record):
+    """A preview has come; `path` is where it was saved, None when it was not asked for."""
+
+    partial_image_index: int
+    path: Optional[str]
+    elapsed_s: float
+
+
+class ImageSaved(Record):
+    """An image is on disk."""
+
+    image: SavedImage
+    elapsed_s: float
+
+
+class Warned(Record):
+    """Something the user should know."""
+
+    message: str
+    elapsed_s: float
+
+
+class Finished(Record):
+    """The call has ended; a failed one raises an error after this."""
+
+    result: Result
+    elapsed_s: float
+
+
+Event = Union[RequestStarted, HeadersReceived, RetryWaiting, PartialImage, ImageSaved, Warned, Finished]
+Observer = Callable[[Event], None]
+
+
+# ------------------------------------------------------------------------------------------------------------
 # redact
 #
 # Makes text safe to show and to keep: keys masked, control characters gone, length bounded. Pure.
@@ -1989,6 +2674,223 @@ def show(text: str, secrets: Iterable[str] = (), limit: Optional[int] = MAX_SHOW
     """Foreign text as it may be printed: keys masked, one line, at most `limit` characters."""
     text = printable(mask_secrets(text, secrets))
     return text if limit is None or len(text) <= limit else text[: limit - 1] + "…"
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch/plan
+#
+# All jobs of a batch, in a scratch database on disk, so that a million of them fill no memory.
+#
+# It knows where each job stands in the jobs file, how it is named, and what has become of it. Touches nothing
+# but its own database, which goes with its folder.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: The states of a job besides those that the journal knows: what may still run, and how else it can end.
+TODO, RUNNING, AMBIGUOUS, INVALID, OVER_BUDGET = "todo", "running", "ambiguous", "invalid", "over_budget"
+
+_SCHEMA = """
+PRAGMA journal_mode = OFF;
+PRAGMA synchronous = OFF;
+CREATE TABLE jobs (
+    number INTEGER PRIMARY KEY, line INTEGER, offset INTEGER, id TEXT, key TEXT, copy INTEGER DEFAULT 0,
+    name TEXT, named INTEGER, images INTEGER, quality TEXT, low_usd REAL, high_usd REAL, missing TEXT,
+    there TEXT, state TEXT, outcome TEXT);
+CREATE INDEX by_state ON jobs (state, number);
+CREATE TABLE outputs (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
+CREATE TABLE ids (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
+CREATE TABLE past (key TEXT, copy INTEGER, entry TEXT, PRIMARY KEY (key, copy)) WITHOUT ROWID;
+"""
+_COLUMNS = (
+    "number, line, offset, id, key, copy, name, named, images, quality, low_usd, high_usd, missing, there"
+)
+_FIELDS = _COLUMNS.split(", ")
+
+
+class PlannedJob(Record):
+    """One job as planned. `named` tells that the user chose the name; `missing` are the numbers of the images
+    that are still to be made, from 1, and `there` those that are. The estimate is in USD, None where a price
+    is unknown."""
+
+    number: int
+    line: int
+    offset: int
+    id: Optional[str]
+    key: str
+    copy: int
+    name: str
+    named: bool
+    images: int
+    quality: str
+    low_usd: Optional[float]
+    high_usd: Optional[float]
+    missing: Tuple[int, ...]
+    there: Tuple[Tuple[int, SavedImage], ...] = ()
+
+
+class Estimate(Record):
+    """Jobs, images and USD of one quality; the sums are None where a price is unknown."""
+
+    quality: str
+    jobs: int
+    images: int
+    low_usd: Optional[float]
+    high_usd: Optional[float]
+
+
+class Plan:
+    """The jobs of one run, by their number from 1. Safe for threads once it is made."""
+
+    def __init__(self, scratch: Path) -> None:
+        path = str(scratch / "plan.sqlite3")
+        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        self._db.executescript(_SCHEMA)
+        self._db.execute("BEGIN")
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Lets the database go."""
+        self._db.close()
+
+    def add(self, job: PlannedJob, names: Sequence[str]) -> str:
+        """Takes a job and claims its file names; empty, or why not: an earlier job has its id or a name."""
+        clash = self._claim("id", [job.id] if job.id is not None else [], job.number)
+        clash = clash or self._claim("output", names, job.number)
+        if not clash:
+            values = [getattr(job, name) for name in _FIELDS[:-2]]
+            marks = ", ".join("?" * (len(_FIELDS) + 1))
+            self._db.execute(
+                f"INSERT INTO jobs ({_COLUMNS}, state) VALUES ({marks})",  # noqa: S608
+                (*values, json.dumps(job.missing), "[]", TODO),
+            )
+        return clash
+
+    def refuse(self, number: int, line: Line, outcome: Mapping[str, object]) -> None:
+        """Takes a line that is no job, and what is wrong with it."""
+        self._db.execute(
+            "INSERT INTO jobs (number, line, offset, images, state, outcome) VALUES (?,?,?,0,?,?)",
+            (number, line.number, line.offset, INVALID, json.dumps(outcome)),
+        )
+
+    def number_copies(self) -> None:
+        """Tells jobs with the same key apart by how many stand before each."""
+        self._db.execute("CREATE INDEX by_key ON jobs (key, number)")
+        previous, copy = None, 0
+        changes: List[Tuple[int, int]] = []
+        rows = self._db.execute("SELECT number, key FROM jobs WHERE key IS NOT NULL ORDER BY key, number")
+        for number, key in rows:
+            copy, previous = (copy + 1 if key == previous else 0), key
+            if copy:
+                changes.append((copy, number))
+        self._db.executemany("UPDATE jobs SET copy = ? WHERE number = ?", changes)
+
+    def remember(self, entry: Entry) -> None:
+        """Takes a line of the journal; the last one of a job counts."""
+        self._db.execute(
+            "INSERT OR REPLACE INTO past VALUES (?,?,?)",
+            (entry.key, entry.copy, json.dumps(entry_json(entry))),
+        )
+
+    def remembered(self) -> Iterator[Tuple[PlannedJob, Entry]]:
+        """The jobs that the journal knows, each with its last line there."""
+        columns = ", ".join(f"jobs.{name}" for name in _FIELDS)
+        query = f"SELECT {columns}, past.entry FROM jobs JOIN past USING (key, copy) ORDER BY number"  # noqa: S608
+        for row in self._db.execute(query):
+            yield _planned(row[:-1]), read_entry(json.loads(row[-1]))
+
+    def take(self) -> Optional[PlannedJob]:
+        """The next job that is to be run, from now on running; None when there is none."""
+        query = f"SELECT {_COLUMNS} FROM jobs WHERE state = ? ORDER BY number LIMIT 1"  # noqa: S608
+        with self._lock:
+            row = self._db.execute(query, (TODO,)).fetchone()
+            if row is not None:
+                self._db.execute("UPDATE jobs SET state = ? WHERE number = ?", (RUNNING, row[0]))
+        return None if row is None else _planned(row)
+
+    def put_back(self, number: int) -> None:
+        """A job that was taken and not sent is to be run again."""
+        with self._lock:
+            self._db.execute("UPDATE jobs SET state = ? WHERE number = ?", (TODO, number))
+
+    def leave(self, number: int, missing: Sequence[int], there: Mapping[int, SavedImage]) -> None:
+        """Of a job only some images are still to be made, for their part of the estimate."""
+        part = "low_usd = low_usd * :left / images, high_usd = high_usd * :left / images, images = :left"
+        values = {
+            "missing": json.dumps(list(missing)),
+            "there": json.dumps([(each, dict(vars(image))) for each, image in sorted(there.items())]),
+            "left": len(missing),
+            "number": number,
+        }
+        query = f"UPDATE jobs SET missing = :missing, there = :there, {part} WHERE number = :number"  # noqa: S608
+        with self._lock:
+            self._db.execute(query, values)
+
+    def end(self, number: int, state: str, outcome: Mapping[str, object]) -> None:
+        """What has become of a job."""
+        with self._lock:
+            self._db.execute(
+                "UPDATE jobs SET state = ?, outcome = ? WHERE number = ?",
+                (state, json.dumps(outcome), number),
+            )
+
+    def count(self) -> Dict[str, int]:
+        """How many jobs are in each state."""
+        with self._lock:
+            return dict(self._db.execute("SELECT state, count(*) FROM jobs GROUP BY state").fetchall())
+
+    def images_to_make(self) -> int:
+        """How many images the jobs ask for that are to be run."""
+        with self._lock:
+            query = "SELECT coalesce(sum(images), 0) FROM jobs WHERE state = ?"
+            return int(self._db.execute(query, (TODO,)).fetchone()[0])
+
+    def estimates(self) -> List[Estimate]:
+        """What the jobs that are to be run would cost, by quality."""
+        query = (
+            "SELECT quality, count(*), sum(images), sum(low_usd), sum(high_usd), count(high_usd) FROM jobs"
+            " WHERE state = ? GROUP BY quality ORDER BY quality"
+        )
+        with self._lock:
+            rows = self._db.execute(query, (TODO,)).fetchall()
+        return [
+            Estimate(quality, jobs, images, *((low, high) if priced == jobs else (None, None)))
+            for quality, jobs, images, low, high, priced in rows
+        ]
+
+    def rows(self, state: Optional[str] = None) -> Iterator[Dict[str, Any]]:
+        """What there is to say of every job, in their order, or of those in one state."""
+        last = 0
+        query = (
+            "SELECT number, line, offset, id, state, outcome FROM jobs"
+            " WHERE number > ? AND (? IS NULL OR state = ?) ORDER BY number LIMIT 500"
+        )
+        while True:
+            with self._lock:
+                page = self._db.execute(query, (last, state, state)).fetchall()
+            if not page:
+                return
+            for number, line, offset, job_id, status, outcome in page:
+                last = number
+                known: Dict[str, Any] = json.loads(outcome) if outcome else {}
+                yield {"job": number, "line": line, "offset": offset, "id": job_id, "status": status, **known}
+
+    def _claim(self, what: str, names: Sequence[str], number: int) -> str:
+        """Takes names for a job; why not, where an earlier one has them."""
+        for name in names:
+            try:
+                self._db.execute(f"INSERT INTO {what}s VALUES (?,?)", (name, number))  # noqa: S608
+            except sqlite3.IntegrityError:
+                query = f"SELECT line FROM {what}s JOIN jobs USING (number) WHERE {what}s.name = ?"  # noqa: S608
+                row = self._db.execute(query, (name,)).fetchone()
+                return f"line {row[0] if row else '?'} has the same {what}: {show(name)}"
+        return ""
+
+
+def _planned(row: Sequence[Any]) -> PlannedJob:
+    values: Dict[str, Any] = dict(zip(_FIELDS, row))
+    there = tuple((int(number), SavedImage(**image)) for number, image in json.loads(values["there"]))
+    values.update(missing=tuple(json.loads(values["missing"])), there=there)
+    return PlannedJob(**values)
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -2640,6 +3542,209 @@ def _check_format_rules(request: ImageRequest, known_model: bool) -> None:
         )
     if request.background == "transparent" and request.effective_format == "jpeg":
         raise UsageError("jpeg has no transparency", hint="use --format png or --format webp")
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch/contact_sheet
+#
+# The contact sheet: one HTML page in the folder of a batch with every image, its prompt, settings and cost.
+#
+# It opens from disk and asks for nothing but the images beside it: no script, no network, and a policy that
+# forbids both. Every text is escaped. Pure: pieces of text come out.
+# ------------------------------------------------------------------------------------------------------------
+
+
+SHEET_NAME = "index.html"
+SHEET_MARK = '<meta name="generator" content="gpt-image2 batch">'
+
+_POLICY = "default-src 'none'; img-src file: 'self'; style-src 'unsafe-inline'"
+_STYLE = """
+:root { color-scheme: light dark; --line: #8884; --bad: #c33; }
+body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 90rem; padding: 0 1rem; }
+h1 { font-size: 1.4rem; margin: 0; }
+header p { margin: .3rem 0 1.5rem; opacity: .75; }
+main { display: grid; gap: 1.2rem; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); }
+article { border: 1px solid var(--line); border-radius: 8px; overflow: hidden; }
+article.failed { border-color: var(--bad); }
+.images { display: grid; grid-template-columns: repeat(auto-fit, minmax(45%, 1fr)); gap: 2px; }
+img { aspect-ratio: 1; background: #8881; display: block; height: auto; object-fit: contain; }
+img { width: 100%; }
+.text { padding: .6rem .8rem; }
+.prompt { margin: 0 0 .4rem; max-height: 9rem; overflow-y: auto; }
+.prompt { overflow-wrap: anywhere; white-space: pre-wrap; }
+.facts { font-size: .82rem; margin: 0; opacity: .75; overflow-wrap: anywhere; }
+.error { color: var(--bad); font-size: .85rem; margin: .4rem 0 0; overflow-wrap: anywhere; }
+"""
+
+
+def contact_sheet(
+    title: str, summary: str, rows: Iterable[Dict[str, Any]], requests: Iterable[ImageRequest], folder: str
+) -> Iterator[str]:
+    """The page in pieces. Each row is that of a job, beside its request; paths are shown from `folder`."""
+    yield (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{escape(_POLICY)}">\n{SHEET_MARK}\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
+        f"<header><h1>{escape(title)}</h1><p>{escape(summary)}</p></header>\n<main>\n"
+    )
+    for row, request in zip(rows, requests):
+        yield _card(row, request, folder)
+    yield "</main>\n</body>\n</html>\n"
+
+
+def _card(row: Dict[str, Any], request: ImageRequest, folder: str) -> str:
+    error: Dict[str, Any] = row.get("error") or {}
+    images = "".join(_thumbnail(image["path"], request.prompt, folder) for image in row.get("images", []))
+    parts: List[str] = [f'<p class="prompt" dir="auto">{escape(request.prompt)}</p>']
+    parts.append(f'<p class="facts">{escape(_facts(row, request))}</p>')
+    if error:
+        said = f"{error.get('code', '')}: {error.get('message', '')}"
+        parts.append(f'<p class="error">{escape(said)} (billed: {escape(str(row.get("billed", "no")))})</p>')
+    kind = ' class="failed"' if error else ""
+    pictures = f'<div class="images">{images}</div>' if images else ""
+    text = f'<div class="text">{"".join(parts)}</div>'
+    return f'<article{kind} id="job-{int(row["job"])}">{pictures}{text}</article>\n'
+
+
+def _thumbnail(path: str, prompt: str, folder: str) -> str:
+    name = os.path.relpath(path, folder).replace(os.sep, "/")
+    address = escape(percent_encode(name, safe="/", errors="surrogateescape"))
+    shown = escape(f"{name}: {prompt[:200]}".encode("utf-8", "replace").decode("utf-8"))
+    return f'<a href="{address}"><img src="{address}" alt="{shown}" loading="lazy" decoding="async"></a>'
+
+
+def _facts(row: Dict[str, Any], request: ImageRequest) -> str:
+    facts = [f"#{row['job']}", str(row["id"]) if row.get("id") else "", str(row["status"]), request.model]
+    fields = ((name, getattr(request, name)) for name in WIRE_FIELDS)
+    facts += [f"{name} {value}" for name, value in fields if value is not None]
+    cost = row.get("cost_usd")
+    facts.append(f"${cost:.4f}" if cost is not None else "")
+    return " · ".join(fact for fact in facts if fact)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch/jobs
+#
+# One line of a jobs file: from its text to a job, and what makes two jobs the same. Pure.
+#
+# A line is a JSON object with the API's own fields and `image` or `images`, `mask`, `output` and `id`; or it is
+# a bare prompt. What a line leaves out comes from the defaults of the command line.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_TEXTS = ("model", "prompt", "size", "quality", "output_format", "background", "moderation", "user")
+_NUMBERS = ("n", "output_compression", "partial_images")
+_OWN = ("image", "images", "mask", "output", "id")
+_LINE_HINT = 'a line is a JSON object such as {"prompt": "a cat"}, or a bare prompt'
+
+
+class Job(Record):
+    """One job. `request` has no input images yet: `sources` and `mask` name them. `output` is below the
+    folder of the batch, None for a name made from the prompt."""
+
+    request: ImageRequest
+    sources: Tuple[str, ...] = ()
+    mask: Optional[str] = None
+    output: Optional[str] = None
+    id: Optional[str] = None
+
+
+def read_job(text: str, defaults: Job) -> Tuple[Job, Tuple[str, ...]]:
+    """The job of a line, not yet checked, and the names of its fields that are not known here.
+
+    Raises:
+        UsageError: it is no job: broken JSON, no prompt, or a field of the wrong type.
+    """
+    text = text.strip()
+    if not text.startswith("{"):
+        return replace(defaults, request=replace(defaults.request, prompt=_bare_prompt(text))), ()
+    try:
+        content: Any = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        reason = getattr(error, "msg", "nested too deeply")
+        raise UsageError(f"not valid JSON: {reason}", hint=_LINE_HINT) from None
+    fields = {name: value for name, value in cast(Dict[str, Any], content).items() if value is not None}
+    if "format" in fields:
+        fields.setdefault("output_format", fields.pop("format"))
+    known: Dict[str, Any] = {name: _typed(fields.pop(name), name, str) for name in _TEXTS if name in fields}
+    known.update({name: _typed(fields.pop(name), name, int) for name in _NUMBERS if name in fields})
+    if "stream" in fields:
+        known["stream"] = _typed(fields.pop("stream"), "stream", bool)
+    own = {name: fields.pop(name) for name in _OWN if name in fields}
+    extra = {**dict(defaults.request.extra), **fields}
+    if not known.get("prompt") and not defaults.request.prompt:
+        raise UsageError("it has no prompt", hint=_LINE_HINT)
+    job = Job(
+        request=replace(defaults.request, extra=tuple(extra.items()), **known),
+        sources=_sources(own) or defaults.sources,
+        mask=_typed(own["mask"], "mask", str) if "mask" in own else defaults.mask,
+        output=_typed(own["output"], "output", str) if "output" in own else None,
+        id=_id(own["id"]) if "id" in own else None,
+    )
+    if job.mask is not None and not job.sources:
+        raise UsageError("it has a mask and no image", hint="name the image to edit in image")
+    return job, tuple(fields)
+
+
+def job_key(request: ImageRequest, inputs: Sequence[str], mask: Optional[str]) -> str:
+    """The SHA-256, in hex, of all that decides what a job's images show; `inputs` and `mask` are hashes too.
+
+    How the request travels (`stream`), and what only the provider's checks see (`moderation`, `user`), leave
+    the images as they are and are not part of it.
+    """
+    content: List[object] = [
+        request.model or DEFAULT_MODEL,
+        request.prompt,
+        request.count,
+        request.effective_size,
+        request.effective_quality,
+        request.effective_format,
+        request.output_compression,
+        request.background or "auto",
+        sorted(request.extra, key=lambda field: field[0]),
+        list(inputs),
+        mask,
+    ]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode("ascii")).hexdigest()
+
+
+def _bare_prompt(text: str) -> str:
+    """The prompt of a line that is no object: a JSON string, or the text as it stands."""
+    if text.startswith('"'):
+        try:
+            value: Any = json.loads(text)
+        except ValueError:
+            return text
+        if isinstance(value, str):
+            return value
+    return text
+
+
+def _sources(own: Dict[str, Any]) -> Tuple[str, ...]:
+    sources: List[str] = []
+    for name in ("image", "images"):
+        value: Any = own.get(name, [])
+        for source in cast(List[Any], value if isinstance(value, list) else [value]):
+            if not isinstance(source, str) or not source or source == "-":
+                raise UsageError(
+                    f"{name} must name files or http(s) addresses", hint="for example image: a.png"
+                )
+            sources.append(source)
+    return tuple(sources)
+
+
+def _id(value: object) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return _typed(value, "id", str)
+
+
+def _typed(value: Any, name: str, kind: type) -> Any:
+    if isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
+        return value
+    wanted = {str: "a text", int: "a whole number", bool: "true or false"}[kind]
+    raise UsageError(f"{name} must be {wanted}, found {show(json.dumps(value), limit=40)}", hint=_LINE_HINT)
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -3593,8 +4698,6 @@ _WAIT_WORDS = (
     r"\b(?:re)?try(?: again)? (?:in|after) "
     r"((?:\d+(?:\.\d+)? ?(?:ms|h|m|s|sec|min|hour|minute|second)?s?,? ?)+)"
 )
-_WAIT_STEP = r"(\d+(?:\.\d+)?) ?(ms|h|m|s)?"
-_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
 _MAX_DOUBLINGS = 6
 
 
@@ -3829,10 +4932,7 @@ def request_id(head: Optional[ResponseHead], secrets: Iterable[str]) -> Optional
 
 def _wait_in_words(message: str) -> Optional[float]:
     match = re.search(_WAIT_WORDS, message, re.I)
-    if match is None:
-        return None
-    steps = re.findall(_WAIT_STEP, match.group(1), re.I)
-    return sum(float(number) * _UNIT_S[unit.lower()] for number, unit in steps)
+    return duration_s(match.group(1)) if match else None
 
 
 def _number(text: str) -> Optional[float]:
@@ -4037,7 +5137,7 @@ def send_once(
     collector: ImageCollector,
     spool: Spool,
     timeout_s: float,
-    on_head: Callable[[int], None],
+    on_head: Callable[[ResponseHead], None],
 ) -> Attempt:
     """Sends the request and reads the answer to its end, or to where it was cut.
 
@@ -4053,7 +5153,7 @@ def send_once(
         with Transfer(http, wire.env, wire.settings.secrets, wire.stop) as transfer:
             head = transfer.read_head()
             if head is not None:
-                on_head(head.status)
+                on_head(head)
             for chunk in transfer.chunks():
                 body_bytes += len(chunk)
                 reader.feed(chunk)
@@ -4211,6 +5311,8 @@ def explain(
         billed=rule.billed,
         http_status=attempt.status or None,
         request_id=request_id(attempt.head, secrets),
+        retry_safe=rule.again is Again.SAFE,
+        retry_after_s=server_wait_s(attempt),
     )
 
 
@@ -4416,13 +5518,17 @@ _BILLED_ORDER = (Billed.NO, Billed.MAYBE, Billed.YES)
 
 
 class CallPolicy(Record):
-    """How a call is made. `timeout_s` bounds the whole call, retries and waits included."""
+    """How a call is made. `timeout_s` bounds the whole call, retries and waits included.
+
+    Without `waits_for_server` a call that the server asks to wait ends instead, with an error that says so.
+    """
 
     timeout_s: float
     retries: int
     retry_ambiguous: bool
     max_download_bytes: int
     save_partials: bool
+    waits_for_server: bool = True
 
 
 class LaneOutcome(Record):
@@ -4438,14 +5544,22 @@ class LaneOutcome(Record):
 
 
 class Call:
-    """Runs one request; `observer` hears what happens."""
+    """Runs one request; `observer` hears what happens. `numbers` are those of the images that are asked for,
+    by which the plan names them; None is 1, 2, 3 …"""
 
     def __init__(
-        self, wire: Wire, request: ImageRequest, plan: OutputPlan, policy: CallPolicy, observer: Observer
+        self,
+        wire: Wire,
+        request: ImageRequest,
+        plan: OutputPlan,
+        policy: CallPolicy,
+        observer: Observer,
+        numbers: Optional[Sequence[int]] = None,
     ) -> None:
         self.wire = wire
         self.request = request
         self.plan = plan
+        self.numbers = numbers or range(1, request.count + 1)
         self.policy = policy
         self._observer = observer
         self._lock = threading.Lock()
@@ -4460,8 +5574,6 @@ class Call:
         """
         for warning in warnings:
             self.warn(warning)
-        for path in sweep(self.plan.folder, self.plan.rescue_folder):
-            self.warn(f"an image of an earlier, killed run was found and moved to {path}")
         if self.request.stream and self.wire.settings.streams is False:
             self.request = self.request.without_stream()
             self.warn("this base URL does not stream, as doctor --probe learnt; sent without --stream")
@@ -4517,12 +5629,12 @@ class Call:
 
     def _run_lanes(self) -> List[LaneOutcome]:
         total = self.request.count
+        further = count(max(self.numbers) + 1)
         if not (self.request.stream and total > 1):
-            return [_Lane(self, self.request, count(1)).run()]
+            return [_Lane(self, self.request, chain(self.numbers, further)).run()]
         self.warn(f"the API streams one image a request, so {total} requests go out side by side")
-        further = count(total + 1)
         single = replace(self.request, n=None)
-        lanes = [_Lane(self, single, chain([number], further)) for number in range(1, total + 1)]
+        lanes = [_Lane(self, single, chain([number], further)) for number in self.numbers]
         return _run_side_by_side([lane.run for lane in lanes])
 
     def _result(self, outcomes: List[LaneOutcome]) -> Result:
@@ -4609,7 +5721,7 @@ class _Lane:
             call.saved,
             self._partial_came,
             call.policy.save_partials,
-            asked=call.request.count,
+            asked=max(call.numbers),
         )
         spool = Spool(call.plan.rescue_folder, settings.secrets)
         self._attempts += 1
@@ -4692,6 +5804,8 @@ class _Lane:
         if self._retries >= call.policy.retries or not may_send_again(rule, call.policy.retry_ambiguous):
             return None
         asked = server_wait_s(attempt)
+        if not call.policy.waits_for_server and (asked is not None or attempt.status == 429):
+            return None
         wait = backoff_s(self._retries) if asked is None else asked
         if wait >= call.remaining_s:
             return None
@@ -4724,8 +5838,9 @@ class _Lane:
                 failures.append(f"{show(url, wire.settings.secrets, None)} ({error})")
         return failures
 
-    def _head_came(self, status: int) -> None:
-        self._call.emit(HeadersReceived(status, self._call.elapsed_s))
+    def _head_came(self, head: ResponseHead) -> None:
+        limits = read_rate_limits(head.headers)
+        self._call.emit(HeadersReceived(head.status, self._call.elapsed_s, limits))
 
     def _partial_came(self, index: int, path: Optional[str]) -> None:
         self._call.emit(PartialImage(index, path, self._call.elapsed_s))
@@ -5020,18 +6135,45 @@ def load_inputs(
     return images, loaded_mask
 
 
+def check_local_inputs(sources: Sequence[str], mask: Optional[str]) -> None:
+    """Checks the inputs that are files here; those that are to be fetched can show only later.
+
+    Raises:
+        UsageError: as `load_inputs`.
+    """
+    for source in (source for source in sources if not is_address(source)):
+        _local(source, "input image", MAX_INPUT_BYTES)
+    if mask is not None and not is_address(mask):
+        loaded_mask = _local(mask, "mask", MAX_MASK_BYTES)
+        if sources and not is_address(sources[0]):
+            _check_mask(mask, loaded_mask, _local(sources[0], "input image", MAX_INPUT_BYTES))
+
+
+def is_address(source: str) -> bool:
+    """Whether an input is to be fetched."""
+    return source.lower().startswith(("http://", "https://"))
+
+
 def _load(
     source: str, what: str, max_bytes: int, folder: Path, downloader: Downloader, name: str
 ) -> InputImage:
     if source == "-":
         path, filename = folder / name, ""
         _write_new(path, lambda file: _copy_stdin(file, what, max_bytes))
-    elif source.lower().startswith(("http://", "https://")):
+    elif is_address(source):
         path, filename = folder / name, os.path.basename(unquote(urlsplit(source).path))
         _download(source, path, downloader, what)
     else:
-        path = Path(os.path.abspath(os.path.expanduser(source)))
-        filename = path.name
+        return _local(source, what, max_bytes)
+    return _checked_file(source, path, filename, what, max_bytes)
+
+
+def _local(source: str, what: str, max_bytes: int) -> InputImage:
+    path = Path(os.path.abspath(os.path.expanduser(source)))
+    return _checked_file(source, path, path.name, what, max_bytes)
+
+
+def _checked_file(source: str, path: Path, filename: str, what: str, max_bytes: int) -> InputImage:
     info, size_bytes = _inspect(source, path, what, max_bytes)
     return InputImage(
         path=str(path),
@@ -5134,18 +6276,23 @@ PathLike = Union[str, "os.PathLike[str]"]
 
 
 class PreparedCall(Record):
-    """A call of which everything is checked that can be checked without sending: ready to run, or to show."""
+    """A call of which everything is checked that can be checked without sending: ready to run, or to show.
+
+    `numbers` are those of the planned images that are asked for; None is all of them.
+    """
 
     request: ImageRequest
     plan: OutputPlan
     warnings: Tuple[str, ...]
+    numbers: Optional[Tuple[int, ...]] = None
 
 
 class Client:
     """Makes calls under one configuration.
 
     `config` names a config file; `base_url` and `api_key` are like the flags; all three may be left out.
-    `timeout_s` bounds a call with its retries. `observer` is called with every `Event` of a call.
+    `timeout_s` bounds a call with its retries. `observer` is called with every `Event` of a call. Without
+    `waits_for_server` a call that the server asks to wait raises instead; the error says for how long.
 
     Raises:
         ConfigError: the configuration is unusable (a missing key shows only when something is sent).
@@ -5161,6 +6308,7 @@ class Client:
         retries: int = DEFAULT_RETRIES,
         retry_ambiguous: bool = False,
         max_download_bytes: int = DEFAULT_MAX_DOWNLOAD_BYTES,
+        waits_for_server: bool = True,
         env: Optional[Mapping[str, str]] = None,
         observer: Optional[Observer] = None,
         stop: Optional[StopSwitch] = None,
@@ -5185,6 +6333,8 @@ class Client:
         self._retries = retries
         self._retry_ambiguous = retry_ambiguous
         self._max_download_bytes = max_download_bytes
+        self._waits_for_server = waits_for_server
+        self._swept: Set[Path] = set()
         self._observer: Observer = observer or _ignore
         self._stop = stop or StopSwitch()
 
@@ -5352,10 +6502,23 @@ class Client:
             retry_ambiguous=self._retry_ambiguous,
             max_download_bytes=self._max_download_bytes,
             save_partials=save_partials,
+            waits_for_server=self._waits_for_server,
         )
         wire = Wire(self.settings, self._env, self._stop)
-        call = Call(wire, prepared.request, prepared.plan, policy, observer or self._observer)
-        return call.run(prepared.warnings)
+        call = Call(
+            wire, prepared.request, prepared.plan, policy, observer or self._observer, prepared.numbers
+        )
+        return call.run(prepared.warnings + self._strays(prepared.plan))
+
+    def _strays(self, plan: OutputPlan) -> Tuple[str, ...]:
+        """Sweeps an output folder before its first call; what was found there, in words."""
+        if plan.folder in self._swept:
+            return ()
+        self._swept.add(plan.folder)
+        return tuple(
+            f"an image of an earlier, killed run was found and moved to {path}"
+            for path in sweep(plan.folder, plan.rescue_folder)
+        )
 
     def _default_output(self, output_format: str) -> str:
         suffix = "png" if output_format == "png" else extension(output_format)
@@ -5400,7 +6563,7 @@ def _folders(prepared: PreparedCall) -> List[Path]:
     plan = prepared.plan
     folders = [plan.folder]
     if not plan.no_clobber:
-        paths = [plan.path(index) for index in range(1, prepared.request.count + 1)]
+        paths = [plan.path(number) for number in prepared.numbers or range(1, prepared.request.count + 1)]
         folders += [Path(os.path.realpath(path)).parent for path in paths if os.path.islink(path)]
     return folders
 
@@ -5416,7 +6579,7 @@ def _ignore(event: Event) -> None:
 # ------------------------------------------------------------------------------------------------------------
 
 
-_MEGABYTE = 1024 * 1024
+MEGABYTE = 1024 * 1024
 
 
 class Parser(argparse.ArgumentParser):
@@ -5482,7 +6645,7 @@ def image_parser(command: str) -> Parser:
     )
     _add_image_flags(parser, is_edit)
     _add_call_flags(parser)
-    _add_setting_flags(parser)
+    add_setting_flags(parser)
     return parser
 
 
@@ -5541,24 +6704,9 @@ def read_image_command(command: str, argv: Sequence[str]) -> ImageCommand:
             prompt = args.image  # edit --image a.png --image b.png "prompt"
         else:
             sources.insert(0, args.image)
-    request = ImageRequest(
-        prompt=_read_prompt(prompt, args.prompt_file, sources),
-        model=args.model,
-        n=args.n,
-        size=args.size,
-        quality=args.quality,
-        output_format=args.output_format,
-        output_compression=args.output_compression,
-        background=args.background,
-        moderation=args.moderation,
-        user=args.user,
-        stream=args.stream,
-        partial_images=args.partial_images,
-        extra=tuple(parse_extra(text) for text in args.param),
-    )
     return ImageCommand(
         command=command,
-        request=request,
+        request=request_of(args, _read_prompt(prompt, args.prompt_file, sources)),
         sources=tuple(sources),
         mask=getattr(args, "mask", None),
         output=args.output,
@@ -5573,8 +6721,27 @@ def read_image_command(command: str, argv: Sequence[str]) -> ImageCommand:
         timeout_s=args.timeout,
         retries=args.retries,
         retry_ambiguous=args.retry_ambiguous,
-        max_download_bytes=int(args.max_download * _MEGABYTE),
+        max_download_bytes=int(args.max_download * MEGABYTE),
         json=args.json,
+    )
+
+
+def request_of(args: argparse.Namespace, prompt: str) -> ImageRequest:
+    """The request that the field flags of a command line ask for."""
+    return ImageRequest(
+        prompt=prompt,
+        model=args.model,
+        n=args.n,
+        size=args.size,
+        quality=args.quality,
+        output_format=args.output_format,
+        output_compression=args.output_compression,
+        background=args.background,
+        moderation=args.moderation,
+        user=args.user,
+        stream=args.stream,
+        partial_images=args.partial_images,
+        extra=tuple(parse_extra(text) for text in args.param),
     )
 
 
@@ -5592,7 +6759,8 @@ def _parse(command: str, argv: List[str]) -> argparse.Namespace:
     return args
 
 
-def _amount(text: str) -> float:
+def amount(text: str) -> float:
+    """A flag's value as a number from 0 up."""
     value = float(text)
     if not 0 <= value < float("inf"):
         raise argparse.ArgumentTypeError(f"it must be a number from 0 up, found {text!r}")
@@ -5622,6 +6790,12 @@ def _add_image_flags(parser: Parser, is_edit: bool) -> None:
         help="output file, DIR/ for names from the prompt, - for stdout (default ~/gpt-image2-output.png)",
     )
     add("--prompt-file", metavar="FILE", help="read the prompt from a file")
+    add_field_flags(add)
+    add("--save-partials", action="store_true", help="keep the previews, as NAME.partial-0.png")
+
+
+def add_field_flags(add: Callable[..., object]) -> None:
+    """Adds a flag for each field of the API that a request may have besides its prompt and images."""
     add("--quality", help="low (~70 s), medium (~120 s), high (~276 s), auto (default)")
     add("--size", help=f"WxH, auto (default), a ratio (16:9, 16:9@2k), or {', '.join(SIZE_NAMES)}")
     add("--format", dest="output_format", metavar="FORMAT", help="png (default), jpeg (jpg), webp")
@@ -5644,7 +6818,6 @@ def _add_image_flags(parser: Parser, is_edit: bool) -> None:
         metavar="0-3",
         help=f"previews under --stream (default {DEFAULT_PARTIAL_IMAGES}); each costs 100 output tokens",
     )
-    add("--save-partials", action="store_true", help="keep the previews, as NAME.partial-0.png")
     add(
         "--param",
         action="append",
@@ -5660,11 +6833,17 @@ def _add_call_flags(parser: Parser) -> None:
     add("--dry-run", action="store_true", help="print the exact request and its cost; send nothing")
     add(
         "--max-cost",
-        type=_amount,
+        type=amount,
         metavar="USD",
         help="refuse a request that may cost more (input images not counted)",
     )
     add("--no-clobber", action="store_true", help="never overwrite: take the next free name")
+    add_sending_flags(add)
+    add_output_flags(add)
+
+
+def add_sending_flags(add: Callable[..., object]) -> None:
+    """Adds the flags that say how a request is sent, and sent again."""
     add(
         "--timeout",
         type=float,
@@ -5686,12 +6865,11 @@ def _add_call_flags(parser: Parser) -> None:
     )
     add(
         "--max-download",
-        type=_amount,
-        default=DEFAULT_MAX_DOWNLOAD_BYTES / _MEGABYTE,
+        type=amount,
+        default=DEFAULT_MAX_DOWNLOAD_BYTES / MEGABYTE,
         metavar="MB",
         help="largest image to fetch by address (default 100)",
     )
-    add_output_flags(add)
 
 
 def add_output_flags(add: Callable[..., object]) -> None:
@@ -5702,7 +6880,8 @@ def add_output_flags(add: Callable[..., object]) -> None:
     add("--debug", action="store_true", help="show the traceback of an internal error")
 
 
-def _add_setting_flags(parser: Parser) -> None:
+def add_setting_flags(parser: Parser) -> None:
+    """Adds the flags that say which server, and with which key."""
     group = parser.add_argument_group("settings (see: config --show)")
     add = group.add_argument
     add("--config", metavar="PATH", help="this config file; what it sets goes before all flags")
@@ -5740,6 +6919,149 @@ def _read_prompt(prompt: Optional[str], prompt_file: Optional[str], sources: Seq
     if prompt is None:
         raise UsageError("a prompt is missing", hint=f'for example: {PROGRAM} generate "a cat" -o cat.png')
     return prompt
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch/options
+#
+# The command line of `batch run` as data. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+DEFAULT_CONCURRENCY = 4
+MAX_CONCURRENCY = 256
+DEFAULT_OUT_DIR = "gpt-image2-batch"
+
+
+class BatchRunCommand(Record):
+    """A `batch run` command line, understood. `defaults` is what a line leaves out."""
+
+    jobs: str
+    out_dir: str
+    defaults: Job
+    concurrency: int
+    images_per_minute: Optional[float]
+    max_failures: Optional[int]
+    skip_invalid: bool
+    max_cost_usd: Optional[float]
+    dry_run: bool
+    retry_ambiguous: bool
+    config: Optional[str]
+    base_url: Optional[str]
+    api_key: Optional[str]
+    sandbox: bool
+    timeout_s: float
+    retries: int
+    max_download_bytes: int
+
+
+def batch_parser() -> Parser:
+    """The parser of `batch`, which knows its commands."""
+    parser = Parser(prog=f"{PROGRAM} batch", description="Run many jobs from a file.", allow_abbrev=False)
+    commands = parser.add_subparsers(metavar="COMMAND", title="commands")
+    commands.add_parser("run", help="run every job of a file; again for what is missing")
+    return parser
+
+
+def batch_run_parser() -> Parser:
+    """The parser of `batch run`."""
+    parser = Parser(
+        prog=f"{PROGRAM} batch run",
+        usage=f"{PROGRAM} batch run JOBS [options]",
+        description="Run every job of a file; run it again to do only what is missing.",
+        epilog=EXIT_CODES,
+        formatter_class=HelpFormatter,
+        allow_abbrev=False,
+    )
+    add_jobs_flags(parser)
+    group = parser.add_argument_group("the run")
+    add = group.add_argument
+    add(
+        "--concurrency",
+        type=int,
+        default=DEFAULT_CONCURRENCY,
+        metavar="N",
+        help=f"calls at once, up to {MAX_CONCURRENCY} (default {DEFAULT_CONCURRENCY})",
+    )
+    add(
+        "--images-per-minute",
+        type=amount,
+        metavar="N",
+        help="the pace of all calls together (default: learnt from the server)",
+    )
+    add("--fail-fast", action="store_true", help="start nothing more after the first failure")
+    add("--max-failures", type=int, metavar="N", help="start nothing more after N failures")
+    add("--dry-run", action="store_true", help="show jobs, cost and time; send nothing")
+    add_sending_flags(add)
+    add_output_flags(add)
+    add_field_flags(parser.add_argument_group("defaults for all jobs").add_argument)
+    add_setting_flags(parser)
+    return parser
+
+
+def add_jobs_flags(parser: Parser) -> None:
+    """Adds the jobs file and what is the same however its jobs are run."""
+    parser.add_argument("jobs", metavar="JOBS", help="a file with a job a line (JSON, or a prompt), or -")
+    group = parser.add_argument_group("the jobs")
+    add = group.add_argument
+    add(
+        "--out-dir",
+        default=DEFAULT_OUT_DIR,
+        metavar="DIR",
+        help=f"where images, journal and contact sheet go (default {DEFAULT_OUT_DIR})",
+    )
+    add("--image", action="append", metavar="IMAGE", help="input image for jobs without one; repeatable")
+    add("--mask", metavar="PNG", help="mask for jobs without one")
+    add("--skip-invalid", action="store_true", help="go on without the lines that are no jobs")
+    add(
+        "--max-cost",
+        type=amount,
+        metavar="USD",
+        help="start nothing that might pass this sum, earlier runs included (input images not counted)",
+    )
+
+
+def default_job(args: argparse.Namespace) -> Job:
+    """What the flags say for all jobs."""
+    return Job(request_of(args, ""), tuple(args.image or ()), args.mask)
+
+
+def read_batch_run(argv: Sequence[str]) -> BatchRunCommand:
+    """A `batch run` command line as data.
+
+    Raises:
+        UsageError: unknown, missing or impossible arguments.
+        SystemExit: after `--help`.
+    """
+    args = batch_run_parser().parse_args(list(argv))
+    if not 1 <= args.concurrency <= MAX_CONCURRENCY:
+        raise UsageError(
+            f"--concurrency is {args.concurrency}; it must be from 1 to {MAX_CONCURRENCY}",
+            hint=f"the default is {DEFAULT_CONCURRENCY}",
+        )
+    if args.images_per_minute == 0:
+        raise UsageError("--images-per-minute must be more than 0", hint="leave it out to learn it")
+    if args.max_failures is not None and args.max_failures < 1:
+        raise UsageError("--max-failures must be 1 or more", hint="--fail-fast stops at the first")
+    return BatchRunCommand(
+        jobs=args.jobs,
+        out_dir=args.out_dir,
+        defaults=default_job(args),
+        concurrency=args.concurrency,
+        images_per_minute=args.images_per_minute,
+        max_failures=1 if args.fail_fast else args.max_failures,
+        skip_invalid=args.skip_invalid,
+        max_cost_usd=args.max_cost,
+        dry_run=args.dry_run,
+        retry_ambiguous=args.retry_ambiguous,
+        config=args.config,
+        base_url=args.base_url,
+        api_key=args.api_key,
+        sandbox=args.sandbox,
+        timeout_s=args.timeout,
+        retries=args.retries,
+        max_download_bytes=int(args.max_download * MEGABYTE),
+    )
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -5894,8 +7216,8 @@ def _ignore_partial(index: int, path: Optional[str]) -> None:
     del index, path
 
 
-def _ignore_head(status: int) -> None:
-    del status
+def _ignore_head(head: ResponseHead) -> None:
+    del head
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -5959,21 +7281,34 @@ class Terminal:
         self.live("")
 
 
-def print_json(value: Mapping[str, object], stdout: TextIO) -> None:
-    """One JSON object on one line; escaped where it holds a path that is no text, or stdout takes no UTF-8.
+def print_json(
+    value: Mapping[str, object], stdout: TextIO, rows: Optional[Iterable[Mapping[str, object]]] = None
+) -> None:
+    """One JSON object on one line, with `rows` as its last field where there are any, written as they come.
 
-    A reader that has gone away does not change how the command ends.
+    Escaped where it holds a path that is no text, or stdout takes no UTF-8. A reader that has gone away does
+    not change how the command ends.
     """
+    text = _json_text(value, stdout)
+    try:
+        if rows is not None:
+            print(text[:-1], '"rows": [', sep=", ", end="", file=stdout)
+            for number, row in enumerate(rows):
+                print(", " if number else "", _json_text(row, stdout), sep="", end="", file=stdout)
+            text = "]}"
+        print(text, file=stdout, flush=True)
+    except OSError:
+        detach(stdout)
+
+
+def _json_text(value: Mapping[str, object], stdout: TextIO) -> str:
     text = json.dumps(value, ensure_ascii=False)
     try:
         text.encode("utf-8")
         text.encode(stdout.encoding or "utf-8")
     except UnicodeEncodeError:
         text = json.dumps(value)
-    try:
-        print(text, file=stdout, flush=True)
-    except OSError:
-        detach(stdout)
+    return text
 
 
 def detach(stream: TextIO) -> None:
@@ -6130,6 +7465,745 @@ def _summary(result: Result) -> str:
 
 
 # ------------------------------------------------------------------------------------------------------------
+# batch/planner
+#
+# Makes the plan of a batch before anything is paid for: every line read and checked, every image named, and
+# what earlier runs have done found again by the journal.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_MAX_WARNINGS = 50
+_READ_BYTES = 1 << 20
+
+
+class Folder(Record):
+    """Where a batch writes: an absolute folder, and the one for what its images cannot go to."""
+
+    path: Path
+    rescue: Path
+
+    def outputs(self, name: str, request: ImageRequest, named: bool) -> OutputPlan:
+        """Where the images of a job go. A name that was made up never replaces a file.
+
+        Raises:
+            UsageError: the name cannot be one.
+        """
+        if named:
+            return plan_output(
+                str(self.path / name), request.effective_format, request.count, "", self.rescue
+            )
+        stem, _, suffix = name.rpartition(".")
+        return OutputPlan(self.path, stem, f".{suffix}", request.count > 1, True, self.rescue)
+
+
+class Planning(Record):
+    """What planning found besides the plan: warnings, and what earlier runs may have spent, in USD."""
+
+    warnings: Tuple[str, ...]
+    spent_usd: float
+
+
+class Planner:
+    """Fills a plan. With a journal, what an earlier run left unsaid is noted there."""
+
+    def __init__(self, plan: Plan, folder: Folder, defaults: Job, retry_ambiguous: bool) -> None:
+        self._plan = plan
+        self._folder = folder
+        self._real_folder = os.path.realpath(str(folder.path))
+        self._defaults = defaults
+        self._retry_ambiguous = retry_ambiguous
+        self._warnings: Dict[str, int] = {}
+
+    def run(self, jobs_file: JobsFile, journal: Optional[Journal]) -> Planning:
+        """Reads every line, then the journal of the folder."""
+        for number, line in enumerate(jobs_file.lines(), 1):
+            try:
+                self._add(number, line)
+            except GptImage2Error as error:
+                self._plan.refuse(number, line, {"error": _error_json(error)})
+        self._plan.number_copies()
+        spent_usd = self._replay()
+        for job, entry in self._plan.remembered():
+            self._settle(job, entry, journal)
+        warnings = [f"{text} ({count} jobs)" if count > 1 else text for text, count in self._warnings.items()]
+        return Planning(tuple(warnings), spent_usd)
+
+    def _add(self, number: int, line: Line) -> None:
+        if line.text is None:
+            raise UsageError(line.problem, hint="write one job a line")
+        job, unknown = read_job(line.text, self._defaults)
+        check_local_inputs(job.sources, job.mask)
+        if len(job.sources) > MAX_INPUT_IMAGES:
+            raise UsageError(f"{len(job.sources)} images; at most {MAX_INPUT_IMAGES} may be sent", hint="")
+        request, warnings = checked(job.request)
+        for name in unknown:
+            self._warn(f"field {show(name, limit=40)!r} is not known here and is passed through")
+        for warning in warnings:
+            self._warn(warning)
+        named = job.output is not None
+        name = self._placed(job.output) if job.output is not None else _made_up(number, request)
+        outputs = self._folder.outputs(name, request, named)
+        numbers = tuple(range(1, request.count + 1))
+        names = [os.path.join(os.path.dirname(name), outputs.path(each).name) for each in numbers]
+        estimate = request.estimate()
+        planned = PlannedJob(
+            number=number,
+            line=line.number,
+            offset=line.offset,
+            id=job.id,
+            key=job_key(request, *_fingerprints(job)),
+            copy=0,
+            name=name,
+            named=named,
+            images=request.count,
+            quality=request.effective_quality,
+            low_usd=estimate.low_usd if estimate else None,
+            high_usd=estimate.high_usd if estimate else None,
+            missing=numbers,
+        )
+        clash = self._plan.add(planned, names)
+        if clash:
+            raise UsageError(clash, hint="give each job its own")
+
+    def _placed(self, output: str) -> str:
+        """An output as a path below the folder.
+
+        Raises:
+            UsageError: it is outside, or cannot be a file.
+        """
+        shown = show(output, limit=100)
+        if not output.strip() or "\0" in output or output.endswith(("/", os.sep)):
+            raise UsageError(f"output {shown!r} is no file name", hint="leave it out: one is made up")
+        path = os.path.normpath(os.path.join(str(self._folder.path), output))
+        real = os.path.realpath(path)
+        if os.path.isabs(output) or not real.startswith(self._real_folder + os.sep):
+            raise UsageError(f"output {shown!r} leaves the output folder", hint="name a file below --out-dir")
+        if os.path.isdir(path):
+            raise UsageError(f"output {shown!r} is a folder", hint="name a file")
+        name = os.path.relpath(path, str(self._folder.path))
+        if name in (JOURNAL_NAME, SHEET_NAME):
+            raise UsageError(f"output {shown!r} is a file of the batch itself", hint="choose another name")
+        return name
+
+    def _replay(self) -> float:
+        """Takes the journal in; what it says was spent, or may have been, in USD."""
+        spent_usd = 0.0
+        under_way: Dict[Tuple[str, int], float] = {}
+        for entry in read_journal(self._folder.path):
+            self._plan.remember(entry)
+            job = entry.key, entry.copy
+            if entry.event in (SENT, SUBMITTED):
+                under_way[job] = entry.high_usd
+                continue
+            high_usd = under_way.pop(job, 0.0)
+            if entry.billed is not Billed.NO:
+                spent_usd += high_usd if entry.cost_usd is None else entry.cost_usd
+        return spent_usd + sum(under_way.values())
+
+    def _settle(self, job: PlannedJob, entry: Entry, journal: Optional[Journal]) -> None:
+        """What is left of a job that an earlier run has met."""
+        there: Dict[int, SavedImage] = {}
+        for image in entry.images:
+            saved = _saved(self._folder.path / image.path)
+            if saved is not None and saved.sha256 == image.sha256:
+                there[image.number] = saved
+        if entry.event == SENT and not entry.existed:
+            there.update(self._unsaid(job, entry, there))
+        missing = tuple(number for number in job.missing if number not in there)
+        outcome: Dict[str, object] = {
+            "images": [image_json(image) for _, image in sorted(there.items())],
+            "billed": entry.billed.value,
+            "cost_usd": entry.cost_usd,
+            "resumed": True,
+        }
+        if not missing:
+            if entry.event != DONE and journal is not None:
+                journal.append(
+                    replace(
+                        entry, event=DONE, images=journal_images(there, self._folder.path), billed=Billed.YES
+                    )
+                )
+            self._plan.end(job.number, DONE, {**outcome, "billed": Billed.YES.value})
+        elif entry.event == SUBMITTED:
+            self._plan.end(job.number, SUBMITTED, {**outcome, "batch_id": entry.batch_id})
+        elif _is_ambiguous(entry) and not self._retry_ambiguous:
+            self._plan.end(
+                job.number, AMBIGUOUS, {**outcome, "billed": Billed.MAYBE.value, "error": _doubt(entry)}
+            )
+        elif len(missing) < len(job.missing):
+            self._plan.leave(job.number, missing, there)
+
+    def _unsaid(self, job: PlannedJob, entry: Entry, known: Dict[int, SavedImage]) -> Dict[int, SavedImage]:
+        """Images that a killed run had saved, but could not say so any more: whole files where none were."""
+        count = len(job.missing)
+        outputs = self._folder.outputs(entry.name, ImageRequest(prompt="", n=count), job.named)
+        found: Dict[int, SavedImage] = {}
+        for number in job.missing:
+            saved = None if number in known else _saved(outputs.path(number))
+            if saved is not None:
+                found[number] = saved
+        return found
+
+    def _warn(self, text: str) -> None:
+        if text in self._warnings or len(self._warnings) < _MAX_WARNINGS:
+            self._warnings[text] = self._warnings.get(text, 0) + 1
+
+
+def _made_up(number: int, request: ImageRequest) -> str:
+    return f"{number:04d}-{slug(request.prompt)}.{extension(request.effective_format)}"
+
+
+def _is_ambiguous(entry: Entry) -> bool:
+    """Whether more may have been paid for than has come."""
+    return entry.event == SENT or (
+        entry.event == FAILED and entry.billed is not Billed.NO and not entry.settled
+    )
+
+
+def _doubt(entry: Entry) -> Dict[str, object]:
+    code, message = entry.code, entry.message
+    if entry.event == SENT:
+        code, message = "in_flight", "it was in flight when an earlier run ended"
+    return {
+        "code": code,
+        "message": message,
+        "hint": "it may have been billed; check your usage, or run it again with --retry-ambiguous",
+    }
+
+
+def _error_json(error: GptImage2Error) -> Dict[str, object]:
+    return {"code": error.code, "message": error.message, "hint": error.hint}
+
+
+def _saved(path: Path) -> Optional[SavedImage]:
+    """The whole image in a file, None where there is none."""
+    try:
+        with open(str(path), "rb") as file:
+            info = read_image_info(file) if is_whole_image(file) else None
+            if info is None:
+                return None
+            digest = hashlib.sha256()
+            file.seek(0)
+            for block in iter(lambda: file.read(_READ_BYTES), b""):
+                digest.update(block)
+            size_bytes = file.tell()
+    except (OSError, ValueError):
+        return None
+    return SavedImage(str(path), size_bytes, info.format, info.width, info.height, digest.hexdigest())
+
+
+def _fingerprints(job: Job) -> Tuple[List[str], Optional[str]]:
+    return [_fingerprint(each) for each in job.sources], _fingerprint(job.mask) if job.mask else None
+
+
+def _fingerprint(source: str) -> str:
+    """What an input is: the hash of a file's content, or the address it is fetched from."""
+    if is_address(source):
+        return source
+    path = os.path.abspath(os.path.expanduser(source))
+    info = os.stat(path)
+    return _content_hash(path, info.st_size, info.st_mtime_ns)
+
+
+@lru_cache(maxsize=1024)
+def _content_hash(path: str, size_bytes: int, mtime_ns: int) -> str:
+    del size_bytes, mtime_ns  # they tell a changed file from the one that was hashed
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        for block in iter(lambda: file.read(_READ_BYTES), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch/runner
+#
+# Runs the jobs of a plan side by side: each by way of budget, gate and journal, and then as any call.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_MOST_REFUSALS = 20  # of one job, by a rate limit
+_UNAUTHORIZED = 401
+INTERRUPTED, MAX_FAILURES, MAX_COST = "interrupted", "max_failures", "max_cost"
+
+
+class Tally(Record):
+    """How far a run is. `stopped` says why nothing more is started, empty while more is; `oldest_s` is how
+    many seconds the longest call under way has run."""
+
+    done: int = 0
+    failed: int = 0
+    images: int = 0
+    in_flight: int = 0
+    oldest_s: float = 0.0
+    spent_usd: float = 0.0
+    unpriced: int = 0
+    over_budget: int = 0
+    stopped: str = ""
+
+
+class Workplace(Record):
+    """What the workers of a run share."""
+
+    plan: Plan
+    jobs_file: JobsFile
+    journal: Journal
+    folder: Folder
+    client: Client
+    defaults: Job
+    pacer: Pacer
+    budget: Budget
+    stop: StopSwitch
+
+
+class Sending:
+    """A job sent once: prepared, noted in the journal, sent, and noted again."""
+
+    def __init__(
+        self, place: Workplace, job: PlannedJob, hold: Hold, on_saved: Callable[[SavedImage], None]
+    ) -> None:
+        self._place = place
+        self._job = job
+        self._hold = hold
+        self._on_saved = on_saved
+        self._result: Optional[Result] = None
+        self._images: Dict[int, SavedImage] = {}
+        self.billed = Billed.NO
+        #: The journal does not take lines any more: nothing further may be sent.
+        self.journal_failed = False
+
+    def run(self) -> Optional[GptImage2Error]:
+        """Sends the job; the error that it ended with, None when all its images are saved."""
+        try:
+            with ExitStack() as stack:
+                prepared = self._prepared(stack)
+                self._note(SENT, prepared)
+                self._hold.sent()
+                error = self._call(prepared)
+        except GptImage2Error as before:  # nothing was sent
+            return before
+        try:
+            self._note(DONE if error is None else FAILED, prepared, error)
+        except OutputError as failed:
+            return failed
+        return error
+
+    @property
+    def cost_usd(self) -> Optional[float]:
+        """What it cost, None where that is unknown or nothing was paid."""
+        return self._result.cost_usd if self._result else None
+
+    @property
+    def images_saved(self) -> int:
+        """How many images this sending has saved."""
+        return len(self._images)
+
+    def outcome(self, error: Optional[GptImage2Error]) -> Dict[str, object]:
+        """What became of the job, as its row tells it."""
+        result = self._result
+        failure = None
+        if error is not None:
+            failure = {
+                "code": error.code,
+                "message": error.message,
+                "hint": error.hint,
+                "http_status": error.http_status,
+                "request_id": error.request_id,
+            }
+        return {
+            "images": [image_json(image) for _, image in sorted(self._all_images().items())],
+            "billed": self.billed.value,
+            "cost_usd": None if self.cost_usd is None else round(self.cost_usd, 6),
+            "attempts": result.attempts if result else 0,
+            "elapsed_s": round(result.elapsed_s, 3) if result else 0.0,
+            "warnings": list(result.warnings) if result else [],
+            "error": failure,
+        }
+
+    def _all_images(self) -> Dict[int, SavedImage]:
+        """The images of the job by their numbers, those of earlier runs too."""
+        return {**dict(self._job.there), **self._images}
+
+    def _prepared(self, stack: ExitStack) -> PreparedCall:
+        """The call of this job, for those of its images that are still missing."""
+        place, planned = self._place, self._job
+        job, _ = read_job(place.jobs_file.text_at(planned.offset), place.defaults)
+        request = job.request
+        if job.sources:
+            request = stack.enter_context(place.client.with_inputs(request, job.sources, job.mask))
+        prepared = place.client.prepare(
+            request, place.folder.path / planned.name, no_clobber=not planned.named
+        )
+        if len(planned.missing) == prepared.request.count:
+            return prepared
+        rest = replace(prepared.request, n=len(planned.missing))
+        return replace(prepared, request=rest, numbers=planned.missing)
+
+    def _call(self, prepared: PreparedCall) -> Optional[GptImage2Error]:
+        error: Optional[GptImage2Error] = None
+        try:
+            self._result = self._place.client.run(prepared, observer=self._hear)
+            self.billed = self._result.billed
+        except GptImage2Error as failed:
+            error, self._result, self.billed = failed, failed.result, failed.billed
+        self._hold.settle(self.billed, self.cost_usd)
+        self._number_images(prepared)
+        return error
+
+    def _hear(self, event: Event) -> None:
+        if isinstance(event, HeadersReceived):
+            self._place.pacer.heard(event.limits, len(self._job.missing))
+        elif isinstance(event, ImageSaved):
+            self._on_saved(event.image)
+
+    def _number_images(self, prepared: PreparedCall) -> None:
+        """Gives each saved image its number in the job: by its name, else the next that is free."""
+        free = {str(prepared.plan.path(number)): number for number in self._job.missing}
+        strangers: List[SavedImage] = []
+        for image in self._result.images if self._result else ():
+            number = free.pop(image.path, None)
+            if number is None:
+                strangers.append(image)
+            else:
+                self._images[number] = image
+        rest = iter(sorted(free.values()))
+        further = max(self._job.missing) + 1
+        for offset, image in enumerate(strangers):
+            self._images[next(rest, further + offset)] = image
+
+    def _note(self, event: str, prepared: PreparedCall, error: Optional[GptImage2Error] = None) -> None:
+        """A line in the journal.
+
+        Raises:
+            OutputError: the disk does not take it.
+        """
+        job = self._job
+        entry = Entry(
+            event=event,
+            key=job.key,
+            copy=job.copy,
+            name=job.name,
+            existed=any(os.path.lexists(str(prepared.plan.path(number))) for number in job.missing),
+            images=journal_images(self._all_images(), self._place.folder.path),
+            billed=self.billed if event != SENT else Billed.MAYBE,
+            cost_usd=self.cost_usd if event != SENT else None,
+            high_usd=self._hold.high_usd if event == SENT else 0.0,
+            code=error.code if error else "",
+            message=error.message if error else "",
+            settled=error is not None and error.code == "fewer_images",
+        )
+        try:
+            self._place.journal.append(entry)
+        except OutputError:
+            self.journal_failed = True
+            raise
+
+
+class Runner:
+    """One run. `on_saved` hears of each image, `on_end` of each job, its state and its outcome, in turn."""
+
+    def __init__(
+        self,
+        place: Workplace,
+        concurrency: int,
+        max_failures: Optional[int],
+        on_saved: Callable[[SavedImage], None],
+        on_end: Callable[[PlannedJob, str, Dict[str, object]], None],
+    ) -> None:
+        self._place = place
+        self._concurrency = concurrency
+        self._max_failures = max_failures
+        self._on_saved = on_saved
+        self._on_end = on_end
+        self._voice = threading.Lock()
+        self._changed = threading.Condition()
+        self._tally = Tally()
+        self._stopped = ""
+        self._started: Dict[int, float] = {}
+        self._problem: Optional[BaseException] = None
+
+    def run(self, tick: Callable[[], None], tick_s: float) -> Tally:
+        """Runs until nothing is left, or nothing more is to be started; calls `tick` from time to time.
+
+        Raises:
+            Exception: a defect of the program; what was under way has ended.
+        """
+        count = min(self._concurrency, self._place.plan.count().get("todo", 0))
+        threads = [threading.Thread(target=self._work_safely, daemon=True) for _ in range(count)]
+        with self._place.stop:
+            self._place.stop.drain_first(lambda: self._stop_starting(INTERRUPTED))
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                while thread.is_alive():
+                    thread.join(tick_s)
+                    tick()
+            self._place.stop.drain_first(None)
+        if self._problem is not None:
+            raise self._problem
+        return self.tally()
+
+    def tally(self) -> Tally:
+        """How far it is."""
+        with self._changed:
+            now = time.monotonic()
+            oldest_s = max((now - started for started in self._started.values()), default=0.0)
+            return replace(
+                self._tally, in_flight=len(self._started), oldest_s=oldest_s, stopped=self._stopped
+            )
+
+    def _work_safely(self) -> None:
+        try:
+            while self._work():
+                pass
+        except BaseException as error:
+            self._problem = self._problem or error
+            self._stop_starting(type(error).__name__)
+
+    def _work(self) -> bool:
+        """Takes one job and sees it to its end; False when nothing more is to be done."""
+        if self._is_stopping():
+            return False
+        job = self._place.plan.take()
+        if job is None:
+            return False
+        hold = self._afford(job)
+        if hold is None:
+            if self._is_stopping():
+                self._place.plan.put_back(job.number)
+                return False
+            self._place.plan.end(job.number, OVER_BUDGET, {})
+            self._count(over_budget=1)
+            return True
+        try:
+            self._see_through(job, hold)
+        finally:
+            with self._changed:
+                self._started.pop(job.number, None)
+                self._place.budget.release(hold)
+                self._changed.notify_all()
+        return True
+
+    def _afford(self, job: PlannedJob) -> Optional[Hold]:
+        """The money for a job; None when it would pass the cap even after all that is under way has ended."""
+        with self._changed:
+            while True:
+                hold = self._place.budget.take(job.high_usd or 0.0)
+                if hold is not None or not self._started or self._is_stopping():
+                    if hold is not None:
+                        self._started[job.number] = time.monotonic()
+                    return hold
+                self._changed.wait(1.0)
+
+    def _see_through(self, job: PlannedJob, hold: Hold) -> None:
+        """Sends a job until it has ended in a way that sending it again would not change."""
+        refusals = 0
+        while True:
+            sending = Sending(self._place, job, hold, self._saved)
+            if not self._place.pacer.enter(len(job.missing), self._is_stopping):
+                self._place.plan.put_back(job.number)
+                return
+            with self._changed:
+                self._started[job.number] = time.monotonic()
+            try:
+                error = sending.run()
+            finally:
+                self._place.pacer.leave(len(job.missing))
+            if error is None or not self._must_wait(error, len(job.missing)) or refusals >= _MOST_REFUSALS:
+                break
+            refusals += 1
+        if isinstance(error, InterruptedCall) and error.billed is Billed.NO:
+            self._place.plan.put_back(job.number)
+            return
+        self._book(job, sending, error)
+
+    def _must_wait(self, error: GptImage2Error, images: int) -> bool:
+        """Whether the job may simply go again later; then everybody is told to wait."""
+        if not error.retry_safe or error.billed is not Billed.NO:
+            return False
+        if error.http_status == 429:
+            self._place.pacer.refused(images, error.retry_after_s, error.message)
+            return True
+        if error.retry_after_s is not None:
+            self._place.pacer.pause(error.retry_after_s)
+            return True
+        return False
+
+    def _book(self, job: PlannedJob, sending: Sending, error: Optional[GptImage2Error]) -> None:
+        state = DONE if error is None else FAILED
+        outcome = sending.outcome(error)
+        self._place.plan.end(job.number, state, outcome)
+        cost = sending.cost_usd
+        self._count(
+            done=int(error is None),
+            failed=int(error is not None),
+            images=sending.images_saved,
+            spent_usd=cost or 0.0,
+            unpriced=int(cost is None and sending.billed is not Billed.NO),
+        )
+        with self._voice:
+            self._on_end(job, state, outcome)
+        if error is None:
+            return
+        if isinstance(error, (QuotaError, ConfigError)) or (
+            isinstance(error, AuthenticationError) and error.http_status == _UNAUTHORIZED
+        ):
+            self._stop_starting(error.code)  # no other job can fare better
+        elif isinstance(error, OutputError) and sending.journal_failed:
+            self._stop_starting(error.code)
+        elif self._max_failures is not None and self.tally().failed >= self._max_failures:
+            self._stop_starting(MAX_FAILURES)
+
+    def _saved(self, image: SavedImage) -> None:
+        with self._voice:
+            self._on_saved(image)
+
+    def _count(self, **more: float) -> None:
+        with self._changed:
+            values = {name: getattr(self._tally, name) + value for name, value in more.items()}
+            self._tally = replace(self._tally, **values)
+
+    def _is_stopping(self) -> bool:
+        return bool(self._stopped) or self._place.stop.is_set
+
+    def _stop_starting(self, reason: str) -> None:
+        """Nothing more is started. Called from a signal handler too, so it takes no lock."""
+        self._stopped = self._stopped or reason
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch/summary
+#
+# What a batch says at its end, and before it begins: rows, sums and words. Pure but for reading the plan.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_STATUS = {TODO: "not_started", RUNNING: "not_started", OVER_BUDGET: "not_started"}
+_UNKNOWN_QUALITY_S = TYPICAL_SECONDS["auto"]
+_SIGNAL_EXIT = 128
+
+
+class Forecast(Record):
+    """What a batch would take: its parts by quality, their sum, and seconds."""
+
+    by_quality: Tuple[Estimate, ...]
+    total: Estimate
+    estimated_s: float
+
+
+def job_rows(plan: Plan, status: Optional[str] = None) -> Iterator[Dict[str, Any]]:
+    """A row a job as `--json` and `--events` print it."""
+    for row in plan.rows(status):
+        del row["offset"]
+        yield job_row(row)
+
+
+def job_row(row: Dict[str, Any]) -> Dict[str, Any]:
+    """A row with every field that rows have."""
+    blank: Dict[str, Any] = {"images": [], "billed": "no", "cost_usd": None, "error": None, "warnings": []}
+    return {**blank, **row, "status": _STATUS.get(row["status"], row["status"])}
+
+
+def counts(plan: Plan) -> Dict[str, int]:
+    """How many jobs ended in each way."""
+    states = plan.count()
+    found = {name: states.get(name, 0) for name in (DONE, FAILED, AMBIGUOUS, SUBMITTED, INVALID)}
+    found["not_started"] = sum(states.get(name, 0) for name in _STATUS)
+    return {"jobs": sum(states.values()), **found}
+
+
+def exit_code(plan: Plan, tally: Tally, signum: Optional[int]) -> int:
+    """How the command ends: well, by a signal, or with jobs that are not done."""
+    if signum is not None:
+        return _SIGNAL_EXIT + signum
+    if tally.stopped == INTERRUPTED:
+        return int(ExitCode.INTERRUPTED)
+    found = counts(plan)
+    return int(ExitCode.OK if found[DONE] == found["jobs"] else ExitCode.PARTIAL)
+
+
+def in_words(found: Dict[str, int]) -> str:
+    """How many jobs ended in which way, for a person."""
+    parts = [f"{found[DONE]} of {found['jobs']} jobs done"]
+    parts += [
+        f"{found[name]} {words}"
+        for name, words in (
+            (FAILED, "failed"),
+            (AMBIGUOUS, "in doubt (billed: maybe)"),
+            (SUBMITTED, "with the Batch API"),
+            (INVALID, "invalid"),
+            ("not_started", "not started"),
+        )
+        if found[name]
+    ]
+    return ", ".join(parts)
+
+
+def what_remains(plan: Plan, tally: Tally) -> Optional[Dict[str, object]]:
+    """The error of a batch whose jobs are not all done, as an object; None when they are."""
+    found = counts(plan)
+    if found[DONE] == found["jobs"]:
+        return None
+    hints = {
+        INTERRUPTED: "the same command goes on with what is missing",
+        MAX_FAILURES: "look at the failures; the same command goes on with what is missing",
+        MAX_COST: "raise --max-cost; the same command goes on with what is missing",
+    }
+    hint = hints.get(tally.stopped, "the same command runs again what failed without being billed")
+    if found[AMBIGUOUS]:
+        hint += "; jobs in doubt run again only with --retry-ambiguous"
+    code = tally.stopped or "partial"
+    return {"code": code, "message": in_words(found), "hint": hint, "http_status": None, "request_id": None}
+
+
+def forecast(plan: Plan, concurrency: int, images_per_minute: Optional[float]) -> Forecast:
+    """What the jobs that are to be run would take, at a pace."""
+    parts = tuple(plan.estimates())
+    priced = all(part.high_usd is not None for part in parts)
+    total = Estimate(
+        quality="all",
+        jobs=sum(part.jobs for part in parts),
+        images=sum(part.images for part in parts),
+        low_usd=sum(part.low_usd or 0.0 for part in parts) if priced else None,
+        high_usd=sum(part.high_usd or 0.0 for part in parts) if priced else None,
+    )
+    one_by_one_s = sum(
+        part.jobs * TYPICAL_SECONDS.get(part.quality, TYPICAL_SECONDS["auto"]) for part in parts
+    )
+    estimated_s = one_by_one_s / concurrency
+    if images_per_minute:
+        estimated_s = max(estimated_s, total.images / images_per_minute * MINUTE_S)
+    return Forecast(parts, total, estimated_s)
+
+
+def forecast_json(sums: Forecast) -> Dict[str, object]:
+    """A forecast as `--json` prints it."""
+    return {
+        "images": sums.total.images,
+        "cost_usd": _cost_json(sums.total),
+        "by_quality": [
+            {"quality": part.quality, "jobs": part.jobs, "images": part.images, "cost_usd": _cost_json(part)}
+            for part in sums.by_quality
+        ],
+        "estimated_s": round(sums.estimated_s, 1),
+    }
+
+
+def cost_in_words(estimate: Estimate) -> str:
+    """From the lowest to the highest cost, for a person."""
+    if estimate.low_usd is None or estimate.high_usd is None:
+        return "unknown for this model or quality"
+    low, high = f"${estimate.low_usd:.4f}", f"${estimate.high_usd:.4f}"
+    return low if low == high else f"{low} to {high}"
+
+
+def _cost_json(estimate: Estimate) -> Optional[Dict[str, float]]:
+    if estimate.low_usd is None or estimate.high_usd is None:
+        return None
+    return {"low": round(estimate.low_usd, 6), "high": round(estimate.high_usd, 6)}
+
+
+# ------------------------------------------------------------------------------------------------------------
 # event_lines
 #
 # The events of a call as JSON lines on stderr, and a heartbeat while nothing happens.
@@ -6156,6 +8230,10 @@ def event_json(event: Event) -> Optional[Dict[str, object]]:
     values: Dict[str, object] = dict(vars(event))
     if isinstance(event, ImageSaved):
         values["image"] = image_json(event.image)
+    if isinstance(event, HeadersReceived):
+        del values["limits"]
+        if event.limits:
+            values["limits"] = [dict(vars(limit)) for limit in event.limits]
     elapsed_s = round(event.elapsed_s, 3)
     return {"event": name, **values, "elapsed_s": elapsed_s}
 
@@ -6249,18 +8327,49 @@ class Output:
         else:
             self._terminal.say(text, "warning", "yellow")
 
-    def finish(self, outcome: Mapping[str, object]) -> None:
-        """How the command ended, as one object: the last that is said."""
+    def complain(self, text: str) -> None:
+        """A failure among many; programs get it with the rest of its row."""
+        if self._lines is None and not self.is_json:
+            self._terminal.say(text, "error", "red")
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a live line shows."""
+        return self._terminal.is_live and not self._quiet and self._lines is None
+
+    def live(self, text: str) -> None:
+        """What the live line says now."""
+        if self.is_live:
+            self._terminal.live(text)
+
+    def event(self, line: Mapping[str, object]) -> None:
+        """Something happened; only `--events` tells it."""
+        if self._lines is not None:
+            self._lines.write({**line, "elapsed_s": round(self._lines.elapsed_s, 3)})
+
+    def finish(
+        self, outcome: Mapping[str, object], rows: Optional[Iterable[Mapping[str, object]]] = None
+    ) -> None:
+        """How the command ended, as one object: the last that is said. `rows` are for `--json` only."""
         if self._lines is not None:
             self._lines.finished(outcome)
         if self.is_json:
-            print_json(outcome, self._stdout)
+            print_json(outcome, self._stdout, rows)
 
     def fail(self, error: GptImage2Error, command: str) -> None:
         """The error that the command ended with."""
         self.finish(error_json(error, command))
         if not self.is_json and self._lines is None:
             self._terminal.error(error)
+
+    @contextmanager
+    def heartbeat(self) -> Generator[None, None, None]:
+        """Under `--events` the heart beats in this context."""
+        if self._lines is None:
+            yield
+        else:
+            with self._lines:
+                yield
 
     @contextmanager
     def observer(self, results: bool) -> Generator[Observer, None, None]:
@@ -6273,6 +8382,309 @@ class Output:
             silent = Reporter(self._terminal, quiet=True, results=results, warnings=False)
             with self._lines as lines:
                 yield lambda event: (lines(event), silent(event))[1]
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch/progress
+#
+# How far a batch is, for a person: a live line on a terminal, else a line a minute.
+# ------------------------------------------------------------------------------------------------------------
+
+
+TICK_S = 0.25
+_LINE_EVERY_S = 60.0
+
+
+class Progress:
+    """Called from time to time while a run lasts. `jobs` is how many are to be run."""
+
+    def __init__(
+        self, output: Output, runner: Runner, pacer: Pacer, jobs: int, max_cost_usd: Optional[float]
+    ) -> None:
+        self._output = output
+        self._runner = runner
+        self._pacer = pacer
+        self._jobs = jobs
+        self._max_cost_usd = max_cost_usd
+        self._started_s = time.monotonic()
+        self._next_line_s = self._started_s + _LINE_EVERY_S
+        self._told_to_stop = False
+
+    def __call__(self) -> None:
+        """Says what there is to say now."""
+        tally = self._runner.tally()
+        if tally.stopped == INTERRUPTED and not self._told_to_stop:
+            self._told_to_stop = True
+            self._output.say(_farewell(tally))
+        if self._output.is_live:
+            self._output.live(self._line(tally))
+        elif time.monotonic() >= self._next_line_s:
+            self._next_line_s += _LINE_EVERY_S
+            self._output.say(self._line(tally))
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the start."""
+        return max(0.001, time.monotonic() - self._started_s)
+
+    def images_per_minute(self, tally: Tally) -> float:
+        """The pace since the start."""
+        return tally.images * MINUTE_S / self.elapsed_s
+
+    def _line(self, tally: Tally) -> str:
+        parts = [
+            f"{tally.done}/{self._jobs} done",
+            f"{tally.failed} failed",
+            f"{tally.in_flight} in flight",
+            f"{self.images_per_minute(tally):.1f} images/min",
+            f"${tally.spent_usd:.4f} spent",
+        ]
+        if self._max_cost_usd is not None:
+            parts.append(f"${max(0.0, self._max_cost_usd - tally.spent_usd):.4f} left")
+        ended = tally.done + tally.failed
+        if ended:
+            left_s = (self._jobs - ended) * self.elapsed_s / ended
+            parts.append(f"about {duration(left_s)} to go")
+        if self._pacer.paused_s:
+            parts.append(f"paused for {duration(self._pacer.paused_s)} as the server asks")
+        return ", ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """A duration in words, to two units."""
+    whole = round(seconds)
+    hours, minutes = whole // 3600, whole % 3600 // 60
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {whole % 60} s" if minutes else f"{whole} s"
+
+
+def _farewell(tally: Tally) -> str:
+    longest_s = max(TYPICAL_SECONDS.values())
+    return (
+        f"nothing more is started; waiting for {tally.in_flight} requests that are paid for "
+        f"(the oldest is {duration(tally.oldest_s)} old; one may take {duration(longest_s)}). "
+        "Ctrl-C again ends them"
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch/commands
+#
+# `batch run`: from a command line to saved images, a contact sheet and a summary.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_SHOWN_PROBLEMS = 20
+
+
+def run_batch(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
+    """Runs a `batch` command.
+
+    Raises:
+        GptImage2Error: nothing was started.
+    """
+    name = rest[0] if rest else "--help"
+    if name in ("-h", "--help"):
+        batch_parser().print_help()
+        return int(ExitCode.OK)
+    if name != "run":
+        raise UsageError(f"unknown command batch {name!r}", hint=f"see {PROGRAM} batch --help")
+    with ExitStack() as stack:
+        return _Run(read_batch_run(rest[1:]), output, stop, stack).run()
+
+
+class _Run:
+    """One `batch run`."""
+
+    def __init__(self, command: BatchRunCommand, output: Output, stop: StopSwitch, stack: ExitStack) -> None:
+        self._command = command
+        self._output = output
+        self._stop = stop
+        self._stack = stack
+        self._client = self._make_client()
+        scratch = stack.enter_context(temporary_folder())
+        self._jobs_file = stack.enter_context(JobsFile(command.jobs, scratch))
+        path = Path(os.path.abspath(os.path.expanduser(command.out_dir)))
+        self._folder = Folder(path, self._client.rescue_folder)
+        self._plan = Plan(scratch)
+        stack.callback(self._plan.close)
+
+    def run(self) -> int:
+        """From planning to the exit code."""
+        journal: Optional[Journal] = None
+        if not self._command.dry_run:
+            prepare_folder(self._folder.path)
+            journal = self._stack.enter_context(Journal(self._folder.path))
+        planner = Planner(self._plan, self._folder, self._command.defaults, self._command.retry_ambiguous)
+        planning = planner.run(self._jobs_file, journal)
+        for warning in (*self._client.settings.warnings, *planning.warnings):
+            self._output.warn(warning)
+        self._refuse_invalid()
+        if self._command.max_cost_usd is not None and any(
+            estimate.high_usd is None for estimate in self._plan.estimates()
+        ):
+            raise UsageError(
+                "the cost of some jobs is unknown, so --max-cost cannot be kept",
+                hint="leave --max-cost out, or give those jobs a model and quality with a known price",
+            )
+        if journal is None:
+            return self._show_dry_run(planning)
+        self._client.settings.require_key()
+        find_curl()
+        return self._finish(*self._send(journal, planning))
+
+    def _make_client(self) -> Client:
+        command = self._command
+        base_url, api_key, config = command.base_url, command.api_key, command.config
+        if command.sandbox:
+            base_url, api_key, config = self._stack.enter_context(start_sandbox()), SANDBOX_KEY, None
+        return Client(
+            config=config,
+            base_url=base_url,
+            api_key=api_key,
+            timeout_s=command.timeout_s,
+            retries=command.retries,
+            retry_ambiguous=command.retry_ambiguous,
+            max_download_bytes=command.max_download_bytes,
+            waits_for_server=False,
+            stop=self._stop,
+        )
+
+    def _refuse_invalid(self) -> None:
+        """Names the lines that are no jobs.
+
+        Raises:
+            UsageError: there are some, and they are not to be skipped.
+        """
+        count = self._plan.count().get(INVALID, 0)
+        if not count:
+            return
+        problems: List[str] = []
+        for row in islice(self._plan.rows(INVALID), _SHOWN_PROBLEMS):
+            hint = f"; {row['error']['hint']}" if row["error"]["hint"] else ""
+            problems.append(f"line {row['line']}: {row['error']['message']}{hint}")
+        if count > len(problems):
+            problems.append(f"… and {count - len(problems):,} more")
+        if not self._command.skip_invalid:
+            raise UsageError(
+                f"{count:,} lines are no jobs: {'; '.join(problems)}",
+                hint="correct them, or add --skip-invalid; nothing was sent",
+                code="invalid_jobs",
+            )
+        for problem in problems:
+            self._output.warn(f"skipped: {show(problem, limit=None)}")
+
+    def _send(self, journal: Journal, planning: Planning) -> Tuple[Tally, Progress]:
+        command = self._command
+        pacer = Pacer(command.images_per_minute)
+        place = Workplace(
+            plan=self._plan,
+            jobs_file=self._jobs_file,
+            journal=journal,
+            folder=self._folder,
+            client=self._client,
+            defaults=command.defaults,
+            pacer=pacer,
+            budget=Budget(command.max_cost_usd, planning.spent_usd),
+            stop=self._stop,
+        )
+        runner = Runner(place, command.concurrency, command.max_failures, self._saved, self._ended)
+        found = counts(self._plan)
+        self._output.say(f"{in_words(found)}; {self._plan.images_to_make()} images to make")
+        progress = Progress(self._output, runner, pacer, found["not_started"], command.max_cost_usd)
+        with self._output.heartbeat():
+            return runner.run(progress, TICK_S), progress
+
+    def _saved(self, image: SavedImage) -> None:
+        self._output.result(saved_line(image.path, image.size_bytes))
+
+    def _ended(self, job: PlannedJob, state: str, outcome: Mapping[str, Any]) -> None:
+        row = job_row({"job": job.number, "line": job.line, "id": job.id, "status": state, **outcome})
+        self._output.event({"event": "job_finished", **row})
+        if row["error"]:
+            self._output.complain(
+                f"job {job.number} (line {job.line}): {show(row['error']['message'], limit=None)} "
+                f"(billed: {row['billed']})"
+            )
+
+    def _finish(self, tally: Tally, progress: Progress) -> int:
+        """Writes the contact sheet, and says how it ended."""
+        found = counts(self._plan)
+        if tally.over_budget and not tally.stopped:
+            tally = replace(tally, stopped=MAX_COST)
+        sheet = self._write_sheet(in_words(found))
+        error = what_remains(self._plan, tally)
+        unpriced = f" and {tally.unpriced} calls of unknown cost" if tally.unpriced else ""
+        self._output.say(f"{in_words(found)}; ${tally.spent_usd:.4f}{unpriced}; {sheet or self._folder.path}")
+        if error is not None:
+            self._output.complain(f"{error['message']}; {error['hint']}")
+        outcome: Dict[str, object] = {
+            "ok": error is None,
+            "command": "batch run",
+            **found,
+            "images": tally.images,
+            "cost_usd": round(tally.spent_usd, 6),
+            "unpriced": tally.unpriced,
+            "images_per_minute": round(progress.images_per_minute(tally), 2),
+            "elapsed_s": round(progress.elapsed_s, 3),
+            "out_dir": str(self._folder.path),
+            "contact_sheet": sheet,
+            "error": error,
+        }
+        self._output.finish(outcome, job_rows(self._plan))
+        return exit_code(self._plan, tally, self._stop.signum)
+
+    def _write_sheet(self, words: str) -> Optional[str]:
+        """The contact sheet's path; None where it could not be written, or another file has its name."""
+        path = self._folder.path / SHEET_NAME
+        try:
+            if path.exists() and SHEET_MARK.encode() not in path.read_bytes()[:4096]:
+                raise OutputError(f"{path} is not ours; the contact sheet was left out")
+            title = f"{PROGRAM} batch: {os.path.basename(self._command.jobs)}"
+            folder = str(self._folder.path)
+            write_pieces(path, contact_sheet(title, words, self._plan.rows(), self._requests(), folder))
+        except (OSError, OutputError) as error:
+            self._output.warn(str(error))
+            return None
+        return str(path)
+
+    def _requests(self) -> Iterator[ImageRequest]:
+        """The request of every row of the plan; for a line that is no job, its text."""
+        for row in self._plan.rows():
+            text = self._jobs_file.text_at(row["offset"])
+            try:
+                yield read_job(text, self._command.defaults)[0].request
+            except UsageError:
+                yield ImageRequest(prompt=text[:500])
+
+    def _show_dry_run(self, planning: Planning) -> int:
+        command = self._command
+        found = counts(self._plan)
+        sums = forecast(self._plan, command.concurrency, command.images_per_minute)
+        say = self._output.result
+        say(f"{in_words(found)}; {sums.total.images:,} images to make")
+        for estimate in sums.by_quality:
+            say(f"  {estimate.quality:<8} {estimate.images:>9,} images  {cost_in_words(estimate)}")
+        say(f"Estimated cost: {cost_in_words(sums.total)}")
+        pace = f", {command.images_per_minute:g} images/min" if command.images_per_minute else ""
+        say(f"Estimated time: {duration(sums.estimated_s)} at {command.concurrency} calls at once{pace}")
+        if planning.spent_usd:
+            say(f"Earlier runs in this folder: ${planning.spent_usd:.4f}")
+        say("Nothing was sent.")
+        self._output.finish(
+            {
+                "ok": True,
+                "command": "batch run",
+                "dry_run": True,
+                **found,
+                **forecast_json(sums),
+                "spent_usd": round(planning.spent_usd, 6),
+                "out_dir": str(self._folder.path),
+                "billed": "no",
+            }
+        )
+        return int(ExitCode.OK)
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -6313,6 +8725,8 @@ def run_command(arguments: List[str], names: List[str]) -> int:
 def _dispatch(command: str, rest: List[str], output: Output, stop: StopSwitch) -> int:
     if command in ("generate", "edit"):
         return int(run_image_command(read_image_command(command, rest), output, stop))
+    if command == "batch":
+        return run_batch(rest, output, stop)
     if command == "config":
         return int(run_config(rest, output))
     if command == "doctor":
@@ -6327,9 +8741,6 @@ def _dispatch(command: str, rest: List[str], output: Output, stop: StopSwitch) -
 # ------------------------------------------------------------------------------------------------------------
 
 
-_SANDBOX_KEY = "sandbox"
-
-
 def run_image_command(command: ImageCommand, output: Output, stop: StopSwitch) -> ExitCode:
     """Runs `generate` or `edit`.
 
@@ -6339,7 +8750,7 @@ def run_image_command(command: ImageCommand, output: Output, stop: StopSwitch) -
     with ExitStack() as stack:
         if command.sandbox:
             base_url = stack.enter_context(start_sandbox())
-            command = replace(command, base_url=base_url, api_key=_SANDBOX_KEY, config=None)
+            command = replace(command, base_url=base_url, api_key=SANDBOX_KEY, config=None)
         elif command.api_key is not None:
             output.warn(f"--api-key is visible in ps and in the shell history; use {KEY_VARIABLE} instead")
         client = _client(command, stop)

@@ -9,9 +9,10 @@ from __future__ import annotations
 import threading
 import time
 from itertools import chain, count
-from typing import Callable, Iterator, List, Optional, Tuple
+from typing import Callable, Iterator, List, Optional, Sequence, Tuple
 
 from .collect import ImageCollector
+from .curl import ResponseHead
 from .download import Downloader, DownloadFailed, leads_to_private_network
 from .errors import GptImage2Error, InterruptedCall, NetworkError, OutputError, PartialError
 from .events import (
@@ -27,10 +28,10 @@ from .events import (
 )
 from .exchange import Wire, send_once
 from .explain import explain, refuses_stream
-from .files import sweep
 from .models import TYPICAL_SECONDS, Usage, cost_of_usage, parse_size
 from .naming import OutputPlan, has_matching_extension
 from .outcome import Billed, Result, SavedImage
+from .rate_limits import read_rate_limits
 from .record import Record, replace
 from .redact import show
 from .request import ImageRequest
@@ -44,13 +45,17 @@ _BILLED_ORDER = (Billed.NO, Billed.MAYBE, Billed.YES)
 
 
 class CallPolicy(Record):
-    """How a call is made. `timeout_s` bounds the whole call, retries and waits included."""
+    """How a call is made. `timeout_s` bounds the whole call, retries and waits included.
+
+    Without `waits_for_server` a call that the server asks to wait ends instead, with an error that says so.
+    """
 
     timeout_s: float
     retries: int
     retry_ambiguous: bool
     max_download_bytes: int
     save_partials: bool
+    waits_for_server: bool = True
 
 
 class LaneOutcome(Record):
@@ -66,14 +71,22 @@ class LaneOutcome(Record):
 
 
 class Call:
-    """Runs one request; `observer` hears what happens."""
+    """Runs one request; `observer` hears what happens. `numbers` are those of the images that are asked for,
+    by which the plan names them; None is 1, 2, 3 …"""
 
     def __init__(
-        self, wire: Wire, request: ImageRequest, plan: OutputPlan, policy: CallPolicy, observer: Observer
+        self,
+        wire: Wire,
+        request: ImageRequest,
+        plan: OutputPlan,
+        policy: CallPolicy,
+        observer: Observer,
+        numbers: Optional[Sequence[int]] = None,
     ) -> None:
         self.wire = wire
         self.request = request
         self.plan = plan
+        self.numbers = numbers or range(1, request.count + 1)
         self.policy = policy
         self._observer = observer
         self._lock = threading.Lock()
@@ -88,8 +101,6 @@ class Call:
         """
         for warning in warnings:
             self.warn(warning)
-        for path in sweep(self.plan.folder, self.plan.rescue_folder):
-            self.warn(f"an image of an earlier, killed run was found and moved to {path}")
         if self.request.stream and self.wire.settings.streams is False:
             self.request = self.request.without_stream()
             self.warn("this base URL does not stream, as doctor --probe learnt; sent without --stream")
@@ -145,12 +156,12 @@ class Call:
 
     def _run_lanes(self) -> List[LaneOutcome]:
         total = self.request.count
+        further = count(max(self.numbers) + 1)
         if not (self.request.stream and total > 1):
-            return [_Lane(self, self.request, count(1)).run()]
+            return [_Lane(self, self.request, chain(self.numbers, further)).run()]
         self.warn(f"the API streams one image a request, so {total} requests go out side by side")
-        further = count(total + 1)
         single = replace(self.request, n=None)
-        lanes = [_Lane(self, single, chain([number], further)) for number in range(1, total + 1)]
+        lanes = [_Lane(self, single, chain([number], further)) for number in self.numbers]
         return _run_side_by_side([lane.run for lane in lanes])
 
     def _result(self, outcomes: List[LaneOutcome]) -> Result:
@@ -237,7 +248,7 @@ class _Lane:
             call.saved,
             self._partial_came,
             call.policy.save_partials,
-            asked=call.request.count,
+            asked=max(call.numbers),
         )
         spool = Spool(call.plan.rescue_folder, settings.secrets)
         self._attempts += 1
@@ -320,6 +331,8 @@ class _Lane:
         if self._retries >= call.policy.retries or not may_send_again(rule, call.policy.retry_ambiguous):
             return None
         asked = server_wait_s(attempt)
+        if not call.policy.waits_for_server and (asked is not None or attempt.status == 429):
+            return None
         wait = backoff_s(self._retries) if asked is None else asked
         if wait >= call.remaining_s:
             return None
@@ -352,8 +365,9 @@ class _Lane:
                 failures.append(f"{show(url, wire.settings.secrets, None)} ({error})")
         return failures
 
-    def _head_came(self, status: int) -> None:
-        self._call.emit(HeadersReceived(status, self._call.elapsed_s))
+    def _head_came(self, head: ResponseHead) -> None:
+        limits = read_rate_limits(head.headers)
+        self._call.emit(HeadersReceived(head.status, self._call.elapsed_s, limits))
 
     def _partial_came(self, index: int, path: Optional[str]) -> None:
         self._call.emit(PartialImage(index, path, self._call.elapsed_s))

@@ -13,6 +13,7 @@ from .exit_codes import EXIT_CODES
 COMMANDS = (
     ("generate", "make images from a text"),
     ("edit", "make new images from images and a text"),
+    ("batch", "run many jobs from a file, side by side and again"),
     ("config", "create a config file, or show the settings in force"),
     ("doctor", "check everything that a call needs, for free"),
     ("sandbox", "run an offline Images API on loopback, to rehearse without a key"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Generator, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Generator, List, Mapping, Optional, Sequence, Set, Tuple, Union
 
 from .call import Call, CallPolicy
 from .config import Settings, home_folder, load_settings, state_folder
@@ -14,7 +14,7 @@ from .download import DEFAULT_MAX_DOWNLOAD_BYTES, Downloader
 from .errors import UsageError
 from .events import Event, Observer
 from .exchange import Wire
-from .files import prepare_folder, temporary_folder
+from .files import prepare_folder, sweep, temporary_folder
 from .inputs import load_inputs
 from .interrupt import StopSwitch
 from .models import DEFAULT_MODEL
@@ -33,18 +33,23 @@ PathLike = Union[str, "os.PathLike[str]"]
 
 
 class PreparedCall(Record):
-    """A call of which everything is checked that can be checked without sending: ready to run, or to show."""
+    """A call of which everything is checked that can be checked without sending: ready to run, or to show.
+
+    `numbers` are those of the planned images that are asked for; None is all of them.
+    """
 
     request: ImageRequest
     plan: OutputPlan
     warnings: Tuple[str, ...]
+    numbers: Optional[Tuple[int, ...]] = None
 
 
 class Client:
     """Makes calls under one configuration.
 
     `config` names a config file; `base_url` and `api_key` are like the flags; all three may be left out.
-    `timeout_s` bounds a call with its retries. `observer` is called with every `Event` of a call.
+    `timeout_s` bounds a call with its retries. `observer` is called with every `Event` of a call. Without
+    `waits_for_server` a call that the server asks to wait raises instead; the error says for how long.
 
     Raises:
         ConfigError: the configuration is unusable (a missing key shows only when something is sent).
@@ -60,6 +65,7 @@ class Client:
         retries: int = DEFAULT_RETRIES,
         retry_ambiguous: bool = False,
         max_download_bytes: int = DEFAULT_MAX_DOWNLOAD_BYTES,
+        waits_for_server: bool = True,
         env: Optional[Mapping[str, str]] = None,
         observer: Optional[Observer] = None,
         stop: Optional[StopSwitch] = None,
@@ -84,6 +90,8 @@ class Client:
         self._retries = retries
         self._retry_ambiguous = retry_ambiguous
         self._max_download_bytes = max_download_bytes
+        self._waits_for_server = waits_for_server
+        self._swept: Set[Path] = set()
         self._observer: Observer = observer or _ignore
         self._stop = stop or StopSwitch()
 
@@ -251,10 +259,23 @@ class Client:
             retry_ambiguous=self._retry_ambiguous,
             max_download_bytes=self._max_download_bytes,
             save_partials=save_partials,
+            waits_for_server=self._waits_for_server,
         )
         wire = Wire(self.settings, self._env, self._stop)
-        call = Call(wire, prepared.request, prepared.plan, policy, observer or self._observer)
-        return call.run(prepared.warnings)
+        call = Call(
+            wire, prepared.request, prepared.plan, policy, observer or self._observer, prepared.numbers
+        )
+        return call.run(prepared.warnings + self._strays(prepared.plan))
+
+    def _strays(self, plan: OutputPlan) -> Tuple[str, ...]:
+        """Sweeps an output folder before its first call; what was found there, in words."""
+        if plan.folder in self._swept:
+            return ()
+        self._swept.add(plan.folder)
+        return tuple(
+            f"an image of an earlier, killed run was found and moved to {path}"
+            for path in sweep(plan.folder, plan.rescue_folder)
+        )
 
     def _default_output(self, output_format: str) -> str:
         suffix = "png" if output_format == "png" else extension(output_format)
@@ -299,7 +320,7 @@ def _folders(prepared: PreparedCall) -> List[Path]:
     plan = prepared.plan
     folders = [plan.folder]
     if not plan.no_clobber:
-        paths = [plan.path(index) for index in range(1, prepared.request.count + 1)]
+        paths = [plan.path(number) for number in prepared.numbers or range(1, prepared.request.count + 1)]
         folders += [Path(os.path.realpath(path)).parent for path in paths if os.path.islink(path)]
     return folders
 

@@ -51,6 +51,10 @@ def _dispatch(command: str, rest: List[str], output: Output, stop: StopSwitch) -
         from .options import read_image_command
 
         return int(run_image_command(read_image_command(command, rest), output, stop))
+    if command == "batch":
+        from .batch.commands import run_batch
+
+        return run_batch(rest, output, stop)
     if command == "config":
         from .setup_commands import run_config
 

@@ -25,8 +25,9 @@ class GptImage2Error(Exception):
     """The root of all errors of this program.
 
     Attributes: `code` (stable, snake_case; the server's own where it gave one), `message`, `hint` (what to
-    do next, may be empty), `exit_code`, `billed`, `http_status`, `request_id`, and `result`: the images
-    that were saved all the same, or None when nothing was sent.
+    do next, may be empty), `exit_code`, `billed`, `http_status`, `request_id`, `retry_safe` (the same request
+    may be sent again without paying twice), `retry_after_s` (the wait that the server asks for, None where it
+    names none), and `result`: the images that were saved all the same, or None when nothing was sent.
     """
 
     exit_code = ExitCode.INTERNAL
@@ -41,6 +42,8 @@ class GptImage2Error(Exception):
         billed: Billed = Billed.NO,
         http_status: Optional[int] = None,
         request_id: Optional[str] = None,
+        retry_safe: bool = False,
+        retry_after_s: Optional[float] = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -49,6 +52,8 @@ class GptImage2Error(Exception):
         self.billed = billed
         self.http_status = http_status
         self.request_id = request_id
+        self.retry_safe = retry_safe
+        self.retry_after_s = retry_after_s
         self.result: Optional[Result] = None
 
 

@@ -32,6 +32,10 @@ def event_json(event: Event) -> Optional[Dict[str, object]]:
     values: Dict[str, object] = dict(vars(event))
     if isinstance(event, ImageSaved):
         values["image"] = image_json(event.image)
+    if isinstance(event, HeadersReceived):
+        del values["limits"]
+        if event.limits:
+            values["limits"] = [dict(vars(limit)) for limit in event.limits]
     elapsed_s = round(event.elapsed_s, 3)
     return {"event": name, **values, "elapsed_s": elapsed_s}
 

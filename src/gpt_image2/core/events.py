@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Callable, Optional, Union
+from typing import Callable, Optional, Tuple, Union
 
 from .outcome import Result, SavedImage
+from .rate_limits import RateLimit
 from .record import Record
 
 
@@ -17,10 +18,11 @@ class RequestStarted(Record):
 
 
 class HeadersReceived(Record):
-    """The answer has begun."""
+    """The answer has begun. `limits` are those that its headers tell of."""
 
     http_status: int
     elapsed_s: float
+    limits: Tuple[RateLimit, ...] = ()
 
 
 class RetryWaiting(Record):

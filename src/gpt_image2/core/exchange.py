@@ -10,7 +10,7 @@ from typing import Callable, List, Mapping, Tuple
 from .about import USER_AGENT
 from .collect import ImageCollector
 from .config import Settings
-from .curl import FormPart, HttpRequest, Transfer, too_old_error
+from .curl import FormPart, HttpRequest, ResponseHead, Transfer, too_old_error
 from .files import temporary_folder, write_private
 from .interrupt import StopSwitch
 from .record import Record, replace
@@ -42,7 +42,7 @@ def send_once(
     collector: ImageCollector,
     spool: Spool,
     timeout_s: float,
-    on_head: Callable[[int], None],
+    on_head: Callable[[ResponseHead], None],
 ) -> Attempt:
     """Sends the request and reads the answer to its end, or to where it was cut.
 
@@ -58,7 +58,7 @@ def send_once(
         with Transfer(http, wire.env, wire.settings.secrets, wire.stop) as transfer:
             head = transfer.read_head()
             if head is not None:
-                on_head(head.status)
+                on_head(head)
             for chunk in transfer.chunks():
                 body_bytes += len(chunk)
                 reader.feed(chunk)

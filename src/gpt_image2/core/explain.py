@@ -95,6 +95,8 @@ def explain(
         billed=rule.billed,
         http_status=attempt.status or None,
         request_id=request_id(attempt.head, secrets),
+        retry_safe=rule.again is Again.SAFE,
+        retry_after_s=server_wait_s(attempt),
     )
 
 

@@ -10,6 +10,9 @@ from typing import Any, Callable, ContextManager, Generator, List, NamedTuple
 from .about import INSTALL_HINT
 from .errors import UsageError
 
+#: What stands for a key where none is needed.
+SANDBOX_KEY = "sandbox"
+
 
 class Extra(NamedTuple):
     """A layer above core: its module, and the command that installs it."""

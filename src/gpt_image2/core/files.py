@@ -6,12 +6,14 @@ target is always the old file or the whole new one.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import sys
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Generator, List, Tuple
+from typing import IO, Generator, Iterable, List, Tuple
 
 from .errors import OutputError, UsageError
 from .images import is_whole_image
@@ -22,6 +24,7 @@ _TEMP_FOLDER = _TEMP_PREFIX + r"\w{8}$"
 _STALE_S = 24 * 3600.0
 _MAX_PART_NAME_BYTES = 200
 _COPY_BYTES = 1 << 20
+_LOCKED_BYTE = 1 << 40  # far behind any content: Windows locks are mandatory
 
 
 def prepare_folder(folder: Path) -> None:
@@ -113,6 +116,60 @@ def write_private_file(path: Path, text: str) -> None:
         with suppress(OSError):
             part.unlink()
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
+
+
+def write_pieces(path: Path, pieces: Iterable[str]) -> None:
+    """Writes a text file from its pieces, whole or not at all.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    try:
+        part, file = open_part(path)
+        try:
+            with file:
+                for piece in pieces:
+                    write_all(file, piece.encode("utf-8", "surrogateescape"))
+            os.replace(str(part), str(path))
+        except BaseException:
+            with suppress(OSError):
+                part.unlink()
+            raise
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
+
+
+def open_to_append(path: Path) -> int:
+    """A file, made where it is missing, whose writes all go to its end."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+    return os.open(str(path), flags, 0o666)
+
+
+def end_line(descriptor: int) -> None:
+    """Ends the last line of an open file where it has no end."""
+    size = os.lseek(descriptor, 0, os.SEEK_END)
+    if size:
+        os.lseek(descriptor, size - 1, os.SEEK_SET)
+        if os.read(descriptor, 1) != b"\n":
+            os.write(descriptor, b"\n")
+
+
+def lock_file(descriptor: int) -> bool:
+    """Locks an open file until it is closed; False when another process has it locked."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        # A file system without locks: better unguarded than not at all.
+        return error.errno not in (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
+    return True
 
 
 def sweep(folder: Path, rescue_folder: Path) -> List[str]:

@@ -20,8 +20,6 @@ from .redact import mask_secrets
 from .report import result_json
 from .request import ImageRequest
 
-_SANDBOX_KEY = "sandbox"
-
 
 def run_image_command(command: ImageCommand, output: Output, stop: StopSwitch) -> ExitCode:
     """Runs `generate` or `edit`.
@@ -31,10 +29,10 @@ def run_image_command(command: ImageCommand, output: Output, stop: StopSwitch) -
     """
     with ExitStack() as stack:
         if command.sandbox:
-            from .extras import start_sandbox
+            from .extras import SANDBOX_KEY, start_sandbox
 
             base_url = stack.enter_context(start_sandbox())
-            command = replace(command, base_url=base_url, api_key=_SANDBOX_KEY, config=None)
+            command = replace(command, base_url=base_url, api_key=SANDBOX_KEY, config=None)
         elif command.api_key is not None:
             output.warn(f"--api-key is visible in ps and in the shell history; use {KEY_VARIABLE} instead")
         client = _client(command, stop)

@@ -49,18 +49,45 @@ def load_inputs(
     return images, loaded_mask
 
 
+def check_local_inputs(sources: Sequence[str], mask: Optional[str]) -> None:
+    """Checks the inputs that are files here; those that are to be fetched can show only later.
+
+    Raises:
+        UsageError: as `load_inputs`.
+    """
+    for source in (source for source in sources if not is_address(source)):
+        _local(source, "input image", MAX_INPUT_BYTES)
+    if mask is not None and not is_address(mask):
+        loaded_mask = _local(mask, "mask", MAX_MASK_BYTES)
+        if sources and not is_address(sources[0]):
+            _check_mask(mask, loaded_mask, _local(sources[0], "input image", MAX_INPUT_BYTES))
+
+
+def is_address(source: str) -> bool:
+    """Whether an input is to be fetched."""
+    return source.lower().startswith(("http://", "https://"))
+
+
 def _load(
     source: str, what: str, max_bytes: int, folder: Path, downloader: Downloader, name: str
 ) -> InputImage:
     if source == "-":
         path, filename = folder / name, ""
         _write_new(path, lambda file: _copy_stdin(file, what, max_bytes))
-    elif source.lower().startswith(("http://", "https://")):
+    elif is_address(source):
         path, filename = folder / name, os.path.basename(unquote(urlsplit(source).path))
         _download(source, path, downloader, what)
     else:
-        path = Path(os.path.abspath(os.path.expanduser(source)))
-        filename = path.name
+        return _local(source, what, max_bytes)
+    return _checked_file(source, path, filename, what, max_bytes)
+
+
+def _local(source: str, what: str, max_bytes: int) -> InputImage:
+    path = Path(os.path.abspath(os.path.expanduser(source)))
+    return _checked_file(source, path, path.name, what, max_bytes)
+
+
+def _checked_file(source: str, path: Path, filename: str, what: str, max_bytes: int) -> InputImage:
     info, size_bytes = _inspect(source, path, what, max_bytes)
     return InputImage(
         path=str(path),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 import threading
 from types import FrameType, TracebackType
-from typing import Any, Callable, Dict, Optional, Set, Type
+from typing import Any, Callable, Dict, List, Optional, Set, Type
 
 from .errors import InterruptedCall
 
@@ -23,7 +23,8 @@ class StopSwitch:
         self.signum: Optional[int] = None
         self._event = threading.Event()
         self._stoppers: Set[Callable[[], None]] = set()
-        self._calls = 0
+        self._calls: List[StopSwitch] = []  # its appends and pops need no lock between threads
+        self._on_drain: Optional[Callable[[], None]] = None
 
     @property
     def is_set(self) -> bool:
@@ -52,7 +53,7 @@ class StopSwitch:
             stopper()
 
     def __enter__(self) -> StopSwitch:
-        self._calls += 1
+        self._calls.append(self)
         return self
 
     def __exit__(
@@ -61,11 +62,19 @@ class StopSwitch:
         error: Optional[BaseException],
         trace: Optional[TracebackType],
     ) -> None:
-        self._calls -= 1
+        self._calls.pop()
+
+    def drain_first(self, on_drain: Optional[Callable[[], None]]) -> None:
+        """From now on the first Ctrl-C calls this instead of ending what is under way; None ends that."""
+        self._on_drain = on_drain
 
     def on_signal(self, signum: int, _frame: Optional[FrameType]) -> None:
         """The signal handler."""
-        if self._calls == 0 or self.is_set:
+        if signum == signal.SIGINT and self._on_drain is not None:
+            on_drain, self._on_drain = self._on_drain, None
+            on_drain()
+            return
+        if not self._calls or self.is_set:
             raise InterruptedCall("interrupted", signum=signum)
         self.stop(signum)
 

@@ -18,7 +18,7 @@ from .record import Record
 from .request import DEFAULT_PARTIAL_IMAGES, ImageRequest, parse_extra
 from .retry import DEFAULT_RETRIES
 
-_MEGABYTE = 1024 * 1024
+MEGABYTE = 1024 * 1024
 
 
 class Parser(argparse.ArgumentParser):
@@ -84,7 +84,7 @@ def image_parser(command: str) -> Parser:
     )
     _add_image_flags(parser, is_edit)
     _add_call_flags(parser)
-    _add_setting_flags(parser)
+    add_setting_flags(parser)
     return parser
 
 
@@ -143,24 +143,9 @@ def read_image_command(command: str, argv: Sequence[str]) -> ImageCommand:
             prompt = args.image  # edit --image a.png --image b.png "prompt"
         else:
             sources.insert(0, args.image)
-    request = ImageRequest(
-        prompt=_read_prompt(prompt, args.prompt_file, sources),
-        model=args.model,
-        n=args.n,
-        size=args.size,
-        quality=args.quality,
-        output_format=args.output_format,
-        output_compression=args.output_compression,
-        background=args.background,
-        moderation=args.moderation,
-        user=args.user,
-        stream=args.stream,
-        partial_images=args.partial_images,
-        extra=tuple(parse_extra(text) for text in args.param),
-    )
     return ImageCommand(
         command=command,
-        request=request,
+        request=request_of(args, _read_prompt(prompt, args.prompt_file, sources)),
         sources=tuple(sources),
         mask=getattr(args, "mask", None),
         output=args.output,
@@ -175,8 +160,27 @@ def read_image_command(command: str, argv: Sequence[str]) -> ImageCommand:
         timeout_s=args.timeout,
         retries=args.retries,
         retry_ambiguous=args.retry_ambiguous,
-        max_download_bytes=int(args.max_download * _MEGABYTE),
+        max_download_bytes=int(args.max_download * MEGABYTE),
         json=args.json,
+    )
+
+
+def request_of(args: argparse.Namespace, prompt: str) -> ImageRequest:
+    """The request that the field flags of a command line ask for."""
+    return ImageRequest(
+        prompt=prompt,
+        model=args.model,
+        n=args.n,
+        size=args.size,
+        quality=args.quality,
+        output_format=args.output_format,
+        output_compression=args.output_compression,
+        background=args.background,
+        moderation=args.moderation,
+        user=args.user,
+        stream=args.stream,
+        partial_images=args.partial_images,
+        extra=tuple(parse_extra(text) for text in args.param),
     )
 
 
@@ -194,7 +198,8 @@ def _parse(command: str, argv: List[str]) -> argparse.Namespace:
     return args
 
 
-def _amount(text: str) -> float:
+def amount(text: str) -> float:
+    """A flag's value as a number from 0 up."""
     value = float(text)
     if not 0 <= value < float("inf"):
         raise argparse.ArgumentTypeError(f"it must be a number from 0 up, found {text!r}")
@@ -224,6 +229,12 @@ def _add_image_flags(parser: Parser, is_edit: bool) -> None:
         help="output file, DIR/ for names from the prompt, - for stdout (default ~/gpt-image2-output.png)",
     )
     add("--prompt-file", metavar="FILE", help="read the prompt from a file")
+    add_field_flags(add)
+    add("--save-partials", action="store_true", help="keep the previews, as NAME.partial-0.png")
+
+
+def add_field_flags(add: Callable[..., object]) -> None:
+    """Adds a flag for each field of the API that a request may have besides its prompt and images."""
     add("--quality", help="low (~70 s), medium (~120 s), high (~276 s), auto (default)")
     add("--size", help=f"WxH, auto (default), a ratio (16:9, 16:9@2k), or {', '.join(SIZE_NAMES)}")
     add("--format", dest="output_format", metavar="FORMAT", help="png (default), jpeg (jpg), webp")
@@ -246,7 +257,6 @@ def _add_image_flags(parser: Parser, is_edit: bool) -> None:
         metavar="0-3",
         help=f"previews under --stream (default {DEFAULT_PARTIAL_IMAGES}); each costs 100 output tokens",
     )
-    add("--save-partials", action="store_true", help="keep the previews, as NAME.partial-0.png")
     add(
         "--param",
         action="append",
@@ -262,11 +272,17 @@ def _add_call_flags(parser: Parser) -> None:
     add("--dry-run", action="store_true", help="print the exact request and its cost; send nothing")
     add(
         "--max-cost",
-        type=_amount,
+        type=amount,
         metavar="USD",
         help="refuse a request that may cost more (input images not counted)",
     )
     add("--no-clobber", action="store_true", help="never overwrite: take the next free name")
+    add_sending_flags(add)
+    add_output_flags(add)
+
+
+def add_sending_flags(add: Callable[..., object]) -> None:
+    """Adds the flags that say how a request is sent, and sent again."""
     add(
         "--timeout",
         type=float,
@@ -288,12 +304,11 @@ def _add_call_flags(parser: Parser) -> None:
     )
     add(
         "--max-download",
-        type=_amount,
-        default=DEFAULT_MAX_DOWNLOAD_BYTES / _MEGABYTE,
+        type=amount,
+        default=DEFAULT_MAX_DOWNLOAD_BYTES / MEGABYTE,
         metavar="MB",
         help="largest image to fetch by address (default 100)",
     )
-    add_output_flags(add)
 
 
 def add_output_flags(add: Callable[..., object]) -> None:
@@ -304,7 +319,8 @@ def add_output_flags(add: Callable[..., object]) -> None:
     add("--debug", action="store_true", help="show the traceback of an internal error")
 
 
-def _add_setting_flags(parser: Parser) -> None:
+def add_setting_flags(parser: Parser) -> None:
+    """Adds the flags that say which server, and with which key."""
     group = parser.add_argument_group("settings (see: config --show)")
     add = group.add_argument
     add("--config", metavar="PATH", help="this config file; what it sets goes before all flags")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import Generator, List, Mapping, Optional, TextIO
+from typing import Generator, Iterable, List, Mapping, Optional, TextIO
 
 from .errors import GptImage2Error
 from .event_lines import EventLines, warning_line
@@ -39,18 +39,49 @@ class Output:
         else:
             self._terminal.say(text, "warning", "yellow")
 
-    def finish(self, outcome: Mapping[str, object]) -> None:
-        """How the command ended, as one object: the last that is said."""
+    def complain(self, text: str) -> None:
+        """A failure among many; programs get it with the rest of its row."""
+        if self._lines is None and not self.is_json:
+            self._terminal.say(text, "error", "red")
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a live line shows."""
+        return self._terminal.is_live and not self._quiet and self._lines is None
+
+    def live(self, text: str) -> None:
+        """What the live line says now."""
+        if self.is_live:
+            self._terminal.live(text)
+
+    def event(self, line: Mapping[str, object]) -> None:
+        """Something happened; only `--events` tells it."""
+        if self._lines is not None:
+            self._lines.write({**line, "elapsed_s": round(self._lines.elapsed_s, 3)})
+
+    def finish(
+        self, outcome: Mapping[str, object], rows: Optional[Iterable[Mapping[str, object]]] = None
+    ) -> None:
+        """How the command ended, as one object: the last that is said. `rows` are for `--json` only."""
         if self._lines is not None:
             self._lines.finished(outcome)
         if self.is_json:
-            print_json(outcome, self._stdout)
+            print_json(outcome, self._stdout, rows)
 
     def fail(self, error: GptImage2Error, command: str) -> None:
         """The error that the command ended with."""
         self.finish(error_json(error, command))
         if not self.is_json and self._lines is None:
             self._terminal.error(error)
+
+    @contextmanager
+    def heartbeat(self) -> Generator[None, None, None]:
+        """Under `--events` the heart beats in this context."""
+        if self._lines is None:
+            yield
+        else:
+            with self._lines:
+                yield
 
     @contextmanager
     def observer(self, results: bool) -> Generator[Observer, None, None]:

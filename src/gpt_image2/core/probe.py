@@ -16,6 +16,7 @@ from typing import List, Optional, Tuple
 
 from .collect import ImageCollector
 from .config import Setting
+from .curl import ResponseHead
 from .doctor import ask
 from .errors import GptImage2Error
 from .exchange import Wire, send_once
@@ -172,5 +173,5 @@ def _ignore_partial(index: int, path: Optional[str]) -> None:
     del index, path
 
 
-def _ignore_head(status: int) -> None:
-    del status
+def _ignore_head(head: ResponseHead) -> None:
+    del head

@@ -13,6 +13,7 @@ from typing import Callable, Iterable, Mapping, Optional, Tuple
 
 from .curl import ResponseHead, TransferEnd
 from .outcome import Billed
+from .rate_limits import duration_s
 from .record import Record
 from .redact import show
 from .response import Answer, ServerError
@@ -34,8 +35,6 @@ _WAIT_WORDS = (
     r"\b(?:re)?try(?: again)? (?:in|after) "
     r"((?:\d+(?:\.\d+)? ?(?:ms|h|m|s|sec|min|hour|minute|second)?s?,? ?)+)"
 )
-_WAIT_STEP = r"(\d+(?:\.\d+)?) ?(ms|h|m|s)?"
-_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
 _MAX_DOUBLINGS = 6
 
 
@@ -270,10 +269,7 @@ def request_id(head: Optional[ResponseHead], secrets: Iterable[str]) -> Optional
 
 def _wait_in_words(message: str) -> Optional[float]:
     match = re.search(_WAIT_WORDS, message, re.I)
-    if match is None:
-        return None
-    steps = re.findall(_WAIT_STEP, match.group(1), re.I)
-    return sum(float(number) * _UNIT_S[unit.lower()] for number, unit in steps)
+    return duration_s(match.group(1)) if match else None
 
 
 def _number(text: str) -> Optional[float]:

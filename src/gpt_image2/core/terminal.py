@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 from contextlib import suppress
-from typing import Mapping, TextIO
+from typing import Iterable, Mapping, Optional, TextIO
 
 from .errors import GptImage2Error
 from .redact import show
@@ -66,21 +66,34 @@ class Terminal:
         self.live("")
 
 
-def print_json(value: Mapping[str, object], stdout: TextIO) -> None:
-    """One JSON object on one line; escaped where it holds a path that is no text, or stdout takes no UTF-8.
+def print_json(
+    value: Mapping[str, object], stdout: TextIO, rows: Optional[Iterable[Mapping[str, object]]] = None
+) -> None:
+    """One JSON object on one line, with `rows` as its last field where there are any, written as they come.
 
-    A reader that has gone away does not change how the command ends.
+    Escaped where it holds a path that is no text, or stdout takes no UTF-8. A reader that has gone away does
+    not change how the command ends.
     """
+    text = _json_text(value, stdout)
+    try:
+        if rows is not None:
+            print(text[:-1], '"rows": [', sep=", ", end="", file=stdout)
+            for number, row in enumerate(rows):
+                print(", " if number else "", _json_text(row, stdout), sep="", end="", file=stdout)
+            text = "]}"
+        print(text, file=stdout, flush=True)
+    except OSError:
+        detach(stdout)
+
+
+def _json_text(value: Mapping[str, object], stdout: TextIO) -> str:
     text = json.dumps(value, ensure_ascii=False)
     try:
         text.encode("utf-8")
         text.encode(stdout.encoding or "utf-8")
     except UnicodeEncodeError:
         text = json.dumps(value)
-    try:
-        print(text, file=stdout, flush=True)
-    except OSError:
-        detach(stdout)
+    return text
 
 
 def detach(stream: TextIO) -> None:

@@ -16,6 +16,7 @@ from typing import IO, Any
 from mcp import types
 
 from gpt_image2.core import models
+from gpt_image2.core.budget import Budget, Hold
 from gpt_image2.core.client import Client
 from gpt_image2.core.errors import GptImage2Error, InterruptedCall, UsageError
 from gpt_image2.core.events import Event, Observer, RequestStarted
@@ -27,7 +28,6 @@ from gpt_image2.core.request import ImageRequest, checked
 
 from .answers import estimate_shown, failure, image_shown, success
 from .arguments import ImageArguments, checked_arguments, image_arguments, request_of
-from .budget import Budget, Hold
 from .folders import Folders
 from .settings import ServerSettings
 from .tools import COMMANDS, ESTIMATE, GET

@@ -102,12 +102,12 @@ def pieces_of(body: dict[str, Any], **style: Any) -> list[Piece]:
     return pieces
 
 
-def json_answer(
-    job: Job, pictures: Sequence[Picture], usage: dict[str, Any], present: Presenter, write: Writer
-) -> Answer:
-    """The answer to a request without `stream`."""
-    body = {
-        "created": int(time.time()),
+def json_body(
+    job: Job, pictures: Sequence[Picture], usage: dict[str, Any], present: Presenter, created: int
+) -> dict[str, Any]:
+    """The body of an answer without `stream`; `created` is in seconds since 1970."""
+    return {
+        "created": created,
         "background": job.background,
         "data": [present(picture, "image") for picture in pictures],
         "output_format": job.output_format,
@@ -115,6 +115,13 @@ def json_answer(
         "size": job.size,
         "usage": usage,
     }
+
+
+def json_answer(
+    job: Job, pictures: Sequence[Picture], usage: dict[str, Any], present: Presenter, write: Writer
+) -> Answer:
+    """The answer to a request without `stream`."""
+    body = json_body(job, pictures, usage, present, int(time.time()))
     return Answer(200, _JSON_HEADERS, tuple(write(body)), at=1.0)
 
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import secrets
 import sys
-import traceback
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.routing import Route
 
 from gpt_image2.core import models
@@ -31,13 +31,31 @@ from .answers import (
     stream_answer,
     usage_of,
 )
+from .batch_routes import BatchRoutes
+from .batches import Batches
 from .easel import Easel
+from .entrance import (
+    answered,
+    broken,
+    check_key,
+    delivered,
+    fault_of,
+    identified,
+    json_of,
+    key_of,
+    new_request_id,
+    not_routed,
+)
 from .fault_steps import Case, Fault
-from .faults import FAULTS, NO_FAULT
+from .file_routes import FileRoutes
+from .file_store import FileStore
 from .intake import read_submission
-from .jobs import Endpoint
+from .jobs import Endpoint, Submission
 from .journal import Download, Journal, Row
-from .refusals import Refused, invalid_key, masked, model_not_found, no_key
+from .limiter import Limiter, NoLimit, PerMinute
+from .refusals import Refused, invalid, masked, model_not_found
+from .settings import Settings
+from .sim_time import SimTime
 from .validation import validate
 from .wire import Answer, Clock, Delivery, Role
 
@@ -45,14 +63,7 @@ _T = TypeVar("_T")
 
 _KEPT_FILES = 256
 _CREATED = 1_776_643_200
-_RATE_LIMITS = (
-    ("x-ratelimit-limit-requests", "250"),
-    ("x-ratelimit-remaining-requests", "249"),
-    ("x-ratelimit-reset-requests", "240ms"),
-    ("x-ratelimit-limit-tokens", "8000000"),
-    ("x-ratelimit-remaining-tokens", "7999000"),
-    ("x-ratelimit-reset-tokens", "7ms"),
-)
+_DEFAULT_MODEL = "gpt-image-2"
 
 
 @dataclass
@@ -75,9 +86,13 @@ class _File:
 class Sandbox:
     """The state of one server and its endpoints; lives on one event loop."""
 
-    def __init__(self, latency_of: Callable[[str], float], log_requests: bool = False) -> None:
-        self._latency_of = latency_of
-        self._log_requests = log_requests
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._time = SimTime(settings.clock_speed)
+        self._limiter: Limiter = NoLimit()
+        if settings.limits is not None:
+            self._limiter = PerMinute(settings.limits, lambda: self._time.waited_s)
+        self._stored = FileStore(self._time)
         self._journal = Journal()
         self._easel = Easel()
         self._met: set[tuple[str, str]] = set()
@@ -87,12 +102,17 @@ class Sandbox:
             max_workers=max(2, os.cpu_count() or 2), thread_name_prefix="painter"
         )
 
+        self._batches = Batches(
+            self._time, self._stored, self._easel, self._journal, self._in_thread, settings.batch_job_s
+        )
+
     def app(self) -> Starlette:
         """The ASGI application."""
         routes = [
             Route("/_sandbox/log", self.log, methods=["GET"]),
             Route("/_sandbox/reset", self.reset, methods=["POST"]),
             Route("/_sandbox/files/{name}", self.file, methods=["GET"]),
+            Route("/_sandbox/clock", self.clock, methods=["GET", "POST"]),
         ]
         for base in ("/v1", "/fault/{fault}/v1"):
             routes += [
@@ -100,13 +120,16 @@ class Sandbox:
                 Route(f"{base}/images/edits", self.edits, methods=["POST"]),
                 Route(f"{base}/models", self.models, methods=["GET"]),
                 Route(f"{base}/models/{{model}}", self.model, methods=["GET"]),
+                *FileRoutes(self._stored).routes(base),
+                *BatchRoutes(self._batches, self._stored).routes(base),
             ]
-        handlers: dict[Any, Any] = {HTTPException: _not_routed, Exception: _broken}
+        handlers: dict[Any, Any] = {HTTPException: not_routed, Exception: broken}
         return Starlette(routes=routes, exception_handlers=handlers)
 
     def close(self) -> None:
-        """Let the drawing threads go."""
+        """Let the drawing threads and the files go."""
         self._painters.shutdown(wait=False, cancel_futures=True)
+        self._stored.close()
 
     async def generations(self, request: Request) -> Delivery:
         """`POST /v1/images/generations`."""
@@ -119,7 +142,7 @@ class Sandbox:
     async def models(self, request: Request) -> Delivery:
         """`GET /v1/models`."""
         listed = {"object": "list", "data": [_model_row(name) for name in models.KNOWN_MODELS]}
-        return self._free(request, lambda: _json(listed))
+        return answered(request, lambda: json_of(listed))
 
     async def model(self, request: Request) -> Delivery:
         """`GET /v1/models/{model}`."""
@@ -128,19 +151,28 @@ class Sandbox:
         def answer() -> Answer:
             if name not in models.KNOWN_MODELS:
                 raise model_not_found(name)
-            return _json(_model_row(name))
+            return json_of(_model_row(name))
 
-        return self._free(request, answer)
+        return answered(request, answer)
 
     async def log(self, request: Request) -> Delivery:
         """`GET /_sandbox/log[?prompt=TEXT]`."""
-        return Delivery(_json(self._journal.report(request.query_params.get("prompt"))), Clock())
+        return Delivery(json_of(self._journal.report(request.query_params.get("prompt"))), Clock())
 
     async def reset(self, _: Request) -> Delivery:
         """`POST /_sandbox/reset`: forget the log, and which prompts have met a fault."""
         self._journal.clear()
         self._met.clear()
-        return Delivery(_json({"ok": True}), Clock())
+        return Delivery(json_of({"ok": True}), Clock())
+
+    async def clock(self, request: Request) -> Delivery:
+        """`GET /_sandbox/clock`, and `POST` of `{"advance_s": SECONDS}` to move it forward."""
+        if request.method == "POST":
+            try:
+                self._time.advance(_seconds_of(await request.body()))
+            except Refused as refusal:
+                return delivered(refusal_answer(refusal))
+        return delivered(json_of({"now_s": self._time.now_s, "speed": self._time.speed}))
 
     async def file(self, request: Request) -> Delivery:
         """`GET /_sandbox/files/{name}`: an image of the `url` faults; no key belongs here."""
@@ -149,7 +181,7 @@ class Sandbox:
         if file is not None:
             file.downloads += 1
             status = file.fault.download_status(file.downloads)
-        key_sent = bool(_key_of(request))
+        key_sent = bool(key_of(request))
         prompt = file.row.prompt if file else None
         self._journal.add_download(Download(request.url.path, status, key_sent, prompt))
         if file is None or status != 200:
@@ -157,42 +189,39 @@ class Sandbox:
         answer = plain_answer(200, file.picture.mime, file.picture.data, role="image")
         return Delivery(answer, Clock(), file.count)
 
-    def _free(self, request: Request, make: Callable[[], Answer]) -> Delivery:
-        """An endpoint that costs nothing: the key is checked, nothing is noted."""
-        try:
-            _fault_of(request)
-            _check_key(_key_of(request))
-            answer = make()
-        except Refused as refusal:
-            answer = refusal_answer(refusal)
-        return Delivery(_identified(answer, _new_request_id()), Clock())
-
     async def _images(self, request: Request, endpoint: Endpoint) -> Delivery:
         clock = Clock()
-        request_id = _new_request_id()
-        key = _key_of(request)
+        request_id = new_request_id()
+        key = key_of(request)
         row = self._journal.open_row(request.path_params.get("fault"), endpoint, masked(key))
         try:
             answer = await self._answer(request, endpoint, key, request_id, row, clock)
         except Refused as refusal:
             answer = refusal_answer(refusal)
         row.status = answer.status or None
-        if self._log_requests:
+        if self._settings.log_requests:
             print(
                 f"{request.method} {request.url.path} {row.status} {row.prompt!r}",
                 file=sys.stderr,
                 flush=True,
             )
-        return Delivery(_identified(answer, request_id), clock, row.count_image)
+        answer = identified(answer, request_id, self._limiter.headers(answer.status))
+        if not self._settings.limit_headers:
+            answer = replace(answer, headers=[each for each in answer.headers if not _tells_limits(each[0])])
+        return Delivery(answer, clock, row.count_image)
 
     async def _answer(
         self, request: Request, endpoint: Endpoint, key: str, request_id: str, row: Row, clock: Clock
     ) -> Answer:
-        submission = await read_submission(request, endpoint)
+        submission = await read_submission(request, endpoint, self._stored.find)
         row.describe(submission)
-        fault = _fault_of(request)
-        _check_key(key)
-        job = await self._in_thread(lambda: validate(submission, request_id))
+        fault = fault_of(request)
+        check_key(key)
+        self._limiter.take(_images_of(submission), str(submission.fields.get("model") or _DEFAULT_MODEL))
+        if submission.uploads:  # only images are costly to judge
+            job = await self._in_thread(lambda: validate(submission, request_id))
+        else:
+            job = validate(submission, request_id)
         row.n, row.stream = job.n, job.stream
         case = Case(
             job=job,
@@ -207,7 +236,7 @@ class Sandbox:
         instead = fault.instead(case)
         if instead is not None:
             return instead
-        clock.latency_s = self._latency_of(job.quality)
+        clock.latency_s = self._settings.latency_for(job.quality)
         return fault.sent(await self._make(fault, case, row))
 
     async def _make(self, fault: Fault, case: Case, row: Row) -> Answer:
@@ -240,62 +269,27 @@ class Sandbox:
         return await asyncio.get_running_loop().run_in_executor(self._painters, work)
 
 
-def _fault_of(request: Request) -> Fault:
-    name = request.path_params.get("fault")
-    if name is None:
-        return NO_FAULT
-    if name not in FAULTS:
-        raise Refused(
-            404, f"There is no fault '{name}'. The faults are: {', '.join(FAULTS)}.", code="unknown_fault"
-        )
-    return FAULTS[name]
+def _images_of(submission: Submission) -> int:
+    """How many images a request counts for, whatever is wrong with it."""
+    try:
+        return max(1, int(submission.fields.get("n", 1)))
+    except (TypeError, ValueError, OverflowError):
+        return 1
 
 
-def _key_of(request: Request) -> str:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and token.strip():
-        return token.strip()
-    return request.headers.get("api-key", "").strip()
+def _seconds_of(body: bytes) -> float:
+    try:
+        seconds = float(json.loads(body)["advance_s"])
+    except (ValueError, TypeError, KeyError, OverflowError):
+        seconds = -1.0
+    if not 0 <= seconds < math.inf:
+        raise invalid("advance_s", "invalid_value", 'Send {"advance_s": SECONDS}; time only goes forward.')
+    return seconds
 
 
-def _check_key(key: str) -> None:
-    if not key:
-        raise no_key()
-    if key == "invalid" or key.startswith("sk-invalid"):
-        raise invalid_key(masked(key))
+def _tells_limits(header: str) -> bool:
+    return header.startswith(("x-ratelimit-", "retry-after"))
 
 
 def _model_row(name: str) -> dict[str, Any]:
     return {"id": name, "object": "model", "created": _CREATED, "owned_by": "sandbox"}
-
-
-def _new_request_id() -> str:
-    return f"req_{secrets.token_hex(16)}"
-
-
-def _identified(answer: Answer, request_id: str) -> Answer:
-    limits: Sequence[tuple[str, str]] = _RATE_LIMITS if answer.status in (200, 429) else ()
-    headers = (*answer.headers, ("x-request-id", request_id), ("openai-version", "2020-10-01"), *limits)
-    return replace(answer, headers=headers)
-
-
-def _json(body: dict[str, Any]) -> Answer:
-    return plain_answer(200, "application/json", json.dumps(body).encode("ascii"))
-
-
-async def _not_routed(request: Request, error: HTTPException) -> Delivery:
-    if error.status_code == 405:
-        place = f"{request.method} on {request.url.path}"
-        message = f"Not allowed to {place}. (HINT: Perhaps you meant to use a different HTTP method?)"
-        refusal = Refused(405, message, code="method_not_supported", headers=dict(error.headers or {}))
-    else:
-        refusal = Refused(error.status_code, f"Invalid URL ({request.method} {request.url.path})")
-    return Delivery(_identified(refusal_answer(refusal), _new_request_id()), Clock())
-
-
-async def _broken(_: Request, error: Exception) -> Delivery:
-    """A defect of the sandbox itself: say so, in the envelope and on stderr."""
-    if not isinstance(error, ClientDisconnect):
-        traceback.print_exception(error, file=sys.stderr)
-    refusal = Refused(500, f"The sandbox itself failed: {error!r}", type="server_error", code="sandbox_error")
-    return Delivery(_identified(refusal_answer(refusal), _new_request_id()), Clock())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import re
+from dataclasses import dataclass
 
 from PIL import Image, ImageDraw
 
@@ -18,6 +19,9 @@ from .scenery import KINDS, landscape
 #: API.
 _SCENE_PIXELS = {"low": 0.4e6, "medium": 2.4e6, "high": 4.2e6}
 _FINEST_SCALE = {"low": 1.0, "medium": 1.5, "high": 2.0}
+
+#: How many landscapes of low quality there are of one kind in one light.
+_VARIANTS = 4
 
 _WORDS_OF_KINDS = {
     "lake": "lake sea ocean water river boat ship sail beach island harbour harbor coast fish whale",
@@ -50,23 +54,63 @@ def palette_for(prompt: str, dice: random.Random) -> Palette:
     return named[name] if name else dice.choice(PALETTES)
 
 
+@dataclass(frozen=True)
+class Backdrop:
+    """One of the few landscapes that pictures of low quality stand before; it decides how the land looks."""
+
+    kind: str
+    palette: Palette
+    variant: int
+
+
+def backdrop_for(prompt: str, index: int) -> Backdrop:
+    """The backdrop of a picture: its words choose light and land, its index one of a few variants."""
+    dice = dice_for(prompt, index)
+    palette = palette_for(prompt, dice)
+    return Backdrop(_kind_for(prompt, dice), palette, index % _VARIANTS)
+
+
+def paint_backdrop(backdrop: Backdrop, size: tuple[int, int]) -> Image.Image:
+    """A backdrop in RGB, without words."""
+    dice = random.Random(f"{backdrop.variant}\n{backdrop.kind}\n{backdrop.palette.name}")  # noqa: S311
+    return _painted(size, "low", dice, backdrop.palette, backdrop.kind)
+
+
+def note_for(size: tuple[int, int], quality: str, index: int) -> str:
+    """The small print of a caption."""
+    return f"{size[0]}x{size[1]}  ·  {quality}  ·  #{index + 1}"
+
+
 def scenery_for(prompt: str, index: int, size: tuple[int, int], quality: str) -> tuple[Image.Image, Palette]:
     """The landscape without words, in RGB, and its colours."""
     dice = dice_for(prompt, index)
     palette = palette_for(prompt, dice)
-    kind = _spoken_of(prompt, _WORDS_OF_KINDS, dice) or dice.choice(tuple(KINDS))
+    return _painted(size, quality, dice, palette, _kind_for(prompt, dice)), palette
+
+
+def _kind_for(prompt: str, dice: random.Random) -> str:
+    return _spoken_of(prompt, _WORDS_OF_KINDS, dice) or dice.choice(tuple(KINDS))
+
+
+def _painted(
+    size: tuple[int, int], quality: str, dice: random.Random, palette: Palette, kind: str
+) -> Image.Image:
     scale = min(_FINEST_SCALE[quality], (_SCENE_PIXELS[quality] / (size[0] * size[1])) ** 0.5)
     drawn = landscape((max(8, round(size[0] * scale)), max(8, round(size[1] * scale))), dice, palette, kind)
     smooth = Image.Resampling.BILINEAR if scale < 1 else Image.Resampling.BICUBIC
-    return drawn.resize(size, smooth, reducing_gap=2.0), palette
+    return drawn.resize(size, smooth, reducing_gap=2.0)
 
 
 def scene(
     prompt: str, index: int, size: tuple[int, int], quality: str = "medium", transparent: bool = False
 ) -> Image.Image:
     """The picture for a prompt: RGB, or RGBA with clear corners when `transparent`."""
-    image, palette = scenery_for(prompt, index, size, quality)
-    note = f"{size[0]}x{size[1]}  ·  {quality}  ·  #{index + 1}"
+    if quality == "low":
+        backdrop = backdrop_for(prompt, index)
+        image, palette = paint_backdrop(backdrop, size), backdrop.palette
+    else:
+        image, palette = scenery_for(prompt, index, size, quality)
+    note = note_for(size, quality, index)
     if not transparent:
         add_caption(image, prompt, palette, note)
         return image

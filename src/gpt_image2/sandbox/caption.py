@@ -37,14 +37,25 @@ class _Setting:
     size_px: int
 
 
-def add_caption(image: Image.Image, prompt: str, palette: Palette, note: str, inset: float = 0.035) -> None:
-    """Set the prompt and the label on a panel at the foot of an image; a tiny image gets the label alone."""
-    width, height = image.size
-    margin = round(min(width, height) * inset)
-    if min(width, height) < _MIN_CAPTION_EDGE_PX:
-        box = (0, 0, width, height)
-        add_label(image, box, palette)
-        return
+@dataclass(frozen=True)
+class Layout:
+    """Where a caption goes, in pixels of the whole image; `box` is its panel: left, top, right, bottom."""
+
+    box: tuple[int, int, int, int]
+    pad: int
+    tag_px: int
+    setting: _Setting
+
+
+def lay_out(size: tuple[int, int], prompt: str, inset: float = 0.035) -> Layout | None:
+    """The layout of a caption for a prompt; None where an image is too small for words.
+
+    On every size that the API draws, the panel stays within the lower half.
+    """
+    width, height = size
+    if min(size) < _MIN_CAPTION_EDGE_PX:
+        return None
+    margin = round(min(size) * inset)
     wide = min(width - 2 * margin, round(height * 2.1))
     pad = round(min(wide, height) * 0.032) + 3
     largest_px = round((wide * height) ** 0.5 * 0.046) + 4
@@ -52,11 +63,28 @@ def add_caption(image: Image.Image, prompt: str, palette: Palette, note: str, in
     tag_px = max(9, round(largest_px * 0.5))
     tall = round(len(setting.lines) * setting.size_px * _LINE_HEIGHT + tag_px * 2.1 + 2 * pad)
     left, top = (width - wide) // 2, height - margin - tall
-    _panel(image, (left, top, left + wide, top + tall), radius=pad)
+    return Layout((left, top, left + wide, top + tall), pad, tag_px, setting)
+
+
+def add_caption(image: Image.Image, prompt: str, palette: Palette, note: str, inset: float = 0.035) -> None:
+    """Set the prompt and the label on a panel at the foot of an image; a tiny image gets the label alone."""
+    layout = lay_out(image.size, prompt, inset)
+    if layout is None:
+        add_label(image, (0, 0, *image.size), palette)
+    else:
+        draw_caption(image, layout, palette, note)
+
+
+def draw_caption(image: Image.Image, layout: Layout, palette: Palette, note: str, above: int = 0) -> None:
+    """Draw a caption as it was laid out; `above` is how many rows of the whole image the given one lacks."""
+    left, top, right, bottom = layout.box
+    top, bottom = top - above, bottom - above
+    pad, tag_px = layout.pad, layout.tag_px
+    _panel(image, (left, top, right, bottom), radius=pad)
     pen = ImageDraw.Draw(image)
     pill_right = _pill(image, (left + pad, top + pad), tag_px, palette)
-    _small_print(pen, f"{_MOTTO}  ·  {note}", (pill_right + tag_px, top + pad), left + wide - pad, tag_px)
-    _lines(pen, setting, (left + pad, round(top + pad + tag_px * 2.1)), left + wide - pad)
+    _small_print(pen, f"{_MOTTO}  ·  {note}", (pill_right + tag_px, top + pad), right - pad, tag_px)
+    _lines(pen, layout.setting, (left + pad, top + pad + round(tag_px * 2.1)), right - pad)
 
 
 def add_label(image: Image.Image, box: tuple[int, int, int, int], palette: Palette) -> None:
@@ -78,28 +106,51 @@ def label_size(size_px: int) -> tuple[int, int]:
 
 def _pill(image: Image.Image, corner: tuple[int, int], size_px: int, palette: Palette) -> int:
     """The label on a rounded ground; returns its right edge."""
+    pill = _pill_picture(size_px, palette.glow)
+    image.paste(pill.convert(image.mode), corner, _rounded(pill.size, pill.height // 2))
+    return corner[0] + pill.width
+
+
+@lru_cache(maxsize=64)
+def _pill_picture(size_px: int, ground: Colour) -> Image.Image:
     wide, tall = label_size(size_px)
-    mask = _rounded((wide, tall), tall // 2)
-    image.paste(_opaque(image, palette.glow), corner, mask)
-    face = fonts.face_for(LABEL, size_px)
-    middle = (corner[0] + wide / 2, corner[1] + tall / 2)
+    pill = Image.new("RGB", (wide, tall), ground)
     # A second, thin stroke makes the one weight of the built-in face bold.
-    ImageDraw.Draw(image).text(
-        middle,
+    ImageDraw.Draw(pill).text(
+        (wide / 2, tall / 2),
         LABEL,
-        font=face,
+        font=fonts.face_for(LABEL, size_px),
         fill=_PANEL,
         anchor="mm",
         stroke_width=max(0.0, size_px / 40),
         stroke_fill=_PANEL,
     )
-    return corner[0] + wide
+    return pill
 
 
 def _panel(image: Image.Image, box: tuple[int, int, int, int], radius: int) -> None:
-    size = (box[2] - box[0], box[3] - box[1])
-    mask = _rounded(size, radius).point([round(value * _PANEL_OPACITY) for value in range(256)])
-    image.paste(_opaque(image, _PANEL), box, mask)
+    """Darken a box with round corners: its ends through a mask, what is between them by a table, which is
+    cheaper.
+    """
+    left, top, right, bottom = box
+    veil = _veil((right - left, bottom - top), radius)
+    for start, end in ((top, top + radius), (bottom - radius, bottom)):
+        part = veil.crop((0, start - top, right - left, end - top))
+        image.paste(_opaque(image, _PANEL), (left, start, right, end), part)
+    middle = (left, top + radius, right, bottom - radius)
+    image.paste(image.crop(middle).point(_darkening(image.mode)), middle)
+
+
+@lru_cache(maxsize=32)
+def _veil(size: tuple[int, int], radius: int) -> Image.Image:
+    return _rounded(size, radius).point([round(value * _PANEL_OPACITY) for value in range(256)])
+
+
+@lru_cache(maxsize=2)
+def _darkening(mode: str) -> list[int]:
+    """What becomes of each value of each band under the panel."""
+    panel = (*_PANEL, 255)[: len(mode)]
+    return [round(value + (band - value) * _PANEL_OPACITY) for band in panel for value in range(256)]
 
 
 @lru_cache(maxsize=32)
@@ -113,11 +164,21 @@ def _small_print(
     pen: ImageDraw.ImageDraw, text: str, corner: tuple[int, int], right: int, tag_px: int
 ) -> None:
     size_px = max(8, round(tag_px * 0.86))
+    shown = _printed(text, size_px, right - corner[0])
+    pen.bitmap(
+        (corner[0], corner[1] + (label_size(tag_px)[1] - shown.height) // 2), shown, fill=(206, 206, 214)
+    )
+
+
+@lru_cache(maxsize=64)
+def _printed(text: str, size_px: int, width: int) -> Image.Image:
+    """A mask of as many parts of a text as fit a width."""
     face = fonts.face_for(text, size_px)
-    while text and face.getlength(text) > right - corner[0]:
+    while text and face.getlength(text) > width:
         text = text.rpartition("  ")[0] if "  " in text else ""
-    middle = corner[1] + label_size(tag_px)[1] / 2
-    pen.text((corner[0], middle), text.rstrip(" ·"), font=face, fill=(206, 206, 214), anchor="lm")
+    mask = Image.new("L", (width, 2 * size_px))
+    ImageDraw.Draw(mask).text((0, size_px), text.rstrip(" ·"), font=face, fill=255, anchor="lm")
+    return mask
 
 
 def _lines(pen: ImageDraw.ImageDraw, setting: _Setting, corner: tuple[int, int], right: int) -> None:

@@ -1,4 +1,6 @@
-"""Read a request's body: JSON or multipart in, a `Submission` out. Reads the connection; judges nothing."""
+"""Read a request's body: JSON or multipart in, a `Submission` out. Reads the connection and the files that a
+body names; judges nothing.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +9,24 @@ import binascii
 import json
 import re
 from collections import Counter
+from collections.abc import Callable
 from typing import Any, cast
 
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from .file_store import StoredFile
 from .jobs import Endpoint, Submission, Upload
 from .refusals import Refused, invalid
+
+#: Finds an uploaded file by its ID.
+FindFile = Callable[[str], "StoredFile | None"]
 
 _DATA_URL = re.compile(r"data:(?P<type>[\w.+-]+/[\w.+-]+);base64,(?P<data>.*)", re.DOTALL)
 #: Far above what the API accepts, so that the refusal is the API's and not the parser's.
 _MAX_PARTS = 200
-_NOT_JSON = (
+NOT_JSON = (
     "We could not parse the JSON body of your request. (HINT: This likely means you aren't using your HTTP "
     "library correctly. The OpenAI API expects a JSON payload, but what was sent was not valid JSON. If you "
     "have trouble figuring out how to fix this, please contact us through our help center at "
@@ -27,7 +34,7 @@ _NOT_JSON = (
 )
 
 
-async def read_submission(request: Request, endpoint: Endpoint) -> Submission:
+async def read_submission(request: Request, endpoint: Endpoint, find_file: FindFile) -> Submission:
     """The body as it came; whatever is wrong with it is in `Submission.problem`."""
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type == "multipart/form-data" and endpoint == "edits":
@@ -38,10 +45,10 @@ async def read_submission(request: Request, endpoint: Endpoint) -> Submission:
     try:
         fields = json.loads(body)
     except ValueError:
-        return Submission(endpoint, {}, problem=Refused(400, _NOT_JSON))
+        return Submission(endpoint, {}, problem=Refused(400, NOT_JSON))
     if not isinstance(fields, dict):
-        return Submission(endpoint, {}, problem=Refused(400, _NOT_JSON))
-    return _with_references(endpoint, cast("dict[str, Any]", fields))
+        return Submission(endpoint, {}, problem=Refused(400, NOT_JSON))
+    return submission_of(endpoint, cast("dict[str, Any]", fields), find_file)
 
 
 async def _read_multipart(request: Request, endpoint: Endpoint) -> Submission:
@@ -64,8 +71,11 @@ async def _read_multipart(request: Request, endpoint: Endpoint) -> Submission:
     return Submission(endpoint, fields, tuple(uploads), textual=True, problem=problem)
 
 
-def _with_references(endpoint: Endpoint, fields: dict[str, Any]) -> Submission:
-    """JSON edits name their inputs by reference; data URLs become uploads like those of a multipart body."""
+def submission_of(endpoint: Endpoint, fields: dict[str, Any], find_file: FindFile) -> Submission:
+    """The submission of a JSON body.
+
+    Edits name their inputs by reference; these become uploads like those of a multipart body.
+    """
     if endpoint != "edits":
         return Submission(endpoint, fields)
     images, mask = fields.get("images"), fields.get("mask")
@@ -79,18 +89,22 @@ def _with_references(endpoint: Endpoint, fields: dict[str, Any]) -> Submission:
     uploads: list[Upload] = []
     for name, reference in named:
         try:
-            uploads.append(_upload_of(name, reference))
+            uploads.append(_upload_of(name, reference, find_file))
         except Refused as problem:
             return Submission(endpoint, rest, tuple(uploads), problem=problem)
     return Submission(endpoint, rest, tuple(uploads))
 
 
-def _upload_of(name: str, reference: Any) -> Upload:
+def _upload_of(name: str, reference: Any, find_file: FindFile) -> Upload:
     if not isinstance(reference, dict):
         raise invalid(name, "invalid_type", f"Invalid type for '{name}': expected an object.")
     url, file_id = reference.get("image_url"), reference.get("file_id")  # pyright: ignore
+    field = "mask" if name == "mask" else "images"
     if isinstance(file_id, str) and url is None:
-        raise Refused(404, f"No such File object: {file_id}", param=f"{name}.file_id")
+        file = find_file(file_id)
+        if file is None:
+            raise Refused(404, f"No such File object: {file_id}", param=f"{name}.file_id")
+        return Upload(field, file.filename, file.content_type, file.path.read_bytes())
     if not isinstance(url, str):
         message = f"Invalid '{name}': exactly one of 'image_url' and 'file_id' must be given."
         raise invalid(name, "invalid_value", message)
@@ -103,7 +117,7 @@ def _upload_of(name: str, reference: Any) -> Upload:
     except (binascii.Error, ValueError):
         message = f"Invalid '{name}.image_url': the base64 data could not be decoded."
         raise invalid(f"{name}.image_url", "invalid_base64", message) from None
-    return Upload("mask" if name == "mask" else "images", None, match["type"], data)
+    return Upload(field, None, match["type"], data)
 
 
 def _duplicate(name: str) -> Refused:

@@ -1,4 +1,5 @@
-"""What the sandbox was asked and what it gave: one row a paid POST, one a download. Kept in memory."""
+"""What the sandbox was asked and what it gave: one row a paid POST, one a download, one a request of a
+batch. Kept in memory."""
 
 from __future__ import annotations
 
@@ -49,6 +50,17 @@ class Download:
     prompt: str | None = field(default=None, repr=False)
 
 
+@dataclass(frozen=True)
+class BatchRequest:
+    """One request of a batch that was run: on the real API it costs money, though nobody posted it."""
+
+    batch_id: str
+    custom_id: str
+    endpoint: str
+    prompt: str | None
+    status: int
+
+
 class Journal:
     """The rows since the start or the last `clear`."""
 
@@ -56,6 +68,7 @@ class Journal:
         self._ids = itertools.count(1)
         self._rows: list[Row] = []
         self._downloads: list[Download] = []
+        self._batch_requests: list[BatchRequest] = []
 
     def open_row(self, fault: str | None, endpoint: str, key_seen: str) -> Row:
         """A new row; its owner completes it."""
@@ -67,15 +80,24 @@ class Journal:
         """Note a download."""
         self._downloads.append(download)
 
+    def add_batch_request(self, request: BatchRequest) -> None:
+        """Note a request of a batch."""
+        self._batch_requests.append(request)
+
     def clear(self) -> None:
         """Forget all rows."""
         self._rows.clear()
         self._downloads.clear()
+        self._batch_requests.clear()
 
     def report(self, prompt: str | None = None) -> dict[str, Any]:
-        """`{"hits", "images_delivered", "requests", "downloads"}`, of one prompt or of all."""
+        """`{"hits", "images_delivered", "requests", "downloads", "batch_requests"}`, of one prompt or of all.
+
+        Requests of batches are no hits.
+        """
         rows = [row for row in self._rows if prompt is None or row.prompt == prompt]
         downloads = [each for each in self._downloads if prompt is None or each.prompt == prompt]
+        in_batches = [each for each in self._batch_requests if prompt is None or each.prompt == prompt]
         return {
             "hits": len(rows),
             "images_delivered": sum(row.images_delivered for row in rows),
@@ -83,6 +105,7 @@ class Journal:
             "downloads": [
                 {"path": each.path, "status": each.status, "key_sent": each.key_sent} for each in downloads
             ],
+            "batch_requests": [asdict(each) for each in in_batches],
         }
 
 

@@ -1,8 +1,7 @@
-"""The sandbox as a command and as a thread: arguments, the listening socket, start and clean stop."""
+"""The sandbox as a command and as a thread: the listening socket, start and clean stop."""
 
 from __future__ import annotations
 
-import argparse
 import logging
 import signal
 import socket
@@ -10,38 +9,37 @@ import sys
 import threading
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gpt_image2.core import models
 from gpt_image2.core.about import INSTALL_HINT, PROGRAM
+
+from .arguments import parse
+from .settings import Settings
 
 if TYPE_CHECKING:
     import uvicorn
 
 _HOST = "127.0.0.1"
-_DEFAULT_PORT = 8787
-_DEFAULT_LATENCY_S = 0.3
 _BACKLOG = 2048
 _EXIT_FAILED = 1
 _EXIT_NOT_INSTALLED = 3
 
-LatencyOf = Callable[[str], float]
-
 
 def main(argv: list[str] | None = None) -> int:
     """Run the sandbox command; returns its exit code."""
-    options = _parser().parse_args(argv)
+    arguments = parse(argv)
     try:
-        if options.list_faults:
+        if arguments.list_faults:
             return _list_faults()
-        sock = _listen(options.port)
-        server, close = _build(_latency_of(options.latency), options.log_requests, _announce)
+        sock = _listen(arguments.port)
+        server, close = _build(arguments.settings, _announce)
     except ImportError as error:
         hint = INSTALL_HINT.format(extra="sandbox")
         print(f"The sandbox needs more packages ({error.name} is missing): {hint}", file=sys.stderr)
         return _EXIT_NOT_INSTALLED
     except OSError as error:
-        print(f"Cannot listen on {_HOST}:{options.port}: {error.strerror}. Try --port 0.", file=sys.stderr)
+        print(f"Cannot listen on {_HOST}:{arguments.port}: {error.strerror}. Try --port 0.", file=sys.stderr)
         return _EXIT_FAILED
 
     def stop(_: int, __: object) -> None:
@@ -57,11 +55,12 @@ def main(argv: list[str] | None = None) -> int:
 
 
 @contextmanager
-def serve_in_thread(latency_s: float = _DEFAULT_LATENCY_S) -> Generator[str]:
+def serve_in_thread(latency_s: float, settings: Settings | None = None) -> Generator[str]:
     """A running sandbox: yields its base URL and stops the server at exit."""
     sock = _listen(0)
     listening = threading.Event()
-    server, close = _build(lambda _: latency_s, False, lambda _: listening.set())
+    chosen = replace(settings or Settings(), latency_s=latency_s)
+    server, close = _build(chosen, lambda _: listening.set())
     thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, name="sandbox", daemon=True)
     thread.start()
     listening.wait()
@@ -71,62 +70,6 @@ def serve_in_thread(latency_s: float = _DEFAULT_LATENCY_S) -> Generator[str]:
         server.should_exit = True
         thread.join()
         close()
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=f"{PROGRAM} sandbox",
-        description="An offline Images API on loopback: no key, no cost; pictures are drawn, not generated.",
-    )
-    parser.add_argument(
-        "--port",
-        type=_port,
-        default=_DEFAULT_PORT,
-        help="port to listen on, 0 picks a free one (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--latency",
-        type=_latency,
-        default=_DEFAULT_LATENCY_S,
-        metavar="SECONDS|real",
-        help="how long one call takes; 'real' is what the API usually takes (default: %(default)s)",
-    )
-    parser.add_argument("--log-requests", action="store_true", help="write one line a request to stderr")
-    parser.add_argument(
-        "--list-faults",
-        action="store_true",
-        help="list the faults that a base URL of http://127.0.0.1:PORT/fault/NAME/v1 brings, and exit",
-    )
-    return parser
-
-
-def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= 65535:
-        raise ValueError
-    return port
-
-
-_port.__name__ = "port"
-
-
-def _latency(text: str) -> float | None:
-    """Seconds, or None for as long as the API takes."""
-    if text == "real":
-        return None
-    latency_s = float(text)
-    if not 0 <= latency_s < 3600:
-        raise ValueError
-    return latency_s
-
-
-_latency.__name__ = "latency"
-
-
-def _latency_of(latency_s: float | None) -> LatencyOf:
-    if latency_s is None:
-        return lambda quality: models.TYPICAL_SECONDS[quality]
-    return lambda _: latency_s
 
 
 def _list_faults() -> int:
@@ -169,7 +112,7 @@ def _announce(url: str) -> None:
 
 
 def _build(
-    latency_of: LatencyOf, log_requests: bool, on_listening: Callable[[str], None]
+    settings: Settings, on_listening: Callable[[str], None]
 ) -> tuple[uvicorn.Server, Callable[[], None]]:
     """A server that is not running yet, and what to call when it has stopped."""
     import uvicorn
@@ -188,7 +131,7 @@ def _build(
             for sock in sockets or []:
                 on_listening(_base_url(sock))
 
-    sandbox = Sandbox(latency_of, log_requests)
+    sandbox = Sandbox(settings)
     config = uvicorn.Config(
         sandbox.app(),
         http=SandboxProtocol,

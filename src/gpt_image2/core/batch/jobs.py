@@ -1,0 +1,130 @@
+"""One line of a jobs file: from its text to a job, and what makes two jobs the same. Pure.
+
+A line is a JSON object with the API's own fields and `image` or `images`, `mask`, `output` and `id`; or it is
+a bare prompt. What a line leaves out comes from the defaults of the command line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Dict, List, Optional, Sequence, Tuple, cast
+
+from ..errors import UsageError
+from ..models import DEFAULT_MODEL
+from ..record import Record, replace
+from ..redact import show
+from ..request import ImageRequest
+
+_TEXTS = ("model", "prompt", "size", "quality", "output_format", "background", "moderation", "user")
+_NUMBERS = ("n", "output_compression", "partial_images")
+_OWN = ("image", "images", "mask", "output", "id")
+_LINE_HINT = 'a line is a JSON object such as {"prompt": "a cat"}, or a bare prompt'
+
+
+class Job(Record):
+    """One job. `request` has no input images yet: `sources` and `mask` name them. `output` is below the
+    folder of the batch, None for a name made from the prompt."""
+
+    request: ImageRequest
+    sources: Tuple[str, ...] = ()
+    mask: Optional[str] = None
+    output: Optional[str] = None
+    id: Optional[str] = None
+
+
+def read_job(text: str, defaults: Job) -> Tuple[Job, Tuple[str, ...]]:
+    """The job of a line, not yet checked, and the names of its fields that are not known here.
+
+    Raises:
+        UsageError: it is no job: broken JSON, no prompt, or a field of the wrong type.
+    """
+    text = text.strip()
+    if not text.startswith("{"):
+        return replace(defaults, request=replace(defaults.request, prompt=_bare_prompt(text))), ()
+    try:
+        content: Any = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        reason = getattr(error, "msg", "nested too deeply")
+        raise UsageError(f"not valid JSON: {reason}", hint=_LINE_HINT) from None
+    fields = {name: value for name, value in cast(Dict[str, Any], content).items() if value is not None}
+    if "format" in fields:
+        fields.setdefault("output_format", fields.pop("format"))
+    known: Dict[str, Any] = {name: _typed(fields.pop(name), name, str) for name in _TEXTS if name in fields}
+    known.update({name: _typed(fields.pop(name), name, int) for name in _NUMBERS if name in fields})
+    if "stream" in fields:
+        known["stream"] = _typed(fields.pop("stream"), "stream", bool)
+    own = {name: fields.pop(name) for name in _OWN if name in fields}
+    extra = {**dict(defaults.request.extra), **fields}
+    if not known.get("prompt") and not defaults.request.prompt:
+        raise UsageError("it has no prompt", hint=_LINE_HINT)
+    job = Job(
+        request=replace(defaults.request, extra=tuple(extra.items()), **known),
+        sources=_sources(own) or defaults.sources,
+        mask=_typed(own["mask"], "mask", str) if "mask" in own else defaults.mask,
+        output=_typed(own["output"], "output", str) if "output" in own else None,
+        id=_id(own["id"]) if "id" in own else None,
+    )
+    if job.mask is not None and not job.sources:
+        raise UsageError("it has a mask and no image", hint="name the image to edit in image")
+    return job, tuple(fields)
+
+
+def job_key(request: ImageRequest, inputs: Sequence[str], mask: Optional[str]) -> str:
+    """The SHA-256, in hex, of all that decides what a job's images show; `inputs` and `mask` are hashes too.
+
+    How the request travels (`stream`), and what only the provider's checks see (`moderation`, `user`), leave
+    the images as they are and are not part of it.
+    """
+    content: List[object] = [
+        request.model or DEFAULT_MODEL,
+        request.prompt,
+        request.count,
+        request.effective_size,
+        request.effective_quality,
+        request.effective_format,
+        request.output_compression,
+        request.background or "auto",
+        sorted(request.extra, key=lambda field: field[0]),
+        list(inputs),
+        mask,
+    ]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode("ascii")).hexdigest()
+
+
+def _bare_prompt(text: str) -> str:
+    """The prompt of a line that is no object: a JSON string, or the text as it stands."""
+    if text.startswith('"'):
+        try:
+            value: Any = json.loads(text)
+        except ValueError:
+            return text
+        if isinstance(value, str):
+            return value
+    return text
+
+
+def _sources(own: Dict[str, Any]) -> Tuple[str, ...]:
+    sources: List[str] = []
+    for name in ("image", "images"):
+        value: Any = own.get(name, [])
+        for source in cast(List[Any], value if isinstance(value, list) else [value]):
+            if not isinstance(source, str) or not source or source == "-":
+                raise UsageError(
+                    f"{name} must name files or http(s) addresses", hint="for example image: a.png"
+                )
+            sources.append(source)
+    return tuple(sources)
+
+
+def _id(value: object) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return _typed(value, "id", str)
+
+
+def _typed(value: Any, name: str, kind: type) -> Any:
+    if isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
+        return value
+    wanted = {str: "a text", int: "a whole number", bool: "true or false"}[kind]
+    raise UsageError(f"{name} must be {wanted}, found {show(json.dumps(value), limit=40)}", hint=_LINE_HINT)

@@ -1,0 +1,105 @@
+"""Reads a jobs file as a stream, and single lines of it again by their place. Holds one line at a time."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import IO, Iterator, Optional
+
+from ..errors import UsageError
+from ..record import Record
+
+_MAX_JOB_BYTES = 1 << 20
+_UTF8_MARK = b"\xef\xbb\xbf"
+
+
+class Line(Record):
+    """A line that is not blank: its number in the file from 1, its offset in bytes, and its text; None where
+    it is no text or longer than any job can be, and `problem` says which."""
+
+    number: int
+    offset: int
+    text: Optional[str]
+    problem: str = ""
+
+
+class JobsFile:
+    """An open jobs file. A context manager; its lines can be read again while it is open."""
+
+    def __init__(self, path: str, scratch: Path) -> None:
+        """Opens a file; `-`, and what can be read but once, is copied into the scratch folder first.
+
+        Raises:
+            UsageError: it cannot be read.
+        """
+        self._lock = threading.Lock()
+        try:
+            self._file = _open(path, scratch)
+        except OSError as error:
+            raise UsageError(
+                f"cannot read the jobs file {path}: {error.strerror or error}",
+                hint="name a file with a job a line, or - for standard input",
+            ) from None
+
+    def __enter__(self) -> JobsFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def lines(self) -> Iterator[Line]:
+        """Every line that is not blank, in order."""
+        self._file.seek(0)
+        offset = number = 0
+        while True:
+            data = self._file.readline(_MAX_JOB_BYTES)
+            if not data:
+                return
+            number += 1
+            start, offset = offset, offset + len(data)
+            if len(data) == _MAX_JOB_BYTES and not data.endswith(b"\n"):
+                offset += self._skip_line()
+                yield Line(number, start, None, f"it is longer than {_MAX_JOB_BYTES:,} bytes")
+            elif data.strip():
+                yield _decoded(data, number, start)
+
+    def text_at(self, offset: int) -> str:
+        """The text of the line that begins at an offset. Safe for threads."""
+        with self._lock:
+            self._file.seek(offset)
+            data = self._file.readline(_MAX_JOB_BYTES)
+        return _decoded(data, 0, offset).text or ""
+
+    def _skip_line(self) -> int:
+        skipped = 0
+        while True:
+            data = self._file.readline(_MAX_JOB_BYTES)
+            skipped += len(data)
+            if not data or data.endswith(b"\n"):
+                return skipped
+
+
+def _open(path: str, scratch: Path) -> IO[bytes]:
+    if path != "-":
+        file = open(os.path.expanduser(path), "rb")  # noqa: SIM115
+        if file.seekable():
+            return file
+        source: IO[bytes] = file
+    else:
+        source = sys.stdin.buffer
+    import shutil
+
+    copy = open(str(scratch / "jobs"), "x+b")  # noqa: SIM115
+    shutil.copyfileobj(source, copy)
+    return copy
+
+
+def _decoded(data: bytes, number: int, offset: int) -> Line:
+    if offset == 0 and data.startswith(_UTF8_MARK):
+        data = data[len(_UTF8_MARK) :]
+    try:
+        return Line(number, offset, data.decode("utf-8").strip())
+    except UnicodeDecodeError:
+        return Line(number, offset, None, "it is not UTF-8 text")

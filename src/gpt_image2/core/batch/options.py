@@ -1,0 +1,158 @@
+"""The command line of `batch run` as data. Pure."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Optional, Sequence
+
+from ..about import PROGRAM
+from ..errors import UsageError
+from ..exit_codes import EXIT_CODES
+from ..options import (
+    MEGABYTE,
+    HelpFormatter,
+    Parser,
+    add_field_flags,
+    add_output_flags,
+    add_sending_flags,
+    add_setting_flags,
+    amount,
+    request_of,
+)
+from ..record import Record
+from .jobs import Job
+
+DEFAULT_CONCURRENCY = 4
+MAX_CONCURRENCY = 256
+DEFAULT_OUT_DIR = "gpt-image2-batch"
+
+
+class BatchRunCommand(Record):
+    """A `batch run` command line, understood. `defaults` is what a line leaves out."""
+
+    jobs: str
+    out_dir: str
+    defaults: Job
+    concurrency: int
+    images_per_minute: Optional[float]
+    max_failures: Optional[int]
+    skip_invalid: bool
+    max_cost_usd: Optional[float]
+    dry_run: bool
+    retry_ambiguous: bool
+    config: Optional[str]
+    base_url: Optional[str]
+    api_key: Optional[str]
+    sandbox: bool
+    timeout_s: float
+    retries: int
+    max_download_bytes: int
+
+
+def batch_parser() -> Parser:
+    """The parser of `batch`, which knows its commands."""
+    parser = Parser(prog=f"{PROGRAM} batch", description="Run many jobs from a file.", allow_abbrev=False)
+    commands = parser.add_subparsers(metavar="COMMAND", title="commands")
+    commands.add_parser("run", help="run every job of a file; again for what is missing")
+    return parser
+
+
+def batch_run_parser() -> Parser:
+    """The parser of `batch run`."""
+    parser = Parser(
+        prog=f"{PROGRAM} batch run",
+        usage=f"{PROGRAM} batch run JOBS [options]",
+        description="Run every job of a file; run it again to do only what is missing.",
+        epilog=EXIT_CODES,
+        formatter_class=HelpFormatter,
+        allow_abbrev=False,
+    )
+    add_jobs_flags(parser)
+    group = parser.add_argument_group("the run")
+    add = group.add_argument
+    add(
+        "--concurrency",
+        type=int,
+        default=DEFAULT_CONCURRENCY,
+        metavar="N",
+        help=f"calls at once, up to {MAX_CONCURRENCY} (default {DEFAULT_CONCURRENCY})",
+    )
+    add(
+        "--images-per-minute",
+        type=amount,
+        metavar="N",
+        help="the pace of all calls together (default: learnt from the server)",
+    )
+    add("--fail-fast", action="store_true", help="start nothing more after the first failure")
+    add("--max-failures", type=int, metavar="N", help="start nothing more after N failures")
+    add("--dry-run", action="store_true", help="show jobs, cost and time; send nothing")
+    add_sending_flags(add)
+    add_output_flags(add)
+    add_field_flags(parser.add_argument_group("defaults for all jobs").add_argument)
+    add_setting_flags(parser)
+    return parser
+
+
+def add_jobs_flags(parser: Parser) -> None:
+    """Adds the jobs file and what is the same however its jobs are run."""
+    parser.add_argument("jobs", metavar="JOBS", help="a file with a job a line (JSON, or a prompt), or -")
+    group = parser.add_argument_group("the jobs")
+    add = group.add_argument
+    add(
+        "--out-dir",
+        default=DEFAULT_OUT_DIR,
+        metavar="DIR",
+        help=f"where images, journal and contact sheet go (default {DEFAULT_OUT_DIR})",
+    )
+    add("--image", action="append", metavar="IMAGE", help="input image for jobs without one; repeatable")
+    add("--mask", metavar="PNG", help="mask for jobs without one")
+    add("--skip-invalid", action="store_true", help="go on without the lines that are no jobs")
+    add(
+        "--max-cost",
+        type=amount,
+        metavar="USD",
+        help="start nothing that might pass this sum, earlier runs included (input images not counted)",
+    )
+
+
+def default_job(args: argparse.Namespace) -> Job:
+    """What the flags say for all jobs."""
+    return Job(request_of(args, ""), tuple(args.image or ()), args.mask)
+
+
+def read_batch_run(argv: Sequence[str]) -> BatchRunCommand:
+    """A `batch run` command line as data.
+
+    Raises:
+        UsageError: unknown, missing or impossible arguments.
+        SystemExit: after `--help`.
+    """
+    args = batch_run_parser().parse_args(list(argv))
+    if not 1 <= args.concurrency <= MAX_CONCURRENCY:
+        raise UsageError(
+            f"--concurrency is {args.concurrency}; it must be from 1 to {MAX_CONCURRENCY}",
+            hint=f"the default is {DEFAULT_CONCURRENCY}",
+        )
+    if args.images_per_minute == 0:
+        raise UsageError("--images-per-minute must be more than 0", hint="leave it out to learn it")
+    if args.max_failures is not None and args.max_failures < 1:
+        raise UsageError("--max-failures must be 1 or more", hint="--fail-fast stops at the first")
+    return BatchRunCommand(
+        jobs=args.jobs,
+        out_dir=args.out_dir,
+        defaults=default_job(args),
+        concurrency=args.concurrency,
+        images_per_minute=args.images_per_minute,
+        max_failures=1 if args.fail_fast else args.max_failures,
+        skip_invalid=args.skip_invalid,
+        max_cost_usd=args.max_cost,
+        dry_run=args.dry_run,
+        retry_ambiguous=args.retry_ambiguous,
+        config=args.config,
+        base_url=args.base_url,
+        api_key=args.api_key,
+        sandbox=args.sandbox,
+        timeout_s=args.timeout,
+        retries=args.retries,
+        max_download_bytes=int(args.max_download * MEGABYTE),
+    )

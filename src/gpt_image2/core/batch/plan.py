@@ -1,0 +1,225 @@
+"""All jobs of a batch, in a scratch database on disk, so that a million of them fill no memory.
+
+It knows where each job stands in the jobs file, how it is named, and what has become of it. Touches nothing
+but its own database, which goes with its folder.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+
+from ..outcome import SavedImage
+from ..record import Record
+from ..redact import show
+from .jobs_file import Line
+from .journal import Entry, entry_json, read_entry
+
+#: The states of a job besides those that the journal knows: what may still run, and how else it can end.
+TODO, RUNNING, AMBIGUOUS, INVALID, OVER_BUDGET = "todo", "running", "ambiguous", "invalid", "over_budget"
+
+_SCHEMA = """
+PRAGMA journal_mode = OFF;
+PRAGMA synchronous = OFF;
+CREATE TABLE jobs (
+    number INTEGER PRIMARY KEY, line INTEGER, offset INTEGER, id TEXT, key TEXT, copy INTEGER DEFAULT 0,
+    name TEXT, named INTEGER, images INTEGER, quality TEXT, low_usd REAL, high_usd REAL, missing TEXT,
+    there TEXT, state TEXT, outcome TEXT);
+CREATE INDEX by_state ON jobs (state, number);
+CREATE TABLE outputs (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
+CREATE TABLE ids (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
+CREATE TABLE past (key TEXT, copy INTEGER, entry TEXT, PRIMARY KEY (key, copy)) WITHOUT ROWID;
+"""
+_COLUMNS = (
+    "number, line, offset, id, key, copy, name, named, images, quality, low_usd, high_usd, missing, there"
+)
+_FIELDS = _COLUMNS.split(", ")
+
+
+class PlannedJob(Record):
+    """One job as planned. `named` tells that the user chose the name; `missing` are the numbers of the images
+    that are still to be made, from 1, and `there` those that are. The estimate is in USD, None where a price
+    is unknown."""
+
+    number: int
+    line: int
+    offset: int
+    id: Optional[str]
+    key: str
+    copy: int
+    name: str
+    named: bool
+    images: int
+    quality: str
+    low_usd: Optional[float]
+    high_usd: Optional[float]
+    missing: Tuple[int, ...]
+    there: Tuple[Tuple[int, SavedImage], ...] = ()
+
+
+class Estimate(Record):
+    """Jobs, images and USD of one quality; the sums are None where a price is unknown."""
+
+    quality: str
+    jobs: int
+    images: int
+    low_usd: Optional[float]
+    high_usd: Optional[float]
+
+
+class Plan:
+    """The jobs of one run, by their number from 1. Safe for threads once it is made."""
+
+    def __init__(self, scratch: Path) -> None:
+        path = str(scratch / "plan.sqlite3")
+        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        self._db.executescript(_SCHEMA)
+        self._db.execute("BEGIN")
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Lets the database go."""
+        self._db.close()
+
+    def add(self, job: PlannedJob, names: Sequence[str]) -> str:
+        """Takes a job and claims its file names; empty, or why not: an earlier job has its id or a name."""
+        clash = self._claim("id", [job.id] if job.id is not None else [], job.number)
+        clash = clash or self._claim("output", names, job.number)
+        if not clash:
+            values = [getattr(job, name) for name in _FIELDS[:-2]]
+            marks = ", ".join("?" * (len(_FIELDS) + 1))
+            self._db.execute(
+                f"INSERT INTO jobs ({_COLUMNS}, state) VALUES ({marks})",  # noqa: S608
+                (*values, json.dumps(job.missing), "[]", TODO),
+            )
+        return clash
+
+    def refuse(self, number: int, line: Line, outcome: Mapping[str, object]) -> None:
+        """Takes a line that is no job, and what is wrong with it."""
+        self._db.execute(
+            "INSERT INTO jobs (number, line, offset, images, state, outcome) VALUES (?,?,?,0,?,?)",
+            (number, line.number, line.offset, INVALID, json.dumps(outcome)),
+        )
+
+    def number_copies(self) -> None:
+        """Tells jobs with the same key apart by how many stand before each."""
+        self._db.execute("CREATE INDEX by_key ON jobs (key, number)")
+        previous, copy = None, 0
+        changes: List[Tuple[int, int]] = []
+        rows = self._db.execute("SELECT number, key FROM jobs WHERE key IS NOT NULL ORDER BY key, number")
+        for number, key in rows:
+            copy, previous = (copy + 1 if key == previous else 0), key
+            if copy:
+                changes.append((copy, number))
+        self._db.executemany("UPDATE jobs SET copy = ? WHERE number = ?", changes)
+
+    def remember(self, entry: Entry) -> None:
+        """Takes a line of the journal; the last one of a job counts."""
+        self._db.execute(
+            "INSERT OR REPLACE INTO past VALUES (?,?,?)",
+            (entry.key, entry.copy, json.dumps(entry_json(entry))),
+        )
+
+    def remembered(self) -> Iterator[Tuple[PlannedJob, Entry]]:
+        """The jobs that the journal knows, each with its last line there."""
+        columns = ", ".join(f"jobs.{name}" for name in _FIELDS)
+        query = f"SELECT {columns}, past.entry FROM jobs JOIN past USING (key, copy) ORDER BY number"  # noqa: S608
+        for row in self._db.execute(query):
+            yield _planned(row[:-1]), read_entry(json.loads(row[-1]))
+
+    def take(self) -> Optional[PlannedJob]:
+        """The next job that is to be run, from now on running; None when there is none."""
+        query = f"SELECT {_COLUMNS} FROM jobs WHERE state = ? ORDER BY number LIMIT 1"  # noqa: S608
+        with self._lock:
+            row = self._db.execute(query, (TODO,)).fetchone()
+            if row is not None:
+                self._db.execute("UPDATE jobs SET state = ? WHERE number = ?", (RUNNING, row[0]))
+        return None if row is None else _planned(row)
+
+    def put_back(self, number: int) -> None:
+        """A job that was taken and not sent is to be run again."""
+        with self._lock:
+            self._db.execute("UPDATE jobs SET state = ? WHERE number = ?", (TODO, number))
+
+    def leave(self, number: int, missing: Sequence[int], there: Mapping[int, SavedImage]) -> None:
+        """Of a job only some images are still to be made, for their part of the estimate."""
+        part = "low_usd = low_usd * :left / images, high_usd = high_usd * :left / images, images = :left"
+        values = {
+            "missing": json.dumps(list(missing)),
+            "there": json.dumps([(each, dict(vars(image))) for each, image in sorted(there.items())]),
+            "left": len(missing),
+            "number": number,
+        }
+        query = f"UPDATE jobs SET missing = :missing, there = :there, {part} WHERE number = :number"  # noqa: S608
+        with self._lock:
+            self._db.execute(query, values)
+
+    def end(self, number: int, state: str, outcome: Mapping[str, object]) -> None:
+        """What has become of a job."""
+        with self._lock:
+            self._db.execute(
+                "UPDATE jobs SET state = ?, outcome = ? WHERE number = ?",
+                (state, json.dumps(outcome), number),
+            )
+
+    def count(self) -> Dict[str, int]:
+        """How many jobs are in each state."""
+        with self._lock:
+            return dict(self._db.execute("SELECT state, count(*) FROM jobs GROUP BY state").fetchall())
+
+    def images_to_make(self) -> int:
+        """How many images the jobs ask for that are to be run."""
+        with self._lock:
+            query = "SELECT coalesce(sum(images), 0) FROM jobs WHERE state = ?"
+            return int(self._db.execute(query, (TODO,)).fetchone()[0])
+
+    def estimates(self) -> List[Estimate]:
+        """What the jobs that are to be run would cost, by quality."""
+        query = (
+            "SELECT quality, count(*), sum(images), sum(low_usd), sum(high_usd), count(high_usd) FROM jobs"
+            " WHERE state = ? GROUP BY quality ORDER BY quality"
+        )
+        with self._lock:
+            rows = self._db.execute(query, (TODO,)).fetchall()
+        return [
+            Estimate(quality, jobs, images, *((low, high) if priced == jobs else (None, None)))
+            for quality, jobs, images, low, high, priced in rows
+        ]
+
+    def rows(self, state: Optional[str] = None) -> Iterator[Dict[str, Any]]:
+        """What there is to say of every job, in their order, or of those in one state."""
+        last = 0
+        query = (
+            "SELECT number, line, offset, id, state, outcome FROM jobs"
+            " WHERE number > ? AND (? IS NULL OR state = ?) ORDER BY number LIMIT 500"
+        )
+        while True:
+            with self._lock:
+                page = self._db.execute(query, (last, state, state)).fetchall()
+            if not page:
+                return
+            for number, line, offset, job_id, status, outcome in page:
+                last = number
+                known: Dict[str, Any] = json.loads(outcome) if outcome else {}
+                yield {"job": number, "line": line, "offset": offset, "id": job_id, "status": status, **known}
+
+    def _claim(self, what: str, names: Sequence[str], number: int) -> str:
+        """Takes names for a job; why not, where an earlier one has them."""
+        for name in names:
+            try:
+                self._db.execute(f"INSERT INTO {what}s VALUES (?,?)", (name, number))  # noqa: S608
+            except sqlite3.IntegrityError:
+                query = f"SELECT line FROM {what}s JOIN jobs USING (number) WHERE {what}s.name = ?"  # noqa: S608
+                row = self._db.execute(query, (name,)).fetchone()
+                return f"line {row[0] if row else '?'} has the same {what}: {show(name)}"
+        return ""
+
+
+def _planned(row: Sequence[Any]) -> PlannedJob:
+    values: Dict[str, Any] = dict(zip(_FIELDS, row))
+    there = tuple((int(number), SavedImage(**image)) for number, image in json.loads(values["there"]))
+    values.update(missing=tuple(json.loads(values["missing"])), there=there)
+    return PlannedJob(**values)

@@ -1,0 +1,269 @@
+"""Makes the plan of a batch before anything is paid for: every line read and checked, every image named, and
+what earlier runs have done found again by the journal.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Dict, List, Optional, Tuple
+
+from ..errors import GptImage2Error, UsageError
+from ..images import is_whole_image, read_image_info
+from ..inputs import check_local_inputs, is_address
+from ..models import MAX_INPUT_IMAGES
+from ..naming import OutputPlan, extension, plan_output, slug
+from ..outcome import Billed, SavedImage
+from ..record import Record, replace
+from ..redact import show
+from ..report import image_json
+from ..request import ImageRequest, checked
+from .contact_sheet import SHEET_NAME
+from .jobs import Job, job_key, read_job
+from .jobs_file import JobsFile, Line
+from .journal import DONE, FAILED, JOURNAL_NAME, SENT, SUBMITTED, Entry, Journal, journal_images, read_journal
+from .plan import AMBIGUOUS, Plan, PlannedJob
+
+_MAX_WARNINGS = 50
+_READ_BYTES = 1 << 20
+
+
+class Folder(Record):
+    """Where a batch writes: an absolute folder, and the one for what its images cannot go to."""
+
+    path: Path
+    rescue: Path
+
+    def outputs(self, name: str, request: ImageRequest, named: bool) -> OutputPlan:
+        """Where the images of a job go. A name that was made up never replaces a file.
+
+        Raises:
+            UsageError: the name cannot be one.
+        """
+        if named:
+            return plan_output(
+                str(self.path / name), request.effective_format, request.count, "", self.rescue
+            )
+        stem, _, suffix = name.rpartition(".")
+        return OutputPlan(self.path, stem, f".{suffix}", request.count > 1, True, self.rescue)
+
+
+class Planning(Record):
+    """What planning found besides the plan: warnings, and what earlier runs may have spent, in USD."""
+
+    warnings: Tuple[str, ...]
+    spent_usd: float
+
+
+class Planner:
+    """Fills a plan. With a journal, what an earlier run left unsaid is noted there."""
+
+    def __init__(self, plan: Plan, folder: Folder, defaults: Job, retry_ambiguous: bool) -> None:
+        self._plan = plan
+        self._folder = folder
+        self._real_folder = os.path.realpath(str(folder.path))
+        self._defaults = defaults
+        self._retry_ambiguous = retry_ambiguous
+        self._warnings: Dict[str, int] = {}
+
+    def run(self, jobs_file: JobsFile, journal: Optional[Journal]) -> Planning:
+        """Reads every line, then the journal of the folder."""
+        for number, line in enumerate(jobs_file.lines(), 1):
+            try:
+                self._add(number, line)
+            except GptImage2Error as error:
+                self._plan.refuse(number, line, {"error": _error_json(error)})
+        self._plan.number_copies()
+        spent_usd = self._replay()
+        for job, entry in self._plan.remembered():
+            self._settle(job, entry, journal)
+        warnings = [f"{text} ({count} jobs)" if count > 1 else text for text, count in self._warnings.items()]
+        return Planning(tuple(warnings), spent_usd)
+
+    def _add(self, number: int, line: Line) -> None:
+        if line.text is None:
+            raise UsageError(line.problem, hint="write one job a line")
+        job, unknown = read_job(line.text, self._defaults)
+        check_local_inputs(job.sources, job.mask)
+        if len(job.sources) > MAX_INPUT_IMAGES:
+            raise UsageError(f"{len(job.sources)} images; at most {MAX_INPUT_IMAGES} may be sent", hint="")
+        request, warnings = checked(job.request)
+        for name in unknown:
+            self._warn(f"field {show(name, limit=40)!r} is not known here and is passed through")
+        for warning in warnings:
+            self._warn(warning)
+        named = job.output is not None
+        name = self._placed(job.output) if job.output is not None else _made_up(number, request)
+        outputs = self._folder.outputs(name, request, named)
+        numbers = tuple(range(1, request.count + 1))
+        names = [os.path.join(os.path.dirname(name), outputs.path(each).name) for each in numbers]
+        estimate = request.estimate()
+        planned = PlannedJob(
+            number=number,
+            line=line.number,
+            offset=line.offset,
+            id=job.id,
+            key=job_key(request, *_fingerprints(job)),
+            copy=0,
+            name=name,
+            named=named,
+            images=request.count,
+            quality=request.effective_quality,
+            low_usd=estimate.low_usd if estimate else None,
+            high_usd=estimate.high_usd if estimate else None,
+            missing=numbers,
+        )
+        clash = self._plan.add(planned, names)
+        if clash:
+            raise UsageError(clash, hint="give each job its own")
+
+    def _placed(self, output: str) -> str:
+        """An output as a path below the folder.
+
+        Raises:
+            UsageError: it is outside, or cannot be a file.
+        """
+        shown = show(output, limit=100)
+        if not output.strip() or "\0" in output or output.endswith(("/", os.sep)):
+            raise UsageError(f"output {shown!r} is no file name", hint="leave it out: one is made up")
+        path = os.path.normpath(os.path.join(str(self._folder.path), output))
+        real = os.path.realpath(path)
+        if os.path.isabs(output) or not real.startswith(self._real_folder + os.sep):
+            raise UsageError(f"output {shown!r} leaves the output folder", hint="name a file below --out-dir")
+        if os.path.isdir(path):
+            raise UsageError(f"output {shown!r} is a folder", hint="name a file")
+        name = os.path.relpath(path, str(self._folder.path))
+        if name in (JOURNAL_NAME, SHEET_NAME):
+            raise UsageError(f"output {shown!r} is a file of the batch itself", hint="choose another name")
+        return name
+
+    def _replay(self) -> float:
+        """Takes the journal in; what it says was spent, or may have been, in USD."""
+        spent_usd = 0.0
+        under_way: Dict[Tuple[str, int], float] = {}
+        for entry in read_journal(self._folder.path):
+            self._plan.remember(entry)
+            job = entry.key, entry.copy
+            if entry.event in (SENT, SUBMITTED):
+                under_way[job] = entry.high_usd
+                continue
+            high_usd = under_way.pop(job, 0.0)
+            if entry.billed is not Billed.NO:
+                spent_usd += high_usd if entry.cost_usd is None else entry.cost_usd
+        return spent_usd + sum(under_way.values())
+
+    def _settle(self, job: PlannedJob, entry: Entry, journal: Optional[Journal]) -> None:
+        """What is left of a job that an earlier run has met."""
+        there: Dict[int, SavedImage] = {}
+        for image in entry.images:
+            saved = _saved(self._folder.path / image.path)
+            if saved is not None and saved.sha256 == image.sha256:
+                there[image.number] = saved
+        if entry.event == SENT and not entry.existed:
+            there.update(self._unsaid(job, entry, there))
+        missing = tuple(number for number in job.missing if number not in there)
+        outcome: Dict[str, object] = {
+            "images": [image_json(image) for _, image in sorted(there.items())],
+            "billed": entry.billed.value,
+            "cost_usd": entry.cost_usd,
+            "resumed": True,
+        }
+        if not missing:
+            if entry.event != DONE and journal is not None:
+                journal.append(
+                    replace(
+                        entry, event=DONE, images=journal_images(there, self._folder.path), billed=Billed.YES
+                    )
+                )
+            self._plan.end(job.number, DONE, {**outcome, "billed": Billed.YES.value})
+        elif entry.event == SUBMITTED:
+            self._plan.end(job.number, SUBMITTED, {**outcome, "batch_id": entry.batch_id})
+        elif _is_ambiguous(entry) and not self._retry_ambiguous:
+            self._plan.end(
+                job.number, AMBIGUOUS, {**outcome, "billed": Billed.MAYBE.value, "error": _doubt(entry)}
+            )
+        elif len(missing) < len(job.missing):
+            self._plan.leave(job.number, missing, there)
+
+    def _unsaid(self, job: PlannedJob, entry: Entry, known: Dict[int, SavedImage]) -> Dict[int, SavedImage]:
+        """Images that a killed run had saved, but could not say so any more: whole files where none were."""
+        count = len(job.missing)
+        outputs = self._folder.outputs(entry.name, ImageRequest(prompt="", n=count), job.named)
+        found: Dict[int, SavedImage] = {}
+        for number in job.missing:
+            saved = None if number in known else _saved(outputs.path(number))
+            if saved is not None:
+                found[number] = saved
+        return found
+
+    def _warn(self, text: str) -> None:
+        if text in self._warnings or len(self._warnings) < _MAX_WARNINGS:
+            self._warnings[text] = self._warnings.get(text, 0) + 1
+
+
+def _made_up(number: int, request: ImageRequest) -> str:
+    return f"{number:04d}-{slug(request.prompt)}.{extension(request.effective_format)}"
+
+
+def _is_ambiguous(entry: Entry) -> bool:
+    """Whether more may have been paid for than has come."""
+    return entry.event == SENT or (
+        entry.event == FAILED and entry.billed is not Billed.NO and not entry.settled
+    )
+
+
+def _doubt(entry: Entry) -> Dict[str, object]:
+    code, message = entry.code, entry.message
+    if entry.event == SENT:
+        code, message = "in_flight", "it was in flight when an earlier run ended"
+    return {
+        "code": code,
+        "message": message,
+        "hint": "it may have been billed; check your usage, or run it again with --retry-ambiguous",
+    }
+
+
+def _error_json(error: GptImage2Error) -> Dict[str, object]:
+    return {"code": error.code, "message": error.message, "hint": error.hint}
+
+
+def _saved(path: Path) -> Optional[SavedImage]:
+    """The whole image in a file, None where there is none."""
+    try:
+        with open(str(path), "rb") as file:
+            info = read_image_info(file) if is_whole_image(file) else None
+            if info is None:
+                return None
+            digest = hashlib.sha256()
+            file.seek(0)
+            for block in iter(lambda: file.read(_READ_BYTES), b""):
+                digest.update(block)
+            size_bytes = file.tell()
+    except (OSError, ValueError):
+        return None
+    return SavedImage(str(path), size_bytes, info.format, info.width, info.height, digest.hexdigest())
+
+
+def _fingerprints(job: Job) -> Tuple[List[str], Optional[str]]:
+    return [_fingerprint(each) for each in job.sources], _fingerprint(job.mask) if job.mask else None
+
+
+def _fingerprint(source: str) -> str:
+    """What an input is: the hash of a file's content, or the address it is fetched from."""
+    if is_address(source):
+        return source
+    path = os.path.abspath(os.path.expanduser(source))
+    info = os.stat(path)
+    return _content_hash(path, info.st_size, info.st_mtime_ns)
+
+
+@lru_cache(maxsize=1024)
+def _content_hash(path: str, size_bytes: int, mtime_ns: int) -> str:
+    del size_bytes, mtime_ns  # they tell a changed file from the one that was hashed
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        for block in iter(lambda: file.read(_READ_BYTES), b""):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,162 @@
+"""The words of the sandbox command: flags in, `Settings` out."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from dataclasses import dataclass
+
+from gpt_image2.core.about import PROGRAM
+
+from .settings import Limits, Settings
+
+_DEFAULT_PORT = 8787
+_DEFAULTS = Settings()
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What the command was asked for."""
+
+    port: int
+    list_faults: bool
+    settings: Settings
+
+
+def parse(argv: list[str] | None) -> Arguments:
+    """Read the flags; a bad one ends the program with a usage error."""
+    parser = _parser()
+    flags = parser.parse_args(argv)
+    limits = None
+    if flags.images_per_minute:
+        limits = Limits(flags.images_per_minute, flags.burst, flags.fixed_window)
+        if flags.burst and flags.fixed_window:
+            parser.error("--burst has no meaning with --fixed-window")
+    elif flags.burst or flags.fixed_window:
+        parser.error("--burst and --fixed-window need --images-per-minute")
+    settings = Settings(
+        latency_s=flags.latency,
+        log_requests=flags.log_requests,
+        batch_job_s=flags.batch_seconds,
+        clock_speed=flags.clock_speed,
+        limits=limits,
+        limit_headers=not flags.no_limit_headers,
+    )
+    return Arguments(flags.port, flags.list_faults, settings)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"{PROGRAM} sandbox",
+        description="An offline Images API on loopback: no key, no cost; pictures are drawn, not generated.",
+    )
+    parser.add_argument(
+        "--port",
+        type=_port,
+        default=_DEFAULT_PORT,
+        help="port to listen on, 0 picks a free one (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--latency",
+        type=_latency,
+        default=_DEFAULTS.latency_s,
+        metavar="SECONDS|real",
+        help="how long one call takes; 'real' is what the API usually takes (default: %(default)s)",
+    )
+    _add_limits(parser)
+    _add_time(parser)
+    parser.add_argument("--log-requests", action="store_true", help="write one line a request to stderr")
+    parser.add_argument(
+        "--list-faults",
+        action="store_true",
+        help="list the faults that a base URL of http://127.0.0.1:PORT/fault/NAME/v1 brings, and exit",
+    )
+    return parser
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--images-per-minute",
+        type=_count,
+        metavar="N",
+        help="answer 429 to what goes beyond N images a minute (default: no limit)",
+    )
+    parser.add_argument(
+        "--burst",
+        type=_count,
+        metavar="N",
+        help="how many images can be had at once (default: as many as in a minute)",
+    )
+    parser.add_argument(
+        "--fixed-window",
+        action="store_true",
+        help="the images of a minute come back all at once, not evenly",
+    )
+    parser.add_argument(
+        "--no-limit-headers",
+        action="store_true",
+        help="leave out the x-ratelimit and retry-after headers; a 429 keeps its message",
+    )
+
+
+def _add_time(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--batch-seconds",
+        type=_seconds,
+        default=_DEFAULTS.batch_job_s,
+        metavar="S",
+        help="how long one job of a batch takes, in seconds of the sandbox's clock (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--clock-speed",
+        type=_speed,
+        default=_DEFAULTS.clock_speed,
+        metavar="X",
+        help="how many times faster than real time that clock runs (default: %(default)s)",
+    )
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise ValueError
+    return port
+
+
+def _latency(text: str) -> float | None:
+    """Seconds, or None for as long as the API takes."""
+    if text == "real":
+        return None
+    latency_s = float(text)
+    if not 0 <= latency_s < 3600:
+        raise ValueError
+    return latency_s
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise ValueError
+    return count
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds < math.inf:
+        raise ValueError
+    return seconds
+
+
+def _speed(text: str) -> float:
+    speed = float(text)
+    if not 0 < speed < math.inf:
+        raise ValueError
+    return speed
+
+
+# argparse names a type in its messages by the name of its function.
+_port.__name__ = "port"
+_latency.__name__ = "latency"
+_count.__name__ = "count"
+_seconds.__name__ = "number of seconds"
+_speed.__name__ = "speed"

@@ -1,0 +1,146 @@
+"""The endpoints of the Batch API: what it refuses at once, and what it tells of a batch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, cast
+
+from starlette.requests import Request
+from starlette.routing import Route
+
+from .answers import refusal_answer
+from .batch_lines import ENDPOINTS
+from .batch_state import BatchOrder
+from .batches import Batches
+from .entrance import admit, answered, delivered, json_of
+from .file_routes import checked_lives_s
+from .file_store import FileStore
+from .intake import NOT_JSON
+from .listing import PageSizes, page
+from .refusals import Refused, invalid, missing_parameter, unknown_parameter
+from .wire import Delivery
+
+_REQUIRED = ("input_file_id", "endpoint", "completion_window")
+_FIELDS = (*_REQUIRED, "metadata", "output_expires_after")
+_MAX_PAIRS, _MAX_KEY_CHARS, _MAX_VALUE_CHARS = 16, 64, 512
+_PAGE_SIZES = PageSizes(default=20, most=100)
+
+
+class BatchRoutes:
+    """The endpoints of one sandbox's batches."""
+
+    def __init__(self, batches: Batches, files: FileStore) -> None:
+        self._batches = batches
+        self._files = files
+
+    def routes(self, base: str) -> list[Route]:
+        """The routes below a base path."""
+        return [
+            Route(f"{base}/batches", self.create, methods=["POST"]),
+            Route(f"{base}/batches", self.list, methods=["GET"]),
+            Route(f"{base}/batches/{{id}}", self.retrieve, methods=["GET"]),
+            Route(f"{base}/batches/{{id}}/cancel", self.cancel, methods=["POST"]),
+        ]
+
+    async def create(self, request: Request) -> Delivery:
+        """`POST /v1/batches`."""
+        body = await request.body()
+        try:
+            admit(request)
+            order = self._order(body)
+        except Refused as refusal:
+            return delivered(refusal_answer(refusal))
+        return delivered(json_of(self._batches.start(order).as_json()))
+
+    async def list(self, request: Request) -> Delivery:
+        """`GET /v1/batches`."""
+        return answered(
+            request, lambda: json_of(page(self._batches.all(), request.query_params, _PAGE_SIZES))
+        )
+
+    async def retrieve(self, request: Request) -> Delivery:
+        """`GET /v1/batches/{id}`."""
+        return answered(request, lambda: json_of(self._batches.get(request.path_params["id"]).as_json()))
+
+    async def cancel(self, request: Request) -> Delivery:
+        """`POST /v1/batches/{id}/cancel`."""
+        return answered(request, lambda: json_of(self._batches.cancel(request.path_params["id"]).as_json()))
+
+    def _order(self, body: bytes) -> BatchOrder:
+        fields = _fields_of(body)
+        endpoint, window = fields["endpoint"], fields["completion_window"]
+        if endpoint not in ENDPOINTS:
+            supported = " and ".join(f"'{name}'" for name in ENDPOINTS)
+            message = f"Invalid value: '{endpoint}'. Supported values are: {supported}."
+            raise invalid("endpoint", "invalid_value", message)
+        if window != "24h":
+            message = f"Invalid value: '{window}'. Supported values are: '24h'."
+            raise invalid("completion_window", "invalid_value", message)
+        self._check_input_file(fields["input_file_id"])
+        return BatchOrder(
+            fields["input_file_id"],
+            endpoint,
+            _metadata(fields.get("metadata")),
+            _outputs_live_s(fields.get("output_expires_after")),
+        )
+
+    def _check_input_file(self, file_id: str) -> None:
+        file = self._files.find(file_id)
+        if file is None:
+            message = f"Cannot find file {file_id}, or organization org-sandbox does not have access to it."
+            raise invalid("input_file_id", "invalid_request", message)
+        if file.purpose != "batch":
+            message = f"Invalid file purpose: expected 'batch', but got '{file.purpose}' instead."
+            raise invalid("input_file_id", "invalid_file_purpose", message)
+
+
+def _fields_of(body: bytes) -> dict[str, Any]:
+    """The fields of an order: all that are required are there, and are text."""
+    try:
+        fields = json.loads(body)
+    except ValueError:
+        raise Refused(400, NOT_JSON) from None
+    if not isinstance(fields, dict):
+        raise Refused(400, NOT_JSON)
+    for name in cast("dict[str, Any]", fields):
+        if name not in _FIELDS:
+            raise unknown_parameter(name)
+    for name in _REQUIRED:
+        if fields.get(name) is None:  # pyright: ignore[reportUnknownMemberType]
+            raise missing_parameter(name)
+        if not isinstance(fields[name], str):
+            raise invalid(name, "invalid_type", f"Invalid type for '{name}': expected a string.")
+    return cast("dict[str, Any]", fields)
+
+
+def _metadata(value: Any) -> Mapping[str, str] | None:
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise invalid("metadata", "invalid_type", "Invalid type for 'metadata': expected an object.")
+    pairs = cast("dict[str, Any]", value)
+    if len(pairs) > _MAX_PAIRS:
+        message = f"Invalid 'metadata': expected at most {_MAX_PAIRS} pairs, but got {len(pairs)} instead."
+        raise invalid("metadata", "object_above_max_properties", message)
+    for key, text in pairs.items():
+        name = f"metadata.{key}"
+        if not isinstance(text, str):
+            raise invalid(name, "invalid_type", f"Invalid type for '{name}': expected a string.")
+        if len(key) > _MAX_KEY_CHARS or len(text) > _MAX_VALUE_CHARS:
+            message = (
+                f"Invalid '{name}': string too long. Keys have at most {_MAX_KEY_CHARS} characters, values "
+                f"{_MAX_VALUE_CHARS}."
+            )
+            raise invalid(name, "string_above_max_length", message)
+    return pairs
+
+
+def _outputs_live_s(value: Any) -> int | None:
+    if value is None:
+        return None
+    seconds = value.get("seconds") if isinstance(value, dict) else None  # pyright: ignore
+    if seconds is None or value.get("anchor") != "created_at" or not isinstance(seconds, int):
+        message = "Invalid 'output_expires_after': expected the anchor 'created_at' and an integer 'seconds'."
+        raise invalid("output_expires_after", "invalid_value", message)
+    return checked_lives_s("output_expires_after.seconds", seconds)
