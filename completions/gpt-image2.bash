@@ -7,8 +7,8 @@
 
 _shtab_gpt_image2_subparsers=(generate edit config doctor sandbox mcp install-skill)
 
-_shtab_gpt_image2_generate_option_strings=(-h --help -o --output --prompt-file --quality --size --format --n --model --background --output-compression --compression --moderation --user --stream --partial-images --save-partials --param --dry-run --max-cost --no-clobber --timeout --retries --retry-ambiguous --max-download --json --events --quiet --debug --config --base-url --api-key --sandbox)
-_shtab_gpt_image2_edit_option_strings=(-h --help --image --mask -o --output --prompt-file --quality --size --format --n --model --background --output-compression --compression --moderation --user --stream --partial-images --save-partials --param --dry-run --max-cost --no-clobber --timeout --retries --retry-ambiguous --max-download --json --events --quiet --debug --config --base-url --api-key --sandbox)
+_shtab_gpt_image2_generate_option_strings=(-h --help -o --output --prompt-file --quality --size --format --n --model --background --output-compression --compression --moderation --user --stream --partial-images --save-partials --param --dry-run --max-cost --no-clobber --timeout --retries --retry-ambiguous --max-download --no-history --json --events --quiet --debug --config --base-url --api-key --sandbox)
+_shtab_gpt_image2_edit_option_strings=(-h --help --image --mask -o --output --prompt-file --quality --size --format --n --model --background --output-compression --compression --moderation --user --stream --partial-images --save-partials --param --dry-run --max-cost --no-clobber --timeout --retries --retry-ambiguous --max-download --no-history --json --events --quiet --debug --config --base-url --api-key --sandbox)
 _shtab_gpt_image2_config_option_strings=(-h --help --init --show --force --config --json --events --quiet --debug)
 _shtab_gpt_image2_doctor_option_strings=(-h --help --config --base-url --api-key --probe --yes --forget --json --events --quiet --debug)
 _shtab_gpt_image2_sandbox_option_strings=(-h --help)
@@ -39,6 +39,7 @@ _shtab_gpt_image2_generate___save_partials_nargs=0
 _shtab_gpt_image2_generate___dry_run_nargs=0
 _shtab_gpt_image2_generate___no_clobber_nargs=0
 _shtab_gpt_image2_generate___retry_ambiguous_nargs=0
+_shtab_gpt_image2_generate___no_history_nargs=0
 _shtab_gpt_image2_generate___json_nargs=0
 _shtab_gpt_image2_generate___events_nargs=0
 _shtab_gpt_image2_generate___quiet_nargs=0
@@ -51,6 +52,7 @@ _shtab_gpt_image2_edit___save_partials_nargs=0
 _shtab_gpt_image2_edit___dry_run_nargs=0
 _shtab_gpt_image2_edit___no_clobber_nargs=0
 _shtab_gpt_image2_edit___retry_ambiguous_nargs=0
+_shtab_gpt_image2_edit___no_history_nargs=0
 _shtab_gpt_image2_edit___json_nargs=0
 _shtab_gpt_image2_edit___events_nargs=0
 _shtab_gpt_image2_edit___quiet_nargs=0

@@ -81,6 +81,7 @@ class Home:
         self.config_home = self.root / ".config"
         self.state = self.root / ".local" / "state" / "gpt-image-2"
         self.rescued = self.state / "rescued"
+        self.ledger = self.state / "ledger.sqlite3"
         self.env: Dict[str, str] = {
             "HOME": str(self.root),
             "PATH": os.environ["PATH"],

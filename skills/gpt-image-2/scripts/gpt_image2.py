@@ -46,6 +46,7 @@ import sys
 import tempfile
 import threading
 import time
+import weakref
 import zlib
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -75,6 +76,7 @@ from typing import (
     TextIO,
     Tuple,
     Type,
+    TypeVar,
     Union,
     cast,
 )
@@ -511,7 +513,7 @@ _CHARS_PER_TEXT_TOKEN = 4
 
 @dataclass(frozen=True)
 class Prices:
-    """USD per 1,000,000 tokens."""
+    """What a model's tokens cost, in USD per 1,000,000."""
 
     text_in: float
     image_in: float
@@ -520,10 +522,13 @@ class Prices:
     cached_image_in: float
 
 
-_PRICES: Dict[str, Prices] = {
+#: The list prices. Source: OpenAI's price page for gpt-image-2, as of 2026-11.
+PRICES: Mapping[str, Prices] = {
     model: Prices(text_in=5.0, image_in=8.0, image_out=30.0, cached_text_in=1.25, cached_image_in=2.0)
     for model in KNOWN_MODELS
 }
+#: The factor on the list price for what goes through the Batch API. Source: the same page.
+BATCH_DISCOUNT = 0.5
 
 
 @dataclass(frozen=True)
@@ -652,29 +657,41 @@ def output_tokens(width: int, height: int, quality: str) -> int:
     return -(-factor * short * (2_000_000 + width * height) // 4_000_000)
 
 
-def prices_of(model: str) -> Optional[Prices]:
+def prices_of(model: str, prices: Mapping[str, Prices] = PRICES) -> Optional[Prices]:
     """The token prices of a model, or None where they are not known (never a guess)."""
-    return _PRICES.get(model)
+    return prices.get(model)
 
 
 def estimate_cost(
-    model: str, prompt: str, size: str, quality: str, n: int, partial_images: int = 0, input_images: int = 0
+    model: str,
+    prompt: str,
+    size: str,
+    quality: str,
+    n: int,
+    partial_images: int = 0,
+    input_images: int = 0,
+    prices: Mapping[str, Prices] = PRICES,
 ) -> Optional[CostEstimate]:
-    """What a request would cost, or None for a model, size or quality whose price is not known."""
-    prices = prices_of(model)
-    if prices is None or quality not in QUALITIES:
+    """What a request would cost by these prices, or None for a model, size or quality without one.
+
+    A model that only the config prices is taken to make as many tokens as gpt-image-2; the note says so.
+    """
+    price = prices_of(model, prices)
+    if price is None or quality not in QUALITIES:
         return None
     sizes = [parse_size(name) for name in (_AUTO_SIZES if size == "auto" else (size,))]
     qualities = ("low", "medium", "high") if quality == "auto" else (quality,)
-    tokens = [output_tokens(wh[0], wh[1], q) for wh in sizes if wh is not None for q in qualities]
+    tokens = [output_tokens(*wh, q) for wh in sizes if wh is not None and min(wh) > 0 for q in qualities]
     if not tokens:
         return None
-    text_usd = math.ceil(len(prompt) / _CHARS_PER_TEXT_TOKEN) * prices.text_in / 1e6
+    text_usd = math.ceil(len(prompt) / _CHARS_PER_TEXT_TOKEN) * price.text_in / 1e6
     partial = partial_images * PARTIAL_IMAGE_TOKENS
     low, high = (
-        n * (text_usd + (count + partial) * prices.image_out / 1e6) for count in (min(tokens), max(tokens))
+        n * (text_usd + (count + partial) * price.image_out / 1e6) for count in (min(tokens), max(tokens))
     )
     notes: List[str] = []
+    if model not in KNOWN_MODELS:
+        notes.append(f"tokens counted as for {DEFAULT_MODEL}")
     if quality == "auto":
         notes.append("quality auto: from low to high")
     if size == "auto":
@@ -684,22 +701,22 @@ def estimate_cost(
     return CostEstimate(low, high, "; ".join(notes))
 
 
-def cost_of_usage(model: str, usage: Usage) -> Optional[float]:
-    """What an answer cost in USD by the tokens that the server counted, or None for an unknown model.
+def cost_of_usage(model: str, usage: Usage, prices: Mapping[str, Prices] = PRICES) -> Optional[float]:
+    """What an answer cost in USD by the tokens that the server counted, or None for a model without prices.
 
     Where the answer does not split its input tokens, they are taken as text (no image was sent in).
     """
-    prices = prices_of(model)
-    if prices is None:
+    price = prices_of(model, prices)
+    if price is None:
         return None
     image_in = usage.image_tokens or 0
     text_in = usage.text_tokens if usage.text_tokens is not None else usage.input_tokens - image_in
     return (
-        (text_in - usage.cached_text_tokens) * prices.text_in
-        + usage.cached_text_tokens * prices.cached_text_in
-        + (image_in - usage.cached_image_tokens) * prices.image_in
-        + usage.cached_image_tokens * prices.cached_image_in
-        + usage.output_tokens * prices.image_out
+        (text_in - usage.cached_text_tokens) * price.text_in
+        + usage.cached_text_tokens * price.cached_text_in
+        + (image_in - usage.cached_image_tokens) * price.image_in
+        + usage.cached_image_tokens * price.cached_image_in
+        + usage.output_tokens * price.image_out
     ) / 1e6
 
 
@@ -798,6 +815,7 @@ class Result:
 # GptImage2Error
 # ├── UsageError             bad arguments or inputs; nothing was sent               exit 2
 # ├── ConfigError            configuration or key missing or wrong                   exit 3
+# │   └── LedgerError            the ledger cannot be read or written                exit 3
 # ├── ApiError               the server refused, or answered without a usable image  exit 6
 # │   ├── AuthenticationError    401, 403                                            exit 3
 # │   ├── RateLimitError         429: too fast                                       exit 4
@@ -853,6 +871,12 @@ class ConfigError(GptImage2Error):
 
     exit_code = ExitCode.CONFIG
     default_code = "config"
+
+
+class LedgerError(ConfigError):
+    """The ledger's file cannot be read or written. Calls go on without it; only its own commands end so."""
+
+    default_code = "ledger_unusable"
 
 
 class ApiError(GptImage2Error):
@@ -1724,6 +1748,235 @@ def _quote_form(value: str) -> str:
 
 
 # ------------------------------------------------------------------------------------------------------------
+# ledger/database
+#
+# Opens the ledger's SQLite file: makes it, brings its schema up to date, and says in words what is wrong.
+#
+# The file is private (0600, in a 0700 folder) and in WAL mode, so that many processes write to it side by side.
+# A new one is made whole under another name first: no process ever sees half a schema. `sqlite3` is imported
+# only here and only on use, since some builds of Python lack it.
+# ------------------------------------------------------------------------------------------------------------
+
+
+LEDGER_NAME = "ledger.sqlite3"
+BUSY_TIMEOUT_S = 2.0
+LOCKED = "ledger_locked"
+_OFF_HINT = "or leave history off with --no-history"
+
+_VERSION_1 = (
+    """
+    CREATE TABLE requests (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        started_at TEXT NOT NULL,
+        elapsed_s REAL,
+        base_url TEXT NOT NULL,
+        host TEXT NOT NULL,
+        command TEXT NOT NULL,
+        model TEXT NOT NULL,
+        prompt TEXT NOT NULL,
+        fields TEXT NOT NULL,
+        inputs TEXT NOT NULL,
+        mask TEXT,
+        output TEXT,
+        status TEXT NOT NULL,
+        error_code TEXT,
+        error_message TEXT,
+        http_status INTEGER,
+        request_id TEXT,
+        attempts INTEGER NOT NULL,
+        billed TEXT NOT NULL,
+        usage TEXT,
+        estimate_low_usd REAL,
+        estimate_high_usd REAL,
+        cost_usd REAL,
+        discount REAL NOT NULL,
+        batch_id TEXT
+    )
+    """,
+    "CREATE INDEX requests_started_at ON requests (started_at)",
+    """
+    CREATE TABLE images (
+        request INTEGER NOT NULL,
+        number INTEGER NOT NULL,
+        path TEXT NOT NULL,
+        sha256 TEXT NOT NULL,
+        bytes INTEGER NOT NULL,
+        format TEXT NOT NULL,
+        width INTEGER,
+        height INTEGER,
+        rescued INTEGER NOT NULL,
+        PRIMARY KEY (request, number)
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX images_sha256 ON images (sha256)",
+)
+#: The statements that lead from each version of the schema to the next; `PRAGMA user_version` counts them.
+_MIGRATIONS: Tuple[Tuple[str, ...], ...] = (_VERSION_1,)
+SCHEMA_VERSION = len(_MIGRATIONS)
+
+
+class Database:
+    """One open connection. Its methods raise `LedgerError` for whatever SQLite complains of."""
+
+    def __init__(self, path: Path, connection: Any) -> None:
+        self.path = path
+        self._connection = connection
+
+    def rows(self, sql: str, values: Sequence[object] = ()) -> List[Dict[str, Any]]:
+        """The rows that a query finds."""
+        with _complaints_explained(self.path):
+            return [dict(row) for row in self._connection.execute(sql, values)]
+
+    def change(self, sql: str, values: Sequence[object] = ()) -> int:
+        """Runs a statement that changes something; how many rows it changed."""
+        with _complaints_explained(self.path):
+            return self._connection.execute(sql, values).rowcount
+
+    def insert(self, sql: str, values: Sequence[object]) -> int:
+        """Inserts one row; its id."""
+        with _complaints_explained(self.path):
+            return self._connection.execute(sql, values).lastrowid
+
+    @contextmanager
+    def transaction(self) -> Generator[None, None, None]:
+        """All that is changed inside is kept, or nothing of it."""
+        self.change("BEGIN IMMEDIATE")
+        try:
+            yield
+            self.change("COMMIT")
+        except BaseException:
+            with suppress(LedgerError):
+                self.change("ROLLBACK")
+            raise
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._connection.close()
+
+
+def open_database(path: Path) -> Database:
+    """The ledger's file, made where it is missing.
+
+    Raises:
+        LedgerError: it cannot be used; the hint is a cure.
+    """
+    with _complaints_explained(path):
+        private_folder(path.parent)
+        if not os.path.lexists(str(path)):
+            _create(path)
+        return _connected(path)
+
+
+def stored(text: str) -> bytes:
+    """A text as the bytes to store by `CAST(? AS TEXT)`: a path need not be valid UTF-8."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace")
+
+
+def _loaded(data: bytes) -> str:
+    return data.decode("utf-8", "surrogateescape")
+
+
+def _create(path: Path) -> None:
+    part, file = open_part(path, 0o600)
+    file.close()  # before SQLite locks it: closing any descriptor drops a process's locks
+    try:
+        database = _connected(part)
+        try:
+            database.rows("PRAGMA journal_mode = WAL")
+        finally:
+            database.close()
+        rename_if_free(part, path, file)
+    finally:
+        with suppress(OSError):
+            part.unlink()
+
+
+def _connected(path: Path) -> Database:
+    import sqlite3
+
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=rw",  # never makes a file that others could read
+        uri=True,
+        timeout=BUSY_TIMEOUT_S,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+    connection.row_factory = sqlite3.Row
+    connection.text_factory = _loaded
+    database = Database(path, connection)
+    try:
+        _migrate(database)
+        database.change("PRAGMA synchronous = NORMAL")
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _migrate(database: Database) -> None:
+    if _version(database) == SCHEMA_VERSION:
+        return
+    with database.transaction():
+        version = _version(database)  # another process may have been faster
+        if version > SCHEMA_VERSION:
+            raise LedgerError(
+                f"the ledger {database.path} was written by a newer version of this program",
+                hint=f"update this program, {_OFF_HINT}",
+            )
+        for statement in (line for script in _MIGRATIONS[version:] for line in script):
+            database.change(statement)
+        database.change(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def _version(database: Database) -> int:
+    (row,) = database.rows("PRAGMA user_version")
+    return int(row["user_version"])
+
+
+@contextmanager
+def _complaints_explained(path: Path) -> Generator[None, None, None]:
+    """Turns what SQLite and the system complain of into a `LedgerError` with a cure."""
+    try:
+        import sqlite3
+    except ImportError:
+        raise LedgerError(
+            "this Python was built without sqlite3, which the ledger needs",
+            hint=f"use another Python, {_OFF_HINT}",
+        ) from None
+    try:
+        yield
+    except OSError as error:
+        raise LedgerError(
+            f"the ledger {path} cannot be opened: {error.strerror or error}",
+            hint=f"see to it that its folder can be written, {_OFF_HINT}",
+        ) from None
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error):  # the error's number is not to be had before Python 3.11
+            raise locked(path) from None
+        raise LedgerError(
+            f"the ledger {path} cannot be used: {error}",
+            hint=f"see to it that it is a file that can be written, {_OFF_HINT}",
+        ) from None
+    except sqlite3.Error as error:
+        raise LedgerError(
+            f"the ledger {path} cannot be read: {error}",
+            hint=f"move the file away, and a new one is made, {_OFF_HINT}",
+        ) from None
+
+
+def locked(path: Path) -> LedgerError:
+    """The error of a ledger that another program holds for too long."""
+    return LedgerError(
+        f"the ledger {path} is locked by another program",
+        hint=f"end the program that holds it, {_OFF_HINT}",
+        code=LOCKED,
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------
 # naming
 #
 # Names the outputs before anything is paid for: from `-o`, the count and the prompt to paths.
@@ -1814,6 +2067,57 @@ def slug(prompt: str, limit: int = 40) -> str:
 
 
 # ------------------------------------------------------------------------------------------------------------
+# prices
+#
+# Reads the `prices` of a config file: what tokens cost where they do not cost the list price. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_MAX_USD = 1_000_000
+_PARTS = tuple(field.name for field in fields(Prices))
+
+
+def read_prices(content: Mapping[str, Any], place: Callable[..., str]) -> Dict[str, Prices]:
+    """Prices by model; parts that are missing are those of the list price.
+
+    `place` names the file and line of a field, given its name and those around it, outermost first.
+
+    Raises:
+        ConfigError: no number of USD, an unknown part, or a part missing of a model without a list price.
+    """
+    return {model: _read_model(model, value, place) for model, value in content.items()}
+
+
+def _read_model(model: str, content: Any, place: Callable[..., str]) -> Prices:
+    name = f"prices.{model}"
+    if not isinstance(content, dict):
+        raise ConfigError(
+            f"{place('prices', model)}: field {name!r} must be an object",
+            hint=f'it should look like {{"image_out": 30}}; the parts are {", ".join(_PARTS)}',
+        )
+    given = cast(Dict[str, Any], content)
+    for part, usd in given.items():
+        where = f"{place('prices', model, part)}: field {f'{name}.{part}'!r}"
+        if part not in _PARTS:
+            raise ConfigError(f"{where} is not known", hint=f"the parts are {', '.join(_PARTS)}")
+        is_number = isinstance(usd, (int, float)) and not isinstance(usd, bool)
+        if not is_number or not 0 <= usd <= _MAX_USD:
+            raise ConfigError(
+                f"{where} must be a number of USD per million tokens, from 0 to {_MAX_USD:,}",
+                hint="give it without quotes, or remove it for the list price",
+            )
+    parts: Dict[str, float] = asdict(PRICES[model]) if model in PRICES else {}
+    parts.update((part, float(usd)) for part, usd in given.items())
+    missing = [part for part in _PARTS if part not in parts]
+    if missing:
+        raise ConfigError(
+            f"{place('prices', model)}: field {name!r} lacks {', '.join(missing)}",
+            hint=f"{model} has no list price to fall back to; give all of its parts",
+        )
+    return Prices(**parts)
+
+
+# ------------------------------------------------------------------------------------------------------------
 # redact
 #
 # Makes text safe to show and to keep: keys masked, control characters gone, length bounded. Pure.
@@ -1873,10 +2177,31 @@ KEY_VARIABLE = "GPT_IMAGE2_API_KEY"
 BASE_URL_VARIABLE = "GPT_IMAGE2_BASE_URL"
 OFFICIAL_KEY_VARIABLE = "OPENAI_API_KEY"
 
-CONFIG_FIELDS = ("base_url", "api_key", "api_key_env", "format_field")
+#: The fields of a config file, and the JSON type of each.
+CONFIG_FIELDS: Mapping[str, type] = {
+    "base_url": str,
+    "api_key": str,
+    "api_key_env": str,
+    "format_field": str,
+    "history": bool,
+    "prices": dict,
+}
+_KIND_NAMES: Mapping[type, str] = {
+    dict: "an object",
+    list: "an array",
+    str: "a string",
+    bool: "a boolean",
+    type(None): "null",
+}
+_CURES: Mapping[type, str] = {
+    str: "put the value in double quotes, or remove the field",
+    bool: "write true or false without quotes, or remove the field",
+    dict: 'it should look like {"gpt-image-2": {"image_out": 30}}; mend it, or remove the field',
+}
 TEMPLATE = json.dumps({"base_url": DEFAULT_BASE_URL, "api_key_env": OFFICIAL_KEY_VARIABLE}, indent=2) + "\n"
 
 _DEFAULT = "default"
+NO_PRICES: Mapping[str, Prices] = {}
 
 
 @dataclass(frozen=True)
@@ -1889,16 +2214,30 @@ class Setting:
 
 @dataclass(frozen=True)
 class ConfigFile:
-    """A config file as read: its path, its known string fields, and what is odd about it."""
+    """A config file as read: its path, its known fields, and what is odd about it.
+
+    `fields` are those that hold text. `history` is None where the file does not say.
+    """
 
     path: str
     fields: Mapping[str, str]
     warnings: Tuple[str, ...] = ()
+    history: Optional[bool] = None
+    prices: Mapping[str, Prices] = field(default_factory=lambda: NO_PRICES)
+
+    @property
+    def given(self) -> Tuple[str, ...]:
+        """The names of the fields that are set in it."""
+        others = (("history", self.history is not None), ("prices", bool(self.prices)))
+        return (*self.fields, *(name for name, is_set in others if is_set))
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The effective settings of a call. `api_key` is None when no source gives one for this base URL."""
+    """The effective settings of a call. `api_key` is None when no source gives one for this base URL.
+
+    `history` is whether calls are recorded. `prices` are the list prices and those of the config file.
+    """
 
     base_url: Setting
     api_key: Optional[Setting] = field(repr=False)
@@ -1906,6 +2245,8 @@ class Settings:
     image_field: Setting
     streams: Optional[bool]  # None: nobody knows
     config_file: Optional[ConfigFile]
+    history: bool = True
+    prices: Mapping[str, Prices] = field(default_factory=lambda: PRICES)
     key_problem: str = ""
     key_hint: str = ""
     warnings: Tuple[str, ...] = ()
@@ -2012,6 +2353,8 @@ def load_settings(
         image_field=image_field,
         streams=facts.streams if facts else None,
         config_file=file,
+        history=file is None or file.history is not False,
+        prices={**PRICES, **file.prices} if file else PRICES,
         key_problem=problem,
         key_hint=hint,
         warnings=tuple(warnings),
@@ -2043,20 +2386,28 @@ def read_config_file(path: Path) -> ConfigFile:
             hint='it should look like {"base_url": "…", "api_key_env": "OPENAI_API_KEY"}',
         )
     fields = cast(Dict[str, Any], content)
+
+    def place(*names: str) -> str:
+        return f"config {path}, line {_line_of(text, *names)}"
+
     warnings = _mode_warnings(path, fields)
-    for name in fields:
-        if name not in CONFIG_FIELDS:
+    for name, value in fields.items():
+        kind = CONFIG_FIELDS.get(name)
+        if kind is None:
             known = ", ".join(CONFIG_FIELDS)
-            where = f"config {path}, line {_line_of(text, name)}"
-            warnings.append(f"{where}: unknown field {name!r} is ignored (known: {known})")
-        elif not isinstance(fields[name], str):
+            warnings.append(f"{place(name)}: unknown field {name!r} is ignored (known: {known})")
+        elif not isinstance(value, kind):
             raise ConfigError(
-                f"config {path}, line {_line_of(text, name)}: field {name!r} must be a string, "
-                f"found {_json_type(fields[name])}",
-                hint="put the value in double quotes, or remove the field",
+                f"{place(name)}: field {name!r} must be {_KIND_NAMES[kind]}, found {_json_type(value)}",
+                hint=_CURES[kind],
             )
-    known_fields = {name: str(fields[name]) for name in CONFIG_FIELDS if fields.get(name)}
-    return ConfigFile(str(path), known_fields, tuple(warnings))
+    return ConfigFile(
+        path=str(path),
+        fields={name: value for name, value in fields.items() if CONFIG_FIELDS.get(name) is str and value},
+        warnings=tuple(warnings),
+        history=fields.get("history"),
+        prices=read_prices(fields.get("prices", {}), place),
+    )
 
 
 def check_base_url(url: str, source: str) -> None:
@@ -2199,20 +2550,19 @@ def _mode_warnings(path: Path, fields: Mapping[str, Any]) -> List[str]:
     return [f"config {path} {what} readable by group or others; run: chmod 600 {path}"]
 
 
-def _line_of(text: str, name: str) -> int:
-    match = re.search(re.escape(json.dumps(name)) + r"\s*:", text)
-    return text.count("\n", 0, match.start()) + 1 if match else 1
+def _line_of(text: str, *names: str) -> int:
+    """The line of a field, named with the fields around it, outermost first; 1 where it is not found."""
+    at = 0
+    for name in names:
+        match = re.compile(re.escape(json.dumps(name)) + r"\s*:").search(text, at)
+        if match is None:
+            return 1
+        at = match.start()
+    return text.count("\n", 0, at) + 1
 
 
 def _json_type(value: object) -> str:
-    names: Dict[type, str] = {
-        dict: "an object",
-        list: "an array",
-        str: "a string",
-        bool: "a boolean",
-        type(None): "null",
-    }
-    return names.get(type(value), "a number")
+    return _KIND_NAMES.get(type(value), "a number")
 
 
 def _origin(url: str) -> Tuple[str, str, Optional[int]]:
@@ -2258,7 +2608,10 @@ WIRE_FIELDS = (
 
 @dataclass(frozen=True)
 class InputImage:
-    """An image to send: a checked file on disk. Dimensions are pixels, None where the header hides them."""
+    """An image to send: a checked file on disk. Dimensions are pixels, None where the header hides them.
+
+    `source` is what the user named: a path, an address, or `-`.
+    """
 
     path: str
     filename: str
@@ -2267,6 +2620,7 @@ class InputImage:
     height: Optional[int]
     size_bytes: int
     has_alpha: bool
+    source: str = ""
 
     @property
     def mime_type(self) -> str:
@@ -2355,8 +2709,8 @@ class ImageRequest:
             for name, value in self.wire_fields(format_field).items()
         ]
 
-    def estimate(self) -> Optional[CostEstimate]:
-        """What it would cost, or None where that is not known."""
+    def estimate(self, prices: Mapping[str, Prices] = PRICES) -> Optional[CostEstimate]:
+        """What it would cost by these prices, or None where that is not known."""
         partials = (self.partial_images or 0) if self.stream else 0
         return estimate_cost(
             self.model,
@@ -2366,6 +2720,7 @@ class ImageRequest:
             self.count,
             partials,
             len(self.images),
+            prices,
         )
 
 
@@ -2504,6 +2859,343 @@ def _check_format_rules(request: ImageRequest, known_model: bool) -> None:
         )
     if request.background == "transparent" and request.effective_format == "jpeg":
         raise UsageError("jpeg has no transparency", hint="use --format png or --format webp")
+
+
+# ------------------------------------------------------------------------------------------------------------
+# ledger/records
+#
+# What the ledger keeps of a request, as frozen data: what is known before it is sent, and how it ended.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_HASHED_BYTES = 1 << 20
+
+
+class Status(str, Enum):
+    """How a request ended. `sent` is a request that still runs, or whose process was killed."""
+
+    SENT = "sent"
+    SAVED = "saved"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """An input image or mask as it was sent. `path` is empty where there is no lasting file of it."""
+
+    source: str
+    path: str
+    filename: str
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What is known of a request before it is sent.
+
+    `discount` is the factor on the list price (1.0; 0.5 for the Batch API). `started_at` is UTC, as
+    `utc_text` writes it; None stands for now.
+    """
+
+    base_url: str
+    command: str
+    request: ImageRequest
+    output: str
+    inputs: Tuple[InputFile, ...] = ()
+    mask: Optional[InputFile] = None
+    estimate: Optional[CostEstimate] = None
+    discount: float = 1.0
+    batch_id: Optional[str] = None
+    started_at: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a request ended. `result.cost_usd` is what it cost, with any discount taken off."""
+
+    status: Status
+    result: Result
+    error_code: Optional[str] = None
+    error_message: Optional[str] = None
+
+
+def opening_of(
+    base_url: str, request: ImageRequest, plan: OutputPlan, estimate: Optional[CostEstimate]
+) -> Opening:
+    """The opening of a checked request; its input files are read to hash them."""
+    return Opening(
+        base_url=base_url,
+        command=request.command,
+        request=request,
+        output=str(plan.folder / f"{plan.stem}{plan.suffix}"),
+        inputs=tuple(input_file(image) for image in request.images),
+        mask=None if request.mask is None else input_file(request.mask),
+        estimate=estimate,
+    )
+
+
+def input_file(image: InputImage) -> InputFile:
+    """An input as the ledger keeps it; one that was fetched or read from standard input has no path."""
+    source = image.source or image.path
+    lasting = source != "-" and not source.lower().startswith(("http://", "https://"))
+    return InputFile(
+        source, image.path if lasting else "", image.filename, sha256_of(image.path), image.size_bytes
+    )
+
+
+def sha256_of(path: str) -> str:
+    """The SHA-256 of a file's bytes in hexadecimal, empty where it cannot be read."""
+    digest = hashlib.sha256()
+    try:
+        with open(path, "rb") as file:
+            for block in iter(lambda: file.read(_HASHED_BYTES), b""):
+                digest.update(block)
+    except OSError:
+        return ""
+    return digest.hexdigest()
+
+
+def ending_of(result: Result, error: Optional[GptImage2Error], asked: int) -> Ending:
+    """How a request ended, by its result and its error; `asked` is the number of images asked for."""
+    if isinstance(error, InterruptedCall):
+        status = Status.INTERRUPTED
+    elif len(result.images) >= asked:
+        status = Status.SAVED
+    else:
+        status = Status.PARTIAL if result.images else Status.FAILED
+    return Ending(status, result, error.code if error else None, error.message if error else None)
+
+
+def ending_without_result(error: BaseException, opening: Opening, elapsed_s: float) -> Ending:
+    """The ending of a request without a result: stopped before it was sent, or cut by an internal error."""
+    if isinstance(error, GptImage2Error):
+        billed, code, message = error.billed, error.code, error.message
+    else:
+        billed, code, message = Billed.MAYBE, "internal_error", f"{type(error).__name__}: {error}"
+    is_stopped = isinstance(error, InterruptedCall) or not isinstance(error, Exception)
+    status = Status.INTERRUPTED if is_stopped else Status.FAILED
+    result = Result(opening.command, opening.request.model, billed=billed, elapsed_s=elapsed_s)
+    return Ending(status, result, code, message)
+
+
+def utc_text(seconds: float) -> str:
+    """A moment, in seconds since 1970, as the ledger writes it: `2026-11-25T03:22:20.123Z`."""
+    milliseconds = int(seconds * 1000)
+    moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(milliseconds // 1000))
+    return f"{moment}.{milliseconds % 1000:03d}Z"
+
+
+def other_fields(request: ImageRequest) -> Mapping[str, object]:
+    """The fields of a request but for model, prompt and images, by the API's names."""
+    wire = request.wire_fields("output_format")
+    return {name: value for name, value in wire.items() if name not in ("model", "prompt")}
+
+
+# ------------------------------------------------------------------------------------------------------------
+# ledger/ledger
+#
+# Writes the ledger: a row before a request is sent, completed when it has ended.
+#
+# Nothing here ever stops a call: what cannot be recorded is told once, by the `warn` that each method takes.
+# Safe for threads; a call that cannot get at the file within the busy timeout goes unrecorded.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: A shorter "key" is a word that a local server takes as one; masking it would garble prompts.
+_MIN_SECRET_CHARS = 8
+
+_INSERT = """
+INSERT INTO requests (
+    started_at, base_url, host, command, model, prompt, fields, inputs, mask, output, status, attempts,
+    billed, estimate_low_usd, estimate_high_usd, discount, batch_id
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?, 0, ?, ?, ?, ?, ?)
+"""
+_COMPLETE = """
+UPDATE requests SET elapsed_s = ?, status = ?, error_code = ?, error_message = CAST(? AS TEXT),
+    http_status = ?, request_id = CAST(? AS TEXT), attempts = ?, billed = ?, usage = ?, cost_usd = ?
+WHERE id = ?
+"""
+_INSERT_IMAGE = "INSERT OR REPLACE INTO images VALUES (?, ?, CAST(? AS TEXT), ?, ?, ?, ?, ?, ?)"
+
+_Made = TypeVar("_Made")
+Warn = Callable[[str], None]
+
+
+class Ledger:
+    """The ledger of one state folder. One object serves all threads of a client, by one connection.
+
+    `secrets` are masked wherever they turn up. The file is opened on first use and closed with the object.
+    """
+
+    def __init__(self, folder: Path, secrets: Tuple[str, ...] = ()) -> None:
+        self.path = folder / LEDGER_NAME
+        self._secrets = tuple(secret for secret in secrets if len(secret) >= _MIN_SECRET_CHARS)
+        self._lock = threading.Lock()
+        self._database: Optional[Database] = None
+        self._close: Callable[[], object] = lambda: None
+        self._has_warned = False
+
+    def begin(self, opening: Opening, warn: Warn) -> Optional[int]:
+        """Writes the row of a request that is about to be sent, as `sent` and billed `maybe`.
+
+        Returns its id, to be given to `finish` by this process or another; None when it was not recorded.
+        """
+        return self._attempt(lambda database: self._insert(database, opening), warn)
+
+    def finish(self, row: int, ending: Ending, warn: Warn) -> None:
+        """Completes the row of a request that has ended, with its images."""
+        self._attempt(lambda database: self._complete(database, row, ending), warn)
+
+    def record(self, opening: Opening, ending: Ending, warn: Warn) -> Optional[int]:
+        """Writes a request that has ended already, such as one line of a batch's results, in one go.
+
+        Returns its id; None when it was not recorded.
+        """
+
+        def write(database: Database) -> int:
+            with database.transaction():
+                row = self._insert(database, opening)
+                self._fill(database, row, ending)
+            return row
+
+        return self._attempt(write, warn)
+
+    def _attempt(self, work: Callable[[Database], _Made], warn: Warn) -> Optional[_Made]:
+        if not self._lock.acquire(timeout=BUSY_TIMEOUT_S):
+            self._tell(locked(self.path), warn)
+            return None
+        try:
+            return work(self._opened())
+        except LedgerError as error:
+            self._drop()
+            problem = error
+        finally:
+            self._lock.release()
+        self._tell(problem, warn)
+        return None
+
+    def _opened(self) -> Database:
+        if self._database is None:
+            self._database = open_database(self.path)
+            self._close = weakref.finalize(self, self._database.close)
+        return self._database
+
+    def _drop(self) -> None:
+        self._close()
+        self._database = None
+
+    def _tell(self, error: LedgerError, warn: Warn) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            warn(f"this call is not in the history: {error.message}; {error.hint}")
+
+    def _insert(self, database: Database, opening: Opening) -> int:
+        request, estimate = opening.request, opening.estimate
+        return database.insert(
+            _INSERT,
+            (
+                opening.started_at or utc_text(time.time()),
+                self._masked(opening.base_url),
+                urlsplit(opening.base_url).netloc,
+                opening.command,
+                self._masked(request.model),
+                self._masked(request.prompt),
+                self._masked(json.dumps(other_fields(request))),
+                json.dumps([self._input_json(file) for file in opening.inputs]),
+                None if opening.mask is None else json.dumps(self._input_json(opening.mask)),
+                stored(opening.output),
+                Status.SENT.value,
+                Billed.MAYBE.value,
+                estimate.low_usd if estimate else None,
+                estimate.high_usd if estimate else None,
+                opening.discount,
+                opening.batch_id,
+            ),
+        )
+
+    def _complete(self, database: Database, row: int, ending: Ending) -> None:
+        with database.transaction():
+            self._fill(database, row, ending)
+
+    def _fill(self, database: Database, row: int, ending: Ending) -> None:
+        result = ending.result
+        database.change(
+            _COMPLETE,
+            (
+                round(result.elapsed_s, 3),
+                ending.status.value,
+                ending.error_code,
+                None if ending.error_message is None else stored(self._masked(ending.error_message)),
+                result.http_status,
+                None if result.request_id is None else stored(self._masked(result.request_id)),
+                result.attempts,
+                result.billed.value,
+                None if result.usage is None else json.dumps(asdict(result.usage)),
+                result.cost_usd,
+                row,
+            ),
+        )
+        for number, image in enumerate(result.images, 1):
+            database.change(
+                _INSERT_IMAGE,
+                (
+                    row,
+                    number,
+                    stored(image.path),
+                    image.sha256,
+                    image.size_bytes,
+                    image.format,
+                    image.width,
+                    image.height,
+                    int(image.rescued),
+                ),
+            )
+
+    def _input_json(self, file: InputFile) -> object:
+        return {
+            "source": self._masked(file.source),
+            "path": file.path,
+            "filename": file.filename,
+            "sha256": file.sha256,
+            "bytes": file.size_bytes,
+        }
+
+    def _masked(self, text: str) -> str:
+        return mask_secrets(text, self._secrets)
+
+
+def recorded(
+    ledger: Ledger, opening: Opening, run: Callable[[Tuple[str, ...]], Result], observer: Observer
+) -> Result:
+    """Runs a call between the two halves of its row; what `run` returns or raises is passed on.
+
+    `run` is given what the call has to warn of. A warning that comes only at its end goes to `observer`, and
+    to the result.
+    """
+    early: List[str] = []
+    late: List[str] = []
+    started = time.monotonic()
+    row = ledger.begin(opening, early.append)
+
+    def finish(ending: Ending) -> Result:
+        if row is not None:
+            ledger.finish(row, ending, late.append)
+        for warning in late:
+            observer(Warned(warning, time.monotonic() - started))
+        return replace(ending.result, warnings=(*ending.result.warnings, *late))
+
+    try:
+        result = run(tuple(early))
+    except BaseException as error:
+        if isinstance(error, GptImage2Error) and error.result is not None:
+            error.result = finish(ending_of(error.result, error, opening.request.count))
+        else:
+            finish(ending_without_result(error, opening, time.monotonic() - started))
+        raise
+    return finish(ending_of(result, None, opening.request.count))
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -4402,7 +5094,7 @@ class Call:
             model=self.request.model,
             images=tuple(image for outcome in outcomes for image in outcome.images),
             usage=usage,
-            cost_usd=cost_of_usage(self.request.model, usage) if usage else None,
+            cost_usd=cost_of_usage(self.request.model, usage, self.wire.settings.prices) if usage else None,
             billed=max((outcome.billed for outcome in outcomes), key=_BILLED_ORDER.index),
             http_status=last.http_status,
             request_id=last.request_id,
@@ -4902,6 +5594,7 @@ def _load(
         height=info.height,
         size_bytes=size_bytes,
         has_alpha=info.has_alpha,
+        source=source,
     )
 
 
@@ -5007,7 +5700,8 @@ class Client:
     """Makes calls under one configuration.
 
     `config` names a config file; `base_url` and `api_key` are like the flags; all three may be left out.
-    `timeout_s` bounds a call with its retries. `observer` is called with every `Event` of a call.
+    `timeout_s` bounds a call with its retries. `observer` is called with every `Event` of a call. Calls are
+    recorded in the ledger unless `history` or the config says otherwise.
 
     Raises:
         ConfigError: the configuration is unusable (a missing key shows only when something is sent).
@@ -5026,6 +5720,7 @@ class Client:
         env: Optional[Mapping[str, str]] = None,
         observer: Optional[Observer] = None,
         stop: Optional[StopSwitch] = None,
+        history: Optional[bool] = None,
     ) -> None:
         if not MIN_TIMEOUT_S <= timeout_s <= MAX_TIMEOUT_S:
             raise UsageError(
@@ -5049,6 +5744,9 @@ class Client:
         self._max_download_bytes = max_download_bytes
         self._observer: Observer = observer or _ignore
         self._stop = stop or StopSwitch()
+        self.ledger: Optional[Ledger] = None
+        if self.settings.history if history is None else history:
+            self.ledger = Ledger(state_folder(self._env), self.settings.secrets)
 
     @property
     def rescue_folder(self) -> Path:
@@ -5193,7 +5891,7 @@ class Client:
         plan = plan_output(
             name, request.effective_format, request.count, request.prompt, self.rescue_folder, no_clobber
         )
-        _check_cost(request, max_cost_usd)
+        _check_cost(request, self.settings.prices, max_cost_usd)
         return PreparedCall(request, plan, self.settings.warnings + warnings)
 
     def run(
@@ -5216,8 +5914,15 @@ class Client:
             save_partials=save_partials,
         )
         wire = Wire(self.settings, self._env, self._stop)
-        call = Call(wire, prepared.request, prepared.plan, policy, observer or self._observer)
-        return call.run(prepared.warnings)
+        observer = observer or self._observer
+        call = Call(wire, prepared.request, prepared.plan, policy, observer)
+        if self.ledger is None:
+            return call.run(prepared.warnings)
+        estimate = prepared.request.estimate(self.settings.prices)
+        opening = opening_of(self.settings.base_url.value, prepared.request, prepared.plan, estimate)
+        return recorded(
+            self.ledger, opening, lambda warnings: call.run(prepared.warnings + warnings), observer
+        )
 
     def _default_output(self, output_format: str) -> str:
         suffix = "png" if output_format == "png" else extension(output_format)
@@ -5240,14 +5945,14 @@ def edit(
     return Client().edit(image, prompt, output=output, **options)
 
 
-def _check_cost(request: ImageRequest, max_cost_usd: Optional[float]) -> None:
+def _check_cost(request: ImageRequest, prices: Mapping[str, Prices], max_cost_usd: Optional[float]) -> None:
     if max_cost_usd is None:
         return
-    estimate = request.estimate()
+    estimate = request.estimate(prices)
     if estimate is None:
         raise UsageError(
             f"the cost of {request.model} is unknown, so --max-cost cannot be kept",
-            hint="leave --max-cost out",
+            hint="leave --max-cost out, or give its prices in the config file",
         )
     if not estimate.high_usd <= max_cost_usd:
         raise UsageError(
@@ -5312,6 +6017,7 @@ class ImageCommand:
     retry_ambiguous: bool
     max_download_bytes: int
     json: bool
+    history: Optional[bool] = None  # None: as the config file says
 
 
 def image_parser(command: str) -> Parser:
@@ -5428,6 +6134,7 @@ def read_image_command(command: str, argv: Sequence[str]) -> ImageCommand:
         retry_ambiguous=args.retry_ambiguous,
         max_download_bytes=int(args.max_download * _MEGABYTE),
         json=args.json,
+        history=False if args.no_history else None,
     )
 
 
@@ -5544,6 +6251,7 @@ def _add_call_flags(parser: Parser) -> None:
         metavar="MB",
         help="largest image to fetch by address (default 100)",
     )
+    add("--no-history", action="store_true", help="leave no trace of this call in the history")
     add_output_flags(add)
 
 
@@ -5606,6 +6314,7 @@ def _read_prompt(prompt: Optional[str], prompt_file: Optional[str], sources: Seq
 # ------------------------------------------------------------------------------------------------------------
 
 
+PROBE_COMMAND = "doctor"
 PROBE_TIMEOUT_S = 600.0
 _PROBE_SIZE = "1024x1024"
 _INPUT_EDGE = 64
@@ -5613,7 +6322,7 @@ _MAX_REFUSALS = 5
 _NO_SUCH_MODEL = "no-such-model-this-is-a-probe"
 _FIELD_REFUSED = (400, 422)
 _ENDPOINT_MISSING = (404, 405, 501)
-_PROBE = ImageRequest(
+PROBE = ImageRequest(
     prompt="A plain grey circle on a white ground",
     size=_PROBE_SIZE,
     quality="low",
@@ -5625,37 +6334,45 @@ _PROBE = ImageRequest(
 
 @dataclass(frozen=True)
 class ProbeOutcome:
-    """What was learnt, and what it cost in USD (None when that is not known)."""
+    """What was learnt, and what the paid request ended with."""
 
     facts: HostFacts
-    image: Optional[SavedImage]
-    cost_usd: Optional[float]
+    result: Result
 
 
-def probe_price() -> Optional[CostEstimate]:
-    """What a probe costs, but for its two tiny input images."""
-    return _PROBE.estimate()
+def probe_price(prices: Mapping[str, Prices]) -> Optional[CostEstimate]:
+    """What a probe costs by these prices, but for its two tiny input images."""
+    return PROBE.estimate(prices)
 
 
 def probe(wire: Wire, picture: Path) -> ProbeOutcome:
     """Asks the base URL; the picture that it paints is saved, since it is paid for.
 
     Raises:
-        GptImage2Error: the server cannot be reached, does not accept the key, or made no image.
+        GptImage2Error: the server cannot be reached, does not accept the key, or made no image; `result`
+            says what was sent.
     """
+    started = time.monotonic()
     with temporary_folder() as folder:
         facts = HostFacts(probed_on=today(), refusal=_refusal(wire, folder))
         inputs = tuple(_input(folder / f"{name}.png", shade) for name, shade in (("a", 64), ("b", 192)))
-        request = replace(_PROBE, images=inputs)
+        request = replace(PROBE, images=inputs)
         refusals = 0
         while True:
             attempt, images = _send(wire, request, picture)
+            result = replace(
+                _result(wire, request, attempt, images),
+                attempts=refusals + 1,
+                elapsed_s=time.monotonic() - started,
+            )
             if images or attempt.answer.urls:
-                return _learnt(wire, facts, request, attempt, images)
+                return ProbeOutcome(_learnt(wire, facts, request, attempt, images), result)
             changed = _changed(wire, request, attempt)
             refusals += 1
             if changed is None or refusals > _MAX_REFUSALS:
-                raise _failure(wire, request, attempt)
+                error = _failure(wire, request, attempt)
+                error.result = result
+                raise error
             wire, request = changed
 
 
@@ -5682,22 +6399,33 @@ def _send(wire: Wire, request: ImageRequest, picture: Path) -> Tuple[Attempt, Tu
     return attempt, collector.images
 
 
+def _result(wire: Wire, request: ImageRequest, attempt: Attempt, images: Tuple[SavedImage, ...]) -> Result:
+    usage = attempt.answer.usage
+    return Result(
+        command=PROBE_COMMAND,
+        model=request.model,
+        images=images,
+        usage=usage,
+        cost_usd=cost_of_usage(request.model, usage, wire.settings.prices) if usage else None,
+        billed=Billed.YES if images or attempt.answer.urls else judge(attempt).billed,
+        http_status=attempt.status or None,
+        request_id=request_id(attempt.head, wire.settings.secrets),
+    )
+
+
 def _learnt(
     wire: Wire, facts: HostFacts, request: ImageRequest, attempt: Attempt, images: Tuple[SavedImage, ...]
-) -> ProbeOutcome:
+) -> HostFacts:
     image = images[0] if images else None
-    usage: Optional[Usage] = attempt.answer.usage
-    streams = attempt.answer.shape == "sse" if request.stream else False
-    learnt = replace(
+    return replace(
         facts,
         answers="b64_json" if images else "url",
-        streams=streams,
+        streams=attempt.answer.shape == "sse" if request.stream else False,
         edits=bool(request.images),
         image_field=wire.settings.image_field.value if request.images else None,
         format_field=wire.settings.format_field.value if image and image.format == "jpeg" else None,
         honours_size=None if image is None else f"{image.width}x{image.height}" == _PROBE_SIZE,
     )
-    return ProbeOutcome(learnt, image, cost_of_usage(request.model, usage) if usage else None)
 
 
 def _changed(wire: Wire, request: ImageRequest, attempt: Attempt) -> Optional[Tuple[Wire, ImageRequest]]:
@@ -5865,6 +6593,23 @@ def image_json(image: SavedImage) -> Dict[str, object]:
     fields = asdict(image)
     fields["bytes"] = fields.pop("size_bytes")
     return {name: fields[name] for name in ("path", "bytes", "format", "width", "height", "sha256")}
+
+
+def estimate_json(estimate: Optional[CostEstimate]) -> Optional[Dict[str, float]]:
+    """What a request would cost in USD, as JSON; None where that is not known."""
+    if estimate is None:
+        return None
+    return {"low": round(estimate.low_usd, 6), "high": round(estimate.high_usd, 6)}
+
+
+def cost_in_words(estimate: Optional[CostEstimate]) -> str:
+    """What a request would cost, for people."""
+    if estimate is None:
+        return "unknown for this model or quality"
+    text = f"${estimate.low_usd:.4f}"
+    if estimate.high_usd > estimate.low_usd:
+        text += f" to ${estimate.high_usd:.4f}"
+    return f"{text} ({estimate.note})" if estimate.note else text
 
 
 def result_json(result: Result) -> Dict[str, object]:
@@ -6187,6 +6932,7 @@ def _client(command: ImageCommand, stop: StopSwitch) -> Client:
         retry_ambiguous=command.retry_ambiguous,
         max_download_bytes=command.max_download_bytes,
         stop=stop,
+        history=command.history,
     )
 
 
@@ -6226,12 +6972,15 @@ def _show_dry_run(prepared: PreparedCall, client: Client, command: ImageCommand,
         warnings += (settings.key_problem,)
     url, body = describe(settings, request)
     name, value = auth_header(settings, settings.masked_key)
-    estimate = request.estimate()
+    estimate = request.estimate(settings.prices)
     outputs = [str(prepared.plan.path(index)) for index in range(1, request.count + 1)]
-    cost: Optional[Dict[str, float]] = None
-    if estimate is not None:
-        cost = {"low": round(estimate.low_usd, 6), "high": round(estimate.high_usd, 6)}
-    _say_dry_run(request, url, f"{name}: {value}", mask_secrets(body, settings.secrets), outputs, output)
+    body = mask_secrets(body, settings.secrets)
+    kind = "multipart/form-data" if request.images else "application/json"
+    output.result(f"POST {url}\n{name}: {value}\nContent-Type: {kind}\n\n{body}\n")
+    output.result(f"Estimated cost: {cost_in_words(estimate)}")
+    for path in outputs:
+        output.result(f"Output: {path}")
+    output.result("Nothing was sent.")
     for warning in warnings:
         output.warn(warning)
     output.finish(
@@ -6241,35 +6990,13 @@ def _show_dry_run(prepared: PreparedCall, client: Client, command: ImageCommand,
             "dry_run": True,
             "url": url,
             "headers": {name: value},
-            "body": mask_secrets(body, settings.secrets),
+            "body": body,
             "outputs": outputs,
-            "cost_usd": cost,
+            "cost_usd": estimate_json(estimate),
             "billed": Billed.NO.value,
             "warnings": list(warnings),
         }
     )
-
-
-def _say_dry_run(
-    request: ImageRequest, url: str, header: str, body: str, outputs: List[str], output: Output
-) -> None:
-    """The dry run for people."""
-    kind = "multipart/form-data" if request.images else "application/json"
-    output.result(f"POST {url}\n{header}\nContent-Type: {kind}\n\n{body}\n")
-    output.result(f"Estimated cost: {_cost_in_words(request)}")
-    for path in outputs:
-        output.result(f"Output: {path}")
-    output.result("Nothing was sent.")
-
-
-def _cost_in_words(request: ImageRequest) -> str:
-    estimate = request.estimate()
-    if estimate is None:
-        return "unknown for this model or quality"
-    text = f"${estimate.low_usd:.4f}"
-    if estimate.high_usd > estimate.low_usd:
-        text += f" to ${estimate.high_usd:.4f}"
-    return f"{text} ({estimate.note})" if estimate.note else text
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -6322,6 +7049,8 @@ def _show_config(config: Optional[str], output: Output) -> Dict[str, object]:
             _YES_NO[settings.streams],
             "doctor --probe" if settings.streams is not None else "not probed",
         ),
+        ("history", _YES_NO[settings.history], _source_of("history", settings)),
+        ("prices", _prices_in_words(settings), _source_of("prices", settings)),
         ("state_folder", str(state_folder(os.environ)), "XDG_STATE_HOME or its default"),
     ]
     for warning in settings.warnings:
@@ -6341,6 +7070,17 @@ def _show_config(config: Optional[str], output: Output) -> Dict[str, object]:
     }
 
 
+def _source_of(name: str, settings: Settings) -> str:
+    """Where a setting comes from that only a config file can change."""
+    file = settings.config_file
+    return file.path if file and name in file.given else "default"
+
+
+def _prices_in_words(settings: Settings) -> str:
+    own = settings.config_file.prices if settings.config_file else NO_PRICES
+    return f"list prices, but for {', '.join(own)}" if own else "list prices"
+
+
 def run_doctor(rest: List[str], output: Output, stop: StopSwitch) -> ExitCode:
     """Runs `doctor`: every check in turn, and the exit code of the first that failed.
 
@@ -6348,9 +7088,9 @@ def run_doctor(rest: List[str], output: Output, stop: StopSwitch) -> ExitCode:
         GptImage2Error: the arguments are wrong.
     """
     args = doctor_parser().parse_args(rest)
-    if args.probe and not args.yes:
-        raise UsageError(_probe_price(), hint="add --yes to pay for it")
     where = {"config": args.config, "base_url": args.base_url, "api_key": args.api_key}
+    if args.probe and not args.yes:
+        raise UsageError(_probe_price(load_settings(os.environ, **where)), hint="add --yes to pay for it")
     checks: List[Check] = []
     billed = Billed.NO
     found = (
@@ -6362,8 +7102,9 @@ def run_doctor(rest: List[str], output: Output, stop: StopSwitch) -> ExitCode:
         checks.append(check)
         _say_check(check, output)
     if args.probe and verdict(checks) is ExitCode.OK:
-        output.say(_probe_price())
-        check, billed = _probe(load_settings(os.environ, **where), stop)
+        settings = load_settings(os.environ, **where)
+        output.say(_probe_price(settings))
+        check, billed = _probe(settings, stop, output)
         checks.append(check)
         _say_check(check, output)
     failed = next((check for check in checks if check.status == "fail"), None)
@@ -6382,20 +7123,19 @@ def run_doctor(rest: List[str], output: Output, stop: StopSwitch) -> ExitCode:
     return verdict(checks)
 
 
-def _probe_price() -> str:
-    price = probe_price()
+def _probe_price(settings: Settings) -> str:
+    price = probe_price(settings.prices)
     cost = f"about ${price.high_usd:.3f}" if price else "an unknown price"
     return f"--probe makes one low-quality image for {cost}"
 
 
-def _probe(settings: Settings, stop: StopSwitch) -> Tuple[Check, Billed]:
+def _probe(settings: Settings, stop: StopSwitch, output: Output) -> Tuple[Check, Billed]:
     """Asks the base URL, keeps what it taught, and says it as a check."""
     folder = state_folder(os.environ)
     prepare_folder(folder)
     picture = folder / f"probe-{os.urandom(4).hex()}.jpg"
     try:
-        with stop:
-            outcome = probe(Wire(settings, os.environ, stop), picture)
+        outcome = _recorded_probe(settings, picture, stop, output)
     except GptImage2Error as error:
         check = Check("probe", "fail", error.message, error.hint, exit_code=error.exit_code)
         return check, error.billed
@@ -6405,9 +7145,39 @@ def _probe(settings: Settings, stop: StopSwitch) -> Tuple[Check, Billed]:
         for name, value in asdict(outcome.facts).items()
         if value is not None
     )
-    cost = f"; cost ${outcome.cost_usd:.4f}" if outcome.cost_usd is not None else ""
-    place = f"; picture: {outcome.image.path}" if outcome.image else ""
+    result = outcome.result
+    cost = f"; cost ${result.cost_usd:.4f}" if result.cost_usd is not None else ""
+    place = f"; picture: {result.images[0].path}" if result.images else ""
     return Check("probe", "ok", facts + cost + place), Billed.YES
+
+
+def _recorded_probe(settings: Settings, picture: Path, stop: StopSwitch, output: Output) -> ProbeOutcome:
+    """A probe, which is in the ledger like any call: it is paid for."""
+    outcomes: List[ProbeOutcome] = []
+
+    def run(warnings: Tuple[str, ...]) -> Result:
+        for warning in warnings:
+            output.warn(warning)
+        with stop:
+            outcomes.append(probe(Wire(settings, os.environ, stop), picture))
+        return outcomes[0].result
+
+    def observe(event: Event) -> None:
+        if isinstance(event, Warned):
+            output.warn(event.message)
+
+    if settings.history:
+        opening = Opening(
+            base_url=settings.base_url.value,
+            command=PROBE_COMMAND,
+            request=PROBE,
+            output=str(picture),
+            estimate=probe_price(settings.prices),
+        )
+        recorded(Ledger(state_folder(os.environ), settings.secrets), opening, run, observe)
+    else:
+        run(())
+    return outcomes[0]
 
 
 def _forget(settings: Settings) -> Check:

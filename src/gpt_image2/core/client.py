@@ -18,7 +18,9 @@ from .exchange import Wire
 from .files import prepare_folder, temporary_folder
 from .inputs import load_inputs
 from .interrupt import StopSwitch
-from .models import DEFAULT_MODEL
+from .ledger.ledger import Ledger, recorded
+from .ledger.records import opening_of
+from .models import DEFAULT_MODEL, Prices
 from .naming import OutputPlan, extension, plan_output
 from .outcome import Result
 from .request import ImageRequest, checked
@@ -45,7 +47,8 @@ class Client:
     """Makes calls under one configuration.
 
     `config` names a config file; `base_url` and `api_key` are like the flags; all three may be left out.
-    `timeout_s` bounds a call with its retries. `observer` is called with every `Event` of a call.
+    `timeout_s` bounds a call with its retries. `observer` is called with every `Event` of a call. Calls are
+    recorded in the ledger unless `history` or the config says otherwise.
 
     Raises:
         ConfigError: the configuration is unusable (a missing key shows only when something is sent).
@@ -64,6 +67,7 @@ class Client:
         env: Optional[Mapping[str, str]] = None,
         observer: Optional[Observer] = None,
         stop: Optional[StopSwitch] = None,
+        history: Optional[bool] = None,
     ) -> None:
         if not MIN_TIMEOUT_S <= timeout_s <= MAX_TIMEOUT_S:
             raise UsageError(
@@ -87,6 +91,9 @@ class Client:
         self._max_download_bytes = max_download_bytes
         self._observer: Observer = observer or _ignore
         self._stop = stop or StopSwitch()
+        self.ledger: Optional[Ledger] = None
+        if self.settings.history if history is None else history:
+            self.ledger = Ledger(state_folder(self._env), self.settings.secrets)
 
     @property
     def rescue_folder(self) -> Path:
@@ -231,7 +238,7 @@ class Client:
         plan = plan_output(
             name, request.effective_format, request.count, request.prompt, self.rescue_folder, no_clobber
         )
-        _check_cost(request, max_cost_usd)
+        _check_cost(request, self.settings.prices, max_cost_usd)
         return PreparedCall(request, plan, self.settings.warnings + warnings)
 
     def run(
@@ -254,8 +261,15 @@ class Client:
             save_partials=save_partials,
         )
         wire = Wire(self.settings, self._env, self._stop)
-        call = Call(wire, prepared.request, prepared.plan, policy, observer or self._observer)
-        return call.run(prepared.warnings)
+        observer = observer or self._observer
+        call = Call(wire, prepared.request, prepared.plan, policy, observer)
+        if self.ledger is None:
+            return call.run(prepared.warnings)
+        estimate = prepared.request.estimate(self.settings.prices)
+        opening = opening_of(self.settings.base_url.value, prepared.request, prepared.plan, estimate)
+        return recorded(
+            self.ledger, opening, lambda warnings: call.run(prepared.warnings + warnings), observer
+        )
 
     def _default_output(self, output_format: str) -> str:
         suffix = "png" if output_format == "png" else extension(output_format)
@@ -278,14 +292,14 @@ def edit(
     return Client().edit(image, prompt, output=output, **options)
 
 
-def _check_cost(request: ImageRequest, max_cost_usd: Optional[float]) -> None:
+def _check_cost(request: ImageRequest, prices: Mapping[str, Prices], max_cost_usd: Optional[float]) -> None:
     if max_cost_usd is None:
         return
-    estimate = request.estimate()
+    estimate = request.estimate(prices)
     if estimate is None:
         raise UsageError(
             f"the cost of {request.model} is unknown, so --max-cost cannot be kept",
-            hint="leave --max-cost out",
+            hint="leave --max-cost out, or give its prices in the config file",
         )
     if not estimate.high_usd <= max_cost_usd:
         raise UsageError(

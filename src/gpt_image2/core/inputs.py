@@ -70,6 +70,7 @@ def _load(
         height=info.height,
         size_bytes=size_bytes,
         has_alpha=info.has_alpha,
+        source=source,
     )
 
 

@@ -52,6 +52,7 @@ class ImageCommand:
     retry_ambiguous: bool
     max_download_bytes: int
     json: bool
+    history: Optional[bool] = None  # None: as the config file says
 
 
 def image_parser(command: str) -> Parser:
@@ -168,6 +169,7 @@ def read_image_command(command: str, argv: Sequence[str]) -> ImageCommand:
         retry_ambiguous=args.retry_ambiguous,
         max_download_bytes=int(args.max_download * _MEGABYTE),
         json=args.json,
+        history=False if args.no_history else None,
     )
 
 
@@ -284,6 +286,7 @@ def _add_call_flags(parser: Parser) -> None:
         metavar="MB",
         help="largest image to fetch by address (default 100)",
     )
+    add("--no-history", action="store_true", help="leave no trace of this call in the history")
     add_output_flags(add)
 
 
