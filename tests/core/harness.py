@@ -65,6 +65,8 @@ def validate(outcome: Dict[str, Any]) -> None:
         jsonschema.validate(outcome, schema("error"))
     elif outcome["command"] in ("generate", "edit"):
         jsonschema.validate(outcome, schema("dry-run" if outcome.get("dry_run") else "result"))
+    elif outcome["command"] in ("history", "spend", "cost"):
+        jsonschema.validate(outcome, schema(outcome["command"]))
     else:
         jsonschema.validate(outcome, schema("config"))
 

@@ -20,7 +20,8 @@ Everything this script touches:
             The configuration file, by `config --init` only.
             A private temporary folder for the prompt and the request and answer bodies, deleted whatever happens.
             $XDG_STATE_HOME/gpt-image-2/ (default ~/.local/state/gpt-image-2/): images and answers that could not
-            be saved where they were asked for.
+            be saved where they were asked for, what `doctor --probe` learnt, and ledger.sqlite3, the history of
+            requests (without keys; not with --no-history).
 """
 
 from __future__ import annotations
@@ -542,6 +543,10 @@ class CostEstimate:
     low_usd: float
     high_usd: float
     note: str
+
+    def at(self, discount: float) -> CostEstimate:
+        """The same at a factor on the price, such as `BATCH_DISCOUNT`."""
+        return CostEstimate(self.low_usd * discount, self.high_usd * discount, self.note)
 
 
 @dataclass(frozen=True)
@@ -1854,6 +1859,16 @@ class Database:
         self._connection.close()
 
 
+def read_database(path: Path) -> Database:
+    """The ledger's file to read or to delete from; an empty stand-in where there is none.
+
+    Raises:
+        LedgerError: it cannot be used; the hint is a cure.
+    """
+    with _complaints_explained(path):
+        return _connected(path, None if os.path.lexists(str(path)) else ":memory:")
+
+
 def open_database(path: Path) -> Database:
     """The ledger's file, made where it is missing.
 
@@ -1894,12 +1909,13 @@ def _create(path: Path) -> None:
             part.unlink()
 
 
-def _connected(path: Path) -> Database:
+def _connected(path: Path, other_place: Optional[str] = None) -> Database:
     import sqlite3
 
     connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=rw",  # never makes a file that others could read
-        uri=True,
+        # It never makes a file here: others could read that.
+        other_place or f"{path.absolute().as_uri()}?mode=rw",
+        uri=other_place is None,
         timeout=BUSY_TIMEOUT_S,
         isolation_level=None,
         check_same_thread=False,
@@ -2430,6 +2446,14 @@ def is_official(url: str) -> bool:
     return _origin(url) == _origin(DEFAULT_BASE_URL)
 
 
+def is_loopback(url: str) -> bool:
+    """Whether a base URL leads to this machine."""
+    try:
+        return _is_loopback_name(urlsplit(url))
+    except ValueError:
+        return False
+
+
 def _base_url_problem(url: str) -> Optional[str]:
     if re.search(r"[\x00-\x20\x7f\\]", url):
         return "has a blank, a backslash or a control character in it"
@@ -2741,7 +2765,7 @@ def checked(request: ImageRequest) -> Tuple[ImageRequest, Tuple[str, ...]]:
         raise UsageError("the model is empty", hint=f"leave it out for {DEFAULT_MODEL}")
     if not known_model:
         warnings.append(
-            f"model {request.model!r} is not known here: limits are not checked, its price is unknown"
+            f"model {request.model!r} is not known here: limits are not checked, and it has no list price"
         )
     request = _with_format(request)
     request = _with_size(request, known_model, warnings)
@@ -2958,6 +2982,22 @@ def sha256_of(path: str) -> str:
     return digest.hexdigest()
 
 
+def check_unchanged(request: ImageRequest, expected: Tuple[Tuple[str, str], ...]) -> None:
+    """Refuses inputs that are no longer what they were.
+
+    Raises:
+        UsageError: an input's SHA-256 is another than expected.
+    """
+    known = dict(expected)
+    for image in (*request.images, *((request.mask,) if request.mask else ())):
+        if image.source in known and sha256_of(image.path) != known[image.source]:
+            what = "mask" if image is request.mask else "input image"
+            raise UsageError(
+                f"the {what} {image.source} has changed since the request was sent",
+                hint=f"put the old one back, or give another with --{'mask' if what == 'mask' else 'image'}",
+            )
+
+
 def ending_of(result: Result, error: Optional[GptImage2Error], asked: int) -> Ending:
     """How a request ended, by its result and its error; `asked` is the number of images asked for."""
     if isinstance(error, InterruptedCall):
@@ -2992,6 +3032,152 @@ def other_fields(request: ImageRequest) -> Mapping[str, object]:
     """The fields of a request but for model, prompt and images, by the API's names."""
     wire = request.wire_fields("output_format")
     return {name: value for name, value in wire.items() if name not in ("model", "prompt")}
+
+
+# ------------------------------------------------------------------------------------------------------------
+# ledger/history
+#
+# Reads the ledger: finds requests by text, time, id or image, and forgets them. Images stay.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_MAX_ID = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class PastRequest:
+    """One row of the ledger with its images. `fields` are the API's but for model, prompt and images."""
+
+    id: int
+    started_at: str
+    elapsed_s: Optional[float]
+    base_url: str
+    host: str
+    command: str
+    model: str
+    prompt: str
+    fields: Mapping[str, object]
+    inputs: Tuple[InputFile, ...]
+    mask: Optional[InputFile]
+    output: str
+    status: str
+    error_code: Optional[str]
+    error_message: Optional[str]
+    http_status: Optional[int]
+    request_id: Optional[str]
+    attempts: int
+    billed: str
+    usage: Optional[Mapping[str, Any]]
+    estimate_low_usd: Optional[float]
+    estimate_high_usd: Optional[float]
+    cost_usd: Optional[float]
+    discount: float
+    batch_id: Optional[str]
+    images: Tuple[SavedImage, ...]
+
+
+def find_requests(
+    database: Database, search: Optional[str], since: Optional[str], limit: Optional[int]
+) -> List[PastRequest]:
+    """The requests from `since` on whose prompt or image path holds a text, newest first.
+
+    The case of letters does not matter. `since` is a moment as the ledger writes it.
+    """
+    at_most = limit if limit is not None and search is None else -1
+    rows = database.rows(
+        "SELECT * FROM requests WHERE started_at >= ? ORDER BY started_at DESC, id DESC LIMIT ?",
+        (since or "", at_most),
+    )
+    found: List[PastRequest] = []
+    for row in rows:
+        if limit is not None and len(found) >= limit:
+            break
+        if search is None or _holds(database, row, search.casefold()):
+            found.append(_past_request(database, row))
+    return found
+
+
+def request_by_id(database: Database, number: int) -> Optional[PastRequest]:
+    """The request with this id, or None."""
+    if number > _MAX_ID:
+        return None
+    rows = database.rows("SELECT * FROM requests WHERE id = ?", (number,))
+    return _past_request(database, rows[0]) if rows else None
+
+
+def request_by_file(database: Database, path: str) -> Optional[PastRequest]:
+    """The newest request that made an image with the bytes of this file, else one with this path, or None.
+
+    Of several with the same bytes, one with this path goes first.
+    """
+    is_here = "path = CAST(? AS TEXT)"
+    by_hash = f"SELECT request FROM images WHERE sha256 = ? ORDER BY {is_here} DESC, request DESC LIMIT 1"  # noqa: S608
+    by_path = f"SELECT request FROM images WHERE {is_here} ORDER BY request DESC LIMIT 1"  # noqa: S608
+    sha256, place = sha256_of(path), stored(os.path.abspath(path))
+    rows = database.rows(by_hash, (sha256, place)) if sha256 else []
+    rows = rows or database.rows(by_path, (place,))
+    return request_by_id(database, rows[0]["request"]) if rows else None
+
+
+def missing_ids(database: Database, ids: Sequence[int]) -> List[int]:
+    """Those of the ids that no request has."""
+    return [number for number in ids if request_by_id(database, number) is None]
+
+
+def forget_requests(
+    database: Database, ids: Sequence[int] = (), before: Optional[str] = None, everything: bool = False
+) -> int:
+    """Deletes rows, by id, by age or all of them, and overwrites what they held; how many it were."""
+    database.rows("PRAGMA secure_delete = ON")
+    with database.transaction():
+        if everything:
+            database.change("DELETE FROM images")
+            count = database.change("DELETE FROM requests")
+        elif before is not None:
+            old = "SELECT id FROM requests WHERE started_at < ?"
+            database.change(f"DELETE FROM images WHERE request IN ({old})", (before,))  # noqa: S608
+            count = database.change("DELETE FROM requests WHERE started_at < ?", (before,))
+        else:
+            count = 0
+            for number in ids:
+                database.change("DELETE FROM images WHERE request = ?", (number,))
+                count += database.change("DELETE FROM requests WHERE id = ?", (number,))
+    database.rows("PRAGMA wal_checkpoint(TRUNCATE)")  # the log would still hold the rows
+    return count
+
+
+def _holds(database: Database, row: Mapping[str, Any], text: str) -> bool:
+    if text in row["prompt"].casefold():
+        return True
+    paths = database.rows("SELECT path FROM images WHERE request = ?", (row["id"],))
+    return any(text in image["path"].casefold() for image in paths)
+
+
+def _past_request(database: Database, row: Mapping[str, Any]) -> PastRequest:
+    images = database.rows("SELECT * FROM images WHERE request = ? ORDER BY number", (row["id"],))
+    values: Dict[str, Any] = dict(row)
+    values["fields"] = json.loads(row["fields"])
+    values["inputs"] = tuple(_input_of(file) for file in json.loads(row["inputs"]))
+    values["mask"] = None if row["mask"] is None else _input_of(json.loads(row["mask"]))
+    values["usage"] = None if row["usage"] is None else json.loads(row["usage"])
+    values["images"] = tuple(_image_of(image) for image in images)
+    return PastRequest(**values)
+
+
+def _input_of(file: Mapping[str, Any]) -> InputFile:
+    return InputFile(file["source"], file["path"], file["filename"], file["sha256"], file["bytes"])
+
+
+def _image_of(row: Mapping[str, Any]) -> SavedImage:
+    return SavedImage(
+        path=row["path"],
+        size_bytes=row["bytes"],
+        format=row["format"],
+        width=row["width"],
+        height=row["height"],
+        sha256=row["sha256"],
+        rescued=bool(row["rescued"]),
+    )
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -3196,6 +3382,134 @@ def recorded(
             finish(ending_without_result(error, opening, time.monotonic() - started))
         raise
     return finish(ending_of(result, None, opening.request.count))
+
+
+# ------------------------------------------------------------------------------------------------------------
+# ledger/when
+#
+# Moments as people write and read them: dates, date-times, `7d`; local time in, UTC in the ledger. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_SPAN = re.compile(r"(\d{1,6})([smhdw])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_HINT = (
+    "give a date (2026-11-25), a local date-time (2026-11-25T14:30), or a span back from now (7d, 12h, 30m)"
+)
+
+
+def read_moment(text: str, now_s: float) -> str:
+    """The moment that a text names, as the ledger writes it; a date-time without a zone is local.
+
+    Raises:
+        UsageError: it is none.
+    """
+    from datetime import datetime
+
+    span = _SPAN.fullmatch(text.strip().lower())
+    try:
+        if span:
+            return utc_text(max(0.0, now_s - int(span.group(1)) * _SECONDS[span.group(2)]))
+        return utc_text(datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text.strip())).timestamp())
+    except (ValueError, OverflowError, OSError):
+        raise UsageError(f"{text!r} is no moment in time", hint=_HINT) from None
+
+
+def local_time(moment: str) -> str:
+    """A moment of the ledger in local time, to the minute."""
+    from datetime import datetime
+
+    try:
+        utc = datetime.fromisoformat(moment.replace("Z", "+00:00"))
+        return utc.astimezone().strftime("%Y-%m-%d %H:%M")
+    except (ValueError, OverflowError, OSError):
+        return moment
+
+
+def local_day(moment: str) -> str:
+    """The local day of a moment of the ledger."""
+    return local_time(moment)[:10]
+
+
+# ------------------------------------------------------------------------------------------------------------
+# ledger/spending
+#
+# Adds up what requests cost, by day, model, host or quality. Pure; an unknown cost is never guessed.
+# ------------------------------------------------------------------------------------------------------------
+
+
+Row = Mapping[str, Any]
+#: What requests can be grouped by, and how the name of a request's group is read from its row.
+GROUPINGS: Mapping[str, Callable[[Row], str]] = {
+    "day": lambda row: local_day(row["started_at"]),
+    "model": lambda row: row["model"],
+    "host": lambda row: row["host"],
+    "quality": lambda row: str(json.loads(row["fields"]).get("quality", "auto")),
+}
+
+
+@dataclass(frozen=True)
+class Spending:
+    """What a group of requests cost. Two kinds of requests are in no sum of money.
+
+    `unknown` are those that were billed, at a cost nobody told; `maybe` those that may have been billed.
+    """
+
+    name: str
+    requests: int = 0
+    images: int = 0
+    tokens: int = 0
+    cost_usd: float = 0.0
+    unknown: int = 0
+    maybe: int = 0
+
+    def with_row(self, row: Row) -> Spending:
+        """The sum with one more request."""
+        usage: Mapping[str, Any] = json.loads(row["usage"]) if row["usage"] else {}
+        is_open = row["cost_usd"] is None
+        return replace(
+            self,
+            requests=self.requests + 1,
+            images=self.images + row["images"],
+            tokens=self.tokens + usage.get("total_tokens", 0),
+            cost_usd=self.cost_usd + (row["cost_usd"] or 0.0),
+            unknown=self.unknown + (is_open and row["billed"] == Billed.YES.value),
+            maybe=self.maybe + (row["billed"] == Billed.MAYBE.value),
+        )
+
+
+def spending_rows(database: Database, since: Optional[str]) -> List[Row]:
+    """What is needed of each request from a moment on, oldest first."""
+    return list(
+        database.rows(
+            "SELECT started_at, base_url, host, model, fields, billed, cost_usd, usage,"
+            " (SELECT COUNT(*) FROM images WHERE request = requests.id) AS images"
+            " FROM requests WHERE started_at >= ? ORDER BY started_at",
+            (since or "",),
+        )
+    )
+
+
+def sum_of(rows: Iterable[Row], name: str) -> Spending:
+    """All rows in one sum."""
+    total = Spending(name)
+    for row in rows:
+        total = total.with_row(row)
+    return total
+
+
+def sums_by(rows: Iterable[Row], by: str) -> List[Spending]:
+    """A sum for each group, by name."""
+    groups: Dict[str, Spending] = {}
+    for row in rows:
+        name = GROUPINGS[by](row)
+        groups[name] = groups.get(name, Spending(name)).with_row(row)
+    return [groups[name] for name in sorted(groups)]
+
+
+def is_rehearsal(row: Row) -> bool:
+    """Whether a request went to this machine, such as to the sandbox: that is no real money."""
+    return is_loopback(row["base_url"])
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -6018,6 +6332,7 @@ class ImageCommand:
     max_download_bytes: int
     json: bool
     history: Optional[bool] = None  # None: as the config file says
+    expected_sha256: Tuple[Tuple[str, str], ...] = ()  # of sources that must not have changed
 
 
 def image_parser(command: str) -> Parser:
@@ -6042,6 +6357,25 @@ def image_parser(command: str) -> Parser:
     _add_image_flags(parser, is_edit)
     _add_call_flags(parser)
     _add_setting_flags(parser)
+    return parser
+
+
+def redo_parser() -> Parser:
+    """The parser of `history redo`."""
+    parser = Parser(
+        prog=f"{PROGRAM} history redo",
+        usage=f"{PROGRAM} history redo ID|FILE [changes]",
+        description="Send a request of the history again, with the flags given here in place of its own.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("target", metavar="ID|FILE", help="the request's id, or an image that it made")
+    parser.add_argument("--prompt", metavar="TEXT", help="another prompt; - for stdin")
+    _add_image_flags(parser, is_edit=True)
+    _add_call_flags(parser)
+    _add_setting_flags(parser)
+    parser.set_defaults(model="")
     return parser
 
 
@@ -6100,8 +6434,27 @@ def read_image_command(command: str, argv: Sequence[str]) -> ImageCommand:
             prompt = args.image  # edit --image a.png --image b.png "prompt"
         else:
             sources.insert(0, args.image)
+    return _understood(args, command, _read_prompt(prompt, args.prompt_file, sources), sources)
+
+
+def read_redo_command(argv: Sequence[str]) -> Tuple[str, ImageCommand]:
+    """What `history redo` is to send again, and the changes; what is not to change is None or empty there.
+
+    Raises:
+        UsageError: unknown or missing arguments, or a prompt that cannot be read.
+        SystemExit: after `--help`.
+    """
+    args = redo_parser().parse_args(list(argv))
+    sources: List[str] = list(args.more_images or [])
+    prompt = ""
+    if args.prompt is not None or args.prompt_file is not None:
+        prompt = _read_prompt(args.prompt, args.prompt_file, sources)
+    return args.target, _understood(args, "redo", prompt, sources)
+
+
+def _understood(args: argparse.Namespace, command: str, prompt: str, sources: List[str]) -> ImageCommand:
     request = ImageRequest(
-        prompt=_read_prompt(prompt, args.prompt_file, sources),
+        prompt=prompt,
         model=args.model,
         n=args.n,
         size=args.size,
@@ -6304,6 +6657,240 @@ def _read_prompt(prompt: Optional[str], prompt_file: Optional[str], sources: Seq
 
 
 # ------------------------------------------------------------------------------------------------------------
+# ledger/parsers
+#
+# The command lines of `history`, `spend` and `cost` as data. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+DEFAULT_LIMIT = 20
+_WHEN_HELP = "a date, a date-time, or a span back from now: 7d, 12h, 30m"
+
+#: The commands below `history`, with what each does in a line.
+HISTORY_COMMANDS: Tuple[Tuple[str, str], ...] = (
+    ("show", "show everything about one request"),
+    ("redo", "send a request again, with changes"),
+    ("forget", "delete requests from the history; images stay"),
+)
+
+
+@dataclass(frozen=True)
+class HistoryQuery:
+    """A `history` command line, understood. `since` is a moment as the ledger writes it."""
+
+    search: Optional[str]
+    since: Optional[str]
+    limit: int
+
+
+@dataclass(frozen=True)
+class ForgetQuery:
+    """A `history forget` command line, understood: just one of the three is set."""
+
+    ids: Tuple[int, ...]
+    before: Optional[str]
+    everything: bool
+
+
+@dataclass(frozen=True)
+class SpendQuery:
+    """A `spend` command line, understood."""
+
+    by: str
+    since: Optional[str]
+
+
+@dataclass(frozen=True)
+class CostQuery:
+    """A `cost` command line, understood; the fields are the API's."""
+
+    prompt: Optional[str]
+    model: str
+    n: Optional[int]
+    size: Optional[str]
+    quality: Optional[str]
+    stream: bool
+    partial_images: Optional[int]
+    batch: bool
+    config: Optional[str]
+
+
+def history_parser() -> Parser:
+    """The parser of `history` without a command below it."""
+    commands = "\n".join(f"  {name:<7} {summary}" for name, summary in HISTORY_COMMANDS)
+    parser = Parser(
+        prog=f"{PROGRAM} history",
+        usage=f"{PROGRAM} history [show|redo|forget] [options]",
+        description="List the requests that were sent, newest first.",
+        epilog=f"commands:\n{commands}\n\nHelp for one: {PROGRAM} history COMMAND --help",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--search", metavar="TEXT", help="only those with this text in the prompt or a path")
+    parser.add_argument("--since", metavar="WHEN", help=f"only those from then on: {_WHEN_HELP}")
+    parser.add_argument(
+        "--limit",
+        type=int,
+        default=DEFAULT_LIMIT,
+        metavar="N",
+        help=f"at most this many (default {DEFAULT_LIMIT})",
+    )
+    add_output_flags(parser.add_argument)
+    return parser
+
+
+def show_parser() -> Parser:
+    """The parser of `history show`."""
+    parser = Parser(
+        prog=f"{PROGRAM} history show",
+        description="Show everything about one request.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "target", metavar="ID|FILE", help="the request's id, or an image that it made, whatever its name now"
+    )
+    add_output_flags(parser.add_argument)
+    return parser
+
+
+def forget_parser() -> Parser:
+    """The parser of `history forget`."""
+    parser = Parser(
+        prog=f"{PROGRAM} history forget",
+        usage=f"{PROGRAM} history forget ID... | --before WHEN | --all --yes",
+        description="Delete requests from the history. Their images stay.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("ids", nargs="*", metavar="ID", type=_id, help="the request's id")
+    parser.add_argument("--before", metavar="WHEN", help=f"all that are older: {_WHEN_HELP}")
+    parser.add_argument("--all", action="store_true", help="the whole history; needs --yes")
+    parser.add_argument("--yes", action="store_true", help="with --all: yes, all of it")
+    add_output_flags(parser.add_argument)
+    return parser
+
+
+def spend_parser() -> Parser:
+    """The parser of `spend`."""
+    parser = Parser(
+        prog=f"{PROGRAM} spend",
+        description="Add up what the requests of the history cost.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--by", choices=tuple(GROUPINGS), default="day", help="a sum for each (default day)")
+    parser.add_argument("--since", metavar="WHEN", help=f"only requests from then on: {_WHEN_HELP}")
+    add_output_flags(parser.add_argument)
+    return parser
+
+
+def cost_parser() -> Parser:
+    """The parser of `cost`."""
+    parser = Parser(
+        prog=f"{PROGRAM} cost",
+        usage=f"{PROGRAM} cost [PROMPT] [options]",
+        description="Tell what a request would cost. Free; sends nothing.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("words", nargs="?", metavar="PROMPT", help="the prompt, whose tokens cost too")
+    add("--prompt", metavar="TEXT", help="the prompt, by a flag")
+    add("--quality", help="low, medium, high, auto (default)")
+    add("--size", help=f"WxH, auto (default), a ratio, or {', '.join(SIZE_NAMES)}")
+    add("--n", type=int, metavar="N", help="number of images, 1 to 10 (default 1)")
+    add("--model", default=DEFAULT_MODEL, help=f"default {DEFAULT_MODEL}")
+    add("--stream", action="store_true", help="as a stream, with previews")
+    add("--partial-images", type=int, metavar=f"0-{MAX_PARTIAL_IMAGES}", help="previews under --stream")
+    add("--batch", action="store_true", help="by the Batch API, at half the price")
+    add("--config", metavar="PATH", help="this config file instead of the one that is found")
+    add_output_flags(add)
+    return parser
+
+
+def read_history(argv: Sequence[str]) -> HistoryQuery:
+    """A `history` command line as data.
+
+    Raises:
+        UsageError: unknown arguments, or a value that cannot be one.
+    """
+    args = history_parser().parse_args(list(argv))
+    if args.limit < 1:
+        raise UsageError(
+            f"--limit is {args.limit}; it must be at least 1", hint="leave it out for the default"
+        )
+    return HistoryQuery(args.search, _moment(args.since), args.limit)
+
+
+def read_show(argv: Sequence[str]) -> str:
+    """The id or file that `history show` is about.
+
+    Raises:
+        UsageError: unknown or missing arguments.
+    """
+    return str(show_parser().parse_args(list(argv)).target)
+
+
+def read_forget(argv: Sequence[str]) -> ForgetQuery:
+    """A `history forget` command line as data.
+
+    Raises:
+        UsageError: not just one of ids, `--before` and `--all`, or `--all` without `--yes`.
+    """
+    args = forget_parser().parse_args(list(argv))
+    if bool(args.ids) + (args.before is not None) + args.all != 1:
+        raise UsageError(
+            "it must be said in one way what to forget", hint="give ids, or --before WHEN, or --all --yes"
+        )
+    if args.all and not args.yes:
+        raise UsageError("--all deletes the whole history", hint="add --yes if that is meant")
+    return ForgetQuery(tuple(args.ids), _moment(args.before), args.all)
+
+
+def read_spend(argv: Sequence[str]) -> SpendQuery:
+    """A `spend` command line as data.
+
+    Raises:
+        UsageError: unknown arguments, or a value that cannot be one.
+    """
+    args = spend_parser().parse_args(list(argv))
+    return SpendQuery(args.by, _moment(args.since))
+
+
+def read_cost(argv: Sequence[str]) -> CostQuery:
+    """A `cost` command line as data.
+
+    Raises:
+        UsageError: unknown arguments, or the prompt is given twice.
+    """
+    args = cost_parser().parse_args(list(argv))
+    if args.words is not None and args.prompt is not None:
+        raise UsageError("the prompt is given twice", hint="give PROMPT or --prompt, not both")
+    return CostQuery(
+        prompt=args.prompt if args.words is None else args.words,
+        model=args.model,
+        n=args.n,
+        size=args.size,
+        quality=args.quality,
+        stream=args.stream,
+        partial_images=args.partial_images,
+        batch=args.batch,
+        config=args.config,
+    )
+
+
+#: The parser of each command below `history`.
+HISTORY_PARSERS = {"show": show_parser, "redo": redo_parser, "forget": forget_parser}
+
+
+def _moment(text: Optional[str]) -> Optional[str]:
+    return None if text is None else read_moment(text, time.time())
+
+
+def _id(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"an id is a number, found {text!r}")
+    return int(text)
+
+
+# ------------------------------------------------------------------------------------------------------------
 # probe
 #
 # Learns, for the price of one small image, what a base URL really does.
@@ -6478,6 +7065,88 @@ def _ignore_partial(index: int, path: Optional[str]) -> None:
 
 def _ignore_head(status: int) -> None:
     del status
+
+
+# ------------------------------------------------------------------------------------------------------------
+# ledger/redo
+#
+# From a request of the history and changes to the command that sends it again.
+# ------------------------------------------------------------------------------------------------------------
+
+
+def redone(past: PastRequest, changes: ImageCommand, image_path: Optional[str]) -> ImageCommand:
+    """The command that sends a request again with changes.
+
+    By default its output is a free name beside `image_path`, else beside the first image of the request.
+
+    Raises:
+        UsageError: it cannot be sent again, or an input is not there any more.
+    """
+    if past.command == PROBE_COMMAND:
+        raise UsageError(
+            f"request {past.id} is a probe of a base URL", hint="send a new one: doctor --probe --yes"
+        )
+    inputs = () if changes.sources else past.inputs
+    mask = None if changes.mask else past.mask
+    kept = (*inputs, *((mask,) if mask else ()))
+    request = _changed_request(past, changes.request)
+    output, no_clobber = changes.output, changes.no_clobber
+    if output is None:
+        output, no_clobber = _beside(past, image_path, request.effective_format), True
+    sources = changes.sources or tuple(_kept_source(past, file, "input image") for file in inputs)
+    return replace(
+        changes,
+        command="edit" if sources else "generate",
+        request=request,
+        sources=sources,
+        mask=changes.mask or (_kept_source(past, mask, "mask") if mask else None),
+        output=output,
+        no_clobber=no_clobber,
+        expected_sha256=tuple((file.path or file.source, file.sha256) for file in kept),
+    )
+
+
+def _changed_request(past: PastRequest, changes: ImageRequest) -> ImageRequest:
+    """The request as it was, but for the fields that are set in `changes`."""
+    own = {field.name for field in fields(ImageRequest)}
+    values: Dict[str, Any] = {name: value for name, value in past.fields.items() if name in own}
+    extra = {name: value for name, value in past.fields.items() if name not in own}
+    for name in own - {"images", "mask", "extra"}:
+        value = getattr(changes, name)
+        if value not in (None, "", False):
+            values[name] = value
+    extra.update(changes.extra)
+    values.setdefault("prompt", past.prompt)
+    values.setdefault("model", past.model)
+    return ImageRequest(**values, extra=tuple(extra.items()))
+
+
+def _kept_source(past: PastRequest, file: InputFile, what: str) -> str:
+    if file.source == "-":
+        raise UsageError(
+            f"the {what} of request {past.id} came from standard input and was not kept",
+            hint=_replacement(what),
+        )
+    if file.path and not os.path.isfile(file.path):
+        raise UsageError(
+            f"the {what} of request {past.id} is missing: {file.path}",
+            hint=f"put it back, or {_replacement(what)}",
+        )
+    return file.path or file.source
+
+
+def _replacement(what: str) -> str:
+    return f"give another with {'--mask' if what == 'mask' else '--image'}"
+
+
+def _beside(past: PastRequest, image_path: Optional[str], output_format: str) -> str:
+    """A free name like that of the output that was asked for, in the folder where its image is now."""
+    asked = Path(image_path or past.output)
+    was = past.fields.get("output_format") or "png"
+    if asked.suffix and was != output_format:
+        asked = asked.with_suffix(f".{extension(output_format)}")
+    names = (asked.with_name(f"{asked.stem}-{number}{asked.suffix}") for number in count(1))
+    return str(next(path for path in chain([asked], names) if not os.path.lexists(str(path))))
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -6815,6 +7484,178 @@ class EventLines:
 
 
 # ------------------------------------------------------------------------------------------------------------
+# ledger/wording
+#
+# Requests of the history and sums of money for people and as JSON. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_PROMPT_CHARS = 40
+
+
+def request_json(past: PastRequest) -> Dict[str, object]:
+    """One request as `--json` shows it."""
+    return {
+        "id": past.id,
+        "started_at": past.started_at,
+        "elapsed_s": past.elapsed_s,
+        "base_url": past.base_url,
+        "host": past.host,
+        "command": past.command,
+        "model": past.model,
+        "prompt": past.prompt,
+        "fields": dict(past.fields),
+        "inputs": [_input_file_json(file) for file in past.inputs],
+        "mask": None if past.mask is None else _input_file_json(past.mask),
+        "output": past.output,
+        "status": past.status,
+        "error": None
+        if past.error_code is None
+        else {"code": past.error_code, "message": past.error_message},
+        "http_status": past.http_status,
+        "request_id": past.request_id,
+        "attempts": past.attempts,
+        "billed": past.billed,
+        "usage": None if past.usage is None else dict(past.usage),
+        "estimate_usd": None
+        if past.estimate_low_usd is None
+        else {"low": past.estimate_low_usd, "high": past.estimate_high_usd},
+        "cost_usd": past.cost_usd,
+        "discount": past.discount,
+        "batch_id": past.batch_id,
+        "images": [{**image_json(image), "rescued": image.rescued} for image in past.images],
+    }
+
+
+def listing(requests: Sequence[PastRequest]) -> List[str]:
+    """One line a request, in columns."""
+    return _columns(
+        [
+            [
+                str(past.id),
+                local_time(past.started_at),
+                past.command,
+                f"{past.fields.get('quality', 'auto')}/{past.fields.get('size', 'auto')}",
+                past.status,
+                _cost(past),
+                show(past.prompt, limit=_PROMPT_CHARS),
+                show(past.images[0].path, limit=None) if past.images else "-",
+            ]
+            for past in requests
+        ],
+        right=(0, 5),
+    )
+
+
+def details(past: PastRequest) -> List[str]:
+    """All of one request, one line a field."""
+    rows = [
+        ["id", str(past.id)],
+        ["time", local_time(past.started_at)],
+        ["status", past.status],
+        ["command", past.command],
+        ["base URL", past.base_url],
+        ["model", past.model],
+        ["prompt", past.prompt],
+        *([name, str(value)] for name, value in past.fields.items()),
+        *(["input", f"{file.path or file.source} ({file.sha256})"] for file in past.inputs),
+        *(["mask", f"{file.path or file.source} ({file.sha256})"] for file in (past.mask,) if file),
+        ["output", past.output],
+        *(["error", f"{past.error_code}: {past.error_message}"] for _ in [0] if past.error_code),
+        ["HTTP status", _or_dash(past.http_status)],
+        ["request id", _or_dash(past.request_id)],
+        ["attempts", str(past.attempts)],
+        ["took", _or_dash(past.elapsed_s, " s")],
+        ["billed", past.billed],
+        ["cost", _cost(past)],
+        ["estimate", _estimate(past)],
+        *(["discount", str(past.discount)] for _ in [0] if past.discount != 1.0),
+        *(["batch", str(past.batch_id)] for _ in [0] if past.batch_id),
+        *([name, str(count)] for name, count in (past.usage or {}).items()),
+    ]
+    for number, image in enumerate(past.images, 1):
+        place = "rescued to " if image.rescued else ""
+        rows.append([f"image {number}", f"{place}{image.path}"])
+        rows.append(["", f"{image.width}x{image.height} {image.format}, {image.size_bytes} bytes"])
+        rows.append(["", f"SHA-256 {image.sha256}"])
+    return _columns([[name, show(value, limit=None)] for name, value in rows])
+
+
+def spending_json(spending: Spending) -> Dict[str, object]:
+    """A sum as `--json` shows it."""
+    return {
+        "name": spending.name,
+        "requests": spending.requests,
+        "images": spending.images,
+        "tokens": spending.tokens,
+        "cost_usd": round(spending.cost_usd, 6),
+        "unknown_cost": spending.unknown,
+        "maybe_billed": spending.maybe,
+    }
+
+
+def spending_table(by: str, sums: Sequence[Spending], foot: Sequence[Spending]) -> List[str]:
+    """Sums in columns, and below them what they lack."""
+    head = [[by, "requests", "images", "tokens", "cost"]]
+    rows = [
+        [show(one.name), f"{one.requests:,}", f"{one.images:,}", f"{one.tokens:,}", f"${one.cost_usd:.4f}"]
+        for one in (*sums, *foot)
+    ]
+    lines = _columns(head + rows, right=(1, 2, 3, 4))
+    for one in foot:
+        if one.unknown:
+            lines.append(f"{one.name}: {one.unknown} requests were billed at a cost that is not known")
+        if one.maybe:
+            lines.append(f"{one.name}: {one.maybe} requests may have been billed, nobody can tell")
+    return lines
+
+
+def _cost(past: PastRequest) -> str:
+    if past.cost_usd is not None:
+        return f"${past.cost_usd:.4f}"
+    if past.billed == Billed.NO.value:
+        return "$0"
+    return "maybe" if past.billed == Billed.MAYBE.value else "unknown"
+
+
+def _estimate(past: PastRequest) -> str:
+    if past.estimate_low_usd is None or past.estimate_high_usd is None:
+        return "unknown"
+    text = f"${past.estimate_low_usd:.4f}"
+    if past.estimate_high_usd > past.estimate_low_usd:
+        text += f" to ${past.estimate_high_usd:.4f}"
+    return text
+
+
+def _or_dash(value: Optional[object], unit: str = "") -> str:
+    return "-" if value is None else f"{value}{unit}"
+
+
+def _input_file_json(file: InputFile) -> Dict[str, object]:
+    return {
+        "source": file.source,
+        "path": file.path,
+        "filename": file.filename,
+        "sha256": file.sha256,
+        "bytes": file.size_bytes,
+    }
+
+
+def _columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> List[str]:
+    """Rows as lines, every column as wide as its widest cell; the numbers in `right` are set to the right."""
+    if not rows:
+        return []
+    widths = [max(len(row[number]) for row in rows) for number in range(len(rows[0]))]
+    return [
+        "  ".join(
+            cell.rjust(width) if number in right else cell.ljust(width)
+            for number, (cell, width) in enumerate(zip(row, widths))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+# ------------------------------------------------------------------------------------------------------------
 # output
 #
 # Where all that a command says goes, by its flags: lines for people, `--json`, `--events`, `--quiet`.
@@ -6900,6 +7741,7 @@ def run_image_command(command: ImageCommand, output: Output, stop: StopSwitch) -
         request = command.request
         if command.sources or command.command == "edit":
             request = stack.enter_context(client.with_inputs(request, command.sources, command.mask))
+            check_unchanged(request, command.expected_sha256)
         prepared = client.prepare(
             request,
             _target(command, client),
@@ -7000,6 +7842,204 @@ def _show_dry_run(prepared: PreparedCall, client: Client, command: ImageCommand,
 
 
 # ------------------------------------------------------------------------------------------------------------
+# ledger/commands
+#
+# The commands about the past and about money: `history`, `spend` and `cost`.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_ANY_PROMPT = "-"
+
+
+def run_history(rest: List[str], output: Output, stop: StopSwitch) -> ExitCode:
+    """Runs `history` or one of the commands below it.
+
+    Raises:
+        GptImage2Error: wrong arguments, no such request, an unusable ledger, or what `redo` ends with.
+    """
+    command, words = (rest[0], rest[1:]) if rest else ("", [])
+    if command == "redo":
+        return _redo(words, output, stop)
+    if command == "show":
+        _show(read_show(words), output)
+    elif command == "forget":
+        _forget_requests(words, output)
+    else:
+        _list(rest, output)
+    return ExitCode.OK
+
+
+def _list(rest: List[str], output: Output) -> None:
+    query = read_history(rest)
+    with ExitStack() as stack:
+        found = find_requests(_opened(stack), query.search, query.since, query.limit)
+    for line in listing(found):
+        output.result(line)
+    if not found:
+        output.say("nothing is in the history" + (" that fits" if query.search or query.since else ""))
+    _finish(output, "list", {"requests": [request_json(past) for past in found]})
+
+
+def _show(target: str, output: Output) -> None:
+    past, _ = _found(target)
+    for line in details(past):
+        output.result(line)
+    _finish(output, "show", {"request": request_json(past)})
+
+
+def _forget_requests(rest: List[str], output: Output) -> None:
+    query = read_forget(rest)
+    with ExitStack() as stack:
+        database = _opened(stack)
+        missing = missing_ids(database, query.ids)
+        if missing:
+            raise _no_such_request(", ".join(map(str, missing)))
+        count = forget_requests(database, query.ids, query.before, query.everything)
+    output.result(f"Forgotten: {count} request{'' if count == 1 else 's'}; images were not touched")
+    _finish(output, "forget", {"forgotten": count})
+
+
+def _redo(rest: List[str], output: Output, stop: StopSwitch) -> ExitCode:
+    target, changes = read_redo_command(rest)
+    past, image_path = _found(target)
+    command = redone(past, changes, image_path)
+    if not command.sandbox:
+        _warn_of_another_host(past, command, output)
+    return run_image_command(command, output, stop)
+
+
+def _warn_of_another_host(past: PastRequest, command: ImageCommand, output: Output) -> None:
+    """A rehearsal that is done again may cost money; that should be no surprise."""
+    settings = load_settings(
+        os.environ, config=command.config, base_url=command.base_url, api_key=command.api_key
+    )
+    url = settings.base_url.value
+    if url != past.base_url:
+        output.warn(f"request {past.id} went to {show(past.base_url)}; this goes to {show(url)}")
+
+
+def run_spend(rest: List[str], output: Output) -> ExitCode:
+    """Runs `spend`.
+
+    Raises:
+        GptImage2Error: wrong arguments, or an unusable ledger.
+    """
+    query = read_spend(rest)
+    with ExitStack() as stack:
+        rows = spending_rows(_opened(stack), query.since)
+    rehearsals = sum_of(filter(is_rehearsal, rows), "loopback")
+    real = [row for row in rows if not is_rehearsal(row)]
+    total, everything = sum_of(real, "total"), sum_of(rows, "everything")
+    is_by_host = query.by == "host"
+    foot = [total] if is_by_host or not rehearsals.requests else [total, rehearsals]
+    for line in spending_table(query.by, sums_by(rows if is_by_host else real, query.by), foot):
+        output.result(line)
+    if rehearsals.requests:
+        output.result("loopback hosts are this machine (the sandbox): no real money, and not in the total")
+    output.finish(
+        {
+            "ok": True,
+            "command": "spend",
+            "by": query.by,
+            "since": query.since,
+            "groups": [spending_json(one) for one in sums_by(rows, query.by)],
+            "requests": everything.requests,
+            "images": everything.images,
+            "tokens": everything.tokens,
+            "total_usd": round(everything.cost_usd, 6),
+            "loopback_usd": round(rehearsals.cost_usd, 6),
+            "unknown_cost": everything.unknown,
+            "maybe_billed": everything.maybe,
+        }
+    )
+    return ExitCode.OK
+
+
+def run_cost(rest: List[str], output: Output) -> ExitCode:
+    """Runs `cost`.
+
+    Raises:
+        GptImage2Error: wrong arguments, or an unusable configuration.
+    """
+    query = read_cost(rest)
+    request, warnings = checked(
+        ImageRequest(
+            prompt=_ANY_PROMPT if query.prompt is None else query.prompt,
+            model=query.model,
+            n=query.n,
+            size=query.size,
+            quality=query.quality,
+            stream=query.stream,
+            partial_images=query.partial_images,
+        )
+    )
+    if query.prompt is None:
+        request = replace(request, prompt="")
+    prices = load_settings(os.environ, config=query.config).prices
+    estimate = request.estimate(prices)
+    if estimate is not None:
+        notes = [
+            estimate.note,
+            "the prompt is not counted" if query.prompt is None else "",
+            "by the Batch API" if query.batch else "",
+        ]
+        estimate = replace(
+            estimate.at(BATCH_DISCOUNT if query.batch else 1.0), note="; ".join(filter(None, notes))
+        )
+    for warning in warnings:
+        output.warn(warning)
+    output.result(f"Estimated cost: {cost_in_words(estimate)}")
+    output.finish(
+        {
+            "ok": True,
+            "command": "cost",
+            "model": request.model,
+            "size": request.effective_size,
+            "quality": request.effective_quality,
+            "n": request.count,
+            "batch": query.batch,
+            "cost_usd": estimate_json(estimate),
+            "note": estimate.note if estimate else "",
+            "warnings": list(warnings),
+        }
+    )
+    return ExitCode.OK
+
+
+def _opened(stack: ExitStack) -> Database:
+    """The ledger, closed with the stack; an empty one where there is none yet."""
+    database = read_database(state_folder(os.environ) / LEDGER_NAME)
+    stack.callback(database.close)
+    return database
+
+
+def _found(target: str) -> Tuple[PastRequest, Optional[str]]:
+    """The request that an id or a file names, and the file where it is one that exists."""
+    with ExitStack() as stack:
+        database = _opened(stack)
+        if target.isascii() and target.isdigit():
+            past, image_path = request_by_id(database, int(target)), None
+        else:
+            path = os.path.abspath(os.path.expanduser(target))
+            past, image_path = request_by_file(database, path), path
+    if past is None:
+        raise _no_such_request(target)
+    return past, image_path if image_path and os.path.exists(image_path) else None
+
+
+def _no_such_request(target: str) -> UsageError:
+    return UsageError(
+        f"no request {show(target)} in the history",
+        hint="list them: history; a file is found by its content, unless it was changed",
+        code="not_in_history",
+    )
+
+
+def _finish(output: Output, action: str, outcome: Dict[str, object]) -> None:
+    output.finish({"ok": True, "command": "history", "action": action, **outcome})
+
+
+# ------------------------------------------------------------------------------------------------------------
 # setup_commands
 #
 # The commands around a call: `config` and `doctor`.
@@ -7049,8 +8089,8 @@ def _show_config(config: Optional[str], output: Output) -> Dict[str, object]:
             _YES_NO[settings.streams],
             "doctor --probe" if settings.streams is not None else "not probed",
         ),
-        ("history", _YES_NO[settings.history], _source_of("history", settings)),
-        ("prices", _prices_in_words(settings), _source_of("prices", settings)),
+        ("history", _YES_NO[settings.history], _file_or_default("history", settings)),
+        ("prices", _prices_in_words(settings), _file_or_default("prices", settings)),
         ("state_folder", str(state_folder(os.environ)), "XDG_STATE_HOME or its default"),
     ]
     for warning in settings.warnings:
@@ -7070,7 +8110,7 @@ def _show_config(config: Optional[str], output: Output) -> Dict[str, object]:
     }
 
 
-def _source_of(name: str, settings: Settings) -> str:
+def _file_or_default(name: str, settings: Settings) -> str:
     """Where a setting comes from that only a config file can change."""
     file = settings.config_file
     return file.path if file and name in file.given else "default"
@@ -7204,6 +8244,9 @@ def _say_check(check: Check, output: Output) -> None:
 COMMANDS: Tuple[Tuple[str, str], ...] = (
     ("generate", "make images from a text"),
     ("edit", "make new images from images and a text"),
+    ("history", "list, show, redo or forget the requests that were sent"),
+    ("spend", "add up what they cost"),
+    ("cost", "tell what a request would cost"),
     ("config", "create a config file, or show the settings in force"),
     ("doctor", "check everything that a call needs, for free"),
     *((name, extra.summary) for name, extra in EXTRAS.items()),
@@ -7249,6 +8292,10 @@ def _dispatch(arguments: List[str], terminal: Terminal, output: Output, stop: St
         return int(run_config(rest, output))
     if command == "doctor":
         return int(run_doctor(rest, output, stop))
+    if command in ("history", "spend", "cost"):
+        if command == "history":
+            return int(run_history(rest, output, stop))
+        return int(run_spend(rest, output) if command == "spend" else run_cost(rest, output))
     if command in EXTRAS:
         return run_extra(command, rest)
     names = ", ".join(name for name, _ in COMMANDS)

@@ -284,6 +284,14 @@ def is_official(url: str) -> bool:
     return _origin(url) == _origin(DEFAULT_BASE_URL)
 
 
+def is_loopback(url: str) -> bool:
+    """Whether a base URL leads to this machine."""
+    try:
+        return _is_loopback_name(urlsplit(url))
+    except ValueError:
+        return False
+
+
 def _base_url_problem(url: str) -> Optional[str]:
     if re.search(r"[\x00-\x20\x7f\\]", url):
         return "has a blank, a backslash or a control character in it"

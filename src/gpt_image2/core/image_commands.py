@@ -15,6 +15,7 @@ from .errors import OutputError, UsageError
 from .exchange import auth_header, describe
 from .extras import start_sandbox
 from .interrupt import StopSwitch
+from .ledger.records import check_unchanged
 from .options import ImageCommand
 from .outcome import Billed, ExitCode, Result
 from .output import Output
@@ -40,6 +41,7 @@ def run_image_command(command: ImageCommand, output: Output, stop: StopSwitch) -
         request = command.request
         if command.sources or command.command == "edit":
             request = stack.enter_context(client.with_inputs(request, command.sources, command.mask))
+            check_unchanged(request, command.expected_sha256)
         prepared = client.prepare(
             request,
             _target(command, client),

@@ -89,6 +89,10 @@ class CostEstimate:
     high_usd: float
     note: str
 
+    def at(self, discount: float) -> CostEstimate:
+        """The same at a factor on the price, such as `BATCH_DISCOUNT`."""
+        return CostEstimate(self.low_usd * discount, self.high_usd * discount, self.note)
+
 
 @dataclass(frozen=True)
 class Usage:

@@ -179,7 +179,7 @@ def checked(request: ImageRequest) -> Tuple[ImageRequest, Tuple[str, ...]]:
         raise UsageError("the model is empty", hint=f"leave it out for {DEFAULT_MODEL}")
     if not known_model:
         warnings.append(
-            f"model {request.model!r} is not known here: limits are not checked, its price is unknown"
+            f"model {request.model!r} is not known here: limits are not checked, and it has no list price"
         )
     request = _with_format(request)
     request = _with_size(request, known_model, warnings)

@@ -66,8 +66,8 @@ def _show_config(config: Optional[str], output: Output) -> Dict[str, object]:
             _YES_NO[settings.streams],
             "doctor --probe" if settings.streams is not None else "not probed",
         ),
-        ("history", _YES_NO[settings.history], _source_of("history", settings)),
-        ("prices", _prices_in_words(settings), _source_of("prices", settings)),
+        ("history", _YES_NO[settings.history], _file_or_default("history", settings)),
+        ("prices", _prices_in_words(settings), _file_or_default("prices", settings)),
         ("state_folder", str(state_folder(os.environ)), "XDG_STATE_HOME or its default"),
     ]
     for warning in settings.warnings:
@@ -87,7 +87,7 @@ def _show_config(config: Optional[str], output: Output) -> Dict[str, object]:
     }
 
 
-def _source_of(name: str, settings: Settings) -> str:
+def _file_or_default(name: str, settings: Settings) -> str:
     """Where a setting comes from that only a config file can change."""
     file = settings.config_file
     return file.path if file and name in file.given else "default"

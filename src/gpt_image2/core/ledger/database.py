@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Dict, Generator, List, Sequence, Tuple
+from typing import Any, Dict, Generator, List, Optional, Sequence, Tuple
 
 from ..errors import LedgerError
 from ..files import open_part, private_folder, rename_if_free
@@ -111,6 +111,16 @@ class Database:
         self._connection.close()
 
 
+def read_database(path: Path) -> Database:
+    """The ledger's file to read or to delete from; an empty stand-in where there is none.
+
+    Raises:
+        LedgerError: it cannot be used; the hint is a cure.
+    """
+    with _complaints_explained(path):
+        return _connected(path, None if os.path.lexists(str(path)) else ":memory:")
+
+
 def open_database(path: Path) -> Database:
     """The ledger's file, made where it is missing.
 
@@ -151,12 +161,13 @@ def _create(path: Path) -> None:
             part.unlink()
 
 
-def _connected(path: Path) -> Database:
+def _connected(path: Path, other_place: Optional[str] = None) -> Database:
     import sqlite3
 
     connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=rw",  # never makes a file that others could read
-        uri=True,
+        # It never makes a file here: others could read that.
+        other_place or f"{path.absolute().as_uri()}?mode=rw",
+        uri=other_place is None,
         timeout=BUSY_TIMEOUT_S,
         isolation_level=None,
         check_same_thread=False,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Mapping, Optional, Tuple
 
-from ..errors import GptImage2Error, InterruptedCall
+from ..errors import GptImage2Error, InterruptedCall, UsageError
 from ..models import CostEstimate
 from ..naming import OutputPlan
 from ..outcome import Billed, Result
@@ -102,6 +102,22 @@ def sha256_of(path: str) -> str:
     except OSError:
         return ""
     return digest.hexdigest()
+
+
+def check_unchanged(request: ImageRequest, expected: Tuple[Tuple[str, str], ...]) -> None:
+    """Refuses inputs that are no longer what they were.
+
+    Raises:
+        UsageError: an input's SHA-256 is another than expected.
+    """
+    known = dict(expected)
+    for image in (*request.images, *((request.mask,) if request.mask else ())):
+        if image.source in known and sha256_of(image.path) != known[image.source]:
+            what = "mask" if image is request.mask else "input image"
+            raise UsageError(
+                f"the {what} {image.source} has changed since the request was sent",
+                hint=f"put the old one back, or give another with --{'mask' if what == 'mask' else 'image'}",
+            )
 
 
 def ending_of(result: Result, error: Optional[GptImage2Error], asked: int) -> Ending:
