@@ -365,6 +365,14 @@ def test_a_ledger_that_cannot_be_used_stops_no_image_and_is_warned_of_once(
     assert words in history.json["error"]["message"] and history.json["error"]["hint"]
 
 
+def test_a_client_warns_of_its_ledger_once_in_its_life(home: Home, recorder: Recorder) -> None:
+    home.state.mkdir(parents=True)
+    broken_file(home)
+    client = Client(env=home.environment(recorder.base_url))
+    results = [client.generate("a cat", output=home.cwd / f"{number}.png") for number in range(3)]
+    assert [len(result.warnings) for result in results] == [1, 0, 0]
+
+
 def test_a_state_folder_that_cannot_be_made_stops_no_image(home: Home, recorder: Recorder) -> None:
     home.state.parent.mkdir(parents=True)
     home.state.write_bytes(b"a file where the state folder should be")
@@ -379,7 +387,7 @@ def test_a_ledger_that_another_program_holds_stops_no_image(home: Home, recorder
         started = time.monotonic()
         run = home.run("generate", "a cat", "-o", "cat.png", base_url=recorder.base_url)
         assert time.monotonic() - started < 10  # one busy timeout, and a slow machine
-    assert "locked" in is_saved_with_one_warning(run, home)
+    assert "locked by another program" in is_saved_with_one_warning(run, home)
     assert [row["prompt"] for row in rows_of(home.ledger)] == ["an older one"]
 
 
