@@ -23,6 +23,9 @@ COMMANDS: Tuple[Tuple[str, str], ...] = (
     ("generate", "make images from a text"),
     ("edit", "make new images from images and a text"),
     ("batch", "run many jobs from a file, side by side and again"),
+    ("history", "list, show, redo or forget the requests that were sent"),
+    ("spend", "add up what they cost"),
+    ("cost", "tell what a request would cost"),
     ("config", "create a config file, or show the settings in force"),
     ("doctor", "check everything that a call needs, for free"),
     *((name, extra.summary) for name, extra in EXTRAS.items()),
@@ -70,6 +73,12 @@ def _dispatch(arguments: List[str], terminal: Terminal, output: Output, stop: St
         return int(run_config(rest, output))
     if command == "doctor":
         return int(run_doctor(rest, output, stop))
+    if command in ("history", "spend", "cost"):
+        from .ledger.commands import run_cost, run_history, run_spend
+
+        if command == "history":
+            return int(run_history(rest, output, stop))
+        return int(run_spend(rest, output) if command == "spend" else run_cost(rest, output))
     if command in EXTRAS:
         return run_extra(command, rest)
     names = ", ".join(name for name, _ in COMMANDS)

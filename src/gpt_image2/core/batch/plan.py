@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
+from ..models import CostEstimate
 from ..outcome import SavedImage
 from ..redact import show
 from .jobs_file import Line
@@ -62,14 +63,13 @@ class PlannedJob:
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """Jobs, images and USD of one quality; the sums are None where a price is unknown."""
+class Share:
+    """Jobs, images and cost of one quality; the cost is None where a price is unknown."""
 
     quality: str
     jobs: int
     images: int
-    low_usd: Optional[float]
-    high_usd: Optional[float]
+    cost: Optional[CostEstimate]
 
 
 class Plan:
@@ -178,8 +178,8 @@ class Plan:
             query = "SELECT coalesce(sum(images), 0) FROM jobs WHERE state = ?"
             return int(self._db.execute(query, (TODO,)).fetchone()[0])
 
-    def estimates(self) -> List[Estimate]:
-        """What the jobs that are to be run would cost, by quality."""
+    def shares(self) -> List[Share]:
+        """The jobs that are to be run, by quality."""
         query = (
             "SELECT quality, count(*), sum(images), sum(low_usd), sum(high_usd), count(high_usd) FROM jobs"
             " WHERE state = ? GROUP BY quality ORDER BY quality"
@@ -187,7 +187,7 @@ class Plan:
         with self._lock:
             rows = self._db.execute(query, (TODO,)).fetchall()
         return [
-            Estimate(quality, jobs, images, *((low, high) if priced == jobs else (None, None)))
+            Share(quality, jobs, images, CostEstimate(low, high, "") if priced == jobs else None)
             for quality, jobs, images, low, high, priced in rows
         ]
 
