@@ -51,8 +51,9 @@ def commands() -> List[Tuple[str, str]]:
 
 
 def flags_of(name: str) -> List[str]:
-    """Every flag that a command takes."""
-    return [flag for action in _actions(_parser_of(name)) for flag in action.option_strings]
+    """Every flag that a command takes, or one below it."""
+    names = [name, *(f"{name} {word}" for word, _ in _SUBCOMMANDS.get(name, ()))]
+    return [flag for one in names for action in _actions(_parser_of(one)) for flag in action.option_strings]
 
 
 def _parser_of(name: str) -> argparse.ArgumentParser:
