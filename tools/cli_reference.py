@@ -15,9 +15,12 @@ from unittest import mock
 
 from gpt_image2.core.cli import main as run
 from gpt_image2.core.extras import EXTRAS
+from gpt_image2.core.ledger.parsers import HISTORY_COMMANDS
 
 #: Flags of this command are not told again of others that take them all.
 _MAIN_COMMAND = "generate"
+#: The commands below a command, with what each does in a line.
+_SUBCOMMANDS = {"history": HISTORY_COMMANDS}
 _TABLE_HEAD = ("| argument | what it is |", "|---|---|")
 
 
@@ -30,9 +33,12 @@ class _HelpAsked(BaseException):
 def command_reference() -> str:
     """A section a command, with a table a group of flags."""
     common = {_row(action) for action in _actions(_parser_of(_MAIN_COMMAND))}
-    return "\n".join(
-        _section(name, summary, set() if name == _MAIN_COMMAND else common) for name, summary in commands()
-    )
+    sections: List[str] = []
+    for name, summary in commands():
+        sections.append(_section(name, summary, set() if name == _MAIN_COMMAND else common))
+        below = _SUBCOMMANDS.get(name, ())
+        sections += [_section(f"{name} {word}", line, common, level=3) for word, line in below]
+    return "\n".join(sections)
 
 
 def commands() -> List[Tuple[str, str]]:
@@ -45,8 +51,9 @@ def commands() -> List[Tuple[str, str]]:
 
 
 def flags_of(name: str) -> List[str]:
-    """Every flag that a command takes."""
-    return [flag for action in _actions(_parser_of(name)) for flag in action.option_strings]
+    """Every flag that a command takes, or one below it."""
+    names = [name, *(f"{name} {word}" for word, _ in _SUBCOMMANDS.get(name, ()))]
+    return [flag for one in names for action in _actions(_parser_of(one)) for flag in action.option_strings]
 
 
 def _parser_of(name: str) -> argparse.ArgumentParser:
@@ -55,16 +62,17 @@ def _parser_of(name: str) -> argparse.ArgumentParser:
 
     with mock.patch.object(argparse.ArgumentParser, "print_help", ask):
         try:
-            run([name, "--help"])
+            run([*name.split(), "--help"])
         except _HelpAsked as asked:
             return asked.parser
     raise SystemExit(f"cannot read the flags of {name}: it needs the development environment (make setup)")
 
 
-def _section(name: str, summary: str, common: Set[str]) -> str:
+def _section(name: str, summary: str, common: Set[str], level: int = 2) -> str:
     parser = _parser_of(name)
-    takes_all = bool(common) and common <= {_row(action) for action in _actions(parser)}
-    lines = [f"## {name}", "", parser.description or summary, ""]
+    flags = {row for row in common if row.startswith("| `-")}
+    takes_all = bool(flags) and flags <= {_row(action) for action in _actions(parser)}
+    lines = [f"{'#' * level} {name}", "", parser.description or summary, ""]
     if name in EXTRAS:
         lines += [f"Not in the script alone: `{EXTRAS[name].install.format(extra=name)}`", ""]
     if takes_all:
@@ -100,7 +108,7 @@ def _row(action: argparse.Action) -> str:
 
 def _name(action: argparse.Action) -> str:
     if not action.option_strings:
-        return f"`{action.dest.upper()}`"
+        return f"`{action.metavar or action.dest.upper()}`".replace("|", "\\|")
     flags = ", ".join(f"`{flag}`" for flag in action.option_strings)
     if action.nargs == 0:
         return flags

@@ -18,6 +18,13 @@ from argparse_manpage.manpage import Manpage  # pyright: ignore[reportMissingTyp
 from gpt_image2.core.about import PROGRAM, VERSION
 from gpt_image2.core.cli import COMMANDS
 from gpt_image2.core.exit_codes import EXIT_CODES
+from gpt_image2.core.ledger.parsers import (
+    HISTORY_COMMANDS,
+    HISTORY_PARSERS,
+    cost_parser,
+    history_parser,
+    spend_parser,
+)
 from gpt_image2.core.options import Parser, config_parser, doctor_parser, image_parser
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,10 +32,15 @@ COMPLETIONS = {"bash": f"{PROGRAM}.bash", "zsh": f"_{PROGRAM}", "fish": f"{PROGR
 PARSERS = {
     "generate": lambda: image_parser("generate"),
     "edit": lambda: image_parser("edit"),
+    "history": history_parser,
+    "spend": spend_parser,
+    "cost": cost_parser,
     "config": config_parser,
     "doctor": doctor_parser,
 }
-FILE_OPTIONS = {"output", "prompt_file", "config", "mask", "more_images", "image"}
+#: The commands below a command: name and summary of each, and its parser.
+SUBCOMMANDS = {"history": (HISTORY_COMMANDS, HISTORY_PARSERS)}
+FILE_OPTIONS = {"output", "prompt_file", "config", "mask", "more_images", "image", "target"}
 
 
 def whole_parser() -> argparse.ArgumentParser:
@@ -42,21 +54,30 @@ def whole_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=VERSION, help="show the version")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for name, summary in COMMANDS:
-        make = PARSERS.get(name)
-        if make is None:
+        if name not in PARSERS:
             commands.add_parser(name, help=summary, description=summary)
             continue
-        part = make()
-        part.add_help = False
-        child = commands.add_parser(
-            name,
-            help=summary,
-            description=part.description,
-            parents=[without_help(part)],
-            conflict_handler="resolve",
-        )
-        child.usage = part.usage
+        child = add_command(commands, name, summary, PARSERS[name]())
+        if name in SUBCOMMANDS:
+            below = child.add_subparsers(dest="subcommand", metavar="COMMAND")
+            summaries, parsers = SUBCOMMANDS[name]
+            for word, line in summaries:
+                add_command(below, word, line, parsers[word]())
     return parser
+
+
+def add_command(commands: Any, name: str, summary: str, part: Parser) -> argparse.ArgumentParser:
+    """Adds a command with the arguments of its own parser."""
+    part.add_help = False
+    child: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=summary,
+        description=part.description,
+        parents=[without_help(part)],
+        conflict_handler="resolve",
+    )
+    child.usage = part.usage
+    return child
 
 
 def without_help(parser: Parser) -> Parser:

@@ -65,6 +65,8 @@ def validate(outcome: Dict[str, Any]) -> None:
         jsonschema.validate(outcome, schema("error"))
     elif outcome["command"] in ("generate", "edit"):
         jsonschema.validate(outcome, schema("dry-run" if outcome.get("dry_run") else "result"))
+    elif outcome["command"] in ("history", "spend", "cost"):
+        jsonschema.validate(outcome, schema(outcome["command"]))
     else:
         jsonschema.validate(outcome, schema("config"))
 
@@ -81,6 +83,7 @@ class Home:
         self.config_home = self.root / ".config"
         self.state = self.root / ".local" / "state" / "gpt-image-2"
         self.rescued = self.state / "rescued"
+        self.ledger = self.state / "ledger.sqlite3"
         self.env: Dict[str, str] = {
             "HOME": str(self.root),
             "PATH": os.environ["PATH"],

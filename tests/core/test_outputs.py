@@ -74,7 +74,7 @@ def test_a_dash_writes_just_the_image_to_stdout(home: Home, recorder: Recorder) 
     stdout, stderr = process.communicate()
     assert (process.returncode, stdout) == (0, PICTURE)
     assert b"Saved" not in stderr and b"HTTP 200" in stderr
-    assert [path for path in home.root.rglob("*") if path.is_file()] == []
+    assert [path for path in home.root.rglob("*") if path.is_file()] == [home.ledger]
     assert list(home.cwd.iterdir()) == []
 
 
@@ -284,7 +284,7 @@ def test_nothing_is_left_where_the_server_refuses(home: Home, recorder: Recorder
     assert run.stdout == ""
     assert [(path.name, path.read_bytes()) for path in home.cwd.iterdir()] == [("cat.png", b"old")]
     assert home.leftovers() == []
-    assert [path for path in home.root.rglob("*") if path.is_file()] == []
+    assert [path for path in home.root.rglob("*") if path.is_file()] == [home.ledger]
 
 
 def test_the_one_json_object_tells_all_about_the_images(home: Home, recorder: Recorder) -> None:

@@ -101,7 +101,7 @@ def test_the_key_is_in_no_process_no_file_and_no_output(
     assert held.only.header("authorization") == f"Bearer {KEY}"
     assert KEY.encode() not in stdout + stderr
     assert files_with(KEY, home) == holders
-    assert files_with(PROMPT, home) == set()
+    assert files_with(PROMPT, home) == {home.ledger}
     assert home.leftovers() == []
 
 
@@ -191,27 +191,28 @@ def test_temp_folder_and_files_are_for_this_user_alone(home: Home, held: Recorde
     ("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["SIGINT", "SIGTERM"]
 )
 @needs_proc
-def test_after_a_signal_curl_is_gone_and_no_file_is_left(
+def test_after_a_signal_curl_is_gone_and_no_file_is_left_but_the_ledger(
     home: Home, held: Recorder, signum: int, code: int
 ) -> None:
     process = home.start("generate", PROMPT, "-o", "cat.png", base_url=held.base_url)
     held.wait_for_request()
-    assert files_with(PROMPT, home) != set(), "there was nothing to clear away"
+    held_by = files_with(PROMPT, home)
+    assert [path for path in held_by if home.tmp in path.parents], "there was nothing to clear away"
     curl = curl_of(process)
     process.send_signal(signum)
     _, stderr = process.communicate(timeout=WAIT_S)  # the server does not answer before that
     assert process.returncode == code, stderr
     assert not Path(f"/proc/{curl.pid}").exists()
     assert home.leftovers() == [] == list(home.cwd.iterdir())
-    assert files_with(PROMPT, home) == set() == files_with(KEY, home)
+    assert (files_with(PROMPT, home), files_with(KEY, home)) == ({home.ledger}, set())
     assert KEY.encode() not in stderr and b"Traceback" not in stderr
 
 
-def test_after_an_error_no_file_is_left(home: Home, recorder: Recorder) -> None:
+def test_after_an_error_no_file_is_left_but_the_ledger(home: Home, recorder: Recorder) -> None:
     recorder.answer = lambda request: refusal(400, "No.")
     home.run("generate", PROMPT, "-o", "cat.png", base_url=recorder.base_url)
     assert home.leftovers() == [] == list(home.cwd.iterdir())
-    assert files_with(PROMPT, home) == set()
+    assert files_with(PROMPT, home) == {home.ledger}
 
 
 @pytest.mark.parametrize("place", ["home/.curlrc", "home/.config/curlrc", "curl-home/.curlrc"])

@@ -20,7 +20,8 @@ Everything this script touches:
             The configuration file, by `config --init` only.
             A private temporary folder for the prompt and the request and answer bodies, deleted whatever happens.
             $XDG_STATE_HOME/gpt-image-2/ (default ~/.local/state/gpt-image-2/): images and answers that could not
-            be saved where they were asked for.
+            be saved where they were asked for, what `doctor --probe` learnt, and ledger.sqlite3, the history of
+            requests (without keys; not with --no-history).
 """
 
 from __future__ import annotations
@@ -37,13 +38,13 @@ import math
 import os
 import re
 import signal
-import sqlite3
 import stat
 import struct
 import subprocess
 import sys
 import threading
 import time
+import weakref
 import zlib
 from collections import deque
 from contextlib import ExitStack, contextmanager, suppress
@@ -75,6 +76,7 @@ from typing import (
     TextIO,
     Tuple,
     Type,
+    TypeVar,
     Union,
     cast,
 )
@@ -236,6 +238,9 @@ COMMANDS = (
     ("generate", "make images from a text"),
     ("edit", "make new images from images and a text"),
     ("batch", "run many jobs from a file, side by side and again"),
+    ("history", "list, show, redo or forget the requests that were sent"),
+    ("spend", "add up what they cost"),
+    ("cost", "tell what a request would cost"),
     ("config", "create a config file, or show the settings in force"),
     ("doctor", "check everything that a call needs, for free"),
     ("sandbox", "run an offline Images API on loopback, to rehearse without a key"),
@@ -421,12 +426,12 @@ class _FieldsOnDemand:
 
     def __get__(self, record: object, kind: type) -> Dict[str, Any]:
         from dataclasses import field, fields, make_dataclass
+        from functools import partial
 
-        defaults: Dict[str, object] = vars(kind)["_defaults"]
-        specs = [
-            (name, Any, field(default=defaults[name]) if name in defaults else field())
-            for name in kind.__annotations__
-        ]
+        def described(name: str) -> Any:
+            return field(default_factory=partial(getattr, kind, name)) if hasattr(kind, name) else field()
+
+        specs = [(name, Any, described(name)) for name in kind.__annotations__]
         return {one.name: one for one in fields(make_dataclass(kind.__name__, specs))}
 
 
@@ -658,7 +663,7 @@ _CHARS_PER_TEXT_TOKEN = 4
 
 
 class Prices(Record):
-    """USD per 1,000,000 tokens."""
+    """What a model's tokens cost, in USD per 1,000,000."""
 
     text_in: float
     image_in: float
@@ -667,10 +672,13 @@ class Prices(Record):
     cached_image_in: float
 
 
-_PRICES: Dict[str, Prices] = {
+#: The list prices. Source: OpenAI's price page for gpt-image-2, as of 2026-11.
+PRICES: Mapping[str, Prices] = {
     model: Prices(text_in=5.0, image_in=8.0, image_out=30.0, cached_text_in=1.25, cached_image_in=2.0)
     for model in KNOWN_MODELS
 }
+#: The factor on the list price for what goes through the Batch API. Source: the same page.
+BATCH_DISCOUNT = 0.5
 
 
 class CostEstimate(Record):
@@ -683,6 +691,10 @@ class CostEstimate(Record):
     low_usd: float
     high_usd: float
     note: str
+
+    def at(self, discount: float) -> CostEstimate:
+        """The same at a factor on the price, such as `BATCH_DISCOUNT`."""
+        return CostEstimate(self.low_usd * discount, self.high_usd * discount, self.note)
 
 
 class Usage(Record):
@@ -797,29 +809,41 @@ def output_tokens(width: int, height: int, quality: str) -> int:
     return -(-factor * short * (2_000_000 + width * height) // 4_000_000)
 
 
-def prices_of(model: str) -> Optional[Prices]:
+def prices_of(model: str, prices: Mapping[str, Prices] = PRICES) -> Optional[Prices]:
     """The token prices of a model, or None where they are not known (never a guess)."""
-    return _PRICES.get(model)
+    return prices.get(model)
 
 
 def estimate_cost(
-    model: str, prompt: str, size: str, quality: str, n: int, partial_images: int = 0, input_images: int = 0
+    model: str,
+    prompt: str,
+    size: str,
+    quality: str,
+    n: int,
+    partial_images: int = 0,
+    input_images: int = 0,
+    prices: Mapping[str, Prices] = PRICES,
 ) -> Optional[CostEstimate]:
-    """What a request would cost, or None for a model, size or quality whose price is not known."""
-    prices = prices_of(model)
-    if prices is None or quality not in QUALITIES:
+    """What a request would cost by these prices, or None for a model, size or quality without one.
+
+    A model that only the config prices is taken to make as many tokens as gpt-image-2; the note says so.
+    """
+    price = prices_of(model, prices)
+    if price is None or quality not in QUALITIES:
         return None
     sizes = [parse_size(name) for name in (_AUTO_SIZES if size == "auto" else (size,))]
     qualities = ("low", "medium", "high") if quality == "auto" else (quality,)
-    tokens = [output_tokens(wh[0], wh[1], q) for wh in sizes if wh is not None for q in qualities]
+    tokens = [output_tokens(*wh, q) for wh in sizes if wh is not None and min(wh) > 0 for q in qualities]
     if not tokens:
         return None
-    text_usd = math.ceil(len(prompt) / _CHARS_PER_TEXT_TOKEN) * prices.text_in / 1e6
+    text_usd = math.ceil(len(prompt) / _CHARS_PER_TEXT_TOKEN) * price.text_in / 1e6
     partial = partial_images * PARTIAL_IMAGE_TOKENS
     low, high = (
-        n * (text_usd + (count + partial) * prices.image_out / 1e6) for count in (min(tokens), max(tokens))
+        n * (text_usd + (count + partial) * price.image_out / 1e6) for count in (min(tokens), max(tokens))
     )
     notes: List[str] = []
+    if model not in KNOWN_MODELS:
+        notes.append(f"tokens counted as for {DEFAULT_MODEL}")
     if quality == "auto":
         notes.append("quality auto: from low to high")
     if size == "auto":
@@ -829,22 +853,22 @@ def estimate_cost(
     return CostEstimate(low, high, "; ".join(notes))
 
 
-def cost_of_usage(model: str, usage: Usage) -> Optional[float]:
-    """What an answer cost in USD by the tokens that the server counted, or None for an unknown model.
+def cost_of_usage(model: str, usage: Usage, prices: Mapping[str, Prices] = PRICES) -> Optional[float]:
+    """What an answer cost in USD by the tokens that the server counted, or None for a model without prices.
 
     Where the answer does not split its input tokens, they are taken as text (no image was sent in).
     """
-    prices = prices_of(model)
-    if prices is None:
+    price = prices_of(model, prices)
+    if price is None:
         return None
     image_in = usage.image_tokens or 0
     text_in = usage.text_tokens if usage.text_tokens is not None else usage.input_tokens - image_in
     return (
-        (text_in - usage.cached_text_tokens) * prices.text_in
-        + usage.cached_text_tokens * prices.cached_text_in
-        + (image_in - usage.cached_image_tokens) * prices.image_in
-        + usage.cached_image_tokens * prices.cached_image_in
-        + usage.output_tokens * prices.image_out
+        (text_in - usage.cached_text_tokens) * price.text_in
+        + usage.cached_text_tokens * price.cached_text_in
+        + (image_in - usage.cached_image_tokens) * price.image_in
+        + usage.cached_image_tokens * price.cached_image_in
+        + usage.output_tokens * price.image_out
     ) / 1e6
 
 
@@ -925,6 +949,7 @@ class Result(Record):
 # GptImage2Error
 # ├── UsageError             bad arguments or inputs; nothing was sent               exit 2
 # ├── ConfigError            configuration or key missing or wrong                   exit 3
+# │   └── LedgerError            the ledger cannot be read or written                exit 3
 # ├── ApiError               the server refused, or answered without a usable image  exit 6
 # │   ├── AuthenticationError    401, 403                                            exit 3
 # │   ├── RateLimitError         429: too fast                                       exit 4
@@ -985,6 +1010,12 @@ class ConfigError(GptImage2Error):
 
     exit_code = ExitCode.CONFIG
     default_code = "config"
+
+
+class LedgerError(ConfigError):
+    """The ledger's file cannot be read or written. Calls go on without it; only its own commands end so."""
+
+    default_code = "ledger_unusable"
 
 
 class ApiError(GptImage2Error):
@@ -2253,6 +2284,246 @@ def _quote_form(value: str) -> str:
 
 
 # ------------------------------------------------------------------------------------------------------------
+# ledger/database
+#
+# Opens the ledger's SQLite file: makes it, brings its schema up to date, and says in words what is wrong.
+#
+# The file is private (0600, in a 0700 folder) and in WAL mode, so that many processes write to it side by side.
+# A new one is made whole under another name first: no process ever sees half a schema. `sqlite3` is imported
+# only here and only on use, since some builds of Python lack it.
+# ------------------------------------------------------------------------------------------------------------
+
+
+LEDGER_NAME = "ledger.sqlite3"
+BUSY_TIMEOUT_S = 2.0
+LOCKED = "ledger_locked"
+_OFF_HINT = "or leave history off with --no-history"
+
+_VERSION_1 = (
+    """
+    CREATE TABLE requests (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        started_at TEXT NOT NULL,
+        elapsed_s REAL,
+        base_url TEXT NOT NULL,
+        host TEXT NOT NULL,
+        command TEXT NOT NULL,
+        model TEXT NOT NULL,
+        prompt TEXT NOT NULL,
+        fields TEXT NOT NULL,
+        inputs TEXT NOT NULL,
+        mask TEXT,
+        output TEXT,
+        status TEXT NOT NULL,
+        error_code TEXT,
+        error_message TEXT,
+        http_status INTEGER,
+        request_id TEXT,
+        attempts INTEGER NOT NULL,
+        billed TEXT NOT NULL,
+        usage TEXT,
+        estimate_low_usd REAL,
+        estimate_high_usd REAL,
+        cost_usd REAL,
+        discount REAL NOT NULL,
+        batch_id TEXT
+    )
+    """,
+    "CREATE INDEX requests_started_at ON requests (started_at)",
+    """
+    CREATE TABLE images (
+        request INTEGER NOT NULL,
+        number INTEGER NOT NULL,
+        path TEXT NOT NULL,
+        sha256 TEXT NOT NULL,
+        bytes INTEGER NOT NULL,
+        format TEXT NOT NULL,
+        width INTEGER,
+        height INTEGER,
+        rescued INTEGER NOT NULL,
+        PRIMARY KEY (request, number)
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX images_sha256 ON images (sha256)",
+)
+#: The statements that lead from each version of the schema to the next; `PRAGMA user_version` counts them.
+_MIGRATIONS: Tuple[Tuple[str, ...], ...] = (_VERSION_1,)
+SCHEMA_VERSION = len(_MIGRATIONS)
+
+
+class Database:
+    """One open connection. Its methods raise `LedgerError` for whatever SQLite complains of."""
+
+    def __init__(self, path: Path, connection: Any) -> None:
+        self.path = path
+        self._connection = connection
+
+    def rows(self, sql: str, values: Sequence[object] = ()) -> List[Dict[str, Any]]:
+        """The rows that a query finds."""
+        with _complaints_explained(self.path):
+            return [dict(row) for row in self._connection.execute(sql, values)]
+
+    def change(self, sql: str, values: Sequence[object] = ()) -> int:
+        """Runs a statement that changes something; how many rows it changed."""
+        with _complaints_explained(self.path):
+            return self._connection.execute(sql, values).rowcount
+
+    def insert(self, sql: str, values: Sequence[object]) -> int:
+        """Inserts one row; its id."""
+        with _complaints_explained(self.path):
+            return self._connection.execute(sql, values).lastrowid
+
+    @contextmanager
+    def transaction(self) -> Generator[None, None, None]:
+        """All that is changed inside is kept, or nothing of it."""
+        self.change("BEGIN IMMEDIATE")
+        try:
+            yield
+            self.change("COMMIT")
+        except BaseException:
+            with suppress(LedgerError):
+                self.change("ROLLBACK")
+            raise
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._connection.close()
+
+
+def read_database(path: Path) -> Database:
+    """The ledger's file to read or to delete from; an empty stand-in where there is none.
+
+    Raises:
+        LedgerError: it cannot be used; the hint is a cure.
+    """
+    with _complaints_explained(path):
+        return _connected(path, None if os.path.lexists(str(path)) else ":memory:")
+
+
+def open_database(path: Path) -> Database:
+    """The ledger's file, made where it is missing.
+
+    Raises:
+        LedgerError: it cannot be used; the hint is a cure.
+    """
+    with _complaints_explained(path):
+        private_folder(path.parent)
+        if not os.path.lexists(str(path)):
+            _create(path)
+        return _connected(path)
+
+
+def stored(text: str) -> bytes:
+    """A text as the bytes to store by `CAST(? AS TEXT)`: a path need not be valid UTF-8."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace")
+
+
+def _loaded(data: bytes) -> str:
+    return data.decode("utf-8", "surrogateescape")
+
+
+def _create(path: Path) -> None:
+    part, file = open_part(path, 0o600)
+    file.close()  # before SQLite locks it: closing any descriptor drops a process's locks
+    try:
+        database = _connected(part)
+        try:
+            database.rows("PRAGMA journal_mode = WAL")
+        finally:
+            database.close()
+        rename_if_free(part, path, file)
+    finally:
+        with suppress(OSError):
+            part.unlink()
+
+
+def _connected(path: Path, other_place: Optional[str] = None) -> Database:
+    import sqlite3
+
+    connection = sqlite3.connect(
+        # It never makes a file here: others could read that.
+        other_place or f"{path.absolute().as_uri()}?mode=rw",
+        uri=other_place is None,
+        timeout=BUSY_TIMEOUT_S,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+    connection.row_factory = sqlite3.Row
+    connection.text_factory = _loaded
+    database = Database(path, connection)
+    try:
+        _migrate(database)
+        database.change("PRAGMA synchronous = NORMAL")
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _migrate(database: Database) -> None:
+    if _version(database) == SCHEMA_VERSION:
+        return
+    with database.transaction():
+        version = _version(database)  # another process may have been faster
+        if version > SCHEMA_VERSION:
+            raise LedgerError(
+                f"the ledger {database.path} was written by a newer version of this program",
+                hint=f"update this program, {_OFF_HINT}",
+            )
+        for statement in (line for script in _MIGRATIONS[version:] for line in script):
+            database.change(statement)
+        database.change(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def _version(database: Database) -> int:
+    (row,) = database.rows("PRAGMA user_version")
+    return int(row["user_version"])
+
+
+@contextmanager
+def _complaints_explained(path: Path) -> Generator[None, None, None]:
+    """Turns what SQLite and the system complain of into a `LedgerError` with a cure."""
+    try:
+        import sqlite3
+    except ImportError:
+        raise LedgerError(
+            "this Python was built without sqlite3, which the ledger needs",
+            hint=f"use another Python, {_OFF_HINT}",
+        ) from None
+    try:
+        yield
+    except OSError as error:
+        raise LedgerError(
+            f"the ledger {path} cannot be opened: {error.strerror or error}",
+            hint=f"see to it that its folder can be written, {_OFF_HINT}",
+        ) from None
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error):  # the error's number is not to be had before Python 3.11
+            raise locked(path) from None
+        raise LedgerError(
+            f"the ledger {path} cannot be used: {error}",
+            hint=f"see to it that it is a file that can be written, {_OFF_HINT}",
+        ) from None
+    except sqlite3.Error as error:
+        raise LedgerError(
+            f"the ledger {path} cannot be read: {error}",
+            hint=f"move the file away, and a new one is made, {_OFF_HINT}",
+        ) from None
+
+
+def locked(path: Path) -> LedgerError:
+    """The error of a ledger that another program holds for too long."""
+    return LedgerError(
+        f"the ledger {path} is locked by another program",
+        hint=f"end the program that holds it, {_OFF_HINT}",
+        code=LOCKED,
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------
 # naming
 #
 # Names the outputs before anything is paid for: from `-o`, the count and the prompt to paths.
@@ -2339,6 +2610,57 @@ def slug(prompt: str, limit: int = 40) -> str:
             break
         text = longer
     return text or "image"
+
+
+# ------------------------------------------------------------------------------------------------------------
+# prices
+#
+# Reads the `prices` of a config file: what tokens cost where they do not cost the list price. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_MAX_USD = 1_000_000
+_PARTS = Prices.__match_args__
+
+
+def read_prices(content: Mapping[str, Any], place: Callable[..., str]) -> Dict[str, Prices]:
+    """Prices by model; parts that are missing are those of the list price.
+
+    `place` names the file and line of a field, given its name and those around it, outermost first.
+
+    Raises:
+        ConfigError: no number of USD, an unknown part, or a part missing of a model without a list price.
+    """
+    return {model: _read_model(model, value, place) for model, value in content.items()}
+
+
+def _read_model(model: str, content: Any, place: Callable[..., str]) -> Prices:
+    name = f"prices.{model}"
+    if not isinstance(content, dict):
+        raise ConfigError(
+            f"{place('prices', model)}: field {name!r} must be an object",
+            hint=f'it should look like {{"image_out": 30}}; the parts are {", ".join(_PARTS)}',
+        )
+    given = cast(Dict[str, Any], content)
+    for part, usd in given.items():
+        where = f"{place('prices', model, part)}: field {f'{name}.{part}'!r}"
+        if part not in _PARTS:
+            raise ConfigError(f"{where} is not known", hint=f"the parts are {', '.join(_PARTS)}")
+        is_number = isinstance(usd, (int, float)) and not isinstance(usd, bool)
+        if not is_number or not 0 <= usd <= _MAX_USD:
+            raise ConfigError(
+                f"{where} must be a number of USD per million tokens, from 0 to {_MAX_USD:,}",
+                hint="give it without quotes, or remove it for the list price",
+            )
+    parts: Dict[str, float] = dict(vars(PRICES[model])) if model in PRICES else {}
+    parts.update((part, float(usd)) for part, usd in given.items())
+    missing = [part for part in _PARTS if part not in parts]
+    if missing:
+        raise ConfigError(
+            f"{place('prices', model)}: field {name!r} lacks {', '.join(missing)}",
+            hint=f"{model} has no list price to fall back to; give all of its parts",
+        )
+    return Prices(**parts)
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -2728,20 +3050,21 @@ class PlannedJob(Record):
     there: Tuple[Tuple[int, SavedImage], ...] = ()
 
 
-class Estimate(Record):
-    """Jobs, images and USD of one quality; the sums are None where a price is unknown."""
+class Share(Record):
+    """Jobs, images and cost of one quality; the cost is None where a price is unknown."""
 
     quality: str
     jobs: int
     images: int
-    low_usd: Optional[float]
-    high_usd: Optional[float]
+    cost: Optional[CostEstimate]
 
 
 class Plan:
     """The jobs of one run, by their number from 1. Safe for threads once it is made."""
 
     def __init__(self, scratch: Path) -> None:
+        import sqlite3  # not every Python has it, and only batches and the ledger need it
+
         path = str(scratch / "plan.sqlite3")
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._db.executescript(_SCHEMA)
@@ -2844,8 +3167,8 @@ class Plan:
             query = "SELECT coalesce(sum(images), 0) FROM jobs WHERE state = ?"
             return int(self._db.execute(query, (TODO,)).fetchone()[0])
 
-    def estimates(self) -> List[Estimate]:
-        """What the jobs that are to be run would cost, by quality."""
+    def shares(self) -> List[Share]:
+        """The jobs that are to be run, by quality."""
         query = (
             "SELECT quality, count(*), sum(images), sum(low_usd), sum(high_usd), count(high_usd) FROM jobs"
             " WHERE state = ? GROUP BY quality ORDER BY quality"
@@ -2853,7 +3176,7 @@ class Plan:
         with self._lock:
             rows = self._db.execute(query, (TODO,)).fetchall()
         return [
-            Estimate(quality, jobs, images, *((low, high) if priced == jobs else (None, None)))
+            Share(quality, jobs, images, CostEstimate(low, high, "") if priced == jobs else None)
             for quality, jobs, images, low, high, priced in rows
         ]
 
@@ -2876,6 +3199,8 @@ class Plan:
 
     def _claim(self, what: str, names: Sequence[str], number: int) -> str:
         """Takes names for a job; why not, where an earlier one has them."""
+        import sqlite3
+
         for name in names:
             try:
                 self._db.execute(f"INSERT INTO {what}s VALUES (?,?)", (name, number))  # noqa: S608
@@ -2913,10 +3238,31 @@ KEY_VARIABLE = "GPT_IMAGE2_API_KEY"
 BASE_URL_VARIABLE = "GPT_IMAGE2_BASE_URL"
 OFFICIAL_KEY_VARIABLE = "OPENAI_API_KEY"
 
-CONFIG_FIELDS = ("base_url", "api_key", "api_key_env", "format_field")
+#: The fields of a config file, and the JSON type of each.
+CONFIG_FIELDS: Mapping[str, type] = {
+    "base_url": str,
+    "api_key": str,
+    "api_key_env": str,
+    "format_field": str,
+    "history": bool,
+    "prices": dict,
+}
+_KIND_NAMES: Mapping[type, str] = {
+    dict: "an object",
+    list: "an array",
+    str: "a string",
+    bool: "a boolean",
+    type(None): "null",
+}
+_CURES: Mapping[type, str] = {
+    str: "put the value in double quotes, or remove the field",
+    bool: "write true or false without quotes, or remove the field",
+    dict: 'it should look like {"gpt-image-2": {"image_out": 30}}; mend it, or remove the field',
+}
 TEMPLATE = json.dumps({"base_url": DEFAULT_BASE_URL, "api_key_env": OFFICIAL_KEY_VARIABLE}, indent=2) + "\n"
 
 _DEFAULT = "default"
+NO_PRICES: Mapping[str, Prices] = {}
 
 
 class Setting(Record):
@@ -2927,15 +3273,29 @@ class Setting(Record):
 
 
 class ConfigFile(Record):
-    """A config file as read: its path, its known string fields, and what is odd about it."""
+    """A config file as read: its path, its known fields, and what is odd about it.
+
+    `fields` are those that hold text. `history` is None where the file does not say.
+    """
 
     path: str
     fields: Mapping[str, str]
     warnings: Tuple[str, ...] = ()
+    history: Optional[bool] = None
+    prices: Mapping[str, Prices] = NO_PRICES
+
+    @property
+    def given(self) -> Tuple[str, ...]:
+        """The names of the fields that are set in it."""
+        others = (("history", self.history is not None), ("prices", bool(self.prices)))
+        return (*self.fields, *(name for name, is_set in others if is_set))
 
 
 class Settings(Record):
-    """The effective settings of a call. `api_key` is None when no source gives one for this base URL."""
+    """The effective settings of a call. `api_key` is None when no source gives one for this base URL.
+
+    `history` is whether calls are recorded. `prices` are the list prices and those of the config file.
+    """
 
     base_url: Setting
     api_key: Optional[Setting]
@@ -2943,6 +3303,8 @@ class Settings(Record):
     image_field: Setting
     streams: Optional[bool]  # None: nobody knows
     config_file: Optional[ConfigFile]
+    history: bool = True
+    prices: Mapping[str, Prices] = PRICES
     key_problem: str = ""
     key_hint: str = ""
     warnings: Tuple[str, ...] = ()
@@ -3052,6 +3414,8 @@ def load_settings(
         image_field=image_field,
         streams=facts.streams if facts else None,
         config_file=file,
+        history=file is None or file.history is not False,
+        prices={**PRICES, **file.prices} if file else PRICES,
         key_problem=problem,
         key_hint=hint,
         warnings=tuple(warnings),
@@ -3083,20 +3447,28 @@ def read_config_file(path: Path) -> ConfigFile:
             hint='it should look like {"base_url": "…", "api_key_env": "OPENAI_API_KEY"}',
         )
     fields = cast(Dict[str, Any], content)
+
+    def place(*names: str) -> str:
+        return f"config {path}, line {_line_of(text, *names)}"
+
     warnings = _mode_warnings(path, fields)
-    for name in fields:
-        if name not in CONFIG_FIELDS:
+    for name, value in fields.items():
+        kind = CONFIG_FIELDS.get(name)
+        if kind is None:
             known = ", ".join(CONFIG_FIELDS)
-            where = f"config {path}, line {_line_of(text, name)}"
-            warnings.append(f"{where}: unknown field {name!r} is ignored (known: {known})")
-        elif not isinstance(fields[name], str):
+            warnings.append(f"{place(name)}: unknown field {name!r} is ignored (known: {known})")
+        elif not isinstance(value, kind):
             raise ConfigError(
-                f"config {path}, line {_line_of(text, name)}: field {name!r} must be a string, "
-                f"found {_json_type(fields[name])}",
-                hint="put the value in double quotes, or remove the field",
+                f"{place(name)}: field {name!r} must be {_KIND_NAMES[kind]}, found {_json_type(value)}",
+                hint=_CURES[kind],
             )
-    known_fields = {name: str(fields[name]) for name in CONFIG_FIELDS if fields.get(name)}
-    return ConfigFile(str(path), known_fields, tuple(warnings))
+    return ConfigFile(
+        path=str(path),
+        fields={name: value for name, value in fields.items() if CONFIG_FIELDS.get(name) is str and value},
+        warnings=tuple(warnings),
+        history=fields.get("history"),
+        prices=read_prices(fields.get("prices", {}), place),
+    )
 
 
 def check_base_url(url: str, source: str) -> None:
@@ -3117,6 +3489,14 @@ def check_base_url(url: str, source: str) -> None:
 def is_official(url: str) -> bool:
     """Whether a base URL is OpenAI's own, over TLS."""
     return _origin(url) == _origin(DEFAULT_BASE_URL)
+
+
+def is_loopback(url: str) -> bool:
+    """Whether a base URL leads to this machine."""
+    try:
+        return _is_loopback_name(urlsplit(url))
+    except ValueError:
+        return False
 
 
 def _base_url_problem(url: str) -> Optional[str]:
@@ -3239,20 +3619,19 @@ def _mode_warnings(path: Path, fields: Mapping[str, Any]) -> List[str]:
     return [f"config {path} {what} readable by group or others; run: chmod 600 {path}"]
 
 
-def _line_of(text: str, name: str) -> int:
-    match = re.search(re.escape(json.dumps(name)) + r"\s*:", text)
-    return text.count("\n", 0, match.start()) + 1 if match else 1
+def _line_of(text: str, *names: str) -> int:
+    """The line of a field, named with the fields around it, outermost first; 1 where it is not found."""
+    at = 0
+    for name in names:
+        match = re.compile(re.escape(json.dumps(name)) + r"\s*:").search(text, at)
+        if match is None:
+            return 1
+        at = match.start()
+    return text.count("\n", 0, at) + 1
 
 
 def _json_type(value: object) -> str:
-    names: Dict[type, str] = {
-        dict: "an object",
-        list: "an array",
-        str: "a string",
-        bool: "a boolean",
-        type(None): "null",
-    }
-    return names.get(type(value), "a number")
+    return _KIND_NAMES.get(type(value), "a number")
 
 
 def _origin(url: str) -> Tuple[str, str, Optional[int]]:
@@ -3297,7 +3676,10 @@ WIRE_FIELDS = (
 
 
 class InputImage(Record):
-    """An image to send: a checked file on disk. Dimensions are pixels, None where the header hides them."""
+    """An image to send: a checked file on disk. Dimensions are pixels, None where the header hides them.
+
+    `source` is what the user named: a path, an address, or `-`.
+    """
 
     path: str
     filename: str
@@ -3306,6 +3688,7 @@ class InputImage(Record):
     height: Optional[int]
     size_bytes: int
     has_alpha: bool
+    source: str = ""
 
     @property
     def mime_type(self) -> str:
@@ -3393,8 +3776,8 @@ class ImageRequest(Record):
             for name, value in self.wire_fields(format_field).items()
         ]
 
-    def estimate(self) -> Optional[CostEstimate]:
-        """What it would cost, or None where that is not known."""
+    def estimate(self, prices: Mapping[str, Prices] = PRICES) -> Optional[CostEstimate]:
+        """What it would cost by these prices, or None where that is not known."""
         partials = (self.partial_images or 0) if self.stream else 0
         return estimate_cost(
             self.model,
@@ -3404,6 +3787,7 @@ class ImageRequest(Record):
             self.count,
             partials,
             len(self.images),
+            prices,
         )
 
 
@@ -3424,7 +3808,7 @@ def checked(request: ImageRequest) -> Tuple[ImageRequest, Tuple[str, ...]]:
         raise UsageError("the model is empty", hint=f"leave it out for {DEFAULT_MODEL}")
     if not known_model:
         warnings.append(
-            f"model {request.model!r} is not known here: limits are not checked, its price is unknown"
+            f"model {request.model!r} is not known here: limits are not checked, and it has no list price"
         )
     request = _with_format(request)
     request = _with_size(request, known_model, warnings)
@@ -3680,7 +4064,7 @@ def read_job(text: str, defaults: Job) -> Tuple[Job, Tuple[str, ...]]:
         sources=_sources(own) or defaults.sources,
         mask=_typed(own["mask"], "mask", str) if "mask" in own else defaults.mask,
         output=_typed(own["output"], "output", str) if "output" in own else None,
-        id=_id(own["id"]) if "id" in own else None,
+        id=_job_id(own["id"]) if "id" in own else None,
     )
     if job.mask is not None and not job.sources:
         raise UsageError("it has a mask and no image", hint="name the image to edit in image")
@@ -3734,7 +4118,7 @@ def _sources(own: Dict[str, Any]) -> Tuple[str, ...]:
     return tuple(sources)
 
 
-def _id(value: object) -> str:
+def _job_id(value: object) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return _typed(value, "id", str)
@@ -3745,6 +4129,628 @@ def _typed(value: Any, name: str, kind: type) -> Any:
         return value
     wanted = {str: "a text", int: "a whole number", bool: "true or false"}[kind]
     raise UsageError(f"{name} must be {wanted}, found {show(json.dumps(value), limit=40)}", hint=_LINE_HINT)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# ledger/records
+#
+# What the ledger keeps of a request, as frozen data: what is known before it is sent, and how it ended.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_HASHED_BYTES = 1 << 20
+
+
+class Status(str, Enum):
+    """How a request ended. `sent` is a request that still runs, or whose process was killed."""
+
+    SENT = "sent"
+    SAVED = "saved"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+class InputFile(Record):
+    """An input image or mask as it was sent. `path` is empty where there is no lasting file of it."""
+
+    source: str
+    path: str
+    filename: str
+    sha256: str
+    size_bytes: int
+
+
+class Opening(Record):
+    """What is known of a request before it is sent.
+
+    `discount` is the factor on the list price (1.0; 0.5 for the Batch API). `started_at` is UTC, as
+    `utc_text` writes it; None stands for now.
+    """
+
+    base_url: str
+    command: str
+    request: ImageRequest
+    output: str
+    inputs: Tuple[InputFile, ...] = ()
+    mask: Optional[InputFile] = None
+    estimate: Optional[CostEstimate] = None
+    discount: float = 1.0
+    batch_id: Optional[str] = None
+    started_at: Optional[str] = None
+
+
+class Ending(Record):
+    """How a request ended. `result.cost_usd` is what it cost, with any discount taken off."""
+
+    status: Status
+    result: Result
+    error_code: Optional[str] = None
+    error_message: Optional[str] = None
+
+
+def opening_of(
+    base_url: str, request: ImageRequest, plan: OutputPlan, estimate: Optional[CostEstimate]
+) -> Opening:
+    """The opening of a checked request; its input files are read to hash them."""
+    return Opening(
+        base_url=base_url,
+        command=request.command,
+        request=request,
+        output=str(plan.folder / f"{plan.stem}{plan.suffix}"),
+        inputs=tuple(input_file(image) for image in request.images),
+        mask=None if request.mask is None else input_file(request.mask),
+        estimate=estimate,
+    )
+
+
+def input_file(image: InputImage) -> InputFile:
+    """An input as the ledger keeps it; one that was fetched or read from standard input has no path."""
+    source = image.source or image.path
+    lasting = source != "-" and not source.lower().startswith(("http://", "https://"))
+    return InputFile(
+        source, image.path if lasting else "", image.filename, sha256_of(image.path), image.size_bytes
+    )
+
+
+def sha256_of(path: str) -> str:
+    """The SHA-256 of a file's bytes in hexadecimal, empty where it cannot be read."""
+    digest = hashlib.sha256()
+    try:
+        with open(path, "rb") as file:
+            for block in iter(lambda: file.read(_HASHED_BYTES), b""):
+                digest.update(block)
+    except OSError:
+        return ""
+    return digest.hexdigest()
+
+
+def check_unchanged(request: ImageRequest, expected: Tuple[Tuple[str, str], ...]) -> None:
+    """Refuses inputs that are no longer what they were.
+
+    Raises:
+        UsageError: an input's SHA-256 is another than expected.
+    """
+    known = dict(expected)
+    for image in (*request.images, *((request.mask,) if request.mask else ())):
+        if image.source in known and sha256_of(image.path) != known[image.source]:
+            what = "mask" if image is request.mask else "input image"
+            raise UsageError(
+                f"the {what} {image.source} has changed since the request was sent",
+                hint=f"put the old one back, or give another with --{'mask' if what == 'mask' else 'image'}",
+            )
+
+
+def ending_of(result: Result, error: Optional[GptImage2Error], asked: int) -> Ending:
+    """How a request ended, by its result and its error; `asked` is the number of images asked for."""
+    if isinstance(error, InterruptedCall):
+        status = Status.INTERRUPTED
+    elif len(result.images) >= asked:
+        status = Status.SAVED
+    else:
+        status = Status.PARTIAL if result.images else Status.FAILED
+    return Ending(status, result, error.code if error else None, error.message if error else None)
+
+
+def ending_without_result(error: BaseException, opening: Opening, elapsed_s: float) -> Ending:
+    """The ending of a request without a result: stopped before it was sent, or cut by an internal error."""
+    if isinstance(error, GptImage2Error):
+        billed, code, message = error.billed, error.code, error.message
+    else:
+        billed, code, message = Billed.MAYBE, "internal_error", f"{type(error).__name__}: {error}"
+    is_stopped = isinstance(error, InterruptedCall) or not isinstance(error, Exception)
+    status = Status.INTERRUPTED if is_stopped else Status.FAILED
+    result = Result(opening.command, opening.request.model, billed=billed, elapsed_s=elapsed_s)
+    return Ending(status, result, code, message)
+
+
+def utc_text(seconds: float) -> str:
+    """A moment, in seconds since 1970, as the ledger writes it: `2026-11-25T03:22:20.123Z`."""
+    milliseconds = int(seconds * 1000)
+    moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(milliseconds // 1000))
+    return f"{moment}.{milliseconds % 1000:03d}Z"
+
+
+def other_fields(request: ImageRequest) -> Mapping[str, object]:
+    """The fields of a request but for model, prompt and images, by the API's names."""
+    wire = request.wire_fields("output_format")
+    return {name: value for name, value in wire.items() if name not in ("model", "prompt")}
+
+
+# ------------------------------------------------------------------------------------------------------------
+# ledger/history
+#
+# Reads the ledger: finds requests by text, time, id or image, and forgets them. Images stay.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_MAX_ID = 2**63 - 1
+
+
+class PastRequest(Record):
+    """One row of the ledger with its images. `fields` are the API's but for model, prompt and images."""
+
+    id: int
+    started_at: str
+    elapsed_s: Optional[float]
+    base_url: str
+    host: str
+    command: str
+    model: str
+    prompt: str
+    fields: Mapping[str, object]
+    inputs: Tuple[InputFile, ...]
+    mask: Optional[InputFile]
+    output: str
+    status: str
+    error_code: Optional[str]
+    error_message: Optional[str]
+    http_status: Optional[int]
+    request_id: Optional[str]
+    attempts: int
+    billed: str
+    usage: Optional[Mapping[str, Any]]
+    estimate_low_usd: Optional[float]
+    estimate_high_usd: Optional[float]
+    cost_usd: Optional[float]
+    discount: float
+    batch_id: Optional[str]
+    images: Tuple[SavedImage, ...]
+
+
+def find_requests(
+    database: Database, search: Optional[str], since: Optional[str], limit: Optional[int]
+) -> List[PastRequest]:
+    """The requests from `since` on whose prompt or image path holds a text, newest first.
+
+    The case of letters does not matter. `since` is a moment as the ledger writes it.
+    """
+    at_most = limit if limit is not None and search is None else -1
+    rows = database.rows(
+        "SELECT * FROM requests WHERE started_at >= ? ORDER BY started_at DESC, id DESC LIMIT ?",
+        (since or "", at_most),
+    )
+    found: List[PastRequest] = []
+    for row in rows:
+        if limit is not None and len(found) >= limit:
+            break
+        if search is None or _holds(database, row, search.casefold()):
+            found.append(_past_request(database, row))
+    return found
+
+
+def request_by_id(database: Database, number: int) -> Optional[PastRequest]:
+    """The request with this id, or None."""
+    if number > _MAX_ID:
+        return None
+    rows = database.rows("SELECT * FROM requests WHERE id = ?", (number,))
+    return _past_request(database, rows[0]) if rows else None
+
+
+def request_by_file(database: Database, path: str) -> Optional[PastRequest]:
+    """The newest request that made an image with the bytes of this file, else one with this path, or None.
+
+    Of several with the same bytes, one with this path goes first.
+    """
+    is_here = "path = CAST(? AS TEXT)"
+    by_hash = f"SELECT request FROM images WHERE sha256 = ? ORDER BY {is_here} DESC, request DESC LIMIT 1"  # noqa: S608
+    by_path = f"SELECT request FROM images WHERE {is_here} ORDER BY request DESC LIMIT 1"  # noqa: S608
+    sha256, place = sha256_of(path), stored(os.path.abspath(path))
+    rows = database.rows(by_hash, (sha256, place)) if sha256 else []
+    rows = rows or database.rows(by_path, (place,))
+    return request_by_id(database, rows[0]["request"]) if rows else None
+
+
+def missing_ids(database: Database, ids: Sequence[int]) -> List[int]:
+    """Those of the ids that no request has."""
+    return [number for number in ids if request_by_id(database, number) is None]
+
+
+def forget_requests(
+    database: Database, ids: Sequence[int] = (), before: Optional[str] = None, everything: bool = False
+) -> int:
+    """Deletes rows, by id, by age or all of them, and overwrites what they held; how many it were."""
+    database.rows("PRAGMA secure_delete = ON")
+    with database.transaction():
+        if everything:
+            database.change("DELETE FROM images")
+            count = database.change("DELETE FROM requests")
+        elif before is not None:
+            old = "SELECT id FROM requests WHERE started_at < ?"
+            database.change(f"DELETE FROM images WHERE request IN ({old})", (before,))  # noqa: S608
+            count = database.change("DELETE FROM requests WHERE started_at < ?", (before,))
+        else:
+            count = 0
+            for number in ids:
+                database.change("DELETE FROM images WHERE request = ?", (number,))
+                count += database.change("DELETE FROM requests WHERE id = ?", (number,))
+    database.rows("PRAGMA wal_checkpoint(TRUNCATE)")  # the log would still hold the rows
+    return count
+
+
+def _holds(database: Database, row: Mapping[str, Any], text: str) -> bool:
+    if text in row["prompt"].casefold():
+        return True
+    paths = database.rows("SELECT path FROM images WHERE request = ?", (row["id"],))
+    return any(text in image["path"].casefold() for image in paths)
+
+
+def _past_request(database: Database, row: Mapping[str, Any]) -> PastRequest:
+    images = database.rows("SELECT * FROM images WHERE request = ? ORDER BY number", (row["id"],))
+    values: Dict[str, Any] = dict(row)
+    values["fields"] = json.loads(row["fields"])
+    values["inputs"] = tuple(_input_of(file) for file in json.loads(row["inputs"]))
+    values["mask"] = None if row["mask"] is None else _input_of(json.loads(row["mask"]))
+    values["usage"] = None if row["usage"] is None else json.loads(row["usage"])
+    values["images"] = tuple(_image_of(image) for image in images)
+    return PastRequest(**values)
+
+
+def _input_of(file: Mapping[str, Any]) -> InputFile:
+    return InputFile(file["source"], file["path"], file["filename"], file["sha256"], file["bytes"])
+
+
+def _image_of(row: Mapping[str, Any]) -> SavedImage:
+    return SavedImage(
+        path=row["path"],
+        size_bytes=row["bytes"],
+        format=row["format"],
+        width=row["width"],
+        height=row["height"],
+        sha256=row["sha256"],
+        rescued=bool(row["rescued"]),
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------
+# ledger/ledger
+#
+# Writes the ledger: a row before a request is sent, completed when it has ended.
+#
+# Nothing here ever stops a call: what cannot be recorded is told once, by the `warn` that each method takes.
+# Safe for threads; a call that cannot get at the file within the busy timeout goes unrecorded.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: A shorter "key" is a word that a local server takes as one; masking it would garble prompts.
+_MIN_SECRET_CHARS = 8
+
+_INSERT = """
+INSERT INTO requests (
+    started_at, base_url, host, command, model, prompt, fields, inputs, mask, output, status, attempts,
+    billed, estimate_low_usd, estimate_high_usd, discount, batch_id
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?, 0, ?, ?, ?, ?, ?)
+"""
+_COMPLETE = """
+UPDATE requests SET elapsed_s = ?, status = ?, error_code = ?, error_message = CAST(? AS TEXT),
+    http_status = ?, request_id = CAST(? AS TEXT), attempts = ?, billed = ?, usage = ?, cost_usd = ?
+WHERE id = ?
+"""
+_INSERT_IMAGE = "INSERT OR REPLACE INTO images VALUES (?, ?, CAST(? AS TEXT), ?, ?, ?, ?, ?, ?)"
+
+_Made = TypeVar("_Made")
+Warn = Callable[[str], None]
+
+
+class Ledger:
+    """The ledger of one state folder. One object serves all threads of a client, by one connection.
+
+    `secrets` are masked wherever they turn up. The file is opened on first use and closed with the object.
+    """
+
+    def __init__(self, folder: Path, secrets: Tuple[str, ...] = ()) -> None:
+        self.path = folder / LEDGER_NAME
+        self._secrets = tuple(secret for secret in secrets if len(secret) >= _MIN_SECRET_CHARS)
+        self._lock = threading.Lock()
+        self._database: Optional[Database] = None
+        self._close: Callable[[], object] = lambda: None
+        self._has_warned = False
+
+    def begin(self, opening: Opening, warn: Warn) -> Optional[int]:
+        """Writes the row of a request that is about to be sent, as `sent` and billed `maybe`.
+
+        Returns its id, to be given to `finish` by this process or another; None when it was not recorded.
+        """
+        return self._attempt(lambda database: self._insert(database, opening), warn)
+
+    def finish(self, row: int, ending: Ending, warn: Warn) -> None:
+        """Completes the row of a request that has ended, with its images."""
+        self._attempt(lambda database: self._complete(database, row, ending), warn)
+
+    def record(self, opening: Opening, ending: Ending, warn: Warn) -> Optional[int]:
+        """Writes a request that has ended already, such as one line of a batch's results, in one go.
+
+        Returns its id; None when it was not recorded.
+        """
+
+        def write(database: Database) -> int:
+            with database.transaction():
+                row = self._insert(database, opening)
+                self._fill(database, row, ending)
+            return row
+
+        return self._attempt(write, warn)
+
+    def _attempt(self, work: Callable[[Database], _Made], warn: Warn) -> Optional[_Made]:
+        if not self._lock.acquire(timeout=BUSY_TIMEOUT_S):
+            self._tell(locked(self.path), warn)
+            return None
+        try:
+            return work(self._opened())
+        except LedgerError as error:
+            self._drop()
+            problem = error
+        finally:
+            self._lock.release()
+        self._tell(problem, warn)
+        return None
+
+    def _opened(self) -> Database:
+        if self._database is None:
+            self._database = open_database(self.path)
+            self._close = weakref.finalize(self, self._database.close)
+        return self._database
+
+    def _drop(self) -> None:
+        self._close()
+        self._database = None
+
+    def _tell(self, error: LedgerError, warn: Warn) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            warn(f"this call is not in the history: {error.message}; {error.hint}")
+
+    def _insert(self, database: Database, opening: Opening) -> int:
+        request, estimate = opening.request, opening.estimate
+        return database.insert(
+            _INSERT,
+            (
+                opening.started_at or utc_text(time.time()),
+                self._masked(opening.base_url),
+                urlsplit(opening.base_url).netloc,
+                opening.command,
+                self._masked(request.model),
+                self._masked(request.prompt),
+                self._masked(json.dumps(other_fields(request))),
+                json.dumps([self._input_json(file) for file in opening.inputs]),
+                None if opening.mask is None else json.dumps(self._input_json(opening.mask)),
+                stored(opening.output),
+                Status.SENT.value,
+                Billed.MAYBE.value,
+                estimate.low_usd if estimate else None,
+                estimate.high_usd if estimate else None,
+                opening.discount,
+                opening.batch_id,
+            ),
+        )
+
+    def _complete(self, database: Database, row: int, ending: Ending) -> None:
+        with database.transaction():
+            self._fill(database, row, ending)
+
+    def _fill(self, database: Database, row: int, ending: Ending) -> None:
+        result = ending.result
+        database.change(
+            _COMPLETE,
+            (
+                round(result.elapsed_s, 3),
+                ending.status.value,
+                ending.error_code,
+                None if ending.error_message is None else stored(self._masked(ending.error_message)),
+                result.http_status,
+                None if result.request_id is None else stored(self._masked(result.request_id)),
+                result.attempts,
+                result.billed.value,
+                None if result.usage is None else json.dumps(vars(result.usage)),
+                result.cost_usd,
+                row,
+            ),
+        )
+        for number, image in enumerate(result.images, 1):
+            database.change(
+                _INSERT_IMAGE,
+                (
+                    row,
+                    number,
+                    stored(image.path),
+                    image.sha256,
+                    image.size_bytes,
+                    image.format,
+                    image.width,
+                    image.height,
+                    int(image.rescued),
+                ),
+            )
+
+    def _input_json(self, file: InputFile) -> object:
+        return {
+            "source": self._masked(file.source),
+            "path": file.path,
+            "filename": file.filename,
+            "sha256": file.sha256,
+            "bytes": file.size_bytes,
+        }
+
+    def _masked(self, text: str) -> str:
+        return mask_secrets(text, self._secrets)
+
+
+def recorded(
+    ledger: Ledger, opening: Opening, run: Callable[[Tuple[str, ...]], Result], observer: Observer
+) -> Result:
+    """Runs a call between the two halves of its row; what `run` returns or raises is passed on.
+
+    `run` is given what the call has to warn of. A warning that comes only at its end goes to `observer`, and
+    to the result.
+    """
+    early: List[str] = []
+    late: List[str] = []
+    started = time.monotonic()
+    row = ledger.begin(opening, early.append)
+
+    def finish(ending: Ending) -> Result:
+        if row is not None:
+            ledger.finish(row, ending, late.append)
+        for warning in late:
+            observer(Warned(warning, time.monotonic() - started))
+        return replace(ending.result, warnings=(*ending.result.warnings, *late))
+
+    try:
+        result = run(tuple(early))
+    except BaseException as error:
+        if isinstance(error, GptImage2Error) and error.result is not None:
+            error.result = finish(ending_of(error.result, error, opening.request.count))
+        else:
+            finish(ending_without_result(error, opening, time.monotonic() - started))
+        raise
+    return finish(ending_of(result, None, opening.request.count))
+
+
+# ------------------------------------------------------------------------------------------------------------
+# ledger/when
+#
+# Moments as people write and read them: dates, date-times, `7d`; local time in, UTC in the ledger. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_SPAN = re.compile(r"(\d{1,6})([smhdw])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_HINT = (
+    "give a date (2026-11-25), a local date-time (2026-11-25T14:30), or a span back from now (7d, 12h, 30m)"
+)
+
+
+def read_moment(text: str, now_s: float) -> str:
+    """The moment that a text names, as the ledger writes it; a date-time without a zone is local.
+
+    Raises:
+        UsageError: it is none.
+    """
+    from datetime import datetime
+
+    span = _SPAN.fullmatch(text.strip().lower())
+    try:
+        if span:
+            return utc_text(max(0.0, now_s - int(span.group(1)) * _SECONDS[span.group(2)]))
+        return utc_text(datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text.strip())).timestamp())
+    except (ValueError, OverflowError, OSError):
+        raise UsageError(f"{text!r} is no moment in time", hint=_HINT) from None
+
+
+def local_time(moment: str) -> str:
+    """A moment of the ledger in local time, to the minute."""
+    from datetime import datetime
+
+    try:
+        utc = datetime.fromisoformat(moment.replace("Z", "+00:00"))
+        return utc.astimezone().strftime("%Y-%m-%d %H:%M")
+    except (ValueError, OverflowError, OSError):
+        return moment
+
+
+def local_day(moment: str) -> str:
+    """The local day of a moment of the ledger."""
+    return local_time(moment)[:10]
+
+
+# ------------------------------------------------------------------------------------------------------------
+# ledger/spending
+#
+# Adds up what requests cost, by day, model, host or quality. Pure; an unknown cost is never guessed.
+# ------------------------------------------------------------------------------------------------------------
+
+
+Row = Mapping[str, Any]
+#: What requests can be grouped by, and how the name of a request's group is read from its row.
+GROUPINGS: Mapping[str, Callable[[Row], str]] = {
+    "day": lambda row: local_day(row["started_at"]),
+    "model": lambda row: row["model"],
+    "host": lambda row: row["host"],
+    "quality": lambda row: str(json.loads(row["fields"]).get("quality", "auto")),
+}
+
+
+class Spending(Record):
+    """What a group of requests cost. Two kinds of requests are in no sum of money.
+
+    `unknown` are those that were billed, at a cost nobody told; `maybe` those that may have been billed.
+    """
+
+    name: str
+    requests: int = 0
+    images: int = 0
+    tokens: int = 0
+    cost_usd: float = 0.0
+    unknown: int = 0
+    maybe: int = 0
+
+    def with_row(self, row: Row) -> Spending:
+        """The sum with one more request."""
+        usage: Mapping[str, Any] = json.loads(row["usage"]) if row["usage"] else {}
+        is_open = row["cost_usd"] is None
+        return replace(
+            self,
+            requests=self.requests + 1,
+            images=self.images + row["images"],
+            tokens=self.tokens + usage.get("total_tokens", 0),
+            cost_usd=self.cost_usd + (row["cost_usd"] or 0.0),
+            unknown=self.unknown + (is_open and row["billed"] == Billed.YES.value),
+            maybe=self.maybe + (row["billed"] == Billed.MAYBE.value),
+        )
+
+
+def spending_rows(database: Database, since: Optional[str]) -> List[Row]:
+    """What is needed of each request from a moment on, oldest first."""
+    return list(
+        database.rows(
+            "SELECT started_at, base_url, host, model, fields, billed, cost_usd, usage,"
+            " (SELECT COUNT(*) FROM images WHERE request = requests.id) AS images"
+            " FROM requests WHERE started_at >= ? ORDER BY started_at",
+            (since or "",),
+        )
+    )
+
+
+def sum_of(rows: Iterable[Row], name: str) -> Spending:
+    """All rows in one sum."""
+    total = Spending(name)
+    for row in rows:
+        total = total.with_row(row)
+    return total
+
+
+def sums_by(rows: Iterable[Row], by: str) -> List[Spending]:
+    """A sum for each group, by name."""
+    groups: Dict[str, Spending] = {}
+    for row in rows:
+        name = GROUPINGS[by](row)
+        groups[name] = groups.get(name, Spending(name)).with_row(row)
+    return [groups[name] for name in sorted(groups)]
+
+
+def is_rehearsal(row: Row) -> bool:
+    """Whether a request went to this machine, such as to the sandbox: that is no real money."""
+    return is_loopback(row["base_url"])
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -5650,7 +6656,7 @@ class Call:
             model=self.request.model,
             images=tuple(image for outcome in outcomes for image in outcome.images),
             usage=usage,
-            cost_usd=cost_of_usage(self.request.model, usage) if usage else None,
+            cost_usd=cost_of_usage(self.request.model, usage, self.wire.settings.prices) if usage else None,
             billed=max((outcome.billed for outcome in outcomes), key=_BILLED_ORDER.index),
             http_status=last.http_status,
             request_id=last.request_id,
@@ -6183,6 +7189,7 @@ def _checked_file(source: str, path: Path, filename: str, what: str, max_bytes: 
         height=info.height,
         size_bytes=size_bytes,
         has_alpha=info.has_alpha,
+        source=source,
     )
 
 
@@ -6292,7 +7299,8 @@ class Client:
 
     `config` names a config file; `base_url` and `api_key` are like the flags; all three may be left out.
     `timeout_s` bounds a call with its retries. `observer` is called with every `Event` of a call. Without
-    `waits_for_server` a call that the server asks to wait raises instead; the error says for how long.
+    `waits_for_server` a call that the server asks to wait raises instead; the error says for how long. Calls
+    are recorded in the ledger unless `history` or the config says otherwise.
 
     Raises:
         ConfigError: the configuration is unusable (a missing key shows only when something is sent).
@@ -6312,6 +7320,7 @@ class Client:
         env: Optional[Mapping[str, str]] = None,
         observer: Optional[Observer] = None,
         stop: Optional[StopSwitch] = None,
+        history: Optional[bool] = None,
     ) -> None:
         if not MIN_TIMEOUT_S <= timeout_s <= MAX_TIMEOUT_S:
             raise UsageError(
@@ -6337,6 +7346,9 @@ class Client:
         self._swept: Set[Path] = set()
         self._observer: Observer = observer or _ignore
         self._stop = stop or StopSwitch()
+        self.ledger: Optional[Ledger] = None
+        if self.settings.history if history is None else history:
+            self.ledger = Ledger(state_folder(self._env), self.settings.secrets)
 
     @property
     def rescue_folder(self) -> Path:
@@ -6481,7 +7493,7 @@ class Client:
         plan = plan_output(
             name, request.effective_format, request.count, request.prompt, self.rescue_folder, no_clobber
         )
-        _check_cost(request, max_cost_usd)
+        _check_cost(request, self.settings.prices, max_cost_usd)
         return PreparedCall(request, plan, self.settings.warnings + warnings)
 
     def run(
@@ -6505,10 +7517,14 @@ class Client:
             waits_for_server=self._waits_for_server,
         )
         wire = Wire(self.settings, self._env, self._stop)
-        call = Call(
-            wire, prepared.request, prepared.plan, policy, observer or self._observer, prepared.numbers
-        )
-        return call.run(prepared.warnings + self._strays(prepared.plan))
+        observer = observer or self._observer
+        call = Call(wire, prepared.request, prepared.plan, policy, observer, prepared.numbers)
+        known = prepared.warnings + self._strays(prepared.plan)
+        if self.ledger is None:
+            return call.run(known)
+        estimate = prepared.request.estimate(self.settings.prices)
+        opening = opening_of(self.settings.base_url.value, prepared.request, prepared.plan, estimate)
+        return recorded(self.ledger, opening, lambda warnings: call.run(known + warnings), observer)
 
     def _strays(self, plan: OutputPlan) -> Tuple[str, ...]:
         """Sweeps an output folder before its first call; what was found there, in words."""
@@ -6541,14 +7557,14 @@ def edit(
     return Client().edit(image, prompt, output=output, **options)
 
 
-def _check_cost(request: ImageRequest, max_cost_usd: Optional[float]) -> None:
+def _check_cost(request: ImageRequest, prices: Mapping[str, Prices], max_cost_usd: Optional[float]) -> None:
     if max_cost_usd is None:
         return
-    estimate = request.estimate()
+    estimate = request.estimate(prices)
     if estimate is None:
         raise UsageError(
             f"the cost of {request.model} is unknown, so --max-cost cannot be kept",
-            hint="leave --max-cost out",
+            hint="leave --max-cost out, or give its prices in the config file",
         )
     if not estimate.high_usd <= max_cost_usd:
         raise UsageError(
@@ -6622,6 +7638,8 @@ class ImageCommand(Record):
     retry_ambiguous: bool
     max_download_bytes: int
     json: bool
+    history: Optional[bool] = None  # None: as the config file says
+    expected_sha256: Tuple[Tuple[str, str], ...] = ()  # of sources that must not have changed
 
 
 def image_parser(command: str) -> Parser:
@@ -6646,6 +7664,25 @@ def image_parser(command: str) -> Parser:
     _add_image_flags(parser, is_edit)
     _add_call_flags(parser)
     add_setting_flags(parser)
+    return parser
+
+
+def redo_parser() -> Parser:
+    """The parser of `history redo`."""
+    parser = Parser(
+        prog=f"{PROGRAM} history redo",
+        usage=f"{PROGRAM} history redo ID|FILE [changes]",
+        description="Send a request of the history again, with the flags given here in place of its own.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("target", metavar="ID|FILE", help="the request's id, or an image that it made")
+    parser.add_argument("--prompt", metavar="TEXT", help="another prompt; - for stdin")
+    _add_image_flags(parser, is_edit=True)
+    _add_call_flags(parser)
+    add_setting_flags(parser)
+    parser.set_defaults(model="")
     return parser
 
 
@@ -6704,9 +7741,28 @@ def read_image_command(command: str, argv: Sequence[str]) -> ImageCommand:
             prompt = args.image  # edit --image a.png --image b.png "prompt"
         else:
             sources.insert(0, args.image)
+    return _understood(args, command, _read_prompt(prompt, args.prompt_file, sources), sources)
+
+
+def read_redo_command(argv: Sequence[str]) -> Tuple[str, ImageCommand]:
+    """What `history redo` is to send again, and the changes; what is not to change is None or empty there.
+
+    Raises:
+        UsageError: unknown or missing arguments, or a prompt that cannot be read.
+        SystemExit: after `--help`.
+    """
+    args = redo_parser().parse_args(list(argv))
+    sources: List[str] = list(args.more_images or [])
+    prompt = ""
+    if args.prompt is not None or args.prompt_file is not None:
+        prompt = _read_prompt(args.prompt, args.prompt_file, sources)
+    return args.target, _understood(args, "redo", prompt, sources)
+
+
+def _understood(args: argparse.Namespace, command: str, prompt: str, sources: List[str]) -> ImageCommand:
     return ImageCommand(
         command=command,
-        request=request_of(args, _read_prompt(prompt, args.prompt_file, sources)),
+        request=request_of(args, prompt),
         sources=tuple(sources),
         mask=getattr(args, "mask", None),
         output=args.output,
@@ -6723,6 +7779,7 @@ def read_image_command(command: str, argv: Sequence[str]) -> ImageCommand:
         retry_ambiguous=args.retry_ambiguous,
         max_download_bytes=int(args.max_download * MEGABYTE),
         json=args.json,
+        history=False if args.no_history else None,
     )
 
 
@@ -6870,6 +7927,7 @@ def add_sending_flags(add: Callable[..., object]) -> None:
         metavar="MB",
         help="largest image to fetch by address (default 100)",
     )
+    add("--no-history", action="store_true", help="leave no trace of this call in the history")
 
 
 def add_output_flags(add: Callable[..., object]) -> None:
@@ -6953,6 +8011,7 @@ class BatchRunCommand(Record):
     timeout_s: float
     retries: int
     max_download_bytes: int
+    history: Optional[bool]
 
 
 def batch_parser() -> Parser:
@@ -7061,7 +8120,238 @@ def read_batch_run(argv: Sequence[str]) -> BatchRunCommand:
         timeout_s=args.timeout,
         retries=args.retries,
         max_download_bytes=int(args.max_download * MEGABYTE),
+        history=False if args.no_history else None,
     )
+
+
+# ------------------------------------------------------------------------------------------------------------
+# ledger/parsers
+#
+# The command lines of `history`, `spend` and `cost` as data. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+DEFAULT_LIMIT = 20
+_WHEN_HELP = "a date, a date-time, or a span back from now: 7d, 12h, 30m"
+
+#: The commands below `history`, with what each does in a line.
+HISTORY_COMMANDS: Tuple[Tuple[str, str], ...] = (
+    ("show", "show everything about one request"),
+    ("redo", "send a request again, with changes"),
+    ("forget", "delete requests from the history; images stay"),
+)
+
+
+class HistoryQuery(Record):
+    """A `history` command line, understood. `since` is a moment as the ledger writes it."""
+
+    search: Optional[str]
+    since: Optional[str]
+    limit: int
+
+
+class ForgetQuery(Record):
+    """A `history forget` command line, understood: just one of the three is set."""
+
+    ids: Tuple[int, ...]
+    before: Optional[str]
+    everything: bool
+
+
+class SpendQuery(Record):
+    """A `spend` command line, understood."""
+
+    by: str
+    since: Optional[str]
+
+
+class CostQuery(Record):
+    """A `cost` command line, understood; the fields are the API's."""
+
+    prompt: Optional[str]
+    model: str
+    n: Optional[int]
+    size: Optional[str]
+    quality: Optional[str]
+    stream: bool
+    partial_images: Optional[int]
+    batch: bool
+    config: Optional[str]
+
+
+def history_parser() -> Parser:
+    """The parser of `history` without a command below it."""
+    commands = "\n".join(f"  {name:<7} {summary}" for name, summary in HISTORY_COMMANDS)
+    parser = Parser(
+        prog=f"{PROGRAM} history",
+        usage=f"{PROGRAM} history [show|redo|forget] [options]",
+        description="List the requests that were sent, newest first.",
+        epilog=f"commands:\n{commands}\n\nHelp for one: {PROGRAM} history COMMAND --help",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--search", metavar="TEXT", help="only those with this text in the prompt or a path")
+    parser.add_argument("--since", metavar="WHEN", help=f"only those from then on: {_WHEN_HELP}")
+    parser.add_argument(
+        "--limit",
+        type=int,
+        default=DEFAULT_LIMIT,
+        metavar="N",
+        help=f"at most this many (default {DEFAULT_LIMIT})",
+    )
+    add_output_flags(parser.add_argument)
+    return parser
+
+
+def show_parser() -> Parser:
+    """The parser of `history show`."""
+    parser = Parser(
+        prog=f"{PROGRAM} history show",
+        description="Show everything about one request.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "target", metavar="ID|FILE", help="the request's id, or an image that it made, whatever its name now"
+    )
+    add_output_flags(parser.add_argument)
+    return parser
+
+
+def forget_parser() -> Parser:
+    """The parser of `history forget`."""
+    parser = Parser(
+        prog=f"{PROGRAM} history forget",
+        usage=f"{PROGRAM} history forget ID... | --before WHEN | --all --yes",
+        description="Delete requests from the history. Their images stay.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("ids", nargs="*", metavar="ID", type=_id, help="the request's id")
+    parser.add_argument("--before", metavar="WHEN", help=f"all that are older: {_WHEN_HELP}")
+    parser.add_argument("--all", action="store_true", help="the whole history; needs --yes")
+    parser.add_argument("--yes", action="store_true", help="with --all: yes, all of it")
+    add_output_flags(parser.add_argument)
+    return parser
+
+
+def spend_parser() -> Parser:
+    """The parser of `spend`."""
+    parser = Parser(
+        prog=f"{PROGRAM} spend",
+        description="Add up what the requests of the history cost.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--by", choices=tuple(GROUPINGS), default="day", help="a sum for each (default day)")
+    parser.add_argument("--since", metavar="WHEN", help=f"only requests from then on: {_WHEN_HELP}")
+    add_output_flags(parser.add_argument)
+    return parser
+
+
+def cost_parser() -> Parser:
+    """The parser of `cost`."""
+    parser = Parser(
+        prog=f"{PROGRAM} cost",
+        usage=f"{PROGRAM} cost [PROMPT] [options]",
+        description="Tell what a request would cost. Free; sends nothing.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("words", nargs="?", metavar="PROMPT", help="the prompt, whose tokens cost too")
+    add("--prompt", metavar="TEXT", help="the prompt, by a flag")
+    add("--quality", help="low, medium, high, auto (default)")
+    add("--size", help=f"WxH, auto (default), a ratio, or {', '.join(SIZE_NAMES)}")
+    add("--n", type=int, metavar="N", help="number of images, 1 to 10 (default 1)")
+    add("--model", default=DEFAULT_MODEL, help=f"default {DEFAULT_MODEL}")
+    add("--stream", action="store_true", help="as a stream, with previews")
+    add("--partial-images", type=int, metavar=f"0-{MAX_PARTIAL_IMAGES}", help="previews under --stream")
+    add("--batch", action="store_true", help="by the Batch API, at half the price")
+    add("--config", metavar="PATH", help="this config file instead of the one that is found")
+    add_output_flags(add)
+    return parser
+
+
+def read_history(argv: Sequence[str]) -> HistoryQuery:
+    """A `history` command line as data.
+
+    Raises:
+        UsageError: unknown arguments, or a value that cannot be one.
+    """
+    args = history_parser().parse_args(list(argv))
+    if args.limit < 1:
+        raise UsageError(
+            f"--limit is {args.limit}; it must be at least 1", hint="leave it out for the default"
+        )
+    return HistoryQuery(args.search, _moment(args.since), args.limit)
+
+
+def read_show(argv: Sequence[str]) -> str:
+    """The id or file that `history show` is about.
+
+    Raises:
+        UsageError: unknown or missing arguments.
+    """
+    return str(show_parser().parse_args(list(argv)).target)
+
+
+def read_forget(argv: Sequence[str]) -> ForgetQuery:
+    """A `history forget` command line as data.
+
+    Raises:
+        UsageError: not just one of ids, `--before` and `--all`, or `--all` without `--yes`.
+    """
+    args = forget_parser().parse_args(list(argv))
+    if bool(args.ids) + (args.before is not None) + args.all != 1:
+        raise UsageError(
+            "it must be said in one way what to forget", hint="give ids, or --before WHEN, or --all --yes"
+        )
+    if args.all and not args.yes:
+        raise UsageError("--all deletes the whole history", hint="add --yes if that is meant")
+    return ForgetQuery(tuple(args.ids), _moment(args.before), args.all)
+
+
+def read_spend(argv: Sequence[str]) -> SpendQuery:
+    """A `spend` command line as data.
+
+    Raises:
+        UsageError: unknown arguments, or a value that cannot be one.
+    """
+    args = spend_parser().parse_args(list(argv))
+    return SpendQuery(args.by, _moment(args.since))
+
+
+def read_cost(argv: Sequence[str]) -> CostQuery:
+    """A `cost` command line as data.
+
+    Raises:
+        UsageError: unknown arguments, or the prompt is given twice.
+    """
+    args = cost_parser().parse_args(list(argv))
+    if args.words is not None and args.prompt is not None:
+        raise UsageError("the prompt is given twice", hint="give PROMPT or --prompt, not both")
+    return CostQuery(
+        prompt=args.prompt if args.words is None else args.words,
+        model=args.model,
+        n=args.n,
+        size=args.size,
+        quality=args.quality,
+        stream=args.stream,
+        partial_images=args.partial_images,
+        batch=args.batch,
+        config=args.config,
+    )
+
+
+#: The parser of each command below `history`.
+HISTORY_PARSERS = {"show": show_parser, "redo": redo_parser, "forget": forget_parser}
+
+
+def _moment(text: Optional[str]) -> Optional[str]:
+    return None if text is None else read_moment(text, time.time())
+
+
+def _id(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"an id is a number, found {text!r}")
+    return int(text)
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -7075,6 +8365,7 @@ def read_batch_run(argv: Sequence[str]) -> BatchRunCommand:
 # ------------------------------------------------------------------------------------------------------------
 
 
+PROBE_COMMAND = "doctor"
 PROBE_TIMEOUT_S = 600.0
 _PROBE_SIZE = "1024x1024"
 _INPUT_EDGE = 64
@@ -7082,7 +8373,7 @@ _MAX_REFUSALS = 5
 _NO_SUCH_MODEL = "no-such-model-this-is-a-probe"
 _FIELD_REFUSED = (400, 422)
 _ENDPOINT_MISSING = (404, 405, 501)
-_PROBE = ImageRequest(
+PROBE = ImageRequest(
     prompt="A plain grey circle on a white ground",
     size=_PROBE_SIZE,
     quality="low",
@@ -7093,37 +8384,45 @@ _PROBE = ImageRequest(
 
 
 class ProbeOutcome(Record):
-    """What was learnt, and what it cost in USD (None when that is not known)."""
+    """What was learnt, and what the paid request ended with."""
 
     facts: HostFacts
-    image: Optional[SavedImage]
-    cost_usd: Optional[float]
+    result: Result
 
 
-def probe_price() -> Optional[CostEstimate]:
-    """What a probe costs, but for its two tiny input images."""
-    return _PROBE.estimate()
+def probe_price(prices: Mapping[str, Prices]) -> Optional[CostEstimate]:
+    """What a probe costs by these prices, but for its two tiny input images."""
+    return PROBE.estimate(prices)
 
 
 def probe(wire: Wire, picture: Path) -> ProbeOutcome:
     """Asks the base URL; the picture that it paints is saved, since it is paid for.
 
     Raises:
-        GptImage2Error: the server cannot be reached, does not accept the key, or made no image.
+        GptImage2Error: the server cannot be reached, does not accept the key, or made no image; `result`
+            says what was sent.
     """
+    started = time.monotonic()
     with temporary_folder() as folder:
         facts = HostFacts(probed_on=today(), refusal=_refusal(wire, folder))
         inputs = tuple(_input(folder / f"{name}.png", shade) for name, shade in (("a", 64), ("b", 192)))
-        request = replace(_PROBE, images=inputs)
+        request = replace(PROBE, images=inputs)
         refusals = 0
         while True:
             attempt, images = _send(wire, request, picture)
+            result = replace(
+                _result(wire, request, attempt, images),
+                attempts=refusals + 1,
+                elapsed_s=time.monotonic() - started,
+            )
             if images or attempt.answer.urls:
-                return _learnt(wire, facts, request, attempt, images)
+                return ProbeOutcome(_learnt(wire, facts, request, attempt, images), result)
             changed = _changed(wire, request, attempt)
             refusals += 1
             if changed is None or refusals > _MAX_REFUSALS:
-                raise _failure(wire, request, attempt)
+                error = _failure(wire, request, attempt)
+                error.result = result
+                raise error
             wire, request = changed
 
 
@@ -7150,22 +8449,33 @@ def _send(wire: Wire, request: ImageRequest, picture: Path) -> Tuple[Attempt, Tu
     return attempt, collector.images
 
 
+def _result(wire: Wire, request: ImageRequest, attempt: Attempt, images: Tuple[SavedImage, ...]) -> Result:
+    usage = attempt.answer.usage
+    return Result(
+        command=PROBE_COMMAND,
+        model=request.model,
+        images=images,
+        usage=usage,
+        cost_usd=cost_of_usage(request.model, usage, wire.settings.prices) if usage else None,
+        billed=Billed.YES if images or attempt.answer.urls else judge(attempt).billed,
+        http_status=attempt.status or None,
+        request_id=request_id(attempt.head, wire.settings.secrets),
+    )
+
+
 def _learnt(
     wire: Wire, facts: HostFacts, request: ImageRequest, attempt: Attempt, images: Tuple[SavedImage, ...]
-) -> ProbeOutcome:
+) -> HostFacts:
     image = images[0] if images else None
-    usage: Optional[Usage] = attempt.answer.usage
-    streams = attempt.answer.shape == "sse" if request.stream else False
-    learnt = replace(
+    return replace(
         facts,
         answers="b64_json" if images else "url",
-        streams=streams,
+        streams=attempt.answer.shape == "sse" if request.stream else False,
         edits=bool(request.images),
         image_field=wire.settings.image_field.value if request.images else None,
         format_field=wire.settings.format_field.value if image and image.format == "jpeg" else None,
         honours_size=None if image is None else f"{image.width}x{image.height}" == _PROBE_SIZE,
     )
-    return ProbeOutcome(learnt, image, cost_of_usage(request.model, usage) if usage else None)
 
 
 def _changed(wire: Wire, request: ImageRequest, attempt: Attempt) -> Optional[Tuple[Wire, ImageRequest]]:
@@ -7218,6 +8528,88 @@ def _ignore_partial(index: int, path: Optional[str]) -> None:
 
 def _ignore_head(head: ResponseHead) -> None:
     del head
+
+
+# ------------------------------------------------------------------------------------------------------------
+# ledger/redo
+#
+# From a request of the history and changes to the command that sends it again.
+# ------------------------------------------------------------------------------------------------------------
+
+
+def redone(past: PastRequest, changes: ImageCommand, image_path: Optional[str]) -> ImageCommand:
+    """The command that sends a request again with changes.
+
+    By default its output is a free name beside `image_path`, else beside the first image of the request.
+
+    Raises:
+        UsageError: it cannot be sent again, or an input is not there any more.
+    """
+    if past.command == PROBE_COMMAND:
+        raise UsageError(
+            f"request {past.id} is a probe of a base URL", hint="send a new one: doctor --probe --yes"
+        )
+    inputs = () if changes.sources else past.inputs
+    mask = None if changes.mask else past.mask
+    kept = (*inputs, *((mask,) if mask else ()))
+    request = _changed_request(past, changes.request)
+    output, no_clobber = changes.output, changes.no_clobber
+    if output is None:
+        output, no_clobber = _beside(past, image_path, request.effective_format), True
+    sources = changes.sources or tuple(_kept_source(past, file, "input image") for file in inputs)
+    return replace(
+        changes,
+        command="edit" if sources else "generate",
+        request=request,
+        sources=sources,
+        mask=changes.mask or (_kept_source(past, mask, "mask") if mask else None),
+        output=output,
+        no_clobber=no_clobber,
+        expected_sha256=tuple((file.path or file.source, file.sha256) for file in kept),
+    )
+
+
+def _changed_request(past: PastRequest, changes: ImageRequest) -> ImageRequest:
+    """The request as it was, but for the fields that are set in `changes`."""
+    own = set(ImageRequest.__match_args__)
+    values: Dict[str, Any] = {name: value for name, value in past.fields.items() if name in own}
+    extra = {name: value for name, value in past.fields.items() if name not in own}
+    for name in own - {"images", "mask", "extra"}:
+        value = getattr(changes, name)
+        if value not in (None, "", False):
+            values[name] = value
+    extra.update(changes.extra)
+    values.setdefault("prompt", past.prompt)
+    values.setdefault("model", past.model)
+    return ImageRequest(**values, extra=tuple(extra.items()))
+
+
+def _kept_source(past: PastRequest, file: InputFile, what: str) -> str:
+    if file.source == "-":
+        raise UsageError(
+            f"the {what} of request {past.id} came from standard input and was not kept",
+            hint=_replacement(what),
+        )
+    if file.path and not os.path.isfile(file.path):
+        raise UsageError(
+            f"the {what} of request {past.id} is missing: {file.path}",
+            hint=f"put it back, or {_replacement(what)}",
+        )
+    return file.path or file.source
+
+
+def _replacement(what: str) -> str:
+    return f"give another with {'--mask' if what == 'mask' else '--image'}"
+
+
+def _beside(past: PastRequest, image_path: Optional[str], output_format: str) -> str:
+    """A free name like that of the output that was asked for, in the folder where its image is now."""
+    asked = Path(image_path or past.output)
+    was = past.fields.get("output_format") or "png"
+    if asked.suffix and was != output_format:
+        asked = asked.with_suffix(f".{extension(output_format)}")
+    names = (asked.with_name(f"{asked.stem}-{number}{asked.suffix}") for number in count(1))
+    return str(next(path for path in chain([asked], names) if not os.path.lexists(str(path))))
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -7346,6 +8738,23 @@ def image_json(image: SavedImage) -> Dict[str, object]:
     fields = dict(vars(image))
     fields["bytes"] = fields.pop("size_bytes")
     return {name: fields[name] for name in ("path", "bytes", "format", "width", "height", "sha256")}
+
+
+def estimate_json(estimate: Optional[CostEstimate]) -> Optional[Dict[str, float]]:
+    """What a request would cost in USD, as JSON; None where that is not known."""
+    if estimate is None:
+        return None
+    return {"low": round(estimate.low_usd, 6), "high": round(estimate.high_usd, 6)}
+
+
+def cost_in_words(estimate: Optional[CostEstimate]) -> str:
+    """What a request would cost, for people."""
+    if estimate is None:
+        return "unknown for this model or quality"
+    text = f"${estimate.low_usd:.4f}"
+    if estimate.high_usd > estimate.low_usd:
+        text += f" to ${estimate.high_usd:.4f}"
+    return f"{text} ({estimate.note})" if estimate.note else text
 
 
 def result_json(result: Result) -> Dict[str, object]:
@@ -7506,11 +8915,19 @@ class Planning(Record):
 class Planner:
     """Fills a plan. With a journal, what an earlier run left unsaid is noted there."""
 
-    def __init__(self, plan: Plan, folder: Folder, defaults: Job, retry_ambiguous: bool) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        folder: Folder,
+        defaults: Job,
+        prices: Mapping[str, Prices],
+        retry_ambiguous: bool,
+    ) -> None:
         self._plan = plan
         self._folder = folder
         self._real_folder = os.path.realpath(str(folder.path))
         self._defaults = defaults
+        self._prices = prices
         self._retry_ambiguous = retry_ambiguous
         self._warnings: Dict[str, int] = {}
 
@@ -7545,7 +8962,7 @@ class Planner:
         outputs = self._folder.outputs(name, request, named)
         numbers = tuple(range(1, request.count + 1))
         names = [os.path.join(os.path.dirname(name), outputs.path(each).name) for each in numbers]
-        estimate = request.estimate()
+        estimate = request.estimate(self._prices)
         planned = PlannedJob(
             number=number,
             line=line.number,
@@ -8086,8 +9503,8 @@ _SIGNAL_EXIT = 128
 class Forecast(Record):
     """What a batch would take: its parts by quality, their sum, and seconds."""
 
-    by_quality: Tuple[Estimate, ...]
-    total: Estimate
+    by_quality: Tuple[Share, ...]
+    total: Share
     estimated_s: float
 
 
@@ -8158,49 +9575,35 @@ def what_remains(plan: Plan, tally: Tally) -> Optional[Dict[str, object]]:
 
 def forecast(plan: Plan, concurrency: int, images_per_minute: Optional[float]) -> Forecast:
     """What the jobs that are to be run would take, at a pace."""
-    parts = tuple(plan.estimates())
-    priced = all(part.high_usd is not None for part in parts)
-    total = Estimate(
-        quality="all",
-        jobs=sum(part.jobs for part in parts),
-        images=sum(part.images for part in parts),
-        low_usd=sum(part.low_usd or 0.0 for part in parts) if priced else None,
-        high_usd=sum(part.high_usd or 0.0 for part in parts) if priced else None,
-    )
-    one_by_one_s = sum(
-        part.jobs * TYPICAL_SECONDS.get(part.quality, TYPICAL_SECONDS["auto"]) for part in parts
-    )
-    estimated_s = one_by_one_s / concurrency
+    shares = tuple(plan.shares())
+    costs = [share.cost for share in shares if share.cost is not None]
+    cost: Optional[CostEstimate] = None
+    if len(costs) == len(shares):
+        cost = CostEstimate(sum(each.low_usd for each in costs), sum(each.high_usd for each in costs), "")
+    images = sum(share.images for share in shares)
+    one_by_one_s = [share.jobs * TYPICAL_SECONDS.get(share.quality, _UNKNOWN_QUALITY_S) for share in shares]
+    estimated_s = sum(one_by_one_s) / concurrency
     if images_per_minute:
-        estimated_s = max(estimated_s, total.images / images_per_minute * MINUTE_S)
-    return Forecast(parts, total, estimated_s)
+        estimated_s = max(estimated_s, images / images_per_minute * MINUTE_S)
+    return Forecast(shares, Share("all", sum(share.jobs for share in shares), images, cost), estimated_s)
 
 
 def forecast_json(sums: Forecast) -> Dict[str, object]:
     """A forecast as `--json` prints it."""
     return {
         "images": sums.total.images,
-        "cost_usd": _cost_json(sums.total),
+        "cost_usd": estimate_json(sums.total.cost),
         "by_quality": [
-            {"quality": part.quality, "jobs": part.jobs, "images": part.images, "cost_usd": _cost_json(part)}
-            for part in sums.by_quality
+            {
+                "quality": share.quality,
+                "jobs": share.jobs,
+                "images": share.images,
+                "cost_usd": estimate_json(share.cost),
+            }
+            for share in sums.by_quality
         ],
         "estimated_s": round(sums.estimated_s, 1),
     }
-
-
-def cost_in_words(estimate: Estimate) -> str:
-    """From the lowest to the highest cost, for a person."""
-    if estimate.low_usd is None or estimate.high_usd is None:
-        return "unknown for this model or quality"
-    low, high = f"${estimate.low_usd:.4f}", f"${estimate.high_usd:.4f}"
-    return low if low == high else f"{low} to {high}"
-
-
-def _cost_json(estimate: Estimate) -> Optional[Dict[str, float]]:
-    if estimate.low_usd is None or estimate.high_usd is None:
-        return None
-    return {"low": round(estimate.low_usd, 6), "high": round(estimate.high_usd, 6)}
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -8291,6 +9694,178 @@ class EventLines:
     def _beat(self) -> None:
         while not self._done.wait(self._heartbeat_s):
             self.write({"event": "heartbeat", "elapsed_s": round(self.elapsed_s, 3)})
+
+
+# ------------------------------------------------------------------------------------------------------------
+# ledger/wording
+#
+# Requests of the history and sums of money for people and as JSON. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_PROMPT_CHARS = 40
+
+
+def request_json(past: PastRequest) -> Dict[str, object]:
+    """One request as `--json` shows it."""
+    return {
+        "id": past.id,
+        "started_at": past.started_at,
+        "elapsed_s": past.elapsed_s,
+        "base_url": past.base_url,
+        "host": past.host,
+        "command": past.command,
+        "model": past.model,
+        "prompt": past.prompt,
+        "fields": dict(past.fields),
+        "inputs": [_input_file_json(file) for file in past.inputs],
+        "mask": None if past.mask is None else _input_file_json(past.mask),
+        "output": past.output,
+        "status": past.status,
+        "error": None
+        if past.error_code is None
+        else {"code": past.error_code, "message": past.error_message},
+        "http_status": past.http_status,
+        "request_id": past.request_id,
+        "attempts": past.attempts,
+        "billed": past.billed,
+        "usage": None if past.usage is None else dict(past.usage),
+        "estimate_usd": None
+        if past.estimate_low_usd is None
+        else {"low": past.estimate_low_usd, "high": past.estimate_high_usd},
+        "cost_usd": past.cost_usd,
+        "discount": past.discount,
+        "batch_id": past.batch_id,
+        "images": [{**image_json(image), "rescued": image.rescued} for image in past.images],
+    }
+
+
+def listing(requests: Sequence[PastRequest]) -> List[str]:
+    """One line a request, in columns."""
+    return _columns(
+        [
+            [
+                str(past.id),
+                local_time(past.started_at),
+                past.command,
+                f"{past.fields.get('quality', 'auto')}/{past.fields.get('size', 'auto')}",
+                past.status,
+                _cost(past),
+                show(past.prompt, limit=_PROMPT_CHARS),
+                show(past.images[0].path, limit=None) if past.images else "-",
+            ]
+            for past in requests
+        ],
+        right=(0, 5),
+    )
+
+
+def details(past: PastRequest) -> List[str]:
+    """All of one request, one line a field."""
+    rows = [
+        ["id", str(past.id)],
+        ["time", local_time(past.started_at)],
+        ["status", past.status],
+        ["command", past.command],
+        ["base URL", past.base_url],
+        ["model", past.model],
+        ["prompt", past.prompt],
+        *([name, str(value)] for name, value in past.fields.items()),
+        *(["input", f"{file.path or file.source} ({file.sha256})"] for file in past.inputs),
+        *(["mask", f"{file.path or file.source} ({file.sha256})"] for file in (past.mask,) if file),
+        ["output", past.output],
+        *(["error", f"{past.error_code}: {past.error_message}"] for _ in [0] if past.error_code),
+        ["HTTP status", _or_dash(past.http_status)],
+        ["request id", _or_dash(past.request_id)],
+        ["attempts", str(past.attempts)],
+        ["took", _or_dash(past.elapsed_s, " s")],
+        ["billed", past.billed],
+        ["cost", _cost(past)],
+        ["estimate", _estimate(past)],
+        *(["discount", str(past.discount)] for _ in [0] if past.discount != 1.0),
+        *(["batch", str(past.batch_id)] for _ in [0] if past.batch_id),
+        *([name, str(count)] for name, count in (past.usage or {}).items()),
+    ]
+    for number, image in enumerate(past.images, 1):
+        place = "rescued to " if image.rescued else ""
+        rows.append([f"image {number}", f"{place}{image.path}"])
+        rows.append(["", f"{image.width}x{image.height} {image.format}, {image.size_bytes} bytes"])
+        rows.append(["", f"SHA-256 {image.sha256}"])
+    return _columns([[name, show(value, limit=None)] for name, value in rows])
+
+
+def spending_json(spending: Spending) -> Dict[str, object]:
+    """A sum as `--json` shows it."""
+    return {
+        "name": spending.name,
+        "requests": spending.requests,
+        "images": spending.images,
+        "tokens": spending.tokens,
+        "cost_usd": round(spending.cost_usd, 6),
+        "unknown_cost": spending.unknown,
+        "maybe_billed": spending.maybe,
+    }
+
+
+def spending_table(by: str, sums: Sequence[Spending], foot: Sequence[Spending]) -> List[str]:
+    """Sums in columns, and below them what they lack."""
+    head = [[by, "requests", "images", "tokens", "cost"]]
+    rows = [
+        [show(one.name), f"{one.requests:,}", f"{one.images:,}", f"{one.tokens:,}", f"${one.cost_usd:.4f}"]
+        for one in (*sums, *foot)
+    ]
+    lines = _columns(head + rows, right=(1, 2, 3, 4))
+    for one in foot:
+        if one.unknown:
+            lines.append(f"{one.name}: {one.unknown} requests were billed at a cost that is not known")
+        if one.maybe:
+            lines.append(f"{one.name}: {one.maybe} requests may have been billed, nobody can tell")
+    return lines
+
+
+def _cost(past: PastRequest) -> str:
+    if past.cost_usd is not None:
+        return f"${past.cost_usd:.4f}"
+    if past.billed == Billed.NO.value:
+        return "$0"
+    return "maybe" if past.billed == Billed.MAYBE.value else "unknown"
+
+
+def _estimate(past: PastRequest) -> str:
+    if past.estimate_low_usd is None or past.estimate_high_usd is None:
+        return "unknown"
+    text = f"${past.estimate_low_usd:.4f}"
+    if past.estimate_high_usd > past.estimate_low_usd:
+        text += f" to ${past.estimate_high_usd:.4f}"
+    return text
+
+
+def _or_dash(value: Optional[object], unit: str = "") -> str:
+    return "-" if value is None else f"{value}{unit}"
+
+
+def _input_file_json(file: InputFile) -> Dict[str, object]:
+    return {
+        "source": file.source,
+        "path": file.path,
+        "filename": file.filename,
+        "sha256": file.sha256,
+        "bytes": file.size_bytes,
+    }
+
+
+def _columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> List[str]:
+    """Rows as lines, every column as wide as its widest cell; the numbers in `right` are set to the right."""
+    if not rows:
+        return []
+    widths = [max(len(row[number]) for row in rows) for number in range(len(rows[0]))]
+    return [
+        "  ".join(
+            cell.rjust(width) if number in right else cell.ljust(width)
+            for number, (cell, width) in enumerate(zip(row, widths))
+        ).rstrip()
+        for row in rows
+    ]
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -8516,14 +10091,19 @@ class _Run:
         if not self._command.dry_run:
             prepare_folder(self._folder.path)
             journal = self._stack.enter_context(Journal(self._folder.path))
-        planner = Planner(self._plan, self._folder, self._command.defaults, self._command.retry_ambiguous)
+        command = self._command
+        planner = Planner(
+            self._plan,
+            self._folder,
+            command.defaults,
+            self._client.settings.prices,
+            command.retry_ambiguous,
+        )
         planning = planner.run(self._jobs_file, journal)
         for warning in (*self._client.settings.warnings, *planning.warnings):
             self._output.warn(warning)
         self._refuse_invalid()
-        if self._command.max_cost_usd is not None and any(
-            estimate.high_usd is None for estimate in self._plan.estimates()
-        ):
+        if command.max_cost_usd is not None and any(share.cost is None for share in self._plan.shares()):
             raise UsageError(
                 "the cost of some jobs is unknown, so --max-cost cannot be kept",
                 hint="leave --max-cost out, or give those jobs a model and quality with a known price",
@@ -8548,6 +10128,7 @@ class _Run:
             retry_ambiguous=command.retry_ambiguous,
             max_download_bytes=command.max_download_bytes,
             waits_for_server=False,
+            history=command.history,
             stop=self._stop,
         )
 
@@ -8664,9 +10245,9 @@ class _Run:
         sums = forecast(self._plan, command.concurrency, command.images_per_minute)
         say = self._output.result
         say(f"{in_words(found)}; {sums.total.images:,} images to make")
-        for estimate in sums.by_quality:
-            say(f"  {estimate.quality:<8} {estimate.images:>9,} images  {cost_in_words(estimate)}")
-        say(f"Estimated cost: {cost_in_words(sums.total)}")
+        for share in sums.by_quality:
+            say(f"  {share.quality:<8} {share.images:>9,} images  {cost_in_words(share.cost)}")
+        say(f"Estimated cost: {cost_in_words(sums.total.cost)}")
         pace = f", {command.images_per_minute:g} images/min" if command.images_per_minute else ""
         say(f"Estimated time: {duration(sums.estimated_s)} at {command.concurrency} calls at once{pace}")
         if planning.spent_usd:
@@ -8731,6 +10312,10 @@ def _dispatch(command: str, rest: List[str], output: Output, stop: StopSwitch) -
         return int(run_config(rest, output))
     if command == "doctor":
         return int(run_doctor(rest, output, stop))
+    if command in ("history", "spend", "cost"):
+        if command == "history":
+            return int(run_history(rest, output, stop))
+        return int(run_spend(rest, output) if command == "spend" else run_cost(rest, output))
     return run_extra(command, rest)
 
 
@@ -8757,6 +10342,7 @@ def run_image_command(command: ImageCommand, output: Output, stop: StopSwitch) -
         request = command.request
         if command.sources or command.command == "edit":
             request = stack.enter_context(client.with_inputs(request, command.sources, command.mask))
+            check_unchanged(request, command.expected_sha256)
         prepared = client.prepare(
             request,
             _target(command, client),
@@ -8789,6 +10375,7 @@ def _client(command: ImageCommand, stop: StopSwitch) -> Client:
         retry_ambiguous=command.retry_ambiguous,
         max_download_bytes=command.max_download_bytes,
         stop=stop,
+        history=command.history,
     )
 
 
@@ -8830,12 +10417,15 @@ def _show_dry_run(prepared: PreparedCall, client: Client, command: ImageCommand,
         warnings += (settings.key_problem,)
     url, body = describe(settings, request)
     name, value = auth_header(settings, settings.masked_key)
-    estimate = request.estimate()
+    estimate = request.estimate(settings.prices)
     outputs = [str(prepared.plan.path(index)) for index in range(1, request.count + 1)]
-    cost: Optional[Dict[str, float]] = None
-    if estimate is not None:
-        cost = {"low": round(estimate.low_usd, 6), "high": round(estimate.high_usd, 6)}
-    _say_dry_run(request, url, f"{name}: {value}", mask_secrets(body, settings.secrets), outputs, output)
+    body = mask_secrets(body, settings.secrets)
+    kind = "multipart/form-data" if request.images else "application/json"
+    output.result(f"POST {url}\n{name}: {value}\nContent-Type: {kind}\n\n{body}\n")
+    output.result(f"Estimated cost: {cost_in_words(estimate)}")
+    for path in outputs:
+        output.result(f"Output: {path}")
+    output.result("Nothing was sent.")
     for warning in warnings:
         output.warn(warning)
     output.finish(
@@ -8845,35 +10435,211 @@ def _show_dry_run(prepared: PreparedCall, client: Client, command: ImageCommand,
             "dry_run": True,
             "url": url,
             "headers": {name: value},
-            "body": mask_secrets(body, settings.secrets),
+            "body": body,
             "outputs": outputs,
-            "cost_usd": cost,
+            "cost_usd": estimate_json(estimate),
             "billed": Billed.NO.value,
             "warnings": list(warnings),
         }
     )
 
 
-def _say_dry_run(
-    request: ImageRequest, url: str, header: str, body: str, outputs: List[str], output: Output
-) -> None:
-    """The dry run for people."""
-    kind = "multipart/form-data" if request.images else "application/json"
-    output.result(f"POST {url}\n{header}\nContent-Type: {kind}\n\n{body}\n")
-    output.result(f"Estimated cost: {_cost_in_words(request)}")
-    for path in outputs:
-        output.result(f"Output: {path}")
-    output.result("Nothing was sent.")
+# ------------------------------------------------------------------------------------------------------------
+# ledger/commands
+#
+# The commands about the past and about money: `history`, `spend` and `cost`.
+# ------------------------------------------------------------------------------------------------------------
 
 
-def _cost_in_words(request: ImageRequest) -> str:
-    estimate = request.estimate()
-    if estimate is None:
-        return "unknown for this model or quality"
-    text = f"${estimate.low_usd:.4f}"
-    if estimate.high_usd > estimate.low_usd:
-        text += f" to ${estimate.high_usd:.4f}"
-    return f"{text} ({estimate.note})" if estimate.note else text
+_ANY_PROMPT = "-"
+
+
+def run_history(rest: List[str], output: Output, stop: StopSwitch) -> ExitCode:
+    """Runs `history` or one of the commands below it.
+
+    Raises:
+        GptImage2Error: wrong arguments, no such request, an unusable ledger, or what `redo` ends with.
+    """
+    command, words = (rest[0], rest[1:]) if rest else ("", [])
+    if command == "redo":
+        return _redo(words, output, stop)
+    if command == "show":
+        _show(read_show(words), output)
+    elif command == "forget":
+        _forget_requests(words, output)
+    else:
+        _list(rest, output)
+    return ExitCode.OK
+
+
+def _list(rest: List[str], output: Output) -> None:
+    query = read_history(rest)
+    with ExitStack() as stack:
+        found = find_requests(_opened(stack), query.search, query.since, query.limit)
+    for line in listing(found):
+        output.result(line)
+    if not found:
+        output.say("nothing is in the history" + (" that fits" if query.search or query.since else ""))
+    _finish(output, "list", {"requests": [request_json(past) for past in found]})
+
+
+def _show(target: str, output: Output) -> None:
+    past, _ = _found(target)
+    for line in details(past):
+        output.result(line)
+    _finish(output, "show", {"request": request_json(past)})
+
+
+def _forget_requests(rest: List[str], output: Output) -> None:
+    query = read_forget(rest)
+    with ExitStack() as stack:
+        database = _opened(stack)
+        missing = missing_ids(database, query.ids)
+        if missing:
+            raise _no_such_request(", ".join(map(str, missing)))
+        count = forget_requests(database, query.ids, query.before, query.everything)
+    output.result(f"Forgotten: {count} request{'' if count == 1 else 's'}; images were not touched")
+    _finish(output, "forget", {"forgotten": count})
+
+
+def _redo(rest: List[str], output: Output, stop: StopSwitch) -> ExitCode:
+    target, changes = read_redo_command(rest)
+    past, image_path = _found(target)
+    command = redone(past, changes, image_path)
+    if not command.sandbox:
+        _warn_of_another_host(past, command, output)
+    return run_image_command(command, output, stop)
+
+
+def _warn_of_another_host(past: PastRequest, command: ImageCommand, output: Output) -> None:
+    """A rehearsal that is done again may cost money; that should be no surprise."""
+    settings = load_settings(
+        os.environ, config=command.config, base_url=command.base_url, api_key=command.api_key
+    )
+    url = settings.base_url.value
+    if url != past.base_url:
+        output.warn(f"request {past.id} went to {show(past.base_url)}; this goes to {show(url)}")
+
+
+def run_spend(rest: List[str], output: Output) -> ExitCode:
+    """Runs `spend`.
+
+    Raises:
+        GptImage2Error: wrong arguments, or an unusable ledger.
+    """
+    query = read_spend(rest)
+    with ExitStack() as stack:
+        rows = spending_rows(_opened(stack), query.since)
+    rehearsals = sum_of(filter(is_rehearsal, rows), "loopback")
+    real = [row for row in rows if not is_rehearsal(row)]
+    total, everything = sum_of(real, "total"), sum_of(rows, "everything")
+    is_by_host = query.by == "host"
+    foot = [total] if is_by_host or not rehearsals.requests else [total, rehearsals]
+    for line in spending_table(query.by, sums_by(rows if is_by_host else real, query.by), foot):
+        output.result(line)
+    if rehearsals.requests:
+        output.result("loopback hosts are this machine (the sandbox): no real money, and not in the total")
+    output.finish(
+        {
+            "ok": True,
+            "command": "spend",
+            "by": query.by,
+            "since": query.since,
+            "groups": [spending_json(one) for one in sums_by(rows, query.by)],
+            "requests": everything.requests,
+            "images": everything.images,
+            "tokens": everything.tokens,
+            "total_usd": round(everything.cost_usd, 6),
+            "loopback_usd": round(rehearsals.cost_usd, 6),
+            "unknown_cost": everything.unknown,
+            "maybe_billed": everything.maybe,
+        }
+    )
+    return ExitCode.OK
+
+
+def run_cost(rest: List[str], output: Output) -> ExitCode:
+    """Runs `cost`.
+
+    Raises:
+        GptImage2Error: wrong arguments, or an unusable configuration.
+    """
+    query = read_cost(rest)
+    request, warnings = checked(
+        ImageRequest(
+            prompt=_ANY_PROMPT if query.prompt is None else query.prompt,
+            model=query.model,
+            n=query.n,
+            size=query.size,
+            quality=query.quality,
+            stream=query.stream,
+            partial_images=query.partial_images,
+        )
+    )
+    if query.prompt is None:
+        request = replace(request, prompt="")
+    prices = load_settings(os.environ, config=query.config).prices
+    estimate = request.estimate(prices)
+    if estimate is not None:
+        notes = [
+            estimate.note,
+            "the prompt is not counted" if query.prompt is None else "",
+            "by the Batch API" if query.batch else "",
+        ]
+        estimate = replace(
+            estimate.at(BATCH_DISCOUNT if query.batch else 1.0), note="; ".join(filter(None, notes))
+        )
+    for warning in warnings:
+        output.warn(warning)
+    output.result(f"Estimated cost: {cost_in_words(estimate)}")
+    output.finish(
+        {
+            "ok": True,
+            "command": "cost",
+            "model": request.model,
+            "size": request.effective_size,
+            "quality": request.effective_quality,
+            "n": request.count,
+            "batch": query.batch,
+            "cost_usd": estimate_json(estimate),
+            "note": estimate.note if estimate else "",
+            "warnings": list(warnings),
+        }
+    )
+    return ExitCode.OK
+
+
+def _opened(stack: ExitStack) -> Database:
+    """The ledger, closed with the stack; an empty one where there is none yet."""
+    database = read_database(state_folder(os.environ) / LEDGER_NAME)
+    stack.callback(database.close)
+    return database
+
+
+def _found(target: str) -> Tuple[PastRequest, Optional[str]]:
+    """The request that an id or a file names, and the file where it is one that exists."""
+    with ExitStack() as stack:
+        database = _opened(stack)
+        if target.isascii() and target.isdigit():
+            past, image_path = request_by_id(database, int(target)), None
+        else:
+            path = os.path.abspath(os.path.expanduser(target))
+            past, image_path = request_by_file(database, path), path
+    if past is None:
+        raise _no_such_request(target)
+    return past, image_path if image_path and os.path.exists(image_path) else None
+
+
+def _no_such_request(target: str) -> UsageError:
+    return UsageError(
+        f"no request {show(target)} in the history",
+        hint="list them: history; a file is found by its content, unless it was changed",
+        code="not_in_history",
+    )
+
+
+def _finish(output: Output, action: str, outcome: Dict[str, object]) -> None:
+    output.finish({"ok": True, "command": "history", "action": action, **outcome})
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -8926,6 +10692,8 @@ def _show_config(config: Optional[str], output: Output) -> Dict[str, object]:
             _YES_NO[settings.streams],
             "doctor --probe" if settings.streams is not None else "not probed",
         ),
+        ("history", _YES_NO[settings.history], _file_or_default("history", settings)),
+        ("prices", _prices_in_words(settings), _file_or_default("prices", settings)),
         ("state_folder", str(state_folder(os.environ)), "XDG_STATE_HOME or its default"),
     ]
     for warning in settings.warnings:
@@ -8945,6 +10713,17 @@ def _show_config(config: Optional[str], output: Output) -> Dict[str, object]:
     }
 
 
+def _file_or_default(name: str, settings: Settings) -> str:
+    """Where a setting comes from that only a config file can change."""
+    file = settings.config_file
+    return file.path if file and name in file.given else "default"
+
+
+def _prices_in_words(settings: Settings) -> str:
+    own = settings.config_file.prices if settings.config_file else NO_PRICES
+    return f"list prices, but for {', '.join(own)}" if own else "list prices"
+
+
 def run_doctor(rest: List[str], output: Output, stop: StopSwitch) -> ExitCode:
     """Runs `doctor`: every check in turn, and the exit code of the first that failed.
 
@@ -8952,9 +10731,9 @@ def run_doctor(rest: List[str], output: Output, stop: StopSwitch) -> ExitCode:
         GptImage2Error: the arguments are wrong.
     """
     args = doctor_parser().parse_args(rest)
-    if args.probe and not args.yes:
-        raise UsageError(_probe_price(), hint="add --yes to pay for it")
     where = {"config": args.config, "base_url": args.base_url, "api_key": args.api_key}
+    if args.probe and not args.yes:
+        raise UsageError(_probe_price(load_settings(os.environ, **where)), hint="add --yes to pay for it")
     checks: List[Check] = []
     billed = Billed.NO
     found = (
@@ -8966,8 +10745,9 @@ def run_doctor(rest: List[str], output: Output, stop: StopSwitch) -> ExitCode:
         checks.append(check)
         _say_check(check, output)
     if args.probe and verdict(checks) is ExitCode.OK:
-        output.say(_probe_price())
-        check, billed = _probe(load_settings(os.environ, **where), stop)
+        settings = load_settings(os.environ, **where)
+        output.say(_probe_price(settings))
+        check, billed = _probe(settings, stop, output)
         checks.append(check)
         _say_check(check, output)
     failed = next((check for check in checks if check.status == "fail"), None)
@@ -8986,20 +10766,19 @@ def run_doctor(rest: List[str], output: Output, stop: StopSwitch) -> ExitCode:
     return verdict(checks)
 
 
-def _probe_price() -> str:
-    price = probe_price()
+def _probe_price(settings: Settings) -> str:
+    price = probe_price(settings.prices)
     cost = f"about ${price.high_usd:.3f}" if price else "an unknown price"
     return f"--probe makes one low-quality image for {cost}"
 
 
-def _probe(settings: Settings, stop: StopSwitch) -> Tuple[Check, Billed]:
+def _probe(settings: Settings, stop: StopSwitch, output: Output) -> Tuple[Check, Billed]:
     """Asks the base URL, keeps what it taught, and says it as a check."""
     folder = state_folder(os.environ)
     prepare_folder(folder)
     picture = folder / f"probe-{os.urandom(4).hex()}.jpg"
     try:
-        with stop:
-            outcome = probe(Wire(settings, os.environ, stop), picture)
+        outcome = _recorded_probe(settings, picture, stop, output)
     except GptImage2Error as error:
         check = Check("probe", "fail", error.message, error.hint, exit_code=error.exit_code)
         return check, error.billed
@@ -9009,9 +10788,39 @@ def _probe(settings: Settings, stop: StopSwitch) -> Tuple[Check, Billed]:
         for name, value in vars(outcome.facts).items()
         if value is not None
     )
-    cost = f"; cost ${outcome.cost_usd:.4f}" if outcome.cost_usd is not None else ""
-    place = f"; picture: {outcome.image.path}" if outcome.image else ""
+    result = outcome.result
+    cost = f"; cost ${result.cost_usd:.4f}" if result.cost_usd is not None else ""
+    place = f"; picture: {result.images[0].path}" if result.images else ""
     return Check("probe", "ok", facts + cost + place), Billed.YES
+
+
+def _recorded_probe(settings: Settings, picture: Path, stop: StopSwitch, output: Output) -> ProbeOutcome:
+    """A probe, which is in the ledger like any call: it is paid for."""
+    outcomes: List[ProbeOutcome] = []
+
+    def run(warnings: Tuple[str, ...]) -> Result:
+        for warning in warnings:
+            output.warn(warning)
+        with stop:
+            outcomes.append(probe(Wire(settings, os.environ, stop), picture))
+        return outcomes[0].result
+
+    def observe(event: Event) -> None:
+        if isinstance(event, Warned):
+            output.warn(event.message)
+
+    if settings.history:
+        opening = Opening(
+            base_url=settings.base_url.value,
+            command=PROBE_COMMAND,
+            request=PROBE,
+            output=str(picture),
+            estimate=probe_price(settings.prices),
+        )
+        recorded(Ledger(state_folder(os.environ), settings.secrets), opening, run, observe)
+    else:
+        run(())
+    return outcomes[0]
 
 
 def _forget(settings: Settings) -> Check:

@@ -177,7 +177,7 @@ class Call:
             model=self.request.model,
             images=tuple(image for outcome in outcomes for image in outcome.images),
             usage=usage,
-            cost_usd=cost_of_usage(self.request.model, usage) if usage else None,
+            cost_usd=cost_of_usage(self.request.model, usage, self.wire.settings.prices) if usage else None,
             billed=max((outcome.billed for outcome in outcomes), key=_BILLED_ORDER.index),
             http_status=last.http_status,
             request_id=last.request_id,

@@ -17,7 +17,9 @@ from .exchange import Wire
 from .files import prepare_folder, sweep, temporary_folder
 from .inputs import load_inputs
 from .interrupt import StopSwitch
-from .models import DEFAULT_MODEL
+from .ledger.ledger import Ledger, recorded
+from .ledger.records import opening_of
+from .models import DEFAULT_MODEL, Prices
 from .naming import OutputPlan, extension, plan_output
 from .outcome import Result
 from .record import Record, replace
@@ -49,7 +51,8 @@ class Client:
 
     `config` names a config file; `base_url` and `api_key` are like the flags; all three may be left out.
     `timeout_s` bounds a call with its retries. `observer` is called with every `Event` of a call. Without
-    `waits_for_server` a call that the server asks to wait raises instead; the error says for how long.
+    `waits_for_server` a call that the server asks to wait raises instead; the error says for how long. Calls
+    are recorded in the ledger unless `history` or the config says otherwise.
 
     Raises:
         ConfigError: the configuration is unusable (a missing key shows only when something is sent).
@@ -69,6 +72,7 @@ class Client:
         env: Optional[Mapping[str, str]] = None,
         observer: Optional[Observer] = None,
         stop: Optional[StopSwitch] = None,
+        history: Optional[bool] = None,
     ) -> None:
         if not MIN_TIMEOUT_S <= timeout_s <= MAX_TIMEOUT_S:
             raise UsageError(
@@ -94,6 +98,9 @@ class Client:
         self._swept: Set[Path] = set()
         self._observer: Observer = observer or _ignore
         self._stop = stop or StopSwitch()
+        self.ledger: Optional[Ledger] = None
+        if self.settings.history if history is None else history:
+            self.ledger = Ledger(state_folder(self._env), self.settings.secrets)
 
     @property
     def rescue_folder(self) -> Path:
@@ -238,7 +245,7 @@ class Client:
         plan = plan_output(
             name, request.effective_format, request.count, request.prompt, self.rescue_folder, no_clobber
         )
-        _check_cost(request, max_cost_usd)
+        _check_cost(request, self.settings.prices, max_cost_usd)
         return PreparedCall(request, plan, self.settings.warnings + warnings)
 
     def run(
@@ -262,10 +269,14 @@ class Client:
             waits_for_server=self._waits_for_server,
         )
         wire = Wire(self.settings, self._env, self._stop)
-        call = Call(
-            wire, prepared.request, prepared.plan, policy, observer or self._observer, prepared.numbers
-        )
-        return call.run(prepared.warnings + self._strays(prepared.plan))
+        observer = observer or self._observer
+        call = Call(wire, prepared.request, prepared.plan, policy, observer, prepared.numbers)
+        known = prepared.warnings + self._strays(prepared.plan)
+        if self.ledger is None:
+            return call.run(known)
+        estimate = prepared.request.estimate(self.settings.prices)
+        opening = opening_of(self.settings.base_url.value, prepared.request, prepared.plan, estimate)
+        return recorded(self.ledger, opening, lambda warnings: call.run(known + warnings), observer)
 
     def _strays(self, plan: OutputPlan) -> Tuple[str, ...]:
         """Sweeps an output folder before its first call; what was found there, in words."""
@@ -298,14 +309,14 @@ def edit(
     return Client().edit(image, prompt, output=output, **options)
 
 
-def _check_cost(request: ImageRequest, max_cost_usd: Optional[float]) -> None:
+def _check_cost(request: ImageRequest, prices: Mapping[str, Prices], max_cost_usd: Optional[float]) -> None:
     if max_cost_usd is None:
         return
-    estimate = request.estimate()
+    estimate = request.estimate(prices)
     if estimate is None:
         raise UsageError(
             f"the cost of {request.model} is unknown, so --max-cost cannot be kept",
-            hint="leave --max-cost out",
+            hint="leave --max-cost out, or give its prices in the config file",
         )
     if not estimate.high_usd <= max_cost_usd:
         raise UsageError(

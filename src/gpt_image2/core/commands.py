@@ -63,6 +63,12 @@ def _dispatch(command: str, rest: List[str], output: Output, stop: StopSwitch) -
         from .setup_commands import run_doctor
 
         return int(run_doctor(rest, output, stop))
+    if command in ("history", "spend", "cost"):
+        from .ledger.commands import run_cost, run_history, run_spend
+
+        if command == "history":
+            return int(run_history(rest, output, stop))
+        return int(run_spend(rest, output) if command == "spend" else run_cost(rest, output))
     from .extras import run_extra
 
     return run_extra(command, rest)

@@ -17,6 +17,8 @@ from urllib.parse import SplitResult, urlsplit
 
 from .errors import ConfigError
 from .hosts import load_facts
+from .models import PRICES, Prices
+from .prices import read_prices
 from .record import Record, replace
 from .redact import mask_key
 
@@ -29,10 +31,31 @@ KEY_VARIABLE = "GPT_IMAGE2_API_KEY"
 BASE_URL_VARIABLE = "GPT_IMAGE2_BASE_URL"
 OFFICIAL_KEY_VARIABLE = "OPENAI_API_KEY"
 
-CONFIG_FIELDS = ("base_url", "api_key", "api_key_env", "format_field")
+#: The fields of a config file, and the JSON type of each.
+CONFIG_FIELDS: Mapping[str, type] = {
+    "base_url": str,
+    "api_key": str,
+    "api_key_env": str,
+    "format_field": str,
+    "history": bool,
+    "prices": dict,
+}
+_KIND_NAMES: Mapping[type, str] = {
+    dict: "an object",
+    list: "an array",
+    str: "a string",
+    bool: "a boolean",
+    type(None): "null",
+}
+_CURES: Mapping[type, str] = {
+    str: "put the value in double quotes, or remove the field",
+    bool: "write true or false without quotes, or remove the field",
+    dict: 'it should look like {"gpt-image-2": {"image_out": 30}}; mend it, or remove the field',
+}
 TEMPLATE = json.dumps({"base_url": DEFAULT_BASE_URL, "api_key_env": OFFICIAL_KEY_VARIABLE}, indent=2) + "\n"
 
 _DEFAULT = "default"
+NO_PRICES: Mapping[str, Prices] = {}
 
 
 class Setting(Record):
@@ -43,15 +66,29 @@ class Setting(Record):
 
 
 class ConfigFile(Record):
-    """A config file as read: its path, its known string fields, and what is odd about it."""
+    """A config file as read: its path, its known fields, and what is odd about it.
+
+    `fields` are those that hold text. `history` is None where the file does not say.
+    """
 
     path: str
     fields: Mapping[str, str]
     warnings: Tuple[str, ...] = ()
+    history: Optional[bool] = None
+    prices: Mapping[str, Prices] = NO_PRICES
+
+    @property
+    def given(self) -> Tuple[str, ...]:
+        """The names of the fields that are set in it."""
+        others = (("history", self.history is not None), ("prices", bool(self.prices)))
+        return (*self.fields, *(name for name, is_set in others if is_set))
 
 
 class Settings(Record):
-    """The effective settings of a call. `api_key` is None when no source gives one for this base URL."""
+    """The effective settings of a call. `api_key` is None when no source gives one for this base URL.
+
+    `history` is whether calls are recorded. `prices` are the list prices and those of the config file.
+    """
 
     base_url: Setting
     api_key: Optional[Setting]
@@ -59,6 +96,8 @@ class Settings(Record):
     image_field: Setting
     streams: Optional[bool]  # None: nobody knows
     config_file: Optional[ConfigFile]
+    history: bool = True
+    prices: Mapping[str, Prices] = PRICES
     key_problem: str = ""
     key_hint: str = ""
     warnings: Tuple[str, ...] = ()
@@ -168,6 +207,8 @@ def load_settings(
         image_field=image_field,
         streams=facts.streams if facts else None,
         config_file=file,
+        history=file is None or file.history is not False,
+        prices={**PRICES, **file.prices} if file else PRICES,
         key_problem=problem,
         key_hint=hint,
         warnings=tuple(warnings),
@@ -199,20 +240,28 @@ def read_config_file(path: Path) -> ConfigFile:
             hint='it should look like {"base_url": "…", "api_key_env": "OPENAI_API_KEY"}',
         )
     fields = cast(Dict[str, Any], content)
+
+    def place(*names: str) -> str:
+        return f"config {path}, line {_line_of(text, *names)}"
+
     warnings = _mode_warnings(path, fields)
-    for name in fields:
-        if name not in CONFIG_FIELDS:
+    for name, value in fields.items():
+        kind = CONFIG_FIELDS.get(name)
+        if kind is None:
             known = ", ".join(CONFIG_FIELDS)
-            where = f"config {path}, line {_line_of(text, name)}"
-            warnings.append(f"{where}: unknown field {name!r} is ignored (known: {known})")
-        elif not isinstance(fields[name], str):
+            warnings.append(f"{place(name)}: unknown field {name!r} is ignored (known: {known})")
+        elif not isinstance(value, kind):
             raise ConfigError(
-                f"config {path}, line {_line_of(text, name)}: field {name!r} must be a string, "
-                f"found {_json_type(fields[name])}",
-                hint="put the value in double quotes, or remove the field",
+                f"{place(name)}: field {name!r} must be {_KIND_NAMES[kind]}, found {_json_type(value)}",
+                hint=_CURES[kind],
             )
-    known_fields = {name: str(fields[name]) for name in CONFIG_FIELDS if fields.get(name)}
-    return ConfigFile(str(path), known_fields, tuple(warnings))
+    return ConfigFile(
+        path=str(path),
+        fields={name: value for name, value in fields.items() if CONFIG_FIELDS.get(name) is str and value},
+        warnings=tuple(warnings),
+        history=fields.get("history"),
+        prices=read_prices(fields.get("prices", {}), place),
+    )
 
 
 def check_base_url(url: str, source: str) -> None:
@@ -233,6 +282,14 @@ def check_base_url(url: str, source: str) -> None:
 def is_official(url: str) -> bool:
     """Whether a base URL is OpenAI's own, over TLS."""
     return _origin(url) == _origin(DEFAULT_BASE_URL)
+
+
+def is_loopback(url: str) -> bool:
+    """Whether a base URL leads to this machine."""
+    try:
+        return _is_loopback_name(urlsplit(url))
+    except ValueError:
+        return False
 
 
 def _base_url_problem(url: str) -> Optional[str]:
@@ -355,20 +412,19 @@ def _mode_warnings(path: Path, fields: Mapping[str, Any]) -> List[str]:
     return [f"config {path} {what} readable by group or others; run: chmod 600 {path}"]
 
 
-def _line_of(text: str, name: str) -> int:
-    match = re.search(re.escape(json.dumps(name)) + r"\s*:", text)
-    return text.count("\n", 0, match.start()) + 1 if match else 1
+def _line_of(text: str, *names: str) -> int:
+    """The line of a field, named with the fields around it, outermost first; 1 where it is not found."""
+    at = 0
+    for name in names:
+        match = re.compile(re.escape(json.dumps(name)) + r"\s*:").search(text, at)
+        if match is None:
+            return 1
+        at = match.start()
+    return text.count("\n", 0, at) + 1
 
 
 def _json_type(value: object) -> str:
-    names: Dict[type, str] = {
-        dict: "an object",
-        list: "an array",
-        str: "a string",
-        bool: "a boolean",
-        type(None): "null",
-    }
-    return names.get(type(value), "a number")
+    return _KIND_NAMES.get(type(value), "a number")
 
 
 def _origin(url: str) -> Tuple[str, str, Optional[int]]:

@@ -3,6 +3,7 @@
 GptImage2Error
 ├── UsageError             bad arguments or inputs; nothing was sent               exit 2
 ├── ConfigError            configuration or key missing or wrong                   exit 3
+│   └── LedgerError            the ledger cannot be read or written                exit 3
 ├── ApiError               the server refused, or answered without a usable image  exit 6
 │   ├── AuthenticationError    401, 403                                            exit 3
 │   ├── RateLimitError         429: too fast                                       exit 4
@@ -69,6 +70,12 @@ class ConfigError(GptImage2Error):
 
     exit_code = ExitCode.CONFIG
     default_code = "config"
+
+
+class LedgerError(ConfigError):
+    """The ledger's file cannot be read or written. Calls go on without it; only its own commands end so."""
+
+    default_code = "ledger_unusable"
 
 
 class ApiError(GptImage2Error):

@@ -5,20 +5,20 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import ExitStack
-from typing import Dict, List, Optional
+from typing import Optional
 
 from .client import Client, PreparedCall
 from .config import KEY_VARIABLE
 from .errors import OutputError, UsageError
 from .exchange import auth_header, describe
 from .interrupt import StopSwitch
+from .ledger.records import check_unchanged
 from .options import ImageCommand
 from .outcome import Billed, ExitCode, Result
 from .output import Output
 from .record import replace
 from .redact import mask_secrets
-from .report import result_json
-from .request import ImageRequest
+from .report import cost_in_words, estimate_json, result_json
 
 
 def run_image_command(command: ImageCommand, output: Output, stop: StopSwitch) -> ExitCode:
@@ -39,6 +39,7 @@ def run_image_command(command: ImageCommand, output: Output, stop: StopSwitch) -
         request = command.request
         if command.sources or command.command == "edit":
             request = stack.enter_context(client.with_inputs(request, command.sources, command.mask))
+            check_unchanged(request, command.expected_sha256)
         prepared = client.prepare(
             request,
             _target(command, client),
@@ -71,6 +72,7 @@ def _client(command: ImageCommand, stop: StopSwitch) -> Client:
         retry_ambiguous=command.retry_ambiguous,
         max_download_bytes=command.max_download_bytes,
         stop=stop,
+        history=command.history,
     )
 
 
@@ -112,12 +114,15 @@ def _show_dry_run(prepared: PreparedCall, client: Client, command: ImageCommand,
         warnings += (settings.key_problem,)
     url, body = describe(settings, request)
     name, value = auth_header(settings, settings.masked_key)
-    estimate = request.estimate()
+    estimate = request.estimate(settings.prices)
     outputs = [str(prepared.plan.path(index)) for index in range(1, request.count + 1)]
-    cost: Optional[Dict[str, float]] = None
-    if estimate is not None:
-        cost = {"low": round(estimate.low_usd, 6), "high": round(estimate.high_usd, 6)}
-    _say_dry_run(request, url, f"{name}: {value}", mask_secrets(body, settings.secrets), outputs, output)
+    body = mask_secrets(body, settings.secrets)
+    kind = "multipart/form-data" if request.images else "application/json"
+    output.result(f"POST {url}\n{name}: {value}\nContent-Type: {kind}\n\n{body}\n")
+    output.result(f"Estimated cost: {cost_in_words(estimate)}")
+    for path in outputs:
+        output.result(f"Output: {path}")
+    output.result("Nothing was sent.")
     for warning in warnings:
         output.warn(warning)
     output.finish(
@@ -127,32 +132,10 @@ def _show_dry_run(prepared: PreparedCall, client: Client, command: ImageCommand,
             "dry_run": True,
             "url": url,
             "headers": {name: value},
-            "body": mask_secrets(body, settings.secrets),
+            "body": body,
             "outputs": outputs,
-            "cost_usd": cost,
+            "cost_usd": estimate_json(estimate),
             "billed": Billed.NO.value,
             "warnings": list(warnings),
         }
     )
-
-
-def _say_dry_run(
-    request: ImageRequest, url: str, header: str, body: str, outputs: List[str], output: Output
-) -> None:
-    """The dry run for people."""
-    kind = "multipart/form-data" if request.images else "application/json"
-    output.result(f"POST {url}\n{header}\nContent-Type: {kind}\n\n{body}\n")
-    output.result(f"Estimated cost: {_cost_in_words(request)}")
-    for path in outputs:
-        output.result(f"Output: {path}")
-    output.result("Nothing was sent.")
-
-
-def _cost_in_words(request: ImageRequest) -> str:
-    estimate = request.estimate()
-    if estimate is None:
-        return "unknown for this model or quality"
-    text = f"${estimate.low_usd:.4f}"
-    if estimate.high_usd > estimate.low_usd:
-        text += f" to ${estimate.high_usd:.4f}"
-    return f"{text} ({estimate.note})" if estimate.note else text

@@ -97,6 +97,7 @@ def _checked_file(source: str, path: Path, filename: str, what: str, max_bytes: 
         height=info.height,
         size_bytes=size_bytes,
         has_alpha=info.has_alpha,
+        source=source,
     )
 
 

@@ -7,7 +7,7 @@ price calculator, as of 2026-11.
 from __future__ import annotations
 
 import math
-from typing import Dict, List, Mapping, Optional, Tuple
+from typing import List, Mapping, Optional, Tuple
 
 from .record import Record
 
@@ -59,7 +59,7 @@ _CHARS_PER_TEXT_TOKEN = 4
 
 
 class Prices(Record):
-    """USD per 1,000,000 tokens."""
+    """What a model's tokens cost, in USD per 1,000,000."""
 
     text_in: float
     image_in: float
@@ -68,10 +68,13 @@ class Prices(Record):
     cached_image_in: float
 
 
-_PRICES: Dict[str, Prices] = {
+#: The list prices. Source: OpenAI's price page for gpt-image-2, as of 2026-11.
+PRICES: Mapping[str, Prices] = {
     model: Prices(text_in=5.0, image_in=8.0, image_out=30.0, cached_text_in=1.25, cached_image_in=2.0)
     for model in KNOWN_MODELS
 }
+#: The factor on the list price for what goes through the Batch API. Source: the same page.
+BATCH_DISCOUNT = 0.5
 
 
 class CostEstimate(Record):
@@ -84,6 +87,10 @@ class CostEstimate(Record):
     low_usd: float
     high_usd: float
     note: str
+
+    def at(self, discount: float) -> CostEstimate:
+        """The same at a factor on the price, such as `BATCH_DISCOUNT`."""
+        return CostEstimate(self.low_usd * discount, self.high_usd * discount, self.note)
 
 
 class Usage(Record):
@@ -198,29 +205,41 @@ def output_tokens(width: int, height: int, quality: str) -> int:
     return -(-factor * short * (2_000_000 + width * height) // 4_000_000)
 
 
-def prices_of(model: str) -> Optional[Prices]:
+def prices_of(model: str, prices: Mapping[str, Prices] = PRICES) -> Optional[Prices]:
     """The token prices of a model, or None where they are not known (never a guess)."""
-    return _PRICES.get(model)
+    return prices.get(model)
 
 
 def estimate_cost(
-    model: str, prompt: str, size: str, quality: str, n: int, partial_images: int = 0, input_images: int = 0
+    model: str,
+    prompt: str,
+    size: str,
+    quality: str,
+    n: int,
+    partial_images: int = 0,
+    input_images: int = 0,
+    prices: Mapping[str, Prices] = PRICES,
 ) -> Optional[CostEstimate]:
-    """What a request would cost, or None for a model, size or quality whose price is not known."""
-    prices = prices_of(model)
-    if prices is None or quality not in QUALITIES:
+    """What a request would cost by these prices, or None for a model, size or quality without one.
+
+    A model that only the config prices is taken to make as many tokens as gpt-image-2; the note says so.
+    """
+    price = prices_of(model, prices)
+    if price is None or quality not in QUALITIES:
         return None
     sizes = [parse_size(name) for name in (_AUTO_SIZES if size == "auto" else (size,))]
     qualities = ("low", "medium", "high") if quality == "auto" else (quality,)
-    tokens = [output_tokens(wh[0], wh[1], q) for wh in sizes if wh is not None for q in qualities]
+    tokens = [output_tokens(*wh, q) for wh in sizes if wh is not None and min(wh) > 0 for q in qualities]
     if not tokens:
         return None
-    text_usd = math.ceil(len(prompt) / _CHARS_PER_TEXT_TOKEN) * prices.text_in / 1e6
+    text_usd = math.ceil(len(prompt) / _CHARS_PER_TEXT_TOKEN) * price.text_in / 1e6
     partial = partial_images * PARTIAL_IMAGE_TOKENS
     low, high = (
-        n * (text_usd + (count + partial) * prices.image_out / 1e6) for count in (min(tokens), max(tokens))
+        n * (text_usd + (count + partial) * price.image_out / 1e6) for count in (min(tokens), max(tokens))
     )
     notes: List[str] = []
+    if model not in KNOWN_MODELS:
+        notes.append(f"tokens counted as for {DEFAULT_MODEL}")
     if quality == "auto":
         notes.append("quality auto: from low to high")
     if size == "auto":
@@ -230,22 +249,22 @@ def estimate_cost(
     return CostEstimate(low, high, "; ".join(notes))
 
 
-def cost_of_usage(model: str, usage: Usage) -> Optional[float]:
-    """What an answer cost in USD by the tokens that the server counted, or None for an unknown model.
+def cost_of_usage(model: str, usage: Usage, prices: Mapping[str, Prices] = PRICES) -> Optional[float]:
+    """What an answer cost in USD by the tokens that the server counted, or None for a model without prices.
 
     Where the answer does not split its input tokens, they are taken as text (no image was sent in).
     """
-    prices = prices_of(model)
-    if prices is None:
+    price = prices_of(model, prices)
+    if price is None:
         return None
     image_in = usage.image_tokens or 0
     text_in = usage.text_tokens if usage.text_tokens is not None else usage.input_tokens - image_in
     return (
-        (text_in - usage.cached_text_tokens) * prices.text_in
-        + usage.cached_text_tokens * prices.cached_text_in
-        + (image_in - usage.cached_image_tokens) * prices.image_in
-        + usage.cached_image_tokens * prices.cached_image_in
-        + usage.output_tokens * prices.image_out
+        (text_in - usage.cached_text_tokens) * price.text_in
+        + usage.cached_text_tokens * price.cached_text_in
+        + (image_in - usage.cached_image_tokens) * price.image_in
+        + usage.cached_image_tokens * price.cached_image_in
+        + usage.output_tokens * price.image_out
     ) / 1e6
 
 

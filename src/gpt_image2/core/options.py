@@ -61,6 +61,8 @@ class ImageCommand(Record):
     retry_ambiguous: bool
     max_download_bytes: int
     json: bool
+    history: Optional[bool] = None  # None: as the config file says
+    expected_sha256: Tuple[Tuple[str, str], ...] = ()  # of sources that must not have changed
 
 
 def image_parser(command: str) -> Parser:
@@ -85,6 +87,25 @@ def image_parser(command: str) -> Parser:
     _add_image_flags(parser, is_edit)
     _add_call_flags(parser)
     add_setting_flags(parser)
+    return parser
+
+
+def redo_parser() -> Parser:
+    """The parser of `history redo`."""
+    parser = Parser(
+        prog=f"{PROGRAM} history redo",
+        usage=f"{PROGRAM} history redo ID|FILE [changes]",
+        description="Send a request of the history again, with the flags given here in place of its own.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("target", metavar="ID|FILE", help="the request's id, or an image that it made")
+    parser.add_argument("--prompt", metavar="TEXT", help="another prompt; - for stdin")
+    _add_image_flags(parser, is_edit=True)
+    _add_call_flags(parser)
+    add_setting_flags(parser)
+    parser.set_defaults(model="")
     return parser
 
 
@@ -143,9 +164,28 @@ def read_image_command(command: str, argv: Sequence[str]) -> ImageCommand:
             prompt = args.image  # edit --image a.png --image b.png "prompt"
         else:
             sources.insert(0, args.image)
+    return _understood(args, command, _read_prompt(prompt, args.prompt_file, sources), sources)
+
+
+def read_redo_command(argv: Sequence[str]) -> Tuple[str, ImageCommand]:
+    """What `history redo` is to send again, and the changes; what is not to change is None or empty there.
+
+    Raises:
+        UsageError: unknown or missing arguments, or a prompt that cannot be read.
+        SystemExit: after `--help`.
+    """
+    args = redo_parser().parse_args(list(argv))
+    sources: List[str] = list(args.more_images or [])
+    prompt = ""
+    if args.prompt is not None or args.prompt_file is not None:
+        prompt = _read_prompt(args.prompt, args.prompt_file, sources)
+    return args.target, _understood(args, "redo", prompt, sources)
+
+
+def _understood(args: argparse.Namespace, command: str, prompt: str, sources: List[str]) -> ImageCommand:
     return ImageCommand(
         command=command,
-        request=request_of(args, _read_prompt(prompt, args.prompt_file, sources)),
+        request=request_of(args, prompt),
         sources=tuple(sources),
         mask=getattr(args, "mask", None),
         output=args.output,
@@ -162,6 +202,7 @@ def read_image_command(command: str, argv: Sequence[str]) -> ImageCommand:
         retry_ambiguous=args.retry_ambiguous,
         max_download_bytes=int(args.max_download * MEGABYTE),
         json=args.json,
+        history=False if args.no_history else None,
     )
 
 
@@ -309,6 +350,7 @@ def add_sending_flags(add: Callable[..., object]) -> None:
         metavar="MB",
         help="largest image to fetch by address (default 100)",
     )
+    add("--no-history", action="store_true", help="leave no trace of this call in the history")
 
 
 def add_output_flags(add: Callable[..., object]) -> None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 import struct
+import time
 import zlib
 from itertools import count
 from pathlib import Path
-from typing import List, Optional, Tuple
+from typing import List, Mapping, Optional, Tuple
 
 from .collect import ImageCollector
 from .config import Setting
@@ -23,15 +24,16 @@ from .exchange import Wire, send_once
 from .explain import explain, refuses_stream
 from .files import temporary_folder, write_private
 from .hosts import HostFacts, today
-from .models import CostEstimate, Usage, cost_of_usage
+from .models import CostEstimate, Prices, cost_of_usage
 from .naming import OutputPlan
-from .outcome import SavedImage
+from .outcome import Billed, Result, SavedImage
 from .record import Record, replace
 from .request import ImageRequest, InputImage
 from .response import read_server_error
-from .retry import Attempt, judge
+from .retry import Attempt, judge, request_id
 from .store import Spool
 
+PROBE_COMMAND = "doctor"
 PROBE_TIMEOUT_S = 600.0
 _PROBE_SIZE = "1024x1024"
 _INPUT_EDGE = 64
@@ -39,7 +41,7 @@ _MAX_REFUSALS = 5
 _NO_SUCH_MODEL = "no-such-model-this-is-a-probe"
 _FIELD_REFUSED = (400, 422)
 _ENDPOINT_MISSING = (404, 405, 501)
-_PROBE = ImageRequest(
+PROBE = ImageRequest(
     prompt="A plain grey circle on a white ground",
     size=_PROBE_SIZE,
     quality="low",
@@ -50,37 +52,45 @@ _PROBE = ImageRequest(
 
 
 class ProbeOutcome(Record):
-    """What was learnt, and what it cost in USD (None when that is not known)."""
+    """What was learnt, and what the paid request ended with."""
 
     facts: HostFacts
-    image: Optional[SavedImage]
-    cost_usd: Optional[float]
+    result: Result
 
 
-def probe_price() -> Optional[CostEstimate]:
-    """What a probe costs, but for its two tiny input images."""
-    return _PROBE.estimate()
+def probe_price(prices: Mapping[str, Prices]) -> Optional[CostEstimate]:
+    """What a probe costs by these prices, but for its two tiny input images."""
+    return PROBE.estimate(prices)
 
 
 def probe(wire: Wire, picture: Path) -> ProbeOutcome:
     """Asks the base URL; the picture that it paints is saved, since it is paid for.
 
     Raises:
-        GptImage2Error: the server cannot be reached, does not accept the key, or made no image.
+        GptImage2Error: the server cannot be reached, does not accept the key, or made no image; `result`
+            says what was sent.
     """
+    started = time.monotonic()
     with temporary_folder() as folder:
         facts = HostFacts(probed_on=today(), refusal=_refusal(wire, folder))
         inputs = tuple(_input(folder / f"{name}.png", shade) for name, shade in (("a", 64), ("b", 192)))
-        request = replace(_PROBE, images=inputs)
+        request = replace(PROBE, images=inputs)
         refusals = 0
         while True:
             attempt, images = _send(wire, request, picture)
+            result = replace(
+                _result(wire, request, attempt, images),
+                attempts=refusals + 1,
+                elapsed_s=time.monotonic() - started,
+            )
             if images or attempt.answer.urls:
-                return _learnt(wire, facts, request, attempt, images)
+                return ProbeOutcome(_learnt(wire, facts, request, attempt, images), result)
             changed = _changed(wire, request, attempt)
             refusals += 1
             if changed is None or refusals > _MAX_REFUSALS:
-                raise _failure(wire, request, attempt)
+                error = _failure(wire, request, attempt)
+                error.result = result
+                raise error
             wire, request = changed
 
 
@@ -107,22 +117,33 @@ def _send(wire: Wire, request: ImageRequest, picture: Path) -> Tuple[Attempt, Tu
     return attempt, collector.images
 
 
+def _result(wire: Wire, request: ImageRequest, attempt: Attempt, images: Tuple[SavedImage, ...]) -> Result:
+    usage = attempt.answer.usage
+    return Result(
+        command=PROBE_COMMAND,
+        model=request.model,
+        images=images,
+        usage=usage,
+        cost_usd=cost_of_usage(request.model, usage, wire.settings.prices) if usage else None,
+        billed=Billed.YES if images or attempt.answer.urls else judge(attempt).billed,
+        http_status=attempt.status or None,
+        request_id=request_id(attempt.head, wire.settings.secrets),
+    )
+
+
 def _learnt(
     wire: Wire, facts: HostFacts, request: ImageRequest, attempt: Attempt, images: Tuple[SavedImage, ...]
-) -> ProbeOutcome:
+) -> HostFacts:
     image = images[0] if images else None
-    usage: Optional[Usage] = attempt.answer.usage
-    streams = attempt.answer.shape == "sse" if request.stream else False
-    learnt = replace(
+    return replace(
         facts,
         answers="b64_json" if images else "url",
-        streams=streams,
+        streams=attempt.answer.shape == "sse" if request.stream else False,
         edits=bool(request.images),
         image_field=wire.settings.image_field.value if request.images else None,
         format_field=wire.settings.format_field.value if image and image.format == "jpeg" else None,
         honours_size=None if image is None else f"{image.width}x{image.height}" == _PROBE_SIZE,
     )
-    return ProbeOutcome(learnt, image, cost_of_usage(request.model, usage) if usage else None)
 
 
 def _changed(wire: Wire, request: ImageRequest, attempt: Attempt) -> Optional[Tuple[Wire, ImageRequest]]:

@@ -15,12 +15,12 @@ class _FieldsOnDemand:
 
     def __get__(self, record: object, kind: type) -> Dict[str, Any]:
         from dataclasses import field, fields, make_dataclass
+        from functools import partial
 
-        defaults: Dict[str, object] = vars(kind)["_defaults"]
-        specs = [
-            (name, Any, field(default=defaults[name]) if name in defaults else field())
-            for name in kind.__annotations__
-        ]
+        def described(name: str) -> Any:
+            return field(default_factory=partial(getattr, kind, name)) if hasattr(kind, name) else field()
+
+        specs = [(name, Any, described(name)) for name in kind.__annotations__]
         return {one.name: one for one in fields(make_dataclass(kind.__name__, specs))}
 
 

@@ -9,6 +9,7 @@ from typing import Dict, Optional, Type
 
 from .errors import GptImage2Error
 from .events import Event, Finished, ImageSaved, PartialImage, RequestStarted, RetryWaiting, Warned
+from .models import CostEstimate
 from .outcome import Result, SavedImage
 from .redact import show
 from .terminal import Terminal
@@ -26,6 +27,23 @@ def image_json(image: SavedImage) -> Dict[str, object]:
     fields = dict(vars(image))
     fields["bytes"] = fields.pop("size_bytes")
     return {name: fields[name] for name in ("path", "bytes", "format", "width", "height", "sha256")}
+
+
+def estimate_json(estimate: Optional[CostEstimate]) -> Optional[Dict[str, float]]:
+    """What a request would cost in USD, as JSON; None where that is not known."""
+    if estimate is None:
+        return None
+    return {"low": round(estimate.low_usd, 6), "high": round(estimate.high_usd, 6)}
+
+
+def cost_in_words(estimate: Optional[CostEstimate]) -> str:
+    """What a request would cost, for people."""
+    if estimate is None:
+        return "unknown for this model or quality"
+    text = f"${estimate.low_usd:.4f}"
+    if estimate.high_usd > estimate.low_usd:
+        text += f" to ${estimate.high_usd:.4f}"
+    return f"{text} ({estimate.note})" if estimate.note else text
 
 
 def result_json(result: Result) -> Dict[str, object]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List, Mapping, Optional, Tuple
 
 from .errors import UsageError
 from .models import (
@@ -17,9 +17,11 @@ from .models import (
     MAX_PROMPT_CHARS,
     MODERATIONS,
     OUTPUT_FORMATS,
+    PRICES,
     QUALITIES,
     SIZE_NAMES,
     CostEstimate,
+    Prices,
     estimate_cost,
     nearest_legal_size,
     parse_size,
@@ -43,7 +45,10 @@ WIRE_FIELDS = (
 
 
 class InputImage(Record):
-    """An image to send: a checked file on disk. Dimensions are pixels, None where the header hides them."""
+    """An image to send: a checked file on disk. Dimensions are pixels, None where the header hides them.
+
+    `source` is what the user named: a path, an address, or `-`.
+    """
 
     path: str
     filename: str
@@ -52,6 +57,7 @@ class InputImage(Record):
     height: Optional[int]
     size_bytes: int
     has_alpha: bool
+    source: str = ""
 
     @property
     def mime_type(self) -> str:
@@ -139,8 +145,8 @@ class ImageRequest(Record):
             for name, value in self.wire_fields(format_field).items()
         ]
 
-    def estimate(self) -> Optional[CostEstimate]:
-        """What it would cost, or None where that is not known."""
+    def estimate(self, prices: Mapping[str, Prices] = PRICES) -> Optional[CostEstimate]:
+        """What it would cost by these prices, or None where that is not known."""
         partials = (self.partial_images or 0) if self.stream else 0
         return estimate_cost(
             self.model,
@@ -150,6 +156,7 @@ class ImageRequest(Record):
             self.count,
             partials,
             len(self.images),
+            prices,
         )
 
 
@@ -170,7 +177,7 @@ def checked(request: ImageRequest) -> Tuple[ImageRequest, Tuple[str, ...]]:
         raise UsageError("the model is empty", hint=f"leave it out for {DEFAULT_MODEL}")
     if not known_model:
         warnings.append(
-            f"model {request.model!r} is not known here: limits are not checked, its price is unknown"
+            f"model {request.model!r} is not known here: limits are not checked, and it has no list price"
         )
     request = _with_format(request)
     request = _with_size(request, known_model, warnings)

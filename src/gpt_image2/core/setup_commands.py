@@ -6,17 +6,20 @@ import os
 from pathlib import Path
 from typing import Dict, List, Optional, Tuple
 
-from .config import TEMPLATE, Settings, config_locations, load_settings, state_folder
+from .config import NO_PRICES, TEMPLATE, Settings, config_locations, load_settings, state_folder
 from .doctor import Check, check_json, examine, verdict
 from .errors import GptImage2Error, UsageError
+from .events import Event, Warned
 from .exchange import Wire
 from .files import prepare_folder, write_config
 from .hosts import forget_facts, save_facts
 from .interrupt import StopSwitch
+from .ledger.ledger import Ledger, recorded
+from .ledger.records import Opening
 from .options import config_parser, doctor_parser
-from .outcome import Billed, ExitCode
+from .outcome import Billed, ExitCode, Result
 from .output import Output
-from .probe import probe, probe_price
+from .probe import PROBE, PROBE_COMMAND, ProbeOutcome, probe, probe_price
 from .redact import mask_key
 
 _YES_NO = {True: "yes", False: "no", None: "unknown"}
@@ -62,6 +65,8 @@ def _show_config(config: Optional[str], output: Output) -> Dict[str, object]:
             _YES_NO[settings.streams],
             "doctor --probe" if settings.streams is not None else "not probed",
         ),
+        ("history", _YES_NO[settings.history], _file_or_default("history", settings)),
+        ("prices", _prices_in_words(settings), _file_or_default("prices", settings)),
         ("state_folder", str(state_folder(os.environ)), "XDG_STATE_HOME or its default"),
     ]
     for warning in settings.warnings:
@@ -81,6 +86,17 @@ def _show_config(config: Optional[str], output: Output) -> Dict[str, object]:
     }
 
 
+def _file_or_default(name: str, settings: Settings) -> str:
+    """Where a setting comes from that only a config file can change."""
+    file = settings.config_file
+    return file.path if file and name in file.given else "default"
+
+
+def _prices_in_words(settings: Settings) -> str:
+    own = settings.config_file.prices if settings.config_file else NO_PRICES
+    return f"list prices, but for {', '.join(own)}" if own else "list prices"
+
+
 def run_doctor(rest: List[str], output: Output, stop: StopSwitch) -> ExitCode:
     """Runs `doctor`: every check in turn, and the exit code of the first that failed.
 
@@ -88,9 +104,9 @@ def run_doctor(rest: List[str], output: Output, stop: StopSwitch) -> ExitCode:
         GptImage2Error: the arguments are wrong.
     """
     args = doctor_parser().parse_args(rest)
-    if args.probe and not args.yes:
-        raise UsageError(_probe_price(), hint="add --yes to pay for it")
     where = {"config": args.config, "base_url": args.base_url, "api_key": args.api_key}
+    if args.probe and not args.yes:
+        raise UsageError(_probe_price(load_settings(os.environ, **where)), hint="add --yes to pay for it")
     checks: List[Check] = []
     billed = Billed.NO
     found = (
@@ -102,8 +118,9 @@ def run_doctor(rest: List[str], output: Output, stop: StopSwitch) -> ExitCode:
         checks.append(check)
         _say_check(check, output)
     if args.probe and verdict(checks) is ExitCode.OK:
-        output.say(_probe_price())
-        check, billed = _probe(load_settings(os.environ, **where), stop)
+        settings = load_settings(os.environ, **where)
+        output.say(_probe_price(settings))
+        check, billed = _probe(settings, stop, output)
         checks.append(check)
         _say_check(check, output)
     failed = next((check for check in checks if check.status == "fail"), None)
@@ -122,20 +139,19 @@ def run_doctor(rest: List[str], output: Output, stop: StopSwitch) -> ExitCode:
     return verdict(checks)
 
 
-def _probe_price() -> str:
-    price = probe_price()
+def _probe_price(settings: Settings) -> str:
+    price = probe_price(settings.prices)
     cost = f"about ${price.high_usd:.3f}" if price else "an unknown price"
     return f"--probe makes one low-quality image for {cost}"
 
 
-def _probe(settings: Settings, stop: StopSwitch) -> Tuple[Check, Billed]:
+def _probe(settings: Settings, stop: StopSwitch, output: Output) -> Tuple[Check, Billed]:
     """Asks the base URL, keeps what it taught, and says it as a check."""
     folder = state_folder(os.environ)
     prepare_folder(folder)
     picture = folder / f"probe-{os.urandom(4).hex()}.jpg"
     try:
-        with stop:
-            outcome = probe(Wire(settings, os.environ, stop), picture)
+        outcome = _recorded_probe(settings, picture, stop, output)
     except GptImage2Error as error:
         check = Check("probe", "fail", error.message, error.hint, exit_code=error.exit_code)
         return check, error.billed
@@ -145,9 +161,39 @@ def _probe(settings: Settings, stop: StopSwitch) -> Tuple[Check, Billed]:
         for name, value in vars(outcome.facts).items()
         if value is not None
     )
-    cost = f"; cost ${outcome.cost_usd:.4f}" if outcome.cost_usd is not None else ""
-    place = f"; picture: {outcome.image.path}" if outcome.image else ""
+    result = outcome.result
+    cost = f"; cost ${result.cost_usd:.4f}" if result.cost_usd is not None else ""
+    place = f"; picture: {result.images[0].path}" if result.images else ""
     return Check("probe", "ok", facts + cost + place), Billed.YES
+
+
+def _recorded_probe(settings: Settings, picture: Path, stop: StopSwitch, output: Output) -> ProbeOutcome:
+    """A probe, which is in the ledger like any call: it is paid for."""
+    outcomes: List[ProbeOutcome] = []
+
+    def run(warnings: Tuple[str, ...]) -> Result:
+        for warning in warnings:
+            output.warn(warning)
+        with stop:
+            outcomes.append(probe(Wire(settings, os.environ, stop), picture))
+        return outcomes[0].result
+
+    def observe(event: Event) -> None:
+        if isinstance(event, Warned):
+            output.warn(event.message)
+
+    if settings.history:
+        opening = Opening(
+            base_url=settings.base_url.value,
+            command=PROBE_COMMAND,
+            request=PROBE,
+            output=str(picture),
+            estimate=probe_price(settings.prices),
+        )
+        recorded(Ledger(state_folder(os.environ), settings.secrets), opening, run, observe)
+    else:
+        run(())
+    return outcomes[0]
 
 
 def _forget(settings: Settings) -> Check:

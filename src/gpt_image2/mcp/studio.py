@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,6 +19,7 @@ from mcp import types
 from gpt_image2.core import models
 from gpt_image2.core.budget import Budget, Hold
 from gpt_image2.core.client import Client
+from gpt_image2.core.config import load_settings
 from gpt_image2.core.errors import GptImage2Error, InterruptedCall, UsageError
 from gpt_image2.core.events import Event, Observer, RequestStarted
 from gpt_image2.core.images import read_image_info
@@ -82,6 +84,7 @@ class Studio:
                 request.count,
                 request.partial_images or 0,
                 given.get("input_images", 0),
+                self._prices(),
             )
             typical_s = models.TYPICAL_SECONDS.get(request.effective_quality, models.TYPICAL_SECONDS["auto"])
             return estimate_shown(request, cost, typical_s, warnings, self._budget.json())
@@ -101,7 +104,7 @@ class Studio:
     def _make(self, asked: ImageArguments, stop: StopSwitch, observer: Observer) -> Result:
         request, _ = checked(asked.request)
         output = self._folders.output(asked.output, request.effective_format)
-        with self._budget.hold(request.estimate(), request.model) as hold:
+        with self._budget.hold(request.estimate(self._prices()), request.model) as hold:
             client = self._client(stop, _also_told(observer, hold))
             try:
                 result = self._send(client, asked, output, stop)
@@ -141,6 +144,13 @@ class Studio:
         mask = None if asked.mask is None else local.get(asked.mask, asked.mask)
         with client.with_inputs(asked.request, images, mask, allow_private=False) as request:
             yield request
+
+    def _prices(self) -> Mapping[str, models.Prices]:
+        """The prices in force. A configuration that cannot be read is left to the call, which says more."""
+        try:
+            return load_settings(os.environ, config=self._settings.config).prices
+        except GptImage2Error:
+            return models.PRICES
 
     def _client(self, stop: StopSwitch, observer: Observer) -> Client:
         return Client(

@@ -20,7 +20,7 @@ from ..outcome import ExitCode, SavedImage
 from ..output import Output
 from ..record import replace
 from ..redact import show
-from ..report import saved_line
+from ..report import cost_in_words, saved_line
 from ..request import ImageRequest
 from .contact_sheet import SHEET_MARK, SHEET_NAME, contact_sheet
 from .jobs import read_job
@@ -33,7 +33,6 @@ from .planner import Folder, Planner, Planning
 from .progress import TICK_S, Progress, duration
 from .runner import MAX_COST, Runner, Tally, Workplace
 from .summary import (
-    cost_in_words,
     counts,
     exit_code,
     forecast,
@@ -85,14 +84,19 @@ class _Run:
         if not self._command.dry_run:
             prepare_folder(self._folder.path)
             journal = self._stack.enter_context(Journal(self._folder.path))
-        planner = Planner(self._plan, self._folder, self._command.defaults, self._command.retry_ambiguous)
+        command = self._command
+        planner = Planner(
+            self._plan,
+            self._folder,
+            command.defaults,
+            self._client.settings.prices,
+            command.retry_ambiguous,
+        )
         planning = planner.run(self._jobs_file, journal)
         for warning in (*self._client.settings.warnings, *planning.warnings):
             self._output.warn(warning)
         self._refuse_invalid()
-        if self._command.max_cost_usd is not None and any(
-            estimate.high_usd is None for estimate in self._plan.estimates()
-        ):
+        if command.max_cost_usd is not None and any(share.cost is None for share in self._plan.shares()):
             raise UsageError(
                 "the cost of some jobs is unknown, so --max-cost cannot be kept",
                 hint="leave --max-cost out, or give those jobs a model and quality with a known price",
@@ -117,6 +121,7 @@ class _Run:
             retry_ambiguous=command.retry_ambiguous,
             max_download_bytes=command.max_download_bytes,
             waits_for_server=False,
+            history=command.history,
             stop=self._stop,
         )
 
@@ -233,9 +238,9 @@ class _Run:
         sums = forecast(self._plan, command.concurrency, command.images_per_minute)
         say = self._output.result
         say(f"{in_words(found)}; {sums.total.images:,} images to make")
-        for estimate in sums.by_quality:
-            say(f"  {estimate.quality:<8} {estimate.images:>9,} images  {cost_in_words(estimate)}")
-        say(f"Estimated cost: {cost_in_words(sums.total)}")
+        for share in sums.by_quality:
+            say(f"  {share.quality:<8} {share.images:>9,} images  {cost_in_words(share.cost)}")
+        say(f"Estimated cost: {cost_in_words(sums.total.cost)}")
         pace = f", {command.images_per_minute:g} images/min" if command.images_per_minute else ""
         say(f"Estimated time: {duration(sums.estimated_s)} at {command.concurrency} calls at once{pace}")
         if planning.spent_usd:

@@ -63,7 +63,7 @@ def read_job(text: str, defaults: Job) -> Tuple[Job, Tuple[str, ...]]:
         sources=_sources(own) or defaults.sources,
         mask=_typed(own["mask"], "mask", str) if "mask" in own else defaults.mask,
         output=_typed(own["output"], "output", str) if "output" in own else None,
-        id=_id(own["id"]) if "id" in own else None,
+        id=_job_id(own["id"]) if "id" in own else None,
     )
     if job.mask is not None and not job.sources:
         raise UsageError("it has a mask and no image", hint="name the image to edit in image")
@@ -117,7 +117,7 @@ def _sources(own: Dict[str, Any]) -> Tuple[str, ...]:
     return tuple(sources)
 
 
-def _id(value: object) -> str:
+def _job_id(value: object) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return _typed(value, "id", str)

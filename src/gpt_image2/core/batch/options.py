@@ -47,6 +47,7 @@ class BatchRunCommand(Record):
     timeout_s: float
     retries: int
     max_download_bytes: int
+    history: Optional[bool]
 
 
 def batch_parser() -> Parser:
@@ -155,4 +156,5 @@ def read_batch_run(argv: Sequence[str]) -> BatchRunCommand:
         timeout_s=args.timeout,
         retries=args.retries,
         max_download_bytes=int(args.max_download * MEGABYTE),
+        history=False if args.no_history else None,
     )

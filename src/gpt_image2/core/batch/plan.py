@@ -7,11 +7,11 @@ but its own database, which goes with its folder.
 from __future__ import annotations
 
 import json
-import sqlite3
 import threading
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
+from ..models import CostEstimate
 from ..outcome import SavedImage
 from ..record import Record
 from ..redact import show
@@ -60,20 +60,21 @@ class PlannedJob(Record):
     there: Tuple[Tuple[int, SavedImage], ...] = ()
 
 
-class Estimate(Record):
-    """Jobs, images and USD of one quality; the sums are None where a price is unknown."""
+class Share(Record):
+    """Jobs, images and cost of one quality; the cost is None where a price is unknown."""
 
     quality: str
     jobs: int
     images: int
-    low_usd: Optional[float]
-    high_usd: Optional[float]
+    cost: Optional[CostEstimate]
 
 
 class Plan:
     """The jobs of one run, by their number from 1. Safe for threads once it is made."""
 
     def __init__(self, scratch: Path) -> None:
+        import sqlite3  # not every Python has it, and only batches and the ledger need it
+
         path = str(scratch / "plan.sqlite3")
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._db.executescript(_SCHEMA)
@@ -176,8 +177,8 @@ class Plan:
             query = "SELECT coalesce(sum(images), 0) FROM jobs WHERE state = ?"
             return int(self._db.execute(query, (TODO,)).fetchone()[0])
 
-    def estimates(self) -> List[Estimate]:
-        """What the jobs that are to be run would cost, by quality."""
+    def shares(self) -> List[Share]:
+        """The jobs that are to be run, by quality."""
         query = (
             "SELECT quality, count(*), sum(images), sum(low_usd), sum(high_usd), count(high_usd) FROM jobs"
             " WHERE state = ? GROUP BY quality ORDER BY quality"
@@ -185,7 +186,7 @@ class Plan:
         with self._lock:
             rows = self._db.execute(query, (TODO,)).fetchall()
         return [
-            Estimate(quality, jobs, images, *((low, high) if priced == jobs else (None, None)))
+            Share(quality, jobs, images, CostEstimate(low, high, "") if priced == jobs else None)
             for quality, jobs, images, low, high, priced in rows
         ]
 
@@ -208,6 +209,8 @@ class Plan:
 
     def _claim(self, what: str, names: Sequence[str], number: int) -> str:
         """Takes names for a job; why not, where an earlier one has them."""
+        import sqlite3
+
         for name in names:
             try:
                 self._db.execute(f"INSERT INTO {what}s VALUES (?,?)", (name, number))  # noqa: S608

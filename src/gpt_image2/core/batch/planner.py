@@ -8,12 +8,12 @@ import hashlib
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List, Mapping, Optional, Tuple
 
 from ..errors import GptImage2Error, UsageError
 from ..images import is_whole_image, read_image_info
 from ..inputs import check_local_inputs, is_address
-from ..models import MAX_INPUT_IMAGES
+from ..models import MAX_INPUT_IMAGES, Prices
 from ..naming import OutputPlan, extension, plan_output, slug
 from ..outcome import Billed, SavedImage
 from ..record import Record, replace
@@ -60,11 +60,19 @@ class Planning(Record):
 class Planner:
     """Fills a plan. With a journal, what an earlier run left unsaid is noted there."""
 
-    def __init__(self, plan: Plan, folder: Folder, defaults: Job, retry_ambiguous: bool) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        folder: Folder,
+        defaults: Job,
+        prices: Mapping[str, Prices],
+        retry_ambiguous: bool,
+    ) -> None:
         self._plan = plan
         self._folder = folder
         self._real_folder = os.path.realpath(str(folder.path))
         self._defaults = defaults
+        self._prices = prices
         self._retry_ambiguous = retry_ambiguous
         self._warnings: Dict[str, int] = {}
 
@@ -99,7 +107,7 @@ class Planner:
         outputs = self._folder.outputs(name, request, named)
         numbers = tuple(range(1, request.count + 1))
         names = [os.path.join(os.path.dirname(name), outputs.path(each).name) for each in numbers]
-        estimate = request.estimate()
+        estimate = request.estimate(self._prices)
         planned = PlannedJob(
             number=number,
             line=line.number,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Dict, Iterator, Optional, Tuple
 
-from ..models import TYPICAL_SECONDS
+from ..models import TYPICAL_SECONDS, CostEstimate
 from ..outcome import ExitCode
 from ..record import Record
+from ..report import estimate_json
 from .journal import DONE, FAILED, SUBMITTED
 from .pacer import MINUTE_S
-from .plan import AMBIGUOUS, INVALID, OVER_BUDGET, RUNNING, TODO, Estimate, Plan
+from .plan import AMBIGUOUS, INVALID, OVER_BUDGET, RUNNING, TODO, Plan, Share
 from .runner import INTERRUPTED, MAX_COST, MAX_FAILURES, Tally
 
 _STATUS = {TODO: "not_started", RUNNING: "not_started", OVER_BUDGET: "not_started"}
@@ -20,8 +21,8 @@ _SIGNAL_EXIT = 128
 class Forecast(Record):
     """What a batch would take: its parts by quality, their sum, and seconds."""
 
-    by_quality: Tuple[Estimate, ...]
-    total: Estimate
+    by_quality: Tuple[Share, ...]
+    total: Share
     estimated_s: float
 
 
@@ -92,46 +93,32 @@ def what_remains(plan: Plan, tally: Tally) -> Optional[Dict[str, object]]:
 
 def forecast(plan: Plan, concurrency: int, images_per_minute: Optional[float]) -> Forecast:
     """What the jobs that are to be run would take, at a pace."""
-    parts = tuple(plan.estimates())
-    priced = all(part.high_usd is not None for part in parts)
-    total = Estimate(
-        quality="all",
-        jobs=sum(part.jobs for part in parts),
-        images=sum(part.images for part in parts),
-        low_usd=sum(part.low_usd or 0.0 for part in parts) if priced else None,
-        high_usd=sum(part.high_usd or 0.0 for part in parts) if priced else None,
-    )
-    one_by_one_s = sum(
-        part.jobs * TYPICAL_SECONDS.get(part.quality, TYPICAL_SECONDS["auto"]) for part in parts
-    )
-    estimated_s = one_by_one_s / concurrency
+    shares = tuple(plan.shares())
+    costs = [share.cost for share in shares if share.cost is not None]
+    cost: Optional[CostEstimate] = None
+    if len(costs) == len(shares):
+        cost = CostEstimate(sum(each.low_usd for each in costs), sum(each.high_usd for each in costs), "")
+    images = sum(share.images for share in shares)
+    one_by_one_s = [share.jobs * TYPICAL_SECONDS.get(share.quality, _UNKNOWN_QUALITY_S) for share in shares]
+    estimated_s = sum(one_by_one_s) / concurrency
     if images_per_minute:
-        estimated_s = max(estimated_s, total.images / images_per_minute * MINUTE_S)
-    return Forecast(parts, total, estimated_s)
+        estimated_s = max(estimated_s, images / images_per_minute * MINUTE_S)
+    return Forecast(shares, Share("all", sum(share.jobs for share in shares), images, cost), estimated_s)
 
 
 def forecast_json(sums: Forecast) -> Dict[str, object]:
     """A forecast as `--json` prints it."""
     return {
         "images": sums.total.images,
-        "cost_usd": _cost_json(sums.total),
+        "cost_usd": estimate_json(sums.total.cost),
         "by_quality": [
-            {"quality": part.quality, "jobs": part.jobs, "images": part.images, "cost_usd": _cost_json(part)}
-            for part in sums.by_quality
+            {
+                "quality": share.quality,
+                "jobs": share.jobs,
+                "images": share.images,
+                "cost_usd": estimate_json(share.cost),
+            }
+            for share in sums.by_quality
         ],
         "estimated_s": round(sums.estimated_s, 1),
     }
-
-
-def cost_in_words(estimate: Estimate) -> str:
-    """From the lowest to the highest cost, for a person."""
-    if estimate.low_usd is None or estimate.high_usd is None:
-        return "unknown for this model or quality"
-    low, high = f"${estimate.low_usd:.4f}", f"${estimate.high_usd:.4f}"
-    return low if low == high else f"{low} to {high}"
-
-
-def _cost_json(estimate: Estimate) -> Optional[Dict[str, float]]:
-    if estimate.low_usd is None or estimate.high_usd is None:
-        return None
-    return {"low": round(estimate.low_usd, 6), "high": round(estimate.high_usd, 6)}
