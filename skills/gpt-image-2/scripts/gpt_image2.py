@@ -7991,27 +7991,33 @@ MAX_CONCURRENCY = 256
 DEFAULT_OUT_DIR = "gpt-image2-batch"
 
 
-class BatchRunCommand(Record):
-    """A `batch run` command line, understood. `defaults` is what a line leaves out."""
+class JobsOptions(Record):
+    """What a command line says of its jobs, however they are run. `defaults` is what a line leaves out."""
 
-    jobs: str
+    path: str
     out_dir: str
     defaults: Job
-    concurrency: int
-    images_per_minute: Optional[float]
-    max_failures: Optional[int]
     skip_invalid: bool
     max_cost_usd: Optional[float]
-    dry_run: bool
     retry_ambiguous: bool
+    dry_run: bool
     config: Optional[str]
     base_url: Optional[str]
     api_key: Optional[str]
+    history: Optional[bool]
+
+
+class BatchRunCommand(Record):
+    """A `batch run` command line, understood."""
+
+    jobs: JobsOptions
+    concurrency: int
+    images_per_minute: Optional[float]
+    max_failures: Optional[int]
     sandbox: bool
     timeout_s: float
     retries: int
     max_download_bytes: int
-    history: Optional[bool]
 
 
 def batch_parser() -> Parser:
@@ -8050,7 +8056,6 @@ def batch_run_parser() -> Parser:
     )
     add("--fail-fast", action="store_true", help="start nothing more after the first failure")
     add("--max-failures", type=int, metavar="N", help="start nothing more after N failures")
-    add("--dry-run", action="store_true", help="show jobs, cost and time; send nothing")
     add_sending_flags(add)
     add_output_flags(add)
     add_field_flags(parser.add_argument_group("defaults for all jobs").add_argument)
@@ -8071,6 +8076,7 @@ def add_jobs_flags(parser: Parser) -> None:
     )
     add("--image", action="append", metavar="IMAGE", help="input image for jobs without one; repeatable")
     add("--mask", metavar="PNG", help="mask for jobs without one")
+    add("--dry-run", action="store_true", help="show jobs, cost and time; send nothing")
     add("--skip-invalid", action="store_true", help="go on without the lines that are no jobs")
     add(
         "--max-cost",
@@ -8080,9 +8086,21 @@ def add_jobs_flags(parser: Parser) -> None:
     )
 
 
-def default_job(args: argparse.Namespace) -> Job:
-    """What the flags say for all jobs."""
-    return Job(request_of(args, ""), tuple(args.image or ()), args.mask)
+def jobs_options(args: argparse.Namespace) -> JobsOptions:
+    """What a command line says of its jobs."""
+    return JobsOptions(
+        path=args.jobs,
+        out_dir=args.out_dir,
+        defaults=Job(request_of(args, ""), tuple(args.image or ()), args.mask),
+        skip_invalid=args.skip_invalid,
+        max_cost_usd=args.max_cost,
+        retry_ambiguous=args.retry_ambiguous,
+        dry_run=args.dry_run,
+        config=args.config,
+        base_url=args.base_url,
+        api_key=args.api_key,
+        history=False if args.no_history else None,
+    )
 
 
 def read_batch_run(argv: Sequence[str]) -> BatchRunCommand:
@@ -8103,24 +8121,14 @@ def read_batch_run(argv: Sequence[str]) -> BatchRunCommand:
     if args.max_failures is not None and args.max_failures < 1:
         raise UsageError("--max-failures must be 1 or more", hint="--fail-fast stops at the first")
     return BatchRunCommand(
-        jobs=args.jobs,
-        out_dir=args.out_dir,
-        defaults=default_job(args),
+        jobs=jobs_options(args),
         concurrency=args.concurrency,
         images_per_minute=args.images_per_minute,
         max_failures=1 if args.fail_fast else args.max_failures,
-        skip_invalid=args.skip_invalid,
-        max_cost_usd=args.max_cost,
-        dry_run=args.dry_run,
-        retry_ambiguous=args.retry_ambiguous,
-        config=args.config,
-        base_url=args.base_url,
-        api_key=args.api_key,
         sandbox=args.sandbox,
         timeout_s=args.timeout,
         retries=args.retries,
         max_download_bytes=int(args.max_download * MEGABYTE),
-        history=False if args.no_history else None,
     )
 
 
@@ -9960,6 +9968,114 @@ class Output:
 
 
 # ------------------------------------------------------------------------------------------------------------
+# batch/commands
+#
+# The commands of `batch`, by name.
+# ------------------------------------------------------------------------------------------------------------
+
+
+def run_batch(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
+    """Runs a `batch` command; its exit code.
+
+    Raises:
+        GptImage2Error: as that command.
+    """
+    name, words = (rest[0], rest[1:]) if rest else ("--help", [])
+    if name in ("-h", "--help"):
+        batch_parser().print_help()
+        return int(ExitCode.OK)
+    if name == "run":
+        return run_batch_run(words, output, stop)
+    raise UsageError(f"unknown command batch {name!r}", hint=f"see {PROGRAM} batch --help")
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch/opening
+#
+# What every command for a jobs file begins with: the file read, its folder locked, its jobs planned.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_SHOWN_PROBLEMS = 20
+
+
+class OpenBatch(Record):
+    """A batch whose jobs are planned. `journal` is None for a dry run; `spent_usd` is what earlier runs in the
+    same folder may have cost."""
+
+    plan: Plan
+    jobs_file: JobsFile
+    folder: Folder
+    journal: Optional[Journal]
+    defaults: Job
+    spent_usd: float
+
+    def requests(self) -> Iterator[ImageRequest]:
+        """The request of every row of the plan; for a line that is no job, its text."""
+        for row in self.plan.rows():
+            text = self.jobs_file.text_at(row["offset"])
+            try:
+                yield read_job(text, self.defaults)[0].request
+            except UsageError:
+                yield ImageRequest(prompt=text[:500])
+
+
+def open_batch(jobs: JobsOptions, client: Client, output: Output, stack: ExitStack) -> OpenBatch:
+    """Plans the jobs of a file; everything is closed with the stack.
+
+    Raises:
+        UsageError: lines that are no jobs and are not to be skipped, or a price that is needed and unknown.
+        OutputError: the folder does not take the journal.
+    """
+    scratch = stack.enter_context(temporary_folder())
+    jobs_file = stack.enter_context(JobsFile(jobs.path, scratch))
+    path = Path(os.path.abspath(os.path.expanduser(jobs.out_dir)))
+    folder = Folder(path, client.rescue_folder)
+    plan = Plan(scratch)
+    stack.callback(plan.close)
+    journal: Optional[Journal] = None
+    if not jobs.dry_run:
+        prepare_folder(path)
+        journal = stack.enter_context(Journal(path))
+    planner = Planner(plan, folder, jobs.defaults, client.settings.prices, jobs.retry_ambiguous)
+    planning = planner.run(jobs_file, journal)
+    for warning in (*client.settings.warnings, *planning.warnings):
+        output.warn(warning)
+    _refuse_invalid(plan, jobs.skip_invalid, output)
+    if jobs.max_cost_usd is not None and any(share.cost is None for share in plan.shares()):
+        raise UsageError(
+            "the cost of some jobs is unknown, so --max-cost cannot be kept",
+            hint="leave --max-cost out, or give those jobs a model and quality with a known price",
+        )
+    return OpenBatch(plan, jobs_file, folder, journal, jobs.defaults, planning.spent_usd)
+
+
+def _refuse_invalid(plan: Plan, skip: bool, output: Output) -> None:
+    """Names the lines that are no jobs.
+
+    Raises:
+        UsageError: there are some, and they are not to be skipped.
+    """
+    count = plan.count().get(INVALID, 0)
+    if not count:
+        return
+    problems: List[str] = []
+    for row in islice(plan.rows(INVALID), _SHOWN_PROBLEMS):
+        hint = f"; {row['error']['hint']}" if row["error"]["hint"] else ""
+        problems.append(f"line {row['line']}: {row['error']['message']}{hint}")
+    if count > len(problems):
+        problems.append(f"… and {count - len(problems):,} more")
+    if not skip:
+        raise UsageError(
+            f"{count:,} lines are no jobs: {'; '.join(problems)}",
+            hint="correct them, or add --skip-invalid; nothing was sent",
+            code="invalid_jobs",
+        )
+    for problem in problems:
+        output.warn(f"skipped: {show(problem, limit=None)}")
+
+
+# ------------------------------------------------------------------------------------------------------------
 # batch/progress
 #
 # How far a batch is, for a person: a live line on a terminal, else a line a minute.
@@ -10044,29 +10160,20 @@ def _farewell(tally: Tally) -> str:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# batch/commands
+# batch/run
 #
 # `batch run`: from a command line to saved images, a contact sheet and a summary.
 # ------------------------------------------------------------------------------------------------------------
 
 
-_SHOWN_PROBLEMS = 20
-
-
-def run_batch(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs a `batch` command.
+def run_batch_run(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
+    """Runs `batch run`; its exit code.
 
     Raises:
         GptImage2Error: nothing was started.
     """
-    name = rest[0] if rest else "--help"
-    if name in ("-h", "--help"):
-        batch_parser().print_help()
-        return int(ExitCode.OK)
-    if name != "run":
-        raise UsageError(f"unknown command batch {name!r}", hint=f"see {PROGRAM} batch --help")
     with ExitStack() as stack:
-        return _Run(read_batch_run(rest[1:]), output, stop, stack).run()
+        return _Run(read_batch_run(rest), output, stop, stack).run()
 
 
 class _Run:
@@ -10076,104 +10183,54 @@ class _Run:
         self._command = command
         self._output = output
         self._stop = stop
-        self._stack = stack
-        self._client = self._make_client()
-        scratch = stack.enter_context(temporary_folder())
-        self._jobs_file = stack.enter_context(JobsFile(command.jobs, scratch))
-        path = Path(os.path.abspath(os.path.expanduser(command.out_dir)))
-        self._folder = Folder(path, self._client.rescue_folder)
-        self._plan = Plan(scratch)
-        stack.callback(self._plan.close)
+        self._client = self._make_client(stack)
+        self._batch = open_batch(command.jobs, self._client, output, stack)
+        self._plan = self._batch.plan
 
     def run(self) -> int:
-        """From planning to the exit code."""
-        journal: Optional[Journal] = None
-        if not self._command.dry_run:
-            prepare_folder(self._folder.path)
-            journal = self._stack.enter_context(Journal(self._folder.path))
-        command = self._command
-        planner = Planner(
-            self._plan,
-            self._folder,
-            command.defaults,
-            self._client.settings.prices,
-            command.retry_ambiguous,
-        )
-        planning = planner.run(self._jobs_file, journal)
-        for warning in (*self._client.settings.warnings, *planning.warnings):
-            self._output.warn(warning)
-        self._refuse_invalid()
-        if command.max_cost_usd is not None and any(share.cost is None for share in self._plan.shares()):
-            raise UsageError(
-                "the cost of some jobs is unknown, so --max-cost cannot be kept",
-                hint="leave --max-cost out, or give those jobs a model and quality with a known price",
-            )
-        if journal is None:
-            return self._show_dry_run(planning)
+        """From the plan to the exit code."""
+        if self._batch.journal is None:
+            return self._show_dry_run()
         self._client.settings.require_key()
         find_curl()
-        return self._finish(*self._send(journal, planning))
+        return self._finish(*self._send(self._batch.journal))
 
-    def _make_client(self) -> Client:
-        command = self._command
-        base_url, api_key, config = command.base_url, command.api_key, command.config
+    def _make_client(self, stack: ExitStack) -> Client:
+        command, jobs = self._command, self._command.jobs
+        base_url, api_key, config = jobs.base_url, jobs.api_key, jobs.config
         if command.sandbox:
-            base_url, api_key, config = self._stack.enter_context(start_sandbox()), SANDBOX_KEY, None
+            base_url, api_key, config = stack.enter_context(start_sandbox()), SANDBOX_KEY, None
         return Client(
             config=config,
             base_url=base_url,
             api_key=api_key,
             timeout_s=command.timeout_s,
             retries=command.retries,
-            retry_ambiguous=command.retry_ambiguous,
+            retry_ambiguous=jobs.retry_ambiguous,
             max_download_bytes=command.max_download_bytes,
             waits_for_server=False,
-            history=command.history,
+            history=jobs.history,
             stop=self._stop,
         )
 
-    def _refuse_invalid(self) -> None:
-        """Names the lines that are no jobs.
-
-        Raises:
-            UsageError: there are some, and they are not to be skipped.
-        """
-        count = self._plan.count().get(INVALID, 0)
-        if not count:
-            return
-        problems: List[str] = []
-        for row in islice(self._plan.rows(INVALID), _SHOWN_PROBLEMS):
-            hint = f"; {row['error']['hint']}" if row["error"]["hint"] else ""
-            problems.append(f"line {row['line']}: {row['error']['message']}{hint}")
-        if count > len(problems):
-            problems.append(f"… and {count - len(problems):,} more")
-        if not self._command.skip_invalid:
-            raise UsageError(
-                f"{count:,} lines are no jobs: {'; '.join(problems)}",
-                hint="correct them, or add --skip-invalid; nothing was sent",
-                code="invalid_jobs",
-            )
-        for problem in problems:
-            self._output.warn(f"skipped: {show(problem, limit=None)}")
-
-    def _send(self, journal: Journal, planning: Planning) -> Tuple[Tally, Progress]:
+    def _send(self, journal: Journal) -> Tuple[Tally, Progress]:
         command = self._command
         pacer = Pacer(command.images_per_minute)
         place = Workplace(
             plan=self._plan,
-            jobs_file=self._jobs_file,
+            jobs_file=self._batch.jobs_file,
             journal=journal,
-            folder=self._folder,
+            folder=self._batch.folder,
             client=self._client,
-            defaults=command.defaults,
+            defaults=self._batch.defaults,
             pacer=pacer,
-            budget=Budget(command.max_cost_usd, planning.spent_usd),
+            budget=Budget(command.jobs.max_cost_usd, self._batch.spent_usd),
             stop=self._stop,
         )
         runner = Runner(place, command.concurrency, command.max_failures, self._saved, self._ended)
         found = counts(self._plan)
         self._output.say(f"{in_words(found)}; {self._plan.images_to_make()} images to make")
-        progress = Progress(self._output, runner, pacer, found["not_started"], command.max_cost_usd)
+        progress = Progress(self._output, runner, pacer, found["not_started"], command.jobs.max_cost_usd)
         with self._output.heartbeat():
             return runner.run(progress, TICK_S), progress
 
@@ -10197,7 +10254,9 @@ class _Run:
         sheet = self._write_sheet(in_words(found))
         error = what_remains(self._plan, tally)
         unpriced = f" and {tally.unpriced} calls of unknown cost" if tally.unpriced else ""
-        self._output.say(f"{in_words(found)}; ${tally.spent_usd:.4f}{unpriced}; {sheet or self._folder.path}")
+        self._output.say(
+            f"{in_words(found)}; ${tally.spent_usd:.4f}{unpriced}; {sheet or self._batch.folder.path}"
+        )
         if error is not None:
             self._output.complain(f"{error['message']}; {error['hint']}")
         outcome: Dict[str, object] = {
@@ -10209,7 +10268,7 @@ class _Run:
             "unpriced": tally.unpriced,
             "images_per_minute": round(progress.images_per_minute(tally), 2),
             "elapsed_s": round(progress.elapsed_s, 3),
-            "out_dir": str(self._folder.path),
+            "out_dir": str(self._batch.folder.path),
             "contact_sheet": sheet,
             "error": error,
         }
@@ -10218,28 +10277,19 @@ class _Run:
 
     def _write_sheet(self, words: str) -> Optional[str]:
         """The contact sheet's path; None where it could not be written, or another file has its name."""
-        path = self._folder.path / SHEET_NAME
+        path = self._batch.folder.path / SHEET_NAME
         try:
             if path.exists() and SHEET_MARK.encode() not in path.read_bytes()[:4096]:
                 raise OutputError(f"{path} is not ours; the contact sheet was left out")
-            title = f"{PROGRAM} batch: {os.path.basename(self._command.jobs)}"
-            folder = str(self._folder.path)
-            write_pieces(path, contact_sheet(title, words, self._plan.rows(), self._requests(), folder))
+            title = f"{PROGRAM} batch: {os.path.basename(self._command.jobs.path)}"
+            folder = str(self._batch.folder.path)
+            write_pieces(path, contact_sheet(title, words, self._plan.rows(), self._batch.requests(), folder))
         except (OSError, OutputError) as error:
             self._output.warn(str(error))
             return None
         return str(path)
 
-    def _requests(self) -> Iterator[ImageRequest]:
-        """The request of every row of the plan; for a line that is no job, its text."""
-        for row in self._plan.rows():
-            text = self._jobs_file.text_at(row["offset"])
-            try:
-                yield read_job(text, self._command.defaults)[0].request
-            except UsageError:
-                yield ImageRequest(prompt=text[:500])
-
-    def _show_dry_run(self, planning: Planning) -> int:
+    def _show_dry_run(self) -> int:
         command = self._command
         found = counts(self._plan)
         sums = forecast(self._plan, command.concurrency, command.images_per_minute)
@@ -10250,8 +10300,8 @@ class _Run:
         say(f"Estimated cost: {cost_in_words(sums.total.cost)}")
         pace = f", {command.images_per_minute:g} images/min" if command.images_per_minute else ""
         say(f"Estimated time: {duration(sums.estimated_s)} at {command.concurrency} calls at once{pace}")
-        if planning.spent_usd:
-            say(f"Earlier runs in this folder: ${planning.spent_usd:.4f}")
+        if self._batch.spent_usd:
+            say(f"Earlier runs in this folder: ${self._batch.spent_usd:.4f}")
         say("Nothing was sent.")
         self._output.finish(
             {
@@ -10260,8 +10310,8 @@ class _Run:
                 "dry_run": True,
                 **found,
                 **forecast_json(sums),
-                "spent_usd": round(planning.spent_usd, 6),
-                "out_dir": str(self._folder.path),
+                "spent_usd": round(self._batch.spent_usd, 6),
+                "out_dir": str(self._batch.folder.path),
                 "billed": "no",
             }
         )
