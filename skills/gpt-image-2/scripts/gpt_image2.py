@@ -9974,7 +9974,7 @@ class Output:
 # ------------------------------------------------------------------------------------------------------------
 
 
-def run_batch(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
+def run_batch(rest: List[str], output: Output, stop: StopSwitch) -> int:
     """Runs a `batch` command; its exit code.
 
     Raises:
@@ -10000,8 +10000,8 @@ _SHOWN_PROBLEMS = 20
 
 
 class OpenBatch(Record):
-    """A batch whose jobs are planned. `journal` is None for a dry run; `spent_usd` is what earlier runs in the
-    same folder may have cost."""
+    """A batch whose jobs are planned. `journal` is None for a dry run; `spent_usd` is what earlier runs there
+    may have cost."""
 
     plan: Plan
     jobs_file: JobsFile

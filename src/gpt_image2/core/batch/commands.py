@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Sequence
+from typing import List
 
 from ..about import PROGRAM
 from ..errors import UsageError
@@ -12,7 +12,7 @@ from ..output import Output
 from .options import batch_parser
 
 
-def run_batch(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
+def run_batch(rest: List[str], output: Output, stop: StopSwitch) -> int:
     """Runs a `batch` command; its exit code.
 
     Raises:

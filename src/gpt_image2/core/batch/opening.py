@@ -26,8 +26,8 @@ _SHOWN_PROBLEMS = 20
 
 
 class OpenBatch(Record):
-    """A batch whose jobs are planned. `journal` is None for a dry run; `spent_usd` is what earlier runs in the
-    same folder may have cost."""
+    """A batch whose jobs are planned. `journal` is None for a dry run; `spent_usd` is what earlier runs there
+    may have cost."""
 
     plan: Plan
     jobs_file: JobsFile
