@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import Optional, Sequence
+from typing import Optional, Sequence, Tuple
 
 from ..about import PROGRAM
 from ..errors import UsageError
@@ -25,6 +25,17 @@ from .jobs import Job
 DEFAULT_CONCURRENCY = 4
 MAX_CONCURRENCY = 256
 DEFAULT_OUT_DIR = "gpt-image2-batch"
+
+#: The commands below `batch`, with what each does in a line.
+BATCH_COMMANDS: Tuple[Tuple[str, str], ...] = (
+    ("run", "run every job of a file; again for what is missing"),
+    ("submit", "hand the jobs of a file to the Batch API, at half the price"),
+    ("status", "ask the server how batches are"),
+    ("wait", "wait until batches have ended"),
+    ("fetch", "save the results of batches"),
+    ("cancel", "cancel batches"),
+    ("list", "list batches"),
+)
 
 
 class JobsOptions(Record):
@@ -60,7 +71,8 @@ def batch_parser() -> Parser:
     """The parser of `batch`, which knows its commands."""
     parser = Parser(prog=f"{PROGRAM} batch", description="Run many jobs from a file.", allow_abbrev=False)
     commands = parser.add_subparsers(metavar="COMMAND", title="commands")
-    commands.add_parser("run", help="run every job of a file; again for what is missing")
+    for name, summary in BATCH_COMMANDS:
+        commands.add_parser(name, help=summary)
     return parser
 
 
