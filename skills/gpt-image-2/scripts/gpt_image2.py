@@ -4201,6 +4201,34 @@ def _typed(value: Any, name: str, kind: type) -> Any:
 
 
 # ------------------------------------------------------------------------------------------------------------
+# batch/sheet
+#
+# Puts the contact sheet in the folder of a batch.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_HEAD_BYTES_READ = 4096
+
+
+def write_sheet(
+    folder: Path, title: str, words: str, rows: Iterable[Dict[str, Any]], requests: Iterable[ImageRequest]
+) -> str:
+    """Writes the contact sheet of a folder anew; its path.
+
+    Raises:
+        OutputError: another file has its name, or it cannot be written.
+        OSError: what is there cannot be read.
+    """
+    path = folder / SHEET_NAME
+    if path.exists():
+        with open(str(path), "rb") as file:
+            if SHEET_MARK.encode() not in file.read(_HEAD_BYTES_READ):
+                raise OutputError(f"{path} is not ours; the contact sheet was left out")
+    write_pieces(path, contact_sheet(title, words, rows, requests, str(folder)))
+    return str(path)
+
+
+# ------------------------------------------------------------------------------------------------------------
 # batch_api/lines
 #
 # One line of a batch's input file: a request as JSON, its images within it, encoded as they are read.
@@ -4640,9 +4668,14 @@ class RememberedBatch(Record):
         return self.id or f"{_LOCAL}{self.number}"
 
     @property
+    def has_ended(self) -> bool:
+        """Whether nothing more comes of it on the server."""
+        return self.status in ENDED
+
+    @property
     def is_open(self) -> bool:
         """Whether something may still come of it."""
-        return self.status not in ENDED and self.status != GIVEN_UP
+        return not self.has_ended and self.status != GIVEN_UP
 
 
 class RememberedJob(Record):
@@ -4746,13 +4779,15 @@ class Book:
         for row in self.database.rows(unsent, (PREPARING, stored(out_dir))):
             self.forget(row["number"])
 
-    def fetched(self, batch: RememberedBatch) -> None:
-        """All results of a batch are here. Of one that is to leave no trace only the bare row stays."""
+    def fetched(self, number: int) -> None:
+        """All results of a batch are here."""
         self.database.change(
-            "UPDATE batches SET fetched_at = ? WHERE number = ?", (utc_text(time.time()), batch.number)
+            "UPDATE batches SET fetched_at = ? WHERE number = ?", (utc_text(time.time()), number)
         )
-        if not batch.history:
-            self.database.change("DELETE FROM batch_jobs WHERE batch = ?", (batch.number,))
+
+    def forget_jobs(self, number: int) -> None:
+        """Leaves only the bare row of a batch."""
+        self.database.change("DELETE FROM batch_jobs WHERE batch = ?", (number,))
 
     def batches(self) -> List[RememberedBatch]:
         """All batches that the server has or may have, oldest first."""
@@ -4783,6 +4818,16 @@ class Book:
             for row in page:
                 yield _remembered_job(row)
             last = page[-1]["job"], page[-1]["custom_id"]
+
+    def jobs_of_folder(self, out_dir: str) -> Iterator[Tuple[RememberedBatch, RememberedJob]]:
+        """All jobs of a folder, each with the last batch that it was in."""
+        batches = [batch for batch in self.batches() if batch.out_dir == out_dir]
+        later = "SELECT 1 FROM batch_jobs WHERE batch = ? AND custom_id = ?"
+        for place, batch in enumerate(batches):
+            for job in self.jobs(batch.number):
+                following = batches[place + 1 :]
+                if not any(self.database.rows(later, (one.number, job.custom_id)) for one in following):
+                    yield batch, job
 
     def job(self, number: int, custom_id: str) -> Optional[RememberedJob]:
         """One job of a batch."""
@@ -4957,6 +5002,11 @@ class Bundle:
 
 
 _MAX_ID = 2**63 - 1
+#: The jobs of batches from before a moment; those that were not fetched yet are needed for that.
+_FORGET_BATCH_JOBS = (
+    "DELETE FROM batch_jobs WHERE batch IN"
+    " (SELECT number FROM batches WHERE fetched_at IS NOT NULL AND created_at < ?)"
+)
 
 
 class PastRequest(Record):
@@ -5047,10 +5097,12 @@ def forget_requests(
         if everything:
             database.change("DELETE FROM images")
             count = database.change("DELETE FROM requests")
+            database.change(_FORGET_BATCH_JOBS, ("9",))
         elif before is not None:
             old = "SELECT id FROM requests WHERE started_at < ?"
             database.change(f"DELETE FROM images WHERE request IN ({old})", (before,))  # noqa: S608
             count = database.change("DELETE FROM requests WHERE started_at < ?", (before,))
+            database.change(_FORGET_BATCH_JOBS, (before,))
         else:
             count = 0
             for number in ids:
@@ -5149,8 +5201,15 @@ class Ledger:
         """Completes the row of a request that has ended, with its images."""
         self._attempt(lambda database: self._complete(database, row, ending), warn)
 
-    def record(self, opening: Opening, ending: Ending, warn: Warn) -> Optional[int]:
-        """Writes a request that has ended already, such as one line of a batch's results, in one go.
+    def record(
+        self,
+        opening: Opening,
+        ending: Ending,
+        warn: Warn,
+        also: Callable[[Database], None] = lambda _: None,
+    ) -> Optional[int]:
+        """Writes a request that has ended already, such as one line of a batch's results, in one go with
+        what `also` writes: all of it, or nothing.
 
         Returns its id; None when it was not recorded.
         """
@@ -5159,6 +5218,7 @@ class Ledger:
             with database.transaction():
                 row = self._insert(database, opening)
                 self._fill(database, row, ending)
+                also(database)
             return row
 
         return self._attempt(write, warn)
@@ -5646,6 +5706,15 @@ class ImageWriter:
         self.size_bytes += len(data)
 
     @property
+    def sha256(self) -> str:
+        """The SHA-256 of what was written so far, in hex."""
+        return self._hash.hexdigest()
+
+    def aim(self, plan: OutputPlan) -> None:
+        """Says by which plan it is to be named, where that was not known at its beginning."""
+        self._plan = plan
+
+    @property
     def looks_like_image(self) -> bool:
         """Whether the first bytes are those of a png, jpeg or webp."""
         return sniff_format(self._head) is not None
@@ -5952,6 +6021,10 @@ class ImageCollector:
         self.images += (image,)
         self._drop_preview()
         self._on_saved(image, writer.rescue_reason)
+
+    def let_go(self, writer: ImageWriter) -> None:
+        """A final image is whole, and somebody else names it."""
+        self._writers.remove(writer)
 
     def preview(self, writer: ImageWriter, partial_index: int) -> None:
         """A preview is whole: it is saved when asked for, else held until something better comes."""
@@ -6423,6 +6496,140 @@ def _names(value: object) -> List[object]:
     if isinstance(value, dict):
         return [name for name, on in cast(Dict[object, object], value).items() if on]
     return []
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch_api/result_lines
+#
+# Reads the output and error files of a batch while they arrive: line by line, its images on disk by then.
+#
+# The name of a line's job may stand behind its images, so these are parts without a name until the line ends.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_LINE_BYTES = 1 << 20  # of a line, its images left out
+_CUSTOM_ID = rb'"custom_id"\s*:\s*"([^"\\]{1,200})"'
+
+
+class ResultLine(Record):
+    """A line that has come whole. `status` is the HTTP status of the request, 0 where it was never run;
+    `writers` are its images; `kept_aside` is where bytes are that are none; `lost` why some are nowhere."""
+
+    custom_id: str
+    status: int
+    request_id: Optional[str]
+    usage: Optional[Usage]
+    error: Optional[ServerError]
+    writers: Tuple[ImageWriter, ...] = ()
+    addresses: Tuple[str, ...] = ()
+    kept_aside: Tuple[str, ...] = ()
+    lost: Tuple[str, ...] = ()
+
+
+class LineImages:
+    """What has come of the images of a line by now."""
+
+    def __init__(self) -> None:
+        self.writers: List[ImageWriter] = []
+        self.addresses: List[str] = []
+
+
+class ResultReader:
+    """`feed` the pieces of a file, then `close`. `on_line` is given each line, and its images."""
+
+    def __init__(self, plan: OutputPlan, on_line: Callable[[ResultLine], None]) -> None:
+        self._plan = plan
+        self._on_line = on_line
+        self._begin()
+
+    def feed(self, chunk: bytes) -> None:
+        """Takes the next piece."""
+        *ended, rest = chunk.split(b"\n")
+        for piece in ended:
+            self._json.feed(piece)
+            self._end()
+        self._json.feed(rest)
+
+    def close(self) -> None:
+        """The file has ended, or was cut: a line that is not whole leaves nothing behind."""
+        if self._document.strip() and self._parsed() is not None:
+            self._end()
+            return
+        self._collector.close()
+        for writer in self._images.writers:
+            writer.discard()
+
+    def _begin(self) -> None:
+        self._json = JsonSplitter(self._wants, self._keep)
+        self._document = bytearray()
+        self._images = LineImages()
+        self._collector = ImageCollector(self._plan, count(1), _hear_nothing, _hear_nothing)
+
+    def _wants(self, key: str) -> Optional[StringSink]:
+        if key not in ("b64_json", "url"):
+            return None
+        return ImageText(self._collector, key == "b64_json", self._image_ended, self._text_ended)
+
+    def _image_ended(self, writer: ImageWriter) -> None:
+        self._collector.let_go(writer)
+        self._images.writers.append(writer)
+
+    def _text_ended(self, text: bytes, is_address: bool) -> None:
+        if is_address:
+            self._images.addresses.append(text.decode("utf-8", "replace"))
+
+    def _keep(self, data: bytes) -> None:
+        if len(self._document) <= _LINE_BYTES:
+            self._document += data
+
+    def _parsed(self) -> Optional[Mapping[str, Any]]:
+        try:
+            value: Any = json.loads(bytes(self._document).decode("utf-8", "replace"), strict=False)
+        except (ValueError, RecursionError):
+            return None
+        return cast(Dict[str, Any], value) if isinstance(value, dict) else None
+
+    def _end(self) -> None:
+        if self._document.strip():
+            self._on_line(_result_line(self._parsed() or self._torn(), self._collector, self._images))
+        self._collector.close()
+        self._begin()
+
+    def _torn(self) -> Mapping[str, Any]:
+        """What can be told of a line that is no JSON."""
+        match = re.search(_CUSTOM_ID, self._document)
+        name = match.group(1).decode("utf-8", "replace") if match else ""
+        error = {"code": "unreadable_result", "message": "its line in the results is no JSON"}
+        return {"custom_id": name, "error": error}
+
+
+def _result_line(document: Mapping[str, Any], collector: ImageCollector, images: LineImages) -> ResultLine:
+    response = _object(document.get("response"))
+    body = response.get("body")
+    status: Any = response.get("status_code")
+    request_id: Any = response.get("request_id")
+    error = read_server_error(body)
+    if error is None and document.get("error"):
+        error = read_server_error({"error": document["error"]})
+    return ResultLine(
+        custom_id=str(document.get("custom_id") or ""),
+        status=status if isinstance(status, int) else 0,
+        request_id=request_id if isinstance(request_id, str) else None,
+        usage=read_usage(body),
+        error=error,
+        writers=tuple(images.writers),
+        addresses=tuple(images.addresses),
+        kept_aside=collector.kept_aside,
+        lost=collector.lost,
+    )
+
+
+def _hear_nothing(_what: object, _detail: object) -> None:
+    """Images get their names elsewhere."""
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    return cast(Dict[str, Any], value) if isinstance(value, dict) else {}
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -7253,6 +7460,77 @@ def _wait_hint(attempt: Attempt) -> str:
     return (
         f"the server asks to wait {wait:.0f} s" if wait else "wait a minute, or send fewer requests at a time"
     )
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch_api/outcomes
+#
+# What a line of a batch's results means: whether it failed, why, and whether it was billed. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: Codes of lines that were never run.
+_UNRUN = ("batch_expired", "batch_cancelled")
+_OK = 200
+
+
+def error_of_line(
+    line: ResultLine, request: ImageRequest, base_url: str, secrets: Tuple[str, ...]
+) -> Optional[GptImage2Error]:
+    """Why a job failed by the words of its line; None where the server made its images."""
+    if line.error is None and line.status in (0, _OK) and (line.writers or line.addresses):
+        return None
+    if line.status == 0:
+        return _never_run(line.error or ServerError("its line in the results holds nothing"), secrets)
+    answer = Answer("json", complete=True, error=line.error, text=line.error.message if line.error else "")
+    attempt = Attempt(
+        ResponseHead(line.status, {}),
+        TransferEnd(0, "", sent=True),
+        answer,
+        images=len(line.writers),
+        kept_aside=line.kept_aside,
+    )
+    rule = judge(attempt)
+    error = explain(attempt, rule, request, base_url, secrets)
+    error.request_id = show(line.request_id, secrets) if line.request_id else None
+    return error
+
+
+def error_of_whole(batch: RemoteBatch) -> GptImage2Error:
+    """Why a job has no line in the results of a batch that has ended."""
+    if batch.status == "failed":
+        return ApiError(
+            f"the server refused the whole batch: {batch.problem or 'it does not say why'}",
+            hint="correct the jobs and submit them again; nothing was billed",
+            code="batch_failed",
+        )
+    is_unrun = batch.status != "completed"
+    return ApiError(
+        f"the batch is {batch.status}, and its results do not tell of this job",
+        hint="ask the provider; it may have been billed",
+        code="no_result",
+        billed=Billed.NO if is_unrun and not batch.output_file_id else Billed.MAYBE,
+    )
+
+
+def too_few(saved: int, asked: int) -> GptImage2Error:
+    """The error of a job that the server did not make all images for."""
+    return PartialError(
+        f"the server sent {saved} images instead of {asked}",
+        hint="submit the job again for the rest",
+        code="fewer_images",
+        billed=Billed.YES if saved else Billed.MAYBE,
+    )
+
+
+def _never_run(error: ServerError, secrets: Tuple[str, ...]) -> GptImage2Error:
+    code = show(error.code or error.type or "not_run", secrets, 100)
+    is_free = code in _UNRUN or is_refusal(code)
+    made = ApiError(show(error.message, secrets), code=code, hint="submit it again")
+    if not is_free:
+        made.billed = Billed.MAYBE
+        made.hint = "it may have been billed; check your usage"
+    return made
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -11229,17 +11507,14 @@ class _Run:
 
     def _write_sheet(self, words: str) -> Optional[str]:
         """The contact sheet's path; None where it could not be written, or another file has its name."""
-        path = self._batch.folder.path / SHEET_NAME
+        title = f"{PROGRAM} batch: {os.path.basename(self._command.jobs.path)}"
         try:
-            if path.exists() and SHEET_MARK.encode() not in path.read_bytes()[:4096]:
-                raise OutputError(f"{path} is not ours; the contact sheet was left out")
-            title = f"{PROGRAM} batch: {os.path.basename(self._command.jobs.path)}"
-            folder = str(self._batch.folder.path)
-            write_pieces(path, contact_sheet(title, words, self._plan.rows(), self._batch.requests(), folder))
+            return write_sheet(
+                self._batch.folder.path, title, words, self._plan.rows(), self._batch.requests()
+            )
         except (OSError, OutputError) as error:
             self._output.warn(str(error))
             return None
-        return str(path)
 
     def _show_dry_run(self) -> int:
         command = self._command
@@ -11290,6 +11565,7 @@ def run_batch_api(name: str, rest: Sequence[str], output: Output, stop: StopSwit
         "submit": run_submit,
         "status": run_status,
         "wait": run_wait,
+        "fetch": run_fetch,
         "cancel": run_cancel,
         "list": run_list,
     }
@@ -11972,6 +12248,583 @@ def _given_up_entries(desk: Desk, batch: RememberedBatch, past: PastJobs) -> Lis
                 )
             )
     return entries
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch_api/keeper
+#
+# Keeps the results of batches in one folder: each image once, on the journal, and in the ledger.
+#
+# The journal decides what is there. Whatever is not there by it is saved, and no file of another content is
+# ever replaced by a result that comes a second time.
+# ------------------------------------------------------------------------------------------------------------
+
+
+class Kept(Record):
+    """How keeping a job's result ended."""
+
+    images: Mapping[int, SavedImage]
+    new: Tuple[SavedImage, ...]
+    error: Optional[GptImage2Error]
+    billed: Billed
+    cost_usd: Optional[float]
+    warnings: Tuple[str, ...]
+
+
+class Keeper:
+    """Keeps results in a folder whose journal is open."""
+
+    def __init__(
+        self,
+        folder: Folder,
+        journal: Journal,
+        past: PastJobs,
+        book: Book,
+        ledger: Ledger,
+        settings: Settings,
+        env: Mapping[str, str],
+        output: Output,
+        stop: StopSwitch,
+    ) -> None:
+        self._folder = folder
+        self._journal = journal
+        self._past = past
+        self._book = book
+        self._ledger = ledger
+        self._settings = settings
+        self._output = output
+        self._base_url = settings.base_url.value
+        self._downloader: Callable[[], Downloader] = lambda: Downloader(
+            env,
+            stop,
+            allow_private=leads_to_private_network(self._base_url),
+            secrets=settings.secrets,
+        )
+        self.saved = 0
+        #: Why results could not be kept: they wait to be fetched again.
+        self.failures: List[str] = []
+
+    def take(self, batch: RememberedBatch, job: RememberedJob, line: ResultLine) -> None:
+        """Keeps what a line of the results says of a job."""
+        request = request_of_job(batch, job)
+        last = self._past.last(job.custom_id)
+        there = self._still_there(last, job)
+        outputs = self._folder.outputs(job.name, request, job.named)
+        try:
+            images, new, warnings = self._place(line, job, outputs, there, last)
+        except OutputError as error:
+            self.failures.append(f"job {job.job}: {error.message}")
+            return
+        if line.lost:
+            self.failures.append(f"job {job.job}: {'; '.join(line.lost)}")
+            return
+        error = error_of_line(line, request, self._base_url, self._settings.secrets)
+        missing = [number for number in job.numbers if number not in images]
+        if error is None and missing:
+            error = too_few(len(job.numbers) - len(missing), len(job.numbers))
+        billed = error.billed if error is not None and not new else Billed.YES
+        cost_usd = cost_of_usage(batch.model, line.usage, self._settings.prices) if line.usage else None
+        cost_usd = None if cost_usd is None else cost_usd * BATCH_DISCOUNT
+        self._book_result(batch, job, line, Kept(images, new, error, billed, cost_usd, warnings), last)
+
+    def fail(self, batch: RememberedBatch, job: RememberedJob, error: GptImage2Error) -> None:
+        """Notes that nothing will come of a job that still waits."""
+        last = self._past.last(job.custom_id)
+        images = self._still_there(last, job)
+        nothing = ResultLine(job.custom_id, 0, None, None, None)
+        self._book_result(batch, job, nothing, Kept(images, (), error, error.billed, None, ()), last)
+
+    def _still_there(self, last: Optional[Entry], job: RememberedJob) -> Dict[int, SavedImage]:
+        """The images of a job that are on disk as the journal says."""
+        found: Dict[int, SavedImage] = {}
+        for image in last.images if last is not None else job.there:
+            path = self._folder.path / image.path
+            if sha256_of(str(path)) == image.sha256:
+                found[image.number] = _saved_image(path, image.sha256)
+        return found
+
+    def _place(
+        self,
+        line: ResultLine,
+        job: RememberedJob,
+        outputs: OutputPlan,
+        there: Mapping[int, SavedImage],
+        last: Optional[Entry],
+    ) -> Tuple[Dict[int, SavedImage], Tuple[SavedImage, ...], Tuple[str, ...]]:
+        """Gives the images of a line their names: all of the job by now, those that are new, and warnings.
+
+        Raises:
+            OutputError: no folder takes one of them; nothing is lost, for the server still has it.
+        """
+        images: Dict[int, SavedImage] = dict(there)
+        new: List[SavedImage] = []
+        warnings: List[str] = []
+        was_done = last is not None and last.event == DONE
+        further = count(max(job.numbers) + 1)
+        for place, writer in enumerate([*line.writers, *self._fetched(line, outputs)]):
+            is_asked = place < len(job.numbers)
+            number = job.numbers[place] if is_asked else next(further)
+            if any(writer.sha256 == image.sha256 for image in images.values()):
+                writer.discard()
+                continue
+            writer.aim(outputs)
+            keeps = was_done or not is_asked or number in images
+            image = _named(writer, outputs, number, keeps)
+            if image is None:
+                warnings.append("what the server sent as an image is none; it was kept in the rescue folder")
+                continue
+            new.append(image)
+            if number not in images:
+                images[number] = image
+            self._tell(image, writer.rescue_reason)
+        return images, tuple(new), tuple(warnings)
+
+    def _fetched(self, line: ResultLine, outputs: OutputPlan) -> List[ImageWriter]:
+        """The images that came as addresses, where the line holds none itself."""
+        if line.writers or line.error is not None:
+            return []
+        found: List[ImageWriter] = []
+        for number, address in enumerate(line.addresses, 1):
+            holder = [ImageWriter(outputs, outputs.path(number))]
+
+            def restart(holder: List[ImageWriter] = holder, number: int = number) -> None:
+                holder[0].discard()
+                holder[0] = ImageWriter(outputs, outputs.path(number))
+
+            def take(data: bytes, holder: List[ImageWriter] = holder) -> None:
+                holder[0].write(data)
+
+            try:
+                self._downloader().fetch(address, take, restart)
+            except DownloadFailed as error:
+                holder[0].discard()
+                raise OutputError(f"an image could not be fetched from its address: {error}") from None
+            found.append(holder[0])
+        return found
+
+    def _tell(self, image: SavedImage, rescue_reason: str) -> None:
+        self.saved += 1
+        self._output.result(saved_line(image.path, image.size_bytes))
+        self._output.event({"event": "image_saved", "image": image_json(image)})
+        if rescue_reason:
+            path = show(image.path, limit=None)
+            self._output.warn(f"the output could not be written ({rescue_reason}); it was saved as {path}")
+
+    def _book_result(
+        self,
+        batch: RememberedBatch,
+        job: RememberedJob,
+        line: ResultLine,
+        kept: Kept,
+        last: Optional[Entry],
+    ) -> None:
+        """Writes a result to the journal and to the ledger, where they do not have it yet."""
+        entry = replace(
+            entry_of(job),
+            event=DONE if kept.error is None else FAILED,
+            images=journal_images(dict(kept.images), self._folder.path),
+            billed=kept.billed,
+            cost_usd=kept.cost_usd,
+            code=kept.error.code if kept.error else "",
+            message=kept.error.message if kept.error else "",
+            batch_id=batch.id or "",
+            settled=kept.error is not None and kept.error.code == "fewer_images",
+        )
+        if kept.new or _is_news(entry, last, batch):
+            self._journal.append(entry)
+            self._past.remember(entry)
+        if job.state != WAITING:
+            return
+        ended = replace(job, state=entry.event, outcome=_row_of(batch, kept))
+        if not batch.history:
+            end_job(self._book.database, batch.number, ended)
+        else:
+            self._record(batch, ended, line, kept)
+        self._say(batch, ended)
+
+    def _record(self, batch: RememberedBatch, job: RememberedJob, line: ResultLine, kept: Kept) -> None:
+        request = replace(request_of_job(batch, job), n=len(job.numbers))
+        estimate = request.estimate(self._settings.prices)
+        command = "edit" if job.inputs else "generate"
+        result = Result(
+            command=command,
+            model=batch.model,
+            images=kept.new or tuple(kept.images[number] for number in job.numbers if number in kept.images),
+            usage=line.usage,
+            cost_usd=kept.cost_usd,
+            billed=kept.billed,
+            http_status=line.status or None,
+            request_id=show(line.request_id, self._settings.secrets) if line.request_id else None,
+            attempts=1,
+        )
+        opening = Opening(
+            base_url=self._base_url,
+            command=command,
+            request=request,
+            output=str(self._folder.path / job.name),
+            inputs=tuple(_input_of_job(file) for file in job.inputs),
+            mask=None if job.mask is None else _input_of_job(job.mask),
+            estimate=None if estimate is None else estimate.at(BATCH_DISCOUNT),
+            discount=BATCH_DISCOUNT,
+            batch_id=batch.id,
+            started_at=batch.created_at,
+        )
+
+        def also(database: Database) -> None:
+            end_job(database, batch.number, job)
+
+        ending = ending_of(result, kept.error, len(job.numbers))
+        self._ledger.record(opening, ending, self._output.warn, also)
+
+    def _say(self, batch: RememberedBatch, job: RememberedJob) -> None:
+        row = row_of_job(batch, job)
+        self._output.event({"event": "job_finished", **row})
+        error = row["error"]
+        if isinstance(error, dict):
+            self._output.complain(
+                f"job {job.job} (line {job.line}): {show(str(error['message']), limit=None)} "  # pyright: ignore[reportUnknownArgumentType]
+                f"(billed: {row['billed']})"
+            )
+
+
+def rescued(line: ResultLine, output: Output) -> Tuple[str, ...]:
+    """Keeps the images of a line in the rescue folder; where they are."""
+    places: List[str] = []
+    for number, writer in enumerate(line.writers, 1):
+        path = writer.keep(f"{slug(line.custom_id) or 'result'}-{number}.png")
+        places.append(path)
+        output.result(saved_line(path, writer.size_bytes))
+    return tuple(places)
+
+
+def row_of_job(batch: RememberedBatch, job: RememberedJob) -> Dict[str, object]:
+    """The row of a job, with the fields that rows of `batch run` have."""
+    return {
+        "images": [],
+        "billed": Billed.MAYBE.value,
+        "cost_usd": None,
+        "error": None,
+        "warnings": [],
+        **(job.outcome or {}),
+        "job": job.job,
+        "line": job.line,
+        "id": job.id,
+        "status": job.state,
+        "batch_id": batch.label,
+    }
+
+
+def request_of_job(batch: RememberedBatch, job: RememberedJob) -> ImageRequest:
+    """The request of a job as it is remembered, without its images."""
+    own = set(ImageRequest.__match_args__) - {"prompt", "model", "images", "mask", "extra"}
+    known = {name: value for name, value in job.fields.items() if name in own}
+    extra = tuple((name, value) for name, value in job.fields.items() if name not in own)
+    return ImageRequest(prompt=job.prompt, model=batch.model, extra=extra, **known)
+
+
+def _named(writer: ImageWriter, outputs: OutputPlan, number: int, keeps: bool) -> Optional[SavedImage]:
+    """Gives an image its name; one that is there already, of the same bytes, is the image itself."""
+    target = outputs.path(number)
+    if sha256_of(str(target)) == writer.sha256:
+        sha256 = writer.sha256
+        writer.discard()
+        return _saved_image(target, sha256)
+    with suppress(OSError):
+        os.makedirs(str(target.parent), exist_ok=True)
+    try:
+        return writer.commit(target, number, keep_existing=keeps)
+    except NotAnImage:
+        return None
+
+
+def _is_news(entry: Entry, last: Optional[Entry], batch: RememberedBatch) -> bool:
+    """Whether the journal does not know of a result yet; a failure never hides what came later."""
+    if last is None or entry.event == last.event == DONE:
+        return last is None
+    if entry.event == DONE:
+        return True
+    names = ("", batch.id or "", f"local-{batch.number}")
+    return last.event in (SUBMITTED, FAILED) and last.batch_id in names and last.code != entry.code
+
+
+def _row_of(batch: RememberedBatch, kept: Kept) -> Dict[str, object]:
+    return {
+        "images": [image_json(image) for _, image in sorted(kept.images.items())],
+        "billed": kept.billed.value,
+        "cost_usd": None if kept.cost_usd is None else round(kept.cost_usd, 6),
+        "warnings": list(kept.warnings),
+        "error": failure_json(kept.error),
+        "batch_id": batch.label,
+    }
+
+
+def _saved_image(path: Path, sha256: str) -> SavedImage:
+    with open(str(path), "rb") as file:
+        info = read_image_info(file)
+        size_bytes = os.fstat(file.fileno()).st_size
+    if info is None:
+        return SavedImage(str(path), size_bytes, "", None, None, sha256)
+    return SavedImage(str(path), size_bytes, info.format, info.width, info.height, sha256)
+
+
+def _input_of_job(file: Mapping[str, object]) -> InputFile:
+    return InputFile(
+        source=str(file["source"]),
+        path=str(file["path"]),
+        filename=str(file["filename"]),
+        sha256=str(file["sha256"]),
+        size_bytes=int(str(file["bytes"])),
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch_api/fetch
+#
+# `batch fetch`: the results of batches become files, each once, however often it is run.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_PART_NAME = "batch-result"
+_TRIES_PER_FILE = 3
+_WAITING_HINT = "batch wait waits for the rest, and batch fetch goes on with it"
+_FAILED_HINT = "batch submit or batch run with the same jobs goes on with what was not billed"
+
+
+def run_fetch(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
+    """Runs `batch fetch`; its exit code.
+
+    Raises:
+        GptImage2Error: nothing could be fetched.
+    """
+    command = read_batches_command(fetch_parser(), rest)
+    with ExitStack() as stack:
+        desk = open_desk(command, output, stop, stack)
+        batches = desk.chosen(
+            command.ids, lambda batch: batch.fetched_at is None and batch.status != GIVEN_UP
+        )
+        if not batches:
+            output.say("nothing is left to fetch")
+        fetching = _Fetching(desk)
+        with stop, output.heartbeat():
+            fetching.run(batches)
+        return fetching.finish()
+
+
+class _Fetching:
+    """One `batch fetch`."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._output = desk.output
+        self._rescue_folder = state_folder(os.environ) / "rescued"
+        self._ledger = Ledger(state_folder(os.environ), desk.settings.secrets)
+        self._batches: List[RememberedBatch] = []
+        self._errors: List[GptImage2Error] = []
+        self._problems: List[str] = []
+        self._rescued: List[str] = []
+        self._sheets: List[str] = []
+        self._saved = 0
+
+    def run(self, batches: Sequence[RememberedBatch]) -> None:
+        """Fetches batch after batch, folder by folder."""
+        by_folder: Dict[str, List[RememberedBatch]] = {}
+        for batch in batches:
+            try:
+                now = self._desk.refreshed(batch)
+            except GptImage2Error as error:
+                self._failed(batch, error)
+                now = batch
+            self._batches.append(now)
+            if not is_lost(now):
+                by_folder.setdefault(now.out_dir, []).append(now)
+        for out_dir, group in by_folder.items():
+            if self._desk.stop.is_set:
+                return
+            if out_dir:
+                self._fetch_folder(Path(out_dir), group)
+            else:
+                for batch in group:
+                    self._fetch_stranger(batch)
+
+    def finish(self) -> int:
+        """Says how it ended; the exit code.
+
+        Raises:
+            GptImage2Error: nothing could be fetched.
+        """
+        desk, stop = self._desk, self._desk.stop
+        if stop.is_set:
+            raise InterruptedCall(
+                "interrupted; what was saved is saved",
+                signum=stop.signum or 2,
+                hint="batch fetch goes on with the rest",
+            )
+        found = self._counts()
+        if self._errors and len(self._errors) >= len(self._batches) and not self._saved:
+            raise self._errors[0]
+        is_good = found[DONE] == found["jobs"] and not (self._errors or self._problems or self._rescued)
+        words = (
+            f"{found[DONE]} of {found['jobs']} jobs done, {found[FAILED]} failed, {found[WAITING]} waiting"
+        )
+        self._output.say(f"{words}; {self._saved} images saved")
+        error: Optional[Dict[str, object]] = None
+        if not is_good:
+            hint = "; ".join(self._problems) or (_WAITING_HINT if found[WAITING] else _FAILED_HINT)
+            error = {
+                "code": "partial" if not found[WAITING] else "not_ready",
+                "message": words,
+                "hint": hint,
+                "http_status": None,
+                "request_id": None,
+            }
+            self._output.complain(f"{words}; {hint}")
+        self._output.finish(
+            {
+                "ok": is_good,
+                "command": "batch fetch",
+                **found,
+                "images": self._saved,
+                "cost_usd": round(self._cost_usd(), 6),
+                "batches": [batch_json(batch) for batch in self._batches],
+                "contact_sheets": self._sheets,
+                "rescued": self._rescued,
+                "error": error,
+            },
+            self._rows(),
+        )
+        for batch in self._batches:
+            if batch.number and batch.fetched_at and not batch.history:
+                desk.book.forget_jobs(batch.number)
+        return int(ExitCode.OK if is_good else ExitCode.PARTIAL)
+
+    def _fetch_folder(self, path: Path, batches: Sequence[RememberedBatch]) -> None:
+        desk = self._desk
+        try:
+            prepare_folder(path)
+            with temporary_folder() as scratch, Journal(path) as journal, PastJobs(path, scratch) as past:
+                keeper = Keeper(
+                    Folder(path, self._rescue_folder),
+                    journal,
+                    past,
+                    desk.book,
+                    self._ledger,
+                    desk.settings,
+                    os.environ,
+                    self._output,
+                    desk.stop,
+                )
+                for batch in batches:
+                    self._fetch(batch, keeper, path)
+                self._saved += keeper.saved
+                self._problems += keeper.failures
+                self._write_contact_sheet(path, past)
+        except GptImage2Error as error:
+            for batch in batches:
+                self._failed(batch, error)
+
+    def _fetch(self, batch: RememberedBatch, keeper: Keeper, path: Path) -> None:
+        """Fetches one batch as far as it has results."""
+        book = self._desk.book
+
+        def take(line: ResultLine) -> None:
+            job = book.job(batch.number, line.custom_id)
+            if job is None:
+                self._rescue(batch, line)
+            else:
+                keeper.take(batch, job, line)
+
+        if not self._read_files(batch, path, take) or not batch.has_ended:
+            return
+        if keeper.failures:
+            return
+        remote = self._desk.server.batch(batch.id or "")
+        self._close_waiting(batch, keeper, remote)
+        if not book.count(batch.number).get(WAITING):
+            book.fetched(batch.number)
+            self._refresh(batch)
+
+    def _close_waiting(self, batch: RememberedBatch, keeper: Keeper, remote: RemoteBatch) -> None:
+        """The batch has ended and its files were read: what still waits will never come."""
+        for job in self._desk.book.jobs(batch.number):
+            if job.state == WAITING:
+                keeper.fail(batch, job, error_of_whole(remote))
+
+    def _refresh(self, batch: RememberedBatch) -> None:
+        now = self._desk.book.batch_number(batch.number)
+        self._batches = [now if one.number == now.number else one for one in self._batches]
+
+    def _fetch_stranger(self, batch: RememberedBatch) -> None:
+        """A batch that is not remembered here: its images are kept all the same."""
+        self._output.warn(f"{batch.label} is not known here: its images go to {self._rescue_folder}")
+        self._rescue_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._read_files(batch, self._rescue_folder, lambda line: self._rescue(batch, line))
+
+    def _rescue(self, batch: RememberedBatch, line: ResultLine) -> None:
+        places = rescued(line, self._output)
+        self._rescued += places
+        name = show(line.custom_id, limit=100)
+        where = f"; saved as {', '.join(places)}" if places else " and holds no image"
+        self._output.warn(f"{batch.label} has a result for {name!r}, which is not known here{where}")
+
+    def _read_files(self, batch: RememberedBatch, path: Path, take: Callable[[ResultLine], None]) -> bool:
+        """Reads the output file and the error file; whether both came whole."""
+        plan = OutputPlan(path, _PART_NAME, "", False, True, self._rescue_folder)
+        is_whole = True
+        for file_id in (batch.output_file_id, batch.error_file_id):
+            if file_id is None:
+                continue
+            try:
+                self._read_file(file_id, plan, take)
+            except GptImage2Error as error:
+                is_whole = False
+                self._failed(batch, error)
+        return is_whole
+
+    def _read_file(self, file_id: str, plan: OutputPlan, take: Callable[[ResultLine], None]) -> None:
+        """Reads one file to its end; one that is cut is read again, what was saved of it is passed over."""
+        for number in range(_TRIES_PER_FILE):
+            reader = ResultReader(plan, take)
+            try:
+                self._desk.server.download(file_id, reader.feed)
+                return
+            except GptImage2Error as error:
+                if number == _TRIES_PER_FILE - 1 or not error.retry_safe or self._desk.stop.wait(number):
+                    raise
+                self._output.say(f"{error.message}; reading it again")
+            finally:
+                reader.close()
+
+    def _failed(self, batch: RememberedBatch, error: GptImage2Error) -> None:
+        self._errors.append(error)
+        self._problems.append(f"{batch.label}: {error.message}")
+
+    def _write_contact_sheet(self, path: Path, past: PastJobs) -> None:
+        """Writes the contact sheet anew where all jobs of the folder are remembered here."""
+        book = self._desk.book
+        if sum(1 for _ in book.jobs_of_folder(str(path))) != past.count():
+            return
+        rows = (row_of_job(batch, job) for batch, job in book.jobs_of_folder(str(path)))
+        requests = (request_of_job(batch, job) for batch, job in book.jobs_of_folder(str(path)))
+        try:
+            self._sheets.append(write_sheet(path, f"{PROGRAM} batch: {path.name}", "", rows, requests))
+        except (OSError, OutputError) as error:
+            self._output.warn(str(error))
+
+    def _counts(self) -> Dict[str, int]:
+        found = {DONE: 0, FAILED: 0, WAITING: 0}
+        for batch in self._batches:
+            for state, jobs in self._desk.book.count(batch.number).items():
+                found[state] += jobs
+        return {"jobs": sum(found.values()), **found}
+
+    def _rows(self) -> Iterator[Dict[str, object]]:
+        for batch in self._batches:
+            for job in self._desk.book.jobs(batch.number):
+                yield row_of_job(batch, job)
+
+    def _cost_usd(self) -> float:
+        costs = (row["cost_usd"] for row in self._rows())
+        return sum(cost for cost in costs if isinstance(cost, float))
 
 
 # ------------------------------------------------------------------------------------------------------------

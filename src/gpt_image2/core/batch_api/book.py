@@ -65,9 +65,14 @@ class RememberedBatch(Record):
         return self.id or f"{_LOCAL}{self.number}"
 
     @property
+    def has_ended(self) -> bool:
+        """Whether nothing more comes of it on the server."""
+        return self.status in ENDED
+
+    @property
     def is_open(self) -> bool:
         """Whether something may still come of it."""
-        return self.status not in ENDED and self.status != GIVEN_UP
+        return not self.has_ended and self.status != GIVEN_UP
 
 
 class RememberedJob(Record):
@@ -171,13 +176,15 @@ class Book:
         for row in self.database.rows(unsent, (PREPARING, stored(out_dir))):
             self.forget(row["number"])
 
-    def fetched(self, batch: RememberedBatch) -> None:
-        """All results of a batch are here. Of one that is to leave no trace only the bare row stays."""
+    def fetched(self, number: int) -> None:
+        """All results of a batch are here."""
         self.database.change(
-            "UPDATE batches SET fetched_at = ? WHERE number = ?", (utc_text(time.time()), batch.number)
+            "UPDATE batches SET fetched_at = ? WHERE number = ?", (utc_text(time.time()), number)
         )
-        if not batch.history:
-            self.database.change("DELETE FROM batch_jobs WHERE batch = ?", (batch.number,))
+
+    def forget_jobs(self, number: int) -> None:
+        """Leaves only the bare row of a batch."""
+        self.database.change("DELETE FROM batch_jobs WHERE batch = ?", (number,))
 
     def batches(self) -> List[RememberedBatch]:
         """All batches that the server has or may have, oldest first."""
@@ -208,6 +215,16 @@ class Book:
             for row in page:
                 yield _remembered_job(row)
             last = page[-1]["job"], page[-1]["custom_id"]
+
+    def jobs_of_folder(self, out_dir: str) -> Iterator[Tuple[RememberedBatch, RememberedJob]]:
+        """All jobs of a folder, each with the last batch that it was in."""
+        batches = [batch for batch in self.batches() if batch.out_dir == out_dir]
+        later = "SELECT 1 FROM batch_jobs WHERE batch = ? AND custom_id = ?"
+        for place, batch in enumerate(batches):
+            for job in self.jobs(batch.number):
+                following = batches[place + 1 :]
+                if not any(self.database.rows(later, (one.number, job.custom_id)) for one in following):
+                    yield batch, job
 
     def job(self, number: int, custom_id: str) -> Optional[RememberedJob]:
         """One job of a batch."""

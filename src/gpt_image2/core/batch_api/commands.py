@@ -16,6 +16,7 @@ def run_batch_api(name: str, rest: Sequence[str], output: Output, stop: StopSwit
     Raises:
         GptImage2Error: as that command.
     """
+    from .fetch import run_fetch
     from .follow import run_cancel, run_list, run_status, run_wait
     from .submit import run_submit
 
@@ -23,6 +24,7 @@ def run_batch_api(name: str, rest: Sequence[str], output: Output, stop: StopSwit
         "submit": run_submit,
         "status": run_status,
         "wait": run_wait,
+        "fetch": run_fetch,
         "cancel": run_cancel,
         "list": run_list,
     }
