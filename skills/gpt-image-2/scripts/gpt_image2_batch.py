@@ -13,6 +13,7 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import sys
 import threading
 import time
@@ -133,14 +134,15 @@ class JobsFile:
     """An open jobs file. A context manager; its lines can be read again while it is open."""
 
     def __init__(self, path: str, scratch: Path) -> None:
-        """Opens a file; `-`, and what can be read but once, is copied into the scratch folder first.
+        """Copies a file, or standard input for `-`, into the scratch folder: what is sent is what was
+        planned, whatever happens to the file meanwhile.
 
         Raises:
             UsageError: it cannot be read.
         """
         self._lock = threading.Lock()
         try:
-            self._file = _open(path, scratch)
+            self._file = _copied(path, scratch)
         except OSError as error:
             raise UsageError(
                 f"cannot read the jobs file {path}: {error.strerror or error}",
@@ -185,18 +187,15 @@ class JobsFile:
                 return skipped
 
 
-def _open(path: str, scratch: Path) -> IO[bytes]:
-    if path != "-":
-        file = open(os.path.expanduser(path), "rb")  # noqa: SIM115
-        if file.seekable():
-            return file
-        source: IO[bytes] = file
-    else:
-        source = sys.stdin.buffer
+def _copied(path: str, scratch: Path) -> IO[bytes]:
     import shutil
 
     copy = open(str(scratch / "jobs"), "x+b")  # noqa: SIM115
-    shutil.copyfileobj(source, copy)
+    if path == "-":
+        shutil.copyfileobj(sys.stdin.buffer, copy)
+    else:
+        with open(os.path.expanduser(path), "rb") as file:
+            shutil.copyfileobj(file, copy)
     return copy
 
 
@@ -587,6 +586,7 @@ CREATE TABLE jobs (
     there TEXT, state TEXT, outcome TEXT);
 CREATE INDEX by_state ON jobs (state, number);
 CREATE TABLE outputs (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
+CREATE TABLE folders (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
 CREATE TABLE ids (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
 CREATE TABLE past (key TEXT, copy INTEGER, entry TEXT, PRIMARY KEY (key, copy)) WITHOUT ROWID;
 """
@@ -645,7 +645,7 @@ class Plan:
     def add(self, job: PlannedJob, names: Sequence[str]) -> str:
         """Takes a job and claims its file names; empty, or why not: an earlier job has its id or a name."""
         clash = self._claim("id", [job.id] if job.id is not None else [], job.number)
-        clash = clash or self._claim("output", names, job.number)
+        clash = clash or self._claim("output", names, job.number) or self._claim_folders(names, job.number)
         if not clash:
             values = [getattr(job, name) for name in _FIELDS[:-2]]
             marks = ", ".join("?" * (len(_FIELDS) + 1))
@@ -764,6 +764,18 @@ class Plan:
                 known: Dict[str, Any] = json.loads(outcome) if outcome else {}
                 yield {"job": number, "line": line, "offset": offset, "id": job_id, "status": status, **known}
 
+    def _claim_folders(self, names: Sequence[str], number: int) -> str:
+        """No output may be a folder that another one lies in."""
+        deep = [Path(name) for name in names if os.sep in name]
+        folders = {str(parent) for path in deep for parent in path.parents} - {"."}
+        for folder in folders:
+            self._db.execute("INSERT OR IGNORE INTO folders VALUES (?,?)", (folder, number))
+        for what, wanted in (("outputs", folders), ("folders", names)):
+            for name in wanted:
+                if self._db.execute(f"SELECT 1 FROM {what} WHERE name = ?", (name,)).fetchone():  # noqa: S608
+                    return f"another job has an output in or as {show(name)}"
+        return ""
+
     def _claim(self, what: str, names: Sequence[str], number: int) -> str:
         """Takes names for a job; why not, where an earlier one has them."""
         import sqlite3
@@ -876,7 +888,7 @@ def _facts(row: Dict[str, Any], request: ImageRequest) -> str:
 
 _TEXTS = ("model", "prompt", "size", "quality", "output_format", "background", "moderation", "user")
 _NUMBERS = ("n", "output_compression", "partial_images")
-_OWN = ("image", "images", "mask", "output", "id")
+_OWN = ("image", "images", "image[]", "mask", "output", "id")
 _LINE_HINT = 'a line is a JSON object such as {"prompt": "a cat"}, or a bare prompt'
 
 
@@ -898,14 +910,31 @@ def read_job(text: str, defaults: Job) -> Tuple[Job, Tuple[str, ...]]:
         UsageError: it is no job: broken JSON, no prompt, or a field of the wrong type.
     """
     text = text.strip()
-    if not text.startswith("{"):
-        return replace(defaults, request=replace(defaults.request, prompt=_bare_prompt(text))), ()
+    unknown: Tuple[str, ...] = ()
+    if text.startswith("{"):
+        job, unknown = _from_object(_parsed(text), defaults)
+    else:
+        job = replace(defaults, request=replace(defaults.request, prompt=_bare_prompt(text)))
+    if job.mask is not None and not job.sources:
+        raise UsageError("it has a mask and no image", hint="name the image to edit in image")
+    return job, unknown
+
+
+def _parsed(text: str) -> Dict[str, Any]:
+    """The object of a line, which JSON and UTF-8 can carry on."""
     try:
         content: Any = json.loads(text)
+        json.dumps(content, ensure_ascii=False, allow_nan=False).encode("utf-8")
+    except UnicodeEncodeError:
+        raise UsageError("it has half a character (a lone surrogate) in it", hint="mend its text") from None
     except (ValueError, RecursionError) as error:
-        reason = getattr(error, "msg", "nested too deeply")
+        reason = getattr(error, "msg", "") or "a number that is none, or nested too deeply"
         raise UsageError(f"not valid JSON: {reason}", hint=_LINE_HINT) from None
-    fields = {name: value for name, value in cast(Dict[str, Any], content).items() if value is not None}
+    return cast(Dict[str, Any], content)
+
+
+def _from_object(content: Dict[str, Any], defaults: Job) -> Tuple[Job, Tuple[str, ...]]:
+    fields = {name: value for name, value in content.items() if value is not None}
     if "format" in fields:
         fields.setdefault("output_format", fields.pop("format"))
     known: Dict[str, Any] = {name: _typed(fields.pop(name), name, str) for name in _TEXTS if name in fields}
@@ -923,8 +952,6 @@ def read_job(text: str, defaults: Job) -> Tuple[Job, Tuple[str, ...]]:
         output=_typed(own["output"], "output", str) if "output" in own else None,
         id=_job_id(own["id"]) if "id" in own else None,
     )
-    if job.mask is not None and not job.sources:
-        raise UsageError("it has a mask and no image", hint="name the image to edit in image")
     return job, tuple(fields)
 
 
@@ -964,7 +991,7 @@ def _bare_prompt(text: str) -> str:
 
 def _sources(own: Dict[str, Any]) -> Tuple[str, ...]:
     sources: List[str] = []
-    for name in ("image", "images"):
+    for name in ("image", "images", "image[]"):
         value: Any = own.get(name, [])
         for source in cast(List[Any], value if isinstance(value, list) else [value]):
             if not isinstance(source, str) or not source or source == "-":
@@ -1226,10 +1253,10 @@ class Planner:
         for warning in warnings:
             self._warn(warning)
         named = job.output is not None
-        name = self._placed(job.output) if job.output is not None else _made_up(number, request)
+        name = _relative(job.output) if job.output is not None else _made_up(number, request)
         outputs = self._folder.outputs(name, request, named)
         numbers = tuple(range(1, request.count + 1))
-        names = [os.path.join(os.path.dirname(name), outputs.path(each).name) for each in numbers]
+        names = [self._claimed(outputs.path(each)) if named else outputs.path(each).name for each in numbers]
         estimate = request.estimate(self._prices)
         planned = PlannedJob(
             number=number,
@@ -1250,22 +1277,19 @@ class Planner:
         if clash:
             raise UsageError(clash, hint="give each job its own")
 
-    def _placed(self, output: str) -> str:
-        """An output as a path below the folder.
+    def _claimed(self, path: Path) -> str:
+        """The file behind an output that the user named, as a path below the folder.
 
         Raises:
-            UsageError: it is outside, or cannot be a file.
+            UsageError: it is outside, also by a link, or cannot be a file.
         """
-        shown = show(output, limit=100)
-        if not output.strip() or "\0" in output or output.endswith(("/", os.sep)):
-            raise UsageError(f"output {shown!r} is no file name", hint="leave it out: one is made up")
-        path = os.path.normpath(os.path.join(str(self._folder.path), output))
-        real = os.path.realpath(path)
-        if os.path.isabs(output) or not real.startswith(self._real_folder + os.sep):
+        real = os.path.realpath(str(path))
+        shown = show(str(path.name), limit=100)
+        if not real.startswith(self._real_folder + os.sep):
             raise UsageError(f"output {shown!r} leaves the output folder", hint="name a file below --out-dir")
-        if os.path.isdir(path):
+        if os.path.isdir(real):
             raise UsageError(f"output {shown!r} is a folder", hint="name a file")
-        name = os.path.relpath(path, str(self._folder.path))
+        name = os.path.relpath(real, self._real_folder)
         if name in (JOURNAL_NAME, SHEET_NAME):
             raise UsageError(f"output {shown!r} is a file of the batch itself", hint="choose another name")
         return name
@@ -1334,6 +1358,20 @@ class Planner:
             self._warnings[text] = self._warnings.get(text, 0) + 1
 
 
+def _relative(output: str) -> str:
+    """An output as a plain relative path.
+
+    Raises:
+        UsageError: it cannot be a file below a folder.
+    """
+    shown = show(output, limit=100)
+    if not output.strip() or "\0" in output or output.endswith(("/", os.sep)):
+        raise UsageError(f"output {shown!r} is no file name", hint="leave it out: one is made up")
+    if os.path.isabs(output) or os.path.splitdrive(output)[0]:
+        raise UsageError(f"output {shown!r} leaves the output folder", hint="name a file below --out-dir")
+    return os.path.normpath(output)
+
+
 def _made_up(number: int, request: ImageRequest) -> str:
     return f"{number:04d}-{slug(request.prompt)}.{extension(request.effective_format)}"
 
@@ -1357,7 +1395,12 @@ def _doubt(entry: Entry) -> Dict[str, object]:
 
 
 def _error_json(error: GptImage2Error) -> Dict[str, object]:
-    return {"code": error.code, "message": error.message, "hint": error.hint}
+    """What is wrong with a line: in its own terms, where the checks speak of flags."""
+    return {"code": error.code, "message": _without_flags(error.message), "hint": _without_flags(error.hint)}
+
+
+def _without_flags(text: str) -> str:
+    return re.sub(r"--(?!out-dir)([a-z][a-z-]*)", lambda match: match.group(1).replace("-", "_"), text)
 
 
 def _saved(path: Path) -> Optional[SavedImage]:
@@ -1453,6 +1496,7 @@ class Sending:
         self._on_saved = on_saved
         self._result: Optional[Result] = None
         self._images: Dict[int, SavedImage] = {}
+        self._is_sent = False
         self.billed = Billed.NO
         #: The journal does not take lines any more: nothing further may be sent.
         self.journal_failed = False
@@ -1464,9 +1508,12 @@ class Sending:
                 prepared = self._prepared(stack)
                 self._note(SENT, prepared)
                 self._hold.sent()
+                self._is_sent = True
                 error = self._call(prepared)
         except GptImage2Error as before:  # nothing was sent
             return before
+        except Exception as defect:  # one job's, however it comes, must not end the others
+            return self._broken(defect)
         try:
             self._note(DONE if error is None else FAILED, prepared, error)
         except OutputError as failed:
@@ -1534,6 +1581,11 @@ class Sending:
         self._hold.settle(self.billed, self.cost_usd)
         self._number_images(prepared)
         return error
+
+    def _broken(self, defect: Exception) -> GptImage2Error:
+        """A defect of the program met by this job. What was sent by then stays in doubt in the journal."""
+        self.billed = Billed.MAYBE if self._is_sent else Billed.NO
+        return GptImage2Error(f"internal error: {type(defect).__name__}: {defect}", billed=self.billed)
 
     def _hear(self, event: Event) -> None:
         if isinstance(event, HeadersReceived):
@@ -1936,6 +1988,8 @@ def open_batch(jobs: JobsOptions, client: Client, output: Output, stack: ExitSta
     """
     scratch = stack.enter_context(temporary_folder())
     jobs_file = stack.enter_context(JobsFile(jobs.path, scratch))
+    if not jobs.out_dir:
+        raise UsageError("--out-dir is empty", hint="name a folder")
     path = Path(os.path.abspath(os.path.expanduser(jobs.out_dir)))
     folder = Folder(path, client.rescue_folder)
     plan = Plan(scratch)
@@ -1974,7 +2028,7 @@ def _refuse_invalid(plan: Plan, skip: bool, output: Output) -> None:
         problems.append(f"… and {count - len(problems):,} more")
     if not skip:
         raise UsageError(
-            f"{count:,} lines are no jobs: {'; '.join(problems)}",
+            f"{'1 line is no job' if count == 1 else f'{count:,} lines are no jobs'}: {'; '.join(problems)}",
             hint="correct them, or add --skip-invalid; nothing was sent",
             code="invalid_jobs",
         )
@@ -2191,7 +2245,7 @@ class _Run:
             title = f"{PROGRAM} batch: {os.path.basename(self._command.jobs.path)}"
             folder = str(self._batch.folder.path)
             write_pieces(path, contact_sheet(title, words, self._plan.rows(), self._batch.requests(), folder))
-        except (OSError, OutputError) as error:
+        except (OSError, ValueError, OutputError) as error:
             self._output.warn(str(error))
             return None
         return str(path)

@@ -7,6 +7,7 @@ but its own database, which goes with its folder.
 from __future__ import annotations
 
 import json
+import os
 import threading
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
@@ -30,6 +31,7 @@ CREATE TABLE jobs (
     there TEXT, state TEXT, outcome TEXT);
 CREATE INDEX by_state ON jobs (state, number);
 CREATE TABLE outputs (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
+CREATE TABLE folders (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
 CREATE TABLE ids (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
 CREATE TABLE past (key TEXT, copy INTEGER, entry TEXT, PRIMARY KEY (key, copy)) WITHOUT ROWID;
 """
@@ -88,7 +90,7 @@ class Plan:
     def add(self, job: PlannedJob, names: Sequence[str]) -> str:
         """Takes a job and claims its file names; empty, or why not: an earlier job has its id or a name."""
         clash = self._claim("id", [job.id] if job.id is not None else [], job.number)
-        clash = clash or self._claim("output", names, job.number)
+        clash = clash or self._claim("output", names, job.number) or self._claim_folders(names, job.number)
         if not clash:
             values = [getattr(job, name) for name in _FIELDS[:-2]]
             marks = ", ".join("?" * (len(_FIELDS) + 1))
@@ -206,6 +208,18 @@ class Plan:
                 last = number
                 known: Dict[str, Any] = json.loads(outcome) if outcome else {}
                 yield {"job": number, "line": line, "offset": offset, "id": job_id, "status": status, **known}
+
+    def _claim_folders(self, names: Sequence[str], number: int) -> str:
+        """No output may be a folder that another one lies in."""
+        deep = [Path(name) for name in names if os.sep in name]
+        folders = {str(parent) for path in deep for parent in path.parents} - {"."}
+        for folder in folders:
+            self._db.execute("INSERT OR IGNORE INTO folders VALUES (?,?)", (folder, number))
+        for what, wanted in (("outputs", folders), ("folders", names)):
+            for name in wanted:
+                if self._db.execute(f"SELECT 1 FROM {what} WHERE name = ?", (name,)).fetchone():  # noqa: S608
+                    return f"another job has an output in or as {show(name)}"
+        return ""
 
     def _claim(self, what: str, names: Sequence[str], number: int) -> str:
         """Takes names for a job; why not, where an earlier one has them."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Dict, List, Mapping, Optional, Tuple
@@ -103,10 +104,10 @@ class Planner:
         for warning in warnings:
             self._warn(warning)
         named = job.output is not None
-        name = self._placed(job.output) if job.output is not None else _made_up(number, request)
+        name = _relative(job.output) if job.output is not None else _made_up(number, request)
         outputs = self._folder.outputs(name, request, named)
         numbers = tuple(range(1, request.count + 1))
-        names = [os.path.join(os.path.dirname(name), outputs.path(each).name) for each in numbers]
+        names = [self._claimed(outputs.path(each)) if named else outputs.path(each).name for each in numbers]
         estimate = request.estimate(self._prices)
         planned = PlannedJob(
             number=number,
@@ -127,22 +128,19 @@ class Planner:
         if clash:
             raise UsageError(clash, hint="give each job its own")
 
-    def _placed(self, output: str) -> str:
-        """An output as a path below the folder.
+    def _claimed(self, path: Path) -> str:
+        """The file behind an output that the user named, as a path below the folder.
 
         Raises:
-            UsageError: it is outside, or cannot be a file.
+            UsageError: it is outside, also by a link, or cannot be a file.
         """
-        shown = show(output, limit=100)
-        if not output.strip() or "\0" in output or output.endswith(("/", os.sep)):
-            raise UsageError(f"output {shown!r} is no file name", hint="leave it out: one is made up")
-        path = os.path.normpath(os.path.join(str(self._folder.path), output))
-        real = os.path.realpath(path)
-        if os.path.isabs(output) or not real.startswith(self._real_folder + os.sep):
+        real = os.path.realpath(str(path))
+        shown = show(str(path.name), limit=100)
+        if not real.startswith(self._real_folder + os.sep):
             raise UsageError(f"output {shown!r} leaves the output folder", hint="name a file below --out-dir")
-        if os.path.isdir(path):
+        if os.path.isdir(real):
             raise UsageError(f"output {shown!r} is a folder", hint="name a file")
-        name = os.path.relpath(path, str(self._folder.path))
+        name = os.path.relpath(real, self._real_folder)
         if name in (JOURNAL_NAME, SHEET_NAME):
             raise UsageError(f"output {shown!r} is a file of the batch itself", hint="choose another name")
         return name
@@ -211,6 +209,20 @@ class Planner:
             self._warnings[text] = self._warnings.get(text, 0) + 1
 
 
+def _relative(output: str) -> str:
+    """An output as a plain relative path.
+
+    Raises:
+        UsageError: it cannot be a file below a folder.
+    """
+    shown = show(output, limit=100)
+    if not output.strip() or "\0" in output or output.endswith(("/", os.sep)):
+        raise UsageError(f"output {shown!r} is no file name", hint="leave it out: one is made up")
+    if os.path.isabs(output) or os.path.splitdrive(output)[0]:
+        raise UsageError(f"output {shown!r} leaves the output folder", hint="name a file below --out-dir")
+    return os.path.normpath(output)
+
+
 def _made_up(number: int, request: ImageRequest) -> str:
     return f"{number:04d}-{slug(request.prompt)}.{extension(request.effective_format)}"
 
@@ -234,7 +246,12 @@ def _doubt(entry: Entry) -> Dict[str, object]:
 
 
 def _error_json(error: GptImage2Error) -> Dict[str, object]:
-    return {"code": error.code, "message": error.message, "hint": error.hint}
+    """What is wrong with a line: in its own terms, where the checks speak of flags."""
+    return {"code": error.code, "message": _without_flags(error.message), "hint": _without_flags(error.hint)}
+
+
+def _without_flags(text: str) -> str:
+    return re.sub(r"--(?!out-dir)([a-z][a-z-]*)", lambda match: match.group(1).replace("-", "_"), text)
 
 
 def _saved(path: Path) -> Optional[SavedImage]:

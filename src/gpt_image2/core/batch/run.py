@@ -157,7 +157,7 @@ class _Run:
             title = f"{PROGRAM} batch: {os.path.basename(self._command.jobs.path)}"
             folder = str(self._batch.folder.path)
             write_pieces(path, contact_sheet(title, words, self._plan.rows(), self._batch.requests(), folder))
-        except (OSError, OutputError) as error:
+        except (OSError, ValueError, OutputError) as error:
             self._output.warn(str(error))
             return None
         return str(path)

@@ -76,6 +76,7 @@ class Sending:
         self._on_saved = on_saved
         self._result: Optional[Result] = None
         self._images: Dict[int, SavedImage] = {}
+        self._is_sent = False
         self.billed = Billed.NO
         #: The journal does not take lines any more: nothing further may be sent.
         self.journal_failed = False
@@ -87,9 +88,12 @@ class Sending:
                 prepared = self._prepared(stack)
                 self._note(SENT, prepared)
                 self._hold.sent()
+                self._is_sent = True
                 error = self._call(prepared)
         except GptImage2Error as before:  # nothing was sent
             return before
+        except Exception as defect:  # one job's, however it comes, must not end the others
+            return self._broken(defect)
         try:
             self._note(DONE if error is None else FAILED, prepared, error)
         except OutputError as failed:
@@ -157,6 +161,11 @@ class Sending:
         self._hold.settle(self.billed, self.cost_usd)
         self._number_images(prepared)
         return error
+
+    def _broken(self, defect: Exception) -> GptImage2Error:
+        """A defect of the program met by this job. What was sent by then stays in doubt in the journal."""
+        self.billed = Billed.MAYBE if self._is_sent else Billed.NO
+        return GptImage2Error(f"internal error: {type(defect).__name__}: {defect}", billed=self.billed)
 
     def _hear(self, event: Event) -> None:
         if isinstance(event, HeadersReceived):
