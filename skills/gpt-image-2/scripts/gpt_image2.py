@@ -49,6 +49,7 @@ import zlib
 from contextlib import ExitStack, contextmanager, suppress
 from enum import Enum, IntEnum
 from functools import lru_cache
+from heapq import heappop, heappush
 from itertools import chain, count
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -5231,130 +5232,6 @@ def _bracketed(address: str) -> str:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# exchange
-#
-# One request sent once: from an `ImageRequest` to what came back. Images are on disk before it returns.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_AZURE_SUFFIX = ".openai.azure.com"
-
-
-class Wire(Record):
-    """What every exchange of a call shares."""
-
-    settings: Settings
-    env: Mapping[str, str]
-    stop: StopSwitch
-
-
-def auth_header(settings: Settings, key: str) -> Tuple[str, str]:
-    """The header that carries the key: Azure has one of its own, everybody else takes a bearer token."""
-    host = settings.base_url.value.split("//", 1)[-1].split("/", 1)[0].split(":", 1)[0].lower()
-    return ("api-key", key) if host.endswith(_AZURE_SUFFIX) else ("Authorization", f"Bearer {key}")
-
-
-def send_once(
-    wire: Wire,
-    request: ImageRequest,
-    collector: ImageCollector,
-    spool: Spool,
-    timeout_s: float,
-    on_head: Callable[[ResponseHead], None],
-) -> Attempt:
-    """Sends the request and reads the answer to its end, or to where it was cut.
-
-    Raises:
-        ConfigError: there is no key, or no usable curl.
-    """
-    key = wire.settings.require_key()
-    started = time.monotonic()
-    body_bytes = 0
-    reader = AnswerReader(collector, spool)
-    with temporary_folder() as folder:
-        http = _http_request(wire.settings, key, request, folder, timeout_s)
-        with Transfer(http, wire.env, wire.settings.secrets, wire.stop) as transfer:
-            head = transfer.read_head()
-            if head is not None:
-                on_head(head)
-            for chunk in transfer.chunks():
-                body_bytes += len(chunk)
-                reader.feed(chunk)
-            end = transfer.end()
-    too_old = too_old_error(end)
-    if too_old is not None:
-        raise too_old
-    answer = reader.close()
-    if head is not None and head.status >= 300:
-        answer = replace(answer, urls=())  # an address in a refusal is that of its documentation
-    return Attempt(
-        head=head,
-        end=end,
-        answer=answer,
-        images=len(collector.images),
-        kept_aside=collector.kept_aside,
-        body_bytes=body_bytes,
-        elapsed_s=time.monotonic() - started,
-    )
-
-
-def describe(settings: Settings, request: ImageRequest) -> Tuple[str, str]:
-    """The URL and the exact body of a request as text, for `--dry-run`; a multipart body by its parts."""
-    url = settings.base_url.value + request.endpoint
-    format_field = settings.format_field.value
-    if not request.images:
-        return url, request.json_body(format_field).decode("utf-8")
-    lines = [f"{name}={value}" for name, value in request.form_texts(format_field)]
-    for part in _file_parts(request, settings.image_field.value):
-        lines.append(f"{part.name}=@{part.path} (filename={part.filename}, {part.mime_type})")
-    return url, "\n".join(lines)
-
-
-def _http_request(
-    settings: Settings, key: str, request: ImageRequest, folder: Path, timeout_s: float
-) -> HttpRequest:
-    headers = [auth_header(settings, key), ("User-Agent", USER_AGENT), ("Accept", _accept(request))]
-    url = settings.base_url.value + request.endpoint
-    format_field = settings.format_field.value
-    if request.images:
-        form = _text_parts(request, format_field, folder) + _file_parts(request, settings.image_field.value)
-        return HttpRequest(url, tuple(headers), timeout_s, form=form)
-    body = folder / "body"
-    write_private(body, request.json_body(format_field))
-    headers.append(("Content-Type", "application/json"))
-    return HttpRequest(url, tuple(headers), timeout_s, body_path=str(body))
-
-
-def _accept(request: ImageRequest) -> str:
-    return "text/event-stream, application/json" if request.stream else "application/json"
-
-
-def _text_parts(request: ImageRequest, format_field: str, folder: Path) -> Tuple[FormPart, ...]:
-    """The prompt goes through a private file, the other fields through curl's standard input."""
-    parts: List[FormPart] = []
-    for name, value in request.form_texts(format_field):
-        if name == "prompt":
-            path = folder / "prompt"
-            with suppress(FileExistsError):
-                write_private(path, value.encode("utf-8"))
-            parts.append(FormPart(name, path=str(path)))
-        else:
-            parts.append(FormPart(name, text=value))
-    return tuple(parts)
-
-
-def _file_parts(request: ImageRequest, image_field: str) -> Tuple[FormPart, ...]:
-    field = "image" if len(request.images) == 1 else image_field
-    named = [(field, image) for image in request.images]
-    if request.mask:
-        named.append(("mask", request.mask))
-    return tuple(
-        FormPart(name, path=image.path, filename=image.filename, mime_type=image.mime_type)
-        for name, image in named
-    )
-
-
-# ------------------------------------------------------------------------------------------------------------
 # explain
 #
 # One line a cause and one line a cure: from a failed attempt to the error that a person can act on. Pure.
@@ -5625,601 +5502,6 @@ def _wait_hint(attempt: Attempt) -> str:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# call
-#
-# One call, from a checked request to saved images: sends, waits, sends again where that is safe, downloads.
-#
-# `--n K --stream` becomes K requests of one image side by side, each a lane of its own, since the API streams
-# only n=1.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_MIN_TIMEOUT_S = 1.0
-_JOIN_S = 0.5
-DOWNLOAD_FAILED = "download_failed"
-_BILLED_ORDER = (Billed.NO, Billed.MAYBE, Billed.YES)
-
-
-class CallPolicy(Record):
-    """How a call is made. `timeout_s` bounds the whole call, retries and waits included.
-
-    Without `waits_for_server` a call that the server asks to wait ends instead, with an error that says so.
-    """
-
-    timeout_s: float
-    retries: int
-    retry_ambiguous: bool
-    max_download_bytes: int
-    save_partials: bool
-    waits_for_server: bool = True
-
-
-class LaneOutcome(Record):
-    """How one lane ended: the images on disk, and the error where not all came."""
-
-    images: Tuple[SavedImage, ...]
-    usage: Optional[Usage]
-    billed: Billed
-    attempts: int
-    error: Optional[GptImage2Error]
-    http_status: Optional[int]
-    request_id: Optional[str]
-
-
-class Call:
-    """Runs one request; `observer` hears what happens. `numbers` are those of the images that are asked for,
-    by which the plan names them; None is 1, 2, 3 …"""
-
-    def __init__(
-        self,
-        wire: Wire,
-        request: ImageRequest,
-        plan: OutputPlan,
-        policy: CallPolicy,
-        observer: Observer,
-        numbers: Optional[Sequence[int]] = None,
-    ) -> None:
-        self.wire = wire
-        self.request = request
-        self.plan = plan
-        self.numbers = numbers or range(1, request.count + 1)
-        self.policy = policy
-        self._observer = observer
-        self._lock = threading.Lock()
-        self._warnings: List[str] = []
-        self.started = time.monotonic()
-
-    def run(self, warnings: Tuple[str, ...] = ()) -> Result:
-        """Sends, saves, and tells how it ended.
-
-        Raises:
-            GptImage2Error: not all images could be saved as asked; `result` holds those that were.
-        """
-        for warning in warnings:
-            self.warn(warning)
-        if self.request.stream and self.wire.settings.streams is False:
-            self.request = self.request.without_stream()
-            self.warn("this base URL does not stream, as doctor --probe learnt; sent without --stream")
-        with self.wire.stop:
-            if self.wire.stop.is_set:
-                raise InterruptedCall("interrupted; nothing was sent", signum=self.wire.stop.signum or 2)
-            outcomes = self._run_lanes()
-        result = self._result(outcomes)
-        self.emit(Finished(result, result.elapsed_s))
-        error = self._error(outcomes, result)
-        if error is not None:
-            error.result = result
-            raise error
-        return result
-
-    @property
-    def elapsed_s(self) -> float:
-        """Seconds since the call began."""
-        return time.monotonic() - self.started
-
-    @property
-    def remaining_s(self) -> float:
-        """Seconds until the call's time is up."""
-        return self.policy.timeout_s - self.elapsed_s
-
-    def emit(self, event: Event) -> None:
-        """Tells the observer; lanes take turns."""
-        with self._lock:
-            self._observer(event)
-
-    def warn(self, message: str) -> None:
-        """Tells the observer, and keeps it for the result."""
-        with self._lock:
-            if message in self._warnings:
-                return
-            self._warnings.append(message)
-        self.emit(Warned(message, self.elapsed_s))
-
-    def saved(self, image: SavedImage, rescue_reason: str) -> None:
-        """An image is on disk: says so, and what differs from what was asked for."""
-        self.emit(ImageSaved(image, self.elapsed_s))
-        name = show(image.path, limit=None)
-        if rescue_reason:
-            self.warn(f"the output could not be written ({rescue_reason}); the image was saved as {name}")
-        asked_format = self.request.effective_format
-        if image.format != asked_format:
-            self.warn(f"asked for {asked_format}, got {image.format}: {name} holds {image.format} data")
-        elif not rescue_reason and not has_matching_extension(image.path, image.format):
-            self.warn(f"{name} holds {image.format} data, whatever its name says")
-        asked_size = parse_size(self.request.effective_size)
-        if asked_size and (image.width, image.height) != asked_size:
-            self.warn(f"asked for {self.request.effective_size}, got {image.width}x{image.height}: {name}")
-
-    def _run_lanes(self) -> List[LaneOutcome]:
-        total = self.request.count
-        further = count(max(self.numbers) + 1)
-        if not (self.request.stream and total > 1):
-            return [_Lane(self, self.request, chain(self.numbers, further)).run()]
-        self.warn(f"the API streams one image a request, so {total} requests go out side by side")
-        single = replace(self.request, n=None)
-        lanes = [_Lane(self, single, chain([number], further)) for number in self.numbers]
-        return _run_side_by_side([lane.run for lane in lanes])
-
-    def _result(self, outcomes: List[LaneOutcome]) -> Result:
-        usages = [outcome.usage for outcome in outcomes]
-        usage: Optional[Usage] = None
-        for one in usages:
-            usage = one if usage is None or one is None else usage + one
-        if any(one is None for one in usages):
-            usage = None  # a sum without one of its parts would be too small
-        last = outcomes[-1]
-        return Result(
-            command=self.request.command,
-            model=self.request.model,
-            images=tuple(image for outcome in outcomes for image in outcome.images),
-            usage=usage,
-            cost_usd=cost_of_usage(self.request.model, usage, self.wire.settings.prices) if usage else None,
-            billed=max((outcome.billed for outcome in outcomes), key=_BILLED_ORDER.index),
-            http_status=last.http_status,
-            request_id=last.request_id,
-            attempts=sum(outcome.attempts for outcome in outcomes),
-            elapsed_s=self.elapsed_s,
-            warnings=tuple(self._warnings),
-        )
-
-    def _error(self, outcomes: List[LaneOutcome], result: Result) -> Optional[GptImage2Error]:
-        """The error that the call ends with, None when every image is where it was asked for."""
-        errors = [outcome.error for outcome in outcomes if outcome.error is not None]
-        saved, asked = len(result.images), self.request.count
-        if self.wire.stop.is_set and (errors or saved < asked):
-            return _interrupted(self.wire.stop.signum, result, errors)
-        rescued = [image.path for image in result.images if image.rescued]
-        places = ", ".join(rescued)
-        if rescued:
-            return OutputError(
-                f"{len(rescued)} of {asked} images could not be written where asked; they are {places}",
-                hint="copy them from there; do not send the request again",
-                billed=result.billed,
-                http_status=result.http_status,
-                request_id=result.request_id,
-            )
-        if not errors:
-            return None
-        worst = max(errors, key=lambda error: _BILLED_ORDER.index(error.billed))
-        if not saved:
-            worst.billed = result.billed
-            return worst
-        return PartialError(
-            f"{saved} of {asked} images saved: {worst.message}",
-            hint=worst.hint,
-            code=worst.code,
-            billed=result.billed,
-            http_status=worst.http_status,
-            request_id=worst.request_id,
-        )
-
-
-class _Lane:
-    """One request of a call, with its retries. `indices` numbers its images."""
-
-    def __init__(self, call: Call, request: ImageRequest, indices: Iterator[int]) -> None:
-        self._call = call
-        self._request = request
-        self._indices = indices
-        self._attempts = 0
-        self._retries = 0
-        self._billed = Billed.NO
-
-    def run(self) -> LaneOutcome:
-        """Sends until there is an image, or nothing more may be sent."""
-        while True:
-            outcome, attempt, rule = self._send()
-            wait = self._wait_before_retry(attempt, rule)
-            if wait is None:
-                return outcome
-            if self._call.wire.stop.wait(wait):
-                return outcome
-
-    def _send(self) -> Tuple[LaneOutcome, Attempt, Rule]:
-        call = self._call
-        settings = call.wire.settings
-        collector = ImageCollector(
-            call.plan,
-            self._indices,
-            call.saved,
-            self._partial_came,
-            call.policy.save_partials,
-            asked=max(call.numbers),
-        )
-        spool = Spool(call.plan.rescue_folder, settings.secrets)
-        self._attempts += 1
-        typical = TYPICAL_SECONDS.get(self._request.effective_quality, TYPICAL_SECONDS["auto"])
-        call.emit(RequestStarted(self._attempts, typical, call.elapsed_s))
-        timeout_s = call.policy.timeout_s if self._attempts == 1 else max(_MIN_TIMEOUT_S, call.remaining_s)
-        try:
-            attempt = send_once(call.wire, self._request, collector, spool, timeout_s, self._head_came)
-            failures = self._download(attempt, collector)
-            attempt = replace(attempt, images=len(collector.images), kept_aside=collector.kept_aside)
-            return self._judge(attempt, collector, spool, failures)
-        finally:
-            collector.close()
-            spool.discard()
-
-    def _judge(
-        self, attempt: Attempt, collector: ImageCollector, spool: Spool, failures: List[str]
-    ) -> Tuple[LaneOutcome, Attempt, Rule]:
-        settings = self._call.wire.settings
-        rule = judge(attempt)
-        self._billed = max(self._billed, rule.billed, key=_BILLED_ORDER.index)
-        preview = collector.close()
-        if preview:
-            self._call.warn(f"no final image came; the last preview was kept: {preview}")
-        images, asked = collector.images, self._request.count
-        error: Optional[GptImage2Error] = None
-        if failures:
-            kept = spool.keep("answer.json")
-            error = NetworkError(
-                f"{len(failures)} images were made but could not be fetched: {'; '.join(failures)}",
-                hint=f"fetch them by hand soon, the addresses expire; the answer was kept: {kept}",
-                code=DOWNLOAD_FAILED,
-                billed=Billed.YES,
-            )
-        elif collector.lost:
-            error = OutputError("; ".join(collector.lost), billed=rule.billed)
-        elif not images:
-            error = explain(attempt, rule, self._request, settings.base_url.value, settings.secrets)
-            if attempt.status == 200 and not attempt.was_cut and attempt.error is None and spool.size_bytes:
-                error.hint = f"the answer was kept: {spool.keep('answer.txt')}; {error.hint}".rstrip("; ")
-        elif len(images) < asked:
-            error = self._too_few(attempt, rule, len(images), collector.kept_aside)
-        elif attempt.was_cut or not attempt.answer.complete:
-            self._call.warn("the answer was cut after the last image: all are saved, their usage is unknown")
-        outcome = LaneOutcome(
-            images=images,
-            usage=attempt.answer.usage,
-            billed=self._billed,
-            attempts=self._attempts,
-            error=error,
-            http_status=attempt.status or None,
-            request_id=request_id(attempt.head, settings.secrets),
-        )
-        return outcome, attempt, rule
-
-    def _too_few(
-        self, attempt: Attempt, rule: Rule, saved: int, kept_aside: Tuple[str, ...]
-    ) -> GptImage2Error:
-        if attempt.was_cut or attempt.error is not None or kept_aside:
-            settings = self._call.wire.settings
-            return explain(attempt, rule, self._request, settings.base_url.value, settings.secrets)
-        return PartialError(
-            f"the server sent {saved} images instead of {self._request.count}",
-            hint="send another request for the rest",
-            code="fewer_images",
-            billed=rule.billed,
-        )
-
-    def _wait_before_retry(self, attempt: Attempt, rule: Rule) -> Optional[float]:
-        """Seconds to wait before the request is sent once more, or None when it is not."""
-        call = self._call
-        if call.wire.stop.is_set:
-            return None
-        if self._request.stream and refuses_stream(attempt):
-            self._request = self._request.without_stream()
-            call.warn(
-                "the server refuses streaming; the request is sent again without it (nothing was billed)"
-            )
-            return 0.0
-        if self._retries >= call.policy.retries or not may_send_again(rule, call.policy.retry_ambiguous):
-            return None
-        asked = server_wait_s(attempt)
-        if not call.policy.waits_for_server and (asked is not None or attempt.status == 429):
-            return None
-        wait = backoff_s(self._retries) if asked is None else asked
-        if wait >= call.remaining_s:
-            return None
-        self._retries += 1
-        reason = f"{rule.name}: {rule.when}"
-        if rule.billed is Billed.MAYBE:
-            reason += "; it may be billed twice, as --retry-ambiguous allows"
-        call.emit(RetryWaiting(wait, reason, call.elapsed_s))
-        return wait
-
-    def _download(self, attempt: Attempt, collector: ImageCollector) -> List[str]:
-        """Fetches the images that came as addresses; what could not be fetched, and why."""
-        wire = self._call.wire
-        failures: List[str] = []
-        if not attempt.answer.urls:
-            return []
-        downloader = Downloader(
-            wire.env,
-            wire.stop,
-            max_bytes=self._call.policy.max_download_bytes,
-            allow_private=leads_to_private_network(wire.settings.base_url.value),
-            secrets=wire.settings.secrets,
-        )
-        for url in attempt.answer.urls:
-            try:
-                collector.take(lambda take, restart: downloader.fetch(url, take, restart))  # noqa: B023
-            except OutputError as error:
-                collector.lose(error.message)
-            except DownloadFailed as error:
-                failures.append(f"{show(url, wire.settings.secrets, None)} ({error})")
-        return failures
-
-    def _head_came(self, head: ResponseHead) -> None:
-        limits = read_rate_limits(head.headers)
-        self._call.emit(HeadersReceived(head.status, self._call.elapsed_s, limits))
-
-    def _partial_came(self, index: int, path: Optional[str]) -> None:
-        self._call.emit(PartialImage(index, path, self._call.elapsed_s))
-
-
-def _run_side_by_side(jobs: List[Callable[[], LaneOutcome]]) -> List[LaneOutcome]:
-    """Runs every job in a thread of its own; the outcomes in the order of the jobs."""
-    outcomes: List[Optional[LaneOutcome]] = [None] * len(jobs)
-    failures: List[BaseException] = []
-
-    def work(number: int) -> None:
-        try:
-            outcomes[number] = jobs[number]()
-        except BaseException as error:
-            failures.append(error)
-
-    threads = [threading.Thread(target=work, args=(number,), daemon=True) for number in range(len(jobs))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        while thread.is_alive():
-            thread.join(_JOIN_S)  # in slices, so that signals are heard everywhere
-    if failures:
-        raise failures[0]
-    return [outcome for outcome in outcomes if outcome is not None]
-
-
-def _interrupted(signum: Optional[int], result: Result, errors: List[GptImage2Error]) -> InterruptedCall:
-    saved = f"{len(result.images)} images saved; " if result.images else ""
-    if result.billed is Billed.NO:
-        return InterruptedCall(f"interrupted; {saved}nothing was billed", signum=signum or 2)
-    hints = [error.hint for error in errors if error.code == DOWNLOAD_FAILED]
-    return InterruptedCall(
-        f"interrupted; {saved}the request may still be billed",
-        signum=signum or 2,
-        billed=result.billed,
-        hint="; ".join([*hints, "check your usage before you send it again"]),
-    )
-
-
-# ------------------------------------------------------------------------------------------------------------
-# doctor
-#
-# Looks at everything that a call needs, without paying: each check is ok, warn or fail, with a cure.
-# ------------------------------------------------------------------------------------------------------------
-
-
-CHECK_TIMEOUT_S = 30.0
-_MIN_FREE_BYTES = 500 * 1024 * 1024
-_MAX_ANSWER_BYTES = 1 << 20
-
-
-class Check(Record):
-    """One finding. `status` is `ok`, `warn` or `fail`; `exit_code` is what a failure means for a call."""
-
-    name: str
-    status: str
-    detail: str
-    cure: str = ""
-    elapsed_s: Optional[float] = None
-    exit_code: ExitCode = ExitCode.CONFIG
-
-
-def examine(
-    env: Mapping[str, str],
-    stop: StopSwitch,
-    *,
-    config: Optional[str] = None,
-    base_url: Optional[str] = None,
-    api_key: Optional[str] = None,
-) -> Iterator[Check]:
-    """All checks, one after the other; those that need what has failed are left out."""
-    yield _python()
-    curl = _curl()
-    yield curl
-    try:
-        settings = load_settings(env, config=config, base_url=base_url, api_key=api_key)
-    except ConfigError as error:
-        yield Check("config", "fail", error.message, error.hint)
-        return
-    yield from _settings(settings)
-    yield _state_folder(state_folder(env))
-    yield _disk(state_folder(env))
-    if curl.status == "fail":
-        return
-    name = _name_lookup(settings, env)
-    if name is not None:
-        yield name
-        if name.status == "fail":
-            return
-    yield from _network(settings, env, stop)
-
-
-def verdict(checks: List[Check]) -> ExitCode:
-    """The exit code for all findings: that of the first failure."""
-    return next((check.exit_code for check in checks if check.status == "fail"), ExitCode.OK)
-
-
-def check_json(check: Check) -> Dict[str, object]:
-    """A finding as `--json` prints it."""
-    return {
-        "name": check.name,
-        "status": check.status,
-        "detail": check.detail,
-        "cure": check.cure,
-        "elapsed_s": None if check.elapsed_s is None else round(check.elapsed_s, 3),
-    }
-
-
-def _python() -> Check:
-    import platform
-
-    detail = f"{platform.python_implementation()} {platform.python_version()} ({sys.executable})"
-    return Check("python", "ok", detail)
-
-
-def _curl() -> Check:
-    try:
-        path = find_curl()
-    except ConfigError as error:
-        return Check("curl", "fail", error.message, error.hint)
-    version = curl_version(path)
-    detail = f"curl {'.'.join(map(str, version)) or 'of an unknown version'} ({path})"
-    if version and version[:2] < MIN_VERSION:
-        return Check("curl", "fail", detail, f"install curl {'.'.join(map(str, MIN_VERSION))} or newer")
-    return Check("curl", "ok" if version else "warn", detail)
-
-
-def _settings(settings: Settings) -> Iterator[Check]:
-    file = settings.config_file
-    detail = f"active: {file.path}" if file else "no config file; environment and defaults are used"
-    warnings = "; ".join(settings.warnings)
-    yield Check("config", "warn" if warnings else "ok", detail, warnings)
-    yield Check("base_url", "ok", f"{settings.base_url.value} (from {settings.base_url.source})")
-    try:
-        settings.require_key()
-    except ConfigError as error:
-        yield Check("api_key", "fail", error.message, error.hint)
-        return
-    source = settings.api_key.source if settings.api_key else ""
-    yield Check("api_key", "ok", f"{settings.masked_key} (from {source})")
-
-
-def _state_folder(folder: Path) -> Check:
-    try:
-        prepare_folder(folder)
-    except GptImage2Error as error:
-        cure = f"make {folder} writable, or set XDG_STATE_HOME; rescued images would go to the temp folder"
-        return Check("state_folder", "warn", error.message, cure)
-    return Check("state_folder", "ok", f"{folder} is writable")
-
-
-def _disk(folder: Path) -> Check:
-    import shutil
-
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    free = shutil.disk_usage(str(folder)).free
-    detail = f"{free / 1e9:.1f} GB free"
-    if free < _MIN_FREE_BYTES:
-        return Check("disk", "warn", detail, "free some space: one image can have 15 MB and more")
-    return Check("disk", "ok", detail)
-
-
-def _name_lookup(settings: Settings, env: Mapping[str, str]) -> Optional[Check]:
-    """Looks the host's name up; None where a proxy does that."""
-    parts = urlsplit(settings.base_url.value)
-    names = (f"{parts.scheme}_proxy", f"{parts.scheme.upper()}_PROXY", "all_proxy", "ALL_PROXY")
-    if any(env.get(name) for name in names):
-        return None
-    host = parts.hostname or ""
-    started = time.monotonic()
-    addresses = resolve_addresses(host)
-    elapsed_s = time.monotonic() - started
-    if not addresses:
-        cure = "check the base URL, the network and its name servers"
-        return Check("dns", "fail", f"{host} cannot be resolved", cure, elapsed_s, ExitCode.NETWORK)
-    return Check("dns", "ok", f"{host} is {', '.join(addresses[:3])}", "", elapsed_s)
-
-
-def _network(settings: Settings, env: Mapping[str, str], stop: StopSwitch) -> Iterator[Check]:
-    """One free request, `GET /models`: it shows the connection, TLS, and whether the key is accepted."""
-    attempt, document = ask(settings, env, stop, "/models")
-    end = attempt.end
-    if not end.sent:
-        error = _explained(settings, attempt)
-        yield Check("connection", "fail", error.message, error.hint, attempt.elapsed_s, error.exit_code)
-        return
-    yield Check("connection", "ok", "connected", "", end.connect_s)
-    if settings.base_url.value.startswith("https://"):
-        yield Check(
-            "tls", "ok", "handshake and certificate are good", "", max(0.0, end.tls_s - end.connect_s)
-        )
-    if settings.api_key is None:
-        return
-    if attempt.status == 200 and isinstance(document, dict):
-        models = cast(Dict[str, Any], document).get("data")
-        count = len(cast(List[Any], models)) if isinstance(models, list) else 0
-        yield Check("api", "ok", f"GET /models: {count} models, the key is accepted", "", attempt.elapsed_s)
-    elif attempt.status in (404, 405) or attempt.status == 200:
-        detail = f"GET /models: HTTP {attempt.status}; the key was not checked"
-        yield Check(
-            "api", "warn", detail, "a relay may not offer it; a real call will show", attempt.elapsed_s
-        )
-    else:
-        error = _explained(settings, attempt)
-        yield Check("api", "fail", error.message, error.hint, attempt.elapsed_s, error.exit_code)
-
-
-def ask(
-    settings: Settings, env: Mapping[str, str], stop: StopSwitch, path: str, body_path: Optional[str] = None
-) -> Tuple[Attempt, object]:
-    """One free request below the base URL, and its answer as JSON (None when it is none)."""
-    headers = [("User-Agent", USER_AGENT), ("Accept", "application/json")]
-    if settings.api_key:
-        headers.append(auth_header(settings, settings.api_key.value))
-    if body_path is not None:
-        headers.append(("Content-Type", "application/json"))
-    request = HttpRequest(settings.base_url.value + path, tuple(headers), CHECK_TIMEOUT_S, body_path)
-    return send_free(request, settings, env, stop)
-
-
-def send_free(
-    request: HttpRequest, settings: Settings, env: Mapping[str, str], stop: StopSwitch
-) -> Tuple[Attempt, object]:
-    """Sends a request that costs nothing; how it ended, and the JSON that came."""
-    started = time.monotonic()
-    data = b""
-    with Transfer(request, env, settings.secrets, stop) as transfer:
-        head = transfer.read_head()
-        for chunk in transfer.chunks():
-            data += chunk
-            if len(data) > _MAX_ANSWER_BYTES:
-                break
-        end: TransferEnd = transfer.end()
-    try:
-        document: Any = json.loads(data.decode("utf-8", "replace"))
-    except ValueError:
-        document = None
-    answer = Answer(
-        shape="json" if document is not None else "other",
-        complete=True,
-        error=read_server_error(document),
-        text=data.decode("utf-8", "replace"),
-    )
-    elapsed_s = time.monotonic() - started
-    return Attempt(head, end, answer, body_bytes=len(data), elapsed_s=elapsed_s), document
-
-
-def _explained(settings: Settings, attempt: Attempt) -> GptImage2Error:
-    return explain(
-        attempt, judge(attempt), ImageRequest(prompt=""), settings.base_url.value, settings.secrets
-    )
-
-
-# ------------------------------------------------------------------------------------------------------------
 # inputs
 #
 # Brings input images and the mask to disk and checks them before anything is paid for.
@@ -6382,1206 +5664,6 @@ def _download(url: str, path: Path, downloader: Downloader, what: str) -> None:
             f"cannot fetch the {what} {show(url)}: {error}",
             hint="check the address; nothing was sent or billed",
         ) from None
-
-
-# ------------------------------------------------------------------------------------------------------------
-# client
-#
-# The way in for programs and for the command: settings, validation and one call, under one set of rules.
-# ------------------------------------------------------------------------------------------------------------
-
-
-DEFAULT_TIMEOUT_S = 600.0
-MIN_TIMEOUT_S = 0.001  # to curl, 0 is no limit at all
-MAX_TIMEOUT_S = 1_000_000.0
-DEFAULT_OUTPUT_STEM = "gpt-image2-output"
-
-PathLike = Union[str, "os.PathLike[str]"]
-
-
-class PreparedCall(Record):
-    """A call of which everything is checked that can be checked without sending: ready to run, or to show.
-
-    `numbers` are those of the planned images that are asked for; None is all of them.
-    """
-
-    request: ImageRequest
-    plan: OutputPlan
-    warnings: Tuple[str, ...]
-    numbers: Optional[Tuple[int, ...]] = None
-
-
-class Client:
-    """Makes calls under one configuration.
-
-    `config` names a config file; `base_url` and `api_key` are like the flags; all three may be left out.
-    `timeout_s` bounds a call with its retries. `observer` is called with every `Event` of a call. Without
-    `waits_for_server` a call that the server asks to wait raises instead; the error says for how long. Calls
-    are recorded in the ledger unless `history` or the config says otherwise.
-
-    Raises:
-        ConfigError: the configuration is unusable (a missing key shows only when something is sent).
-    """
-
-    def __init__(
-        self,
-        *,
-        config: Optional[PathLike] = None,
-        base_url: Optional[str] = None,
-        api_key: Optional[str] = None,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
-        retries: int = DEFAULT_RETRIES,
-        retry_ambiguous: bool = False,
-        max_download_bytes: int = DEFAULT_MAX_DOWNLOAD_BYTES,
-        waits_for_server: bool = True,
-        env: Optional[Mapping[str, str]] = None,
-        observer: Optional[Observer] = None,
-        stop: Optional[StopSwitch] = None,
-        history: Optional[bool] = None,
-    ) -> None:
-        if not MIN_TIMEOUT_S <= timeout_s <= MAX_TIMEOUT_S:
-            raise UsageError(
-                f"the timeout is {timeout_s} s; it must be more than 0 and at most {MAX_TIMEOUT_S:.0f}",
-                hint=f"the default is {DEFAULT_TIMEOUT_S:.0f}",
-            )
-        if retries < 0:
-            raise UsageError(
-                f"retries is {retries}; it must be 0 or more", hint=f"the default is {DEFAULT_RETRIES}"
-            )
-        self._env: Mapping[str, str] = os.environ if env is None else env
-        self.settings: Settings = load_settings(
-            self._env,
-            config=None if config is None else os.fspath(config),
-            base_url=base_url,
-            api_key=api_key,
-        )
-        self._timeout_s = timeout_s
-        self._retries = retries
-        self._retry_ambiguous = retry_ambiguous
-        self._max_download_bytes = max_download_bytes
-        self._waits_for_server = waits_for_server
-        self._swept: Set[Path] = set()
-        self._observer: Observer = observer or _ignore
-        self._stop = stop or StopSwitch()
-        self.ledger: Optional[Ledger] = None
-        if self.settings.history if history is None else history:
-            self.ledger = Ledger(state_folder(self._env), self.settings.secrets)
-
-    @property
-    def rescue_folder(self) -> Path:
-        """Where images go that their output does not take, and answers that hold none."""
-        return state_folder(self._env) / "rescued"
-
-    def generate(
-        self,
-        prompt: str,
-        *,
-        output: Optional[PathLike] = None,
-        model: str = DEFAULT_MODEL,
-        n: Optional[int] = None,
-        size: Optional[str] = None,
-        quality: Optional[str] = None,
-        output_format: Optional[str] = None,
-        output_compression: Optional[int] = None,
-        background: Optional[str] = None,
-        moderation: Optional[str] = None,
-        user: Optional[str] = None,
-        stream: bool = False,
-        partial_images: Optional[int] = None,
-        extra: Optional[Mapping[str, object]] = None,
-        no_clobber: bool = False,
-        save_partials: bool = False,
-        max_cost_usd: Optional[float] = None,
-    ) -> Result:
-        """Images from a text. The names are the API's; None leaves a field to the server.
-
-        Raises:
-            GptImage2Error: see `gpt_image2.core.errors`; `result` holds the images saved all the same.
-        """
-        request = ImageRequest(
-            prompt=prompt,
-            model=model,
-            n=n,
-            size=size,
-            quality=quality,
-            output_format=output_format,
-            output_compression=output_compression,
-            background=background,
-            moderation=moderation,
-            user=user,
-            stream=stream,
-            partial_images=partial_images,
-            extra=tuple((extra or {}).items()),
-        )
-        prepared = self.prepare(request, output, no_clobber=no_clobber, max_cost_usd=max_cost_usd)
-        return self.run(prepared, save_partials=save_partials)
-
-    def edit(
-        self,
-        image: Union[PathLike, Sequence[PathLike]],
-        prompt: str,
-        *,
-        mask: Optional[PathLike] = None,
-        output: Optional[PathLike] = None,
-        model: str = DEFAULT_MODEL,
-        n: Optional[int] = None,
-        size: Optional[str] = None,
-        quality: Optional[str] = None,
-        output_format: Optional[str] = None,
-        output_compression: Optional[int] = None,
-        background: Optional[str] = None,
-        moderation: Optional[str] = None,
-        user: Optional[str] = None,
-        stream: bool = False,
-        partial_images: Optional[int] = None,
-        extra: Optional[Mapping[str, object]] = None,
-        no_clobber: bool = False,
-        save_partials: bool = False,
-        max_cost_usd: Optional[float] = None,
-    ) -> Result:
-        """Images from one or more images (paths or http(s) addresses) and a text; else as `generate`."""
-        sources = [image] if isinstance(image, (str, os.PathLike)) else list(image)
-        request = ImageRequest(
-            prompt=prompt,
-            model=model,
-            n=n,
-            size=size,
-            quality=quality,
-            output_format=output_format,
-            output_compression=output_compression,
-            background=background,
-            moderation=moderation,
-            user=user,
-            stream=stream,
-            partial_images=partial_images,
-            extra=tuple((extra or {}).items()),
-        )
-        with self.with_inputs(request, sources, mask) as whole:
-            prepared = self.prepare(whole, output, no_clobber=no_clobber, max_cost_usd=max_cost_usd)
-            return self.run(prepared, save_partials=save_partials)
-
-    @contextmanager
-    def with_inputs(
-        self,
-        request: ImageRequest,
-        sources: Sequence[PathLike],
-        mask: Optional[PathLike] = None,
-        *,
-        allow_private: bool = True,
-    ) -> Generator[ImageRequest, None, None]:
-        """The request with its input images and mask, loaded and checked; what was fetched goes at the end.
-
-        `allow_private` admits addresses in private networks: right for what a user typed.
-
-        Raises:
-            UsageError: an input cannot be used.
-            NetworkError: an address could not be fetched.
-        """
-        checked(request)  # the cheap checks first: nothing is fetched for a request that cannot go out
-        if not sources:
-            raise UsageError("an edit needs an input image", hint="name a png, jpeg or webp file")
-        downloader = Downloader(
-            self._env, self._stop, allow_private=allow_private, secrets=self.settings.secrets
-        )
-        with temporary_folder() as folder:
-            images, loaded_mask = load_inputs(
-                [os.fspath(source) for source in sources],
-                None if mask is None else os.fspath(mask),
-                folder,
-                downloader,
-            )
-            yield replace(request, images=images, mask=loaded_mask)
-
-    def prepare(
-        self,
-        request: ImageRequest,
-        output: Optional[PathLike] = None,
-        *,
-        no_clobber: bool = False,
-        max_cost_usd: Optional[float] = None,
-    ) -> PreparedCall:
-        """Everything that can be checked before paying, but for the output folder and the key.
-
-        Raises:
-            UsageError: bad arguments, or the estimate is above `max_cost_usd`.
-        """
-        request, warnings = checked(request)
-        name = os.fspath(output) if output is not None else self._default_output(request.effective_format)
-        plan = plan_output(
-            name, request.effective_format, request.count, request.prompt, self.rescue_folder, no_clobber
-        )
-        _check_cost(request, self.settings.prices, max_cost_usd)
-        return PreparedCall(request, plan, self.settings.warnings + warnings)
-
-    def run(
-        self, prepared: PreparedCall, save_partials: bool = False, observer: Optional[Observer] = None
-    ) -> Result:
-        """Sends a prepared call and saves its images; `observer` hears of this call instead of the client's.
-
-        Raises:
-            GptImage2Error: not all images could be saved as asked; `result` holds those that were.
-        """
-        self.settings.require_key()
-        find_curl()
-        for folder in _folders(prepared):
-            prepare_folder(folder)
-        policy = CallPolicy(
-            timeout_s=self._timeout_s,
-            retries=self._retries,
-            retry_ambiguous=self._retry_ambiguous,
-            max_download_bytes=self._max_download_bytes,
-            save_partials=save_partials,
-            waits_for_server=self._waits_for_server,
-        )
-        wire = Wire(self.settings, self._env, self._stop)
-        observer = observer or self._observer
-        call = Call(wire, prepared.request, prepared.plan, policy, observer, prepared.numbers)
-        known = prepared.warnings + self._strays(prepared.plan)
-        if self.ledger is None:
-            return call.run(known)
-        estimate = prepared.request.estimate(self.settings.prices)
-        opening = opening_of(self.settings.base_url.value, prepared.request, prepared.plan, estimate)
-        return recorded(self.ledger, opening, lambda warnings: call.run(known + warnings), observer)
-
-    def _strays(self, plan: OutputPlan) -> Tuple[str, ...]:
-        """Sweeps an output folder before its first call; what was found there, in words."""
-        if plan.folder in self._swept:
-            return ()
-        self._swept.add(plan.folder)
-        return tuple(
-            f"an image of an earlier, killed run was found and moved to {path}"
-            for path in sweep(plan.folder, plan.rescue_folder)
-        )
-
-    def _default_output(self, output_format: str) -> str:
-        suffix = "png" if output_format == "png" else extension(output_format)
-        return str(home_folder(self._env) / f"{DEFAULT_OUTPUT_STEM}.{suffix}")
-
-
-def generate(prompt: str, *, output: Optional[PathLike] = None, **options: Any) -> Result:
-    """`Client().generate(...)` with the configuration that is found."""
-    return Client().generate(prompt, output=output, **options)
-
-
-def edit(
-    image: Union[PathLike, Sequence[PathLike]],
-    prompt: str,
-    *,
-    output: Optional[PathLike] = None,
-    **options: Any,
-) -> Result:
-    """`Client().edit(...)` with the configuration that is found."""
-    return Client().edit(image, prompt, output=output, **options)
-
-
-def _check_cost(request: ImageRequest, prices: Mapping[str, Prices], max_cost_usd: Optional[float]) -> None:
-    if max_cost_usd is None:
-        return
-    estimate = request.estimate(prices)
-    if estimate is None:
-        raise UsageError(
-            f"the cost of {request.model} is unknown, so --max-cost cannot be kept",
-            hint="leave --max-cost out, or give its prices in the config file",
-        )
-    if not estimate.high_usd <= max_cost_usd:
-        raise UsageError(
-            f"it may cost up to ${estimate.high_usd:.4f}, more than --max-cost ${max_cost_usd:.4f}",
-            hint="choose a lower --quality, a smaller --size or --n, or raise --max-cost",
-            code="over_max_cost",
-        )
-
-
-def _folders(prepared: PreparedCall) -> List[Path]:
-    """Every folder that will be written to: the output's, and those that links in it lead to."""
-    plan = prepared.plan
-    folders = [plan.folder]
-    if not plan.no_clobber:
-        paths = [plan.path(number) for number in prepared.numbers or range(1, prepared.request.count + 1)]
-        folders += [Path(os.path.realpath(path)).parent for path in paths if os.path.islink(path)]
-    return folders
-
-
-def _ignore(event: Event) -> None:
-    del event
-
-
-# ------------------------------------------------------------------------------------------------------------
-# options
-#
-# The command line as data: which flags there are, and from words to a request. Reads only the prompt.
-# ------------------------------------------------------------------------------------------------------------
-
-
-MEGABYTE = 1024 * 1024
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser that raises instead of leaving the process."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raises the error for the caller to show."""
-        raise UsageError(message, hint=f"see {self.prog} --help")
-
-
-class HelpFormatter(argparse.RawDescriptionHelpFormatter):
-    """Help as wide as the terminal; argparse would import `shutil` for that at every start, 4 ms."""
-
-    def __init__(self, prog: str) -> None:
-        try:
-            columns = int(os.environ.get("COLUMNS", "0")) or os.get_terminal_size().columns
-        except (OSError, ValueError):
-            columns = 0
-        super().__init__(prog, width=(columns or 80) - 2)
-
-
-class ImageCommand(Record):
-    """A `generate` or `edit` command line, understood."""
-
-    command: str
-    request: ImageRequest
-    sources: Tuple[str, ...]
-    mask: Optional[str]
-    output: Optional[str]
-    no_clobber: bool
-    save_partials: bool
-    max_cost_usd: Optional[float]
-    dry_run: bool
-    config: Optional[str]
-    base_url: Optional[str]
-    api_key: Optional[str]
-    sandbox: bool
-    timeout_s: float
-    retries: int
-    retry_ambiguous: bool
-    max_download_bytes: int
-    json: bool
-    history: Optional[bool] = None  # None: as the config file says
-    expected_sha256: Tuple[Tuple[str, str], ...] = ()  # of sources that must not have changed
-
-
-def image_parser(command: str) -> Parser:
-    """The parser of `generate` or `edit`."""
-    is_edit = command == "edit"
-    description = "Make new images from images and a text." if is_edit else "Make images from a text."
-    parser = Parser(
-        prog=f"{PROGRAM} {command}",
-        usage=f"{PROGRAM} {command} {'IMAGE ' if is_edit else ''}PROMPT [options]",
-        description=description,
-        epilog=EXIT_CODES,
-        formatter_class=HelpFormatter,
-        allow_abbrev=False,
-    )
-    if is_edit:
-        parser.add_argument(
-            "image", nargs="?", help="the image to edit: a file, an http(s) address, or - for stdin"
-        )
-    parser.add_argument(
-        "prompt", nargs="?", help=f"what to show, up to {MAX_PROMPT_CHARS:,} characters; - for stdin"
-    )
-    _add_image_flags(parser, is_edit)
-    _add_call_flags(parser)
-    add_setting_flags(parser)
-    return parser
-
-
-def redo_parser() -> Parser:
-    """The parser of `history redo`."""
-    parser = Parser(
-        prog=f"{PROGRAM} history redo",
-        usage=f"{PROGRAM} history redo ID|FILE [changes]",
-        description="Send a request of the history again, with the flags given here in place of its own.",
-        epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("target", metavar="ID|FILE", help="the request's id, or an image that it made")
-    parser.add_argument("--prompt", metavar="TEXT", help="another prompt; - for stdin")
-    _add_image_flags(parser, is_edit=True)
-    _add_call_flags(parser)
-    add_setting_flags(parser)
-    parser.set_defaults(model="")
-    return parser
-
-
-def config_parser() -> Parser:
-    """The parser of `config`."""
-    parser = Parser(
-        prog=f"{PROGRAM} config",
-        description="Create a config file, or show which settings are in force and where they come from.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("--init", action="store_true", help="write a template config file (mode 0600)")
-    parser.add_argument(
-        "--show", action="store_true", help="show every setting and its source, keys masked (default)"
-    )
-    parser.add_argument("--force", action="store_true", help="with --init: overwrite an existing file")
-    parser.add_argument("--config", metavar="PATH", help="this config file instead of the one that is found")
-    add_output_flags(parser.add_argument)
-    return parser
-
-
-def doctor_parser() -> Parser:
-    """The parser of `doctor`."""
-    parser = Parser(
-        prog=f"{PROGRAM} doctor",
-        description="Check all that a call needs: curl, settings, key, network, disk. Free but for --probe.",
-        epilog=EXIT_CODES,
-        formatter_class=HelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("--config", metavar="PATH", help="this config file instead of the one that is found")
-    parser.add_argument("--base-url", metavar="URL", help="the API's base URL")
-    parser.add_argument("--api-key", metavar="KEY", help="the API key (visible in ps)")
-    parser.add_argument(
-        "--probe",
-        action="store_true",
-        help="make one low-quality image to learn what this base URL really does",
-    )
-    parser.add_argument("--yes", action="store_true", help="with --probe: yes, pay for it")
-    parser.add_argument("--forget", action="store_true", help="forget what --probe learnt of this base URL")
-    add_output_flags(parser.add_argument)
-    return parser
-
-
-def read_image_command(command: str, argv: Sequence[str]) -> ImageCommand:
-    """A `generate` or `edit` command line as data.
-
-    Raises:
-        UsageError: unknown or missing arguments, or a prompt that cannot be read.
-        SystemExit: after `--help`.
-    """
-    args = _parse(command, list(argv))
-    sources: List[str] = list(getattr(args, "more_images", None) or [])
-    prompt: Optional[str] = args.prompt
-    if command == "edit" and args.image is not None:
-        if sources and prompt is None and args.prompt_file is None:
-            prompt = args.image  # edit --image a.png --image b.png "prompt"
-        else:
-            sources.insert(0, args.image)
-    return _understood(args, command, _read_prompt(prompt, args.prompt_file, sources), sources)
-
-
-def read_redo_command(argv: Sequence[str]) -> Tuple[str, ImageCommand]:
-    """What `history redo` is to send again, and the changes; what is not to change is None or empty there.
-
-    Raises:
-        UsageError: unknown or missing arguments, or a prompt that cannot be read.
-        SystemExit: after `--help`.
-    """
-    args = redo_parser().parse_args(list(argv))
-    sources: List[str] = list(args.more_images or [])
-    prompt = ""
-    if args.prompt is not None or args.prompt_file is not None:
-        prompt = _read_prompt(args.prompt, args.prompt_file, sources)
-    return args.target, _understood(args, "redo", prompt, sources)
-
-
-def _understood(args: argparse.Namespace, command: str, prompt: str, sources: List[str]) -> ImageCommand:
-    return ImageCommand(
-        command=command,
-        request=request_of(args, prompt),
-        sources=tuple(sources),
-        mask=getattr(args, "mask", None),
-        output=args.output,
-        no_clobber=args.no_clobber,
-        save_partials=args.save_partials,
-        max_cost_usd=args.max_cost,
-        dry_run=args.dry_run,
-        config=args.config,
-        base_url=args.base_url,
-        api_key=args.api_key,
-        sandbox=args.sandbox,
-        timeout_s=args.timeout,
-        retries=args.retries,
-        retry_ambiguous=args.retry_ambiguous,
-        max_download_bytes=int(args.max_download * MEGABYTE),
-        json=args.json,
-        history=False if args.no_history else None,
-    )
-
-
-def request_of(args: argparse.Namespace, prompt: str) -> ImageRequest:
-    """The request that the field flags of a command line ask for."""
-    return ImageRequest(
-        prompt=prompt,
-        model=args.model,
-        n=args.n,
-        size=args.size,
-        quality=args.quality,
-        output_format=args.output_format,
-        output_compression=args.output_compression,
-        background=args.background,
-        moderation=args.moderation,
-        user=args.user,
-        stream=args.stream,
-        partial_images=args.partial_images,
-        extra=tuple(parse_extra(text) for text in args.param),
-    )
-
-
-def _parse(command: str, argv: List[str]) -> argparse.Namespace:
-    """The words of a command line; what stands after `--` is never a flag (argparse forgets that here)."""
-    parser = image_parser(command)
-    end = argv.index("--") if "--" in argv else len(argv)
-    args = parser.parse_intermixed_args(argv[:end])
-    names = ["image", "prompt"] if command == "edit" else ["prompt"]
-    words = [word for word in (getattr(args, name) for name in names) if word is not None] + argv[end + 1 :]
-    if len(words) > len(names):
-        parser.error(f"unrecognized arguments: {' '.join(words[len(names) :])}")
-    for name, word in zip(names, words):
-        setattr(args, name, word)
-    return args
-
-
-def amount(text: str) -> float:
-    """A flag's value as a number from 0 up."""
-    value = float(text)
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"it must be a number from 0 up, found {text!r}")
-    return value
-
-
-def _add_image_flags(parser: Parser, is_edit: bool) -> None:
-    group = parser.add_argument_group("the image")
-    add = group.add_argument
-    if is_edit:
-        add(
-            "--image",
-            dest="more_images",
-            action="append",
-            metavar="IMAGE",
-            help=f"one more input image; repeatable, up to {MAX_INPUT_IMAGES} in all",
-        )
-        add(
-            "--mask",
-            metavar="PNG",
-            help="PNG with the size of the first image; its transparent area is edited",
-        )
-    add(
-        "-o",
-        "--output",
-        metavar="PATH",
-        help="output file, DIR/ for names from the prompt, - for stdout (default ~/gpt-image2-output.png)",
-    )
-    add("--prompt-file", metavar="FILE", help="read the prompt from a file")
-    add_field_flags(add)
-    add("--save-partials", action="store_true", help="keep the previews, as NAME.partial-0.png")
-
-
-def add_field_flags(add: Callable[..., object]) -> None:
-    """Adds a flag for each field of the API that a request may have besides its prompt and images."""
-    add("--quality", help="low (~70 s), medium (~120 s), high (~276 s), auto (default)")
-    add("--size", help=f"WxH, auto (default), a ratio (16:9, 16:9@2k), or {', '.join(SIZE_NAMES)}")
-    add("--format", dest="output_format", metavar="FORMAT", help="png (default), jpeg (jpg), webp")
-    add("--n", type=int, metavar="N", help="number of images, 1 to 10 (default 1)")
-    add("--model", default=DEFAULT_MODEL, help=f"default {DEFAULT_MODEL}; others are passed through")
-    add("--background", help="auto, opaque, transparent (png and webp only)")
-    add(
-        "--output-compression",
-        "--compression",
-        type=int,
-        metavar="0-100",
-        help="for jpeg and webp (default 100)",
-    )
-    add("--moderation", help="auto (default) or low")
-    add("--user", help="an id of your end user, for the provider's abuse checks")
-    add("--stream", action="store_true", help="stream: keeps gateways from cutting a long call")
-    add(
-        "--partial-images",
-        type=int,
-        metavar="0-3",
-        help=f"previews under --stream (default {DEFAULT_PARTIAL_IMAGES}); each costs 100 output tokens",
-    )
-    add(
-        "--param",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="any other field of the API; repeatable",
-    )
-
-
-def _add_call_flags(parser: Parser) -> None:
-    group = parser.add_argument_group("the call")
-    add = group.add_argument
-    add("--dry-run", action="store_true", help="print the exact request and its cost; send nothing")
-    add(
-        "--max-cost",
-        type=amount,
-        metavar="USD",
-        help="refuse a request that may cost more (input images not counted)",
-    )
-    add("--no-clobber", action="store_true", help="never overwrite: take the next free name")
-    add_sending_flags(add)
-    add_output_flags(add)
-
-
-def add_sending_flags(add: Callable[..., object]) -> None:
-    """Adds the flags that say how a request is sent, and sent again."""
-    add(
-        "--timeout",
-        type=float,
-        default=DEFAULT_TIMEOUT_S,
-        metavar="S",
-        help=f"seconds for the whole call (default {DEFAULT_TIMEOUT_S:.0f})",
-    )
-    add(
-        "--retries",
-        type=int,
-        default=DEFAULT_RETRIES,
-        metavar="N",
-        help=f"how often to send again what cannot have been billed (default {DEFAULT_RETRIES})",
-    )
-    add(
-        "--retry-ambiguous",
-        action="store_true",
-        help="also send again what may have been billed: you may pay twice",
-    )
-    add(
-        "--max-download",
-        type=amount,
-        default=DEFAULT_MAX_DOWNLOAD_BYTES / MEGABYTE,
-        metavar="MB",
-        help="largest image to fetch by address (default 100)",
-    )
-    add("--no-history", action="store_true", help="leave no trace of this call in the history")
-
-
-def add_output_flags(add: Callable[..., object]) -> None:
-    """Adds the flags that every command has, by a parser's `add_argument`."""
-    add("--json", action="store_true", help="print one JSON object on stdout instead of lines")
-    add("--events", action="store_true", help="progress as JSON lines on stderr")
-    add("--quiet", action="store_true", help="no progress on stderr")
-    add("--debug", action="store_true", help="show the traceback of an internal error")
-
-
-def add_setting_flags(parser: Parser) -> None:
-    """Adds the flags that say which server, and with which key."""
-    group = parser.add_argument_group("settings (see: config --show)")
-    add = group.add_argument
-    add("--config", metavar="PATH", help="this config file; what it sets goes before all flags")
-    add("--base-url", metavar="URL", help="the API's base URL")
-    add(
-        "--api-key",
-        metavar="KEY",
-        help="the API key (visible in ps: prefer the config file or the environment)",
-    )
-    add("--sandbox", action="store_true", help="use an offline sandbox for this call: no key, no cost")
-
-
-def _read_prompt(prompt: Optional[str], prompt_file: Optional[str], sources: Sequence[str]) -> str:
-    if prompt is not None and prompt_file is not None:
-        raise UsageError("the prompt is given twice", hint="give PROMPT or --prompt-file, not both")
-    if prompt_file is not None and prompt_file != "-":
-        try:
-            return Path(os.path.expanduser(prompt_file)).read_bytes().decode("utf-8-sig").rstrip("\r\n")
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-            raise UsageError(
-                f"cannot read the prompt file {prompt_file}: {reason}", hint="check the path"
-            ) from None
-    if prompt == "-" or prompt_file == "-":
-        if "-" in sources:
-            raise UsageError(
-                "prompt and image cannot both come from standard input", hint="use --prompt-file FILE"
-            )
-        try:
-            return sys.stdin.buffer.read().decode("utf-8-sig").rstrip("\r\n")
-        except ValueError:
-            raise UsageError(
-                "the prompt on standard input is not UTF-8 text", hint="mend its encoding"
-            ) from None
-    if prompt is None:
-        raise UsageError("a prompt is missing", hint=f'for example: {PROGRAM} generate "a cat" -o cat.png')
-    return prompt
-
-
-# ------------------------------------------------------------------------------------------------------------
-# ledger/parsers
-#
-# The command lines of `history`, `spend` and `cost` as data. Pure.
-# ------------------------------------------------------------------------------------------------------------
-
-
-DEFAULT_LIMIT = 20
-_WHEN_HELP = "a date, a date-time, or a span back from now: 7d, 12h, 30m"
-
-#: The commands below `history`, with what each does in a line.
-HISTORY_COMMANDS: Tuple[Tuple[str, str], ...] = (
-    ("show", "show everything about one request"),
-    ("redo", "send a request again, with changes"),
-    ("forget", "delete requests from the history; images stay"),
-)
-
-
-class HistoryQuery(Record):
-    """A `history` command line, understood. `since` is a moment as the ledger writes it."""
-
-    search: Optional[str]
-    since: Optional[str]
-    limit: int
-
-
-class ForgetQuery(Record):
-    """A `history forget` command line, understood: just one of the three is set."""
-
-    ids: Tuple[int, ...]
-    before: Optional[str]
-    everything: bool
-
-
-class SpendQuery(Record):
-    """A `spend` command line, understood."""
-
-    by: str
-    since: Optional[str]
-
-
-class CostQuery(Record):
-    """A `cost` command line, understood; the fields are the API's."""
-
-    prompt: Optional[str]
-    model: str
-    n: Optional[int]
-    size: Optional[str]
-    quality: Optional[str]
-    stream: bool
-    partial_images: Optional[int]
-    batch: bool
-    config: Optional[str]
-
-
-def history_parser() -> Parser:
-    """The parser of `history` without a command below it."""
-    commands = "\n".join(f"  {name:<7} {summary}" for name, summary in HISTORY_COMMANDS)
-    parser = Parser(
-        prog=f"{PROGRAM} history",
-        usage=f"{PROGRAM} history [show|redo|forget] [options]",
-        description="List the requests that were sent, newest first.",
-        epilog=f"commands:\n{commands}\n\nHelp for one: {PROGRAM} history COMMAND --help",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("--search", metavar="TEXT", help="only those with this text in the prompt or a path")
-    parser.add_argument("--since", metavar="WHEN", help=f"only those from then on: {_WHEN_HELP}")
-    parser.add_argument(
-        "--limit",
-        type=int,
-        default=DEFAULT_LIMIT,
-        metavar="N",
-        help=f"at most this many (default {DEFAULT_LIMIT})",
-    )
-    add_output_flags(parser.add_argument)
-    return parser
-
-
-def show_parser() -> Parser:
-    """The parser of `history show`."""
-    parser = Parser(
-        prog=f"{PROGRAM} history show",
-        description="Show everything about one request.",
-        allow_abbrev=False,
-    )
-    parser.add_argument(
-        "target", metavar="ID|FILE", help="the request's id, or an image that it made, whatever its name now"
-    )
-    add_output_flags(parser.add_argument)
-    return parser
-
-
-def forget_parser() -> Parser:
-    """The parser of `history forget`."""
-    parser = Parser(
-        prog=f"{PROGRAM} history forget",
-        usage=f"{PROGRAM} history forget ID... | --before WHEN | --all --yes",
-        description="Delete requests from the history. Their images stay.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("ids", nargs="*", metavar="ID", type=_id, help="the request's id")
-    parser.add_argument("--before", metavar="WHEN", help=f"all that are older: {_WHEN_HELP}")
-    parser.add_argument("--all", action="store_true", help="the whole history; needs --yes")
-    parser.add_argument("--yes", action="store_true", help="with --all: yes, all of it")
-    add_output_flags(parser.add_argument)
-    return parser
-
-
-def spend_parser() -> Parser:
-    """The parser of `spend`."""
-    parser = Parser(
-        prog=f"{PROGRAM} spend",
-        description="Add up what the requests of the history cost.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("--by", choices=tuple(GROUPINGS), default="day", help="a sum for each (default day)")
-    parser.add_argument("--since", metavar="WHEN", help=f"only requests from then on: {_WHEN_HELP}")
-    add_output_flags(parser.add_argument)
-    return parser
-
-
-def cost_parser() -> Parser:
-    """The parser of `cost`."""
-    parser = Parser(
-        prog=f"{PROGRAM} cost",
-        usage=f"{PROGRAM} cost [PROMPT] [options]",
-        description="Tell what a request would cost. Free; sends nothing.",
-        allow_abbrev=False,
-    )
-    add = parser.add_argument
-    add("words", nargs="?", metavar="PROMPT", help="the prompt, whose tokens cost too")
-    add("--prompt", metavar="TEXT", help="the prompt, by a flag")
-    add("--quality", help="low, medium, high, auto (default)")
-    add("--size", help=f"WxH, auto (default), a ratio, or {', '.join(SIZE_NAMES)}")
-    add("--n", type=int, metavar="N", help="number of images, 1 to 10 (default 1)")
-    add("--model", default=DEFAULT_MODEL, help=f"default {DEFAULT_MODEL}")
-    add("--stream", action="store_true", help="as a stream, with previews")
-    add("--partial-images", type=int, metavar=f"0-{MAX_PARTIAL_IMAGES}", help="previews under --stream")
-    add("--batch", action="store_true", help="by the Batch API, at half the price")
-    add("--config", metavar="PATH", help="this config file instead of the one that is found")
-    add_output_flags(add)
-    return parser
-
-
-def read_history(argv: Sequence[str]) -> HistoryQuery:
-    """A `history` command line as data.
-
-    Raises:
-        UsageError: unknown arguments, or a value that cannot be one.
-    """
-    args = history_parser().parse_args(list(argv))
-    if args.limit < 1:
-        raise UsageError(
-            f"--limit is {args.limit}; it must be at least 1", hint="leave it out for the default"
-        )
-    return HistoryQuery(args.search, _moment(args.since), args.limit)
-
-
-def read_show(argv: Sequence[str]) -> str:
-    """The id or file that `history show` is about.
-
-    Raises:
-        UsageError: unknown or missing arguments.
-    """
-    return str(show_parser().parse_args(list(argv)).target)
-
-
-def read_forget(argv: Sequence[str]) -> ForgetQuery:
-    """A `history forget` command line as data.
-
-    Raises:
-        UsageError: not just one of ids, `--before` and `--all`, or `--all` without `--yes`.
-    """
-    args = forget_parser().parse_args(list(argv))
-    if bool(args.ids) + (args.before is not None) + args.all != 1:
-        raise UsageError(
-            "it must be said in one way what to forget", hint="give ids, or --before WHEN, or --all --yes"
-        )
-    if args.all and not args.yes:
-        raise UsageError("--all deletes the whole history", hint="add --yes if that is meant")
-    return ForgetQuery(tuple(args.ids), _moment(args.before), args.all)
-
-
-def read_spend(argv: Sequence[str]) -> SpendQuery:
-    """A `spend` command line as data.
-
-    Raises:
-        UsageError: unknown arguments, or a value that cannot be one.
-    """
-    args = spend_parser().parse_args(list(argv))
-    return SpendQuery(args.by, _moment(args.since))
-
-
-def read_cost(argv: Sequence[str]) -> CostQuery:
-    """A `cost` command line as data.
-
-    Raises:
-        UsageError: unknown arguments, or the prompt is given twice.
-    """
-    args = cost_parser().parse_args(list(argv))
-    if args.words is not None and args.prompt is not None:
-        raise UsageError("the prompt is given twice", hint="give PROMPT or --prompt, not both")
-    return CostQuery(
-        prompt=args.prompt if args.words is None else args.words,
-        model=args.model,
-        n=args.n,
-        size=args.size,
-        quality=args.quality,
-        stream=args.stream,
-        partial_images=args.partial_images,
-        batch=args.batch,
-        config=args.config,
-    )
-
-
-#: The parser of each command below `history`.
-HISTORY_PARSERS = {"show": show_parser, "redo": redo_parser, "forget": forget_parser}
-
-
-def _moment(text: Optional[str]) -> Optional[str]:
-    return None if text is None else read_moment(text, time.time())
-
-
-def _id(text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
-        raise argparse.ArgumentTypeError(f"an id is a number, found {text!r}")
-    return int(text)
-
-
-# ------------------------------------------------------------------------------------------------------------
-# probe
-#
-# Learns, for the price of one small image, what a base URL really does.
-#
-# A refusal is free, so the form of a refusal is asked for first. The paid request is an edit of two tiny
-# pictures, streamed, as jpeg, in a given size: its one answer tells the most. Where a field or the endpoint is
-# refused, it is changed and asked again; refusals before work cost nothing either.
-# ------------------------------------------------------------------------------------------------------------
-
-
-PROBE_COMMAND = "doctor"
-PROBE_TIMEOUT_S = 600.0
-_PROBE_SIZE = "1024x1024"
-_INPUT_EDGE = 64
-_MAX_REFUSALS = 5
-_NO_SUCH_MODEL = "no-such-model-this-is-a-probe"
-_FIELD_REFUSED = (400, 422)
-_ENDPOINT_MISSING = (404, 405, 501)
-PROBE = ImageRequest(
-    prompt="A plain grey circle on a white ground",
-    size=_PROBE_SIZE,
-    quality="low",
-    output_format="jpeg",
-    stream=True,
-    partial_images=1,
-)
-
-
-class ProbeOutcome(Record):
-    """What was learnt, and what the paid request ended with."""
-
-    facts: HostFacts
-    result: Result
-
-
-def probe_price(prices: Mapping[str, Prices]) -> Optional[CostEstimate]:
-    """What a probe costs by these prices, but for its two tiny input images."""
-    return PROBE.estimate(prices)
-
-
-def probe(wire: Wire, picture: Path) -> ProbeOutcome:
-    """Asks the base URL; the picture that it paints is saved, since it is paid for.
-
-    Raises:
-        GptImage2Error: the server cannot be reached, does not accept the key, or made no image; `result`
-            says what was sent.
-    """
-    started = time.monotonic()
-    with temporary_folder() as folder:
-        facts = HostFacts(probed_on=today(), refusal=_refusal(wire, folder))
-        inputs = tuple(_input(folder / f"{name}.png", shade) for name, shade in (("a", 64), ("b", 192)))
-        request = replace(PROBE, images=inputs)
-        refusals = 0
-        while True:
-            attempt, images = _send(wire, request, picture)
-            result = replace(
-                _result(wire, request, attempt, images),
-                attempts=refusals + 1,
-                elapsed_s=time.monotonic() - started,
-            )
-            if images or attempt.answer.urls:
-                return ProbeOutcome(_learnt(wire, facts, request, attempt, images), result)
-            changed = _changed(wire, request, attempt)
-            refusals += 1
-            if changed is None or refusals > _MAX_REFUSALS:
-                error = _failure(wire, request, attempt)
-                error.result = result
-                raise error
-            wire, request = changed
-
-
-def _refusal(wire: Wire, folder: Path) -> Optional[str]:
-    """What a refusal looks like: `openai` for the official envelope, else `other`; None when it was none."""
-    body = folder / "refused"
-    write_private(body, json.dumps({"model": _NO_SUCH_MODEL, "prompt": "x"}).encode())
-    attempt, document = ask(wire.settings, wire.env, wire.stop, "/images/generations", str(body))
-    if not 400 <= attempt.status < 500:
-        return None
-    error = read_server_error(document)
-    return "openai" if error is not None and (error.type or error.code) else "other"
-
-
-def _send(wire: Wire, request: ImageRequest, picture: Path) -> Tuple[Attempt, Tuple[SavedImage, ...]]:
-    plan = OutputPlan(picture.parent, picture.stem, picture.suffix, False, True, picture.parent)
-    collector = ImageCollector(plan, count(1), _ignore_image, _ignore_partial)
-    spool = Spool(picture.parent, wire.settings.secrets)
-    try:
-        attempt = send_once(wire, request, collector, spool, PROBE_TIMEOUT_S, _ignore_head)
-    finally:
-        collector.close()
-        spool.discard()
-    return attempt, collector.images
-
-
-def _result(wire: Wire, request: ImageRequest, attempt: Attempt, images: Tuple[SavedImage, ...]) -> Result:
-    usage = attempt.answer.usage
-    return Result(
-        command=PROBE_COMMAND,
-        model=request.model,
-        images=images,
-        usage=usage,
-        cost_usd=cost_of_usage(request.model, usage, wire.settings.prices) if usage else None,
-        billed=Billed.YES if images or attempt.answer.urls else judge(attempt).billed,
-        http_status=attempt.status or None,
-        request_id=request_id(attempt.head, wire.settings.secrets),
-    )
-
-
-def _learnt(
-    wire: Wire, facts: HostFacts, request: ImageRequest, attempt: Attempt, images: Tuple[SavedImage, ...]
-) -> HostFacts:
-    image = images[0] if images else None
-    return replace(
-        facts,
-        answers="b64_json" if images else "url",
-        streams=attempt.answer.shape == "sse" if request.stream else False,
-        edits=bool(request.images),
-        image_field=wire.settings.image_field.value if request.images else None,
-        format_field=wire.settings.format_field.value if image and image.format == "jpeg" else None,
-        honours_size=None if image is None else f"{image.width}x{image.height}" == _PROBE_SIZE,
-    )
-
-
-def _changed(wire: Wire, request: ImageRequest, attempt: Attempt) -> Optional[Tuple[Wire, ImageRequest]]:
-    """The next thing to ask after a free refusal, or None when nothing is left to change."""
-    if attempt.status in _ENDPOINT_MISSING and request.images:
-        return wire, replace(request, images=())
-    if attempt.status not in _FIELD_REFUSED or attempt.error is None:
-        return None
-    if request.stream and refuses_stream(attempt):
-        return wire, request.without_stream()
-    settings = wire.settings
-    about = f"{attempt.error.param} {attempt.error.message}"
-    if settings.format_field.value in about and settings.format_field.value != "format":
-        settings = replace(settings, format_field=_learnt_setting("format"))
-    elif "image" in about and settings.image_field.value != "image":
-        settings = replace(settings, image_field=_learnt_setting("image"))
-    else:
-        return None
-    return replace(wire, settings=settings), request
-
-
-def _learnt_setting(value: str) -> Setting:
-    return Setting(value, "doctor --probe")
-
-
-def _failure(wire: Wire, request: ImageRequest, attempt: Attempt) -> GptImage2Error:
-    settings = wire.settings
-    return explain(attempt, judge(attempt), request, settings.base_url.value, settings.secrets)
-
-
-def _input(path: Path, shade: int) -> InputImage:
-    """A small grey PNG."""
-    rows = (b"\0" + bytes([shade, shade, shade]) * _INPUT_EDGE) * _INPUT_EDGE
-    header = struct.pack(">IIBBBBB", _INPUT_EDGE, _INPUT_EDGE, 8, 2, 0, 0, 0)
-    chunks: List[bytes] = []
-    for kind, data in ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")):
-        chunks.append(struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)))
-    data = b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
-    write_private(path, data)
-    return InputImage(str(path), path.name, "png", _INPUT_EDGE, _INPUT_EDGE, len(data), False)
-
-
-def _ignore_image(image: SavedImage, reason: str) -> None:
-    del image, reason
-
-
-def _ignore_partial(index: int, path: Optional[str]) -> None:
-    del index, path
-
-
-def _ignore_head(head: ResponseHead) -> None:
-    del head
-
-
-# ------------------------------------------------------------------------------------------------------------
-# ledger/redo
-#
-# From a request of the history and changes to the command that sends it again.
-# ------------------------------------------------------------------------------------------------------------
-
-
-def redone(past: PastRequest, changes: ImageCommand, image_path: Optional[str]) -> ImageCommand:
-    """The command that sends a request again with changes.
-
-    By default its output is a free name beside `image_path`, else beside the first image of the request.
-
-    Raises:
-        UsageError: it cannot be sent again, or an input is not there any more.
-    """
-    if past.command == PROBE_COMMAND:
-        raise UsageError(
-            f"request {past.id} is a probe of a base URL", hint="send a new one: doctor --probe --yes"
-        )
-    inputs = () if changes.sources else past.inputs
-    mask = None if changes.mask else past.mask
-    kept = (*inputs, *((mask,) if mask else ()))
-    request = _changed_request(past, changes.request)
-    output, no_clobber = changes.output, changes.no_clobber
-    if output is None:
-        output, no_clobber = _beside(past, image_path, request.effective_format), True
-    sources = changes.sources or tuple(_kept_source(past, file, "input image") for file in inputs)
-    return replace(
-        changes,
-        command="edit" if sources else "generate",
-        request=request,
-        sources=sources,
-        mask=changes.mask or (_kept_source(past, mask, "mask") if mask else None),
-        output=output,
-        no_clobber=no_clobber,
-        expected_sha256=tuple((file.path or file.source, file.sha256) for file in kept),
-    )
-
-
-def _changed_request(past: PastRequest, changes: ImageRequest) -> ImageRequest:
-    """The request as it was, but for the fields that are set in `changes`."""
-    own = set(ImageRequest.__match_args__)
-    values: Dict[str, Any] = {name: value for name, value in past.fields.items() if name in own}
-    extra = {name: value for name, value in past.fields.items() if name not in own}
-    for name in own - {"images", "mask", "extra"}:
-        value = getattr(changes, name)
-        if value not in (None, "", False):
-            values[name] = value
-    extra.update(changes.extra)
-    values.setdefault("prompt", past.prompt)
-    values.setdefault("model", past.model)
-    return ImageRequest(**values, extra=tuple(extra.items()))
-
-
-def _kept_source(past: PastRequest, file: InputFile, what: str) -> str:
-    if file.source == "-":
-        raise UsageError(
-            f"the {what} of request {past.id} came from standard input and was not kept",
-            hint=_replacement(what),
-        )
-    if file.path and not os.path.isfile(file.path):
-        raise UsageError(
-            f"the {what} of request {past.id} is missing: {file.path}",
-            hint=f"put it back, or {_replacement(what)}",
-        )
-    return file.path or file.source
-
-
-def _replacement(what: str) -> str:
-    return f"give another with {'--mask' if what == 'mask' else '--image'}"
-
-
-def _beside(past: PastRequest, image_path: Optional[str], output_format: str) -> str:
-    """A free name like that of the output that was asked for, in the folder where its image is now."""
-    asked = Path(image_path or past.output)
-    was = past.fields.get("output_format") or "png"
-    if asked.suffix and was != output_format:
-        asked = asked.with_suffix(f".{extension(output_format)}")
-    names = (asked.with_name(f"{asked.stem}-{number}{asked.suffix}") for number in count(1))
-    return str(next(path for path in chain([asked], names) if not os.path.lexists(str(path))))
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -8251,6 +6333,1488 @@ def _dispatch(command: str, rest: List[str], output: Output, stop: StopSwitch) -
 
 
 # ------------------------------------------------------------------------------------------------------------
+# turns
+#
+# Lets few threads at a time work on answers, those whose request went out first before the others.
+#
+# Decoding holds the interpreter's lock. When many answers come at once and all threads share it evenly, all end
+# late; one after the other, the first are free for the next request while the last are still at work.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_AT_ONCE = 2  # one decodes while another hashes or writes
+
+
+class Turns:
+    """Shared by the calls of one client."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._free = _AT_ONCE
+        self._waiting: List[Tuple[float, int, threading.Lock]] = []
+
+    @contextmanager
+    def take(self, rank: float) -> Generator[None, None, None]:
+        """Waits for a turn; among those that wait the lowest rank goes first."""
+        self._begin(rank)
+        try:
+            yield
+        finally:
+            self._end()
+
+    def _begin(self, rank: float) -> None:
+        with self._lock:
+            if self._free:
+                self._free -= 1
+                return
+            gate = threading.Lock()
+            gate.acquire()
+            heappush(self._waiting, (rank, id(gate), gate))
+        gate.acquire()
+
+    def _end(self) -> None:
+        with self._lock:
+            if self._waiting:
+                heappop(self._waiting)[2].release()  # the turn is handed over
+            else:
+                self._free += 1
+
+
+# ------------------------------------------------------------------------------------------------------------
+# exchange
+#
+# One request sent once: from an `ImageRequest` to what came back. Images are on disk before it returns.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_AZURE_SUFFIX = ".openai.azure.com"
+
+
+class Wire(Record):
+    """What every exchange of a call shares."""
+
+    settings: Settings
+    env: Mapping[str, str]
+    stop: StopSwitch
+    turns: Turns
+
+
+def auth_header(settings: Settings, key: str) -> Tuple[str, str]:
+    """The header that carries the key: Azure has one of its own, everybody else takes a bearer token."""
+    host = settings.base_url.value.split("//", 1)[-1].split("/", 1)[0].split(":", 1)[0].lower()
+    return ("api-key", key) if host.endswith(_AZURE_SUFFIX) else ("Authorization", f"Bearer {key}")
+
+
+def send_once(
+    wire: Wire,
+    request: ImageRequest,
+    collector: ImageCollector,
+    spool: Spool,
+    timeout_s: float,
+    on_head: Callable[[ResponseHead], None],
+) -> Attempt:
+    """Sends the request and reads the answer to its end, or to where it was cut.
+
+    Raises:
+        ConfigError: there is no key, or no usable curl.
+    """
+    key = wire.settings.require_key()
+    started = time.monotonic()
+    body_bytes = 0
+    reader = AnswerReader(collector, spool)
+    with temporary_folder() as folder:
+        http = _http_request(wire.settings, key, request, folder, timeout_s)
+        with Transfer(http, wire.env, wire.settings.secrets, wire.stop) as transfer:
+            head = transfer.read_head()
+            if head is not None:
+                on_head(head)
+            for chunk in transfer.chunks():
+                body_bytes += len(chunk)
+                with wire.turns.take(started):
+                    reader.feed(chunk)
+            end = transfer.end()
+    too_old = too_old_error(end)
+    if too_old is not None:
+        raise too_old
+    answer = reader.close()
+    if head is not None and head.status >= 300:
+        answer = replace(answer, urls=())  # an address in a refusal is that of its documentation
+    return Attempt(
+        head=head,
+        end=end,
+        answer=answer,
+        images=len(collector.images),
+        kept_aside=collector.kept_aside,
+        body_bytes=body_bytes,
+        elapsed_s=time.monotonic() - started,
+    )
+
+
+def describe(settings: Settings, request: ImageRequest) -> Tuple[str, str]:
+    """The URL and the exact body of a request as text, for `--dry-run`; a multipart body by its parts."""
+    url = settings.base_url.value + request.endpoint
+    format_field = settings.format_field.value
+    if not request.images:
+        return url, request.json_body(format_field).decode("utf-8")
+    lines = [f"{name}={value}" for name, value in request.form_texts(format_field)]
+    for part in _file_parts(request, settings.image_field.value):
+        lines.append(f"{part.name}=@{part.path} (filename={part.filename}, {part.mime_type})")
+    return url, "\n".join(lines)
+
+
+def _http_request(
+    settings: Settings, key: str, request: ImageRequest, folder: Path, timeout_s: float
+) -> HttpRequest:
+    headers = [auth_header(settings, key), ("User-Agent", USER_AGENT), ("Accept", _accept(request))]
+    url = settings.base_url.value + request.endpoint
+    format_field = settings.format_field.value
+    if request.images:
+        form = _text_parts(request, format_field, folder) + _file_parts(request, settings.image_field.value)
+        return HttpRequest(url, tuple(headers), timeout_s, form=form)
+    body = folder / "body"
+    write_private(body, request.json_body(format_field))
+    headers.append(("Content-Type", "application/json"))
+    return HttpRequest(url, tuple(headers), timeout_s, body_path=str(body))
+
+
+def _accept(request: ImageRequest) -> str:
+    return "text/event-stream, application/json" if request.stream else "application/json"
+
+
+def _text_parts(request: ImageRequest, format_field: str, folder: Path) -> Tuple[FormPart, ...]:
+    """The prompt goes through a private file, the other fields through curl's standard input."""
+    parts: List[FormPart] = []
+    for name, value in request.form_texts(format_field):
+        if name == "prompt":
+            path = folder / "prompt"
+            with suppress(FileExistsError):
+                write_private(path, value.encode("utf-8"))
+            parts.append(FormPart(name, path=str(path)))
+        else:
+            parts.append(FormPart(name, text=value))
+    return tuple(parts)
+
+
+def _file_parts(request: ImageRequest, image_field: str) -> Tuple[FormPart, ...]:
+    field = "image" if len(request.images) == 1 else image_field
+    named = [(field, image) for image in request.images]
+    if request.mask:
+        named.append(("mask", request.mask))
+    return tuple(
+        FormPart(name, path=image.path, filename=image.filename, mime_type=image.mime_type)
+        for name, image in named
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------
+# call
+#
+# One call, from a checked request to saved images: sends, waits, sends again where that is safe, downloads.
+#
+# `--n K --stream` becomes K requests of one image side by side, each a lane of its own, since the API streams
+# only n=1.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_MIN_TIMEOUT_S = 1.0
+_JOIN_S = 0.5
+DOWNLOAD_FAILED = "download_failed"
+_BILLED_ORDER = (Billed.NO, Billed.MAYBE, Billed.YES)
+
+
+class CallPolicy(Record):
+    """How a call is made. `timeout_s` bounds the whole call, retries and waits included.
+
+    Without `waits_for_server` a call that the server asks to wait ends instead, with an error that says so.
+    """
+
+    timeout_s: float
+    retries: int
+    retry_ambiguous: bool
+    max_download_bytes: int
+    save_partials: bool
+    waits_for_server: bool = True
+
+
+class LaneOutcome(Record):
+    """How one lane ended: the images on disk, and the error where not all came."""
+
+    images: Tuple[SavedImage, ...]
+    usage: Optional[Usage]
+    billed: Billed
+    attempts: int
+    error: Optional[GptImage2Error]
+    http_status: Optional[int]
+    request_id: Optional[str]
+
+
+class Call:
+    """Runs one request; `observer` hears what happens. `numbers` are those of the images that are asked for,
+    by which the plan names them; None is 1, 2, 3 …"""
+
+    def __init__(
+        self,
+        wire: Wire,
+        request: ImageRequest,
+        plan: OutputPlan,
+        policy: CallPolicy,
+        observer: Observer,
+        numbers: Optional[Sequence[int]] = None,
+    ) -> None:
+        self.wire = wire
+        self.request = request
+        self.plan = plan
+        self.numbers = numbers or range(1, request.count + 1)
+        self.policy = policy
+        self._observer = observer
+        self._lock = threading.Lock()
+        self._warnings: List[str] = []
+        self.started = time.monotonic()
+
+    def run(self, warnings: Tuple[str, ...] = ()) -> Result:
+        """Sends, saves, and tells how it ended.
+
+        Raises:
+            GptImage2Error: not all images could be saved as asked; `result` holds those that were.
+        """
+        for warning in warnings:
+            self.warn(warning)
+        if self.request.stream and self.wire.settings.streams is False:
+            self.request = self.request.without_stream()
+            self.warn("this base URL does not stream, as doctor --probe learnt; sent without --stream")
+        with self.wire.stop:
+            if self.wire.stop.is_set:
+                raise InterruptedCall("interrupted; nothing was sent", signum=self.wire.stop.signum or 2)
+            outcomes = self._run_lanes()
+        result = self._result(outcomes)
+        self.emit(Finished(result, result.elapsed_s))
+        error = self._error(outcomes, result)
+        if error is not None:
+            error.result = result
+            raise error
+        return result
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the call began."""
+        return time.monotonic() - self.started
+
+    @property
+    def remaining_s(self) -> float:
+        """Seconds until the call's time is up."""
+        return self.policy.timeout_s - self.elapsed_s
+
+    def emit(self, event: Event) -> None:
+        """Tells the observer; lanes take turns."""
+        with self._lock:
+            self._observer(event)
+
+    def warn(self, message: str) -> None:
+        """Tells the observer, and keeps it for the result."""
+        with self._lock:
+            if message in self._warnings:
+                return
+            self._warnings.append(message)
+        self.emit(Warned(message, self.elapsed_s))
+
+    def saved(self, image: SavedImage, rescue_reason: str) -> None:
+        """An image is on disk: says so, and what differs from what was asked for."""
+        self.emit(ImageSaved(image, self.elapsed_s))
+        name = show(image.path, limit=None)
+        if rescue_reason:
+            self.warn(f"the output could not be written ({rescue_reason}); the image was saved as {name}")
+        asked_format = self.request.effective_format
+        if image.format != asked_format:
+            self.warn(f"asked for {asked_format}, got {image.format}: {name} holds {image.format} data")
+        elif not rescue_reason and not has_matching_extension(image.path, image.format):
+            self.warn(f"{name} holds {image.format} data, whatever its name says")
+        asked_size = parse_size(self.request.effective_size)
+        if asked_size and (image.width, image.height) != asked_size:
+            self.warn(f"asked for {self.request.effective_size}, got {image.width}x{image.height}: {name}")
+
+    def _run_lanes(self) -> List[LaneOutcome]:
+        total = self.request.count
+        further = count(max(self.numbers) + 1)
+        if not (self.request.stream and total > 1):
+            return [_Lane(self, self.request, chain(self.numbers, further)).run()]
+        self.warn(f"the API streams one image a request, so {total} requests go out side by side")
+        single = replace(self.request, n=None)
+        lanes = [_Lane(self, single, chain([number], further)) for number in self.numbers]
+        return _run_side_by_side([lane.run for lane in lanes])
+
+    def _result(self, outcomes: List[LaneOutcome]) -> Result:
+        usages = [outcome.usage for outcome in outcomes]
+        usage: Optional[Usage] = None
+        for one in usages:
+            usage = one if usage is None or one is None else usage + one
+        if any(one is None for one in usages):
+            usage = None  # a sum without one of its parts would be too small
+        last = outcomes[-1]
+        return Result(
+            command=self.request.command,
+            model=self.request.model,
+            images=tuple(image for outcome in outcomes for image in outcome.images),
+            usage=usage,
+            cost_usd=cost_of_usage(self.request.model, usage, self.wire.settings.prices) if usage else None,
+            billed=max((outcome.billed for outcome in outcomes), key=_BILLED_ORDER.index),
+            http_status=last.http_status,
+            request_id=last.request_id,
+            attempts=sum(outcome.attempts for outcome in outcomes),
+            elapsed_s=self.elapsed_s,
+            warnings=tuple(self._warnings),
+        )
+
+    def _error(self, outcomes: List[LaneOutcome], result: Result) -> Optional[GptImage2Error]:
+        """The error that the call ends with, None when every image is where it was asked for."""
+        errors = [outcome.error for outcome in outcomes if outcome.error is not None]
+        saved, asked = len(result.images), self.request.count
+        if self.wire.stop.is_set and (errors or saved < asked):
+            return _interrupted(self.wire.stop.signum, result, errors)
+        rescued = [image.path for image in result.images if image.rescued]
+        places = ", ".join(rescued)
+        if rescued:
+            return OutputError(
+                f"{len(rescued)} of {asked} images could not be written where asked; they are {places}",
+                hint="copy them from there; do not send the request again",
+                billed=result.billed,
+                http_status=result.http_status,
+                request_id=result.request_id,
+            )
+        if not errors:
+            return None
+        worst = max(errors, key=lambda error: _BILLED_ORDER.index(error.billed))
+        if not saved:
+            worst.billed = result.billed
+            return worst
+        return PartialError(
+            f"{saved} of {asked} images saved: {worst.message}",
+            hint=worst.hint,
+            code=worst.code,
+            billed=result.billed,
+            http_status=worst.http_status,
+            request_id=worst.request_id,
+        )
+
+
+class _Lane:
+    """One request of a call, with its retries. `indices` numbers its images."""
+
+    def __init__(self, call: Call, request: ImageRequest, indices: Iterator[int]) -> None:
+        self._call = call
+        self._request = request
+        self._indices = indices
+        self._attempts = 0
+        self._retries = 0
+        self._billed = Billed.NO
+
+    def run(self) -> LaneOutcome:
+        """Sends until there is an image, or nothing more may be sent."""
+        while True:
+            outcome, attempt, rule = self._send()
+            wait = self._wait_before_retry(attempt, rule)
+            if wait is None:
+                return outcome
+            if self._call.wire.stop.wait(wait):
+                return outcome
+
+    def _send(self) -> Tuple[LaneOutcome, Attempt, Rule]:
+        call = self._call
+        settings = call.wire.settings
+        collector = ImageCollector(
+            call.plan,
+            self._indices,
+            call.saved,
+            self._partial_came,
+            call.policy.save_partials,
+            asked=max(call.numbers),
+        )
+        spool = Spool(call.plan.rescue_folder, settings.secrets)
+        self._attempts += 1
+        typical = TYPICAL_SECONDS.get(self._request.effective_quality, TYPICAL_SECONDS["auto"])
+        call.emit(RequestStarted(self._attempts, typical, call.elapsed_s))
+        timeout_s = call.policy.timeout_s if self._attempts == 1 else max(_MIN_TIMEOUT_S, call.remaining_s)
+        try:
+            attempt = send_once(call.wire, self._request, collector, spool, timeout_s, self._head_came)
+            failures = self._download(attempt, collector)
+            attempt = replace(attempt, images=len(collector.images), kept_aside=collector.kept_aside)
+            return self._judge(attempt, collector, spool, failures)
+        finally:
+            collector.close()
+            spool.discard()
+
+    def _judge(
+        self, attempt: Attempt, collector: ImageCollector, spool: Spool, failures: List[str]
+    ) -> Tuple[LaneOutcome, Attempt, Rule]:
+        settings = self._call.wire.settings
+        rule = judge(attempt)
+        self._billed = max(self._billed, rule.billed, key=_BILLED_ORDER.index)
+        preview = collector.close()
+        if preview:
+            self._call.warn(f"no final image came; the last preview was kept: {preview}")
+        images, asked = collector.images, self._request.count
+        error: Optional[GptImage2Error] = None
+        if failures:
+            kept = spool.keep("answer.json")
+            error = NetworkError(
+                f"{len(failures)} images were made but could not be fetched: {'; '.join(failures)}",
+                hint=f"fetch them by hand soon, the addresses expire; the answer was kept: {kept}",
+                code=DOWNLOAD_FAILED,
+                billed=Billed.YES,
+            )
+        elif collector.lost:
+            error = OutputError("; ".join(collector.lost), billed=rule.billed)
+        elif not images:
+            error = explain(attempt, rule, self._request, settings.base_url.value, settings.secrets)
+            if attempt.status == 200 and not attempt.was_cut and attempt.error is None and spool.size_bytes:
+                error.hint = f"the answer was kept: {spool.keep('answer.txt')}; {error.hint}".rstrip("; ")
+        elif len(images) < asked:
+            error = self._too_few(attempt, rule, len(images), collector.kept_aside)
+        elif attempt.was_cut or not attempt.answer.complete:
+            self._call.warn("the answer was cut after the last image: all are saved, their usage is unknown")
+        outcome = LaneOutcome(
+            images=images,
+            usage=attempt.answer.usage,
+            billed=self._billed,
+            attempts=self._attempts,
+            error=error,
+            http_status=attempt.status or None,
+            request_id=request_id(attempt.head, settings.secrets),
+        )
+        return outcome, attempt, rule
+
+    def _too_few(
+        self, attempt: Attempt, rule: Rule, saved: int, kept_aside: Tuple[str, ...]
+    ) -> GptImage2Error:
+        if attempt.was_cut or attempt.error is not None or kept_aside:
+            settings = self._call.wire.settings
+            return explain(attempt, rule, self._request, settings.base_url.value, settings.secrets)
+        return PartialError(
+            f"the server sent {saved} images instead of {self._request.count}",
+            hint="send another request for the rest",
+            code="fewer_images",
+            billed=rule.billed,
+        )
+
+    def _wait_before_retry(self, attempt: Attempt, rule: Rule) -> Optional[float]:
+        """Seconds to wait before the request is sent once more, or None when it is not."""
+        call = self._call
+        if call.wire.stop.is_set:
+            return None
+        if self._request.stream and refuses_stream(attempt):
+            self._request = self._request.without_stream()
+            call.warn(
+                "the server refuses streaming; the request is sent again without it (nothing was billed)"
+            )
+            return 0.0
+        if self._retries >= call.policy.retries or not may_send_again(rule, call.policy.retry_ambiguous):
+            return None
+        asked = server_wait_s(attempt)
+        if not call.policy.waits_for_server and (asked is not None or attempt.status == 429):
+            return None
+        wait = backoff_s(self._retries) if asked is None else asked
+        if wait >= call.remaining_s:
+            return None
+        self._retries += 1
+        reason = f"{rule.name}: {rule.when}"
+        if rule.billed is Billed.MAYBE:
+            reason += "; it may be billed twice, as --retry-ambiguous allows"
+        call.emit(RetryWaiting(wait, reason, call.elapsed_s))
+        return wait
+
+    def _download(self, attempt: Attempt, collector: ImageCollector) -> List[str]:
+        """Fetches the images that came as addresses; what could not be fetched, and why."""
+        wire = self._call.wire
+        failures: List[str] = []
+        if not attempt.answer.urls:
+            return []
+        downloader = Downloader(
+            wire.env,
+            wire.stop,
+            max_bytes=self._call.policy.max_download_bytes,
+            allow_private=leads_to_private_network(wire.settings.base_url.value),
+            secrets=wire.settings.secrets,
+        )
+        for url in attempt.answer.urls:
+            try:
+                collector.take(lambda take, restart: downloader.fetch(url, take, restart))  # noqa: B023
+            except OutputError as error:
+                collector.lose(error.message)
+            except DownloadFailed as error:
+                failures.append(f"{show(url, wire.settings.secrets, None)} ({error})")
+        return failures
+
+    def _head_came(self, head: ResponseHead) -> None:
+        limits = read_rate_limits(head.headers)
+        self._call.emit(HeadersReceived(head.status, self._call.elapsed_s, limits))
+
+    def _partial_came(self, index: int, path: Optional[str]) -> None:
+        self._call.emit(PartialImage(index, path, self._call.elapsed_s))
+
+
+def _run_side_by_side(jobs: List[Callable[[], LaneOutcome]]) -> List[LaneOutcome]:
+    """Runs every job in a thread of its own; the outcomes in the order of the jobs."""
+    outcomes: List[Optional[LaneOutcome]] = [None] * len(jobs)
+    failures: List[BaseException] = []
+
+    def work(number: int) -> None:
+        try:
+            outcomes[number] = jobs[number]()
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,), daemon=True) for number in range(len(jobs))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        while thread.is_alive():
+            thread.join(_JOIN_S)  # in slices, so that signals are heard everywhere
+    if failures:
+        raise failures[0]
+    return [outcome for outcome in outcomes if outcome is not None]
+
+
+def _interrupted(signum: Optional[int], result: Result, errors: List[GptImage2Error]) -> InterruptedCall:
+    saved = f"{len(result.images)} images saved; " if result.images else ""
+    if result.billed is Billed.NO:
+        return InterruptedCall(f"interrupted; {saved}nothing was billed", signum=signum or 2)
+    hints = [error.hint for error in errors if error.code == DOWNLOAD_FAILED]
+    return InterruptedCall(
+        f"interrupted; {saved}the request may still be billed",
+        signum=signum or 2,
+        billed=result.billed,
+        hint="; ".join([*hints, "check your usage before you send it again"]),
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------
+# client
+#
+# The way in for programs and for the command: settings, validation and one call, under one set of rules.
+# ------------------------------------------------------------------------------------------------------------
+
+
+DEFAULT_TIMEOUT_S = 600.0
+MIN_TIMEOUT_S = 0.001  # to curl, 0 is no limit at all
+MAX_TIMEOUT_S = 1_000_000.0
+DEFAULT_OUTPUT_STEM = "gpt-image2-output"
+
+PathLike = Union[str, "os.PathLike[str]"]
+
+
+class PreparedCall(Record):
+    """A call of which everything is checked that can be checked without sending: ready to run, or to show.
+
+    `numbers` are those of the planned images that are asked for; None is all of them.
+    """
+
+    request: ImageRequest
+    plan: OutputPlan
+    warnings: Tuple[str, ...]
+    numbers: Optional[Tuple[int, ...]] = None
+
+
+class Client:
+    """Makes calls under one configuration.
+
+    `config` names a config file; `base_url` and `api_key` are like the flags; all three may be left out.
+    `timeout_s` bounds a call with its retries. `observer` is called with every `Event` of a call. Without
+    `waits_for_server` a call that the server asks to wait raises instead; the error says for how long. Calls
+    are recorded in the ledger unless `history` or the config says otherwise.
+
+    Raises:
+        ConfigError: the configuration is unusable (a missing key shows only when something is sent).
+    """
+
+    def __init__(
+        self,
+        *,
+        config: Optional[PathLike] = None,
+        base_url: Optional[str] = None,
+        api_key: Optional[str] = None,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        retries: int = DEFAULT_RETRIES,
+        retry_ambiguous: bool = False,
+        max_download_bytes: int = DEFAULT_MAX_DOWNLOAD_BYTES,
+        waits_for_server: bool = True,
+        env: Optional[Mapping[str, str]] = None,
+        observer: Optional[Observer] = None,
+        stop: Optional[StopSwitch] = None,
+        history: Optional[bool] = None,
+    ) -> None:
+        if not MIN_TIMEOUT_S <= timeout_s <= MAX_TIMEOUT_S:
+            raise UsageError(
+                f"the timeout is {timeout_s} s; it must be more than 0 and at most {MAX_TIMEOUT_S:.0f}",
+                hint=f"the default is {DEFAULT_TIMEOUT_S:.0f}",
+            )
+        if retries < 0:
+            raise UsageError(
+                f"retries is {retries}; it must be 0 or more", hint=f"the default is {DEFAULT_RETRIES}"
+            )
+        self._env: Mapping[str, str] = os.environ if env is None else env
+        self.settings: Settings = load_settings(
+            self._env,
+            config=None if config is None else os.fspath(config),
+            base_url=base_url,
+            api_key=api_key,
+        )
+        self._timeout_s = timeout_s
+        self._retries = retries
+        self._retry_ambiguous = retry_ambiguous
+        self._max_download_bytes = max_download_bytes
+        self._waits_for_server = waits_for_server
+        self._swept: Set[Path] = set()
+        self._turns = Turns()
+        self._observer: Observer = observer or _ignore
+        self._stop = stop or StopSwitch()
+        self.ledger: Optional[Ledger] = None
+        if self.settings.history if history is None else history:
+            self.ledger = Ledger(state_folder(self._env), self.settings.secrets)
+
+    @property
+    def rescue_folder(self) -> Path:
+        """Where images go that their output does not take, and answers that hold none."""
+        return state_folder(self._env) / "rescued"
+
+    def generate(
+        self,
+        prompt: str,
+        *,
+        output: Optional[PathLike] = None,
+        model: str = DEFAULT_MODEL,
+        n: Optional[int] = None,
+        size: Optional[str] = None,
+        quality: Optional[str] = None,
+        output_format: Optional[str] = None,
+        output_compression: Optional[int] = None,
+        background: Optional[str] = None,
+        moderation: Optional[str] = None,
+        user: Optional[str] = None,
+        stream: bool = False,
+        partial_images: Optional[int] = None,
+        extra: Optional[Mapping[str, object]] = None,
+        no_clobber: bool = False,
+        save_partials: bool = False,
+        max_cost_usd: Optional[float] = None,
+    ) -> Result:
+        """Images from a text. The names are the API's; None leaves a field to the server.
+
+        Raises:
+            GptImage2Error: see `gpt_image2.core.errors`; `result` holds the images saved all the same.
+        """
+        request = ImageRequest(
+            prompt=prompt,
+            model=model,
+            n=n,
+            size=size,
+            quality=quality,
+            output_format=output_format,
+            output_compression=output_compression,
+            background=background,
+            moderation=moderation,
+            user=user,
+            stream=stream,
+            partial_images=partial_images,
+            extra=tuple((extra or {}).items()),
+        )
+        prepared = self.prepare(request, output, no_clobber=no_clobber, max_cost_usd=max_cost_usd)
+        return self.run(prepared, save_partials=save_partials)
+
+    def edit(
+        self,
+        image: Union[PathLike, Sequence[PathLike]],
+        prompt: str,
+        *,
+        mask: Optional[PathLike] = None,
+        output: Optional[PathLike] = None,
+        model: str = DEFAULT_MODEL,
+        n: Optional[int] = None,
+        size: Optional[str] = None,
+        quality: Optional[str] = None,
+        output_format: Optional[str] = None,
+        output_compression: Optional[int] = None,
+        background: Optional[str] = None,
+        moderation: Optional[str] = None,
+        user: Optional[str] = None,
+        stream: bool = False,
+        partial_images: Optional[int] = None,
+        extra: Optional[Mapping[str, object]] = None,
+        no_clobber: bool = False,
+        save_partials: bool = False,
+        max_cost_usd: Optional[float] = None,
+    ) -> Result:
+        """Images from one or more images (paths or http(s) addresses) and a text; else as `generate`."""
+        sources = [image] if isinstance(image, (str, os.PathLike)) else list(image)
+        request = ImageRequest(
+            prompt=prompt,
+            model=model,
+            n=n,
+            size=size,
+            quality=quality,
+            output_format=output_format,
+            output_compression=output_compression,
+            background=background,
+            moderation=moderation,
+            user=user,
+            stream=stream,
+            partial_images=partial_images,
+            extra=tuple((extra or {}).items()),
+        )
+        with self.with_inputs(request, sources, mask) as whole:
+            prepared = self.prepare(whole, output, no_clobber=no_clobber, max_cost_usd=max_cost_usd)
+            return self.run(prepared, save_partials=save_partials)
+
+    @contextmanager
+    def with_inputs(
+        self,
+        request: ImageRequest,
+        sources: Sequence[PathLike],
+        mask: Optional[PathLike] = None,
+        *,
+        allow_private: bool = True,
+    ) -> Generator[ImageRequest, None, None]:
+        """The request with its input images and mask, loaded and checked; what was fetched goes at the end.
+
+        `allow_private` admits addresses in private networks: right for what a user typed.
+
+        Raises:
+            UsageError: an input cannot be used.
+            NetworkError: an address could not be fetched.
+        """
+        checked(request)  # the cheap checks first: nothing is fetched for a request that cannot go out
+        if not sources:
+            raise UsageError("an edit needs an input image", hint="name a png, jpeg or webp file")
+        downloader = Downloader(
+            self._env, self._stop, allow_private=allow_private, secrets=self.settings.secrets
+        )
+        with temporary_folder() as folder:
+            images, loaded_mask = load_inputs(
+                [os.fspath(source) for source in sources],
+                None if mask is None else os.fspath(mask),
+                folder,
+                downloader,
+            )
+            yield replace(request, images=images, mask=loaded_mask)
+
+    def prepare(
+        self,
+        request: ImageRequest,
+        output: Optional[PathLike] = None,
+        *,
+        no_clobber: bool = False,
+        max_cost_usd: Optional[float] = None,
+    ) -> PreparedCall:
+        """Everything that can be checked before paying, but for the output folder and the key.
+
+        Raises:
+            UsageError: bad arguments, or the estimate is above `max_cost_usd`.
+        """
+        request, warnings = checked(request)
+        name = os.fspath(output) if output is not None else self._default_output(request.effective_format)
+        plan = plan_output(
+            name, request.effective_format, request.count, request.prompt, self.rescue_folder, no_clobber
+        )
+        _check_cost(request, self.settings.prices, max_cost_usd)
+        return PreparedCall(request, plan, self.settings.warnings + warnings)
+
+    def run(
+        self, prepared: PreparedCall, save_partials: bool = False, observer: Optional[Observer] = None
+    ) -> Result:
+        """Sends a prepared call and saves its images; `observer` hears of this call instead of the client's.
+
+        Raises:
+            GptImage2Error: not all images could be saved as asked; `result` holds those that were.
+        """
+        self.settings.require_key()
+        find_curl()
+        for folder in _folders(prepared):
+            prepare_folder(folder)
+        policy = CallPolicy(
+            timeout_s=self._timeout_s,
+            retries=self._retries,
+            retry_ambiguous=self._retry_ambiguous,
+            max_download_bytes=self._max_download_bytes,
+            save_partials=save_partials,
+            waits_for_server=self._waits_for_server,
+        )
+        wire = Wire(self.settings, self._env, self._stop, self._turns)
+        observer = observer or self._observer
+        call = Call(wire, prepared.request, prepared.plan, policy, observer, prepared.numbers)
+        known = prepared.warnings + self._strays(prepared.plan)
+        if self.ledger is None:
+            return call.run(known)
+        estimate = prepared.request.estimate(self.settings.prices)
+        opening = opening_of(self.settings.base_url.value, prepared.request, prepared.plan, estimate)
+        return recorded(self.ledger, opening, lambda warnings: call.run(known + warnings), observer)
+
+    def _strays(self, plan: OutputPlan) -> Tuple[str, ...]:
+        """Sweeps an output folder before its first call; what was found there, in words."""
+        if plan.folder in self._swept:
+            return ()
+        self._swept.add(plan.folder)
+        return tuple(
+            f"an image of an earlier, killed run was found and moved to {path}"
+            for path in sweep(plan.folder, plan.rescue_folder)
+        )
+
+    def _default_output(self, output_format: str) -> str:
+        suffix = "png" if output_format == "png" else extension(output_format)
+        return str(home_folder(self._env) / f"{DEFAULT_OUTPUT_STEM}.{suffix}")
+
+
+def generate(prompt: str, *, output: Optional[PathLike] = None, **options: Any) -> Result:
+    """`Client().generate(...)` with the configuration that is found."""
+    return Client().generate(prompt, output=output, **options)
+
+
+def edit(
+    image: Union[PathLike, Sequence[PathLike]],
+    prompt: str,
+    *,
+    output: Optional[PathLike] = None,
+    **options: Any,
+) -> Result:
+    """`Client().edit(...)` with the configuration that is found."""
+    return Client().edit(image, prompt, output=output, **options)
+
+
+def _check_cost(request: ImageRequest, prices: Mapping[str, Prices], max_cost_usd: Optional[float]) -> None:
+    if max_cost_usd is None:
+        return
+    estimate = request.estimate(prices)
+    if estimate is None:
+        raise UsageError(
+            f"the cost of {request.model} is unknown, so --max-cost cannot be kept",
+            hint="leave --max-cost out, or give its prices in the config file",
+        )
+    if not estimate.high_usd <= max_cost_usd:
+        raise UsageError(
+            f"it may cost up to ${estimate.high_usd:.4f}, more than --max-cost ${max_cost_usd:.4f}",
+            hint="choose a lower --quality, a smaller --size or --n, or raise --max-cost",
+            code="over_max_cost",
+        )
+
+
+def _folders(prepared: PreparedCall) -> List[Path]:
+    """Every folder that will be written to: the output's, and those that links in it lead to."""
+    plan = prepared.plan
+    folders = [plan.folder]
+    if not plan.no_clobber:
+        paths = [plan.path(number) for number in prepared.numbers or range(1, prepared.request.count + 1)]
+        folders += [Path(os.path.realpath(path)).parent for path in paths if os.path.islink(path)]
+    return folders
+
+
+def _ignore(event: Event) -> None:
+    del event
+
+
+# ------------------------------------------------------------------------------------------------------------
+# doctor
+#
+# Looks at everything that a call needs, without paying: each check is ok, warn or fail, with a cure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+CHECK_TIMEOUT_S = 30.0
+_MIN_FREE_BYTES = 500 * 1024 * 1024
+_MAX_ANSWER_BYTES = 1 << 20
+
+
+class Check(Record):
+    """One finding. `status` is `ok`, `warn` or `fail`; `exit_code` is what a failure means for a call."""
+
+    name: str
+    status: str
+    detail: str
+    cure: str = ""
+    elapsed_s: Optional[float] = None
+    exit_code: ExitCode = ExitCode.CONFIG
+
+
+def examine(
+    env: Mapping[str, str],
+    stop: StopSwitch,
+    *,
+    config: Optional[str] = None,
+    base_url: Optional[str] = None,
+    api_key: Optional[str] = None,
+) -> Iterator[Check]:
+    """All checks, one after the other; those that need what has failed are left out."""
+    yield _python()
+    curl = _curl()
+    yield curl
+    try:
+        settings = load_settings(env, config=config, base_url=base_url, api_key=api_key)
+    except ConfigError as error:
+        yield Check("config", "fail", error.message, error.hint)
+        return
+    yield from _settings(settings)
+    yield _state_folder(state_folder(env))
+    yield _disk(state_folder(env))
+    if curl.status == "fail":
+        return
+    name = _name_lookup(settings, env)
+    if name is not None:
+        yield name
+        if name.status == "fail":
+            return
+    yield from _network(settings, env, stop)
+
+
+def verdict(checks: List[Check]) -> ExitCode:
+    """The exit code for all findings: that of the first failure."""
+    return next((check.exit_code for check in checks if check.status == "fail"), ExitCode.OK)
+
+
+def check_json(check: Check) -> Dict[str, object]:
+    """A finding as `--json` prints it."""
+    return {
+        "name": check.name,
+        "status": check.status,
+        "detail": check.detail,
+        "cure": check.cure,
+        "elapsed_s": None if check.elapsed_s is None else round(check.elapsed_s, 3),
+    }
+
+
+def _python() -> Check:
+    import platform
+
+    detail = f"{platform.python_implementation()} {platform.python_version()} ({sys.executable})"
+    return Check("python", "ok", detail)
+
+
+def _curl() -> Check:
+    try:
+        path = find_curl()
+    except ConfigError as error:
+        return Check("curl", "fail", error.message, error.hint)
+    version = curl_version(path)
+    detail = f"curl {'.'.join(map(str, version)) or 'of an unknown version'} ({path})"
+    if version and version[:2] < MIN_VERSION:
+        return Check("curl", "fail", detail, f"install curl {'.'.join(map(str, MIN_VERSION))} or newer")
+    return Check("curl", "ok" if version else "warn", detail)
+
+
+def _settings(settings: Settings) -> Iterator[Check]:
+    file = settings.config_file
+    detail = f"active: {file.path}" if file else "no config file; environment and defaults are used"
+    warnings = "; ".join(settings.warnings)
+    yield Check("config", "warn" if warnings else "ok", detail, warnings)
+    yield Check("base_url", "ok", f"{settings.base_url.value} (from {settings.base_url.source})")
+    try:
+        settings.require_key()
+    except ConfigError as error:
+        yield Check("api_key", "fail", error.message, error.hint)
+        return
+    source = settings.api_key.source if settings.api_key else ""
+    yield Check("api_key", "ok", f"{settings.masked_key} (from {source})")
+
+
+def _state_folder(folder: Path) -> Check:
+    try:
+        prepare_folder(folder)
+    except GptImage2Error as error:
+        cure = f"make {folder} writable, or set XDG_STATE_HOME; rescued images would go to the temp folder"
+        return Check("state_folder", "warn", error.message, cure)
+    return Check("state_folder", "ok", f"{folder} is writable")
+
+
+def _disk(folder: Path) -> Check:
+    import shutil
+
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    free = shutil.disk_usage(str(folder)).free
+    detail = f"{free / 1e9:.1f} GB free"
+    if free < _MIN_FREE_BYTES:
+        return Check("disk", "warn", detail, "free some space: one image can have 15 MB and more")
+    return Check("disk", "ok", detail)
+
+
+def _name_lookup(settings: Settings, env: Mapping[str, str]) -> Optional[Check]:
+    """Looks the host's name up; None where a proxy does that."""
+    parts = urlsplit(settings.base_url.value)
+    names = (f"{parts.scheme}_proxy", f"{parts.scheme.upper()}_PROXY", "all_proxy", "ALL_PROXY")
+    if any(env.get(name) for name in names):
+        return None
+    host = parts.hostname or ""
+    started = time.monotonic()
+    addresses = resolve_addresses(host)
+    elapsed_s = time.monotonic() - started
+    if not addresses:
+        cure = "check the base URL, the network and its name servers"
+        return Check("dns", "fail", f"{host} cannot be resolved", cure, elapsed_s, ExitCode.NETWORK)
+    return Check("dns", "ok", f"{host} is {', '.join(addresses[:3])}", "", elapsed_s)
+
+
+def _network(settings: Settings, env: Mapping[str, str], stop: StopSwitch) -> Iterator[Check]:
+    """One free request, `GET /models`: it shows the connection, TLS, and whether the key is accepted."""
+    attempt, document = ask(settings, env, stop, "/models")
+    end = attempt.end
+    if not end.sent:
+        error = _explained(settings, attempt)
+        yield Check("connection", "fail", error.message, error.hint, attempt.elapsed_s, error.exit_code)
+        return
+    yield Check("connection", "ok", "connected", "", end.connect_s)
+    if settings.base_url.value.startswith("https://"):
+        yield Check(
+            "tls", "ok", "handshake and certificate are good", "", max(0.0, end.tls_s - end.connect_s)
+        )
+    if settings.api_key is None:
+        return
+    if attempt.status == 200 and isinstance(document, dict):
+        models = cast(Dict[str, Any], document).get("data")
+        count = len(cast(List[Any], models)) if isinstance(models, list) else 0
+        yield Check("api", "ok", f"GET /models: {count} models, the key is accepted", "", attempt.elapsed_s)
+    elif attempt.status in (404, 405) or attempt.status == 200:
+        detail = f"GET /models: HTTP {attempt.status}; the key was not checked"
+        yield Check(
+            "api", "warn", detail, "a relay may not offer it; a real call will show", attempt.elapsed_s
+        )
+    else:
+        error = _explained(settings, attempt)
+        yield Check("api", "fail", error.message, error.hint, attempt.elapsed_s, error.exit_code)
+
+
+def ask(
+    settings: Settings, env: Mapping[str, str], stop: StopSwitch, path: str, body_path: Optional[str] = None
+) -> Tuple[Attempt, object]:
+    """One free request below the base URL, and its answer as JSON (None when it is none)."""
+    headers = [("User-Agent", USER_AGENT), ("Accept", "application/json")]
+    if settings.api_key:
+        headers.append(auth_header(settings, settings.api_key.value))
+    if body_path is not None:
+        headers.append(("Content-Type", "application/json"))
+    request = HttpRequest(settings.base_url.value + path, tuple(headers), CHECK_TIMEOUT_S, body_path)
+    return send_free(request, settings, env, stop)
+
+
+def send_free(
+    request: HttpRequest, settings: Settings, env: Mapping[str, str], stop: StopSwitch
+) -> Tuple[Attempt, object]:
+    """Sends a request that costs nothing; how it ended, and the JSON that came."""
+    started = time.monotonic()
+    data = b""
+    with Transfer(request, env, settings.secrets, stop) as transfer:
+        head = transfer.read_head()
+        for chunk in transfer.chunks():
+            data += chunk
+            if len(data) > _MAX_ANSWER_BYTES:
+                break
+        end: TransferEnd = transfer.end()
+    try:
+        document: Any = json.loads(data.decode("utf-8", "replace"))
+    except ValueError:
+        document = None
+    answer = Answer(
+        shape="json" if document is not None else "other",
+        complete=True,
+        error=read_server_error(document),
+        text=data.decode("utf-8", "replace"),
+    )
+    elapsed_s = time.monotonic() - started
+    return Attempt(head, end, answer, body_bytes=len(data), elapsed_s=elapsed_s), document
+
+
+def _explained(settings: Settings, attempt: Attempt) -> GptImage2Error:
+    return explain(
+        attempt, judge(attempt), ImageRequest(prompt=""), settings.base_url.value, settings.secrets
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------
+# options
+#
+# The command line as data: which flags there are, and from words to a request. Reads only the prompt.
+# ------------------------------------------------------------------------------------------------------------
+
+
+MEGABYTE = 1024 * 1024
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that raises instead of leaving the process."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises the error for the caller to show."""
+        raise UsageError(message, hint=f"see {self.prog} --help")
+
+
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Help as wide as the terminal; argparse would import `shutil` for that at every start, 4 ms."""
+
+    def __init__(self, prog: str) -> None:
+        try:
+            columns = int(os.environ.get("COLUMNS", "0")) or os.get_terminal_size().columns
+        except (OSError, ValueError):
+            columns = 0
+        super().__init__(prog, width=(columns or 80) - 2)
+
+
+class ImageCommand(Record):
+    """A `generate` or `edit` command line, understood."""
+
+    command: str
+    request: ImageRequest
+    sources: Tuple[str, ...]
+    mask: Optional[str]
+    output: Optional[str]
+    no_clobber: bool
+    save_partials: bool
+    max_cost_usd: Optional[float]
+    dry_run: bool
+    config: Optional[str]
+    base_url: Optional[str]
+    api_key: Optional[str]
+    sandbox: bool
+    timeout_s: float
+    retries: int
+    retry_ambiguous: bool
+    max_download_bytes: int
+    json: bool
+    history: Optional[bool] = None  # None: as the config file says
+    expected_sha256: Tuple[Tuple[str, str], ...] = ()  # of sources that must not have changed
+
+
+def image_parser(command: str) -> Parser:
+    """The parser of `generate` or `edit`."""
+    is_edit = command == "edit"
+    description = "Make new images from images and a text." if is_edit else "Make images from a text."
+    parser = Parser(
+        prog=f"{PROGRAM} {command}",
+        usage=f"{PROGRAM} {command} {'IMAGE ' if is_edit else ''}PROMPT [options]",
+        description=description,
+        epilog=EXIT_CODES,
+        formatter_class=HelpFormatter,
+        allow_abbrev=False,
+    )
+    if is_edit:
+        parser.add_argument(
+            "image", nargs="?", help="the image to edit: a file, an http(s) address, or - for stdin"
+        )
+    parser.add_argument(
+        "prompt", nargs="?", help=f"what to show, up to {MAX_PROMPT_CHARS:,} characters; - for stdin"
+    )
+    _add_image_flags(parser, is_edit)
+    _add_call_flags(parser)
+    add_setting_flags(parser)
+    return parser
+
+
+def redo_parser() -> Parser:
+    """The parser of `history redo`."""
+    parser = Parser(
+        prog=f"{PROGRAM} history redo",
+        usage=f"{PROGRAM} history redo ID|FILE [changes]",
+        description="Send a request of the history again, with the flags given here in place of its own.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("target", metavar="ID|FILE", help="the request's id, or an image that it made")
+    parser.add_argument("--prompt", metavar="TEXT", help="another prompt; - for stdin")
+    _add_image_flags(parser, is_edit=True)
+    _add_call_flags(parser)
+    add_setting_flags(parser)
+    parser.set_defaults(model="")
+    return parser
+
+
+def config_parser() -> Parser:
+    """The parser of `config`."""
+    parser = Parser(
+        prog=f"{PROGRAM} config",
+        description="Create a config file, or show which settings are in force and where they come from.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--init", action="store_true", help="write a template config file (mode 0600)")
+    parser.add_argument(
+        "--show", action="store_true", help="show every setting and its source, keys masked (default)"
+    )
+    parser.add_argument("--force", action="store_true", help="with --init: overwrite an existing file")
+    parser.add_argument("--config", metavar="PATH", help="this config file instead of the one that is found")
+    add_output_flags(parser.add_argument)
+    return parser
+
+
+def doctor_parser() -> Parser:
+    """The parser of `doctor`."""
+    parser = Parser(
+        prog=f"{PROGRAM} doctor",
+        description="Check all that a call needs: curl, settings, key, network, disk. Free but for --probe.",
+        epilog=EXIT_CODES,
+        formatter_class=HelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--config", metavar="PATH", help="this config file instead of the one that is found")
+    parser.add_argument("--base-url", metavar="URL", help="the API's base URL")
+    parser.add_argument("--api-key", metavar="KEY", help="the API key (visible in ps)")
+    parser.add_argument(
+        "--probe",
+        action="store_true",
+        help="make one low-quality image to learn what this base URL really does",
+    )
+    parser.add_argument("--yes", action="store_true", help="with --probe: yes, pay for it")
+    parser.add_argument("--forget", action="store_true", help="forget what --probe learnt of this base URL")
+    add_output_flags(parser.add_argument)
+    return parser
+
+
+def read_image_command(command: str, argv: Sequence[str]) -> ImageCommand:
+    """A `generate` or `edit` command line as data.
+
+    Raises:
+        UsageError: unknown or missing arguments, or a prompt that cannot be read.
+        SystemExit: after `--help`.
+    """
+    args = _parse(command, list(argv))
+    sources: List[str] = list(getattr(args, "more_images", None) or [])
+    prompt: Optional[str] = args.prompt
+    if command == "edit" and args.image is not None:
+        if sources and prompt is None and args.prompt_file is None:
+            prompt = args.image  # edit --image a.png --image b.png "prompt"
+        else:
+            sources.insert(0, args.image)
+    return _understood(args, command, _read_prompt(prompt, args.prompt_file, sources), sources)
+
+
+def read_redo_command(argv: Sequence[str]) -> Tuple[str, ImageCommand]:
+    """What `history redo` is to send again, and the changes; what is not to change is None or empty there.
+
+    Raises:
+        UsageError: unknown or missing arguments, or a prompt that cannot be read.
+        SystemExit: after `--help`.
+    """
+    args = redo_parser().parse_args(list(argv))
+    sources: List[str] = list(args.more_images or [])
+    prompt = ""
+    if args.prompt is not None or args.prompt_file is not None:
+        prompt = _read_prompt(args.prompt, args.prompt_file, sources)
+    return args.target, _understood(args, "redo", prompt, sources)
+
+
+def _understood(args: argparse.Namespace, command: str, prompt: str, sources: List[str]) -> ImageCommand:
+    return ImageCommand(
+        command=command,
+        request=request_of(args, prompt),
+        sources=tuple(sources),
+        mask=getattr(args, "mask", None),
+        output=args.output,
+        no_clobber=args.no_clobber,
+        save_partials=args.save_partials,
+        max_cost_usd=args.max_cost,
+        dry_run=args.dry_run,
+        config=args.config,
+        base_url=args.base_url,
+        api_key=args.api_key,
+        sandbox=args.sandbox,
+        timeout_s=args.timeout,
+        retries=args.retries,
+        retry_ambiguous=args.retry_ambiguous,
+        max_download_bytes=int(args.max_download * MEGABYTE),
+        json=args.json,
+        history=False if args.no_history else None,
+    )
+
+
+def request_of(args: argparse.Namespace, prompt: str) -> ImageRequest:
+    """The request that the field flags of a command line ask for."""
+    return ImageRequest(
+        prompt=prompt,
+        model=args.model,
+        n=args.n,
+        size=args.size,
+        quality=args.quality,
+        output_format=args.output_format,
+        output_compression=args.output_compression,
+        background=args.background,
+        moderation=args.moderation,
+        user=args.user,
+        stream=args.stream,
+        partial_images=args.partial_images,
+        extra=tuple(parse_extra(text) for text in args.param),
+    )
+
+
+def _parse(command: str, argv: List[str]) -> argparse.Namespace:
+    """The words of a command line; what stands after `--` is never a flag (argparse forgets that here)."""
+    parser = image_parser(command)
+    end = argv.index("--") if "--" in argv else len(argv)
+    args = parser.parse_intermixed_args(argv[:end])
+    names = ["image", "prompt"] if command == "edit" else ["prompt"]
+    words = [word for word in (getattr(args, name) for name in names) if word is not None] + argv[end + 1 :]
+    if len(words) > len(names):
+        parser.error(f"unrecognized arguments: {' '.join(words[len(names) :])}")
+    for name, word in zip(names, words):
+        setattr(args, name, word)
+    return args
+
+
+def amount(text: str) -> float:
+    """A flag's value as a number from 0 up."""
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"it must be a number from 0 up, found {text!r}")
+    return value
+
+
+def _add_image_flags(parser: Parser, is_edit: bool) -> None:
+    group = parser.add_argument_group("the image")
+    add = group.add_argument
+    if is_edit:
+        add(
+            "--image",
+            dest="more_images",
+            action="append",
+            metavar="IMAGE",
+            help=f"one more input image; repeatable, up to {MAX_INPUT_IMAGES} in all",
+        )
+        add(
+            "--mask",
+            metavar="PNG",
+            help="PNG with the size of the first image; its transparent area is edited",
+        )
+    add(
+        "-o",
+        "--output",
+        metavar="PATH",
+        help="output file, DIR/ for names from the prompt, - for stdout (default ~/gpt-image2-output.png)",
+    )
+    add("--prompt-file", metavar="FILE", help="read the prompt from a file")
+    add_field_flags(add)
+    add("--save-partials", action="store_true", help="keep the previews, as NAME.partial-0.png")
+
+
+def add_field_flags(add: Callable[..., object]) -> None:
+    """Adds a flag for each field of the API that a request may have besides its prompt and images."""
+    add("--quality", help="low (~70 s), medium (~120 s), high (~276 s), auto (default)")
+    add("--size", help=f"WxH, auto (default), a ratio (16:9, 16:9@2k), or {', '.join(SIZE_NAMES)}")
+    add("--format", dest="output_format", metavar="FORMAT", help="png (default), jpeg (jpg), webp")
+    add("--n", type=int, metavar="N", help="number of images, 1 to 10 (default 1)")
+    add("--model", default=DEFAULT_MODEL, help=f"default {DEFAULT_MODEL}; others are passed through")
+    add("--background", help="auto, opaque, transparent (png and webp only)")
+    add(
+        "--output-compression",
+        "--compression",
+        type=int,
+        metavar="0-100",
+        help="for jpeg and webp (default 100)",
+    )
+    add("--moderation", help="auto (default) or low")
+    add("--user", help="an id of your end user, for the provider's abuse checks")
+    add("--stream", action="store_true", help="stream: keeps gateways from cutting a long call")
+    add(
+        "--partial-images",
+        type=int,
+        metavar="0-3",
+        help=f"previews under --stream (default {DEFAULT_PARTIAL_IMAGES}); each costs 100 output tokens",
+    )
+    add(
+        "--param",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="any other field of the API; repeatable",
+    )
+
+
+def _add_call_flags(parser: Parser) -> None:
+    group = parser.add_argument_group("the call")
+    add = group.add_argument
+    add("--dry-run", action="store_true", help="print the exact request and its cost; send nothing")
+    add(
+        "--max-cost",
+        type=amount,
+        metavar="USD",
+        help="refuse a request that may cost more (input images not counted)",
+    )
+    add("--no-clobber", action="store_true", help="never overwrite: take the next free name")
+    add_sending_flags(add)
+    add_output_flags(add)
+
+
+def add_sending_flags(add: Callable[..., object]) -> None:
+    """Adds the flags that say how a request is sent, and sent again."""
+    add(
+        "--timeout",
+        type=float,
+        default=DEFAULT_TIMEOUT_S,
+        metavar="S",
+        help=f"seconds for the whole call (default {DEFAULT_TIMEOUT_S:.0f})",
+    )
+    add(
+        "--retries",
+        type=int,
+        default=DEFAULT_RETRIES,
+        metavar="N",
+        help=f"how often to send again what cannot have been billed (default {DEFAULT_RETRIES})",
+    )
+    add(
+        "--retry-ambiguous",
+        action="store_true",
+        help="also send again what may have been billed: you may pay twice",
+    )
+    add(
+        "--max-download",
+        type=amount,
+        default=DEFAULT_MAX_DOWNLOAD_BYTES / MEGABYTE,
+        metavar="MB",
+        help="largest image to fetch by address (default 100)",
+    )
+    add("--no-history", action="store_true", help="leave no trace of this call in the history")
+
+
+def add_output_flags(add: Callable[..., object]) -> None:
+    """Adds the flags that every command has, by a parser's `add_argument`."""
+    add("--json", action="store_true", help="print one JSON object on stdout instead of lines")
+    add("--events", action="store_true", help="progress as JSON lines on stderr")
+    add("--quiet", action="store_true", help="no progress on stderr")
+    add("--debug", action="store_true", help="show the traceback of an internal error")
+
+
+def add_setting_flags(parser: Parser) -> None:
+    """Adds the flags that say which server, and with which key."""
+    group = parser.add_argument_group("settings (see: config --show)")
+    add = group.add_argument
+    add("--config", metavar="PATH", help="this config file; what it sets goes before all flags")
+    add("--base-url", metavar="URL", help="the API's base URL")
+    add(
+        "--api-key",
+        metavar="KEY",
+        help="the API key (visible in ps: prefer the config file or the environment)",
+    )
+    add("--sandbox", action="store_true", help="use an offline sandbox for this call: no key, no cost")
+
+
+def _read_prompt(prompt: Optional[str], prompt_file: Optional[str], sources: Sequence[str]) -> str:
+    if prompt is not None and prompt_file is not None:
+        raise UsageError("the prompt is given twice", hint="give PROMPT or --prompt-file, not both")
+    if prompt_file is not None and prompt_file != "-":
+        try:
+            return Path(os.path.expanduser(prompt_file)).read_bytes().decode("utf-8-sig").rstrip("\r\n")
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+            raise UsageError(
+                f"cannot read the prompt file {prompt_file}: {reason}", hint="check the path"
+            ) from None
+    if prompt == "-" or prompt_file == "-":
+        if "-" in sources:
+            raise UsageError(
+                "prompt and image cannot both come from standard input", hint="use --prompt-file FILE"
+            )
+        try:
+            return sys.stdin.buffer.read().decode("utf-8-sig").rstrip("\r\n")
+        except ValueError:
+            raise UsageError(
+                "the prompt on standard input is not UTF-8 text", hint="mend its encoding"
+            ) from None
+    if prompt is None:
+        raise UsageError("a prompt is missing", hint=f'for example: {PROGRAM} generate "a cat" -o cat.png')
+    return prompt
+
+
+# ------------------------------------------------------------------------------------------------------------
 # image_commands
 #
 # The commands that make images: `generate` and `edit`, from a command line understood to what is printed.
@@ -8373,6 +7937,494 @@ def _show_dry_run(prepared: PreparedCall, client: Client, command: ImageCommand,
             "warnings": list(warnings),
         }
     )
+
+
+# ------------------------------------------------------------------------------------------------------------
+# ledger/parsers
+#
+# The command lines of `history`, `spend` and `cost` as data. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+DEFAULT_LIMIT = 20
+_WHEN_HELP = "a date, a date-time, or a span back from now: 7d, 12h, 30m"
+
+#: The commands below `history`, with what each does in a line.
+HISTORY_COMMANDS: Tuple[Tuple[str, str], ...] = (
+    ("show", "show everything about one request"),
+    ("redo", "send a request again, with changes"),
+    ("forget", "delete requests from the history; images stay"),
+)
+
+
+class HistoryQuery(Record):
+    """A `history` command line, understood. `since` is a moment as the ledger writes it."""
+
+    search: Optional[str]
+    since: Optional[str]
+    limit: int
+
+
+class ForgetQuery(Record):
+    """A `history forget` command line, understood: just one of the three is set."""
+
+    ids: Tuple[int, ...]
+    before: Optional[str]
+    everything: bool
+
+
+class SpendQuery(Record):
+    """A `spend` command line, understood."""
+
+    by: str
+    since: Optional[str]
+
+
+class CostQuery(Record):
+    """A `cost` command line, understood; the fields are the API's."""
+
+    prompt: Optional[str]
+    model: str
+    n: Optional[int]
+    size: Optional[str]
+    quality: Optional[str]
+    stream: bool
+    partial_images: Optional[int]
+    batch: bool
+    config: Optional[str]
+
+
+def history_parser() -> Parser:
+    """The parser of `history` without a command below it."""
+    commands = "\n".join(f"  {name:<7} {summary}" for name, summary in HISTORY_COMMANDS)
+    parser = Parser(
+        prog=f"{PROGRAM} history",
+        usage=f"{PROGRAM} history [show|redo|forget] [options]",
+        description="List the requests that were sent, newest first.",
+        epilog=f"commands:\n{commands}\n\nHelp for one: {PROGRAM} history COMMAND --help",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--search", metavar="TEXT", help="only those with this text in the prompt or a path")
+    parser.add_argument("--since", metavar="WHEN", help=f"only those from then on: {_WHEN_HELP}")
+    parser.add_argument(
+        "--limit",
+        type=int,
+        default=DEFAULT_LIMIT,
+        metavar="N",
+        help=f"at most this many (default {DEFAULT_LIMIT})",
+    )
+    add_output_flags(parser.add_argument)
+    return parser
+
+
+def show_parser() -> Parser:
+    """The parser of `history show`."""
+    parser = Parser(
+        prog=f"{PROGRAM} history show",
+        description="Show everything about one request.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "target", metavar="ID|FILE", help="the request's id, or an image that it made, whatever its name now"
+    )
+    add_output_flags(parser.add_argument)
+    return parser
+
+
+def forget_parser() -> Parser:
+    """The parser of `history forget`."""
+    parser = Parser(
+        prog=f"{PROGRAM} history forget",
+        usage=f"{PROGRAM} history forget ID... | --before WHEN | --all --yes",
+        description="Delete requests from the history. Their images stay.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("ids", nargs="*", metavar="ID", type=_id, help="the request's id")
+    parser.add_argument("--before", metavar="WHEN", help=f"all that are older: {_WHEN_HELP}")
+    parser.add_argument("--all", action="store_true", help="the whole history; needs --yes")
+    parser.add_argument("--yes", action="store_true", help="with --all: yes, all of it")
+    add_output_flags(parser.add_argument)
+    return parser
+
+
+def spend_parser() -> Parser:
+    """The parser of `spend`."""
+    parser = Parser(
+        prog=f"{PROGRAM} spend",
+        description="Add up what the requests of the history cost.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--by", choices=tuple(GROUPINGS), default="day", help="a sum for each (default day)")
+    parser.add_argument("--since", metavar="WHEN", help=f"only requests from then on: {_WHEN_HELP}")
+    add_output_flags(parser.add_argument)
+    return parser
+
+
+def cost_parser() -> Parser:
+    """The parser of `cost`."""
+    parser = Parser(
+        prog=f"{PROGRAM} cost",
+        usage=f"{PROGRAM} cost [PROMPT] [options]",
+        description="Tell what a request would cost. Free; sends nothing.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("words", nargs="?", metavar="PROMPT", help="the prompt, whose tokens cost too")
+    add("--prompt", metavar="TEXT", help="the prompt, by a flag")
+    add("--quality", help="low, medium, high, auto (default)")
+    add("--size", help=f"WxH, auto (default), a ratio, or {', '.join(SIZE_NAMES)}")
+    add("--n", type=int, metavar="N", help="number of images, 1 to 10 (default 1)")
+    add("--model", default=DEFAULT_MODEL, help=f"default {DEFAULT_MODEL}")
+    add("--stream", action="store_true", help="as a stream, with previews")
+    add("--partial-images", type=int, metavar=f"0-{MAX_PARTIAL_IMAGES}", help="previews under --stream")
+    add("--batch", action="store_true", help="by the Batch API, at half the price")
+    add("--config", metavar="PATH", help="this config file instead of the one that is found")
+    add_output_flags(add)
+    return parser
+
+
+def read_history(argv: Sequence[str]) -> HistoryQuery:
+    """A `history` command line as data.
+
+    Raises:
+        UsageError: unknown arguments, or a value that cannot be one.
+    """
+    args = history_parser().parse_args(list(argv))
+    if args.limit < 1:
+        raise UsageError(
+            f"--limit is {args.limit}; it must be at least 1", hint="leave it out for the default"
+        )
+    return HistoryQuery(args.search, _moment(args.since), args.limit)
+
+
+def read_show(argv: Sequence[str]) -> str:
+    """The id or file that `history show` is about.
+
+    Raises:
+        UsageError: unknown or missing arguments.
+    """
+    return str(show_parser().parse_args(list(argv)).target)
+
+
+def read_forget(argv: Sequence[str]) -> ForgetQuery:
+    """A `history forget` command line as data.
+
+    Raises:
+        UsageError: not just one of ids, `--before` and `--all`, or `--all` without `--yes`.
+    """
+    args = forget_parser().parse_args(list(argv))
+    if bool(args.ids) + (args.before is not None) + args.all != 1:
+        raise UsageError(
+            "it must be said in one way what to forget", hint="give ids, or --before WHEN, or --all --yes"
+        )
+    if args.all and not args.yes:
+        raise UsageError("--all deletes the whole history", hint="add --yes if that is meant")
+    return ForgetQuery(tuple(args.ids), _moment(args.before), args.all)
+
+
+def read_spend(argv: Sequence[str]) -> SpendQuery:
+    """A `spend` command line as data.
+
+    Raises:
+        UsageError: unknown arguments, or a value that cannot be one.
+    """
+    args = spend_parser().parse_args(list(argv))
+    return SpendQuery(args.by, _moment(args.since))
+
+
+def read_cost(argv: Sequence[str]) -> CostQuery:
+    """A `cost` command line as data.
+
+    Raises:
+        UsageError: unknown arguments, or the prompt is given twice.
+    """
+    args = cost_parser().parse_args(list(argv))
+    if args.words is not None and args.prompt is not None:
+        raise UsageError("the prompt is given twice", hint="give PROMPT or --prompt, not both")
+    return CostQuery(
+        prompt=args.prompt if args.words is None else args.words,
+        model=args.model,
+        n=args.n,
+        size=args.size,
+        quality=args.quality,
+        stream=args.stream,
+        partial_images=args.partial_images,
+        batch=args.batch,
+        config=args.config,
+    )
+
+
+#: The parser of each command below `history`.
+HISTORY_PARSERS = {"show": show_parser, "redo": redo_parser, "forget": forget_parser}
+
+
+def _moment(text: Optional[str]) -> Optional[str]:
+    return None if text is None else read_moment(text, time.time())
+
+
+def _id(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"an id is a number, found {text!r}")
+    return int(text)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# probe
+#
+# Learns, for the price of one small image, what a base URL really does.
+#
+# A refusal is free, so the form of a refusal is asked for first. The paid request is an edit of two tiny
+# pictures, streamed, as jpeg, in a given size: its one answer tells the most. Where a field or the endpoint is
+# refused, it is changed and asked again; refusals before work cost nothing either.
+# ------------------------------------------------------------------------------------------------------------
+
+
+PROBE_COMMAND = "doctor"
+PROBE_TIMEOUT_S = 600.0
+_PROBE_SIZE = "1024x1024"
+_INPUT_EDGE = 64
+_MAX_REFUSALS = 5
+_NO_SUCH_MODEL = "no-such-model-this-is-a-probe"
+_FIELD_REFUSED = (400, 422)
+_ENDPOINT_MISSING = (404, 405, 501)
+PROBE = ImageRequest(
+    prompt="A plain grey circle on a white ground",
+    size=_PROBE_SIZE,
+    quality="low",
+    output_format="jpeg",
+    stream=True,
+    partial_images=1,
+)
+
+
+class ProbeOutcome(Record):
+    """What was learnt, and what the paid request ended with."""
+
+    facts: HostFacts
+    result: Result
+
+
+def probe_price(prices: Mapping[str, Prices]) -> Optional[CostEstimate]:
+    """What a probe costs by these prices, but for its two tiny input images."""
+    return PROBE.estimate(prices)
+
+
+def probe(wire: Wire, picture: Path) -> ProbeOutcome:
+    """Asks the base URL; the picture that it paints is saved, since it is paid for.
+
+    Raises:
+        GptImage2Error: the server cannot be reached, does not accept the key, or made no image; `result`
+            says what was sent.
+    """
+    started = time.monotonic()
+    with temporary_folder() as folder:
+        facts = HostFacts(probed_on=today(), refusal=_refusal(wire, folder))
+        inputs = tuple(_input(folder / f"{name}.png", shade) for name, shade in (("a", 64), ("b", 192)))
+        request = replace(PROBE, images=inputs)
+        refusals = 0
+        while True:
+            attempt, images = _send(wire, request, picture)
+            result = replace(
+                _result(wire, request, attempt, images),
+                attempts=refusals + 1,
+                elapsed_s=time.monotonic() - started,
+            )
+            if images or attempt.answer.urls:
+                return ProbeOutcome(_learnt(wire, facts, request, attempt, images), result)
+            changed = _changed(wire, request, attempt)
+            refusals += 1
+            if changed is None or refusals > _MAX_REFUSALS:
+                error = _failure(wire, request, attempt)
+                error.result = result
+                raise error
+            wire, request = changed
+
+
+def _refusal(wire: Wire, folder: Path) -> Optional[str]:
+    """What a refusal looks like: `openai` for the official envelope, else `other`; None when it was none."""
+    body = folder / "refused"
+    write_private(body, json.dumps({"model": _NO_SUCH_MODEL, "prompt": "x"}).encode())
+    attempt, document = ask(wire.settings, wire.env, wire.stop, "/images/generations", str(body))
+    if not 400 <= attempt.status < 500:
+        return None
+    error = read_server_error(document)
+    return "openai" if error is not None and (error.type or error.code) else "other"
+
+
+def _send(wire: Wire, request: ImageRequest, picture: Path) -> Tuple[Attempt, Tuple[SavedImage, ...]]:
+    plan = OutputPlan(picture.parent, picture.stem, picture.suffix, False, True, picture.parent)
+    collector = ImageCollector(plan, count(1), _ignore_image, _ignore_partial)
+    spool = Spool(picture.parent, wire.settings.secrets)
+    try:
+        attempt = send_once(wire, request, collector, spool, PROBE_TIMEOUT_S, _ignore_head)
+    finally:
+        collector.close()
+        spool.discard()
+    return attempt, collector.images
+
+
+def _result(wire: Wire, request: ImageRequest, attempt: Attempt, images: Tuple[SavedImage, ...]) -> Result:
+    usage = attempt.answer.usage
+    return Result(
+        command=PROBE_COMMAND,
+        model=request.model,
+        images=images,
+        usage=usage,
+        cost_usd=cost_of_usage(request.model, usage, wire.settings.prices) if usage else None,
+        billed=Billed.YES if images or attempt.answer.urls else judge(attempt).billed,
+        http_status=attempt.status or None,
+        request_id=request_id(attempt.head, wire.settings.secrets),
+    )
+
+
+def _learnt(
+    wire: Wire, facts: HostFacts, request: ImageRequest, attempt: Attempt, images: Tuple[SavedImage, ...]
+) -> HostFacts:
+    image = images[0] if images else None
+    return replace(
+        facts,
+        answers="b64_json" if images else "url",
+        streams=attempt.answer.shape == "sse" if request.stream else False,
+        edits=bool(request.images),
+        image_field=wire.settings.image_field.value if request.images else None,
+        format_field=wire.settings.format_field.value if image and image.format == "jpeg" else None,
+        honours_size=None if image is None else f"{image.width}x{image.height}" == _PROBE_SIZE,
+    )
+
+
+def _changed(wire: Wire, request: ImageRequest, attempt: Attempt) -> Optional[Tuple[Wire, ImageRequest]]:
+    """The next thing to ask after a free refusal, or None when nothing is left to change."""
+    if attempt.status in _ENDPOINT_MISSING and request.images:
+        return wire, replace(request, images=())
+    if attempt.status not in _FIELD_REFUSED or attempt.error is None:
+        return None
+    if request.stream and refuses_stream(attempt):
+        return wire, request.without_stream()
+    settings = wire.settings
+    about = f"{attempt.error.param} {attempt.error.message}"
+    if settings.format_field.value in about and settings.format_field.value != "format":
+        settings = replace(settings, format_field=_learnt_setting("format"))
+    elif "image" in about and settings.image_field.value != "image":
+        settings = replace(settings, image_field=_learnt_setting("image"))
+    else:
+        return None
+    return replace(wire, settings=settings), request
+
+
+def _learnt_setting(value: str) -> Setting:
+    return Setting(value, "doctor --probe")
+
+
+def _failure(wire: Wire, request: ImageRequest, attempt: Attempt) -> GptImage2Error:
+    settings = wire.settings
+    return explain(attempt, judge(attempt), request, settings.base_url.value, settings.secrets)
+
+
+def _input(path: Path, shade: int) -> InputImage:
+    """A small grey PNG."""
+    rows = (b"\0" + bytes([shade, shade, shade]) * _INPUT_EDGE) * _INPUT_EDGE
+    header = struct.pack(">IIBBBBB", _INPUT_EDGE, _INPUT_EDGE, 8, 2, 0, 0, 0)
+    chunks: List[bytes] = []
+    for kind, data in ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")):
+        chunks.append(struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)))
+    data = b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+    write_private(path, data)
+    return InputImage(str(path), path.name, "png", _INPUT_EDGE, _INPUT_EDGE, len(data), False)
+
+
+def _ignore_image(image: SavedImage, reason: str) -> None:
+    del image, reason
+
+
+def _ignore_partial(index: int, path: Optional[str]) -> None:
+    del index, path
+
+
+def _ignore_head(head: ResponseHead) -> None:
+    del head
+
+
+# ------------------------------------------------------------------------------------------------------------
+# ledger/redo
+#
+# From a request of the history and changes to the command that sends it again.
+# ------------------------------------------------------------------------------------------------------------
+
+
+def redone(past: PastRequest, changes: ImageCommand, image_path: Optional[str]) -> ImageCommand:
+    """The command that sends a request again with changes.
+
+    By default its output is a free name beside `image_path`, else beside the first image of the request.
+
+    Raises:
+        UsageError: it cannot be sent again, or an input is not there any more.
+    """
+    if past.command == PROBE_COMMAND:
+        raise UsageError(
+            f"request {past.id} is a probe of a base URL", hint="send a new one: doctor --probe --yes"
+        )
+    inputs = () if changes.sources else past.inputs
+    mask = None if changes.mask else past.mask
+    kept = (*inputs, *((mask,) if mask else ()))
+    request = _changed_request(past, changes.request)
+    output, no_clobber = changes.output, changes.no_clobber
+    if output is None:
+        output, no_clobber = _beside(past, image_path, request.effective_format), True
+    sources = changes.sources or tuple(_kept_source(past, file, "input image") for file in inputs)
+    return replace(
+        changes,
+        command="edit" if sources else "generate",
+        request=request,
+        sources=sources,
+        mask=changes.mask or (_kept_source(past, mask, "mask") if mask else None),
+        output=output,
+        no_clobber=no_clobber,
+        expected_sha256=tuple((file.path or file.source, file.sha256) for file in kept),
+    )
+
+
+def _changed_request(past: PastRequest, changes: ImageRequest) -> ImageRequest:
+    """The request as it was, but for the fields that are set in `changes`."""
+    own = set(ImageRequest.__match_args__)
+    values: Dict[str, Any] = {name: value for name, value in past.fields.items() if name in own}
+    extra = {name: value for name, value in past.fields.items() if name not in own}
+    for name in own - {"images", "mask", "extra"}:
+        value = getattr(changes, name)
+        if value not in (None, "", False):
+            values[name] = value
+    extra.update(changes.extra)
+    values.setdefault("prompt", past.prompt)
+    values.setdefault("model", past.model)
+    return ImageRequest(**values, extra=tuple(extra.items()))
+
+
+def _kept_source(past: PastRequest, file: InputFile, what: str) -> str:
+    if file.source == "-":
+        raise UsageError(
+            f"the {what} of request {past.id} came from standard input and was not kept",
+            hint=_replacement(what),
+        )
+    if file.path and not os.path.isfile(file.path):
+        raise UsageError(
+            f"the {what} of request {past.id} is missing: {file.path}",
+            hint=f"put it back, or {_replacement(what)}",
+        )
+    return file.path or file.source
+
+
+def _replacement(what: str) -> str:
+    return f"give another with {'--mask' if what == 'mask' else '--image'}"
+
+
+def _beside(past: PastRequest, image_path: Optional[str], output_format: str) -> str:
+    """A free name like that of the output that was asked for, in the folder where its image is now."""
+    asked = Path(image_path or past.output)
+    was = past.fields.get("output_format") or "png"
+    if asked.suffix and was != output_format:
+        asked = asked.with_suffix(f".{extension(output_format)}")
+    names = (asked.with_name(f"{asked.stem}-{number}{asked.suffix}") for number in count(1))
+    return str(next(path for path in chain([asked], names) if not os.path.lexists(str(path))))
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -8733,7 +8785,7 @@ def _recorded_probe(settings: Settings, picture: Path, stop: StopSwitch, output:
         for warning in warnings:
             output.warn(warning)
         with stop:
-            outcomes.append(probe(Wire(settings, os.environ, stop), picture))
+            outcomes.append(probe(Wire(settings, os.environ, stop, Turns()), picture))
         return outcomes[0].result
 
     def observe(event: Event) -> None:

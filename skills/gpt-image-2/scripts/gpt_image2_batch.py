@@ -1016,159 +1016,6 @@ def _typed(value: Any, name: str, kind: type) -> Any:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# batch/options
-#
-# The command line of `batch run` as data. Pure.
-# ------------------------------------------------------------------------------------------------------------
-
-
-DEFAULT_CONCURRENCY = 4
-MAX_CONCURRENCY = 256
-DEFAULT_OUT_DIR = "gpt-image2-batch"
-
-
-class JobsOptions(Record):
-    """What a command line says of its jobs, however they are run. `defaults` is what a line leaves out."""
-
-    path: str
-    out_dir: str
-    defaults: Job
-    skip_invalid: bool
-    max_cost_usd: Optional[float]
-    retry_ambiguous: bool
-    dry_run: bool
-    config: Optional[str]
-    base_url: Optional[str]
-    api_key: Optional[str]
-    history: Optional[bool]
-
-
-class BatchRunCommand(Record):
-    """A `batch run` command line, understood."""
-
-    jobs: JobsOptions
-    concurrency: int
-    images_per_minute: Optional[float]
-    max_failures: Optional[int]
-    sandbox: bool
-    timeout_s: float
-    retries: int
-    max_download_bytes: int
-
-
-def batch_parser() -> Parser:
-    """The parser of `batch`, which knows its commands."""
-    parser = Parser(prog=f"{PROGRAM} batch", description="Run many jobs from a file.", allow_abbrev=False)
-    commands = parser.add_subparsers(metavar="COMMAND", title="commands")
-    commands.add_parser("run", help="run every job of a file; again for what is missing")
-    return parser
-
-
-def batch_run_parser() -> Parser:
-    """The parser of `batch run`."""
-    parser = Parser(
-        prog=f"{PROGRAM} batch run",
-        usage=f"{PROGRAM} batch run JOBS [options]",
-        description="Run every job of a file; run it again to do only what is missing.",
-        epilog=EXIT_CODES,
-        formatter_class=HelpFormatter,
-        allow_abbrev=False,
-    )
-    add_jobs_flags(parser)
-    group = parser.add_argument_group("the run")
-    add = group.add_argument
-    add(
-        "--concurrency",
-        type=int,
-        default=DEFAULT_CONCURRENCY,
-        metavar="N",
-        help=f"calls at once, up to {MAX_CONCURRENCY} (default {DEFAULT_CONCURRENCY})",
-    )
-    add(
-        "--images-per-minute",
-        type=amount,
-        metavar="N",
-        help="the pace of all calls together (default: learnt from the server)",
-    )
-    add("--fail-fast", action="store_true", help="start nothing more after the first failure")
-    add("--max-failures", type=int, metavar="N", help="start nothing more after N failures")
-    add_sending_flags(add)
-    add_output_flags(add)
-    add_field_flags(parser.add_argument_group("defaults for all jobs").add_argument)
-    add_setting_flags(parser)
-    return parser
-
-
-def add_jobs_flags(parser: Parser) -> None:
-    """Adds the jobs file and what is the same however its jobs are run."""
-    parser.add_argument("jobs", metavar="JOBS", help="a file with a job a line (JSON, or a prompt), or -")
-    group = parser.add_argument_group("the jobs")
-    add = group.add_argument
-    add(
-        "--out-dir",
-        default=DEFAULT_OUT_DIR,
-        metavar="DIR",
-        help=f"where images, journal and contact sheet go (default {DEFAULT_OUT_DIR})",
-    )
-    add("--image", action="append", metavar="IMAGE", help="input image for jobs without one; repeatable")
-    add("--mask", metavar="PNG", help="mask for jobs without one")
-    add("--dry-run", action="store_true", help="show jobs, cost and time; send nothing")
-    add("--skip-invalid", action="store_true", help="go on without the lines that are no jobs")
-    add(
-        "--max-cost",
-        type=amount,
-        metavar="USD",
-        help="start nothing that might pass this sum, earlier runs included (input images not counted)",
-    )
-
-
-def jobs_options(args: argparse.Namespace) -> JobsOptions:
-    """What a command line says of its jobs."""
-    return JobsOptions(
-        path=args.jobs,
-        out_dir=args.out_dir,
-        defaults=Job(request_of(args, ""), tuple(args.image or ()), args.mask),
-        skip_invalid=args.skip_invalid,
-        max_cost_usd=args.max_cost,
-        retry_ambiguous=args.retry_ambiguous,
-        dry_run=args.dry_run,
-        config=args.config,
-        base_url=args.base_url,
-        api_key=args.api_key,
-        history=False if args.no_history else None,
-    )
-
-
-def read_batch_run(argv: Sequence[str]) -> BatchRunCommand:
-    """A `batch run` command line as data.
-
-    Raises:
-        UsageError: unknown, missing or impossible arguments.
-        SystemExit: after `--help`.
-    """
-    args = batch_run_parser().parse_args(list(argv))
-    if not 1 <= args.concurrency <= MAX_CONCURRENCY:
-        raise UsageError(
-            f"--concurrency is {args.concurrency}; it must be from 1 to {MAX_CONCURRENCY}",
-            hint=f"the default is {DEFAULT_CONCURRENCY}",
-        )
-    if args.images_per_minute == 0:
-        raise UsageError("--images-per-minute must be more than 0", hint="leave it out to learn it")
-    if args.max_failures is not None and args.max_failures < 1:
-        raise UsageError("--max-failures must be 1 or more", hint="--fail-fast stops at the first")
-    return BatchRunCommand(
-        jobs=jobs_options(args),
-        concurrency=args.concurrency,
-        images_per_minute=args.images_per_minute,
-        max_failures=1 if args.fail_fast else args.max_failures,
-        sandbox=args.sandbox,
-        timeout_s=args.timeout,
-        retries=args.retries,
-        max_download_bytes=int(args.max_download * MEGABYTE),
-    )
-
-
-# ------------------------------------------------------------------------------------------------------------
 # batch/planner
 #
 # Makes the plan of a batch before anything is paid for: every line read and checked, every image named, and
@@ -1809,6 +1656,90 @@ class Runner:
 
 
 # ------------------------------------------------------------------------------------------------------------
+# batch/progress
+#
+# How far a batch is, for a person: a live line on a terminal, else a line a minute.
+# ------------------------------------------------------------------------------------------------------------
+
+
+TICK_S = 0.25
+_LINE_EVERY_S = 60.0
+
+
+class Progress:
+    """Called from time to time while a run lasts. `jobs` is how many are to be run."""
+
+    def __init__(
+        self, output: Output, runner: Runner, pacer: Pacer, jobs: int, max_cost_usd: Optional[float]
+    ) -> None:
+        self._output = output
+        self._runner = runner
+        self._pacer = pacer
+        self._jobs = jobs
+        self._max_cost_usd = max_cost_usd
+        self._started_s = time.monotonic()
+        self._next_line_s = self._started_s + _LINE_EVERY_S
+        self._told_to_stop = False
+
+    def __call__(self) -> None:
+        """Says what there is to say now."""
+        tally = self._runner.tally()
+        if tally.stopped == INTERRUPTED and not self._told_to_stop:
+            self._told_to_stop = True
+            self._output.say(_farewell(tally))
+        if self._output.is_live:
+            self._output.live(self._line(tally))
+        elif time.monotonic() >= self._next_line_s:
+            self._next_line_s += _LINE_EVERY_S
+            self._output.say(self._line(tally))
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the start."""
+        return max(0.001, time.monotonic() - self._started_s)
+
+    def images_per_minute(self, tally: Tally) -> float:
+        """The pace since the start."""
+        return tally.images * MINUTE_S / self.elapsed_s
+
+    def _line(self, tally: Tally) -> str:
+        parts = [
+            f"{tally.done}/{self._jobs} done",
+            f"{tally.failed} failed",
+            f"{tally.in_flight} in flight",
+            f"{self.images_per_minute(tally):.1f} images/min",
+            f"${tally.spent_usd:.4f} spent",
+        ]
+        if self._max_cost_usd is not None:
+            parts.append(f"${max(0.0, self._max_cost_usd - tally.spent_usd):.4f} left")
+        ended = tally.done + tally.failed
+        if ended:
+            left_s = (self._jobs - ended) * self.elapsed_s / ended
+            parts.append(f"about {duration(left_s)} to go")
+        if self._pacer.paused_s:
+            parts.append(f"paused for {duration(self._pacer.paused_s)} as the server asks")
+        return ", ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """A duration in words, to two units."""
+    whole = round(seconds)
+    hours, minutes = whole // 3600, whole % 3600 // 60
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {whole % 60} s" if minutes else f"{whole} s"
+
+
+def _farewell(tally: Tally) -> str:
+    longest_s = max(TYPICAL_SECONDS.values())
+    return (
+        f"nothing more is started; waiting for {tally.in_flight} requests that are paid for "
+        f"(the oldest is {duration(tally.oldest_s)} old; one may take {duration(longest_s)}). "
+        "Ctrl-C again ends them"
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------
 # batch/summary
 #
 # What a batch says at its end, and before it begins: rows, sums and words. Pure but for reading the plan.
@@ -1927,6 +1858,159 @@ def forecast_json(sums: Forecast) -> Dict[str, object]:
 
 
 # ------------------------------------------------------------------------------------------------------------
+# batch/options
+#
+# The command line of `batch run` as data. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+DEFAULT_CONCURRENCY = 4
+MAX_CONCURRENCY = 256
+DEFAULT_OUT_DIR = "gpt-image2-batch"
+
+
+class JobsOptions(Record):
+    """What a command line says of its jobs, however they are run. `defaults` is what a line leaves out."""
+
+    path: str
+    out_dir: str
+    defaults: Job
+    skip_invalid: bool
+    max_cost_usd: Optional[float]
+    retry_ambiguous: bool
+    dry_run: bool
+    config: Optional[str]
+    base_url: Optional[str]
+    api_key: Optional[str]
+    history: Optional[bool]
+
+
+class BatchRunCommand(Record):
+    """A `batch run` command line, understood."""
+
+    jobs: JobsOptions
+    concurrency: int
+    images_per_minute: Optional[float]
+    max_failures: Optional[int]
+    sandbox: bool
+    timeout_s: float
+    retries: int
+    max_download_bytes: int
+
+
+def batch_parser() -> Parser:
+    """The parser of `batch`, which knows its commands."""
+    parser = Parser(prog=f"{PROGRAM} batch", description="Run many jobs from a file.", allow_abbrev=False)
+    commands = parser.add_subparsers(metavar="COMMAND", title="commands")
+    commands.add_parser("run", help="run every job of a file; again for what is missing")
+    return parser
+
+
+def batch_run_parser() -> Parser:
+    """The parser of `batch run`."""
+    parser = Parser(
+        prog=f"{PROGRAM} batch run",
+        usage=f"{PROGRAM} batch run JOBS [options]",
+        description="Run every job of a file; run it again to do only what is missing.",
+        epilog=EXIT_CODES,
+        formatter_class=HelpFormatter,
+        allow_abbrev=False,
+    )
+    add_jobs_flags(parser)
+    group = parser.add_argument_group("the run")
+    add = group.add_argument
+    add(
+        "--concurrency",
+        type=int,
+        default=DEFAULT_CONCURRENCY,
+        metavar="N",
+        help=f"calls at once, up to {MAX_CONCURRENCY} (default {DEFAULT_CONCURRENCY})",
+    )
+    add(
+        "--images-per-minute",
+        type=amount,
+        metavar="N",
+        help="the pace of all calls together (default: learnt from the server)",
+    )
+    add("--fail-fast", action="store_true", help="start nothing more after the first failure")
+    add("--max-failures", type=int, metavar="N", help="start nothing more after N failures")
+    add_sending_flags(add)
+    add_output_flags(add)
+    add_field_flags(parser.add_argument_group("defaults for all jobs").add_argument)
+    add_setting_flags(parser)
+    return parser
+
+
+def add_jobs_flags(parser: Parser) -> None:
+    """Adds the jobs file and what is the same however its jobs are run."""
+    parser.add_argument("jobs", metavar="JOBS", help="a file with a job a line (JSON, or a prompt), or -")
+    group = parser.add_argument_group("the jobs")
+    add = group.add_argument
+    add(
+        "--out-dir",
+        default=DEFAULT_OUT_DIR,
+        metavar="DIR",
+        help=f"where images, journal and contact sheet go (default {DEFAULT_OUT_DIR})",
+    )
+    add("--image", action="append", metavar="IMAGE", help="input image for jobs without one; repeatable")
+    add("--mask", metavar="PNG", help="mask for jobs without one")
+    add("--dry-run", action="store_true", help="show jobs, cost and time; send nothing")
+    add("--skip-invalid", action="store_true", help="go on without the lines that are no jobs")
+    add(
+        "--max-cost",
+        type=amount,
+        metavar="USD",
+        help="start nothing that might pass this sum, earlier runs included (input images not counted)",
+    )
+
+
+def jobs_options(args: argparse.Namespace) -> JobsOptions:
+    """What a command line says of its jobs."""
+    return JobsOptions(
+        path=args.jobs,
+        out_dir=args.out_dir,
+        defaults=Job(request_of(args, ""), tuple(args.image or ()), args.mask),
+        skip_invalid=args.skip_invalid,
+        max_cost_usd=args.max_cost,
+        retry_ambiguous=args.retry_ambiguous,
+        dry_run=args.dry_run,
+        config=args.config,
+        base_url=args.base_url,
+        api_key=args.api_key,
+        history=False if args.no_history else None,
+    )
+
+
+def read_batch_run(argv: Sequence[str]) -> BatchRunCommand:
+    """A `batch run` command line as data.
+
+    Raises:
+        UsageError: unknown, missing or impossible arguments.
+        SystemExit: after `--help`.
+    """
+    args = batch_run_parser().parse_args(list(argv))
+    if not 1 <= args.concurrency <= MAX_CONCURRENCY:
+        raise UsageError(
+            f"--concurrency is {args.concurrency}; it must be from 1 to {MAX_CONCURRENCY}",
+            hint=f"the default is {DEFAULT_CONCURRENCY}",
+        )
+    if args.images_per_minute == 0:
+        raise UsageError("--images-per-minute must be more than 0", hint="leave it out to learn it")
+    if args.max_failures is not None and args.max_failures < 1:
+        raise UsageError("--max-failures must be 1 or more", hint="--fail-fast stops at the first")
+    return BatchRunCommand(
+        jobs=jobs_options(args),
+        concurrency=args.concurrency,
+        images_per_minute=args.images_per_minute,
+        max_failures=1 if args.fail_fast else args.max_failures,
+        sandbox=args.sandbox,
+        timeout_s=args.timeout,
+        retries=args.retries,
+        max_download_bytes=int(args.max_download * MEGABYTE),
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------
 # batch/commands
 #
 # The commands of `batch`, by name.
@@ -2034,90 +2118,6 @@ def _refuse_invalid(plan: Plan, skip: bool, output: Output) -> None:
         )
     for problem in problems:
         output.warn(f"skipped: {show(problem, limit=None)}")
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch/progress
-#
-# How far a batch is, for a person: a live line on a terminal, else a line a minute.
-# ------------------------------------------------------------------------------------------------------------
-
-
-TICK_S = 0.25
-_LINE_EVERY_S = 60.0
-
-
-class Progress:
-    """Called from time to time while a run lasts. `jobs` is how many are to be run."""
-
-    def __init__(
-        self, output: Output, runner: Runner, pacer: Pacer, jobs: int, max_cost_usd: Optional[float]
-    ) -> None:
-        self._output = output
-        self._runner = runner
-        self._pacer = pacer
-        self._jobs = jobs
-        self._max_cost_usd = max_cost_usd
-        self._started_s = time.monotonic()
-        self._next_line_s = self._started_s + _LINE_EVERY_S
-        self._told_to_stop = False
-
-    def __call__(self) -> None:
-        """Says what there is to say now."""
-        tally = self._runner.tally()
-        if tally.stopped == INTERRUPTED and not self._told_to_stop:
-            self._told_to_stop = True
-            self._output.say(_farewell(tally))
-        if self._output.is_live:
-            self._output.live(self._line(tally))
-        elif time.monotonic() >= self._next_line_s:
-            self._next_line_s += _LINE_EVERY_S
-            self._output.say(self._line(tally))
-
-    @property
-    def elapsed_s(self) -> float:
-        """Seconds since the start."""
-        return max(0.001, time.monotonic() - self._started_s)
-
-    def images_per_minute(self, tally: Tally) -> float:
-        """The pace since the start."""
-        return tally.images * MINUTE_S / self.elapsed_s
-
-    def _line(self, tally: Tally) -> str:
-        parts = [
-            f"{tally.done}/{self._jobs} done",
-            f"{tally.failed} failed",
-            f"{tally.in_flight} in flight",
-            f"{self.images_per_minute(tally):.1f} images/min",
-            f"${tally.spent_usd:.4f} spent",
-        ]
-        if self._max_cost_usd is not None:
-            parts.append(f"${max(0.0, self._max_cost_usd - tally.spent_usd):.4f} left")
-        ended = tally.done + tally.failed
-        if ended:
-            left_s = (self._jobs - ended) * self.elapsed_s / ended
-            parts.append(f"about {duration(left_s)} to go")
-        if self._pacer.paused_s:
-            parts.append(f"paused for {duration(self._pacer.paused_s)} as the server asks")
-        return ", ".join(parts)
-
-
-def duration(seconds: float) -> str:
-    """A duration in words, to two units."""
-    whole = round(seconds)
-    hours, minutes = whole // 3600, whole % 3600 // 60
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {whole % 60} s" if minutes else f"{whole} s"
-
-
-def _farewell(tally: Tally) -> str:
-    longest_s = max(TYPICAL_SECONDS.values())
-    return (
-        f"nothing more is started; waiting for {tally.in_flight} requests that are paid for "
-        f"(the oldest is {duration(tally.oldest_s)} old; one may take {duration(longest_s)}). "
-        "Ctrl-C again ends them"
-    )
 
 
 # ------------------------------------------------------------------------------------------------------------

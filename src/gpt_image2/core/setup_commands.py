@@ -21,6 +21,7 @@ from .outcome import Billed, ExitCode, Result
 from .output import Output
 from .probe import PROBE, PROBE_COMMAND, ProbeOutcome, probe, probe_price
 from .redact import mask_key
+from .turns import Turns
 
 _YES_NO = {True: "yes", False: "no", None: "unknown"}
 _STATUS_WIDTH = 5
@@ -175,7 +176,7 @@ def _recorded_probe(settings: Settings, picture: Path, stop: StopSwitch, output:
         for warning in warnings:
             output.warn(warning)
         with stop:
-            outcomes.append(probe(Wire(settings, os.environ, stop), picture))
+            outcomes.append(probe(Wire(settings, os.environ, stop, Turns()), picture))
         return outcomes[0].result
 
     def observe(event: Event) -> None:
