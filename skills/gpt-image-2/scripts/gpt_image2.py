@@ -4923,6 +4923,13 @@ RULES: Tuple[Rule, ...] = (
         Again.NEVER,
     ),
     Rule(
+        "request-too-large",
+        "429: more in one request than the limit allows in a minute",
+        lambda a: a.status == 429 and is_too_large(a),
+        Billed.NO,
+        Again.NEVER,
+    ),
+    Rule(
         "rate-limit",
         "429: too many requests or tokens a minute",
         lambda a: a.status == 429,
@@ -5034,6 +5041,11 @@ def is_overload(attempt: Attempt) -> bool:
     """Whether the API itself says that it is overloaded, and not a gateway behind which a job may run."""
     is_reported = attempt.code in _OVERLOAD_CODES | _RATE_CODES or bool(attempt.header("retry-after"))
     return attempt.status == 503 and is_reported
+
+
+def is_too_large(attempt: Attempt) -> bool:
+    """Whether no wait would help: one request asks for more than a minute's limit."""
+    return attempt.error is not None and attempt.error.message.lower().startswith("request too large")
 
 
 def is_quota(code: str) -> bool:
@@ -5495,6 +5507,8 @@ def _describe_page(attempt: Attempt, secrets: Iterable[str]) -> str:
 
 
 def _wait_hint(attempt: Attempt) -> str:
+    if is_too_large(attempt):
+        return "no wait helps: ask for fewer images at once (--n), or a smaller size"
     wait: Optional[float] = server_wait_s(attempt)
     return (
         f"the server asks to wait {wait:.0f} s" if wait else "wait a minute, or send fewer requests at a time"

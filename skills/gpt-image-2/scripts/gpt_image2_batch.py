@@ -221,6 +221,7 @@ def _decoded(data: bytes, number: int, offset: int) -> Line:
 JOURNAL_NAME = "journal.jsonl"
 
 SENT, DONE, FAILED, SUBMITTED = "sent", "done", "failed", "submitted"
+_KEY = re.compile(r"[0-9a-f]{64}")
 _EVENTS = frozenset({SENT, DONE, FAILED, SUBMITTED})
 
 
@@ -319,7 +320,7 @@ def read_journal(folder: Path) -> Iterator[Entry]:
             try:
                 content: Any = json.loads(line)
                 entry = read_entry(cast(Dict[str, Any], content))
-            except (ValueError, KeyError, TypeError, AttributeError):
+            except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
                 continue
             if entry.event in _EVENTS:
                 yield entry
@@ -361,6 +362,9 @@ def read_entry(line: Dict[str, Any]) -> Entry:
     """
     images: List[Dict[str, Any]] = line.get("images", [])
     cost: Any = line.get("cost_usd")
+    high_usd = float(line.get("high_usd", 0.0))
+    if not _KEY.fullmatch(str(line["key"])) or not all(0 <= usd < 1e9 for usd in (high_usd, cost or 0.0)):
+        raise ValueError("no key of a job, or no sum of money")
     return Entry(
         event=str(line["event"]),
         key=str(line["key"]),
@@ -373,7 +377,7 @@ def read_entry(line: Dict[str, Any]) -> Entry:
         ),
         billed=Billed(line["billed"]),
         cost_usd=None if cost is None else float(cost),
-        high_usd=float(line.get("high_usd", 0.0)),
+        high_usd=high_usd,
         code=str(line.get("code", "")),
         message=str(line.get("message", "")),
         batch_id=str(line.get("batch_id", "")),
@@ -588,6 +592,7 @@ CREATE INDEX by_state ON jobs (state, number);
 CREATE TABLE outputs (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
 CREATE TABLE folders (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
 CREATE TABLE ids (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
+CREATE TABLE holders (name TEXT PRIMARY KEY, key TEXT, copy INTEGER) WITHOUT ROWID;
 CREATE TABLE past (key TEXT, copy INTEGER, entry TEXT, PRIMARY KEY (key, copy)) WITHOUT ROWID;
 """
 _COLUMNS = (
@@ -676,10 +681,22 @@ class Plan:
 
     def remember(self, entry: Entry) -> None:
         """Takes a line of the journal; the last one of a job counts."""
-        self._db.execute(
-            "INSERT OR REPLACE INTO past VALUES (?,?,?)",
-            (entry.key, entry.copy, json.dumps(entry_json(entry))),
-        )
+        values = (entry.key, entry.copy, json.dumps(entry_json(entry)))
+        self._db.execute("INSERT OR REPLACE INTO past VALUES (?,?,?)", values)
+        for image in entry.images:
+            held = (image.path, entry.key, entry.copy)
+            self._db.execute("INSERT OR REPLACE INTO holders VALUES (?,?,?)", held)
+
+    def hold_name(self, name: str, job: PlannedJob) -> None:
+        """A file below the folder is an image of this job."""
+        with self._lock:
+            self._db.execute("INSERT OR REPLACE INTO holders VALUES (?,?,?)", (name, job.key, job.copy))
+
+    def is_anothers(self, name: str, job: PlannedJob) -> bool:
+        """Whether a file below the folder is an image of another job, of this run or an earlier one."""
+        with self._lock:
+            row = self._db.execute("SELECT key, copy FROM holders WHERE name = ?", (name,)).fetchone()
+        return row is not None and row != (job.key, job.copy)
 
     def remembered(self) -> Iterator[Tuple[PlannedJob, Entry]]:
         """The jobs that the journal knows, each with its last line there."""
@@ -1149,10 +1166,11 @@ class Planner:
             self._plan.remember(entry)
             job = entry.key, entry.copy
             if entry.event in (SENT, SUBMITTED):
+                spent_usd += under_way.get(job, 0.0)  # sent before, and its end is not known
                 under_way[job] = entry.high_usd
                 continue
-            high_usd = under_way.pop(job, 0.0)
-            if entry.billed is not Billed.NO:
+            high_usd = under_way.pop(job, None)
+            if high_usd is not None and entry.billed is not Billed.NO:
                 spent_usd += high_usd if entry.cost_usd is None else entry.cost_usd
         return spent_usd + sum(under_way.values())
 
@@ -1195,9 +1213,11 @@ class Planner:
         outputs = self._folder.outputs(entry.name, ImageRequest(prompt="", n=count), job.named)
         found: Dict[int, SavedImage] = {}
         for number in job.missing:
-            saved = None if number in known else _saved(outputs.path(number))
-            if saved is not None:
-                found[number] = saved
+            path = outputs.path(number)
+            if number not in known and _is_whole(path):
+                saved = _saved(path)
+                if saved is not None:
+                    found[number] = saved
         return found
 
     def _warn(self, text: str) -> None:
@@ -1250,21 +1270,34 @@ def _without_flags(text: str) -> str:
     return re.sub(r"--(?!out-dir)([a-z][a-z-]*)", lambda match: match.group(1).replace("-", "_"), text)
 
 
-def _saved(path: Path) -> Optional[SavedImage]:
-    """The whole image in a file, None where there is none."""
+def _is_whole(path: Path) -> bool:
     try:
         with open(str(path), "rb") as file:
-            info = read_image_info(file) if is_whole_image(file) else None
-            if info is None:
-                return None
-            digest = hashlib.sha256()
-            file.seek(0)
-            for block in iter(lambda: file.read(_READ_BYTES), b""):
-                digest.update(block)
-            size_bytes = file.tell()
+            return is_whole_image(file)
+    except OSError:
+        return False
+
+
+def _saved(path: Path) -> Optional[SavedImage]:
+    """The image in a file, None where there is none."""
+    try:
+        with open(str(path), "rb") as file:
+            info = read_image_info(file)
+            sha256, size_bytes = _digest(file)
     except (OSError, ValueError):
         return None
-    return SavedImage(str(path), size_bytes, info.format, info.width, info.height, digest.hexdigest())
+    if info is None:
+        return None
+    return SavedImage(str(path), size_bytes, info.format, info.width, info.height, sha256)
+
+
+def _digest(file: IO[bytes]) -> Tuple[str, int]:
+    """The SHA-256 of an open file, in hex, and how many bytes it has."""
+    digest = hashlib.sha256()
+    file.seek(0)
+    for block in iter(lambda: file.read(_READ_BYTES), b""):
+        digest.update(block)
+    return digest.hexdigest(), file.tell()
 
 
 def _fingerprints(job: Job) -> Tuple[List[str], Optional[str]]:
@@ -1283,11 +1316,8 @@ def _fingerprint(source: str) -> str:
 @lru_cache(maxsize=1024)
 def _content_hash(path: str, size_bytes: int, mtime_ns: int) -> str:
     del size_bytes, mtime_ns  # they tell a changed file from the one that was hashed
-    digest = hashlib.sha256()
     with open(path, "rb") as file:
-        for block in iter(lambda: file.read(_READ_BYTES), b""):
-            digest.update(block)
-    return digest.hexdigest()
+        return _digest(file)[0]
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -1410,9 +1440,10 @@ class Sending:
         request = job.request
         if job.sources:
             request = stack.enter_context(place.client.with_inputs(request, job.sources, job.mask))
-        prepared = place.client.prepare(
-            request, place.folder.path / planned.name, no_clobber=not planned.named
-        )
+        output = place.folder.path / planned.name
+        prepared = place.client.prepare(request, output, no_clobber=not planned.named)
+        if any(self._is_anothers(prepared.plan.path(number)) for number in planned.missing):
+            prepared = replace(prepared, plan=replace(prepared.plan, no_clobber=True))
         if len(planned.missing) == prepared.request.count:
             return prepared
         rest = replace(prepared.request, n=len(planned.missing))
@@ -1438,7 +1469,17 @@ class Sending:
         if isinstance(event, HeadersReceived):
             self._place.pacer.heard(event.limits, len(self._job.missing))
         elif isinstance(event, ImageSaved):
+            self._place.plan.hold_name(self._name_of(event.image.path), self._job)
             self._on_saved(event.image)
+
+    def _is_anothers(self, path: Path) -> bool:
+        """Whether an output is not ours to replace: what was not there yet may be another job's by then."""
+        return not os.path.lexists(str(path)) or self._place.plan.is_anothers(
+            self._name_of(str(path)), self._job
+        )
+
+    def _name_of(self, path: str) -> str:
+        return os.path.relpath(path, str(self._place.folder.path))
 
     def _number_images(self, prepared: PreparedCall) -> None:
         """Gives each saved image its number in the job: by its name, else the next that is free."""

@@ -33,6 +33,7 @@ CREATE INDEX by_state ON jobs (state, number);
 CREATE TABLE outputs (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
 CREATE TABLE folders (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
 CREATE TABLE ids (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
+CREATE TABLE holders (name TEXT PRIMARY KEY, key TEXT, copy INTEGER) WITHOUT ROWID;
 CREATE TABLE past (key TEXT, copy INTEGER, entry TEXT, PRIMARY KEY (key, copy)) WITHOUT ROWID;
 """
 _COLUMNS = (
@@ -121,10 +122,22 @@ class Plan:
 
     def remember(self, entry: Entry) -> None:
         """Takes a line of the journal; the last one of a job counts."""
-        self._db.execute(
-            "INSERT OR REPLACE INTO past VALUES (?,?,?)",
-            (entry.key, entry.copy, json.dumps(entry_json(entry))),
-        )
+        values = (entry.key, entry.copy, json.dumps(entry_json(entry)))
+        self._db.execute("INSERT OR REPLACE INTO past VALUES (?,?,?)", values)
+        for image in entry.images:
+            held = (image.path, entry.key, entry.copy)
+            self._db.execute("INSERT OR REPLACE INTO holders VALUES (?,?,?)", held)
+
+    def hold_name(self, name: str, job: PlannedJob) -> None:
+        """A file below the folder is an image of this job."""
+        with self._lock:
+            self._db.execute("INSERT OR REPLACE INTO holders VALUES (?,?,?)", (name, job.key, job.copy))
+
+    def is_anothers(self, name: str, job: PlannedJob) -> bool:
+        """Whether a file below the folder is an image of another job, of this run or an earlier one."""
+        with self._lock:
+            row = self._db.execute("SELECT key, copy FROM holders WHERE name = ?", (name,)).fetchone()
+        return row is not None and row != (job.key, job.copy)
 
     def remembered(self) -> Iterator[Tuple[PlannedJob, Entry]]:
         """The jobs that the journal knows, each with its last line there."""

@@ -9,7 +9,7 @@ import os
 import re
 from functools import lru_cache
 from pathlib import Path
-from typing import Dict, List, Mapping, Optional, Tuple
+from typing import IO, Dict, List, Mapping, Optional, Tuple
 
 from ..errors import GptImage2Error, UsageError
 from ..images import is_whole_image, read_image_info
@@ -153,10 +153,11 @@ class Planner:
             self._plan.remember(entry)
             job = entry.key, entry.copy
             if entry.event in (SENT, SUBMITTED):
+                spent_usd += under_way.get(job, 0.0)  # sent before, and its end is not known
                 under_way[job] = entry.high_usd
                 continue
-            high_usd = under_way.pop(job, 0.0)
-            if entry.billed is not Billed.NO:
+            high_usd = under_way.pop(job, None)
+            if high_usd is not None and entry.billed is not Billed.NO:
                 spent_usd += high_usd if entry.cost_usd is None else entry.cost_usd
         return spent_usd + sum(under_way.values())
 
@@ -199,9 +200,11 @@ class Planner:
         outputs = self._folder.outputs(entry.name, ImageRequest(prompt="", n=count), job.named)
         found: Dict[int, SavedImage] = {}
         for number in job.missing:
-            saved = None if number in known else _saved(outputs.path(number))
-            if saved is not None:
-                found[number] = saved
+            path = outputs.path(number)
+            if number not in known and _is_whole(path):
+                saved = _saved(path)
+                if saved is not None:
+                    found[number] = saved
         return found
 
     def _warn(self, text: str) -> None:
@@ -254,21 +257,34 @@ def _without_flags(text: str) -> str:
     return re.sub(r"--(?!out-dir)([a-z][a-z-]*)", lambda match: match.group(1).replace("-", "_"), text)
 
 
-def _saved(path: Path) -> Optional[SavedImage]:
-    """The whole image in a file, None where there is none."""
+def _is_whole(path: Path) -> bool:
     try:
         with open(str(path), "rb") as file:
-            info = read_image_info(file) if is_whole_image(file) else None
-            if info is None:
-                return None
-            digest = hashlib.sha256()
-            file.seek(0)
-            for block in iter(lambda: file.read(_READ_BYTES), b""):
-                digest.update(block)
-            size_bytes = file.tell()
+            return is_whole_image(file)
+    except OSError:
+        return False
+
+
+def _saved(path: Path) -> Optional[SavedImage]:
+    """The image in a file, None where there is none."""
+    try:
+        with open(str(path), "rb") as file:
+            info = read_image_info(file)
+            sha256, size_bytes = _digest(file)
     except (OSError, ValueError):
         return None
-    return SavedImage(str(path), size_bytes, info.format, info.width, info.height, digest.hexdigest())
+    if info is None:
+        return None
+    return SavedImage(str(path), size_bytes, info.format, info.width, info.height, sha256)
+
+
+def _digest(file: IO[bytes]) -> Tuple[str, int]:
+    """The SHA-256 of an open file, in hex, and how many bytes it has."""
+    digest = hashlib.sha256()
+    file.seek(0)
+    for block in iter(lambda: file.read(_READ_BYTES), b""):
+        digest.update(block)
+    return digest.hexdigest(), file.tell()
 
 
 def _fingerprints(job: Job) -> Tuple[List[str], Optional[str]]:
@@ -287,8 +303,5 @@ def _fingerprint(source: str) -> str:
 @lru_cache(maxsize=1024)
 def _content_hash(path: str, size_bytes: int, mtime_ns: int) -> str:
     del size_bytes, mtime_ns  # they tell a changed file from the one that was hashed
-    digest = hashlib.sha256()
     with open(path, "rb") as file:
-        for block in iter(lambda: file.read(_READ_BYTES), b""):
-            digest.update(block)
-    return digest.hexdigest()
+        return _digest(file)[0]

@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Callable, Dict, List, Optional
 
 from ..budget import Budget, Hold
@@ -143,9 +144,10 @@ class Sending:
         request = job.request
         if job.sources:
             request = stack.enter_context(place.client.with_inputs(request, job.sources, job.mask))
-        prepared = place.client.prepare(
-            request, place.folder.path / planned.name, no_clobber=not planned.named
-        )
+        output = place.folder.path / planned.name
+        prepared = place.client.prepare(request, output, no_clobber=not planned.named)
+        if any(self._is_anothers(prepared.plan.path(number)) for number in planned.missing):
+            prepared = replace(prepared, plan=replace(prepared.plan, no_clobber=True))
         if len(planned.missing) == prepared.request.count:
             return prepared
         rest = replace(prepared.request, n=len(planned.missing))
@@ -171,7 +173,17 @@ class Sending:
         if isinstance(event, HeadersReceived):
             self._place.pacer.heard(event.limits, len(self._job.missing))
         elif isinstance(event, ImageSaved):
+            self._place.plan.hold_name(self._name_of(event.image.path), self._job)
             self._on_saved(event.image)
+
+    def _is_anothers(self, path: Path) -> bool:
+        """Whether an output is not ours to replace: what was not there yet may be another job's by then."""
+        return not os.path.lexists(str(path)) or self._place.plan.is_anothers(
+            self._name_of(str(path)), self._job
+        )
+
+    def _name_of(self, path: str) -> str:
+        return os.path.relpath(path, str(self._place.folder.path))
 
     def _number_images(self, prepared: PreparedCall) -> None:
         """Gives each saved image its number in the job: by its name, else the next that is free."""
