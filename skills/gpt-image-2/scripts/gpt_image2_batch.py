@@ -1321,30 +1321,10 @@ def _content_hash(path: str, size_bytes: int, mtime_ns: int) -> str:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# batch/runner
+# batch/sending
 #
-# Runs the jobs of a plan side by side: each by way of budget, gate and journal, and then as any call.
+# One job sent once: prepared, noted in the journal, sent as any call, and noted again.
 # ------------------------------------------------------------------------------------------------------------
-
-
-_MOST_REFUSALS = 20  # of one job, by a rate limit
-_UNAUTHORIZED = 401
-INTERRUPTED, MAX_FAILURES, MAX_COST = "interrupted", "max_failures", "max_cost"
-
-
-class Tally(Record):
-    """How far a run is. `stopped` says why nothing more is started, empty while more is; `oldest_s` is how
-    many seconds the longest call under way has run."""
-
-    done: int = 0
-    failed: int = 0
-    images: int = 0
-    in_flight: int = 0
-    oldest_s: float = 0.0
-    spent_usd: float = 0.0
-    unpriced: int = 0
-    over_budget: int = 0
-    stopped: str = ""
 
 
 class Workplace(Record):
@@ -1522,6 +1502,33 @@ class Sending:
         except OutputError:
             self.journal_failed = True
             raise
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch/runner
+#
+# Runs the jobs of a plan side by side: each by way of budget, gate and journal, and then as any call.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_MOST_REFUSALS = 20  # of one job, by a rate limit
+_UNAUTHORIZED = 401
+INTERRUPTED, MAX_FAILURES, MAX_COST = "interrupted", "max_failures", "max_cost"
+
+
+class Tally(Record):
+    """How far a run is. `stopped` says why nothing more is started, empty while more is; `oldest_s` is how
+    many seconds the longest call under way has run."""
+
+    done: int = 0
+    failed: int = 0
+    images: int = 0
+    in_flight: int = 0
+    oldest_s: float = 0.0
+    spent_usd: float = 0.0
+    unpriced: int = 0
+    over_budget: int = 0
+    stopped: str = ""
 
 
 class Runner:

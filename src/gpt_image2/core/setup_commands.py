@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 from typing import Dict, List, Optional, Tuple
 
-from .config import NO_PRICES, TEMPLATE, Settings, config_locations, load_settings, state_folder
+from .config import TEMPLATE, Settings, config_locations, load_settings, state_folder
+from .config_file import NO_PRICES
 from .doctor import Check, check_json, examine, verdict
 from .errors import GptImage2Error, UsageError
 from .events import Event, Warned

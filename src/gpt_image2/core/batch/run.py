@@ -26,7 +26,8 @@ from .options import BatchRunCommand, read_batch_run
 from .pacer import Pacer
 from .plan import PlannedJob
 from .progress import TICK_S, Progress, duration
-from .runner import MAX_COST, Runner, Tally, Workplace
+from .runner import MAX_COST, Runner, Tally
+from .sending import Workplace
 from .summary import (
     counts,
     exit_code,
