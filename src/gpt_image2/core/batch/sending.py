@@ -9,10 +9,7 @@ from typing import Callable, Dict, List, Optional
 
 from ..budget import Budget, Hold
 from ..client import Client, PreparedCall
-from ..errors import (
-    GptImage2Error,
-    OutputError,
-)
+from ..errors import GptImage2Error, OutputError
 from ..events import Event, HeadersReceived, ImageSaved
 from ..interrupt import StopSwitch
 from ..outcome import Billed, Result, SavedImage
