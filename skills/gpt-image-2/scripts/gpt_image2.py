@@ -46,12 +46,11 @@ import threading
 import time
 import weakref
 import zlib
-from collections import deque
 from contextlib import ExitStack, contextmanager, suppress
 from enum import Enum, IntEnum
 from functools import lru_cache
-from html import escape
-from itertools import chain, count, islice
+from heapq import heappop, heappush
+from itertools import chain, count
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import (
@@ -60,7 +59,6 @@ from typing import (
     Callable,
     ClassVar,
     ContextManager,
-    Deque,
     Dict,
     Generator,
     Iterable,
@@ -80,7 +78,7 @@ from typing import (
     Union,
     cast,
 )
-from urllib.parse import SplitResult, quote as percent_encode, unquote, urljoin, urlsplit
+from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 __all__ = [
     "VERSION",
@@ -1088,107 +1086,6 @@ class InterruptedCall(GptImage2Error):
 
 
 # ------------------------------------------------------------------------------------------------------------
-# batch/jobs_file
-#
-# Reads a jobs file as a stream, and single lines of it again by their place. Holds one line at a time.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_MAX_JOB_BYTES = 1 << 20
-_UTF8_MARK = b"\xef\xbb\xbf"
-
-
-class Line(Record):
-    """A line that is not blank: its number in the file from 1, its offset in bytes, and its text; None where
-    it is no text or longer than any job can be, and `problem` says which."""
-
-    number: int
-    offset: int
-    text: Optional[str]
-    problem: str = ""
-
-
-class JobsFile:
-    """An open jobs file. A context manager; its lines can be read again while it is open."""
-
-    def __init__(self, path: str, scratch: Path) -> None:
-        """Opens a file; `-`, and what can be read but once, is copied into the scratch folder first.
-
-        Raises:
-            UsageError: it cannot be read.
-        """
-        self._lock = threading.Lock()
-        try:
-            self._file = _open(path, scratch)
-        except OSError as error:
-            raise UsageError(
-                f"cannot read the jobs file {path}: {error.strerror or error}",
-                hint="name a file with a job a line, or - for standard input",
-            ) from None
-
-    def __enter__(self) -> JobsFile:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    def lines(self) -> Iterator[Line]:
-        """Every line that is not blank, in order."""
-        self._file.seek(0)
-        offset = number = 0
-        while True:
-            data = self._file.readline(_MAX_JOB_BYTES)
-            if not data:
-                return
-            number += 1
-            start, offset = offset, offset + len(data)
-            if len(data) == _MAX_JOB_BYTES and not data.endswith(b"\n"):
-                offset += self._skip_line()
-                yield Line(number, start, None, f"it is longer than {_MAX_JOB_BYTES:,} bytes")
-            elif data.strip():
-                yield _decoded(data, number, start)
-
-    def text_at(self, offset: int) -> str:
-        """The text of the line that begins at an offset. Safe for threads."""
-        with self._lock:
-            self._file.seek(offset)
-            data = self._file.readline(_MAX_JOB_BYTES)
-        return _decoded(data, 0, offset).text or ""
-
-    def _skip_line(self) -> int:
-        skipped = 0
-        while True:
-            data = self._file.readline(_MAX_JOB_BYTES)
-            skipped += len(data)
-            if not data or data.endswith(b"\n"):
-                return skipped
-
-
-def _open(path: str, scratch: Path) -> IO[bytes]:
-    if path != "-":
-        file = open(os.path.expanduser(path), "rb")  # noqa: SIM115
-        if file.seekable():
-            return file
-        source: IO[bytes] = file
-    else:
-        source = sys.stdin.buffer
-    import shutil
-
-    copy = open(str(scratch / "jobs"), "x+b")  # noqa: SIM115
-    shutil.copyfileobj(source, copy)
-    return copy
-
-
-def _decoded(data: bytes, number: int, offset: int) -> Line:
-    if offset == 0 and data.startswith(_UTF8_MARK):
-        data = data[len(_UTF8_MARK) :]
-    try:
-        return Line(number, offset, data.decode("utf-8").strip())
-    except UnicodeDecodeError:
-        return Line(number, offset, None, "it is not UTF-8 text")
-
-
-# ------------------------------------------------------------------------------------------------------------
 # budget
 #
 # The money cap of many calls: what they have cost, and what those under way may still cost.
@@ -1483,7 +1380,7 @@ def write_pieces(path: Path, pieces: Iterable[str]) -> None:
         try:
             with file:
                 for piece in pieces:
-                    write_all(file, piece.encode("utf-8", "surrogateescape"))
+                    write_all(file, piece.encode("utf-8", "replace"))
             os.replace(str(part), str(path))
         except BaseException:
             with suppress(OSError):
@@ -1642,196 +1539,6 @@ def _stale(folder: Path, pattern: str) -> List[os.DirEntry[str]]:
                 if mine and time.time() - info.st_mtime > _STALE_S:
                     found.append(entry)
     return found
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch/journal
-#
-# The memory of a batch: an append-only file in its folder, on disk before a job is sent and after it ended.
-#
-# Each line is a JSON object: what happened to which job. A job goes by its key (see `job_key`) and by its copy:
-# how many jobs with the same key stand before it in the file. While a journal is open nobody else can open it.
-# ------------------------------------------------------------------------------------------------------------
-
-
-JOURNAL_NAME = "journal.jsonl"
-
-SENT, DONE, FAILED, SUBMITTED = "sent", "done", "failed", "submitted"
-_EVENTS = frozenset({SENT, DONE, FAILED, SUBMITTED})
-
-
-class JournalImage(Record):
-    """One saved image: its number in the job from 1, its path below the folder, and what it is."""
-
-    number: int
-    path: str
-    bytes: int
-    sha256: str
-
-
-class Entry(Record):
-    """One line. `images` are all that the job has by now, `name` where the first was to go, and `existed`
-    whether something was there. `high_usd` is the most that a sent job may cost. `batch_id` is the provider's
-    for a submitted job. `settled` tells that nothing of a failed job is still on its way."""
-
-    event: str
-    key: str
-    copy: int
-    name: str = ""
-    existed: bool = False
-    images: Tuple[JournalImage, ...] = ()
-    billed: Billed = Billed.NO
-    cost_usd: Optional[float] = None
-    high_usd: float = 0.0
-    code: str = ""
-    message: str = ""
-    batch_id: str = ""
-    settled: bool = False
-
-
-class Journal:
-    """An open journal. A context manager; `append` is safe for threads."""
-
-    def __init__(self, folder: Path) -> None:
-        """Opens the journal of a folder, which must exist.
-
-        Raises:
-            UsageError: another process has it open.
-            OutputError: it cannot be written.
-        """
-        self.path = folder / JOURNAL_NAME
-        try:
-            self._descriptor = open_to_append(self.path)
-        except OSError as error:
-            raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from None
-        if not lock_file(self._descriptor):
-            os.close(self._descriptor)
-            raise UsageError(
-                f"another batch is at work in {folder}",
-                hint="wait for it, or choose another --out-dir; nothing was sent",
-                code="batch_running",
-            )
-        end_line(self._descriptor)  # a line that a crash has torn must not swallow the next one
-        self._lock = threading.Lock()
-        self._syncing = threading.Lock()
-        self._written = self._synced = 0
-
-    def __enter__(self) -> Journal:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._descriptor)
-
-    def append(self, entry: Entry) -> None:
-        """Writes a line and returns when it is on the disk. Lines of many threads share one flush.
-
-        Raises:
-            OutputError: the disk does not take it.
-        """
-        data = json.dumps(entry_json(entry), ensure_ascii=False).encode("utf-8", "surrogateescape") + b"\n"
-        try:
-            with self._lock:
-                view = memoryview(data)
-                while view:
-                    view = view[os.write(self._descriptor, view) :]
-                self._written += 1
-                mine = self._written
-            with self._syncing:
-                if self._synced < mine:
-                    upto = self._written
-                    os.fsync(self._descriptor)
-                    self._synced = upto
-        except OSError as error:
-            raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from None
-
-    def extend(self, entries: Iterable[Entry]) -> None:
-        """Writes many lines and returns when all are on the disk, by one flush.
-
-        Raises:
-            OutputError: the disk does not take them.
-        """
-        try:
-            with self._lock:
-                for entry in entries:
-                    text = json.dumps(entry_json(entry), ensure_ascii=False) + "\n"
-                    view = memoryview(text.encode("utf-8", "surrogateescape"))
-                    while view:
-                        view = view[os.write(self._descriptor, view) :]
-            os.fsync(self._descriptor)
-        except OSError as error:
-            raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from None
-
-
-def read_journal(folder: Path) -> Iterator[Entry]:
-    """The entries of a folder's journal in order; a line that is torn or strange is passed over."""
-    path = folder / JOURNAL_NAME
-    if not path.exists():
-        return
-    with open(str(path), encoding="utf-8", errors="surrogateescape") as file:
-        for line in file:
-            try:
-                content: Any = json.loads(line)
-                entry = read_entry(cast(Dict[str, Any], content))
-            except (ValueError, KeyError, TypeError, AttributeError):
-                continue
-            if entry.event in _EVENTS:
-                yield entry
-
-
-def journal_images(images: Mapping[int, SavedImage], folder: Path) -> Tuple[JournalImage, ...]:
-    """Saved images, by their number in the job, as the journal keeps them."""
-    return tuple(
-        JournalImage(number, os.path.relpath(image.path, folder), image.size_bytes, image.sha256)
-        for number, image in sorted(images.items())
-    )
-
-
-def entry_json(entry: Entry) -> Dict[str, object]:
-    """An entry as the object on its line; what has its default is left out."""
-    line: Dict[str, object] = {
-        "event": entry.event,
-        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "key": entry.key,
-        "copy": entry.copy,
-    }
-    for name in ("name", "existed", "high_usd", "code", "message", "batch_id", "settled"):
-        value: object = getattr(entry, name)
-        if value:
-            line[name] = value
-    if entry.cost_usd is not None:
-        line["cost_usd"] = round(entry.cost_usd, 6)
-    if entry.images:
-        line["images"] = [dict(vars(image)) for image in entry.images]
-    line["billed"] = entry.billed.value
-    return line
-
-
-def read_entry(line: Dict[str, Any]) -> Entry:
-    """The entry on a line.
-
-    Raises:
-        KeyError, TypeError, ValueError: it is none.
-    """
-    images: List[Dict[str, Any]] = line.get("images", [])
-    cost: Any = line.get("cost_usd")
-    return Entry(
-        event=str(line["event"]),
-        key=str(line["key"]),
-        copy=int(line["copy"]),
-        name=str(line.get("name", "")),
-        existed=bool(line.get("existed", False)),
-        images=tuple(
-            JournalImage(int(image["number"]), str(image["path"]), int(image["bytes"]), str(image["sha256"]))
-            for image in images
-        ),
-        billed=Billed(line["billed"]),
-        cost_usd=None if cost is None else float(cost),
-        high_usd=float(line.get("high_usd", 0.0)),
-        code=str(line.get("code", "")),
-        message=str(line.get("message", "")),
-        batch_id=str(line.get("batch_id", "")),
-        settled=bool(line.get("settled", False)),
-    )
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -2733,6 +2440,127 @@ def _read_model(model: str, content: Any, place: Callable[..., str]) -> Prices:
 
 
 # ------------------------------------------------------------------------------------------------------------
+# config_file
+#
+# Reads a config file: its known fields, and what is odd about it, by file, line and field.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: The fields of a config file, and the JSON type of each.
+CONFIG_FIELDS: Mapping[str, type] = {
+    "base_url": str,
+    "api_key": str,
+    "api_key_env": str,
+    "format_field": str,
+    "history": bool,
+    "prices": dict,
+}
+_KIND_NAMES: Mapping[type, str] = {
+    dict: "an object",
+    list: "an array",
+    str: "a string",
+    bool: "a boolean",
+    type(None): "null",
+}
+_CURES: Mapping[type, str] = {
+    str: "put the value in double quotes, or remove the field",
+    bool: "write true or false without quotes, or remove the field",
+    dict: 'it should look like {"gpt-image-2": {"image_out": 30}}; mend it, or remove the field',
+}
+NO_PRICES: Mapping[str, Prices] = {}
+
+
+class ConfigFile(Record):
+    """A config file as read: its path, its known fields, and what is odd about it.
+
+    `fields` are those that hold text. `history` is None where the file does not say.
+    """
+
+    path: str
+    fields: Mapping[str, str]
+    warnings: Tuple[str, ...] = ()
+    history: Optional[bool] = None
+    prices: Mapping[str, Prices] = NO_PRICES
+
+    @property
+    def given(self) -> Tuple[str, ...]:
+        """The names of the fields that are set in it."""
+        others = (("history", self.history is not None), ("prices", bool(self.prices)))
+        return (*self.fields, *(name for name, is_set in others if is_set))
+
+
+def read_config_file(path: Path) -> ConfigFile:
+    """A config file's known fields.
+
+    Raises:
+        ConfigError: unreadable, not JSON, not an object, or a field of the wrong type.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigError(f"cannot read config {path}: {reason}", hint="name a readable JSON file") from None
+    try:
+        content: Any = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        line = getattr(error, "lineno", 1)
+        raise ConfigError(
+            f"config {path}, line {line}: not valid JSON ({getattr(error, 'msg', error)})",
+            hint="mend that line, or write a fresh file with: config --init --force",
+        ) from None
+    if not isinstance(content, dict):
+        raise ConfigError(
+            f"config {path}, line 1: expected a JSON object, found {_json_type(content)}",
+            hint='it should look like {"base_url": "…", "api_key_env": "OPENAI_API_KEY"}',
+        )
+    fields = cast(Dict[str, Any], content)
+
+    def place(*names: str) -> str:
+        return f"config {path}, line {_line_of(text, *names)}"
+
+    warnings = _mode_warnings(path, fields)
+    for name, value in fields.items():
+        kind = CONFIG_FIELDS.get(name)
+        if kind is None:
+            known = ", ".join(CONFIG_FIELDS)
+            warnings.append(f"{place(name)}: unknown field {name!r} is ignored (known: {known})")
+        elif not isinstance(value, kind):
+            raise ConfigError(
+                f"{place(name)}: field {name!r} must be {_KIND_NAMES[kind]}, found {_json_type(value)}",
+                hint=_CURES[kind],
+            )
+    return ConfigFile(
+        path=str(path),
+        fields={name: value for name, value in fields.items() if CONFIG_FIELDS.get(name) is str and value},
+        warnings=tuple(warnings),
+        history=fields.get("history"),
+        prices=read_prices(fields.get("prices", {}), place),
+    )
+
+
+def _mode_warnings(path: Path, fields: Mapping[str, Any]) -> List[str]:
+    if os.name != "posix" or not path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
+        return []
+    what = "holds an API key and is" if fields.get("api_key") else "is"
+    return [f"config {path} {what} readable by group or others; run: chmod 600 {path}"]
+
+
+def _line_of(text: str, *names: str) -> int:
+    """The line of a field, named with the fields around it, outermost first; 1 where it is not found."""
+    at = 0
+    for name in names:
+        match = re.compile(re.escape(json.dumps(name)) + r"\s*:").search(text, at)
+        if match is None:
+            return 1
+        at = match.start()
+    return text.count("\n", 0, at) + 1
+
+
+def _json_type(value: object) -> str:
+    return _KIND_NAMES.get(type(value), "a number")
+
+
+# ------------------------------------------------------------------------------------------------------------
 # rate_limits
 #
 # What a server tells of its limits a minute: by `x-ratelimit-*` headers, or by words. Pure.
@@ -2779,189 +2607,6 @@ def limit_in_words(message: str) -> Optional[Tuple[str, int]]:
 def duration_s(text: str) -> float:
     """Seconds of a duration such as `6m0s`, `240ms` or `1.5`; what is no step of one is passed over."""
     return sum(float(number) * _UNIT_S[unit.lower()] for number, unit in _STEP.findall(text))
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch/pacer
-#
-# The one gate through which all requests of a batch go out: as fast as allowed, and no faster.
-#
-# What is allowed comes, best first, from the user, from the server's headers, from the words of a refusal, and
-# from refusals alone: then by additive increase and multiplicative decrease, as in TCP (RFC 5681). A wait that
-# the server asks for holds everybody back. Requests that go out by rate are spaced evenly (a virtual schedule,
-# as in the generic cell rate algorithm).
-# ------------------------------------------------------------------------------------------------------------
-
-
-IMAGES, REQUESTS = "images", "requests"
-
-MINUTE_S = 60.0
-_MARGIN = 0.98  # of a limit that is known: clocks and networks are not exact
-_DECREASE = 0.85
-_DECREASE_AGAIN = 0.6  # two refusals shortly after each other: the guess is far off
-_SOON_S = 30.0
-_INCREASE_EVERY_S = 15.0
-_DEFAULT_WAIT_S = 2.0
-_LOOK_S = 0.2  # how often a waiting request looks whether it is still wanted
-
-
-class Meter:
-    """One limit: `spare` units may go at once, further ones at `per_s` units a second."""
-
-    def __init__(self, per_s: float) -> None:
-        self.per_s = per_s
-        self.spare = 0.0
-        self._next_s = 0.0
-
-    def ready_s(self, units: float) -> float:
-        """When so many may go, on the clock of `take`."""
-        return 0.0 if self.spare >= units else self._next_s
-
-    def take(self, units: float, now_s: float) -> None:
-        """Lets them go."""
-        if self.spare >= units:
-            self.spare -= units
-        else:
-            self.spare = 0.0
-        self._next_s = max(self._next_s, now_s) + units / self.per_s if not self.spare else now_s
-
-
-class Pacer:
-    """Shared by all workers. `images_per_minute` is the user's own word; None is to learn it."""
-
-    def __init__(
-        self, images_per_minute: Optional[float] = None, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._turn = threading.Lock()
-        self._meters: Dict[str, Meter] = {}
-        self._most_per_s: Dict[str, float] = {}  # limits that are known, by kind
-        self._under_way: Dict[str, float] = {IMAGES: 0.0, REQUESTS: 0.0}
-        self._gone: Deque[Tuple[float, float]] = deque()  # when how many images went out and were not refused
-        self._started_s = clock()
-        self._paused_until_s = 0.0
-        self._changed_s = self._started_s
-        if images_per_minute is not None:
-            self._most_per_s[IMAGES] = images_per_minute / MINUTE_S
-            self._meters[IMAGES] = Meter(images_per_minute / MINUTE_S)
-        self._is_told = images_per_minute is not None
-
-    @property
-    def paused_s(self) -> float:
-        """For how many seconds more everybody waits."""
-        return max(0.0, self._paused_until_s - self._clock())
-
-    def enter(self, images: int, unwanted: Callable[[], bool]) -> bool:
-        """Waits until a request for so many images may go out; False when it is no longer wanted by then."""
-        with self._turn:
-            while not unwanted():
-                with self._lock:
-                    now_s = self._clock()
-                    wait_s = self._ready_s(images) - now_s
-                    if wait_s <= 0:
-                        self._let_go(images, now_s)
-                        return True
-                time.sleep(min(wait_s, _LOOK_S))
-        return False
-
-    def leave(self, images: int) -> None:
-        """A request that went out has ended."""
-        with self._lock:
-            self._under_way[IMAGES] -= images
-            self._under_way[REQUESTS] -= 1
-
-    def heard(self, limits: Iterable[RateLimit], images: int) -> None:
-        """The answer to a request for so many images told of the server's limits: those on images count, and
-        where none are told, those on requests."""
-        known = {limit.kind: limit for limit in limits}
-        kind = IMAGES if IMAGES in known else REQUESTS
-        limit = known.get(kind)
-        if limit is None or self._is_told:
-            return
-        with self._lock:
-            self._know(kind, limit.limit)
-            # Other requests under way may not be counted there yet.
-            others = self._under_way[kind] - (images if kind == IMAGES else 1)
-            self._meters[kind].spare = max(0.0, limit.remaining - others)
-
-    def refused(self, images: int, wait_s: Optional[float], message: str) -> None:
-        """The server refused a request as one too many; `wait_s` is the wait that it asks for."""
-        with self._lock:
-            now_s = self._clock()
-            if self._gone:
-                self._gone.pop()
-            for meter in self._meters.values():
-                meter.spare = 0.0
-            told = limit_in_words(message)
-            if told is not None and not self._is_told:
-                self._know(*told)
-            elif now_s >= self._paused_until_s:  # refusals of one moment count as one
-                self._slow_down(now_s, images, wait_s)
-            self._changed_s = now_s
-            self._paused_until_s = max(
-                self._paused_until_s, now_s + (_DEFAULT_WAIT_S if wait_s is None else wait_s)
-            )
-
-    def pause(self, wait_s: float) -> None:
-        """The server asks everybody to wait."""
-        with self._lock:
-            self._paused_until_s = max(self._paused_until_s, self._clock() + wait_s)
-
-    def images_per_minute(self) -> Optional[float]:
-        """The pace in force, None while nothing holds anybody back."""
-        meter = self._meters.get(IMAGES) or self._meters.get(REQUESTS)
-        return meter.per_s * MINUTE_S if meter else None
-
-    def _ready_s(self, images: int) -> float:
-        units = {IMAGES: float(images), REQUESTS: 1.0}
-        self._speed_up()
-        return max(
-            [self._paused_until_s, *(meter.ready_s(units[kind]) for kind, meter in self._meters.items())]
-        )
-
-    def _let_go(self, images: int, now_s: float) -> None:
-        units = {IMAGES: float(images), REQUESTS: 1.0}
-        for kind, meter in self._meters.items():
-            meter.take(units[kind], now_s)
-        for kind in units:
-            self._under_way[kind] += units[kind]
-        self._gone.append((now_s, float(images)))
-        while self._gone and self._gone[0][0] < now_s - MINUTE_S:
-            self._gone.popleft()
-
-    def _know(self, kind: str, limit: int) -> None:
-        """A limit a minute is known: it is the most, whatever was guessed before."""
-        per_s = limit / MINUTE_S
-        if self._most_per_s.get(kind) != per_s:
-            self._most_per_s[kind] = per_s
-            self._meters[kind] = Meter(per_s * _MARGIN)
-
-    def _slow_down(self, now_s: float, images: int, wait_s: Optional[float]) -> None:
-        meter = self._meters.get(IMAGES) or self._meters.get(REQUESTS)
-        if meter is not None:
-            meter.per_s *= _DECREASE if now_s - self._changed_s > _SOON_S else _DECREASE_AGAIN
-            return
-        # The first refusal: what went through in the last minute is what a minute takes, or an image each
-        # time the server asks to wait.
-        gone = sum(count for _, count in self._gone)
-        guess = gone / MINUTE_S
-        if wait_s:
-            guess = max(guess, images / wait_s)
-        elif wait_s is None:
-            guess = max(guess, gone / max(1.0, now_s - self._started_s) / 2)
-        self._meters[IMAGES] = Meter(max(guess, 1 / MINUTE_S))
-
-    def _speed_up(self) -> None:
-        """After a while without refusals a bit more is tried: an image a minute, up to what is known."""
-        now_s = self._clock()
-        if now_s - self._changed_s < _INCREASE_EVERY_S:
-            return
-        self._changed_s = now_s
-        for kind, meter in self._meters.items():
-            most = self._most_per_s.get(kind, float("inf"))
-            if meter.per_s < most * _MARGIN:
-                meter.per_s = min(most * _MARGIN, meter.per_s + max(1 / MINUTE_S, meter.per_s * 0.02))
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -3068,226 +2713,6 @@ def show(text: str, secrets: Iterable[str] = (), limit: Optional[int] = MAX_SHOW
 
 
 # ------------------------------------------------------------------------------------------------------------
-# batch/plan
-#
-# All jobs of a batch, in a scratch database on disk, so that a million of them fill no memory.
-#
-# It knows where each job stands in the jobs file, how it is named, and what has become of it. Touches nothing
-# but its own database, which goes with its folder.
-# ------------------------------------------------------------------------------------------------------------
-
-
-#: The states of a job besides those that the journal knows: what may still run, and how else it can end.
-TODO, RUNNING, AMBIGUOUS, INVALID, OVER_BUDGET = "todo", "running", "ambiguous", "invalid", "over_budget"
-
-_SCHEMA = """
-PRAGMA journal_mode = OFF;
-PRAGMA synchronous = OFF;
-CREATE TABLE jobs (
-    number INTEGER PRIMARY KEY, line INTEGER, offset INTEGER, id TEXT, key TEXT, copy INTEGER DEFAULT 0,
-    name TEXT, named INTEGER, images INTEGER, quality TEXT, low_usd REAL, high_usd REAL, missing TEXT,
-    there TEXT, state TEXT, outcome TEXT);
-CREATE INDEX by_state ON jobs (state, number);
-CREATE TABLE outputs (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
-CREATE TABLE ids (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
-CREATE TABLE past (key TEXT, copy INTEGER, entry TEXT, PRIMARY KEY (key, copy)) WITHOUT ROWID;
-"""
-_COLUMNS = (
-    "number, line, offset, id, key, copy, name, named, images, quality, low_usd, high_usd, missing, there"
-)
-_FIELDS = _COLUMNS.split(", ")
-
-
-class PlannedJob(Record):
-    """One job as planned. `named` tells that the user chose the name; `missing` are the numbers of the images
-    that are still to be made, from 1, and `there` those that are. The estimate is in USD, None where a price
-    is unknown."""
-
-    number: int
-    line: int
-    offset: int
-    id: Optional[str]
-    key: str
-    copy: int
-    name: str
-    named: bool
-    images: int
-    quality: str
-    low_usd: Optional[float]
-    high_usd: Optional[float]
-    missing: Tuple[int, ...]
-    there: Tuple[Tuple[int, SavedImage], ...] = ()
-
-
-class Share(Record):
-    """Jobs, images and cost of one quality; the cost is None where a price is unknown."""
-
-    quality: str
-    jobs: int
-    images: int
-    cost: Optional[CostEstimate]
-
-
-class Plan:
-    """The jobs of one run, by their number from 1. Safe for threads once it is made."""
-
-    def __init__(self, scratch: Path) -> None:
-        import sqlite3  # not every Python has it, and only batches and the ledger need it
-
-        path = str(scratch / "plan.sqlite3")
-        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        self._db.executescript(_SCHEMA)
-        self._db.execute("BEGIN")
-        self._lock = threading.Lock()
-
-    def close(self) -> None:
-        """Lets the database go."""
-        self._db.close()
-
-    def add(self, job: PlannedJob, names: Sequence[str]) -> str:
-        """Takes a job and claims its file names; empty, or why not: an earlier job has its id or a name."""
-        clash = self._claim("id", [job.id] if job.id is not None else [], job.number)
-        clash = clash or self._claim("output", names, job.number)
-        if not clash:
-            values = [getattr(job, name) for name in _FIELDS[:-2]]
-            marks = ", ".join("?" * (len(_FIELDS) + 1))
-            self._db.execute(
-                f"INSERT INTO jobs ({_COLUMNS}, state) VALUES ({marks})",  # noqa: S608
-                (*values, json.dumps(job.missing), "[]", TODO),
-            )
-        return clash
-
-    def refuse(self, number: int, line: Line, outcome: Mapping[str, object]) -> None:
-        """Takes a line that is no job, and what is wrong with it."""
-        self._db.execute(
-            "INSERT INTO jobs (number, line, offset, images, state, outcome) VALUES (?,?,?,0,?,?)",
-            (number, line.number, line.offset, INVALID, json.dumps(outcome)),
-        )
-
-    def number_copies(self) -> None:
-        """Tells jobs with the same key apart by how many stand before each."""
-        self._db.execute("CREATE INDEX by_key ON jobs (key, number)")
-        previous, copy = None, 0
-        changes: List[Tuple[int, int]] = []
-        rows = self._db.execute("SELECT number, key FROM jobs WHERE key IS NOT NULL ORDER BY key, number")
-        for number, key in rows:
-            copy, previous = (copy + 1 if key == previous else 0), key
-            if copy:
-                changes.append((copy, number))
-        self._db.executemany("UPDATE jobs SET copy = ? WHERE number = ?", changes)
-
-    def remember(self, entry: Entry) -> None:
-        """Takes a line of the journal; the last one of a job counts."""
-        self._db.execute(
-            "INSERT OR REPLACE INTO past VALUES (?,?,?)",
-            (entry.key, entry.copy, json.dumps(entry_json(entry))),
-        )
-
-    def remembered(self) -> Iterator[Tuple[PlannedJob, Entry]]:
-        """The jobs that the journal knows, each with its last line there."""
-        columns = ", ".join(f"jobs.{name}" for name in _FIELDS)
-        query = f"SELECT {columns}, past.entry FROM jobs JOIN past USING (key, copy) ORDER BY number"  # noqa: S608
-        for row in self._db.execute(query):
-            yield _planned(row[:-1]), read_entry(json.loads(row[-1]))
-
-    def take(self) -> Optional[PlannedJob]:
-        """The next job that is to be run, from now on running; None when there is none."""
-        query = f"SELECT {_COLUMNS} FROM jobs WHERE state = ? ORDER BY number LIMIT 1"  # noqa: S608
-        with self._lock:
-            row = self._db.execute(query, (TODO,)).fetchone()
-            if row is not None:
-                self._db.execute("UPDATE jobs SET state = ? WHERE number = ?", (RUNNING, row[0]))
-        return None if row is None else _planned(row)
-
-    def put_back(self, number: int) -> None:
-        """A job that was taken and not sent is to be run again."""
-        with self._lock:
-            self._db.execute("UPDATE jobs SET state = ? WHERE number = ?", (TODO, number))
-
-    def leave(self, number: int, missing: Sequence[int], there: Mapping[int, SavedImage]) -> None:
-        """Of a job only some images are still to be made, for their part of the estimate."""
-        part = "low_usd = low_usd * :left / images, high_usd = high_usd * :left / images, images = :left"
-        values = {
-            "missing": json.dumps(list(missing)),
-            "there": json.dumps([(each, dict(vars(image))) for each, image in sorted(there.items())]),
-            "left": len(missing),
-            "number": number,
-        }
-        query = f"UPDATE jobs SET missing = :missing, there = :there, {part} WHERE number = :number"  # noqa: S608
-        with self._lock:
-            self._db.execute(query, values)
-
-    def end(self, number: int, state: str, outcome: Mapping[str, object]) -> None:
-        """What has become of a job."""
-        with self._lock:
-            self._db.execute(
-                "UPDATE jobs SET state = ?, outcome = ? WHERE number = ?",
-                (state, json.dumps(outcome), number),
-            )
-
-    def count(self) -> Dict[str, int]:
-        """How many jobs are in each state."""
-        with self._lock:
-            return dict(self._db.execute("SELECT state, count(*) FROM jobs GROUP BY state").fetchall())
-
-    def images_to_make(self) -> int:
-        """How many images the jobs ask for that are to be run."""
-        with self._lock:
-            query = "SELECT coalesce(sum(images), 0) FROM jobs WHERE state = ?"
-            return int(self._db.execute(query, (TODO,)).fetchone()[0])
-
-    def shares(self) -> List[Share]:
-        """The jobs that are to be run, by quality."""
-        query = (
-            "SELECT quality, count(*), sum(images), sum(low_usd), sum(high_usd), count(high_usd) FROM jobs"
-            " WHERE state = ? GROUP BY quality ORDER BY quality"
-        )
-        with self._lock:
-            rows = self._db.execute(query, (TODO,)).fetchall()
-        return [
-            Share(quality, jobs, images, CostEstimate(low, high, "") if priced == jobs else None)
-            for quality, jobs, images, low, high, priced in rows
-        ]
-
-    def rows(self, state: Optional[str] = None) -> Iterator[Dict[str, Any]]:
-        """What there is to say of every job, in their order, or of those in one state."""
-        last = 0
-        query = (
-            "SELECT number, line, offset, id, state, outcome FROM jobs"
-            " WHERE number > ? AND (? IS NULL OR state = ?) ORDER BY number LIMIT 500"
-        )
-        while True:
-            with self._lock:
-                page = self._db.execute(query, (last, state, state)).fetchall()
-            if not page:
-                return
-            for number, line, offset, job_id, status, outcome in page:
-                last = number
-                known: Dict[str, Any] = json.loads(outcome) if outcome else {}
-                yield {"job": number, "line": line, "offset": offset, "id": job_id, "status": status, **known}
-
-    def _claim(self, what: str, names: Sequence[str], number: int) -> str:
-        """Takes names for a job; why not, where an earlier one has them."""
-        import sqlite3
-
-        for name in names:
-            try:
-                self._db.execute(f"INSERT INTO {what}s VALUES (?,?)", (name, number))  # noqa: S608
-            except sqlite3.IntegrityError:
-                query = f"SELECT line FROM {what}s JOIN jobs USING (number) WHERE {what}s.name = ?"  # noqa: S608
-                row = self._db.execute(query, (name,)).fetchone()
-                return f"line {row[0] if row else '?'} has the same {what}: {show(name)}"
-        return ""
-
-
-def _planned(row: Sequence[Any]) -> PlannedJob:
-    values: Dict[str, Any] = dict(zip(_FIELDS, row))
-    there = tuple((int(number), SavedImage(**image)) for number, image in json.loads(values["there"]))
-    values.update(missing=tuple(json.loads(values["missing"])), there=there)
-    return PlannedJob(**values)
-
-
-# ------------------------------------------------------------------------------------------------------------
 # config
 #
 # Where every setting comes from, and which source won. Reads the config file and the environment.
@@ -3307,31 +2732,9 @@ KEY_VARIABLE = "GPT_IMAGE2_API_KEY"
 BASE_URL_VARIABLE = "GPT_IMAGE2_BASE_URL"
 OFFICIAL_KEY_VARIABLE = "OPENAI_API_KEY"
 
-#: The fields of a config file, and the JSON type of each.
-CONFIG_FIELDS: Mapping[str, type] = {
-    "base_url": str,
-    "api_key": str,
-    "api_key_env": str,
-    "format_field": str,
-    "history": bool,
-    "prices": dict,
-}
-_KIND_NAMES: Mapping[type, str] = {
-    dict: "an object",
-    list: "an array",
-    str: "a string",
-    bool: "a boolean",
-    type(None): "null",
-}
-_CURES: Mapping[type, str] = {
-    str: "put the value in double quotes, or remove the field",
-    bool: "write true or false without quotes, or remove the field",
-    dict: 'it should look like {"gpt-image-2": {"image_out": 30}}; mend it, or remove the field',
-}
 TEMPLATE = json.dumps({"base_url": DEFAULT_BASE_URL, "api_key_env": OFFICIAL_KEY_VARIABLE}, indent=2) + "\n"
 
 _DEFAULT = "default"
-NO_PRICES: Mapping[str, Prices] = {}
 
 
 class Setting(Record):
@@ -3339,25 +2742,6 @@ class Setting(Record):
 
     value: str
     source: str
-
-
-class ConfigFile(Record):
-    """A config file as read: its path, its known fields, and what is odd about it.
-
-    `fields` are those that hold text. `history` is None where the file does not say.
-    """
-
-    path: str
-    fields: Mapping[str, str]
-    warnings: Tuple[str, ...] = ()
-    history: Optional[bool] = None
-    prices: Mapping[str, Prices] = NO_PRICES
-
-    @property
-    def given(self) -> Tuple[str, ...]:
-        """The names of the fields that are set in it."""
-        others = (("history", self.history is not None), ("prices", bool(self.prices)))
-        return (*self.fields, *(name for name, is_set in others if is_set))
 
 
 class Settings(Record):
@@ -3488,55 +2872,6 @@ def load_settings(
         key_problem=problem,
         key_hint=hint,
         warnings=tuple(warnings),
-    )
-
-
-def read_config_file(path: Path) -> ConfigFile:
-    """A config file's known fields.
-
-    Raises:
-        ConfigError: unreadable, not JSON, not an object, or a field of the wrong type.
-    """
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise ConfigError(f"cannot read config {path}: {reason}", hint="name a readable JSON file") from None
-    try:
-        content: Any = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        line = getattr(error, "lineno", 1)
-        raise ConfigError(
-            f"config {path}, line {line}: not valid JSON ({getattr(error, 'msg', error)})",
-            hint="mend that line, or write a fresh file with: config --init --force",
-        ) from None
-    if not isinstance(content, dict):
-        raise ConfigError(
-            f"config {path}, line 1: expected a JSON object, found {_json_type(content)}",
-            hint='it should look like {"base_url": "…", "api_key_env": "OPENAI_API_KEY"}',
-        )
-    fields = cast(Dict[str, Any], content)
-
-    def place(*names: str) -> str:
-        return f"config {path}, line {_line_of(text, *names)}"
-
-    warnings = _mode_warnings(path, fields)
-    for name, value in fields.items():
-        kind = CONFIG_FIELDS.get(name)
-        if kind is None:
-            known = ", ".join(CONFIG_FIELDS)
-            warnings.append(f"{place(name)}: unknown field {name!r} is ignored (known: {known})")
-        elif not isinstance(value, kind):
-            raise ConfigError(
-                f"{place(name)}: field {name!r} must be {_KIND_NAMES[kind]}, found {_json_type(value)}",
-                hint=_CURES[kind],
-            )
-    return ConfigFile(
-        path=str(path),
-        fields={name: value for name, value in fields.items() if CONFIG_FIELDS.get(name) is str and value},
-        warnings=tuple(warnings),
-        history=fields.get("history"),
-        prices=read_prices(fields.get("prices", {}), place),
     )
 
 
@@ -3679,28 +3014,6 @@ def _check_key(key: Setting) -> None:
             hint="set it again without line breaks or quotes",
             code="bad_api_key",
         )
-
-
-def _mode_warnings(path: Path, fields: Mapping[str, Any]) -> List[str]:
-    if os.name != "posix" or not path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
-        return []
-    what = "holds an API key and is" if fields.get("api_key") else "is"
-    return [f"config {path} {what} readable by group or others; run: chmod 600 {path}"]
-
-
-def _line_of(text: str, *names: str) -> int:
-    """The line of a field, named with the fields around it, outermost first; 1 where it is not found."""
-    at = 0
-    for name in names:
-        match = re.compile(re.escape(json.dumps(name)) + r"\s*:").search(text, at)
-        if match is None:
-            return 1
-        at = match.start()
-    return text.count("\n", 0, at) + 1
-
-
-def _json_type(value: object) -> str:
-    return _KIND_NAMES.get(type(value), "a number")
 
 
 def _origin(url: str) -> Tuple[str, str, Optional[int]]:
@@ -3998,368 +3311,6 @@ def _check_format_rules(request: ImageRequest, known_model: bool) -> None:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# batch/contact_sheet
-#
-# The contact sheet: one HTML page in the folder of a batch with every image, its prompt, settings and cost.
-#
-# It opens from disk and asks for nothing but the images beside it: no script, no network, and a policy that
-# forbids both. Every text is escaped. Pure: pieces of text come out.
-# ------------------------------------------------------------------------------------------------------------
-
-
-SHEET_NAME = "index.html"
-SHEET_MARK = '<meta name="generator" content="gpt-image2 batch">'
-
-_POLICY = "default-src 'none'; img-src file: 'self'; style-src 'unsafe-inline'"
-_STYLE = """
-:root { color-scheme: light dark; --line: #8884; --bad: #c33; }
-body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 90rem; padding: 0 1rem; }
-h1 { font-size: 1.4rem; margin: 0; }
-header p { margin: .3rem 0 1.5rem; opacity: .75; }
-main { display: grid; gap: 1.2rem; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); }
-article { border: 1px solid var(--line); border-radius: 8px; overflow: hidden; }
-article.failed { border-color: var(--bad); }
-.images { display: grid; grid-template-columns: repeat(auto-fit, minmax(45%, 1fr)); gap: 2px; }
-img { aspect-ratio: 1; background: #8881; display: block; height: auto; object-fit: contain; }
-img { width: 100%; }
-.text { padding: .6rem .8rem; }
-.prompt { margin: 0 0 .4rem; max-height: 9rem; overflow-y: auto; }
-.prompt { overflow-wrap: anywhere; white-space: pre-wrap; }
-.facts { font-size: .82rem; margin: 0; opacity: .75; overflow-wrap: anywhere; }
-.error { color: var(--bad); font-size: .85rem; margin: .4rem 0 0; overflow-wrap: anywhere; }
-"""
-
-
-def contact_sheet(
-    title: str, summary: str, rows: Iterable[Dict[str, Any]], requests: Iterable[ImageRequest], folder: str
-) -> Iterator[str]:
-    """The page in pieces. Each row is that of a job, beside its request; paths are shown from `folder`."""
-    yield (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{escape(_POLICY)}">\n{SHEET_MARK}\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-        f"<header><h1>{escape(title)}</h1><p>{escape(summary)}</p></header>\n<main>\n"
-    )
-    for row, request in zip(rows, requests):
-        yield _card(row, request, folder)
-    yield "</main>\n</body>\n</html>\n"
-
-
-def _card(row: Dict[str, Any], request: ImageRequest, folder: str) -> str:
-    error: Dict[str, Any] = row.get("error") or {}
-    images = "".join(_thumbnail(image["path"], request.prompt, folder) for image in row.get("images", []))
-    parts: List[str] = [f'<p class="prompt" dir="auto">{escape(request.prompt)}</p>']
-    parts.append(f'<p class="facts">{escape(_facts(row, request))}</p>')
-    if error:
-        said = f"{error.get('code', '')}: {error.get('message', '')}"
-        parts.append(f'<p class="error">{escape(said)} (billed: {escape(str(row.get("billed", "no")))})</p>')
-    kind = ' class="failed"' if error else ""
-    pictures = f'<div class="images">{images}</div>' if images else ""
-    text = f'<div class="text">{"".join(parts)}</div>'
-    return f'<article{kind} id="job-{int(row["job"])}">{pictures}{text}</article>\n'
-
-
-def _thumbnail(path: str, prompt: str, folder: str) -> str:
-    name = os.path.relpath(path, folder).replace(os.sep, "/")
-    address = escape(percent_encode(name, safe="/", errors="surrogateescape"))
-    shown = escape(f"{name}: {prompt[:200]}".encode("utf-8", "replace").decode("utf-8"))
-    return f'<a href="{address}"><img src="{address}" alt="{shown}" loading="lazy" decoding="async"></a>'
-
-
-def _facts(row: Dict[str, Any], request: ImageRequest) -> str:
-    facts = [f"#{row['job']}", str(row["id"]) if row.get("id") else "", str(row["status"]), request.model]
-    fields = ((name, getattr(request, name)) for name in WIRE_FIELDS)
-    facts += [f"{name} {value}" for name, value in fields if value is not None]
-    cost = row.get("cost_usd")
-    facts.append(f"${cost:.4f}" if cost is not None else "")
-    return " · ".join(fact for fact in facts if fact)
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch/jobs
-#
-# One line of a jobs file: from its text to a job, and what makes two jobs the same. Pure.
-#
-# A line is a JSON object with the API's own fields and `image` or `images`, `mask`, `output` and `id`; or it is
-# a bare prompt. What a line leaves out comes from the defaults of the command line.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_TEXTS = ("model", "prompt", "size", "quality", "output_format", "background", "moderation", "user")
-_NUMBERS = ("n", "output_compression", "partial_images")
-_OWN = ("image", "images", "mask", "output", "id")
-_LINE_HINT = 'a line is a JSON object such as {"prompt": "a cat"}, or a bare prompt'
-
-
-class Job(Record):
-    """One job. `request` has no input images yet: `sources` and `mask` name them. `output` is below the
-    folder of the batch, None for a name made from the prompt."""
-
-    request: ImageRequest
-    sources: Tuple[str, ...] = ()
-    mask: Optional[str] = None
-    output: Optional[str] = None
-    id: Optional[str] = None
-
-
-def read_job(text: str, defaults: Job) -> Tuple[Job, Tuple[str, ...]]:
-    """The job of a line, not yet checked, and the names of its fields that are not known here.
-
-    Raises:
-        UsageError: it is no job: broken JSON, no prompt, or a field of the wrong type.
-    """
-    text = text.strip()
-    if not text.startswith("{"):
-        return replace(defaults, request=replace(defaults.request, prompt=_bare_prompt(text))), ()
-    try:
-        content: Any = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        reason = getattr(error, "msg", "nested too deeply")
-        raise UsageError(f"not valid JSON: {reason}", hint=_LINE_HINT) from None
-    fields = {name: value for name, value in cast(Dict[str, Any], content).items() if value is not None}
-    if "format" in fields:
-        fields.setdefault("output_format", fields.pop("format"))
-    known: Dict[str, Any] = {name: _typed(fields.pop(name), name, str) for name in _TEXTS if name in fields}
-    known.update({name: _typed(fields.pop(name), name, int) for name in _NUMBERS if name in fields})
-    if "stream" in fields:
-        known["stream"] = _typed(fields.pop("stream"), "stream", bool)
-    own = {name: fields.pop(name) for name in _OWN if name in fields}
-    extra = {**dict(defaults.request.extra), **fields}
-    if not known.get("prompt") and not defaults.request.prompt:
-        raise UsageError("it has no prompt", hint=_LINE_HINT)
-    job = Job(
-        request=replace(defaults.request, extra=tuple(extra.items()), **known),
-        sources=_sources(own) or defaults.sources,
-        mask=_typed(own["mask"], "mask", str) if "mask" in own else defaults.mask,
-        output=_typed(own["output"], "output", str) if "output" in own else None,
-        id=_job_id(own["id"]) if "id" in own else None,
-    )
-    if job.mask is not None and not job.sources:
-        raise UsageError("it has a mask and no image", hint="name the image to edit in image")
-    return job, tuple(fields)
-
-
-def job_key(request: ImageRequest, inputs: Sequence[str], mask: Optional[str]) -> str:
-    """The SHA-256, in hex, of all that decides what a job's images show; `inputs` and `mask` are hashes too.
-
-    How the request travels (`stream`), and what only the provider's checks see (`moderation`, `user`), leave
-    the images as they are and are not part of it.
-    """
-    content: List[object] = [
-        request.model or DEFAULT_MODEL,
-        request.prompt,
-        request.count,
-        request.effective_size,
-        request.effective_quality,
-        request.effective_format,
-        request.output_compression,
-        request.background or "auto",
-        sorted(request.extra, key=lambda field: field[0]),
-        list(inputs),
-        mask,
-    ]
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode("ascii")).hexdigest()
-
-
-def _bare_prompt(text: str) -> str:
-    """The prompt of a line that is no object: a JSON string, or the text as it stands."""
-    if text.startswith('"'):
-        try:
-            value: Any = json.loads(text)
-        except ValueError:
-            return text
-        if isinstance(value, str):
-            return value
-    return text
-
-
-def _sources(own: Dict[str, Any]) -> Tuple[str, ...]:
-    sources: List[str] = []
-    for name in ("image", "images"):
-        value: Any = own.get(name, [])
-        for source in cast(List[Any], value if isinstance(value, list) else [value]):
-            if not isinstance(source, str) or not source or source == "-":
-                raise UsageError(
-                    f"{name} must name files or http(s) addresses", hint="for example image: a.png"
-                )
-            sources.append(source)
-    return tuple(sources)
-
-
-def _job_id(value: object) -> str:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    return _typed(value, "id", str)
-
-
-def _typed(value: Any, name: str, kind: type) -> Any:
-    if isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
-        return value
-    wanted = {str: "a text", int: "a whole number", bool: "true or false"}[kind]
-    raise UsageError(f"{name} must be {wanted}, found {show(json.dumps(value), limit=40)}", hint=_LINE_HINT)
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch/sheet
-#
-# Puts the contact sheet in the folder of a batch.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_HEAD_BYTES_READ = 4096
-
-
-def write_sheet(
-    folder: Path, title: str, words: str, rows: Iterable[Dict[str, Any]], requests: Iterable[ImageRequest]
-) -> str:
-    """Writes the contact sheet of a folder anew; its path.
-
-    Raises:
-        OutputError: another file has its name, or it cannot be written.
-        OSError: what is there cannot be read.
-    """
-    path = folder / SHEET_NAME
-    if path.exists():
-        with open(str(path), "rb") as file:
-            if SHEET_MARK.encode() not in file.read(_HEAD_BYTES_READ):
-                raise OutputError(f"{path} is not ours; the contact sheet was left out")
-    write_pieces(path, contact_sheet(title, words, rows, requests, str(folder)))
-    return str(path)
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch_api/lines
-#
-# One line of a batch's input file: a request as JSON, its images within it, encoded as they are read.
-#
-# How long a line will be is known before its first byte: base64 takes four characters for three bytes.
-# ------------------------------------------------------------------------------------------------------------
-
-
-CUSTOM_ID_CHARS = 64
-_KEY_CHARS = 40
-_ENCODED_BYTES = 3 << 18  # a multiple of 3: the pieces' base64 joins without padding
-
-
-class Source(Record):
-    """An input of a request: an address, the id of an uploaded file, or a file to go within the line."""
-
-    url: str = ""
-    file_id: str = ""
-    image: Optional[InputImage] = None
-
-
-class BatchLine(Record):
-    """A line in parts: bytes as they are, and images to be encoded in their place."""
-
-    parts: Tuple[Union[bytes, InputImage], ...]
-
-    @property
-    def size_bytes(self) -> int:
-        """How long it will be."""
-        return sum(
-            len(part) if isinstance(part, bytes) else base64_chars(part.size_bytes) for part in self.parts
-        )
-
-    def pieces(self) -> Iterator[bytes]:
-        """The line, piece by piece; reads its images.
-
-        Raises:
-            OSError: an image cannot be read.
-        """
-        for part in self.parts:
-            if isinstance(part, bytes):
-                yield part
-                continue
-            with open(part.path, "rb") as file:
-                for block in iter(lambda: file.read(_ENCODED_BYTES), b""):
-                    yield base64.b64encode(block)
-
-
-def custom_id_of(key: str, copy: int) -> str:
-    """The name of a job in a batch: it leads back to the job on the journal."""
-    return f"{key[:_KEY_CHARS]}-{copy}"[:CUSTOM_ID_CHARS]
-
-
-def batch_line(
-    custom_id: str,
-    url: str,
-    fields: Mapping[str, object],
-    sources: Sequence[Source] = (),
-    mask: Optional[Source] = None,
-) -> BatchLine:
-    """The line of a request. `url` is the endpoint as the Batch API writes it, with `/v1`."""
-    head = json.dumps({"custom_id": custom_id, "method": "POST", "url": url}, ensure_ascii=False)
-    body = json.dumps(fields, ensure_ascii=False)
-    parts: List[Union[bytes, InputImage]] = [f'{head[:-1]}, "body": {body[:-1]}'.encode()]
-    for number, source in enumerate(sources):
-        parts.append(b", " if number else b', "images": [')
-        parts += _reference(source)
-    if sources:
-        parts.append(b"]")
-    if mask is not None:
-        parts += [b', "mask": ', *_reference(mask)]
-    return BatchLine((*parts, b"}}\n"))
-
-
-def base64_chars(size_bytes: int) -> int:
-    """How many characters base64 takes."""
-    return -(-size_bytes // 3) * 4
-
-
-def _reference(source: Source) -> List[Union[bytes, InputImage]]:
-    if source.image is not None:
-        head = f'{{"image_url": "data:{source.image.mime_type};base64,'
-        return [head.encode(), source.image, b'"}']
-    named: Dict[str, str] = {"file_id": source.file_id} if source.file_id else {"image_url": source.url}
-    return [json.dumps(named, ensure_ascii=False).encode()]
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch_api/past_jobs
-#
-# What the journal of a folder says of its jobs by now, in a scratch database: the last line of each.
-# ------------------------------------------------------------------------------------------------------------
-
-
-class PastJobs:
-    """The last line of each job of a folder, by the job's name in a batch. A context manager."""
-
-    def __init__(self, folder: Path, scratch: Path) -> None:
-        import sqlite3
-
-        self._db = sqlite3.connect(str(scratch / "past.sqlite3"), isolation_level=None)
-        self._db.execute("PRAGMA journal_mode = OFF")
-        self._db.execute("CREATE TABLE past (id TEXT PRIMARY KEY, entry TEXT) WITHOUT ROWID")
-        self._db.execute("BEGIN")
-        for entry in read_journal(folder):
-            self.remember(entry)
-
-    def __enter__(self) -> PastJobs:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._db.close()
-
-    def remember(self, entry: Entry) -> None:
-        """Takes one more line."""
-        self._db.execute(
-            "INSERT OR REPLACE INTO past VALUES (?, ?)",
-            (custom_id_of(entry.key, entry.copy), json.dumps(entry_json(entry))),
-        )
-
-    def last(self, custom_id: str) -> Optional[Entry]:
-        """The last line of a job; None where there is none."""
-        row = self._db.execute("SELECT entry FROM past WHERE id = ?", (custom_id,)).fetchone()
-        return None if row is None else read_entry(json.loads(row[0]))
-
-    def count(self) -> int:
-        """How many jobs the folder has."""
-        return int(self._db.execute("SELECT COUNT(*) FROM past").fetchone()[0])
-
-
-# ------------------------------------------------------------------------------------------------------------
 # ledger/records
 #
 # What the ledger keeps of a request, as frozen data: what is known before it is sent, and how it ended.
@@ -4503,495 +3454,6 @@ def other_fields(request: ImageRequest) -> Mapping[str, object]:
     """The fields of a request but for model, prompt and images, by the API's names."""
     wire = request.wire_fields("output_format")
     return {name: value for name, value in wire.items() if name not in ("model", "prompt")}
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch_api/remote
-#
-# A batch as the server tells of it. Pure: parsed JSON in, frozen data out.
-# ------------------------------------------------------------------------------------------------------------
-
-
-COMPLETION_WINDOW = "24h"
-MARK_FIELD = "gpt_image2_submission"
-COMPLETED = "completed"
-#: A batch in one of these has ended; nothing more comes of it.
-ENDED = frozenset({COMPLETED, "failed", "expired", "cancelled"})
-_MAX_PROBLEMS = 3
-_NAME_CHARS = 200
-
-
-class RemoteBatch(Record):
-    """A batch on the server. The counts are of requests; `token` is the mark that `batch submit` gave it,
-    `problem` why it failed as a whole."""
-
-    id: str
-    status: str
-    created_at: str
-    endpoint: str = ""
-    model: str = ""
-    input_file_id: Optional[str] = None
-    output_file_id: Optional[str] = None
-    error_file_id: Optional[str] = None
-    total: int = 0
-    completed: int = 0
-    failed: int = 0
-    token: str = ""
-    problem: str = ""
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether nothing more comes of it."""
-        return self.status in ENDED
-
-
-def read_remote_batch(document: object) -> Optional[RemoteBatch]:
-    """The batch that a parsed answer tells of, None where it tells of none."""
-    fields = _fields(document)
-    batch_id, status = fields.get("id"), fields.get("status")
-    if not isinstance(batch_id, str) or not batch_id or not isinstance(status, str):
-        return None
-    counts = _fields(fields.get("request_counts"))
-    created: Any = fields.get("created_at")
-    return RemoteBatch(
-        id=batch_id,
-        status=show(status, limit=_NAME_CHARS),
-        created_at=utc_text(float(created)) if isinstance(created, (int, float)) else "",
-        endpoint=_text(fields, "endpoint") or "",
-        model=_text(fields, "model") or "",
-        input_file_id=_text(fields, "input_file_id"),
-        output_file_id=_text(fields, "output_file_id"),
-        error_file_id=_text(fields, "error_file_id"),
-        total=_number_of(counts, "total"),
-        completed=_number_of(counts, "completed"),
-        failed=_number_of(counts, "failed"),
-        token=_text(_fields(fields.get("metadata")), MARK_FIELD) or "",
-        problem=_problem(fields.get("errors")),
-    )
-
-
-def read_page(document: object) -> List[object]:
-    """The objects on a page of a list."""
-    data: Any = _fields(document).get("data")
-    return cast(List[object], data) if isinstance(data, list) else []
-
-
-def has_more(document: object) -> bool:
-    """Whether another page follows."""
-    return _fields(document).get("has_more") is True
-
-
-def read_id(document: object) -> Optional[str]:
-    """The id of the object in a parsed answer."""
-    return _text(_fields(document), "id")
-
-
-def _problem(errors: object) -> str:
-    """What is wrong with a batch as a whole, in words."""
-    found = read_page(errors)
-    words: List[str] = []
-    for error in map(_fields, found[:_MAX_PROBLEMS]):
-        where = f"line {error['line']}: " if error.get("line") else ""
-        words.append(where + show(str(error.get("message") or error.get("code") or error)))
-    if len(found) > _MAX_PROBLEMS:
-        words.append(f"and {len(found) - _MAX_PROBLEMS} more")
-    return "; ".join(words)
-
-
-def _fields(value: object) -> Mapping[str, Any]:
-    return cast(Dict[str, Any], value) if isinstance(value, dict) else {}
-
-
-def _text(fields: Mapping[str, Any], name: str) -> Optional[str]:
-    value: Any = fields.get(name)
-    return value if isinstance(value, str) and value else None
-
-
-def _number_of(fields: Mapping[str, Any], name: str) -> int:
-    value: Any = fields.get(name)
-    return value if isinstance(value, int) else 0
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch_api/book
-#
-# The ledger's memory of batches: which were handed over, and what their results need to become files.
-#
-# A batch is fetched hours or days later, by another process, maybe without its jobs file: all that is needed
-# for that is kept here, from before the batch is made on the server.
-# ------------------------------------------------------------------------------------------------------------
-
-
-#: States of a batch that only this machine knows: its file is being made; nobody knows whether the server has
-#: it; and the user has given up on that.
-PREPARING, UNKNOWN, GIVEN_UP = "preparing", "unknown", "given_up"
-#: A job whose result has not been fetched; `done` and `failed` are the others.
-WAITING = "submitted"
-_LOCAL = "local-"
-_PAGE = 500
-
-_JOB_FIELDS = (
-    "custom_id, job, line, id, key, copy, name, named, numbers, there, high_usd, prompt, fields, inputs,"
-    " mask, state, outcome"
-)
-_INSERT_JOB = (
-    f"INSERT INTO batch_jobs (batch, {_JOB_FIELDS}) VALUES "  # noqa: S608
-    "(?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-)
-
-
-class RememberedBatch(Record):
-    """A batch as the ledger has it. `number` is the ledger's own, `id` the server's where that is known."""
-
-    number: int
-    id: Optional[str]
-    token: str
-    base_url: str
-    created_at: str
-    status: str
-    endpoint: str
-    model: str
-    input_file_id: Optional[str]
-    output_file_id: Optional[str]
-    error_file_id: Optional[str]
-    out_dir: str
-    total: int
-    completed: int
-    failed: int
-    high_usd: Optional[float]
-    history: bool
-    fetched_at: Optional[str]
-
-    @property
-    def label(self) -> str:
-        """What it is called: its id, or a name of its own while it has none."""
-        return self.id or f"{_LOCAL}{self.number}"
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether nothing more comes of it on the server."""
-        return self.status in ENDED
-
-    @property
-    def is_open(self) -> bool:
-        """Whether something may still come of it."""
-        return not self.has_ended and self.status != GIVEN_UP
-
-
-class RememberedJob(Record):
-    """A job of a batch. `numbers` are those of the images asked for, `there` those that were there before, as
-    the journal keeps them; `fields`, `inputs` and `mask` are JSON as the ledger keeps them of a request;
-    `outcome` is what its row shows once it has ended."""
-
-    custom_id: str
-    job: int
-    line: int
-    id: Optional[str]
-    key: str
-    copy: int
-    name: str
-    named: bool
-    numbers: Tuple[int, ...]
-    there: Tuple[JournalImage, ...]
-    high_usd: Optional[float]
-    prompt: str
-    fields: Mapping[str, Any]
-    inputs: Sequence[Mapping[str, Any]]
-    mask: Optional[Mapping[str, Any]]
-    state: str = WAITING
-    outcome: Optional[Mapping[str, Any]] = None
-
-
-class Book:
-    """The batches of one ledger. `secrets` are masked wherever they turn up."""
-
-    def __init__(self, database: Database, secrets: Tuple[str, ...]) -> None:
-        self.database = database
-        self._secrets = secrets
-
-    def url(self, base_url: str) -> str:
-        """A base URL as it is kept here."""
-        return mask_secrets(base_url, self._secrets)
-
-    def prepare(
-        self, token: str, base_url: str, endpoint: str, model: str, out_dir: str, is_recorded: bool
-    ) -> int:
-        """Begins a batch whose input file is being made; its number."""
-        return self.database.insert(
-            "INSERT INTO batches (token, base_url, created_at, status, endpoint, model, out_dir, total,"
-            " completed, failed, history) VALUES (?, ?, ?, ?, ?, ?, CAST(? AS TEXT), 0, 0, 0, ?)",
-            (
-                token,
-                self.url(base_url),
-                utc_text(time.time()),
-                PREPARING,
-                endpoint,
-                model,
-                stored(out_dir),
-                int(is_recorded),
-            ),
-        )
-
-    def add_jobs(self, number: int, jobs: Iterable[RememberedJob]) -> None:
-        """Takes jobs of a batch that is being made."""
-        with self.database.transaction():
-            for job in jobs:
-                self.database.change(_INSERT_JOB, (number, *self._job_values(job)))
-
-    def hand_over(self, number: int, input_file_id: str, total: int, high_usd: Optional[float]) -> None:
-        """From now on the server may have the batch."""
-        self.database.change(
-            "UPDATE batches SET status = ?, input_file_id = ?, total = ?, high_usd = ? WHERE number = ?",
-            (UNKNOWN, input_file_id, total, high_usd, number),
-        )
-
-    def update(self, number: int, remote: RemoteBatch) -> None:
-        """What the server says of a batch."""
-        self.database.change(
-            "UPDATE batches SET id = ?, status = ?, created_at = ?, output_file_id = ?, error_file_id = ?,"
-            " total = MAX(total, ?), completed = ?, failed = ? WHERE number = ?",
-            (
-                remote.id,
-                remote.status,
-                remote.created_at or utc_text(time.time()),
-                remote.output_file_id,
-                remote.error_file_id,
-                remote.total,
-                remote.completed,
-                remote.failed,
-                number,
-            ),
-        )
-
-    def give_up(self, number: int) -> None:
-        """The user waits no longer for a batch that the server may have."""
-        self.database.change("UPDATE batches SET status = ? WHERE number = ?", (GIVEN_UP, number))
-
-    def forget(self, number: int) -> None:
-        """Lets a batch go that the server does not have."""
-        with self.database.transaction():
-            self.database.change("DELETE FROM batch_jobs WHERE batch = ?", (number,))
-            self.database.change("DELETE FROM batches WHERE number = ?", (number,))
-
-    def forget_unsent(self, out_dir: str) -> None:
-        """Lets go what a killed `batch submit` had prepared for a folder and not handed over."""
-        unsent = "SELECT number FROM batches WHERE status = ? AND out_dir = CAST(? AS TEXT)"
-        for row in self.database.rows(unsent, (PREPARING, stored(out_dir))):
-            self.forget(row["number"])
-
-    def fetched(self, number: int) -> None:
-        """All results of a batch are here."""
-        self.database.change(
-            "UPDATE batches SET fetched_at = ? WHERE number = ?", (utc_text(time.time()), number)
-        )
-
-    def forget_jobs(self, number: int) -> None:
-        """Leaves only the bare row of a batch."""
-        self.database.change("DELETE FROM batch_jobs WHERE batch = ?", (number,))
-
-    def batches(self) -> List[RememberedBatch]:
-        """All batches that the server has or may have, oldest first."""
-        rows = self.database.rows("SELECT * FROM batches WHERE status != ? ORDER BY number", (PREPARING,))
-        return [_remembered_batch(row) for row in rows]
-
-    def batch_number(self, number: int) -> RememberedBatch:
-        """The batch with this number, which must exist."""
-        rows = self.database.rows("SELECT * FROM batches WHERE number = ?", (number,))
-        return _remembered_batch(rows[0])
-
-    def batch(self, label: str) -> Optional[RememberedBatch]:
-        """The batch with an id, or a name of its own."""
-        batches = reversed(self.batches())
-        return next((batch for batch in batches if label in (batch.id, f"{_LOCAL}{batch.number}")), None)
-
-    def jobs(self, number: int) -> Iterator[RememberedJob]:
-        """The jobs of a batch in the order of their jobs file."""
-        last = -1, ""
-        query = (
-            "SELECT * FROM batch_jobs WHERE batch = ? AND (job > ? OR (job = ? AND custom_id > ?))"
-            " ORDER BY job, custom_id LIMIT ?"
-        )
-        while True:
-            page = self.database.rows(query, (number, last[0], *last, _PAGE))
-            if not page:
-                return
-            for row in page:
-                yield _remembered_job(row)
-            last = page[-1]["job"], page[-1]["custom_id"]
-
-    def jobs_of_folder(self, out_dir: str) -> Iterator[Tuple[RememberedBatch, RememberedJob]]:
-        """All jobs of a folder, each with the last batch that it was in."""
-        batches = [batch for batch in self.batches() if batch.out_dir == out_dir]
-        later = "SELECT 1 FROM batch_jobs WHERE batch = ? AND custom_id = ?"
-        for place, batch in enumerate(batches):
-            for job in self.jobs(batch.number):
-                following = batches[place + 1 :]
-                if not any(self.database.rows(later, (one.number, job.custom_id)) for one in following):
-                    yield batch, job
-
-    def job(self, number: int, custom_id: str) -> Optional[RememberedJob]:
-        """One job of a batch."""
-        rows = self.database.rows(
-            "SELECT * FROM batch_jobs WHERE batch = ? AND custom_id = ?", (number, custom_id)
-        )
-        return _remembered_job(rows[0]) if rows else None
-
-    def count(self, number: int) -> Dict[str, int]:
-        """How many jobs of a batch are in each state."""
-        query = "SELECT state, COUNT(*) AS jobs FROM batch_jobs WHERE batch = ? GROUP BY state"
-        return {row["state"]: row["jobs"] for row in self.database.rows(query, (number,))}
-
-    def _job_values(self, job: RememberedJob) -> Tuple[object, ...]:
-        return (
-            job.custom_id,
-            job.job,
-            job.line,
-            job.id,
-            job.key,
-            job.copy,
-            stored(job.name),
-            int(job.named),
-            json.dumps(job.numbers),
-            json.dumps([dict(vars(image)) for image in job.there]),
-            job.high_usd,
-            self._masked(job.prompt),
-            self._masked(json.dumps(job.fields)),
-            self._masked(json.dumps(job.inputs)),
-            None if job.mask is None else self._masked(json.dumps(job.mask)),
-            job.state,
-            None if job.outcome is None else json.dumps(job.outcome),
-        )
-
-    def _masked(self, text: str) -> str:
-        return mask_secrets(text, self._secrets)
-
-
-def end_job(database: Database, number: int, job: RememberedJob) -> None:
-    """Writes down what has become of a job."""
-    database.change(
-        "UPDATE batch_jobs SET state = ?, outcome = ? WHERE batch = ? AND custom_id = ?",
-        (job.state, json.dumps(job.outcome), number, job.custom_id),
-    )
-
-
-def open_book(env: Mapping[str, str], secrets: Tuple[str, ...]) -> Book:
-    """The memory of batches, made where it is missing.
-
-    Raises:
-        LedgerError: it cannot be used; without it no batch could be fetched.
-    """
-    path = state_folder(env) / LEDGER_NAME
-    try:
-        return Book(open_database(path), secrets)
-    except LedgerError as error:
-        raise LedgerError(
-            f"{error.message}; batches cannot be remembered without it",
-            hint=f"mend or move {path}, or name another place with XDG_STATE_HOME; nothing was sent",
-            code=error.code,
-        ) from None
-
-
-def _remembered_batch(row: Mapping[str, Any]) -> RememberedBatch:
-    values: Dict[str, Any] = {**row, "history": bool(row["history"])}
-    return RememberedBatch(**values)
-
-
-def _remembered_job(row: Mapping[str, Any]) -> RememberedJob:
-    values: Dict[str, Any] = {name: value for name, value in row.items() if name != "batch"}
-    values.update(
-        named=bool(row["named"]),
-        numbers=tuple(json.loads(row["numbers"])),
-        there=tuple(JournalImage(**image) for image in json.loads(row["there"])),
-        fields=json.loads(row["fields"]),
-        inputs=json.loads(row["inputs"]),
-        mask=None if row["mask"] is None else json.loads(row["mask"]),
-        outcome=None if row["outcome"] is None else json.loads(row["outcome"]),
-    )
-    return RememberedJob(**values)
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch_api/bundle
-#
-# The input files of batches on their way to disk: lines of one model and one endpoint, up to the limits.
-# ------------------------------------------------------------------------------------------------------------
-
-
-MAX_LINES = 50_000
-MAX_MB = 200
-BYTES_PER_MB = 1_000_000
-_JOBS_AT_ONCE = 200
-
-
-class Limits(Record):
-    """What one input file may hold."""
-
-    lines: int = MAX_LINES
-    size_bytes: int = MAX_MB * BYTES_PER_MB
-
-
-class Bundle:
-    """An input file that is being written, and the jobs of its lines in the ledger, as batch `number`."""
-
-    def __init__(self, path: Path, book: Book, number: int, limits: Limits) -> None:
-        self.path = path
-        self.number = number
-        self.lines = 0
-        self.high_usd = 0.0
-        self._book = book
-        self._limits = limits
-        self._size_bytes = 0
-        self._jobs: List[RememberedJob] = []
-        self._file: IO[bytes] = open(str(path), "xb")  # noqa: SIM115 - open until it is handed over
-
-    def takes(self, line: BatchLine) -> bool:
-        """Whether a line still fits."""
-        is_within = self._size_bytes + line.size_bytes <= self._limits.size_bytes
-        return self.lines == 0 or (self.lines < self._limits.lines and is_within)
-
-    def add(self, line: BatchLine, job: RememberedJob) -> None:
-        """Writes a line and remembers its job.
-
-        Raises:
-            OutputError: the disk does not take it, or an image of it cannot be read.
-            LedgerError: the ledger does not take the job.
-        """
-        try:
-            for piece in line.pieces():
-                self._file.write(piece)
-                self._size_bytes += len(piece)
-        except OSError as error:
-            raise OutputError(
-                f"cannot write line {show(job.custom_id)} of a batch: {error.strerror or error}",
-                hint="see to it that its images can be read and that there is space in the temp folder",
-            ) from None
-        self.lines += 1
-        self.high_usd += job.high_usd or 0.0
-        self._jobs.append(job)
-        if len(self._jobs) >= _JOBS_AT_ONCE:
-            self._flush()
-
-    def close(self) -> None:
-        """Everything is on disk and in the ledger.
-
-        Raises:
-            OutputError, LedgerError: as `add`.
-        """
-        self._flush()
-        try:
-            self._file.close()
-        except OSError as error:
-            raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from None
-
-    def discard(self) -> None:
-        """Deletes the file."""
-        self._file.close()
-        self.path.unlink()
-
-    def _flush(self) -> None:
-        jobs, self._jobs = self._jobs, []
-        if jobs:
-            self._book.add_jobs(self.number, jobs)
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -5403,82 +3865,6 @@ def local_time(moment: str) -> str:
 def local_day(moment: str) -> str:
     """The local day of a moment of the ledger."""
     return local_time(moment)[:10]
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch_api/wording
-#
-# Batches for people and as JSON. Pure.
-# ------------------------------------------------------------------------------------------------------------
-
-
-def batch_json(batch: RememberedBatch) -> Dict[str, object]:
-    """A remembered batch as `--json` shows it."""
-    return {
-        "id": batch.id,
-        "name": batch.label,
-        "status": batch.status,
-        "base_url": batch.base_url,
-        "endpoint": batch.endpoint,
-        "model": batch.model,
-        "created_at": batch.created_at,
-        "total": batch.total,
-        "completed": batch.completed,
-        "failed": batch.failed,
-        "high_usd": None if batch.high_usd is None else round(batch.high_usd, 6),
-        "out_dir": batch.out_dir or None,
-        "fetched_at": batch.fetched_at,
-    }
-
-
-def batch_in_words(batch: RememberedBatch) -> str:
-    """A batch on one line."""
-    state = batch.status + (", fetched" if batch.fetched_at else "")
-    parts = [
-        show(batch.label),
-        show(state),
-        f"{batch.completed}/{batch.failed}/{batch.total}",
-        local_time(batch.created_at),
-        show(batch.out_dir, limit=None) or "-",
-    ]
-    return "  ".join(parts)
-
-
-def stranger(remote: RemoteBatch, base_url: str) -> RememberedBatch:
-    """A batch of the server that is not remembered here."""
-    return RememberedBatch(
-        number=0,
-        id=remote.id,
-        token=remote.token,
-        base_url=base_url,
-        created_at=remote.created_at,
-        status=remote.status,
-        endpoint=remote.endpoint,
-        model=remote.model,
-        input_file_id=remote.input_file_id,
-        output_file_id=remote.output_file_id,
-        error_file_id=remote.error_file_id,
-        out_dir="",
-        total=remote.total,
-        completed=remote.completed,
-        failed=remote.failed,
-        high_usd=None,
-        history=False,
-        fetched_at=None,
-    )
-
-
-def failure_json(error: Optional[GptImage2Error]) -> Optional[Dict[str, object]]:
-    """An error as an object, None without one."""
-    if error is None:
-        return None
-    return {
-        "code": error.code,
-        "message": error.message,
-        "hint": error.hint,
-        "http_status": error.http_status,
-        "request_id": error.request_id,
-    }
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -6499,140 +4885,6 @@ def _names(value: object) -> List[object]:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# batch_api/result_lines
-#
-# Reads the output and error files of a batch while they arrive: line by line, its images on disk by then.
-#
-# The name of a line's job may stand behind its images, so these are parts without a name until the line ends.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_LINE_BYTES = 1 << 20  # of a line, its images left out
-_CUSTOM_ID = rb'"custom_id"\s*:\s*"([^"\\]{1,200})"'
-
-
-class ResultLine(Record):
-    """A line that has come whole. `status` is the HTTP status of the request, 0 where it was never run;
-    `writers` are its images; `kept_aside` is where bytes are that are none; `lost` why some are nowhere."""
-
-    custom_id: str
-    status: int
-    request_id: Optional[str]
-    usage: Optional[Usage]
-    error: Optional[ServerError]
-    writers: Tuple[ImageWriter, ...] = ()
-    addresses: Tuple[str, ...] = ()
-    kept_aside: Tuple[str, ...] = ()
-    lost: Tuple[str, ...] = ()
-
-
-class LineImages:
-    """What has come of the images of a line by now."""
-
-    def __init__(self) -> None:
-        self.writers: List[ImageWriter] = []
-        self.addresses: List[str] = []
-
-
-class ResultReader:
-    """`feed` the pieces of a file, then `close`. `on_line` is given each line, and its images."""
-
-    def __init__(self, plan: OutputPlan, on_line: Callable[[ResultLine], None]) -> None:
-        self._plan = plan
-        self._on_line = on_line
-        self._begin()
-
-    def feed(self, chunk: bytes) -> None:
-        """Takes the next piece."""
-        *ended, rest = chunk.split(b"\n")
-        for piece in ended:
-            self._json.feed(piece)
-            self._end()
-        self._json.feed(rest)
-
-    def close(self) -> None:
-        """The file has ended, or was cut: a line that is not whole leaves nothing behind."""
-        if self._document.strip() and self._parsed() is not None:
-            self._end()
-            return
-        self._collector.close()
-        for writer in self._images.writers:
-            writer.discard()
-
-    def _begin(self) -> None:
-        self._json = JsonSplitter(self._wants, self._keep)
-        self._document = bytearray()
-        self._images = LineImages()
-        self._collector = ImageCollector(self._plan, count(1), _hear_nothing, _hear_nothing)
-
-    def _wants(self, key: str) -> Optional[StringSink]:
-        if key not in ("b64_json", "url"):
-            return None
-        return ImageText(self._collector, key == "b64_json", self._image_ended, self._text_ended)
-
-    def _image_ended(self, writer: ImageWriter) -> None:
-        self._collector.let_go(writer)
-        self._images.writers.append(writer)
-
-    def _text_ended(self, text: bytes, is_address: bool) -> None:
-        if is_address:
-            self._images.addresses.append(text.decode("utf-8", "replace"))
-
-    def _keep(self, data: bytes) -> None:
-        if len(self._document) <= _LINE_BYTES:
-            self._document += data
-
-    def _parsed(self) -> Optional[Mapping[str, Any]]:
-        try:
-            value: Any = json.loads(bytes(self._document).decode("utf-8", "replace"), strict=False)
-        except (ValueError, RecursionError):
-            return None
-        return cast(Dict[str, Any], value) if isinstance(value, dict) else None
-
-    def _end(self) -> None:
-        if self._document.strip():
-            self._on_line(_result_line(self._parsed() or self._torn(), self._collector, self._images))
-        self._collector.close()
-        self._begin()
-
-    def _torn(self) -> Mapping[str, Any]:
-        """What can be told of a line that is no JSON."""
-        match = re.search(_CUSTOM_ID, self._document)
-        name = match.group(1).decode("utf-8", "replace") if match else ""
-        error = {"code": "unreadable_result", "message": "its line in the results is no JSON"}
-        return {"custom_id": name, "error": error}
-
-
-def _result_line(document: Mapping[str, Any], collector: ImageCollector, images: LineImages) -> ResultLine:
-    response = _object(document.get("response"))
-    body = response.get("body")
-    status: Any = response.get("status_code")
-    request_id: Any = response.get("request_id")
-    error = read_server_error(body)
-    if error is None and document.get("error"):
-        error = read_server_error({"error": document["error"]})
-    return ResultLine(
-        custom_id=str(document.get("custom_id") or ""),
-        status=status if isinstance(status, int) else 0,
-        request_id=request_id if isinstance(request_id, str) else None,
-        usage=read_usage(body),
-        error=error,
-        writers=tuple(images.writers),
-        addresses=tuple(images.addresses),
-        kept_aside=collector.kept_aside,
-        lost=collector.lost,
-    )
-
-
-def _hear_nothing(_what: object, _detail: object) -> None:
-    """Images get their names elsewhere."""
-
-
-def _object(value: object) -> Mapping[str, Any]:
-    return cast(Dict[str, Any], value) if isinstance(value, dict) else {}
-
-
-# ------------------------------------------------------------------------------------------------------------
 # retry
 #
 # What may be sent again, whether it may have been billed, and how long to wait. Pure, but for the dice.
@@ -6760,6 +5012,13 @@ RULES: Tuple[Rule, ...] = (
         Again.NEVER,
     ),
     Rule(
+        "request-too-large",
+        "429: more in one request than the limit allows in a minute",
+        lambda a: a.status == 429 and is_too_large(a),
+        Billed.NO,
+        Again.NEVER,
+    ),
+    Rule(
         "rate-limit",
         "429: too many requests or tokens a minute",
         lambda a: a.status == 429,
@@ -6871,6 +5130,11 @@ def is_overload(attempt: Attempt) -> bool:
     """Whether the API itself says that it is overloaded, and not a gateway behind which a job may run."""
     is_reported = attempt.code in _OVERLOAD_CODES | _RATE_CODES or bool(attempt.header("retry-after"))
     return attempt.status == 503 and is_reported
+
+
+def is_too_large(attempt: Attempt) -> bool:
+    """Whether no wait would help: one request asks for more than a minute's limit."""
+    return attempt.error is not None and attempt.error.message.lower().startswith("request too large")
 
 
 def is_quota(code: str) -> bool:
@@ -7066,130 +5330,6 @@ def _is_literal(host: str) -> bool:
 
 def _bracketed(address: str) -> str:
     return f"[{address}]" if ":" in address else address
-
-
-# ------------------------------------------------------------------------------------------------------------
-# exchange
-#
-# One request sent once: from an `ImageRequest` to what came back. Images are on disk before it returns.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_AZURE_SUFFIX = ".openai.azure.com"
-
-
-class Wire(Record):
-    """What every exchange of a call shares."""
-
-    settings: Settings
-    env: Mapping[str, str]
-    stop: StopSwitch
-
-
-def auth_header(settings: Settings, key: str) -> Tuple[str, str]:
-    """The header that carries the key: Azure has one of its own, everybody else takes a bearer token."""
-    host = settings.base_url.value.split("//", 1)[-1].split("/", 1)[0].split(":", 1)[0].lower()
-    return ("api-key", key) if host.endswith(_AZURE_SUFFIX) else ("Authorization", f"Bearer {key}")
-
-
-def send_once(
-    wire: Wire,
-    request: ImageRequest,
-    collector: ImageCollector,
-    spool: Spool,
-    timeout_s: float,
-    on_head: Callable[[ResponseHead], None],
-) -> Attempt:
-    """Sends the request and reads the answer to its end, or to where it was cut.
-
-    Raises:
-        ConfigError: there is no key, or no usable curl.
-    """
-    key = wire.settings.require_key()
-    started = time.monotonic()
-    body_bytes = 0
-    reader = AnswerReader(collector, spool)
-    with temporary_folder() as folder:
-        http = _http_request(wire.settings, key, request, folder, timeout_s)
-        with Transfer(http, wire.env, wire.settings.secrets, wire.stop) as transfer:
-            head = transfer.read_head()
-            if head is not None:
-                on_head(head)
-            for chunk in transfer.chunks():
-                body_bytes += len(chunk)
-                reader.feed(chunk)
-            end = transfer.end()
-    too_old = too_old_error(end)
-    if too_old is not None:
-        raise too_old
-    answer = reader.close()
-    if head is not None and head.status >= 300:
-        answer = replace(answer, urls=())  # an address in a refusal is that of its documentation
-    return Attempt(
-        head=head,
-        end=end,
-        answer=answer,
-        images=len(collector.images),
-        kept_aside=collector.kept_aside,
-        body_bytes=body_bytes,
-        elapsed_s=time.monotonic() - started,
-    )
-
-
-def describe(settings: Settings, request: ImageRequest) -> Tuple[str, str]:
-    """The URL and the exact body of a request as text, for `--dry-run`; a multipart body by its parts."""
-    url = settings.base_url.value + request.endpoint
-    format_field = settings.format_field.value
-    if not request.images:
-        return url, request.json_body(format_field).decode("utf-8")
-    lines = [f"{name}={value}" for name, value in request.form_texts(format_field)]
-    for part in _file_parts(request, settings.image_field.value):
-        lines.append(f"{part.name}=@{part.path} (filename={part.filename}, {part.mime_type})")
-    return url, "\n".join(lines)
-
-
-def _http_request(
-    settings: Settings, key: str, request: ImageRequest, folder: Path, timeout_s: float
-) -> HttpRequest:
-    headers = [auth_header(settings, key), ("User-Agent", USER_AGENT), ("Accept", _accept(request))]
-    url = settings.base_url.value + request.endpoint
-    format_field = settings.format_field.value
-    if request.images:
-        form = _text_parts(request, format_field, folder) + _file_parts(request, settings.image_field.value)
-        return HttpRequest(url, tuple(headers), timeout_s, form=form)
-    body = folder / "body"
-    write_private(body, request.json_body(format_field))
-    headers.append(("Content-Type", "application/json"))
-    return HttpRequest(url, tuple(headers), timeout_s, body_path=str(body))
-
-
-def _accept(request: ImageRequest) -> str:
-    return "text/event-stream, application/json" if request.stream else "application/json"
-
-
-def _text_parts(request: ImageRequest, format_field: str, folder: Path) -> Tuple[FormPart, ...]:
-    """The prompt goes through a private file, the other fields through curl's standard input."""
-    parts: List[FormPart] = []
-    for name, value in request.form_texts(format_field):
-        if name == "prompt":
-            path = folder / "prompt"
-            with suppress(FileExistsError):
-                write_private(path, value.encode("utf-8"))
-            parts.append(FormPart(name, path=str(path)))
-        else:
-            parts.append(FormPart(name, text=value))
-    return tuple(parts)
-
-
-def _file_parts(request: ImageRequest, image_field: str) -> Tuple[FormPart, ...]:
-    field = "image" if len(request.images) == 1 else image_field
-    named = [(field, image) for image in request.images]
-    if request.mask:
-        named.append(("mask", request.mask))
-    return tuple(
-        FormPart(name, path=image.path, filename=image.filename, mime_type=image.mime_type)
-        for name, image in named
-    )
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -7456,6 +5596,8 @@ def _describe_page(attempt: Attempt, secrets: Iterable[str]) -> str:
 
 
 def _wait_hint(attempt: Attempt) -> str:
+    if is_too_large(attempt):
+        return "no wait helps: ask for fewer images at once (--n), or a smaller size"
     wait: Optional[float] = server_wait_s(attempt)
     return (
         f"the server asks to wait {wait:.0f} s" if wait else "wait a minute, or send fewer requests at a time"
@@ -7463,74 +5605,1018 @@ def _wait_hint(attempt: Attempt) -> str:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# batch_api/outcomes
+# inputs
 #
-# What a line of a batch's results means: whether it failed, why, and whether it was billed. Pure.
+# Brings input images and the mask to disk and checks them before anything is paid for.
+#
+# An input is a path, an http(s) address (fetched without the key), or `-` for standard input.
 # ------------------------------------------------------------------------------------------------------------
 
 
-#: Codes of lines that were never run.
-_UNRUN = ("batch_expired", "batch_cancelled")
-_OK = 200
+_MIB = 1024 * 1024
 
 
-def error_of_line(
-    line: ResultLine, request: ImageRequest, base_url: str, secrets: Tuple[str, ...]
-) -> Optional[GptImage2Error]:
-    """Why a job failed by the words of its line; None where the server made its images."""
-    if line.error is None and line.status in (0, _OK) and (line.writers or line.addresses):
-        return None
-    if line.status == 0:
-        return _never_run(line.error or ServerError("its line in the results holds nothing"), secrets)
-    answer = Answer("json", complete=True, error=line.error, text=line.error.message if line.error else "")
-    attempt = Attempt(
-        ResponseHead(line.status, {}),
-        TransferEnd(0, "", sent=True),
-        answer,
-        images=len(line.writers),
-        kept_aside=line.kept_aside,
-    )
-    rule = judge(attempt)
-    error = explain(attempt, rule, request, base_url, secrets)
-    error.request_id = show(line.request_id, secrets) if line.request_id else None
-    return error
+def load_inputs(
+    sources: Sequence[str], mask: Optional[str], folder: Path, downloader: Downloader
+) -> Tuple[Tuple[InputImage, ...], Optional[InputImage]]:
+    """The checked inputs and mask; what is fetched or read from standard input goes into `folder`.
 
-
-def error_of_whole(batch: RemoteBatch) -> GptImage2Error:
-    """Why a job has no line in the results of a batch that has ended."""
-    if batch.status == "failed":
-        return ApiError(
-            f"the server refused the whole batch: {batch.problem or 'it does not say why'}",
-            hint="correct the jobs and submit them again; nothing was billed",
-            code="batch_failed",
+    Raises:
+        UsageError: missing, empty, unreadable, too large, too many, no image, or a mask that cannot work.
+        NetworkError: an address could not be fetched.
+    """
+    if len(sources) > MAX_INPUT_IMAGES:
+        raise UsageError(
+            f"{len(sources)} input images; at most {MAX_INPUT_IMAGES} may be sent", hint="leave some out"
         )
-    is_unrun = batch.status != "completed"
-    return ApiError(
-        f"the batch is {batch.status}, and its results do not tell of this job",
-        hint="ask the provider; it may have been billed",
-        code="no_result",
-        billed=Billed.NO if is_unrun and not batch.output_file_id else Billed.MAYBE,
+    everything = [*sources, *([mask] if mask is not None else [])]
+    if everything.count("-") > 1:
+        raise UsageError("only one input can be read from standard input", hint="give the others as files")
+    images = tuple(
+        _load(source, "input image", MAX_INPUT_BYTES, folder, downloader, str(number))
+        for number, source in enumerate(sources)
+    )
+    if mask is None:
+        return images, None
+    loaded_mask = _load(mask, "mask", MAX_MASK_BYTES, folder, downloader, "mask")
+    _check_mask(mask, loaded_mask, images[0])
+    return images, loaded_mask
+
+
+def check_local_inputs(sources: Sequence[str], mask: Optional[str]) -> None:
+    """Checks the inputs that are files here; those that are to be fetched can show only later.
+
+    Raises:
+        UsageError: as `load_inputs`.
+    """
+    for source in (source for source in sources if not is_address(source)):
+        _local(source, "input image", MAX_INPUT_BYTES)
+    if mask is not None and not is_address(mask):
+        loaded_mask = _local(mask, "mask", MAX_MASK_BYTES)
+        if sources and not is_address(sources[0]):
+            _check_mask(mask, loaded_mask, _local(sources[0], "input image", MAX_INPUT_BYTES))
+
+
+def local_input(source: str) -> InputImage:
+    """An input or mask that is a file here.
+
+    Raises:
+        UsageError: as `load_inputs`, but for what is asked of a mask alone.
+    """
+    return _local(source, "input image", MAX_INPUT_BYTES)
+
+
+def is_address(source: str) -> bool:
+    """Whether an input is to be fetched."""
+    return source.lower().startswith(("http://", "https://"))
+
+
+def _load(
+    source: str, what: str, max_bytes: int, folder: Path, downloader: Downloader, name: str
+) -> InputImage:
+    if source == "-":
+        path, filename = folder / name, ""
+        _write_new(path, lambda file: _copy_stdin(file, what, max_bytes))
+    elif is_address(source):
+        path, filename = folder / name, os.path.basename(unquote(urlsplit(source).path))
+        _download(source, path, downloader, what)
+    else:
+        return _local(source, what, max_bytes)
+    return _checked_file(source, path, filename, what, max_bytes)
+
+
+def _local(source: str, what: str, max_bytes: int) -> InputImage:
+    path = Path(os.path.abspath(os.path.expanduser(source)))
+    return _checked_file(source, path, path.name, what, max_bytes)
+
+
+def _checked_file(source: str, path: Path, filename: str, what: str, max_bytes: int) -> InputImage:
+    info, size_bytes = _inspect(source, path, what, max_bytes)
+    return InputImage(
+        path=str(path),
+        filename=filename or f"image.{extension(info.format)}",
+        format=info.format,
+        width=info.width,
+        height=info.height,
+        size_bytes=size_bytes,
+        has_alpha=info.has_alpha,
+        source=source,
     )
 
 
-def too_few(saved: int, asked: int) -> GptImage2Error:
-    """The error of a job that the server did not make all images for."""
-    return PartialError(
-        f"the server sent {saved} images instead of {asked}",
-        hint="submit the job again for the rest",
-        code="fewer_images",
-        billed=Billed.YES if saved else Billed.MAYBE,
+def _inspect(source: str, path: Path, what: str, max_bytes: int) -> Tuple[ImageInfo, int]:
+    name = f"{what} {show(source)}"
+    try:
+        if path.is_dir():
+            raise UsageError(f"{name} is a folder", hint="give a png, jpeg or webp file")
+        size_bytes = path.stat().st_size
+        if size_bytes == 0 and path.is_file():
+            raise UsageError(f"{name} is empty", hint="give a png, jpeg or webp file")
+        if not path.is_file():
+            raise UsageError(f"{name} is not a regular file", hint="give a file, an http(s) address, or -")
+        if size_bytes >= max_bytes:
+            raise UsageError(
+                f"{name} has {size_bytes / _MIB:.1f} MB; it must be under {max_bytes // _MIB} MB",
+                hint="scale it down or save it as jpeg or webp",
+            )
+        with open(str(path), "rb") as file:
+            info = read_image_info(file)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UsageError(f"cannot read {name}: {reason}", hint="check the path and its permissions") from None
+    except ValueError as error:
+        raise UsageError(f"cannot read {name}: {error}", hint="check the path") from None
+    if info is None:
+        raise UsageError(f"{name} is not an image by its first bytes", hint="png, jpeg and webp are accepted")
+    return info, size_bytes
+
+
+def _check_mask(source: str, mask: InputImage, first: InputImage) -> None:
+    name = f"mask {show(source)}"
+    if mask.format != "png":
+        raise UsageError(f"{name} is {mask.format}, not png", hint="save the mask as PNG with transparency")
+    if not mask.has_alpha:
+        raise UsageError(
+            f"{name} has no alpha channel, so nothing would be edited",
+            hint="make the area to edit transparent and save as RGBA PNG",
+        )
+    if (mask.width, mask.height) != (first.width, first.height):
+        raise UsageError(
+            f"{name} is {mask.width}x{mask.height}, the first image {first.width}x{first.height}",
+            hint="the mask must have the dimensions of the first image",
+        )
+
+
+def _write_new(path: Path, fill: Callable[[IO[bytes]], None]) -> None:
+    with os.fdopen(os.open(str(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        fill(file)
+
+
+def _copy_stdin(file: IO[bytes], what: str, max_bytes: int) -> None:
+    data = sys.stdin.buffer.read(max_bytes + 1)
+    if len(data) > max_bytes:
+        raise UsageError(
+            f"the {what} on standard input is {max_bytes // _MIB} MB or larger", hint="scale it down"
+        )
+    file.write(data)
+
+
+def _download(url: str, path: Path, downloader: Downloader, what: str) -> None:
+    def fill(file: IO[bytes]) -> None:
+        def restart() -> None:
+            file.seek(0)
+            file.truncate()
+
+        downloader.fetch(url, lambda data: (file.write(data), None)[1], restart)
+
+    try:
+        _write_new(path, fill)
+    except DownloadFailed as error:
+        raise NetworkError(
+            f"cannot fetch the {what} {show(url)}: {error}",
+            hint="check the address; nothing was sent or billed",
+        ) from None
+
+
+# ------------------------------------------------------------------------------------------------------------
+# terminal
+#
+# Writes for people and programs on this process's stdout and stderr: lines, colour, a live line, JSON.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_CLEAR_LINE = "\r\x1b[K"
+_COLOURS = {"red": "31", "yellow": "33", "green": "32"}
+
+
+class Terminal:
+    """Writes for people: one line a message, colour and a live line only where a terminal shows them."""
+
+    def __init__(self, env: Mapping[str, str], stdout: TextIO, stderr: TextIO) -> None:
+        self._stdout = stdout
+        self._stderr = stderr
+        self._lock = threading.Lock()
+        smart = stderr.isatty() and env.get("TERM") != "dumb"
+        self.is_live = smart
+        self._colours = smart and not env.get("NO_COLOR")
+
+    def result(self, text: str) -> None:
+        """A line on stdout. A reader that has gone away does not stop the call: the images are safe."""
+        self._clear()
+        try:
+            print(text, file=self._stdout, flush=True)
+        except OSError:
+            detach(self._stdout)
+
+    def say(self, text: str, label: str = "", colour: str = "") -> None:
+        """A line on stderr, with a label in colour in front."""
+        if label and self._colours and colour:
+            label = f"\x1b[{_COLOURS[colour]}m{label}\x1b[0m"
+        self._clear()
+        try:
+            print(f"{label}: {text}" if label else text, file=self._stderr, flush=True)
+        except OSError:
+            detach(self._stderr)
+
+    def live(self, text: str) -> None:
+        """Replaces the live line."""
+        if self.is_live:
+            with self._lock:
+                self._stderr.write(_CLEAR_LINE + text)
+                self._stderr.flush()
+
+    def error(self, error: GptImage2Error) -> None:
+        """An error: one line what happened and what to do, and one about the money if anything was sent."""
+        text = show(error.message, limit=None)
+        self.say(
+            f"{text.rstrip('.')}; {show(error.hint, limit=None)}" if error.hint else text, "error", "red"
+        )
+        if error.result and error.result.attempts:
+            request = f", request id {error.request_id}" if error.request_id else ""
+            self.say(f"billed: {error.billed.value} (requests sent: {error.result.attempts}{request})")
+
+    def _clear(self) -> None:
+        self.live("")
+
+
+def print_json(
+    value: Mapping[str, object], stdout: TextIO, rows: Optional[Iterable[Mapping[str, object]]] = None
+) -> None:
+    """One JSON object on one line, with `rows` as its last field where there are any, written as they come.
+
+    Escaped where it holds a path that is no text, or stdout takes no UTF-8. A reader that has gone away does
+    not change how the command ends.
+    """
+    text = _json_text(value, stdout)
+    try:
+        if rows is not None:
+            print(text[:-1], '"rows": [', sep=", ", end="", file=stdout)
+            for number, row in enumerate(rows):
+                print(", " if number else "", _json_text(row, stdout), sep="", end="", file=stdout)
+            text = "]}"
+        print(text, file=stdout, flush=True)
+    except OSError:
+        detach(stdout)
+
+
+def _json_text(value: Mapping[str, object], stdout: TextIO) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    try:
+        text.encode("utf-8")
+        text.encode(stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(value)
+    return text
+
+
+def detach(stream: TextIO) -> None:
+    """Points a closed stream nowhere, so that the interpreter's last flush does not complain."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def standard_terminal(env: Mapping[str, str]) -> Terminal:
+    """The terminal of this process; paths that are no valid text survive on it."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure:
+            reconfigure(errors="surrogateescape" if stream is sys.stdout else "backslashreplace")
+    return Terminal(env, sys.stdout, sys.stderr)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# report
+#
+# The same outcome for a person and as JSON. Results go to stdout, everything else to stderr.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_TICK_S = 1.0
+
+
+def saved_line(path: str, size_bytes: int) -> str:
+    """The line that callers look for; the size is in whole units of 1024 bytes, at least 1."""
+    return f"Saved: {path} ({max(1, round(size_bytes / 1024))} KB)"
+
+
+def image_json(image: SavedImage) -> Dict[str, object]:
+    """One saved image as `--json` and the events show it."""
+    fields = dict(vars(image))
+    fields["bytes"] = fields.pop("size_bytes")
+    return {name: fields[name] for name in ("path", "bytes", "format", "width", "height", "sha256")}
+
+
+def estimate_json(estimate: Optional[CostEstimate]) -> Optional[Dict[str, float]]:
+    """What a request would cost in USD, as JSON; None where that is not known."""
+    if estimate is None:
+        return None
+    return {"low": round(estimate.low_usd, 6), "high": round(estimate.high_usd, 6)}
+
+
+def cost_in_words(estimate: Optional[CostEstimate]) -> str:
+    """What a request would cost, for people."""
+    if estimate is None:
+        return "unknown for this model or quality"
+    text = f"${estimate.low_usd:.4f}"
+    if estimate.high_usd > estimate.low_usd:
+        text += f" to ${estimate.high_usd:.4f}"
+    return f"{text} ({estimate.note})" if estimate.note else text
+
+
+def result_json(result: Result) -> Dict[str, object]:
+    """A success as the object that `--json` prints."""
+    usage = None
+    if result.usage:
+        usage = {
+            "input_tokens": result.usage.input_tokens,
+            "output_tokens": result.usage.output_tokens,
+            "total_tokens": result.usage.total_tokens,
+        }
+    return {
+        "ok": True,
+        "command": result.command,
+        "model": result.model,
+        "images": [image_json(image) for image in result.images],
+        "usage": usage,
+        "cost_usd": None if result.cost_usd is None else round(result.cost_usd, 6),
+        "billed": result.billed.value,
+        "http_status": result.http_status,
+        "request_id": result.request_id,
+        "attempts": result.attempts,
+        "elapsed_s": round(result.elapsed_s, 3),
+        "warnings": list(result.warnings),
+    }
+
+
+def error_json(error: GptImage2Error, command: str) -> Dict[str, object]:
+    """A failure as the object that `--json` prints, with the images that were saved all the same."""
+    outcome: Dict[str, object] = {"command": command, "images": [], "attempts": 0}
+    if error.result:
+        outcome = result_json(error.result)
+    outcome.update(
+        ok=False,
+        billed=error.billed.value,
+        error={
+            "code": error.code,
+            "message": error.message,
+            "hint": error.hint,
+            "http_status": error.http_status,
+            "request_id": error.request_id,
+        },
+    )
+    return {"ok": False, **outcome}
+
+
+class Reporter:
+    """Shows the events of a call to a person. A context manager: the clock runs while it is entered."""
+
+    def __init__(
+        self, terminal: Terminal, *, quiet: bool = False, results: bool = True, warnings: bool = True
+    ) -> None:
+        self._terminal = terminal
+        self._quiet = quiet
+        self._results = results
+        self._warnings = warnings
+        self._typical_s: Optional[float] = None
+        self._note = ""
+        self._started = time.monotonic()
+        self._done = threading.Event()
+        self._thread: Optional[threading.Thread] = None
+
+    def __enter__(self) -> Reporter:
+        if self._terminal.is_live and not self._quiet:
+            self._thread = threading.Thread(target=self._tick, daemon=True)
+            self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        self._stop_clock()
+
+    def __call__(self, event: Event) -> None:
+        """The observer of a call."""
+        if isinstance(event, RequestStarted):
+            self._typical_s, self._note = event.typical_s, ""
+        elif isinstance(event, PartialImage):
+            self._note = f", preview {event.partial_image_index} has come"
+            if event.path:
+                self._tell(f"preview {event.partial_image_index}: {show(event.path, limit=None)}")
+        elif isinstance(event, ImageSaved) and self._results:
+            self._terminal.result(saved_line(event.image.path, event.image.size_bytes))
+        elif isinstance(event, RetryWaiting) and self._warnings:
+            self._terminal.say(f"sending again in {event.wait_s:.1f} s ({event.reason})")
+        elif isinstance(event, Warned) and self._warnings:
+            self._terminal.say(show(event.message, limit=None), "warning", "yellow")
+        elif isinstance(event, Finished):
+            self._stop_clock()
+            self._tell(_summary(event.result))
+
+    def _tell(self, text: str) -> None:
+        if not self._quiet:
+            self._terminal.say(text)
+
+    def _tick(self) -> None:
+        while not self._done.wait(_TICK_S):
+            elapsed = time.monotonic() - self._started
+            about = f" of about {self._typical_s:.0f} s" if self._typical_s else ""
+            self._terminal.live(f"{elapsed:.0f} s{about}{self._note}")
+
+    def _stop_clock(self) -> None:
+        self._done.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+
+def _summary(result: Result) -> str:
+    status = f"HTTP {result.http_status}" if result.http_status else "no answer"
+    cost = f", ${result.cost_usd:.4f}" if result.cost_usd is not None else ""
+    tokens = f" ({result.usage.total_tokens:,} tokens)" if result.usage else ""
+    return f"{status} in {result.elapsed_s:.1f} s{cost}{tokens}"
+
+
+# ------------------------------------------------------------------------------------------------------------
+# event_lines
+#
+# The events of a call as JSON lines on stderr, and a heartbeat while nothing happens.
+# ------------------------------------------------------------------------------------------------------------
+
+
+HEARTBEAT_S = 15.0
+
+_NAMES: Mapping[type, str] = {
+    RequestStarted: "request_started",
+    HeadersReceived: "headers_received",
+    RetryWaiting: "retry_waiting",
+    PartialImage: "partial_image",
+    ImageSaved: "image_saved",
+    Warned: "warning",
+}
+
+
+def event_json(event: Event) -> Optional[Dict[str, object]]:
+    """An event as the object on its line; None for the end of a call, which the command itself reports."""
+    name = _NAMES.get(type(event))
+    if name is None:
+        return None
+    values: Dict[str, object] = dict(vars(event))
+    if isinstance(event, ImageSaved):
+        values["image"] = image_json(event.image)
+    if isinstance(event, HeadersReceived):
+        del values["limits"]
+        if event.limits:
+            values["limits"] = [dict(vars(limit)) for limit in event.limits]
+    elapsed_s = round(event.elapsed_s, 3)
+    return {"event": name, **values, "elapsed_s": elapsed_s}
+
+
+def warning_line(message: str, elapsed_s: float) -> Dict[str, object]:
+    """A warning as the object on its line."""
+    return {"event": "warning", "message": message, "elapsed_s": round(elapsed_s, 3)}
+
+
+class EventLines:
+    """The observer that writes events. A context manager: the heart beats while it is entered."""
+
+    def __init__(self, stderr: TextIO, heartbeat_s: float = HEARTBEAT_S) -> None:
+        self._stderr = stderr
+        self._heartbeat_s = heartbeat_s
+        self._started = time.monotonic()
+        self._lock = threading.Lock()
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._beat, daemon=True)
+
+    def __enter__(self) -> EventLines:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        self._done.set()
+        self._thread.join()
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the command began."""
+        return time.monotonic() - self._started
+
+    def __call__(self, event: Event) -> None:
+        """The observer of a call."""
+        line = event_json(event)
+        if line is not None:
+            self.write(line)
+
+    def write(self, line: Mapping[str, object]) -> None:
+        """One object on one line; a reader that has gone away does not stop the call."""
+        with self._lock, suppress(OSError, ValueError):
+            self._stderr.write(json.dumps(line) + "\n")
+            self._stderr.flush()
+
+    def finished(self, outcome: Mapping[str, object]) -> None:
+        """The last line: the object that `--json` prints."""
+        self.write({"event": "finished", **outcome, "elapsed_s": round(self.elapsed_s, 3)})
+
+    def _beat(self) -> None:
+        while not self._done.wait(self._heartbeat_s):
+            self.write({"event": "heartbeat", "elapsed_s": round(self.elapsed_s, 3)})
+
+
+# ------------------------------------------------------------------------------------------------------------
+# ledger/wording
+#
+# Requests of the history and sums of money for people and as JSON. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_PROMPT_CHARS = 40
+
+
+def request_json(past: PastRequest) -> Dict[str, object]:
+    """One request as `--json` shows it."""
+    return {
+        "id": past.id,
+        "started_at": past.started_at,
+        "elapsed_s": past.elapsed_s,
+        "base_url": past.base_url,
+        "host": past.host,
+        "command": past.command,
+        "model": past.model,
+        "prompt": past.prompt,
+        "fields": dict(past.fields),
+        "inputs": [input_file_json(file) for file in past.inputs],
+        "mask": None if past.mask is None else input_file_json(past.mask),
+        "output": past.output,
+        "status": past.status,
+        "error": None
+        if past.error_code is None
+        else {"code": past.error_code, "message": past.error_message},
+        "http_status": past.http_status,
+        "request_id": past.request_id,
+        "attempts": past.attempts,
+        "billed": past.billed,
+        "usage": None if past.usage is None else dict(past.usage),
+        "estimate_usd": None
+        if past.estimate_low_usd is None
+        else {"low": past.estimate_low_usd, "high": past.estimate_high_usd},
+        "cost_usd": past.cost_usd,
+        "discount": past.discount,
+        "batch_id": past.batch_id,
+        "images": [{**image_json(image), "rescued": image.rescued} for image in past.images],
+    }
+
+
+def listing(requests: Sequence[PastRequest]) -> List[str]:
+    """One line a request, in columns."""
+    return _columns(
+        [
+            [
+                str(past.id),
+                local_time(past.started_at),
+                past.command,
+                f"{past.fields.get('quality', 'auto')}/{past.fields.get('size', 'auto')}",
+                past.status,
+                _cost(past),
+                show(past.prompt, limit=_PROMPT_CHARS),
+                show(past.images[0].path, limit=None) if past.images else "-",
+            ]
+            for past in requests
+        ],
+        right=(0, 5),
     )
 
 
-def _never_run(error: ServerError, secrets: Tuple[str, ...]) -> GptImage2Error:
-    code = show(error.code or error.type or "not_run", secrets, 100)
-    is_free = code in _UNRUN or is_refusal(code)
-    made = ApiError(show(error.message, secrets), code=code, hint="submit it again")
-    if not is_free:
-        made.billed = Billed.MAYBE
-        made.hint = "it may have been billed; check your usage"
-    return made
+def details(past: PastRequest) -> List[str]:
+    """All of one request, one line a field."""
+    rows = [
+        ["id", str(past.id)],
+        ["time", local_time(past.started_at)],
+        ["status", past.status],
+        ["command", past.command],
+        ["base URL", past.base_url],
+        ["model", past.model],
+        ["prompt", past.prompt],
+        *([name, str(value)] for name, value in past.fields.items()),
+        *(["input", f"{file.path or file.source} ({file.sha256})"] for file in past.inputs),
+        *(["mask", f"{file.path or file.source} ({file.sha256})"] for file in (past.mask,) if file),
+        ["output", past.output],
+        *(["error", f"{past.error_code}: {past.error_message}"] for _ in [0] if past.error_code),
+        ["HTTP status", _or_dash(past.http_status)],
+        ["request id", _or_dash(past.request_id)],
+        ["attempts", str(past.attempts)],
+        ["took", _or_dash(past.elapsed_s, " s")],
+        ["billed", past.billed],
+        ["cost", _cost(past)],
+        ["estimate", _estimate(past)],
+        *(["discount", str(past.discount)] for _ in [0] if past.discount != 1.0),
+        *(["batch", str(past.batch_id)] for _ in [0] if past.batch_id),
+        *([name, str(count)] for name, count in (past.usage or {}).items()),
+    ]
+    for number, image in enumerate(past.images, 1):
+        place = "rescued to " if image.rescued else ""
+        rows.append([f"image {number}", f"{place}{image.path}"])
+        rows.append(["", f"{image.width}x{image.height} {image.format}, {image.size_bytes} bytes"])
+        rows.append(["", f"SHA-256 {image.sha256}"])
+    return _columns([[name, show(value, limit=None)] for name, value in rows])
+
+
+def spending_json(spending: Spending) -> Dict[str, object]:
+    """A sum as `--json` shows it."""
+    return {
+        "name": spending.name,
+        "requests": spending.requests,
+        "images": spending.images,
+        "tokens": spending.tokens,
+        "cost_usd": round(spending.cost_usd, 6),
+        "unknown_cost": spending.unknown,
+        "maybe_billed": spending.maybe,
+    }
+
+
+def spending_table(by: str, sums: Sequence[Spending], foot: Sequence[Spending]) -> List[str]:
+    """Sums in columns, and below them what they lack."""
+    head = [[by, "requests", "images", "tokens", "cost"]]
+    rows = [
+        [show(one.name), f"{one.requests:,}", f"{one.images:,}", f"{one.tokens:,}", f"${one.cost_usd:.4f}"]
+        for one in (*sums, *foot)
+    ]
+    lines = _columns(head + rows, right=(1, 2, 3, 4))
+    for one in foot:
+        if one.unknown:
+            lines.append(f"{one.name}: {one.unknown} requests were billed at a cost that is not known")
+        if one.maybe:
+            lines.append(f"{one.name}: {one.maybe} requests may have been billed, nobody can tell")
+    return lines
+
+
+def _cost(past: PastRequest) -> str:
+    if past.cost_usd is not None:
+        return f"${past.cost_usd:.4f}"
+    if past.billed == Billed.NO.value:
+        return "$0"
+    return "maybe" if past.billed == Billed.MAYBE.value else "unknown"
+
+
+def _estimate(past: PastRequest) -> str:
+    if past.estimate_low_usd is None or past.estimate_high_usd is None:
+        return "unknown"
+    text = f"${past.estimate_low_usd:.4f}"
+    if past.estimate_high_usd > past.estimate_low_usd:
+        text += f" to ${past.estimate_high_usd:.4f}"
+    return text
+
+
+def _or_dash(value: Optional[object], unit: str = "") -> str:
+    return "-" if value is None else f"{value}{unit}"
+
+
+def input_file_json(file: InputFile) -> Dict[str, object]:
+    """An input as JSON shows it."""
+    return {
+        "source": file.source,
+        "path": file.path,
+        "filename": file.filename,
+        "sha256": file.sha256,
+        "bytes": file.size_bytes,
+    }
+
+
+def _columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> List[str]:
+    """Rows as lines, every column as wide as its widest cell; the numbers in `right` are set to the right."""
+    if not rows:
+        return []
+    widths = [max(len(row[number]) for row in rows) for number in range(len(rows[0]))]
+    return [
+        "  ".join(
+            cell.rjust(width) if number in right else cell.ljust(width)
+            for number, (cell, width) in enumerate(zip(row, widths))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+# ------------------------------------------------------------------------------------------------------------
+# output
+#
+# Where all that a command says goes, by its flags: lines for people, `--json`, `--events`, `--quiet`.
+# ------------------------------------------------------------------------------------------------------------
+
+
+class Output:
+    """One command's voice. Results go to stdout, everything else to stderr."""
+
+    def __init__(self, terminal: Terminal, stdout: TextIO, stderr: TextIO, flags: List[str]) -> None:
+        self._terminal = terminal
+        self._stdout = stdout
+        self.is_json = "--json" in flags
+        self._quiet = "--quiet" in flags
+        self._lines: Optional[EventLines] = EventLines(stderr) if "--events" in flags else None
+
+    def result(self, text: str) -> None:
+        """A line of the result, for people."""
+        if not self.is_json:
+            self._terminal.result(text)
+
+    def say(self, text: str) -> None:
+        """Something good to know."""
+        if not self._quiet and self._lines is None:
+            self._terminal.say(text)
+
+    def warn(self, text: str) -> None:
+        """Something the user should know."""
+        if self._lines is not None:
+            self._lines.write(warning_line(text, self._lines.elapsed_s))
+        else:
+            self._terminal.say(text, "warning", "yellow")
+
+    def complain(self, text: str) -> None:
+        """A failure among many; programs get it with the rest of its row."""
+        if self._lines is None and not self.is_json:
+            self._terminal.say(text, "error", "red")
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a live line shows."""
+        return self._terminal.is_live and not self._quiet and self._lines is None
+
+    def live(self, text: str) -> None:
+        """What the live line says now."""
+        if self.is_live:
+            self._terminal.live(text)
+
+    def event(self, line: Mapping[str, object]) -> None:
+        """Something happened; only `--events` tells it."""
+        if self._lines is not None:
+            self._lines.write({**line, "elapsed_s": round(self._lines.elapsed_s, 3)})
+
+    def finish(
+        self, outcome: Mapping[str, object], rows: Optional[Iterable[Mapping[str, object]]] = None
+    ) -> None:
+        """How the command ended, as one object: the last that is said. `rows` are for `--json` only."""
+        if self._lines is not None:
+            self._lines.finished(outcome)
+        if self.is_json:
+            print_json(outcome, self._stdout, rows)
+
+    def fail(self, error: GptImage2Error, command: str) -> None:
+        """The error that the command ended with."""
+        self.finish(error_json(error, command))
+        if not self.is_json and self._lines is None:
+            self._terminal.error(error)
+
+    @contextmanager
+    def heartbeat(self) -> Generator[None, None, None]:
+        """Under `--events` the heart beats in this context."""
+        if self._lines is None:
+            yield
+        else:
+            with self._lines:
+                yield
+
+    @contextmanager
+    def observer(self, results: bool) -> Generator[Observer, None, None]:
+        """Who hears the events of a call; with `results`, `Saved:` lines are printed as images come."""
+        results = results and not self.is_json
+        if self._lines is None:
+            with Reporter(self._terminal, quiet=self._quiet, results=results) as reporter:
+                yield reporter
+        else:
+            silent = Reporter(self._terminal, quiet=True, results=results, warnings=False)
+            with self._lines as lines:
+                yield lambda event: (lines(event), silent(event))[1]
+
+
+# ------------------------------------------------------------------------------------------------------------
+# commands
+#
+# Runs one command, from its words to an exit code: one way out for every kind of ending.
+# ------------------------------------------------------------------------------------------------------------
+
+
+def run_command(arguments: List[str], names: List[str]) -> int:
+    """Runs the command that the first argument names, one of `names`; its exit code."""
+    if hasattr(gc, "freeze"):
+        atexit.register(gc.freeze)  # or Python looks for garbage in what ends with the process anyway, 5 ms
+    flags = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    output = Output(standard_terminal(os.environ), sys.stdout, sys.stderr, flags)
+    stop = StopSwitch()
+    command = arguments[0]
+    try:
+        with SignalsHandled(stop):
+            if command not in names:
+                hint = f"the commands are {', '.join(names)}; see {PROGRAM} --help"
+                raise UsageError(f"unknown command {command!r}", hint=hint)
+            return _dispatch(command, arguments[1:], output, stop)
+    except GptImage2Error as error:
+        output.fail(error, command)
+        return 128 + error.signum if isinstance(error, InterruptedCall) else int(error.exit_code)
+    except Exception as error:
+        if "--debug" in flags:
+            raise
+        internal = GptImage2Error(
+            f"internal error: {type(error).__name__}: {mask_secrets(str(error))}",
+            hint="run it again with --debug for the traceback, and report it",
+        )
+        output.fail(internal, command)
+        return int(ExitCode.INTERNAL)
+
+
+def _dispatch(command: str, rest: List[str], output: Output, stop: StopSwitch) -> int:
+    if command in ("generate", "edit"):
+        return int(run_image_command(read_image_command(command, rest), output, stop))
+    if command == "batch":
+        run_batch = load_side("gpt_image2_batch").run_batch
+        return run_batch(rest, output, stop)
+    if command == "config":
+        return int(run_config(rest, output))
+    if command == "doctor":
+        return int(run_doctor(rest, output, stop))
+    if command in ("history", "spend", "cost"):
+        if command == "history":
+            return int(run_history(rest, output, stop))
+        return int(run_spend(rest, output) if command == "spend" else run_cost(rest, output))
+    return run_extra(command, rest)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# turns
+#
+# Lets few threads at a time work on answers, those whose request went out first before the others.
+#
+# Decoding holds the interpreter's lock. When many answers come at once and all threads share it evenly, all end
+# late; one after the other, the first are free for the next request while the last are still at work.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_AT_ONCE = 2  # one decodes while another hashes or writes
+
+
+class Turns:
+    """Shared by the calls of one client."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._free = _AT_ONCE
+        self._waiting: List[Tuple[float, int, threading.Lock]] = []
+
+    @contextmanager
+    def take(self, rank: float) -> Generator[None, None, None]:
+        """Waits for a turn; among those that wait the lowest rank goes first."""
+        self._begin(rank)
+        try:
+            yield
+        finally:
+            self._end()
+
+    def _begin(self, rank: float) -> None:
+        with self._lock:
+            if self._free:
+                self._free -= 1
+                return
+            gate = threading.Lock()
+            gate.acquire()
+            heappush(self._waiting, (rank, id(gate), gate))
+        gate.acquire()
+
+    def _end(self) -> None:
+        with self._lock:
+            if self._waiting:
+                heappop(self._waiting)[2].release()  # the turn is handed over
+            else:
+                self._free += 1
+
+
+# ------------------------------------------------------------------------------------------------------------
+# exchange
+#
+# One request sent once: from an `ImageRequest` to what came back. Images are on disk before it returns.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_AZURE_SUFFIX = ".openai.azure.com"
+
+
+class Wire(Record):
+    """What every exchange of a call shares."""
+
+    settings: Settings
+    env: Mapping[str, str]
+    stop: StopSwitch
+    turns: Turns
+
+
+def auth_header(settings: Settings, key: str) -> Tuple[str, str]:
+    """The header that carries the key: Azure has one of its own, everybody else takes a bearer token."""
+    host = settings.base_url.value.split("//", 1)[-1].split("/", 1)[0].split(":", 1)[0].lower()
+    return ("api-key", key) if host.endswith(_AZURE_SUFFIX) else ("Authorization", f"Bearer {key}")
+
+
+def send_once(
+    wire: Wire,
+    request: ImageRequest,
+    collector: ImageCollector,
+    spool: Spool,
+    timeout_s: float,
+    on_head: Callable[[ResponseHead], None],
+) -> Attempt:
+    """Sends the request and reads the answer to its end, or to where it was cut.
+
+    Raises:
+        ConfigError: there is no key, or no usable curl.
+    """
+    key = wire.settings.require_key()
+    started = time.monotonic()
+    body_bytes = 0
+    reader = AnswerReader(collector, spool)
+    with temporary_folder() as folder:
+        http = _http_request(wire.settings, key, request, folder, timeout_s)
+        with Transfer(http, wire.env, wire.settings.secrets, wire.stop) as transfer:
+            head = transfer.read_head()
+            if head is not None:
+                on_head(head)
+            for chunk in transfer.chunks():
+                body_bytes += len(chunk)
+                with wire.turns.take(started):
+                    reader.feed(chunk)
+            end = transfer.end()
+    too_old = too_old_error(end)
+    if too_old is not None:
+        raise too_old
+    answer = reader.close()
+    if head is not None and head.status >= 300:
+        answer = replace(answer, urls=())  # an address in a refusal is that of its documentation
+    return Attempt(
+        head=head,
+        end=end,
+        answer=answer,
+        images=len(collector.images),
+        kept_aside=collector.kept_aside,
+        body_bytes=body_bytes,
+        elapsed_s=time.monotonic() - started,
+    )
+
+
+def describe(settings: Settings, request: ImageRequest) -> Tuple[str, str]:
+    """The URL and the exact body of a request as text, for `--dry-run`; a multipart body by its parts."""
+    url = settings.base_url.value + request.endpoint
+    format_field = settings.format_field.value
+    if not request.images:
+        return url, request.json_body(format_field).decode("utf-8")
+    lines = [f"{name}={value}" for name, value in request.form_texts(format_field)]
+    for part in _file_parts(request, settings.image_field.value):
+        lines.append(f"{part.name}=@{part.path} (filename={part.filename}, {part.mime_type})")
+    return url, "\n".join(lines)
+
+
+def _http_request(
+    settings: Settings, key: str, request: ImageRequest, folder: Path, timeout_s: float
+) -> HttpRequest:
+    headers = [auth_header(settings, key), ("User-Agent", USER_AGENT), ("Accept", _accept(request))]
+    url = settings.base_url.value + request.endpoint
+    format_field = settings.format_field.value
+    if request.images:
+        form = _text_parts(request, format_field, folder) + _file_parts(request, settings.image_field.value)
+        return HttpRequest(url, tuple(headers), timeout_s, form=form)
+    body = folder / "body"
+    write_private(body, request.json_body(format_field))
+    headers.append(("Content-Type", "application/json"))
+    return HttpRequest(url, tuple(headers), timeout_s, body_path=str(body))
+
+
+def _accept(request: ImageRequest) -> str:
+    return "text/event-stream, application/json" if request.stream else "application/json"
+
+
+def _text_parts(request: ImageRequest, format_field: str, folder: Path) -> Tuple[FormPart, ...]:
+    """The prompt goes through a private file, the other fields through curl's standard input."""
+    parts: List[FormPart] = []
+    for name, value in request.form_texts(format_field):
+        if name == "prompt":
+            path = folder / "prompt"
+            with suppress(FileExistsError):
+                write_private(path, value.encode("utf-8"))
+            parts.append(FormPart(name, path=str(path)))
+        else:
+            parts.append(FormPart(name, text=value))
+    return tuple(parts)
+
+
+def _file_parts(request: ImageRequest, image_field: str) -> Tuple[FormPart, ...]:
+    field = "image" if len(request.images) == 1 else image_field
+    named = [(field, image) for image in request.images]
+    if request.mask:
+        named.append(("mask", request.mask))
+    return tuple(
+        FormPart(name, path=image.path, filename=image.filename, mime_type=image.mime_type)
+        for name, image in named
+    )
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -7914,6 +7000,328 @@ def _interrupted(signum: Optional[int], result: Result, errors: List[GptImage2Er
 
 
 # ------------------------------------------------------------------------------------------------------------
+# client
+#
+# The way in for programs and for the command: settings, validation and one call, under one set of rules.
+# ------------------------------------------------------------------------------------------------------------
+
+
+DEFAULT_TIMEOUT_S = 600.0
+MIN_TIMEOUT_S = 0.001  # to curl, 0 is no limit at all
+MAX_TIMEOUT_S = 1_000_000.0
+DEFAULT_OUTPUT_STEM = "gpt-image2-output"
+
+PathLike = Union[str, "os.PathLike[str]"]
+
+
+class PreparedCall(Record):
+    """A call of which everything is checked that can be checked without sending: ready to run, or to show.
+
+    `numbers` are those of the planned images that are asked for; None is all of them.
+    """
+
+    request: ImageRequest
+    plan: OutputPlan
+    warnings: Tuple[str, ...]
+    numbers: Optional[Tuple[int, ...]] = None
+
+
+class Client:
+    """Makes calls under one configuration.
+
+    `config` names a config file; `base_url` and `api_key` are like the flags; all three may be left out.
+    `timeout_s` bounds a call with its retries. `observer` is called with every `Event` of a call. Without
+    `waits_for_server` a call that the server asks to wait raises instead; the error says for how long. Calls
+    are recorded in the ledger unless `history` or the config says otherwise.
+
+    Raises:
+        ConfigError: the configuration is unusable (a missing key shows only when something is sent).
+    """
+
+    def __init__(
+        self,
+        *,
+        config: Optional[PathLike] = None,
+        base_url: Optional[str] = None,
+        api_key: Optional[str] = None,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        retries: int = DEFAULT_RETRIES,
+        retry_ambiguous: bool = False,
+        max_download_bytes: int = DEFAULT_MAX_DOWNLOAD_BYTES,
+        waits_for_server: bool = True,
+        env: Optional[Mapping[str, str]] = None,
+        observer: Optional[Observer] = None,
+        stop: Optional[StopSwitch] = None,
+        history: Optional[bool] = None,
+    ) -> None:
+        if not MIN_TIMEOUT_S <= timeout_s <= MAX_TIMEOUT_S:
+            raise UsageError(
+                f"the timeout is {timeout_s} s; it must be more than 0 and at most {MAX_TIMEOUT_S:.0f}",
+                hint=f"the default is {DEFAULT_TIMEOUT_S:.0f}",
+            )
+        if retries < 0:
+            raise UsageError(
+                f"retries is {retries}; it must be 0 or more", hint=f"the default is {DEFAULT_RETRIES}"
+            )
+        self._env: Mapping[str, str] = os.environ if env is None else env
+        self.settings: Settings = load_settings(
+            self._env,
+            config=None if config is None else os.fspath(config),
+            base_url=base_url,
+            api_key=api_key,
+        )
+        self._timeout_s = timeout_s
+        self._retries = retries
+        self._retry_ambiguous = retry_ambiguous
+        self._max_download_bytes = max_download_bytes
+        self._waits_for_server = waits_for_server
+        self._swept: Set[Path] = set()
+        self._turns = Turns()
+        self._observer: Observer = observer or _ignore
+        self._stop = stop or StopSwitch()
+        self.ledger: Optional[Ledger] = None
+        if self.settings.history if history is None else history:
+            self.ledger = Ledger(state_folder(self._env), self.settings.secrets)
+
+    @property
+    def rescue_folder(self) -> Path:
+        """Where images go that their output does not take, and answers that hold none."""
+        return state_folder(self._env) / "rescued"
+
+    def generate(
+        self,
+        prompt: str,
+        *,
+        output: Optional[PathLike] = None,
+        model: str = DEFAULT_MODEL,
+        n: Optional[int] = None,
+        size: Optional[str] = None,
+        quality: Optional[str] = None,
+        output_format: Optional[str] = None,
+        output_compression: Optional[int] = None,
+        background: Optional[str] = None,
+        moderation: Optional[str] = None,
+        user: Optional[str] = None,
+        stream: bool = False,
+        partial_images: Optional[int] = None,
+        extra: Optional[Mapping[str, object]] = None,
+        no_clobber: bool = False,
+        save_partials: bool = False,
+        max_cost_usd: Optional[float] = None,
+    ) -> Result:
+        """Images from a text. The names are the API's; None leaves a field to the server.
+
+        Raises:
+            GptImage2Error: see `gpt_image2.core.errors`; `result` holds the images saved all the same.
+        """
+        request = ImageRequest(
+            prompt=prompt,
+            model=model,
+            n=n,
+            size=size,
+            quality=quality,
+            output_format=output_format,
+            output_compression=output_compression,
+            background=background,
+            moderation=moderation,
+            user=user,
+            stream=stream,
+            partial_images=partial_images,
+            extra=tuple((extra or {}).items()),
+        )
+        prepared = self.prepare(request, output, no_clobber=no_clobber, max_cost_usd=max_cost_usd)
+        return self.run(prepared, save_partials=save_partials)
+
+    def edit(
+        self,
+        image: Union[PathLike, Sequence[PathLike]],
+        prompt: str,
+        *,
+        mask: Optional[PathLike] = None,
+        output: Optional[PathLike] = None,
+        model: str = DEFAULT_MODEL,
+        n: Optional[int] = None,
+        size: Optional[str] = None,
+        quality: Optional[str] = None,
+        output_format: Optional[str] = None,
+        output_compression: Optional[int] = None,
+        background: Optional[str] = None,
+        moderation: Optional[str] = None,
+        user: Optional[str] = None,
+        stream: bool = False,
+        partial_images: Optional[int] = None,
+        extra: Optional[Mapping[str, object]] = None,
+        no_clobber: bool = False,
+        save_partials: bool = False,
+        max_cost_usd: Optional[float] = None,
+    ) -> Result:
+        """Images from one or more images (paths or http(s) addresses) and a text; else as `generate`."""
+        sources = [image] if isinstance(image, (str, os.PathLike)) else list(image)
+        request = ImageRequest(
+            prompt=prompt,
+            model=model,
+            n=n,
+            size=size,
+            quality=quality,
+            output_format=output_format,
+            output_compression=output_compression,
+            background=background,
+            moderation=moderation,
+            user=user,
+            stream=stream,
+            partial_images=partial_images,
+            extra=tuple((extra or {}).items()),
+        )
+        with self.with_inputs(request, sources, mask) as whole:
+            prepared = self.prepare(whole, output, no_clobber=no_clobber, max_cost_usd=max_cost_usd)
+            return self.run(prepared, save_partials=save_partials)
+
+    @contextmanager
+    def with_inputs(
+        self,
+        request: ImageRequest,
+        sources: Sequence[PathLike],
+        mask: Optional[PathLike] = None,
+        *,
+        allow_private: bool = True,
+    ) -> Generator[ImageRequest, None, None]:
+        """The request with its input images and mask, loaded and checked; what was fetched goes at the end.
+
+        `allow_private` admits addresses in private networks: right for what a user typed.
+
+        Raises:
+            UsageError: an input cannot be used.
+            NetworkError: an address could not be fetched.
+        """
+        checked(request)  # the cheap checks first: nothing is fetched for a request that cannot go out
+        if not sources:
+            raise UsageError("an edit needs an input image", hint="name a png, jpeg or webp file")
+        downloader = Downloader(
+            self._env, self._stop, allow_private=allow_private, secrets=self.settings.secrets
+        )
+        with temporary_folder() as folder:
+            images, loaded_mask = load_inputs(
+                [os.fspath(source) for source in sources],
+                None if mask is None else os.fspath(mask),
+                folder,
+                downloader,
+            )
+            yield replace(request, images=images, mask=loaded_mask)
+
+    def prepare(
+        self,
+        request: ImageRequest,
+        output: Optional[PathLike] = None,
+        *,
+        no_clobber: bool = False,
+        max_cost_usd: Optional[float] = None,
+    ) -> PreparedCall:
+        """Everything that can be checked before paying, but for the output folder and the key.
+
+        Raises:
+            UsageError: bad arguments, or the estimate is above `max_cost_usd`.
+        """
+        request, warnings = checked(request)
+        name = os.fspath(output) if output is not None else self._default_output(request.effective_format)
+        plan = plan_output(
+            name, request.effective_format, request.count, request.prompt, self.rescue_folder, no_clobber
+        )
+        _check_cost(request, self.settings.prices, max_cost_usd)
+        return PreparedCall(request, plan, self.settings.warnings + warnings)
+
+    def run(
+        self, prepared: PreparedCall, save_partials: bool = False, observer: Optional[Observer] = None
+    ) -> Result:
+        """Sends a prepared call and saves its images; `observer` hears of this call instead of the client's.
+
+        Raises:
+            GptImage2Error: not all images could be saved as asked; `result` holds those that were.
+        """
+        self.settings.require_key()
+        find_curl()
+        for folder in _folders(prepared):
+            prepare_folder(folder)
+        policy = CallPolicy(
+            timeout_s=self._timeout_s,
+            retries=self._retries,
+            retry_ambiguous=self._retry_ambiguous,
+            max_download_bytes=self._max_download_bytes,
+            save_partials=save_partials,
+            waits_for_server=self._waits_for_server,
+        )
+        wire = Wire(self.settings, self._env, self._stop, self._turns)
+        observer = observer or self._observer
+        call = Call(wire, prepared.request, prepared.plan, policy, observer, prepared.numbers)
+        known = prepared.warnings + self._strays(prepared.plan)
+        if self.ledger is None:
+            return call.run(known)
+        estimate = prepared.request.estimate(self.settings.prices)
+        opening = opening_of(self.settings.base_url.value, prepared.request, prepared.plan, estimate)
+        return recorded(self.ledger, opening, lambda warnings: call.run(known + warnings), observer)
+
+    def _strays(self, plan: OutputPlan) -> Tuple[str, ...]:
+        """Sweeps an output folder before its first call; what was found there, in words."""
+        if plan.folder in self._swept:
+            return ()
+        self._swept.add(plan.folder)
+        return tuple(
+            f"an image of an earlier, killed run was found and moved to {path}"
+            for path in sweep(plan.folder, plan.rescue_folder)
+        )
+
+    def _default_output(self, output_format: str) -> str:
+        suffix = "png" if output_format == "png" else extension(output_format)
+        return str(home_folder(self._env) / f"{DEFAULT_OUTPUT_STEM}.{suffix}")
+
+
+def generate(prompt: str, *, output: Optional[PathLike] = None, **options: Any) -> Result:
+    """`Client().generate(...)` with the configuration that is found."""
+    return Client().generate(prompt, output=output, **options)
+
+
+def edit(
+    image: Union[PathLike, Sequence[PathLike]],
+    prompt: str,
+    *,
+    output: Optional[PathLike] = None,
+    **options: Any,
+) -> Result:
+    """`Client().edit(...)` with the configuration that is found."""
+    return Client().edit(image, prompt, output=output, **options)
+
+
+def _check_cost(request: ImageRequest, prices: Mapping[str, Prices], max_cost_usd: Optional[float]) -> None:
+    if max_cost_usd is None:
+        return
+    estimate = request.estimate(prices)
+    if estimate is None:
+        raise UsageError(
+            f"the cost of {request.model} is unknown, so --max-cost cannot be kept",
+            hint="leave --max-cost out, or give its prices in the config file",
+        )
+    if not estimate.high_usd <= max_cost_usd:
+        raise UsageError(
+            f"it may cost up to ${estimate.high_usd:.4f}, more than --max-cost ${max_cost_usd:.4f}",
+            hint="choose a lower --quality, a smaller --size or --n, or raise --max-cost",
+            code="over_max_cost",
+        )
+
+
+def _folders(prepared: PreparedCall) -> List[Path]:
+    """Every folder that will be written to: the output's, and those that links in it lead to."""
+    plan = prepared.plan
+    folders = [plan.folder]
+    if not plan.no_clobber:
+        paths = [plan.path(number) for number in prepared.numbers or range(1, prepared.request.count + 1)]
+        folders += [Path(os.path.realpath(path)).parent for path in paths if os.path.islink(path)]
+    return folders
+
+
+def _ignore(event: Event) -> None:
+    del event
+
+
+# ------------------------------------------------------------------------------------------------------------
 # doctor
 #
 # Looks at everything that a call needs, without paying: each check is ok, warn or fail, with a cure.
@@ -8126,501 +7534,6 @@ def _explained(settings: Settings, attempt: Attempt) -> GptImage2Error:
     return explain(
         attempt, judge(attempt), ImageRequest(prompt=""), settings.base_url.value, settings.secrets
     )
-
-
-# ------------------------------------------------------------------------------------------------------------
-# inputs
-#
-# Brings input images and the mask to disk and checks them before anything is paid for.
-#
-# An input is a path, an http(s) address (fetched without the key), or `-` for standard input.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_MIB = 1024 * 1024
-
-
-def load_inputs(
-    sources: Sequence[str], mask: Optional[str], folder: Path, downloader: Downloader
-) -> Tuple[Tuple[InputImage, ...], Optional[InputImage]]:
-    """The checked inputs and mask; what is fetched or read from standard input goes into `folder`.
-
-    Raises:
-        UsageError: missing, empty, unreadable, too large, too many, no image, or a mask that cannot work.
-        NetworkError: an address could not be fetched.
-    """
-    if len(sources) > MAX_INPUT_IMAGES:
-        raise UsageError(
-            f"{len(sources)} input images; at most {MAX_INPUT_IMAGES} may be sent", hint="leave some out"
-        )
-    everything = [*sources, *([mask] if mask is not None else [])]
-    if everything.count("-") > 1:
-        raise UsageError("only one input can be read from standard input", hint="give the others as files")
-    images = tuple(
-        _load(source, "input image", MAX_INPUT_BYTES, folder, downloader, str(number))
-        for number, source in enumerate(sources)
-    )
-    if mask is None:
-        return images, None
-    loaded_mask = _load(mask, "mask", MAX_MASK_BYTES, folder, downloader, "mask")
-    _check_mask(mask, loaded_mask, images[0])
-    return images, loaded_mask
-
-
-def check_local_inputs(sources: Sequence[str], mask: Optional[str]) -> None:
-    """Checks the inputs that are files here; those that are to be fetched can show only later.
-
-    Raises:
-        UsageError: as `load_inputs`.
-    """
-    for source in (source for source in sources if not is_address(source)):
-        _local(source, "input image", MAX_INPUT_BYTES)
-    if mask is not None and not is_address(mask):
-        loaded_mask = _local(mask, "mask", MAX_MASK_BYTES)
-        if sources and not is_address(sources[0]):
-            _check_mask(mask, loaded_mask, _local(sources[0], "input image", MAX_INPUT_BYTES))
-
-
-def local_input(source: str) -> InputImage:
-    """An input or mask that is a file here.
-
-    Raises:
-        UsageError: as `load_inputs`, but for what is asked of a mask alone.
-    """
-    return _local(source, "input image", MAX_INPUT_BYTES)
-
-
-def is_address(source: str) -> bool:
-    """Whether an input is to be fetched."""
-    return source.lower().startswith(("http://", "https://"))
-
-
-def _load(
-    source: str, what: str, max_bytes: int, folder: Path, downloader: Downloader, name: str
-) -> InputImage:
-    if source == "-":
-        path, filename = folder / name, ""
-        _write_new(path, lambda file: _copy_stdin(file, what, max_bytes))
-    elif is_address(source):
-        path, filename = folder / name, os.path.basename(unquote(urlsplit(source).path))
-        _download(source, path, downloader, what)
-    else:
-        return _local(source, what, max_bytes)
-    return _checked_file(source, path, filename, what, max_bytes)
-
-
-def _local(source: str, what: str, max_bytes: int) -> InputImage:
-    path = Path(os.path.abspath(os.path.expanduser(source)))
-    return _checked_file(source, path, path.name, what, max_bytes)
-
-
-def _checked_file(source: str, path: Path, filename: str, what: str, max_bytes: int) -> InputImage:
-    info, size_bytes = _inspect(source, path, what, max_bytes)
-    return InputImage(
-        path=str(path),
-        filename=filename or f"image.{extension(info.format)}",
-        format=info.format,
-        width=info.width,
-        height=info.height,
-        size_bytes=size_bytes,
-        has_alpha=info.has_alpha,
-        source=source,
-    )
-
-
-def _inspect(source: str, path: Path, what: str, max_bytes: int) -> Tuple[ImageInfo, int]:
-    name = f"{what} {show(source)}"
-    try:
-        if path.is_dir():
-            raise UsageError(f"{name} is a folder", hint="give a png, jpeg or webp file")
-        size_bytes = path.stat().st_size
-        if size_bytes == 0 and path.is_file():
-            raise UsageError(f"{name} is empty", hint="give a png, jpeg or webp file")
-        if not path.is_file():
-            raise UsageError(f"{name} is not a regular file", hint="give a file, an http(s) address, or -")
-        if size_bytes >= max_bytes:
-            raise UsageError(
-                f"{name} has {size_bytes / _MIB:.1f} MB; it must be under {max_bytes // _MIB} MB",
-                hint="scale it down or save it as jpeg or webp",
-            )
-        with open(str(path), "rb") as file:
-            info = read_image_info(file)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise UsageError(f"cannot read {name}: {reason}", hint="check the path and its permissions") from None
-    except ValueError as error:
-        raise UsageError(f"cannot read {name}: {error}", hint="check the path") from None
-    if info is None:
-        raise UsageError(f"{name} is not an image by its first bytes", hint="png, jpeg and webp are accepted")
-    return info, size_bytes
-
-
-def _check_mask(source: str, mask: InputImage, first: InputImage) -> None:
-    name = f"mask {show(source)}"
-    if mask.format != "png":
-        raise UsageError(f"{name} is {mask.format}, not png", hint="save the mask as PNG with transparency")
-    if not mask.has_alpha:
-        raise UsageError(
-            f"{name} has no alpha channel, so nothing would be edited",
-            hint="make the area to edit transparent and save as RGBA PNG",
-        )
-    if (mask.width, mask.height) != (first.width, first.height):
-        raise UsageError(
-            f"{name} is {mask.width}x{mask.height}, the first image {first.width}x{first.height}",
-            hint="the mask must have the dimensions of the first image",
-        )
-
-
-def _write_new(path: Path, fill: Callable[[IO[bytes]], None]) -> None:
-    with os.fdopen(os.open(str(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        fill(file)
-
-
-def _copy_stdin(file: IO[bytes], what: str, max_bytes: int) -> None:
-    data = sys.stdin.buffer.read(max_bytes + 1)
-    if len(data) > max_bytes:
-        raise UsageError(
-            f"the {what} on standard input is {max_bytes // _MIB} MB or larger", hint="scale it down"
-        )
-    file.write(data)
-
-
-def _download(url: str, path: Path, downloader: Downloader, what: str) -> None:
-    def fill(file: IO[bytes]) -> None:
-        def restart() -> None:
-            file.seek(0)
-            file.truncate()
-
-        downloader.fetch(url, lambda data: (file.write(data), None)[1], restart)
-
-    try:
-        _write_new(path, fill)
-    except DownloadFailed as error:
-        raise NetworkError(
-            f"cannot fetch the {what} {show(url)}: {error}",
-            hint="check the address; nothing was sent or billed",
-        ) from None
-
-
-# ------------------------------------------------------------------------------------------------------------
-# client
-#
-# The way in for programs and for the command: settings, validation and one call, under one set of rules.
-# ------------------------------------------------------------------------------------------------------------
-
-
-DEFAULT_TIMEOUT_S = 600.0
-MIN_TIMEOUT_S = 0.001  # to curl, 0 is no limit at all
-MAX_TIMEOUT_S = 1_000_000.0
-DEFAULT_OUTPUT_STEM = "gpt-image2-output"
-
-PathLike = Union[str, "os.PathLike[str]"]
-
-
-class PreparedCall(Record):
-    """A call of which everything is checked that can be checked without sending: ready to run, or to show.
-
-    `numbers` are those of the planned images that are asked for; None is all of them.
-    """
-
-    request: ImageRequest
-    plan: OutputPlan
-    warnings: Tuple[str, ...]
-    numbers: Optional[Tuple[int, ...]] = None
-
-
-class Client:
-    """Makes calls under one configuration.
-
-    `config` names a config file; `base_url` and `api_key` are like the flags; all three may be left out.
-    `timeout_s` bounds a call with its retries. `observer` is called with every `Event` of a call. Without
-    `waits_for_server` a call that the server asks to wait raises instead; the error says for how long. Calls
-    are recorded in the ledger unless `history` or the config says otherwise.
-
-    Raises:
-        ConfigError: the configuration is unusable (a missing key shows only when something is sent).
-    """
-
-    def __init__(
-        self,
-        *,
-        config: Optional[PathLike] = None,
-        base_url: Optional[str] = None,
-        api_key: Optional[str] = None,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
-        retries: int = DEFAULT_RETRIES,
-        retry_ambiguous: bool = False,
-        max_download_bytes: int = DEFAULT_MAX_DOWNLOAD_BYTES,
-        waits_for_server: bool = True,
-        env: Optional[Mapping[str, str]] = None,
-        observer: Optional[Observer] = None,
-        stop: Optional[StopSwitch] = None,
-        history: Optional[bool] = None,
-    ) -> None:
-        if not MIN_TIMEOUT_S <= timeout_s <= MAX_TIMEOUT_S:
-            raise UsageError(
-                f"the timeout is {timeout_s} s; it must be more than 0 and at most {MAX_TIMEOUT_S:.0f}",
-                hint=f"the default is {DEFAULT_TIMEOUT_S:.0f}",
-            )
-        if retries < 0:
-            raise UsageError(
-                f"retries is {retries}; it must be 0 or more", hint=f"the default is {DEFAULT_RETRIES}"
-            )
-        self._env: Mapping[str, str] = os.environ if env is None else env
-        self.settings: Settings = load_settings(
-            self._env,
-            config=None if config is None else os.fspath(config),
-            base_url=base_url,
-            api_key=api_key,
-        )
-        self._timeout_s = timeout_s
-        self._retries = retries
-        self._retry_ambiguous = retry_ambiguous
-        self._max_download_bytes = max_download_bytes
-        self._waits_for_server = waits_for_server
-        self._swept: Set[Path] = set()
-        self._observer: Observer = observer or _ignore
-        self._stop = stop or StopSwitch()
-        self.ledger: Optional[Ledger] = None
-        if self.settings.history if history is None else history:
-            self.ledger = Ledger(state_folder(self._env), self.settings.secrets)
-
-    @property
-    def rescue_folder(self) -> Path:
-        """Where images go that their output does not take, and answers that hold none."""
-        return state_folder(self._env) / "rescued"
-
-    def generate(
-        self,
-        prompt: str,
-        *,
-        output: Optional[PathLike] = None,
-        model: str = DEFAULT_MODEL,
-        n: Optional[int] = None,
-        size: Optional[str] = None,
-        quality: Optional[str] = None,
-        output_format: Optional[str] = None,
-        output_compression: Optional[int] = None,
-        background: Optional[str] = None,
-        moderation: Optional[str] = None,
-        user: Optional[str] = None,
-        stream: bool = False,
-        partial_images: Optional[int] = None,
-        extra: Optional[Mapping[str, object]] = None,
-        no_clobber: bool = False,
-        save_partials: bool = False,
-        max_cost_usd: Optional[float] = None,
-    ) -> Result:
-        """Images from a text. The names are the API's; None leaves a field to the server.
-
-        Raises:
-            GptImage2Error: see `gpt_image2.core.errors`; `result` holds the images saved all the same.
-        """
-        request = ImageRequest(
-            prompt=prompt,
-            model=model,
-            n=n,
-            size=size,
-            quality=quality,
-            output_format=output_format,
-            output_compression=output_compression,
-            background=background,
-            moderation=moderation,
-            user=user,
-            stream=stream,
-            partial_images=partial_images,
-            extra=tuple((extra or {}).items()),
-        )
-        prepared = self.prepare(request, output, no_clobber=no_clobber, max_cost_usd=max_cost_usd)
-        return self.run(prepared, save_partials=save_partials)
-
-    def edit(
-        self,
-        image: Union[PathLike, Sequence[PathLike]],
-        prompt: str,
-        *,
-        mask: Optional[PathLike] = None,
-        output: Optional[PathLike] = None,
-        model: str = DEFAULT_MODEL,
-        n: Optional[int] = None,
-        size: Optional[str] = None,
-        quality: Optional[str] = None,
-        output_format: Optional[str] = None,
-        output_compression: Optional[int] = None,
-        background: Optional[str] = None,
-        moderation: Optional[str] = None,
-        user: Optional[str] = None,
-        stream: bool = False,
-        partial_images: Optional[int] = None,
-        extra: Optional[Mapping[str, object]] = None,
-        no_clobber: bool = False,
-        save_partials: bool = False,
-        max_cost_usd: Optional[float] = None,
-    ) -> Result:
-        """Images from one or more images (paths or http(s) addresses) and a text; else as `generate`."""
-        sources = [image] if isinstance(image, (str, os.PathLike)) else list(image)
-        request = ImageRequest(
-            prompt=prompt,
-            model=model,
-            n=n,
-            size=size,
-            quality=quality,
-            output_format=output_format,
-            output_compression=output_compression,
-            background=background,
-            moderation=moderation,
-            user=user,
-            stream=stream,
-            partial_images=partial_images,
-            extra=tuple((extra or {}).items()),
-        )
-        with self.with_inputs(request, sources, mask) as whole:
-            prepared = self.prepare(whole, output, no_clobber=no_clobber, max_cost_usd=max_cost_usd)
-            return self.run(prepared, save_partials=save_partials)
-
-    @contextmanager
-    def with_inputs(
-        self,
-        request: ImageRequest,
-        sources: Sequence[PathLike],
-        mask: Optional[PathLike] = None,
-        *,
-        allow_private: bool = True,
-    ) -> Generator[ImageRequest, None, None]:
-        """The request with its input images and mask, loaded and checked; what was fetched goes at the end.
-
-        `allow_private` admits addresses in private networks: right for what a user typed.
-
-        Raises:
-            UsageError: an input cannot be used.
-            NetworkError: an address could not be fetched.
-        """
-        checked(request)  # the cheap checks first: nothing is fetched for a request that cannot go out
-        if not sources:
-            raise UsageError("an edit needs an input image", hint="name a png, jpeg or webp file")
-        downloader = Downloader(
-            self._env, self._stop, allow_private=allow_private, secrets=self.settings.secrets
-        )
-        with temporary_folder() as folder:
-            images, loaded_mask = load_inputs(
-                [os.fspath(source) for source in sources],
-                None if mask is None else os.fspath(mask),
-                folder,
-                downloader,
-            )
-            yield replace(request, images=images, mask=loaded_mask)
-
-    def prepare(
-        self,
-        request: ImageRequest,
-        output: Optional[PathLike] = None,
-        *,
-        no_clobber: bool = False,
-        max_cost_usd: Optional[float] = None,
-    ) -> PreparedCall:
-        """Everything that can be checked before paying, but for the output folder and the key.
-
-        Raises:
-            UsageError: bad arguments, or the estimate is above `max_cost_usd`.
-        """
-        request, warnings = checked(request)
-        name = os.fspath(output) if output is not None else self._default_output(request.effective_format)
-        plan = plan_output(
-            name, request.effective_format, request.count, request.prompt, self.rescue_folder, no_clobber
-        )
-        _check_cost(request, self.settings.prices, max_cost_usd)
-        return PreparedCall(request, plan, self.settings.warnings + warnings)
-
-    def run(
-        self, prepared: PreparedCall, save_partials: bool = False, observer: Optional[Observer] = None
-    ) -> Result:
-        """Sends a prepared call and saves its images; `observer` hears of this call instead of the client's.
-
-        Raises:
-            GptImage2Error: not all images could be saved as asked; `result` holds those that were.
-        """
-        self.settings.require_key()
-        find_curl()
-        for folder in _folders(prepared):
-            prepare_folder(folder)
-        policy = CallPolicy(
-            timeout_s=self._timeout_s,
-            retries=self._retries,
-            retry_ambiguous=self._retry_ambiguous,
-            max_download_bytes=self._max_download_bytes,
-            save_partials=save_partials,
-            waits_for_server=self._waits_for_server,
-        )
-        wire = Wire(self.settings, self._env, self._stop)
-        observer = observer or self._observer
-        call = Call(wire, prepared.request, prepared.plan, policy, observer, prepared.numbers)
-        known = prepared.warnings + self._strays(prepared.plan)
-        if self.ledger is None:
-            return call.run(known)
-        estimate = prepared.request.estimate(self.settings.prices)
-        opening = opening_of(self.settings.base_url.value, prepared.request, prepared.plan, estimate)
-        return recorded(self.ledger, opening, lambda warnings: call.run(known + warnings), observer)
-
-    def _strays(self, plan: OutputPlan) -> Tuple[str, ...]:
-        """Sweeps an output folder before its first call; what was found there, in words."""
-        if plan.folder in self._swept:
-            return ()
-        self._swept.add(plan.folder)
-        return tuple(
-            f"an image of an earlier, killed run was found and moved to {path}"
-            for path in sweep(plan.folder, plan.rescue_folder)
-        )
-
-    def _default_output(self, output_format: str) -> str:
-        suffix = "png" if output_format == "png" else extension(output_format)
-        return str(home_folder(self._env) / f"{DEFAULT_OUTPUT_STEM}.{suffix}")
-
-
-def generate(prompt: str, *, output: Optional[PathLike] = None, **options: Any) -> Result:
-    """`Client().generate(...)` with the configuration that is found."""
-    return Client().generate(prompt, output=output, **options)
-
-
-def edit(
-    image: Union[PathLike, Sequence[PathLike]],
-    prompt: str,
-    *,
-    output: Optional[PathLike] = None,
-    **options: Any,
-) -> Result:
-    """`Client().edit(...)` with the configuration that is found."""
-    return Client().edit(image, prompt, output=output, **options)
-
-
-def _check_cost(request: ImageRequest, prices: Mapping[str, Prices], max_cost_usd: Optional[float]) -> None:
-    if max_cost_usd is None:
-        return
-    estimate = request.estimate(prices)
-    if estimate is None:
-        raise UsageError(
-            f"the cost of {request.model} is unknown, so --max-cost cannot be kept",
-            hint="leave --max-cost out, or give its prices in the config file",
-        )
-    if not estimate.high_usd <= max_cost_usd:
-        raise UsageError(
-            f"it may cost up to ${estimate.high_usd:.4f}, more than --max-cost ${max_cost_usd:.4f}",
-            hint="choose a lower --quality, a smaller --size or --n, or raise --max-cost",
-            code="over_max_cost",
-        )
-
-
-def _folders(prepared: PreparedCall) -> List[Path]:
-    """Every folder that will be written to: the output's, and those that links in it lead to."""
-    plan = prepared.plan
-    folders = [plan.folder]
-    if not plan.no_clobber:
-        paths = [plan.path(number) for number in prepared.numbers or range(1, prepared.request.count + 1)]
-        folders += [Path(os.path.realpath(path)).parent for path in paths if os.path.islink(path)]
-    return folders
-
-
-def _ignore(event: Event) -> None:
-    del event
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -9021,342 +7934,128 @@ def _read_prompt(prompt: Optional[str], prompt_file: Optional[str], sources: Seq
 
 
 # ------------------------------------------------------------------------------------------------------------
-# batch/options
+# image_commands
 #
-# The command line of `batch run` as data. Pure.
+# The commands that make images: `generate` and `edit`, from a command line understood to what is printed.
 # ------------------------------------------------------------------------------------------------------------
 
 
-DEFAULT_CONCURRENCY = 4
-MAX_CONCURRENCY = 256
-DEFAULT_OUT_DIR = "gpt-image2-batch"
-
-#: The commands below `batch`, with what each does in a line.
-BATCH_COMMANDS: Tuple[Tuple[str, str], ...] = (
-    ("run", "run every job of a file; again for what is missing"),
-    ("submit", "hand the jobs of a file to the Batch API, at half the price"),
-    ("status", "ask the server how batches are"),
-    ("wait", "wait until batches have ended"),
-    ("fetch", "save the results of batches"),
-    ("cancel", "cancel batches"),
-    ("list", "list batches"),
-)
-
-
-class JobsOptions(Record):
-    """What a command line says of its jobs, however they are run. `defaults` is what a line leaves out."""
-
-    path: str
-    out_dir: str
-    defaults: Job
-    skip_invalid: bool
-    max_cost_usd: Optional[float]
-    retry_ambiguous: bool
-    dry_run: bool
-    config: Optional[str]
-    base_url: Optional[str]
-    api_key: Optional[str]
-    history: Optional[bool]
-
-
-class BatchRunCommand(Record):
-    """A `batch run` command line, understood."""
-
-    jobs: JobsOptions
-    concurrency: int
-    images_per_minute: Optional[float]
-    max_failures: Optional[int]
-    sandbox: bool
-    timeout_s: float
-    retries: int
-    max_download_bytes: int
-
-
-def batch_parser() -> Parser:
-    """The parser of `batch`, which knows its commands."""
-    parser = Parser(prog=f"{PROGRAM} batch", description="Run many jobs from a file.", allow_abbrev=False)
-    commands = parser.add_subparsers(metavar="COMMAND", title="commands")
-    for name, summary in BATCH_COMMANDS:
-        commands.add_parser(name, help=summary)
-    return parser
-
-
-def batch_run_parser() -> Parser:
-    """The parser of `batch run`."""
-    parser = Parser(
-        prog=f"{PROGRAM} batch run",
-        usage=f"{PROGRAM} batch run JOBS [options]",
-        description="Run every job of a file; run it again to do only what is missing.",
-        epilog=EXIT_CODES,
-        formatter_class=HelpFormatter,
-        allow_abbrev=False,
-    )
-    add_jobs_flags(parser)
-    group = parser.add_argument_group("the run")
-    add = group.add_argument
-    add(
-        "--concurrency",
-        type=int,
-        default=DEFAULT_CONCURRENCY,
-        metavar="N",
-        help=f"calls at once, up to {MAX_CONCURRENCY} (default {DEFAULT_CONCURRENCY})",
-    )
-    add(
-        "--images-per-minute",
-        type=amount,
-        metavar="N",
-        help="the pace of all calls together (default: learnt from the server)",
-    )
-    add("--fail-fast", action="store_true", help="start nothing more after the first failure")
-    add("--max-failures", type=int, metavar="N", help="start nothing more after N failures")
-    add_sending_flags(add)
-    add_output_flags(add)
-    add_field_flags(parser.add_argument_group("defaults for all jobs").add_argument)
-    add_setting_flags(parser)
-    return parser
-
-
-def add_jobs_flags(parser: Parser) -> None:
-    """Adds the jobs file and what is the same however its jobs are run."""
-    parser.add_argument("jobs", metavar="JOBS", help="a file with a job a line (JSON, or a prompt), or -")
-    group = parser.add_argument_group("the jobs")
-    add = group.add_argument
-    add(
-        "--out-dir",
-        default=DEFAULT_OUT_DIR,
-        metavar="DIR",
-        help=f"where images, journal and contact sheet go (default {DEFAULT_OUT_DIR})",
-    )
-    add("--image", action="append", metavar="IMAGE", help="input image for jobs without one; repeatable")
-    add("--mask", metavar="PNG", help="mask for jobs without one")
-    add("--dry-run", action="store_true", help="show jobs, cost and time; send nothing")
-    add("--skip-invalid", action="store_true", help="go on without the lines that are no jobs")
-    add(
-        "--max-cost",
-        type=amount,
-        metavar="USD",
-        help="start nothing that might pass this sum, earlier runs included (input images not counted)",
-    )
-
-
-def jobs_options(args: argparse.Namespace) -> JobsOptions:
-    """What a command line says of its jobs."""
-    return JobsOptions(
-        path=args.jobs,
-        out_dir=args.out_dir,
-        defaults=Job(request_of(args, ""), tuple(args.image or ()), args.mask),
-        skip_invalid=args.skip_invalid,
-        max_cost_usd=args.max_cost,
-        retry_ambiguous=args.retry_ambiguous,
-        dry_run=args.dry_run,
-        config=args.config,
-        base_url=args.base_url,
-        api_key=args.api_key,
-        history=False if args.no_history else None,
-    )
-
-
-def read_batch_run(argv: Sequence[str]) -> BatchRunCommand:
-    """A `batch run` command line as data.
+def run_image_command(command: ImageCommand, output: Output, stop: StopSwitch) -> ExitCode:
+    """Runs `generate` or `edit`.
 
     Raises:
-        UsageError: unknown, missing or impossible arguments.
-        SystemExit: after `--help`.
+        GptImage2Error: not all images could be saved as asked.
     """
-    args = batch_run_parser().parse_args(list(argv))
-    if not 1 <= args.concurrency <= MAX_CONCURRENCY:
-        raise UsageError(
-            f"--concurrency is {args.concurrency}; it must be from 1 to {MAX_CONCURRENCY}",
-            hint=f"the default is {DEFAULT_CONCURRENCY}",
+    with ExitStack() as stack:
+        if command.sandbox:
+            base_url = stack.enter_context(start_sandbox())
+            command = replace(command, base_url=base_url, api_key=SANDBOX_KEY, config=None)
+        elif command.api_key is not None:
+            output.warn(f"--api-key is visible in ps and in the shell history; use {KEY_VARIABLE} instead")
+        client = _client(command, stop)
+        request = command.request
+        if command.sources or command.command == "edit":
+            request = stack.enter_context(client.with_inputs(request, command.sources, command.mask))
+            check_unchanged(request, command.expected_sha256)
+        prepared = client.prepare(
+            request,
+            _target(command, client),
+            no_clobber=command.no_clobber,
+            max_cost_usd=command.max_cost_usd,
         )
-    if args.images_per_minute == 0:
-        raise UsageError("--images-per-minute must be more than 0", hint="leave it out to learn it")
-    if args.max_failures is not None and args.max_failures < 1:
-        raise UsageError("--max-failures must be 1 or more", hint="--fail-fast stops at the first")
-    return BatchRunCommand(
-        jobs=jobs_options(args),
-        concurrency=args.concurrency,
-        images_per_minute=args.images_per_minute,
-        max_failures=1 if args.fail_fast else args.max_failures,
-        sandbox=args.sandbox,
-        timeout_s=args.timeout,
-        retries=args.retries,
-        max_download_bytes=int(args.max_download * MEGABYTE),
+        size = prepared.request.size
+        if size and size != command.request.size:
+            output.say(f"size {command.request.size} is {size}")
+        if command.dry_run:
+            _show_dry_run(prepared, client, command, output)
+            return ExitCode.OK
+        with output.observer(results=command.output != "-") as observer:
+            result = client.run(prepared, save_partials=command.save_partials, observer=observer)
+    if command.output == "-":
+        _pour(result)
+        for image in result.images[1:]:
+            output.warn(f"the server sent one more image; it was saved as {image.path}")
+    output.finish(result_json(result))
+    return ExitCode.OK
+
+
+def _client(command: ImageCommand, stop: StopSwitch) -> Client:
+    return Client(
+        config=command.config,
+        base_url=command.base_url,
+        api_key=command.api_key,
+        timeout_s=command.timeout_s,
+        retries=command.retries,
+        retry_ambiguous=command.retry_ambiguous,
+        max_download_bytes=command.max_download_bytes,
+        stop=stop,
+        history=command.history,
     )
 
 
-# ------------------------------------------------------------------------------------------------------------
-# batch_api/parsers
-#
-# The command lines of the Batch API's commands as data. Pure.
-# ------------------------------------------------------------------------------------------------------------
+def _target(command: ImageCommand, client: Client) -> Optional[str]:
+    """Where the image goes on disk. For stdout that is the rescue folder, until the reader has it all."""
+    if command.output != "-":
+        return command.output
+    if command.request.n not in (None, 1):
+        raise UsageError("-o - writes one image to stdout", hint="leave --n out, or give a file name")
+    if command.json:
+        raise UsageError("-o - and --json both want stdout", hint="give a file name, or leave --json out")
+    return str(client.rescue_folder) + os.sep
 
 
-MIN_POLL_S = 0.05
-FIRST_POLL_S, SLOWEST_POLL_S = 5.0, 60.0
+def _pour(result: Result) -> None:
+    """Writes the one image to stdout; its file goes only when the reader took every byte."""
+    import shutil
+
+    image = result.images[0]
+    try:
+        with open(image.path, "rb") as file:
+            shutil.copyfileobj(file, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        failure = OutputError(
+            f"stdout did not take the image ({error.strerror or error}); it was saved as {image.path}",
+            hint="copy it from there",
+            billed=result.billed,
+        )
+        failure.result = result
+        raise failure from None
+    os.unlink(image.path)
 
 
-class SubmitCommand(Record):
-    """A `batch submit` command line, understood."""
-
-    jobs: JobsOptions
-    limits: Limits
-
-
-class BatchesCommand(Record):
-    """The command line of a command for batches, understood. Without `ids` it is for all that are remembered.
-    `poll_s` and `timeout_s` are those of `wait`, `remote` that of `list`."""
-
-    ids: Tuple[str, ...]
-    config: Optional[str]
-    base_url: Optional[str]
-    api_key: Optional[str]
-    poll_s: Optional[float] = None
-    timeout_s: Optional[float] = None
-    remote: bool = False
-
-
-def submit_parser() -> Parser:
-    """The parser of `batch submit`."""
-    parser = Parser(
-        prog=f"{PROGRAM} batch submit",
-        usage=f"{PROGRAM} batch submit JOBS [options]",
-        description="Hand the jobs of a file to the Batch API: half the price, results within 24 hours.",
-        epilog=EXIT_CODES,
-        formatter_class=HelpFormatter,
-        allow_abbrev=False,
+def _show_dry_run(prepared: PreparedCall, client: Client, command: ImageCommand, output: Output) -> None:
+    settings, request = client.settings, prepared.request
+    warnings = prepared.warnings
+    if settings.api_key is None and settings.key_problem:
+        warnings += (settings.key_problem,)
+    url, body = describe(settings, request)
+    name, value = auth_header(settings, settings.masked_key)
+    estimate = request.estimate(settings.prices)
+    outputs = [str(prepared.plan.path(index)) for index in range(1, request.count + 1)]
+    body = mask_secrets(body, settings.secrets)
+    kind = "multipart/form-data" if request.images else "application/json"
+    output.result(f"POST {url}\n{name}: {value}\nContent-Type: {kind}\n\n{body}\n")
+    output.result(f"Estimated cost: {cost_in_words(estimate)}")
+    for path in outputs:
+        output.result(f"Output: {path}")
+    output.result("Nothing was sent.")
+    for warning in warnings:
+        output.warn(warning)
+    output.finish(
+        {
+            "ok": True,
+            "command": command.command,
+            "dry_run": True,
+            "url": url,
+            "headers": {name: value},
+            "body": body,
+            "outputs": outputs,
+            "cost_usd": estimate_json(estimate),
+            "billed": Billed.NO.value,
+            "warnings": list(warnings),
+        }
     )
-    add_jobs_flags(parser)
-    add = parser.add_argument_group("the batches").add_argument
-    add(
-        "--max-lines",
-        type=int,
-        default=MAX_LINES,
-        metavar="N",
-        help=f"jobs in a batch (default {MAX_LINES:,}, the API's limit)",
-    )
-    add(
-        "--max-mb",
-        type=amount,
-        default=MAX_MB,
-        metavar="N",
-        help=f"megabytes in a batch (default {MAX_MB}, the API's limit)",
-    )
-    add(
-        "--retry-ambiguous",
-        action="store_true",
-        help="also submit what may have been billed before: you may pay twice",
-    )
-    add("--no-history", action="store_true", help="leave no trace in the history once all is fetched")
-    add_output_flags(add)
-    add_field_flags(parser.add_argument_group("defaults for all jobs").add_argument)
-    add_server_flags(parser)
-    return parser
-
-
-def status_parser() -> Parser:
-    """The parser of `batch status`."""
-    return _batches_parser("status", "Ask the server how batches are (default: all that have not ended).")
-
-
-def wait_parser() -> Parser:
-    """The parser of `batch wait`."""
-    parser = _batches_parser("wait", "Wait until batches have ended (default: all that have not).")
-    add = parser.add_argument
-    add(
-        "--poll",
-        type=amount,
-        metavar="S",
-        help=f"ask every S seconds (default {FIRST_POLL_S:.0f}, growing to {SLOWEST_POLL_S:.0f})",
-    )
-    add("--timeout", type=amount, metavar="S", help="give up waiting after S seconds; batches run on")
-    return parser
-
-
-def fetch_parser() -> Parser:
-    """The parser of `batch fetch`."""
-    return _batches_parser("fetch", "Save the results of batches (default: all that were not fetched yet).")
-
-
-def cancel_parser() -> Parser:
-    """The parser of `batch cancel`."""
-    return _batches_parser("cancel", "Cancel batches; what is done by then can be fetched.", ids="+")
-
-
-def list_parser() -> Parser:
-    """The parser of `batch list`."""
-    parser = _parser("list", "[options]", "List the batches that are remembered here.")
-    parser.add_argument("--remote", action="store_true", help="list those of the server instead")
-    return parser
-
-
-def read_submit(argv: Sequence[str]) -> SubmitCommand:
-    """A `batch submit` command line as data.
-
-    Raises:
-        UsageError: unknown, missing or impossible arguments.
-    """
-    args = submit_parser().parse_args(list(argv))
-    for name, value, most in (("--max-lines", args.max_lines, MAX_LINES), ("--max-mb", args.max_mb, MAX_MB)):
-        if not 0 < value <= most:
-            raise UsageError(
-                f"{name} is {value}; it must be more than 0 and at most {most:,}",
-                hint="the Batch API takes no larger files; leave it out for its limit",
-            )
-    return SubmitCommand(jobs_options(args), Limits(args.max_lines, int(args.max_mb * BYTES_PER_MB)))
-
-
-def read_batches_command(parser: Parser, argv: Sequence[str]) -> BatchesCommand:
-    """The command line of any other command as data.
-
-    Raises:
-        UsageError: unknown, missing or impossible arguments.
-    """
-    args = parser.parse_args(list(argv))
-    poll_s: Optional[float] = getattr(args, "poll", None)
-    if poll_s is not None and poll_s < MIN_POLL_S:
-        raise UsageError(f"--poll must be at least {MIN_POLL_S}", hint="leave it out for 5 to 60 seconds")
-    return BatchesCommand(
-        ids=tuple(dict.fromkeys(getattr(args, "ids", ()))),
-        config=args.config,
-        base_url=args.base_url,
-        api_key=args.api_key,
-        poll_s=poll_s,
-        timeout_s=getattr(args, "timeout", None),
-        remote=getattr(args, "remote", False),
-    )
-
-
-def _batches_parser(name: str, description: str, ids: str = "*") -> Parser:
-    usage = "ID... [options]" if ids == "+" else "[ID...] [options]"
-    parser = _parser(name, usage, description)
-    parser.add_argument("ids", nargs=ids, metavar="ID", help="a batch, as `batch list` names it")
-    return parser
-
-
-def _parser(name: str, usage: str, description: str) -> Parser:
-    parser = Parser(
-        prog=f"{PROGRAM} batch {name}",
-        usage=f"{PROGRAM} batch {name} {usage}",
-        description=description,
-        epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    add_output_flags(parser.add_argument)
-    add_server_flags(parser)
-    return parser
-
-
-#: The parser of each command here.
-BATCH_API_PARSERS = {
-    "submit": submit_parser,
-    "status": status_parser,
-    "wait": wait_parser,
-    "fetch": fetch_parser,
-    "cancel": cancel_parser,
-    "list": list_parser,
-}
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -9848,3493 +8547,6 @@ def _beside(past: PastRequest, image_path: Optional[str], output_format: str) ->
 
 
 # ------------------------------------------------------------------------------------------------------------
-# terminal
-#
-# Writes for people and programs on this process's stdout and stderr: lines, colour, a live line, JSON.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_CLEAR_LINE = "\r\x1b[K"
-_COLOURS = {"red": "31", "yellow": "33", "green": "32"}
-
-
-class Terminal:
-    """Writes for people: one line a message, colour and a live line only where a terminal shows them."""
-
-    def __init__(self, env: Mapping[str, str], stdout: TextIO, stderr: TextIO) -> None:
-        self._stdout = stdout
-        self._stderr = stderr
-        self._lock = threading.Lock()
-        smart = stderr.isatty() and env.get("TERM") != "dumb"
-        self.is_live = smart
-        self._colours = smart and not env.get("NO_COLOR")
-
-    def result(self, text: str) -> None:
-        """A line on stdout. A reader that has gone away does not stop the call: the images are safe."""
-        self._clear()
-        try:
-            print(text, file=self._stdout, flush=True)
-        except OSError:
-            detach(self._stdout)
-
-    def say(self, text: str, label: str = "", colour: str = "") -> None:
-        """A line on stderr, with a label in colour in front."""
-        if label and self._colours and colour:
-            label = f"\x1b[{_COLOURS[colour]}m{label}\x1b[0m"
-        self._clear()
-        try:
-            print(f"{label}: {text}" if label else text, file=self._stderr, flush=True)
-        except OSError:
-            detach(self._stderr)
-
-    def live(self, text: str) -> None:
-        """Replaces the live line."""
-        if self.is_live:
-            with self._lock:
-                self._stderr.write(_CLEAR_LINE + text)
-                self._stderr.flush()
-
-    def error(self, error: GptImage2Error) -> None:
-        """An error: one line what happened and what to do, and one about the money if anything was sent."""
-        text = show(error.message, limit=None)
-        self.say(
-            f"{text.rstrip('.')}; {show(error.hint, limit=None)}" if error.hint else text, "error", "red"
-        )
-        if error.result and error.result.attempts:
-            request = f", request id {error.request_id}" if error.request_id else ""
-            self.say(f"billed: {error.billed.value} (requests sent: {error.result.attempts}{request})")
-
-    def _clear(self) -> None:
-        self.live("")
-
-
-def print_json(
-    value: Mapping[str, object], stdout: TextIO, rows: Optional[Iterable[Mapping[str, object]]] = None
-) -> None:
-    """One JSON object on one line, with `rows` as its last field where there are any, written as they come.
-
-    Escaped where it holds a path that is no text, or stdout takes no UTF-8. A reader that has gone away does
-    not change how the command ends.
-    """
-    text = _json_text(value, stdout)
-    try:
-        if rows is not None:
-            print(text[:-1], '"rows": [', sep=", ", end="", file=stdout)
-            for number, row in enumerate(rows):
-                print(", " if number else "", _json_text(row, stdout), sep="", end="", file=stdout)
-            text = "]}"
-        print(text, file=stdout, flush=True)
-    except OSError:
-        detach(stdout)
-
-
-def _json_text(value: Mapping[str, object], stdout: TextIO) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    try:
-        text.encode("utf-8")
-        text.encode(stdout.encoding or "utf-8")
-    except UnicodeEncodeError:
-        text = json.dumps(value)
-    return text
-
-
-def detach(stream: TextIO) -> None:
-    """Points a closed stream nowhere, so that the interpreter's last flush does not complain."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-
-
-def standard_terminal(env: Mapping[str, str]) -> Terminal:
-    """The terminal of this process; paths that are no valid text survive on it."""
-    for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure:
-            reconfigure(errors="surrogateescape" if stream is sys.stdout else "backslashreplace")
-    return Terminal(env, sys.stdout, sys.stderr)
-
-
-# ------------------------------------------------------------------------------------------------------------
-# report
-#
-# The same outcome for a person and as JSON. Results go to stdout, everything else to stderr.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_TICK_S = 1.0
-
-
-def saved_line(path: str, size_bytes: int) -> str:
-    """The line that callers look for; the size is in whole units of 1024 bytes, at least 1."""
-    return f"Saved: {path} ({max(1, round(size_bytes / 1024))} KB)"
-
-
-def image_json(image: SavedImage) -> Dict[str, object]:
-    """One saved image as `--json` and the events show it."""
-    fields = dict(vars(image))
-    fields["bytes"] = fields.pop("size_bytes")
-    return {name: fields[name] for name in ("path", "bytes", "format", "width", "height", "sha256")}
-
-
-def estimate_json(estimate: Optional[CostEstimate]) -> Optional[Dict[str, float]]:
-    """What a request would cost in USD, as JSON; None where that is not known."""
-    if estimate is None:
-        return None
-    return {"low": round(estimate.low_usd, 6), "high": round(estimate.high_usd, 6)}
-
-
-def cost_in_words(estimate: Optional[CostEstimate]) -> str:
-    """What a request would cost, for people."""
-    if estimate is None:
-        return "unknown for this model or quality"
-    text = f"${estimate.low_usd:.4f}"
-    if estimate.high_usd > estimate.low_usd:
-        text += f" to ${estimate.high_usd:.4f}"
-    return f"{text} ({estimate.note})" if estimate.note else text
-
-
-def result_json(result: Result) -> Dict[str, object]:
-    """A success as the object that `--json` prints."""
-    usage = None
-    if result.usage:
-        usage = {
-            "input_tokens": result.usage.input_tokens,
-            "output_tokens": result.usage.output_tokens,
-            "total_tokens": result.usage.total_tokens,
-        }
-    return {
-        "ok": True,
-        "command": result.command,
-        "model": result.model,
-        "images": [image_json(image) for image in result.images],
-        "usage": usage,
-        "cost_usd": None if result.cost_usd is None else round(result.cost_usd, 6),
-        "billed": result.billed.value,
-        "http_status": result.http_status,
-        "request_id": result.request_id,
-        "attempts": result.attempts,
-        "elapsed_s": round(result.elapsed_s, 3),
-        "warnings": list(result.warnings),
-    }
-
-
-def error_json(error: GptImage2Error, command: str) -> Dict[str, object]:
-    """A failure as the object that `--json` prints, with the images that were saved all the same."""
-    outcome: Dict[str, object] = {"command": command, "images": [], "attempts": 0}
-    if error.result:
-        outcome = result_json(error.result)
-    outcome.update(
-        ok=False,
-        billed=error.billed.value,
-        error={
-            "code": error.code,
-            "message": error.message,
-            "hint": error.hint,
-            "http_status": error.http_status,
-            "request_id": error.request_id,
-        },
-    )
-    return {"ok": False, **outcome}
-
-
-class Reporter:
-    """Shows the events of a call to a person. A context manager: the clock runs while it is entered."""
-
-    def __init__(
-        self, terminal: Terminal, *, quiet: bool = False, results: bool = True, warnings: bool = True
-    ) -> None:
-        self._terminal = terminal
-        self._quiet = quiet
-        self._results = results
-        self._warnings = warnings
-        self._typical_s: Optional[float] = None
-        self._note = ""
-        self._started = time.monotonic()
-        self._done = threading.Event()
-        self._thread: Optional[threading.Thread] = None
-
-    def __enter__(self) -> Reporter:
-        if self._terminal.is_live and not self._quiet:
-            self._thread = threading.Thread(target=self._tick, daemon=True)
-            self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        self._stop_clock()
-
-    def __call__(self, event: Event) -> None:
-        """The observer of a call."""
-        if isinstance(event, RequestStarted):
-            self._typical_s, self._note = event.typical_s, ""
-        elif isinstance(event, PartialImage):
-            self._note = f", preview {event.partial_image_index} has come"
-            if event.path:
-                self._tell(f"preview {event.partial_image_index}: {show(event.path, limit=None)}")
-        elif isinstance(event, ImageSaved) and self._results:
-            self._terminal.result(saved_line(event.image.path, event.image.size_bytes))
-        elif isinstance(event, RetryWaiting) and self._warnings:
-            self._terminal.say(f"sending again in {event.wait_s:.1f} s ({event.reason})")
-        elif isinstance(event, Warned) and self._warnings:
-            self._terminal.say(show(event.message, limit=None), "warning", "yellow")
-        elif isinstance(event, Finished):
-            self._stop_clock()
-            self._tell(_summary(event.result))
-
-    def _tell(self, text: str) -> None:
-        if not self._quiet:
-            self._terminal.say(text)
-
-    def _tick(self) -> None:
-        while not self._done.wait(_TICK_S):
-            elapsed = time.monotonic() - self._started
-            about = f" of about {self._typical_s:.0f} s" if self._typical_s else ""
-            self._terminal.live(f"{elapsed:.0f} s{about}{self._note}")
-
-    def _stop_clock(self) -> None:
-        self._done.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
-
-
-def _summary(result: Result) -> str:
-    status = f"HTTP {result.http_status}" if result.http_status else "no answer"
-    cost = f", ${result.cost_usd:.4f}" if result.cost_usd is not None else ""
-    tokens = f" ({result.usage.total_tokens:,} tokens)" if result.usage else ""
-    return f"{status} in {result.elapsed_s:.1f} s{cost}{tokens}"
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch/planner
-#
-# Makes the plan of a batch before anything is paid for: every line read and checked, every image named, and
-# what earlier runs have done found again by the journal.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_MAX_WARNINGS = 50
-_READ_BYTES = 1 << 20
-
-
-class Folder(Record):
-    """Where a batch writes: an absolute folder, and the one for what its images cannot go to."""
-
-    path: Path
-    rescue: Path
-
-    def outputs(self, name: str, request: ImageRequest, named: bool) -> OutputPlan:
-        """Where the images of a job go. A name that was made up never replaces a file.
-
-        Raises:
-            UsageError: the name cannot be one.
-        """
-        if named:
-            return plan_output(
-                str(self.path / name), request.effective_format, request.count, "", self.rescue
-            )
-        stem, _, suffix = name.rpartition(".")
-        return OutputPlan(self.path, stem, f".{suffix}", request.count > 1, True, self.rescue)
-
-
-class Planning(Record):
-    """What planning found besides the plan: warnings, and what earlier runs may have spent, in USD."""
-
-    warnings: Tuple[str, ...]
-    spent_usd: float
-
-
-class Planner:
-    """Fills a plan. With a journal, what an earlier run left unsaid is noted there."""
-
-    def __init__(
-        self,
-        plan: Plan,
-        folder: Folder,
-        defaults: Job,
-        prices: Mapping[str, Prices],
-        retry_ambiguous: bool,
-    ) -> None:
-        self._plan = plan
-        self._folder = folder
-        self._real_folder = os.path.realpath(str(folder.path))
-        self._defaults = defaults
-        self._prices = prices
-        self._retry_ambiguous = retry_ambiguous
-        self._warnings: Dict[str, int] = {}
-
-    def run(self, jobs_file: JobsFile, journal: Optional[Journal]) -> Planning:
-        """Reads every line, then the journal of the folder."""
-        for number, line in enumerate(jobs_file.lines(), 1):
-            try:
-                self._add(number, line)
-            except GptImage2Error as error:
-                self._plan.refuse(number, line, {"error": _error_json(error)})
-        self._plan.number_copies()
-        spent_usd = self._replay()
-        for job, entry in self._plan.remembered():
-            self._settle(job, entry, journal)
-        warnings = [f"{text} ({count} jobs)" if count > 1 else text for text, count in self._warnings.items()]
-        return Planning(tuple(warnings), spent_usd)
-
-    def _add(self, number: int, line: Line) -> None:
-        if line.text is None:
-            raise UsageError(line.problem, hint="write one job a line")
-        job, unknown = read_job(line.text, self._defaults)
-        check_local_inputs(job.sources, job.mask)
-        if len(job.sources) > MAX_INPUT_IMAGES:
-            raise UsageError(f"{len(job.sources)} images; at most {MAX_INPUT_IMAGES} may be sent", hint="")
-        request, warnings = checked(job.request)
-        for name in unknown:
-            self._warn(f"field {show(name, limit=40)!r} is not known here and is passed through")
-        for warning in warnings:
-            self._warn(warning)
-        named = job.output is not None
-        name = self._placed(job.output) if job.output is not None else _made_up(number, request)
-        outputs = self._folder.outputs(name, request, named)
-        numbers = tuple(range(1, request.count + 1))
-        names = [os.path.join(os.path.dirname(name), outputs.path(each).name) for each in numbers]
-        estimate = request.estimate(self._prices)
-        planned = PlannedJob(
-            number=number,
-            line=line.number,
-            offset=line.offset,
-            id=job.id,
-            key=job_key(request, *_fingerprints(job)),
-            copy=0,
-            name=name,
-            named=named,
-            images=request.count,
-            quality=request.effective_quality,
-            low_usd=estimate.low_usd if estimate else None,
-            high_usd=estimate.high_usd if estimate else None,
-            missing=numbers,
-        )
-        clash = self._plan.add(planned, names)
-        if clash:
-            raise UsageError(clash, hint="give each job its own")
-
-    def _placed(self, output: str) -> str:
-        """An output as a path below the folder.
-
-        Raises:
-            UsageError: it is outside, or cannot be a file.
-        """
-        shown = show(output, limit=100)
-        if not output.strip() or "\0" in output or output.endswith(("/", os.sep)):
-            raise UsageError(f"output {shown!r} is no file name", hint="leave it out: one is made up")
-        path = os.path.normpath(os.path.join(str(self._folder.path), output))
-        real = os.path.realpath(path)
-        if os.path.isabs(output) or not real.startswith(self._real_folder + os.sep):
-            raise UsageError(f"output {shown!r} leaves the output folder", hint="name a file below --out-dir")
-        if os.path.isdir(path):
-            raise UsageError(f"output {shown!r} is a folder", hint="name a file")
-        name = os.path.relpath(path, str(self._folder.path))
-        if name in (JOURNAL_NAME, SHEET_NAME):
-            raise UsageError(f"output {shown!r} is a file of the batch itself", hint="choose another name")
-        return name
-
-    def _replay(self) -> float:
-        """Takes the journal in; what it says was spent, or may have been, in USD."""
-        spent_usd = 0.0
-        under_way: Dict[Tuple[str, int], float] = {}
-        for entry in read_journal(self._folder.path):
-            self._plan.remember(entry)
-            job = entry.key, entry.copy
-            if entry.event in (SENT, SUBMITTED):
-                under_way[job] = entry.high_usd
-                continue
-            high_usd = under_way.pop(job, 0.0)
-            if entry.billed is not Billed.NO:
-                spent_usd += high_usd if entry.cost_usd is None else entry.cost_usd
-        return spent_usd + sum(under_way.values())
-
-    def _settle(self, job: PlannedJob, entry: Entry, journal: Optional[Journal]) -> None:
-        """What is left of a job that an earlier run has met."""
-        there: Dict[int, SavedImage] = {}
-        for image in entry.images:
-            saved = _saved(self._folder.path / image.path)
-            if saved is not None and saved.sha256 == image.sha256:
-                there[image.number] = saved
-        if entry.event == SENT and not entry.existed:
-            there.update(self._unsaid(job, entry, there))
-        missing = tuple(number for number in job.missing if number not in there)
-        outcome: Dict[str, object] = {
-            "images": [image_json(image) for _, image in sorted(there.items())],
-            "billed": entry.billed.value,
-            "cost_usd": entry.cost_usd,
-            "resumed": True,
-        }
-        if not missing:
-            if entry.event != DONE and journal is not None:
-                journal.append(
-                    replace(
-                        entry, event=DONE, images=journal_images(there, self._folder.path), billed=Billed.YES
-                    )
-                )
-            self._plan.end(job.number, DONE, {**outcome, "billed": Billed.YES.value})
-        elif entry.event == SUBMITTED:
-            self._plan.end(job.number, SUBMITTED, {**outcome, "batch_id": entry.batch_id})
-        elif _is_ambiguous(entry) and not self._retry_ambiguous:
-            self._plan.end(
-                job.number, AMBIGUOUS, {**outcome, "billed": Billed.MAYBE.value, "error": _doubt(entry)}
-            )
-        elif len(missing) < len(job.missing):
-            self._plan.leave(job.number, missing, there)
-
-    def _unsaid(self, job: PlannedJob, entry: Entry, known: Dict[int, SavedImage]) -> Dict[int, SavedImage]:
-        """Images that a killed run had saved, but could not say so any more: whole files where none were."""
-        count = len(job.missing)
-        outputs = self._folder.outputs(entry.name, ImageRequest(prompt="", n=count), job.named)
-        found: Dict[int, SavedImage] = {}
-        for number in job.missing:
-            saved = None if number in known else _saved(outputs.path(number))
-            if saved is not None:
-                found[number] = saved
-        return found
-
-    def _warn(self, text: str) -> None:
-        if text in self._warnings or len(self._warnings) < _MAX_WARNINGS:
-            self._warnings[text] = self._warnings.get(text, 0) + 1
-
-
-def _made_up(number: int, request: ImageRequest) -> str:
-    return f"{number:04d}-{slug(request.prompt)}.{extension(request.effective_format)}"
-
-
-def _is_ambiguous(entry: Entry) -> bool:
-    """Whether more may have been paid for than has come."""
-    return entry.event == SENT or (
-        entry.event == FAILED and entry.billed is not Billed.NO and not entry.settled
-    )
-
-
-def _doubt(entry: Entry) -> Dict[str, object]:
-    code, message = entry.code, entry.message
-    if entry.event == SENT:
-        code, message = "in_flight", "it was in flight when an earlier run ended"
-    return {
-        "code": code,
-        "message": message,
-        "hint": "it may have been billed; check your usage, or run it again with --retry-ambiguous",
-    }
-
-
-def _error_json(error: GptImage2Error) -> Dict[str, object]:
-    return {"code": error.code, "message": error.message, "hint": error.hint}
-
-
-def _saved(path: Path) -> Optional[SavedImage]:
-    """The whole image in a file, None where there is none."""
-    try:
-        with open(str(path), "rb") as file:
-            info = read_image_info(file) if is_whole_image(file) else None
-            if info is None:
-                return None
-            digest = hashlib.sha256()
-            file.seek(0)
-            for block in iter(lambda: file.read(_READ_BYTES), b""):
-                digest.update(block)
-            size_bytes = file.tell()
-    except (OSError, ValueError):
-        return None
-    return SavedImage(str(path), size_bytes, info.format, info.width, info.height, digest.hexdigest())
-
-
-def _fingerprints(job: Job) -> Tuple[List[str], Optional[str]]:
-    return [_fingerprint(each) for each in job.sources], _fingerprint(job.mask) if job.mask else None
-
-
-def _fingerprint(source: str) -> str:
-    """What an input is: the hash of a file's content, or the address it is fetched from."""
-    if is_address(source):
-        return source
-    path = os.path.abspath(os.path.expanduser(source))
-    info = os.stat(path)
-    return _content_hash(path, info.st_size, info.st_mtime_ns)
-
-
-@lru_cache(maxsize=1024)
-def _content_hash(path: str, size_bytes: int, mtime_ns: int) -> str:
-    del size_bytes, mtime_ns  # they tell a changed file from the one that was hashed
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        for block in iter(lambda: file.read(_READ_BYTES), b""):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch/runner
-#
-# Runs the jobs of a plan side by side: each by way of budget, gate and journal, and then as any call.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_MOST_REFUSALS = 20  # of one job, by a rate limit
-_UNAUTHORIZED = 401
-INTERRUPTED, MAX_FAILURES, MAX_COST = "interrupted", "max_failures", "max_cost"
-
-
-class Tally(Record):
-    """How far a run is. `stopped` says why nothing more is started, empty while more is; `oldest_s` is how
-    many seconds the longest call under way has run."""
-
-    done: int = 0
-    failed: int = 0
-    images: int = 0
-    in_flight: int = 0
-    oldest_s: float = 0.0
-    spent_usd: float = 0.0
-    unpriced: int = 0
-    over_budget: int = 0
-    stopped: str = ""
-
-
-class Workplace(Record):
-    """What the workers of a run share."""
-
-    plan: Plan
-    jobs_file: JobsFile
-    journal: Journal
-    folder: Folder
-    client: Client
-    defaults: Job
-    pacer: Pacer
-    budget: Budget
-    stop: StopSwitch
-
-
-class Sending:
-    """A job sent once: prepared, noted in the journal, sent, and noted again."""
-
-    def __init__(
-        self, place: Workplace, job: PlannedJob, hold: Hold, on_saved: Callable[[SavedImage], None]
-    ) -> None:
-        self._place = place
-        self._job = job
-        self._hold = hold
-        self._on_saved = on_saved
-        self._result: Optional[Result] = None
-        self._images: Dict[int, SavedImage] = {}
-        self.billed = Billed.NO
-        #: The journal does not take lines any more: nothing further may be sent.
-        self.journal_failed = False
-
-    def run(self) -> Optional[GptImage2Error]:
-        """Sends the job; the error that it ended with, None when all its images are saved."""
-        try:
-            with ExitStack() as stack:
-                prepared = self._prepared(stack)
-                self._note(SENT, prepared)
-                self._hold.sent()
-                error = self._call(prepared)
-        except GptImage2Error as before:  # nothing was sent
-            return before
-        try:
-            self._note(DONE if error is None else FAILED, prepared, error)
-        except OutputError as failed:
-            return failed
-        return error
-
-    @property
-    def cost_usd(self) -> Optional[float]:
-        """What it cost, None where that is unknown or nothing was paid."""
-        return self._result.cost_usd if self._result else None
-
-    @property
-    def images_saved(self) -> int:
-        """How many images this sending has saved."""
-        return len(self._images)
-
-    def outcome(self, error: Optional[GptImage2Error]) -> Dict[str, object]:
-        """What became of the job, as its row tells it."""
-        result = self._result
-        failure = None
-        if error is not None:
-            failure = {
-                "code": error.code,
-                "message": error.message,
-                "hint": error.hint,
-                "http_status": error.http_status,
-                "request_id": error.request_id,
-            }
-        return {
-            "images": [image_json(image) for _, image in sorted(self._all_images().items())],
-            "billed": self.billed.value,
-            "cost_usd": None if self.cost_usd is None else round(self.cost_usd, 6),
-            "attempts": result.attempts if result else 0,
-            "elapsed_s": round(result.elapsed_s, 3) if result else 0.0,
-            "warnings": list(result.warnings) if result else [],
-            "error": failure,
-        }
-
-    def _all_images(self) -> Dict[int, SavedImage]:
-        """The images of the job by their numbers, those of earlier runs too."""
-        return {**dict(self._job.there), **self._images}
-
-    def _prepared(self, stack: ExitStack) -> PreparedCall:
-        """The call of this job, for those of its images that are still missing."""
-        place, planned = self._place, self._job
-        job, _ = read_job(place.jobs_file.text_at(planned.offset), place.defaults)
-        request = job.request
-        if job.sources:
-            request = stack.enter_context(place.client.with_inputs(request, job.sources, job.mask))
-        prepared = place.client.prepare(
-            request, place.folder.path / planned.name, no_clobber=not planned.named
-        )
-        if len(planned.missing) == prepared.request.count:
-            return prepared
-        rest = replace(prepared.request, n=len(planned.missing))
-        return replace(prepared, request=rest, numbers=planned.missing)
-
-    def _call(self, prepared: PreparedCall) -> Optional[GptImage2Error]:
-        error: Optional[GptImage2Error] = None
-        try:
-            self._result = self._place.client.run(prepared, observer=self._hear)
-            self.billed = self._result.billed
-        except GptImage2Error as failed:
-            error, self._result, self.billed = failed, failed.result, failed.billed
-        self._hold.settle(self.billed, self.cost_usd)
-        self._number_images(prepared)
-        return error
-
-    def _hear(self, event: Event) -> None:
-        if isinstance(event, HeadersReceived):
-            self._place.pacer.heard(event.limits, len(self._job.missing))
-        elif isinstance(event, ImageSaved):
-            self._on_saved(event.image)
-
-    def _number_images(self, prepared: PreparedCall) -> None:
-        """Gives each saved image its number in the job: by its name, else the next that is free."""
-        free = {str(prepared.plan.path(number)): number for number in self._job.missing}
-        strangers: List[SavedImage] = []
-        for image in self._result.images if self._result else ():
-            number = free.pop(image.path, None)
-            if number is None:
-                strangers.append(image)
-            else:
-                self._images[number] = image
-        rest = iter(sorted(free.values()))
-        further = max(self._job.missing) + 1
-        for offset, image in enumerate(strangers):
-            self._images[next(rest, further + offset)] = image
-
-    def _note(self, event: str, prepared: PreparedCall, error: Optional[GptImage2Error] = None) -> None:
-        """A line in the journal.
-
-        Raises:
-            OutputError: the disk does not take it.
-        """
-        job = self._job
-        entry = Entry(
-            event=event,
-            key=job.key,
-            copy=job.copy,
-            name=job.name,
-            existed=any(os.path.lexists(str(prepared.plan.path(number))) for number in job.missing),
-            images=journal_images(self._all_images(), self._place.folder.path),
-            billed=self.billed if event != SENT else Billed.MAYBE,
-            cost_usd=self.cost_usd if event != SENT else None,
-            high_usd=self._hold.high_usd if event == SENT else 0.0,
-            code=error.code if error else "",
-            message=error.message if error else "",
-            settled=error is not None and error.code == "fewer_images",
-        )
-        try:
-            self._place.journal.append(entry)
-        except OutputError:
-            self.journal_failed = True
-            raise
-
-
-class Runner:
-    """One run. `on_saved` hears of each image, `on_end` of each job, its state and its outcome, in turn."""
-
-    def __init__(
-        self,
-        place: Workplace,
-        concurrency: int,
-        max_failures: Optional[int],
-        on_saved: Callable[[SavedImage], None],
-        on_end: Callable[[PlannedJob, str, Dict[str, object]], None],
-    ) -> None:
-        self._place = place
-        self._concurrency = concurrency
-        self._max_failures = max_failures
-        self._on_saved = on_saved
-        self._on_end = on_end
-        self._voice = threading.Lock()
-        self._changed = threading.Condition()
-        self._tally = Tally()
-        self._stopped = ""
-        self._started: Dict[int, float] = {}
-        self._problem: Optional[BaseException] = None
-
-    def run(self, tick: Callable[[], None], tick_s: float) -> Tally:
-        """Runs until nothing is left, or nothing more is to be started; calls `tick` from time to time.
-
-        Raises:
-            Exception: a defect of the program; what was under way has ended.
-        """
-        count = min(self._concurrency, self._place.plan.count().get("todo", 0))
-        threads = [threading.Thread(target=self._work_safely, daemon=True) for _ in range(count)]
-        with self._place.stop:
-            self._place.stop.drain_first(lambda: self._stop_starting(INTERRUPTED))
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                while thread.is_alive():
-                    thread.join(tick_s)
-                    tick()
-            self._place.stop.drain_first(None)
-        if self._problem is not None:
-            raise self._problem
-        return self.tally()
-
-    def tally(self) -> Tally:
-        """How far it is."""
-        with self._changed:
-            now = time.monotonic()
-            oldest_s = max((now - started for started in self._started.values()), default=0.0)
-            return replace(
-                self._tally, in_flight=len(self._started), oldest_s=oldest_s, stopped=self._stopped
-            )
-
-    def _work_safely(self) -> None:
-        try:
-            while self._work():
-                pass
-        except BaseException as error:
-            self._problem = self._problem or error
-            self._stop_starting(type(error).__name__)
-
-    def _work(self) -> bool:
-        """Takes one job and sees it to its end; False when nothing more is to be done."""
-        if self._is_stopping():
-            return False
-        job = self._place.plan.take()
-        if job is None:
-            return False
-        hold = self._afford(job)
-        if hold is None:
-            if self._is_stopping():
-                self._place.plan.put_back(job.number)
-                return False
-            self._place.plan.end(job.number, OVER_BUDGET, {})
-            self._count(over_budget=1)
-            return True
-        try:
-            self._see_through(job, hold)
-        finally:
-            with self._changed:
-                self._started.pop(job.number, None)
-                self._place.budget.release(hold)
-                self._changed.notify_all()
-        return True
-
-    def _afford(self, job: PlannedJob) -> Optional[Hold]:
-        """The money for a job; None when it would pass the cap even after all that is under way has ended."""
-        with self._changed:
-            while True:
-                hold = self._place.budget.take(job.high_usd or 0.0)
-                if hold is not None or not self._started or self._is_stopping():
-                    if hold is not None:
-                        self._started[job.number] = time.monotonic()
-                    return hold
-                self._changed.wait(1.0)
-
-    def _see_through(self, job: PlannedJob, hold: Hold) -> None:
-        """Sends a job until it has ended in a way that sending it again would not change."""
-        refusals = 0
-        while True:
-            sending = Sending(self._place, job, hold, self._saved)
-            if not self._place.pacer.enter(len(job.missing), self._is_stopping):
-                self._place.plan.put_back(job.number)
-                return
-            with self._changed:
-                self._started[job.number] = time.monotonic()
-            try:
-                error = sending.run()
-            finally:
-                self._place.pacer.leave(len(job.missing))
-            if error is None or not self._must_wait(error, len(job.missing)) or refusals >= _MOST_REFUSALS:
-                break
-            refusals += 1
-        if isinstance(error, InterruptedCall) and error.billed is Billed.NO:
-            self._place.plan.put_back(job.number)
-            return
-        self._book(job, sending, error)
-
-    def _must_wait(self, error: GptImage2Error, images: int) -> bool:
-        """Whether the job may simply go again later; then everybody is told to wait."""
-        if not error.retry_safe or error.billed is not Billed.NO:
-            return False
-        if error.http_status == 429:
-            self._place.pacer.refused(images, error.retry_after_s, error.message)
-            return True
-        if error.retry_after_s is not None:
-            self._place.pacer.pause(error.retry_after_s)
-            return True
-        return False
-
-    def _book(self, job: PlannedJob, sending: Sending, error: Optional[GptImage2Error]) -> None:
-        state = DONE if error is None else FAILED
-        outcome = sending.outcome(error)
-        self._place.plan.end(job.number, state, outcome)
-        cost = sending.cost_usd
-        self._count(
-            done=int(error is None),
-            failed=int(error is not None),
-            images=sending.images_saved,
-            spent_usd=cost or 0.0,
-            unpriced=int(cost is None and sending.billed is not Billed.NO),
-        )
-        with self._voice:
-            self._on_end(job, state, outcome)
-        if error is None:
-            return
-        if isinstance(error, (QuotaError, ConfigError)) or (
-            isinstance(error, AuthenticationError) and error.http_status == _UNAUTHORIZED
-        ):
-            self._stop_starting(error.code)  # no other job can fare better
-        elif isinstance(error, OutputError) and sending.journal_failed:
-            self._stop_starting(error.code)
-        elif self._max_failures is not None and self.tally().failed >= self._max_failures:
-            self._stop_starting(MAX_FAILURES)
-
-    def _saved(self, image: SavedImage) -> None:
-        with self._voice:
-            self._on_saved(image)
-
-    def _count(self, **more: float) -> None:
-        with self._changed:
-            values = {name: getattr(self._tally, name) + value for name, value in more.items()}
-            self._tally = replace(self._tally, **values)
-
-    def _is_stopping(self) -> bool:
-        return bool(self._stopped) or self._place.stop.is_set
-
-    def _stop_starting(self, reason: str) -> None:
-        """Nothing more is started. Called from a signal handler too, so it takes no lock."""
-        self._stopped = self._stopped or reason
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch/summary
-#
-# What a batch says at its end, and before it begins: rows, sums and words. Pure but for reading the plan.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_STATUS = {TODO: "not_started", RUNNING: "not_started", OVER_BUDGET: "not_started"}
-_UNKNOWN_QUALITY_S = TYPICAL_SECONDS["auto"]
-_SIGNAL_EXIT = 128
-
-
-class Forecast(Record):
-    """What a batch would take: its parts by quality, their sum, and seconds."""
-
-    by_quality: Tuple[Share, ...]
-    total: Share
-    estimated_s: float
-
-
-def job_rows(plan: Plan, status: Optional[str] = None) -> Iterator[Dict[str, Any]]:
-    """A row a job as `--json` and `--events` print it."""
-    for row in plan.rows(status):
-        del row["offset"]
-        yield job_row(row)
-
-
-def job_row(row: Dict[str, Any]) -> Dict[str, Any]:
-    """A row with every field that rows have."""
-    blank: Dict[str, Any] = {"images": [], "billed": "no", "cost_usd": None, "error": None, "warnings": []}
-    return {**blank, **row, "status": _STATUS.get(row["status"], row["status"])}
-
-
-def counts(plan: Plan) -> Dict[str, int]:
-    """How many jobs ended in each way."""
-    states = plan.count()
-    found = {name: states.get(name, 0) for name in (DONE, FAILED, AMBIGUOUS, SUBMITTED, INVALID)}
-    found["not_started"] = sum(states.get(name, 0) for name in _STATUS)
-    return {"jobs": sum(states.values()), **found}
-
-
-def exit_code(plan: Plan, tally: Tally, signum: Optional[int]) -> int:
-    """How the command ends: well, by a signal, or with jobs that are not done."""
-    if signum is not None:
-        return _SIGNAL_EXIT + signum
-    if tally.stopped == INTERRUPTED:
-        return int(ExitCode.INTERRUPTED)
-    found = counts(plan)
-    return int(ExitCode.OK if found[DONE] == found["jobs"] else ExitCode.PARTIAL)
-
-
-def in_words(found: Dict[str, int]) -> str:
-    """How many jobs ended in which way, for a person."""
-    parts = [f"{found[DONE]} of {found['jobs']} jobs done"]
-    parts += [
-        f"{found[name]} {words}"
-        for name, words in (
-            (FAILED, "failed"),
-            (AMBIGUOUS, "in doubt (billed: maybe)"),
-            (SUBMITTED, "with the Batch API"),
-            (INVALID, "invalid"),
-            ("not_started", "not started"),
-        )
-        if found[name]
-    ]
-    return ", ".join(parts)
-
-
-def what_remains(plan: Plan, tally: Tally) -> Optional[Dict[str, object]]:
-    """The error of a batch whose jobs are not all done, as an object; None when they are."""
-    found = counts(plan)
-    if found[DONE] == found["jobs"]:
-        return None
-    hints = {
-        INTERRUPTED: "the same command goes on with what is missing",
-        MAX_FAILURES: "look at the failures; the same command goes on with what is missing",
-        MAX_COST: "raise --max-cost; the same command goes on with what is missing",
-    }
-    hint = hints.get(tally.stopped, "the same command runs again what failed without being billed")
-    if found[AMBIGUOUS]:
-        hint += "; jobs in doubt run again only with --retry-ambiguous"
-    code = tally.stopped or "partial"
-    return {"code": code, "message": in_words(found), "hint": hint, "http_status": None, "request_id": None}
-
-
-def forecast(plan: Plan, concurrency: int, images_per_minute: Optional[float]) -> Forecast:
-    """What the jobs that are to be run would take, at a pace."""
-    shares = tuple(plan.shares())
-    costs = [share.cost for share in shares if share.cost is not None]
-    cost: Optional[CostEstimate] = None
-    if len(costs) == len(shares):
-        cost = CostEstimate(sum(each.low_usd for each in costs), sum(each.high_usd for each in costs), "")
-    images = sum(share.images for share in shares)
-    one_by_one_s = [share.jobs * TYPICAL_SECONDS.get(share.quality, _UNKNOWN_QUALITY_S) for share in shares]
-    estimated_s = sum(one_by_one_s) / concurrency
-    if images_per_minute:
-        estimated_s = max(estimated_s, images / images_per_minute * MINUTE_S)
-    return Forecast(shares, Share("all", sum(share.jobs for share in shares), images, cost), estimated_s)
-
-
-def forecast_json(sums: Forecast) -> Dict[str, object]:
-    """A forecast as `--json` prints it."""
-    return {
-        "images": sums.total.images,
-        "cost_usd": estimate_json(sums.total.cost),
-        "by_quality": [
-            {
-                "quality": share.quality,
-                "jobs": share.jobs,
-                "images": share.images,
-                "cost_usd": estimate_json(share.cost),
-            }
-            for share in sums.by_quality
-        ],
-        "estimated_s": round(sums.estimated_s, 1),
-    }
-
-
-# ------------------------------------------------------------------------------------------------------------
-# event_lines
-#
-# The events of a call as JSON lines on stderr, and a heartbeat while nothing happens.
-# ------------------------------------------------------------------------------------------------------------
-
-
-HEARTBEAT_S = 15.0
-
-_NAMES: Mapping[type, str] = {
-    RequestStarted: "request_started",
-    HeadersReceived: "headers_received",
-    RetryWaiting: "retry_waiting",
-    PartialImage: "partial_image",
-    ImageSaved: "image_saved",
-    Warned: "warning",
-}
-
-
-def event_json(event: Event) -> Optional[Dict[str, object]]:
-    """An event as the object on its line; None for the end of a call, which the command itself reports."""
-    name = _NAMES.get(type(event))
-    if name is None:
-        return None
-    values: Dict[str, object] = dict(vars(event))
-    if isinstance(event, ImageSaved):
-        values["image"] = image_json(event.image)
-    if isinstance(event, HeadersReceived):
-        del values["limits"]
-        if event.limits:
-            values["limits"] = [dict(vars(limit)) for limit in event.limits]
-    elapsed_s = round(event.elapsed_s, 3)
-    return {"event": name, **values, "elapsed_s": elapsed_s}
-
-
-def warning_line(message: str, elapsed_s: float) -> Dict[str, object]:
-    """A warning as the object on its line."""
-    return {"event": "warning", "message": message, "elapsed_s": round(elapsed_s, 3)}
-
-
-class EventLines:
-    """The observer that writes events. A context manager: the heart beats while it is entered."""
-
-    def __init__(self, stderr: TextIO, heartbeat_s: float = HEARTBEAT_S) -> None:
-        self._stderr = stderr
-        self._heartbeat_s = heartbeat_s
-        self._started = time.monotonic()
-        self._lock = threading.Lock()
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._beat, daemon=True)
-
-    def __enter__(self) -> EventLines:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        self._done.set()
-        self._thread.join()
-
-    @property
-    def elapsed_s(self) -> float:
-        """Seconds since the command began."""
-        return time.monotonic() - self._started
-
-    def __call__(self, event: Event) -> None:
-        """The observer of a call."""
-        line = event_json(event)
-        if line is not None:
-            self.write(line)
-
-    def write(self, line: Mapping[str, object]) -> None:
-        """One object on one line; a reader that has gone away does not stop the call."""
-        with self._lock, suppress(OSError, ValueError):
-            self._stderr.write(json.dumps(line) + "\n")
-            self._stderr.flush()
-
-    def finished(self, outcome: Mapping[str, object]) -> None:
-        """The last line: the object that `--json` prints."""
-        self.write({"event": "finished", **outcome, "elapsed_s": round(self.elapsed_s, 3)})
-
-    def _beat(self) -> None:
-        while not self._done.wait(self._heartbeat_s):
-            self.write({"event": "heartbeat", "elapsed_s": round(self.elapsed_s, 3)})
-
-
-# ------------------------------------------------------------------------------------------------------------
-# ledger/wording
-#
-# Requests of the history and sums of money for people and as JSON. Pure.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_PROMPT_CHARS = 40
-
-
-def request_json(past: PastRequest) -> Dict[str, object]:
-    """One request as `--json` shows it."""
-    return {
-        "id": past.id,
-        "started_at": past.started_at,
-        "elapsed_s": past.elapsed_s,
-        "base_url": past.base_url,
-        "host": past.host,
-        "command": past.command,
-        "model": past.model,
-        "prompt": past.prompt,
-        "fields": dict(past.fields),
-        "inputs": [input_file_json(file) for file in past.inputs],
-        "mask": None if past.mask is None else input_file_json(past.mask),
-        "output": past.output,
-        "status": past.status,
-        "error": None
-        if past.error_code is None
-        else {"code": past.error_code, "message": past.error_message},
-        "http_status": past.http_status,
-        "request_id": past.request_id,
-        "attempts": past.attempts,
-        "billed": past.billed,
-        "usage": None if past.usage is None else dict(past.usage),
-        "estimate_usd": None
-        if past.estimate_low_usd is None
-        else {"low": past.estimate_low_usd, "high": past.estimate_high_usd},
-        "cost_usd": past.cost_usd,
-        "discount": past.discount,
-        "batch_id": past.batch_id,
-        "images": [{**image_json(image), "rescued": image.rescued} for image in past.images],
-    }
-
-
-def listing(requests: Sequence[PastRequest]) -> List[str]:
-    """One line a request, in columns."""
-    return _columns(
-        [
-            [
-                str(past.id),
-                local_time(past.started_at),
-                past.command,
-                f"{past.fields.get('quality', 'auto')}/{past.fields.get('size', 'auto')}",
-                past.status,
-                _cost(past),
-                show(past.prompt, limit=_PROMPT_CHARS),
-                show(past.images[0].path, limit=None) if past.images else "-",
-            ]
-            for past in requests
-        ],
-        right=(0, 5),
-    )
-
-
-def details(past: PastRequest) -> List[str]:
-    """All of one request, one line a field."""
-    rows = [
-        ["id", str(past.id)],
-        ["time", local_time(past.started_at)],
-        ["status", past.status],
-        ["command", past.command],
-        ["base URL", past.base_url],
-        ["model", past.model],
-        ["prompt", past.prompt],
-        *([name, str(value)] for name, value in past.fields.items()),
-        *(["input", f"{file.path or file.source} ({file.sha256})"] for file in past.inputs),
-        *(["mask", f"{file.path or file.source} ({file.sha256})"] for file in (past.mask,) if file),
-        ["output", past.output],
-        *(["error", f"{past.error_code}: {past.error_message}"] for _ in [0] if past.error_code),
-        ["HTTP status", _or_dash(past.http_status)],
-        ["request id", _or_dash(past.request_id)],
-        ["attempts", str(past.attempts)],
-        ["took", _or_dash(past.elapsed_s, " s")],
-        ["billed", past.billed],
-        ["cost", _cost(past)],
-        ["estimate", _estimate(past)],
-        *(["discount", str(past.discount)] for _ in [0] if past.discount != 1.0),
-        *(["batch", str(past.batch_id)] for _ in [0] if past.batch_id),
-        *([name, str(count)] for name, count in (past.usage or {}).items()),
-    ]
-    for number, image in enumerate(past.images, 1):
-        place = "rescued to " if image.rescued else ""
-        rows.append([f"image {number}", f"{place}{image.path}"])
-        rows.append(["", f"{image.width}x{image.height} {image.format}, {image.size_bytes} bytes"])
-        rows.append(["", f"SHA-256 {image.sha256}"])
-    return _columns([[name, show(value, limit=None)] for name, value in rows])
-
-
-def spending_json(spending: Spending) -> Dict[str, object]:
-    """A sum as `--json` shows it."""
-    return {
-        "name": spending.name,
-        "requests": spending.requests,
-        "images": spending.images,
-        "tokens": spending.tokens,
-        "cost_usd": round(spending.cost_usd, 6),
-        "unknown_cost": spending.unknown,
-        "maybe_billed": spending.maybe,
-    }
-
-
-def spending_table(by: str, sums: Sequence[Spending], foot: Sequence[Spending]) -> List[str]:
-    """Sums in columns, and below them what they lack."""
-    head = [[by, "requests", "images", "tokens", "cost"]]
-    rows = [
-        [show(one.name), f"{one.requests:,}", f"{one.images:,}", f"{one.tokens:,}", f"${one.cost_usd:.4f}"]
-        for one in (*sums, *foot)
-    ]
-    lines = _columns(head + rows, right=(1, 2, 3, 4))
-    for one in foot:
-        if one.unknown:
-            lines.append(f"{one.name}: {one.unknown} requests were billed at a cost that is not known")
-        if one.maybe:
-            lines.append(f"{one.name}: {one.maybe} requests may have been billed, nobody can tell")
-    return lines
-
-
-def _cost(past: PastRequest) -> str:
-    if past.cost_usd is not None:
-        return f"${past.cost_usd:.4f}"
-    if past.billed == Billed.NO.value:
-        return "$0"
-    return "maybe" if past.billed == Billed.MAYBE.value else "unknown"
-
-
-def _estimate(past: PastRequest) -> str:
-    if past.estimate_low_usd is None or past.estimate_high_usd is None:
-        return "unknown"
-    text = f"${past.estimate_low_usd:.4f}"
-    if past.estimate_high_usd > past.estimate_low_usd:
-        text += f" to ${past.estimate_high_usd:.4f}"
-    return text
-
-
-def _or_dash(value: Optional[object], unit: str = "") -> str:
-    return "-" if value is None else f"{value}{unit}"
-
-
-def input_file_json(file: InputFile) -> Dict[str, object]:
-    """An input as JSON shows it."""
-    return {
-        "source": file.source,
-        "path": file.path,
-        "filename": file.filename,
-        "sha256": file.sha256,
-        "bytes": file.size_bytes,
-    }
-
-
-def _columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> List[str]:
-    """Rows as lines, every column as wide as its widest cell; the numbers in `right` are set to the right."""
-    if not rows:
-        return []
-    widths = [max(len(row[number]) for row in rows) for number in range(len(rows[0]))]
-    return [
-        "  ".join(
-            cell.rjust(width) if number in right else cell.ljust(width)
-            for number, (cell, width) in enumerate(zip(row, widths))
-        ).rstrip()
-        for row in rows
-    ]
-
-
-# ------------------------------------------------------------------------------------------------------------
-# output
-#
-# Where all that a command says goes, by its flags: lines for people, `--json`, `--events`, `--quiet`.
-# ------------------------------------------------------------------------------------------------------------
-
-
-class Output:
-    """One command's voice. Results go to stdout, everything else to stderr."""
-
-    def __init__(self, terminal: Terminal, stdout: TextIO, stderr: TextIO, flags: List[str]) -> None:
-        self._terminal = terminal
-        self._stdout = stdout
-        self.is_json = "--json" in flags
-        self._quiet = "--quiet" in flags
-        self._lines: Optional[EventLines] = EventLines(stderr) if "--events" in flags else None
-
-    def result(self, text: str) -> None:
-        """A line of the result, for people."""
-        if not self.is_json:
-            self._terminal.result(text)
-
-    def say(self, text: str) -> None:
-        """Something good to know."""
-        if not self._quiet and self._lines is None:
-            self._terminal.say(text)
-
-    def warn(self, text: str) -> None:
-        """Something the user should know."""
-        if self._lines is not None:
-            self._lines.write(warning_line(text, self._lines.elapsed_s))
-        else:
-            self._terminal.say(text, "warning", "yellow")
-
-    def complain(self, text: str) -> None:
-        """A failure among many; programs get it with the rest of its row."""
-        if self._lines is None and not self.is_json:
-            self._terminal.say(text, "error", "red")
-
-    @property
-    def is_live(self) -> bool:
-        """Whether a live line shows."""
-        return self._terminal.is_live and not self._quiet and self._lines is None
-
-    def live(self, text: str) -> None:
-        """What the live line says now."""
-        if self.is_live:
-            self._terminal.live(text)
-
-    def event(self, line: Mapping[str, object]) -> None:
-        """Something happened; only `--events` tells it."""
-        if self._lines is not None:
-            self._lines.write({**line, "elapsed_s": round(self._lines.elapsed_s, 3)})
-
-    def finish(
-        self, outcome: Mapping[str, object], rows: Optional[Iterable[Mapping[str, object]]] = None
-    ) -> None:
-        """How the command ended, as one object: the last that is said. `rows` are for `--json` only."""
-        if self._lines is not None:
-            self._lines.finished(outcome)
-        if self.is_json:
-            print_json(outcome, self._stdout, rows)
-
-    def fail(self, error: GptImage2Error, command: str) -> None:
-        """The error that the command ended with."""
-        self.finish(error_json(error, command))
-        if not self.is_json and self._lines is None:
-            self._terminal.error(error)
-
-    @contextmanager
-    def heartbeat(self) -> Generator[None, None, None]:
-        """Under `--events` the heart beats in this context."""
-        if self._lines is None:
-            yield
-        else:
-            with self._lines:
-                yield
-
-    @contextmanager
-    def observer(self, results: bool) -> Generator[Observer, None, None]:
-        """Who hears the events of a call; with `results`, `Saved:` lines are printed as images come."""
-        results = results and not self.is_json
-        if self._lines is None:
-            with Reporter(self._terminal, quiet=self._quiet, results=results) as reporter:
-                yield reporter
-        else:
-            silent = Reporter(self._terminal, quiet=True, results=results, warnings=False)
-            with self._lines as lines:
-                yield lambda event: (lines(event), silent(event))[1]
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch/commands
-#
-# The commands of `batch`, by name.
-# ------------------------------------------------------------------------------------------------------------
-
-
-def run_batch(rest: List[str], output: Output, stop: StopSwitch) -> int:
-    """Runs a `batch` command; its exit code.
-
-    Raises:
-        GptImage2Error: as that command.
-    """
-    name, words = (rest[0], rest[1:]) if rest else ("--help", [])
-    if name in ("-h", "--help"):
-        batch_parser().print_help()
-        return int(ExitCode.OK)
-    if name == "run":
-        return run_batch_run(words, output, stop)
-    if name in dict(BATCH_COMMANDS):
-        return run_batch_api(name, words, output, stop)
-    raise UsageError(f"unknown command batch {name!r}", hint=f"see {PROGRAM} batch --help")
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch/opening
-#
-# What every command for a jobs file begins with: the file read, its folder locked, its jobs planned.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_SHOWN_PROBLEMS = 20
-
-
-class OpenBatch(Record):
-    """A batch whose jobs are planned. `journal` is None for a dry run; `spent_usd` is what earlier runs there
-    may have cost."""
-
-    plan: Plan
-    jobs_file: JobsFile
-    folder: Folder
-    journal: Optional[Journal]
-    defaults: Job
-    spent_usd: float
-
-    def requests(self) -> Iterator[ImageRequest]:
-        """The request of every row of the plan; for a line that is no job, its text."""
-        for row in self.plan.rows():
-            text = self.jobs_file.text_at(row["offset"])
-            try:
-                yield read_job(text, self.defaults)[0].request
-            except UsageError:
-                yield ImageRequest(prompt=text[:500])
-
-
-def open_batch(jobs: JobsOptions, client: Client, output: Output, stack: ExitStack) -> OpenBatch:
-    """Plans the jobs of a file; everything is closed with the stack.
-
-    Raises:
-        UsageError: lines that are no jobs and are not to be skipped, or a price that is needed and unknown.
-        OutputError: the folder does not take the journal.
-    """
-    scratch = stack.enter_context(temporary_folder())
-    jobs_file = stack.enter_context(JobsFile(jobs.path, scratch))
-    path = Path(os.path.abspath(os.path.expanduser(jobs.out_dir)))
-    folder = Folder(path, client.rescue_folder)
-    plan = Plan(scratch)
-    stack.callback(plan.close)
-    journal: Optional[Journal] = None
-    if not jobs.dry_run:
-        prepare_folder(path)
-        journal = stack.enter_context(Journal(path))
-    planner = Planner(plan, folder, jobs.defaults, client.settings.prices, jobs.retry_ambiguous)
-    planning = planner.run(jobs_file, journal)
-    for warning in (*client.settings.warnings, *planning.warnings):
-        output.warn(warning)
-    _refuse_invalid(plan, jobs.skip_invalid, output)
-    if jobs.max_cost_usd is not None and any(share.cost is None for share in plan.shares()):
-        raise UsageError(
-            "the cost of some jobs is unknown, so --max-cost cannot be kept",
-            hint="leave --max-cost out, or give those jobs a model and quality with a known price",
-        )
-    return OpenBatch(plan, jobs_file, folder, journal, jobs.defaults, planning.spent_usd)
-
-
-def _refuse_invalid(plan: Plan, skip: bool, output: Output) -> None:
-    """Names the lines that are no jobs.
-
-    Raises:
-        UsageError: there are some, and they are not to be skipped.
-    """
-    count = plan.count().get(INVALID, 0)
-    if not count:
-        return
-    problems: List[str] = []
-    for row in islice(plan.rows(INVALID), _SHOWN_PROBLEMS):
-        hint = f"; {row['error']['hint']}" if row["error"]["hint"] else ""
-        problems.append(f"line {row['line']}: {row['error']['message']}{hint}")
-    if count > len(problems):
-        problems.append(f"… and {count - len(problems):,} more")
-    if not skip:
-        raise UsageError(
-            f"{count:,} lines are no jobs: {'; '.join(problems)}",
-            hint="correct them, or add --skip-invalid; nothing was sent",
-            code="invalid_jobs",
-        )
-    for problem in problems:
-        output.warn(f"skipped: {show(problem, limit=None)}")
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch/progress
-#
-# How far a batch is, for a person: a live line on a terminal, else a line a minute.
-# ------------------------------------------------------------------------------------------------------------
-
-
-TICK_S = 0.25
-_LINE_EVERY_S = 60.0
-
-
-class Progress:
-    """Called from time to time while a run lasts. `jobs` is how many are to be run."""
-
-    def __init__(
-        self, output: Output, runner: Runner, pacer: Pacer, jobs: int, max_cost_usd: Optional[float]
-    ) -> None:
-        self._output = output
-        self._runner = runner
-        self._pacer = pacer
-        self._jobs = jobs
-        self._max_cost_usd = max_cost_usd
-        self._started_s = time.monotonic()
-        self._next_line_s = self._started_s + _LINE_EVERY_S
-        self._told_to_stop = False
-
-    def __call__(self) -> None:
-        """Says what there is to say now."""
-        tally = self._runner.tally()
-        if tally.stopped == INTERRUPTED and not self._told_to_stop:
-            self._told_to_stop = True
-            self._output.say(_farewell(tally))
-        if self._output.is_live:
-            self._output.live(self._line(tally))
-        elif time.monotonic() >= self._next_line_s:
-            self._next_line_s += _LINE_EVERY_S
-            self._output.say(self._line(tally))
-
-    @property
-    def elapsed_s(self) -> float:
-        """Seconds since the start."""
-        return max(0.001, time.monotonic() - self._started_s)
-
-    def images_per_minute(self, tally: Tally) -> float:
-        """The pace since the start."""
-        return tally.images * MINUTE_S / self.elapsed_s
-
-    def _line(self, tally: Tally) -> str:
-        parts = [
-            f"{tally.done}/{self._jobs} done",
-            f"{tally.failed} failed",
-            f"{tally.in_flight} in flight",
-            f"{self.images_per_minute(tally):.1f} images/min",
-            f"${tally.spent_usd:.4f} spent",
-        ]
-        if self._max_cost_usd is not None:
-            parts.append(f"${max(0.0, self._max_cost_usd - tally.spent_usd):.4f} left")
-        ended = tally.done + tally.failed
-        if ended:
-            left_s = (self._jobs - ended) * self.elapsed_s / ended
-            parts.append(f"about {duration(left_s)} to go")
-        if self._pacer.paused_s:
-            parts.append(f"paused for {duration(self._pacer.paused_s)} as the server asks")
-        return ", ".join(parts)
-
-
-def duration(seconds: float) -> str:
-    """A duration in words, to two units."""
-    whole = round(seconds)
-    hours, minutes = whole // 3600, whole % 3600 // 60
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {whole % 60} s" if minutes else f"{whole} s"
-
-
-def _farewell(tally: Tally) -> str:
-    longest_s = max(TYPICAL_SECONDS.values())
-    return (
-        f"nothing more is started; waiting for {tally.in_flight} requests that are paid for "
-        f"(the oldest is {duration(tally.oldest_s)} old; one may take {duration(longest_s)}). "
-        "Ctrl-C again ends them"
-    )
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch/run
-#
-# `batch run`: from a command line to saved images, a contact sheet and a summary.
-# ------------------------------------------------------------------------------------------------------------
-
-
-def run_batch_run(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch run`; its exit code.
-
-    Raises:
-        GptImage2Error: nothing was started.
-    """
-    with ExitStack() as stack:
-        return _Run(read_batch_run(rest), output, stop, stack).run()
-
-
-class _Run:
-    """One `batch run`."""
-
-    def __init__(self, command: BatchRunCommand, output: Output, stop: StopSwitch, stack: ExitStack) -> None:
-        self._command = command
-        self._output = output
-        self._stop = stop
-        self._client = self._make_client(stack)
-        self._batch = open_batch(command.jobs, self._client, output, stack)
-        self._plan = self._batch.plan
-
-    def run(self) -> int:
-        """From the plan to the exit code."""
-        if self._batch.journal is None:
-            return self._show_dry_run()
-        self._client.settings.require_key()
-        find_curl()
-        return self._finish(*self._send(self._batch.journal))
-
-    def _make_client(self, stack: ExitStack) -> Client:
-        command, jobs = self._command, self._command.jobs
-        base_url, api_key, config = jobs.base_url, jobs.api_key, jobs.config
-        if command.sandbox:
-            base_url, api_key, config = stack.enter_context(start_sandbox()), SANDBOX_KEY, None
-        return Client(
-            config=config,
-            base_url=base_url,
-            api_key=api_key,
-            timeout_s=command.timeout_s,
-            retries=command.retries,
-            retry_ambiguous=jobs.retry_ambiguous,
-            max_download_bytes=command.max_download_bytes,
-            waits_for_server=False,
-            history=jobs.history,
-            stop=self._stop,
-        )
-
-    def _send(self, journal: Journal) -> Tuple[Tally, Progress]:
-        command = self._command
-        pacer = Pacer(command.images_per_minute)
-        place = Workplace(
-            plan=self._plan,
-            jobs_file=self._batch.jobs_file,
-            journal=journal,
-            folder=self._batch.folder,
-            client=self._client,
-            defaults=self._batch.defaults,
-            pacer=pacer,
-            budget=Budget(command.jobs.max_cost_usd, self._batch.spent_usd),
-            stop=self._stop,
-        )
-        runner = Runner(place, command.concurrency, command.max_failures, self._saved, self._ended)
-        found = counts(self._plan)
-        self._output.say(f"{in_words(found)}; {self._plan.images_to_make()} images to make")
-        progress = Progress(self._output, runner, pacer, found["not_started"], command.jobs.max_cost_usd)
-        with self._output.heartbeat():
-            return runner.run(progress, TICK_S), progress
-
-    def _saved(self, image: SavedImage) -> None:
-        self._output.result(saved_line(image.path, image.size_bytes))
-
-    def _ended(self, job: PlannedJob, state: str, outcome: Mapping[str, Any]) -> None:
-        row = job_row({"job": job.number, "line": job.line, "id": job.id, "status": state, **outcome})
-        self._output.event({"event": "job_finished", **row})
-        if row["error"]:
-            self._output.complain(
-                f"job {job.number} (line {job.line}): {show(row['error']['message'], limit=None)} "
-                f"(billed: {row['billed']})"
-            )
-
-    def _finish(self, tally: Tally, progress: Progress) -> int:
-        """Writes the contact sheet, and says how it ended."""
-        found = counts(self._plan)
-        if tally.over_budget and not tally.stopped:
-            tally = replace(tally, stopped=MAX_COST)
-        sheet = self._write_sheet(in_words(found))
-        error = what_remains(self._plan, tally)
-        unpriced = f" and {tally.unpriced} calls of unknown cost" if tally.unpriced else ""
-        self._output.say(
-            f"{in_words(found)}; ${tally.spent_usd:.4f}{unpriced}; {sheet or self._batch.folder.path}"
-        )
-        if error is not None:
-            self._output.complain(f"{error['message']}; {error['hint']}")
-        outcome: Dict[str, object] = {
-            "ok": error is None,
-            "command": "batch run",
-            **found,
-            "images": tally.images,
-            "cost_usd": round(tally.spent_usd, 6),
-            "unpriced": tally.unpriced,
-            "images_per_minute": round(progress.images_per_minute(tally), 2),
-            "elapsed_s": round(progress.elapsed_s, 3),
-            "out_dir": str(self._batch.folder.path),
-            "contact_sheet": sheet,
-            "error": error,
-        }
-        self._output.finish(outcome, job_rows(self._plan))
-        return exit_code(self._plan, tally, self._stop.signum)
-
-    def _write_sheet(self, words: str) -> Optional[str]:
-        """The contact sheet's path; None where it could not be written, or another file has its name."""
-        title = f"{PROGRAM} batch: {os.path.basename(self._command.jobs.path)}"
-        try:
-            return write_sheet(
-                self._batch.folder.path, title, words, self._plan.rows(), self._batch.requests()
-            )
-        except (OSError, OutputError) as error:
-            self._output.warn(str(error))
-            return None
-
-    def _show_dry_run(self) -> int:
-        command = self._command
-        found = counts(self._plan)
-        sums = forecast(self._plan, command.concurrency, command.images_per_minute)
-        say = self._output.result
-        say(f"{in_words(found)}; {sums.total.images:,} images to make")
-        for share in sums.by_quality:
-            say(f"  {share.quality:<8} {share.images:>9,} images  {cost_in_words(share.cost)}")
-        say(f"Estimated cost: {cost_in_words(sums.total.cost)}")
-        pace = f", {command.images_per_minute:g} images/min" if command.images_per_minute else ""
-        say(f"Estimated time: {duration(sums.estimated_s)} at {command.concurrency} calls at once{pace}")
-        if self._batch.spent_usd:
-            say(f"Earlier runs in this folder: ${self._batch.spent_usd:.4f}")
-        say("Nothing was sent.")
-        self._output.finish(
-            {
-                "ok": True,
-                "command": "batch run",
-                "dry_run": True,
-                **found,
-                **forecast_json(sums),
-                "spent_usd": round(self._batch.spent_usd, 6),
-                "out_dir": str(self._batch.folder.path),
-                "billed": "no",
-            }
-        )
-        return int(ExitCode.OK)
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch_api/commands
-#
-# The Batch API's commands below `batch`, by name.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_CommandRunner = Callable[[Sequence[str], Output, StopSwitch], int]
-
-
-def run_batch_api(name: str, rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs one of them; its exit code.
-
-    Raises:
-        GptImage2Error: as that command.
-    """
-    commands: Mapping[str, _CommandRunner] = {
-        "submit": run_submit,
-        "status": run_status,
-        "wait": run_wait,
-        "fetch": run_fetch,
-        "cancel": run_cancel,
-        "list": run_list,
-    }
-    return commands[name](rest, output, stop)
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch_api/server
-#
-# The requests of the Batch and Files APIs. All are free, so they go again by themselves; but one.
-#
-# `create` is the one that leads to a bill: it is sent again only where the server cannot have taken it.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_ASK_TIMEOUT_S = 60.0
-_MOVE_TIMEOUT_S = 24 * 3600.0  # for files of any size; a stall ends it sooner
-_STALL_S = 300.0
-_TRIES = 4
-_PAGE_SIZE = 100
-_MAX_PAGES = 20
-_LATER_HINT = "run it again in a while; this request costs nothing"
-_PASSING = (408, 429)
-_ERROR_BYTES = 1 << 16
-
-
-class BatchServer:
-    """One host's Batch API. `waiting` is told before each wait: seconds, and why."""
-
-    def __init__(
-        self,
-        settings: Settings,
-        env: Mapping[str, str],
-        stop: StopSwitch,
-        waiting: Callable[[float, str], None],
-    ) -> None:
-        self._settings = settings
-        self._env = env
-        self._stop = stop
-        self._waiting = waiting
-        self._key = settings.require_key()
-
-    def upload(self, path: Path, filename: str, purpose: str, mime_type: str) -> str:
-        """Uploads a file straight from disk; its id.
-
-        Raises:
-            GptImage2Error: it cannot be uploaded.
-        """
-        form = (
-            FormPart("purpose", text=purpose),
-            FormPart("file", path=str(path), filename=filename, mime_type=mime_type),
-        )
-        file_id = read_id(self._persist(self._request("/files", form=form, timeout_s=_MOVE_TIMEOUT_S)))
-        if file_id is None:
-            raise ApiError("the upload was answered without the id of a file", code="no_file_id")
-        return file_id
-
-    def create(self, body: bytes) -> Tuple[Optional[RemoteBatch], Optional[GptImage2Error]]:
-        """Makes a batch. The batch, or why there is none; that error is billed `maybe` where nobody knows."""
-        with temporary_folder() as folder:
-            request = self._with_body("/batches", body, folder)
-            for number in range(_TRIES):
-                attempt, document = self._send(request)
-                batch = read_remote_batch(document) if attempt.status == 200 else None
-                if batch is not None:
-                    return batch, None
-                error = self._creation_error(attempt)
-                is_over = number == _TRIES - 1 or not error.retry_safe
-                if is_over or not self._wait(number, attempt, error):
-                    return None, error
-        raise AssertionError
-
-    def batch(self, batch_id: str) -> RemoteBatch:
-        """What the server says of a batch.
-
-        Raises:
-            GptImage2Error: it does not say.
-        """
-        return self._batch_of(self._persist(self._request(f"/batches/{_part_of_url(batch_id)}")))
-
-    def cancel(self, batch_id: str) -> RemoteBatch:
-        """Asks the server to cancel a batch.
-
-        Raises:
-            GptImage2Error: it does not.
-        """
-        with temporary_folder() as folder:
-            request = self._with_body(f"/batches/{_part_of_url(batch_id)}/cancel", b"{}", folder)
-            return self._batch_of(self._persist(request))
-
-    def batches(self) -> Iterator[RemoteBatch]:
-        """The batches of the server, newest first.
-
-        Raises:
-            GptImage2Error: it does not tell.
-        """
-        after = ""
-        for _ in range(_MAX_PAGES):
-            document = self._persist(self._request(f"/batches?limit={_PAGE_SIZE}{after}"))
-            found = [batch for batch in map(read_remote_batch, read_page(document)) if batch is not None]
-            yield from found
-            if not found or not has_more(document):
-                return
-            after = f"&after={_part_of_url(found[-1].id)}"
-
-    def download(self, file_id: str, take: Callable[[bytes], None]) -> None:
-        """Gives the content of a file to `take`, piece by piece.
-
-        Raises:
-            GptImage2Error: it did not come whole; what came was given all the same.
-        """
-        request = self._request(f"/files/{_part_of_url(file_id)}/content", timeout_s=_MOVE_TIMEOUT_S)
-        started = time.monotonic()
-        size = 0
-        refusal = b""
-        with Transfer(request, self._env, self._settings.secrets, self._stop) as transfer:
-            head = transfer.read_head()
-            is_good = head is not None and head.status == 200
-            for chunk in transfer.chunks():
-                size += len(chunk)
-                if is_good:
-                    take(chunk)
-                elif len(refusal) < _ERROR_BYTES:
-                    refusal += chunk
-            end = transfer.end()
-        if not is_good or end.exit_code != 0:
-            attempt = _attempt_of(head, end, refusal, size, time.monotonic() - started)
-            raise self._error(attempt)
-
-    def _batch_of(self, document: object) -> RemoteBatch:
-        batch = read_remote_batch(document)
-        if batch is None:
-            raise ApiError("the server's answer tells of no batch", code="no_batch")
-        return batch
-
-    def _request(
-        self, path: str, timeout_s: float = _ASK_TIMEOUT_S, form: Tuple[FormPart, ...] = ()
-    ) -> HttpRequest:
-        headers = (
-            auth_header(self._settings, self._key),
-            ("User-Agent", USER_AGENT),
-            ("Accept", "application/json" if timeout_s == _ASK_TIMEOUT_S or form else "*/*"),
-        )
-        url = self._settings.base_url.value + path
-        return HttpRequest(url, headers, timeout_s, form=form, stall_s=_STALL_S)
-
-    def _with_body(self, path: str, body: bytes, folder: Path) -> HttpRequest:
-        file = folder / "body"
-        write_private(file, body)
-        request = self._request(path)
-        headers = (*request.headers, ("Content-Type", "application/json"))
-        return replace(request, headers=headers, body_path=str(file))
-
-    def _send(self, request: HttpRequest) -> Tuple[Attempt, object]:
-        attempt, document = send_free(request, self._settings, self._env, self._stop)
-        too_old = too_old_error(attempt.end)
-        if too_old is not None:
-            raise too_old
-        return attempt, document
-
-    def _persist(self, request: HttpRequest) -> object:
-        """Sends a free request until it is answered or refused; the answer."""
-        for number in range(_TRIES):
-            attempt, document = self._send(request)
-            if attempt.status == 200 and not attempt.was_cut and document is not None:
-                return document
-            error = self._error(attempt)
-            if number == _TRIES - 1 or not is_passing(attempt) or not self._wait(number, attempt, error):
-                raise error
-        raise AssertionError
-
-    def _wait(self, number: int, attempt: Attempt, error: GptImage2Error) -> bool:
-        """Waits before another try; False when the user stops it."""
-        asked_s = server_wait_s(attempt)
-        wait_s = backoff_s(number) if asked_s is None else asked_s
-        self._waiting(wait_s, error.message)
-        return not self._stop.wait(wait_s)
-
-    def _error(self, attempt: Attempt) -> GptImage2Error:
-        """Why a free request failed."""
-        if self._stop.is_set:
-            return InterruptedCall("interrupted", signum=self._stop.signum or 2)
-        error = self._explained(attempt, Billed.NO)
-        error.retry_safe = is_passing(attempt)
-        if error.retry_safe and attempt.end.sent:
-            error.hint = _LATER_HINT
-        return error
-
-    def _creation_error(self, attempt: Attempt) -> GptImage2Error:
-        """Why no batch was made, or why nobody knows."""
-        rule = judge(attempt)
-        is_refused = 300 <= attempt.status < 500 and attempt.status != 408
-        was_sent = attempt.end.sent and not is_refused
-        error = self._explained(attempt, Billed.MAYBE if was_sent else Billed.NO)
-        error.retry_safe = not was_sent and rule.again is Again.SAFE
-        return error
-
-    def _explained(self, attempt: Attempt, billed: Billed) -> GptImage2Error:
-        rule = replace(judge(attempt), billed=billed, again=Again.NEVER)
-        settings = self._settings
-        return explain(attempt, rule, ImageRequest(prompt=""), settings.base_url.value, settings.secrets)
-
-
-def told(output: Output) -> Callable[[float, str], None]:
-    """What a server tells before it waits, said by a command."""
-    return lambda wait_s, why: output.say(f"{why}; trying again in {wait_s:.0f} s")
-
-
-def is_passing(attempt: Attempt) -> bool:
-    """Whether a free request that failed may well succeed in a while."""
-    if attempt.status == 0 or attempt.was_cut:
-        return attempt.end.sent or judge(attempt).again is Again.SAFE
-    is_wait = attempt.status in _PASSING and not is_quota(attempt.code)
-    return is_wait or attempt.status >= 500
-
-
-def _attempt_of(
-    head: Optional[ResponseHead], end: TransferEnd, body: bytes, size: int, elapsed_s: float
-) -> Attempt:
-    """A failed download as the policy sees it."""
-    text = body.decode("utf-8", "replace")
-    try:
-        document: object = json.loads(text)
-    except ValueError:
-        document = None
-    answer = Answer(shape="other", complete=False, error=read_server_error(document), text=text)
-    return Attempt(head, end, answer, body_bytes=size, elapsed_s=elapsed_s)
-
-
-def _part_of_url(text: str) -> str:
-    return percent_encode(text, safe="")
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch_api/handover
-#
-# Hands one input file over: upload, ledger, journal, and only then the request that makes a batch of it.
-#
-# After a crash at any point, or an answer that nobody understands, its jobs count as with the Batch API, or
-# were never offered to it: none is sent twice by itself.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_JSONL = "application/jsonl"
-OUTCOME_UNKNOWN = "batch_outcome_unknown"
-
-
-class Handed(Record):
-    """How a hand-over ended. `batch` is None where the server clearly has none of it; with an error and a
-    batch, nobody knows."""
-
-    batch: Optional[RememberedBatch]
-    error: Optional[GptImage2Error] = None
-
-
-class Handover:
-    """Hands bundles over, for one folder's journal."""
-
-    def __init__(self, book: Book, journal: Journal, server: BatchServer) -> None:
-        self._book = book
-        self._journal = journal
-        self._server = server
-
-    def hand_over(self, bundle: Bundle, token: str, endpoint: str) -> Handed:
-        """Makes a batch of a bundle.
-
-        Raises:
-            GptImage2Error: it was not offered to the server: it could not be uploaded, or not noted.
-        """
-        bundle.close()
-        file_id = self._server.upload(bundle.path, f"gpt-image2-{token}.jsonl", "batch", _JSONL)
-        self._book.hand_over(bundle.number, file_id, bundle.lines, bundle.high_usd)
-        known = self._book.batch_number(bundle.number)
-        self._journal.extend(self._entries(bundle.number, known.label))
-        body = {
-            "input_file_id": file_id,
-            "endpoint": endpoint,
-            "completion_window": COMPLETION_WINDOW,
-            "metadata": {MARK_FIELD: token},
-        }
-        remote, error = self._server.create(json.dumps(body).encode("ascii"))
-        if remote is None and error is not None and error.billed is Billed.MAYBE:
-            remote = find_batch(self._server, token, file_id)
-        if remote is not None:
-            return self._made(known, remote)
-        assert error is not None
-        if error.billed is Billed.MAYBE:
-            return Handed(known, _nobody_knows(error, known.label))
-        self._journal.extend(failed_entries(self._book, bundle.number, error))
-        return Handed(None, error)
-
-    def _made(self, known: RememberedBatch, remote: RemoteBatch) -> Handed:
-        """Notes a batch that the server has, whatever becomes of the notes."""
-        try:
-            self._book.update(known.number, remote)
-            self._journal.extend(self._entries(known.number, remote.id))
-            return Handed(self._book.batch_number(known.number))
-        except (LedgerError, OutputError) as error:
-            return Handed(replace(known, id=remote.id, status=remote.status), error)
-
-    def _entries(self, number: int, label: str) -> Iterator[Entry]:
-        for job in self._book.jobs(number):
-            high_usd = job.high_usd or 0.0
-            yield replace(entry_of(job), billed=Billed.MAYBE, high_usd=high_usd, batch_id=label)
-
-
-def entry_of(job: RememberedJob) -> Entry:
-    """What every line of the journal says of a job that went to the Batch API."""
-    return Entry(event=SUBMITTED, key=job.key, copy=job.copy, name=job.name, images=job.there)
-
-
-def failed_entries(book: Book, number: int, error: GptImage2Error) -> Iterator[Entry]:
-    """The lines of the journal for a batch of which the server did none."""
-    for job in book.jobs(number):
-        yield replace(
-            entry_of(job), event=FAILED, billed=error.billed, code=error.code, message=error.message
-        )
-
-
-def find_batch(server: BatchServer, token: str, input_file_id: Optional[str]) -> Optional[RemoteBatch]:
-    """The batch that was made of an input file, by the server's list; None where that does not show it."""
-    try:
-        for remote in server.batches():
-            if remote.token == token or (input_file_id and remote.input_file_id == input_file_id):
-                return remote
-    except GptImage2Error:
-        return None
-    return None
-
-
-def _nobody_knows(error: GptImage2Error, label: str) -> GptImage2Error:
-    return ApiError(
-        f"nobody knows whether the server has taken a batch: {error.message}",
-        hint=f"its jobs are not sent again; ask later with batch status {label}, or give it up with "
-        f"batch cancel {label}",
-        code=OUTCOME_UNKNOWN,
-        billed=Billed.MAYBE,
-        http_status=error.http_status,
-        request_id=error.request_id,
-    )
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch_api/desk
-#
-# Where the commands for batches begin: the server of these settings, the ledger, and the batches meant.
-# ------------------------------------------------------------------------------------------------------------
-
-
-class Desk(Record):
-    """What every command for batches has at hand."""
-
-    settings: Settings
-    book: Book
-    server: BatchServer
-    output: Output
-    stop: StopSwitch
-
-    @property
-    def base_url(self) -> str:
-        """The base URL as batches are remembered by it."""
-        return self.book.url(self.settings.base_url.value)
-
-    def chosen(
-        self, ids: Sequence[str], is_meant: Callable[[RememberedBatch], bool]
-    ) -> List[RememberedBatch]:
-        """The batches with these ids, known here or not; without ids all of this server that are meant.
-
-        Raises:
-            UsageError: an id belongs to another base URL.
-        """
-        if ids:
-            return [self._by_id(one) for one in ids]
-        meant = [batch for batch in self.book.batches() if is_meant(batch)]
-        others = sorted({batch.base_url for batch in meant if batch.base_url != self.base_url})
-        if others:
-            self.output.warn(
-                f"batches of other base URLs are left out (--base-url names one): {show(', '.join(others))}"
-            )
-        return [batch for batch in meant if batch.base_url == self.base_url]
-
-    def refreshed(self, batch: RememberedBatch) -> RememberedBatch:
-        """A batch as the server has it now; one that it may not have is looked for in its list.
-
-        Raises:
-            GptImage2Error: the server does not say.
-        """
-        if batch.id is None:
-            found = find_batch(self.server, batch.token, batch.input_file_id)
-        else:
-            found = self.server.batch(batch.id)
-        if found is None:
-            self.output.warn(
-                f"the server does not show {batch.label}: nobody knows whether it has it; "
-                f"batch cancel {batch.label} gives it up"
-            )
-            return batch
-        if not batch.number:
-            return stranger(found, self.base_url)
-        self.book.update(batch.number, found)
-        if found.problem:
-            self.output.warn(f"{found.id}: {found.problem}")
-        return self.book.batch_number(batch.number)
-
-    def _by_id(self, batch_id: str) -> RememberedBatch:
-        batch = self.book.batch(batch_id)
-        if batch is None:
-            return unknown_here(batch_id, self.base_url)
-        if batch.base_url != self.base_url:
-            raise UsageError(
-                f"batch {show(batch_id)} belongs to {show(batch.base_url)}, not to {show(self.base_url)}",
-                hint=f"add --base-url {show(batch.base_url)}; nothing was sent",
-                code="other_base_url",
-            )
-        return batch
-
-
-def open_desk(command: BatchesCommand, output: Output, stop: StopSwitch, stack: ExitStack) -> Desk:
-    """The desk for a command; it is closed with the stack.
-
-    Raises:
-        ConfigError: no key, no curl, or the ledger cannot be used.
-    """
-    settings = load_settings(
-        os.environ, config=command.config, base_url=command.base_url, api_key=command.api_key
-    )
-    for warning in settings.warnings:
-        output.warn(warning)
-    server = BatchServer(settings, os.environ, stop, told(output))
-    find_curl()
-    book = open_book(os.environ, settings.secrets)
-    stack.callback(book.database.close)
-    return Desk(settings, book, server, output, stop)
-
-
-def is_lost(batch: RememberedBatch) -> bool:
-    """Whether nobody knows that the server has a batch."""
-    return batch.id is None and batch.status in (UNKNOWN, GIVEN_UP)
-
-
-def unknown_here(batch_id: str, base_url: str, out_dir: Optional[str] = None) -> RememberedBatch:
-    """A batch of which nothing is known but its id."""
-    return RememberedBatch(
-        number=0,
-        id=batch_id,
-        token="",
-        base_url=base_url,
-        created_at="",
-        status=UNKNOWN,
-        endpoint="",
-        model="",
-        input_file_id=None,
-        output_file_id=None,
-        error_file_id=None,
-        out_dir=out_dir or "",
-        total=0,
-        completed=0,
-        failed=0,
-        high_usd=None,
-        history=False,
-        fetched_at=None,
-    )
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch_api/follow
-#
-# `batch status`, `list`, `wait` and `cancel`: what the server makes of the batches that it was handed.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_GROWTH = 1.5
-
-
-def run_status(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch status`; its exit code.
-
-    Raises:
-        GptImage2Error: the server says nothing of any batch.
-    """
-    command = read_batches_command(status_parser(), rest)
-    with ExitStack() as stack:
-        desk = open_desk(command, output, stop, stack)
-        return _each(desk, "status", _meant(desk, command), desk.refreshed)
-
-
-def run_list(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch list`; its exit code.
-
-    Raises:
-        GptImage2Error: the ledger cannot be read, or the server does not answer.
-    """
-    command = read_batches_command(list_parser(), rest)
-    with ExitStack() as stack:
-        desk = open_desk(command, output, stop, stack)
-        batches = desk.book.batches()
-        if command.remote:
-            known = {batch.id: batch for batch in batches}
-            batches = [
-                known.get(remote.id) or stranger(remote, desk.base_url) for remote in desk.server.batches()
-            ]
-    for batch in batches:
-        output.result(batch_in_words(batch))
-    if not batches:
-        output.say("no batches")
-    return _finish_batches(output, "list", batches, {}, int(ExitCode.OK))
-
-
-def run_cancel(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch cancel`; its exit code.
-
-    Raises:
-        GptImage2Error: no batch could be cancelled.
-    """
-    command = read_batches_command(cancel_parser(), rest)
-    with ExitStack() as stack:
-        desk = open_desk(command, output, stop, stack)
-        return _each(
-            desk, "cancel", desk.chosen(command.ids, lambda _: False), lambda batch: _cancelled(desk, batch)
-        )
-
-
-def run_wait(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch wait`; its exit code.
-
-    Raises:
-        GptImage2Error: the server refuses to say, or the user stops waiting.
-    """
-    command = read_batches_command(wait_parser(), rest)
-    with ExitStack() as stack:
-        desk = open_desk(command, output, stop, stack)
-        with stop, output.heartbeat():
-            batches = _Watch(desk, command).run()
-    for batch in batches:
-        output.result(batch_in_words(batch))
-    if stop.is_set:
-        raise InterruptedCall(
-            "interrupted; the batches run on", signum=stop.signum or 2, hint="batch wait goes on waiting"
-        )
-    is_good = all(batch.status == COMPLETED and not batch.failed for batch in batches)
-    if any(batch.is_open for batch in batches):
-        output.complain("not all have ended in that time; they run on, and batch wait goes on waiting")
-    return _finish_batches(output, "wait", batches, {}, int(ExitCode.OK if is_good else ExitCode.PARTIAL))
-
-
-class _Watch:
-    """One `batch wait`."""
-
-    def __init__(self, desk: Desk, command: BatchesCommand) -> None:
-        self._desk = desk
-        self._batches = _meant(desk, command)
-        self._poll_s = command.poll_s
-        self._until_s = None if command.timeout_s is None else time.monotonic() + command.timeout_s
-
-    def run(self) -> List[RememberedBatch]:
-        """Asks until all have ended, time is up or the user stops it; how they are then."""
-        wait_s = FIRST_POLL_S
-        while True:
-            asked_s = self._look()
-            if not any(batch.is_open for batch in self._batches):
-                return self._batches
-            pause_s = max(asked_s, wait_s if self._poll_s is None else self._poll_s)
-            if self._until_s is not None:
-                pause_s = min(pause_s, self._until_s - time.monotonic())
-            if pause_s <= 0 or self._desk.stop.wait(pause_s):
-                return self._batches
-            wait_s = min(wait_s * _GROWTH, SLOWEST_POLL_S)
-
-    def _look(self) -> float:
-        """Asks for each that has not ended; for how many seconds the server wants to be left alone."""
-        asked_s = 0.0
-        for place, batch in enumerate(self._batches):
-            if not batch.is_open or self._desk.stop.is_set:
-                continue
-            try:
-                self._batches[place] = self._desk.refreshed(batch)
-            except InterruptedCall:
-                break
-            except (NetworkError, RateLimitError, ApiError) as error:
-                if not error.retry_safe:
-                    raise
-                asked_s = max(asked_s, error.retry_after_s or 0.0)
-                self._desk.output.say(f"{batch.label}: {error.message}; asking again")
-            self._tell(batch, self._batches[place])
-        return asked_s
-
-    def _tell(self, before: RememberedBatch, now: RememberedBatch) -> None:
-        if (before.status, before.completed, before.failed) != (now.status, now.completed, now.failed):
-            self._desk.output.say(batch_in_words(now))
-            self._desk.output.event({"event": "batch_changed", "batch": batch_json(now)})
-
-
-def _meant(desk: Desk, command: BatchesCommand) -> List[RememberedBatch]:
-    batches = desk.chosen(command.ids, lambda batch: batch.is_open)
-    if not batches:
-        desk.output.say("no batch is under way")
-    return batches
-
-
-def _each(
-    desk: Desk,
-    action: str,
-    batches: Sequence[RememberedBatch],
-    work: Callable[[RememberedBatch], RememberedBatch],
-) -> int:
-    """Does something for each batch and says how each is now; what fails for one is told in its row.
-
-    Raises:
-        GptImage2Error: it failed for all.
-    """
-    now: List[RememberedBatch] = []
-    errors: Dict[str, GptImage2Error] = {}
-    for batch in batches:
-        try:
-            batch = work(batch)
-        except InterruptedCall:
-            raise
-        except GptImage2Error as error:
-            errors[batch.label] = error
-        now.append(batch)
-    if errors and len(errors) == len(now):
-        raise next(iter(errors.values()))
-    for batch in now:
-        desk.output.result(batch_in_words(batch))
-        if batch.label in errors:
-            desk.output.complain(f"{batch.label}: {errors[batch.label].message}")
-    return _finish_batches(desk.output, action, now, errors, int(ExitCode.PARTIAL if errors else ExitCode.OK))
-
-
-def _finish_batches(
-    output: Output,
-    action: str,
-    batches: Sequence[RememberedBatch],
-    errors: Mapping[str, GptImage2Error],
-    code: int,
-) -> int:
-    rows = [{**batch_json(batch), "error": failure_json(errors.get(batch.label))} for batch in batches]
-    output.finish({"ok": code == 0, "command": f"batch {action}", "batches": rows})
-    return code
-
-
-def _cancelled(desk: Desk, batch: RememberedBatch) -> RememberedBatch:
-    """A batch after its cancellation. One that the server does not show is given up."""
-    if is_lost(batch):
-        batch = desk.refreshed(batch)
-        if is_lost(batch):
-            return _given_up(desk, batch)
-    remote = desk.server.cancel(batch.id or "")
-    if not batch.number:
-        return stranger(remote, desk.base_url)
-    desk.book.update(batch.number, remote)
-    return desk.book.batch_number(batch.number)
-
-
-def _given_up(desk: Desk, batch: RememberedBatch) -> RememberedBatch:
-    """Gives up a batch that the server may have: its jobs may be sent again if the user says so once more."""
-    folder = Path(batch.out_dir)
-    if folder.is_dir():
-        with temporary_folder() as scratch, Journal(folder) as journal, PastJobs(folder, scratch) as past:
-            journal.extend(_given_up_entries(desk, batch, past))
-    desk.book.give_up(batch.number)
-    desk.output.warn(
-        f"{batch.label} is given up: its jobs may have been billed, and run again only with --retry-ambiguous"
-    )
-    return desk.book.batch_number(batch.number)
-
-
-def _given_up_entries(desk: Desk, batch: RememberedBatch, past: PastJobs) -> List[Entry]:
-    entries: List[Entry] = []
-    for job in desk.book.jobs(batch.number):
-        last: Optional[Entry] = past.last(job.custom_id)
-        if last is not None and last.event == SUBMITTED and last.batch_id == batch.label:
-            entries.append(
-                replace(
-                    entry_of(job),
-                    event=FAILED,
-                    billed=Billed.MAYBE,
-                    code="batch_given_up",
-                    message="nobody knows whether its batch was made",
-                )
-            )
-    return entries
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch_api/keeper
-#
-# Keeps the results of batches in one folder: each image once, on the journal, and in the ledger.
-#
-# The journal decides what is there. Whatever is not there by it is saved, and no file of another content is
-# ever replaced by a result that comes a second time.
-# ------------------------------------------------------------------------------------------------------------
-
-
-class Kept(Record):
-    """How keeping a job's result ended."""
-
-    images: Mapping[int, SavedImage]
-    new: Tuple[SavedImage, ...]
-    error: Optional[GptImage2Error]
-    billed: Billed
-    cost_usd: Optional[float]
-    warnings: Tuple[str, ...]
-
-
-class Keeper:
-    """Keeps results in a folder whose journal is open."""
-
-    def __init__(
-        self,
-        folder: Folder,
-        journal: Journal,
-        past: PastJobs,
-        book: Book,
-        ledger: Ledger,
-        settings: Settings,
-        env: Mapping[str, str],
-        output: Output,
-        stop: StopSwitch,
-    ) -> None:
-        self._folder = folder
-        self._journal = journal
-        self._past = past
-        self._book = book
-        self._ledger = ledger
-        self._settings = settings
-        self._output = output
-        self._base_url = settings.base_url.value
-        self._downloader: Callable[[], Downloader] = lambda: Downloader(
-            env,
-            stop,
-            allow_private=leads_to_private_network(self._base_url),
-            secrets=settings.secrets,
-        )
-        self.saved = 0
-        #: Why results could not be kept: they wait to be fetched again.
-        self.failures: List[str] = []
-
-    def take(self, batch: RememberedBatch, job: RememberedJob, line: ResultLine) -> None:
-        """Keeps what a line of the results says of a job."""
-        request = request_of_job(batch, job)
-        last = self._past.last(job.custom_id)
-        there = self._still_there(last, job)
-        outputs = self._folder.outputs(job.name, request, job.named)
-        try:
-            images, new, warnings = self._place(line, job, outputs, there, last)
-        except OutputError as error:
-            self.failures.append(f"job {job.job}: {error.message}")
-            return
-        if line.lost:
-            self.failures.append(f"job {job.job}: {'; '.join(line.lost)}")
-            return
-        error = error_of_line(line, request, self._base_url, self._settings.secrets)
-        missing = [number for number in job.numbers if number not in images]
-        if error is None and missing:
-            error = too_few(len(job.numbers) - len(missing), len(job.numbers))
-        billed = error.billed if error is not None and not new else Billed.YES
-        cost_usd = cost_of_usage(batch.model, line.usage, self._settings.prices) if line.usage else None
-        cost_usd = None if cost_usd is None else cost_usd * BATCH_DISCOUNT
-        self._book_result(batch, job, line, Kept(images, new, error, billed, cost_usd, warnings), last)
-
-    def fail(self, batch: RememberedBatch, job: RememberedJob, error: GptImage2Error) -> None:
-        """Notes that nothing will come of a job that still waits."""
-        last = self._past.last(job.custom_id)
-        images = self._still_there(last, job)
-        nothing = ResultLine(job.custom_id, 0, None, None, None)
-        self._book_result(batch, job, nothing, Kept(images, (), error, error.billed, None, ()), last)
-
-    def _still_there(self, last: Optional[Entry], job: RememberedJob) -> Dict[int, SavedImage]:
-        """The images of a job that are on disk as the journal says."""
-        found: Dict[int, SavedImage] = {}
-        for image in last.images if last is not None else job.there:
-            path = self._folder.path / image.path
-            if sha256_of(str(path)) == image.sha256:
-                found[image.number] = _saved_image(path, image.sha256)
-        return found
-
-    def _place(
-        self,
-        line: ResultLine,
-        job: RememberedJob,
-        outputs: OutputPlan,
-        there: Mapping[int, SavedImage],
-        last: Optional[Entry],
-    ) -> Tuple[Dict[int, SavedImage], Tuple[SavedImage, ...], Tuple[str, ...]]:
-        """Gives the images of a line their names: all of the job by now, those that are new, and warnings.
-
-        Raises:
-            OutputError: no folder takes one of them; nothing is lost, for the server still has it.
-        """
-        images: Dict[int, SavedImage] = dict(there)
-        new: List[SavedImage] = []
-        warnings: List[str] = []
-        was_done = last is not None and last.event == DONE
-        further = count(max(job.numbers) + 1)
-        for place, writer in enumerate([*line.writers, *self._fetched(line, outputs)]):
-            is_asked = place < len(job.numbers)
-            number = job.numbers[place] if is_asked else next(further)
-            if any(writer.sha256 == image.sha256 for image in images.values()):
-                writer.discard()
-                continue
-            writer.aim(outputs)
-            keeps = was_done or not is_asked or number in images
-            image = _named(writer, outputs, number, keeps)
-            if image is None:
-                warnings.append("what the server sent as an image is none; it was kept in the rescue folder")
-                continue
-            new.append(image)
-            if number not in images:
-                images[number] = image
-            self._tell(image, writer.rescue_reason)
-        return images, tuple(new), tuple(warnings)
-
-    def _fetched(self, line: ResultLine, outputs: OutputPlan) -> List[ImageWriter]:
-        """The images that came as addresses, where the line holds none itself."""
-        if line.writers or line.error is not None:
-            return []
-        found: List[ImageWriter] = []
-        for number, address in enumerate(line.addresses, 1):
-            holder = [ImageWriter(outputs, outputs.path(number))]
-
-            def restart(holder: List[ImageWriter] = holder, number: int = number) -> None:
-                holder[0].discard()
-                holder[0] = ImageWriter(outputs, outputs.path(number))
-
-            def take(data: bytes, holder: List[ImageWriter] = holder) -> None:
-                holder[0].write(data)
-
-            try:
-                self._downloader().fetch(address, take, restart)
-            except DownloadFailed as error:
-                holder[0].discard()
-                raise OutputError(f"an image could not be fetched from its address: {error}") from None
-            found.append(holder[0])
-        return found
-
-    def _tell(self, image: SavedImage, rescue_reason: str) -> None:
-        self.saved += 1
-        self._output.result(saved_line(image.path, image.size_bytes))
-        self._output.event({"event": "image_saved", "image": image_json(image)})
-        if rescue_reason:
-            path = show(image.path, limit=None)
-            self._output.warn(f"the output could not be written ({rescue_reason}); it was saved as {path}")
-
-    def _book_result(
-        self,
-        batch: RememberedBatch,
-        job: RememberedJob,
-        line: ResultLine,
-        kept: Kept,
-        last: Optional[Entry],
-    ) -> None:
-        """Writes a result to the journal and to the ledger, where they do not have it yet."""
-        entry = replace(
-            entry_of(job),
-            event=DONE if kept.error is None else FAILED,
-            images=journal_images(dict(kept.images), self._folder.path),
-            billed=kept.billed,
-            cost_usd=kept.cost_usd,
-            code=kept.error.code if kept.error else "",
-            message=kept.error.message if kept.error else "",
-            batch_id=batch.id or "",
-            settled=kept.error is not None and kept.error.code == "fewer_images",
-        )
-        if kept.new or _is_news(entry, last, batch):
-            self._journal.append(entry)
-            self._past.remember(entry)
-        if job.state != WAITING:
-            return
-        ended = replace(job, state=entry.event, outcome=_row_of(batch, kept))
-        if not batch.history:
-            end_job(self._book.database, batch.number, ended)
-        else:
-            self._record(batch, ended, line, kept)
-        self._say(batch, ended)
-
-    def _record(self, batch: RememberedBatch, job: RememberedJob, line: ResultLine, kept: Kept) -> None:
-        request = replace(request_of_job(batch, job), n=len(job.numbers))
-        estimate = request.estimate(self._settings.prices)
-        command = "edit" if job.inputs else "generate"
-        result = Result(
-            command=command,
-            model=batch.model,
-            images=kept.new or tuple(kept.images[number] for number in job.numbers if number in kept.images),
-            usage=line.usage,
-            cost_usd=kept.cost_usd,
-            billed=kept.billed,
-            http_status=line.status or None,
-            request_id=show(line.request_id, self._settings.secrets) if line.request_id else None,
-            attempts=1,
-        )
-        opening = Opening(
-            base_url=self._base_url,
-            command=command,
-            request=request,
-            output=str(self._folder.path / job.name),
-            inputs=tuple(_input_of_job(file) for file in job.inputs),
-            mask=None if job.mask is None else _input_of_job(job.mask),
-            estimate=None if estimate is None else estimate.at(BATCH_DISCOUNT),
-            discount=BATCH_DISCOUNT,
-            batch_id=batch.id,
-            started_at=batch.created_at,
-        )
-
-        def also(database: Database) -> None:
-            end_job(database, batch.number, job)
-
-        ending = ending_of(result, kept.error, len(job.numbers))
-        self._ledger.record(opening, ending, self._output.warn, also)
-
-    def _say(self, batch: RememberedBatch, job: RememberedJob) -> None:
-        row = row_of_job(batch, job)
-        self._output.event({"event": "job_finished", **row})
-        error = row["error"]
-        if isinstance(error, dict):
-            self._output.complain(
-                f"job {job.job} (line {job.line}): {show(str(error['message']), limit=None)} "  # pyright: ignore[reportUnknownArgumentType]
-                f"(billed: {row['billed']})"
-            )
-
-
-def rescued(line: ResultLine, output: Output) -> Tuple[str, ...]:
-    """Keeps the images of a line in the rescue folder; where they are."""
-    places: List[str] = []
-    for number, writer in enumerate(line.writers, 1):
-        path = writer.keep(f"{slug(line.custom_id) or 'result'}-{number}.png")
-        places.append(path)
-        output.result(saved_line(path, writer.size_bytes))
-    return tuple(places)
-
-
-def row_of_job(batch: RememberedBatch, job: RememberedJob) -> Dict[str, object]:
-    """The row of a job, with the fields that rows of `batch run` have."""
-    return {
-        "images": [],
-        "billed": Billed.MAYBE.value,
-        "cost_usd": None,
-        "error": None,
-        "warnings": [],
-        **(job.outcome or {}),
-        "job": job.job,
-        "line": job.line,
-        "id": job.id,
-        "status": job.state,
-        "batch_id": batch.label,
-    }
-
-
-def request_of_job(batch: RememberedBatch, job: RememberedJob) -> ImageRequest:
-    """The request of a job as it is remembered, without its images."""
-    own = set(ImageRequest.__match_args__) - {"prompt", "model", "images", "mask", "extra"}
-    known = {name: value for name, value in job.fields.items() if name in own}
-    extra = tuple((name, value) for name, value in job.fields.items() if name not in own)
-    return ImageRequest(prompt=job.prompt, model=batch.model, extra=extra, **known)
-
-
-def _named(writer: ImageWriter, outputs: OutputPlan, number: int, keeps: bool) -> Optional[SavedImage]:
-    """Gives an image its name; one that is there already, of the same bytes, is the image itself."""
-    target = outputs.path(number)
-    if sha256_of(str(target)) == writer.sha256:
-        sha256 = writer.sha256
-        writer.discard()
-        return _saved_image(target, sha256)
-    with suppress(OSError):
-        os.makedirs(str(target.parent), exist_ok=True)
-    try:
-        return writer.commit(target, number, keep_existing=keeps)
-    except NotAnImage:
-        return None
-
-
-def _is_news(entry: Entry, last: Optional[Entry], batch: RememberedBatch) -> bool:
-    """Whether the journal does not know of a result yet; a failure never hides what came later."""
-    if last is None or entry.event == last.event == DONE:
-        return last is None
-    if entry.event == DONE:
-        return True
-    names = ("", batch.id or "", f"local-{batch.number}")
-    return last.event in (SUBMITTED, FAILED) and last.batch_id in names and last.code != entry.code
-
-
-def _row_of(batch: RememberedBatch, kept: Kept) -> Dict[str, object]:
-    return {
-        "images": [image_json(image) for _, image in sorted(kept.images.items())],
-        "billed": kept.billed.value,
-        "cost_usd": None if kept.cost_usd is None else round(kept.cost_usd, 6),
-        "warnings": list(kept.warnings),
-        "error": failure_json(kept.error),
-        "batch_id": batch.label,
-    }
-
-
-def _saved_image(path: Path, sha256: str) -> SavedImage:
-    with open(str(path), "rb") as file:
-        info = read_image_info(file)
-        size_bytes = os.fstat(file.fileno()).st_size
-    if info is None:
-        return SavedImage(str(path), size_bytes, "", None, None, sha256)
-    return SavedImage(str(path), size_bytes, info.format, info.width, info.height, sha256)
-
-
-def _input_of_job(file: Mapping[str, object]) -> InputFile:
-    return InputFile(
-        source=str(file["source"]),
-        path=str(file["path"]),
-        filename=str(file["filename"]),
-        sha256=str(file["sha256"]),
-        size_bytes=int(str(file["bytes"])),
-    )
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch_api/fetch
-#
-# `batch fetch`: the results of batches become files, each once, however often it is run.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_PART_NAME = "batch-result"
-_TRIES_PER_FILE = 3
-_WAITING_HINT = "batch wait waits for the rest, and batch fetch goes on with it"
-_FAILED_HINT = "batch submit or batch run with the same jobs goes on with what was not billed"
-
-
-def run_fetch(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch fetch`; its exit code.
-
-    Raises:
-        GptImage2Error: nothing could be fetched.
-    """
-    command = read_batches_command(fetch_parser(), rest)
-    with ExitStack() as stack:
-        desk = open_desk(command, output, stop, stack)
-        batches = desk.chosen(
-            command.ids, lambda batch: batch.fetched_at is None and batch.status != GIVEN_UP
-        )
-        if not batches:
-            output.say("nothing is left to fetch")
-        fetching = _Fetching(desk)
-        with stop, output.heartbeat():
-            fetching.run(batches)
-        return fetching.finish()
-
-
-class _Fetching:
-    """One `batch fetch`."""
-
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-        self._output = desk.output
-        self._rescue_folder = state_folder(os.environ) / "rescued"
-        self._ledger = Ledger(state_folder(os.environ), desk.settings.secrets)
-        self._batches: List[RememberedBatch] = []
-        self._errors: List[GptImage2Error] = []
-        self._problems: List[str] = []
-        self._rescued: List[str] = []
-        self._sheets: List[str] = []
-        self._saved = 0
-
-    def run(self, batches: Sequence[RememberedBatch]) -> None:
-        """Fetches batch after batch, folder by folder."""
-        by_folder: Dict[str, List[RememberedBatch]] = {}
-        for batch in batches:
-            try:
-                now = self._desk.refreshed(batch)
-            except GptImage2Error as error:
-                self._failed(batch, error)
-                now = batch
-            self._batches.append(now)
-            if not is_lost(now):
-                by_folder.setdefault(now.out_dir, []).append(now)
-        for out_dir, group in by_folder.items():
-            if self._desk.stop.is_set:
-                return
-            if out_dir:
-                self._fetch_folder(Path(out_dir), group)
-            else:
-                for batch in group:
-                    self._fetch_stranger(batch)
-
-    def finish(self) -> int:
-        """Says how it ended; the exit code.
-
-        Raises:
-            GptImage2Error: nothing could be fetched.
-        """
-        desk, stop = self._desk, self._desk.stop
-        if stop.is_set:
-            raise InterruptedCall(
-                "interrupted; what was saved is saved",
-                signum=stop.signum or 2,
-                hint="batch fetch goes on with the rest",
-            )
-        found = self._counts()
-        if self._errors and len(self._errors) >= len(self._batches) and not self._saved:
-            raise self._errors[0]
-        is_good = found[DONE] == found["jobs"] and not (self._errors or self._problems or self._rescued)
-        words = (
-            f"{found[DONE]} of {found['jobs']} jobs done, {found[FAILED]} failed, {found[WAITING]} waiting"
-        )
-        self._output.say(f"{words}; {self._saved} images saved")
-        error: Optional[Dict[str, object]] = None
-        if not is_good:
-            hint = "; ".join(self._problems) or (_WAITING_HINT if found[WAITING] else _FAILED_HINT)
-            error = {
-                "code": "partial" if not found[WAITING] else "not_ready",
-                "message": words,
-                "hint": hint,
-                "http_status": None,
-                "request_id": None,
-            }
-            self._output.complain(f"{words}; {hint}")
-        self._output.finish(
-            {
-                "ok": is_good,
-                "command": "batch fetch",
-                **found,
-                "images": self._saved,
-                "cost_usd": round(self._cost_usd(), 6),
-                "batches": [batch_json(batch) for batch in self._batches],
-                "contact_sheets": self._sheets,
-                "rescued": self._rescued,
-                "error": error,
-            },
-            self._rows(),
-        )
-        for batch in self._batches:
-            if batch.number and batch.fetched_at and not batch.history:
-                desk.book.forget_jobs(batch.number)
-        return int(ExitCode.OK if is_good else ExitCode.PARTIAL)
-
-    def _fetch_folder(self, path: Path, batches: Sequence[RememberedBatch]) -> None:
-        desk = self._desk
-        try:
-            prepare_folder(path)
-            with temporary_folder() as scratch, Journal(path) as journal, PastJobs(path, scratch) as past:
-                keeper = Keeper(
-                    Folder(path, self._rescue_folder),
-                    journal,
-                    past,
-                    desk.book,
-                    self._ledger,
-                    desk.settings,
-                    os.environ,
-                    self._output,
-                    desk.stop,
-                )
-                for batch in batches:
-                    self._fetch(batch, keeper, path)
-                self._saved += keeper.saved
-                self._problems += keeper.failures
-                self._write_contact_sheet(path, past)
-        except GptImage2Error as error:
-            for batch in batches:
-                self._failed(batch, error)
-
-    def _fetch(self, batch: RememberedBatch, keeper: Keeper, path: Path) -> None:
-        """Fetches one batch as far as it has results."""
-        book = self._desk.book
-
-        def take(line: ResultLine) -> None:
-            job = book.job(batch.number, line.custom_id)
-            if job is None:
-                self._rescue(batch, line)
-            else:
-                keeper.take(batch, job, line)
-
-        if not self._read_files(batch, path, take) or not batch.has_ended:
-            return
-        if keeper.failures:
-            return
-        remote = self._desk.server.batch(batch.id or "")
-        self._close_waiting(batch, keeper, remote)
-        if not book.count(batch.number).get(WAITING):
-            book.fetched(batch.number)
-            self._refresh(batch)
-
-    def _close_waiting(self, batch: RememberedBatch, keeper: Keeper, remote: RemoteBatch) -> None:
-        """The batch has ended and its files were read: what still waits will never come."""
-        for job in self._desk.book.jobs(batch.number):
-            if job.state == WAITING:
-                keeper.fail(batch, job, error_of_whole(remote))
-
-    def _refresh(self, batch: RememberedBatch) -> None:
-        now = self._desk.book.batch_number(batch.number)
-        self._batches = [now if one.number == now.number else one for one in self._batches]
-
-    def _fetch_stranger(self, batch: RememberedBatch) -> None:
-        """A batch that is not remembered here: its images are kept all the same."""
-        self._output.warn(f"{batch.label} is not known here: its images go to {self._rescue_folder}")
-        self._rescue_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._read_files(batch, self._rescue_folder, lambda line: self._rescue(batch, line))
-
-    def _rescue(self, batch: RememberedBatch, line: ResultLine) -> None:
-        places = rescued(line, self._output)
-        self._rescued += places
-        name = show(line.custom_id, limit=100)
-        where = f"; saved as {', '.join(places)}" if places else " and holds no image"
-        self._output.warn(f"{batch.label} has a result for {name!r}, which is not known here{where}")
-
-    def _read_files(self, batch: RememberedBatch, path: Path, take: Callable[[ResultLine], None]) -> bool:
-        """Reads the output file and the error file; whether both came whole."""
-        plan = OutputPlan(path, _PART_NAME, "", False, True, self._rescue_folder)
-        is_whole = True
-        for file_id in (batch.output_file_id, batch.error_file_id):
-            if file_id is None:
-                continue
-            try:
-                self._read_file(file_id, plan, take)
-            except GptImage2Error as error:
-                is_whole = False
-                self._failed(batch, error)
-        return is_whole
-
-    def _read_file(self, file_id: str, plan: OutputPlan, take: Callable[[ResultLine], None]) -> None:
-        """Reads one file to its end; one that is cut is read again, what was saved of it is passed over."""
-        for number in range(_TRIES_PER_FILE):
-            reader = ResultReader(plan, take)
-            try:
-                self._desk.server.download(file_id, reader.feed)
-                return
-            except GptImage2Error as error:
-                if number == _TRIES_PER_FILE - 1 or not error.retry_safe or self._desk.stop.wait(number):
-                    raise
-                self._output.say(f"{error.message}; reading it again")
-            finally:
-                reader.close()
-
-    def _failed(self, batch: RememberedBatch, error: GptImage2Error) -> None:
-        self._errors.append(error)
-        self._problems.append(f"{batch.label}: {error.message}")
-
-    def _write_contact_sheet(self, path: Path, past: PastJobs) -> None:
-        """Writes the contact sheet anew where all jobs of the folder are remembered here."""
-        book = self._desk.book
-        if sum(1 for _ in book.jobs_of_folder(str(path))) != past.count():
-            return
-        rows = (row_of_job(batch, job) for batch, job in book.jobs_of_folder(str(path)))
-        requests = (request_of_job(batch, job) for batch, job in book.jobs_of_folder(str(path)))
-        try:
-            self._sheets.append(write_sheet(path, f"{PROGRAM} batch: {path.name}", "", rows, requests))
-        except (OSError, OutputError) as error:
-            self._output.warn(str(error))
-
-    def _counts(self) -> Dict[str, int]:
-        found = {DONE: 0, FAILED: 0, WAITING: 0}
-        for batch in self._batches:
-            for state, jobs in self._desk.book.count(batch.number).items():
-                found[state] += jobs
-        return {"jobs": sum(found.values()), **found}
-
-    def _rows(self) -> Iterator[Dict[str, object]]:
-        for batch in self._batches:
-            for job in self._desk.book.jobs(batch.number):
-                yield row_of_job(batch, job)
-
-    def _cost_usd(self) -> float:
-        costs = (row["cost_usd"] for row in self._rows())
-        return sum(cost for cost in costs if isinstance(cost, float))
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch_api/uploads
-#
-# The input images of one `batch submit`: which go within their line, and which are uploaded, once each.
-# ------------------------------------------------------------------------------------------------------------
-
-
-#: The images of a line go within it up to this sum; a batch of larger lines would soon be full.
-_MOST_WITHIN_BYTES = 8 << 20
-_PURPOSE = "vision"
-_SEEN = ""
-
-
-class LineInputs(Record):
-    """The inputs of one job, as its line names them, and as the ledger keeps them."""
-
-    sources: Tuple[Source, ...] = ()
-    mask: Optional[Source] = None
-    files: Tuple[InputFile, ...] = ()
-    mask_file: Optional[InputFile] = None
-
-
-class Uploads:
-    """Uploads what many lines share or what is too large for a line. Knows files by their content."""
-
-    def __init__(self, server: BatchServer) -> None:
-        self._server = server
-        self._ids: Dict[str, str] = {}
-
-    def inputs_of(self, job: Job) -> LineInputs:
-        """The inputs of a job.
-
-        Raises:
-            UsageError: one of them is no usable image any more.
-            GptImage2Error: one of them cannot be uploaded.
-        """
-        named = [*job.sources, *([job.mask] if job.mask is not None else [])]
-        images = [None if is_address(source) else local_input(source) for source in named]
-        size_bytes = sum(image.size_bytes for image in images if image is not None)
-        found = [
-            self._source(source, image, size_bytes > _MOST_WITHIN_BYTES)
-            for source, image in zip(named, images)
-        ]
-        sources, files = [source for source, _ in found], [file for _, file in found]
-        count = len(job.sources)
-        return LineInputs(
-            sources=tuple(sources[:count]),
-            mask=_only(sources[count:]),
-            files=tuple(files[:count]),
-            mask_file=files[count] if len(files) > count else None,
-        )
-
-    def _source(self, name: str, image: Optional[InputImage], is_heavy: bool) -> Tuple[Source, InputFile]:
-        if image is None:
-            return Source(url=name), InputFile(name, "", "", "", 0)
-        file = input_file(image)
-        known = self._ids.get(file.sha256)
-        if known is None and not is_heavy:
-            self._ids[file.sha256] = _SEEN
-            return Source(image=image), file
-        if not known:
-            filename = f"{file.sha256[:16]}.{extension(image.format)}"
-            known = self._server.upload(Path(image.path), filename, _PURPOSE, image.mime_type)
-            self._ids[file.sha256] = known
-        return Source(file_id=known), file
-
-
-def _only(sources: Sequence[Source]) -> Optional[Source]:
-    found: List[Source] = list(sources)
-    return found[0] if found else None
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch_api/submit
-#
-# `batch submit`: what is still to do of a jobs file goes to the Batch API, in files up to its limits.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_GENERATIONS, _EDITS = "/v1/images/generations", "/v1/images/edits"
-_TOKEN_BYTES = 12
-#: What one batch may hold only one of: a model, and an endpoint.
-_Group = Tuple[str, str]
-
-
-def run_submit(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch submit`; its exit code.
-
-    Raises:
-        GptImage2Error: nothing was handed over.
-    """
-    command = read_submit(rest)
-    jobs = command.jobs
-    client = Client(
-        config=jobs.config, base_url=jobs.base_url, api_key=jobs.api_key, history=jobs.history, stop=stop
-    )
-    with ExitStack() as stack:
-        batch = open_batch(jobs, client, output, stack)
-        estimate = _half_price(batch.plan)
-        if batch.journal is None:
-            return _show_batch_dry_run(batch, estimate, output)
-        _check_budget(batch, estimate, jobs.max_cost_usd)
-        server = BatchServer(client.settings, os.environ, stop, told(output))
-        find_curl()
-        book = open_book(os.environ, client.settings.secrets)
-        stack.callback(book.database.close)
-        with stop:
-            return _Submission(command, batch, batch.journal, client, book, server, output, stop).run(
-                estimate
-            )
-
-
-class _Submission:
-    """One `batch submit`, all of whose jobs may be paid for."""
-
-    def __init__(
-        self,
-        command: SubmitCommand,
-        batch: OpenBatch,
-        journal: Journal,
-        client: Client,
-        book: Book,
-        server: BatchServer,
-        output: Output,
-        stop: StopSwitch,
-    ) -> None:
-        self._limits = command.limits
-        self._batch = batch
-        self._plan = batch.plan
-        self._client = client
-        self._book = book
-        self._output = output
-        self._stop = stop
-        self._uploads = Uploads(server)
-        self._handover = Handover(book, journal, server)
-        self._bundles: Dict[_Group, Bundle] = {}
-        self._tokens: Dict[int, str] = {}
-        self._handed: List[RememberedBatch] = []
-        self._error: Optional[GptImage2Error] = None
-        self._was_stopped = False
-        self._has_warned = False
-
-    def run(self, estimate: Optional[CostEstimate]) -> int:
-        """Hands over batch after batch, until nothing is left or one of them could not be; the exit code.
-
-        Raises:
-            GptImage2Error: nothing was handed over.
-        """
-        self._book.forget_unsent(str(self._batch.folder.path))
-        self._stop.drain_first(self._stop_starting)
-        try:
-            with temporary_folder() as scratch:
-                self._fill_bundles(scratch)
-                for group in list(self._bundles):
-                    if not self._is_stopping():
-                        self._send(group)
-        except GptImage2Error as error:
-            self._error = self._error or error
-        finally:
-            self._stop.drain_first(None)
-            self._book.forget_unsent(str(self._batch.folder.path))
-        return self._finish(estimate)
-
-    def _fill_bundles(self, scratch: Path) -> None:
-        while not self._is_stopping():
-            planned = self._plan.take()
-            if planned is None:
-                return
-            group, line, job = self._line_of(planned)
-            bundle = self._bundles.get(group)
-            if bundle is not None and not bundle.takes(line):
-                self._send(group)
-                bundle = None
-                if self._is_stopping():
-                    return
-            if bundle is None:
-                bundle = self._bundles[group] = self._new_bundle(scratch, group)
-            bundle.add(line, job)
-
-    def _new_bundle(self, scratch: Path, group: _Group) -> Bundle:
-        model, endpoint = group
-        token = os.urandom(_TOKEN_BYTES).hex()
-        base_url, out_dir = self._client.settings.base_url.value, str(self._batch.folder.path)
-        is_recorded = self._client.ledger is not None
-        number = self._book.prepare(token, base_url, endpoint, model, out_dir, is_recorded)
-        self._tokens[number] = token
-        return Bundle(scratch / f"{token}.jsonl", self._book, number, self._limits)
-
-    def _line_of(self, planned: PlannedJob) -> Tuple[_Group, BatchLine, RememberedJob]:
-        """A job's line and what is remembered of it; uploads what does not go within the line."""
-        job, _ = read_job(self._batch.jobs_file.text_at(planned.offset), self._batch.defaults)
-        request, _ = checked(job.request)
-        if request.stream:
-            self._warn_of_stream()
-            request = request.without_stream()
-        inputs = self._uploads.inputs_of(job)
-        endpoint = _EDITS if job.sources else _GENERATIONS
-        count = len(planned.missing)
-        sent = request if count == request.count else replace(request, n=count)
-        custom_id = custom_id_of(planned.key, planned.copy)
-        fields = sent.wire_fields(self._client.settings.format_field.value)
-        line = batch_line(custom_id, endpoint, fields, inputs.sources, inputs.mask)
-        remembered = RememberedJob(
-            custom_id=custom_id,
-            job=planned.number,
-            line=planned.line,
-            id=planned.id,
-            key=planned.key,
-            copy=planned.copy,
-            name=planned.name,
-            named=planned.named,
-            numbers=planned.missing,
-            there=journal_images(dict(planned.there), self._batch.folder.path),
-            high_usd=None if planned.high_usd is None else planned.high_usd * BATCH_DISCOUNT,
-            prompt=request.prompt,
-            fields=other_fields(request),
-            inputs=[input_file_json(file) for file in inputs.files],
-            mask=None if inputs.mask_file is None else input_file_json(inputs.mask_file),
-            outcome={"images": [image_json(image) for _, image in planned.there]},
-        )
-        return (request.model, endpoint), line, remembered
-
-    def _warn_of_stream(self) -> None:
-        if not self._has_warned:
-            self._has_warned = True
-            self._output.warn("the Batch API does not stream: stream and partial_images are left out")
-
-    def _send(self, group: _Group) -> None:
-        """Hands a group's bundle over; a failure ends the submission."""
-        bundle = self._bundles[group]
-        self._output.say(f"handing over {bundle.lines:,} jobs: {group[0]}, {group[1]}")
-        handed = self._handover.hand_over(bundle, self._tokens[bundle.number], group[1])
-        del self._bundles[group]
-        bundle.discard()
-        state = FAILED if handed.batch is None else SUBMITTED
-        outcome: Dict[str, object] = {"billed": Billed.MAYBE.value, "error": failure_json(handed.error)}
-        if handed.batch is None:
-            outcome["billed"] = Billed.NO.value
-        else:
-            outcome["batch_id"] = handed.batch.label
-            self._handed.append(handed.batch)
-            self._output.result(f"Submitted: {batch_in_words(handed.batch)}")
-            self._output.event({"event": "batch_submitted", "batch": batch_json(handed.batch)})
-        for job in self._book.jobs(bundle.number):
-            self._plan.end(job.job, state, {**(job.outcome or {}), **outcome})
-        if handed.batch is None:
-            self._book.forget(bundle.number)
-        self._error = handed.error
-
-    def _stop_starting(self) -> None:
-        self._was_stopped = True
-
-    def _is_stopping(self) -> bool:
-        return self._was_stopped or self._stop.is_set or self._error is not None
-
-    def _finish(self, estimate: Optional[CostEstimate]) -> int:
-        error = self._error
-        if self._was_stopped or self._stop.is_set:
-            error = InterruptedCall(
-                "interrupted; batches that were handed over run on", signum=self._stop.signum or 2
-            )
-        if error is not None and not self._handed:
-            raise error
-        found = counts(self._plan)
-        self._output.say(f"{in_words(found)}; {cost_in_words(estimate)} at half price")
-        if error is None:
-            self._output.say("results come within 24 hours: batch wait, then batch fetch")
-        else:
-            self._output.complain(f"{error.message}; {error.hint or 'the same command goes on'}")
-        outcome: Dict[str, object] = {
-            "ok": error is None,
-            "command": "batch submit",
-            **found,
-            "batches": [batch_json(batch) for batch in self._handed],
-            "cost_usd": estimate_json(estimate),
-            "out_dir": str(self._batch.folder.path),
-            "error": failure_json(error),
-        }
-        self._output.finish(outcome, job_rows(self._plan))
-        if isinstance(error, InterruptedCall):
-            return 128 + error.signum
-        return int(ExitCode.OK if error is None else ExitCode.PARTIAL)
-
-
-def _half_price(plan: Plan) -> Optional[CostEstimate]:
-    """What the jobs that are to be submitted would cost, None where a price is unknown."""
-    total = forecast(plan, 1, None).total.cost
-    return None if total is None else total.at(BATCH_DISCOUNT)
-
-
-def _check_budget(batch: OpenBatch, estimate: Optional[CostEstimate], max_cost_usd: Optional[float]) -> None:
-    """Raises where the jobs might pass the cap: a batch cannot be stopped at a sum, so none is handed over.
-
-    Raises:
-        UsageError: they might.
-    """
-    high_usd = estimate.high_usd if estimate else 0.0
-    if Budget(max_cost_usd, batch.spent_usd).take(high_usd) is not None:
-        return
-    raise UsageError(
-        f"the jobs may cost up to ${high_usd:.4f} by the Batch API, and earlier runs in this folder may have "
-        f"cost ${batch.spent_usd:.4f}: more than --max-cost ${max_cost_usd or 0.0:.4f}",
-        hint="choose a lower quality or fewer jobs, or raise --max-cost; nothing was sent",
-        code=OVER_MAX_COST,
-    )
-
-
-def _show_batch_dry_run(batch: OpenBatch, estimate: Optional[CostEstimate], output: Output) -> int:
-    found = counts(batch.plan)
-    images = batch.plan.images_to_make()
-    output.result(f"{in_words(found)}; {images:,} images to make")
-    output.result(f"Estimated cost: {cost_in_words(estimate)} by the Batch API")
-    if batch.spent_usd:
-        output.result(f"Earlier runs in this folder: ${batch.spent_usd:.4f}")
-    output.result("Nothing was sent.")
-    output.finish(
-        {
-            "ok": True,
-            "command": "batch submit",
-            "dry_run": True,
-            **found,
-            "images": images,
-            "cost_usd": estimate_json(estimate),
-            "spent_usd": round(batch.spent_usd, 6),
-            "out_dir": str(batch.folder.path),
-            "billed": Billed.NO.value,
-        }
-    )
-    return int(ExitCode.OK)
-
-
-# ------------------------------------------------------------------------------------------------------------
-# commands
-#
-# Runs one command, from its words to an exit code: one way out for every kind of ending.
-# ------------------------------------------------------------------------------------------------------------
-
-
-def run_command(arguments: List[str], names: List[str]) -> int:
-    """Runs the command that the first argument names, one of `names`; its exit code."""
-    if hasattr(gc, "freeze"):
-        atexit.register(gc.freeze)  # or Python looks for garbage in what ends with the process anyway, 5 ms
-    flags = arguments[: arguments.index("--")] if "--" in arguments else arguments
-    output = Output(standard_terminal(os.environ), sys.stdout, sys.stderr, flags)
-    stop = StopSwitch()
-    command = arguments[0]
-    try:
-        with SignalsHandled(stop):
-            if command not in names:
-                hint = f"the commands are {', '.join(names)}; see {PROGRAM} --help"
-                raise UsageError(f"unknown command {command!r}", hint=hint)
-            return _dispatch(command, arguments[1:], output, stop)
-    except GptImage2Error as error:
-        output.fail(error, command)
-        return 128 + error.signum if isinstance(error, InterruptedCall) else int(error.exit_code)
-    except Exception as error:
-        if "--debug" in flags:
-            raise
-        internal = GptImage2Error(
-            f"internal error: {type(error).__name__}: {mask_secrets(str(error))}",
-            hint="run it again with --debug for the traceback, and report it",
-        )
-        output.fail(internal, command)
-        return int(ExitCode.INTERNAL)
-
-
-def _dispatch(command: str, rest: List[str], output: Output, stop: StopSwitch) -> int:
-    if command in ("generate", "edit"):
-        return int(run_image_command(read_image_command(command, rest), output, stop))
-    if command == "batch":
-        return run_batch(rest, output, stop)
-    if command == "config":
-        return int(run_config(rest, output))
-    if command == "doctor":
-        return int(run_doctor(rest, output, stop))
-    if command in ("history", "spend", "cost"):
-        if command == "history":
-            return int(run_history(rest, output, stop))
-        return int(run_spend(rest, output) if command == "spend" else run_cost(rest, output))
-    return run_extra(command, rest)
-
-
-# ------------------------------------------------------------------------------------------------------------
-# image_commands
-#
-# The commands that make images: `generate` and `edit`, from a command line understood to what is printed.
-# ------------------------------------------------------------------------------------------------------------
-
-
-def run_image_command(command: ImageCommand, output: Output, stop: StopSwitch) -> ExitCode:
-    """Runs `generate` or `edit`.
-
-    Raises:
-        GptImage2Error: not all images could be saved as asked.
-    """
-    with ExitStack() as stack:
-        if command.sandbox:
-            base_url = stack.enter_context(start_sandbox())
-            command = replace(command, base_url=base_url, api_key=SANDBOX_KEY, config=None)
-        elif command.api_key is not None:
-            output.warn(f"--api-key is visible in ps and in the shell history; use {KEY_VARIABLE} instead")
-        client = _client(command, stop)
-        request = command.request
-        if command.sources or command.command == "edit":
-            request = stack.enter_context(client.with_inputs(request, command.sources, command.mask))
-            check_unchanged(request, command.expected_sha256)
-        prepared = client.prepare(
-            request,
-            _target(command, client),
-            no_clobber=command.no_clobber,
-            max_cost_usd=command.max_cost_usd,
-        )
-        size = prepared.request.size
-        if size and size != command.request.size:
-            output.say(f"size {command.request.size} is {size}")
-        if command.dry_run:
-            _show_dry_run(prepared, client, command, output)
-            return ExitCode.OK
-        with output.observer(results=command.output != "-") as observer:
-            result = client.run(prepared, save_partials=command.save_partials, observer=observer)
-    if command.output == "-":
-        _pour(result)
-        for image in result.images[1:]:
-            output.warn(f"the server sent one more image; it was saved as {image.path}")
-    output.finish(result_json(result))
-    return ExitCode.OK
-
-
-def _client(command: ImageCommand, stop: StopSwitch) -> Client:
-    return Client(
-        config=command.config,
-        base_url=command.base_url,
-        api_key=command.api_key,
-        timeout_s=command.timeout_s,
-        retries=command.retries,
-        retry_ambiguous=command.retry_ambiguous,
-        max_download_bytes=command.max_download_bytes,
-        stop=stop,
-        history=command.history,
-    )
-
-
-def _target(command: ImageCommand, client: Client) -> Optional[str]:
-    """Where the image goes on disk. For stdout that is the rescue folder, until the reader has it all."""
-    if command.output != "-":
-        return command.output
-    if command.request.n not in (None, 1):
-        raise UsageError("-o - writes one image to stdout", hint="leave --n out, or give a file name")
-    if command.json:
-        raise UsageError("-o - and --json both want stdout", hint="give a file name, or leave --json out")
-    return str(client.rescue_folder) + os.sep
-
-
-def _pour(result: Result) -> None:
-    """Writes the one image to stdout; its file goes only when the reader took every byte."""
-    import shutil
-
-    image = result.images[0]
-    try:
-        with open(image.path, "rb") as file:
-            shutil.copyfileobj(file, sys.stdout.buffer)
-        sys.stdout.buffer.flush()
-    except OSError as error:
-        failure = OutputError(
-            f"stdout did not take the image ({error.strerror or error}); it was saved as {image.path}",
-            hint="copy it from there",
-            billed=result.billed,
-        )
-        failure.result = result
-        raise failure from None
-    os.unlink(image.path)
-
-
-def _show_dry_run(prepared: PreparedCall, client: Client, command: ImageCommand, output: Output) -> None:
-    settings, request = client.settings, prepared.request
-    warnings = prepared.warnings
-    if settings.api_key is None and settings.key_problem:
-        warnings += (settings.key_problem,)
-    url, body = describe(settings, request)
-    name, value = auth_header(settings, settings.masked_key)
-    estimate = request.estimate(settings.prices)
-    outputs = [str(prepared.plan.path(index)) for index in range(1, request.count + 1)]
-    body = mask_secrets(body, settings.secrets)
-    kind = "multipart/form-data" if request.images else "application/json"
-    output.result(f"POST {url}\n{name}: {value}\nContent-Type: {kind}\n\n{body}\n")
-    output.result(f"Estimated cost: {cost_in_words(estimate)}")
-    for path in outputs:
-        output.result(f"Output: {path}")
-    output.result("Nothing was sent.")
-    for warning in warnings:
-        output.warn(warning)
-    output.finish(
-        {
-            "ok": True,
-            "command": command.command,
-            "dry_run": True,
-            "url": url,
-            "headers": {name: value},
-            "body": body,
-            "outputs": outputs,
-            "cost_usd": estimate_json(estimate),
-            "billed": Billed.NO.value,
-            "warnings": list(warnings),
-        }
-    )
-
-
-# ------------------------------------------------------------------------------------------------------------
 # ledger/commands
 #
 # The commands about the past and about money: `history`, `spend` and `cost`.
@@ -13692,7 +8904,7 @@ def _recorded_probe(settings: Settings, picture: Path, stop: StopSwitch, output:
         for warning in warnings:
             output.warn(warning)
         with stop:
-            outcomes.append(probe(Wire(settings, os.environ, stop), picture))
+            outcomes.append(probe(Wire(settings, os.environ, stop, Turns()), picture))
         return outcomes[0].result
 
     def observe(event: Event) -> None:
@@ -13725,6 +8937,35 @@ def _say_check(check: Check, output: Output) -> None:
     output.result(f"{check.status:<{_STATUS_WIDTH}} {check.name:<{_NAME_WIDTH}} {check.detail}{seconds}")
     if check.cure:
         output.result(f"{'':<{_STATUS_WIDTH}} {'':<{_NAME_WIDTH}} → {check.cure}")
+
+
+def load_side(name: str) -> Any:
+    """A part of this program that lies beside this script in a file of its own.
+
+    Raises:
+        UsageError: it is not there.
+    """
+    import importlib.util
+
+    path = Path(os.path.realpath(__file__)).with_name(f"{name}.py")
+    spec = importlib.util.spec_from_file_location(name, str(path))
+    if spec is None or spec.loader is None or not path.is_file():
+        raise UsageError(
+            f"{path.name} is not beside this script",
+            hint=f"copy it to {path.parent}, or: {INSTALL_HINT.partition('[')[0]}'",
+            code="extra_missing",
+        )
+    module = importlib.util.module_from_spec(spec)
+    package = sys.modules.get("gpt_image2")
+    sys.modules["gpt_image2"] = sys.modules[__name__]  # what it imports from is what runs now
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        if package is None:
+            del sys.modules["gpt_image2"]
+        else:
+            sys.modules["gpt_image2"] = package
+    return module
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from .outcome import Result
 from .record import Record, replace
 from .request import ImageRequest, checked
 from .retry import DEFAULT_RETRIES
+from .turns import Turns
 
 DEFAULT_TIMEOUT_S = 600.0
 MIN_TIMEOUT_S = 0.001  # to curl, 0 is no limit at all
@@ -96,6 +97,7 @@ class Client:
         self._max_download_bytes = max_download_bytes
         self._waits_for_server = waits_for_server
         self._swept: Set[Path] = set()
+        self._turns = Turns()
         self._observer: Observer = observer or _ignore
         self._stop = stop or StopSwitch()
         self.ledger: Optional[Ledger] = None
@@ -268,7 +270,7 @@ class Client:
             save_partials=save_partials,
             waits_for_server=self._waits_for_server,
         )
-        wire = Wire(self.settings, self._env, self._stop)
+        wire = Wire(self.settings, self._env, self._stop, self._turns)
         observer = observer or self._observer
         call = Call(wire, prepared.request, prepared.plan, policy, observer, prepared.numbers)
         known = prepared.warnings + self._strays(prepared.plan)

@@ -18,6 +18,7 @@ from .request import ImageRequest
 from .response import AnswerReader
 from .retry import Attempt
 from .store import Spool
+from .turns import Turns
 
 _AZURE_SUFFIX = ".openai.azure.com"
 
@@ -28,6 +29,7 @@ class Wire(Record):
     settings: Settings
     env: Mapping[str, str]
     stop: StopSwitch
+    turns: Turns
 
 
 def auth_header(settings: Settings, key: str) -> Tuple[str, str]:
@@ -61,7 +63,8 @@ def send_once(
                 on_head(head)
             for chunk in transfer.chunks():
                 body_bytes += len(chunk)
-                reader.feed(chunk)
+                with wire.turns.take(started):
+                    reader.feed(chunk)
             end = transfer.end()
     too_old = too_old_error(end)
     if too_old is not None:

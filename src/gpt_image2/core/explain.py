@@ -20,7 +20,7 @@ from .models import nearest_legal_size
 from .outcome import Billed
 from .redact import mask_secrets, show
 from .request import ImageRequest
-from .retry import Again, Attempt, Rule, is_quota, request_id, server_wait_s
+from .retry import Again, Attempt, Rule, is_quota, is_too_large, request_id, server_wait_s
 
 _STREAM_HINT = (
     "a gateway gives up on silent connections; add --stream: partial images keep the connection alive"
@@ -279,6 +279,8 @@ def _describe_page(attempt: Attempt, secrets: Iterable[str]) -> str:
 
 
 def _wait_hint(attempt: Attempt) -> str:
+    if is_too_large(attempt):
+        return "no wait helps: ask for fewer images at once (--n), or a smaller size"
     wait: Optional[float] = server_wait_s(attempt)
     return (
         f"the server asks to wait {wait:.0f} s" if wait else "wait a minute, or send fewer requests at a time"

@@ -129,7 +129,7 @@ def write_pieces(path: Path, pieces: Iterable[str]) -> None:
         try:
             with file:
                 for piece in pieces:
-                    write_all(file, piece.encode("utf-8", "surrogateescape"))
+                    write_all(file, piece.encode("utf-8", "replace"))
             os.replace(str(part), str(path))
         except BaseException:
             with suppress(OSError):

@@ -136,6 +136,13 @@ RULES: Tuple[Rule, ...] = (
         Again.NEVER,
     ),
     Rule(
+        "request-too-large",
+        "429: more in one request than the limit allows in a minute",
+        lambda a: a.status == 429 and is_too_large(a),
+        Billed.NO,
+        Again.NEVER,
+    ),
+    Rule(
         "rate-limit",
         "429: too many requests or tokens a minute",
         lambda a: a.status == 429,
@@ -247,6 +254,11 @@ def is_overload(attempt: Attempt) -> bool:
     """Whether the API itself says that it is overloaded, and not a gateway behind which a job may run."""
     is_reported = attempt.code in _OVERLOAD_CODES | _RATE_CODES or bool(attempt.header("retry-after"))
     return attempt.status == 503 and is_reported
+
+
+def is_too_large(attempt: Attempt) -> bool:
+    """Whether no wait would help: one request asks for more than a minute's limit."""
+    return attempt.error is not None and attempt.error.message.lower().startswith("request too large")
 
 
 def is_quota(code: str) -> bool:

@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 from typing import Dict, List, Optional, Tuple
 
-from .config import NO_PRICES, TEMPLATE, Settings, config_locations, load_settings, state_folder
+from .config import TEMPLATE, Settings, config_locations, load_settings, state_folder
+from .config_file import NO_PRICES
 from .doctor import Check, check_json, examine, verdict
 from .errors import GptImage2Error, UsageError
 from .events import Event, Warned
@@ -21,6 +22,7 @@ from .outcome import Billed, ExitCode, Result
 from .output import Output
 from .probe import PROBE, PROBE_COMMAND, ProbeOutcome, probe, probe_price
 from .redact import mask_key
+from .turns import Turns
 
 _YES_NO = {True: "yes", False: "no", None: "unknown"}
 _STATUS_WIDTH = 5
@@ -175,7 +177,7 @@ def _recorded_probe(settings: Settings, picture: Path, stop: StopSwitch, output:
         for warning in warnings:
             output.warn(warning)
         with stop:
-            outcomes.append(probe(Wire(settings, os.environ, stop), picture))
+            outcomes.append(probe(Wire(settings, os.environ, stop, Turns()), picture))
         return outcomes[0].result
 
     def observe(event: Event) -> None:

@@ -29,14 +29,15 @@ class JobsFile:
     """An open jobs file. A context manager; its lines can be read again while it is open."""
 
     def __init__(self, path: str, scratch: Path) -> None:
-        """Opens a file; `-`, and what can be read but once, is copied into the scratch folder first.
+        """Copies a file, or standard input for `-`, into the scratch folder: what is sent is what was
+        planned, whatever happens to the file meanwhile.
 
         Raises:
             UsageError: it cannot be read.
         """
         self._lock = threading.Lock()
         try:
-            self._file = _open(path, scratch)
+            self._file = _copied(path, scratch)
         except OSError as error:
             raise UsageError(
                 f"cannot read the jobs file {path}: {error.strerror or error}",
@@ -81,18 +82,15 @@ class JobsFile:
                 return skipped
 
 
-def _open(path: str, scratch: Path) -> IO[bytes]:
-    if path != "-":
-        file = open(os.path.expanduser(path), "rb")  # noqa: SIM115
-        if file.seekable():
-            return file
-        source: IO[bytes] = file
-    else:
-        source = sys.stdin.buffer
+def _copied(path: str, scratch: Path) -> IO[bytes]:
     import shutil
 
     copy = open(str(scratch / "jobs"), "x+b")  # noqa: SIM115
-    shutil.copyfileobj(source, copy)
+    if path == "-":
+        shutil.copyfileobj(sys.stdin.buffer, copy)
+    else:
+        with open(os.path.expanduser(path), "rb") as file:
+            shutil.copyfileobj(file, copy)
     return copy
 
 

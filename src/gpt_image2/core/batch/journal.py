@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 import time
 from pathlib import Path
@@ -21,6 +22,7 @@ from ..record import Record
 JOURNAL_NAME = "journal.jsonl"
 
 SENT, DONE, FAILED, SUBMITTED = "sent", "done", "failed", "submitted"
+_KEY = re.compile(r"[0-9a-f]{64}")
 _EVENTS = frozenset({SENT, DONE, FAILED, SUBMITTED})
 
 
@@ -136,7 +138,7 @@ def read_journal(folder: Path) -> Iterator[Entry]:
             try:
                 content: Any = json.loads(line)
                 entry = read_entry(cast(Dict[str, Any], content))
-            except (ValueError, KeyError, TypeError, AttributeError):
+            except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
                 continue
             if entry.event in _EVENTS:
                 yield entry
@@ -178,6 +180,9 @@ def read_entry(line: Dict[str, Any]) -> Entry:
     """
     images: List[Dict[str, Any]] = line.get("images", [])
     cost: Any = line.get("cost_usd")
+    high_usd = float(line.get("high_usd", 0.0))
+    if not _KEY.fullmatch(str(line["key"])) or not all(0 <= usd < 1e9 for usd in (high_usd, cost or 0.0)):
+        raise ValueError("no key of a job, or no sum of money")
     return Entry(
         event=str(line["event"]),
         key=str(line["key"]),
@@ -190,7 +195,7 @@ def read_entry(line: Dict[str, Any]) -> Entry:
         ),
         billed=Billed(line["billed"]),
         cost_usd=None if cost is None else float(cost),
-        high_usd=float(line.get("high_usd", 0.0)),
+        high_usd=high_usd,
         code=str(line.get("code", "")),
         message=str(line.get("message", "")),
         batch_id=str(line.get("batch_id", "")),

@@ -55,6 +55,8 @@ def open_batch(jobs: JobsOptions, client: Client, output: Output, stack: ExitSta
     """
     scratch = stack.enter_context(temporary_folder())
     jobs_file = stack.enter_context(JobsFile(jobs.path, scratch))
+    if not jobs.out_dir:
+        raise UsageError("--out-dir is empty", hint="name a folder")
     path = Path(os.path.abspath(os.path.expanduser(jobs.out_dir)))
     folder = Folder(path, client.rescue_folder)
     plan = Plan(scratch)
@@ -93,7 +95,7 @@ def _refuse_invalid(plan: Plan, skip: bool, output: Output) -> None:
         problems.append(f"… and {count - len(problems):,} more")
     if not skip:
         raise UsageError(
-            f"{count:,} lines are no jobs: {'; '.join(problems)}",
+            f"{'1 line is no job' if count == 1 else f'{count:,} lines are no jobs'}: {'; '.join(problems)}",
             hint="correct them, or add --skip-invalid; nothing was sent",
             code="invalid_jobs",
         )

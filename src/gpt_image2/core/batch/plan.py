@@ -7,6 +7,7 @@ but its own database, which goes with its folder.
 from __future__ import annotations
 
 import json
+import os
 import threading
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
@@ -30,7 +31,9 @@ CREATE TABLE jobs (
     there TEXT, state TEXT, outcome TEXT);
 CREATE INDEX by_state ON jobs (state, number);
 CREATE TABLE outputs (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
+CREATE TABLE folders (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
 CREATE TABLE ids (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
+CREATE TABLE holders (name TEXT PRIMARY KEY, key TEXT, copy INTEGER) WITHOUT ROWID;
 CREATE TABLE past (key TEXT, copy INTEGER, entry TEXT, PRIMARY KEY (key, copy)) WITHOUT ROWID;
 """
 _COLUMNS = (
@@ -88,7 +91,7 @@ class Plan:
     def add(self, job: PlannedJob, names: Sequence[str]) -> str:
         """Takes a job and claims its file names; empty, or why not: an earlier job has its id or a name."""
         clash = self._claim("id", [job.id] if job.id is not None else [], job.number)
-        clash = clash or self._claim("output", names, job.number)
+        clash = clash or self._claim("output", names, job.number) or self._claim_folders(names, job.number)
         if not clash:
             values = [getattr(job, name) for name in _FIELDS[:-2]]
             marks = ", ".join("?" * (len(_FIELDS) + 1))
@@ -109,20 +112,30 @@ class Plan:
         """Tells jobs with the same key apart by how many stand before each."""
         self._db.execute("CREATE INDEX by_key ON jobs (key, number)")
         previous, copy = None, 0
-        changes: List[Tuple[int, int]] = []
         rows = self._db.execute("SELECT number, key FROM jobs WHERE key IS NOT NULL ORDER BY key, number")
         for number, key in rows:
             copy, previous = (copy + 1 if key == previous else 0), key
-            if copy:
-                changes.append((copy, number))
-        self._db.executemany("UPDATE jobs SET copy = ? WHERE number = ?", changes)
+            if copy:  # no part of the index that is being walked
+                self._db.execute("UPDATE jobs SET copy = ? WHERE number = ?", (copy, number))
 
     def remember(self, entry: Entry) -> None:
         """Takes a line of the journal; the last one of a job counts."""
-        self._db.execute(
-            "INSERT OR REPLACE INTO past VALUES (?,?,?)",
-            (entry.key, entry.copy, json.dumps(entry_json(entry))),
-        )
+        values = (entry.key, entry.copy, json.dumps(entry_json(entry)))
+        self._db.execute("INSERT OR REPLACE INTO past VALUES (?,?,?)", values)
+        for image in entry.images:
+            held = (image.path, entry.key, entry.copy)
+            self._db.execute("INSERT OR REPLACE INTO holders VALUES (?,?,?)", held)
+
+    def hold_name(self, name: str, job: PlannedJob) -> None:
+        """A file below the folder is an image of this job."""
+        with self._lock:
+            self._db.execute("INSERT OR REPLACE INTO holders VALUES (?,?,?)", (name, job.key, job.copy))
+
+    def is_anothers(self, name: str, job: PlannedJob) -> bool:
+        """Whether a file below the folder is an image of another job, of this run or an earlier one."""
+        with self._lock:
+            row = self._db.execute("SELECT key, copy FROM holders WHERE name = ?", (name,)).fetchone()
+        return row is not None and row != (job.key, job.copy)
 
     def remembered(self) -> Iterator[Tuple[PlannedJob, Entry]]:
         """The jobs that the journal knows, each with its last line there."""
@@ -206,6 +219,18 @@ class Plan:
                 last = number
                 known: Dict[str, Any] = json.loads(outcome) if outcome else {}
                 yield {"job": number, "line": line, "offset": offset, "id": job_id, "status": status, **known}
+
+    def _claim_folders(self, names: Sequence[str], number: int) -> str:
+        """No output may be a folder that another one lies in."""
+        deep = [Path(name) for name in names if os.sep in name]
+        folders = {str(parent) for path in deep for parent in path.parents} - {"."}
+        for folder in folders:
+            self._db.execute("INSERT OR IGNORE INTO folders VALUES (?,?)", (folder, number))
+        for what, wanted in (("outputs", folders), ("folders", names)):
+            for name in wanted:
+                if self._db.execute(f"SELECT 1 FROM {what} WHERE name = ?", (name,)).fetchone():  # noqa: S608
+                    return f"another job has an output in or as {show(name)}"
+        return ""
 
     def _claim(self, what: str, names: Sequence[str], number: int) -> str:
         """Takes names for a job; why not, where an earlier one has them."""

@@ -24,7 +24,8 @@ from .options import BatchRunCommand, read_batch_run
 from .pacer import Pacer
 from .plan import PlannedJob
 from .progress import TICK_S, Progress, duration
-from .runner import MAX_COST, Runner, Tally, Workplace
+from .runner import MAX_COST, Runner, Tally
+from .sending import Workplace
 from .sheet import write_sheet
 from .summary import (
     counts,
@@ -154,7 +155,7 @@ class _Run:
             return write_sheet(
                 self._batch.folder.path, title, words, self._plan.rows(), self._batch.requests()
             )
-        except (OSError, OutputError) as error:
+        except (OSError, ValueError, OutputError) as error:
             self._output.warn(str(error))
             return None
 

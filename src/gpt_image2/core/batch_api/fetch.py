@@ -253,7 +253,7 @@ class _Fetching:
         requests = (request_of_job(batch, job) for batch, job in book.jobs_of_folder(str(path)))
         try:
             self._sheets.append(write_sheet(path, f"{PROGRAM} batch: {path.name}", "", rows, requests))
-        except (OSError, OutputError) as error:
+        except (OSError, ValueError, OutputError) as error:
             self._output.warn(str(error))
 
     def _counts(self) -> Dict[str, int]:

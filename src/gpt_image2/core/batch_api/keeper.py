@@ -1,7 +1,7 @@
 """Keeps the results of batches in one folder: each image once, on the journal, and in the ledger.
 
-The journal decides what is there. Whatever is not there by it is saved, and no file of another content is
-ever replaced by a result that comes a second time.
+The journal decides what is there; whatever is not there by it is saved. Days may lie between the submission
+and this, so no file is ever replaced: a name that is taken by then gets a number.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Keeper:
         there = self._still_there(last, job)
         outputs = self._folder.outputs(job.name, request, job.named)
         try:
-            images, new, warnings = self._place(line, job, outputs, there, last)
+            images, new, warnings = self._place(line, job, outputs, there)
         except OutputError as error:
             self.failures.append(f"job {job.job}: {error.message}")
             return
@@ -128,7 +128,6 @@ class Keeper:
         job: RememberedJob,
         outputs: OutputPlan,
         there: Mapping[int, SavedImage],
-        last: Optional[Entry],
     ) -> Tuple[Dict[int, SavedImage], Tuple[SavedImage, ...], Tuple[str, ...]]:
         """Gives the images of a line their names: all of the job by now, those that are new, and warnings.
 
@@ -138,7 +137,6 @@ class Keeper:
         images: Dict[int, SavedImage] = dict(there)
         new: List[SavedImage] = []
         warnings: List[str] = []
-        was_done = last is not None and last.event == DONE
         further = count(max(job.numbers) + 1)
         for place, writer in enumerate([*line.writers, *self._fetched(line, outputs)]):
             is_asked = place < len(job.numbers)
@@ -147,8 +145,7 @@ class Keeper:
                 writer.discard()
                 continue
             writer.aim(outputs)
-            keeps = was_done or not is_asked or number in images
-            image = _named(writer, outputs, number, keeps)
+            image = _named(writer, outputs, number)
             if image is None:
                 warnings.append("what the server sent as an image is none; it was kept in the rescue folder")
                 continue
@@ -301,7 +298,7 @@ def request_of_job(batch: RememberedBatch, job: RememberedJob) -> ImageRequest:
     return ImageRequest(prompt=job.prompt, model=batch.model, extra=extra, **known)
 
 
-def _named(writer: ImageWriter, outputs: OutputPlan, number: int, keeps: bool) -> Optional[SavedImage]:
+def _named(writer: ImageWriter, outputs: OutputPlan, number: int) -> Optional[SavedImage]:
     """Gives an image its name; one that is there already, of the same bytes, is the image itself."""
     target = outputs.path(number)
     if sha256_of(str(target)) == writer.sha256:
@@ -311,7 +308,7 @@ def _named(writer: ImageWriter, outputs: OutputPlan, number: int, keeps: bool) -
     with suppress(OSError):
         os.makedirs(str(target.parent), exist_ok=True)
     try:
-        return writer.commit(target, number, keep_existing=keeps)
+        return writer.commit(target, number, keep_existing=True)
     except NotAnImage:
         return None
 
