@@ -61,6 +61,8 @@ def validate(outcome: Dict[str, Any]) -> None:
     """Holds what a command printed against its schema."""
     if outcome.get("command") == "doctor" and "checks" in outcome:
         jsonschema.validate(outcome, schema("doctor"))
+    elif outcome["command"].startswith("batch "):
+        jsonschema.validate(outcome, schema("batch-api"))
     elif not outcome["ok"]:
         jsonschema.validate(outcome, schema("error"))
     elif outcome["command"] in ("generate", "edit"):
