@@ -1,4 +1,4 @@
-"""What drives the Batch API's commands: a sandbox with a clock of its own, jobs, and a proxy that breaks things.
+"""What drives the Batch API's commands: a sandbox with its own clock, jobs, and a proxy that breaks things.
 
 Imports nothing of the project.
 """
@@ -64,8 +64,10 @@ class Service(NamedTuple):
 def service(job_s: float = 0.0) -> Iterator[Service]:
     """A sandbox whose batches take `job_s` seconds of its clock for a job."""
     process = subprocess.Popen(
-        [SANDBOX_PYTHON, "-m", "gpt_image2.sandbox", "--port", "0", "--latency", "0"]
-        + ["--batch-seconds", str(job_s)],
+        [
+            SANDBOX_PYTHON,
+            *("-m", "gpt_image2.sandbox", "--port", "0", "--latency", "0", "--batch-seconds", str(job_s)),
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},

@@ -4961,7 +4961,8 @@ class _Submission:
             self._error = self._error or error
         finally:
             self._stop.drain_first(None)
-            self._book.forget_unsent(str(self._batch.folder.path))
+            with suppress(LedgerError):  # the next submission does it
+                self._book.forget_unsent(str(self._batch.folder.path))
         return self._finish(estimate)
 
     def _fill_bundles(self, scratch: Path) -> None:
@@ -5035,6 +5036,7 @@ class _Submission:
         handed = self._handover.hand_over(bundle, self._tokens[bundle.number], group[1])
         del self._bundles[group]
         bundle.discard()
+        self._error = handed.error
         state = FAILED if handed.batch is None else SUBMITTED
         outcome: Dict[str, object] = {"billed": Billed.MAYBE.value, "error": failure_json(handed.error)}
         if handed.batch is None:
@@ -5048,7 +5050,6 @@ class _Submission:
             self._plan.end(job.job, state, {**(job.outcome or {}), **outcome})
         if handed.batch is None:
             self._book.forget(bundle.number)
-        self._error = handed.error
 
     def _stop_starting(self) -> None:
         self._was_stopped = True

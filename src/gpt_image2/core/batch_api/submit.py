@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Tuple
 
@@ -15,7 +15,7 @@ from ..batch.summary import counts, forecast, in_words, job_rows
 from ..budget import OVER_MAX_COST, Budget
 from ..client import Client
 from ..curl import find_curl
-from ..errors import GptImage2Error, InterruptedCall, UsageError
+from ..errors import GptImage2Error, InterruptedCall, LedgerError, UsageError
 from ..files import temporary_folder
 from ..interrupt import StopSwitch
 from ..ledger.records import other_fields
@@ -116,7 +116,8 @@ class _Submission:
             self._error = self._error or error
         finally:
             self._stop.drain_first(None)
-            self._book.forget_unsent(str(self._batch.folder.path))
+            with suppress(LedgerError):  # the next submission does it
+                self._book.forget_unsent(str(self._batch.folder.path))
         return self._finish(estimate)
 
     def _fill_bundles(self, scratch: Path) -> None:
@@ -190,6 +191,7 @@ class _Submission:
         handed = self._handover.hand_over(bundle, self._tokens[bundle.number], group[1])
         del self._bundles[group]
         bundle.discard()
+        self._error = handed.error
         state = FAILED if handed.batch is None else SUBMITTED
         outcome: Dict[str, object] = {"billed": Billed.MAYBE.value, "error": failure_json(handed.error)}
         if handed.batch is None:
@@ -203,7 +205,6 @@ class _Submission:
             self._plan.end(job.job, state, {**(job.outcome or {}), **outcome})
         if handed.batch is None:
             self._book.forget(bundle.number)
-        self._error = handed.error
 
     def _stop_starting(self) -> None:
         self._was_stopped = True
