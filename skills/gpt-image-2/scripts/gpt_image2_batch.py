@@ -3728,11 +3728,15 @@ class BatchRunCommand(Record):
 
 def batch_parser() -> Parser:
     """The parser of `batch`, which knows its commands."""
-    parser = Parser(prog=f"{PROGRAM} batch", description="Run many jobs from a file.", allow_abbrev=False)
-    commands = parser.add_subparsers(metavar="COMMAND", title="commands")
-    for name, summary in BATCH_COMMANDS:
-        commands.add_parser(name, help=summary)
-    return parser
+    commands = "\n".join(f"  {name:<6}  {summary}" for name, summary in BATCH_COMMANDS)
+    return Parser(
+        prog=f"{PROGRAM} batch",
+        usage=f"{PROGRAM} batch COMMAND [options]",
+        description="Run many jobs from a file: now, or by the Batch API at half the price.",
+        epilog=f"commands:\n{commands}\n\nHelp for one: {PROGRAM} batch COMMAND --help",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
 
 
 def batch_run_parser() -> Parser:
