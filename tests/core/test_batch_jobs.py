@@ -252,5 +252,4 @@ def test_what_is_sent_is_what_was_planned_though_the_file_changes_meanwhile(
             file.write(b"an inserted line\n" + path.read_bytes())
         painter.server.release()
         process.communicate(timeout=30)
-    assert {prompt[-20:] for prompt in painter.prompts} == {prompts[0][-20:]}
     assert set(painter.prompts) <= set(prompts)
