@@ -132,8 +132,7 @@ def _floors() -> list[Contestant]:
 def _ours() -> list[Contestant]:
     bin_folder = environments.ours()
     start = [str(bin_folder / "gpt-image2")]
-    commands = _our_commands(start)
-    commands["many"] = _our_many(start, str(bin_folder / "python"))
+    commands = {**_our_commands(start), "many": _our_many(start)}
     label = "**ours**, the installed command"
     return [
         Contestant("installed", label, _version([*start, "--version"]), commands),
@@ -162,18 +161,7 @@ def _our_commands(start: list[str]) -> dict[str, Command]:
     }
 
 
-def has_batch(start: list[str]) -> bool:
-    """Whether our command has `batch` by now."""
-    text = subprocess.run([*start, "--help"], stdout=subprocess.PIPE, text=True, check=False).stdout
-    return any(line.split()[:1] == ["batch"] for line in text.splitlines())
-
-
-def _our_many(start: list[str], python: str) -> Command:
-    """`batch run` where it exists, else threads over the library, in one process."""
-    if not has_batch(start):
-        pool = [python, str(_BENCH / "pool.py"), "library"]
-        return lambda job: [[*pool, job.base_url, str(job.out), str(job.calls), str(job.concurrency)]]
-
+def _our_many(start: list[str]) -> Command:
     def batch(job: Job) -> Steps:
         jobs = job.out.parent / "jobs.txt"
         jobs.write_text("".join(f"A lighthouse, number {number}\n" for number in range(job.calls)))
@@ -267,7 +255,7 @@ def _curl(curl: str, job: Job, endpoint: str, what: list[str], out: str = "") ->
 
 
 def _pool_process(python: str, job: Job, command: list[str]) -> list[str]:
-    pool = [python, str(_BENCH / "pool.py"), "process"]
+    pool = [python, str(_BENCH / "pool.py")]
     return [*pool, str(job.out), str(job.calls), str(job.concurrency), *command]
 
 

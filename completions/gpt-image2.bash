@@ -6,12 +6,13 @@
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
 _shtab_gpt_image2_history_subparsers=(show redo forget)
-_shtab_gpt_image2_subparsers=(generate edit history spend cost config doctor sandbox mcp install-skill)
+_shtab_gpt_image2_subparsers=(generate edit batch history spend cost config doctor sandbox mcp install-skill)
 
-_shtab_gpt_image2_generate_option_strings=(-h --help -o --output --prompt-file --quality --size --format --n --model --background --output-compression --compression --moderation --user --stream --partial-images --save-partials --param --dry-run --max-cost --no-clobber --timeout --retries --retry-ambiguous --max-download --no-history --json --events --quiet --debug --config --base-url --api-key --sandbox)
-_shtab_gpt_image2_edit_option_strings=(-h --help --image --mask -o --output --prompt-file --quality --size --format --n --model --background --output-compression --compression --moderation --user --stream --partial-images --save-partials --param --dry-run --max-cost --no-clobber --timeout --retries --retry-ambiguous --max-download --no-history --json --events --quiet --debug --config --base-url --api-key --sandbox)
+_shtab_gpt_image2_generate_option_strings=(-h --help -o --output --prompt-file --quality --size --format --n --model --background --output-compression --compression --moderation --user --stream --partial-images --param --save-partials --dry-run --max-cost --no-clobber --timeout --retries --retry-ambiguous --max-download --no-history --json --events --quiet --debug --config --base-url --api-key --sandbox)
+_shtab_gpt_image2_edit_option_strings=(-h --help --image --mask -o --output --prompt-file --quality --size --format --n --model --background --output-compression --compression --moderation --user --stream --partial-images --param --save-partials --dry-run --max-cost --no-clobber --timeout --retries --retry-ambiguous --max-download --no-history --json --events --quiet --debug --config --base-url --api-key --sandbox)
+_shtab_gpt_image2_batch_option_strings=(-h --help)
 _shtab_gpt_image2_history_show_option_strings=(-h --help --json --events --quiet --debug)
-_shtab_gpt_image2_history_redo_option_strings=(-h --help --prompt --image --mask -o --output --prompt-file --quality --size --format --n --model --background --output-compression --compression --moderation --user --stream --partial-images --save-partials --param --dry-run --max-cost --no-clobber --timeout --retries --retry-ambiguous --max-download --no-history --json --events --quiet --debug --config --base-url --api-key --sandbox)
+_shtab_gpt_image2_history_redo_option_strings=(-h --help --prompt --image --mask -o --output --prompt-file --quality --size --format --n --model --background --output-compression --compression --moderation --user --stream --partial-images --param --save-partials --dry-run --max-cost --no-clobber --timeout --retries --retry-ambiguous --max-download --no-history --json --events --quiet --debug --config --base-url --api-key --sandbox)
 _shtab_gpt_image2_history_forget_option_strings=(-h --help --before --all --yes --json --events --quiet --debug)
 _shtab_gpt_image2_history_option_strings=(-h --help --search --since --limit --json --events --quiet --debug)
 _shtab_gpt_image2_spend_option_strings=(-h --help --by --since --json --events --quiet --debug)
@@ -48,7 +49,7 @@ _shtab_gpt_image2_doctor___config_COMPGEN=_shtab_compgen_files
 
 _shtab_gpt_image2_history_pos_0_choices=(show redo forget)
 _shtab_gpt_image2_spend___by_choices=(day model host quality)
-_shtab_gpt_image2_pos_0_choices=(generate edit history spend cost config doctor sandbox mcp install-skill)
+_shtab_gpt_image2_pos_0_choices=(generate edit batch history spend cost config doctor sandbox mcp install-skill)
 
 _shtab_gpt_image2_generate__h_nargs=0
 _shtab_gpt_image2_generate___help_nargs=0
@@ -76,6 +77,8 @@ _shtab_gpt_image2_edit___events_nargs=0
 _shtab_gpt_image2_edit___quiet_nargs=0
 _shtab_gpt_image2_edit___debug_nargs=0
 _shtab_gpt_image2_edit___sandbox_nargs=0
+_shtab_gpt_image2_batch__h_nargs=0
+_shtab_gpt_image2_batch___help_nargs=0
 _shtab_gpt_image2_history_show__h_nargs=0
 _shtab_gpt_image2_history_show___help_nargs=0
 _shtab_gpt_image2_history_show___json_nargs=0

@@ -50,7 +50,7 @@ function _shtab_gpt_image2_using
   test "$_shtab_gpt_image2_cmdpath" = "$argv"
 end
 
-set -g _shtab_gpt_image2_commands generate edit history 'history show' 'history redo' 'history forget' spend cost config doctor sandbox mcp install-skill
+set -g _shtab_gpt_image2_commands generate edit batch history 'history show' 'history redo' 'history forget' spend cost config doctor sandbox mcp install-skill
 set -g _shtab_gpt_image2_opts_with_value --api-key --background --base-url --before --by --compression --config --format --image --limit --mask --max-cost --max-download --model --moderation --n --output --output-compression --param --partial-images --prompt --prompt-file --quality --retries --search --since --size --timeout --user -o
 
 complete -c gpt-image2 -e
@@ -73,8 +73,8 @@ complete -c gpt-image2 -n '_shtab_gpt_image2_using generate' -l moderation -x -d
 complete -c gpt-image2 -n '_shtab_gpt_image2_using generate' -l user -x -d 'an id of your end user, for the provider'"'"'s abuse checks'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using generate' -l stream -d 'stream: keeps gateways from cutting a long call'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using generate' -l partial-images -x -d 'previews under --stream (default 1); each costs 100 output tokens'
-complete -c gpt-image2 -n '_shtab_gpt_image2_using generate' -l save-partials -d 'keep the previews, as NAME.partial-0.png'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using generate' -l param -x -d 'any other field of the API; repeatable'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using generate' -l save-partials -d 'keep the previews, as NAME.partial-0.png'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using generate' -l dry-run -d 'print the exact request and its cost; send nothing'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using generate' -l max-cost -x -d 'refuse a request that may cost more (input images not counted)'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using generate' -l no-clobber -d 'never overwrite: take the next free name'
@@ -108,8 +108,8 @@ complete -c gpt-image2 -n '_shtab_gpt_image2_using edit' -l moderation -x -d 'au
 complete -c gpt-image2 -n '_shtab_gpt_image2_using edit' -l user -x -d 'an id of your end user, for the provider'"'"'s abuse checks'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using edit' -l stream -d 'stream: keeps gateways from cutting a long call'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using edit' -l partial-images -x -d 'previews under --stream (default 1); each costs 100 output tokens'
-complete -c gpt-image2 -n '_shtab_gpt_image2_using edit' -l save-partials -d 'keep the previews, as NAME.partial-0.png'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using edit' -l param -x -d 'any other field of the API; repeatable'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using edit' -l save-partials -d 'keep the previews, as NAME.partial-0.png'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using edit' -l dry-run -d 'print the exact request and its cost; send nothing'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using edit' -l max-cost -x -d 'refuse a request that may cost more (input images not counted)'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using edit' -l no-clobber -d 'never overwrite: take the next free name'
@@ -127,6 +127,8 @@ complete -c gpt-image2 -n '_shtab_gpt_image2_using edit' -l base-url -x -d 'the 
 complete -c gpt-image2 -n '_shtab_gpt_image2_using edit' -l api-key -x -d 'the API key (visible in ps: prefer the config file or the environment)'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using edit' -l sandbox -d 'use an offline sandbox for this call: no key, no cost'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using edit; and test $_shtab_gpt_image2_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'the image to edit: a file, an http(s) address, or - for stdin'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using; and test $_shtab_gpt_image2_npos -eq 0' -a batch -d 'run many jobs from a file, side by side and again'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using batch' -s h -l help -d 'show this help message and exit'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using; and test $_shtab_gpt_image2_npos -eq 0' -a history -d 'List the requests that were sent, newest first.'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history' -s h -l help -d 'show this help message and exit'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history' -l search -x -d 'only those with this text in the prompt or a path'
@@ -161,8 +163,8 @@ complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l moderation -
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l user -x -d 'an id of your end user, for the provider'"'"'s abuse checks'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l stream -d 'stream: keeps gateways from cutting a long call'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l partial-images -x -d 'previews under --stream (default 1); each costs 100 output tokens'
-complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l save-partials -d 'keep the previews, as NAME.partial-0.png'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l param -x -d 'any other field of the API; repeatable'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l save-partials -d 'keep the previews, as NAME.partial-0.png'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l dry-run -d 'print the exact request and its cost; send nothing'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l max-cost -x -d 'refuse a request that may cost more (input images not counted)'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l no-clobber -d 'never overwrite: take the next free name'

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Join the modules of src/gpt_image2/core into the one-file script of the skill.
+"""Join the modules of src/gpt_image2/core into the one-file script of the skill, and what lies beside it.
 
-Reads the modules and tools/script_header.txt; writes skills/gpt-image-2/scripts/gpt_image2.py, nothing else.
+Reads the modules and the templates in tools/; writes skills/gpt-image-2/scripts/gpt_image2.py and the side
+files next to it (`SIDES` in tools/core_modules.py, which also says what core must keep to), nothing else.
 The same input gives the same bytes on every Python from 3.8 on: text is cut out by line, never unparsed.
-tools/core_modules.py says what core must keep to.
 
 Exit codes: 0 written or fresh; 1 stale (`--check`); 2 core breaks a rule.
 """
@@ -17,22 +17,28 @@ import os
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Dict, Optional, Sequence, Set
+from typing import Dict, Iterator, Optional, Sequence, Set
 
 from core_modules import (
     CORE,
     FUTURE,
+    SIDES,
     BuildError,
     Module,
     check,
     constant,
     dependency_order,
+    last_line,
     read_core,
     read_exports,
+    side_of,
 )
 
-SCRIPT = "skills/gpt-image-2/scripts/gpt_image2.py"
+SCRIPTS = "skills/gpt-image-2/scripts"
+MAIN = "gpt_image2"
 HEADER = Path(__file__).with_name("script_header.txt")
+SIDE_HEADER = Path(__file__).with_name("side_header.txt")
+LOADER = Path(__file__).with_name("side_loader.txt")
 WIDTH = 110
 DIFF_LINES = 16
 
@@ -40,20 +46,48 @@ DIFF_LINES = 16
 # Joining
 
 
-def join(root: Path) -> str:
-    """The text of the script."""
+def join(root: Path) -> Dict[str, str]:
+    """The text of every file to write, by its path from the root; the script comes first."""
     modules, exports = read_core(root), read_exports(root)
     check(modules, exports)
-    head = [render_header(modules), FUTURE, render_imports(modules), render_all(exports)]
+    ordered = dependency_order(modules)
+    main = [module for module in ordered if not module.side]
+    texts = {f"{SCRIPTS}/{MAIN}.py": join_script(main, exports, bool(len(ordered) - len(main)))}
+    for side in SIDES:
+        beside = [module for module in ordered if module.side == side]
+        if beside:
+            texts[f"{SCRIPTS}/{side}.py"] = join_side(beside, main)
+    return texts
+
+
+def join_script(modules: Sequence[Module], exports: Sequence[str], has_sides: bool) -> str:
+    """The text of the script."""
+    header = f'#!/usr/bin/env python3\n"""{filled(HEADER, modules)}"""'
+    head = [header, FUTURE, render_imports(modules), render_all(exports)]
+    loader = [LOADER.read_text(encoding="utf-8").strip("\n")] if has_sides else []
     footer = 'if __name__ == "__main__":\n    sys.exit(main())\n'
-    return "\n\n\n".join(["\n\n".join(head), *map(render_module, dependency_order(modules)), footer])
+    return "\n\n\n".join(["\n\n".join(head), *map(render_module, modules), *loader, footer])
 
 
-def render_header(modules: Sequence[Module]) -> str:
-    """The script's first line and its docstring."""
+def join_side(modules: Sequence[Module], main: Sequence[Module]) -> str:
+    """The text of a side file: its modules, with what they take from the script imported from there."""
+    by_name = {module.name: module for module in [*main, *modules]}
+    taken = {
+        alias.name
+        for module in modules
+        for node in (*module.siblings, *module.deferred)
+        if not by_name[module.source_of(node)].side
+        for alias in node.names
+    }
+    head = [f'"""{filled(SIDE_HEADER, main)}"""', FUTURE, render_imports(modules), render_from(MAIN, taken)]
+    return "\n\n\n".join(["\n\n".join(head), *map(render_module, modules)]) + "\n"
+
+
+def filled(template: Path, modules: Sequence[Module]) -> str:
+    """A template with the version that the modules tell."""
     about = next(module for module in modules if module.name == "about")
     version = constant(about.tree, "VERSION", f"{CORE}/about.py")
-    return f'#!/usr/bin/env python3\n"""{HEADER.read_text(encoding="utf-8").format(version=version)}"""'
+    return template.read_text(encoding="utf-8").format(version=version)
 
 
 def render_all(exports: Sequence[str]) -> str:
@@ -84,14 +118,34 @@ def render_from(module: str, members: Set[str]) -> str:
 
 
 def render_module(module: Module) -> str:
-    """A banner of the module's name and docstring, then its body as it is."""
+    """A banner of the module's name and docstring, then its body as it is but for its deferred imports."""
     rule = "# " + "-" * (WIDTH - 2)
     banner = [
         rule,
         *(f"# {line}".rstrip() for line in [module.name.replace(".", "/"), "", *module.doc.split("\n")]),
         rule,
     ]
-    return "\n".join([*banner, "", "", module.body]).strip("\n")
+    return "\n".join([*banner, "", "", "\n".join(body_lines(module)).strip("\n")]).strip("\n")
+
+
+def body_lines(module: Module) -> Iterator[str]:
+    """The lines below a module's head. A deferred import goes, with the blank line behind it, or turns into
+    the loading of a side file."""
+    starts = {node.lineno: node for node in module.deferred}
+    dropped = {number for node in module.deferred for number in range(node.lineno, last_line(node) + 1)}
+    for number, line in enumerate(module.lines[module.body_start :], module.body_start + 1):
+        if number in starts:
+            yield from loadings(module, starts[number])
+        elif number not in dropped and (line.strip() or number - 1 not in dropped):
+            yield line
+
+
+def loadings(module: Module, node: ast.ImportFrom) -> Iterator[str]:
+    """The lines that a deferred import turns into."""
+    side = side_of(module.source_of(node))
+    if side not in ("", module.side):
+        for alias in node.names:
+            yield f'{" " * node.col_offset}{alias.name} = load_side("{side}").{alias.name}'
 
 
 # Effects
@@ -106,21 +160,22 @@ def write(script: Path, text: str) -> None:
     part.replace(script)
 
 
-def staleness(script: Path, text: str) -> str:
-    """What is wrong with the script that lies there; empty when nothing is."""
-    if not script.is_file():
-        return f"{SCRIPT} is missing"
-    committed = script.read_bytes().decode("utf-8", errors="replace")
+def staleness(root: Path, name: str, text: str) -> str:
+    """What is wrong with a file that lies there; empty when nothing is."""
+    path = root / name
+    if not path.is_file():
+        return f"{name} is missing"
+    committed = path.read_bytes().decode("utf-8", errors="replace")
     if committed != text:
-        return summarize_diff(committed.split("\n"), text.split("\n"))
-    return "" if os.access(script, os.X_OK) else f"{SCRIPT} is not executable"
+        return summarize_diff(name, committed.split("\n"), text.split("\n"))
+    return "" if os.access(path, os.X_OK) else f"{name} is not executable"
 
 
-def summarize_diff(committed: Sequence[str], joined: Sequence[str]) -> str:
+def summarize_diff(name: str, committed: Sequence[str], joined: Sequence[str]) -> str:
     """How many lines differ, and the first of them."""
     diff = list(difflib.unified_diff(committed, joined, "committed", "joined from core", n=1, lineterm=""))
     signs = Counter(line[:1] for line in diff[2:])
-    lines = [f"{SCRIPT} is stale: {signs['+']} lines to add, {signs['-']} to remove", *diff[:DIFF_LINES]]
+    lines = [f"{name} is stale: {signs['+']} lines to add, {signs['-']} to remove", *diff[:DIFF_LINES]]
     return "\n".join(
         lines if len(diff) <= DIFF_LINES else [*lines, f"... and {len(diff) - DIFF_LINES} lines more"]
     )
@@ -134,19 +189,21 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         "--root", type=Path, default=Path(__file__).resolve().parent.parent, help=argparse.SUPPRESS
     )
     args = parser.parse_args(argv)
-    script: Path = args.root / SCRIPT
+    root: Path = args.root
     try:
-        text = join(args.root)
+        texts = join(root)
     except BuildError as error:
         print(error, file=sys.stderr)
         return 2
     if not args.check:
-        write(script, text)
-        print(f"Wrote {SCRIPT}")
+        for name, text in texts.items():
+            write(root / name, text)
+            print(f"Wrote {name}")
         return 0
-    problem = staleness(script, text)
-    print(f"{problem}\nTo rebuild it: python3 tools/amalgamate.py" if problem else f"{SCRIPT} is fresh")
-    return 1 if problem else 0
+    problems = {name: staleness(root, name, text) for name, text in texts.items()}
+    for name, problem in problems.items():
+        print(f"{problem}\nTo rebuild it: python3 tools/amalgamate.py" if problem else f"{name} is fresh")
+    return int(any(problems.values()))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ What core must keep to (each breach is an error with its file and line):
 - a module is: docstring, `from __future__ import annotations`, imports, the rest;
 - it lies in core itself or in a room, a folder of core whose `__init__.py` holds no code;
 - modules import one another only there, and only as `from .name import A, B` (or `..name`, `.room.name`);
-- an import from core that only some runs need may stand inside a function: joining drops it;
+- an import from core that only some runs need may stand inside a function: joining drops it, or makes it load
+  the side file where that module goes (`SIDES`); only so is a module of a side file imported from elsewhere;
 - every other import is of the standard library, and goes by one name in all modules;
 - a top-level name belongs to one module, and hides no builtin;
 - no import cycles, no `TYPE_CHECKING`, no `__name__` test.
@@ -28,6 +29,9 @@ CORE = "src/gpt_image2/core"
 INIT = f"{CORE}/__init__.py"
 FUTURE = "from __future__ import annotations"
 
+#: Rooms that go into a file of their own beside the script, so that a single call need not compile them.
+SIDES = {"gpt_image2_batch": ("batch", "batch_api")}
+
 #: Empty before Python 3.10, where nobody can tell; the check is skipped there.
 STDLIB: FrozenSet[str] = getattr(sys, "stdlib_module_names", frozenset())
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -49,7 +53,8 @@ class Module:
     siblings: Tuple[ast.ImportFrom, ...]  # its imports from other modules of core, at its top
     deferred: Tuple[ast.ImportFrom, ...]  # those inside functions
     imports: Tuple[Import, ...]  # its other imports
-    body: str
+    lines: Sequence[str]
+    body_start: int  # how many lines stand above its body
     defines: Dict[str, int]  # top-level name -> line
 
     @property
@@ -61,6 +66,11 @@ class Module:
         """Where a node of this module is."""
         return f"{self.path}:{getattr(node, 'lineno', 1)}"
 
+    @property
+    def side(self) -> str:
+        """The side file that it goes into; empty for the script itself."""
+        return side_of(self.name)
+
     def source_of(self, node: ast.ImportFrom) -> str:
         """The module of core that an import is from; empty for one that names none, or is above core."""
         room = self.name.split(".")[:-1]
@@ -71,6 +81,12 @@ class Module:
     def needs(self) -> Set[str]:
         """The names of the modules that must come before this one."""
         return {self.source_of(node) for node in self.siblings}
+
+
+def side_of(name: str) -> str:
+    """The side file that a module goes into; empty for the script itself."""
+    room = name.rpartition(".")[0]
+    return next((side for side, rooms in SIDES.items() if room in rooms), "")
 
 
 def path_of(name: str) -> str:
@@ -139,7 +155,8 @@ def read_module(root: Path, name: str) -> Module:
         siblings=siblings,
         deferred=deferred,
         imports=tuple(node for node in imports if node not in siblings),
-        body="\n".join(body_lines(lines, last_line(head[-1]), deferred)).strip("\n"),
+        body_start=last_line(head[-1]),
+        lines=lines,
         defines=dict([*global_names(tree), *bound_names(rest)]),
     )
 
@@ -184,15 +201,6 @@ def blocks_of(function: ast.AST) -> Iterator[Sequence[ast.stmt]]:
             block: object = getattr(node, name, None)
             if isinstance(block, list):
                 yield cast("List[ast.stmt]", block)
-
-
-def body_lines(lines: Sequence[str], start: int, deferred: Sequence[ast.ImportFrom]) -> Iterator[str]:
-    """The lines below the head, without the deferred imports and the blank line behind each."""
-    dropped = {number for node in deferred for number in range(node.lineno, last_line(node) + 1)}
-    for number, line in enumerate(lines[start:], start + 1):
-        behind = number - 1 in dropped and not line.strip()
-        if number not in dropped and not behind:
-            yield line
 
 
 def bound_names(nodes: Sequence[ast.AST]) -> Iterator[Tuple[str, int]]:
@@ -290,6 +298,8 @@ def sibling_misuse(module: Module, node: ast.ImportFrom, by_name: Dict[str, Modu
         yield f"modules of core are imported only directly under `{FUTURE}`, or as a statement of a function"
     elif source not in by_name:
         yield f"there is no module {source} in core"
+    elif by_name[source].side not in ("", module.side) and node not in module.deferred:
+        yield f"{source} is in another file than this: import it inside a function"
     else:
         for alias in node.names:
             if alias.asname:

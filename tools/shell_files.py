@@ -17,6 +17,7 @@ from argparse_manpage.manpage import Manpage  # pyright: ignore[reportMissingTyp
 
 from gpt_image2.core.about import PROGRAM, VERSION
 from gpt_image2.core.cli import COMMANDS
+from gpt_image2.core.exit_codes import EXIT_CODES
 from gpt_image2.core.ledger.parsers import (
     HISTORY_COMMANDS,
     HISTORY_PARSERS,
@@ -24,7 +25,7 @@ from gpt_image2.core.ledger.parsers import (
     history_parser,
     spend_parser,
 )
-from gpt_image2.core.options import EXIT_CODES, Parser, config_parser, doctor_parser, image_parser
+from gpt_image2.core.options import Parser, config_parser, doctor_parser, image_parser
 
 ROOT = Path(__file__).resolve().parent.parent
 COMPLETIONS = {"bash": f"{PROGRAM}.bash", "zsh": f"_{PROGRAM}", "fish": f"{PROGRAM}.fish"}

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.__main__ import bench, chosen
-from bench.contestants import Contestant, Job, has_batch, offline
-from bench.environments import SCRIPT
+from bench.contestants import Contestant, Job, offline
 from bench.hostile import HOSTILITIES, measure_hostile, sandbox
 from bench.rows import ROWS, Row, measure_row
 from bench.server import Answer, serving
@@ -72,12 +71,3 @@ def test_rows_are_chosen_by_number(numbers: list[str] | None) -> None:
     wanted = {row.key.split("-")[0] for row in ROWS} if numbers is None else {"2", "6"} & set(numbers)
     assert {row.key.split("-")[0] for row in rows} == wanted
     assert all(row.rounds <= 5 for row in rows)
-
-
-def test_batch_is_found_by_its_line_in_the_help(tmp_path: Path) -> None:
-    script = tmp_path / "with_batch.py"
-    script.write_text("print('commands:\\n  batch      many images')")
-    assert has_batch([sys.executable, str(script)])
-    script.write_text("print('commands:\\n  generate   a batch of images')")
-    assert not has_batch([sys.executable, str(script)])
-    assert SCRIPT.is_file()

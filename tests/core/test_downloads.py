@@ -247,7 +247,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> List[Any]:
         nat_example=["64:ff9b::5db8:d822"],
         nat_inner=["64:ff9b::a00:1"],
     )
-    monkeypatch.setattr(download.socket, "getaddrinfo", resolver)
+    monkeypatch.setattr("socket.getaddrinfo", resolver)
     monkeypatch.setattr(download, "Transfer", NoTransfer)
     NoTransfer.asked = []
     return NoTransfer.asked

@@ -110,6 +110,18 @@ TABLE: List[Tuple[str, Billed, Again, List[Attempt]]] = [
         ],
     ),
     (
+        "request-too-large",
+        Billed.NO,
+        Again.NEVER,
+        [
+            attempt(
+                429,
+                "rate_limit_exceeded",
+                message="Request too large on images per min: Limit 5, Requested 9",
+            )
+        ],
+    ),
+    (
         "rate-limit",
         Billed.NO,
         Again.SAFE,

@@ -125,7 +125,7 @@ def imported() -> ModuleType:
     spec = importlib.util.spec_from_file_location("imported_gpt_image2", str(SCRIPT))
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules["imported_gpt_image2"] = module  # dataclasses look their module up
+    sys.modules["imported_gpt_image2"] = module
     try:
         spec.loader.exec_module(module)
     finally:

@@ -427,6 +427,34 @@ def test_a_room_of_core_is_joined_under_its_own_name(project: Project) -> None:
     assert banners == ["# zoo/lock", "# zoo/cage", "# gate"]
 
 
+def test_a_side_room_goes_into_a_file_beside_the_script_that_loads_it_when_asked(project: Project) -> None:
+    project.write("batch/__init__", '"""A room."""\n')
+    project.write(
+        "batch/many", module("from ..errors import Lost\nfrom .few import FEW\n", "MANY = (Lost, FEW)\n")
+    )
+    project.write("batch/few", module(body="FEW = 1\n"))
+    project.write(
+        "late", module(body="def many() -> object:\n    from .batch.many import MANY\n\n    return MANY\n")
+    )
+    script = project.built()
+    assert '    MANY = load_side("gpt_image2_batch").MANY\n    return MANY\n' in script
+    assert "def load_side" in script and "FEW" not in script
+    side = project.script.with_name("gpt_image2_batch.py").read_text(encoding="utf-8")
+    assert "\nfrom gpt_image2 import Lost\n" in side
+    assert side.index("# batch/few") < side.index("# batch/many")
+    assert project.join("--check").returncode == 0
+    project.script.with_name("gpt_image2_batch.py").write_text("stale\n")
+    assert project.join("--check").returncode == 1
+
+
+def test_a_module_of_a_side_file_is_imported_from_the_script_only_inside_functions(project: Project) -> None:
+    project.write("batch/__init__", '"""A room."""\n')
+    project.write("batch/many", module(body="MANY = 1\n"))
+    project.write("soon", module("from .batch.many import MANY\n", "SOON = MANY\n"))
+    problem = project.refusal()
+    assert problem.startswith("src/gpt_image2/core/soon.py:4: batch.many is in another file than this")
+
+
 def test_a_room_reaches_nothing_above_core_and_its_package_holds_no_code(project: Project) -> None:
     project.write("zoo/__init__", '"""A room."""\n')
     project.write("zoo/cage", module("from ...sandbox import app\n"))

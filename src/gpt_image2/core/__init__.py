@@ -1,30 +1,47 @@
 """Everything that the script holds, as small modules; imports nothing above it.
 
 The public names below are those of the package and of the generated script. `__all__` is explicit: what is
-not in it may change.
+not in it may change. Each is loaded when it is first asked for: a command pays for what it uses.
 """
 
 from __future__ import annotations
 
-from .about import VERSION
-from .cli import main
-from .client import Client, edit, generate
-from .errors import (
-    ApiError,
-    AuthenticationError,
-    ConfigError,
-    GptImage2Error,
-    InterruptedCall,
-    ModerationError,
-    NetworkError,
-    OutputError,
-    PartialError,
-    QuotaError,
-    RateLimitError,
-    UsageError,
-)
-from .models import Usage
-from .outcome import Billed, ExitCode, Result, SavedImage
+TYPE_CHECKING = False  # checkers know the name; importing it from typing would take longer than the rest
+if TYPE_CHECKING:
+    from .about import VERSION
+    from .cli import main
+    from .client import Client, edit, generate
+    from .errors import (
+        ApiError,
+        AuthenticationError,
+        ConfigError,
+        GptImage2Error,
+        InterruptedCall,
+        ModerationError,
+        NetworkError,
+        OutputError,
+        PartialError,
+        QuotaError,
+        RateLimitError,
+        UsageError,
+    )
+    from .models import Usage
+    from .outcome import Billed, ExitCode, Result, SavedImage
+else:
+
+    def __getattr__(name: str) -> object:
+        if name in __all__:
+            from importlib import import_module
+
+            for home in ("about", "cli", "outcome", "models", "errors", "client"):
+                module = import_module(f"{__name__}.{home}")
+                if name in module.__dict__:
+                    return module.__dict__[name]
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return [*globals(), *__all__]
+
 
 __all__ = [
     "VERSION",

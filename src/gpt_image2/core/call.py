@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass, replace
 from itertools import chain, count
 from typing import Callable, Iterator, List, Optional, Sequence, Tuple
 
@@ -33,6 +32,7 @@ from .models import TYPICAL_SECONDS, Usage, cost_of_usage, parse_size
 from .naming import OutputPlan, has_matching_extension
 from .outcome import Billed, Result, SavedImage
 from .rate_limits import read_rate_limits
+from .record import Record, replace
 from .redact import show
 from .request import ImageRequest
 from .retry import Attempt, Rule, backoff_s, judge, may_send_again, request_id, server_wait_s
@@ -44,8 +44,7 @@ DOWNLOAD_FAILED = "download_failed"
 _BILLED_ORDER = (Billed.NO, Billed.MAYBE, Billed.YES)
 
 
-@dataclass(frozen=True)
-class CallPolicy:
+class CallPolicy(Record):
     """How a call is made. `timeout_s` bounds the whole call, retries and waits included.
 
     Without `waits_for_server` a call that the server asks to wait ends instead, with an error that says so.
@@ -59,8 +58,7 @@ class CallPolicy:
     waits_for_server: bool = True
 
 
-@dataclass(frozen=True)
-class LaneOutcome:
+class LaneOutcome(Record):
     """How one lane ended: the images on disk, and the error where not all came."""
 
     images: Tuple[SavedImage, ...]

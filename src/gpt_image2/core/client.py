@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generator, List, Mapping, Optional, Sequence, Set, Tuple, Union
 
@@ -23,8 +22,10 @@ from .ledger.records import opening_of
 from .models import DEFAULT_MODEL, Prices
 from .naming import OutputPlan, extension, plan_output
 from .outcome import Result
+from .record import Record, replace
 from .request import ImageRequest, checked
 from .retry import DEFAULT_RETRIES
+from .turns import Turns
 
 DEFAULT_TIMEOUT_S = 600.0
 MIN_TIMEOUT_S = 0.001  # to curl, 0 is no limit at all
@@ -34,8 +35,7 @@ DEFAULT_OUTPUT_STEM = "gpt-image2-output"
 PathLike = Union[str, "os.PathLike[str]"]
 
 
-@dataclass(frozen=True)
-class PreparedCall:
+class PreparedCall(Record):
     """A call of which everything is checked that can be checked without sending: ready to run, or to show.
 
     `numbers` are those of the planned images that are asked for; None is all of them.
@@ -97,6 +97,7 @@ class Client:
         self._max_download_bytes = max_download_bytes
         self._waits_for_server = waits_for_server
         self._swept: Set[Path] = set()
+        self._turns = Turns()
         self._observer: Observer = observer or _ignore
         self._stop = stop or StopSwitch()
         self.ledger: Optional[Ledger] = None
@@ -269,7 +270,7 @@ class Client:
             save_partials=save_partials,
             waits_for_server=self._waits_for_server,
         )
-        wire = Wire(self.settings, self._env, self._stop)
+        wire = Wire(self.settings, self._env, self._stop, self._turns)
         observer = observer or self._observer
         call = Call(wire, prepared.request, prepared.plan, policy, observer, prepared.numbers)
         known = prepared.warnings + self._strays(prepared.plan)

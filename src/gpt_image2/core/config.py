@@ -10,16 +10,15 @@ from __future__ import annotations
 import json
 import os
 import re
-import stat
-from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Tuple, cast
+from typing import List, Mapping, Optional, Tuple
 from urllib.parse import SplitResult, urlsplit
 
+from .config_file import ConfigFile, read_config_file
 from .errors import ConfigError
 from .hosts import load_facts
 from .models import PRICES, Prices
-from .prices import read_prices
+from .record import Record, replace
 from .redact import mask_key
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
@@ -31,79 +30,38 @@ KEY_VARIABLE = "GPT_IMAGE2_API_KEY"
 BASE_URL_VARIABLE = "GPT_IMAGE2_BASE_URL"
 OFFICIAL_KEY_VARIABLE = "OPENAI_API_KEY"
 
-#: The fields of a config file, and the JSON type of each.
-CONFIG_FIELDS: Mapping[str, type] = {
-    "base_url": str,
-    "api_key": str,
-    "api_key_env": str,
-    "format_field": str,
-    "history": bool,
-    "prices": dict,
-}
-_KIND_NAMES: Mapping[type, str] = {
-    dict: "an object",
-    list: "an array",
-    str: "a string",
-    bool: "a boolean",
-    type(None): "null",
-}
-_CURES: Mapping[type, str] = {
-    str: "put the value in double quotes, or remove the field",
-    bool: "write true or false without quotes, or remove the field",
-    dict: 'it should look like {"gpt-image-2": {"image_out": 30}}; mend it, or remove the field',
-}
 TEMPLATE = json.dumps({"base_url": DEFAULT_BASE_URL, "api_key_env": OFFICIAL_KEY_VARIABLE}, indent=2) + "\n"
 
 _DEFAULT = "default"
-NO_PRICES: Mapping[str, Prices] = {}
 
 
-@dataclass(frozen=True)
-class Setting:
+class Setting(Record):
     """One effective value and the source that won, in words (`--base-url`, a path, a variable, `default`)."""
 
     value: str
     source: str
 
 
-@dataclass(frozen=True)
-class ConfigFile:
-    """A config file as read: its path, its known fields, and what is odd about it.
-
-    `fields` are those that hold text. `history` is None where the file does not say.
-    """
-
-    path: str
-    fields: Mapping[str, str]
-    warnings: Tuple[str, ...] = ()
-    history: Optional[bool] = None
-    prices: Mapping[str, Prices] = field(default_factory=lambda: NO_PRICES)
-
-    @property
-    def given(self) -> Tuple[str, ...]:
-        """The names of the fields that are set in it."""
-        others = (("history", self.history is not None), ("prices", bool(self.prices)))
-        return (*self.fields, *(name for name, is_set in others if is_set))
-
-
-@dataclass(frozen=True)
-class Settings:
+class Settings(Record):
     """The effective settings of a call. `api_key` is None when no source gives one for this base URL.
 
     `history` is whether calls are recorded. `prices` are the list prices and those of the config file.
     """
 
     base_url: Setting
-    api_key: Optional[Setting] = field(repr=False)
+    api_key: Optional[Setting]
     format_field: Setting
     image_field: Setting
     streams: Optional[bool]  # None: nobody knows
     config_file: Optional[ConfigFile]
     history: bool = True
-    prices: Mapping[str, Prices] = field(default_factory=lambda: PRICES)
+    prices: Mapping[str, Prices] = PRICES
     key_problem: str = ""
     key_hint: str = ""
     warnings: Tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Settings(base_url={self.base_url!r}, api_key={self.masked_key})"
 
     @property
     def secrets(self) -> Tuple[str, ...]:
@@ -212,55 +170,6 @@ def load_settings(
         key_problem=problem,
         key_hint=hint,
         warnings=tuple(warnings),
-    )
-
-
-def read_config_file(path: Path) -> ConfigFile:
-    """A config file's known fields.
-
-    Raises:
-        ConfigError: unreadable, not JSON, not an object, or a field of the wrong type.
-    """
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise ConfigError(f"cannot read config {path}: {reason}", hint="name a readable JSON file") from None
-    try:
-        content: Any = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        line = getattr(error, "lineno", 1)
-        raise ConfigError(
-            f"config {path}, line {line}: not valid JSON ({getattr(error, 'msg', error)})",
-            hint="mend that line, or write a fresh file with: config --init --force",
-        ) from None
-    if not isinstance(content, dict):
-        raise ConfigError(
-            f"config {path}, line 1: expected a JSON object, found {_json_type(content)}",
-            hint='it should look like {"base_url": "…", "api_key_env": "OPENAI_API_KEY"}',
-        )
-    fields = cast(Dict[str, Any], content)
-
-    def place(*names: str) -> str:
-        return f"config {path}, line {_line_of(text, *names)}"
-
-    warnings = _mode_warnings(path, fields)
-    for name, value in fields.items():
-        kind = CONFIG_FIELDS.get(name)
-        if kind is None:
-            known = ", ".join(CONFIG_FIELDS)
-            warnings.append(f"{place(name)}: unknown field {name!r} is ignored (known: {known})")
-        elif not isinstance(value, kind):
-            raise ConfigError(
-                f"{place(name)}: field {name!r} must be {_KIND_NAMES[kind]}, found {_json_type(value)}",
-                hint=_CURES[kind],
-            )
-    return ConfigFile(
-        path=str(path),
-        fields={name: value for name, value in fields.items() if CONFIG_FIELDS.get(name) is str and value},
-        warnings=tuple(warnings),
-        history=fields.get("history"),
-        prices=read_prices(fields.get("prices", {}), place),
     )
 
 
@@ -403,28 +312,6 @@ def _check_key(key: Setting) -> None:
             hint="set it again without line breaks or quotes",
             code="bad_api_key",
         )
-
-
-def _mode_warnings(path: Path, fields: Mapping[str, Any]) -> List[str]:
-    if os.name != "posix" or not path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
-        return []
-    what = "holds an API key and is" if fields.get("api_key") else "is"
-    return [f"config {path} {what} readable by group or others; run: chmod 600 {path}"]
-
-
-def _line_of(text: str, *names: str) -> int:
-    """The line of a field, named with the fields around it, outermost first; 1 where it is not found."""
-    at = 0
-    for name in names:
-        match = re.compile(re.escape(json.dumps(name)) + r"\s*:").search(text, at)
-        if match is None:
-            return 1
-        at = match.start()
-    return text.count("\n", 0, at) + 1
-
-
-def _json_type(value: object) -> str:
-    return _KIND_NAMES.get(type(value), "a number")
 
 
 def _origin(url: str) -> Tuple[str, str, Optional[int]]:

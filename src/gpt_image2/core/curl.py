@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
-from dataclasses import dataclass
+import sys
+from contextlib import suppress
 from functools import lru_cache
 from types import TracebackType
-from typing import Dict, Iterable, Iterator, List, Mapping, Optional, Tuple, Type
+from typing import IO, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple, Type
 
 from .errors import ConfigError
 from .interrupt import StopSwitch
+from .record import Record
 
 MIN_VERSION = (7, 64)  # the first with all that is used here
 CONNECT_TIMEOUT_S = 30.0
 KEEPALIVE_S = 30
 
-_CHUNK_BYTES = 1 << 18
+_PIPE_BYTES = 1 << 19  # as much as curl may be ahead of us; Linux gives 64 KiB unasked
+_F_SETPIPE_SZ = 1031  # Linux; fcntl has the name from Python 3.10 on
+_CHUNK_BYTES = 7 << 14  # malloc takes fresh pages from the system for every piece of 128 KiB or more
 _MAX_HEADER_BYTES = 1 << 18
 _TERMINATE_S = 2.0
 _BAD_OPTION = 2
@@ -31,8 +34,7 @@ _REPORTED = ("time_pretransfer", "time_namelookup", "time_connect", "time_appcon
 _QUOTED = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v"}
 
 
-@dataclass(frozen=True)
-class FormPart:
+class FormPart(Record):
     """One part of a multipart body: a text, or a file's content; with `filename` it is sent as a file."""
 
     name: str
@@ -42,8 +44,7 @@ class FormPart:
     mime_type: Optional[str] = None
 
 
-@dataclass(frozen=True)
-class HttpRequest:
+class HttpRequest(Record):
     """One HTTP request. `headers` may hold secrets. `body_path` is a file, `form` a multipart body."""
 
     url: str
@@ -55,16 +56,14 @@ class HttpRequest:
     resolve: Optional[str] = None
 
 
-@dataclass(frozen=True)
-class ResponseHead:
+class ResponseHead(Record):
     """Status and headers; header names are in lower case, the last of equal names counts."""
 
     status: int
     headers: Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class TransferEnd:
+class TransferEnd(Record):
     """How a transfer ended. `exit_code` is curl's (0: as HTTP ends). `sent` tells whether the connection
     was ever ready to carry the request; while it is False the server cannot have seen any of it.
     The times are seconds from the start to that step's end, 0 for a step that was not reached."""
@@ -97,6 +96,7 @@ class Transfer:
             # A Ctrl-C at the terminal is for us alone: we end curl when what has arrived is safe.
             start_new_session=os.name == "posix",
         )
+        _widen(self._process.stdout)
         stop.watch(self._process.terminate)
         assert self._process.stdin is not None
         try:
@@ -236,7 +236,9 @@ def find_curl() -> str:
     Raises:
         ConfigError: there is none, or it is too old.
     """
-    path = shutil.which("curl")
+    name = "curl.exe" if os.name == "nt" else "curl"
+    places = [os.path.join(folder, name) for folder in os.get_exec_path()]
+    path = next((place for place in places if os.path.isfile(place) and os.access(place, os.X_OK)), None)
     if path is None:
         raise ConfigError(
             "curl is not installed, or not on the PATH",
@@ -271,6 +273,15 @@ def too_old_error(end: TransferEnd) -> Optional[ConfigError]:
         hint=f"install curl {wanted} or newer",
         code="curl_too_old",
     )
+
+
+def _widen(pipe: Optional[IO[bytes]]) -> None:
+    """Lets curl run further ahead of us, where the system can."""
+    if sys.platform == "linux" and pipe is not None:
+        import fcntl
+
+        with suppress(OSError):
+            fcntl.fcntl(pipe, _F_SETPIPE_SZ, _PIPE_BYTES)
 
 
 def _form_line(part: FormPart) -> Tuple[str, str]:

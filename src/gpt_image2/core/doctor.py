@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import platform
-import shutil
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple, cast
 from urllib.parse import urlsplit
@@ -22,6 +19,7 @@ from .explain import explain
 from .files import prepare_folder
 from .interrupt import StopSwitch
 from .outcome import ExitCode
+from .record import Record
 from .request import ImageRequest
 from .response import Answer, read_server_error
 from .retry import Attempt, judge
@@ -31,8 +29,7 @@ _MIN_FREE_BYTES = 500 * 1024 * 1024
 _MAX_ANSWER_BYTES = 1 << 20
 
 
-@dataclass(frozen=True)
-class Check:
+class Check(Record):
     """One finding. `status` is `ok`, `warn` or `fail`; `exit_code` is what a failure means for a call."""
 
     name: str
@@ -90,6 +87,8 @@ def check_json(check: Check) -> Dict[str, object]:
 
 
 def _python() -> Check:
+    import platform
+
     detail = f"{platform.python_implementation()} {platform.python_version()} ({sys.executable})"
     return Check("python", "ok", detail)
 
@@ -131,6 +130,8 @@ def _state_folder(folder: Path) -> Check:
 
 
 def _disk(folder: Path) -> Check:
+    import shutil
+
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     free = shutil.disk_usage(str(folder)).free

@@ -5,9 +5,7 @@ Fetching costs nothing, so it may be tried again; the paid request that led here
 
 from __future__ import annotations
 
-import ipaddress
 import re
-import socket
 from typing import Callable, List, Mapping, Optional, Tuple
 from urllib.parse import urljoin, urlsplit
 
@@ -22,8 +20,8 @@ DOWNLOAD_TRIES = 4
 DOWNLOAD_TIMEOUT_S = 120.0
 _MAX_REDIRECTS = 5
 _ADDRESS_CHARS = 200
-_ODD = re.compile(r"[\s\x00-\x1f\\]")
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_ODD = r"[\s\x00-\x1f\\]"
+_NAT64 = "64:ff9b::/96"
 
 
 class DownloadFailed(Exception):
@@ -115,7 +113,7 @@ class Downloader:
             host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
         except ValueError as error:
             raise DownloadFailed(f"not an address: {error}") from None
-        if parts.scheme not in ("http", "https") or not host or "%" in host or _ODD.search(url):
+        if parts.scheme not in ("http", "https") or not host or "%" in host or re.search(_ODD, url):
             raise DownloadFailed("not an http or https address")
         if self._allow_private:
             return None
@@ -142,6 +140,8 @@ def leads_to_private_network(url: str) -> bool:
 
 def resolve_addresses(host: str) -> List[str]:
     """The IP addresses of a host, none when it has none."""
+    import socket
+
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
@@ -151,14 +151,18 @@ def resolve_addresses(host: str) -> List[str]:
 
 def is_public(address: str) -> bool:
     """Whether an IP address belongs to the public internet."""
+    import ipaddress
+
     parsed = ipaddress.ip_address(address)
     inner = getattr(parsed, "ipv4_mapped", None) or getattr(parsed, "sixtofour", None)
-    if parsed in _NAT64:
+    if parsed in ipaddress.ip_network(_NAT64):
         inner = ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)
     return parsed.is_global and not parsed.is_multicast and (inner is None or inner.is_global)
 
 
 def _is_literal(host: str) -> bool:
+    import ipaddress
+
     try:
         ipaddress.ip_address(host)
     except ValueError:

@@ -6,7 +6,6 @@ import json
 import threading
 import time
 from contextlib import suppress
-from dataclasses import asdict
 from types import TracebackType
 from typing import Dict, Mapping, Optional, TextIO, Type
 
@@ -30,11 +29,13 @@ def event_json(event: Event) -> Optional[Dict[str, object]]:
     name = _NAMES.get(type(event))
     if name is None:
         return None
-    values: Dict[str, object] = asdict(event)
+    values: Dict[str, object] = dict(vars(event))
     if isinstance(event, ImageSaved):
         values["image"] = image_json(event.image)
-    if isinstance(event, HeadersReceived) and not event.limits:
+    if isinstance(event, HeadersReceived):
         del values["limits"]
+        if event.limits:
+            values["limits"] = [dict(vars(limit)) for limit in event.limits]
     elapsed_s = round(event.elapsed_s, 3)
     return {"event": name, **values, "elapsed_s": elapsed_s}
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Callable, Optional, Tuple, Union
 
 from .outcome import Result, SavedImage
 from .rate_limits import RateLimit
+from .record import Record
 
 
-@dataclass(frozen=True)
-class RequestStarted:
+class RequestStarted(Record):
     """A request goes out. `typical_s` is how long such a call usually takes."""
 
     attempt: int
@@ -18,8 +17,7 @@ class RequestStarted:
     elapsed_s: float
 
 
-@dataclass(frozen=True)
-class HeadersReceived:
+class HeadersReceived(Record):
     """The answer has begun. `limits` are those that its headers tell of."""
 
     http_status: int
@@ -27,8 +25,7 @@ class HeadersReceived:
     limits: Tuple[RateLimit, ...] = ()
 
 
-@dataclass(frozen=True)
-class RetryWaiting:
+class RetryWaiting(Record):
     """The request will be sent once more after a wait."""
 
     wait_s: float
@@ -36,8 +33,7 @@ class RetryWaiting:
     elapsed_s: float
 
 
-@dataclass(frozen=True)
-class PartialImage:
+class PartialImage(Record):
     """A preview has come; `path` is where it was saved, None when it was not asked for."""
 
     partial_image_index: int
@@ -45,24 +41,21 @@ class PartialImage:
     elapsed_s: float
 
 
-@dataclass(frozen=True)
-class ImageSaved:
+class ImageSaved(Record):
     """An image is on disk."""
 
     image: SavedImage
     elapsed_s: float
 
 
-@dataclass(frozen=True)
-class Warned:
+class Warned(Record):
     """Something the user should know."""
 
     message: str
     elapsed_s: float
 
 
-@dataclass(frozen=True)
-class Finished:
+class Finished(Record):
     """The call has ended; a failed one raises an error after this."""
 
     result: Result

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Callable, List, Mapping, Tuple
 
@@ -14,21 +13,23 @@ from .config import Settings
 from .curl import FormPart, HttpRequest, ResponseHead, Transfer, too_old_error
 from .files import temporary_folder, write_private
 from .interrupt import StopSwitch
+from .record import Record, replace
 from .request import ImageRequest
 from .response import AnswerReader
 from .retry import Attempt
 from .store import Spool
+from .turns import Turns
 
 _AZURE_SUFFIX = ".openai.azure.com"
 
 
-@dataclass(frozen=True)
-class Wire:
+class Wire(Record):
     """What every exchange of a call shares."""
 
     settings: Settings
     env: Mapping[str, str]
     stop: StopSwitch
+    turns: Turns
 
 
 def auth_header(settings: Settings, key: str) -> Tuple[str, str]:
@@ -62,7 +63,8 @@ def send_once(
                 on_head(head)
             for chunk in transfer.chunks():
                 body_bytes += len(chunk)
-                reader.feed(chunk)
+                with wire.turns.take(started):
+                    reader.feed(chunk)
             end = transfer.end()
     too_old = too_old_error(end)
     if too_old is not None:

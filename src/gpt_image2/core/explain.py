@@ -20,7 +20,7 @@ from .models import nearest_legal_size
 from .outcome import Billed
 from .redact import mask_secrets, show
 from .request import ImageRequest
-from .retry import Again, Attempt, Rule, is_quota, request_id, server_wait_s
+from .retry import Again, Attempt, Rule, is_quota, is_too_large, request_id, server_wait_s
 
 _STREAM_HINT = (
     "a gateway gives up on silent connections; add --stream: partial images keep the connection alive"
@@ -36,7 +36,7 @@ _FLAGS = {
     "image[]": "the input images",
     "prompt": "the prompt",
 }
-_SIZE = re.compile(r"(\d{1,5})\s*x\s*(\d{1,5})")
+_SIZE = r"(\d{1,5})\s*x\s*(\d{1,5})"
 
 
 class _Cause(NamedTuple):
@@ -237,7 +237,7 @@ def _forbidden(code: str, text: str, lower: str) -> _Cause:
 def _bad_request(attempt: Attempt, text: str, request: ImageRequest) -> _Cause:
     error = attempt.error
     assert error is not None
-    size = _SIZE.search(error.message) or _SIZE.search(request.effective_size)
+    size = re.search(_SIZE, error.message) or re.search(_SIZE, request.effective_size)
     if "size" in (error.param or error.message[:60].lower()) and size:
         nearest = "{}x{}".format(*nearest_legal_size(int(size.group(1)), int(size.group(2))))
         return _Cause(ApiError, error.code or "invalid_size", text, f"the nearest legal size is {nearest}")
@@ -279,6 +279,8 @@ def _describe_page(attempt: Attempt, secrets: Iterable[str]) -> str:
 
 
 def _wait_hint(attempt: Attempt) -> str:
+    if is_too_large(attempt):
+        return "no wait helps: ask for fewer images at once (--n), or a smaller size"
     wait: Optional[float] = server_wait_s(attempt)
     return (
         f"the server asks to wait {wait:.0f} s" if wait else "wait a minute, or send fewer requests at a time"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 from contextlib import ExitStack, contextmanager
@@ -16,22 +15,17 @@ SANDBOX_KEY = "sandbox"
 
 
 class Extra(NamedTuple):
-    """A layer above core: its module, what it does in a line, and the command that installs it."""
+    """A layer above core: its module, and the command that installs it."""
 
     module: str
-    summary: str
     install: str = INSTALL_HINT
 
 
 #: The commands that come with an optional part of the package.
 EXTRAS = {
-    "sandbox": Extra(
-        "gpt_image2.sandbox", "run an offline Images API on loopback, to rehearse without a key"
-    ),
-    "mcp": Extra("gpt_image2.mcp", "serve the tools over the Model Context Protocol"),
-    "install-skill": Extra(
-        "gpt_image2.skill", "copy the skill to where an agent looks for it", "pip install gpt-image2"
-    ),
+    "sandbox": Extra("gpt_image2.sandbox"),
+    "mcp": Extra("gpt_image2.mcp"),
+    "install-skill": Extra("gpt_image2.skill", "pip install gpt-image2"),
 }
 
 
@@ -62,6 +56,8 @@ def start_sandbox() -> Generator[str, None, None]:
 
 def _import(module: str) -> Any:
     """A module of the package; a script of the package's name in the folder of this file would hide it."""
+    import importlib
+
     path, here = sys.path, os.path.dirname(os.path.abspath(__file__))
     sys.path = [folder for folder in path if os.path.abspath(folder) != here]
     try:

@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Dict, Optional, cast
 
 from .files import write_private_file
+from .record import Record
 
 _FILE_NAME = "hosts.json"
 
 
-@dataclass(frozen=True)
-class HostFacts:
+class HostFacts(Record):
     """What one base URL really does. None means: the probe could not tell.
 
     `image_field` is the multipart name for several images. `answers` is `b64_json` or `url`.
@@ -43,7 +42,7 @@ def load_facts(state_folder: Path, base_url: str) -> Optional[HostFacts]:
     entry = _read(state_folder).get(base_url)
     if not isinstance(entry, dict):
         return None
-    known = {field.name for field in fields(HostFacts)}
+    known = HostFacts.__match_args__
     values: Dict[str, Any] = {"probed_on": ""}
     values.update((name, value) for name, value in cast(Dict[str, Any], entry).items() if name in known)
     return HostFacts(**values)
@@ -55,7 +54,7 @@ def save_facts(state_folder: Path, base_url: str, facts: HostFacts) -> None:
     Raises:
         OutputError: the state folder does not take it.
     """
-    _write(state_folder, {**_read(state_folder), base_url: asdict(facts)})
+    _write(state_folder, {**_read(state_folder), base_url: vars(facts)})
 
 
 def forget_facts(state_folder: Path, base_url: str) -> bool:

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import Optional
 
 from .client import Client, PreparedCall
 from .config import KEY_VARIABLE
 from .errors import OutputError, UsageError
 from .exchange import auth_header, describe
-from .extras import SANDBOX_KEY, start_sandbox
 from .interrupt import StopSwitch
 from .ledger.records import check_unchanged
 from .options import ImageCommand
 from .outcome import Billed, ExitCode, Result
 from .output import Output
+from .record import replace
 from .redact import mask_secrets
 from .report import cost_in_words, estimate_json, result_json
 
@@ -31,6 +29,8 @@ def run_image_command(command: ImageCommand, output: Output, stop: StopSwitch) -
     """
     with ExitStack() as stack:
         if command.sandbox:
+            from .extras import SANDBOX_KEY, start_sandbox
+
             base_url = stack.enter_context(start_sandbox())
             command = replace(command, base_url=base_url, api_key=SANDBOX_KEY, config=None)
         elif command.api_key is not None:
@@ -89,6 +89,8 @@ def _target(command: ImageCommand, client: Client) -> Optional[str]:
 
 def _pour(result: Result) -> None:
     """Writes the one image to stdout; its file goes only when the reader took every byte."""
+    import shutil
+
     image = result.images[0]
     try:
         with open(image.path, "rb") as file:

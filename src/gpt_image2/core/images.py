@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import IO, Optional
+
+from .record import Record
 
 #: So many first bytes are enough for `sniff_format`.
 SNIFF_BYTES = 16
@@ -15,8 +16,7 @@ _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _JPEG_BARE = frozenset(range(0xD0, 0xD9)) | {0x01}
 
 
-@dataclass(frozen=True)
-class ImageInfo:
+class ImageInfo(Record):
     """Format (`png`, `jpeg`, `webp`), dimensions in pixels where the header tells them, and alpha."""
 
     format: str

@@ -15,10 +15,10 @@ _ESCAPE_BYTES = 6  # \uXXXX
 _MAX_KEY_BYTES = 256
 _HEX = rb"[0-9a-fA-F]"
 _PAIR = rb"u[dD][89abAB]" + _HEX + rb"{2}\\u[dD][c-fC-F]" + _HEX + rb"{2}"
-_ESCAPE = re.compile(rb"\\(?:" + _PAIR + rb"|u" + _HEX + rb"{4}|[^u])", re.DOTALL)
+_ESCAPE = rb"(?s)\\(?:" + _PAIR + rb"|u" + _HEX + rb"{4}|[^u])"
 #: How serializers escape base64; the quick way for megabytes of it.
 _USUAL_ESCAPES = ((b"\\/", b"/"), (b"\\u002b", b"+"), (b"\\u002B", b"+"))
-_FIRST_OF_PAIR = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}")
+_FIRST_OF_PAIR = rb"\\u[dD][89abAB][0-9a-fA-F]{2}"
 
 #: Takes the content of one string, escapes undone, piece by piece; then None at its end.
 StringSink = Callable[[Optional[bytes]], None]
@@ -106,7 +106,7 @@ def _whole_pairs_end(data: bytes, start: int) -> int:
     """As `_whole_escapes_end`, but before the first half of a surrogate pair: the other half may come."""
     end = _whole_escapes_end(data, start)
     at = end - _ESCAPE_BYTES
-    is_half = at >= start and _FIRST_OF_PAIR.match(data, at, end) is not None
+    is_half = at >= start and re.match(_FIRST_OF_PAIR, data[at:end]) is not None
     return at if is_half and _ends_in_open_backslash(data, start, at + 1) else end
 
 
@@ -115,7 +115,7 @@ def _unescape(text: bytes) -> bytes:
     if b"\\" in text and b"\\\\" not in text:
         for escape, plain in _USUAL_ESCAPES:
             text = text.replace(escape, plain)
-    return _ESCAPE.sub(_unescape_match, text) if b"\\" in text else text
+    return re.sub(_ESCAPE, _unescape_match, text) if b"\\" in text else text
 
 
 def _unescape_match(match: Match[bytes]) -> bytes:

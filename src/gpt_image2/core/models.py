@@ -7,8 +7,9 @@ price calculator, as of 2026-11.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import List, Mapping, Optional, Tuple
+
+from .record import Record
 
 DEFAULT_MODEL = "gpt-image-2"
 KNOWN_MODELS = (DEFAULT_MODEL, "gpt-image-2-2026-04-21")
@@ -57,8 +58,7 @@ _AUTO_SIZES = ("1024x1024", "1536x1024", "1024x1536")
 _CHARS_PER_TEXT_TOKEN = 4
 
 
-@dataclass(frozen=True)
-class Prices:
+class Prices(Record):
     """What a model's tokens cost, in USD per 1,000,000."""
 
     text_in: float
@@ -77,8 +77,7 @@ PRICES: Mapping[str, Prices] = {
 BATCH_DISCOUNT = 0.5
 
 
-@dataclass(frozen=True)
-class CostEstimate:
+class CostEstimate(Record):
     """What a request would cost in USD, before it is sent.
 
     `low_usd` and `high_usd` differ when `auto` leaves size or quality to the model. Input images have no
@@ -94,8 +93,7 @@ class CostEstimate:
         return CostEstimate(self.low_usd * discount, self.high_usd * discount, self.note)
 
 
-@dataclass(frozen=True)
-class Usage:
+class Usage(Record):
     """Tokens of one answer, as the server counted them."""
 
     input_tokens: int

@@ -5,20 +5,19 @@ from __future__ import annotations
 import os
 import re
 import time
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Iterator
 
 from .errors import UsageError
+from .record import Record
 
 _MAX_SLUG_BYTES = 100
 _MAX_NAME_BYTES = 255  # what common file systems take
 _EXTENSIONS = {"png": ("png",), "jpeg": ("jpg", "jpeg", "jpe", "jfif"), "webp": ("webp",)}
 
 
-@dataclass(frozen=True)
-class OutputPlan:
+class OutputPlan(Record):
     """Where the images of a call go. Made by `plan_output`, before anything is paid for."""
 
     folder: Path

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, List, NoReturn, Optional, Sequence, Tuple
 
@@ -13,13 +12,13 @@ from .about import PROGRAM
 from .client import DEFAULT_TIMEOUT_S
 from .download import DEFAULT_MAX_DOWNLOAD_BYTES
 from .errors import UsageError
+from .exit_codes import EXIT_CODES
 from .models import DEFAULT_MODEL, MAX_INPUT_IMAGES, MAX_PROMPT_CHARS, SIZE_NAMES
-from .outcome import ExitCode
+from .record import Record
 from .request import DEFAULT_PARTIAL_IMAGES, ImageRequest, parse_extra
 from .retry import DEFAULT_RETRIES
 
 MEGABYTE = 1024 * 1024
-EXIT_CODES = "exit codes:\n" + "\n".join(f"  {int(code):>3}  {code.meaning}" for code in ExitCode)
 
 
 class Parser(argparse.ArgumentParser):
@@ -30,8 +29,18 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(message, hint=f"see {self.prog} --help")
 
 
-@dataclass(frozen=True)
-class ImageCommand:
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Help as wide as the terminal; argparse would import `shutil` for that at every start, 4 ms."""
+
+    def __init__(self, prog: str) -> None:
+        try:
+            columns = int(os.environ.get("COLUMNS", "0")) or os.get_terminal_size().columns
+        except (OSError, ValueError):
+            columns = 0
+        super().__init__(prog, width=(columns or 80) - 2)
+
+
+class ImageCommand(Record):
     """A `generate` or `edit` command line, understood."""
 
     command: str
@@ -65,7 +74,7 @@ def image_parser(command: str) -> Parser:
         usage=f"{PROGRAM} {command} {'IMAGE ' if is_edit else ''}PROMPT [options]",
         description=description,
         epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
         allow_abbrev=False,
     )
     if is_edit:
@@ -123,7 +132,7 @@ def doctor_parser() -> Parser:
         prog=f"{PROGRAM} doctor",
         description="Check all that a call needs: curl, settings, key, network, disk. Free but for --probe.",
         epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("--config", metavar="PATH", help="this config file instead of the one that is found")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import Optional, Tuple
 
+from .exit_codes import EXIT_MEANINGS
 from .models import Usage
+from .record import Record
 
 
 class ExitCode(IntEnum):
@@ -28,23 +29,7 @@ class ExitCode(IntEnum):
     @property
     def meaning(self) -> str:
         """One line for people, as `--help` and the references print it."""
-        return _EXIT_MEANINGS[self]
-
-
-_EXIT_MEANINGS = {
-    ExitCode.OK: "all images saved",
-    ExitCode.INTERNAL: "internal error",
-    ExitCode.USAGE: "usage or bad input; nothing was sent",
-    ExitCode.CONFIG: "configuration or credentials (no key, 401, 403)",
-    ExitCode.RATE_LIMIT: "rate limit or quota (429)",
-    ExitCode.MODERATION: "blocked by moderation",
-    ExitCode.API: "other API error, or an answer without a usable image",
-    ExitCode.NETWORK: "network error or timeout",
-    ExitCode.OUTPUT: "an output could not be written where it was asked for",
-    ExitCode.PARTIAL: "partial: some images saved, some not",
-    ExitCode.INTERRUPTED: "interrupted (Ctrl-C)",
-    ExitCode.TERMINATED: "terminated (SIGTERM)",
-}
+        return EXIT_MEANINGS[self]
 
 
 class Billed(str, Enum):
@@ -55,8 +40,7 @@ class Billed(str, Enum):
     MAYBE = "maybe"
 
 
-@dataclass(frozen=True)
-class SavedImage:
+class SavedImage(Record):
     """One image on disk. Dimensions are pixels, None where the file's header does not tell them."""
 
     path: str
@@ -68,8 +52,7 @@ class SavedImage:
     rescued: bool = False
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(Record):
     """The outcome of one `generate` or `edit`. `cost_usd` is None when usage or prices are not known."""
 
     command: str

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
 from typing import Any, Callable, Dict, Mapping, cast
 
 from .errors import ConfigError
 from .models import PRICES, Prices
 
 _MAX_USD = 1_000_000
-_PARTS = tuple(field.name for field in fields(Prices))
+_PARTS = Prices.__match_args__
 
 
 def read_prices(content: Mapping[str, Any], place: Callable[..., str]) -> Dict[str, Prices]:
@@ -41,7 +40,7 @@ def _read_model(model: str, content: Any, place: Callable[..., str]) -> Prices:
                 f"{where} must be a number of USD per million tokens, from 0 to {_MAX_USD:,}",
                 hint="give it without quotes, or remove it for the list price",
             )
-    parts: Dict[str, float] = asdict(PRICES[model]) if model in PRICES else {}
+    parts: Dict[str, float] = dict(vars(PRICES[model])) if model in PRICES else {}
     parts.update((part, float(usd)) for part, usd in given.items())
     missing = [part for part in _PARTS if part not in parts]
     if missing:

@@ -11,7 +11,6 @@ import json
 import struct
 import time
 import zlib
-from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import List, Mapping, Optional, Tuple
@@ -28,6 +27,7 @@ from .hosts import HostFacts, today
 from .models import CostEstimate, Prices, cost_of_usage
 from .naming import OutputPlan
 from .outcome import Billed, Result, SavedImage
+from .record import Record, replace
 from .request import ImageRequest, InputImage
 from .response import read_server_error
 from .retry import Attempt, judge, request_id
@@ -51,8 +51,7 @@ PROBE = ImageRequest(
 )
 
 
-@dataclass(frozen=True)
-class ProbeOutcome:
+class ProbeOutcome(Record):
     """What was learnt, and what the paid request ended with."""
 
     facts: HostFacts

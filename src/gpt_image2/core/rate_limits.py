@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import List, Mapping, Optional, Tuple
+
+from .record import Record
 
 #: What is counted. Images come first: where a server tells of them, they are what runs out.
 LIMIT_KINDS = ("images", "requests", "tokens")
@@ -15,8 +16,7 @@ _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
 _IN_WORDS = re.compile(r"\b(images|requests) per min\w*\b.{0,20}?\bLimit:? ?(\d{1,9})\b", re.I | re.DOTALL)
 
 
-@dataclass(frozen=True)
-class RateLimit:
+class RateLimit(Record):
     """One limit a minute: how much is allowed and still left, and in how many seconds it is whole again."""
 
     kind: str

@@ -7,11 +7,8 @@ from typing import Iterable, Optional
 
 MAX_SHOWN_CHARS = 500
 
-_KEY_LIKE = re.compile(r"\bsk-[A-Za-z0-9_\-]{8,}|(?<=[Bb]earer )[^\s\"',;]{8,}")
-_CONTROL = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]|[\ud800-\udfff]"
-)
-_SPACES = re.compile(r"\s+")
+_KEY_LIKE = r"\bsk-[A-Za-z0-9_\-]{8,}|(?<=[Bb]earer )[^\s\"',;]{8,}"
+_CONTROL = "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]|[\ud800-\udfff]"
 
 
 def mask_key(key: str) -> str:
@@ -24,12 +21,14 @@ def mask_secrets(text: str, secrets: Iterable[str] = ()) -> str:
     for secret in secrets:
         if secret:
             text = text.replace(secret, mask_key(secret))
-    return _KEY_LIKE.sub(lambda match: mask_key(match.group()), text)
+    return re.sub(_KEY_LIKE, lambda match: mask_key(match.group()), text)
 
 
 def printable(text: str) -> str:
     """The text on one line, without characters that could steer a terminal."""
-    return _SPACES.sub(" ", _CONTROL.sub("", text)).strip()
+    if not text.isprintable():
+        text = re.sub(_CONTROL, "", text)
+    return " ".join(text.split())
 
 
 def show(text: str, secrets: Iterable[str] = (), limit: Optional[int] = MAX_SHOWN_CHARS) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import asdict
 from types import TracebackType
 from typing import Dict, Optional, Type
 
@@ -25,7 +24,7 @@ def saved_line(path: str, size_bytes: int) -> str:
 
 def image_json(image: SavedImage) -> Dict[str, object]:
     """One saved image as `--json` and the events show it."""
-    fields = asdict(image)
+    fields = dict(vars(image))
     fields["bytes"] = fields.pop("size_bytes")
     return {name: fields[name] for name in ("path", "bytes", "format", "width", "height", "sha256")}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields, replace
 from typing import Dict, List, Mapping, Optional, Tuple
 
 from .errors import UsageError
@@ -29,6 +28,7 @@ from .models import (
     resolve_size,
     size_problem,
 )
+from .record import Record, replace
 
 DEFAULT_PARTIAL_IMAGES = 1
 #: The optional fields of both endpoints, in the API's order.
@@ -44,8 +44,7 @@ WIRE_FIELDS = (
 )
 
 
-@dataclass(frozen=True)
-class InputImage:
+class InputImage(Record):
     """An image to send: a checked file on disk. Dimensions are pixels, None where the header hides them.
 
     `source` is what the user named: a path, an address, or `-`.
@@ -66,8 +65,7 @@ class InputImage:
         return f"image/{self.format}"
 
 
-@dataclass(frozen=True)
-class ImageRequest:
+class ImageRequest(Record):
     """One call by the API's own field names. None means: not set by the user, so not sent.
 
     `images` makes it an edit. `extra` are further fields, passed through as they are.
@@ -243,7 +241,7 @@ def _check_range(name: str, value: Optional[int], low: int, high: int) -> None:
 
 
 def _check_extra(request: ImageRequest) -> None:
-    own = {field.name for field in fields(ImageRequest)} | {"image", "image[]"}
+    own = {*ImageRequest.__match_args__, "image", "image[]"}
     for key, _ in request.extra:
         if key in own:
             raise UsageError(f"--param {key} has a flag of its own", hint=f"use --{key.replace('_', '-')}")

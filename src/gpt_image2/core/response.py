@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, replace
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, cast
 
 from .collect import ImageCollector, ImageText
 from .json_stream import JsonSplitter, StringSink
 from .models import Usage
+from .record import Record, replace
 from .sse import SseSplitter
 from .store import ImageWriter, Spool
 
@@ -21,15 +21,14 @@ _EVENT_BYTES = 1 << 20
 _LEADING_BLANKS = b" \t\r\n"
 _BOM = b"\xef\xbb\xbf"
 _SSE_STARTS = (b"data:", b"event:", b"id:", b"retry:", b":")
-_TYPE = re.compile(rb'"type"\s*:\s*"([^"\\]*)"')
-_PARTIAL_INDEX = re.compile(rb'"partial_image_index"\s*:\s*(\d{1,9})')
-_TITLE = re.compile(r"<title[^>]{0,200}>(.{0,1000}?)</title>", re.IGNORECASE | re.DOTALL)
+_TYPE = rb'"type"\s*:\s*"([^"\\]*)"'
+_PARTIAL_INDEX = rb'"partial_image_index"\s*:\s*(\d{1,9})'
+_TITLE = r"(?is)<title[^>]{0,200}>(.{0,1000}?)</title>"
 _TITLE_CHARS = 1 << 16  # so far it is looked for
 _MAX_TOKENS = 10**12  # more is no count of tokens
 
 
-@dataclass(frozen=True)
-class ServerError:
+class ServerError(Record):
     """What the server says went wrong, by the fields of the official envelope."""
 
     message: str
@@ -40,8 +39,7 @@ class ServerError:
     moderation_categories: Tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(Record):
     """What a body held besides its images.
 
     `shape` is `json`, `sse`, `html`, `empty` or `other`. `complete` says whether it ended as its format
@@ -102,13 +100,13 @@ class AnswerReader:
             self._collector.finish(writer)
         urls = tuple(self._lone_urls if self._collector.images else self._urls)
         text = self._spool.text() if self._shape != "empty" else ""
-        title = _TITLE.search(text, 0, _TITLE_CHARS)
+        title = re.search(_TITLE, text[:_TITLE_CHARS]) if self._shape == "html" else None
         return replace(
             self._answer,
             shape=self._shape,
             complete=self._answer.complete or self._shape in ("html", "other"),
             urls=urls,
-            title=title.group(1) if title and self._shape == "html" else "",
+            title=title.group(1) if title else "",
             text=text,
         )
 
@@ -162,19 +160,19 @@ class AnswerReader:
         if self._shape != "sse" or self._is_completed():
             return False
         by_kind = any(kind.endswith("partial_image") for kind in self._event_kinds())
-        return by_kind or _PARTIAL_INDEX.search(self._document) is not None
+        return by_kind or re.search(_PARTIAL_INDEX, self._document) is not None
 
     def _event_kinds(self) -> Tuple[str, ...]:
         """What the event is by its name and by its `type`: servers give one, the other or both."""
         name = self._sse.event if self._sse else ""
-        match = _TYPE.search(self._document)
+        match = re.search(_TYPE, self._document)
         return name, match.group(1).decode("utf-8", "replace") if match else ""
 
     def _event_ended(self) -> None:
         if not self._document and not self._undecided:
             return
         if self._is_preview():
-            index = _PARTIAL_INDEX.search(self._document)
+            index = re.search(_PARTIAL_INDEX, self._document)
             for writer in self._undecided:
                 self._collector.preview(writer, int(index.group(1)) if index else 0)
         else:

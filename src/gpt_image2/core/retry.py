@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import Callable, Iterable, Mapping, Optional, Tuple
 
 from .curl import ResponseHead, TransferEnd
 from .outcome import Billed
 from .rate_limits import duration_s
+from .record import Record
 from .redact import show
 from .response import Answer, ServerError
 
@@ -24,7 +23,7 @@ DEFAULT_RETRIES = 2
 _REQUEST_ID_CHARS = 200
 
 QUOTA_CODES = frozenset({"insufficient_quota", "credit_balance_exhausted", "billing_hard_limit_reached"})
-_QUOTA_CODE = re.compile(r".*_(spend|usage)_limit_exceeded")
+_QUOTA_CODE = r".*_(spend|usage)_limit_exceeded"
 _RATE_CODES = frozenset({"rate_limit_exceeded", "slow_down"})
 _OVERLOAD_CODES = frozenset({"server_is_overloaded", "overloaded", "overloaded_error"})
 _REFUSAL_CODES = frozenset({"invalid_api_key", "unknown_parameter", "model_not_found", "invalid_value"})
@@ -32,10 +31,9 @@ _REFUSAL_CODES = frozenset({"invalid_api_key", "unknown_parameter", "model_not_f
 #: curl's codes for what may well succeed next time: proxy, name, connect, timeout, TLS, send, receive.
 _PASSING_CONNECT_CODES = frozenset({5, 6, 7, 28, 35, 52, 55, 56, 97})
 
-_WAIT_WORDS = re.compile(
+_WAIT_WORDS = (
     r"\b(?:re)?try(?: again)? (?:in|after) "
-    r"((?:\d+(?:\.\d+)? ?(?:ms|h|m|s|sec|min|hour|minute|second)?s?,? ?)+)",
-    re.I,
+    r"((?:\d+(?:\.\d+)? ?(?:ms|h|m|s|sec|min|hour|minute|second)?s?,? ?)+)"
 )
 _MAX_DOUBLINGS = 6
 
@@ -48,13 +46,12 @@ class Again(Enum):
     NEVER = "no"
 
 
-@dataclass(frozen=True)
-class Attempt:
+class Attempt(Record):
     """One sending of a request: what came back, as far as the policy needs to know. Times in seconds."""
 
     head: Optional[ResponseHead]
     end: TransferEnd
-    answer: Answer = field(default_factory=Answer)
+    answer: Answer = Answer()
     images: int = 0
     kept_aside: Tuple[str, ...] = ()
     body_bytes: int = 0
@@ -85,8 +82,7 @@ class Attempt:
         return self.head.headers.get(name, "") if self.head else ""
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(Record):
     """One row of the policy."""
 
     name: str
@@ -136,6 +132,13 @@ RULES: Tuple[Rule, ...] = (
         "server-says-stop",
         "429, or an overload as below, with the header `x-should-retry: false`",
         lambda a: (a.status == 429 or is_overload(a)) and a.header("x-should-retry").lower() == "false",
+        Billed.NO,
+        Again.NEVER,
+    ),
+    Rule(
+        "request-too-large",
+        "429: more in one request than the limit allows in a minute",
+        lambda a: a.status == 429 and is_too_large(a),
         Billed.NO,
         Again.NEVER,
     ),
@@ -226,6 +229,8 @@ def server_wait_s(attempt: Attempt, now: Optional[float] = None) -> Optional[flo
     if seconds is not None:
         return seconds
     if after:
+        from email.utils import parsedate_to_datetime
+
         try:
             return max(0.0, parsedate_to_datetime(after).timestamp() - (time.time() if now is None else now))
         except (TypeError, ValueError, IndexError, OverflowError):  # by version of Python
@@ -251,9 +256,14 @@ def is_overload(attempt: Attempt) -> bool:
     return attempt.status == 503 and is_reported
 
 
+def is_too_large(attempt: Attempt) -> bool:
+    """Whether no wait would help: one request asks for more than a minute's limit."""
+    return attempt.error is not None and attempt.error.message.lower().startswith("request too large")
+
+
 def is_quota(code: str) -> bool:
     """Whether an error code says that the money is gone, not that it is too fast."""
-    return code in QUOTA_CODES or _QUOTA_CODE.fullmatch(code) is not None
+    return code in QUOTA_CODES or re.fullmatch(_QUOTA_CODE, code) is not None
 
 
 def is_refusal(code: str) -> bool:
@@ -270,7 +280,7 @@ def request_id(head: Optional[ResponseHead], secrets: Iterable[str]) -> Optional
 
 
 def _wait_in_words(message: str) -> Optional[float]:
-    match = _WAIT_WORDS.search(message)
+    match = re.search(_WAIT_WORDS, message, re.I)
     return duration_s(match.group(1)) if match else None
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
 from pathlib import Path
 from typing import Dict, List, Optional, Tuple
 
-from .config import NO_PRICES, TEMPLATE, Settings, config_locations, load_settings, state_folder
+from .config import TEMPLATE, Settings, config_locations, load_settings, state_folder
+from .config_file import NO_PRICES
 from .doctor import Check, check_json, examine, verdict
 from .errors import GptImage2Error, UsageError
 from .events import Event, Warned
@@ -22,6 +22,7 @@ from .outcome import Billed, ExitCode, Result
 from .output import Output
 from .probe import PROBE, PROBE_COMMAND, ProbeOutcome, probe, probe_price
 from .redact import mask_key
+from .turns import Turns
 
 _YES_NO = {True: "yes", False: "no", None: "unknown"}
 _STATUS_WIDTH = 5
@@ -159,7 +160,7 @@ def _probe(settings: Settings, stop: StopSwitch, output: Output) -> Tuple[Check,
     save_facts(folder, settings.base_url.value, outcome.facts)
     facts = ", ".join(
         f"{name}: {_YES_NO.get(value, value) if isinstance(value, bool) else value}"
-        for name, value in asdict(outcome.facts).items()
+        for name, value in vars(outcome.facts).items()
         if value is not None
     )
     result = outcome.result
@@ -176,7 +177,7 @@ def _recorded_probe(settings: Settings, picture: Path, stop: StopSwitch, output:
         for warning in warnings:
             output.warn(warning)
         with stop:
-            outcomes.append(probe(Wire(settings, os.environ, stop), picture))
+            outcomes.append(probe(Wire(settings, os.environ, stop, Turns()), picture))
         return outcomes[0].result
 
     def observe(event: Event) -> None:

@@ -33,7 +33,7 @@ class Terminal:
         try:
             print(text, file=self._stdout, flush=True)
         except OSError:
-            _detach(self._stdout)
+            detach(self._stdout)
 
     def say(self, text: str, label: str = "", colour: str = "") -> None:
         """A line on stderr, with a label in colour in front."""
@@ -43,7 +43,7 @@ class Terminal:
         try:
             print(f"{label}: {text}" if label else text, file=self._stderr, flush=True)
         except OSError:
-            _detach(self._stderr)
+            detach(self._stderr)
 
     def live(self, text: str) -> None:
         """Replaces the live line."""
@@ -83,7 +83,7 @@ def print_json(
             text = "]}"
         print(text, file=stdout, flush=True)
     except OSError:
-        _detach(stdout)
+        detach(stdout)
 
 
 def _json_text(value: Mapping[str, object], stdout: TextIO) -> str:
@@ -96,7 +96,7 @@ def _json_text(value: Mapping[str, object], stdout: TextIO) -> str:
     return text
 
 
-def _detach(stream: TextIO) -> None:
+def detach(stream: TextIO) -> None:
     """Points a closed stream nowhere, so that the interpreter's last flush does not complain."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

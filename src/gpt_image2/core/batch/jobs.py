@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
 from typing import Any, Dict, List, Optional, Sequence, Tuple, cast
 
 from ..errors import UsageError
 from ..models import DEFAULT_MODEL
+from ..record import Record, replace
 from ..redact import show
 from ..request import ImageRequest
 
 _TEXTS = ("model", "prompt", "size", "quality", "output_format", "background", "moderation", "user")
 _NUMBERS = ("n", "output_compression", "partial_images")
-_OWN = ("image", "images", "mask", "output", "id")
+_OWN = ("image", "images", "image[]", "mask", "output", "id")
 _LINE_HINT = 'a line is a JSON object such as {"prompt": "a cat"}, or a bare prompt'
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(Record):
     """One job. `request` has no input images yet: `sources` and `mask` name them. `output` is below the
     folder of the batch, None for a name made from the prompt."""
 
@@ -41,14 +40,31 @@ def read_job(text: str, defaults: Job) -> Tuple[Job, Tuple[str, ...]]:
         UsageError: it is no job: broken JSON, no prompt, or a field of the wrong type.
     """
     text = text.strip()
-    if not text.startswith("{"):
-        return replace(defaults, request=replace(defaults.request, prompt=_bare_prompt(text))), ()
+    unknown: Tuple[str, ...] = ()
+    if text.startswith("{"):
+        job, unknown = _from_object(_parsed(text), defaults)
+    else:
+        job = replace(defaults, request=replace(defaults.request, prompt=_bare_prompt(text)))
+    if job.mask is not None and not job.sources:
+        raise UsageError("it has a mask and no image", hint="name the image to edit in image")
+    return job, unknown
+
+
+def _parsed(text: str) -> Dict[str, Any]:
+    """The object of a line, which JSON and UTF-8 can carry on."""
     try:
         content: Any = json.loads(text)
+        json.dumps(content, ensure_ascii=False, allow_nan=False).encode("utf-8")
+    except UnicodeEncodeError:
+        raise UsageError("it has half a character (a lone surrogate) in it", hint="mend its text") from None
     except (ValueError, RecursionError) as error:
-        reason = getattr(error, "msg", "nested too deeply")
+        reason = getattr(error, "msg", "") or "a number that is none, or nested too deeply"
         raise UsageError(f"not valid JSON: {reason}", hint=_LINE_HINT) from None
-    fields = {name: value for name, value in cast(Dict[str, Any], content).items() if value is not None}
+    return cast(Dict[str, Any], content)
+
+
+def _from_object(content: Dict[str, Any], defaults: Job) -> Tuple[Job, Tuple[str, ...]]:
+    fields = {name: value for name, value in content.items() if value is not None}
     if "format" in fields:
         fields.setdefault("output_format", fields.pop("format"))
     known: Dict[str, Any] = {name: _typed(fields.pop(name), name, str) for name in _TEXTS if name in fields}
@@ -66,8 +82,6 @@ def read_job(text: str, defaults: Job) -> Tuple[Job, Tuple[str, ...]]:
         output=_typed(own["output"], "output", str) if "output" in own else None,
         id=_job_id(own["id"]) if "id" in own else None,
     )
-    if job.mask is not None and not job.sources:
-        raise UsageError("it has a mask and no image", hint="name the image to edit in image")
     return job, tuple(fields)
 
 
@@ -107,7 +121,7 @@ def _bare_prompt(text: str) -> str:
 
 def _sources(own: Dict[str, Any]) -> Tuple[str, ...]:
     sources: List[str] = []
-    for name in ("image", "images"):
+    for name in ("image", "images", "image[]"):
         value: Any = own.get(name, [])
         for source in cast(List[Any], value if isinstance(value, list) else [value]):
             if not isinstance(source, str) or not source or source == "-":

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Iterator, Optional
 
 from ..errors import UsageError
+from ..record import Record
 
 _MAX_JOB_BYTES = 1 << 20
 _UTF8_MARK = b"\xef\xbb\xbf"
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(Record):
     """A line that is not blank: its number in the file from 1, its offset in bytes, and its text; None where
     it is no text or longer than any job can be, and `problem` says which."""
 
@@ -31,14 +29,15 @@ class JobsFile:
     """An open jobs file. A context manager; its lines can be read again while it is open."""
 
     def __init__(self, path: str, scratch: Path) -> None:
-        """Opens a file; `-`, and what can be read but once, is copied into the scratch folder first.
+        """Copies a file, or standard input for `-`, into the scratch folder: what is sent is what was
+        planned, whatever happens to the file meanwhile.
 
         Raises:
             UsageError: it cannot be read.
         """
         self._lock = threading.Lock()
         try:
-            self._file = _open(path, scratch)
+            self._file = _copied(path, scratch)
         except OSError as error:
             raise UsageError(
                 f"cannot read the jobs file {path}: {error.strerror or error}",
@@ -83,16 +82,15 @@ class JobsFile:
                 return skipped
 
 
-def _open(path: str, scratch: Path) -> IO[bytes]:
-    if path != "-":
-        file = open(os.path.expanduser(path), "rb")  # noqa: SIM115
-        if file.seekable():
-            return file
-        source: IO[bytes] = file
-    else:
-        source = sys.stdin.buffer
+def _copied(path: str, scratch: Path) -> IO[bytes]:
+    import shutil
+
     copy = open(str(scratch / "jobs"), "x+b")  # noqa: SIM115
-    shutil.copyfileobj(source, copy)
+    if path == "-":
+        shutil.copyfileobj(sys.stdin.buffer, copy)
+    else:
+        with open(os.path.expanduser(path), "rb") as file:
+            shutil.copyfileobj(file, copy)
     return copy
 
 

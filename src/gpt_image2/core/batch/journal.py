@@ -8,24 +8,25 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 import time
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple, cast
 
 from ..errors import OutputError, UsageError
 from ..files import end_line, lock_file, open_to_append
 from ..outcome import Billed, SavedImage
+from ..record import Record
 
 JOURNAL_NAME = "journal.jsonl"
 
 SENT, DONE, FAILED, SUBMITTED = "sent", "done", "failed", "submitted"
+_KEY = re.compile(r"[0-9a-f]{64}")
 _EVENTS = frozenset({SENT, DONE, FAILED, SUBMITTED})
 
 
-@dataclass(frozen=True)
-class JournalImage:
+class JournalImage(Record):
     """One saved image: its number in the job from 1, its path below the folder, and what it is."""
 
     number: int
@@ -34,8 +35,7 @@ class JournalImage:
     sha256: str
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(Record):
     """One line. `images` are all that the job has by now, `name` where the first was to go, and `existed`
     whether something was there. `high_usd` is the most that a sent job may cost. `batch_id` is the provider's
     for a submitted job. `settled` tells that nothing of a failed job is still on its way."""
@@ -121,7 +121,7 @@ def read_journal(folder: Path) -> Iterator[Entry]:
             try:
                 content: Any = json.loads(line)
                 entry = read_entry(cast(Dict[str, Any], content))
-            except (ValueError, KeyError, TypeError, AttributeError):
+            except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
                 continue
             if entry.event in _EVENTS:
                 yield entry
@@ -150,7 +150,7 @@ def entry_json(entry: Entry) -> Dict[str, object]:
     if entry.cost_usd is not None:
         line["cost_usd"] = round(entry.cost_usd, 6)
     if entry.images:
-        line["images"] = [asdict(image) for image in entry.images]
+        line["images"] = [dict(vars(image)) for image in entry.images]
     line["billed"] = entry.billed.value
     return line
 
@@ -163,6 +163,9 @@ def read_entry(line: Dict[str, Any]) -> Entry:
     """
     images: List[Dict[str, Any]] = line.get("images", [])
     cost: Any = line.get("cost_usd")
+    high_usd = float(line.get("high_usd", 0.0))
+    if not _KEY.fullmatch(str(line["key"])) or not all(0 <= usd < 1e9 for usd in (high_usd, cost or 0.0)):
+        raise ValueError("no key of a job, or no sum of money")
     return Entry(
         event=str(line["event"]),
         key=str(line["key"]),
@@ -175,7 +178,7 @@ def read_entry(line: Dict[str, Any]) -> Entry:
         ),
         billed=Billed(line["billed"]),
         cost_usd=None if cost is None else float(cost),
-        high_usd=float(line.get("high_usd", 0.0)),
+        high_usd=high_usd,
         code=str(line.get("code", "")),
         message=str(line.get("message", "")),
         batch_id=str(line.get("batch_id", "")),

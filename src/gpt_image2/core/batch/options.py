@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
 from typing import Optional, Sequence
 
 from ..about import PROGRAM
 from ..errors import UsageError
+from ..exit_codes import EXIT_CODES
 from ..options import (
-    EXIT_CODES,
     MEGABYTE,
+    HelpFormatter,
     Parser,
     add_field_flags,
     add_output_flags,
@@ -19,6 +19,7 @@ from ..options import (
     amount,
     request_of,
 )
+from ..record import Record
 from .jobs import Job
 
 DEFAULT_CONCURRENCY = 4
@@ -26,28 +27,33 @@ MAX_CONCURRENCY = 256
 DEFAULT_OUT_DIR = "gpt-image2-batch"
 
 
-@dataclass(frozen=True)
-class BatchRunCommand:
-    """A `batch run` command line, understood. `defaults` is what a line leaves out."""
+class JobsOptions(Record):
+    """What a command line says of its jobs, however they are run. `defaults` is what a line leaves out."""
 
-    jobs: str
+    path: str
     out_dir: str
     defaults: Job
-    concurrency: int
-    images_per_minute: Optional[float]
-    max_failures: Optional[int]
     skip_invalid: bool
     max_cost_usd: Optional[float]
-    dry_run: bool
     retry_ambiguous: bool
+    dry_run: bool
     config: Optional[str]
     base_url: Optional[str]
     api_key: Optional[str]
+    history: Optional[bool]
+
+
+class BatchRunCommand(Record):
+    """A `batch run` command line, understood."""
+
+    jobs: JobsOptions
+    concurrency: int
+    images_per_minute: Optional[float]
+    max_failures: Optional[int]
     sandbox: bool
     timeout_s: float
     retries: int
     max_download_bytes: int
-    history: Optional[bool]
 
 
 def batch_parser() -> Parser:
@@ -65,7 +71,7 @@ def batch_run_parser() -> Parser:
         usage=f"{PROGRAM} batch run JOBS [options]",
         description="Run every job of a file; run it again to do only what is missing.",
         epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
         allow_abbrev=False,
     )
     add_jobs_flags(parser)
@@ -86,7 +92,6 @@ def batch_run_parser() -> Parser:
     )
     add("--fail-fast", action="store_true", help="start nothing more after the first failure")
     add("--max-failures", type=int, metavar="N", help="start nothing more after N failures")
-    add("--dry-run", action="store_true", help="show jobs, cost and time; send nothing")
     add_sending_flags(add)
     add_output_flags(add)
     add_field_flags(parser.add_argument_group("defaults for all jobs").add_argument)
@@ -107,6 +112,7 @@ def add_jobs_flags(parser: Parser) -> None:
     )
     add("--image", action="append", metavar="IMAGE", help="input image for jobs without one; repeatable")
     add("--mask", metavar="PNG", help="mask for jobs without one")
+    add("--dry-run", action="store_true", help="show jobs, cost and time; send nothing")
     add("--skip-invalid", action="store_true", help="go on without the lines that are no jobs")
     add(
         "--max-cost",
@@ -116,9 +122,21 @@ def add_jobs_flags(parser: Parser) -> None:
     )
 
 
-def default_job(args: argparse.Namespace) -> Job:
-    """What the flags say for all jobs."""
-    return Job(request_of(args, ""), tuple(args.image or ()), args.mask)
+def jobs_options(args: argparse.Namespace) -> JobsOptions:
+    """What a command line says of its jobs."""
+    return JobsOptions(
+        path=args.jobs,
+        out_dir=args.out_dir,
+        defaults=Job(request_of(args, ""), tuple(args.image or ()), args.mask),
+        skip_invalid=args.skip_invalid,
+        max_cost_usd=args.max_cost,
+        retry_ambiguous=args.retry_ambiguous,
+        dry_run=args.dry_run,
+        config=args.config,
+        base_url=args.base_url,
+        api_key=args.api_key,
+        history=False if args.no_history else None,
+    )
 
 
 def read_batch_run(argv: Sequence[str]) -> BatchRunCommand:
@@ -139,22 +157,12 @@ def read_batch_run(argv: Sequence[str]) -> BatchRunCommand:
     if args.max_failures is not None and args.max_failures < 1:
         raise UsageError("--max-failures must be 1 or more", hint="--fail-fast stops at the first")
     return BatchRunCommand(
-        jobs=args.jobs,
-        out_dir=args.out_dir,
-        defaults=default_job(args),
+        jobs=jobs_options(args),
         concurrency=args.concurrency,
         images_per_minute=args.images_per_minute,
         max_failures=1 if args.fail_fast else args.max_failures,
-        skip_invalid=args.skip_invalid,
-        max_cost_usd=args.max_cost,
-        dry_run=args.dry_run,
-        retry_ambiguous=args.retry_ambiguous,
-        config=args.config,
-        base_url=args.base_url,
-        api_key=args.api_key,
         sandbox=args.sandbox,
         timeout_s=args.timeout,
         retries=args.retries,
         max_download_bytes=int(args.max_download * MEGABYTE),
-        history=False if args.no_history else None,
     )

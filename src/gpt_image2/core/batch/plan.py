@@ -7,14 +7,14 @@ but its own database, which goes with its folder.
 from __future__ import annotations
 
 import json
-import sqlite3
+import os
 import threading
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ..models import CostEstimate
 from ..outcome import SavedImage
+from ..record import Record
 from ..redact import show
 from .jobs_file import Line
 from .journal import Entry, entry_json, read_entry
@@ -31,7 +31,9 @@ CREATE TABLE jobs (
     there TEXT, state TEXT, outcome TEXT);
 CREATE INDEX by_state ON jobs (state, number);
 CREATE TABLE outputs (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
+CREATE TABLE folders (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
 CREATE TABLE ids (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
+CREATE TABLE holders (name TEXT PRIMARY KEY, key TEXT, copy INTEGER) WITHOUT ROWID;
 CREATE TABLE past (key TEXT, copy INTEGER, entry TEXT, PRIMARY KEY (key, copy)) WITHOUT ROWID;
 """
 _COLUMNS = (
@@ -40,8 +42,7 @@ _COLUMNS = (
 _FIELDS = _COLUMNS.split(", ")
 
 
-@dataclass(frozen=True)
-class PlannedJob:
+class PlannedJob(Record):
     """One job as planned. `named` tells that the user chose the name; `missing` are the numbers of the images
     that are still to be made, from 1, and `there` those that are. The estimate is in USD, None where a price
     is unknown."""
@@ -62,8 +63,7 @@ class PlannedJob:
     there: Tuple[Tuple[int, SavedImage], ...] = ()
 
 
-@dataclass(frozen=True)
-class Share:
+class Share(Record):
     """Jobs, images and cost of one quality; the cost is None where a price is unknown."""
 
     quality: str
@@ -76,6 +76,8 @@ class Plan:
     """The jobs of one run, by their number from 1. Safe for threads once it is made."""
 
     def __init__(self, scratch: Path) -> None:
+        import sqlite3  # not every Python has it, and only batches and the ledger need it
+
         path = str(scratch / "plan.sqlite3")
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._db.executescript(_SCHEMA)
@@ -89,7 +91,7 @@ class Plan:
     def add(self, job: PlannedJob, names: Sequence[str]) -> str:
         """Takes a job and claims its file names; empty, or why not: an earlier job has its id or a name."""
         clash = self._claim("id", [job.id] if job.id is not None else [], job.number)
-        clash = clash or self._claim("output", names, job.number)
+        clash = clash or self._claim("output", names, job.number) or self._claim_folders(names, job.number)
         if not clash:
             values = [getattr(job, name) for name in _FIELDS[:-2]]
             marks = ", ".join("?" * (len(_FIELDS) + 1))
@@ -120,10 +122,22 @@ class Plan:
 
     def remember(self, entry: Entry) -> None:
         """Takes a line of the journal; the last one of a job counts."""
-        self._db.execute(
-            "INSERT OR REPLACE INTO past VALUES (?,?,?)",
-            (entry.key, entry.copy, json.dumps(entry_json(entry))),
-        )
+        values = (entry.key, entry.copy, json.dumps(entry_json(entry)))
+        self._db.execute("INSERT OR REPLACE INTO past VALUES (?,?,?)", values)
+        for image in entry.images:
+            held = (image.path, entry.key, entry.copy)
+            self._db.execute("INSERT OR REPLACE INTO holders VALUES (?,?,?)", held)
+
+    def hold_name(self, name: str, job: PlannedJob) -> None:
+        """A file below the folder is an image of this job."""
+        with self._lock:
+            self._db.execute("INSERT OR REPLACE INTO holders VALUES (?,?,?)", (name, job.key, job.copy))
+
+    def is_anothers(self, name: str, job: PlannedJob) -> bool:
+        """Whether a file below the folder is an image of another job, of this run or an earlier one."""
+        with self._lock:
+            row = self._db.execute("SELECT key, copy FROM holders WHERE name = ?", (name,)).fetchone()
+        return row is not None and row != (job.key, job.copy)
 
     def remembered(self) -> Iterator[Tuple[PlannedJob, Entry]]:
         """The jobs that the journal knows, each with its last line there."""
@@ -151,7 +165,7 @@ class Plan:
         part = "low_usd = low_usd * :left / images, high_usd = high_usd * :left / images, images = :left"
         values = {
             "missing": json.dumps(list(missing)),
-            "there": json.dumps([(each, asdict(image)) for each, image in sorted(there.items())]),
+            "there": json.dumps([(each, dict(vars(image))) for each, image in sorted(there.items())]),
             "left": len(missing),
             "number": number,
         }
@@ -208,8 +222,22 @@ class Plan:
                 known: Dict[str, Any] = json.loads(outcome) if outcome else {}
                 yield {"job": number, "line": line, "offset": offset, "id": job_id, "status": status, **known}
 
+    def _claim_folders(self, names: Sequence[str], number: int) -> str:
+        """No output may be a folder that another one lies in."""
+        deep = [Path(name) for name in names if os.sep in name]
+        folders = {str(parent) for path in deep for parent in path.parents} - {"."}
+        for folder in folders:
+            self._db.execute("INSERT OR IGNORE INTO folders VALUES (?,?)", (folder, number))
+        for what, wanted in (("outputs", folders), ("folders", names)):
+            for name in wanted:
+                if self._db.execute(f"SELECT 1 FROM {what} WHERE name = ?", (name,)).fetchone():  # noqa: S608
+                    return f"another job has an output in or as {show(name)}"
+        return ""
+
     def _claim(self, what: str, names: Sequence[str], number: int) -> str:
         """Takes names for a job; why not, where an earlier one has them."""
+        import sqlite3
+
         for name in names:
             try:
                 self._db.execute(f"INSERT INTO {what}s VALUES (?,?)", (name, number))  # noqa: S608

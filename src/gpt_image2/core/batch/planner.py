@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass, replace
+import re
 from functools import lru_cache
 from pathlib import Path
-from typing import Dict, List, Mapping, Optional, Tuple
+from typing import IO, Dict, List, Mapping, Optional, Tuple
 
 from ..errors import GptImage2Error, UsageError
 from ..images import is_whole_image, read_image_info
@@ -17,6 +17,7 @@ from ..inputs import check_local_inputs, is_address
 from ..models import MAX_INPUT_IMAGES, Prices
 from ..naming import OutputPlan, extension, plan_output, slug
 from ..outcome import Billed, SavedImage
+from ..record import Record, replace
 from ..redact import show
 from ..report import image_json
 from ..request import ImageRequest, checked
@@ -30,8 +31,7 @@ _MAX_WARNINGS = 50
 _READ_BYTES = 1 << 20
 
 
-@dataclass(frozen=True)
-class Folder:
+class Folder(Record):
     """Where a batch writes: an absolute folder, and the one for what its images cannot go to."""
 
     path: Path
@@ -51,8 +51,7 @@ class Folder:
         return OutputPlan(self.path, stem, f".{suffix}", request.count > 1, True, self.rescue)
 
 
-@dataclass(frozen=True)
-class Planning:
+class Planning(Record):
     """What planning found besides the plan: warnings, and what earlier runs may have spent, in USD."""
 
     warnings: Tuple[str, ...]
@@ -105,10 +104,10 @@ class Planner:
         for warning in warnings:
             self._warn(warning)
         named = job.output is not None
-        name = self._placed(job.output) if job.output is not None else _made_up(number, request)
+        name = _relative(job.output) if job.output is not None else _made_up(number, request)
         outputs = self._folder.outputs(name, request, named)
         numbers = tuple(range(1, request.count + 1))
-        names = [os.path.join(os.path.dirname(name), outputs.path(each).name) for each in numbers]
+        names = [self._claimed(outputs.path(each)) if named else outputs.path(each).name for each in numbers]
         estimate = request.estimate(self._prices)
         planned = PlannedJob(
             number=number,
@@ -129,22 +128,19 @@ class Planner:
         if clash:
             raise UsageError(clash, hint="give each job its own")
 
-    def _placed(self, output: str) -> str:
-        """An output as a path below the folder.
+    def _claimed(self, path: Path) -> str:
+        """The file behind an output that the user named, as a path below the folder.
 
         Raises:
-            UsageError: it is outside, or cannot be a file.
+            UsageError: it is outside, also by a link, or cannot be a file.
         """
-        shown = show(output, limit=100)
-        if not output.strip() or "\0" in output or output.endswith(("/", os.sep)):
-            raise UsageError(f"output {shown!r} is no file name", hint="leave it out: one is made up")
-        path = os.path.normpath(os.path.join(str(self._folder.path), output))
-        real = os.path.realpath(path)
-        if os.path.isabs(output) or not real.startswith(self._real_folder + os.sep):
+        real = os.path.realpath(str(path))
+        shown = show(str(path.name), limit=100)
+        if not real.startswith(self._real_folder + os.sep):
             raise UsageError(f"output {shown!r} leaves the output folder", hint="name a file below --out-dir")
-        if os.path.isdir(path):
+        if os.path.isdir(real):
             raise UsageError(f"output {shown!r} is a folder", hint="name a file")
-        name = os.path.relpath(path, str(self._folder.path))
+        name = os.path.relpath(real, self._real_folder)
         if name in (JOURNAL_NAME, SHEET_NAME):
             raise UsageError(f"output {shown!r} is a file of the batch itself", hint="choose another name")
         return name
@@ -157,10 +153,11 @@ class Planner:
             self._plan.remember(entry)
             job = entry.key, entry.copy
             if entry.event in (SENT, SUBMITTED):
+                spent_usd += under_way.get(job, 0.0)  # sent before, and its end is not known
                 under_way[job] = entry.high_usd
                 continue
-            high_usd = under_way.pop(job, 0.0)
-            if entry.billed is not Billed.NO:
+            high_usd = under_way.pop(job, None)
+            if high_usd is not None and entry.billed is not Billed.NO:
                 spent_usd += high_usd if entry.cost_usd is None else entry.cost_usd
         return spent_usd + sum(under_way.values())
 
@@ -203,14 +200,30 @@ class Planner:
         outputs = self._folder.outputs(entry.name, ImageRequest(prompt="", n=count), job.named)
         found: Dict[int, SavedImage] = {}
         for number in job.missing:
-            saved = None if number in known else _saved(outputs.path(number))
-            if saved is not None:
-                found[number] = saved
+            path = outputs.path(number)
+            if number not in known and _is_whole(path):
+                saved = _saved(path)
+                if saved is not None:
+                    found[number] = saved
         return found
 
     def _warn(self, text: str) -> None:
         if text in self._warnings or len(self._warnings) < _MAX_WARNINGS:
             self._warnings[text] = self._warnings.get(text, 0) + 1
+
+
+def _relative(output: str) -> str:
+    """An output as a plain relative path.
+
+    Raises:
+        UsageError: it cannot be a file below a folder.
+    """
+    shown = show(output, limit=100)
+    if not output.strip() or "\0" in output or output.endswith(("/", os.sep)):
+        raise UsageError(f"output {shown!r} is no file name", hint="leave it out: one is made up")
+    if os.path.isabs(output) or os.path.splitdrive(output)[0]:
+        raise UsageError(f"output {shown!r} leaves the output folder", hint="name a file below --out-dir")
+    return os.path.normpath(output)
 
 
 def _made_up(number: int, request: ImageRequest) -> str:
@@ -236,24 +249,42 @@ def _doubt(entry: Entry) -> Dict[str, object]:
 
 
 def _error_json(error: GptImage2Error) -> Dict[str, object]:
-    return {"code": error.code, "message": error.message, "hint": error.hint}
+    """What is wrong with a line: in its own terms, where the checks speak of flags."""
+    return {"code": error.code, "message": _without_flags(error.message), "hint": _without_flags(error.hint)}
+
+
+def _without_flags(text: str) -> str:
+    return re.sub(r"--(?!out-dir)([a-z][a-z-]*)", lambda match: match.group(1).replace("-", "_"), text)
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        with open(str(path), "rb") as file:
+            return is_whole_image(file)
+    except OSError:
+        return False
 
 
 def _saved(path: Path) -> Optional[SavedImage]:
-    """The whole image in a file, None where there is none."""
+    """The image in a file, None where there is none."""
     try:
         with open(str(path), "rb") as file:
-            info = read_image_info(file) if is_whole_image(file) else None
-            if info is None:
-                return None
-            digest = hashlib.sha256()
-            file.seek(0)
-            for block in iter(lambda: file.read(_READ_BYTES), b""):
-                digest.update(block)
-            size_bytes = file.tell()
+            info = read_image_info(file)
+            sha256, size_bytes = _digest(file)
     except (OSError, ValueError):
         return None
-    return SavedImage(str(path), size_bytes, info.format, info.width, info.height, digest.hexdigest())
+    if info is None:
+        return None
+    return SavedImage(str(path), size_bytes, info.format, info.width, info.height, sha256)
+
+
+def _digest(file: IO[bytes]) -> Tuple[str, int]:
+    """The SHA-256 of an open file, in hex, and how many bytes it has."""
+    digest = hashlib.sha256()
+    file.seek(0)
+    for block in iter(lambda: file.read(_READ_BYTES), b""):
+        digest.update(block)
+    return digest.hexdigest(), file.tell()
 
 
 def _fingerprints(job: Job) -> Tuple[List[str], Optional[str]]:
@@ -272,8 +303,5 @@ def _fingerprint(source: str) -> str:
 @lru_cache(maxsize=1024)
 def _content_hash(path: str, size_bytes: int, mtime_ns: int) -> str:
     del size_bytes, mtime_ns  # they tell a changed file from the one that was hashed
-    digest = hashlib.sha256()
     with open(path, "rb") as file:
-        for block in iter(lambda: file.read(_READ_BYTES), b""):
-            digest.update(block)
-    return digest.hexdigest()
+        return _digest(file)[0]

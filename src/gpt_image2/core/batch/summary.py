@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Dict, Iterator, Optional, Tuple
 
 from ..models import TYPICAL_SECONDS, CostEstimate
 from ..outcome import ExitCode
+from ..record import Record
 from ..report import estimate_json
 from .journal import DONE, FAILED, SUBMITTED
 from .pacer import MINUTE_S
@@ -18,8 +18,7 @@ _UNKNOWN_QUALITY_S = TYPICAL_SECONDS["auto"]
 _SIGNAL_EXIT = 128
 
 
-@dataclass(frozen=True)
-class Forecast:
+class Forecast(Record):
     """What a batch would take: its parts by quality, their sum, and seconds."""
 
     by_quality: Tuple[Share, ...]

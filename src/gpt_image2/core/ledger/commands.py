@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import Dict, List, Optional, Tuple
 
 from ..config import load_settings, state_folder
@@ -15,6 +14,7 @@ from ..models import BATCH_DISCOUNT
 from ..options import ImageCommand, read_redo_command
 from ..outcome import ExitCode
 from ..output import Output
+from ..record import replace
 from ..redact import show
 from ..report import cost_in_words, estimate_json
 from ..request import ImageRequest, checked

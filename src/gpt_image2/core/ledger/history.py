@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ..outcome import SavedImage
+from ..record import Record
 from .database import Database, stored
 from .records import InputFile, sha256_of
 
 _MAX_ID = 2**63 - 1
 
 
-@dataclass(frozen=True)
-class PastRequest:
+class PastRequest(Record):
     """One row of the ledger with its images. `fields` are the API's but for model, prompt and images."""
 
     id: int

@@ -10,7 +10,6 @@ import json
 import threading
 import time
 import weakref
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Callable, List, Optional, Tuple, TypeVar
 from urllib.parse import urlsplit
@@ -18,6 +17,7 @@ from urllib.parse import urlsplit
 from ..errors import GptImage2Error, LedgerError
 from ..events import Observer, Warned
 from ..outcome import Billed, Result
+from ..record import replace
 from ..redact import mask_secrets
 from .database import BUSY_TIMEOUT_S, LEDGER_NAME, Database, locked, open_database, stored
 from .records import (
@@ -160,7 +160,7 @@ class Ledger:
                 None if result.request_id is None else stored(self._masked(result.request_id)),
                 result.attempts,
                 result.billed.value,
-                None if result.usage is None else json.dumps(asdict(result.usage)),
+                None if result.usage is None else json.dumps(vars(result.usage)),
                 result.cost_usd,
                 row,
             ),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import time
-from dataclasses import dataclass
 from typing import Optional, Sequence, Tuple
 
 from ..about import PROGRAM
 from ..errors import UsageError
 from ..models import DEFAULT_MODEL, MAX_PARTIAL_IMAGES, SIZE_NAMES
 from ..options import Parser, add_output_flags, redo_parser
+from ..record import Record
 from .spending import GROUPINGS
 from .when import read_moment
 
@@ -25,8 +25,7 @@ HISTORY_COMMANDS: Tuple[Tuple[str, str], ...] = (
 )
 
 
-@dataclass(frozen=True)
-class HistoryQuery:
+class HistoryQuery(Record):
     """A `history` command line, understood. `since` is a moment as the ledger writes it."""
 
     search: Optional[str]
@@ -34,8 +33,7 @@ class HistoryQuery:
     limit: int
 
 
-@dataclass(frozen=True)
-class ForgetQuery:
+class ForgetQuery(Record):
     """A `history forget` command line, understood: just one of the three is set."""
 
     ids: Tuple[int, ...]
@@ -43,16 +41,14 @@ class ForgetQuery:
     everything: bool
 
 
-@dataclass(frozen=True)
-class SpendQuery:
+class SpendQuery(Record):
     """A `spend` command line, understood."""
 
     by: str
     since: Optional[str]
 
 
-@dataclass(frozen=True)
-class CostQuery:
+class CostQuery(Record):
     """A `cost` command line, understood; the fields are the API's."""
 
     prompt: Optional[str]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import time
-from dataclasses import dataclass
 from enum import Enum
 from typing import Mapping, Optional, Tuple
 
@@ -12,6 +11,7 @@ from ..errors import GptImage2Error, InterruptedCall, UsageError
 from ..models import CostEstimate
 from ..naming import OutputPlan
 from ..outcome import Billed, Result
+from ..record import Record
 from ..request import ImageRequest, InputImage
 
 _HASHED_BYTES = 1 << 20
@@ -27,8 +27,7 @@ class Status(str, Enum):
     INTERRUPTED = "interrupted"
 
 
-@dataclass(frozen=True)
-class InputFile:
+class InputFile(Record):
     """An input image or mask as it was sent. `path` is empty where there is no lasting file of it."""
 
     source: str
@@ -38,8 +37,7 @@ class InputFile:
     size_bytes: int
 
 
-@dataclass(frozen=True)
-class Opening:
+class Opening(Record):
     """What is known of a request before it is sent.
 
     `discount` is the factor on the list price (1.0; 0.5 for the Batch API). `started_at` is UTC, as
@@ -58,8 +56,7 @@ class Opening:
     started_at: Optional[str] = None
 
 
-@dataclass(frozen=True)
-class Ending:
+class Ending(Record):
     """How a request ended. `result.cost_usd` is what it cost, with any discount taken off."""
 
     status: Status

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import fields, replace
 from itertools import chain, count
 from pathlib import Path
 from typing import Any, Dict, Optional
@@ -12,6 +11,7 @@ from ..errors import UsageError
 from ..naming import extension
 from ..options import ImageCommand
 from ..probe import PROBE_COMMAND
+from ..record import replace
 from ..request import ImageRequest
 from .history import PastRequest
 from .records import InputFile
@@ -51,7 +51,7 @@ def redone(past: PastRequest, changes: ImageCommand, image_path: Optional[str]) 
 
 def _changed_request(past: PastRequest, changes: ImageRequest) -> ImageRequest:
     """The request as it was, but for the fields that are set in `changes`."""
-    own = {field.name for field in fields(ImageRequest)}
+    own = set(ImageRequest.__match_args__)
     values: Dict[str, Any] = {name: value for name, value in past.fields.items() if name in own}
     extra = {name: value for name, value in past.fields.items() if name not in own}
     for name in own - {"images", "mask", "extra"}:

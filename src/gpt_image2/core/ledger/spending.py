@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
 from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional
 
 from ..config import is_loopback
 from ..outcome import Billed
+from ..record import Record, replace
 from .database import Database
 from .when import local_day
 
@@ -21,8 +21,7 @@ GROUPINGS: Mapping[str, Callable[[Row], str]] = {
 }
 
 
-@dataclass(frozen=True)
-class Spending:
+class Spending(Record):
     """What a group of requests cost. Two kinds of requests are in no sum of money.
 
     `unknown` are those that were billed, at a cost nobody told; `maybe` those that may have been billed.

@@ -1,0 +1,192 @@
+"""`batch run`: from a command line to saved images, a contact sheet and a summary."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
+
+from ..about import PROGRAM
+from ..budget import Budget
+from ..client import Client
+from ..curl import find_curl
+from ..errors import OutputError
+from ..extras import SANDBOX_KEY, start_sandbox
+from ..files import write_pieces
+from ..interrupt import StopSwitch
+from ..outcome import ExitCode, SavedImage
+from ..output import Output
+from ..record import replace
+from ..redact import show
+from ..report import cost_in_words, saved_line
+from .contact_sheet import SHEET_MARK, SHEET_NAME, contact_sheet
+from .journal import Journal
+from .opening import open_batch
+from .options import BatchRunCommand, read_batch_run
+from .pacer import Pacer
+from .plan import PlannedJob
+from .progress import TICK_S, Progress, duration
+from .runner import MAX_COST, Runner, Tally
+from .sending import Workplace
+from .summary import (
+    counts,
+    exit_code,
+    forecast,
+    forecast_json,
+    in_words,
+    job_row,
+    job_rows,
+    what_remains,
+)
+
+
+def run_batch_run(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
+    """Runs `batch run`; its exit code.
+
+    Raises:
+        GptImage2Error: nothing was started.
+    """
+    with ExitStack() as stack:
+        return _Run(read_batch_run(rest), output, stop, stack).run()
+
+
+class _Run:
+    """One `batch run`."""
+
+    def __init__(self, command: BatchRunCommand, output: Output, stop: StopSwitch, stack: ExitStack) -> None:
+        self._command = command
+        self._output = output
+        self._stop = stop
+        self._client = self._make_client(stack)
+        self._batch = open_batch(command.jobs, self._client, output, stack)
+        self._plan = self._batch.plan
+
+    def run(self) -> int:
+        """From the plan to the exit code."""
+        if self._batch.journal is None:
+            return self._show_dry_run()
+        self._client.settings.require_key()
+        find_curl()
+        return self._finish(*self._send(self._batch.journal))
+
+    def _make_client(self, stack: ExitStack) -> Client:
+        command, jobs = self._command, self._command.jobs
+        base_url, api_key, config = jobs.base_url, jobs.api_key, jobs.config
+        if command.sandbox:
+            base_url, api_key, config = stack.enter_context(start_sandbox()), SANDBOX_KEY, None
+        return Client(
+            config=config,
+            base_url=base_url,
+            api_key=api_key,
+            timeout_s=command.timeout_s,
+            retries=command.retries,
+            retry_ambiguous=jobs.retry_ambiguous,
+            max_download_bytes=command.max_download_bytes,
+            waits_for_server=False,
+            history=jobs.history,
+            stop=self._stop,
+        )
+
+    def _send(self, journal: Journal) -> Tuple[Tally, Progress]:
+        command = self._command
+        pacer = Pacer(command.images_per_minute)
+        place = Workplace(
+            plan=self._plan,
+            jobs_file=self._batch.jobs_file,
+            journal=journal,
+            folder=self._batch.folder,
+            client=self._client,
+            defaults=self._batch.defaults,
+            pacer=pacer,
+            budget=Budget(command.jobs.max_cost_usd, self._batch.spent_usd),
+            stop=self._stop,
+        )
+        runner = Runner(place, command.concurrency, command.max_failures, self._saved, self._ended)
+        found = counts(self._plan)
+        self._output.say(f"{in_words(found)}; {self._plan.images_to_make()} images to make")
+        progress = Progress(self._output, runner, pacer, found["not_started"], command.jobs.max_cost_usd)
+        with self._output.heartbeat():
+            return runner.run(progress, TICK_S), progress
+
+    def _saved(self, image: SavedImage) -> None:
+        self._output.result(saved_line(image.path, image.size_bytes))
+
+    def _ended(self, job: PlannedJob, state: str, outcome: Mapping[str, Any]) -> None:
+        row = job_row({"job": job.number, "line": job.line, "id": job.id, "status": state, **outcome})
+        self._output.event({"event": "job_finished", **row})
+        if row["error"]:
+            self._output.complain(
+                f"job {job.number} (line {job.line}): {show(row['error']['message'], limit=None)} "
+                f"(billed: {row['billed']})"
+            )
+
+    def _finish(self, tally: Tally, progress: Progress) -> int:
+        """Writes the contact sheet, and says how it ended."""
+        found = counts(self._plan)
+        if tally.over_budget and not tally.stopped:
+            tally = replace(tally, stopped=MAX_COST)
+        sheet = self._write_sheet(in_words(found))
+        error = what_remains(self._plan, tally)
+        unpriced = f" and {tally.unpriced} calls of unknown cost" if tally.unpriced else ""
+        self._output.say(
+            f"{in_words(found)}; ${tally.spent_usd:.4f}{unpriced}; {sheet or self._batch.folder.path}"
+        )
+        if error is not None:
+            self._output.complain(f"{error['message']}; {error['hint']}")
+        outcome: Dict[str, object] = {
+            "ok": error is None,
+            "command": "batch run",
+            **found,
+            "images": tally.images,
+            "cost_usd": round(tally.spent_usd, 6),
+            "unpriced": tally.unpriced,
+            "images_per_minute": round(progress.images_per_minute(tally), 2),
+            "elapsed_s": round(progress.elapsed_s, 3),
+            "out_dir": str(self._batch.folder.path),
+            "contact_sheet": sheet,
+            "error": error,
+        }
+        self._output.finish(outcome, job_rows(self._plan))
+        return exit_code(self._plan, tally, self._stop.signum)
+
+    def _write_sheet(self, words: str) -> Optional[str]:
+        """The contact sheet's path; None where it could not be written, or another file has its name."""
+        path = self._batch.folder.path / SHEET_NAME
+        try:
+            if path.exists() and SHEET_MARK.encode() not in path.read_bytes()[:4096]:
+                raise OutputError(f"{path} is not ours; the contact sheet was left out")
+            title = f"{PROGRAM} batch: {os.path.basename(self._command.jobs.path)}"
+            folder = str(self._batch.folder.path)
+            write_pieces(path, contact_sheet(title, words, self._plan.rows(), self._batch.requests(), folder))
+        except (OSError, ValueError, OutputError) as error:
+            self._output.warn(str(error))
+            return None
+        return str(path)
+
+    def _show_dry_run(self) -> int:
+        command = self._command
+        found = counts(self._plan)
+        sums = forecast(self._plan, command.concurrency, command.images_per_minute)
+        say = self._output.result
+        say(f"{in_words(found)}; {sums.total.images:,} images to make")
+        for share in sums.by_quality:
+            say(f"  {share.quality:<8} {share.images:>9,} images  {cost_in_words(share.cost)}")
+        say(f"Estimated cost: {cost_in_words(sums.total.cost)}")
+        pace = f", {command.images_per_minute:g} images/min" if command.images_per_minute else ""
+        say(f"Estimated time: {duration(sums.estimated_s)} at {command.concurrency} calls at once{pace}")
+        if self._batch.spent_usd:
+            say(f"Earlier runs in this folder: ${self._batch.spent_usd:.4f}")
+        say("Nothing was sent.")
+        self._output.finish(
+            {
+                "ok": True,
+                "command": "batch run",
+                "dry_run": True,
+                **found,
+                **forecast_json(sums),
+                "spent_usd": round(self._batch.spent_usd, 6),
+                "out_dir": str(self._batch.folder.path),
+                "billed": "no",
+            }
+        )
+        return int(ExitCode.OK)
