@@ -52,6 +52,7 @@ fuzz: setup  ## Run the property tests of core for longer
 
 bench: setup  ## Measure side by side with others; QUICK=1 for a first look (bench/RESULTS.md)
 	$(BIN)/python -m bench $(if $(QUICK),--quick)
+	$(BIN)/python tools/generate_docs.py
 
 clean:  ## Remove environments, caches and demo pictures
 	rm -rf .venv .venv-* bench/.cache tests/mcp_server/.inspector demo build dist .pytest_cache .ruff_cache .hypothesis

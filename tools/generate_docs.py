@@ -19,7 +19,8 @@ from gpt_image2.core.retry import RULES
 
 ROOT = Path(__file__).resolve().parent.parent
 SKILL = ROOT / "skills/gpt-image-2"
-DOCS = (SKILL / "SKILL.md", *sorted((SKILL / "references").glob("*.md")))
+RESULTS = ROOT / "bench/results.json"
+DOCS = (ROOT / "README.md", SKILL / "SKILL.md", *sorted((SKILL / "references").glob("*.md")))
 PRICED_SIZES = ("1024x1024", "1536x1024", "2048x1152", "3840x2160")
 PRICED_QUALITIES = ("low", "medium", "high")
 RATIOS = ("1:1", "3:2", "16:9", "9:16", "21:9", "16:9@2k", "16:9@4k")
@@ -104,6 +105,15 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "".join([lines[0], "|" + "---|" * len(head) + "\n", *lines[1:]])
 
 
+def bench_figures() -> str:
+    """The figures of the latest benchmark that the README quotes."""
+    sys.path.insert(0, str(ROOT))
+    from bench.quote import quote
+    from bench.results import read_json
+
+    return quote(read_json(RESULTS))
+
+
 PARTS: Dict[str, Callable[[], str]] = {
     "retry-rules": retry_rules,
     "commands": command_reference,
@@ -113,6 +123,7 @@ PARTS: Dict[str, Callable[[], str]] = {
     "prices": prices,
     "image-costs": image_costs,
     "image-prices": image_prices,
+    "bench-figures": bench_figures,
 }
 
 

@@ -671,13 +671,11 @@ class Plan:
         """Tells jobs with the same key apart by how many stand before each."""
         self._db.execute("CREATE INDEX by_key ON jobs (key, number)")
         previous, copy = None, 0
-        changes: List[Tuple[int, int]] = []
         rows = self._db.execute("SELECT number, key FROM jobs WHERE key IS NOT NULL ORDER BY key, number")
         for number, key in rows:
             copy, previous = (copy + 1 if key == previous else 0), key
-            if copy:
-                changes.append((copy, number))
-        self._db.executemany("UPDATE jobs SET copy = ? WHERE number = ?", changes)
+            if copy:  # no part of the index that is being walked
+                self._db.execute("UPDATE jobs SET copy = ? WHERE number = ?", (copy, number))
 
     def remember(self, entry: Entry) -> None:
         """Takes a line of the journal; the last one of a job counts."""
@@ -1551,7 +1549,8 @@ class Runner:
         self._changed = threading.Condition()
         self._tally = Tally()
         self._stopped = ""
-        self._started: Dict[int, float] = {}
+        self._afforded = 0  # jobs whose money is set aside
+        self._started: Dict[int, float] = {}  # those that are out, and since when
         self._problem: Optional[BaseException] = None
 
     def run(self, tick: Callable[[], None], tick_s: float) -> Tally:
@@ -1611,7 +1610,7 @@ class Runner:
             self._see_through(job, hold)
         finally:
             with self._changed:
-                self._started.pop(job.number, None)
+                self._afforded -= 1
                 self._place.budget.release(hold)
                 self._changed.notify_all()
         return True
@@ -1621,9 +1620,9 @@ class Runner:
         with self._changed:
             while True:
                 hold = self._place.budget.take(job.high_usd or 0.0)
-                if hold is not None or not self._started or self._is_stopping():
-                    if hold is not None:
-                        self._started[job.number] = time.monotonic()
+                if hold is not None:
+                    self._afforded += 1
+                if hold is not None or not self._afforded or self._is_stopping():
                     return hold
                 self._changed.wait(1.0)
 
@@ -1641,6 +1640,8 @@ class Runner:
                 error = sending.run()
             finally:
                 self._place.pacer.leave(len(job.missing))
+                with self._changed:
+                    del self._started[job.number]
             if error is None or not self._must_wait(error, len(job.missing)) or refusals >= _MOST_REFUSALS:
                 break
             refusals += 1
@@ -1830,12 +1831,12 @@ def counts(plan: Plan) -> Dict[str, int]:
 
 def exit_code(plan: Plan, tally: Tally, signum: Optional[int]) -> int:
     """How the command ends: well, by a signal, or with jobs that are not done."""
+    found = counts(plan)
+    if found[DONE] == found["jobs"]:
+        return int(ExitCode.OK)
     if signum is not None:
         return _SIGNAL_EXIT + signum
-    if tally.stopped == INTERRUPTED:
-        return int(ExitCode.INTERRUPTED)
-    found = counts(plan)
-    return int(ExitCode.OK if found[DONE] == found["jobs"] else ExitCode.PARTIAL)
+    return int(ExitCode.INTERRUPTED if tally.stopped == INTERRUPTED else ExitCode.PARTIAL)
 
 
 def in_words(found: Dict[str, int]) -> str:

@@ -112,13 +112,11 @@ class Plan:
         """Tells jobs with the same key apart by how many stand before each."""
         self._db.execute("CREATE INDEX by_key ON jobs (key, number)")
         previous, copy = None, 0
-        changes: List[Tuple[int, int]] = []
         rows = self._db.execute("SELECT number, key FROM jobs WHERE key IS NOT NULL ORDER BY key, number")
         for number, key in rows:
             copy, previous = (copy + 1 if key == previous else 0), key
-            if copy:
-                changes.append((copy, number))
-        self._db.executemany("UPDATE jobs SET copy = ? WHERE number = ?", changes)
+            if copy:  # no part of the index that is being walked
+                self._db.execute("UPDATE jobs SET copy = ? WHERE number = ?", (copy, number))
 
     def remember(self, entry: Entry) -> None:
         """Takes a line of the journal; the last one of a job counts."""

@@ -61,7 +61,8 @@ class Runner:
         self._changed = threading.Condition()
         self._tally = Tally()
         self._stopped = ""
-        self._started: Dict[int, float] = {}
+        self._afforded = 0  # jobs whose money is set aside
+        self._started: Dict[int, float] = {}  # those that are out, and since when
         self._problem: Optional[BaseException] = None
 
     def run(self, tick: Callable[[], None], tick_s: float) -> Tally:
@@ -121,7 +122,7 @@ class Runner:
             self._see_through(job, hold)
         finally:
             with self._changed:
-                self._started.pop(job.number, None)
+                self._afforded -= 1
                 self._place.budget.release(hold)
                 self._changed.notify_all()
         return True
@@ -131,9 +132,9 @@ class Runner:
         with self._changed:
             while True:
                 hold = self._place.budget.take(job.high_usd or 0.0)
-                if hold is not None or not self._started or self._is_stopping():
-                    if hold is not None:
-                        self._started[job.number] = time.monotonic()
+                if hold is not None:
+                    self._afforded += 1
+                if hold is not None or not self._afforded or self._is_stopping():
                     return hold
                 self._changed.wait(1.0)
 
@@ -151,6 +152,8 @@ class Runner:
                 error = sending.run()
             finally:
                 self._place.pacer.leave(len(job.missing))
+                with self._changed:
+                    del self._started[job.number]
             if error is None or not self._must_wait(error, len(job.missing)) or refusals >= _MOST_REFUSALS:
                 break
             refusals += 1

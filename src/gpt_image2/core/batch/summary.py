@@ -49,12 +49,12 @@ def counts(plan: Plan) -> Dict[str, int]:
 
 def exit_code(plan: Plan, tally: Tally, signum: Optional[int]) -> int:
     """How the command ends: well, by a signal, or with jobs that are not done."""
+    found = counts(plan)
+    if found[DONE] == found["jobs"]:
+        return int(ExitCode.OK)
     if signum is not None:
         return _SIGNAL_EXIT + signum
-    if tally.stopped == INTERRUPTED:
-        return int(ExitCode.INTERRUPTED)
-    found = counts(plan)
-    return int(ExitCode.OK if found[DONE] == found["jobs"] else ExitCode.PARTIAL)
+    return int(ExitCode.INTERRUPTED if tally.stopped == INTERRUPTED else ExitCode.PARTIAL)
 
 
 def in_words(found: Dict[str, int]) -> str:
