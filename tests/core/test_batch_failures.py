@@ -239,23 +239,40 @@ def test_an_image_that_its_place_does_not_take_is_kept_elsewhere_and_not_paid_fo
     paint = painter.answer
 
     def answer(request: Request) -> Answer:
-        (out_of(home) / "cat.png").mkdir()  # after everything was checked
+        (out_of(home) / "sub").rmdir()  # after everything was checked
+        (out_of(home) / "sub").write_bytes(b"")
         return paint(request)
 
     painter.server.answer = answer
-    run = batch(home, painter.base_url, {"prompt": "a cat", "output": "cat.png"})
+    run = batch(home, painter.base_url, {"prompt": "a cat", "output": "sub/cat.png"})
     (row,) = run.json["rows"]
     assert (run.code, row["status"], row["billed"]) == (9, "failed", "yes")
     (image,) = row["images"]
     with open(image["path"], "rb") as file:
         assert file.read() == picture("a cat")
-    (out_of(home) / "cat.png").rmdir()
+    (out_of(home) / "sub").unlink()
     painter.server.answer = paint
     for _ in range(2):
         run = again(home, painter.base_url)
         assert painter.hits == {"a cat": 1}
     spent = again(home, painter.base_url, "--dry-run").json["spent_usd"]
     assert spent == pytest.approx(row["cost_usd"], abs=1e-6)
+
+
+def test_an_image_whose_place_is_taken_meanwhile_goes_beside_it(home: Home, painter: Painter) -> None:
+    paint = painter.answer
+
+    def answer(request: Request) -> Answer:
+        (out_of(home) / "cat.png").mkdir()
+        return paint(request)
+
+    painter.server.answer = answer
+    run = batch(home, painter.base_url, {"prompt": "a cat", "output": "cat.png"})
+    (image,) = run.json["rows"][0]["images"]
+    with open(image["path"], "rb") as file:
+        assert file.read() == picture("a cat")
+    painter.server.answer = paint
+    assert (again(home, painter.base_url).code, painter.hits) == (0, {"a cat": 1})
 
 
 def test_more_images_than_asked_for_are_all_kept(home: Home, painter: Painter) -> None:

@@ -6,6 +6,7 @@ import heapq
 import json
 import os
 import subprocess
+import sys
 import threading
 from itertools import count
 from types import SimpleNamespace
@@ -13,7 +14,6 @@ from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 import pytest
 from batching import command, write_jobs
-from conftest import SANDBOX_PYTHON
 from harness import Home, Sandbox
 
 from gpt_image2.core.batch import pacer as pacer_module
@@ -22,6 +22,7 @@ from gpt_image2.core.rate_limits import RateLimit
 
 MINUTE_S = 60.0
 PLAIN = "Too many requests."
+SANDBOX_PYTHON = os.environ.get("GPT_IMAGE2_SANDBOX_PYTHON", sys.executable)
 
 
 class Clock:

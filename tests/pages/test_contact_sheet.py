@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
-from batching import Painter, batch, out_of, prompt_of
+from batching import Painter, batch, count_of, out_of, prompt_of
 from browser import Browser
 from harness import Home
 from PIL import Image
@@ -28,7 +28,7 @@ def solid(colour: tuple[int, int, int]) -> bytes:
 def painter(recorder: Recorder) -> Painter:
     made = Painter(recorder)
     recorder.answer = lambda request: made.says.get(prompt_of(request)) or images(
-        solid(COLOURS.get(prompt_of(request).split()[0], (120, 120, 120)))
+        *[solid(COLOURS.get(prompt_of(request).split()[0], (120, 120, 120)))] * count_of(request)
     )
     return made
 
