@@ -131,7 +131,11 @@ def test_each_bad_line_is_named_with_its_number_and_its_reason(
         lines += [line, "a good one"]
     found = problems(home, painter.base_url, *lines)
     assert list(found) == [2 * number + 1 for number in range(len(cases))]
-    unsaid = [(line, reason, found[2 * n + 1]) for n, (line, reason) in enumerate(cases) if reason not in found[2 * n + 1]]
+    unsaid = [
+        (line, reason, found[2 * n + 1])
+        for n, (line, reason) in enumerate(cases)
+        if reason not in found[2 * n + 1]
+    ]
     assert unsaid == []
     assert painter.server.requests == []
 
@@ -149,7 +153,9 @@ def test_one_bad_line_among_many_good_ones_stops_the_batch_before_the_first_is_p
     assert painter.server.requests == [] and image_files(out_of(home)) == []
 
 
-def test_of_a_thousand_bad_lines_some_are_named_and_the_rest_are_counted(home: Home, painter: Painter) -> None:
+def test_of_a_thousand_bad_lines_some_are_named_and_the_rest_are_counted(
+    home: Home, painter: Painter
+) -> None:
     run = batch(home, painter.base_url, *["{"] * 1000)
     assert run.code == 2
     assert run.json["error"]["message"].startswith("1,000 lines are no jobs: line 1: ")
@@ -163,7 +169,13 @@ def test_skip_invalid_runs_the_good_lines_and_keeps_a_row_for_each_bad_one(
     run = batch(home, painter.base_url, *lines, flags=("--skip-invalid",))
     assert sorted(painter.prompts) == ["a cat", "a dog"]
     rows = row_by_line(run)
-    assert [rows[line]["status"] for line in (1, 2, 3, 4, 5)] == ["done", "invalid", "done", "invalid", "invalid"]
+    assert [rows[line]["status"] for line in (1, 2, 3, 4, 5)] == [
+        "done",
+        "invalid",
+        "done",
+        "invalid",
+        "invalid",
+    ]
     assert (run.json["done"], run.json["invalid"]) == (2, 3)
     assert "warning: skipped: line 2: not valid JSON" in run.stderr
     assert run.code == 9
@@ -193,7 +205,9 @@ def test_what_cannot_be_sent_as_json_and_utf8_is_named_by_its_line(
 ) -> None:
     run = batch(home, painter.base_url, "a cat", field, "a dog")
     assert run.code == 2, run.json
-    assert "1 lines are no jobs: line 2: " in run.json["error"]["message"].replace("1 line is no job", "1 lines are no jobs")
+    assert "1 lines are no jobs: line 2: " in run.json["error"]["message"].replace(
+        "1 line is no job", "1 lines are no jobs"
+    )
     assert painter.server.requests == []
 
 

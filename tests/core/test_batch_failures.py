@@ -1,4 +1,4 @@
-"""What goes wrong with one job stays with that job, is told with its price, and stops the rest only where told."""
+"""What goes wrong with one job stays with it, is told with its price, and stops the rest only where told."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from batching import (
     Painter,
     again,
     batch,
-    command,
     entries,
     image_files,
     out_of,
@@ -38,7 +37,9 @@ def painter(recorder: Recorder) -> Painter:
 def limited(**headers: str) -> Answer:
     """A refusal for speed."""
     plain = refusal(429, "Rate limit reached.", "rate_limit_exceeded")
-    return plain._replace(headers=(*plain.headers, *((key.replace("_", "-"), value) for key, value in headers.items())))
+    return plain._replace(
+        headers=(*plain.headers, *((key.replace("_", "-"), value) for key, value in headers.items()))
+    )
 
 
 def test_a_job_that_fails_stops_no_other(home: Home, painter: Painter) -> None:
@@ -104,7 +105,10 @@ def test_max_failures_allows_fewer_than_so_many(home: Home, painter: Painter) ->
     assert (run.json["failed"], run.json["not_started"]) == (2, 2)
 
 
-@pytest.mark.parametrize("fault, code", [("auth", "invalid_api_key"), ("quota", "insufficient_quota"), ("billing", "billing_hard_limit_reached")])
+@pytest.mark.parametrize(
+    "fault, code",
+    [("auth", "invalid_api_key"), ("quota", "insufficient_quota"), ("billing", "billing_hard_limit_reached")],
+)
 def test_a_refused_key_and_an_empty_purse_stop_the_batch(
     fault: str, code: str, home: Home, sandbox: Sandbox, prompt: str
 ) -> None:
@@ -118,7 +122,9 @@ def test_a_refused_key_and_an_empty_purse_stop_the_batch(
     assert again(home, sandbox.base_url, "--quality", "low", "--size", "816x816").code == 0
 
 
-def test_no_file_of_a_batch_and_no_word_of_it_holds_the_key(home: Home, sandbox: Sandbox, prompt: str) -> None:
+def test_no_file_of_a_batch_and_no_word_of_it_holds_the_key(
+    home: Home, sandbox: Sandbox, prompt: str
+) -> None:
     """The message of this fault repeats the key."""
     run = batch(home, sandbox.fault("auth"), prompt)
     assert run.json["rows"][0]["status"] == "failed"
@@ -128,7 +134,9 @@ def test_no_file_of_a_batch_and_no_word_of_it_holds_the_key(home: Home, sandbox:
     assert (out_of(home) / JOURNAL).exists() and (out_of(home) / "index.html").exists()
 
 
-def test_a_moderated_job_is_one_failure_and_what_it_costs_is_told(home: Home, sandbox: Sandbox, prompt: str) -> None:
+def test_a_moderated_job_is_one_failure_and_what_it_costs_is_told(
+    home: Home, sandbox: Sandbox, prompt: str
+) -> None:
     for fault, billed, then in (("moderation", "no", 2), ("moderation-output", "maybe", 1)):
         job = f"{prompt} {fault}"
         run = batch(home, sandbox.fault(fault), job)
@@ -144,7 +152,12 @@ def test_images_that_did_not_come_are_asked_for_again_and_those_that_did_are_not
     job = {"prompt": prompt, "n": 3, "quality": "low", "size": "816x816", "output": "cat.png"}
     run = batch(home, sandbox.fault("fewer"), job)
     (row,) = run.json["rows"]
-    assert (run.code, row["status"], row["billed"], row["error"]["code"]) == (9, "failed", "yes", "fewer_images")
+    assert (run.code, row["status"], row["billed"], row["error"]["code"]) == (
+        9,
+        "failed",
+        "yes",
+        "fewer_images",
+    )
     assert [os.path.basename(image["path"]) for image in row["images"]] == ["cat-1.png", "cat-2.png"]
     before = [(out_of(home) / f"cat-{number}.png").read_bytes() for number in (1, 2)]
     run = again(home, sandbox.base_url)
@@ -152,7 +165,11 @@ def test_images_that_did_not_come_are_asked_for_again_and_those_that_did_are_not
     asked = [request["n"] for request in sandbox.log(prompt)["requests"]]
     assert asked in ([3, 1], [3, None])
     (row,) = run.json["rows"]
-    assert [os.path.basename(image["path"]) for image in row["images"]] == ["cat-1.png", "cat-2.png", "cat-3.png"]
+    assert [os.path.basename(image["path"]) for image in row["images"]] == [
+        "cat-1.png",
+        "cat-2.png",
+        "cat-3.png",
+    ]
     assert [(out_of(home) / f"cat-{number}.png").read_bytes() for number in (1, 2)] == before
     assert again(home, sandbox.base_url).code == 0
     assert sandbox.log(prompt)["hits"] == 2
@@ -279,7 +296,9 @@ def test_more_images_than_asked_for_are_all_kept(home: Home, painter: Painter) -
     """Also where the next free name is the one that another job has chosen."""
     extra = [picture("a cat", number) for number in (1, 2)]
     paint = painter.answer
-    painter.server.answer = lambda request: images(*extra) if prompt_of(request) == "a cat" else paint(request)
+    painter.server.answer = lambda request: (
+        images(*extra) if prompt_of(request) == "a cat" else paint(request)
+    )
     jobs = ({"prompt": "a cat", "output": "x.png"}, {"prompt": "a dog", "output": "x-2.png"})
     run = batch(home, painter.base_url, *jobs, flags=ONE)
     there = {path.read_bytes() for path in out_of(home).rglob("*.png")}
@@ -318,7 +337,9 @@ def test_a_job_whose_input_vanishes_fails_unsent_and_the_others_go_on(home: Home
     assert again(home, painter.base_url).code == 0
 
 
-def test_a_server_that_cannot_be_reached_leaves_every_job_for_the_next_run(home: Home, painter: Painter) -> None:
+def test_a_server_that_cannot_be_reached_leaves_every_job_for_the_next_run(
+    home: Home, painter: Painter
+) -> None:
     with serving(lambda exchange: exchange.answer(body_of([png()]))) as closed:
         pass
     run = batch(home, closed.base_url, "one", "two", flags=("--retries", "0"))

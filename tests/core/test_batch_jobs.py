@@ -51,10 +51,26 @@ def test_every_field_of_a_line_goes_out_as_it_stands_there(home: Home, painter: 
 
 
 def test_flags_are_defaults_that_a_line_overrides_and_a_null_does_not(home: Home, painter: Painter) -> None:
-    flags = ("--quality", "low", "--size", "1024x1024", "--format", "jpeg", "--user", "u", "--param", "seed=7")
+    flags = (
+        "--quality",
+        "low",
+        "--size",
+        "1024x1024",
+        "--format",
+        "jpeg",
+        "--user",
+        "u",
+        "--param",
+        "seed=7",
+    )
     lines = ({"prompt": "one", "quality": "high", "user": None}, "two", {"prompt": "three", "seed": 8})
     batch(home, painter.base_url, *lines, flags=(*flags, "--concurrency", "1"))
-    common: Dict[str, Any] = {"model": "gpt-image-2", "size": "1024x1024", "output_format": "jpeg", "user": "u"}
+    common: Dict[str, Any] = {
+        "model": "gpt-image-2",
+        "size": "1024x1024",
+        "output_format": "jpeg",
+        "user": "u",
+    }
     assert [request.json for request in painter.server.requests] == [
         {**common, "prompt": "one", "quality": "high", "seed": 7},
         {**common, "prompt": "two", "quality": "low", "seed": 7},
@@ -70,7 +86,15 @@ def test_a_line_may_turn_the_stream_of_the_flags_off_and_on(home: Home, painter:
 
 
 def test_bare_prompts_in_any_script_make_images_named_by_their_letters(home: Home, painter: Painter) -> None:
-    prompts = ["Eine Straße, nachts!", "漢字 と かな", "кот на крыше", "قطة صغيرة", "🦊🦊", "बिल्ली", "[draft] 3 cats"]
+    prompts = [
+        "Eine Straße, nachts!",
+        "漢字 と かな",
+        "кот на крыше",
+        "قطة صغيرة",
+        "🦊🦊",
+        "बिल्ली",
+        "[draft] 3 cats",
+    ]
     run = batch(home, painter.base_url, *prompts)
     assert run.code == 0, run.stderr
     assert sorted(painter.prompts) == sorted(prompts)
@@ -91,7 +115,7 @@ def test_a_mark_of_utf8_crlf_blank_lines_and_a_last_line_without_end_are_no_hind
     home: Home, painter: Painter
 ) -> None:
     path = home.cwd / "jobs.txt"
-    path.write_bytes("\ufeffa cat\r\n\r\n   \r\n{\"prompt\": \"a dog\"}\r\n\t a fox \t\n\na cow".encode())
+    path.write_bytes('\ufeffa cat\r\n\r\n   \r\n{"prompt": "a dog"}\r\n\t a fox \t\n\na cow'.encode())
     run = home.run(*command(path, "--concurrency", "1"), base_url=painter.base_url)
     assert run.code == 0, run.stderr
     assert painter.prompts == ["a cat", "a dog", "a fox", "a cow"]
@@ -118,7 +142,7 @@ def test_other_line_separators_of_unicode_do_not_end_a_line(home: Home, painter:
 
 def test_jobs_come_from_standard_input_too(home: Home, painter: Painter) -> None:
     args = ("batch", "run", "-", "--out-dir", "out", "--json")
-    run = home.run(*args, base_url=painter.base_url, stdin="a cat\n{\"prompt\": \"ein Hund\"}\n".encode())
+    run = home.run(*args, base_url=painter.base_url, stdin=b'a cat\n{"prompt": "ein Hund"}\n')
     assert run.code == 0, run.stderr
     assert image_files(out_of(home)) == ["0001-a-cat.png", "0002-ein-hund.png"]
     assert home.leftovers() == []
@@ -137,7 +161,13 @@ def test_a_job_with_images_and_a_mask_is_an_edit_with_those_files(home: Home, pa
     first, second, mask = png(noise=b"1"), png(noise=b"2"), png(alpha=True)
     for name, data in (("one.png", first), ("two.png", second), ("mask.png", mask)):
         (home.cwd / name).write_bytes(data)
-    job = {"prompt": "p", "images": ["one.png", "two.png"], "mask": "mask.png", "quality": "low", "output": "e.png"}
+    job = {
+        "prompt": "p",
+        "images": ["one.png", "two.png"],
+        "mask": "mask.png",
+        "quality": "low",
+        "output": "e.png",
+    }
     run = batch(home, painter.base_url, job)
     assert run.code == 0, run.stderr
     request = painter.server.only

@@ -36,7 +36,10 @@ def test_a_cap_of_ten_cents_stops_a_hundred_jobs_at_or_below_it_also_over_runs(
     assert 0 < run.json["cost_usd"] <= CAP
     assert spent(home) == pytest.approx(run.json["cost_usd"], abs=1e-4)
     assert (run.json["done"], run.json["not_started"]) == (made, 100 - made)
-    assert "--max-cost" in run.json["error"]["hint"] and f"{100 - made} not started" in run.json["error"]["message"]
+    assert (
+        "--max-cost" in run.json["error"]["hint"]
+        and f"{100 - made} not started" in run.json["error"]["message"]
+    )
     # As much as the cap allows: another one would have passed it.
     highest = max(entry.get("high_usd", 0) for entry in entries(out_of(home)))
     assert run.json["cost_usd"] + highest > CAP
@@ -67,7 +70,9 @@ def test_what_is_in_flight_counts_at_its_highest_estimate(home: Home, painter: P
     assert outcome["cost_usd"] <= each * 3.5 and outcome["done"] >= 3
 
 
-def test_a_failure_that_may_be_billed_counts_and_one_that_is_not_does_not(home: Home, painter: Painter) -> None:
+def test_a_failure_that_may_be_billed_counts_and_one_that_is_not_does_not(
+    home: Home, painter: Painter
+) -> None:
     prices: List[float] = []
     for status in (500, 400):
         for number in range(4):

@@ -1,4 +1,4 @@
-"""What a batch says: lines for people, `--json` and `--events` for programs, and a live line on a terminal."""
+"""What a batch says: lines for people, `--json` and `--events` for programs, a live line on a terminal."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 from typing import List
 
 import pytest
-from batching import OUT, SHEET, Painter, batch, command, out_of, picture, sha256, write_jobs
+from batching import OUT, SHEET, Painter, batch, out_of, picture, sha256, write_jobs
 from harness import Home, Run
 from pictures import png
 from servers import Answer, Recorder, images, refusal
@@ -19,7 +19,7 @@ def painter(recorder: Recorder) -> Painter:
     return Painter(recorder)
 
 
-def in_words(home: Home, painter: Painter, *lines: str, flags: "tuple[str, ...]" = ()) -> Run:
+def in_words(home: Home, painter: Painter, *lines: str, flags: tuple[str, ...] = ()) -> Run:
     path = write_jobs(home, *lines)
     return home.run("batch", "run", str(path), "--out-dir", OUT, *flags, base_url=painter.base_url)
 
@@ -105,10 +105,14 @@ def test_what_differs_from_the_request_stands_in_the_row(home: Home, painter: Pa
     assert any("p.webp" in warning and "png" in warning for warning in row["warnings"])
 
 
-def test_control_characters_of_a_server_and_of_a_prompt_reach_no_terminal(home: Home, painter: Painter) -> None:
+def test_control_characters_of_a_server_and_of_a_prompt_reach_no_terminal(
+    home: Home, painter: Painter
+) -> None:
     nasty = "\x1b]0;title\x07\x1b[2J\r\u202e"
     painter.says[f"bad {nasty}"] = refusal(400, f"No {nasty}.", "invalid_value")
-    run = in_words(home, painter, json.dumps({"prompt": f"bad {nasty}"}), json.dumps({"prompt": f"ok {nasty}"}))
+    run = in_words(
+        home, painter, json.dumps({"prompt": f"bad {nasty}"}), json.dumps({"prompt": f"ok {nasty}"})
+    )
     text = run.stdout + run.stderr
     assert not [char for char in text if ord(char) < 32 and char != "\n"] and "\u202e" not in text
     assert run.code == 9
@@ -151,7 +155,8 @@ def test_on_a_terminal_a_live_line_tells_how_far_it_is(home: Home, painter: Pain
     line = re.search(rb"3/6 done, [^\r]*", said)
     assert line is not None
     assert re.match(
-        rb"3/6 done, 1 failed, 1 in flight, [\d.]+ images/min, \$0\.0\d+ spent, \$0\.9\d+ left, about \d+ ", line.group()
+        rb"3/6 done, 1 failed, 1 in flight, [\d.]+ images/min, \$0\.0\d+ spent, \$0\.9\d+ left, about \d+ ",
+        line.group(),
     )
     assert process.returncode == 9
     assert len([text for text in stdout.decode().splitlines() if text.startswith("Saved: ")]) == 5
@@ -207,14 +212,22 @@ def rows_of(text: str) -> List[str]:
     return re.findall(r"<article.*?</article>", text, re.DOTALL)
 
 
-def test_the_contact_sheet_shows_every_job_with_prompt_settings_and_cost(home: Home, painter: Painter) -> None:
+def test_the_contact_sheet_shows_every_job_with_prompt_settings_and_cost(
+    home: Home, painter: Painter
+) -> None:
     painter.says["bad"] = refusal(400, "No.", "invalid_value")
-    jobs = ({"prompt": "a <cat> & co", "id": "c-1", "quality": "low"}, "bad", {"prompt": "x", "n": 2, "output": "s b/ü%.png"})
+    jobs = (
+        {"prompt": "a <cat> & co", "id": "c-1", "quality": "low"},
+        "bad",
+        {"prompt": "x", "n": 2, "output": "s b/ü%.png"},
+    )
     batch(home, painter.base_url, *jobs)
     text = (out_of(home) / SHEET).read_text(encoding="utf-8")
     cat, bad, two = rows_of(text)
     assert "a &lt;cat&gt; &amp; co" in cat and "c-1" in cat and "quality low" in cat and "$0.0059" in cat
     assert 'src="0001-a-cat-co.png"' in cat
-    assert 'class="failed"' in bad and "invalid_value: " in bad and "(billed: no)" in bad and "<img" not in bad
+    assert (
+        'class="failed"' in bad and "invalid_value: " in bad and "(billed: no)" in bad and "<img" not in bad
+    )
     assert re.findall(r'src="([^"]*)"', two) == ["s%20b/%C3%BC%25-1.png", "s%20b/%C3%BC%25-2.png"]
     assert "://" not in text and "<script" not in text

@@ -62,7 +62,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 class Server:
-    """A server with a limit a minute: a bucket that is always filled again, or a window that is filled at once.
+    """A server with a limit a minute: a bucket that is always filled, or a window that is filled at once.
 
     `tells` are the ways in which it speaks of it: headers, waits, words.
     """
@@ -100,7 +100,11 @@ class Server:
     @property
     def message(self) -> str:
         """How a refusal is worded."""
-        return f"Rate limit reached on images per min: Limit {self._limit}, Used 1." if "words" in self._tells else PLAIN
+        return (
+            f"Rate limit reached on images per min: Limit {self._limit}, Used 1."
+            if "words" in self._tells
+            else PLAIN
+        )
 
     def _fill(self) -> None:
         passed_s = self._clock() - self._seen_s
@@ -219,7 +223,9 @@ def test_a_pace_that_the_user_tells_is_kept_evenly_whatever_the_server_says(cloc
 
 
 def test_images_count_and_not_requests(clock: Clock) -> None:
-    outcome = simulate(clock, Pacer(60, clock=clock), Server(clock, 10_000, 10_000, False, ()), 10, 8, 0.5, images=4)
+    outcome = simulate(
+        clock, Pacer(60, clock=clock), Server(clock, 10_000, 10_000, False, ()), 10, 8, 0.5, images=4
+    )
     gaps = [later - earlier for earlier, later in zip(outcome.times, outcome.times[1:])]
     assert min(gaps) >= 3.99
     server = Server(clock, 60, 60, False, WAYS["headers"])
@@ -288,7 +294,9 @@ def test_after_refusals_have_stopped_the_pace_rises_to_what_is_known_and_no_furt
 def test_the_gate_lets_threads_through_one_by_one_and_none_is_forgotten() -> None:
     pacer = Pacer(60_000)
     passed: List[int] = []
-    threads = [threading.Thread(target=lambda: passed.append(pacer.enter(1, lambda: False))) for _ in range(40)]
+    threads = [
+        threading.Thread(target=lambda: passed.append(pacer.enter(1, lambda: False))) for _ in range(40)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

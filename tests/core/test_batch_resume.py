@@ -39,7 +39,9 @@ def hits(painter: Painter) -> int:
 
 def as_killed(home: Home, *names: str) -> None:
     """Turns the journal into that of a run that was killed while these jobs were in flight."""
-    kept = [entry for entry in entries(out_of(home)) if entry["event"] == "sent" or entry["name"] not in names]
+    kept = [
+        entry for entry in entries(out_of(home)) if entry["event"] == "sent" or entry["name"] not in names
+    ]
     write_entries(out_of(home), kept)
     assert sorted(in_flight(out_of(home))) == sorted(names)
 
@@ -58,7 +60,9 @@ def test_what_is_done_is_not_sent_again(home: Home, painter: Painter) -> None:
 
 
 @pytest.mark.parametrize("damage", ["deleted", "changed", "cut", "emptied", "a folder now"])
-def test_an_image_that_is_not_there_as_it_was_is_made_again(damage: str, home: Home, painter: Painter) -> None:
+def test_an_image_that_is_not_there_as_it_was_is_made_again(
+    damage: str, home: Home, painter: Painter
+) -> None:
     batch(home, painter.base_url, "a cat", {"prompt": "a dog", "output": "dog.png"})
     path = out_of(home) / "dog.png"
     data = path.read_bytes()
@@ -92,7 +96,11 @@ def test_of_several_images_only_the_missing_ones_are_made_again(home: Home, pain
 
 
 def test_lines_that_move_or_come_in_between_do_not_pay_again(home: Home, painter: Painter) -> None:
-    jobs: List[Any] = ["a cat", {"prompt": "a dog", "quality": "low"}, {"prompt": "a fox", "output": "fox.png"}]
+    jobs: List[Any] = [
+        "a cat",
+        {"prompt": "a dog", "quality": "low"},
+        {"prompt": "a fox", "output": "fox.png"},
+    ]
     batch(home, painter.base_url, *jobs)
     files = {name: (out_of(home) / name).read_bytes() for name in image_files(out_of(home))}
     write_jobs(home, "new 1", *reversed(jobs), "", "new 2")
@@ -127,7 +135,9 @@ def test_an_output_that_goes_over_to_another_job_loses_no_image(home: Home, pain
     assert picture("a cat") in there or painter.hits["a cat"] == 2
 
 
-def test_the_same_prompt_twice_makes_two_images_and_three_times_one_more(home: Home, painter: Painter) -> None:
+def test_the_same_prompt_twice_makes_two_images_and_three_times_one_more(
+    home: Home, painter: Painter
+) -> None:
     batch(home, painter.base_url, "a cat", "a cat")
     assert image_files(out_of(home)) == ["0001-a-cat.png", "0002-a-cat.png"]
     assert hits(painter) == 2
@@ -163,7 +173,13 @@ def test_what_leaves_the_images_as_they_are_does_not_pay_again(
 
 @pytest.mark.parametrize(
     "change",
-    [("--quality", "low"), ("--size", "1024x1024"), ("--format", "webp"), ("--model", "other"), ("--param", "x=1")],
+    [
+        ("--quality", "low"),
+        ("--size", "1024x1024"),
+        ("--format", "webp"),
+        ("--model", "other"),
+        ("--param", "x=1"),
+    ],
     ids="".join,
 )
 def test_what_changes_the_images_makes_new_ones(change: Any, home: Home, painter: Painter) -> None:
@@ -245,7 +261,10 @@ def test_without_its_journal_a_folder_is_a_new_one_and_nothing_there_is_replaced
     run = again(home, painter.base_url)
     assert (run.code, hits(painter)) == (0, 2)
     assert (out_of(home) / "0001-a-cat.png").read_bytes() == picture("a cat")
-    assert {path.read_bytes() for path in out_of(home).glob("*.png")} == {picture("a cat"), picture("a cat", 2)}
+    assert {path.read_bytes() for path in out_of(home).glob("*.png")} == {
+        picture("a cat"),
+        picture("a cat", 2),
+    }
 
 
 def test_a_job_in_flight_at_a_crash_is_reported_and_run_again_only_on_request(
@@ -277,7 +296,9 @@ def test_a_job_in_flight_whose_image_came_whole_is_done(home: Home, painter: Pai
     assert in_flight(out_of(home)) == []
 
 
-def test_a_job_in_flight_of_whose_images_some_came_asks_for_the_rest_only(home: Home, painter: Painter) -> None:
+def test_a_job_in_flight_of_whose_images_some_came_asks_for_the_rest_only(
+    home: Home, painter: Painter
+) -> None:
     batch(home, painter.base_url, {"prompt": "a dog", "n": 3, "output": "dog.png"})
     as_killed(home, "dog.png")
     (out_of(home) / "dog-2.png").write_bytes((out_of(home) / "dog-2.png").read_bytes()[:-4])
@@ -314,7 +335,9 @@ def test_what_was_in_flight_counts_as_spent_even_when_it_was_run_again(home: Hom
     assert spent == pytest.approx(sent["high_usd"] + done["cost_usd"], abs=1e-6)
 
 
-def test_the_journal_is_written_before_a_job_is_sent_and_after_it_is_saved(home: Home, painter: Painter) -> None:
+def test_the_journal_is_written_before_a_job_is_sent_and_after_it_is_saved(
+    home: Home, painter: Painter
+) -> None:
     paint = painter.answer
     seen: List[Dict[str, Any]] = []
 

@@ -98,7 +98,9 @@ def test_killed_five_times_and_told_to_retry_it_makes_every_image_and_pays_again
 ) -> None:
     dice = random.Random(2024)
     slowly(painter, 1)
-    flags = command(write_jobs(home, *(f"job {number}" for number in range(JOBS))), *FLAGS, "--retry-ambiguous")
+    flags = command(
+        write_jobs(home, *(f"job {number}" for number in range(JOBS))), *FLAGS, "--retry-ambiguous"
+    )
     flown: Counter[str] = Counter()
     for _ in range(KILLS):
         kill_at_some_moment(home, painter, flags, dice)

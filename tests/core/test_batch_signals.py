@@ -1,4 +1,4 @@
-"""Ctrl-C once waits for what is paid for; twice, or SIGTERM, ends it in order. Nothing is lost, and all goes on later."""
+"""Ctrl-C once waits for what is paid for; twice, or SIGTERM, ends it in order. Later all goes on."""
 
 from __future__ import annotations
 
@@ -53,7 +53,9 @@ class Voice:
             self.lines.append(line.decode())
 
 
-def test_the_first_ctrl_c_starts_nothing_more_and_waits_for_what_is_paid_for(home: Home, painter: Painter) -> None:
+def test_the_first_ctrl_c_starts_nothing_more_and_waits_for_what_is_paid_for(
+    home: Home, painter: Painter
+) -> None:
     flags = command(write_jobs(home, *(f"job {number}" for number in range(9))), "--concurrency", "3")
     with home.start(*flags, base_url=painter.base_url) as process:
         voice = Voice(process)
@@ -116,7 +118,9 @@ def test_the_second_ctrl_c_ends_curl_and_says_what_may_be_billed(home: Home, pai
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP], ids=["SIGTERM", "SIGHUP"])
-def test_another_signal_ends_the_batch_at_once_and_in_order(signum: int, home: Home, painter: Painter) -> None:
+def test_another_signal_ends_the_batch_at_once_and_in_order(
+    signum: int, home: Home, painter: Painter
+) -> None:
     flags = command(write_jobs(home, *(f"job {number}" for number in range(5))), "--concurrency", "2")
     with home.start(*flags, base_url=painter.base_url) as process:
         for _ in range(2):
@@ -147,7 +151,9 @@ def test_a_signal_while_everybody_waits_for_the_server_ends_the_wait(home: Home,
     assert {row["billed"] for row in run.json["rows"]} == {"no"}
 
 
-def test_ctrl_c_when_the_last_jobs_are_under_way_changes_nothing_about_them(home: Home, painter: Painter) -> None:
+def test_ctrl_c_when_the_last_jobs_are_under_way_changes_nothing_about_them(
+    home: Home, painter: Painter
+) -> None:
     flags = command(write_jobs(home, "one", "two"), "--concurrency", "2")
     with home.start(*flags, base_url=painter.base_url) as process:
         voice = Voice(process)

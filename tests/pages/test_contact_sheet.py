@@ -27,8 +27,9 @@ def solid(colour: tuple[int, int, int]) -> bytes:
 @pytest.fixture
 def painter(recorder: Recorder) -> Painter:
     made = Painter(recorder)
-    recorder.answer = lambda request: made.says.get(prompt_of(request)) or images(
-        *[solid(COLOURS.get(prompt_of(request).split()[0], (120, 120, 120)))] * count_of(request)
+    recorder.answer = lambda request: (
+        made.says.get(prompt_of(request))
+        or images(*[solid(COLOURS.get(prompt_of(request).split()[0], (120, 120, 120)))] * count_of(request))
     )
     return made
 
@@ -38,9 +39,10 @@ def hostile(web: Recorder) -> list[str]:
     return [
         "<script>document.title='hacked by a script'</script>",
         '"><img src=x onerror="document.documentElement.dataset.hacked=1">',
-        "'><svg onload=\"document.documentElement.dataset.hacked=2\">",
+        '\'><svg onload="document.documentElement.dataset.hacked=2">',
         f"</p></div></article><img src={web.root}/leak.png>",
-        f'</style><link rel=stylesheet href={web.root}/leak.css><meta http-equiv=refresh content="0;url={web.root}/away">',
+        f"</style><link rel=stylesheet href={web.root}/leak.css>",
+        f'<meta http-equiv=refresh content="0;url={web.root}/away">',
         f"<iframe src={web.root}/frame></iframe><!-- ]]> &amp; &lt;b&gt;",
         "javascript:document.documentElement.dataset.hacked=3",
     ]
@@ -81,7 +83,7 @@ def test_hostile_prompts_ids_names_and_errors_run_nothing_and_fetch_nothing(
     dom = browser.dom(page)
     assert not is_harmed(dom, web)
     assert leaks(web) == []
-    assert dom.count("<article") == len(jobs) == 10
+    assert dom.count("<article") == len(jobs) == 11
     assert dom.count("<img ") == len(prompts)
     shown = re.findall(r'<p class="prompt" dir="auto">(.*?)</p>', dom, re.DOTALL)
     assert [html.unescape(text) for text in shown[: len(prompts)]] == prompts
@@ -101,7 +103,9 @@ def test_without_the_escaping_the_same_prompts_would_act(
     assert f"{web.root}/leak.png" in leaks(web)
     web.requests.clear()
     policy = POLICY.findall(text)[0]
-    broken.write_text(html.unescape(POLICY.sub("", text)).replace("<head>", f"<head>{policy}"), encoding="utf-8")
+    broken.write_text(
+        html.unescape(POLICY.sub("", text)).replace("<head>", f"<head>{policy}"), encoding="utf-8"
+    )
     dom = browser.dom(broken)
     assert "<title>hacked" not in dom and "data-hacked" not in dom
     assert leaks(web) == []
