@@ -66,6 +66,8 @@ def validate(outcome: Dict[str, Any]) -> None:
     """Holds what a command printed against its schema."""
     if outcome.get("command") == "doctor" and "checks" in outcome:
         jsonschema.validate(outcome, schema("doctor"))
+    elif outcome["command"] == "batch run":
+        jsonschema.validate(outcome, schema("batch"))
     elif not outcome["ok"]:
         jsonschema.validate(outcome, schema("error"))
     elif outcome["command"] in ("generate", "edit"):
