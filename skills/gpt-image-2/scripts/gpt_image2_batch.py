@@ -284,6 +284,7 @@ def _decoded(data: bytes, number: int, offset: int) -> Line:
 JOURNAL_NAME = "journal.jsonl"
 
 SENT, DONE, FAILED, SUBMITTED = "sent", "done", "failed", "submitted"
+_MOST = 1e9  # jobs or dollars
 _KEY = re.compile(r"[0-9a-f]{64}")
 _EVENTS = frozenset({SENT, DONE, FAILED, SUBMITTED})
 
@@ -443,8 +444,9 @@ def read_entry(line: Dict[str, Any]) -> Entry:
     images: List[Dict[str, Any]] = line.get("images", [])
     cost: Any = line.get("cost_usd")
     high_usd = float(line.get("high_usd", 0.0))
-    if not _KEY.fullmatch(str(line["key"])) or not all(0 <= usd < 1e9 for usd in (high_usd, cost or 0.0)):
-        raise ValueError("no key of a job, or no sum of money")
+    is_sound = _KEY.fullmatch(str(line["key"])) and 0 <= int(line["copy"]) < _MOST
+    if not is_sound or not all(0 <= usd < _MOST for usd in (high_usd, cost or 0.0)):
+        raise ValueError("no key or copy of a job, or no sum of money")
     return Entry(
         event=str(line["event"]),
         key=str(line["key"]),
@@ -2125,6 +2127,8 @@ class Planner:
             self._warn(warning)
         named = job.output is not None
         name = _relative(job.output) if job.output is not None else _made_up(number, request)
+        if named and os.path.isdir(str(self._folder.path / name)):
+            raise UsageError(f"output {show(name, limit=100)!r} is a folder", hint="name a file")
         outputs = self._folder.outputs(name, request, named)
         numbers = tuple(range(1, request.count + 1))
         names = [self._claimed(outputs.path(each)) if named else outputs.path(each).name for each in numbers]
@@ -2387,6 +2391,7 @@ class Sending:
         self._on_saved = on_saved
         self._result: Optional[Result] = None
         self._images: Dict[int, SavedImage] = {}
+        self._elsewhere: List[str] = []  # images that are not where the user named them
         self._is_sent = False
         self.billed = Billed.NO
         #: The journal does not take lines any more: nothing further may be sent.
@@ -2439,7 +2444,7 @@ class Sending:
             "cost_usd": None if self.cost_usd is None else round(self.cost_usd, 6),
             "attempts": result.attempts if result else 0,
             "elapsed_s": round(result.elapsed_s, 3) if result else 0.0,
-            "warnings": list(result.warnings) if result else [],
+            "warnings": [*(result.warnings if result else ()), *self._elsewhere],
             "error": failure,
         }
 
@@ -2477,7 +2482,8 @@ class Sending:
     def _broken(self, defect: Exception) -> GptImage2Error:
         """A defect of the program met by this job. What was sent by then stays in doubt in the journal."""
         self.billed = Billed.MAYBE if self._is_sent else Billed.NO
-        return GptImage2Error(f"internal error: {type(defect).__name__}: {defect}", billed=self.billed)
+        said = mask_secrets(str(defect), self._place.client.settings.secrets)
+        return GptImage2Error(f"internal error: {type(defect).__name__}: {said}", billed=self.billed)
 
     def _hear(self, event: Event) -> None:
         if isinstance(event, HeadersReceived):
@@ -2509,6 +2515,10 @@ class Sending:
         further = max(self._job.missing) + 1
         for offset, image in enumerate(strangers):
             self._images[next(rest, further + offset)] = image
+            if self._job.named and not image.rescued:
+                self._elsewhere.append(
+                    f"{self._job.name} was taken; an image was saved as {show(image.path)}"
+                )
 
     def _note(self, event: str, prepared: PreparedCall, error: Optional[GptImage2Error] = None) -> None:
         """A line in the journal.

@@ -22,6 +22,7 @@ from ..record import Record
 JOURNAL_NAME = "journal.jsonl"
 
 SENT, DONE, FAILED, SUBMITTED = "sent", "done", "failed", "submitted"
+_MOST = 1e9  # jobs or dollars
 _KEY = re.compile(r"[0-9a-f]{64}")
 _EVENTS = frozenset({SENT, DONE, FAILED, SUBMITTED})
 
@@ -181,8 +182,9 @@ def read_entry(line: Dict[str, Any]) -> Entry:
     images: List[Dict[str, Any]] = line.get("images", [])
     cost: Any = line.get("cost_usd")
     high_usd = float(line.get("high_usd", 0.0))
-    if not _KEY.fullmatch(str(line["key"])) or not all(0 <= usd < 1e9 for usd in (high_usd, cost or 0.0)):
-        raise ValueError("no key of a job, or no sum of money")
+    is_sound = _KEY.fullmatch(str(line["key"])) and 0 <= int(line["copy"]) < _MOST
+    if not is_sound or not all(0 <= usd < _MOST for usd in (high_usd, cost or 0.0)):
+        raise ValueError("no key or copy of a job, or no sum of money")
     return Entry(
         event=str(line["event"]),
         key=str(line["key"]),

@@ -1,0 +1,71 @@
+"""However long the jobs file is, a batch holds only a little of it at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any, Tuple
+
+import pytest
+from batching import Painter, command, out_of, write_jobs
+from harness import Home
+from servers import Recorder
+
+MIB = 1 << 20
+SHORT, LONG = 5_000, 60_000
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="wait4")
+
+
+@pytest.fixture
+def painter(recorder: Recorder) -> Painter:
+    return Painter(recorder)
+
+
+def peak(home: Home, *args: str, base_url: str = "http://127.0.0.1:9/v1") -> Tuple[Any, int]:
+    """The object that a run prints, and the most bytes that it held."""
+    said = home.cwd / "said.json"
+    with open(str(said), "wb") as stdout, home.start(
+        *args, base_url=base_url, stdout=stdout, stderr=None
+    ) as process:
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.WEXITSTATUS(status)
+    assert os.WIFEXITED(status) and process.returncode == 0
+    return json.loads(said.read_text(encoding="utf-8")), usage.ru_maxrss * (
+        1 if sys.platform == "darwin" else 1024
+    )
+
+
+def long_file(home: Home, lines: int) -> Path:
+    """Jobs of about 150 bytes each."""
+    path = home.cwd / "jobs.jsonl"
+    with open(str(path), "w", encoding="utf-8") as file:
+        for number in range(lines):
+            prompt = f"picture {number if number % 2 else 0}" + " and more" * 12
+            file.write(json.dumps({"prompt": prompt, "quality": "low"}) + "\n")
+    return path
+
+
+def test_twelve_times_the_jobs_take_no_more_memory(home: Home) -> None:
+    """Half of them ask for the same again, which has to be counted."""
+    peaks = []
+    for lines in (SHORT, LONG):
+        path = long_file(home, lines)
+        outcome, most = peak(home, *command(path, "--dry-run"))
+        assert outcome["jobs"] == outcome["images"] == lines
+        peaks.append(most)
+    print([most // MIB for most in peaks])
+    assert peaks[1] - peaks[0] < 10 * MIB
+
+
+def test_an_old_contact_sheet_of_any_size_is_not_read(home: Home, painter: Painter) -> None:
+    peaks = []
+    for size in (0, 64 * MIB):
+        path = write_jobs(home, "a cat")
+        peak(home, *command(path), base_url=painter.base_url)
+        with open(str(out_of(home) / "index.html"), "ab") as sheet:
+            sheet.truncate(sheet.tell() + size)
+        peaks.append(peak(home, *command(path), base_url=painter.base_url)[1])
+    assert peaks[1] - peaks[0] < 10 * MIB
