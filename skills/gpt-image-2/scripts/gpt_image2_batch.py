@@ -2988,7 +2988,6 @@ class BatchServer:
         self._env = env
         self._stop = stop
         self._waiting = waiting
-        self._key = settings.require_key()
 
     def upload(self, path: Path, filename: str, purpose: str, mime_type: str) -> str:
         """Uploads a file straight from disk; its id.
@@ -3087,7 +3086,7 @@ class BatchServer:
         self, path: str, timeout_s: float = _ASK_TIMEOUT_S, form: Tuple[FormPart, ...] = ()
     ) -> HttpRequest:
         headers = (
-            auth_header(self._settings, self._key),
+            auth_header(self._settings, self._settings.require_key()),
             ("User-Agent", USER_AGENT),
             ("Accept", "application/json" if timeout_s == _ASK_TIMEOUT_S or form else "*/*"),
         )
@@ -4376,7 +4375,7 @@ def open_desk(command: BatchesCommand, output: Output, stop: StopSwitch, stack: 
     """The desk for a command; it is closed with the stack.
 
     Raises:
-        ConfigError: no key, no curl, or the ledger cannot be used.
+        ConfigError: no curl, or the ledger cannot be used.
     """
     settings = load_settings(
         os.environ, config=command.config, base_url=command.base_url, api_key=command.api_key
@@ -4757,14 +4756,16 @@ class _Watch:
         self._desk = desk
         self._batches = _meant(desk, command)
         self._poll_s = command.poll_s
+        self._has_looked = False
         self._until_s = None if command.timeout_s is None else time.monotonic() + command.timeout_s
 
     def run(self) -> List[RememberedBatch]:
-        """Asks until all have ended, time is up or the user stops it; how they are then."""
+        """Asks until all have ended, time is up or the user stops it; how they are then. One that the server
+        does not show is looked for once."""
         wait_s = FIRST_POLL_S
         while True:
             asked_s = self._look()
-            if not any(batch.is_open for batch in self._batches):
+            if not any(batch.is_open and not is_lost(batch) for batch in self._batches):
                 return self._batches
             pause_s = max(asked_s, wait_s if self._poll_s is None else self._poll_s)
             if self._until_s is not None:
@@ -4777,7 +4778,7 @@ class _Watch:
         """Asks for each that has not ended; for how many seconds the server wants to be left alone."""
         asked_s = 0.0
         for place, batch in enumerate(self._batches):
-            if not batch.is_open or self._desk.stop.is_set:
+            if not batch.is_open or self._desk.stop.is_set or (is_lost(batch) and self._has_looked):
                 continue
             try:
                 self._batches[place] = self._desk.refreshed(batch)
@@ -4789,6 +4790,7 @@ class _Watch:
                 asked_s = max(asked_s, error.retry_after_s or 0.0)
                 self._desk.output.say(f"{batch.label}: {error.message}; asking again")
             self._tell(batch, self._batches[place])
+        self._has_looked = True
         return asked_s
 
     def _tell(self, before: RememberedBatch, now: RememberedBatch) -> None:
@@ -4919,6 +4921,7 @@ def run_submit(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
         if batch.journal is None:
             return _show_batch_dry_run(batch, estimate, output)
         _check_budget(batch, estimate, jobs.max_cost_usd)
+        client.settings.require_key()
         server = BatchServer(client.settings, os.environ, stop, told(output))
         find_curl()
         book = open_book(os.environ, client.settings.secrets)
