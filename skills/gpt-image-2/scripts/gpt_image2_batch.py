@@ -3401,7 +3401,7 @@ class Keeper:
         for place, writer in enumerate([*line.writers, *self._fetched(line, outputs)]):
             is_asked = place < len(job.numbers)
             number = job.numbers[place] if is_asked else next(further)
-            if any(writer.sha256 == image.sha256 for image in images.values()):
+            if any(writer.sha256 == image.sha256 for image in there.values()):
                 writer.discard()
                 continue
             writer.aim(outputs)
