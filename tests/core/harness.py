@@ -68,6 +68,8 @@ def validate(outcome: Dict[str, Any]) -> None:
         jsonschema.validate(outcome, schema("doctor"))
     elif outcome["command"] == "batch run":
         jsonschema.validate(outcome, schema("batch"))
+    elif outcome["command"].startswith("batch "):
+        jsonschema.validate(outcome, schema("batch-api"))
     elif not outcome["ok"]:
         jsonschema.validate(outcome, schema("error"))
     elif outcome["command"] in ("generate", "edit"):

@@ -12,7 +12,7 @@ import re
 import threading
 import time
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple, cast
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple, cast
 
 from ..errors import OutputError, UsageError
 from ..files import end_line, lock_file, open_to_append
@@ -108,6 +108,23 @@ class Journal:
                     upto = self._written
                     os.fsync(self._descriptor)
                     self._synced = upto
+        except OSError as error:
+            raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from None
+
+    def extend(self, entries: Iterable[Entry]) -> None:
+        """Writes many lines and returns when all are on the disk, by one flush.
+
+        Raises:
+            OutputError: the disk does not take them.
+        """
+        try:
+            with self._lock:
+                for entry in entries:
+                    text = json.dumps(entry_json(entry), ensure_ascii=False) + "\n"
+                    view = memoryview(text.encode("utf-8", "surrogateescape"))
+                    while view:
+                        view = view[os.write(self._descriptor, view) :]
+            os.fsync(self._descriptor)
         except OSError as error:
             raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from None
 
