@@ -13,6 +13,7 @@ import re
 from typing import Iterator, List, Set, Tuple
 from unittest import mock
 
+from gpt_image2.core.batch.options import BATCH_COMMANDS
 from gpt_image2.core.cli import main as run
 from gpt_image2.core.extras import EXTRAS
 from gpt_image2.core.ledger.parsers import HISTORY_COMMANDS
@@ -20,7 +21,7 @@ from gpt_image2.core.ledger.parsers import HISTORY_COMMANDS
 #: Flags of this command are not told again of others that take them all.
 _MAIN_COMMAND = "generate"
 #: The commands below a command, with what each does in a line.
-_SUBCOMMANDS = {"history": HISTORY_COMMANDS}
+_SUBCOMMANDS = {"batch": BATCH_COMMANDS, "history": HISTORY_COMMANDS}
 _TABLE_HEAD = ("| argument | what it is |", "|---|---|")
 
 

@@ -16,6 +16,8 @@ import shtab
 from argparse_manpage.manpage import Manpage  # pyright: ignore[reportMissingTypeStubs]
 
 from gpt_image2.core.about import PROGRAM, VERSION
+from gpt_image2.core.batch.options import BATCH_COMMANDS, batch_parser, batch_run_parser
+from gpt_image2.core.batch_api.parsers import BATCH_API_PARSERS
 from gpt_image2.core.cli import COMMANDS
 from gpt_image2.core.exit_codes import EXIT_CODES
 from gpt_image2.core.ledger.parsers import (
@@ -32,6 +34,7 @@ COMPLETIONS = {"bash": f"{PROGRAM}.bash", "zsh": f"_{PROGRAM}", "fish": f"{PROGR
 PARSERS = {
     "generate": lambda: image_parser("generate"),
     "edit": lambda: image_parser("edit"),
+    "batch": batch_parser,
     "history": history_parser,
     "spend": spend_parser,
     "cost": cost_parser,
@@ -39,8 +42,13 @@ PARSERS = {
     "doctor": doctor_parser,
 }
 #: The commands below a command: name and summary of each, and its parser.
-SUBCOMMANDS = {"history": (HISTORY_COMMANDS, HISTORY_PARSERS)}
-FILE_OPTIONS = {"output", "prompt_file", "config", "mask", "more_images", "image", "target"}
+SUBCOMMANDS = {
+    "batch": (BATCH_COMMANDS, {"run": batch_run_parser, **BATCH_API_PARSERS}),
+    "history": (HISTORY_COMMANDS, HISTORY_PARSERS),
+}
+FILE_OPTIONS = {
+    *("config", "image", "jobs", "mask", "more_images", "out_dir", "output", "prompt_file", "target"),
+}
 
 
 def whole_parser() -> argparse.ArgumentParser:

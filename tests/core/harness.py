@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import py_compile
+import shutil
 import subprocess
 import sys
+import tempfile
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional
 from urllib.parse import quote
@@ -63,6 +68,8 @@ def validate(outcome: Dict[str, Any]) -> None:
         jsonschema.validate(outcome, schema("doctor"))
     elif outcome["command"] == "batch run":
         jsonschema.validate(outcome, schema("batch"))
+    elif outcome["command"].startswith("batch "):
+        jsonschema.validate(outcome, schema("batch-api"))
     elif not outcome["ok"]:
         jsonschema.validate(outcome, schema("error"))
     elif outcome["command"] in ("generate", "edit"):
@@ -73,10 +80,26 @@ def validate(outcome: Dict[str, Any]) -> None:
         jsonschema.validate(outcome, schema("config"))
 
 
+@lru_cache(maxsize=None)
+def compiled_script() -> Path:
+    """The script, compiled once for this interpreter: compiling it is most of what a short run takes."""
+    folder = Path(tempfile.mkdtemp(prefix="compiled-script-"))
+    atexit.register(shutil.rmtree, str(folder), ignore_errors=True)
+    compiled = folder / "gpt_image2.pyc"
+    py_compile.compile(str(SCRIPT), cfile=str(compiled), doraise=True)
+    for side in SCRIPT.parent.glob("gpt_image2_*.py"):
+        shutil.copy(str(side), str(folder))
+    return compiled
+
+
 class Home:
-    """A home folder of a test's own, and the script run in it. `cwd` is an empty working folder."""
+    """A home folder of a test's own, and the script run in it. `cwd` is an empty working folder.
+
+    Set `script` to `SCRIPT` where it matters that it is run as the file that it is.
+    """
 
     def __init__(self, root: Path) -> None:
+        self.script = compiled_script()
         self.root = root / "home"
         self.cwd = root / "work"
         self.tmp = root / "tmp"
@@ -97,7 +120,7 @@ class Home:
 
     def command(self, *args: str) -> List[str]:
         """The command line that runs the script, isolated from this interpreter's packages."""
-        return [sys.executable, "-I", "-S", str(SCRIPT), *args]
+        return [sys.executable, "-I", "-S", str(self.script), *args]
 
     def run(
         self,

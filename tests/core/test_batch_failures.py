@@ -288,7 +288,11 @@ def test_an_image_whose_place_is_taken_meanwhile_goes_beside_it(home: Home, pain
     (image,) = run.json["rows"][0]["images"]
     with open(image["path"], "rb") as file:
         assert file.read() == picture("a cat")
+    (warning,) = run.json["rows"][0]["warnings"]
+    assert "cat.png was taken" in warning
     painter.server.answer = paint
+    assert (again(home, painter.base_url).code, painter.hits) == (2, {"a cat": 1})  # a folder is no output
+    (out_of(home) / "cat.png").rmdir()
     assert (again(home, painter.base_url).code, painter.hits) == (0, {"a cat": 1})
 
 

@@ -10,7 +10,7 @@ from typing import Callable, Iterator, NamedTuple
 
 import pytest
 from faulty import CLOSING, OPENING, Exchange, serving
-from harness import Home
+from harness import SCRIPT, Home
 from pictures import png
 
 IMAGE_BYTES = 15 * 1024 * 1024
@@ -93,7 +93,8 @@ def as_previews(count: int) -> Callable[[Exchange], None]:
 
 
 def measured(home: Home, count: int, talk: Callable[[Exchange], None]) -> Measured:
-    """One run of the script."""
+    """One run of the script, as a file."""
+    home.script = SCRIPT
     with serving(talk) as server:
         args = home.command("generate", "a cat", "--n", str(count), "-o", "cat.png", "--json")
         done = subprocess.run(

@@ -1753,7 +1753,10 @@ class FormPart(Record):
 
 
 class HttpRequest(Record):
-    """One HTTP request. `headers` may hold secrets. `body_path` is a file, `form` a multipart body."""
+    """One HTTP request. `headers` may hold secrets. `body_path` is a file, `form` a multipart body.
+
+    Where `stall_s` is set, so many seconds without a byte end it before its time is up.
+    """
 
     url: str
     headers: Tuple[Tuple[str, str], ...]
@@ -1762,6 +1765,7 @@ class HttpRequest(Record):
     form: Tuple[FormPart, ...] = ()
     #: `host:port:address` pins a name to an address that was checked.
     resolve: Optional[str] = None
+    stall_s: Optional[float] = None
 
 
 class ResponseHead(Record):
@@ -1891,6 +1895,8 @@ def render_config(request: HttpRequest) -> str:
     lines += [("header", f"{name}: {value}") for name, value in request.headers]
     if request.resolve:
         lines.append(("resolve", request.resolve))
+    if request.stall_s is not None:
+        lines += [("speed-limit", "1"), ("speed-time", f"{request.stall_s:.0f}")]
     if request.body_path is not None:
         lines.append(("data-binary", "@" + request.body_path))
     lines += [_form_line(part) for part in request.form]
@@ -2069,6 +2075,52 @@ _VERSION_1 = (
     ) WITHOUT ROWID
     """,
     "CREATE INDEX images_sha256 ON images (sha256)",
+    """
+    CREATE TABLE batches (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT,
+        token TEXT NOT NULL,
+        base_url TEXT NOT NULL,
+        created_at TEXT NOT NULL,
+        status TEXT NOT NULL,
+        endpoint TEXT NOT NULL,
+        model TEXT NOT NULL,
+        input_file_id TEXT,
+        output_file_id TEXT,
+        error_file_id TEXT,
+        out_dir TEXT NOT NULL,
+        total INTEGER NOT NULL,
+        completed INTEGER NOT NULL,
+        failed INTEGER NOT NULL,
+        high_usd REAL,
+        history INTEGER NOT NULL,
+        fetched_at TEXT
+    )
+    """,
+    "CREATE INDEX batches_id ON batches (id)",
+    """
+    CREATE TABLE batch_jobs (
+        batch INTEGER NOT NULL,
+        custom_id TEXT NOT NULL,
+        job INTEGER NOT NULL,
+        line INTEGER NOT NULL,
+        id TEXT,
+        key TEXT NOT NULL,
+        copy INTEGER NOT NULL,
+        name TEXT NOT NULL,
+        named INTEGER NOT NULL,
+        numbers TEXT NOT NULL,
+        there TEXT NOT NULL,
+        high_usd REAL,
+        prompt TEXT NOT NULL,
+        fields TEXT NOT NULL,
+        inputs TEXT NOT NULL,
+        mask TEXT,
+        state TEXT NOT NULL,
+        outcome TEXT,
+        PRIMARY KEY (batch, custom_id)
+    ) WITHOUT ROWID
+    """,
 )
 #: The statements that lead from each version of the schema to the next; `PRAGMA user_version` counts them.
 _MIGRATIONS: Tuple[Tuple[str, ...], ...] = (_VERSION_1,)
@@ -3412,6 +3464,11 @@ def other_fields(request: ImageRequest) -> Mapping[str, object]:
 
 
 _MAX_ID = 2**63 - 1
+#: The jobs of batches from before a moment; those that were not fetched yet are needed for that.
+_FORGET_BATCH_JOBS = (
+    "DELETE FROM batch_jobs WHERE batch IN"
+    " (SELECT number FROM batches WHERE fetched_at IS NOT NULL AND created_at < ?)"
+)
 
 
 class PastRequest(Record):
@@ -3502,10 +3559,12 @@ def forget_requests(
         if everything:
             database.change("DELETE FROM images")
             count = database.change("DELETE FROM requests")
+            database.change(_FORGET_BATCH_JOBS, ("9",))
         elif before is not None:
             old = "SELECT id FROM requests WHERE started_at < ?"
             database.change(f"DELETE FROM images WHERE request IN ({old})", (before,))  # noqa: S608
             count = database.change("DELETE FROM requests WHERE started_at < ?", (before,))
+            database.change(_FORGET_BATCH_JOBS, (before,))
         else:
             count = 0
             for number in ids:
@@ -3604,8 +3663,15 @@ class Ledger:
         """Completes the row of a request that has ended, with its images."""
         self._attempt(lambda database: self._complete(database, row, ending), warn)
 
-    def record(self, opening: Opening, ending: Ending, warn: Warn) -> Optional[int]:
-        """Writes a request that has ended already, such as one line of a batch's results, in one go.
+    def record(
+        self,
+        opening: Opening,
+        ending: Ending,
+        warn: Warn,
+        also: Callable[[Database], None] = lambda _: None,
+    ) -> Optional[int]:
+        """Writes a request that has ended already, such as one line of a batch's results, in one go with
+        what `also` writes: all of it, or nothing.
 
         Returns its id; None when it was not recorded.
         """
@@ -3614,6 +3680,7 @@ class Ledger:
             with database.transaction():
                 row = self._insert(database, opening)
                 self._fill(database, row, ending)
+                also(database)
             return row
 
         return self._attempt(write, warn)
@@ -4025,6 +4092,15 @@ class ImageWriter:
         self.size_bytes += len(data)
 
     @property
+    def sha256(self) -> str:
+        """The SHA-256 of what was written so far, in hex."""
+        return self._hash.hexdigest()
+
+    def aim(self, plan: OutputPlan) -> None:
+        """Says by which plan it is to be named, where that was not known at its beginning."""
+        self._plan = plan
+
+    @property
     def looks_like_image(self) -> bool:
         """Whether the first bytes are those of a png, jpeg or webp."""
         return sniff_format(self._head) is not None
@@ -4331,6 +4407,10 @@ class ImageCollector:
         self.images += (image,)
         self._drop_preview()
         self._on_saved(image, writer.rescue_reason)
+
+    def let_go(self, writer: ImageWriter) -> None:
+        """A final image is whole, and somebody else names it."""
+        self._writers.remove(writer)
 
     def preview(self, writer: ImageWriter, partial_index: int) -> None:
         """A preview is whole: it is saved when asked for, else held until something better comes."""
@@ -5577,6 +5657,15 @@ def check_local_inputs(sources: Sequence[str], mask: Optional[str]) -> None:
             _check_mask(mask, loaded_mask, _local(sources[0], "input image", MAX_INPUT_BYTES))
 
 
+def local_input(source: str) -> InputImage:
+    """An input or mask that is a file here.
+
+    Raises:
+        UsageError: as `load_inputs`, but for what is asked of a mask alone.
+    """
+    return _local(source, "input image", MAX_INPUT_BYTES)
+
+
 def is_address(source: str) -> bool:
     """Whether an input is to be fetched."""
     return source.lower().startswith(("http://", "https://"))
@@ -6062,8 +6151,8 @@ def request_json(past: PastRequest) -> Dict[str, object]:
         "model": past.model,
         "prompt": past.prompt,
         "fields": dict(past.fields),
-        "inputs": [_input_file_json(file) for file in past.inputs],
-        "mask": None if past.mask is None else _input_file_json(past.mask),
+        "inputs": [input_file_json(file) for file in past.inputs],
+        "mask": None if past.mask is None else input_file_json(past.mask),
         "output": past.output,
         "status": past.status,
         "error": None
@@ -6188,7 +6277,8 @@ def _or_dash(value: Optional[object], unit: str = "") -> str:
     return "-" if value is None else f"{value}{unit}"
 
 
-def _input_file_json(file: InputFile) -> Dict[str, object]:
+def input_file_json(file: InputFile) -> Dict[str, object]:
+    """An input as JSON shows it."""
     return {
         "source": file.source,
         "path": file.path,
@@ -7797,7 +7887,13 @@ def add_output_flags(add: Callable[..., object]) -> None:
 
 
 def add_setting_flags(parser: Parser) -> None:
-    """Adds the flags that say which server, and with which key."""
+    """Adds the flags that say which server, and with which key; the sandbox is one of them."""
+    add = add_server_flags(parser)
+    add("--sandbox", action="store_true", help="use an offline sandbox for this call: no key, no cost")
+
+
+def add_server_flags(parser: Parser) -> Callable[..., object]:
+    """Adds the flags that say which server that stays, and with which key; what adds to their group."""
     group = parser.add_argument_group("settings (see: config --show)")
     add = group.add_argument
     add("--config", metavar="PATH", help="this config file; what it sets goes before all flags")
@@ -7807,7 +7903,7 @@ def add_setting_flags(parser: Parser) -> None:
         metavar="KEY",
         help="the API key (visible in ps: prefer the config file or the environment)",
     )
-    add("--sandbox", action="store_true", help="use an offline sandbox for this call: no key, no cost")
+    return add
 
 
 def _read_prompt(prompt: Optional[str], prompt_file: Optional[str], sources: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ the script touches, and the folder that --out-dir names: images, journal.jsonl a
 from __future__ import annotations
 
 import argparse
+import base64
 import hashlib
 import json
 import os
@@ -18,10 +19,10 @@ import sys
 import threading
 import time
 from collections import deque
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import lru_cache
 from html import escape
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from typing import (
     IO,
@@ -36,76 +37,138 @@ from typing import (
     Optional,
     Sequence,
     Tuple,
+    Union,
     cast,
 )
 from urllib.parse import quote as percent_encode
 
 from gpt_image2 import (
+    BATCH_DISCOUNT,
     DEFAULT_MODEL,
     EXIT_CODES,
+    LEDGER_NAME,
     MAX_INPUT_IMAGES,
     MEGABYTE,
+    OVER_MAX_COST,
     PROGRAM,
     SANDBOX_KEY,
     TYPICAL_SECONDS,
+    USER_AGENT,
     WIRE_FIELDS,
+    Again,
+    Answer,
+    ApiError,
+    Attempt,
     AuthenticationError,
     Billed,
     Budget,
     Client,
     ConfigError,
     CostEstimate,
+    Database,
+    DownloadFailed,
+    Downloader,
     Event,
     ExitCode,
+    FormPart,
     GptImage2Error,
     HeadersReceived,
     HelpFormatter,
     Hold,
+    HttpRequest,
+    ImageCollector,
     ImageRequest,
     ImageSaved,
+    ImageText,
+    ImageWriter,
+    InputFile,
+    InputImage,
     InterruptedCall,
+    JsonSplitter,
+    Ledger,
+    LedgerError,
+    NetworkError,
+    NotAnImage,
+    Opening,
     Output,
     OutputError,
     OutputPlan,
     Parser,
+    PartialError,
     PreparedCall,
     Prices,
     QuotaError,
     RateLimit,
+    RateLimitError,
     Record,
+    ResponseHead,
     Result,
     SavedImage,
+    ServerError,
+    Settings,
     StopSwitch,
+    StringSink,
+    Transfer,
+    TransferEnd,
+    Usage,
     UsageError,
     add_field_flags,
     add_output_flags,
     add_sending_flags,
+    add_server_flags,
     add_setting_flags,
     amount,
+    auth_header,
+    backoff_s,
     check_local_inputs,
     checked,
     cost_in_words,
+    cost_of_usage,
     end_line,
+    ending_of,
     estimate_json,
+    explain,
     extension,
     find_curl,
     image_json,
+    input_file,
+    input_file_json,
     is_address,
+    is_quota,
+    is_refusal,
     is_whole_image,
+    judge,
+    leads_to_private_network,
     limit_in_words,
+    load_settings,
+    local_input,
+    local_time,
     lock_file,
+    mask_secrets,
+    open_database,
     open_to_append,
+    other_fields,
     plan_output,
     prepare_folder,
     read_image_info,
+    read_server_error,
+    read_usage,
     replace,
     request_of,
     saved_line,
+    send_free,
+    server_wait_s,
+    sha256_of,
     show,
     slug,
     start_sandbox,
+    state_folder,
+    stored,
     temporary_folder,
+    too_old_error,
+    utc_text,
     write_pieces,
+    write_private,
 )
 
 
@@ -221,6 +284,7 @@ def _decoded(data: bytes, number: int, offset: int) -> Line:
 JOURNAL_NAME = "journal.jsonl"
 
 SENT, DONE, FAILED, SUBMITTED = "sent", "done", "failed", "submitted"
+_MOST = 1e9  # jobs or dollars
 _KEY = re.compile(r"[0-9a-f]{64}")
 _EVENTS = frozenset({SENT, DONE, FAILED, SUBMITTED})
 
@@ -309,6 +373,23 @@ class Journal:
         except OSError as error:
             raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from None
 
+    def extend(self, entries: Iterable[Entry]) -> None:
+        """Writes many lines and returns when all are on the disk, by one flush.
+
+        Raises:
+            OutputError: the disk does not take them.
+        """
+        try:
+            with self._lock:
+                for entry in entries:
+                    text = json.dumps(entry_json(entry), ensure_ascii=False) + "\n"
+                    view = memoryview(text.encode("utf-8", "surrogateescape"))
+                    while view:
+                        view = view[os.write(self._descriptor, view) :]
+            os.fsync(self._descriptor)
+        except OSError as error:
+            raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from None
+
 
 def read_journal(folder: Path) -> Iterator[Entry]:
     """The entries of a folder's journal in order; a line that is torn or strange is passed over."""
@@ -363,8 +444,9 @@ def read_entry(line: Dict[str, Any]) -> Entry:
     images: List[Dict[str, Any]] = line.get("images", [])
     cost: Any = line.get("cost_usd")
     high_usd = float(line.get("high_usd", 0.0))
-    if not _KEY.fullmatch(str(line["key"])) or not all(0 <= usd < 1e9 for usd in (high_usd, cost or 0.0)):
-        raise ValueError("no key of a job, or no sum of money")
+    is_sound = _KEY.fullmatch(str(line["key"])) and 0 <= int(line["copy"]) < _MOST
+    if not is_sound or not all(0 <= usd < _MOST for usd in (high_usd, cost or 0.0)):
+        raise ValueError("no key or copy of a job, or no sum of money")
     return Entry(
         event=str(line["event"]),
         key=str(line["key"]),
@@ -1031,6 +1113,935 @@ def _typed(value: Any, name: str, kind: type) -> Any:
 
 
 # ------------------------------------------------------------------------------------------------------------
+# batch/sheet
+#
+# Puts the contact sheet in the folder of a batch.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_HEAD_BYTES_READ = 4096
+
+
+def write_sheet(
+    folder: Path, title: str, words: str, rows: Iterable[Dict[str, Any]], requests: Iterable[ImageRequest]
+) -> str:
+    """Writes the contact sheet of a folder anew; its path.
+
+    Raises:
+        OutputError: another file has its name, or it cannot be written.
+        OSError: what is there cannot be read.
+    """
+    path = folder / SHEET_NAME
+    if path.exists():
+        with open(str(path), "rb") as file:
+            if SHEET_MARK.encode() not in file.read(_HEAD_BYTES_READ):
+                raise OutputError(f"{path} is not ours; the contact sheet was left out")
+    write_pieces(path, contact_sheet(title, words, rows, requests, str(folder)))
+    return str(path)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch_api/lines
+#
+# One line of a batch's input file: a request as JSON, its images within it, encoded as they are read.
+#
+# How long a line will be is known before its first byte: base64 takes four characters for three bytes.
+# ------------------------------------------------------------------------------------------------------------
+
+
+CUSTOM_ID_CHARS = 64
+_KEY_CHARS = 40
+_ENCODED_BYTES = 3 << 18  # a multiple of 3: the pieces' base64 joins without padding
+
+
+class Source(Record):
+    """An input of a request: an address, the id of an uploaded file, or a file to go within the line."""
+
+    url: str = ""
+    file_id: str = ""
+    image: Optional[InputImage] = None
+
+
+class BatchLine(Record):
+    """A line in parts: bytes as they are, and images to be encoded in their place."""
+
+    parts: Tuple[Union[bytes, InputImage], ...]
+
+    @property
+    def size_bytes(self) -> int:
+        """How long it will be."""
+        return sum(
+            len(part) if isinstance(part, bytes) else base64_chars(part.size_bytes) for part in self.parts
+        )
+
+    def pieces(self) -> Iterator[bytes]:
+        """The line, piece by piece; reads its images.
+
+        Raises:
+            OSError: an image cannot be read.
+        """
+        for part in self.parts:
+            if isinstance(part, bytes):
+                yield part
+                continue
+            with open(part.path, "rb") as file:
+                for block in iter(lambda: file.read(_ENCODED_BYTES), b""):
+                    yield base64.b64encode(block)
+
+
+def custom_id_of(key: str, copy: int) -> str:
+    """The name of a job in a batch: it leads back to the job on the journal."""
+    return f"{key[:_KEY_CHARS]}-{copy}"[:CUSTOM_ID_CHARS]
+
+
+def batch_line(
+    custom_id: str,
+    url: str,
+    fields: Mapping[str, object],
+    sources: Sequence[Source] = (),
+    mask: Optional[Source] = None,
+) -> BatchLine:
+    """The line of a request. `url` is the endpoint as the Batch API writes it, with `/v1`."""
+    head = json.dumps({"custom_id": custom_id, "method": "POST", "url": url}, ensure_ascii=False)
+    body = json.dumps(fields, ensure_ascii=False)
+    parts: List[Union[bytes, InputImage]] = [f'{head[:-1]}, "body": {body[:-1]}'.encode()]
+    for number, source in enumerate(sources):
+        parts.append(b", " if number else b', "images": [')
+        parts += _reference(source)
+    if sources:
+        parts.append(b"]")
+    if mask is not None:
+        parts += [b', "mask": ', *_reference(mask)]
+    return BatchLine((*parts, b"}}\n"))
+
+
+def base64_chars(size_bytes: int) -> int:
+    """How many characters base64 takes."""
+    return -(-size_bytes // 3) * 4
+
+
+def _reference(source: Source) -> List[Union[bytes, InputImage]]:
+    if source.image is not None:
+        head = f'{{"image_url": "data:{source.image.mime_type};base64,'
+        return [head.encode(), source.image, b'"}']
+    named: Dict[str, str] = {"file_id": source.file_id} if source.file_id else {"image_url": source.url}
+    return [json.dumps(named, ensure_ascii=False).encode()]
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch_api/past_jobs
+#
+# What the journal of a folder says of its jobs by now, in a scratch database: the last line of each.
+# ------------------------------------------------------------------------------------------------------------
+
+
+class PastJobs:
+    """The last line of each job of a folder, by the job's name in a batch. A context manager."""
+
+    def __init__(self, folder: Path, scratch: Path) -> None:
+        import sqlite3
+
+        self._db = sqlite3.connect(str(scratch / "past.sqlite3"), isolation_level=None)
+        self._db.execute("PRAGMA journal_mode = OFF")
+        self._db.execute("CREATE TABLE past (id TEXT PRIMARY KEY, entry TEXT) WITHOUT ROWID")
+        self._db.execute("BEGIN")
+        for entry in read_journal(folder):
+            self.remember(entry)
+
+    def __enter__(self) -> PastJobs:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._db.close()
+
+    def remember(self, entry: Entry) -> None:
+        """Takes one more line."""
+        self._db.execute(
+            "INSERT OR REPLACE INTO past VALUES (?, ?)",
+            (custom_id_of(entry.key, entry.copy), json.dumps(entry_json(entry))),
+        )
+
+    def last(self, custom_id: str) -> Optional[Entry]:
+        """The last line of a job; None where there is none."""
+        row = self._db.execute("SELECT entry FROM past WHERE id = ?", (custom_id,)).fetchone()
+        return None if row is None else read_entry(json.loads(row[0]))
+
+    def count(self) -> int:
+        """How many jobs the folder has."""
+        return int(self._db.execute("SELECT COUNT(*) FROM past").fetchone()[0])
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch_api/remote
+#
+# A batch as the server tells of it. Pure: parsed JSON in, frozen data out.
+# ------------------------------------------------------------------------------------------------------------
+
+
+COMPLETION_WINDOW = "24h"
+MARK_FIELD = "gpt_image2_submission"
+COMPLETED = "completed"
+#: A batch in one of these has ended; nothing more comes of it.
+ENDED = frozenset({COMPLETED, "failed", "expired", "cancelled"})
+_MAX_PROBLEMS = 3
+_NAME_CHARS = 200
+
+
+class RemoteBatch(Record):
+    """A batch on the server. The counts are of requests; `token` is the mark that `batch submit` gave it,
+    `problem` why it failed as a whole."""
+
+    id: str
+    status: str
+    created_at: str
+    endpoint: str = ""
+    model: str = ""
+    input_file_id: Optional[str] = None
+    output_file_id: Optional[str] = None
+    error_file_id: Optional[str] = None
+    total: int = 0
+    completed: int = 0
+    failed: int = 0
+    token: str = ""
+    problem: str = ""
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more comes of it."""
+        return self.status in ENDED
+
+
+def read_remote_batch(document: object) -> Optional[RemoteBatch]:
+    """The batch that a parsed answer tells of, None where it tells of none."""
+    fields = _fields(document)
+    batch_id, status = fields.get("id"), fields.get("status")
+    if not isinstance(batch_id, str) or not batch_id or not isinstance(status, str):
+        return None
+    counts = _fields(fields.get("request_counts"))
+    created: Any = fields.get("created_at")
+    return RemoteBatch(
+        id=batch_id,
+        status=show(status, limit=_NAME_CHARS),
+        created_at=utc_text(float(created)) if isinstance(created, (int, float)) else "",
+        endpoint=_text(fields, "endpoint") or "",
+        model=_text(fields, "model") or "",
+        input_file_id=_text(fields, "input_file_id"),
+        output_file_id=_text(fields, "output_file_id"),
+        error_file_id=_text(fields, "error_file_id"),
+        total=_number_of(counts, "total"),
+        completed=_number_of(counts, "completed"),
+        failed=_number_of(counts, "failed"),
+        token=_text(_fields(fields.get("metadata")), MARK_FIELD) or "",
+        problem=_problem(fields.get("errors")),
+    )
+
+
+def read_page(document: object) -> List[object]:
+    """The objects on a page of a list."""
+    data: Any = _fields(document).get("data")
+    return cast(List[object], data) if isinstance(data, list) else []
+
+
+def has_more(document: object) -> bool:
+    """Whether another page follows."""
+    return _fields(document).get("has_more") is True
+
+
+def read_id(document: object) -> Optional[str]:
+    """The id of the object in a parsed answer."""
+    return _text(_fields(document), "id")
+
+
+def _problem(errors: object) -> str:
+    """What is wrong with a batch as a whole, in words."""
+    found = read_page(errors)
+    words: List[str] = []
+    for error in map(_fields, found[:_MAX_PROBLEMS]):
+        where = f"line {error['line']}: " if error.get("line") else ""
+        words.append(where + show(str(error.get("message") or error.get("code") or error)))
+    if len(found) > _MAX_PROBLEMS:
+        words.append(f"and {len(found) - _MAX_PROBLEMS} more")
+    return "; ".join(words)
+
+
+def _fields(value: object) -> Mapping[str, Any]:
+    return cast(Dict[str, Any], value) if isinstance(value, dict) else {}
+
+
+def _text(fields: Mapping[str, Any], name: str) -> Optional[str]:
+    value: Any = fields.get(name)
+    return value if isinstance(value, str) and value else None
+
+
+def _number_of(fields: Mapping[str, Any], name: str) -> int:
+    value: Any = fields.get(name)
+    return value if isinstance(value, int) else 0
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch_api/book
+#
+# The ledger's memory of batches: which were handed over, and what their results need to become files.
+#
+# A batch is fetched hours or days later, by another process, maybe without its jobs file: all that is needed
+# for that is kept here, from before the batch is made on the server.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: States of a batch that only this machine knows: its file is being made; nobody knows whether the server has
+#: it; and the user has given up on that.
+PREPARING, UNKNOWN, GIVEN_UP = "preparing", "unknown", "given_up"
+#: A job whose result has not been fetched; `done` and `failed` are the others.
+WAITING = "submitted"
+_LOCAL = "local-"
+_PAGE = 500
+
+_JOB_FIELDS = (
+    "custom_id, job, line, id, key, copy, name, named, numbers, there, high_usd, prompt, fields, inputs,"
+    " mask, state, outcome"
+)
+_INSERT_JOB = (
+    f"INSERT INTO batch_jobs (batch, {_JOB_FIELDS}) VALUES "  # noqa: S608
+    "(?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
+
+class RememberedBatch(Record):
+    """A batch as the ledger has it. `number` is the ledger's own, `id` the server's where that is known."""
+
+    number: int
+    id: Optional[str]
+    token: str
+    base_url: str
+    created_at: str
+    status: str
+    endpoint: str
+    model: str
+    input_file_id: Optional[str]
+    output_file_id: Optional[str]
+    error_file_id: Optional[str]
+    out_dir: str
+    total: int
+    completed: int
+    failed: int
+    high_usd: Optional[float]
+    history: bool
+    fetched_at: Optional[str]
+
+    @property
+    def label(self) -> str:
+        """What it is called: its id, or a name of its own while it has none."""
+        return self.id or f"{_LOCAL}{self.number}"
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more comes of it on the server."""
+        return self.status in ENDED
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something may still come of it."""
+        return not self.has_ended and self.status != GIVEN_UP
+
+
+class RememberedJob(Record):
+    """A job of a batch. `numbers` are those of the images asked for, `there` those that were there before, as
+    the journal keeps them; `fields`, `inputs` and `mask` are JSON as the ledger keeps them of a request;
+    `outcome` is what its row shows once it has ended."""
+
+    custom_id: str
+    job: int
+    line: int
+    id: Optional[str]
+    key: str
+    copy: int
+    name: str
+    named: bool
+    numbers: Tuple[int, ...]
+    there: Tuple[JournalImage, ...]
+    high_usd: Optional[float]
+    prompt: str
+    fields: Mapping[str, Any]
+    inputs: Sequence[Mapping[str, Any]]
+    mask: Optional[Mapping[str, Any]]
+    state: str = WAITING
+    outcome: Optional[Mapping[str, Any]] = None
+
+
+class Book:
+    """The batches of one ledger. `secrets` are masked wherever they turn up."""
+
+    def __init__(self, database: Database, secrets: Tuple[str, ...]) -> None:
+        self.database = database
+        self._secrets = secrets
+
+    def url(self, base_url: str) -> str:
+        """A base URL as it is kept here."""
+        return mask_secrets(base_url, self._secrets)
+
+    def prepare(
+        self, token: str, base_url: str, endpoint: str, model: str, out_dir: str, is_recorded: bool
+    ) -> int:
+        """Begins a batch whose input file is being made; its number."""
+        return self.database.insert(
+            "INSERT INTO batches (token, base_url, created_at, status, endpoint, model, out_dir, total,"
+            " completed, failed, history) VALUES (?, ?, ?, ?, ?, ?, CAST(? AS TEXT), 0, 0, 0, ?)",
+            (
+                token,
+                self.url(base_url),
+                utc_text(time.time()),
+                PREPARING,
+                endpoint,
+                model,
+                stored(out_dir),
+                int(is_recorded),
+            ),
+        )
+
+    def add_jobs(self, number: int, jobs: Iterable[RememberedJob]) -> None:
+        """Takes jobs of a batch that is being made."""
+        with self.database.transaction():
+            for job in jobs:
+                self.database.change(_INSERT_JOB, (number, *self._job_values(job)))
+
+    def hand_over(self, number: int, input_file_id: str, total: int, high_usd: Optional[float]) -> None:
+        """From now on the server may have the batch."""
+        self.database.change(
+            "UPDATE batches SET status = ?, input_file_id = ?, total = ?, high_usd = ? WHERE number = ?",
+            (UNKNOWN, input_file_id, total, high_usd, number),
+        )
+
+    def update(self, number: int, remote: RemoteBatch) -> None:
+        """What the server says of a batch."""
+        self.database.change(
+            "UPDATE batches SET id = ?, status = ?, created_at = ?, output_file_id = ?, error_file_id = ?,"
+            " total = MAX(total, ?), completed = ?, failed = ? WHERE number = ?",
+            (
+                remote.id,
+                remote.status,
+                remote.created_at or utc_text(time.time()),
+                remote.output_file_id,
+                remote.error_file_id,
+                remote.total,
+                remote.completed,
+                remote.failed,
+                number,
+            ),
+        )
+
+    def give_up(self, number: int) -> None:
+        """The user waits no longer for a batch that the server may have."""
+        self.database.change("UPDATE batches SET status = ? WHERE number = ?", (GIVEN_UP, number))
+
+    def forget(self, number: int) -> None:
+        """Lets a batch go that the server does not have."""
+        with self.database.transaction():
+            self.database.change("DELETE FROM batch_jobs WHERE batch = ?", (number,))
+            self.database.change("DELETE FROM batches WHERE number = ?", (number,))
+
+    def forget_unsent(self, out_dir: str) -> None:
+        """Lets go what a killed `batch submit` had prepared for a folder and not handed over."""
+        unsent = "SELECT number FROM batches WHERE status = ? AND out_dir = CAST(? AS TEXT)"
+        for row in self.database.rows(unsent, (PREPARING, stored(out_dir))):
+            self.forget(row["number"])
+
+    def fetched(self, number: int) -> None:
+        """All results of a batch are here."""
+        self.database.change(
+            "UPDATE batches SET fetched_at = ? WHERE number = ?", (utc_text(time.time()), number)
+        )
+
+    def forget_jobs(self, number: int) -> None:
+        """Leaves only the bare row of a batch."""
+        self.database.change("DELETE FROM batch_jobs WHERE batch = ?", (number,))
+
+    def batches(self) -> List[RememberedBatch]:
+        """All batches that the server has or may have, oldest first."""
+        rows = self.database.rows("SELECT * FROM batches WHERE status != ? ORDER BY number", (PREPARING,))
+        return [_remembered_batch(row) for row in rows]
+
+    def batch_number(self, number: int) -> RememberedBatch:
+        """The batch with this number, which must exist."""
+        rows = self.database.rows("SELECT * FROM batches WHERE number = ?", (number,))
+        return _remembered_batch(rows[0])
+
+    def batch(self, label: str) -> Optional[RememberedBatch]:
+        """The batch with an id, or a name of its own."""
+        batches = reversed(self.batches())
+        return next((batch for batch in batches if label in (batch.id, f"{_LOCAL}{batch.number}")), None)
+
+    def jobs(self, number: int) -> Iterator[RememberedJob]:
+        """The jobs of a batch in the order of their jobs file."""
+        last = -1, ""
+        query = (
+            "SELECT * FROM batch_jobs WHERE batch = ? AND (job > ? OR (job = ? AND custom_id > ?))"
+            " ORDER BY job, custom_id LIMIT ?"
+        )
+        while True:
+            page = self.database.rows(query, (number, last[0], *last, _PAGE))
+            if not page:
+                return
+            for row in page:
+                yield _remembered_job(row)
+            last = page[-1]["job"], page[-1]["custom_id"]
+
+    def jobs_of_folder(self, out_dir: str) -> Iterator[Tuple[RememberedBatch, RememberedJob]]:
+        """All jobs of a folder, each with the last batch that it was in."""
+        batches = [batch for batch in self.batches() if batch.out_dir == out_dir]
+        later = "SELECT 1 FROM batch_jobs WHERE batch = ? AND custom_id = ?"
+        for place, batch in enumerate(batches):
+            for job in self.jobs(batch.number):
+                following = batches[place + 1 :]
+                if not any(self.database.rows(later, (one.number, job.custom_id)) for one in following):
+                    yield batch, job
+
+    def job(self, number: int, custom_id: str) -> Optional[RememberedJob]:
+        """One job of a batch."""
+        rows = self.database.rows(
+            "SELECT * FROM batch_jobs WHERE batch = ? AND custom_id = ?", (number, custom_id)
+        )
+        return _remembered_job(rows[0]) if rows else None
+
+    def count(self, number: int) -> Dict[str, int]:
+        """How many jobs of a batch are in each state."""
+        query = "SELECT state, COUNT(*) AS jobs FROM batch_jobs WHERE batch = ? GROUP BY state"
+        return {row["state"]: row["jobs"] for row in self.database.rows(query, (number,))}
+
+    def _job_values(self, job: RememberedJob) -> Tuple[object, ...]:
+        return (
+            job.custom_id,
+            job.job,
+            job.line,
+            job.id,
+            job.key,
+            job.copy,
+            stored(job.name),
+            int(job.named),
+            json.dumps(job.numbers),
+            json.dumps([dict(vars(image)) for image in job.there]),
+            job.high_usd,
+            self._masked(job.prompt),
+            self._masked(json.dumps(job.fields)),
+            self._masked(json.dumps(job.inputs)),
+            None if job.mask is None else self._masked(json.dumps(job.mask)),
+            job.state,
+            None if job.outcome is None else json.dumps(job.outcome),
+        )
+
+    def _masked(self, text: str) -> str:
+        return mask_secrets(text, self._secrets)
+
+
+def end_job(database: Database, number: int, job: RememberedJob) -> None:
+    """Writes down what has become of a job."""
+    database.change(
+        "UPDATE batch_jobs SET state = ?, outcome = ? WHERE batch = ? AND custom_id = ?",
+        (job.state, json.dumps(job.outcome), number, job.custom_id),
+    )
+
+
+def open_book(env: Mapping[str, str], secrets: Tuple[str, ...]) -> Book:
+    """The memory of batches, made where it is missing.
+
+    Raises:
+        LedgerError: it cannot be used; without it no batch could be fetched.
+    """
+    path = state_folder(env) / LEDGER_NAME
+    try:
+        return Book(open_database(path), secrets)
+    except LedgerError as error:
+        raise LedgerError(
+            f"{error.message}; batches cannot be remembered without it",
+            hint=f"mend or move {path}, or name another place with XDG_STATE_HOME; nothing was sent",
+            code=error.code,
+        ) from None
+
+
+def _remembered_batch(row: Mapping[str, Any]) -> RememberedBatch:
+    values: Dict[str, Any] = {**row, "history": bool(row["history"])}
+    return RememberedBatch(**values)
+
+
+def _remembered_job(row: Mapping[str, Any]) -> RememberedJob:
+    values: Dict[str, Any] = {name: value for name, value in row.items() if name != "batch"}
+    values.update(
+        named=bool(row["named"]),
+        numbers=tuple(json.loads(row["numbers"])),
+        there=tuple(JournalImage(**image) for image in json.loads(row["there"])),
+        fields=json.loads(row["fields"]),
+        inputs=json.loads(row["inputs"]),
+        mask=None if row["mask"] is None else json.loads(row["mask"]),
+        outcome=None if row["outcome"] is None else json.loads(row["outcome"]),
+    )
+    return RememberedJob(**values)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch_api/bundle
+#
+# The input files of batches on their way to disk: lines of one model and one endpoint, up to the limits.
+# ------------------------------------------------------------------------------------------------------------
+
+
+MAX_LINES = 50_000
+MAX_MB = 200
+BYTES_PER_MB = 1_000_000
+_JOBS_AT_ONCE = 200
+
+
+class Limits(Record):
+    """What one input file may hold."""
+
+    lines: int = MAX_LINES
+    size_bytes: int = MAX_MB * BYTES_PER_MB
+
+
+class Bundle:
+    """An input file that is being written, and the jobs of its lines in the ledger, as batch `number`."""
+
+    def __init__(self, path: Path, book: Book, number: int, limits: Limits) -> None:
+        self.path = path
+        self.number = number
+        self.lines = 0
+        self.high_usd = 0.0
+        self._book = book
+        self._limits = limits
+        self._size_bytes = 0
+        self._jobs: List[RememberedJob] = []
+        self._file: IO[bytes] = open(str(path), "xb")  # noqa: SIM115 - open until it is handed over
+
+    def takes(self, line: BatchLine) -> bool:
+        """Whether a line still fits."""
+        is_within = self._size_bytes + line.size_bytes <= self._limits.size_bytes
+        return self.lines == 0 or (self.lines < self._limits.lines and is_within)
+
+    def add(self, line: BatchLine, job: RememberedJob) -> None:
+        """Writes a line and remembers its job.
+
+        Raises:
+            OutputError: the disk does not take it, or an image of it cannot be read.
+            LedgerError: the ledger does not take the job.
+        """
+        try:
+            for piece in line.pieces():
+                self._file.write(piece)
+                self._size_bytes += len(piece)
+        except OSError as error:
+            raise OutputError(
+                f"cannot write line {show(job.custom_id)} of a batch: {error.strerror or error}",
+                hint="see to it that its images can be read and that there is space in the temp folder",
+            ) from None
+        self.lines += 1
+        self.high_usd += job.high_usd or 0.0
+        self._jobs.append(job)
+        if len(self._jobs) >= _JOBS_AT_ONCE:
+            self._flush()
+
+    def close(self) -> None:
+        """Everything is on disk and in the ledger.
+
+        Raises:
+            OutputError, LedgerError: as `add`.
+        """
+        self._flush()
+        try:
+            self._file.close()
+        except OSError as error:
+            raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from None
+
+    def discard(self) -> None:
+        """Deletes the file."""
+        self._file.close()
+        self.path.unlink()
+
+    def _flush(self) -> None:
+        jobs, self._jobs = self._jobs, []
+        if jobs:
+            self._book.add_jobs(self.number, jobs)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch_api/wording
+#
+# Batches for people and as JSON. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+def batch_json(batch: RememberedBatch) -> Dict[str, object]:
+    """A remembered batch as `--json` shows it."""
+    return {
+        "id": batch.id,
+        "name": batch.label,
+        "status": batch.status,
+        "base_url": batch.base_url,
+        "endpoint": batch.endpoint,
+        "model": batch.model,
+        "created_at": batch.created_at,
+        "total": batch.total,
+        "completed": batch.completed,
+        "failed": batch.failed,
+        "high_usd": None if batch.high_usd is None else round(batch.high_usd, 6),
+        "out_dir": batch.out_dir or None,
+        "fetched_at": batch.fetched_at,
+    }
+
+
+def batch_in_words(batch: RememberedBatch) -> str:
+    """A batch on one line."""
+    state = batch.status + (", fetched" if batch.fetched_at else "")
+    parts = [
+        show(batch.label),
+        show(state),
+        f"{batch.completed}/{batch.failed}/{batch.total}",
+        local_time(batch.created_at),
+        show(batch.out_dir, limit=None) or "-",
+    ]
+    return "  ".join(parts)
+
+
+def stranger(remote: RemoteBatch, base_url: str) -> RememberedBatch:
+    """A batch of the server that is not remembered here."""
+    return RememberedBatch(
+        number=0,
+        id=remote.id,
+        token=remote.token,
+        base_url=base_url,
+        created_at=remote.created_at,
+        status=remote.status,
+        endpoint=remote.endpoint,
+        model=remote.model,
+        input_file_id=remote.input_file_id,
+        output_file_id=remote.output_file_id,
+        error_file_id=remote.error_file_id,
+        out_dir="",
+        total=remote.total,
+        completed=remote.completed,
+        failed=remote.failed,
+        high_usd=None,
+        history=False,
+        fetched_at=None,
+    )
+
+
+def failure_json(error: Optional[GptImage2Error]) -> Optional[Dict[str, object]]:
+    """An error as an object, None without one."""
+    if error is None:
+        return None
+    return {
+        "code": error.code,
+        "message": error.message,
+        "hint": error.hint,
+        "http_status": error.http_status,
+        "request_id": error.request_id,
+    }
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch_api/result_lines
+#
+# Reads the output and error files of a batch while they arrive: line by line, its images on disk by then.
+#
+# The name of a line's job may stand behind its images, so these are parts without a name until the line ends.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_LINE_BYTES = 1 << 20  # of a line, its images left out
+_CUSTOM_ID = rb'"custom_id"\s*:\s*"([^"\\]{1,200})"'
+
+
+class ResultLine(Record):
+    """A line that has come whole. `status` is the HTTP status of the request, 0 where it was never run;
+    `writers` are its images; `kept_aside` is where bytes are that are none; `lost` why some are nowhere."""
+
+    custom_id: str
+    status: int
+    request_id: Optional[str]
+    usage: Optional[Usage]
+    error: Optional[ServerError]
+    writers: Tuple[ImageWriter, ...] = ()
+    addresses: Tuple[str, ...] = ()
+    kept_aside: Tuple[str, ...] = ()
+    lost: Tuple[str, ...] = ()
+
+
+class LineImages:
+    """What has come of the images of a line by now."""
+
+    def __init__(self) -> None:
+        self.writers: List[ImageWriter] = []
+        self.addresses: List[str] = []
+
+
+class ResultReader:
+    """`feed` the pieces of a file, then `close`. `on_line` is given each line, and its images."""
+
+    def __init__(self, plan: OutputPlan, on_line: Callable[[ResultLine], None]) -> None:
+        self._plan = plan
+        self._on_line = on_line
+        self._begin()
+
+    def feed(self, chunk: bytes) -> None:
+        """Takes the next piece."""
+        *ended, rest = chunk.split(b"\n")
+        for piece in ended:
+            self._json.feed(piece)
+            self._end()
+        self._json.feed(rest)
+
+    def close(self) -> None:
+        """The file has ended, or was cut: a line that is not whole leaves nothing behind."""
+        if self._document.strip() and self._parsed() is not None:
+            self._end()
+            return
+        self._collector.close()
+        for writer in self._images.writers:
+            writer.discard()
+
+    def _begin(self) -> None:
+        self._json = JsonSplitter(self._wants, self._keep)
+        self._document = bytearray()
+        self._images = LineImages()
+        self._collector = ImageCollector(self._plan, count(1), _hear_nothing, _hear_nothing)
+
+    def _wants(self, key: str) -> Optional[StringSink]:
+        if key not in ("b64_json", "url"):
+            return None
+        return ImageText(self._collector, key == "b64_json", self._image_ended, self._text_ended)
+
+    def _image_ended(self, writer: ImageWriter) -> None:
+        self._collector.let_go(writer)
+        self._images.writers.append(writer)
+
+    def _text_ended(self, text: bytes, is_address: bool) -> None:
+        if is_address:
+            self._images.addresses.append(text.decode("utf-8", "replace"))
+
+    def _keep(self, data: bytes) -> None:
+        if len(self._document) <= _LINE_BYTES:
+            self._document += data
+
+    def _parsed(self) -> Optional[Mapping[str, Any]]:
+        try:
+            value: Any = json.loads(bytes(self._document).decode("utf-8", "replace"), strict=False)
+        except (ValueError, RecursionError):
+            return None
+        return cast(Dict[str, Any], value) if isinstance(value, dict) else None
+
+    def _end(self) -> None:
+        if self._document.strip():
+            self._on_line(_result_line(self._parsed() or self._torn(), self._collector, self._images))
+        self._collector.close()
+        self._begin()
+
+    def _torn(self) -> Mapping[str, Any]:
+        """What can be told of a line that is no JSON."""
+        match = re.search(_CUSTOM_ID, self._document)
+        name = match.group(1).decode("utf-8", "replace") if match else ""
+        error = {"code": "unreadable_result", "message": "its line in the results is no JSON"}
+        return {"custom_id": name, "error": error}
+
+
+def _result_line(document: Mapping[str, Any], collector: ImageCollector, images: LineImages) -> ResultLine:
+    response = _object(document.get("response"))
+    body = response.get("body")
+    status: Any = response.get("status_code")
+    request_id: Any = response.get("request_id")
+    error = read_server_error(body)
+    if error is None and document.get("error"):
+        error = read_server_error({"error": document["error"]})
+    return ResultLine(
+        custom_id=str(document.get("custom_id") or ""),
+        status=status if isinstance(status, int) else 0,
+        request_id=request_id if isinstance(request_id, str) else None,
+        usage=read_usage(body),
+        error=error,
+        writers=tuple(images.writers),
+        addresses=tuple(images.addresses),
+        kept_aside=collector.kept_aside,
+        lost=collector.lost,
+    )
+
+
+def _hear_nothing(_what: object, _detail: object) -> None:
+    """Images get their names elsewhere."""
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    return cast(Dict[str, Any], value) if isinstance(value, dict) else {}
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch_api/outcomes
+#
+# What a line of a batch's results means: whether it failed, why, and whether it was billed. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: Codes of lines that were never run.
+_UNRUN = ("batch_expired", "batch_cancelled")
+_OK = 200
+
+
+def error_of_line(
+    line: ResultLine, request: ImageRequest, base_url: str, secrets: Tuple[str, ...]
+) -> Optional[GptImage2Error]:
+    """Why a job failed by the words of its line; None where the server made its images."""
+    if line.error is None and line.status in (0, _OK) and (line.writers or line.addresses):
+        return None
+    if line.status == 0:
+        return _never_run(line.error or ServerError("its line in the results holds nothing"), secrets)
+    answer = Answer("json", complete=True, error=line.error, text=line.error.message if line.error else "")
+    attempt = Attempt(
+        ResponseHead(line.status, {}),
+        TransferEnd(0, "", sent=True),
+        answer,
+        images=len(line.writers),
+        kept_aside=line.kept_aside,
+    )
+    rule = judge(attempt)
+    error = explain(attempt, rule, request, base_url, secrets)
+    error.request_id = show(line.request_id, secrets) if line.request_id else None
+    return error
+
+
+def error_of_whole(batch: RemoteBatch) -> GptImage2Error:
+    """Why a job has no line in the results of a batch that has ended."""
+    if batch.status == "failed":
+        return ApiError(
+            f"the server refused the whole batch: {batch.problem or 'it does not say why'}",
+            hint="correct the jobs and submit them again; nothing was billed",
+            code="batch_failed",
+        )
+    is_unrun = batch.status != "completed"
+    return ApiError(
+        f"the batch is {batch.status}, and its results do not tell of this job",
+        hint="ask the provider; it may have been billed",
+        code="no_result",
+        billed=Billed.NO if is_unrun and not batch.output_file_id else Billed.MAYBE,
+    )
+
+
+def too_few(saved: int, asked: int) -> GptImage2Error:
+    """The error of a job that the server did not make all images for."""
+    return PartialError(
+        f"the server sent {saved} images instead of {asked}",
+        hint="submit the job again for the rest",
+        code="fewer_images",
+        billed=Billed.YES if saved else Billed.MAYBE,
+    )
+
+
+def _never_run(error: ServerError, secrets: Tuple[str, ...]) -> GptImage2Error:
+    code = show(error.code or error.type or "not_run", secrets, 100)
+    is_free = code in _UNRUN or is_refusal(code)
+    made = ApiError(show(error.message, secrets), code=code, hint="submit it again")
+    if not is_free:
+        made.billed = Billed.MAYBE
+        made.hint = "it may have been billed; check your usage"
+    return made
+
+
+# ------------------------------------------------------------------------------------------------------------
 # batch/planner
 #
 # Makes the plan of a batch before anything is paid for: every line read and checked, every image named, and
@@ -1116,6 +2127,8 @@ class Planner:
             self._warn(warning)
         named = job.output is not None
         name = _relative(job.output) if job.output is not None else _made_up(number, request)
+        if named and os.path.isdir(str(self._folder.path / name)):
+            raise UsageError(f"output {show(name, limit=100)!r} is a folder", hint="name a file")
         outputs = self._folder.outputs(name, request, named)
         numbers = tuple(range(1, request.count + 1))
         names = [self._claimed(outputs.path(each)) if named else outputs.path(each).name for each in numbers]
@@ -1319,6 +2332,33 @@ def _content_hash(path: str, size_bytes: int, mtime_ns: int) -> str:
 
 
 # ------------------------------------------------------------------------------------------------------------
+# batch_api/commands
+#
+# The Batch API's commands below `batch`, by name.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_CommandRunner = Callable[[Sequence[str], Output, StopSwitch], int]
+
+
+def run_batch_api(name: str, rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
+    """Runs one of them; its exit code.
+
+    Raises:
+        GptImage2Error: as that command.
+    """
+    commands: Mapping[str, _CommandRunner] = {
+        "submit": run_submit,
+        "status": run_status,
+        "wait": run_wait,
+        "fetch": run_fetch,
+        "cancel": run_cancel,
+        "list": run_list,
+    }
+    return commands[name](rest, output, stop)
+
+
+# ------------------------------------------------------------------------------------------------------------
 # batch/sending
 #
 # One job sent once: prepared, noted in the journal, sent as any call, and noted again.
@@ -1351,6 +2391,7 @@ class Sending:
         self._on_saved = on_saved
         self._result: Optional[Result] = None
         self._images: Dict[int, SavedImage] = {}
+        self._elsewhere: List[str] = []  # images that are not where the user named them
         self._is_sent = False
         self.billed = Billed.NO
         #: The journal does not take lines any more: nothing further may be sent.
@@ -1403,7 +2444,7 @@ class Sending:
             "cost_usd": None if self.cost_usd is None else round(self.cost_usd, 6),
             "attempts": result.attempts if result else 0,
             "elapsed_s": round(result.elapsed_s, 3) if result else 0.0,
-            "warnings": list(result.warnings) if result else [],
+            "warnings": [*(result.warnings if result else ()), *self._elsewhere],
             "error": failure,
         }
 
@@ -1441,7 +2482,8 @@ class Sending:
     def _broken(self, defect: Exception) -> GptImage2Error:
         """A defect of the program met by this job. What was sent by then stays in doubt in the journal."""
         self.billed = Billed.MAYBE if self._is_sent else Billed.NO
-        return GptImage2Error(f"internal error: {type(defect).__name__}: {defect}", billed=self.billed)
+        said = mask_secrets(str(defect), self._place.client.settings.secrets)
+        return GptImage2Error(f"internal error: {type(defect).__name__}: {said}", billed=self.billed)
 
     def _hear(self, event: Event) -> None:
         if isinstance(event, HeadersReceived):
@@ -1473,6 +2515,10 @@ class Sending:
         further = max(self._job.missing) + 1
         for offset, image in enumerate(strangers):
             self._images[next(rest, further + offset)] = image
+            if self._job.named and not image.rescued:
+                self._elsewhere.append(
+                    f"{self._job.name} was taken; an image was saved as {show(image.path)}"
+                )
 
     def _note(self, event: str, prepared: PreparedCall, error: Optional[GptImage2Error] = None) -> None:
         """A line in the journal.
@@ -1907,6 +2953,738 @@ def forecast_json(sums: Forecast) -> Dict[str, object]:
 
 
 # ------------------------------------------------------------------------------------------------------------
+# batch_api/server
+#
+# The requests of the Batch and Files APIs. All are free, so they go again by themselves; but one.
+#
+# `create` is the one that leads to a bill: it is sent again only where the server cannot have taken it.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_ASK_TIMEOUT_S = 60.0
+_MOVE_TIMEOUT_S = 24 * 3600.0  # for files of any size; a stall ends it sooner
+_STALL_S = 300.0
+_TRIES = 4
+_PAGE_SIZE = 100
+_MAX_PAGES = 20
+_LATER_HINT = "run it again in a while; this request costs nothing"
+_PASSING = (408, 429)
+_ERROR_BYTES = 1 << 16
+
+
+class BatchServer:
+    """One host's Batch API. `waiting` is told before each wait: seconds, and why."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        env: Mapping[str, str],
+        stop: StopSwitch,
+        waiting: Callable[[float, str], None],
+    ) -> None:
+        self._settings = settings
+        self._env = env
+        self._stop = stop
+        self._waiting = waiting
+        self._key = settings.require_key()
+
+    def upload(self, path: Path, filename: str, purpose: str, mime_type: str) -> str:
+        """Uploads a file straight from disk; its id.
+
+        Raises:
+            GptImage2Error: it cannot be uploaded.
+        """
+        form = (
+            FormPart("purpose", text=purpose),
+            FormPart("file", path=str(path), filename=filename, mime_type=mime_type),
+        )
+        file_id = read_id(self._persist(self._request("/files", form=form, timeout_s=_MOVE_TIMEOUT_S)))
+        if file_id is None:
+            raise ApiError("the upload was answered without the id of a file", code="no_file_id")
+        return file_id
+
+    def create(self, body: bytes) -> Tuple[Optional[RemoteBatch], Optional[GptImage2Error]]:
+        """Makes a batch. The batch, or why there is none; that error is billed `maybe` where nobody knows."""
+        with temporary_folder() as folder:
+            request = self._with_body("/batches", body, folder)
+            for number in range(_TRIES):
+                attempt, document = self._send(request)
+                batch = read_remote_batch(document) if attempt.status == 200 else None
+                if batch is not None:
+                    return batch, None
+                error = self._creation_error(attempt)
+                is_over = number == _TRIES - 1 or not error.retry_safe
+                if is_over or not self._wait(number, attempt, error):
+                    return None, error
+        raise AssertionError
+
+    def batch(self, batch_id: str) -> RemoteBatch:
+        """What the server says of a batch.
+
+        Raises:
+            GptImage2Error: it does not say.
+        """
+        return self._batch_of(self._persist(self._request(f"/batches/{_part_of_url(batch_id)}")))
+
+    def cancel(self, batch_id: str) -> RemoteBatch:
+        """Asks the server to cancel a batch.
+
+        Raises:
+            GptImage2Error: it does not.
+        """
+        with temporary_folder() as folder:
+            request = self._with_body(f"/batches/{_part_of_url(batch_id)}/cancel", b"{}", folder)
+            return self._batch_of(self._persist(request))
+
+    def batches(self) -> Iterator[RemoteBatch]:
+        """The batches of the server, newest first.
+
+        Raises:
+            GptImage2Error: it does not tell.
+        """
+        after = ""
+        for _ in range(_MAX_PAGES):
+            document = self._persist(self._request(f"/batches?limit={_PAGE_SIZE}{after}"))
+            found = [batch for batch in map(read_remote_batch, read_page(document)) if batch is not None]
+            yield from found
+            if not found or not has_more(document):
+                return
+            after = f"&after={_part_of_url(found[-1].id)}"
+
+    def download(self, file_id: str, take: Callable[[bytes], None]) -> None:
+        """Gives the content of a file to `take`, piece by piece.
+
+        Raises:
+            GptImage2Error: it did not come whole; what came was given all the same.
+        """
+        request = self._request(f"/files/{_part_of_url(file_id)}/content", timeout_s=_MOVE_TIMEOUT_S)
+        started = time.monotonic()
+        size = 0
+        refusal = b""
+        with Transfer(request, self._env, self._settings.secrets, self._stop) as transfer:
+            head = transfer.read_head()
+            is_good = head is not None and head.status == 200
+            for chunk in transfer.chunks():
+                size += len(chunk)
+                if is_good:
+                    take(chunk)
+                elif len(refusal) < _ERROR_BYTES:
+                    refusal += chunk
+            end = transfer.end()
+        if not is_good or end.exit_code != 0:
+            attempt = _attempt_of(head, end, refusal, size, time.monotonic() - started)
+            raise self._error(attempt)
+
+    def _batch_of(self, document: object) -> RemoteBatch:
+        batch = read_remote_batch(document)
+        if batch is None:
+            raise ApiError("the server's answer tells of no batch", code="no_batch")
+        return batch
+
+    def _request(
+        self, path: str, timeout_s: float = _ASK_TIMEOUT_S, form: Tuple[FormPart, ...] = ()
+    ) -> HttpRequest:
+        headers = (
+            auth_header(self._settings, self._key),
+            ("User-Agent", USER_AGENT),
+            ("Accept", "application/json" if timeout_s == _ASK_TIMEOUT_S or form else "*/*"),
+        )
+        url = self._settings.base_url.value + path
+        return HttpRequest(url, headers, timeout_s, form=form, stall_s=_STALL_S)
+
+    def _with_body(self, path: str, body: bytes, folder: Path) -> HttpRequest:
+        file = folder / "body"
+        write_private(file, body)
+        request = self._request(path)
+        headers = (*request.headers, ("Content-Type", "application/json"))
+        return replace(request, headers=headers, body_path=str(file))
+
+    def _send(self, request: HttpRequest) -> Tuple[Attempt, object]:
+        attempt, document = send_free(request, self._settings, self._env, self._stop)
+        too_old = too_old_error(attempt.end)
+        if too_old is not None:
+            raise too_old
+        return attempt, document
+
+    def _persist(self, request: HttpRequest) -> object:
+        """Sends a free request until it is answered or refused; the answer."""
+        for number in range(_TRIES):
+            attempt, document = self._send(request)
+            if attempt.status == 200 and not attempt.was_cut and document is not None:
+                return document
+            error = self._error(attempt)
+            if number == _TRIES - 1 or not is_passing(attempt) or not self._wait(number, attempt, error):
+                raise error
+        raise AssertionError
+
+    def _wait(self, number: int, attempt: Attempt, error: GptImage2Error) -> bool:
+        """Waits before another try; False when the user stops it."""
+        asked_s = server_wait_s(attempt)
+        wait_s = backoff_s(number) if asked_s is None else asked_s
+        self._waiting(wait_s, error.message)
+        return not self._stop.wait(wait_s)
+
+    def _error(self, attempt: Attempt) -> GptImage2Error:
+        """Why a free request failed."""
+        if self._stop.is_set:
+            return InterruptedCall("interrupted", signum=self._stop.signum or 2)
+        error = self._explained(attempt, Billed.NO)
+        error.retry_safe = is_passing(attempt)
+        if error.retry_safe and attempt.end.sent:
+            error.hint = _LATER_HINT
+        return error
+
+    def _creation_error(self, attempt: Attempt) -> GptImage2Error:
+        """Why no batch was made, or why nobody knows."""
+        rule = judge(attempt)
+        is_refused = 300 <= attempt.status < 500 and attempt.status != 408
+        was_sent = attempt.end.sent and not is_refused
+        error = self._explained(attempt, Billed.MAYBE if was_sent else Billed.NO)
+        error.retry_safe = not was_sent and rule.again is Again.SAFE
+        return error
+
+    def _explained(self, attempt: Attempt, billed: Billed) -> GptImage2Error:
+        rule = replace(judge(attempt), billed=billed, again=Again.NEVER)
+        settings = self._settings
+        return explain(attempt, rule, ImageRequest(prompt=""), settings.base_url.value, settings.secrets)
+
+
+def told(output: Output) -> Callable[[float, str], None]:
+    """What a server tells before it waits, said by a command."""
+    return lambda wait_s, why: output.say(f"{why}; trying again in {wait_s:.0f} s")
+
+
+def is_passing(attempt: Attempt) -> bool:
+    """Whether a free request that failed may well succeed in a while."""
+    if attempt.status == 0 or attempt.was_cut:
+        return attempt.end.sent or judge(attempt).again is Again.SAFE
+    is_wait = attempt.status in _PASSING and not is_quota(attempt.code)
+    return is_wait or attempt.status >= 500
+
+
+def _attempt_of(
+    head: Optional[ResponseHead], end: TransferEnd, body: bytes, size: int, elapsed_s: float
+) -> Attempt:
+    """A failed download as the policy sees it."""
+    text = body.decode("utf-8", "replace")
+    try:
+        document: object = json.loads(text)
+    except ValueError:
+        document = None
+    answer = Answer(shape="other", complete=False, error=read_server_error(document), text=text)
+    return Attempt(head, end, answer, body_bytes=size, elapsed_s=elapsed_s)
+
+
+def _part_of_url(text: str) -> str:
+    return percent_encode(text, safe="")
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch_api/handover
+#
+# Hands one input file over: upload, ledger, journal, and only then the request that makes a batch of it.
+#
+# After a crash at any point, or an answer that nobody understands, its jobs count as with the Batch API, or
+# were never offered to it: none is sent twice by itself.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_JSONL = "application/jsonl"
+OUTCOME_UNKNOWN = "batch_outcome_unknown"
+
+
+class Handed(Record):
+    """How a hand-over ended. `batch` is None where the server clearly has none of it; with an error and a
+    batch, nobody knows."""
+
+    batch: Optional[RememberedBatch]
+    error: Optional[GptImage2Error] = None
+
+
+class Handover:
+    """Hands bundles over, for one folder's journal."""
+
+    def __init__(self, book: Book, journal: Journal, server: BatchServer) -> None:
+        self._book = book
+        self._journal = journal
+        self._server = server
+
+    def hand_over(self, bundle: Bundle, token: str, endpoint: str) -> Handed:
+        """Makes a batch of a bundle.
+
+        Raises:
+            GptImage2Error: it was not offered to the server: it could not be uploaded, or not noted.
+        """
+        bundle.close()
+        file_id = self._server.upload(bundle.path, f"gpt-image2-{token}.jsonl", "batch", _JSONL)
+        self._book.hand_over(bundle.number, file_id, bundle.lines, bundle.high_usd)
+        known = self._book.batch_number(bundle.number)
+        self._journal.extend(self._entries(bundle.number, known.label))
+        body = {
+            "input_file_id": file_id,
+            "endpoint": endpoint,
+            "completion_window": COMPLETION_WINDOW,
+            "metadata": {MARK_FIELD: token},
+        }
+        remote, error = self._server.create(json.dumps(body).encode("ascii"))
+        if remote is None and error is not None and error.billed is Billed.MAYBE:
+            remote = find_batch(self._server, token, file_id)
+        if remote is not None:
+            return self._made(known, remote)
+        assert error is not None
+        if error.billed is Billed.MAYBE:
+            return Handed(known, _nobody_knows(error, known.label))
+        self._journal.extend(failed_entries(self._book, bundle.number, error))
+        return Handed(None, error)
+
+    def _made(self, known: RememberedBatch, remote: RemoteBatch) -> Handed:
+        """Notes a batch that the server has, whatever becomes of the notes."""
+        try:
+            self._book.update(known.number, remote)
+            self._journal.extend(self._entries(known.number, remote.id))
+            return Handed(self._book.batch_number(known.number))
+        except (LedgerError, OutputError) as error:
+            return Handed(replace(known, id=remote.id, status=remote.status), error)
+
+    def _entries(self, number: int, label: str) -> Iterator[Entry]:
+        for job in self._book.jobs(number):
+            high_usd = job.high_usd or 0.0
+            yield replace(entry_of(job), billed=Billed.MAYBE, high_usd=high_usd, batch_id=label)
+
+
+def entry_of(job: RememberedJob) -> Entry:
+    """What every line of the journal says of a job that went to the Batch API."""
+    return Entry(event=SUBMITTED, key=job.key, copy=job.copy, name=job.name, images=job.there)
+
+
+def failed_entries(book: Book, number: int, error: GptImage2Error) -> Iterator[Entry]:
+    """The lines of the journal for a batch of which the server did none."""
+    for job in book.jobs(number):
+        yield replace(
+            entry_of(job), event=FAILED, billed=error.billed, code=error.code, message=error.message
+        )
+
+
+def find_batch(server: BatchServer, token: str, input_file_id: Optional[str]) -> Optional[RemoteBatch]:
+    """The batch that was made of an input file, by the server's list; None where that does not show it."""
+    try:
+        for remote in server.batches():
+            if remote.token == token or (input_file_id and remote.input_file_id == input_file_id):
+                return remote
+    except GptImage2Error:
+        return None
+    return None
+
+
+def _nobody_knows(error: GptImage2Error, label: str) -> GptImage2Error:
+    return ApiError(
+        f"nobody knows whether the server has taken a batch: {error.message}",
+        hint=f"its jobs are not sent again; ask later with batch status {label}, or give it up with "
+        f"batch cancel {label}",
+        code=OUTCOME_UNKNOWN,
+        billed=Billed.MAYBE,
+        http_status=error.http_status,
+        request_id=error.request_id,
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch_api/keeper
+#
+# Keeps the results of batches in one folder: each image once, on the journal, and in the ledger.
+#
+# The journal decides what is there; whatever is not there by it is saved. Days may lie between the submission
+# and this, so no file is ever replaced: a name that is taken by then gets a number.
+# ------------------------------------------------------------------------------------------------------------
+
+
+class Kept(Record):
+    """How keeping a job's result ended."""
+
+    images: Mapping[int, SavedImage]
+    new: Tuple[SavedImage, ...]
+    error: Optional[GptImage2Error]
+    billed: Billed
+    cost_usd: Optional[float]
+    warnings: Tuple[str, ...]
+
+
+class Keeper:
+    """Keeps results in a folder whose journal is open."""
+
+    def __init__(
+        self,
+        folder: Folder,
+        journal: Journal,
+        past: PastJobs,
+        book: Book,
+        ledger: Ledger,
+        settings: Settings,
+        env: Mapping[str, str],
+        output: Output,
+        stop: StopSwitch,
+    ) -> None:
+        self._folder = folder
+        self._journal = journal
+        self._past = past
+        self._book = book
+        self._ledger = ledger
+        self._settings = settings
+        self._output = output
+        self._base_url = settings.base_url.value
+        self._downloader: Callable[[], Downloader] = lambda: Downloader(
+            env,
+            stop,
+            allow_private=leads_to_private_network(self._base_url),
+            secrets=settings.secrets,
+        )
+        self.saved = 0
+        #: Why results could not be kept: they wait to be fetched again.
+        self.failures: List[str] = []
+
+    def take(self, batch: RememberedBatch, job: RememberedJob, line: ResultLine) -> None:
+        """Keeps what a line of the results says of a job."""
+        request = request_of_job(batch, job)
+        last = self._past.last(job.custom_id)
+        there = self._still_there(last, job)
+        outputs = self._folder.outputs(job.name, request, job.named)
+        try:
+            images, new, warnings = self._place(line, job, outputs, there)
+        except OutputError as error:
+            self.failures.append(f"job {job.job}: {error.message}")
+            return
+        if line.lost:
+            self.failures.append(f"job {job.job}: {'; '.join(line.lost)}")
+            return
+        error = error_of_line(line, request, self._base_url, self._settings.secrets)
+        missing = [number for number in job.numbers if number not in images]
+        if error is None and missing:
+            error = too_few(len(job.numbers) - len(missing), len(job.numbers))
+        billed = error.billed if error is not None and not new else Billed.YES
+        cost_usd = cost_of_usage(batch.model, line.usage, self._settings.prices) if line.usage else None
+        cost_usd = None if cost_usd is None else cost_usd * BATCH_DISCOUNT
+        self._book_result(batch, job, line, Kept(images, new, error, billed, cost_usd, warnings), last)
+
+    def fail(self, batch: RememberedBatch, job: RememberedJob, error: GptImage2Error) -> None:
+        """Notes that nothing will come of a job that still waits."""
+        last = self._past.last(job.custom_id)
+        images = self._still_there(last, job)
+        nothing = ResultLine(job.custom_id, 0, None, None, None)
+        self._book_result(batch, job, nothing, Kept(images, (), error, error.billed, None, ()), last)
+
+    def _still_there(self, last: Optional[Entry], job: RememberedJob) -> Dict[int, SavedImage]:
+        """The images of a job that are on disk as the journal says."""
+        found: Dict[int, SavedImage] = {}
+        for image in last.images if last is not None else job.there:
+            path = self._folder.path / image.path
+            if sha256_of(str(path)) == image.sha256:
+                found[image.number] = _saved_image(path, image.sha256)
+        return found
+
+    def _place(
+        self,
+        line: ResultLine,
+        job: RememberedJob,
+        outputs: OutputPlan,
+        there: Mapping[int, SavedImage],
+    ) -> Tuple[Dict[int, SavedImage], Tuple[SavedImage, ...], Tuple[str, ...]]:
+        """Gives the images of a line their names: all of the job by now, those that are new, and warnings.
+
+        Raises:
+            OutputError: no folder takes one of them; nothing is lost, for the server still has it.
+        """
+        images: Dict[int, SavedImage] = dict(there)
+        new: List[SavedImage] = []
+        warnings: List[str] = []
+        further = count(max(job.numbers) + 1)
+        for place, writer in enumerate([*line.writers, *self._fetched(line, outputs)]):
+            is_asked = place < len(job.numbers)
+            number = job.numbers[place] if is_asked else next(further)
+            if any(writer.sha256 == image.sha256 for image in images.values()):
+                writer.discard()
+                continue
+            writer.aim(outputs)
+            image = _named(writer, outputs, number)
+            if image is None:
+                warnings.append("what the server sent as an image is none; it was kept in the rescue folder")
+                continue
+            new.append(image)
+            if number not in images:
+                images[number] = image
+            self._tell(image, writer.rescue_reason)
+        return images, tuple(new), tuple(warnings)
+
+    def _fetched(self, line: ResultLine, outputs: OutputPlan) -> List[ImageWriter]:
+        """The images that came as addresses, where the line holds none itself."""
+        if line.writers or line.error is not None:
+            return []
+        found: List[ImageWriter] = []
+        for number, address in enumerate(line.addresses, 1):
+            holder = [ImageWriter(outputs, outputs.path(number))]
+
+            def restart(holder: List[ImageWriter] = holder, number: int = number) -> None:
+                holder[0].discard()
+                holder[0] = ImageWriter(outputs, outputs.path(number))
+
+            def take(data: bytes, holder: List[ImageWriter] = holder) -> None:
+                holder[0].write(data)
+
+            try:
+                self._downloader().fetch(address, take, restart)
+            except DownloadFailed as error:
+                holder[0].discard()
+                raise OutputError(f"an image could not be fetched from its address: {error}") from None
+            found.append(holder[0])
+        return found
+
+    def _tell(self, image: SavedImage, rescue_reason: str) -> None:
+        self.saved += 1
+        self._output.result(saved_line(image.path, image.size_bytes))
+        self._output.event({"event": "image_saved", "image": image_json(image)})
+        if rescue_reason:
+            path = show(image.path, limit=None)
+            self._output.warn(f"the output could not be written ({rescue_reason}); it was saved as {path}")
+
+    def _book_result(
+        self,
+        batch: RememberedBatch,
+        job: RememberedJob,
+        line: ResultLine,
+        kept: Kept,
+        last: Optional[Entry],
+    ) -> None:
+        """Writes a result to the journal and to the ledger, where they do not have it yet."""
+        entry = replace(
+            entry_of(job),
+            event=DONE if kept.error is None else FAILED,
+            images=journal_images(dict(kept.images), self._folder.path),
+            billed=kept.billed,
+            cost_usd=kept.cost_usd,
+            code=kept.error.code if kept.error else "",
+            message=kept.error.message if kept.error else "",
+            batch_id=batch.id or "",
+            settled=kept.error is not None and kept.error.code == "fewer_images",
+        )
+        if kept.new or _is_news(entry, last, batch):
+            self._journal.append(entry)
+            self._past.remember(entry)
+        if job.state != WAITING:
+            return
+        ended = replace(job, state=entry.event, outcome=_row_of(batch, kept))
+        if not batch.history:
+            end_job(self._book.database, batch.number, ended)
+        else:
+            self._record(batch, ended, line, kept)
+        self._say(batch, ended)
+
+    def _record(self, batch: RememberedBatch, job: RememberedJob, line: ResultLine, kept: Kept) -> None:
+        request = replace(request_of_job(batch, job), n=len(job.numbers))
+        estimate = request.estimate(self._settings.prices)
+        command = "edit" if job.inputs else "generate"
+        result = Result(
+            command=command,
+            model=batch.model,
+            images=kept.new or tuple(kept.images[number] for number in job.numbers if number in kept.images),
+            usage=line.usage,
+            cost_usd=kept.cost_usd,
+            billed=kept.billed,
+            http_status=line.status or None,
+            request_id=show(line.request_id, self._settings.secrets) if line.request_id else None,
+            attempts=1,
+        )
+        opening = Opening(
+            base_url=self._base_url,
+            command=command,
+            request=request,
+            output=str(self._folder.path / job.name),
+            inputs=tuple(_input_of_job(file) for file in job.inputs),
+            mask=None if job.mask is None else _input_of_job(job.mask),
+            estimate=None if estimate is None else estimate.at(BATCH_DISCOUNT),
+            discount=BATCH_DISCOUNT,
+            batch_id=batch.id,
+            started_at=batch.created_at,
+        )
+
+        def also(database: Database) -> None:
+            end_job(database, batch.number, job)
+
+        ending = ending_of(result, kept.error, len(job.numbers))
+        self._ledger.record(opening, ending, self._output.warn, also)
+
+    def _say(self, batch: RememberedBatch, job: RememberedJob) -> None:
+        row = row_of_job(batch, job)
+        self._output.event({"event": "job_finished", **row})
+        error = row["error"]
+        if isinstance(error, dict):
+            self._output.complain(
+                f"job {job.job} (line {job.line}): {show(str(error['message']), limit=None)} "  # pyright: ignore[reportUnknownArgumentType]
+                f"(billed: {row['billed']})"
+            )
+
+
+def rescued(line: ResultLine, output: Output) -> Tuple[str, ...]:
+    """Keeps the images of a line in the rescue folder; where they are."""
+    places: List[str] = []
+    for number, writer in enumerate(line.writers, 1):
+        path = writer.keep(f"{slug(line.custom_id) or 'result'}-{number}.png")
+        places.append(path)
+        output.result(saved_line(path, writer.size_bytes))
+    return tuple(places)
+
+
+def row_of_job(batch: RememberedBatch, job: RememberedJob) -> Dict[str, object]:
+    """The row of a job, with the fields that rows of `batch run` have."""
+    return {
+        "images": [],
+        "billed": Billed.MAYBE.value,
+        "cost_usd": None,
+        "error": None,
+        "warnings": [],
+        **(job.outcome or {}),
+        "job": job.job,
+        "line": job.line,
+        "id": job.id,
+        "status": job.state,
+        "batch_id": batch.label,
+    }
+
+
+def request_of_job(batch: RememberedBatch, job: RememberedJob) -> ImageRequest:
+    """The request of a job as it is remembered, without its images."""
+    own = set(ImageRequest.__match_args__) - {"prompt", "model", "images", "mask", "extra"}
+    known = {name: value for name, value in job.fields.items() if name in own}
+    extra = tuple((name, value) for name, value in job.fields.items() if name not in own)
+    return ImageRequest(prompt=job.prompt, model=batch.model, extra=extra, **known)
+
+
+def _named(writer: ImageWriter, outputs: OutputPlan, number: int) -> Optional[SavedImage]:
+    """Gives an image its name; one that is there already, of the same bytes, is the image itself."""
+    target = outputs.path(number)
+    if sha256_of(str(target)) == writer.sha256:
+        sha256 = writer.sha256
+        writer.discard()
+        return _saved_image(target, sha256)
+    with suppress(OSError):
+        os.makedirs(str(target.parent), exist_ok=True)
+    try:
+        return writer.commit(target, number, keep_existing=True)
+    except NotAnImage:
+        return None
+
+
+def _is_news(entry: Entry, last: Optional[Entry], batch: RememberedBatch) -> bool:
+    """Whether the journal does not know of a result yet; a failure never hides what came later."""
+    if last is None or entry.event == last.event == DONE:
+        return last is None
+    if entry.event == DONE:
+        return True
+    names = ("", batch.id or "", f"local-{batch.number}")
+    return last.event in (SUBMITTED, FAILED) and last.batch_id in names and last.code != entry.code
+
+
+def _row_of(batch: RememberedBatch, kept: Kept) -> Dict[str, object]:
+    return {
+        "images": [image_json(image) for _, image in sorted(kept.images.items())],
+        "billed": kept.billed.value,
+        "cost_usd": None if kept.cost_usd is None else round(kept.cost_usd, 6),
+        "warnings": list(kept.warnings),
+        "error": failure_json(kept.error),
+        "batch_id": batch.label,
+    }
+
+
+def _saved_image(path: Path, sha256: str) -> SavedImage:
+    with open(str(path), "rb") as file:
+        info = read_image_info(file)
+        size_bytes = os.fstat(file.fileno()).st_size
+    if info is None:
+        return SavedImage(str(path), size_bytes, "", None, None, sha256)
+    return SavedImage(str(path), size_bytes, info.format, info.width, info.height, sha256)
+
+
+def _input_of_job(file: Mapping[str, object]) -> InputFile:
+    return InputFile(
+        source=str(file["source"]),
+        path=str(file["path"]),
+        filename=str(file["filename"]),
+        sha256=str(file["sha256"]),
+        size_bytes=int(str(file["bytes"])),
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch_api/uploads
+#
+# The input images of one `batch submit`: which go within their line, and which are uploaded, once each.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: The images of a line go within it up to this sum; a batch of larger lines would soon be full.
+_MOST_WITHIN_BYTES = 8 << 20
+_PURPOSE = "vision"
+_SEEN = ""
+
+
+class LineInputs(Record):
+    """The inputs of one job, as its line names them, and as the ledger keeps them."""
+
+    sources: Tuple[Source, ...] = ()
+    mask: Optional[Source] = None
+    files: Tuple[InputFile, ...] = ()
+    mask_file: Optional[InputFile] = None
+
+
+class Uploads:
+    """Uploads what many lines share or what is too large for a line. Knows files by their content."""
+
+    def __init__(self, server: BatchServer) -> None:
+        self._server = server
+        self._ids: Dict[str, str] = {}
+
+    def inputs_of(self, job: Job) -> LineInputs:
+        """The inputs of a job.
+
+        Raises:
+            UsageError: one of them is no usable image any more.
+            GptImage2Error: one of them cannot be uploaded.
+        """
+        named = [*job.sources, *([job.mask] if job.mask is not None else [])]
+        images = [None if is_address(source) else local_input(source) for source in named]
+        size_bytes = sum(image.size_bytes for image in images if image is not None)
+        found = [
+            self._source(source, image, size_bytes > _MOST_WITHIN_BYTES)
+            for source, image in zip(named, images)
+        ]
+        sources, files = [source for source, _ in found], [file for _, file in found]
+        count = len(job.sources)
+        return LineInputs(
+            sources=tuple(sources[:count]),
+            mask=_only(sources[count:]),
+            files=tuple(files[:count]),
+            mask_file=files[count] if len(files) > count else None,
+        )
+
+    def _source(self, name: str, image: Optional[InputImage], is_heavy: bool) -> Tuple[Source, InputFile]:
+        if image is None:
+            return Source(url=name), InputFile(name, "", "", "", 0)
+        file = input_file(image)
+        known = self._ids.get(file.sha256)
+        if known is None and not is_heavy:
+            self._ids[file.sha256] = _SEEN
+            return Source(image=image), file
+        if not known:
+            filename = f"{file.sha256[:16]}.{extension(image.format)}"
+            known = self._server.upload(Path(image.path), filename, _PURPOSE, image.mime_type)
+            self._ids[file.sha256] = known
+        return Source(file_id=known), file
+
+
+def _only(sources: Sequence[Source]) -> Optional[Source]:
+    found: List[Source] = list(sources)
+    return found[0] if found else None
+
+
+# ------------------------------------------------------------------------------------------------------------
 # batch/options
 #
 # The command line of `batch run` as data. Pure.
@@ -1916,6 +3694,17 @@ def forecast_json(sums: Forecast) -> Dict[str, object]:
 DEFAULT_CONCURRENCY = 4
 MAX_CONCURRENCY = 256
 DEFAULT_OUT_DIR = "gpt-image2-batch"
+
+#: The commands below `batch`, with what each does in a line.
+BATCH_COMMANDS: Tuple[Tuple[str, str], ...] = (
+    ("run", "run every job of a file; again for what is missing"),
+    ("submit", "hand the jobs of a file to the Batch API, at half the price"),
+    ("status", "ask the server how batches are"),
+    ("wait", "wait until batches have ended"),
+    ("fetch", "save the results of batches"),
+    ("cancel", "cancel batches"),
+    ("list", "list batches"),
+)
 
 
 class JobsOptions(Record):
@@ -1949,10 +3738,15 @@ class BatchRunCommand(Record):
 
 def batch_parser() -> Parser:
     """The parser of `batch`, which knows its commands."""
-    parser = Parser(prog=f"{PROGRAM} batch", description="Run many jobs from a file.", allow_abbrev=False)
-    commands = parser.add_subparsers(metavar="COMMAND", title="commands")
-    commands.add_parser("run", help="run every job of a file; again for what is missing")
-    return parser
+    commands = "\n".join(f"  {name:<6}  {summary}" for name, summary in BATCH_COMMANDS)
+    return Parser(
+        prog=f"{PROGRAM} batch",
+        usage=f"{PROGRAM} batch COMMAND [options]",
+        description="Run many jobs from a file: now, or by the Batch API at half the price.",
+        epilog=f"commands:\n{commands}\n\nHelp for one: {PROGRAM} batch COMMAND --help",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
 
 
 def batch_run_parser() -> Parser:
@@ -2078,6 +3872,8 @@ def run_batch(rest: List[str], output: Output, stop: StopSwitch) -> int:
         return int(ExitCode.OK)
     if name == "run":
         return run_batch_run(words, output, stop)
+    if name in dict(BATCH_COMMANDS):
+        return run_batch_api(name, words, output, stop)
     raise UsageError(f"unknown command batch {name!r}", hint=f"see {PROGRAM} batch --help")
 
 
@@ -2287,17 +4083,14 @@ class _Run:
 
     def _write_sheet(self, words: str) -> Optional[str]:
         """The contact sheet's path; None where it could not be written, or another file has its name."""
-        path = self._batch.folder.path / SHEET_NAME
+        title = f"{PROGRAM} batch: {os.path.basename(self._command.jobs.path)}"
         try:
-            if path.exists() and SHEET_MARK.encode() not in path.read_bytes()[:4096]:
-                raise OutputError(f"{path} is not ours; the contact sheet was left out")
-            title = f"{PROGRAM} batch: {os.path.basename(self._command.jobs.path)}"
-            folder = str(self._batch.folder.path)
-            write_pieces(path, contact_sheet(title, words, self._plan.rows(), self._batch.requests(), folder))
+            return write_sheet(
+                self._batch.folder.path, title, words, self._plan.rows(), self._batch.requests()
+            )
         except (OSError, ValueError, OutputError) as error:
             self._output.warn(str(error))
             return None
-        return str(path)
 
     def _show_dry_run(self) -> int:
         command = self._command
@@ -2326,3 +4119,1029 @@ class _Run:
             }
         )
         return int(ExitCode.OK)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch_api/parsers
+#
+# The command lines of the Batch API's commands as data. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+MIN_POLL_S = 0.05
+FIRST_POLL_S, SLOWEST_POLL_S = 5.0, 60.0
+
+
+class SubmitCommand(Record):
+    """A `batch submit` command line, understood."""
+
+    jobs: JobsOptions
+    limits: Limits
+
+
+class BatchesCommand(Record):
+    """The command line of a command for batches, understood. Without `ids` it is for all that are remembered.
+    `poll_s` and `timeout_s` are those of `wait`, `remote` that of `list`."""
+
+    ids: Tuple[str, ...]
+    config: Optional[str]
+    base_url: Optional[str]
+    api_key: Optional[str]
+    poll_s: Optional[float] = None
+    timeout_s: Optional[float] = None
+    remote: bool = False
+
+
+def submit_parser() -> Parser:
+    """The parser of `batch submit`."""
+    parser = Parser(
+        prog=f"{PROGRAM} batch submit",
+        usage=f"{PROGRAM} batch submit JOBS [options]",
+        description="Hand the jobs of a file to the Batch API: half the price, results within 24 hours.",
+        epilog=EXIT_CODES,
+        formatter_class=HelpFormatter,
+        allow_abbrev=False,
+    )
+    add_jobs_flags(parser)
+    add = parser.add_argument_group("the batches").add_argument
+    add(
+        "--max-lines",
+        type=int,
+        default=MAX_LINES,
+        metavar="N",
+        help=f"jobs in a batch (default {MAX_LINES:,}, the API's limit)",
+    )
+    add(
+        "--max-mb",
+        type=amount,
+        default=MAX_MB,
+        metavar="N",
+        help=f"megabytes in a batch (default {MAX_MB}, the API's limit)",
+    )
+    add(
+        "--retry-ambiguous",
+        action="store_true",
+        help="also submit what may have been billed before: you may pay twice",
+    )
+    add("--no-history", action="store_true", help="leave no trace in the history once all is fetched")
+    add_output_flags(add)
+    add_field_flags(parser.add_argument_group("defaults for all jobs").add_argument)
+    add_server_flags(parser)
+    return parser
+
+
+def status_parser() -> Parser:
+    """The parser of `batch status`."""
+    return _batches_parser("status", "Ask the server how batches are (default: all that have not ended).")
+
+
+def wait_parser() -> Parser:
+    """The parser of `batch wait`."""
+    parser = _batches_parser("wait", "Wait until batches have ended (default: all that have not).")
+    add = parser.add_argument
+    add(
+        "--poll",
+        type=amount,
+        metavar="S",
+        help=f"ask every S seconds (default {FIRST_POLL_S:.0f}, growing to {SLOWEST_POLL_S:.0f})",
+    )
+    add("--timeout", type=amount, metavar="S", help="give up waiting after S seconds; batches run on")
+    return parser
+
+
+def fetch_parser() -> Parser:
+    """The parser of `batch fetch`."""
+    return _batches_parser("fetch", "Save the results of batches (default: all that were not fetched yet).")
+
+
+def cancel_parser() -> Parser:
+    """The parser of `batch cancel`."""
+    return _batches_parser("cancel", "Cancel batches; what is done by then can be fetched.", ids="+")
+
+
+def list_parser() -> Parser:
+    """The parser of `batch list`."""
+    parser = _parser("list", "[options]", "List the batches that are remembered here.")
+    parser.add_argument("--remote", action="store_true", help="list those of the server instead")
+    return parser
+
+
+def read_submit(argv: Sequence[str]) -> SubmitCommand:
+    """A `batch submit` command line as data.
+
+    Raises:
+        UsageError: unknown, missing or impossible arguments.
+    """
+    args = submit_parser().parse_args(list(argv))
+    for name, value, most in (("--max-lines", args.max_lines, MAX_LINES), ("--max-mb", args.max_mb, MAX_MB)):
+        if not 0 < value <= most:
+            raise UsageError(
+                f"{name} is {value}; it must be more than 0 and at most {most:,}",
+                hint="the Batch API takes no larger files; leave it out for its limit",
+            )
+    return SubmitCommand(jobs_options(args), Limits(args.max_lines, int(args.max_mb * BYTES_PER_MB)))
+
+
+def read_batches_command(parser: Parser, argv: Sequence[str]) -> BatchesCommand:
+    """The command line of any other command as data.
+
+    Raises:
+        UsageError: unknown, missing or impossible arguments.
+    """
+    args = parser.parse_args(list(argv))
+    poll_s: Optional[float] = getattr(args, "poll", None)
+    if poll_s is not None and poll_s < MIN_POLL_S:
+        raise UsageError(f"--poll must be at least {MIN_POLL_S}", hint="leave it out for 5 to 60 seconds")
+    return BatchesCommand(
+        ids=tuple(dict.fromkeys(getattr(args, "ids", ()))),
+        config=args.config,
+        base_url=args.base_url,
+        api_key=args.api_key,
+        poll_s=poll_s,
+        timeout_s=getattr(args, "timeout", None),
+        remote=getattr(args, "remote", False),
+    )
+
+
+def _batches_parser(name: str, description: str, ids: str = "*") -> Parser:
+    usage = "ID... [options]" if ids == "+" else "[ID...] [options]"
+    parser = _parser(name, usage, description)
+    parser.add_argument("ids", nargs=ids, metavar="ID", help="a batch, as `batch list` names it")
+    return parser
+
+
+def _parser(name: str, usage: str, description: str) -> Parser:
+    parser = Parser(
+        prog=f"{PROGRAM} batch {name}",
+        usage=f"{PROGRAM} batch {name} {usage}",
+        description=description,
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add_output_flags(parser.add_argument)
+    add_server_flags(parser)
+    return parser
+
+
+#: The parser of each command here.
+BATCH_API_PARSERS = {
+    "submit": submit_parser,
+    "status": status_parser,
+    "wait": wait_parser,
+    "fetch": fetch_parser,
+    "cancel": cancel_parser,
+    "list": list_parser,
+}
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch_api/desk
+#
+# Where the commands for batches begin: the server of these settings, the ledger, and the batches meant.
+# ------------------------------------------------------------------------------------------------------------
+
+
+class Desk(Record):
+    """What every command for batches has at hand."""
+
+    settings: Settings
+    book: Book
+    server: BatchServer
+    output: Output
+    stop: StopSwitch
+
+    @property
+    def base_url(self) -> str:
+        """The base URL as batches are remembered by it."""
+        return self.book.url(self.settings.base_url.value)
+
+    def chosen(
+        self, ids: Sequence[str], is_meant: Callable[[RememberedBatch], bool]
+    ) -> List[RememberedBatch]:
+        """The batches with these ids, known here or not; without ids all of this server that are meant.
+
+        Raises:
+            UsageError: an id belongs to another base URL.
+        """
+        if ids:
+            return [self._by_id(one) for one in ids]
+        meant = [batch for batch in self.book.batches() if is_meant(batch)]
+        others = sorted({batch.base_url for batch in meant if batch.base_url != self.base_url})
+        if others:
+            self.output.warn(
+                f"batches of other base URLs are left out (--base-url names one): {show(', '.join(others))}"
+            )
+        return [batch for batch in meant if batch.base_url == self.base_url]
+
+    def refreshed(self, batch: RememberedBatch) -> RememberedBatch:
+        """A batch as the server has it now; one that it may not have is looked for in its list.
+
+        Raises:
+            GptImage2Error: the server does not say.
+        """
+        if batch.id is None:
+            found = find_batch(self.server, batch.token, batch.input_file_id)
+        else:
+            found = self.server.batch(batch.id)
+        if found is None:
+            self.output.warn(
+                f"the server does not show {batch.label}: nobody knows whether it has it; "
+                f"batch cancel {batch.label} gives it up"
+            )
+            return batch
+        if not batch.number:
+            return stranger(found, self.base_url)
+        self.book.update(batch.number, found)
+        if found.problem:
+            self.output.warn(f"{found.id}: {found.problem}")
+        return self.book.batch_number(batch.number)
+
+    def _by_id(self, batch_id: str) -> RememberedBatch:
+        batch = self.book.batch(batch_id)
+        if batch is None:
+            return unknown_here(batch_id, self.base_url)
+        if batch.base_url != self.base_url:
+            raise UsageError(
+                f"batch {show(batch_id)} belongs to {show(batch.base_url)}, not to {show(self.base_url)}",
+                hint=f"add --base-url {show(batch.base_url)}; nothing was sent",
+                code="other_base_url",
+            )
+        return batch
+
+
+def open_desk(command: BatchesCommand, output: Output, stop: StopSwitch, stack: ExitStack) -> Desk:
+    """The desk for a command; it is closed with the stack.
+
+    Raises:
+        ConfigError: no key, no curl, or the ledger cannot be used.
+    """
+    settings = load_settings(
+        os.environ, config=command.config, base_url=command.base_url, api_key=command.api_key
+    )
+    for warning in settings.warnings:
+        output.warn(warning)
+    server = BatchServer(settings, os.environ, stop, told(output))
+    find_curl()
+    book = open_book(os.environ, settings.secrets)
+    stack.callback(book.database.close)
+    return Desk(settings, book, server, output, stop)
+
+
+def is_lost(batch: RememberedBatch) -> bool:
+    """Whether nobody knows that the server has a batch."""
+    return batch.id is None and batch.status in (UNKNOWN, GIVEN_UP)
+
+
+def unknown_here(batch_id: str, base_url: str, out_dir: Optional[str] = None) -> RememberedBatch:
+    """A batch of which nothing is known but its id."""
+    return RememberedBatch(
+        number=0,
+        id=batch_id,
+        token="",
+        base_url=base_url,
+        created_at="",
+        status=UNKNOWN,
+        endpoint="",
+        model="",
+        input_file_id=None,
+        output_file_id=None,
+        error_file_id=None,
+        out_dir=out_dir or "",
+        total=0,
+        completed=0,
+        failed=0,
+        high_usd=None,
+        history=False,
+        fetched_at=None,
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch_api/fetch
+#
+# `batch fetch`: the results of batches become files, each once, however often it is run.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_PART_NAME = "batch-result"
+_TRIES_PER_FILE = 3
+_WAITING_HINT = "batch wait waits for the rest, and batch fetch goes on with it"
+_FAILED_HINT = "batch submit or batch run with the same jobs goes on with what was not billed"
+
+
+def run_fetch(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
+    """Runs `batch fetch`; its exit code.
+
+    Raises:
+        GptImage2Error: nothing could be fetched.
+    """
+    command = read_batches_command(fetch_parser(), rest)
+    with ExitStack() as stack:
+        desk = open_desk(command, output, stop, stack)
+        batches = desk.chosen(
+            command.ids, lambda batch: batch.fetched_at is None and batch.status != GIVEN_UP
+        )
+        if not batches:
+            output.say("nothing is left to fetch")
+        fetching = _Fetching(desk)
+        with stop, output.heartbeat():
+            fetching.run(batches)
+        return fetching.finish()
+
+
+class _Fetching:
+    """One `batch fetch`."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._output = desk.output
+        self._rescue_folder = state_folder(os.environ) / "rescued"
+        self._ledger = Ledger(state_folder(os.environ), desk.settings.secrets)
+        self._batches: List[RememberedBatch] = []
+        self._errors: List[GptImage2Error] = []
+        self._problems: List[str] = []
+        self._rescued: List[str] = []
+        self._sheets: List[str] = []
+        self._saved = 0
+
+    def run(self, batches: Sequence[RememberedBatch]) -> None:
+        """Fetches batch after batch, folder by folder."""
+        by_folder: Dict[str, List[RememberedBatch]] = {}
+        for batch in batches:
+            try:
+                now = self._desk.refreshed(batch)
+            except GptImage2Error as error:
+                self._failed(batch, error)
+                now = batch
+            self._batches.append(now)
+            if not is_lost(now):
+                by_folder.setdefault(now.out_dir, []).append(now)
+        for out_dir, group in by_folder.items():
+            if self._desk.stop.is_set:
+                return
+            if out_dir:
+                self._fetch_folder(Path(out_dir), group)
+            else:
+                for batch in group:
+                    self._fetch_stranger(batch)
+
+    def finish(self) -> int:
+        """Says how it ended; the exit code.
+
+        Raises:
+            GptImage2Error: nothing could be fetched.
+        """
+        desk, stop = self._desk, self._desk.stop
+        if stop.is_set:
+            raise InterruptedCall(
+                "interrupted; what was saved is saved",
+                signum=stop.signum or 2,
+                hint="batch fetch goes on with the rest",
+            )
+        found = self._counts()
+        if self._errors and len(self._errors) >= len(self._batches) and not self._saved:
+            raise self._errors[0]
+        is_good = found[DONE] == found["jobs"] and not (self._errors or self._problems or self._rescued)
+        words = (
+            f"{found[DONE]} of {found['jobs']} jobs done, {found[FAILED]} failed, {found[WAITING]} waiting"
+        )
+        self._output.say(f"{words}; {self._saved} images saved")
+        error: Optional[Dict[str, object]] = None
+        if not is_good:
+            hint = "; ".join(self._problems) or (_WAITING_HINT if found[WAITING] else _FAILED_HINT)
+            error = {
+                "code": "partial" if not found[WAITING] else "not_ready",
+                "message": words,
+                "hint": hint,
+                "http_status": None,
+                "request_id": None,
+            }
+            self._output.complain(f"{words}; {hint}")
+        self._output.finish(
+            {
+                "ok": is_good,
+                "command": "batch fetch",
+                **found,
+                "images": self._saved,
+                "cost_usd": round(self._cost_usd(), 6),
+                "batches": [batch_json(batch) for batch in self._batches],
+                "contact_sheets": self._sheets,
+                "rescued": self._rescued,
+                "error": error,
+            },
+            self._rows(),
+        )
+        for batch in self._batches:
+            if batch.number and batch.fetched_at and not batch.history:
+                desk.book.forget_jobs(batch.number)
+        return int(ExitCode.OK if is_good else ExitCode.PARTIAL)
+
+    def _fetch_folder(self, path: Path, batches: Sequence[RememberedBatch]) -> None:
+        desk = self._desk
+        try:
+            prepare_folder(path)
+            with temporary_folder() as scratch, Journal(path) as journal, PastJobs(path, scratch) as past:
+                keeper = Keeper(
+                    Folder(path, self._rescue_folder),
+                    journal,
+                    past,
+                    desk.book,
+                    self._ledger,
+                    desk.settings,
+                    os.environ,
+                    self._output,
+                    desk.stop,
+                )
+                for batch in batches:
+                    self._fetch(batch, keeper, path)
+                self._saved += keeper.saved
+                self._problems += keeper.failures
+                self._write_contact_sheet(path, past)
+        except GptImage2Error as error:
+            for batch in batches:
+                self._failed(batch, error)
+
+    def _fetch(self, batch: RememberedBatch, keeper: Keeper, path: Path) -> None:
+        """Fetches one batch as far as it has results."""
+        book = self._desk.book
+
+        def take(line: ResultLine) -> None:
+            job = book.job(batch.number, line.custom_id)
+            if job is None:
+                self._rescue(batch, line)
+            else:
+                keeper.take(batch, job, line)
+
+        if not self._read_files(batch, path, take) or not batch.has_ended:
+            return
+        if keeper.failures:
+            return
+        remote = self._desk.server.batch(batch.id or "")
+        self._close_waiting(batch, keeper, remote)
+        if not book.count(batch.number).get(WAITING):
+            book.fetched(batch.number)
+            self._refresh(batch)
+
+    def _close_waiting(self, batch: RememberedBatch, keeper: Keeper, remote: RemoteBatch) -> None:
+        """The batch has ended and its files were read: what still waits will never come."""
+        for job in self._desk.book.jobs(batch.number):
+            if job.state == WAITING:
+                keeper.fail(batch, job, error_of_whole(remote))
+
+    def _refresh(self, batch: RememberedBatch) -> None:
+        now = self._desk.book.batch_number(batch.number)
+        self._batches = [now if one.number == now.number else one for one in self._batches]
+
+    def _fetch_stranger(self, batch: RememberedBatch) -> None:
+        """A batch that is not remembered here: its images are kept all the same."""
+        self._output.warn(f"{batch.label} is not known here: its images go to {self._rescue_folder}")
+        self._rescue_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._read_files(batch, self._rescue_folder, lambda line: self._rescue(batch, line))
+
+    def _rescue(self, batch: RememberedBatch, line: ResultLine) -> None:
+        places = rescued(line, self._output)
+        self._rescued += places
+        name = show(line.custom_id, limit=100)
+        where = f"; saved as {', '.join(places)}" if places else " and holds no image"
+        self._output.warn(f"{batch.label} has a result for {name!r}, which is not known here{where}")
+
+    def _read_files(self, batch: RememberedBatch, path: Path, take: Callable[[ResultLine], None]) -> bool:
+        """Reads the output file and the error file; whether both came whole."""
+        plan = OutputPlan(path, _PART_NAME, "", False, True, self._rescue_folder)
+        is_whole = True
+        for file_id in (batch.output_file_id, batch.error_file_id):
+            if file_id is None:
+                continue
+            try:
+                self._read_file(file_id, plan, take)
+            except GptImage2Error as error:
+                is_whole = False
+                self._failed(batch, error)
+        return is_whole
+
+    def _read_file(self, file_id: str, plan: OutputPlan, take: Callable[[ResultLine], None]) -> None:
+        """Reads one file to its end; one that is cut is read again, what was saved of it is passed over."""
+        for number in range(_TRIES_PER_FILE):
+            reader = ResultReader(plan, take)
+            try:
+                self._desk.server.download(file_id, reader.feed)
+                return
+            except GptImage2Error as error:
+                if number == _TRIES_PER_FILE - 1 or not error.retry_safe or self._desk.stop.wait(number):
+                    raise
+                self._output.say(f"{error.message}; reading it again")
+            finally:
+                reader.close()
+
+    def _failed(self, batch: RememberedBatch, error: GptImage2Error) -> None:
+        self._errors.append(error)
+        self._problems.append(f"{batch.label}: {error.message}")
+
+    def _write_contact_sheet(self, path: Path, past: PastJobs) -> None:
+        """Writes the contact sheet anew where all jobs of the folder are remembered here."""
+        book = self._desk.book
+        if sum(1 for _ in book.jobs_of_folder(str(path))) != past.count():
+            return
+        rows = (row_of_job(batch, job) for batch, job in book.jobs_of_folder(str(path)))
+        requests = (request_of_job(batch, job) for batch, job in book.jobs_of_folder(str(path)))
+        try:
+            self._sheets.append(write_sheet(path, f"{PROGRAM} batch: {path.name}", "", rows, requests))
+        except (OSError, ValueError, OutputError) as error:
+            self._output.warn(str(error))
+
+    def _counts(self) -> Dict[str, int]:
+        found = {DONE: 0, FAILED: 0, WAITING: 0}
+        for batch in self._batches:
+            for state, jobs in self._desk.book.count(batch.number).items():
+                found[state] += jobs
+        return {"jobs": sum(found.values()), **found}
+
+    def _rows(self) -> Iterator[Dict[str, object]]:
+        for batch in self._batches:
+            for job in self._desk.book.jobs(batch.number):
+                yield row_of_job(batch, job)
+
+    def _cost_usd(self) -> float:
+        costs = (row["cost_usd"] for row in self._rows())
+        return sum(cost for cost in costs if isinstance(cost, float))
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch_api/follow
+#
+# `batch status`, `list`, `wait` and `cancel`: what the server makes of the batches that it was handed.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_GROWTH = 1.5
+
+
+def run_status(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
+    """Runs `batch status`; its exit code.
+
+    Raises:
+        GptImage2Error: the server says nothing of any batch.
+    """
+    command = read_batches_command(status_parser(), rest)
+    with ExitStack() as stack:
+        desk = open_desk(command, output, stop, stack)
+        return _each(desk, "status", _meant(desk, command), desk.refreshed)
+
+
+def run_list(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
+    """Runs `batch list`; its exit code.
+
+    Raises:
+        GptImage2Error: the ledger cannot be read, or the server does not answer.
+    """
+    command = read_batches_command(list_parser(), rest)
+    with ExitStack() as stack:
+        desk = open_desk(command, output, stop, stack)
+        batches = desk.book.batches()
+        if command.remote:
+            known = {batch.id: batch for batch in batches}
+            batches = [
+                known.get(remote.id) or stranger(remote, desk.base_url) for remote in desk.server.batches()
+            ]
+    for batch in batches:
+        output.result(batch_in_words(batch))
+    if not batches:
+        output.say("no batches")
+    return _finish_batches(output, "list", batches, {}, int(ExitCode.OK))
+
+
+def run_cancel(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
+    """Runs `batch cancel`; its exit code.
+
+    Raises:
+        GptImage2Error: no batch could be cancelled.
+    """
+    command = read_batches_command(cancel_parser(), rest)
+    with ExitStack() as stack:
+        desk = open_desk(command, output, stop, stack)
+        return _each(
+            desk, "cancel", desk.chosen(command.ids, lambda _: False), lambda batch: _cancelled(desk, batch)
+        )
+
+
+def run_wait(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
+    """Runs `batch wait`; its exit code.
+
+    Raises:
+        GptImage2Error: the server refuses to say, or the user stops waiting.
+    """
+    command = read_batches_command(wait_parser(), rest)
+    with ExitStack() as stack:
+        desk = open_desk(command, output, stop, stack)
+        with stop, output.heartbeat():
+            batches = _Watch(desk, command).run()
+    for batch in batches:
+        output.result(batch_in_words(batch))
+    if stop.is_set:
+        raise InterruptedCall(
+            "interrupted; the batches run on", signum=stop.signum or 2, hint="batch wait goes on waiting"
+        )
+    is_good = all(batch.status == COMPLETED and not batch.failed for batch in batches)
+    if any(batch.is_open for batch in batches):
+        output.complain("not all have ended in that time; they run on, and batch wait goes on waiting")
+    return _finish_batches(output, "wait", batches, {}, int(ExitCode.OK if is_good else ExitCode.PARTIAL))
+
+
+class _Watch:
+    """One `batch wait`."""
+
+    def __init__(self, desk: Desk, command: BatchesCommand) -> None:
+        self._desk = desk
+        self._batches = _meant(desk, command)
+        self._poll_s = command.poll_s
+        self._until_s = None if command.timeout_s is None else time.monotonic() + command.timeout_s
+
+    def run(self) -> List[RememberedBatch]:
+        """Asks until all have ended, time is up or the user stops it; how they are then."""
+        wait_s = FIRST_POLL_S
+        while True:
+            asked_s = self._look()
+            if not any(batch.is_open for batch in self._batches):
+                return self._batches
+            pause_s = max(asked_s, wait_s if self._poll_s is None else self._poll_s)
+            if self._until_s is not None:
+                pause_s = min(pause_s, self._until_s - time.monotonic())
+            if pause_s <= 0 or self._desk.stop.wait(pause_s):
+                return self._batches
+            wait_s = min(wait_s * _GROWTH, SLOWEST_POLL_S)
+
+    def _look(self) -> float:
+        """Asks for each that has not ended; for how many seconds the server wants to be left alone."""
+        asked_s = 0.0
+        for place, batch in enumerate(self._batches):
+            if not batch.is_open or self._desk.stop.is_set:
+                continue
+            try:
+                self._batches[place] = self._desk.refreshed(batch)
+            except InterruptedCall:
+                break
+            except (NetworkError, RateLimitError, ApiError) as error:
+                if not error.retry_safe:
+                    raise
+                asked_s = max(asked_s, error.retry_after_s or 0.0)
+                self._desk.output.say(f"{batch.label}: {error.message}; asking again")
+            self._tell(batch, self._batches[place])
+        return asked_s
+
+    def _tell(self, before: RememberedBatch, now: RememberedBatch) -> None:
+        if (before.status, before.completed, before.failed) != (now.status, now.completed, now.failed):
+            self._desk.output.say(batch_in_words(now))
+            self._desk.output.event({"event": "batch_changed", "batch": batch_json(now)})
+
+
+def _meant(desk: Desk, command: BatchesCommand) -> List[RememberedBatch]:
+    batches = desk.chosen(command.ids, lambda batch: batch.is_open)
+    if not batches:
+        desk.output.say("no batch is under way")
+    return batches
+
+
+def _each(
+    desk: Desk,
+    action: str,
+    batches: Sequence[RememberedBatch],
+    work: Callable[[RememberedBatch], RememberedBatch],
+) -> int:
+    """Does something for each batch and says how each is now; what fails for one is told in its row.
+
+    Raises:
+        GptImage2Error: it failed for all.
+    """
+    now: List[RememberedBatch] = []
+    errors: Dict[str, GptImage2Error] = {}
+    for batch in batches:
+        try:
+            batch = work(batch)
+        except InterruptedCall:
+            raise
+        except GptImage2Error as error:
+            errors[batch.label] = error
+        now.append(batch)
+    if errors and len(errors) == len(now):
+        raise next(iter(errors.values()))
+    for batch in now:
+        desk.output.result(batch_in_words(batch))
+        if batch.label in errors:
+            desk.output.complain(f"{batch.label}: {errors[batch.label].message}")
+    return _finish_batches(desk.output, action, now, errors, int(ExitCode.PARTIAL if errors else ExitCode.OK))
+
+
+def _finish_batches(
+    output: Output,
+    action: str,
+    batches: Sequence[RememberedBatch],
+    errors: Mapping[str, GptImage2Error],
+    code: int,
+) -> int:
+    rows = [{**batch_json(batch), "error": failure_json(errors.get(batch.label))} for batch in batches]
+    output.finish({"ok": code == 0, "command": f"batch {action}", "batches": rows})
+    return code
+
+
+def _cancelled(desk: Desk, batch: RememberedBatch) -> RememberedBatch:
+    """A batch after its cancellation. One that the server does not show is given up."""
+    if is_lost(batch):
+        batch = desk.refreshed(batch)
+        if is_lost(batch):
+            return _given_up(desk, batch)
+    remote = desk.server.cancel(batch.id or "")
+    if not batch.number:
+        return stranger(remote, desk.base_url)
+    desk.book.update(batch.number, remote)
+    return desk.book.batch_number(batch.number)
+
+
+def _given_up(desk: Desk, batch: RememberedBatch) -> RememberedBatch:
+    """Gives up a batch that the server may have: its jobs may be sent again if the user says so once more."""
+    folder = Path(batch.out_dir)
+    if folder.is_dir():
+        with temporary_folder() as scratch, Journal(folder) as journal, PastJobs(folder, scratch) as past:
+            journal.extend(_given_up_entries(desk, batch, past))
+    desk.book.give_up(batch.number)
+    desk.output.warn(
+        f"{batch.label} is given up: its jobs may have been billed, and run again only with --retry-ambiguous"
+    )
+    return desk.book.batch_number(batch.number)
+
+
+def _given_up_entries(desk: Desk, batch: RememberedBatch, past: PastJobs) -> List[Entry]:
+    entries: List[Entry] = []
+    for job in desk.book.jobs(batch.number):
+        last: Optional[Entry] = past.last(job.custom_id)
+        if last is not None and last.event == SUBMITTED and last.batch_id == batch.label:
+            entries.append(
+                replace(
+                    entry_of(job),
+                    event=FAILED,
+                    billed=Billed.MAYBE,
+                    code="batch_given_up",
+                    message="nobody knows whether its batch was made",
+                )
+            )
+    return entries
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch_api/submit
+#
+# `batch submit`: what is still to do of a jobs file goes to the Batch API, in files up to its limits.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_GENERATIONS, _EDITS = "/v1/images/generations", "/v1/images/edits"
+_TOKEN_BYTES = 12
+#: What one batch may hold only one of: a model, and an endpoint.
+_Group = Tuple[str, str]
+
+
+def run_submit(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
+    """Runs `batch submit`; its exit code.
+
+    Raises:
+        GptImage2Error: nothing was handed over.
+    """
+    command = read_submit(rest)
+    jobs = command.jobs
+    client = Client(
+        config=jobs.config, base_url=jobs.base_url, api_key=jobs.api_key, history=jobs.history, stop=stop
+    )
+    with ExitStack() as stack:
+        batch = open_batch(jobs, client, output, stack)
+        estimate = _half_price(batch.plan)
+        if batch.journal is None:
+            return _show_batch_dry_run(batch, estimate, output)
+        _check_budget(batch, estimate, jobs.max_cost_usd)
+        server = BatchServer(client.settings, os.environ, stop, told(output))
+        find_curl()
+        book = open_book(os.environ, client.settings.secrets)
+        stack.callback(book.database.close)
+        with stop:
+            return _Submission(command, batch, batch.journal, client, book, server, output, stop).run(
+                estimate
+            )
+
+
+class _Submission:
+    """One `batch submit`, all of whose jobs may be paid for."""
+
+    def __init__(
+        self,
+        command: SubmitCommand,
+        batch: OpenBatch,
+        journal: Journal,
+        client: Client,
+        book: Book,
+        server: BatchServer,
+        output: Output,
+        stop: StopSwitch,
+    ) -> None:
+        self._limits = command.limits
+        self._batch = batch
+        self._plan = batch.plan
+        self._client = client
+        self._book = book
+        self._output = output
+        self._stop = stop
+        self._uploads = Uploads(server)
+        self._handover = Handover(book, journal, server)
+        self._bundles: Dict[_Group, Bundle] = {}
+        self._tokens: Dict[int, str] = {}
+        self._handed: List[RememberedBatch] = []
+        self._error: Optional[GptImage2Error] = None
+        self._was_stopped = False
+        self._has_warned = False
+
+    def run(self, estimate: Optional[CostEstimate]) -> int:
+        """Hands over batch after batch, until nothing is left or one of them could not be; the exit code.
+
+        Raises:
+            GptImage2Error: nothing was handed over.
+        """
+        self._book.forget_unsent(str(self._batch.folder.path))
+        self._stop.drain_first(self._stop_starting)
+        try:
+            with temporary_folder() as scratch:
+                self._fill_bundles(scratch)
+                for group in list(self._bundles):
+                    if not self._is_stopping():
+                        self._send(group)
+        except GptImage2Error as error:
+            self._error = self._error or error
+        finally:
+            self._stop.drain_first(None)
+            with suppress(LedgerError):  # the next submission does it
+                self._book.forget_unsent(str(self._batch.folder.path))
+        return self._finish(estimate)
+
+    def _fill_bundles(self, scratch: Path) -> None:
+        while not self._is_stopping():
+            planned = self._plan.take()
+            if planned is None:
+                return
+            group, line, job = self._line_of(planned)
+            bundle = self._bundles.get(group)
+            if bundle is not None and not bundle.takes(line):
+                self._send(group)
+                bundle = None
+                if self._is_stopping():
+                    return
+            if bundle is None:
+                bundle = self._bundles[group] = self._new_bundle(scratch, group)
+            bundle.add(line, job)
+
+    def _new_bundle(self, scratch: Path, group: _Group) -> Bundle:
+        model, endpoint = group
+        token = os.urandom(_TOKEN_BYTES).hex()
+        base_url, out_dir = self._client.settings.base_url.value, str(self._batch.folder.path)
+        is_recorded = self._client.ledger is not None
+        number = self._book.prepare(token, base_url, endpoint, model, out_dir, is_recorded)
+        self._tokens[number] = token
+        return Bundle(scratch / f"{token}.jsonl", self._book, number, self._limits)
+
+    def _line_of(self, planned: PlannedJob) -> Tuple[_Group, BatchLine, RememberedJob]:
+        """A job's line and what is remembered of it; uploads what does not go within the line."""
+        job, _ = read_job(self._batch.jobs_file.text_at(planned.offset), self._batch.defaults)
+        request, _ = checked(job.request)
+        if request.stream:
+            self._warn_of_stream()
+            request = request.without_stream()
+        inputs = self._uploads.inputs_of(job)
+        endpoint = _EDITS if job.sources else _GENERATIONS
+        count = len(planned.missing)
+        sent = request if count == request.count else replace(request, n=count)
+        custom_id = custom_id_of(planned.key, planned.copy)
+        fields = sent.wire_fields(self._client.settings.format_field.value)
+        line = batch_line(custom_id, endpoint, fields, inputs.sources, inputs.mask)
+        remembered = RememberedJob(
+            custom_id=custom_id,
+            job=planned.number,
+            line=planned.line,
+            id=planned.id,
+            key=planned.key,
+            copy=planned.copy,
+            name=planned.name,
+            named=planned.named,
+            numbers=planned.missing,
+            there=journal_images(dict(planned.there), self._batch.folder.path),
+            high_usd=None if planned.high_usd is None else planned.high_usd * BATCH_DISCOUNT,
+            prompt=request.prompt,
+            fields=other_fields(request),
+            inputs=[input_file_json(file) for file in inputs.files],
+            mask=None if inputs.mask_file is None else input_file_json(inputs.mask_file),
+            outcome={"images": [image_json(image) for _, image in planned.there]},
+        )
+        return (request.model, endpoint), line, remembered
+
+    def _warn_of_stream(self) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            self._output.warn("the Batch API does not stream: stream and partial_images are left out")
+
+    def _send(self, group: _Group) -> None:
+        """Hands a group's bundle over; a failure ends the submission."""
+        bundle = self._bundles[group]
+        self._output.say(f"handing over {bundle.lines:,} jobs: {group[0]}, {group[1]}")
+        handed = self._handover.hand_over(bundle, self._tokens[bundle.number], group[1])
+        del self._bundles[group]
+        bundle.discard()
+        self._error = handed.error
+        state = FAILED if handed.batch is None else SUBMITTED
+        outcome: Dict[str, object] = {"billed": Billed.MAYBE.value, "error": failure_json(handed.error)}
+        if handed.batch is None:
+            outcome["billed"] = Billed.NO.value
+        else:
+            outcome["batch_id"] = handed.batch.label
+            self._handed.append(handed.batch)
+            self._output.result(f"Submitted: {batch_in_words(handed.batch)}")
+            self._output.event({"event": "batch_submitted", "batch": batch_json(handed.batch)})
+        for job in self._book.jobs(bundle.number):
+            self._plan.end(job.job, state, {**(job.outcome or {}), **outcome})
+        if handed.batch is None:
+            self._book.forget(bundle.number)
+
+    def _stop_starting(self) -> None:
+        self._was_stopped = True
+
+    def _is_stopping(self) -> bool:
+        return self._was_stopped or self._stop.is_set or self._error is not None
+
+    def _finish(self, estimate: Optional[CostEstimate]) -> int:
+        error = self._error
+        if self._was_stopped or self._stop.is_set:
+            error = InterruptedCall(
+                "interrupted; batches that were handed over run on", signum=self._stop.signum or 2
+            )
+        if error is not None and not self._handed:
+            raise error
+        found = counts(self._plan)
+        self._output.say(f"{in_words(found)}; {cost_in_words(estimate)} at half price")
+        if error is None:
+            self._output.say("results come within 24 hours: batch wait, then batch fetch")
+        else:
+            self._output.complain(f"{error.message}; {error.hint or 'the same command goes on'}")
+        outcome: Dict[str, object] = {
+            "ok": error is None,
+            "command": "batch submit",
+            **found,
+            "batches": [batch_json(batch) for batch in self._handed],
+            "cost_usd": estimate_json(estimate),
+            "out_dir": str(self._batch.folder.path),
+            "error": failure_json(error),
+        }
+        self._output.finish(outcome, job_rows(self._plan))
+        if isinstance(error, InterruptedCall):
+            return 128 + error.signum
+        return int(ExitCode.OK if error is None else ExitCode.PARTIAL)
+
+
+def _half_price(plan: Plan) -> Optional[CostEstimate]:
+    """What the jobs that are to be submitted would cost, None where a price is unknown."""
+    total = forecast(plan, 1, None).total.cost
+    return None if total is None else total.at(BATCH_DISCOUNT)
+
+
+def _check_budget(batch: OpenBatch, estimate: Optional[CostEstimate], max_cost_usd: Optional[float]) -> None:
+    """Raises where the jobs might pass the cap: a batch cannot be stopped at a sum, so none is handed over.
+
+    Raises:
+        UsageError: they might.
+    """
+    high_usd = estimate.high_usd if estimate else 0.0
+    if Budget(max_cost_usd, batch.spent_usd).take(high_usd) is not None:
+        return
+    raise UsageError(
+        f"the jobs may cost up to ${high_usd:.4f} by the Batch API, and earlier runs in this folder may have "
+        f"cost ${batch.spent_usd:.4f}: more than --max-cost ${max_cost_usd or 0.0:.4f}",
+        hint="choose a lower quality or fewer jobs, or raise --max-cost; nothing was sent",
+        code=OVER_MAX_COST,
+    )
+
+
+def _show_batch_dry_run(batch: OpenBatch, estimate: Optional[CostEstimate], output: Output) -> int:
+    found = counts(batch.plan)
+    images = batch.plan.images_to_make()
+    output.result(f"{in_words(found)}; {images:,} images to make")
+    output.result(f"Estimated cost: {cost_in_words(estimate)} by the Batch API")
+    if batch.spent_usd:
+        output.result(f"Earlier runs in this folder: ${batch.spent_usd:.4f}")
+    output.result("Nothing was sent.")
+    output.finish(
+        {
+            "ok": True,
+            "command": "batch submit",
+            "dry_run": True,
+            **found,
+            "images": images,
+            "cost_usd": estimate_json(estimate),
+            "spent_usd": round(batch.spent_usd, 6),
+            "out_dir": str(batch.folder.path),
+            "billed": Billed.NO.value,
+        }
+    )
+    return int(ExitCode.OK)

@@ -81,6 +81,10 @@ class ImageCollector:
         self._drop_preview()
         self._on_saved(image, writer.rescue_reason)
 
+    def let_go(self, writer: ImageWriter) -> None:
+        """A final image is whole, and somebody else names it."""
+        self._writers.remove(writer)
+
     def preview(self, writer: ImageWriter, partial_index: int) -> None:
         """A preview is whole: it is saved when asked for, else held until something better comes."""
         path: Optional[str] = None

@@ -45,7 +45,10 @@ class FormPart(Record):
 
 
 class HttpRequest(Record):
-    """One HTTP request. `headers` may hold secrets. `body_path` is a file, `form` a multipart body."""
+    """One HTTP request. `headers` may hold secrets. `body_path` is a file, `form` a multipart body.
+
+    Where `stall_s` is set, so many seconds without a byte end it before its time is up.
+    """
 
     url: str
     headers: Tuple[Tuple[str, str], ...]
@@ -54,6 +57,7 @@ class HttpRequest(Record):
     form: Tuple[FormPart, ...] = ()
     #: `host:port:address` pins a name to an address that was checked.
     resolve: Optional[str] = None
+    stall_s: Optional[float] = None
 
 
 class ResponseHead(Record):
@@ -183,6 +187,8 @@ def render_config(request: HttpRequest) -> str:
     lines += [("header", f"{name}: {value}") for name, value in request.headers]
     if request.resolve:
         lines.append(("resolve", request.resolve))
+    if request.stall_s is not None:
+        lines += [("speed-limit", "1"), ("speed-time", f"{request.stall_s:.0f}")]
     if request.body_path is not None:
         lines.append(("data-binary", "@" + request.body_path))
     lines += [_form_line(part) for part in request.form]

@@ -63,6 +63,15 @@ def check_local_inputs(sources: Sequence[str], mask: Optional[str]) -> None:
             _check_mask(mask, loaded_mask, _local(sources[0], "input image", MAX_INPUT_BYTES))
 
 
+def local_input(source: str) -> InputImage:
+    """An input or mask that is a file here.
+
+    Raises:
+        UsageError: as `load_inputs`, but for what is asked of a mask alone.
+    """
+    return _local(source, "input image", MAX_INPUT_BYTES)
+
+
 def is_address(source: str) -> bool:
     """Whether an input is to be fetched."""
     return source.lower().startswith(("http://", "https://"))

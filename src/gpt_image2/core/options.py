@@ -362,7 +362,13 @@ def add_output_flags(add: Callable[..., object]) -> None:
 
 
 def add_setting_flags(parser: Parser) -> None:
-    """Adds the flags that say which server, and with which key."""
+    """Adds the flags that say which server, and with which key; the sandbox is one of them."""
+    add = add_server_flags(parser)
+    add("--sandbox", action="store_true", help="use an offline sandbox for this call: no key, no cost")
+
+
+def add_server_flags(parser: Parser) -> Callable[..., object]:
+    """Adds the flags that say which server that stays, and with which key; what adds to their group."""
     group = parser.add_argument_group("settings (see: config --show)")
     add = group.add_argument
     add("--config", metavar="PATH", help="this config file; what it sets goes before all flags")
@@ -372,7 +378,7 @@ def add_setting_flags(parser: Parser) -> None:
         metavar="KEY",
         help="the API key (visible in ps: prefer the config file or the environment)",
     )
-    add("--sandbox", action="store_true", help="use an offline sandbox for this call: no key, no cost")
+    return add
 
 
 def _read_prompt(prompt: Optional[str], prompt_file: Optional[str], sources: Sequence[str]) -> str:

@@ -81,6 +81,15 @@ class ImageWriter:
         self.size_bytes += len(data)
 
     @property
+    def sha256(self) -> str:
+        """The SHA-256 of what was written so far, in hex."""
+        return self._hash.hexdigest()
+
+    def aim(self, plan: OutputPlan) -> None:
+        """Says by which plan it is to be named, where that was not known at its beginning."""
+        self._plan = plan
+
+    @property
     def looks_like_image(self) -> bool:
         """Whether the first bytes are those of a png, jpeg or webp."""
         return sniff_format(self._head) is not None

@@ -9,7 +9,7 @@ from ..errors import UsageError
 from ..interrupt import StopSwitch
 from ..outcome import ExitCode
 from ..output import Output
-from .options import batch_parser
+from .options import BATCH_COMMANDS, batch_parser
 
 
 def run_batch(rest: List[str], output: Output, stop: StopSwitch) -> int:
@@ -26,4 +26,8 @@ def run_batch(rest: List[str], output: Output, stop: StopSwitch) -> int:
         from .run import run_batch_run
 
         return run_batch_run(words, output, stop)
+    if name in dict(BATCH_COMMANDS):
+        from ..batch_api.commands import run_batch_api
+
+        return run_batch_api(name, words, output, stop)
     raise UsageError(f"unknown command batch {name!r}", hint=f"see {PROGRAM} batch --help")

@@ -12,7 +12,7 @@ import re
 import threading
 import time
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple, cast
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple, cast
 
 from ..errors import OutputError, UsageError
 from ..files import end_line, lock_file, open_to_append
@@ -22,6 +22,7 @@ from ..record import Record
 JOURNAL_NAME = "journal.jsonl"
 
 SENT, DONE, FAILED, SUBMITTED = "sent", "done", "failed", "submitted"
+_MOST = 1e9  # jobs or dollars
 _KEY = re.compile(r"[0-9a-f]{64}")
 _EVENTS = frozenset({SENT, DONE, FAILED, SUBMITTED})
 
@@ -110,6 +111,23 @@ class Journal:
         except OSError as error:
             raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from None
 
+    def extend(self, entries: Iterable[Entry]) -> None:
+        """Writes many lines and returns when all are on the disk, by one flush.
+
+        Raises:
+            OutputError: the disk does not take them.
+        """
+        try:
+            with self._lock:
+                for entry in entries:
+                    text = json.dumps(entry_json(entry), ensure_ascii=False) + "\n"
+                    view = memoryview(text.encode("utf-8", "surrogateescape"))
+                    while view:
+                        view = view[os.write(self._descriptor, view) :]
+            os.fsync(self._descriptor)
+        except OSError as error:
+            raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from None
+
 
 def read_journal(folder: Path) -> Iterator[Entry]:
     """The entries of a folder's journal in order; a line that is torn or strange is passed over."""
@@ -164,8 +182,9 @@ def read_entry(line: Dict[str, Any]) -> Entry:
     images: List[Dict[str, Any]] = line.get("images", [])
     cost: Any = line.get("cost_usd")
     high_usd = float(line.get("high_usd", 0.0))
-    if not _KEY.fullmatch(str(line["key"])) or not all(0 <= usd < 1e9 for usd in (high_usd, cost or 0.0)):
-        raise ValueError("no key of a job, or no sum of money")
+    is_sound = _KEY.fullmatch(str(line["key"])) and 0 <= int(line["copy"]) < _MOST
+    if not is_sound or not all(0 <= usd < _MOST for usd in (high_usd, cost or 0.0)):
+        raise ValueError("no key or copy of a job, or no sum of money")
     return Entry(
         event=str(line["event"]),
         key=str(line["key"]),

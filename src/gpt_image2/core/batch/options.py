@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import Optional, Sequence
+from typing import Optional, Sequence, Tuple
 
 from ..about import PROGRAM
 from ..errors import UsageError
@@ -25,6 +25,17 @@ from .jobs import Job
 DEFAULT_CONCURRENCY = 4
 MAX_CONCURRENCY = 256
 DEFAULT_OUT_DIR = "gpt-image2-batch"
+
+#: The commands below `batch`, with what each does in a line.
+BATCH_COMMANDS: Tuple[Tuple[str, str], ...] = (
+    ("run", "run every job of a file; again for what is missing"),
+    ("submit", "hand the jobs of a file to the Batch API, at half the price"),
+    ("status", "ask the server how batches are"),
+    ("wait", "wait until batches have ended"),
+    ("fetch", "save the results of batches"),
+    ("cancel", "cancel batches"),
+    ("list", "list batches"),
+)
 
 
 class JobsOptions(Record):
@@ -58,10 +69,15 @@ class BatchRunCommand(Record):
 
 def batch_parser() -> Parser:
     """The parser of `batch`, which knows its commands."""
-    parser = Parser(prog=f"{PROGRAM} batch", description="Run many jobs from a file.", allow_abbrev=False)
-    commands = parser.add_subparsers(metavar="COMMAND", title="commands")
-    commands.add_parser("run", help="run every job of a file; again for what is missing")
-    return parser
+    commands = "\n".join(f"  {name:<6}  {summary}" for name, summary in BATCH_COMMANDS)
+    return Parser(
+        prog=f"{PROGRAM} batch",
+        usage=f"{PROGRAM} batch COMMAND [options]",
+        description="Run many jobs from a file: now, or by the Batch API at half the price.",
+        epilog=f"commands:\n{commands}\n\nHelp for one: {PROGRAM} batch COMMAND --help",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
 
 
 def batch_run_parser() -> Parser:

@@ -105,6 +105,8 @@ class Planner:
             self._warn(warning)
         named = job.output is not None
         name = _relative(job.output) if job.output is not None else _made_up(number, request)
+        if named and os.path.isdir(str(self._folder.path / name)):
+            raise UsageError(f"output {show(name, limit=100)!r} is a folder", hint="name a file")
         outputs = self._folder.outputs(name, request, named)
         numbers = tuple(range(1, request.count + 1))
         names = [self._claimed(outputs.path(each)) if named else outputs.path(each).name for each in numbers]

@@ -12,14 +12,12 @@ from ..client import Client
 from ..curl import find_curl
 from ..errors import OutputError
 from ..extras import SANDBOX_KEY, start_sandbox
-from ..files import write_pieces
 from ..interrupt import StopSwitch
 from ..outcome import ExitCode, SavedImage
 from ..output import Output
 from ..record import replace
 from ..redact import show
 from ..report import cost_in_words, saved_line
-from .contact_sheet import SHEET_MARK, SHEET_NAME, contact_sheet
 from .journal import Journal
 from .opening import open_batch
 from .options import BatchRunCommand, read_batch_run
@@ -28,6 +26,7 @@ from .plan import PlannedJob
 from .progress import TICK_S, Progress, duration
 from .runner import MAX_COST, Runner, Tally
 from .sending import Workplace
+from .sheet import write_sheet
 from .summary import (
     counts,
     exit_code,
@@ -151,17 +150,14 @@ class _Run:
 
     def _write_sheet(self, words: str) -> Optional[str]:
         """The contact sheet's path; None where it could not be written, or another file has its name."""
-        path = self._batch.folder.path / SHEET_NAME
+        title = f"{PROGRAM} batch: {os.path.basename(self._command.jobs.path)}"
         try:
-            if path.exists() and SHEET_MARK.encode() not in path.read_bytes()[:4096]:
-                raise OutputError(f"{path} is not ours; the contact sheet was left out")
-            title = f"{PROGRAM} batch: {os.path.basename(self._command.jobs.path)}"
-            folder = str(self._batch.folder.path)
-            write_pieces(path, contact_sheet(title, words, self._plan.rows(), self._batch.requests(), folder))
+            return write_sheet(
+                self._batch.folder.path, title, words, self._plan.rows(), self._batch.requests()
+            )
         except (OSError, ValueError, OutputError) as error:
             self._output.warn(str(error))
             return None
-        return str(path)
 
     def _show_dry_run(self) -> int:
         command = self._command

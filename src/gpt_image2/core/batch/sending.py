@@ -14,6 +14,7 @@ from ..events import Event, HeadersReceived, ImageSaved
 from ..interrupt import StopSwitch
 from ..outcome import Billed, Result, SavedImage
 from ..record import Record, replace
+from ..redact import mask_secrets, show
 from ..report import image_json
 from .jobs import Job, read_job
 from .jobs_file import JobsFile
@@ -49,6 +50,7 @@ class Sending:
         self._on_saved = on_saved
         self._result: Optional[Result] = None
         self._images: Dict[int, SavedImage] = {}
+        self._elsewhere: List[str] = []  # images that are not where the user named them
         self._is_sent = False
         self.billed = Billed.NO
         #: The journal does not take lines any more: nothing further may be sent.
@@ -101,7 +103,7 @@ class Sending:
             "cost_usd": None if self.cost_usd is None else round(self.cost_usd, 6),
             "attempts": result.attempts if result else 0,
             "elapsed_s": round(result.elapsed_s, 3) if result else 0.0,
-            "warnings": list(result.warnings) if result else [],
+            "warnings": [*(result.warnings if result else ()), *self._elsewhere],
             "error": failure,
         }
 
@@ -139,7 +141,8 @@ class Sending:
     def _broken(self, defect: Exception) -> GptImage2Error:
         """A defect of the program met by this job. What was sent by then stays in doubt in the journal."""
         self.billed = Billed.MAYBE if self._is_sent else Billed.NO
-        return GptImage2Error(f"internal error: {type(defect).__name__}: {defect}", billed=self.billed)
+        said = mask_secrets(str(defect), self._place.client.settings.secrets)
+        return GptImage2Error(f"internal error: {type(defect).__name__}: {said}", billed=self.billed)
 
     def _hear(self, event: Event) -> None:
         if isinstance(event, HeadersReceived):
@@ -171,6 +174,10 @@ class Sending:
         further = max(self._job.missing) + 1
         for offset, image in enumerate(strangers):
             self._images[next(rest, further + offset)] = image
+            if self._job.named and not image.rescued:
+                self._elsewhere.append(
+                    f"{self._job.name} was taken; an image was saved as {show(image.path)}"
+                )
 
     def _note(self, event: str, prepared: PreparedCall, error: Optional[GptImage2Error] = None) -> None:
         """A line in the journal.

@@ -66,6 +66,52 @@ _VERSION_1 = (
     ) WITHOUT ROWID
     """,
     "CREATE INDEX images_sha256 ON images (sha256)",
+    """
+    CREATE TABLE batches (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT,
+        token TEXT NOT NULL,
+        base_url TEXT NOT NULL,
+        created_at TEXT NOT NULL,
+        status TEXT NOT NULL,
+        endpoint TEXT NOT NULL,
+        model TEXT NOT NULL,
+        input_file_id TEXT,
+        output_file_id TEXT,
+        error_file_id TEXT,
+        out_dir TEXT NOT NULL,
+        total INTEGER NOT NULL,
+        completed INTEGER NOT NULL,
+        failed INTEGER NOT NULL,
+        high_usd REAL,
+        history INTEGER NOT NULL,
+        fetched_at TEXT
+    )
+    """,
+    "CREATE INDEX batches_id ON batches (id)",
+    """
+    CREATE TABLE batch_jobs (
+        batch INTEGER NOT NULL,
+        custom_id TEXT NOT NULL,
+        job INTEGER NOT NULL,
+        line INTEGER NOT NULL,
+        id TEXT,
+        key TEXT NOT NULL,
+        copy INTEGER NOT NULL,
+        name TEXT NOT NULL,
+        named INTEGER NOT NULL,
+        numbers TEXT NOT NULL,
+        there TEXT NOT NULL,
+        high_usd REAL,
+        prompt TEXT NOT NULL,
+        fields TEXT NOT NULL,
+        inputs TEXT NOT NULL,
+        mask TEXT,
+        state TEXT NOT NULL,
+        outcome TEXT,
+        PRIMARY KEY (batch, custom_id)
+    ) WITHOUT ROWID
+    """,
 )
 #: The statements that lead from each version of the schema to the next; `PRAGMA user_version` counts them.
 _MIGRATIONS: Tuple[Tuple[str, ...], ...] = (_VERSION_1,)

@@ -12,6 +12,11 @@ from .database import Database, stored
 from .records import InputFile, sha256_of
 
 _MAX_ID = 2**63 - 1
+#: The jobs of batches from before a moment; those that were not fetched yet are needed for that.
+_FORGET_BATCH_JOBS = (
+    "DELETE FROM batch_jobs WHERE batch IN"
+    " (SELECT number FROM batches WHERE fetched_at IS NOT NULL AND created_at < ?)"
+)
 
 
 class PastRequest(Record):
@@ -102,10 +107,12 @@ def forget_requests(
         if everything:
             database.change("DELETE FROM images")
             count = database.change("DELETE FROM requests")
+            database.change(_FORGET_BATCH_JOBS, ("9",))
         elif before is not None:
             old = "SELECT id FROM requests WHERE started_at < ?"
             database.change(f"DELETE FROM images WHERE request IN ({old})", (before,))  # noqa: S608
             count = database.change("DELETE FROM requests WHERE started_at < ?", (before,))
+            database.change(_FORGET_BATCH_JOBS, (before,))
         else:
             count = 0
             for number in ids:

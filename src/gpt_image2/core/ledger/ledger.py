@@ -76,8 +76,15 @@ class Ledger:
         """Completes the row of a request that has ended, with its images."""
         self._attempt(lambda database: self._complete(database, row, ending), warn)
 
-    def record(self, opening: Opening, ending: Ending, warn: Warn) -> Optional[int]:
-        """Writes a request that has ended already, such as one line of a batch's results, in one go.
+    def record(
+        self,
+        opening: Opening,
+        ending: Ending,
+        warn: Warn,
+        also: Callable[[Database], None] = lambda _: None,
+    ) -> Optional[int]:
+        """Writes a request that has ended already, such as one line of a batch's results, in one go with
+        what `also` writes: all of it, or nothing.
 
         Returns its id; None when it was not recorded.
         """
@@ -86,6 +93,7 @@ class Ledger:
             with database.transaction():
                 row = self._insert(database, opening)
                 self._fill(database, row, ending)
+                also(database)
             return row
 
         return self._attempt(write, warn)

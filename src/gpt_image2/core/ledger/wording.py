@@ -27,8 +27,8 @@ def request_json(past: PastRequest) -> Dict[str, object]:
         "model": past.model,
         "prompt": past.prompt,
         "fields": dict(past.fields),
-        "inputs": [_input_file_json(file) for file in past.inputs],
-        "mask": None if past.mask is None else _input_file_json(past.mask),
+        "inputs": [input_file_json(file) for file in past.inputs],
+        "mask": None if past.mask is None else input_file_json(past.mask),
         "output": past.output,
         "status": past.status,
         "error": None
@@ -153,7 +153,8 @@ def _or_dash(value: Optional[object], unit: str = "") -> str:
     return "-" if value is None else f"{value}{unit}"
 
 
-def _input_file_json(file: InputFile) -> Dict[str, object]:
+def input_file_json(file: InputFile) -> Dict[str, object]:
+    """An input as JSON shows it."""
     return {
         "source": file.source,
         "path": file.path,

@@ -1,0 +1,273 @@
+"""`batch fetch`: the results of batches become files, each once, however often it is run."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Callable, Dict, Iterator, List, Optional, Sequence
+
+from ..about import PROGRAM
+from ..batch.journal import DONE, FAILED, Journal
+from ..batch.planner import Folder
+from ..batch.sheet import write_sheet
+from ..config import state_folder
+from ..errors import GptImage2Error, InterruptedCall, OutputError
+from ..files import prepare_folder, temporary_folder
+from ..interrupt import StopSwitch
+from ..ledger.ledger import Ledger
+from ..naming import OutputPlan
+from ..outcome import ExitCode
+from ..output import Output
+from ..redact import show
+from .book import GIVEN_UP, WAITING, RememberedBatch
+from .desk import Desk, is_lost, open_desk
+from .keeper import Keeper, request_of_job, rescued, row_of_job
+from .outcomes import error_of_whole
+from .parsers import fetch_parser, read_batches_command
+from .past_jobs import PastJobs
+from .remote import RemoteBatch
+from .result_lines import ResultLine, ResultReader
+from .wording import batch_json
+
+_PART_NAME = "batch-result"
+_TRIES_PER_FILE = 3
+_WAITING_HINT = "batch wait waits for the rest, and batch fetch goes on with it"
+_FAILED_HINT = "batch submit or batch run with the same jobs goes on with what was not billed"
+
+
+def run_fetch(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
+    """Runs `batch fetch`; its exit code.
+
+    Raises:
+        GptImage2Error: nothing could be fetched.
+    """
+    command = read_batches_command(fetch_parser(), rest)
+    with ExitStack() as stack:
+        desk = open_desk(command, output, stop, stack)
+        batches = desk.chosen(
+            command.ids, lambda batch: batch.fetched_at is None and batch.status != GIVEN_UP
+        )
+        if not batches:
+            output.say("nothing is left to fetch")
+        fetching = _Fetching(desk)
+        with stop, output.heartbeat():
+            fetching.run(batches)
+        return fetching.finish()
+
+
+class _Fetching:
+    """One `batch fetch`."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._output = desk.output
+        self._rescue_folder = state_folder(os.environ) / "rescued"
+        self._ledger = Ledger(state_folder(os.environ), desk.settings.secrets)
+        self._batches: List[RememberedBatch] = []
+        self._errors: List[GptImage2Error] = []
+        self._problems: List[str] = []
+        self._rescued: List[str] = []
+        self._sheets: List[str] = []
+        self._saved = 0
+
+    def run(self, batches: Sequence[RememberedBatch]) -> None:
+        """Fetches batch after batch, folder by folder."""
+        by_folder: Dict[str, List[RememberedBatch]] = {}
+        for batch in batches:
+            try:
+                now = self._desk.refreshed(batch)
+            except GptImage2Error as error:
+                self._failed(batch, error)
+                now = batch
+            self._batches.append(now)
+            if not is_lost(now):
+                by_folder.setdefault(now.out_dir, []).append(now)
+        for out_dir, group in by_folder.items():
+            if self._desk.stop.is_set:
+                return
+            if out_dir:
+                self._fetch_folder(Path(out_dir), group)
+            else:
+                for batch in group:
+                    self._fetch_stranger(batch)
+
+    def finish(self) -> int:
+        """Says how it ended; the exit code.
+
+        Raises:
+            GptImage2Error: nothing could be fetched.
+        """
+        desk, stop = self._desk, self._desk.stop
+        if stop.is_set:
+            raise InterruptedCall(
+                "interrupted; what was saved is saved",
+                signum=stop.signum or 2,
+                hint="batch fetch goes on with the rest",
+            )
+        found = self._counts()
+        if self._errors and len(self._errors) >= len(self._batches) and not self._saved:
+            raise self._errors[0]
+        is_good = found[DONE] == found["jobs"] and not (self._errors or self._problems or self._rescued)
+        words = (
+            f"{found[DONE]} of {found['jobs']} jobs done, {found[FAILED]} failed, {found[WAITING]} waiting"
+        )
+        self._output.say(f"{words}; {self._saved} images saved")
+        error: Optional[Dict[str, object]] = None
+        if not is_good:
+            hint = "; ".join(self._problems) or (_WAITING_HINT if found[WAITING] else _FAILED_HINT)
+            error = {
+                "code": "partial" if not found[WAITING] else "not_ready",
+                "message": words,
+                "hint": hint,
+                "http_status": None,
+                "request_id": None,
+            }
+            self._output.complain(f"{words}; {hint}")
+        self._output.finish(
+            {
+                "ok": is_good,
+                "command": "batch fetch",
+                **found,
+                "images": self._saved,
+                "cost_usd": round(self._cost_usd(), 6),
+                "batches": [batch_json(batch) for batch in self._batches],
+                "contact_sheets": self._sheets,
+                "rescued": self._rescued,
+                "error": error,
+            },
+            self._rows(),
+        )
+        for batch in self._batches:
+            if batch.number and batch.fetched_at and not batch.history:
+                desk.book.forget_jobs(batch.number)
+        return int(ExitCode.OK if is_good else ExitCode.PARTIAL)
+
+    def _fetch_folder(self, path: Path, batches: Sequence[RememberedBatch]) -> None:
+        desk = self._desk
+        try:
+            prepare_folder(path)
+            with temporary_folder() as scratch, Journal(path) as journal, PastJobs(path, scratch) as past:
+                keeper = Keeper(
+                    Folder(path, self._rescue_folder),
+                    journal,
+                    past,
+                    desk.book,
+                    self._ledger,
+                    desk.settings,
+                    os.environ,
+                    self._output,
+                    desk.stop,
+                )
+                for batch in batches:
+                    self._fetch(batch, keeper, path)
+                self._saved += keeper.saved
+                self._problems += keeper.failures
+                self._write_contact_sheet(path, past)
+        except GptImage2Error as error:
+            for batch in batches:
+                self._failed(batch, error)
+
+    def _fetch(self, batch: RememberedBatch, keeper: Keeper, path: Path) -> None:
+        """Fetches one batch as far as it has results."""
+        book = self._desk.book
+
+        def take(line: ResultLine) -> None:
+            job = book.job(batch.number, line.custom_id)
+            if job is None:
+                self._rescue(batch, line)
+            else:
+                keeper.take(batch, job, line)
+
+        if not self._read_files(batch, path, take) or not batch.has_ended:
+            return
+        if keeper.failures:
+            return
+        remote = self._desk.server.batch(batch.id or "")
+        self._close_waiting(batch, keeper, remote)
+        if not book.count(batch.number).get(WAITING):
+            book.fetched(batch.number)
+            self._refresh(batch)
+
+    def _close_waiting(self, batch: RememberedBatch, keeper: Keeper, remote: RemoteBatch) -> None:
+        """The batch has ended and its files were read: what still waits will never come."""
+        for job in self._desk.book.jobs(batch.number):
+            if job.state == WAITING:
+                keeper.fail(batch, job, error_of_whole(remote))
+
+    def _refresh(self, batch: RememberedBatch) -> None:
+        now = self._desk.book.batch_number(batch.number)
+        self._batches = [now if one.number == now.number else one for one in self._batches]
+
+    def _fetch_stranger(self, batch: RememberedBatch) -> None:
+        """A batch that is not remembered here: its images are kept all the same."""
+        self._output.warn(f"{batch.label} is not known here: its images go to {self._rescue_folder}")
+        self._rescue_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._read_files(batch, self._rescue_folder, lambda line: self._rescue(batch, line))
+
+    def _rescue(self, batch: RememberedBatch, line: ResultLine) -> None:
+        places = rescued(line, self._output)
+        self._rescued += places
+        name = show(line.custom_id, limit=100)
+        where = f"; saved as {', '.join(places)}" if places else " and holds no image"
+        self._output.warn(f"{batch.label} has a result for {name!r}, which is not known here{where}")
+
+    def _read_files(self, batch: RememberedBatch, path: Path, take: Callable[[ResultLine], None]) -> bool:
+        """Reads the output file and the error file; whether both came whole."""
+        plan = OutputPlan(path, _PART_NAME, "", False, True, self._rescue_folder)
+        is_whole = True
+        for file_id in (batch.output_file_id, batch.error_file_id):
+            if file_id is None:
+                continue
+            try:
+                self._read_file(file_id, plan, take)
+            except GptImage2Error as error:
+                is_whole = False
+                self._failed(batch, error)
+        return is_whole
+
+    def _read_file(self, file_id: str, plan: OutputPlan, take: Callable[[ResultLine], None]) -> None:
+        """Reads one file to its end; one that is cut is read again, what was saved of it is passed over."""
+        for number in range(_TRIES_PER_FILE):
+            reader = ResultReader(plan, take)
+            try:
+                self._desk.server.download(file_id, reader.feed)
+                return
+            except GptImage2Error as error:
+                if number == _TRIES_PER_FILE - 1 or not error.retry_safe or self._desk.stop.wait(number):
+                    raise
+                self._output.say(f"{error.message}; reading it again")
+            finally:
+                reader.close()
+
+    def _failed(self, batch: RememberedBatch, error: GptImage2Error) -> None:
+        self._errors.append(error)
+        self._problems.append(f"{batch.label}: {error.message}")
+
+    def _write_contact_sheet(self, path: Path, past: PastJobs) -> None:
+        """Writes the contact sheet anew where all jobs of the folder are remembered here."""
+        book = self._desk.book
+        if sum(1 for _ in book.jobs_of_folder(str(path))) != past.count():
+            return
+        rows = (row_of_job(batch, job) for batch, job in book.jobs_of_folder(str(path)))
+        requests = (request_of_job(batch, job) for batch, job in book.jobs_of_folder(str(path)))
+        try:
+            self._sheets.append(write_sheet(path, f"{PROGRAM} batch: {path.name}", "", rows, requests))
+        except (OSError, ValueError, OutputError) as error:
+            self._output.warn(str(error))
+
+    def _counts(self) -> Dict[str, int]:
+        found = {DONE: 0, FAILED: 0, WAITING: 0}
+        for batch in self._batches:
+            for state, jobs in self._desk.book.count(batch.number).items():
+                found[state] += jobs
+        return {"jobs": sum(found.values()), **found}
+
+    def _rows(self) -> Iterator[Dict[str, object]]:
+        for batch in self._batches:
+            for job in self._desk.book.jobs(batch.number):
+                yield row_of_job(batch, job)
+
+    def _cost_usd(self) -> float:
+        costs = (row["cost_usd"] for row in self._rows())
+        return sum(cost for cost in costs if isinstance(cost, float))
