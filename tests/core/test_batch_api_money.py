@@ -105,6 +105,7 @@ def test_a_batch_that_the_server_never_had_can_be_given_up_and_sent_again_by_two
     jobs = write_jobs(home, prompts(2, "never"))
     with proxy(host.base_url, tamper) as url:
         (batch,) = submit(home, url, jobs, "--json").json["batches"]
+        assert wait(home, url).code == 9  # it is not waited for for ever
         given_up = home.run("batch", "cancel", batch["name"], "--json", base_url=url).json
         assert given_up["batches"][0]["status"] == "given_up"
         assert submit(home, url, jobs, "--json").json["ambiguous"] == 2

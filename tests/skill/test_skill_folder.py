@@ -51,7 +51,7 @@ def desk(user: User) -> User:
     ImageDraw.Draw(mask).rectangle((300, 500, 900, 900), fill=(0, 0, 0, 0))
     mask.save(user.cwd / "sofa-mask.png")
     (user.cwd / "prompt.txt").write_text("A poster", "utf-8")
-    (user.cwd / "prompts.txt").write_text(f"A red {user.cwd}\nA blue {user.cwd}\n", "utf-8")
+    (user.cwd / "jobs.jsonl").write_text(f"A red {user.cwd}\nA blue {user.cwd}\n", "utf-8")
     return user
 
 
@@ -134,9 +134,6 @@ def test_every_shell_block_runs_as_it_stands_and_saves_images_of_the_format_in_t
     done = run_block(desk, code)
     assert done.returncode == 0, done.stderr
     told = re.findall(r"^Saved: (.+) \(\d+ KB\)$", done.stdout, re.MULTILINE)
-    results = desk.cwd / "results.jsonl"
-    lines = results.read_text("utf-8").splitlines() if results.is_file() else []
-    told += [image["path"] for line in lines for image in json.loads(line)["images"]]
     saving = [line for line in code.splitlines() if " -o " in line and "--dry-run" not in line]
     assert len(told) >= len(saving)
     for path in map(Path, told):
@@ -145,21 +142,13 @@ def test_every_shell_block_runs_as_it_stands_and_saves_images_of_the_format_in_t
             assert image.format == {".png": "PNG", ".jpg": "JPEG", ".webp": "WEBP"}[path.suffix]
 
 
-def test_the_loop_over_prompts_pays_for_nothing_twice_when_it_is_run_again(desk: User) -> None:
-    (loop,) = [block.values[0] for block in SH_BLOCKS if "done < prompts.txt" in block.values[0]]
+def test_the_recipe_for_many_prompts_pays_for_nothing_twice_when_it_is_run_again(desk: User) -> None:
+    (recipe,) = [block.values[0] for block in SH_BLOCKS if "batch run" in block.values[0]]
     for _ in range(2):
-        assert run_block(desk, loop).returncode == 0
-    for number, prompt in enumerate((desk.cwd / "prompts.txt").read_text("utf-8").splitlines(), 1):
-        assert (desk.cwd / "images" / f"{number}.png").is_file()
+        assert run_block(desk, recipe).returncode == 0
+    assert len(list((desk.cwd / "images").glob("*.png"))) == 2
+    for prompt in (desk.cwd / "jobs.jsonl").read_text("utf-8").splitlines():
         assert requests_with(desk.env["GPT_IMAGE2_BASE_URL"], prompt) == 1
-
-
-def test_the_loop_over_prompts_stops_at_a_failure(desk: User) -> None:
-    (loop,) = [block.values[0] for block in SH_BLOCKS if "done < prompts.txt" in block.values[0]]
-    desk.env["GPT_IMAGE2_BASE_URL"] = desk.env["GPT_IMAGE2_BASE_URL"].replace("/v1", "/fault/quota/v1")
-    run_block(desk, loop)
-    (line,) = (desk.cwd / "results.jsonl").read_text("utf-8").splitlines()
-    assert json.loads(line)["error"]["code"] == "insufficient_quota"
 
 
 @pytest.mark.parametrize("code", PYTHON_BLOCKS)

@@ -21,7 +21,7 @@ Everything this script touches:
             A private temporary folder for the prompt and the request and answer bodies, deleted whatever happens.
             $XDG_STATE_HOME/gpt-image-2/ (default ~/.local/state/gpt-image-2/): images and answers that could not
             be saved where they were asked for, what `doctor --probe` learnt, and ledger.sqlite3, the history of
-            requests (without keys; not with --no-history).
+            requests (without keys; not with --no-history) and the batches that `batch submit` handed over.
 """
 
 from __future__ import annotations

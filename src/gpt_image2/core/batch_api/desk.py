@@ -92,7 +92,7 @@ def open_desk(command: BatchesCommand, output: Output, stop: StopSwitch, stack: 
     """The desk for a command; it is closed with the stack.
 
     Raises:
-        ConfigError: no key, no curl, or the ledger cannot be used.
+        ConfigError: no curl, or the ledger cannot be used.
     """
     settings = load_settings(
         os.environ, config=command.config, base_url=command.base_url, api_key=command.api_key

@@ -112,14 +112,16 @@ class _Watch:
         self._desk = desk
         self._batches = _meant(desk, command)
         self._poll_s = command.poll_s
+        self._has_looked = False
         self._until_s = None if command.timeout_s is None else time.monotonic() + command.timeout_s
 
     def run(self) -> List[RememberedBatch]:
-        """Asks until all have ended, time is up or the user stops it; how they are then."""
+        """Asks until all have ended, time is up or the user stops it; how they are then. One that the server
+        does not show is looked for once."""
         wait_s = FIRST_POLL_S
         while True:
             asked_s = self._look()
-            if not any(batch.is_open for batch in self._batches):
+            if not any(batch.is_open and not is_lost(batch) for batch in self._batches):
                 return self._batches
             pause_s = max(asked_s, wait_s if self._poll_s is None else self._poll_s)
             if self._until_s is not None:
@@ -132,7 +134,7 @@ class _Watch:
         """Asks for each that has not ended; for how many seconds the server wants to be left alone."""
         asked_s = 0.0
         for place, batch in enumerate(self._batches):
-            if not batch.is_open or self._desk.stop.is_set:
+            if not batch.is_open or self._desk.stop.is_set or (is_lost(batch) and self._has_looked):
                 continue
             try:
                 self._batches[place] = self._desk.refreshed(batch)
@@ -144,6 +146,7 @@ class _Watch:
                 asked_s = max(asked_s, error.retry_after_s or 0.0)
                 self._desk.output.say(f"{batch.label}: {error.message}; asking again")
             self._tell(batch, self._batches[place])
+        self._has_looked = True
         return asked_s
 
     def _tell(self, before: RememberedBatch, now: RememberedBatch) -> None:

@@ -53,7 +53,6 @@ class BatchServer:
         self._env = env
         self._stop = stop
         self._waiting = waiting
-        self._key = settings.require_key()
 
     def upload(self, path: Path, filename: str, purpose: str, mime_type: str) -> str:
         """Uploads a file straight from disk; its id.
@@ -152,7 +151,7 @@ class BatchServer:
         self, path: str, timeout_s: float = _ASK_TIMEOUT_S, form: Tuple[FormPart, ...] = ()
     ) -> HttpRequest:
         headers = (
-            auth_header(self._settings, self._key),
+            auth_header(self._settings, self._settings.require_key()),
             ("User-Agent", USER_AGENT),
             ("Accept", "application/json" if timeout_s == _ASK_TIMEOUT_S or form else "*/*"),
         )

@@ -58,6 +58,7 @@ def run_submit(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
         if batch.journal is None:
             return _show_batch_dry_run(batch, estimate, output)
         _check_budget(batch, estimate, jobs.max_cost_usd)
+        client.settings.require_key()
         server = BatchServer(client.settings, os.environ, stop, told(output))
         find_curl()
         book = open_book(os.environ, client.settings.secrets)
