@@ -39,11 +39,11 @@ def peak(home: Home, *args: str, base_url: str = "http://127.0.0.1:9/v1") -> Tup
 
 
 def long_file(home: Home, lines: int) -> Path:
-    """Jobs of about 150 bytes each."""
+    """Jobs of about 600 bytes each."""
     path = home.cwd / "jobs.jsonl"
     with open(str(path), "w", encoding="utf-8") as file:
         for number in range(lines):
-            prompt = f"picture {number if number % 2 else 0}" + " and more" * 12
+            prompt = f"picture {number if number % 2 else 0}" + " and more" * 60
             file.write(json.dumps({"prompt": prompt, "quality": "low"}) + "\n")
     return path
 
