@@ -62,13 +62,13 @@ def test_many_jobs_take_no_more_memory_than_few(home: Home) -> None:
 
     peaks = []
     with proxy("http://127.0.0.1:9/v1", tamper) as url:
-        for count in (10, 5000):
+        for count in (1, 4000, 8000):  # the first compiles, the others have full caches
             path = home.cwd / f"{count}.jsonl"
             lines = [json.dumps({**SMALL, "prompt": f"job {number} {'x' * 200}"}) for number in range(count)]
             path.write_text("\n".join(lines), encoding="utf-8")
             words = ("batch", "submit", str(path), "--out-dir", str(count), "--quiet")
             peaks.append(_peak_kb(home, url, *words))
-    assert peaks[1] < peaks[0] + 6 * 1024
+    assert peaks[2] < peaks[1] + 2 * 1024
 
 
 def test_fetching_an_image_of_many_megabytes_takes_little_memory(home: Home) -> None:
