@@ -2915,6 +2915,8 @@ def what_remains(plan: Plan, tally: Tally) -> Optional[Dict[str, object]]:
         MAX_COST: "raise --max-cost; the same command goes on with what is missing",
     }
     hint = hints.get(tally.stopped, "the same command runs again what failed without being billed")
+    if found[SUBMITTED]:
+        hint += "; what is with the Batch API comes by batch wait and batch fetch"
     if found[AMBIGUOUS]:
         hint += "; jobs in doubt run again only with --retry-ambiguous"
     code = tally.stopped or "partial"
