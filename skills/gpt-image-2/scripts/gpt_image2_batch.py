@@ -663,7 +663,13 @@ class Pacer:
 
 
 #: The states of a job besides those that the journal knows: what may still run, and how else it can end.
-TODO, RUNNING, AMBIGUOUS, INVALID, OVER_BUDGET = "todo", "running", "ambiguous", "invalid", "over_budget"
+PENDING, RUNNING, AMBIGUOUS, INVALID, OVER_BUDGET = (
+    "pending",
+    "running",
+    "ambiguous",
+    "invalid",
+    "over_budget",
+)
 
 _SCHEMA = """
 PRAGMA journal_mode = OFF;
@@ -740,7 +746,7 @@ class Plan:
             marks = ", ".join("?" * (len(_FIELDS) + 1))
             self._db.execute(
                 f"INSERT INTO jobs ({_COLUMNS}, state) VALUES ({marks})",  # noqa: S608
-                (*values, json.dumps(job.missing), "[]", TODO),
+                (*values, json.dumps(job.missing), "[]", PENDING),
             )
         return clash
 
@@ -791,7 +797,7 @@ class Plan:
         """The next job that is to be run, from now on running; None when there is none."""
         query = f"SELECT {_COLUMNS} FROM jobs WHERE state = ? ORDER BY number LIMIT 1"  # noqa: S608
         with self._lock:
-            row = self._db.execute(query, (TODO,)).fetchone()
+            row = self._db.execute(query, (PENDING,)).fetchone()
             if row is not None:
                 self._db.execute("UPDATE jobs SET state = ? WHERE number = ?", (RUNNING, row[0]))
         return None if row is None else _planned(row)
@@ -799,7 +805,7 @@ class Plan:
     def put_back(self, number: int) -> None:
         """A job that was taken and not sent is to be run again."""
         with self._lock:
-            self._db.execute("UPDATE jobs SET state = ? WHERE number = ?", (TODO, number))
+            self._db.execute("UPDATE jobs SET state = ? WHERE number = ?", (PENDING, number))
 
     def leave(self, number: int, missing: Sequence[int], there: Mapping[int, SavedImage]) -> None:
         """Of a job only some images are still to be made, for their part of the estimate."""
@@ -831,7 +837,7 @@ class Plan:
         """How many images the jobs ask for that are to be run."""
         with self._lock:
             query = "SELECT coalesce(sum(images), 0) FROM jobs WHERE state = ?"
-            return int(self._db.execute(query, (TODO,)).fetchone()[0])
+            return int(self._db.execute(query, (PENDING,)).fetchone()[0])
 
     def shares(self) -> List[Share]:
         """The jobs that are to be run, by quality."""
@@ -840,7 +846,7 @@ class Plan:
             " WHERE state = ? GROUP BY quality ORDER BY quality"
         )
         with self._lock:
-            rows = self._db.execute(query, (TODO,)).fetchall()
+            rows = self._db.execute(query, (PENDING,)).fetchall()
         return [
             Share(quality, jobs, images, CostEstimate(low, high, "") if priced == jobs else None)
             for quality, jobs, images, low, high, priced in rows
@@ -2607,7 +2613,7 @@ class Runner:
         Raises:
             Exception: a defect of the program; what was under way has ended.
         """
-        count = min(self._concurrency, self._place.plan.count().get("todo", 0))
+        count = min(self._concurrency, self._place.plan.count().get(PENDING, 0))
         threads = [threading.Thread(target=self._work_safely, daemon=True) for _ in range(count)]
         with self._place.stop:
             self._place.stop.drain_first(lambda: self._stop_starting(INTERRUPTED))
@@ -2843,7 +2849,7 @@ def _farewell(tally: Tally) -> str:
 # ------------------------------------------------------------------------------------------------------------
 
 
-_STATUS = {TODO: "not_started", RUNNING: "not_started", OVER_BUDGET: "not_started"}
+_STATUS = {PENDING: "not_started", RUNNING: "not_started", OVER_BUDGET: "not_started"}
 _UNKNOWN_QUALITY_S = TYPICAL_SECONDS["auto"]
 _SIGNAL_EXIT = 128
 

@@ -20,7 +20,13 @@ from .jobs_file import Line
 from .journal import Entry, entry_json, read_entry
 
 #: The states of a job besides those that the journal knows: what may still run, and how else it can end.
-TODO, RUNNING, AMBIGUOUS, INVALID, OVER_BUDGET = "todo", "running", "ambiguous", "invalid", "over_budget"
+PENDING, RUNNING, AMBIGUOUS, INVALID, OVER_BUDGET = (
+    "pending",
+    "running",
+    "ambiguous",
+    "invalid",
+    "over_budget",
+)
 
 _SCHEMA = """
 PRAGMA journal_mode = OFF;
@@ -97,7 +103,7 @@ class Plan:
             marks = ", ".join("?" * (len(_FIELDS) + 1))
             self._db.execute(
                 f"INSERT INTO jobs ({_COLUMNS}, state) VALUES ({marks})",  # noqa: S608
-                (*values, json.dumps(job.missing), "[]", TODO),
+                (*values, json.dumps(job.missing), "[]", PENDING),
             )
         return clash
 
@@ -148,7 +154,7 @@ class Plan:
         """The next job that is to be run, from now on running; None when there is none."""
         query = f"SELECT {_COLUMNS} FROM jobs WHERE state = ? ORDER BY number LIMIT 1"  # noqa: S608
         with self._lock:
-            row = self._db.execute(query, (TODO,)).fetchone()
+            row = self._db.execute(query, (PENDING,)).fetchone()
             if row is not None:
                 self._db.execute("UPDATE jobs SET state = ? WHERE number = ?", (RUNNING, row[0]))
         return None if row is None else _planned(row)
@@ -156,7 +162,7 @@ class Plan:
     def put_back(self, number: int) -> None:
         """A job that was taken and not sent is to be run again."""
         with self._lock:
-            self._db.execute("UPDATE jobs SET state = ? WHERE number = ?", (TODO, number))
+            self._db.execute("UPDATE jobs SET state = ? WHERE number = ?", (PENDING, number))
 
     def leave(self, number: int, missing: Sequence[int], there: Mapping[int, SavedImage]) -> None:
         """Of a job only some images are still to be made, for their part of the estimate."""
@@ -188,7 +194,7 @@ class Plan:
         """How many images the jobs ask for that are to be run."""
         with self._lock:
             query = "SELECT coalesce(sum(images), 0) FROM jobs WHERE state = ?"
-            return int(self._db.execute(query, (TODO,)).fetchone()[0])
+            return int(self._db.execute(query, (PENDING,)).fetchone()[0])
 
     def shares(self) -> List[Share]:
         """The jobs that are to be run, by quality."""
@@ -197,7 +203,7 @@ class Plan:
             " WHERE state = ? GROUP BY quality ORDER BY quality"
         )
         with self._lock:
-            rows = self._db.execute(query, (TODO,)).fetchall()
+            rows = self._db.execute(query, (PENDING,)).fetchall()
         return [
             Share(quality, jobs, images, CostEstimate(low, high, "") if priced == jobs else None)
             for quality, jobs, images, low, high, priced in rows

@@ -18,7 +18,7 @@ from ..errors import (
 from ..outcome import Billed, SavedImage
 from ..record import Record, replace
 from .journal import DONE, FAILED
-from .plan import OVER_BUDGET, PlannedJob
+from .plan import OVER_BUDGET, PENDING, PlannedJob
 from .sending import Sending, Workplace
 
 _MOST_REFUSALS = 20  # of one job, by a rate limit
@@ -71,7 +71,7 @@ class Runner:
         Raises:
             Exception: a defect of the program; what was under way has ended.
         """
-        count = min(self._concurrency, self._place.plan.count().get("todo", 0))
+        count = min(self._concurrency, self._place.plan.count().get(PENDING, 0))
         threads = [threading.Thread(target=self._work_safely, daemon=True) for _ in range(count)]
         with self._place.stop:
             self._place.stop.drain_first(lambda: self._stop_starting(INTERRUPTED))

@@ -10,10 +10,10 @@ from ..record import Record
 from ..report import estimate_json
 from .journal import DONE, FAILED, SUBMITTED
 from .pacer import MINUTE_S
-from .plan import AMBIGUOUS, INVALID, OVER_BUDGET, RUNNING, TODO, Plan, Share
+from .plan import AMBIGUOUS, INVALID, OVER_BUDGET, PENDING, RUNNING, Plan, Share
 from .runner import INTERRUPTED, MAX_COST, MAX_FAILURES, Tally
 
-_STATUS = {TODO: "not_started", RUNNING: "not_started", OVER_BUDGET: "not_started"}
+_STATUS = {PENDING: "not_started", RUNNING: "not_started", OVER_BUDGET: "not_started"}
 _UNKNOWN_QUALITY_S = TYPICAL_SECONDS["auto"]
 _SIGNAL_EXIT = 128
 
