@@ -106,7 +106,7 @@ def test_since_and_limit_bound_the_list(home: Home) -> None:
     moment = utc_text(time.time() - 3_600)[:19]
     assert prompts(home.run("history", "--since", f"{moment}Z", "--json")) == ["new"]
     assert prompts(home.run("history", "--since", moment, "--json", env={"TZ": "UTC"})) == ["new"]
-    three_hours_west = home.run("history", "--since", moment, "--json", env={"TZ": "XXX+3"})
+    three_hours_west = home.run("history", "--since", moment, "--json", env={"TZ": "WST+3"})
     assert prompts(three_hours_west) == []
 
 

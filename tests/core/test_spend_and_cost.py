@@ -101,7 +101,7 @@ def test_what_is_not_known_is_counted_apart_and_never_guessed(home: Home) -> Non
 
 def test_a_day_is_a_local_one(home: Home) -> None:
     record(home, 0.1)
-    outcome = home.run("spend", "--json", env={"TZ": "XXX-13"}).json
+    outcome = home.run("spend", "--json", env={"TZ": "EST-13"}).json
     assert [group["name"] for group in outcome["groups"]] == ["2026-11-21"]
 
 
