@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Dict, Iterator, Optional, Sequence, Set
 
 from core_modules import (
-    CORE,
+    ABOUT,
     FUTURE,
     SIDES,
     BuildError,
@@ -85,8 +85,8 @@ def join_side(modules: Sequence[Module], main: Sequence[Module]) -> str:
 
 def filled(template: Path, modules: Sequence[Module]) -> str:
     """A template with the version that the modules tell."""
-    about = next(module for module in modules if module.name == "about")
-    version = constant(about.tree, "VERSION", f"{CORE}/about.py")
+    about = next(module for module in modules if module.name == ABOUT)
+    version = constant(about.tree, "VERSION", about.path)
     return template.read_text(encoding="utf-8").format(version=version)
 
 

@@ -15,8 +15,8 @@ from unittest import mock
 
 from gpt_image2.core.batch.options import BATCH_COMMANDS
 from gpt_image2.core.cli import main as run
-from gpt_image2.core.extras import EXTRAS
-from gpt_image2.core.ledger.parsers import HISTORY_COMMANDS
+from gpt_image2.core.commands.extras import EXTRAS
+from gpt_image2.core.history.options import HISTORY_COMMANDS
 
 #: Flags of this command are not told again of others that take them all.
 _MAIN_COMMAND = "generate"

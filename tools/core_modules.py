@@ -27,6 +27,7 @@ from typing import Dict, FrozenSet, Iterator, List, Sequence, Set, Tuple, Union,
 
 CORE = "src/gpt_image2/core"
 INIT = f"{CORE}/__init__.py"
+ABOUT = "base.about"
 FUTURE = "from __future__ import annotations"
 
 #: Rooms that go into a file of their own beside the script, so that a single call need not compile them.
@@ -259,7 +260,7 @@ def check(modules: Sequence[Module], exports: Sequence[str]) -> None:
     ]
     problems += clashes(modules)
     defined = {name for module in modules for name in module.defines}
-    for name, home in {"main": "cli", "VERSION": "about"}.items():
+    for name, home in {"main": "cli", "VERSION": ABOUT}.items():
         if home not in by_name or name not in by_name[home].defines:
             problems.append(f"{path_of(home)}:1: must define {name}")
     problems += [f"{INIT}:1: no module defines {name} of __all__" for name in exports if name not in defined]

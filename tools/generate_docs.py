@@ -13,9 +13,9 @@ from typing import Callable, Dict, List, Sequence, Tuple
 
 from cli_reference import command_reference
 
-from gpt_image2.core import models
-from gpt_image2.core.outcome import ExitCode
-from gpt_image2.core.retry import RULES
+from gpt_image2.core.api import models
+from gpt_image2.core.base.outcome import ExitCode
+from gpt_image2.core.calls.retry import RULES
 
 ROOT = Path(__file__).resolve().parent.parent
 SKILL = ROOT / "skills/gpt-image-2"

@@ -15,19 +15,19 @@ from typing import Any, Dict, List
 import shtab
 from argparse_manpage.manpage import Manpage  # pyright: ignore[reportMissingTypeStubs]
 
-from gpt_image2.core.about import PROGRAM, VERSION
+from gpt_image2.core.base.about import PROGRAM, VERSION
+from gpt_image2.core.base.exit_codes import EXIT_CODES
 from gpt_image2.core.batch.options import BATCH_COMMANDS, batch_parser, batch_run_parser
 from gpt_image2.core.batch_api.parsers import BATCH_API_PARSERS
 from gpt_image2.core.cli import COMMANDS
-from gpt_image2.core.exit_codes import EXIT_CODES
-from gpt_image2.core.ledger.parsers import (
+from gpt_image2.core.commands.options import Parser, config_parser, doctor_parser, image_parser
+from gpt_image2.core.history.options import (
     HISTORY_COMMANDS,
     HISTORY_PARSERS,
     cost_parser,
     history_parser,
     spend_parser,
 )
-from gpt_image2.core.options import Parser, config_parser, doctor_parser, image_parser
 
 ROOT = Path(__file__).resolve().parent.parent
 COMPLETIONS = {"bash": f"{PROGRAM}.bash", "zsh": f"_{PROGRAM}", "fish": f"{PROGRAM}.fish"}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from . import core
 from .core import __all__ as __all__
-from .core.about import VERSION
+from .core.base.about import VERSION
 
 __version__ = VERSION
 

@@ -16,9 +16,9 @@ import pytest
 from batching import command, write_jobs
 from harness import Home, Sandbox
 
+from gpt_image2.core.api.rate_limits import RateLimit
 from gpt_image2.core.batch import pacer as pacer_module
 from gpt_image2.core.batch.pacer import Pacer
-from gpt_image2.core.rate_limits import RateLimit
 
 MINUTE_S = 60.0
 PLAIN = "Too many requests."

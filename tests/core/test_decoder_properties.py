@@ -15,13 +15,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gpt_image2.core.base64_stream import BadBase64, Base64Decoder
-from gpt_image2.core.collect import ImageCollector
-from gpt_image2.core.json_stream import JsonSplitter
-from gpt_image2.core.naming import OutputPlan
-from gpt_image2.core.response import Answer, AnswerReader
-from gpt_image2.core.sse import SseSplitter
-from gpt_image2.core.store import Spool
+from gpt_image2.core.calls.response import Answer, AnswerReader
+from gpt_image2.core.outputs.collect import ImageCollector
+from gpt_image2.core.outputs.naming import OutputPlan
+from gpt_image2.core.outputs.store import Spool
+from gpt_image2.core.wire.base64_stream import BadBase64, Base64Decoder
+from gpt_image2.core.wire.json_stream import JsonSplitter
+from gpt_image2.core.wire.sse import SseSplitter
 
 PNG = b"\x89PNG\r\n\x1a\n"
 TAKEN = ("b64_json", "url")

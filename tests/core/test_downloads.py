@@ -13,9 +13,9 @@ from harness import KEY, Home, Run, Sandbox
 from pictures import png
 from servers import Answer, Recorder, Request
 
-from gpt_image2.core import download
-from gpt_image2.core.download import Downloader, DownloadFailed, is_public, leads_to_private_network
-from gpt_image2.core.interrupt import StopSwitch
+from gpt_image2.core.base.interrupt import StopSwitch
+from gpt_image2.core.calls import download
+from gpt_image2.core.calls.download import Downloader, DownloadFailed, is_public, leads_to_private_network
 
 ONE, TWO, THREE = (png(noise=bytes([number])) for number in (1, 2, 3))
 

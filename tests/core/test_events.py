@@ -9,7 +9,7 @@ from typing import List
 
 from harness import Home, Sandbox
 
-from gpt_image2.core.event_lines import EventLines
+from gpt_image2.core.telling.event_lines import EventLines
 
 
 def names(events: List[dict]) -> List[str]:

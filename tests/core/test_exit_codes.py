@@ -11,7 +11,7 @@ import pytest
 from harness import SCRIPT, Home, Run, Sandbox
 from servers import Recorder
 
-from gpt_image2.core.outcome import ExitCode
+from gpt_image2.core.base.outcome import ExitCode
 
 FAULTS: Dict[str, ExitCode] = {
     "auth": ExitCode.CONFIG,

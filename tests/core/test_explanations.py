@@ -17,11 +17,11 @@ from harness import KEY, Home, Run, Sandbox
 from pictures import png
 from servers import Answer, Recorder, images
 
-from gpt_image2.core.curl import ResponseHead, TransferEnd
-from gpt_image2.core.explain import explain
-from gpt_image2.core.request import ImageRequest
-from gpt_image2.core.response import Answer as ReadAnswer
-from gpt_image2.core.retry import Attempt, judge
+from gpt_image2.core.api.request import ImageRequest
+from gpt_image2.core.calls.explain import explain
+from gpt_image2.core.calls.response import Answer as ReadAnswer
+from gpt_image2.core.calls.retry import Attempt, judge
+from gpt_image2.core.wire.curl import ResponseHead, TransferEnd
 
 #: A key and certificates for relay.example, made for these tests; the first is for 127.0.0.1 as well.
 TLS_KEY = """-----BEGIN PRIVATE KEY-----

@@ -17,9 +17,9 @@ from ledgers import rows_of
 from pictures import png
 from servers import Recorder, Request, images, refusal
 
-from gpt_image2.core.ledger.ledger import Ledger
-from gpt_image2.core.ledger.records import Opening, utc_text
-from gpt_image2.core.request import ImageRequest
+from gpt_image2.core.api.request import ImageRequest
+from gpt_image2.core.ledger.entries import Opening, utc_text
+from gpt_image2.core.ledger.recording import Ledger
 
 
 @pytest.fixture

@@ -23,9 +23,9 @@ from pictures import png
 from servers import Recorder, images, refusal
 
 from gpt_image2 import Billed, Client, Result, SavedImage, Usage
-from gpt_image2.core.ledger.ledger import Ledger
-from gpt_image2.core.ledger.records import Ending, Opening, Status
-from gpt_image2.core.request import ImageRequest
+from gpt_image2.core.api.request import ImageRequest
+from gpt_image2.core.ledger.entries import Ending, Opening, Status
+from gpt_image2.core.ledger.recording import Ledger
 
 PICTURE = png(1024, 1024)
 SHA256 = hashlib.sha256(PICTURE).hexdigest()

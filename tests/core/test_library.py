@@ -36,7 +36,7 @@ from gpt_image2 import (
     Usage,
     UsageError,
 )
-from gpt_image2.core.events import (
+from gpt_image2.core.base.events import (
     Event,
     Finished,
     HeadersReceived,

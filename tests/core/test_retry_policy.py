@@ -13,10 +13,9 @@ from pictures import png
 from servers import Answer as HttpAnswer
 from servers import Recorder, images, refusal
 
-from gpt_image2.core.curl import ResponseHead, TransferEnd
-from gpt_image2.core.outcome import Billed
-from gpt_image2.core.response import Answer, ServerError
-from gpt_image2.core.retry import (
+from gpt_image2.core.base.outcome import Billed
+from gpt_image2.core.calls.response import Answer, ServerError
+from gpt_image2.core.calls.retry import (
     RULES,
     Again,
     Attempt,
@@ -26,6 +25,7 @@ from gpt_image2.core.retry import (
     may_send_again,
     server_wait_s,
 )
+from gpt_image2.core.wire.curl import ResponseHead, TransferEnd
 
 
 def attempt(

@@ -12,7 +12,7 @@ from harness import KEY, Home, Run
 from servers import Recorder
 
 from gpt_image2.core import ConfigError
-from gpt_image2.core.config import load_settings
+from gpt_image2.core.settings.config import load_settings
 
 OFFICIAL = "https://api.openai.com/v1"
 NO_KEYS: Dict[str, Optional[str]] = {"GPT_IMAGE2_API_KEY": None, "OPENAI_API_KEY": None}

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from servers import Recorder
 
-from gpt_image2.core.models import (
+from gpt_image2.core.api.models import (
     Usage,
     cost_of_usage,
     estimate_cost,

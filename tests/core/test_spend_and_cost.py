@@ -11,9 +11,9 @@ from harness import Home
 from servers import Recorder
 
 from gpt_image2 import Billed, Result, SavedImage, Usage
-from gpt_image2.core.ledger.ledger import Ledger
-from gpt_image2.core.ledger.records import Ending, Opening, Status
-from gpt_image2.core.request import ImageRequest
+from gpt_image2.core.api.request import ImageRequest
+from gpt_image2.core.ledger.entries import Ending, Opening, Status
+from gpt_image2.core.ledger.recording import Ledger
 
 OFFICIAL = "https://api.openai.com/v1"
 RELAY = "https://relay.example/v1"

@@ -43,7 +43,7 @@ def test_the_installed_command_tells_its_version_without_the_rest(home: Home, fl
     loaded = loaded_by(home, PACKAGE, flag)
     assert loaded.isdisjoint({"argparse", "dataclasses", "enum", "json", "re", "subprocess", "typing"})
     ours = {name for name in loaded if name.startswith("gpt_image2.core.")}
-    assert ours == {"gpt_image2.core.about", "gpt_image2.core.cli", "gpt_image2.core.exit_codes"}
+    assert ours == {f"gpt_image2.core.{name}" for name in ("cli", "base", "base.about", "base.exit_codes")}
 
 
 @pytest.mark.parametrize("way_in", [PACKAGE, FILE], ids=["package", "script"])
@@ -54,5 +54,7 @@ def test_a_call_does_not_load_what_is_dear_and_rarely_needed(home: Home, way_in:
 
 def test_a_call_does_not_load_other_commands(home: Home) -> None:
     loaded = loaded_by(home, PACKAGE, "generate", "a cat", "--dry-run", "--quiet")
-    assert "gpt_image2.core.client" in loaded
-    assert loaded.isdisjoint(f"gpt_image2.core.{name}" for name in ("doctor", "probe", "setup_commands"))
+    assert "gpt_image2.core.calls.client" in loaded
+    assert loaded.isdisjoint(
+        f"gpt_image2.core.commands.{name}" for name in ("doctor", "probe", "setup_commands")
+    )

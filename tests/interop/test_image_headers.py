@@ -10,7 +10,7 @@ from harness import Home
 from PIL import Image, PngImagePlugin
 from servers import Recorder, images
 
-from gpt_image2.core.images import ImageInfo, is_whole_image, read_image_info
+from gpt_image2.core.api.images import ImageInfo, is_whole_image, read_image_info
 
 SIZES = [(1, 1), (2, 3), (640, 427), (1024, 1536), (3840, 2160)]
 

@@ -10,10 +10,10 @@ import pytest
 from mcp import Client, types
 from mcp_driving import DEADLINE_S, Place, Sandbox, curls, photo, soon, text_of
 
-from gpt_image2.core.budget import Budget
-from gpt_image2.core.errors import UsageError
-from gpt_image2.core.models import CostEstimate, estimate_cost
-from gpt_image2.core.outcome import Billed
+from gpt_image2.core.api.models import CostEstimate, estimate_cost
+from gpt_image2.core.base.errors import UsageError
+from gpt_image2.core.base.outcome import Billed
+from gpt_image2.core.calls.budget import Budget
 
 pytestmark = pytest.mark.anyio
 

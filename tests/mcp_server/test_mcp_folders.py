@@ -9,8 +9,8 @@ import pytest
 from mcp import Client, types
 from mcp_driving import Place, Sandbox, mask, photo, text_of
 
-from gpt_image2.core.errors import UsageError
-from gpt_image2.core.naming import plan_output
+from gpt_image2.core.base.errors import UsageError
+from gpt_image2.core.outputs.naming import plan_output
 from gpt_image2.mcp.folders import Folders
 
 pytestmark = pytest.mark.anyio

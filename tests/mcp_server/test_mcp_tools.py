@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 from mcp import Client
 from mcp_driving import Place, Sandbox, reference, text_of
 
-from gpt_image2.core import models
+from gpt_image2.core.api import models
 
 pytestmark = pytest.mark.anyio
 

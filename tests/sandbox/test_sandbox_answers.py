@@ -9,7 +9,7 @@ import openai
 import pytest
 from sandbox_driving import BEARER, Driver, as_data_url, as_file, mask, opened, photo
 
-from gpt_image2.core import models
+from gpt_image2.core.api import models
 
 
 def test_one_image_comes_as_base64_of_a_png_of_the_default_size(sandbox: Driver) -> None:

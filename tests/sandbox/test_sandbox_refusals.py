@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from sandbox_driving import BEARER, KEY, Driver, as_data_url, as_file, error_of, mask, photo
 
-from gpt_image2.core import models
+from gpt_image2.core.api import models
 
 
 @pytest.mark.parametrize(

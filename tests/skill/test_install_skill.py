@@ -11,8 +11,8 @@ import pytest
 import strictyaml
 from skill_user import User
 
-from gpt_image2.core.about import VERSION
-from gpt_image2.core.errors import OutputError
+from gpt_image2.core.base.about import VERSION
+from gpt_image2.core.base.errors import OutputError
 from gpt_image2.skill import copying
 from gpt_image2.skill.places import Place
 

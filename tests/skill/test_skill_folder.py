@@ -13,7 +13,7 @@ import strictyaml
 from PIL import Image, ImageDraw
 from skill_user import User
 
-from gpt_image2.core.outcome import ExitCode
+from gpt_image2.core.base.outcome import ExitCode
 
 ROOT = Path(__file__).parents[2]
 SKILL = ROOT / "skills" / "gpt-image-2"

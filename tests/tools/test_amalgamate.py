@@ -41,7 +41,7 @@ import os.path
 import sys
 from typing import List, Optional
 
-from .about import VERSION
+from .base.about import VERSION
 from .errors import AppError, Lost
 
 
@@ -70,7 +70,7 @@ COMPILE = (
     "compile(Path(sys.argv[1]).read_text(encoding='utf-8'), sys.argv[1], 'exec', dont_inherit=True)"
 )
 
-MODULES = {"__init__": INIT, "about": ABOUT, "cli": CLI, "errors": ERRORS}
+MODULES = {"__init__": INIT, "base/about": ABOUT, "cli": CLI, "errors": ERRORS}
 
 
 class Project:
@@ -129,9 +129,11 @@ def test_modules_follow_those_they_import_and_ties_are_alphabetical(project: Pro
     project.write("ant", f'"""Needs zebra."""\n\n{FUTURE}\nfrom .zebra import STRIPES\n\nLEGS = STRIPES\n')
     text = project.built()
     assert [
-        line for line in text.splitlines() if line in {"# about", "# ant", "# cli", "# errors", "# zebra"}
+        line
+        for line in text.splitlines()
+        if line in {"# base/about", "# ant", "# cli", "# errors", "# zebra"}
     ] == [
-        "# about",
+        "# base/about",
         "# errors",
         "# cli",
         "# zebra",
@@ -258,7 +260,7 @@ def test_check_calls_a_fresh_script_fresh(project: Project) -> None:
     assert (done.returncode, done.stdout) == (0, f"{SCRIPT} is fresh\n")
 
 
-@pytest.mark.parametrize("name", ["__init__", "about", "cli", "errors"])
+@pytest.mark.parametrize("name", ["__init__", "base/about", "cli", "errors"])
 def test_check_notices_a_change_to_any_module(project: Project, name: str) -> None:
     project.built()
     old, new = ('"main"]', '"main", "Lost"]') if name == "__init__" else ('"""\n', ' Now!"""\n')
@@ -486,7 +488,7 @@ def test_an_import_cycle_is_refused_and_drawn(project: Project) -> None:
 
 def test_core_without_an_entry_a_version_or_public_names_is_refused(project: Project) -> None:
     project.write("cli", module())
-    project.write("about", module(body="Y = 1\n"))
+    project.write("base/about", module(body="Y = 1\n"))
     problems = project.refusal()
     for words in (
         "cli.py:1: must define main",

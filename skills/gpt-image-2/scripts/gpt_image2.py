@@ -107,7 +107,7 @@ __all__ = [
 
 
 # ------------------------------------------------------------------------------------------------------------
-# about
+# base/about
 #
 # The program's name and version, as shown to people and sent to servers.
 # ------------------------------------------------------------------------------------------------------------
@@ -120,87 +120,7 @@ INSTALL_HINT = "pip install 'gpt-image2[{extra}]'"
 
 
 # ------------------------------------------------------------------------------------------------------------
-# base64_stream
-#
-# Decodes base64 that arrives in pieces. Pure: text bytes in, image bytes out.
-#
-# The standard and the URL-safe alphabet, with or without padding, blanks and line breaks between characters:
-# what relays send. Anything else is an error, never silently skipped.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_BLANKS = b" \t\r\n"
-_FROM_URL_SAFE = bytes.maketrans(b"-_", b"+/")
-_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-
-
-class BadBase64(ValueError):
-    """The text is not base64; `rest` is the part of it that was not decoded, from the faulty piece on."""
-
-    def __init__(self, rest: bytes) -> None:
-        super().__init__("not base64")
-        self.rest = rest
-
-
-class Base64Decoder:
-    """`feed` pieces of any length, then `finish`; each returns the bytes that became whole by then."""
-
-    def __init__(self) -> None:
-        self._pending = b""
-        self._padding = 0
-
-    def feed(self, text: bytes) -> bytes:
-        """The bytes that this piece completes.
-
-        Raises:
-            BadBase64: a character that is no base64, or data after the padding.
-        """
-        whole = self._pending + text
-        cut = len(whole) - len(whole) % 4
-        if not self._padding and _is_plain(whole[cut:]):
-            decoded = _decode_plain(memoryview(whole)[:cut])
-            if decoded is not None:
-                self._pending = whole[cut:]
-                return decoded
-        clean = text.translate(_FROM_URL_SAFE, _BLANKS)
-        body = clean.rstrip(b"=")
-        if (self._padding and body) or not _is_plain(body):
-            raise BadBase64(whole)
-        self._padding += len(clean) - len(body)
-        body = self._pending + body
-        cut = len(body) - len(body) % 4
-        self._pending = body[cut:]
-        return binascii.a2b_base64(body[:cut])
-
-    def finish(self) -> bytes:
-        """The last one or two bytes.
-
-        Raises:
-            BadBase64: a single character is left over, or the padding has the wrong length.
-        """
-        rest, self._pending = self._pending, b""
-        wanted = -len(rest) % 4
-        if wanted == 3 or (self._padding and self._padding != wanted):
-            raise BadBase64(rest)
-        return binascii.a2b_base64(rest + b"=" * wanted)
-
-
-def _is_plain(text: bytes) -> bool:
-    return not text.translate(None, _ALPHABET)
-
-
-def _decode_plain(text: memoryview) -> Optional[bytes]:
-    """Decodes whole groups of nothing but plain base64; None for anything else."""
-    try:
-        decoded = binascii.a2b_base64(text)
-    except binascii.Error:
-        return None
-    # The C decoder skips foreign characters; then fewer bytes come out than went in.
-    return decoded if len(decoded) * 4 == len(text) * 3 else None
-
-
-# ------------------------------------------------------------------------------------------------------------
-# exit_codes
+# base/exit_codes
 #
 # What the exit codes of the command mean, as `--help` and the references say it. Imports nothing.
 # ------------------------------------------------------------------------------------------------------------
@@ -224,192 +144,7 @@ EXIT_CODES = "exit codes:\n" + "\n".join(f"  {code:>3}  {text}" for code, text i
 
 
 # ------------------------------------------------------------------------------------------------------------
-# cli
-#
-# The command's front door: `--help` and `--version` at once, everything else by `commands`.
-#
-# It imports nothing that takes time, not even `typing`: who asks for the version waits for nothing else.
-# ------------------------------------------------------------------------------------------------------------
-
-
-COMMANDS = (
-    ("generate", "make images from a text"),
-    ("edit", "make new images from images and a text"),
-    ("batch", "run many jobs from a file, side by side and again"),
-    ("history", "list, show, redo or forget the requests that were sent"),
-    ("spend", "add up what they cost"),
-    ("cost", "tell what a request would cost"),
-    ("config", "create a config file, or show the settings in force"),
-    ("doctor", "check everything that a call needs, for free"),
-    ("sandbox", "run an offline Images API on loopback, to rehearse without a key"),
-    ("mcp", "serve the tools over the Model Context Protocol"),
-    ("install-skill", "copy the skill to where an agent looks for it"),
-)
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Runs the command line and returns its exit code; never raises, but for `SystemExit` after `--help`."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    command = arguments[0] if arguments else "--help"
-    if command in ("-h", "--help", "help"):
-        return _print(_help())
-    if command in ("-V", "--version"):
-        return _print(f"{PROGRAM} {VERSION}")
-    return run_command(arguments, [name for name, _ in COMMANDS])
-
-
-def _print(text: str) -> int:
-    """A text on stdout, which may have been closed by its reader."""
-    try:
-        print(text, flush=True)
-    except OSError:
-        detach(sys.stdout)
-    return 0
-
-
-def _help() -> str:
-    width = max(len(name) for name, _ in COMMANDS)
-    commands = "\n".join(f"  {name:<{width}}  {summary}" for name, summary in COMMANDS)
-    return (
-        f"usage: {PROGRAM} COMMAND [options]\n\n"
-        f"Generate and edit images with gpt-image-2.\n\ncommands:\n{commands}\n\n"
-        f"Help for one: {PROGRAM} COMMAND --help. Version: {PROGRAM} --version.\n\n{EXIT_CODES}"
-    )
-
-
-# ------------------------------------------------------------------------------------------------------------
-# json_stream
-#
-# Splits JSON that arrives in pieces: the strings somebody wants go to them, all the rest is kept. Pure.
-#
-# This is no parser: it knows where strings begin and end, and which key a string is the value of. What is kept
-# is the document with the contents of the taken strings left out, for `json.loads` to read at the end.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_ESCAPE_BYTES = 6  # \uXXXX
-_MAX_KEY_BYTES = 256
-_HEX = rb"[0-9a-fA-F]"
-_PAIR = rb"u[dD][89abAB]" + _HEX + rb"{2}\\u[dD][c-fC-F]" + _HEX + rb"{2}"
-_ESCAPE = rb"(?s)\\(?:" + _PAIR + rb"|u" + _HEX + rb"{4}|[^u])"
-#: How serializers escape base64; the quick way for megabytes of it.
-_USUAL_ESCAPES = ((b"\\/", b"/"), (b"\\u002b", b"+"), (b"\\u002B", b"+"))
-_FIRST_OF_PAIR = rb"\\u[dD][89abAB][0-9a-fA-F]{2}"
-
-#: Takes the content of one string, escapes undone, piece by piece; then None at its end.
-StringSink = Callable[[Optional[bytes]], None]
-
-
-class JsonSplitter:
-    """`feed` pieces of a document of any length.
-
-    `wants(key)` is asked at the start of every string that is the value of a key; it answers with a sink for
-    the string's content, or None to leave it in the document. `keep` gets every byte that no sink took.
-    """
-
-    def __init__(self, wants: Callable[[str], Optional[StringSink]], keep: Callable[[bytes], None]) -> None:
-        self._wants = wants
-        self._keep = keep
-        self._inside = False
-        self._sink: Optional[StringSink] = None
-        self._carry = b""  # the beginning of an escape whose end has not come yet
-        self._string = b""  # the last string that was kept: it may be a key
-        self._gap = b""  # the first bytes since then, blanks left out
-
-    def feed(self, data: bytes) -> None:
-        """Takes the next piece."""
-        data, self._carry = self._carry + data, b""
-        at = 0
-        while at < len(data):
-            at = self._in_string(data, at) if self._inside else self._outside(data, at)
-
-    def _outside(self, data: bytes, at: int) -> int:
-        quote = data.find(b'"', at)
-        end = len(data) if quote < 0 else quote
-        if len(self._gap) < 2:
-            self._gap += data[at:end].strip()[:2]
-        self._keep(data[at : end + 1])
-        if quote >= 0:
-            if self._gap == b":" and len(self._string) <= _MAX_KEY_BYTES:
-                self._sink = self._wants(_unescape(self._string).decode("utf-8", "replace"))
-            self._inside, self._string, self._gap = True, b"", b""
-        return end + 1
-
-    def _in_string(self, data: bytes, at: int) -> int:
-        """Passes the string's content on, as far as it is here; the position after it."""
-        quote = data.find(b'"', at)
-        while quote >= 0 and _ends_in_open_backslash(data, at, quote):
-            quote = data.find(b'"', quote + 1)
-        end = quote if quote >= 0 else _whole_pairs_end(data, at)
-        self._pass_on(data[at:end])
-        if quote < 0:
-            self._carry = data[end:]
-            return len(data)
-        if self._sink is not None:
-            self._sink(None)
-        self._keep(b'"')
-        self._inside, self._sink = False, None
-        return quote + 1
-
-    def _pass_on(self, piece: bytes) -> None:
-        if self._sink is not None:
-            if piece:
-                self._sink(_unescape(piece))
-            return
-        self._keep(piece)
-        if len(self._string) <= _MAX_KEY_BYTES:
-            self._string += piece[: _MAX_KEY_BYTES + 1]
-
-
-def _ends_in_open_backslash(data: bytes, start: int, end: int) -> bool:
-    """Whether an odd number of backslashes stands before `end`."""
-    at = end
-    while at > start and data[at - 1] == 0x5C:
-        at -= 1
-    return (end - at) % 2 == 1
-
-
-def _whole_escapes_end(data: bytes, start: int) -> int:
-    """Where the last escape that is not complete begins, or the end of the data."""
-    at = data.rfind(b"\\", max(start, len(data) - _ESCAPE_BYTES + 1))
-    if at < 0 or not _ends_in_open_backslash(data, start, at + 1):
-        return len(data)
-    is_unicode = data[at + 1 : at + 2] in (b"", b"u")
-    return at if len(data) - at < (_ESCAPE_BYTES if is_unicode else 2) else len(data)
-
-
-def _whole_pairs_end(data: bytes, start: int) -> int:
-    """As `_whole_escapes_end`, but before the first half of a surrogate pair: the other half may come."""
-    end = _whole_escapes_end(data, start)
-    at = end - _ESCAPE_BYTES
-    is_half = at >= start and re.match(_FIRST_OF_PAIR, data[at:end]) is not None
-    return at if is_half and _ends_in_open_backslash(data, start, at + 1) else end
-
-
-def _unescape(text: bytes) -> bytes:
-    """The content of a JSON string; text with an escape that JSON does not know is left as it is."""
-    if b"\\" in text and b"\\\\" not in text:
-        for escape, plain in _USUAL_ESCAPES:
-            text = text.replace(escape, plain)
-    return re.sub(_ESCAPE, _unescape_match, text) if b"\\" in text else text
-
-
-def _unescape_match(match: Match[bytes]) -> bytes:
-    return _unescape_one(match.group())
-
-
-@lru_cache(maxsize=256)
-def _unescape_one(escape: bytes) -> bytes:
-    """What one escape stands for, or a surrogate pair of two."""
-    try:
-        content: str = json.loads(f'"{escape.decode("latin-1")}"', strict=False)
-    except ValueError:
-        return escape
-    return content.encode("utf-8", "surrogatepass")
-
-
-# ------------------------------------------------------------------------------------------------------------
-# record
+# base/record
 #
 # Frozen records: what `@dataclass(frozen=True)` makes, without the time that it takes at every start.
 #
@@ -479,7 +214,7 @@ def replace(record: Any, **changes: object) -> Any:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# images
+# api/images
 #
 # Reads an image's type, dimensions and wholeness from its bytes, without decoding. Only reads files.
 # ------------------------------------------------------------------------------------------------------------
@@ -604,7 +339,7 @@ def _read_webp(head: bytes) -> ImageInfo:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# models
+# api/models
 #
 # What a model accepts and what its tokens cost: limits, sizes, prices, estimates. Pure; touches nothing.
 #
@@ -875,7 +610,56 @@ def _is_digits(text: str) -> bool:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# outcome
+# api/rate_limits
+#
+# What a server tells of its limits a minute: by `x-ratelimit-*` headers, or by words. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: What is counted. Images come first: where a server tells of them, they are what runs out.
+LIMIT_KINDS = ("images", "requests", "tokens")
+
+_STEPS = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|h|m|s)?)+")
+_STEP = re.compile(r"(\d+(?:\.\d+)?) ?(ms|h|m|s)?", re.I)
+_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
+_IN_WORDS = re.compile(r"\b(images|requests) per min\w*\b.{0,20}?\bLimit:? ?(\d{1,9})\b", re.I | re.DOTALL)
+
+
+class RateLimit(Record):
+    """One limit a minute: how much is allowed and still left, and in how many seconds it is whole again."""
+
+    kind: str
+    limit: int
+    remaining: int
+    reset_s: float
+
+
+def read_rate_limits(headers: Mapping[str, str]) -> Tuple[RateLimit, ...]:
+    """The limits that the headers of an answer tell of; header names are in lower case."""
+    found: List[RateLimit] = []
+    for kind in LIMIT_KINDS:
+        limit = headers.get(f"x-ratelimit-limit-{kind}", "")
+        remaining = headers.get(f"x-ratelimit-remaining-{kind}", "")
+        if limit.isdigit() and remaining.isdigit() and int(limit) > 0:
+            reset = headers.get(f"x-ratelimit-reset-{kind}", "").replace(" ", "")
+            reset_s = duration_s(reset) if _STEPS.fullmatch(reset) else 0.0
+            found.append(RateLimit(kind, int(limit), int(remaining), reset_s))
+    return tuple(found)
+
+
+def limit_in_words(message: str) -> Optional[Tuple[str, int]]:
+    """Kind and number of a limit a minute as a refusal words it ("on images per min: Limit 5"), or None."""
+    match = _IN_WORDS.search(message)
+    return (match.group(1).lower(), int(match.group(2))) if match and int(match.group(2)) else None
+
+
+def duration_s(text: str) -> float:
+    """Seconds of a duration such as `6m0s`, `240ms` or `1.5`; what is no step of one is passed over."""
+    return sum(float(number) * _UNIT_S[unit.lower()] for number, unit in _STEP.findall(text))
+
+
+# ------------------------------------------------------------------------------------------------------------
+# base/outcome
 #
 # What a call ends with: the saved images, the tokens, the money, as frozen data. Pure; touches nothing.
 # ------------------------------------------------------------------------------------------------------------
@@ -940,7 +724,7 @@ class Result(Record):
 
 
 # ------------------------------------------------------------------------------------------------------------
-# errors
+# base/errors
 #
 # The exception tree. Every error says what happened, what to do next, and whether money may be gone.
 #
@@ -1086,7 +870,532 @@ class InterruptedCall(GptImage2Error):
 
 
 # ------------------------------------------------------------------------------------------------------------
-# budget
+# api/request
+#
+# From keyword arguments to a validated, frozen `ImageRequest`, and on to the fields on the wire. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+DEFAULT_PARTIAL_IMAGES = 1
+#: The optional fields of both endpoints, in the API's order.
+WIRE_FIELDS = (
+    "n",
+    "size",
+    "quality",
+    "output_format",
+    "output_compression",
+    "background",
+    "moderation",
+    "user",
+)
+
+
+class InputImage(Record):
+    """An image to send: a checked file on disk. Dimensions are pixels, None where the header hides them.
+
+    `source` is what the user named: a path, an address, or `-`.
+    """
+
+    path: str
+    filename: str
+    format: str
+    width: Optional[int]
+    height: Optional[int]
+    size_bytes: int
+    has_alpha: bool
+    source: str = ""
+
+    @property
+    def mime_type(self) -> str:
+        """The media type of the file."""
+        return f"image/{self.format}"
+
+
+class ImageRequest(Record):
+    """One call by the API's own field names. None means: not set by the user, so not sent.
+
+    `images` makes it an edit. `extra` are further fields, passed through as they are.
+    """
+
+    prompt: str
+    model: str = DEFAULT_MODEL
+    n: Optional[int] = None
+    size: Optional[str] = None
+    quality: Optional[str] = None
+    output_format: Optional[str] = None
+    output_compression: Optional[int] = None
+    background: Optional[str] = None
+    moderation: Optional[str] = None
+    user: Optional[str] = None
+    stream: bool = False
+    partial_images: Optional[int] = None
+    images: Tuple[InputImage, ...] = ()
+    mask: Optional[InputImage] = None
+    extra: Tuple[Tuple[str, object], ...] = ()
+
+    @property
+    def command(self) -> str:
+        """`edit` with input images, else `generate`."""
+        return "edit" if self.images else "generate"
+
+    @property
+    def endpoint(self) -> str:
+        """The path below the base URL."""
+        return "/images/edits" if self.images else "/images/generations"
+
+    @property
+    def count(self) -> int:
+        """How many images are asked for."""
+        return self.n or 1
+
+    @property
+    def effective_format(self) -> str:
+        """The format that is asked for, by default png."""
+        return self.output_format or "png"
+
+    @property
+    def effective_quality(self) -> str:
+        """The quality that is asked for, by default auto."""
+        return self.quality or "auto"
+
+    @property
+    def effective_size(self) -> str:
+        """The size that is asked for, by default auto."""
+        return self.size or "auto"
+
+    def without_stream(self) -> ImageRequest:
+        """The same request, not streamed."""
+        return replace(self, stream=False, partial_images=None)
+
+    def wire_fields(self, format_field: str) -> Dict[str, object]:
+        """The fields to send, in the API's order, without images; only what the user set."""
+        wire: Dict[str, object] = {"model": self.model, "prompt": self.prompt}
+        for name in WIRE_FIELDS:
+            value = getattr(self, name)
+            if value is not None:
+                wire[format_field if name == "output_format" else name] = value
+        if self.stream:
+            wire["stream"] = True
+            wire["partial_images"] = self.partial_images
+        wire.update(self.extra)
+        return wire
+
+    def json_body(self, format_field: str) -> bytes:
+        """The body of a generation."""
+        return json.dumps(self.wire_fields(format_field), ensure_ascii=False).encode("utf-8")
+
+    def form_texts(self, format_field: str) -> List[Tuple[str, str]]:
+        """The text parts of an edit's multipart body."""
+        return [
+            (name, value if isinstance(value, str) else json.dumps(value))
+            for name, value in self.wire_fields(format_field).items()
+        ]
+
+    def estimate(self, prices: Mapping[str, Prices] = PRICES) -> Optional[CostEstimate]:
+        """What it would cost by these prices, or None where that is not known."""
+        partials = (self.partial_images or 0) if self.stream else 0
+        return estimate_cost(
+            self.model,
+            self.prompt,
+            self.effective_size,
+            self.effective_quality,
+            self.count,
+            partials,
+            len(self.images),
+            prices,
+        )
+
+
+def checked(request: ImageRequest) -> Tuple[ImageRequest, Tuple[str, ...]]:
+    """The request with names resolved (`jpg`, `2k`, `16:9`), and warnings about unknown values.
+
+    Raises:
+        UsageError: a value that the API is known to refuse; nothing was sent.
+    """
+    _check_prompt(request.prompt)
+    _check_range("n", request.n, 1, MAX_N)
+    _check_range("output-compression", request.output_compression, 0, 100)
+    _check_range("partial-images", request.partial_images, 0, MAX_PARTIAL_IMAGES)
+    _check_extra(request)
+    warnings: List[str] = []
+    known_model = request.model in KNOWN_MODELS
+    if not request.model.strip():
+        raise UsageError("the model is empty", hint=f"leave it out for {DEFAULT_MODEL}")
+    if not known_model:
+        warnings.append(
+            f"model {request.model!r} is not known here: limits are not checked, and it has no list price"
+        )
+    request = _with_format(request)
+    request = _with_size(request, known_model, warnings)
+    for name, known in (("quality", QUALITIES), ("background", BACKGROUNDS), ("moderation", MODERATIONS)):
+        value = getattr(request, name)
+        if value is not None and value not in known:
+            warnings.append(
+                f"{name} {value!r} is not known here and is passed through (known: {', '.join(known)})"
+            )
+    _check_format_rules(request, known_model)
+    if len(request.images) > MAX_INPUT_IMAGES:
+        raise UsageError(
+            f"{len(request.images)} input images; at most {MAX_INPUT_IMAGES} may be sent",
+            hint="leave some out",
+        )
+    if request.stream and request.partial_images is None:
+        request = replace(request, partial_images=DEFAULT_PARTIAL_IMAGES)
+    if request.partial_images is not None and not request.stream:
+        raise UsageError("partial images come only with a stream", hint="add --stream")
+    return request, tuple(warnings)
+
+
+def parse_extra(text: str) -> Tuple[str, object]:
+    """`KEY=VALUE` as a field: a value that is JSON (number, true, list …) is sent as such, else as text.
+
+    Raises:
+        UsageError: no key, or no equals sign.
+    """
+    key, separator, value = text.partition("=")
+    if not separator or not key.strip():
+        raise UsageError(
+            f"--param needs KEY=VALUE, found {text!r}", hint="for example --param safety_identifier=abc"
+        )
+    try:
+        return key.strip(), json.loads(value)
+    except ValueError:
+        return key.strip(), value
+
+
+def _check_prompt(prompt: str) -> None:
+    if not prompt.strip():
+        raise UsageError("the prompt is empty", hint="say what the image should show")
+    if "\0" in prompt:
+        raise UsageError("the prompt has a NUL character in it", hint="remove it")
+    if len(prompt) > MAX_PROMPT_CHARS:
+        raise UsageError(
+            f"the prompt has {len(prompt):,} characters; at most {MAX_PROMPT_CHARS:,} are allowed",
+            hint="shorten it",
+        )
+    try:
+        prompt.encode("utf-8")
+    except UnicodeEncodeError:
+        raise UsageError("the prompt is not valid text (UTF-8)", hint="mend its encoding") from None
+
+
+def _check_range(name: str, value: Optional[int], low: int, high: int) -> None:
+    if value is not None and not low <= value <= high:
+        raise UsageError(
+            f"--{name} is {value}; it must be from {low} to {high}", hint="choose a value in that range"
+        )
+
+
+def _check_extra(request: ImageRequest) -> None:
+    own = {*ImageRequest.__match_args__, "image", "image[]"}
+    for key, _ in request.extra:
+        if key in own:
+            raise UsageError(f"--param {key} has a flag of its own", hint=f"use --{key.replace('_', '-')}")
+        if not key.isprintable() or any(char in key for char in '"=;'):
+            raise UsageError(f"--param {key!r} is no field name", hint="use letters, digits, _ and []")
+
+
+def _with_format(request: ImageRequest) -> ImageRequest:
+    if request.output_format is None:
+        return request
+    name = request.output_format.lower()
+    name = "jpeg" if name == "jpg" else name
+    if name not in OUTPUT_FORMATS:
+        raise UsageError(
+            f"unknown format {request.output_format!r}", hint=f"choose {', '.join(OUTPUT_FORMATS)} or jpg"
+        )
+    return replace(request, output_format=name)
+
+
+def _with_size(request: ImageRequest, known_model: bool, warnings: List[str]) -> ImageRequest:
+    if request.size is None:
+        return request
+    size = resolve_size(request.size)
+    if size is None:
+        raise UsageError(
+            f"size {request.size!r} is not understood",
+            hint=f"give WxH, a ratio such as 16:9 or 16:9@2k, auto, or one of {', '.join(SIZE_NAMES)}",
+        )
+    explicit = parse_size(size)
+    if explicit is not None and known_model:
+        width, height = explicit
+        problem = size_problem(width, height)
+        if problem:
+            nearest = "{}x{}".format(*nearest_legal_size(width, height))
+            raise UsageError(
+                f"size {size} is not legal: {problem}",
+                hint=f"the nearest legal size is {nearest}",
+                code="invalid_size",
+            )
+        if width * height > EXPERIMENTAL_PIXELS:
+            warnings.append(f"size {size} is above 2560x1440, which the API calls experimental")
+    return replace(request, size=size)
+
+
+def _check_format_rules(request: ImageRequest, known_model: bool) -> None:
+    if not known_model:
+        return
+    if request.output_compression is not None and request.effective_format == "png":
+        raise UsageError(
+            "--output-compression is for jpeg and webp only", hint="add --format jpeg or --format webp"
+        )
+    if request.background == "transparent" and request.effective_format == "jpeg":
+        raise UsageError("jpeg has no transparency", hint="use --format png or --format webp")
+
+
+# ------------------------------------------------------------------------------------------------------------
+# base/events
+#
+# What happens during a call, as frozen data, for observers. Pure. Times are seconds since its start.
+# ------------------------------------------------------------------------------------------------------------
+
+
+class RequestStarted(Record):
+    """A request goes out. `typical_s` is how long such a call usually takes."""
+
+    attempt: int
+    typical_s: float
+    elapsed_s: float
+
+
+class HeadersReceived(Record):
+    """The answer has begun. `limits` are those that its headers tell of."""
+
+    http_status: int
+    elapsed_s: float
+    limits: Tuple[RateLimit, ...] = ()
+
+
+class RetryWaiting(Record):
+    """The request will be sent once more after a wait."""
+
+    wait_s: float
+    reason: str
+    elapsed_s: float
+
+
+class PartialImage(Record):
+    """A preview has come; `path` is where it was saved, None when it was not asked for."""
+
+    partial_image_index: int
+    path: Optional[str]
+    elapsed_s: float
+
+
+class ImageSaved(Record):
+    """An image is on disk."""
+
+    image: SavedImage
+    elapsed_s: float
+
+
+class Warned(Record):
+    """Something the user should know."""
+
+    message: str
+    elapsed_s: float
+
+
+class Finished(Record):
+    """The call has ended; a failed one raises an error after this."""
+
+    result: Result
+    elapsed_s: float
+
+
+Event = Union[RequestStarted, HeadersReceived, RetryWaiting, PartialImage, ImageSaved, Warned, Finished]
+Observer = Callable[[Event], None]
+
+
+# ------------------------------------------------------------------------------------------------------------
+# base/interrupt
+#
+# Turns SIGINT, SIGTERM and SIGHUP into an orderly stop: running transfers end, whole images stay.
+#
+# While a call is under way a signal does not raise: it stops the transfers and wakes the waits, and the call
+# ends on its usual way with what has arrived. A second signal raises at once, as does one at any other time.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_SIGNAL_NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
+
+
+class StopSwitch:
+    """Shared by everything that runs in one call: who must be stopped, and whether a stop was asked for."""
+
+    def __init__(self) -> None:
+        self.signum: Optional[int] = None
+        self._event = threading.Event()
+        self._stoppers: Set[Callable[[], None]] = set()
+        self._calls: List[StopSwitch] = []  # its appends and pops need no lock between threads
+        self._on_drain: Optional[Callable[[], None]] = None
+
+    @property
+    def is_set(self) -> bool:
+        """Whether a stop was asked for."""
+        return self._event.is_set()
+
+    def wait(self, seconds: float) -> bool:
+        """Waits, or returns True at once when a stop is asked for."""
+        return self._event.wait(max(0.0, seconds))
+
+    def watch(self, stopper: Callable[[], None]) -> None:
+        """Registers what ends a transfer; runs it at once when the stop came first."""
+        self._stoppers.add(stopper)
+        if self.is_set:
+            stopper()
+
+    def unwatch(self, stopper: Callable[[], None]) -> None:
+        """Forgets a transfer that has ended."""
+        self._stoppers.discard(stopper)
+
+    def stop(self, signum: int) -> None:
+        """Asks everything under way to end."""
+        self.signum = signum
+        self._event.set()
+        for stopper in list(self._stoppers):
+            stopper()
+
+    def __enter__(self) -> StopSwitch:
+        self._calls.append(self)
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        self._calls.pop()
+
+    def drain_first(self, on_drain: Optional[Callable[[], None]]) -> None:
+        """From now on the first Ctrl-C calls this instead of ending what is under way; None ends that."""
+        self._on_drain = on_drain
+
+    def on_signal(self, signum: int, _frame: Optional[FrameType]) -> None:
+        """The signal handler."""
+        if signum == signal.SIGINT and self._on_drain is not None:
+            on_drain, self._on_drain = self._on_drain, None
+            on_drain()
+            return
+        if not self._calls or self.is_set:
+            raise InterruptedCall("interrupted", signum=signum)
+        self.stop(signum)
+
+
+class SignalsHandled:
+    """A context in which the stop signals go to a switch; the old handlers come back at its end."""
+
+    def __init__(self, switch: StopSwitch) -> None:
+        self._switch = switch
+        self._old: Dict[int, Any] = {}
+
+    def __enter__(self) -> None:
+        for name in _SIGNAL_NAMES:
+            signum = getattr(signal, name, None)
+            # Where a parent made us ignore a signal (nohup), it stays ignored.
+            if signum is not None and signal.getsignal(signum) != signal.SIG_IGN:
+                self._old[signum] = signal.signal(signum, self._switch.on_signal)
+
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        for signum, handler in self._old.items():
+            signal.signal(signum, handler)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# base/redact
+#
+# Makes text safe to show and to keep: keys masked, control characters gone, length bounded. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+MAX_SHOWN_CHARS = 500
+
+_KEY_LIKE = r"\bsk-[A-Za-z0-9_\-]{8,}|(?<=[Bb]earer )[^\s\"',;]{8,}"
+_CONTROL = "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]|[\ud800-\udfff]"
+
+
+def mask_key(key: str) -> str:
+    """A key as it may be shown: its first three and last four characters when it is long, else stars."""
+    return f"{key[:3]}…{key[-4:]}" if len(key) >= 20 else "****"
+
+
+def mask_secrets(text: str, secrets: Iterable[str] = ()) -> str:
+    """The text with every given secret, and everything that looks like a key, masked."""
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, mask_key(secret))
+    return re.sub(_KEY_LIKE, lambda match: mask_key(match.group()), text)
+
+
+def printable(text: str) -> str:
+    """The text on one line, without characters that could steer a terminal."""
+    if not text.isprintable():
+        text = re.sub(_CONTROL, "", text)
+    return " ".join(text.split())
+
+
+def show(text: str, secrets: Iterable[str] = (), limit: Optional[int] = MAX_SHOWN_CHARS) -> str:
+    """Foreign text as it may be printed: keys masked, one line, at most `limit` characters."""
+    text = printable(mask_secrets(text, secrets))
+    return text if limit is None or len(text) <= limit else text[: limit - 1] + "…"
+
+
+# ------------------------------------------------------------------------------------------------------------
+# base/turns
+#
+# Lets few threads at a time work on answers, those whose request went out first before the others.
+#
+# Decoding holds the interpreter's lock. When many answers come at once and all threads share it evenly, all end
+# late; one after the other, the first are free for the next request while the last are still at work.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_AT_ONCE = 2  # one decodes while another hashes or writes
+
+
+class Turns:
+    """Shared by the calls of one client."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._free = _AT_ONCE
+        self._waiting: List[Tuple[float, int, threading.Lock]] = []
+
+    @contextmanager
+    def take(self, rank: float) -> Generator[None, None, None]:
+        """Waits for a turn; among those that wait the lowest rank goes first."""
+        self._begin(rank)
+        try:
+            yield
+        finally:
+            self._end()
+
+    def _begin(self, rank: float) -> None:
+        with self._lock:
+            if self._free:
+                self._free -= 1
+                return
+            gate = threading.Lock()
+            gate.acquire()
+            heappush(self._waiting, (rank, id(gate), gate))
+        gate.acquire()
+
+    def _end(self) -> None:
+        with self._lock:
+            if self._waiting:
+                heappop(self._waiting)[2].release()  # the turn is handed over
+            else:
+                self._free += 1
+
+
+# ------------------------------------------------------------------------------------------------------------
+# calls/budget
 #
 # The money cap of many calls: what they have cost, and what those under way may still cost.
 #
@@ -1185,7 +1494,61 @@ class Budget:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# extras
+# cli
+#
+# The command's front door: `--help` and `--version` at once, everything else by `commands`.
+#
+# It imports nothing that takes time, not even `typing`: who asks for the version waits for nothing else.
+# ------------------------------------------------------------------------------------------------------------
+
+
+COMMANDS = (
+    ("generate", "make images from a text"),
+    ("edit", "make new images from images and a text"),
+    ("batch", "run many jobs from a file, side by side and again"),
+    ("history", "list, show, redo or forget the requests that were sent"),
+    ("spend", "add up what they cost"),
+    ("cost", "tell what a request would cost"),
+    ("config", "create a config file, or show the settings in force"),
+    ("doctor", "check everything that a call needs, for free"),
+    ("sandbox", "run an offline Images API on loopback, to rehearse without a key"),
+    ("mcp", "serve the tools over the Model Context Protocol"),
+    ("install-skill", "copy the skill to where an agent looks for it"),
+)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs the command line and returns its exit code; never raises, but for `SystemExit` after `--help`."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    command = arguments[0] if arguments else "--help"
+    if command in ("-h", "--help", "help"):
+        return _print(_help())
+    if command in ("-V", "--version"):
+        return _print(f"{PROGRAM} {VERSION}")
+    return run_command(arguments, [name for name, _ in COMMANDS])
+
+
+def _print(text: str) -> int:
+    """A text on stdout, which may have been closed by its reader."""
+    try:
+        print(text, flush=True)
+    except OSError:
+        detach(sys.stdout)
+    return 0
+
+
+def _help() -> str:
+    width = max(len(name) for name, _ in COMMANDS)
+    commands = "\n".join(f"  {name:<{width}}  {summary}" for name, summary in COMMANDS)
+    return (
+        f"usage: {PROGRAM} COMMAND [options]\n\n"
+        f"Generate and edit images with gpt-image-2.\n\ncommands:\n{commands}\n\n"
+        f"Help for one: {PROGRAM} COMMAND --help. Version: {PROGRAM} --version.\n\n{EXIT_CODES}"
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------
+# commands/extras
 #
 # The one door from core to what is built on it: extras, looked up by name and only when asked for.
 # ------------------------------------------------------------------------------------------------------------
@@ -1260,7 +1623,7 @@ def _installed(name: str) -> Generator[None, None, None]:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# files
+# outputs/files
 #
 # The only place that writes to disk: folders, private files, parts, renames, and the sweep of strays.
 #
@@ -1539,478 +1902,6 @@ def _stale(folder: Path, pattern: str) -> List[os.DirEntry[str]]:
                 if mine and time.time() - info.st_mtime > _STALE_S:
                     found.append(entry)
     return found
-
-
-# ------------------------------------------------------------------------------------------------------------
-# hosts
-#
-# What a probe has learnt about a base URL, kept in the state folder until it is forgotten.
-#
-# One private JSON file holds all hosts. A file that cannot be read counts as empty: it is only a memory.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_FILE_NAME = "hosts.json"
-
-
-class HostFacts(Record):
-    """What one base URL really does. None means: the probe could not tell.
-
-    `image_field` is the multipart name for several images. `answers` is `b64_json` or `url`.
-    """
-
-    probed_on: str
-    answers: Optional[str] = None
-    streams: Optional[bool] = None
-    format_field: Optional[str] = None
-    image_field: Optional[str] = None
-    honours_size: Optional[bool] = None
-    edits: Optional[bool] = None
-    refusal: Optional[str] = None
-
-
-def today() -> str:
-    """The date of a probe, as it is kept."""
-    return time.strftime("%Y-%m-%d")
-
-
-def load_facts(state_folder: Path, base_url: str) -> Optional[HostFacts]:
-    """What is known of a base URL, or None."""
-    entry = _read(state_folder).get(base_url)
-    if not isinstance(entry, dict):
-        return None
-    known = HostFacts.__match_args__
-    values: Dict[str, Any] = {"probed_on": ""}
-    values.update((name, value) for name, value in cast(Dict[str, Any], entry).items() if name in known)
-    return HostFacts(**values)
-
-
-def save_facts(state_folder: Path, base_url: str, facts: HostFacts) -> None:
-    """Keeps what was learnt of a base URL.
-
-    Raises:
-        OutputError: the state folder does not take it.
-    """
-    _write(state_folder, {**_read(state_folder), base_url: vars(facts)})
-
-
-def forget_facts(state_folder: Path, base_url: str) -> bool:
-    """Forgets a base URL; False when nothing was known of it."""
-    everything = _read(state_folder)
-    if base_url not in everything:
-        return False
-    del everything[base_url]
-    _write(state_folder, everything)
-    return True
-
-
-def _read(state_folder: Path) -> Dict[str, Any]:
-    try:
-        content: Any = json.loads((state_folder / _FILE_NAME).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return cast(Dict[str, Any], content) if isinstance(content, dict) else {}
-
-
-def _write(state_folder: Path, everything: Dict[str, Any]) -> None:
-    text = json.dumps(everything, indent=2, ensure_ascii=False) + "\n"
-    write_private_file(state_folder / _FILE_NAME, text)
-
-
-# ------------------------------------------------------------------------------------------------------------
-# interrupt
-#
-# Turns SIGINT, SIGTERM and SIGHUP into an orderly stop: running transfers end, whole images stay.
-#
-# While a call is under way a signal does not raise: it stops the transfers and wakes the waits, and the call
-# ends on its usual way with what has arrived. A second signal raises at once, as does one at any other time.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_SIGNAL_NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
-
-
-class StopSwitch:
-    """Shared by everything that runs in one call: who must be stopped, and whether a stop was asked for."""
-
-    def __init__(self) -> None:
-        self.signum: Optional[int] = None
-        self._event = threading.Event()
-        self._stoppers: Set[Callable[[], None]] = set()
-        self._calls: List[StopSwitch] = []  # its appends and pops need no lock between threads
-        self._on_drain: Optional[Callable[[], None]] = None
-
-    @property
-    def is_set(self) -> bool:
-        """Whether a stop was asked for."""
-        return self._event.is_set()
-
-    def wait(self, seconds: float) -> bool:
-        """Waits, or returns True at once when a stop is asked for."""
-        return self._event.wait(max(0.0, seconds))
-
-    def watch(self, stopper: Callable[[], None]) -> None:
-        """Registers what ends a transfer; runs it at once when the stop came first."""
-        self._stoppers.add(stopper)
-        if self.is_set:
-            stopper()
-
-    def unwatch(self, stopper: Callable[[], None]) -> None:
-        """Forgets a transfer that has ended."""
-        self._stoppers.discard(stopper)
-
-    def stop(self, signum: int) -> None:
-        """Asks everything under way to end."""
-        self.signum = signum
-        self._event.set()
-        for stopper in list(self._stoppers):
-            stopper()
-
-    def __enter__(self) -> StopSwitch:
-        self._calls.append(self)
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        self._calls.pop()
-
-    def drain_first(self, on_drain: Optional[Callable[[], None]]) -> None:
-        """From now on the first Ctrl-C calls this instead of ending what is under way; None ends that."""
-        self._on_drain = on_drain
-
-    def on_signal(self, signum: int, _frame: Optional[FrameType]) -> None:
-        """The signal handler."""
-        if signum == signal.SIGINT and self._on_drain is not None:
-            on_drain, self._on_drain = self._on_drain, None
-            on_drain()
-            return
-        if not self._calls or self.is_set:
-            raise InterruptedCall("interrupted", signum=signum)
-        self.stop(signum)
-
-
-class SignalsHandled:
-    """A context in which the stop signals go to a switch; the old handlers come back at its end."""
-
-    def __init__(self, switch: StopSwitch) -> None:
-        self._switch = switch
-        self._old: Dict[int, Any] = {}
-
-    def __enter__(self) -> None:
-        for name in _SIGNAL_NAMES:
-            signum = getattr(signal, name, None)
-            # Where a parent made us ignore a signal (nohup), it stays ignored.
-            if signum is not None and signal.getsignal(signum) != signal.SIG_IGN:
-                self._old[signum] = signal.signal(signum, self._switch.on_signal)
-
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        for signum, handler in self._old.items():
-            signal.signal(signum, handler)
-
-
-# ------------------------------------------------------------------------------------------------------------
-# curl
-#
-# The only place that starts a process: a request goes to `curl`, its status, headers and body come out.
-#
-# All that is secret or free text reaches curl through its standard input (`--config -`) or private files,
-# never through its arguments or its environment. `-q` comes first, so no `.curlrc` changes what is sent.
-# ------------------------------------------------------------------------------------------------------------
-
-
-MIN_VERSION = (7, 64)  # the first with all that is used here
-CONNECT_TIMEOUT_S = 30.0
-KEEPALIVE_S = 30
-
-_PIPE_BYTES = 1 << 19  # as much as curl may be ahead of us; Linux gives 64 KiB unasked
-_F_SETPIPE_SZ = 1031  # Linux; fcntl has the name from Python 3.10 on
-_CHUNK_BYTES = 7 << 14  # malloc takes fresh pages from the system for every piece of 128 KiB or more
-_MAX_HEADER_BYTES = 1 << 18
-_TERMINATE_S = 2.0
-_BAD_OPTION = 2
-_REPORT = "gpt-image2-report"
-_REPORTED = ("time_pretransfer", "time_namelookup", "time_connect", "time_appconnect", "time_starttransfer")
-_QUOTED = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v"}
-
-
-class FormPart(Record):
-    """One part of a multipart body: a text, or a file's content; with `filename` it is sent as a file."""
-
-    name: str
-    text: Optional[str] = None
-    path: Optional[str] = None
-    filename: Optional[str] = None
-    mime_type: Optional[str] = None
-
-
-class HttpRequest(Record):
-    """One HTTP request. `headers` may hold secrets. `body_path` is a file, `form` a multipart body.
-
-    Where `stall_s` is set, so many seconds without a byte end it before its time is up.
-    """
-
-    url: str
-    headers: Tuple[Tuple[str, str], ...]
-    timeout_s: float
-    body_path: Optional[str] = None
-    form: Tuple[FormPart, ...] = ()
-    #: `host:port:address` pins a name to an address that was checked.
-    resolve: Optional[str] = None
-    stall_s: Optional[float] = None
-
-
-class ResponseHead(Record):
-    """Status and headers; header names are in lower case, the last of equal names counts."""
-
-    status: int
-    headers: Mapping[str, str]
-
-
-class TransferEnd(Record):
-    """How a transfer ended. `exit_code` is curl's (0: as HTTP ends). `sent` tells whether the connection
-    was ever ready to carry the request; while it is False the server cannot have seen any of it.
-    The times are seconds from the start to that step's end, 0 for a step that was not reached."""
-
-    exit_code: int
-    message: str
-    sent: bool
-    name_s: float = 0.0
-    connect_s: float = 0.0
-    tls_s: float = 0.0
-    first_byte_s: float = 0.0
-
-
-class Transfer:
-    """A running curl. A context manager: leaving it ends the process, whatever happened."""
-
-    def __init__(
-        self, request: HttpRequest, env: Mapping[str, str], secrets: Iterable[str], stop: StopSwitch
-    ) -> None:
-        self._stop = stop
-        self._rest = b""
-        self._process = subprocess.Popen(
-            # The option among the arguments is one that a curl older than MIN_VERSION refuses (exit 2).
-            [find_curl(), "-q", "--no-http0.9", "--config", "-"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=clean_environment(env, secrets),
-            bufsize=0,
-            # A Ctrl-C at the terminal is for us alone: we end curl when what has arrived is safe.
-            start_new_session=os.name == "posix",
-        )
-        _widen(self._process.stdout)
-        stop.watch(self._process.terminate)
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(render_config(request).encode("utf-8", "surrogateescape"))
-            self._process.stdin.close()
-        except BrokenPipeError:
-            pass  # curl has ended already; its exit code says why
-
-    def __enter__(self) -> Transfer:
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        self._stop.unwatch(self._process.terminate)
-        if self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(_TERMINATE_S)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-        for pipe in (self._process.stdout, self._process.stderr):
-            if pipe is not None:
-                pipe.close()
-
-    def read_head(self) -> Optional[ResponseHead]:
-        """The final status and headers, as soon as they are here; None when none ever come."""
-        data = b""
-        while True:
-            block, separator, rest = data.partition(b"\r\n\r\n")
-            if separator:
-                head = parse_head(block)
-                if head is not None and head.status >= 200:
-                    self._rest = rest
-                    return head
-                data = rest
-                continue
-            chunk = self._read()
-            if not chunk or len(data) > _MAX_HEADER_BYTES:
-                return None
-            data += chunk
-
-    def chunks(self) -> Iterator[bytes]:
-        """The body in pieces of any size, as they arrive, until it ends or is cut."""
-        if self._rest:
-            yield self._rest
-            self._rest = b""
-        while True:
-            chunk = self._read()
-            if not chunk:
-                return
-            yield chunk
-
-    def end(self) -> TransferEnd:
-        """How it ended; waits for curl."""
-        assert self._process.stderr is not None
-        text = self._process.stderr.read().decode("utf-8", "replace")
-        code = self._process.wait()
-        message, _, report = text.partition(_REPORT)
-        times = [float(value.replace(",", ".")) for value in report.split()]
-        sent = times[0] > 0 if times else code != _BAD_OPTION
-        message = re.sub(r"^curl: \(\d+\) ", "", message.strip())
-        return TransferEnd(code, message, sent, *times[1:])
-
-    def _read(self) -> bytes:
-        assert self._process.stdout is not None
-        return os.read(self._process.stdout.fileno(), _CHUNK_BYTES)
-
-
-def render_config(request: HttpRequest) -> str:
-    """What curl reads on its standard input: one option a line, every value quoted."""
-    lines: List[Tuple[str, str]] = [
-        ("url", request.url),
-        ("proto", "=http,https"),
-        ("connect-timeout", f"{min(CONNECT_TIMEOUT_S, request.timeout_s):.3f}"),
-        ("max-time", f"{request.timeout_s:.3f}"),
-        ("keepalive-time", str(KEEPALIVE_S)),
-        ("write-out", "%{stderr}" + _REPORT + "".join(f" %{{{name}}}" for name in _REPORTED)),
-    ]
-    lines += [("header", f"{name}: {value}") for name, value in request.headers]
-    if request.resolve:
-        lines.append(("resolve", request.resolve))
-    if request.stall_s is not None:
-        lines += [("speed-limit", "1"), ("speed-time", f"{request.stall_s:.0f}")]
-    if request.body_path is not None:
-        lines.append(("data-binary", "@" + request.body_path))
-    lines += [_form_line(part) for part in request.form]
-    if request.form or request.body_path is not None:
-        lines.append(("header", "Expect:"))  # no wait for a 100 that relays do not send
-    flags = ["silent", "show-error", "include", "no-buffer", "suppress-connect-headers", "globoff"]
-    return "".join([f"{flag}\n" for flag in flags] + [f"{name} = {quote(value)}\n" for name, value in lines])
-
-
-def quote(value: str) -> str:
-    """A value in double quotes, as a curl config file and curl's `--form` understand them."""
-    return '"' + "".join(_QUOTED.get(char, char) for char in value) + '"'
-
-
-def form_filename(name: str) -> str:
-    """A file name as multipart/form-data carries it: quotes and control characters percent-encoded.
-
-    Source: the WHATWG HTML standard, "Multipart form data". Done here, since older curls differ.
-    """
-    return re.sub(r'["\x00-\x1f\x7f]', lambda match: f"%{ord(match.group()):02X}", name)
-
-
-def parse_head(block: bytes) -> Optional[ResponseHead]:
-    """The status line and headers of one block, or None when it is no HTTP answer."""
-    lines = block.decode("latin-1").split("\r\n")
-    match = re.match(r"HTTP/\d(?:\.\d)? (\d{3})", lines[0])
-    if match is None:
-        return None
-    headers: Dict[str, str] = {}
-    for line in lines[1:]:
-        name, separator, value = line.partition(":")
-        if separator:
-            headers[name.strip().lower()] = value.strip()
-    return ResponseHead(int(match.group(1)), headers)
-
-
-def clean_environment(env: Mapping[str, str], secrets: Iterable[str]) -> Dict[str, str]:
-    """The environment for curl: proxies and CA settings stay, whatever holds a key does not."""
-    hidden = [secret for secret in secrets if secret]
-    return {
-        name: value
-        for name, value in env.items()
-        if "API_KEY" not in name.upper() and not any(secret in value for secret in hidden)
-    }
-
-
-@lru_cache(maxsize=None)
-def find_curl() -> str:
-    """The path of a usable curl.
-
-    Raises:
-        ConfigError: there is none, or it is too old.
-    """
-    name = "curl.exe" if os.name == "nt" else "curl"
-    places = [os.path.join(folder, name) for folder in os.get_exec_path()]
-    path = next((place for place in places if os.path.isfile(place) and os.access(place, os.X_OK)), None)
-    if path is None:
-        raise ConfigError(
-            "curl is not installed, or not on the PATH",
-            hint="install it (apt install curl, brew install curl, winget install curl)",
-            code="no_curl",
-        )
-    return path
-
-
-def curl_version(path: str) -> Tuple[int, ...]:
-    """The version of a curl program, () when it does not tell."""
-    done = subprocess.run(
-        [path, "-q", "--version"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env={name: value for name, value in os.environ.items() if "API_KEY" not in name.upper()},
-        check=False,
-    )
-    match = re.match(rb"curl (\d+)\.(\d+)(?:\.(\d+))?", done.stdout)
-    return tuple(int(part) for part in match.groups() if part) if match else ()
-
-
-def too_old_error(end: TransferEnd) -> Optional[ConfigError]:
-    """The error to show when curl itself refused our options, as a too old one does; None otherwise."""
-    if end.exit_code != _BAD_OPTION or end.sent:
-        return None
-    version = ".".join(map(str, curl_version(find_curl()))) or "unknown"
-    wanted = ".".join(map(str, MIN_VERSION))
-    return ConfigError(
-        f"curl {version} does not work here: {end.message}",
-        hint=f"install curl {wanted} or newer",
-        code="curl_too_old",
-    )
-
-
-def _widen(pipe: Optional[IO[bytes]]) -> None:
-    """Lets curl run further ahead of us, where the system can."""
-    if sys.platform == "linux" and pipe is not None:
-        import fcntl
-
-        with suppress(OSError):
-            fcntl.fcntl(pipe, _F_SETPIPE_SZ, _PIPE_BYTES)
-
-
-def _form_line(part: FormPart) -> Tuple[str, str]:
-    if part.path is None:
-        return "form-string", f"{part.name}={part.text or ''}"
-    if part.filename is None:
-        return "form", f"{part.name}=<{_quote_form(part.path)}"
-    value = f"{part.name}=@{_quote_form(part.path)};filename={_quote_form(form_filename(part.filename))}"
-    return "form", f"{value};type={part.mime_type}" if part.mime_type else value
-
-
-def _quote_form(value: str) -> str:
-    """A value inside `--form`: in double quotes, where only quotes and backslashes are escaped."""
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -2300,7 +2191,7 @@ def locked(path: Path) -> LedgerError:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# naming
+# outputs/naming
 #
 # Names the outputs before anything is paid for: from `-o`, the count and the prompt to paths.
 # ------------------------------------------------------------------------------------------------------------
@@ -2389,7 +2280,940 @@ def slug(prompt: str, limit: int = 40) -> str:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# prices
+# ledger/entries
+#
+# What the ledger keeps of a request, as frozen data: what is known before it is sent, and how it ended.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_HASHED_BYTES = 1 << 20
+
+
+class Status(str, Enum):
+    """How a request ended. `sent` is a request that still runs, or whose process was killed."""
+
+    SENT = "sent"
+    SAVED = "saved"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+class InputFile(Record):
+    """An input image or mask as it was sent. `path` is empty where there is no lasting file of it."""
+
+    source: str
+    path: str
+    filename: str
+    sha256: str
+    size_bytes: int
+
+
+class Opening(Record):
+    """What is known of a request before it is sent.
+
+    `discount` is the factor on the list price (1.0; 0.5 for the Batch API). `started_at` is UTC, as
+    `utc_text` writes it; None stands for now.
+    """
+
+    base_url: str
+    command: str
+    request: ImageRequest
+    output: str
+    inputs: Tuple[InputFile, ...] = ()
+    mask: Optional[InputFile] = None
+    estimate: Optional[CostEstimate] = None
+    discount: float = 1.0
+    batch_id: Optional[str] = None
+    started_at: Optional[str] = None
+
+
+class Ending(Record):
+    """How a request ended. `result.cost_usd` is what it cost, with any discount taken off."""
+
+    status: Status
+    result: Result
+    error_code: Optional[str] = None
+    error_message: Optional[str] = None
+
+
+def opening_of(
+    base_url: str, request: ImageRequest, plan: OutputPlan, estimate: Optional[CostEstimate]
+) -> Opening:
+    """The opening of a checked request; its input files are read to hash them."""
+    return Opening(
+        base_url=base_url,
+        command=request.command,
+        request=request,
+        output=str(plan.folder / f"{plan.stem}{plan.suffix}"),
+        inputs=tuple(input_file(image) for image in request.images),
+        mask=None if request.mask is None else input_file(request.mask),
+        estimate=estimate,
+    )
+
+
+def input_file(image: InputImage) -> InputFile:
+    """An input as the ledger keeps it; one that was fetched or read from standard input has no path."""
+    source = image.source or image.path
+    lasting = source != "-" and not source.lower().startswith(("http://", "https://"))
+    return InputFile(
+        source, image.path if lasting else "", image.filename, sha256_of(image.path), image.size_bytes
+    )
+
+
+def sha256_of(path: str) -> str:
+    """The SHA-256 of a file's bytes in hexadecimal, empty where it cannot be read."""
+    digest = hashlib.sha256()
+    try:
+        with open(path, "rb") as file:
+            for block in iter(lambda: file.read(_HASHED_BYTES), b""):
+                digest.update(block)
+    except OSError:
+        return ""
+    return digest.hexdigest()
+
+
+def check_unchanged(request: ImageRequest, expected: Tuple[Tuple[str, str], ...]) -> None:
+    """Refuses inputs that are no longer what they were.
+
+    Raises:
+        UsageError: an input's SHA-256 is another than expected.
+    """
+    known = dict(expected)
+    for image in (*request.images, *((request.mask,) if request.mask else ())):
+        if image.source in known and sha256_of(image.path) != known[image.source]:
+            what = "mask" if image is request.mask else "input image"
+            raise UsageError(
+                f"the {what} {image.source} has changed since the request was sent",
+                hint=f"put the old one back, or give another with --{'mask' if what == 'mask' else 'image'}",
+            )
+
+
+def ending_of(result: Result, error: Optional[GptImage2Error], asked: int) -> Ending:
+    """How a request ended, by its result and its error; `asked` is the number of images asked for."""
+    if isinstance(error, InterruptedCall):
+        status = Status.INTERRUPTED
+    elif len(result.images) >= asked:
+        status = Status.SAVED
+    else:
+        status = Status.PARTIAL if result.images else Status.FAILED
+    return Ending(status, result, error.code if error else None, error.message if error else None)
+
+
+def ending_without_result(error: BaseException, opening: Opening, elapsed_s: float) -> Ending:
+    """The ending of a request without a result: stopped before it was sent, or cut by an internal error."""
+    if isinstance(error, GptImage2Error):
+        billed, code, message = error.billed, error.code, error.message
+    else:
+        billed, code, message = Billed.MAYBE, "internal_error", f"{type(error).__name__}: {error}"
+    is_stopped = isinstance(error, InterruptedCall) or not isinstance(error, Exception)
+    status = Status.INTERRUPTED if is_stopped else Status.FAILED
+    result = Result(opening.command, opening.request.model, billed=billed, elapsed_s=elapsed_s)
+    return Ending(status, result, code, message)
+
+
+def utc_text(seconds: float) -> str:
+    """A moment, in seconds since 1970, as the ledger writes it: `2026-11-25T03:22:20.123Z`."""
+    milliseconds = int(seconds * 1000)
+    moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(milliseconds // 1000))
+    return f"{moment}.{milliseconds % 1000:03d}Z"
+
+
+def other_fields(request: ImageRequest) -> Mapping[str, object]:
+    """The fields of a request but for model, prompt and images, by the API's names."""
+    wire = request.wire_fields("output_format")
+    return {name: value for name, value in wire.items() if name not in ("model", "prompt")}
+
+
+# ------------------------------------------------------------------------------------------------------------
+# history/moments
+#
+# Moments as people write and read them: dates, date-times, `7d`; local time in, UTC in the ledger. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_SPAN = re.compile(r"(\d{1,6})([smhdw])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_HINT = (
+    "give a date (2026-11-25), a local date-time (2026-11-25T14:30), or a span back from now (7d, 12h, 30m)"
+)
+
+
+def read_moment(text: str, now_s: float) -> str:
+    """The moment that a text names, as the ledger writes it; a date-time without a zone is local.
+
+    Raises:
+        UsageError: it is none.
+    """
+    from datetime import datetime
+
+    span = _SPAN.fullmatch(text.strip().lower())
+    try:
+        if span:
+            return utc_text(max(0.0, now_s - int(span.group(1)) * _SECONDS[span.group(2)]))
+        return utc_text(datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text.strip())).timestamp())
+    except (ValueError, OverflowError, OSError):
+        raise UsageError(f"{text!r} is no moment in time", hint=_HINT) from None
+
+
+def local_time(moment: str) -> str:
+    """A moment of the ledger in local time, to the minute."""
+    from datetime import datetime
+
+    try:
+        utc = datetime.fromisoformat(moment.replace("Z", "+00:00"))
+        return utc.astimezone().strftime("%Y-%m-%d %H:%M")
+    except (ValueError, OverflowError, OSError):
+        return moment
+
+
+def local_day(moment: str) -> str:
+    """The local day of a moment of the ledger."""
+    return local_time(moment)[:10]
+
+
+# ------------------------------------------------------------------------------------------------------------
+# history/search
+#
+# Reads the ledger: finds requests by text, time, id or image, and forgets them. Images stay.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_MAX_ID = 2**63 - 1
+#: The jobs of batches from before a moment; those that were not fetched yet are needed for that.
+_FORGET_BATCH_JOBS = (
+    "DELETE FROM batch_jobs WHERE batch IN"
+    " (SELECT number FROM batches WHERE fetched_at IS NOT NULL AND created_at < ?)"
+)
+
+
+class PastRequest(Record):
+    """One row of the ledger with its images. `fields` are the API's but for model, prompt and images."""
+
+    id: int
+    started_at: str
+    elapsed_s: Optional[float]
+    base_url: str
+    host: str
+    command: str
+    model: str
+    prompt: str
+    fields: Mapping[str, object]
+    inputs: Tuple[InputFile, ...]
+    mask: Optional[InputFile]
+    output: str
+    status: str
+    error_code: Optional[str]
+    error_message: Optional[str]
+    http_status: Optional[int]
+    request_id: Optional[str]
+    attempts: int
+    billed: str
+    usage: Optional[Mapping[str, Any]]
+    estimate_low_usd: Optional[float]
+    estimate_high_usd: Optional[float]
+    cost_usd: Optional[float]
+    discount: float
+    batch_id: Optional[str]
+    images: Tuple[SavedImage, ...]
+
+
+def find_requests(
+    database: Database, search: Optional[str], since: Optional[str], limit: Optional[int]
+) -> List[PastRequest]:
+    """The requests from `since` on whose prompt or image path holds a text, newest first.
+
+    The case of letters does not matter. `since` is a moment as the ledger writes it.
+    """
+    at_most = limit if limit is not None and search is None else -1
+    rows = database.rows(
+        "SELECT * FROM requests WHERE started_at >= ? ORDER BY started_at DESC, id DESC LIMIT ?",
+        (since or "", at_most),
+    )
+    found: List[PastRequest] = []
+    for row in rows:
+        if limit is not None and len(found) >= limit:
+            break
+        if search is None or _holds(database, row, search.casefold()):
+            found.append(_past_request(database, row))
+    return found
+
+
+def request_by_id(database: Database, number: int) -> Optional[PastRequest]:
+    """The request with this id, or None."""
+    if number > _MAX_ID:
+        return None
+    rows = database.rows("SELECT * FROM requests WHERE id = ?", (number,))
+    return _past_request(database, rows[0]) if rows else None
+
+
+def request_by_file(database: Database, path: str) -> Optional[PastRequest]:
+    """The newest request that made an image with the bytes of this file, else one with this path, or None.
+
+    Of several with the same bytes, one with this path goes first.
+    """
+    is_here = "path = CAST(? AS TEXT)"
+    by_hash = f"SELECT request FROM images WHERE sha256 = ? ORDER BY {is_here} DESC, request DESC LIMIT 1"  # noqa: S608
+    by_path = f"SELECT request FROM images WHERE {is_here} ORDER BY request DESC LIMIT 1"  # noqa: S608
+    sha256, place = sha256_of(path), stored(os.path.abspath(path))
+    rows = database.rows(by_hash, (sha256, place)) if sha256 else []
+    rows = rows or database.rows(by_path, (place,))
+    return request_by_id(database, rows[0]["request"]) if rows else None
+
+
+def missing_ids(database: Database, ids: Sequence[int]) -> List[int]:
+    """Those of the ids that no request has."""
+    return [number for number in ids if request_by_id(database, number) is None]
+
+
+def forget_requests(
+    database: Database, ids: Sequence[int] = (), before: Optional[str] = None, everything: bool = False
+) -> int:
+    """Deletes rows, by id, by age or all of them, and overwrites what they held; how many it were."""
+    database.rows("PRAGMA secure_delete = ON")
+    with database.transaction():
+        if everything:
+            database.change("DELETE FROM images")
+            count = database.change("DELETE FROM requests")
+            database.change(_FORGET_BATCH_JOBS, ("9",))
+        elif before is not None:
+            old = "SELECT id FROM requests WHERE started_at < ?"
+            database.change(f"DELETE FROM images WHERE request IN ({old})", (before,))  # noqa: S608
+            count = database.change("DELETE FROM requests WHERE started_at < ?", (before,))
+            database.change(_FORGET_BATCH_JOBS, (before,))
+        else:
+            count = 0
+            for number in ids:
+                database.change("DELETE FROM images WHERE request = ?", (number,))
+                count += database.change("DELETE FROM requests WHERE id = ?", (number,))
+    database.rows("PRAGMA wal_checkpoint(TRUNCATE)")  # the log would still hold the rows
+    return count
+
+
+def _holds(database: Database, row: Mapping[str, Any], text: str) -> bool:
+    if text in row["prompt"].casefold():
+        return True
+    paths = database.rows("SELECT path FROM images WHERE request = ?", (row["id"],))
+    return any(text in image["path"].casefold() for image in paths)
+
+
+def _past_request(database: Database, row: Mapping[str, Any]) -> PastRequest:
+    images = database.rows("SELECT * FROM images WHERE request = ? ORDER BY number", (row["id"],))
+    values: Dict[str, Any] = dict(row)
+    values["fields"] = json.loads(row["fields"])
+    values["inputs"] = tuple(_input_of(file) for file in json.loads(row["inputs"]))
+    values["mask"] = None if row["mask"] is None else _input_of(json.loads(row["mask"]))
+    values["usage"] = None if row["usage"] is None else json.loads(row["usage"])
+    values["images"] = tuple(_image_of(image) for image in images)
+    return PastRequest(**values)
+
+
+def _input_of(file: Mapping[str, Any]) -> InputFile:
+    return InputFile(file["source"], file["path"], file["filename"], file["sha256"], file["bytes"])
+
+
+def _image_of(row: Mapping[str, Any]) -> SavedImage:
+    return SavedImage(
+        path=row["path"],
+        size_bytes=row["bytes"],
+        format=row["format"],
+        width=row["width"],
+        height=row["height"],
+        sha256=row["sha256"],
+        rescued=bool(row["rescued"]),
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------
+# ledger/recording
+#
+# Writes the ledger: a row before a request is sent, completed when it has ended.
+#
+# Nothing here ever stops a call: what cannot be recorded is told once, by the `warn` that each method takes.
+# Safe for threads; a call that cannot get at the file within the busy timeout goes unrecorded.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: A shorter "key" is a word that a local server takes as one; masking it would garble prompts.
+_MIN_SECRET_CHARS = 8
+
+_INSERT = """
+INSERT INTO requests (
+    started_at, base_url, host, command, model, prompt, fields, inputs, mask, output, status, attempts,
+    billed, estimate_low_usd, estimate_high_usd, discount, batch_id
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?, 0, ?, ?, ?, ?, ?)
+"""
+_COMPLETE = """
+UPDATE requests SET elapsed_s = ?, status = ?, error_code = ?, error_message = CAST(? AS TEXT),
+    http_status = ?, request_id = CAST(? AS TEXT), attempts = ?, billed = ?, usage = ?, cost_usd = ?
+WHERE id = ?
+"""
+_INSERT_IMAGE = "INSERT OR REPLACE INTO images VALUES (?, ?, CAST(? AS TEXT), ?, ?, ?, ?, ?, ?)"
+
+_Made = TypeVar("_Made")
+Warn = Callable[[str], None]
+
+
+class Ledger:
+    """The ledger of one state folder. One object serves all threads of a client, by one connection.
+
+    `secrets` are masked wherever they turn up. The file is opened on first use and closed with the object.
+    """
+
+    def __init__(self, folder: Path, secrets: Tuple[str, ...] = ()) -> None:
+        self.path = folder / LEDGER_NAME
+        self._secrets = tuple(secret for secret in secrets if len(secret) >= _MIN_SECRET_CHARS)
+        self._lock = threading.Lock()
+        self._database: Optional[Database] = None
+        self._close: Callable[[], object] = lambda: None
+        self._has_warned = False
+
+    def begin(self, opening: Opening, warn: Warn) -> Optional[int]:
+        """Writes the row of a request that is about to be sent, as `sent` and billed `maybe`.
+
+        Returns its id, to be given to `finish` by this process or another; None when it was not recorded.
+        """
+        return self._attempt(lambda database: self._insert(database, opening), warn)
+
+    def finish(self, row: int, ending: Ending, warn: Warn) -> None:
+        """Completes the row of a request that has ended, with its images."""
+        self._attempt(lambda database: self._complete(database, row, ending), warn)
+
+    def record(
+        self,
+        opening: Opening,
+        ending: Ending,
+        warn: Warn,
+        also: Callable[[Database], None] = lambda _: None,
+    ) -> Optional[int]:
+        """Writes a request that has ended already, such as one line of a batch's results, in one go with
+        what `also` writes: all of it, or nothing.
+
+        Returns its id; None when it was not recorded.
+        """
+
+        def write(database: Database) -> int:
+            with database.transaction():
+                row = self._insert(database, opening)
+                self._fill(database, row, ending)
+                also(database)
+            return row
+
+        return self._attempt(write, warn)
+
+    def _attempt(self, work: Callable[[Database], _Made], warn: Warn) -> Optional[_Made]:
+        if not self._lock.acquire(timeout=BUSY_TIMEOUT_S):
+            self._tell(locked(self.path), warn)
+            return None
+        try:
+            return work(self._opened())
+        except LedgerError as error:
+            self._drop()
+            problem = error
+        finally:
+            self._lock.release()
+        self._tell(problem, warn)
+        return None
+
+    def _opened(self) -> Database:
+        if self._database is None:
+            self._database = open_database(self.path)
+            self._close = weakref.finalize(self, self._database.close)
+        return self._database
+
+    def _drop(self) -> None:
+        self._close()
+        self._database = None
+
+    def _tell(self, error: LedgerError, warn: Warn) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            warn(f"this call is not in the history: {error.message}; {error.hint}")
+
+    def _insert(self, database: Database, opening: Opening) -> int:
+        request, estimate = opening.request, opening.estimate
+        return database.insert(
+            _INSERT,
+            (
+                opening.started_at or utc_text(time.time()),
+                self._masked(opening.base_url),
+                urlsplit(opening.base_url).netloc,
+                opening.command,
+                self._masked(request.model),
+                self._masked(request.prompt),
+                self._masked(json.dumps(other_fields(request))),
+                json.dumps([self._input_json(file) for file in opening.inputs]),
+                None if opening.mask is None else json.dumps(self._input_json(opening.mask)),
+                stored(opening.output),
+                Status.SENT.value,
+                Billed.MAYBE.value,
+                estimate.low_usd if estimate else None,
+                estimate.high_usd if estimate else None,
+                opening.discount,
+                opening.batch_id,
+            ),
+        )
+
+    def _complete(self, database: Database, row: int, ending: Ending) -> None:
+        with database.transaction():
+            self._fill(database, row, ending)
+
+    def _fill(self, database: Database, row: int, ending: Ending) -> None:
+        result = ending.result
+        database.change(
+            _COMPLETE,
+            (
+                round(result.elapsed_s, 3),
+                ending.status.value,
+                ending.error_code,
+                None if ending.error_message is None else stored(self._masked(ending.error_message)),
+                result.http_status,
+                None if result.request_id is None else stored(self._masked(result.request_id)),
+                result.attempts,
+                result.billed.value,
+                None if result.usage is None else json.dumps(vars(result.usage)),
+                result.cost_usd,
+                row,
+            ),
+        )
+        for number, image in enumerate(result.images, 1):
+            database.change(
+                _INSERT_IMAGE,
+                (
+                    row,
+                    number,
+                    stored(image.path),
+                    image.sha256,
+                    image.size_bytes,
+                    image.format,
+                    image.width,
+                    image.height,
+                    int(image.rescued),
+                ),
+            )
+
+    def _input_json(self, file: InputFile) -> object:
+        return {
+            "source": self._masked(file.source),
+            "path": file.path,
+            "filename": file.filename,
+            "sha256": file.sha256,
+            "bytes": file.size_bytes,
+        }
+
+    def _masked(self, text: str) -> str:
+        return mask_secrets(text, self._secrets)
+
+
+def recorded(
+    ledger: Ledger, opening: Opening, run: Callable[[Tuple[str, ...]], Result], observer: Observer
+) -> Result:
+    """Runs a call between the two halves of its row; what `run` returns or raises is passed on.
+
+    `run` is given what the call has to warn of. A warning that comes only at its end goes to `observer`, and
+    to the result.
+    """
+    early: List[str] = []
+    late: List[str] = []
+    started = time.monotonic()
+    row = ledger.begin(opening, early.append)
+
+    def finish(ending: Ending) -> Result:
+        if row is not None:
+            ledger.finish(row, ending, late.append)
+        for warning in late:
+            observer(Warned(warning, time.monotonic() - started))
+        return replace(ending.result, warnings=(*ending.result.warnings, *late))
+
+    try:
+        result = run(tuple(early))
+    except BaseException as error:
+        if isinstance(error, GptImage2Error) and error.result is not None:
+            error.result = finish(ending_of(error.result, error, opening.request.count))
+        else:
+            finish(ending_without_result(error, opening, time.monotonic() - started))
+        raise
+    return finish(ending_of(result, None, opening.request.count))
+
+
+# ------------------------------------------------------------------------------------------------------------
+# outputs/store
+#
+# Takes bytes that were paid for and makes sure that they end up on disk somewhere: images and kept answers.
+#
+# Where the target cannot be written any more, an image goes on in the state folder, and failing that in the
+# system's temp folder.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_SPOOL_BYTES = 1 << 20
+_BASE64_BLOCK = 3 << 18
+
+
+class NotAnImage(Exception):
+    """What was to be an image is none; `kept` is where its bytes are."""
+
+    def __init__(self, kept: str) -> None:
+        super().__init__(kept)
+        self.kept = kept
+
+
+class ImageWriter:
+    """One image on its way to disk: `write` its bytes, then `commit`, `keep` or `discard` it.
+
+    A failing write moves what there is to a rescue folder and goes on there; `OutputError` is raised only
+    when no folder at all takes the bytes.
+    """
+
+    def __init__(self, plan: OutputPlan, target: Path) -> None:
+        self._plan = plan
+        self._target = target
+        self._hash = hashlib.sha256()
+        self._head = b""
+        self._open: Optional[Tuple[Path, IO[bytes]]] = None
+        self.size_bytes = 0
+        #: Why the image is not going where it was asked for; empty while it is.
+        self.rescue_reason = ""
+        try:
+            # A symlink keeps pointing where it did: the file behind it is what is replaced.
+            self._open = open_part(Path(os.path.realpath(str(target))))
+        except OSError as error:
+            self._rescue(error)
+
+    def write(self, data: bytes) -> None:
+        """Appends bytes.
+
+        Raises:
+            OutputError: neither the target's folder nor any rescue folder takes them.
+        """
+        if len(self._head) < SNIFF_BYTES:
+            self._head = (self._head + data[:SNIFF_BYTES])[:SNIFF_BYTES]
+        self._hash.update(data)
+        try:
+            write_all(self._file, data)
+        except OSError as error:
+            self._rescue(error, more=data)
+        self.size_bytes += len(data)
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of what was written so far, in hex."""
+        return self._hash.hexdigest()
+
+    def aim(self, plan: OutputPlan) -> None:
+        """Says by which plan it is to be named, where that was not known at its beginning."""
+        self._plan = plan
+
+    @property
+    def looks_like_image(self) -> bool:
+        """Whether the first bytes are those of a png, jpeg or webp."""
+        return sniff_format(self._head) is not None
+
+    def commit(self, target: Path, index: int, keep_existing: bool = False) -> SavedImage:
+        """Renames the whole image to its target and says where it is. With `keep_existing`, as under
+        `--no-clobber`, it takes the next free name instead of replacing a file.
+
+        Raises:
+            NotAnImage: the bytes are none; they are kept in the rescue folder.
+            OutputError: no folder takes the image.
+        """
+        self._target = target
+        info = read_image_info(self._file)
+        if info is None:
+            raise NotAnImage(self.keep("not-an-image.bin"))
+        if not self.rescue_reason:
+            try:
+                self._place(index, self._plan.no_clobber or keep_existing)
+            except OSError as error:
+                self._rescue(error)
+        if self.rescue_reason:
+            self._place_rescued(self._target.name)
+        self._file.close()
+        return SavedImage(
+            path=str(self._target),
+            size_bytes=self.size_bytes,
+            format=info.format,
+            width=info.width,
+            height=info.height,
+            sha256=self._hash.hexdigest(),
+            rescued=bool(self.rescue_reason),
+        )
+
+    def keep(self, name: str) -> str:
+        """Moves what there is to the rescue folder under a name of its own; its path there."""
+        if not self.rescue_reason:
+            self._rescue(OSError("kept aside"))
+        self._place_rescued(name)
+        self._file.close()
+        return str(self._target)
+
+    def undo_base64(self) -> None:
+        """Turns what was written back into base64 text, so that a faulty text can be kept as it came."""
+        self._rescue(OSError("not base64"), fill=_copy_as_base64)
+
+    def discard(self) -> None:
+        """Deletes what was written."""
+        _remove(self._part, self._file)
+
+    @property
+    def _part(self) -> Path:
+        assert self._open is not None
+        return self._open[0]
+
+    @property
+    def _file(self) -> IO[bytes]:
+        assert self._open is not None
+        return self._open[1]
+
+    def _place(self, index: int, keep_existing: bool) -> None:
+        """Gives the part its final name, atomically."""
+        if keep_existing:
+            for path in self._plan.free_paths(self._target, index):
+                if rename_if_free(self._part, path, self._file):
+                    self._target = path
+                    return
+        real = Path(os.path.realpath(str(self._target)))
+        with suppress(OSError):
+            os.chmod(str(self._part), stat.S_IMODE(real.stat().st_mode))
+        rename(self._part, real, self._file)
+
+    def _place_rescued(self, name: str) -> None:
+        path = self._part.with_name(_rescued_name(name))
+        try:
+            rename(self._part, path, self._file)
+        except OSError as error:  # the rescue folder went as well
+            self._rescue(error)
+            path = self._part.with_name(path.name)
+            with suppress(OSError):
+                rename(self._part, path, self._file)
+                self._target = path
+                return
+            path = self._part
+        self._target = path
+
+    def _rescue(
+        self,
+        reason: OSError,
+        more: bytes = b"",
+        fill: Callable[[IO[bytes], IO[bytes], int], None] = copy_bytes,
+    ) -> None:
+        """Goes on in the first rescue folder that takes what was written so far, and `more`."""
+        old = self._open
+        self.rescue_reason = reason.strerror or str(reason)
+        for folder in rescue_folders(self._plan.rescue_folder):
+            with suppress(OSError):
+                part, file = open_part(private_folder(folder) / self._target.name, 0o600)
+                try:
+                    if old:
+                        fill(old[1], file, self.size_bytes)
+                    write_all(file, more)
+                except OSError:
+                    _remove(part, file)
+                    continue
+                self._open = part, file
+                if old:
+                    _remove(*old)
+                return
+        raise OutputError(
+            f"no folder takes the image {self._target.name}: {self.rescue_reason}",
+            hint="free some disk space; this image is lost",
+        )
+
+
+class Spool:
+    """Keeps the small part of an answer in memory, and the whole of a long one in the state folder.
+
+    Secrets are masked on the way in, also where they fall between two writes.
+    """
+
+    def __init__(self, rescue_folder: Path, secrets: Tuple[str, ...] = ()) -> None:
+        self._folder = rescue_folder
+        self._masks = [(secret.encode(), mask_key(secret).encode()) for secret in secrets if secret]
+        self._hold = max((len(secret) - 1 for secret, _ in self._masks), default=0)
+        self._held = b""
+        self._memory: List[bytes] = []
+        self._open: Optional[Tuple[Path, IO[bytes]]] = None
+        self._is_full = False
+        self.size_bytes = 0
+
+    def write(self, data: bytes) -> None:
+        """Appends bytes. When no disk takes them, the rest of this record is lost, never the call."""
+        self._held += data
+        for secret, mask in self._masks:
+            self._held = self._held.replace(secret, mask)
+        cut = max(0, len(self._held) - self._hold)
+        self._store(self._held[:cut])
+        self._held = self._held[cut:]
+
+    def keep(self, name: str) -> Optional[str]:
+        """Stores all that was written as a private file; its path, or None when no folder takes it."""
+        self._flush()
+        if self._open is None:
+            self._spill()
+        if self._open is None:
+            return None
+        part, file = self._open
+        path = part.with_name(_rescued_name(name))
+        rename(part, path, file)
+        file.close()
+        self._open = None
+        return str(path)
+
+    def text(self) -> str:
+        """All that was written as text, when it is short enough to be held in memory; else its beginning."""
+        self._flush()
+        if self._open is None:
+            data = b"".join(self._memory)
+        else:
+            self._open[1].seek(0)
+            data = self._open[1].read(_SPOOL_BYTES)
+            self._open[1].seek(0, 2)
+        return data.decode("utf-8", "replace")
+
+    def discard(self) -> None:
+        """Forgets what was written."""
+        if self._open is not None:
+            _remove(*self._open)
+        self._open, self._memory = None, []
+
+    def _store(self, data: bytes) -> None:
+        if self._is_full:
+            return
+        self.size_bytes += len(data)
+        if self._open is None:
+            self._memory.append(data)
+            if self.size_bytes > _SPOOL_BYTES:
+                self._spill()
+            return
+        try:
+            write_all(self._open[1], data)
+        except OSError:
+            self._spill(data)
+
+    def _spill(self, more: bytes = b"") -> None:
+        """Goes on in the first folder that takes what was written so far, and `more`."""
+        old = self._open
+        for folder in rescue_folders(self._folder):
+            with suppress(OSError):
+                part, file = open_part(private_folder(folder) / "answer", 0o600)
+                try:
+                    if old:
+                        copy_bytes(old[1], file, self.size_bytes - len(more))
+                    write_all(file, b"".join(self._memory) + more)
+                except OSError:
+                    _remove(part, file)
+                    continue
+                self._open, self._memory = (part, file), []
+                if old:
+                    _remove(*old)
+                return
+        self._is_full = True
+
+    def _flush(self) -> None:
+        held, self._held = self._held, b""
+        self._store(held)
+
+
+def _rescued_name(name: str) -> str:
+    """A name of its own for what is rescued."""
+    return shortened(f"{time.strftime('%Y%m%d-%H%M%S')}-{os.urandom(3).hex()}-{name}")
+
+
+def _copy_as_base64(source: IO[bytes], target: IO[bytes], size: int) -> None:
+    """Copies bytes as base64 text; `size` is a multiple of 3 but at the end."""
+    source.seek(0)
+    while size > 0:
+        block = source.read(min(_BASE64_BLOCK, size))
+        if not block:
+            raise OSError("the part could not be read back")
+        write_all(target, base64.b64encode(block))
+        size -= len(block)
+
+
+def _remove(part: Path, file: IO[bytes]) -> None:
+    file.close()
+    with suppress(OSError):
+        os.unlink(str(part))
+
+
+# ------------------------------------------------------------------------------------------------------------
+# settings/hosts
+#
+# What a probe has learnt about a base URL, kept in the state folder until it is forgotten.
+#
+# One private JSON file holds all hosts. A file that cannot be read counts as empty: it is only a memory.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_FILE_NAME = "hosts.json"
+
+
+class HostFacts(Record):
+    """What one base URL really does. None means: the probe could not tell.
+
+    `image_field` is the multipart name for several images. `answers` is `b64_json` or `url`.
+    """
+
+    probed_on: str
+    answers: Optional[str] = None
+    streams: Optional[bool] = None
+    format_field: Optional[str] = None
+    image_field: Optional[str] = None
+    honours_size: Optional[bool] = None
+    edits: Optional[bool] = None
+    refusal: Optional[str] = None
+
+
+def today() -> str:
+    """The date of a probe, as it is kept."""
+    return time.strftime("%Y-%m-%d")
+
+
+def load_facts(state_folder: Path, base_url: str) -> Optional[HostFacts]:
+    """What is known of a base URL, or None."""
+    entry = _read(state_folder).get(base_url)
+    if not isinstance(entry, dict):
+        return None
+    known = HostFacts.__match_args__
+    values: Dict[str, Any] = {"probed_on": ""}
+    values.update((name, value) for name, value in cast(Dict[str, Any], entry).items() if name in known)
+    return HostFacts(**values)
+
+
+def save_facts(state_folder: Path, base_url: str, facts: HostFacts) -> None:
+    """Keeps what was learnt of a base URL.
+
+    Raises:
+        OutputError: the state folder does not take it.
+    """
+    _write(state_folder, {**_read(state_folder), base_url: vars(facts)})
+
+
+def forget_facts(state_folder: Path, base_url: str) -> bool:
+    """Forgets a base URL; False when nothing was known of it."""
+    everything = _read(state_folder)
+    if base_url not in everything:
+        return False
+    del everything[base_url]
+    _write(state_folder, everything)
+    return True
+
+
+def _read(state_folder: Path) -> Dict[str, Any]:
+    try:
+        content: Any = json.loads((state_folder / _FILE_NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return cast(Dict[str, Any], content) if isinstance(content, dict) else {}
+
+
+def _write(state_folder: Path, everything: Dict[str, Any]) -> None:
+    text = json.dumps(everything, indent=2, ensure_ascii=False) + "\n"
+    write_private_file(state_folder / _FILE_NAME, text)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# settings/prices
 #
 # Reads the `prices` of a config file: what tokens cost where they do not cost the list price. Pure.
 # ------------------------------------------------------------------------------------------------------------
@@ -2440,7 +3264,7 @@ def _read_model(model: str, content: Any, place: Callable[..., str]) -> Prices:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# config_file
+# settings/config_file
 #
 # Reads a config file: its known fields, and what is odd about it, by file, line and field.
 # ------------------------------------------------------------------------------------------------------------
@@ -2561,159 +3385,7 @@ def _json_type(value: object) -> str:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# rate_limits
-#
-# What a server tells of its limits a minute: by `x-ratelimit-*` headers, or by words. Pure.
-# ------------------------------------------------------------------------------------------------------------
-
-
-#: What is counted. Images come first: where a server tells of them, they are what runs out.
-LIMIT_KINDS = ("images", "requests", "tokens")
-
-_STEPS = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|h|m|s)?)+")
-_STEP = re.compile(r"(\d+(?:\.\d+)?) ?(ms|h|m|s)?", re.I)
-_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
-_IN_WORDS = re.compile(r"\b(images|requests) per min\w*\b.{0,20}?\bLimit:? ?(\d{1,9})\b", re.I | re.DOTALL)
-
-
-class RateLimit(Record):
-    """One limit a minute: how much is allowed and still left, and in how many seconds it is whole again."""
-
-    kind: str
-    limit: int
-    remaining: int
-    reset_s: float
-
-
-def read_rate_limits(headers: Mapping[str, str]) -> Tuple[RateLimit, ...]:
-    """The limits that the headers of an answer tell of; header names are in lower case."""
-    found: List[RateLimit] = []
-    for kind in LIMIT_KINDS:
-        limit = headers.get(f"x-ratelimit-limit-{kind}", "")
-        remaining = headers.get(f"x-ratelimit-remaining-{kind}", "")
-        if limit.isdigit() and remaining.isdigit() and int(limit) > 0:
-            reset = headers.get(f"x-ratelimit-reset-{kind}", "").replace(" ", "")
-            reset_s = duration_s(reset) if _STEPS.fullmatch(reset) else 0.0
-            found.append(RateLimit(kind, int(limit), int(remaining), reset_s))
-    return tuple(found)
-
-
-def limit_in_words(message: str) -> Optional[Tuple[str, int]]:
-    """Kind and number of a limit a minute as a refusal words it ("on images per min: Limit 5"), or None."""
-    match = _IN_WORDS.search(message)
-    return (match.group(1).lower(), int(match.group(2))) if match and int(match.group(2)) else None
-
-
-def duration_s(text: str) -> float:
-    """Seconds of a duration such as `6m0s`, `240ms` or `1.5`; what is no step of one is passed over."""
-    return sum(float(number) * _UNIT_S[unit.lower()] for number, unit in _STEP.findall(text))
-
-
-# ------------------------------------------------------------------------------------------------------------
-# events
-#
-# What happens during a call, as frozen data, for observers. Pure. Times are seconds since its start.
-# ------------------------------------------------------------------------------------------------------------
-
-
-class RequestStarted(Record):
-    """A request goes out. `typical_s` is how long such a call usually takes."""
-
-    attempt: int
-    typical_s: float
-    elapsed_s: float
-
-
-class HeadersReceived(Record):
-    """The answer has begun. `limits` are those that its headers tell of."""
-
-    http_status: int
-    elapsed_s: float
-    limits: Tuple[RateLimit, ...] = ()
-
-
-class RetryWaiting(Record):
-    """The request will be sent once more after a wait."""
-
-    wait_s: float
-    reason: str
-    elapsed_s: float
-
-
-class PartialImage(Record):
-    """A preview has come; `path` is where it was saved, None when it was not asked for."""
-
-    partial_image_index: int
-    path: Optional[str]
-    elapsed_s: float
-
-
-class ImageSaved(Record):
-    """An image is on disk."""
-
-    image: SavedImage
-    elapsed_s: float
-
-
-class Warned(Record):
-    """Something the user should know."""
-
-    message: str
-    elapsed_s: float
-
-
-class Finished(Record):
-    """The call has ended; a failed one raises an error after this."""
-
-    result: Result
-    elapsed_s: float
-
-
-Event = Union[RequestStarted, HeadersReceived, RetryWaiting, PartialImage, ImageSaved, Warned, Finished]
-Observer = Callable[[Event], None]
-
-
-# ------------------------------------------------------------------------------------------------------------
-# redact
-#
-# Makes text safe to show and to keep: keys masked, control characters gone, length bounded. Pure.
-# ------------------------------------------------------------------------------------------------------------
-
-
-MAX_SHOWN_CHARS = 500
-
-_KEY_LIKE = r"\bsk-[A-Za-z0-9_\-]{8,}|(?<=[Bb]earer )[^\s\"',;]{8,}"
-_CONTROL = "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]|[\ud800-\udfff]"
-
-
-def mask_key(key: str) -> str:
-    """A key as it may be shown: its first three and last four characters when it is long, else stars."""
-    return f"{key[:3]}…{key[-4:]}" if len(key) >= 20 else "****"
-
-
-def mask_secrets(text: str, secrets: Iterable[str] = ()) -> str:
-    """The text with every given secret, and everything that looks like a key, masked."""
-    for secret in secrets:
-        if secret:
-            text = text.replace(secret, mask_key(secret))
-    return re.sub(_KEY_LIKE, lambda match: mask_key(match.group()), text)
-
-
-def printable(text: str) -> str:
-    """The text on one line, without characters that could steer a terminal."""
-    if not text.isprintable():
-        text = re.sub(_CONTROL, "", text)
-    return " ".join(text.split())
-
-
-def show(text: str, secrets: Iterable[str] = (), limit: Optional[int] = MAX_SHOWN_CHARS) -> str:
-    """Foreign text as it may be printed: keys masked, one line, at most `limit` characters."""
-    text = printable(mask_secrets(text, secrets))
-    return text if limit is None or len(text) <= limit else text[: limit - 1] + "…"
-
-
-# ------------------------------------------------------------------------------------------------------------
-# config
+# settings/config
 #
 # Where every setting comes from, and which source won. Reads the config file and the environment.
 #
@@ -3037,838 +3709,7 @@ def _key_hint(base_url: str) -> str:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# request
-#
-# From keyword arguments to a validated, frozen `ImageRequest`, and on to the fields on the wire. Pure.
-# ------------------------------------------------------------------------------------------------------------
-
-
-DEFAULT_PARTIAL_IMAGES = 1
-#: The optional fields of both endpoints, in the API's order.
-WIRE_FIELDS = (
-    "n",
-    "size",
-    "quality",
-    "output_format",
-    "output_compression",
-    "background",
-    "moderation",
-    "user",
-)
-
-
-class InputImage(Record):
-    """An image to send: a checked file on disk. Dimensions are pixels, None where the header hides them.
-
-    `source` is what the user named: a path, an address, or `-`.
-    """
-
-    path: str
-    filename: str
-    format: str
-    width: Optional[int]
-    height: Optional[int]
-    size_bytes: int
-    has_alpha: bool
-    source: str = ""
-
-    @property
-    def mime_type(self) -> str:
-        """The media type of the file."""
-        return f"image/{self.format}"
-
-
-class ImageRequest(Record):
-    """One call by the API's own field names. None means: not set by the user, so not sent.
-
-    `images` makes it an edit. `extra` are further fields, passed through as they are.
-    """
-
-    prompt: str
-    model: str = DEFAULT_MODEL
-    n: Optional[int] = None
-    size: Optional[str] = None
-    quality: Optional[str] = None
-    output_format: Optional[str] = None
-    output_compression: Optional[int] = None
-    background: Optional[str] = None
-    moderation: Optional[str] = None
-    user: Optional[str] = None
-    stream: bool = False
-    partial_images: Optional[int] = None
-    images: Tuple[InputImage, ...] = ()
-    mask: Optional[InputImage] = None
-    extra: Tuple[Tuple[str, object], ...] = ()
-
-    @property
-    def command(self) -> str:
-        """`edit` with input images, else `generate`."""
-        return "edit" if self.images else "generate"
-
-    @property
-    def endpoint(self) -> str:
-        """The path below the base URL."""
-        return "/images/edits" if self.images else "/images/generations"
-
-    @property
-    def count(self) -> int:
-        """How many images are asked for."""
-        return self.n or 1
-
-    @property
-    def effective_format(self) -> str:
-        """The format that is asked for, by default png."""
-        return self.output_format or "png"
-
-    @property
-    def effective_quality(self) -> str:
-        """The quality that is asked for, by default auto."""
-        return self.quality or "auto"
-
-    @property
-    def effective_size(self) -> str:
-        """The size that is asked for, by default auto."""
-        return self.size or "auto"
-
-    def without_stream(self) -> ImageRequest:
-        """The same request, not streamed."""
-        return replace(self, stream=False, partial_images=None)
-
-    def wire_fields(self, format_field: str) -> Dict[str, object]:
-        """The fields to send, in the API's order, without images; only what the user set."""
-        wire: Dict[str, object] = {"model": self.model, "prompt": self.prompt}
-        for name in WIRE_FIELDS:
-            value = getattr(self, name)
-            if value is not None:
-                wire[format_field if name == "output_format" else name] = value
-        if self.stream:
-            wire["stream"] = True
-            wire["partial_images"] = self.partial_images
-        wire.update(self.extra)
-        return wire
-
-    def json_body(self, format_field: str) -> bytes:
-        """The body of a generation."""
-        return json.dumps(self.wire_fields(format_field), ensure_ascii=False).encode("utf-8")
-
-    def form_texts(self, format_field: str) -> List[Tuple[str, str]]:
-        """The text parts of an edit's multipart body."""
-        return [
-            (name, value if isinstance(value, str) else json.dumps(value))
-            for name, value in self.wire_fields(format_field).items()
-        ]
-
-    def estimate(self, prices: Mapping[str, Prices] = PRICES) -> Optional[CostEstimate]:
-        """What it would cost by these prices, or None where that is not known."""
-        partials = (self.partial_images or 0) if self.stream else 0
-        return estimate_cost(
-            self.model,
-            self.prompt,
-            self.effective_size,
-            self.effective_quality,
-            self.count,
-            partials,
-            len(self.images),
-            prices,
-        )
-
-
-def checked(request: ImageRequest) -> Tuple[ImageRequest, Tuple[str, ...]]:
-    """The request with names resolved (`jpg`, `2k`, `16:9`), and warnings about unknown values.
-
-    Raises:
-        UsageError: a value that the API is known to refuse; nothing was sent.
-    """
-    _check_prompt(request.prompt)
-    _check_range("n", request.n, 1, MAX_N)
-    _check_range("output-compression", request.output_compression, 0, 100)
-    _check_range("partial-images", request.partial_images, 0, MAX_PARTIAL_IMAGES)
-    _check_extra(request)
-    warnings: List[str] = []
-    known_model = request.model in KNOWN_MODELS
-    if not request.model.strip():
-        raise UsageError("the model is empty", hint=f"leave it out for {DEFAULT_MODEL}")
-    if not known_model:
-        warnings.append(
-            f"model {request.model!r} is not known here: limits are not checked, and it has no list price"
-        )
-    request = _with_format(request)
-    request = _with_size(request, known_model, warnings)
-    for name, known in (("quality", QUALITIES), ("background", BACKGROUNDS), ("moderation", MODERATIONS)):
-        value = getattr(request, name)
-        if value is not None and value not in known:
-            warnings.append(
-                f"{name} {value!r} is not known here and is passed through (known: {', '.join(known)})"
-            )
-    _check_format_rules(request, known_model)
-    if len(request.images) > MAX_INPUT_IMAGES:
-        raise UsageError(
-            f"{len(request.images)} input images; at most {MAX_INPUT_IMAGES} may be sent",
-            hint="leave some out",
-        )
-    if request.stream and request.partial_images is None:
-        request = replace(request, partial_images=DEFAULT_PARTIAL_IMAGES)
-    if request.partial_images is not None and not request.stream:
-        raise UsageError("partial images come only with a stream", hint="add --stream")
-    return request, tuple(warnings)
-
-
-def parse_extra(text: str) -> Tuple[str, object]:
-    """`KEY=VALUE` as a field: a value that is JSON (number, true, list …) is sent as such, else as text.
-
-    Raises:
-        UsageError: no key, or no equals sign.
-    """
-    key, separator, value = text.partition("=")
-    if not separator or not key.strip():
-        raise UsageError(
-            f"--param needs KEY=VALUE, found {text!r}", hint="for example --param safety_identifier=abc"
-        )
-    try:
-        return key.strip(), json.loads(value)
-    except ValueError:
-        return key.strip(), value
-
-
-def _check_prompt(prompt: str) -> None:
-    if not prompt.strip():
-        raise UsageError("the prompt is empty", hint="say what the image should show")
-    if "\0" in prompt:
-        raise UsageError("the prompt has a NUL character in it", hint="remove it")
-    if len(prompt) > MAX_PROMPT_CHARS:
-        raise UsageError(
-            f"the prompt has {len(prompt):,} characters; at most {MAX_PROMPT_CHARS:,} are allowed",
-            hint="shorten it",
-        )
-    try:
-        prompt.encode("utf-8")
-    except UnicodeEncodeError:
-        raise UsageError("the prompt is not valid text (UTF-8)", hint="mend its encoding") from None
-
-
-def _check_range(name: str, value: Optional[int], low: int, high: int) -> None:
-    if value is not None and not low <= value <= high:
-        raise UsageError(
-            f"--{name} is {value}; it must be from {low} to {high}", hint="choose a value in that range"
-        )
-
-
-def _check_extra(request: ImageRequest) -> None:
-    own = {*ImageRequest.__match_args__, "image", "image[]"}
-    for key, _ in request.extra:
-        if key in own:
-            raise UsageError(f"--param {key} has a flag of its own", hint=f"use --{key.replace('_', '-')}")
-        if not key.isprintable() or any(char in key for char in '"=;'):
-            raise UsageError(f"--param {key!r} is no field name", hint="use letters, digits, _ and []")
-
-
-def _with_format(request: ImageRequest) -> ImageRequest:
-    if request.output_format is None:
-        return request
-    name = request.output_format.lower()
-    name = "jpeg" if name == "jpg" else name
-    if name not in OUTPUT_FORMATS:
-        raise UsageError(
-            f"unknown format {request.output_format!r}", hint=f"choose {', '.join(OUTPUT_FORMATS)} or jpg"
-        )
-    return replace(request, output_format=name)
-
-
-def _with_size(request: ImageRequest, known_model: bool, warnings: List[str]) -> ImageRequest:
-    if request.size is None:
-        return request
-    size = resolve_size(request.size)
-    if size is None:
-        raise UsageError(
-            f"size {request.size!r} is not understood",
-            hint=f"give WxH, a ratio such as 16:9 or 16:9@2k, auto, or one of {', '.join(SIZE_NAMES)}",
-        )
-    explicit = parse_size(size)
-    if explicit is not None and known_model:
-        width, height = explicit
-        problem = size_problem(width, height)
-        if problem:
-            nearest = "{}x{}".format(*nearest_legal_size(width, height))
-            raise UsageError(
-                f"size {size} is not legal: {problem}",
-                hint=f"the nearest legal size is {nearest}",
-                code="invalid_size",
-            )
-        if width * height > EXPERIMENTAL_PIXELS:
-            warnings.append(f"size {size} is above 2560x1440, which the API calls experimental")
-    return replace(request, size=size)
-
-
-def _check_format_rules(request: ImageRequest, known_model: bool) -> None:
-    if not known_model:
-        return
-    if request.output_compression is not None and request.effective_format == "png":
-        raise UsageError(
-            "--output-compression is for jpeg and webp only", hint="add --format jpeg or --format webp"
-        )
-    if request.background == "transparent" and request.effective_format == "jpeg":
-        raise UsageError("jpeg has no transparency", hint="use --format png or --format webp")
-
-
-# ------------------------------------------------------------------------------------------------------------
-# ledger/records
-#
-# What the ledger keeps of a request, as frozen data: what is known before it is sent, and how it ended.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_HASHED_BYTES = 1 << 20
-
-
-class Status(str, Enum):
-    """How a request ended. `sent` is a request that still runs, or whose process was killed."""
-
-    SENT = "sent"
-    SAVED = "saved"
-    PARTIAL = "partial"
-    FAILED = "failed"
-    INTERRUPTED = "interrupted"
-
-
-class InputFile(Record):
-    """An input image or mask as it was sent. `path` is empty where there is no lasting file of it."""
-
-    source: str
-    path: str
-    filename: str
-    sha256: str
-    size_bytes: int
-
-
-class Opening(Record):
-    """What is known of a request before it is sent.
-
-    `discount` is the factor on the list price (1.0; 0.5 for the Batch API). `started_at` is UTC, as
-    `utc_text` writes it; None stands for now.
-    """
-
-    base_url: str
-    command: str
-    request: ImageRequest
-    output: str
-    inputs: Tuple[InputFile, ...] = ()
-    mask: Optional[InputFile] = None
-    estimate: Optional[CostEstimate] = None
-    discount: float = 1.0
-    batch_id: Optional[str] = None
-    started_at: Optional[str] = None
-
-
-class Ending(Record):
-    """How a request ended. `result.cost_usd` is what it cost, with any discount taken off."""
-
-    status: Status
-    result: Result
-    error_code: Optional[str] = None
-    error_message: Optional[str] = None
-
-
-def opening_of(
-    base_url: str, request: ImageRequest, plan: OutputPlan, estimate: Optional[CostEstimate]
-) -> Opening:
-    """The opening of a checked request; its input files are read to hash them."""
-    return Opening(
-        base_url=base_url,
-        command=request.command,
-        request=request,
-        output=str(plan.folder / f"{plan.stem}{plan.suffix}"),
-        inputs=tuple(input_file(image) for image in request.images),
-        mask=None if request.mask is None else input_file(request.mask),
-        estimate=estimate,
-    )
-
-
-def input_file(image: InputImage) -> InputFile:
-    """An input as the ledger keeps it; one that was fetched or read from standard input has no path."""
-    source = image.source or image.path
-    lasting = source != "-" and not source.lower().startswith(("http://", "https://"))
-    return InputFile(
-        source, image.path if lasting else "", image.filename, sha256_of(image.path), image.size_bytes
-    )
-
-
-def sha256_of(path: str) -> str:
-    """The SHA-256 of a file's bytes in hexadecimal, empty where it cannot be read."""
-    digest = hashlib.sha256()
-    try:
-        with open(path, "rb") as file:
-            for block in iter(lambda: file.read(_HASHED_BYTES), b""):
-                digest.update(block)
-    except OSError:
-        return ""
-    return digest.hexdigest()
-
-
-def check_unchanged(request: ImageRequest, expected: Tuple[Tuple[str, str], ...]) -> None:
-    """Refuses inputs that are no longer what they were.
-
-    Raises:
-        UsageError: an input's SHA-256 is another than expected.
-    """
-    known = dict(expected)
-    for image in (*request.images, *((request.mask,) if request.mask else ())):
-        if image.source in known and sha256_of(image.path) != known[image.source]:
-            what = "mask" if image is request.mask else "input image"
-            raise UsageError(
-                f"the {what} {image.source} has changed since the request was sent",
-                hint=f"put the old one back, or give another with --{'mask' if what == 'mask' else 'image'}",
-            )
-
-
-def ending_of(result: Result, error: Optional[GptImage2Error], asked: int) -> Ending:
-    """How a request ended, by its result and its error; `asked` is the number of images asked for."""
-    if isinstance(error, InterruptedCall):
-        status = Status.INTERRUPTED
-    elif len(result.images) >= asked:
-        status = Status.SAVED
-    else:
-        status = Status.PARTIAL if result.images else Status.FAILED
-    return Ending(status, result, error.code if error else None, error.message if error else None)
-
-
-def ending_without_result(error: BaseException, opening: Opening, elapsed_s: float) -> Ending:
-    """The ending of a request without a result: stopped before it was sent, or cut by an internal error."""
-    if isinstance(error, GptImage2Error):
-        billed, code, message = error.billed, error.code, error.message
-    else:
-        billed, code, message = Billed.MAYBE, "internal_error", f"{type(error).__name__}: {error}"
-    is_stopped = isinstance(error, InterruptedCall) or not isinstance(error, Exception)
-    status = Status.INTERRUPTED if is_stopped else Status.FAILED
-    result = Result(opening.command, opening.request.model, billed=billed, elapsed_s=elapsed_s)
-    return Ending(status, result, code, message)
-
-
-def utc_text(seconds: float) -> str:
-    """A moment, in seconds since 1970, as the ledger writes it: `2026-11-25T03:22:20.123Z`."""
-    milliseconds = int(seconds * 1000)
-    moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(milliseconds // 1000))
-    return f"{moment}.{milliseconds % 1000:03d}Z"
-
-
-def other_fields(request: ImageRequest) -> Mapping[str, object]:
-    """The fields of a request but for model, prompt and images, by the API's names."""
-    wire = request.wire_fields("output_format")
-    return {name: value for name, value in wire.items() if name not in ("model", "prompt")}
-
-
-# ------------------------------------------------------------------------------------------------------------
-# ledger/history
-#
-# Reads the ledger: finds requests by text, time, id or image, and forgets them. Images stay.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_MAX_ID = 2**63 - 1
-#: The jobs of batches from before a moment; those that were not fetched yet are needed for that.
-_FORGET_BATCH_JOBS = (
-    "DELETE FROM batch_jobs WHERE batch IN"
-    " (SELECT number FROM batches WHERE fetched_at IS NOT NULL AND created_at < ?)"
-)
-
-
-class PastRequest(Record):
-    """One row of the ledger with its images. `fields` are the API's but for model, prompt and images."""
-
-    id: int
-    started_at: str
-    elapsed_s: Optional[float]
-    base_url: str
-    host: str
-    command: str
-    model: str
-    prompt: str
-    fields: Mapping[str, object]
-    inputs: Tuple[InputFile, ...]
-    mask: Optional[InputFile]
-    output: str
-    status: str
-    error_code: Optional[str]
-    error_message: Optional[str]
-    http_status: Optional[int]
-    request_id: Optional[str]
-    attempts: int
-    billed: str
-    usage: Optional[Mapping[str, Any]]
-    estimate_low_usd: Optional[float]
-    estimate_high_usd: Optional[float]
-    cost_usd: Optional[float]
-    discount: float
-    batch_id: Optional[str]
-    images: Tuple[SavedImage, ...]
-
-
-def find_requests(
-    database: Database, search: Optional[str], since: Optional[str], limit: Optional[int]
-) -> List[PastRequest]:
-    """The requests from `since` on whose prompt or image path holds a text, newest first.
-
-    The case of letters does not matter. `since` is a moment as the ledger writes it.
-    """
-    at_most = limit if limit is not None and search is None else -1
-    rows = database.rows(
-        "SELECT * FROM requests WHERE started_at >= ? ORDER BY started_at DESC, id DESC LIMIT ?",
-        (since or "", at_most),
-    )
-    found: List[PastRequest] = []
-    for row in rows:
-        if limit is not None and len(found) >= limit:
-            break
-        if search is None or _holds(database, row, search.casefold()):
-            found.append(_past_request(database, row))
-    return found
-
-
-def request_by_id(database: Database, number: int) -> Optional[PastRequest]:
-    """The request with this id, or None."""
-    if number > _MAX_ID:
-        return None
-    rows = database.rows("SELECT * FROM requests WHERE id = ?", (number,))
-    return _past_request(database, rows[0]) if rows else None
-
-
-def request_by_file(database: Database, path: str) -> Optional[PastRequest]:
-    """The newest request that made an image with the bytes of this file, else one with this path, or None.
-
-    Of several with the same bytes, one with this path goes first.
-    """
-    is_here = "path = CAST(? AS TEXT)"
-    by_hash = f"SELECT request FROM images WHERE sha256 = ? ORDER BY {is_here} DESC, request DESC LIMIT 1"  # noqa: S608
-    by_path = f"SELECT request FROM images WHERE {is_here} ORDER BY request DESC LIMIT 1"  # noqa: S608
-    sha256, place = sha256_of(path), stored(os.path.abspath(path))
-    rows = database.rows(by_hash, (sha256, place)) if sha256 else []
-    rows = rows or database.rows(by_path, (place,))
-    return request_by_id(database, rows[0]["request"]) if rows else None
-
-
-def missing_ids(database: Database, ids: Sequence[int]) -> List[int]:
-    """Those of the ids that no request has."""
-    return [number for number in ids if request_by_id(database, number) is None]
-
-
-def forget_requests(
-    database: Database, ids: Sequence[int] = (), before: Optional[str] = None, everything: bool = False
-) -> int:
-    """Deletes rows, by id, by age or all of them, and overwrites what they held; how many it were."""
-    database.rows("PRAGMA secure_delete = ON")
-    with database.transaction():
-        if everything:
-            database.change("DELETE FROM images")
-            count = database.change("DELETE FROM requests")
-            database.change(_FORGET_BATCH_JOBS, ("9",))
-        elif before is not None:
-            old = "SELECT id FROM requests WHERE started_at < ?"
-            database.change(f"DELETE FROM images WHERE request IN ({old})", (before,))  # noqa: S608
-            count = database.change("DELETE FROM requests WHERE started_at < ?", (before,))
-            database.change(_FORGET_BATCH_JOBS, (before,))
-        else:
-            count = 0
-            for number in ids:
-                database.change("DELETE FROM images WHERE request = ?", (number,))
-                count += database.change("DELETE FROM requests WHERE id = ?", (number,))
-    database.rows("PRAGMA wal_checkpoint(TRUNCATE)")  # the log would still hold the rows
-    return count
-
-
-def _holds(database: Database, row: Mapping[str, Any], text: str) -> bool:
-    if text in row["prompt"].casefold():
-        return True
-    paths = database.rows("SELECT path FROM images WHERE request = ?", (row["id"],))
-    return any(text in image["path"].casefold() for image in paths)
-
-
-def _past_request(database: Database, row: Mapping[str, Any]) -> PastRequest:
-    images = database.rows("SELECT * FROM images WHERE request = ? ORDER BY number", (row["id"],))
-    values: Dict[str, Any] = dict(row)
-    values["fields"] = json.loads(row["fields"])
-    values["inputs"] = tuple(_input_of(file) for file in json.loads(row["inputs"]))
-    values["mask"] = None if row["mask"] is None else _input_of(json.loads(row["mask"]))
-    values["usage"] = None if row["usage"] is None else json.loads(row["usage"])
-    values["images"] = tuple(_image_of(image) for image in images)
-    return PastRequest(**values)
-
-
-def _input_of(file: Mapping[str, Any]) -> InputFile:
-    return InputFile(file["source"], file["path"], file["filename"], file["sha256"], file["bytes"])
-
-
-def _image_of(row: Mapping[str, Any]) -> SavedImage:
-    return SavedImage(
-        path=row["path"],
-        size_bytes=row["bytes"],
-        format=row["format"],
-        width=row["width"],
-        height=row["height"],
-        sha256=row["sha256"],
-        rescued=bool(row["rescued"]),
-    )
-
-
-# ------------------------------------------------------------------------------------------------------------
-# ledger/ledger
-#
-# Writes the ledger: a row before a request is sent, completed when it has ended.
-#
-# Nothing here ever stops a call: what cannot be recorded is told once, by the `warn` that each method takes.
-# Safe for threads; a call that cannot get at the file within the busy timeout goes unrecorded.
-# ------------------------------------------------------------------------------------------------------------
-
-
-#: A shorter "key" is a word that a local server takes as one; masking it would garble prompts.
-_MIN_SECRET_CHARS = 8
-
-_INSERT = """
-INSERT INTO requests (
-    started_at, base_url, host, command, model, prompt, fields, inputs, mask, output, status, attempts,
-    billed, estimate_low_usd, estimate_high_usd, discount, batch_id
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?, 0, ?, ?, ?, ?, ?)
-"""
-_COMPLETE = """
-UPDATE requests SET elapsed_s = ?, status = ?, error_code = ?, error_message = CAST(? AS TEXT),
-    http_status = ?, request_id = CAST(? AS TEXT), attempts = ?, billed = ?, usage = ?, cost_usd = ?
-WHERE id = ?
-"""
-_INSERT_IMAGE = "INSERT OR REPLACE INTO images VALUES (?, ?, CAST(? AS TEXT), ?, ?, ?, ?, ?, ?)"
-
-_Made = TypeVar("_Made")
-Warn = Callable[[str], None]
-
-
-class Ledger:
-    """The ledger of one state folder. One object serves all threads of a client, by one connection.
-
-    `secrets` are masked wherever they turn up. The file is opened on first use and closed with the object.
-    """
-
-    def __init__(self, folder: Path, secrets: Tuple[str, ...] = ()) -> None:
-        self.path = folder / LEDGER_NAME
-        self._secrets = tuple(secret for secret in secrets if len(secret) >= _MIN_SECRET_CHARS)
-        self._lock = threading.Lock()
-        self._database: Optional[Database] = None
-        self._close: Callable[[], object] = lambda: None
-        self._has_warned = False
-
-    def begin(self, opening: Opening, warn: Warn) -> Optional[int]:
-        """Writes the row of a request that is about to be sent, as `sent` and billed `maybe`.
-
-        Returns its id, to be given to `finish` by this process or another; None when it was not recorded.
-        """
-        return self._attempt(lambda database: self._insert(database, opening), warn)
-
-    def finish(self, row: int, ending: Ending, warn: Warn) -> None:
-        """Completes the row of a request that has ended, with its images."""
-        self._attempt(lambda database: self._complete(database, row, ending), warn)
-
-    def record(
-        self,
-        opening: Opening,
-        ending: Ending,
-        warn: Warn,
-        also: Callable[[Database], None] = lambda _: None,
-    ) -> Optional[int]:
-        """Writes a request that has ended already, such as one line of a batch's results, in one go with
-        what `also` writes: all of it, or nothing.
-
-        Returns its id; None when it was not recorded.
-        """
-
-        def write(database: Database) -> int:
-            with database.transaction():
-                row = self._insert(database, opening)
-                self._fill(database, row, ending)
-                also(database)
-            return row
-
-        return self._attempt(write, warn)
-
-    def _attempt(self, work: Callable[[Database], _Made], warn: Warn) -> Optional[_Made]:
-        if not self._lock.acquire(timeout=BUSY_TIMEOUT_S):
-            self._tell(locked(self.path), warn)
-            return None
-        try:
-            return work(self._opened())
-        except LedgerError as error:
-            self._drop()
-            problem = error
-        finally:
-            self._lock.release()
-        self._tell(problem, warn)
-        return None
-
-    def _opened(self) -> Database:
-        if self._database is None:
-            self._database = open_database(self.path)
-            self._close = weakref.finalize(self, self._database.close)
-        return self._database
-
-    def _drop(self) -> None:
-        self._close()
-        self._database = None
-
-    def _tell(self, error: LedgerError, warn: Warn) -> None:
-        if not self._has_warned:
-            self._has_warned = True
-            warn(f"this call is not in the history: {error.message}; {error.hint}")
-
-    def _insert(self, database: Database, opening: Opening) -> int:
-        request, estimate = opening.request, opening.estimate
-        return database.insert(
-            _INSERT,
-            (
-                opening.started_at or utc_text(time.time()),
-                self._masked(opening.base_url),
-                urlsplit(opening.base_url).netloc,
-                opening.command,
-                self._masked(request.model),
-                self._masked(request.prompt),
-                self._masked(json.dumps(other_fields(request))),
-                json.dumps([self._input_json(file) for file in opening.inputs]),
-                None if opening.mask is None else json.dumps(self._input_json(opening.mask)),
-                stored(opening.output),
-                Status.SENT.value,
-                Billed.MAYBE.value,
-                estimate.low_usd if estimate else None,
-                estimate.high_usd if estimate else None,
-                opening.discount,
-                opening.batch_id,
-            ),
-        )
-
-    def _complete(self, database: Database, row: int, ending: Ending) -> None:
-        with database.transaction():
-            self._fill(database, row, ending)
-
-    def _fill(self, database: Database, row: int, ending: Ending) -> None:
-        result = ending.result
-        database.change(
-            _COMPLETE,
-            (
-                round(result.elapsed_s, 3),
-                ending.status.value,
-                ending.error_code,
-                None if ending.error_message is None else stored(self._masked(ending.error_message)),
-                result.http_status,
-                None if result.request_id is None else stored(self._masked(result.request_id)),
-                result.attempts,
-                result.billed.value,
-                None if result.usage is None else json.dumps(vars(result.usage)),
-                result.cost_usd,
-                row,
-            ),
-        )
-        for number, image in enumerate(result.images, 1):
-            database.change(
-                _INSERT_IMAGE,
-                (
-                    row,
-                    number,
-                    stored(image.path),
-                    image.sha256,
-                    image.size_bytes,
-                    image.format,
-                    image.width,
-                    image.height,
-                    int(image.rescued),
-                ),
-            )
-
-    def _input_json(self, file: InputFile) -> object:
-        return {
-            "source": self._masked(file.source),
-            "path": file.path,
-            "filename": file.filename,
-            "sha256": file.sha256,
-            "bytes": file.size_bytes,
-        }
-
-    def _masked(self, text: str) -> str:
-        return mask_secrets(text, self._secrets)
-
-
-def recorded(
-    ledger: Ledger, opening: Opening, run: Callable[[Tuple[str, ...]], Result], observer: Observer
-) -> Result:
-    """Runs a call between the two halves of its row; what `run` returns or raises is passed on.
-
-    `run` is given what the call has to warn of. A warning that comes only at its end goes to `observer`, and
-    to the result.
-    """
-    early: List[str] = []
-    late: List[str] = []
-    started = time.monotonic()
-    row = ledger.begin(opening, early.append)
-
-    def finish(ending: Ending) -> Result:
-        if row is not None:
-            ledger.finish(row, ending, late.append)
-        for warning in late:
-            observer(Warned(warning, time.monotonic() - started))
-        return replace(ending.result, warnings=(*ending.result.warnings, *late))
-
-    try:
-        result = run(tuple(early))
-    except BaseException as error:
-        if isinstance(error, GptImage2Error) and error.result is not None:
-            error.result = finish(ending_of(error.result, error, opening.request.count))
-        else:
-            finish(ending_without_result(error, opening, time.monotonic() - started))
-        raise
-    return finish(ending_of(result, None, opening.request.count))
-
-
-# ------------------------------------------------------------------------------------------------------------
-# ledger/when
-#
-# Moments as people write and read them: dates, date-times, `7d`; local time in, UTC in the ledger. Pure.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_SPAN = re.compile(r"(\d{1,6})([smhdw])")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-_HINT = (
-    "give a date (2026-11-25), a local date-time (2026-11-25T14:30), or a span back from now (7d, 12h, 30m)"
-)
-
-
-def read_moment(text: str, now_s: float) -> str:
-    """The moment that a text names, as the ledger writes it; a date-time without a zone is local.
-
-    Raises:
-        UsageError: it is none.
-    """
-    from datetime import datetime
-
-    span = _SPAN.fullmatch(text.strip().lower())
-    try:
-        if span:
-            return utc_text(max(0.0, now_s - int(span.group(1)) * _SECONDS[span.group(2)]))
-        return utc_text(datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text.strip())).timestamp())
-    except (ValueError, OverflowError, OSError):
-        raise UsageError(f"{text!r} is no moment in time", hint=_HINT) from None
-
-
-def local_time(moment: str) -> str:
-    """A moment of the ledger in local time, to the minute."""
-    from datetime import datetime
-
-    try:
-        utc = datetime.fromisoformat(moment.replace("Z", "+00:00"))
-        return utc.astimezone().strftime("%Y-%m-%d %H:%M")
-    except (ValueError, OverflowError, OSError):
-        return moment
-
-
-def local_day(moment: str) -> str:
-    """The local day of a moment of the ledger."""
-    return local_time(moment)[:10]
-
-
-# ------------------------------------------------------------------------------------------------------------
-# ledger/spending
+# history/spending
 #
 # Adds up what requests cost, by day, model, host or quality. Pure; an unknown cost is never guessed.
 # ------------------------------------------------------------------------------------------------------------
@@ -3948,392 +3789,754 @@ def is_rehearsal(row: Row) -> bool:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# sse
+# telling/terminal
 #
-# Splits a stream of server-sent events into events and the data in them, without holding a line. Pure.
-#
-# Source of the rules: the WHATWG HTML standard, "Parsing an event stream".
+# Writes for people and programs on this process's stdout and stderr: lines, colour, a live line, JSON.
 # ------------------------------------------------------------------------------------------------------------
 
 
-_MAX_LINE_BYTES = 4096
+_CLEAR_LINE = "\r\x1b[K"
+_COLOURS = {"red": "31", "yellow": "33", "green": "32"}
 
 
-class SseSplitter:
-    """`feed` pieces of any length. `on_data` gets the data of an event piece by piece, however long its
-    line; `on_event` gets the event's name at the blank line that ends it."""
+class Terminal:
+    """Writes for people: one line a message, colour and a live line only where a terminal shows them."""
 
-    def __init__(self, on_data: Callable[[bytes], None], on_event: Callable[[], None]) -> None:
-        self._on_data = on_data
-        self._on_event = on_event
-        self._line = b""  # the line so far, until it is known to be data
-        self._in_data = False
-        self._had_data = False
-        self._skip_space = False
-        self._after_cr = False
-        #: The name that the `event` field gave to the event under way; empty without one.
-        self.event = ""
+    def __init__(self, env: Mapping[str, str], stdout: TextIO, stderr: TextIO) -> None:
+        self._stdout = stdout
+        self._stderr = stderr
+        self._lock = threading.Lock()
+        smart = stderr.isatty() and env.get("TERM") != "dumb"
+        self.is_live = smart
+        self._colours = smart and not env.get("NO_COLOR")
 
-    def feed(self, piece: bytes) -> None:
-        """Takes the next piece."""
-        at = 0
-        while at < len(piece):
-            if self._after_cr and piece[at] == 0x0A:
-                self._after_cr = False
-                at += 1
-                continue
-            self._after_cr = False
-            at = self._data(piece, at) if self._in_data else self._field(piece, at)
-
-    def _data(self, piece: bytes, at: int) -> int:
-        if self._skip_space:
-            self._skip_space = False
-            if piece[at] == 0x20:
-                return at + 1
-        end = _line_end(piece, at)
-        if end > at:
-            self._on_data(piece[at:end])
-        if end < len(piece):
-            self._in_data = False
-            self._after_cr = piece[end] == 0x0D
-        return end + 1
-
-    def _field(self, piece: bytes, at: int) -> int:
-        """Reads a line up to its end, or as far as it shows that it is data."""
-        end = _line_end(piece, at)
-        line = self._line + piece[at:end]
-        if line.startswith(b"data:"):
-            if self._had_data:
-                self._on_data(b"\n")
-            start = at + len(b"data:") - len(self._line)
-            self._line = b""
-            self._in_data = self._had_data = self._skip_space = True
-            return start
-        self._line = line[:_MAX_LINE_BYTES]
-        if end < len(piece):
-            self._after_cr = piece[end] == 0x0D
-            self._end_line()
-        return end + 1
-
-    def _end_line(self) -> None:
-        line, self._line = self._line, b""
-        if not line:
-            self._on_event()
-            self.event, self._had_data = "", False
-        elif line.startswith(b"event:"):
-            self.event = line[len(b"event:") :].strip().decode("utf-8", "replace")
-
-
-def _line_end(piece: bytes, at: int) -> int:
-    """Where the line ends that runs at a position: at a line feed, a carriage return, or the piece's end."""
-    feed = piece.find(b"\n", at)
-    end = len(piece) if feed < 0 else feed
-    carriage = piece.find(b"\r", at, end)
-    return end if carriage < 0 else carriage
-
-
-# ------------------------------------------------------------------------------------------------------------
-# store
-#
-# Takes bytes that were paid for and makes sure that they end up on disk somewhere: images and kept answers.
-#
-# Where the target cannot be written any more, an image goes on in the state folder, and failing that in the
-# system's temp folder.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_SPOOL_BYTES = 1 << 20
-_BASE64_BLOCK = 3 << 18
-
-
-class NotAnImage(Exception):
-    """What was to be an image is none; `kept` is where its bytes are."""
-
-    def __init__(self, kept: str) -> None:
-        super().__init__(kept)
-        self.kept = kept
-
-
-class ImageWriter:
-    """One image on its way to disk: `write` its bytes, then `commit`, `keep` or `discard` it.
-
-    A failing write moves what there is to a rescue folder and goes on there; `OutputError` is raised only
-    when no folder at all takes the bytes.
-    """
-
-    def __init__(self, plan: OutputPlan, target: Path) -> None:
-        self._plan = plan
-        self._target = target
-        self._hash = hashlib.sha256()
-        self._head = b""
-        self._open: Optional[Tuple[Path, IO[bytes]]] = None
-        self.size_bytes = 0
-        #: Why the image is not going where it was asked for; empty while it is.
-        self.rescue_reason = ""
+    def result(self, text: str) -> None:
+        """A line on stdout. A reader that has gone away does not stop the call: the images are safe."""
+        self._clear()
         try:
-            # A symlink keeps pointing where it did: the file behind it is what is replaced.
-            self._open = open_part(Path(os.path.realpath(str(target))))
-        except OSError as error:
-            self._rescue(error)
-
-    def write(self, data: bytes) -> None:
-        """Appends bytes.
-
-        Raises:
-            OutputError: neither the target's folder nor any rescue folder takes them.
-        """
-        if len(self._head) < SNIFF_BYTES:
-            self._head = (self._head + data[:SNIFF_BYTES])[:SNIFF_BYTES]
-        self._hash.update(data)
-        try:
-            write_all(self._file, data)
-        except OSError as error:
-            self._rescue(error, more=data)
-        self.size_bytes += len(data)
-
-    @property
-    def sha256(self) -> str:
-        """The SHA-256 of what was written so far, in hex."""
-        return self._hash.hexdigest()
-
-    def aim(self, plan: OutputPlan) -> None:
-        """Says by which plan it is to be named, where that was not known at its beginning."""
-        self._plan = plan
-
-    @property
-    def looks_like_image(self) -> bool:
-        """Whether the first bytes are those of a png, jpeg or webp."""
-        return sniff_format(self._head) is not None
-
-    def commit(self, target: Path, index: int, keep_existing: bool = False) -> SavedImage:
-        """Renames the whole image to its target and says where it is. With `keep_existing`, as under
-        `--no-clobber`, it takes the next free name instead of replacing a file.
-
-        Raises:
-            NotAnImage: the bytes are none; they are kept in the rescue folder.
-            OutputError: no folder takes the image.
-        """
-        self._target = target
-        info = read_image_info(self._file)
-        if info is None:
-            raise NotAnImage(self.keep("not-an-image.bin"))
-        if not self.rescue_reason:
-            try:
-                self._place(index, self._plan.no_clobber or keep_existing)
-            except OSError as error:
-                self._rescue(error)
-        if self.rescue_reason:
-            self._place_rescued(self._target.name)
-        self._file.close()
-        return SavedImage(
-            path=str(self._target),
-            size_bytes=self.size_bytes,
-            format=info.format,
-            width=info.width,
-            height=info.height,
-            sha256=self._hash.hexdigest(),
-            rescued=bool(self.rescue_reason),
-        )
-
-    def keep(self, name: str) -> str:
-        """Moves what there is to the rescue folder under a name of its own; its path there."""
-        if not self.rescue_reason:
-            self._rescue(OSError("kept aside"))
-        self._place_rescued(name)
-        self._file.close()
-        return str(self._target)
-
-    def undo_base64(self) -> None:
-        """Turns what was written back into base64 text, so that a faulty text can be kept as it came."""
-        self._rescue(OSError("not base64"), fill=_copy_as_base64)
-
-    def discard(self) -> None:
-        """Deletes what was written."""
-        _remove(self._part, self._file)
-
-    @property
-    def _part(self) -> Path:
-        assert self._open is not None
-        return self._open[0]
-
-    @property
-    def _file(self) -> IO[bytes]:
-        assert self._open is not None
-        return self._open[1]
-
-    def _place(self, index: int, keep_existing: bool) -> None:
-        """Gives the part its final name, atomically."""
-        if keep_existing:
-            for path in self._plan.free_paths(self._target, index):
-                if rename_if_free(self._part, path, self._file):
-                    self._target = path
-                    return
-        real = Path(os.path.realpath(str(self._target)))
-        with suppress(OSError):
-            os.chmod(str(self._part), stat.S_IMODE(real.stat().st_mode))
-        rename(self._part, real, self._file)
-
-    def _place_rescued(self, name: str) -> None:
-        path = self._part.with_name(_rescued_name(name))
-        try:
-            rename(self._part, path, self._file)
-        except OSError as error:  # the rescue folder went as well
-            self._rescue(error)
-            path = self._part.with_name(path.name)
-            with suppress(OSError):
-                rename(self._part, path, self._file)
-                self._target = path
-                return
-            path = self._part
-        self._target = path
-
-    def _rescue(
-        self,
-        reason: OSError,
-        more: bytes = b"",
-        fill: Callable[[IO[bytes], IO[bytes], int], None] = copy_bytes,
-    ) -> None:
-        """Goes on in the first rescue folder that takes what was written so far, and `more`."""
-        old = self._open
-        self.rescue_reason = reason.strerror or str(reason)
-        for folder in rescue_folders(self._plan.rescue_folder):
-            with suppress(OSError):
-                part, file = open_part(private_folder(folder) / self._target.name, 0o600)
-                try:
-                    if old:
-                        fill(old[1], file, self.size_bytes)
-                    write_all(file, more)
-                except OSError:
-                    _remove(part, file)
-                    continue
-                self._open = part, file
-                if old:
-                    _remove(*old)
-                return
-        raise OutputError(
-            f"no folder takes the image {self._target.name}: {self.rescue_reason}",
-            hint="free some disk space; this image is lost",
-        )
-
-
-class Spool:
-    """Keeps the small part of an answer in memory, and the whole of a long one in the state folder.
-
-    Secrets are masked on the way in, also where they fall between two writes.
-    """
-
-    def __init__(self, rescue_folder: Path, secrets: Tuple[str, ...] = ()) -> None:
-        self._folder = rescue_folder
-        self._masks = [(secret.encode(), mask_key(secret).encode()) for secret in secrets if secret]
-        self._hold = max((len(secret) - 1 for secret, _ in self._masks), default=0)
-        self._held = b""
-        self._memory: List[bytes] = []
-        self._open: Optional[Tuple[Path, IO[bytes]]] = None
-        self._is_full = False
-        self.size_bytes = 0
-
-    def write(self, data: bytes) -> None:
-        """Appends bytes. When no disk takes them, the rest of this record is lost, never the call."""
-        self._held += data
-        for secret, mask in self._masks:
-            self._held = self._held.replace(secret, mask)
-        cut = max(0, len(self._held) - self._hold)
-        self._store(self._held[:cut])
-        self._held = self._held[cut:]
-
-    def keep(self, name: str) -> Optional[str]:
-        """Stores all that was written as a private file; its path, or None when no folder takes it."""
-        self._flush()
-        if self._open is None:
-            self._spill()
-        if self._open is None:
-            return None
-        part, file = self._open
-        path = part.with_name(_rescued_name(name))
-        rename(part, path, file)
-        file.close()
-        self._open = None
-        return str(path)
-
-    def text(self) -> str:
-        """All that was written as text, when it is short enough to be held in memory; else its beginning."""
-        self._flush()
-        if self._open is None:
-            data = b"".join(self._memory)
-        else:
-            self._open[1].seek(0)
-            data = self._open[1].read(_SPOOL_BYTES)
-            self._open[1].seek(0, 2)
-        return data.decode("utf-8", "replace")
-
-    def discard(self) -> None:
-        """Forgets what was written."""
-        if self._open is not None:
-            _remove(*self._open)
-        self._open, self._memory = None, []
-
-    def _store(self, data: bytes) -> None:
-        if self._is_full:
-            return
-        self.size_bytes += len(data)
-        if self._open is None:
-            self._memory.append(data)
-            if self.size_bytes > _SPOOL_BYTES:
-                self._spill()
-            return
-        try:
-            write_all(self._open[1], data)
+            print(text, file=self._stdout, flush=True)
         except OSError:
-            self._spill(data)
+            detach(self._stdout)
 
-    def _spill(self, more: bytes = b"") -> None:
-        """Goes on in the first folder that takes what was written so far, and `more`."""
-        old = self._open
-        for folder in rescue_folders(self._folder):
-            with suppress(OSError):
-                part, file = open_part(private_folder(folder) / "answer", 0o600)
-                try:
-                    if old:
-                        copy_bytes(old[1], file, self.size_bytes - len(more))
-                    write_all(file, b"".join(self._memory) + more)
-                except OSError:
-                    _remove(part, file)
-                    continue
-                self._open, self._memory = (part, file), []
-                if old:
-                    _remove(*old)
-                return
-        self._is_full = True
+    def say(self, text: str, label: str = "", colour: str = "") -> None:
+        """A line on stderr, with a label in colour in front."""
+        if label and self._colours and colour:
+            label = f"\x1b[{_COLOURS[colour]}m{label}\x1b[0m"
+        self._clear()
+        try:
+            print(f"{label}: {text}" if label else text, file=self._stderr, flush=True)
+        except OSError:
+            detach(self._stderr)
 
-    def _flush(self) -> None:
-        held, self._held = self._held, b""
-        self._store(held)
+    def live(self, text: str) -> None:
+        """Replaces the live line."""
+        if self.is_live:
+            with self._lock:
+                self._stderr.write(_CLEAR_LINE + text)
+                self._stderr.flush()
 
+    def error(self, error: GptImage2Error) -> None:
+        """An error: one line what happened and what to do, and one about the money if anything was sent."""
+        text = show(error.message, limit=None)
+        self.say(
+            f"{text.rstrip('.')}; {show(error.hint, limit=None)}" if error.hint else text, "error", "red"
+        )
+        if error.result and error.result.attempts:
+            request = f", request id {error.request_id}" if error.request_id else ""
+            self.say(f"billed: {error.billed.value} (requests sent: {error.result.attempts}{request})")
 
-def _rescued_name(name: str) -> str:
-    """A name of its own for what is rescued."""
-    return shortened(f"{time.strftime('%Y%m%d-%H%M%S')}-{os.urandom(3).hex()}-{name}")
-
-
-def _copy_as_base64(source: IO[bytes], target: IO[bytes], size: int) -> None:
-    """Copies bytes as base64 text; `size` is a multiple of 3 but at the end."""
-    source.seek(0)
-    while size > 0:
-        block = source.read(min(_BASE64_BLOCK, size))
-        if not block:
-            raise OSError("the part could not be read back")
-        write_all(target, base64.b64encode(block))
-        size -= len(block)
+    def _clear(self) -> None:
+        self.live("")
 
 
-def _remove(part: Path, file: IO[bytes]) -> None:
-    file.close()
-    with suppress(OSError):
-        os.unlink(str(part))
+def print_json(
+    value: Mapping[str, object], stdout: TextIO, rows: Optional[Iterable[Mapping[str, object]]] = None
+) -> None:
+    """One JSON object on one line, with `rows` as its last field where there are any, written as they come.
+
+    Escaped where it holds a path that is no text, or stdout takes no UTF-8. A reader that has gone away does
+    not change how the command ends.
+    """
+    text = _json_text(value, stdout)
+    try:
+        if rows is not None:
+            print(text[:-1], '"rows": [', sep=", ", end="", file=stdout)
+            for number, row in enumerate(rows):
+                print(", " if number else "", _json_text(row, stdout), sep="", end="", file=stdout)
+            text = "]}"
+        print(text, file=stdout, flush=True)
+    except OSError:
+        detach(stdout)
+
+
+def _json_text(value: Mapping[str, object], stdout: TextIO) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    try:
+        text.encode("utf-8")
+        text.encode(stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(value)
+    return text
+
+
+def detach(stream: TextIO) -> None:
+    """Points a closed stream nowhere, so that the interpreter's last flush does not complain."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def standard_terminal(env: Mapping[str, str]) -> Terminal:
+    """The terminal of this process; paths that are no valid text survive on it."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure:
+            reconfigure(errors="surrogateescape" if stream is sys.stdout else "backslashreplace")
+    return Terminal(env, sys.stdout, sys.stderr)
 
 
 # ------------------------------------------------------------------------------------------------------------
-# collect
+# telling/report
+#
+# The same outcome for a person and as JSON. Results go to stdout, everything else to stderr.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_TICK_S = 1.0
+
+
+def saved_line(path: str, size_bytes: int) -> str:
+    """The line that callers look for; the size is in whole units of 1024 bytes, at least 1."""
+    return f"Saved: {path} ({max(1, round(size_bytes / 1024))} KB)"
+
+
+def image_json(image: SavedImage) -> Dict[str, object]:
+    """One saved image as `--json` and the events show it."""
+    fields = dict(vars(image))
+    fields["bytes"] = fields.pop("size_bytes")
+    return {name: fields[name] for name in ("path", "bytes", "format", "width", "height", "sha256")}
+
+
+def estimate_json(estimate: Optional[CostEstimate]) -> Optional[Dict[str, float]]:
+    """What a request would cost in USD, as JSON; None where that is not known."""
+    if estimate is None:
+        return None
+    return {"low": round(estimate.low_usd, 6), "high": round(estimate.high_usd, 6)}
+
+
+def cost_in_words(estimate: Optional[CostEstimate]) -> str:
+    """What a request would cost, for people."""
+    if estimate is None:
+        return "unknown for this model or quality"
+    text = f"${estimate.low_usd:.4f}"
+    if estimate.high_usd > estimate.low_usd:
+        text += f" to ${estimate.high_usd:.4f}"
+    return f"{text} ({estimate.note})" if estimate.note else text
+
+
+def result_json(result: Result) -> Dict[str, object]:
+    """A success as the object that `--json` prints."""
+    usage = None
+    if result.usage:
+        usage = {
+            "input_tokens": result.usage.input_tokens,
+            "output_tokens": result.usage.output_tokens,
+            "total_tokens": result.usage.total_tokens,
+        }
+    return {
+        "ok": True,
+        "command": result.command,
+        "model": result.model,
+        "images": [image_json(image) for image in result.images],
+        "usage": usage,
+        "cost_usd": None if result.cost_usd is None else round(result.cost_usd, 6),
+        "billed": result.billed.value,
+        "http_status": result.http_status,
+        "request_id": result.request_id,
+        "attempts": result.attempts,
+        "elapsed_s": round(result.elapsed_s, 3),
+        "warnings": list(result.warnings),
+    }
+
+
+def error_json(error: GptImage2Error, command: str) -> Dict[str, object]:
+    """A failure as the object that `--json` prints, with the images that were saved all the same."""
+    outcome: Dict[str, object] = {"command": command, "images": [], "attempts": 0}
+    if error.result:
+        outcome = result_json(error.result)
+    outcome.update(
+        ok=False,
+        billed=error.billed.value,
+        error={
+            "code": error.code,
+            "message": error.message,
+            "hint": error.hint,
+            "http_status": error.http_status,
+            "request_id": error.request_id,
+        },
+    )
+    return {"ok": False, **outcome}
+
+
+class Reporter:
+    """Shows the events of a call to a person. A context manager: the clock runs while it is entered."""
+
+    def __init__(
+        self, terminal: Terminal, *, quiet: bool = False, results: bool = True, warnings: bool = True
+    ) -> None:
+        self._terminal = terminal
+        self._quiet = quiet
+        self._results = results
+        self._warnings = warnings
+        self._typical_s: Optional[float] = None
+        self._note = ""
+        self._started = time.monotonic()
+        self._done = threading.Event()
+        self._thread: Optional[threading.Thread] = None
+
+    def __enter__(self) -> Reporter:
+        if self._terminal.is_live and not self._quiet:
+            self._thread = threading.Thread(target=self._tick, daemon=True)
+            self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        self._stop_clock()
+
+    def __call__(self, event: Event) -> None:
+        """The observer of a call."""
+        if isinstance(event, RequestStarted):
+            self._typical_s, self._note = event.typical_s, ""
+        elif isinstance(event, PartialImage):
+            self._note = f", preview {event.partial_image_index} has come"
+            if event.path:
+                self._tell(f"preview {event.partial_image_index}: {show(event.path, limit=None)}")
+        elif isinstance(event, ImageSaved) and self._results:
+            self._terminal.result(saved_line(event.image.path, event.image.size_bytes))
+        elif isinstance(event, RetryWaiting) and self._warnings:
+            self._terminal.say(f"sending again in {event.wait_s:.1f} s ({event.reason})")
+        elif isinstance(event, Warned) and self._warnings:
+            self._terminal.say(show(event.message, limit=None), "warning", "yellow")
+        elif isinstance(event, Finished):
+            self._stop_clock()
+            self._tell(_summary(event.result))
+
+    def _tell(self, text: str) -> None:
+        if not self._quiet:
+            self._terminal.say(text)
+
+    def _tick(self) -> None:
+        while not self._done.wait(_TICK_S):
+            elapsed = time.monotonic() - self._started
+            about = f" of about {self._typical_s:.0f} s" if self._typical_s else ""
+            self._terminal.live(f"{elapsed:.0f} s{about}{self._note}")
+
+    def _stop_clock(self) -> None:
+        self._done.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+
+def _summary(result: Result) -> str:
+    status = f"HTTP {result.http_status}" if result.http_status else "no answer"
+    cost = f", ${result.cost_usd:.4f}" if result.cost_usd is not None else ""
+    tokens = f" ({result.usage.total_tokens:,} tokens)" if result.usage else ""
+    return f"{status} in {result.elapsed_s:.1f} s{cost}{tokens}"
+
+
+# ------------------------------------------------------------------------------------------------------------
+# history/wording
+#
+# Requests of the history and sums of money for people and as JSON. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_PROMPT_CHARS = 40
+
+
+def request_json(past: PastRequest) -> Dict[str, object]:
+    """One request as `--json` shows it."""
+    return {
+        "id": past.id,
+        "started_at": past.started_at,
+        "elapsed_s": past.elapsed_s,
+        "base_url": past.base_url,
+        "host": past.host,
+        "command": past.command,
+        "model": past.model,
+        "prompt": past.prompt,
+        "fields": dict(past.fields),
+        "inputs": [input_file_json(file) for file in past.inputs],
+        "mask": None if past.mask is None else input_file_json(past.mask),
+        "output": past.output,
+        "status": past.status,
+        "error": None
+        if past.error_code is None
+        else {"code": past.error_code, "message": past.error_message},
+        "http_status": past.http_status,
+        "request_id": past.request_id,
+        "attempts": past.attempts,
+        "billed": past.billed,
+        "usage": None if past.usage is None else dict(past.usage),
+        "estimate_usd": None
+        if past.estimate_low_usd is None
+        else {"low": past.estimate_low_usd, "high": past.estimate_high_usd},
+        "cost_usd": past.cost_usd,
+        "discount": past.discount,
+        "batch_id": past.batch_id,
+        "images": [{**image_json(image), "rescued": image.rescued} for image in past.images],
+    }
+
+
+def listing(requests: Sequence[PastRequest]) -> List[str]:
+    """One line a request, in columns."""
+    return _columns(
+        [
+            [
+                str(past.id),
+                local_time(past.started_at),
+                past.command,
+                f"{past.fields.get('quality', 'auto')}/{past.fields.get('size', 'auto')}",
+                past.status,
+                _cost(past),
+                show(past.prompt, limit=_PROMPT_CHARS),
+                show(past.images[0].path, limit=None) if past.images else "-",
+            ]
+            for past in requests
+        ],
+        right=(0, 5),
+    )
+
+
+def details(past: PastRequest) -> List[str]:
+    """All of one request, one line a field."""
+    rows = [
+        ["id", str(past.id)],
+        ["time", local_time(past.started_at)],
+        ["status", past.status],
+        ["command", past.command],
+        ["base URL", past.base_url],
+        ["model", past.model],
+        ["prompt", past.prompt],
+        *([name, str(value)] for name, value in past.fields.items()),
+        *(["input", f"{file.path or file.source} ({file.sha256})"] for file in past.inputs),
+        *(["mask", f"{file.path or file.source} ({file.sha256})"] for file in (past.mask,) if file),
+        ["output", past.output],
+        *(["error", f"{past.error_code}: {past.error_message}"] for _ in [0] if past.error_code),
+        ["HTTP status", _or_dash(past.http_status)],
+        ["request id", _or_dash(past.request_id)],
+        ["attempts", str(past.attempts)],
+        ["took", _or_dash(past.elapsed_s, " s")],
+        ["billed", past.billed],
+        ["cost", _cost(past)],
+        ["estimate", _estimate(past)],
+        *(["discount", str(past.discount)] for _ in [0] if past.discount != 1.0),
+        *(["batch", str(past.batch_id)] for _ in [0] if past.batch_id),
+        *([name, str(count)] for name, count in (past.usage or {}).items()),
+    ]
+    for number, image in enumerate(past.images, 1):
+        place = "rescued to " if image.rescued else ""
+        rows.append([f"image {number}", f"{place}{image.path}"])
+        rows.append(["", f"{image.width}x{image.height} {image.format}, {image.size_bytes} bytes"])
+        rows.append(["", f"SHA-256 {image.sha256}"])
+    return _columns([[name, show(value, limit=None)] for name, value in rows])
+
+
+def spending_json(spending: Spending) -> Dict[str, object]:
+    """A sum as `--json` shows it."""
+    return {
+        "name": spending.name,
+        "requests": spending.requests,
+        "images": spending.images,
+        "tokens": spending.tokens,
+        "cost_usd": round(spending.cost_usd, 6),
+        "unknown_cost": spending.unknown,
+        "maybe_billed": spending.maybe,
+    }
+
+
+def spending_table(by: str, sums: Sequence[Spending], foot: Sequence[Spending]) -> List[str]:
+    """Sums in columns, and below them what they lack."""
+    head = [[by, "requests", "images", "tokens", "cost"]]
+    rows = [
+        [show(one.name), f"{one.requests:,}", f"{one.images:,}", f"{one.tokens:,}", f"${one.cost_usd:.4f}"]
+        for one in (*sums, *foot)
+    ]
+    lines = _columns(head + rows, right=(1, 2, 3, 4))
+    for one in foot:
+        if one.unknown:
+            lines.append(f"{one.name}: {one.unknown} requests were billed at a cost that is not known")
+        if one.maybe:
+            lines.append(f"{one.name}: {one.maybe} requests may have been billed, nobody can tell")
+    return lines
+
+
+def _cost(past: PastRequest) -> str:
+    if past.cost_usd is not None:
+        return f"${past.cost_usd:.4f}"
+    if past.billed == Billed.NO.value:
+        return "$0"
+    return "maybe" if past.billed == Billed.MAYBE.value else "unknown"
+
+
+def _estimate(past: PastRequest) -> str:
+    if past.estimate_low_usd is None or past.estimate_high_usd is None:
+        return "unknown"
+    text = f"${past.estimate_low_usd:.4f}"
+    if past.estimate_high_usd > past.estimate_low_usd:
+        text += f" to ${past.estimate_high_usd:.4f}"
+    return text
+
+
+def _or_dash(value: Optional[object], unit: str = "") -> str:
+    return "-" if value is None else f"{value}{unit}"
+
+
+def input_file_json(file: InputFile) -> Dict[str, object]:
+    """An input as JSON shows it."""
+    return {
+        "source": file.source,
+        "path": file.path,
+        "filename": file.filename,
+        "sha256": file.sha256,
+        "bytes": file.size_bytes,
+    }
+
+
+def _columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> List[str]:
+    """Rows as lines, every column as wide as its widest cell; the numbers in `right` are set to the right."""
+    if not rows:
+        return []
+    widths = [max(len(row[number]) for row in rows) for number in range(len(rows[0]))]
+    return [
+        "  ".join(
+            cell.rjust(width) if number in right else cell.ljust(width)
+            for number, (cell, width) in enumerate(zip(row, widths))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+# ------------------------------------------------------------------------------------------------------------
+# telling/event_lines
+#
+# The events of a call as JSON lines on stderr, and a heartbeat while nothing happens.
+# ------------------------------------------------------------------------------------------------------------
+
+
+HEARTBEAT_S = 15.0
+
+_NAMES: Mapping[type, str] = {
+    RequestStarted: "request_started",
+    HeadersReceived: "headers_received",
+    RetryWaiting: "retry_waiting",
+    PartialImage: "partial_image",
+    ImageSaved: "image_saved",
+    Warned: "warning",
+}
+
+
+def event_json(event: Event) -> Optional[Dict[str, object]]:
+    """An event as the object on its line; None for the end of a call, which the command itself reports."""
+    name = _NAMES.get(type(event))
+    if name is None:
+        return None
+    values: Dict[str, object] = dict(vars(event))
+    if isinstance(event, ImageSaved):
+        values["image"] = image_json(event.image)
+    if isinstance(event, HeadersReceived):
+        del values["limits"]
+        if event.limits:
+            values["limits"] = [dict(vars(limit)) for limit in event.limits]
+    elapsed_s = round(event.elapsed_s, 3)
+    return {"event": name, **values, "elapsed_s": elapsed_s}
+
+
+def warning_line(message: str, elapsed_s: float) -> Dict[str, object]:
+    """A warning as the object on its line."""
+    return {"event": "warning", "message": message, "elapsed_s": round(elapsed_s, 3)}
+
+
+class EventLines:
+    """The observer that writes events. A context manager: the heart beats while it is entered."""
+
+    def __init__(self, stderr: TextIO, heartbeat_s: float = HEARTBEAT_S) -> None:
+        self._stderr = stderr
+        self._heartbeat_s = heartbeat_s
+        self._started = time.monotonic()
+        self._lock = threading.Lock()
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._beat, daemon=True)
+
+    def __enter__(self) -> EventLines:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        self._done.set()
+        self._thread.join()
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the command began."""
+        return time.monotonic() - self._started
+
+    def __call__(self, event: Event) -> None:
+        """The observer of a call."""
+        line = event_json(event)
+        if line is not None:
+            self.write(line)
+
+    def write(self, line: Mapping[str, object]) -> None:
+        """One object on one line; a reader that has gone away does not stop the call."""
+        with self._lock, suppress(OSError, ValueError):
+            self._stderr.write(json.dumps(line) + "\n")
+            self._stderr.flush()
+
+    def finished(self, outcome: Mapping[str, object]) -> None:
+        """The last line: the object that `--json` prints."""
+        self.write({"event": "finished", **outcome, "elapsed_s": round(self.elapsed_s, 3)})
+
+    def _beat(self) -> None:
+        while not self._done.wait(self._heartbeat_s):
+            self.write({"event": "heartbeat", "elapsed_s": round(self.elapsed_s, 3)})
+
+
+# ------------------------------------------------------------------------------------------------------------
+# telling/output
+#
+# Where all that a command says goes, by its flags: lines for people, `--json`, `--events`, `--quiet`.
+# ------------------------------------------------------------------------------------------------------------
+
+
+class Output:
+    """One command's voice. Results go to stdout, everything else to stderr."""
+
+    def __init__(self, terminal: Terminal, stdout: TextIO, stderr: TextIO, flags: List[str]) -> None:
+        self._terminal = terminal
+        self._stdout = stdout
+        self.is_json = "--json" in flags
+        self._quiet = "--quiet" in flags
+        self._lines: Optional[EventLines] = EventLines(stderr) if "--events" in flags else None
+
+    def result(self, text: str) -> None:
+        """A line of the result, for people."""
+        if not self.is_json:
+            self._terminal.result(text)
+
+    def say(self, text: str) -> None:
+        """Something good to know."""
+        if not self._quiet and self._lines is None:
+            self._terminal.say(text)
+
+    def warn(self, text: str) -> None:
+        """Something the user should know."""
+        if self._lines is not None:
+            self._lines.write(warning_line(text, self._lines.elapsed_s))
+        else:
+            self._terminal.say(text, "warning", "yellow")
+
+    def complain(self, text: str) -> None:
+        """A failure among many; programs get it with the rest of its row."""
+        if self._lines is None and not self.is_json:
+            self._terminal.say(text, "error", "red")
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a live line shows."""
+        return self._terminal.is_live and not self._quiet and self._lines is None
+
+    def live(self, text: str) -> None:
+        """What the live line says now."""
+        if self.is_live:
+            self._terminal.live(text)
+
+    def event(self, line: Mapping[str, object]) -> None:
+        """Something happened; only `--events` tells it."""
+        if self._lines is not None:
+            self._lines.write({**line, "elapsed_s": round(self._lines.elapsed_s, 3)})
+
+    def finish(
+        self, outcome: Mapping[str, object], rows: Optional[Iterable[Mapping[str, object]]] = None
+    ) -> None:
+        """How the command ended, as one object: the last that is said. `rows` are for `--json` only."""
+        if self._lines is not None:
+            self._lines.finished(outcome)
+        if self.is_json:
+            print_json(outcome, self._stdout, rows)
+
+    def fail(self, error: GptImage2Error, command: str) -> None:
+        """The error that the command ended with."""
+        self.finish(error_json(error, command))
+        if not self.is_json and self._lines is None:
+            self._terminal.error(error)
+
+    @contextmanager
+    def heartbeat(self) -> Generator[None, None, None]:
+        """Under `--events` the heart beats in this context."""
+        if self._lines is None:
+            yield
+        else:
+            with self._lines:
+                yield
+
+    @contextmanager
+    def observer(self, results: bool) -> Generator[Observer, None, None]:
+        """Who hears the events of a call; with `results`, `Saved:` lines are printed as images come."""
+        results = results and not self.is_json
+        if self._lines is None:
+            with Reporter(self._terminal, quiet=self._quiet, results=results) as reporter:
+                yield reporter
+        else:
+            silent = Reporter(self._terminal, quiet=True, results=results, warnings=False)
+            with self._lines as lines:
+                yield lambda event: (lines(event), silent(event))[1]
+
+
+# ------------------------------------------------------------------------------------------------------------
+# dispatch
+#
+# Runs one command, from its words to an exit code: one way out for every kind of ending.
+# ------------------------------------------------------------------------------------------------------------
+
+
+def run_command(arguments: List[str], names: List[str]) -> int:
+    """Runs the command that the first argument names, one of `names`; its exit code."""
+    if hasattr(gc, "freeze"):
+        atexit.register(gc.freeze)  # or Python looks for garbage in what ends with the process anyway, 5 ms
+    flags = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    output = Output(standard_terminal(os.environ), sys.stdout, sys.stderr, flags)
+    stop = StopSwitch()
+    command = arguments[0]
+    try:
+        with SignalsHandled(stop):
+            if command not in names:
+                hint = f"the commands are {', '.join(names)}; see {PROGRAM} --help"
+                raise UsageError(f"unknown command {command!r}", hint=hint)
+            return _dispatch(command, arguments[1:], output, stop)
+    except GptImage2Error as error:
+        output.fail(error, command)
+        return 128 + error.signum if isinstance(error, InterruptedCall) else int(error.exit_code)
+    except Exception as error:
+        if "--debug" in flags:
+            raise
+        internal = GptImage2Error(
+            f"internal error: {type(error).__name__}: {mask_secrets(str(error))}",
+            hint="run it again with --debug for the traceback, and report it",
+        )
+        output.fail(internal, command)
+        return int(ExitCode.INTERNAL)
+
+
+def _dispatch(command: str, rest: List[str], output: Output, stop: StopSwitch) -> int:
+    if command in ("generate", "edit"):
+        return int(run_image_command(read_image_command(command, rest), output, stop))
+    if command == "batch":
+        run_batch = load_side("gpt_image2_batch").run_batch
+        return run_batch(rest, output, stop)
+    if command == "config":
+        return int(run_config(rest, output))
+    if command == "doctor":
+        return int(run_doctor(rest, output, stop))
+    if command in ("history", "spend", "cost"):
+        if command == "history":
+            return int(run_history(rest, output, stop))
+        return int(run_spend(rest, output) if command == "spend" else run_cost(rest, output))
+    return run_extra(command, rest)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# wire/base64_stream
+#
+# Decodes base64 that arrives in pieces. Pure: text bytes in, image bytes out.
+#
+# The standard and the URL-safe alphabet, with or without padding, blanks and line breaks between characters:
+# what relays send. Anything else is an error, never silently skipped.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_BLANKS = b" \t\r\n"
+_FROM_URL_SAFE = bytes.maketrans(b"-_", b"+/")
+_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+
+
+class BadBase64(ValueError):
+    """The text is not base64; `rest` is the part of it that was not decoded, from the faulty piece on."""
+
+    def __init__(self, rest: bytes) -> None:
+        super().__init__("not base64")
+        self.rest = rest
+
+
+class Base64Decoder:
+    """`feed` pieces of any length, then `finish`; each returns the bytes that became whole by then."""
+
+    def __init__(self) -> None:
+        self._pending = b""
+        self._padding = 0
+
+    def feed(self, text: bytes) -> bytes:
+        """The bytes that this piece completes.
+
+        Raises:
+            BadBase64: a character that is no base64, or data after the padding.
+        """
+        whole = self._pending + text
+        cut = len(whole) - len(whole) % 4
+        if not self._padding and _is_plain(whole[cut:]):
+            decoded = _decode_plain(memoryview(whole)[:cut])
+            if decoded is not None:
+                self._pending = whole[cut:]
+                return decoded
+        clean = text.translate(_FROM_URL_SAFE, _BLANKS)
+        body = clean.rstrip(b"=")
+        if (self._padding and body) or not _is_plain(body):
+            raise BadBase64(whole)
+        self._padding += len(clean) - len(body)
+        body = self._pending + body
+        cut = len(body) - len(body) % 4
+        self._pending = body[cut:]
+        return binascii.a2b_base64(body[:cut])
+
+    def finish(self) -> bytes:
+        """The last one or two bytes.
+
+        Raises:
+            BadBase64: a single character is left over, or the padding has the wrong length.
+        """
+        rest, self._pending = self._pending, b""
+        wanted = -len(rest) % 4
+        if wanted == 3 or (self._padding and self._padding != wanted):
+            raise BadBase64(rest)
+        return binascii.a2b_base64(rest + b"=" * wanted)
+
+
+def _is_plain(text: bytes) -> bool:
+    return not text.translate(None, _ALPHABET)
+
+
+def _decode_plain(text: memoryview) -> Optional[bytes]:
+    """Decodes whole groups of nothing but plain base64; None for anything else."""
+    try:
+        decoded = binascii.a2b_base64(text)
+    except binascii.Error:
+        return None
+    # The C decoder skips foreign characters; then fewer bytes come out than went in.
+    return decoded if len(decoded) * 4 == len(text) * 3 else None
+
+
+# ------------------------------------------------------------------------------------------------------------
+# outputs/collect
 #
 # Takes images out of text that is still arriving and puts each on disk the moment it is whole.
 #
@@ -4594,7 +4797,519 @@ class ImageText:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# response
+# wire/curl
+#
+# The only place that starts a process: a request goes to `curl`, its status, headers and body come out.
+#
+# All that is secret or free text reaches curl through its standard input (`--config -`) or private files,
+# never through its arguments or its environment. `-q` comes first, so no `.curlrc` changes what is sent.
+# ------------------------------------------------------------------------------------------------------------
+
+
+MIN_VERSION = (7, 64)  # the first with all that is used here
+CONNECT_TIMEOUT_S = 30.0
+KEEPALIVE_S = 30
+
+_PIPE_BYTES = 1 << 19  # as much as curl may be ahead of us; Linux gives 64 KiB unasked
+_F_SETPIPE_SZ = 1031  # Linux; fcntl has the name from Python 3.10 on
+_CHUNK_BYTES = 7 << 14  # malloc takes fresh pages from the system for every piece of 128 KiB or more
+_MAX_HEADER_BYTES = 1 << 18
+_TERMINATE_S = 2.0
+_BAD_OPTION = 2
+_REPORT = "gpt-image2-report"
+_REPORTED = ("time_pretransfer", "time_namelookup", "time_connect", "time_appconnect", "time_starttransfer")
+_QUOTED = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v"}
+
+
+class FormPart(Record):
+    """One part of a multipart body: a text, or a file's content; with `filename` it is sent as a file."""
+
+    name: str
+    text: Optional[str] = None
+    path: Optional[str] = None
+    filename: Optional[str] = None
+    mime_type: Optional[str] = None
+
+
+class HttpRequest(Record):
+    """One HTTP request. `headers` may hold secrets. `body_path` is a file, `form` a multipart body.
+
+    Where `stall_s` is set, so many seconds without a byte end it before its time is up.
+    """
+
+    url: str
+    headers: Tuple[Tuple[str, str], ...]
+    timeout_s: float
+    body_path: Optional[str] = None
+    form: Tuple[FormPart, ...] = ()
+    #: `host:port:address` pins a name to an address that was checked.
+    resolve: Optional[str] = None
+    stall_s: Optional[float] = None
+
+
+class ResponseHead(Record):
+    """Status and headers; header names are in lower case, the last of equal names counts."""
+
+    status: int
+    headers: Mapping[str, str]
+
+
+class TransferEnd(Record):
+    """How a transfer ended. `exit_code` is curl's (0: as HTTP ends). `sent` tells whether the connection
+    was ever ready to carry the request; while it is False the server cannot have seen any of it.
+    The times are seconds from the start to that step's end, 0 for a step that was not reached."""
+
+    exit_code: int
+    message: str
+    sent: bool
+    name_s: float = 0.0
+    connect_s: float = 0.0
+    tls_s: float = 0.0
+    first_byte_s: float = 0.0
+
+
+class Transfer:
+    """A running curl. A context manager: leaving it ends the process, whatever happened."""
+
+    def __init__(
+        self, request: HttpRequest, env: Mapping[str, str], secrets: Iterable[str], stop: StopSwitch
+    ) -> None:
+        self._stop = stop
+        self._rest = b""
+        self._process = subprocess.Popen(
+            # The option among the arguments is one that a curl older than MIN_VERSION refuses (exit 2).
+            [find_curl(), "-q", "--no-http0.9", "--config", "-"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=clean_environment(env, secrets),
+            bufsize=0,
+            # A Ctrl-C at the terminal is for us alone: we end curl when what has arrived is safe.
+            start_new_session=os.name == "posix",
+        )
+        _widen(self._process.stdout)
+        stop.watch(self._process.terminate)
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(render_config(request).encode("utf-8", "surrogateescape"))
+            self._process.stdin.close()
+        except BrokenPipeError:
+            pass  # curl has ended already; its exit code says why
+
+    def __enter__(self) -> Transfer:
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        self._stop.unwatch(self._process.terminate)
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(_TERMINATE_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        for pipe in (self._process.stdout, self._process.stderr):
+            if pipe is not None:
+                pipe.close()
+
+    def read_head(self) -> Optional[ResponseHead]:
+        """The final status and headers, as soon as they are here; None when none ever come."""
+        data = b""
+        while True:
+            block, separator, rest = data.partition(b"\r\n\r\n")
+            if separator:
+                head = parse_head(block)
+                if head is not None and head.status >= 200:
+                    self._rest = rest
+                    return head
+                data = rest
+                continue
+            chunk = self._read()
+            if not chunk or len(data) > _MAX_HEADER_BYTES:
+                return None
+            data += chunk
+
+    def chunks(self) -> Iterator[bytes]:
+        """The body in pieces of any size, as they arrive, until it ends or is cut."""
+        if self._rest:
+            yield self._rest
+            self._rest = b""
+        while True:
+            chunk = self._read()
+            if not chunk:
+                return
+            yield chunk
+
+    def end(self) -> TransferEnd:
+        """How it ended; waits for curl."""
+        assert self._process.stderr is not None
+        text = self._process.stderr.read().decode("utf-8", "replace")
+        code = self._process.wait()
+        message, _, report = text.partition(_REPORT)
+        times = [float(value.replace(",", ".")) for value in report.split()]
+        sent = times[0] > 0 if times else code != _BAD_OPTION
+        message = re.sub(r"^curl: \(\d+\) ", "", message.strip())
+        return TransferEnd(code, message, sent, *times[1:])
+
+    def _read(self) -> bytes:
+        assert self._process.stdout is not None
+        return os.read(self._process.stdout.fileno(), _CHUNK_BYTES)
+
+
+def render_config(request: HttpRequest) -> str:
+    """What curl reads on its standard input: one option a line, every value quoted."""
+    lines: List[Tuple[str, str]] = [
+        ("url", request.url),
+        ("proto", "=http,https"),
+        ("connect-timeout", f"{min(CONNECT_TIMEOUT_S, request.timeout_s):.3f}"),
+        ("max-time", f"{request.timeout_s:.3f}"),
+        ("keepalive-time", str(KEEPALIVE_S)),
+        ("write-out", "%{stderr}" + _REPORT + "".join(f" %{{{name}}}" for name in _REPORTED)),
+    ]
+    lines += [("header", f"{name}: {value}") for name, value in request.headers]
+    if request.resolve:
+        lines.append(("resolve", request.resolve))
+    if request.stall_s is not None:
+        lines += [("speed-limit", "1"), ("speed-time", f"{request.stall_s:.0f}")]
+    if request.body_path is not None:
+        lines.append(("data-binary", "@" + request.body_path))
+    lines += [_form_line(part) for part in request.form]
+    if request.form or request.body_path is not None:
+        lines.append(("header", "Expect:"))  # no wait for a 100 that relays do not send
+    flags = ["silent", "show-error", "include", "no-buffer", "suppress-connect-headers", "globoff"]
+    return "".join([f"{flag}\n" for flag in flags] + [f"{name} = {quote(value)}\n" for name, value in lines])
+
+
+def quote(value: str) -> str:
+    """A value in double quotes, as a curl config file and curl's `--form` understand them."""
+    return '"' + "".join(_QUOTED.get(char, char) for char in value) + '"'
+
+
+def form_filename(name: str) -> str:
+    """A file name as multipart/form-data carries it: quotes and control characters percent-encoded.
+
+    Source: the WHATWG HTML standard, "Multipart form data". Done here, since older curls differ.
+    """
+    return re.sub(r'["\x00-\x1f\x7f]', lambda match: f"%{ord(match.group()):02X}", name)
+
+
+def parse_head(block: bytes) -> Optional[ResponseHead]:
+    """The status line and headers of one block, or None when it is no HTTP answer."""
+    lines = block.decode("latin-1").split("\r\n")
+    match = re.match(r"HTTP/\d(?:\.\d)? (\d{3})", lines[0])
+    if match is None:
+        return None
+    headers: Dict[str, str] = {}
+    for line in lines[1:]:
+        name, separator, value = line.partition(":")
+        if separator:
+            headers[name.strip().lower()] = value.strip()
+    return ResponseHead(int(match.group(1)), headers)
+
+
+def clean_environment(env: Mapping[str, str], secrets: Iterable[str]) -> Dict[str, str]:
+    """The environment for curl: proxies and CA settings stay, whatever holds a key does not."""
+    hidden = [secret for secret in secrets if secret]
+    return {
+        name: value
+        for name, value in env.items()
+        if "API_KEY" not in name.upper() and not any(secret in value for secret in hidden)
+    }
+
+
+@lru_cache(maxsize=None)
+def find_curl() -> str:
+    """The path of a usable curl.
+
+    Raises:
+        ConfigError: there is none, or it is too old.
+    """
+    name = "curl.exe" if os.name == "nt" else "curl"
+    places = [os.path.join(folder, name) for folder in os.get_exec_path()]
+    path = next((place for place in places if os.path.isfile(place) and os.access(place, os.X_OK)), None)
+    if path is None:
+        raise ConfigError(
+            "curl is not installed, or not on the PATH",
+            hint="install it (apt install curl, brew install curl, winget install curl)",
+            code="no_curl",
+        )
+    return path
+
+
+def curl_version(path: str) -> Tuple[int, ...]:
+    """The version of a curl program, () when it does not tell."""
+    done = subprocess.run(
+        [path, "-q", "--version"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={name: value for name, value in os.environ.items() if "API_KEY" not in name.upper()},
+        check=False,
+    )
+    match = re.match(rb"curl (\d+)\.(\d+)(?:\.(\d+))?", done.stdout)
+    return tuple(int(part) for part in match.groups() if part) if match else ()
+
+
+def too_old_error(end: TransferEnd) -> Optional[ConfigError]:
+    """The error to show when curl itself refused our options, as a too old one does; None otherwise."""
+    if end.exit_code != _BAD_OPTION or end.sent:
+        return None
+    version = ".".join(map(str, curl_version(find_curl()))) or "unknown"
+    wanted = ".".join(map(str, MIN_VERSION))
+    return ConfigError(
+        f"curl {version} does not work here: {end.message}",
+        hint=f"install curl {wanted} or newer",
+        code="curl_too_old",
+    )
+
+
+def _widen(pipe: Optional[IO[bytes]]) -> None:
+    """Lets curl run further ahead of us, where the system can."""
+    if sys.platform == "linux" and pipe is not None:
+        import fcntl
+
+        with suppress(OSError):
+            fcntl.fcntl(pipe, _F_SETPIPE_SZ, _PIPE_BYTES)
+
+
+def _form_line(part: FormPart) -> Tuple[str, str]:
+    if part.path is None:
+        return "form-string", f"{part.name}={part.text or ''}"
+    if part.filename is None:
+        return "form", f"{part.name}=<{_quote_form(part.path)}"
+    value = f"{part.name}=@{_quote_form(part.path)};filename={_quote_form(form_filename(part.filename))}"
+    return "form", f"{value};type={part.mime_type}" if part.mime_type else value
+
+
+def _quote_form(value: str) -> str:
+    """A value inside `--form`: in double quotes, where only quotes and backslashes are escaped."""
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+# ------------------------------------------------------------------------------------------------------------
+# wire/json_stream
+#
+# Splits JSON that arrives in pieces: the strings somebody wants go to them, all the rest is kept. Pure.
+#
+# This is no parser: it knows where strings begin and end, and which key a string is the value of. What is kept
+# is the document with the contents of the taken strings left out, for `json.loads` to read at the end.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_ESCAPE_BYTES = 6  # \uXXXX
+_MAX_KEY_BYTES = 256
+_HEX = rb"[0-9a-fA-F]"
+_PAIR = rb"u[dD][89abAB]" + _HEX + rb"{2}\\u[dD][c-fC-F]" + _HEX + rb"{2}"
+_ESCAPE = rb"(?s)\\(?:" + _PAIR + rb"|u" + _HEX + rb"{4}|[^u])"
+#: How serializers escape base64; the quick way for megabytes of it.
+_USUAL_ESCAPES = ((b"\\/", b"/"), (b"\\u002b", b"+"), (b"\\u002B", b"+"))
+_FIRST_OF_PAIR = rb"\\u[dD][89abAB][0-9a-fA-F]{2}"
+
+#: Takes the content of one string, escapes undone, piece by piece; then None at its end.
+StringSink = Callable[[Optional[bytes]], None]
+
+
+class JsonSplitter:
+    """`feed` pieces of a document of any length.
+
+    `wants(key)` is asked at the start of every string that is the value of a key; it answers with a sink for
+    the string's content, or None to leave it in the document. `keep` gets every byte that no sink took.
+    """
+
+    def __init__(self, wants: Callable[[str], Optional[StringSink]], keep: Callable[[bytes], None]) -> None:
+        self._wants = wants
+        self._keep = keep
+        self._inside = False
+        self._sink: Optional[StringSink] = None
+        self._carry = b""  # the beginning of an escape whose end has not come yet
+        self._string = b""  # the last string that was kept: it may be a key
+        self._gap = b""  # the first bytes since then, blanks left out
+
+    def feed(self, data: bytes) -> None:
+        """Takes the next piece."""
+        data, self._carry = self._carry + data, b""
+        at = 0
+        while at < len(data):
+            at = self._in_string(data, at) if self._inside else self._outside(data, at)
+
+    def _outside(self, data: bytes, at: int) -> int:
+        quote = data.find(b'"', at)
+        end = len(data) if quote < 0 else quote
+        if len(self._gap) < 2:
+            self._gap += data[at:end].strip()[:2]
+        self._keep(data[at : end + 1])
+        if quote >= 0:
+            if self._gap == b":" and len(self._string) <= _MAX_KEY_BYTES:
+                self._sink = self._wants(_unescape(self._string).decode("utf-8", "replace"))
+            self._inside, self._string, self._gap = True, b"", b""
+        return end + 1
+
+    def _in_string(self, data: bytes, at: int) -> int:
+        """Passes the string's content on, as far as it is here; the position after it."""
+        quote = data.find(b'"', at)
+        while quote >= 0 and _ends_in_open_backslash(data, at, quote):
+            quote = data.find(b'"', quote + 1)
+        end = quote if quote >= 0 else _whole_pairs_end(data, at)
+        self._pass_on(data[at:end])
+        if quote < 0:
+            self._carry = data[end:]
+            return len(data)
+        if self._sink is not None:
+            self._sink(None)
+        self._keep(b'"')
+        self._inside, self._sink = False, None
+        return quote + 1
+
+    def _pass_on(self, piece: bytes) -> None:
+        if self._sink is not None:
+            if piece:
+                self._sink(_unescape(piece))
+            return
+        self._keep(piece)
+        if len(self._string) <= _MAX_KEY_BYTES:
+            self._string += piece[: _MAX_KEY_BYTES + 1]
+
+
+def _ends_in_open_backslash(data: bytes, start: int, end: int) -> bool:
+    """Whether an odd number of backslashes stands before `end`."""
+    at = end
+    while at > start and data[at - 1] == 0x5C:
+        at -= 1
+    return (end - at) % 2 == 1
+
+
+def _whole_escapes_end(data: bytes, start: int) -> int:
+    """Where the last escape that is not complete begins, or the end of the data."""
+    at = data.rfind(b"\\", max(start, len(data) - _ESCAPE_BYTES + 1))
+    if at < 0 or not _ends_in_open_backslash(data, start, at + 1):
+        return len(data)
+    is_unicode = data[at + 1 : at + 2] in (b"", b"u")
+    return at if len(data) - at < (_ESCAPE_BYTES if is_unicode else 2) else len(data)
+
+
+def _whole_pairs_end(data: bytes, start: int) -> int:
+    """As `_whole_escapes_end`, but before the first half of a surrogate pair: the other half may come."""
+    end = _whole_escapes_end(data, start)
+    at = end - _ESCAPE_BYTES
+    is_half = at >= start and re.match(_FIRST_OF_PAIR, data[at:end]) is not None
+    return at if is_half and _ends_in_open_backslash(data, start, at + 1) else end
+
+
+def _unescape(text: bytes) -> bytes:
+    """The content of a JSON string; text with an escape that JSON does not know is left as it is."""
+    if b"\\" in text and b"\\\\" not in text:
+        for escape, plain in _USUAL_ESCAPES:
+            text = text.replace(escape, plain)
+    return re.sub(_ESCAPE, _unescape_match, text) if b"\\" in text else text
+
+
+def _unescape_match(match: Match[bytes]) -> bytes:
+    return _unescape_one(match.group())
+
+
+@lru_cache(maxsize=256)
+def _unescape_one(escape: bytes) -> bytes:
+    """What one escape stands for, or a surrogate pair of two."""
+    try:
+        content: str = json.loads(f'"{escape.decode("latin-1")}"', strict=False)
+    except ValueError:
+        return escape
+    return content.encode("utf-8", "surrogatepass")
+
+
+# ------------------------------------------------------------------------------------------------------------
+# wire/sse
+#
+# Splits a stream of server-sent events into events and the data in them, without holding a line. Pure.
+#
+# Source of the rules: the WHATWG HTML standard, "Parsing an event stream".
+# ------------------------------------------------------------------------------------------------------------
+
+
+_MAX_LINE_BYTES = 4096
+
+
+class SseSplitter:
+    """`feed` pieces of any length. `on_data` gets the data of an event piece by piece, however long its
+    line; `on_event` gets the event's name at the blank line that ends it."""
+
+    def __init__(self, on_data: Callable[[bytes], None], on_event: Callable[[], None]) -> None:
+        self._on_data = on_data
+        self._on_event = on_event
+        self._line = b""  # the line so far, until it is known to be data
+        self._in_data = False
+        self._had_data = False
+        self._skip_space = False
+        self._after_cr = False
+        #: The name that the `event` field gave to the event under way; empty without one.
+        self.event = ""
+
+    def feed(self, piece: bytes) -> None:
+        """Takes the next piece."""
+        at = 0
+        while at < len(piece):
+            if self._after_cr and piece[at] == 0x0A:
+                self._after_cr = False
+                at += 1
+                continue
+            self._after_cr = False
+            at = self._data(piece, at) if self._in_data else self._field(piece, at)
+
+    def _data(self, piece: bytes, at: int) -> int:
+        if self._skip_space:
+            self._skip_space = False
+            if piece[at] == 0x20:
+                return at + 1
+        end = _line_end(piece, at)
+        if end > at:
+            self._on_data(piece[at:end])
+        if end < len(piece):
+            self._in_data = False
+            self._after_cr = piece[end] == 0x0D
+        return end + 1
+
+    def _field(self, piece: bytes, at: int) -> int:
+        """Reads a line up to its end, or as far as it shows that it is data."""
+        end = _line_end(piece, at)
+        line = self._line + piece[at:end]
+        if line.startswith(b"data:"):
+            if self._had_data:
+                self._on_data(b"\n")
+            start = at + len(b"data:") - len(self._line)
+            self._line = b""
+            self._in_data = self._had_data = self._skip_space = True
+            return start
+        self._line = line[:_MAX_LINE_BYTES]
+        if end < len(piece):
+            self._after_cr = piece[end] == 0x0D
+            self._end_line()
+        return end + 1
+
+    def _end_line(self) -> None:
+        line, self._line = self._line, b""
+        if not line:
+            self._on_event()
+            self.event, self._had_data = "", False
+        elif line.startswith(b"event:"):
+            self.event = line[len(b"event:") :].strip().decode("utf-8", "replace")
+
+
+def _line_end(piece: bytes, at: int) -> int:
+    """Where the line ends that runs at a position: at a line feed, a carriage return, or the piece's end."""
+    feed = piece.find(b"\n", at)
+    end = len(piece) if feed < 0 else feed
+    carriage = piece.find(b"\r", at, end)
+    return end if carriage < 0 else carriage
+
+
+# ------------------------------------------------------------------------------------------------------------
+# calls/response
 #
 # Body chunks in, an `Answer` out; the images in it are on disk before the body has ended.
 #
@@ -4885,7 +5600,7 @@ def _names(value: object) -> List[object]:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# retry
+# calls/retry
 #
 # What may be sent again, whether it may have been billed, and how long to wait. Pure, but for the dice.
 #
@@ -5165,7 +5880,7 @@ def _number(text: str) -> Optional[float]:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# download
+# calls/download
 #
 # Fetches an image by its address through curl: without the key, http(s) only, bounded, and nowhere private.
 #
@@ -5333,7 +6048,133 @@ def _bracketed(address: str) -> str:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# explain
+# calls/exchange
+#
+# One request sent once: from an `ImageRequest` to what came back. Images are on disk before it returns.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_AZURE_SUFFIX = ".openai.azure.com"
+
+
+class Wire(Record):
+    """What every exchange of a call shares."""
+
+    settings: Settings
+    env: Mapping[str, str]
+    stop: StopSwitch
+    turns: Turns
+
+
+def auth_header(settings: Settings, key: str) -> Tuple[str, str]:
+    """The header that carries the key: Azure has one of its own, everybody else takes a bearer token."""
+    host = settings.base_url.value.split("//", 1)[-1].split("/", 1)[0].split(":", 1)[0].lower()
+    return ("api-key", key) if host.endswith(_AZURE_SUFFIX) else ("Authorization", f"Bearer {key}")
+
+
+def send_once(
+    wire: Wire,
+    request: ImageRequest,
+    collector: ImageCollector,
+    spool: Spool,
+    timeout_s: float,
+    on_head: Callable[[ResponseHead], None],
+) -> Attempt:
+    """Sends the request and reads the answer to its end, or to where it was cut.
+
+    Raises:
+        ConfigError: there is no key, or no usable curl.
+    """
+    key = wire.settings.require_key()
+    started = time.monotonic()
+    body_bytes = 0
+    reader = AnswerReader(collector, spool)
+    with temporary_folder() as folder:
+        http = _http_request(wire.settings, key, request, folder, timeout_s)
+        with Transfer(http, wire.env, wire.settings.secrets, wire.stop) as transfer:
+            head = transfer.read_head()
+            if head is not None:
+                on_head(head)
+            for chunk in transfer.chunks():
+                body_bytes += len(chunk)
+                with wire.turns.take(started):
+                    reader.feed(chunk)
+            end = transfer.end()
+    too_old = too_old_error(end)
+    if too_old is not None:
+        raise too_old
+    answer = reader.close()
+    if head is not None and head.status >= 300:
+        answer = replace(answer, urls=())  # an address in a refusal is that of its documentation
+    return Attempt(
+        head=head,
+        end=end,
+        answer=answer,
+        images=len(collector.images),
+        kept_aside=collector.kept_aside,
+        body_bytes=body_bytes,
+        elapsed_s=time.monotonic() - started,
+    )
+
+
+def describe(settings: Settings, request: ImageRequest) -> Tuple[str, str]:
+    """The URL and the exact body of a request as text, for `--dry-run`; a multipart body by its parts."""
+    url = settings.base_url.value + request.endpoint
+    format_field = settings.format_field.value
+    if not request.images:
+        return url, request.json_body(format_field).decode("utf-8")
+    lines = [f"{name}={value}" for name, value in request.form_texts(format_field)]
+    for part in _file_parts(request, settings.image_field.value):
+        lines.append(f"{part.name}=@{part.path} (filename={part.filename}, {part.mime_type})")
+    return url, "\n".join(lines)
+
+
+def _http_request(
+    settings: Settings, key: str, request: ImageRequest, folder: Path, timeout_s: float
+) -> HttpRequest:
+    headers = [auth_header(settings, key), ("User-Agent", USER_AGENT), ("Accept", _accept(request))]
+    url = settings.base_url.value + request.endpoint
+    format_field = settings.format_field.value
+    if request.images:
+        form = _text_parts(request, format_field, folder) + _file_parts(request, settings.image_field.value)
+        return HttpRequest(url, tuple(headers), timeout_s, form=form)
+    body = folder / "body"
+    write_private(body, request.json_body(format_field))
+    headers.append(("Content-Type", "application/json"))
+    return HttpRequest(url, tuple(headers), timeout_s, body_path=str(body))
+
+
+def _accept(request: ImageRequest) -> str:
+    return "text/event-stream, application/json" if request.stream else "application/json"
+
+
+def _text_parts(request: ImageRequest, format_field: str, folder: Path) -> Tuple[FormPart, ...]:
+    """The prompt goes through a private file, the other fields through curl's standard input."""
+    parts: List[FormPart] = []
+    for name, value in request.form_texts(format_field):
+        if name == "prompt":
+            path = folder / "prompt"
+            with suppress(FileExistsError):
+                write_private(path, value.encode("utf-8"))
+            parts.append(FormPart(name, path=str(path)))
+        else:
+            parts.append(FormPart(name, text=value))
+    return tuple(parts)
+
+
+def _file_parts(request: ImageRequest, image_field: str) -> Tuple[FormPart, ...]:
+    field = "image" if len(request.images) == 1 else image_field
+    named = [(field, image) for image in request.images]
+    if request.mask:
+        named.append(("mask", request.mask))
+    return tuple(
+        FormPart(name, path=image.path, filename=image.filename, mime_type=image.mime_type)
+        for name, image in named
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------
+# calls/explain
 #
 # One line a cause and one line a cure: from a failed attempt to the error that a person can act on. Pure.
 # ------------------------------------------------------------------------------------------------------------
@@ -5605,1022 +6446,7 @@ def _wait_hint(attempt: Attempt) -> str:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# inputs
-#
-# Brings input images and the mask to disk and checks them before anything is paid for.
-#
-# An input is a path, an http(s) address (fetched without the key), or `-` for standard input.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_MIB = 1024 * 1024
-
-
-def load_inputs(
-    sources: Sequence[str], mask: Optional[str], folder: Path, downloader: Downloader
-) -> Tuple[Tuple[InputImage, ...], Optional[InputImage]]:
-    """The checked inputs and mask; what is fetched or read from standard input goes into `folder`.
-
-    Raises:
-        UsageError: missing, empty, unreadable, too large, too many, no image, or a mask that cannot work.
-        NetworkError: an address could not be fetched.
-    """
-    if len(sources) > MAX_INPUT_IMAGES:
-        raise UsageError(
-            f"{len(sources)} input images; at most {MAX_INPUT_IMAGES} may be sent", hint="leave some out"
-        )
-    everything = [*sources, *([mask] if mask is not None else [])]
-    if everything.count("-") > 1:
-        raise UsageError("only one input can be read from standard input", hint="give the others as files")
-    images = tuple(
-        _load(source, "input image", MAX_INPUT_BYTES, folder, downloader, str(number))
-        for number, source in enumerate(sources)
-    )
-    if mask is None:
-        return images, None
-    loaded_mask = _load(mask, "mask", MAX_MASK_BYTES, folder, downloader, "mask")
-    _check_mask(mask, loaded_mask, images[0])
-    return images, loaded_mask
-
-
-def check_local_inputs(sources: Sequence[str], mask: Optional[str]) -> None:
-    """Checks the inputs that are files here; those that are to be fetched can show only later.
-
-    Raises:
-        UsageError: as `load_inputs`.
-    """
-    for source in (source for source in sources if not is_address(source)):
-        _local(source, "input image", MAX_INPUT_BYTES)
-    if mask is not None and not is_address(mask):
-        loaded_mask = _local(mask, "mask", MAX_MASK_BYTES)
-        if sources and not is_address(sources[0]):
-            _check_mask(mask, loaded_mask, _local(sources[0], "input image", MAX_INPUT_BYTES))
-
-
-def local_input(source: str) -> InputImage:
-    """An input or mask that is a file here.
-
-    Raises:
-        UsageError: as `load_inputs`, but for what is asked of a mask alone.
-    """
-    return _local(source, "input image", MAX_INPUT_BYTES)
-
-
-def is_address(source: str) -> bool:
-    """Whether an input is to be fetched."""
-    return source.lower().startswith(("http://", "https://"))
-
-
-def _load(
-    source: str, what: str, max_bytes: int, folder: Path, downloader: Downloader, name: str
-) -> InputImage:
-    if source == "-":
-        path, filename = folder / name, ""
-        _write_new(path, lambda file: _copy_stdin(file, what, max_bytes))
-    elif is_address(source):
-        path, filename = folder / name, os.path.basename(unquote(urlsplit(source).path))
-        _download(source, path, downloader, what)
-    else:
-        return _local(source, what, max_bytes)
-    return _checked_file(source, path, filename, what, max_bytes)
-
-
-def _local(source: str, what: str, max_bytes: int) -> InputImage:
-    path = Path(os.path.abspath(os.path.expanduser(source)))
-    return _checked_file(source, path, path.name, what, max_bytes)
-
-
-def _checked_file(source: str, path: Path, filename: str, what: str, max_bytes: int) -> InputImage:
-    info, size_bytes = _inspect(source, path, what, max_bytes)
-    return InputImage(
-        path=str(path),
-        filename=filename or f"image.{extension(info.format)}",
-        format=info.format,
-        width=info.width,
-        height=info.height,
-        size_bytes=size_bytes,
-        has_alpha=info.has_alpha,
-        source=source,
-    )
-
-
-def _inspect(source: str, path: Path, what: str, max_bytes: int) -> Tuple[ImageInfo, int]:
-    name = f"{what} {show(source)}"
-    try:
-        if path.is_dir():
-            raise UsageError(f"{name} is a folder", hint="give a png, jpeg or webp file")
-        size_bytes = path.stat().st_size
-        if size_bytes == 0 and path.is_file():
-            raise UsageError(f"{name} is empty", hint="give a png, jpeg or webp file")
-        if not path.is_file():
-            raise UsageError(f"{name} is not a regular file", hint="give a file, an http(s) address, or -")
-        if size_bytes >= max_bytes:
-            raise UsageError(
-                f"{name} has {size_bytes / _MIB:.1f} MB; it must be under {max_bytes // _MIB} MB",
-                hint="scale it down or save it as jpeg or webp",
-            )
-        with open(str(path), "rb") as file:
-            info = read_image_info(file)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise UsageError(f"cannot read {name}: {reason}", hint="check the path and its permissions") from None
-    except ValueError as error:
-        raise UsageError(f"cannot read {name}: {error}", hint="check the path") from None
-    if info is None:
-        raise UsageError(f"{name} is not an image by its first bytes", hint="png, jpeg and webp are accepted")
-    return info, size_bytes
-
-
-def _check_mask(source: str, mask: InputImage, first: InputImage) -> None:
-    name = f"mask {show(source)}"
-    if mask.format != "png":
-        raise UsageError(f"{name} is {mask.format}, not png", hint="save the mask as PNG with transparency")
-    if not mask.has_alpha:
-        raise UsageError(
-            f"{name} has no alpha channel, so nothing would be edited",
-            hint="make the area to edit transparent and save as RGBA PNG",
-        )
-    if (mask.width, mask.height) != (first.width, first.height):
-        raise UsageError(
-            f"{name} is {mask.width}x{mask.height}, the first image {first.width}x{first.height}",
-            hint="the mask must have the dimensions of the first image",
-        )
-
-
-def _write_new(path: Path, fill: Callable[[IO[bytes]], None]) -> None:
-    with os.fdopen(os.open(str(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        fill(file)
-
-
-def _copy_stdin(file: IO[bytes], what: str, max_bytes: int) -> None:
-    data = sys.stdin.buffer.read(max_bytes + 1)
-    if len(data) > max_bytes:
-        raise UsageError(
-            f"the {what} on standard input is {max_bytes // _MIB} MB or larger", hint="scale it down"
-        )
-    file.write(data)
-
-
-def _download(url: str, path: Path, downloader: Downloader, what: str) -> None:
-    def fill(file: IO[bytes]) -> None:
-        def restart() -> None:
-            file.seek(0)
-            file.truncate()
-
-        downloader.fetch(url, lambda data: (file.write(data), None)[1], restart)
-
-    try:
-        _write_new(path, fill)
-    except DownloadFailed as error:
-        raise NetworkError(
-            f"cannot fetch the {what} {show(url)}: {error}",
-            hint="check the address; nothing was sent or billed",
-        ) from None
-
-
-# ------------------------------------------------------------------------------------------------------------
-# terminal
-#
-# Writes for people and programs on this process's stdout and stderr: lines, colour, a live line, JSON.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_CLEAR_LINE = "\r\x1b[K"
-_COLOURS = {"red": "31", "yellow": "33", "green": "32"}
-
-
-class Terminal:
-    """Writes for people: one line a message, colour and a live line only where a terminal shows them."""
-
-    def __init__(self, env: Mapping[str, str], stdout: TextIO, stderr: TextIO) -> None:
-        self._stdout = stdout
-        self._stderr = stderr
-        self._lock = threading.Lock()
-        smart = stderr.isatty() and env.get("TERM") != "dumb"
-        self.is_live = smart
-        self._colours = smart and not env.get("NO_COLOR")
-
-    def result(self, text: str) -> None:
-        """A line on stdout. A reader that has gone away does not stop the call: the images are safe."""
-        self._clear()
-        try:
-            print(text, file=self._stdout, flush=True)
-        except OSError:
-            detach(self._stdout)
-
-    def say(self, text: str, label: str = "", colour: str = "") -> None:
-        """A line on stderr, with a label in colour in front."""
-        if label and self._colours and colour:
-            label = f"\x1b[{_COLOURS[colour]}m{label}\x1b[0m"
-        self._clear()
-        try:
-            print(f"{label}: {text}" if label else text, file=self._stderr, flush=True)
-        except OSError:
-            detach(self._stderr)
-
-    def live(self, text: str) -> None:
-        """Replaces the live line."""
-        if self.is_live:
-            with self._lock:
-                self._stderr.write(_CLEAR_LINE + text)
-                self._stderr.flush()
-
-    def error(self, error: GptImage2Error) -> None:
-        """An error: one line what happened and what to do, and one about the money if anything was sent."""
-        text = show(error.message, limit=None)
-        self.say(
-            f"{text.rstrip('.')}; {show(error.hint, limit=None)}" if error.hint else text, "error", "red"
-        )
-        if error.result and error.result.attempts:
-            request = f", request id {error.request_id}" if error.request_id else ""
-            self.say(f"billed: {error.billed.value} (requests sent: {error.result.attempts}{request})")
-
-    def _clear(self) -> None:
-        self.live("")
-
-
-def print_json(
-    value: Mapping[str, object], stdout: TextIO, rows: Optional[Iterable[Mapping[str, object]]] = None
-) -> None:
-    """One JSON object on one line, with `rows` as its last field where there are any, written as they come.
-
-    Escaped where it holds a path that is no text, or stdout takes no UTF-8. A reader that has gone away does
-    not change how the command ends.
-    """
-    text = _json_text(value, stdout)
-    try:
-        if rows is not None:
-            print(text[:-1], '"rows": [', sep=", ", end="", file=stdout)
-            for number, row in enumerate(rows):
-                print(", " if number else "", _json_text(row, stdout), sep="", end="", file=stdout)
-            text = "]}"
-        print(text, file=stdout, flush=True)
-    except OSError:
-        detach(stdout)
-
-
-def _json_text(value: Mapping[str, object], stdout: TextIO) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    try:
-        text.encode("utf-8")
-        text.encode(stdout.encoding or "utf-8")
-    except UnicodeEncodeError:
-        text = json.dumps(value)
-    return text
-
-
-def detach(stream: TextIO) -> None:
-    """Points a closed stream nowhere, so that the interpreter's last flush does not complain."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-
-
-def standard_terminal(env: Mapping[str, str]) -> Terminal:
-    """The terminal of this process; paths that are no valid text survive on it."""
-    for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure:
-            reconfigure(errors="surrogateescape" if stream is sys.stdout else "backslashreplace")
-    return Terminal(env, sys.stdout, sys.stderr)
-
-
-# ------------------------------------------------------------------------------------------------------------
-# report
-#
-# The same outcome for a person and as JSON. Results go to stdout, everything else to stderr.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_TICK_S = 1.0
-
-
-def saved_line(path: str, size_bytes: int) -> str:
-    """The line that callers look for; the size is in whole units of 1024 bytes, at least 1."""
-    return f"Saved: {path} ({max(1, round(size_bytes / 1024))} KB)"
-
-
-def image_json(image: SavedImage) -> Dict[str, object]:
-    """One saved image as `--json` and the events show it."""
-    fields = dict(vars(image))
-    fields["bytes"] = fields.pop("size_bytes")
-    return {name: fields[name] for name in ("path", "bytes", "format", "width", "height", "sha256")}
-
-
-def estimate_json(estimate: Optional[CostEstimate]) -> Optional[Dict[str, float]]:
-    """What a request would cost in USD, as JSON; None where that is not known."""
-    if estimate is None:
-        return None
-    return {"low": round(estimate.low_usd, 6), "high": round(estimate.high_usd, 6)}
-
-
-def cost_in_words(estimate: Optional[CostEstimate]) -> str:
-    """What a request would cost, for people."""
-    if estimate is None:
-        return "unknown for this model or quality"
-    text = f"${estimate.low_usd:.4f}"
-    if estimate.high_usd > estimate.low_usd:
-        text += f" to ${estimate.high_usd:.4f}"
-    return f"{text} ({estimate.note})" if estimate.note else text
-
-
-def result_json(result: Result) -> Dict[str, object]:
-    """A success as the object that `--json` prints."""
-    usage = None
-    if result.usage:
-        usage = {
-            "input_tokens": result.usage.input_tokens,
-            "output_tokens": result.usage.output_tokens,
-            "total_tokens": result.usage.total_tokens,
-        }
-    return {
-        "ok": True,
-        "command": result.command,
-        "model": result.model,
-        "images": [image_json(image) for image in result.images],
-        "usage": usage,
-        "cost_usd": None if result.cost_usd is None else round(result.cost_usd, 6),
-        "billed": result.billed.value,
-        "http_status": result.http_status,
-        "request_id": result.request_id,
-        "attempts": result.attempts,
-        "elapsed_s": round(result.elapsed_s, 3),
-        "warnings": list(result.warnings),
-    }
-
-
-def error_json(error: GptImage2Error, command: str) -> Dict[str, object]:
-    """A failure as the object that `--json` prints, with the images that were saved all the same."""
-    outcome: Dict[str, object] = {"command": command, "images": [], "attempts": 0}
-    if error.result:
-        outcome = result_json(error.result)
-    outcome.update(
-        ok=False,
-        billed=error.billed.value,
-        error={
-            "code": error.code,
-            "message": error.message,
-            "hint": error.hint,
-            "http_status": error.http_status,
-            "request_id": error.request_id,
-        },
-    )
-    return {"ok": False, **outcome}
-
-
-class Reporter:
-    """Shows the events of a call to a person. A context manager: the clock runs while it is entered."""
-
-    def __init__(
-        self, terminal: Terminal, *, quiet: bool = False, results: bool = True, warnings: bool = True
-    ) -> None:
-        self._terminal = terminal
-        self._quiet = quiet
-        self._results = results
-        self._warnings = warnings
-        self._typical_s: Optional[float] = None
-        self._note = ""
-        self._started = time.monotonic()
-        self._done = threading.Event()
-        self._thread: Optional[threading.Thread] = None
-
-    def __enter__(self) -> Reporter:
-        if self._terminal.is_live and not self._quiet:
-            self._thread = threading.Thread(target=self._tick, daemon=True)
-            self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        self._stop_clock()
-
-    def __call__(self, event: Event) -> None:
-        """The observer of a call."""
-        if isinstance(event, RequestStarted):
-            self._typical_s, self._note = event.typical_s, ""
-        elif isinstance(event, PartialImage):
-            self._note = f", preview {event.partial_image_index} has come"
-            if event.path:
-                self._tell(f"preview {event.partial_image_index}: {show(event.path, limit=None)}")
-        elif isinstance(event, ImageSaved) and self._results:
-            self._terminal.result(saved_line(event.image.path, event.image.size_bytes))
-        elif isinstance(event, RetryWaiting) and self._warnings:
-            self._terminal.say(f"sending again in {event.wait_s:.1f} s ({event.reason})")
-        elif isinstance(event, Warned) and self._warnings:
-            self._terminal.say(show(event.message, limit=None), "warning", "yellow")
-        elif isinstance(event, Finished):
-            self._stop_clock()
-            self._tell(_summary(event.result))
-
-    def _tell(self, text: str) -> None:
-        if not self._quiet:
-            self._terminal.say(text)
-
-    def _tick(self) -> None:
-        while not self._done.wait(_TICK_S):
-            elapsed = time.monotonic() - self._started
-            about = f" of about {self._typical_s:.0f} s" if self._typical_s else ""
-            self._terminal.live(f"{elapsed:.0f} s{about}{self._note}")
-
-    def _stop_clock(self) -> None:
-        self._done.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
-
-
-def _summary(result: Result) -> str:
-    status = f"HTTP {result.http_status}" if result.http_status else "no answer"
-    cost = f", ${result.cost_usd:.4f}" if result.cost_usd is not None else ""
-    tokens = f" ({result.usage.total_tokens:,} tokens)" if result.usage else ""
-    return f"{status} in {result.elapsed_s:.1f} s{cost}{tokens}"
-
-
-# ------------------------------------------------------------------------------------------------------------
-# event_lines
-#
-# The events of a call as JSON lines on stderr, and a heartbeat while nothing happens.
-# ------------------------------------------------------------------------------------------------------------
-
-
-HEARTBEAT_S = 15.0
-
-_NAMES: Mapping[type, str] = {
-    RequestStarted: "request_started",
-    HeadersReceived: "headers_received",
-    RetryWaiting: "retry_waiting",
-    PartialImage: "partial_image",
-    ImageSaved: "image_saved",
-    Warned: "warning",
-}
-
-
-def event_json(event: Event) -> Optional[Dict[str, object]]:
-    """An event as the object on its line; None for the end of a call, which the command itself reports."""
-    name = _NAMES.get(type(event))
-    if name is None:
-        return None
-    values: Dict[str, object] = dict(vars(event))
-    if isinstance(event, ImageSaved):
-        values["image"] = image_json(event.image)
-    if isinstance(event, HeadersReceived):
-        del values["limits"]
-        if event.limits:
-            values["limits"] = [dict(vars(limit)) for limit in event.limits]
-    elapsed_s = round(event.elapsed_s, 3)
-    return {"event": name, **values, "elapsed_s": elapsed_s}
-
-
-def warning_line(message: str, elapsed_s: float) -> Dict[str, object]:
-    """A warning as the object on its line."""
-    return {"event": "warning", "message": message, "elapsed_s": round(elapsed_s, 3)}
-
-
-class EventLines:
-    """The observer that writes events. A context manager: the heart beats while it is entered."""
-
-    def __init__(self, stderr: TextIO, heartbeat_s: float = HEARTBEAT_S) -> None:
-        self._stderr = stderr
-        self._heartbeat_s = heartbeat_s
-        self._started = time.monotonic()
-        self._lock = threading.Lock()
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._beat, daemon=True)
-
-    def __enter__(self) -> EventLines:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        self._done.set()
-        self._thread.join()
-
-    @property
-    def elapsed_s(self) -> float:
-        """Seconds since the command began."""
-        return time.monotonic() - self._started
-
-    def __call__(self, event: Event) -> None:
-        """The observer of a call."""
-        line = event_json(event)
-        if line is not None:
-            self.write(line)
-
-    def write(self, line: Mapping[str, object]) -> None:
-        """One object on one line; a reader that has gone away does not stop the call."""
-        with self._lock, suppress(OSError, ValueError):
-            self._stderr.write(json.dumps(line) + "\n")
-            self._stderr.flush()
-
-    def finished(self, outcome: Mapping[str, object]) -> None:
-        """The last line: the object that `--json` prints."""
-        self.write({"event": "finished", **outcome, "elapsed_s": round(self.elapsed_s, 3)})
-
-    def _beat(self) -> None:
-        while not self._done.wait(self._heartbeat_s):
-            self.write({"event": "heartbeat", "elapsed_s": round(self.elapsed_s, 3)})
-
-
-# ------------------------------------------------------------------------------------------------------------
-# ledger/wording
-#
-# Requests of the history and sums of money for people and as JSON. Pure.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_PROMPT_CHARS = 40
-
-
-def request_json(past: PastRequest) -> Dict[str, object]:
-    """One request as `--json` shows it."""
-    return {
-        "id": past.id,
-        "started_at": past.started_at,
-        "elapsed_s": past.elapsed_s,
-        "base_url": past.base_url,
-        "host": past.host,
-        "command": past.command,
-        "model": past.model,
-        "prompt": past.prompt,
-        "fields": dict(past.fields),
-        "inputs": [input_file_json(file) for file in past.inputs],
-        "mask": None if past.mask is None else input_file_json(past.mask),
-        "output": past.output,
-        "status": past.status,
-        "error": None
-        if past.error_code is None
-        else {"code": past.error_code, "message": past.error_message},
-        "http_status": past.http_status,
-        "request_id": past.request_id,
-        "attempts": past.attempts,
-        "billed": past.billed,
-        "usage": None if past.usage is None else dict(past.usage),
-        "estimate_usd": None
-        if past.estimate_low_usd is None
-        else {"low": past.estimate_low_usd, "high": past.estimate_high_usd},
-        "cost_usd": past.cost_usd,
-        "discount": past.discount,
-        "batch_id": past.batch_id,
-        "images": [{**image_json(image), "rescued": image.rescued} for image in past.images],
-    }
-
-
-def listing(requests: Sequence[PastRequest]) -> List[str]:
-    """One line a request, in columns."""
-    return _columns(
-        [
-            [
-                str(past.id),
-                local_time(past.started_at),
-                past.command,
-                f"{past.fields.get('quality', 'auto')}/{past.fields.get('size', 'auto')}",
-                past.status,
-                _cost(past),
-                show(past.prompt, limit=_PROMPT_CHARS),
-                show(past.images[0].path, limit=None) if past.images else "-",
-            ]
-            for past in requests
-        ],
-        right=(0, 5),
-    )
-
-
-def details(past: PastRequest) -> List[str]:
-    """All of one request, one line a field."""
-    rows = [
-        ["id", str(past.id)],
-        ["time", local_time(past.started_at)],
-        ["status", past.status],
-        ["command", past.command],
-        ["base URL", past.base_url],
-        ["model", past.model],
-        ["prompt", past.prompt],
-        *([name, str(value)] for name, value in past.fields.items()),
-        *(["input", f"{file.path or file.source} ({file.sha256})"] for file in past.inputs),
-        *(["mask", f"{file.path or file.source} ({file.sha256})"] for file in (past.mask,) if file),
-        ["output", past.output],
-        *(["error", f"{past.error_code}: {past.error_message}"] for _ in [0] if past.error_code),
-        ["HTTP status", _or_dash(past.http_status)],
-        ["request id", _or_dash(past.request_id)],
-        ["attempts", str(past.attempts)],
-        ["took", _or_dash(past.elapsed_s, " s")],
-        ["billed", past.billed],
-        ["cost", _cost(past)],
-        ["estimate", _estimate(past)],
-        *(["discount", str(past.discount)] for _ in [0] if past.discount != 1.0),
-        *(["batch", str(past.batch_id)] for _ in [0] if past.batch_id),
-        *([name, str(count)] for name, count in (past.usage or {}).items()),
-    ]
-    for number, image in enumerate(past.images, 1):
-        place = "rescued to " if image.rescued else ""
-        rows.append([f"image {number}", f"{place}{image.path}"])
-        rows.append(["", f"{image.width}x{image.height} {image.format}, {image.size_bytes} bytes"])
-        rows.append(["", f"SHA-256 {image.sha256}"])
-    return _columns([[name, show(value, limit=None)] for name, value in rows])
-
-
-def spending_json(spending: Spending) -> Dict[str, object]:
-    """A sum as `--json` shows it."""
-    return {
-        "name": spending.name,
-        "requests": spending.requests,
-        "images": spending.images,
-        "tokens": spending.tokens,
-        "cost_usd": round(spending.cost_usd, 6),
-        "unknown_cost": spending.unknown,
-        "maybe_billed": spending.maybe,
-    }
-
-
-def spending_table(by: str, sums: Sequence[Spending], foot: Sequence[Spending]) -> List[str]:
-    """Sums in columns, and below them what they lack."""
-    head = [[by, "requests", "images", "tokens", "cost"]]
-    rows = [
-        [show(one.name), f"{one.requests:,}", f"{one.images:,}", f"{one.tokens:,}", f"${one.cost_usd:.4f}"]
-        for one in (*sums, *foot)
-    ]
-    lines = _columns(head + rows, right=(1, 2, 3, 4))
-    for one in foot:
-        if one.unknown:
-            lines.append(f"{one.name}: {one.unknown} requests were billed at a cost that is not known")
-        if one.maybe:
-            lines.append(f"{one.name}: {one.maybe} requests may have been billed, nobody can tell")
-    return lines
-
-
-def _cost(past: PastRequest) -> str:
-    if past.cost_usd is not None:
-        return f"${past.cost_usd:.4f}"
-    if past.billed == Billed.NO.value:
-        return "$0"
-    return "maybe" if past.billed == Billed.MAYBE.value else "unknown"
-
-
-def _estimate(past: PastRequest) -> str:
-    if past.estimate_low_usd is None or past.estimate_high_usd is None:
-        return "unknown"
-    text = f"${past.estimate_low_usd:.4f}"
-    if past.estimate_high_usd > past.estimate_low_usd:
-        text += f" to ${past.estimate_high_usd:.4f}"
-    return text
-
-
-def _or_dash(value: Optional[object], unit: str = "") -> str:
-    return "-" if value is None else f"{value}{unit}"
-
-
-def input_file_json(file: InputFile) -> Dict[str, object]:
-    """An input as JSON shows it."""
-    return {
-        "source": file.source,
-        "path": file.path,
-        "filename": file.filename,
-        "sha256": file.sha256,
-        "bytes": file.size_bytes,
-    }
-
-
-def _columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> List[str]:
-    """Rows as lines, every column as wide as its widest cell; the numbers in `right` are set to the right."""
-    if not rows:
-        return []
-    widths = [max(len(row[number]) for row in rows) for number in range(len(rows[0]))]
-    return [
-        "  ".join(
-            cell.rjust(width) if number in right else cell.ljust(width)
-            for number, (cell, width) in enumerate(zip(row, widths))
-        ).rstrip()
-        for row in rows
-    ]
-
-
-# ------------------------------------------------------------------------------------------------------------
-# output
-#
-# Where all that a command says goes, by its flags: lines for people, `--json`, `--events`, `--quiet`.
-# ------------------------------------------------------------------------------------------------------------
-
-
-class Output:
-    """One command's voice. Results go to stdout, everything else to stderr."""
-
-    def __init__(self, terminal: Terminal, stdout: TextIO, stderr: TextIO, flags: List[str]) -> None:
-        self._terminal = terminal
-        self._stdout = stdout
-        self.is_json = "--json" in flags
-        self._quiet = "--quiet" in flags
-        self._lines: Optional[EventLines] = EventLines(stderr) if "--events" in flags else None
-
-    def result(self, text: str) -> None:
-        """A line of the result, for people."""
-        if not self.is_json:
-            self._terminal.result(text)
-
-    def say(self, text: str) -> None:
-        """Something good to know."""
-        if not self._quiet and self._lines is None:
-            self._terminal.say(text)
-
-    def warn(self, text: str) -> None:
-        """Something the user should know."""
-        if self._lines is not None:
-            self._lines.write(warning_line(text, self._lines.elapsed_s))
-        else:
-            self._terminal.say(text, "warning", "yellow")
-
-    def complain(self, text: str) -> None:
-        """A failure among many; programs get it with the rest of its row."""
-        if self._lines is None and not self.is_json:
-            self._terminal.say(text, "error", "red")
-
-    @property
-    def is_live(self) -> bool:
-        """Whether a live line shows."""
-        return self._terminal.is_live and not self._quiet and self._lines is None
-
-    def live(self, text: str) -> None:
-        """What the live line says now."""
-        if self.is_live:
-            self._terminal.live(text)
-
-    def event(self, line: Mapping[str, object]) -> None:
-        """Something happened; only `--events` tells it."""
-        if self._lines is not None:
-            self._lines.write({**line, "elapsed_s": round(self._lines.elapsed_s, 3)})
-
-    def finish(
-        self, outcome: Mapping[str, object], rows: Optional[Iterable[Mapping[str, object]]] = None
-    ) -> None:
-        """How the command ended, as one object: the last that is said. `rows` are for `--json` only."""
-        if self._lines is not None:
-            self._lines.finished(outcome)
-        if self.is_json:
-            print_json(outcome, self._stdout, rows)
-
-    def fail(self, error: GptImage2Error, command: str) -> None:
-        """The error that the command ended with."""
-        self.finish(error_json(error, command))
-        if not self.is_json and self._lines is None:
-            self._terminal.error(error)
-
-    @contextmanager
-    def heartbeat(self) -> Generator[None, None, None]:
-        """Under `--events` the heart beats in this context."""
-        if self._lines is None:
-            yield
-        else:
-            with self._lines:
-                yield
-
-    @contextmanager
-    def observer(self, results: bool) -> Generator[Observer, None, None]:
-        """Who hears the events of a call; with `results`, `Saved:` lines are printed as images come."""
-        results = results and not self.is_json
-        if self._lines is None:
-            with Reporter(self._terminal, quiet=self._quiet, results=results) as reporter:
-                yield reporter
-        else:
-            silent = Reporter(self._terminal, quiet=True, results=results, warnings=False)
-            with self._lines as lines:
-                yield lambda event: (lines(event), silent(event))[1]
-
-
-# ------------------------------------------------------------------------------------------------------------
-# commands
-#
-# Runs one command, from its words to an exit code: one way out for every kind of ending.
-# ------------------------------------------------------------------------------------------------------------
-
-
-def run_command(arguments: List[str], names: List[str]) -> int:
-    """Runs the command that the first argument names, one of `names`; its exit code."""
-    if hasattr(gc, "freeze"):
-        atexit.register(gc.freeze)  # or Python looks for garbage in what ends with the process anyway, 5 ms
-    flags = arguments[: arguments.index("--")] if "--" in arguments else arguments
-    output = Output(standard_terminal(os.environ), sys.stdout, sys.stderr, flags)
-    stop = StopSwitch()
-    command = arguments[0]
-    try:
-        with SignalsHandled(stop):
-            if command not in names:
-                hint = f"the commands are {', '.join(names)}; see {PROGRAM} --help"
-                raise UsageError(f"unknown command {command!r}", hint=hint)
-            return _dispatch(command, arguments[1:], output, stop)
-    except GptImage2Error as error:
-        output.fail(error, command)
-        return 128 + error.signum if isinstance(error, InterruptedCall) else int(error.exit_code)
-    except Exception as error:
-        if "--debug" in flags:
-            raise
-        internal = GptImage2Error(
-            f"internal error: {type(error).__name__}: {mask_secrets(str(error))}",
-            hint="run it again with --debug for the traceback, and report it",
-        )
-        output.fail(internal, command)
-        return int(ExitCode.INTERNAL)
-
-
-def _dispatch(command: str, rest: List[str], output: Output, stop: StopSwitch) -> int:
-    if command in ("generate", "edit"):
-        return int(run_image_command(read_image_command(command, rest), output, stop))
-    if command == "batch":
-        run_batch = load_side("gpt_image2_batch").run_batch
-        return run_batch(rest, output, stop)
-    if command == "config":
-        return int(run_config(rest, output))
-    if command == "doctor":
-        return int(run_doctor(rest, output, stop))
-    if command in ("history", "spend", "cost"):
-        if command == "history":
-            return int(run_history(rest, output, stop))
-        return int(run_spend(rest, output) if command == "spend" else run_cost(rest, output))
-    return run_extra(command, rest)
-
-
-# ------------------------------------------------------------------------------------------------------------
-# turns
-#
-# Lets few threads at a time work on answers, those whose request went out first before the others.
-#
-# Decoding holds the interpreter's lock. When many answers come at once and all threads share it evenly, all end
-# late; one after the other, the first are free for the next request while the last are still at work.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_AT_ONCE = 2  # one decodes while another hashes or writes
-
-
-class Turns:
-    """Shared by the calls of one client."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._free = _AT_ONCE
-        self._waiting: List[Tuple[float, int, threading.Lock]] = []
-
-    @contextmanager
-    def take(self, rank: float) -> Generator[None, None, None]:
-        """Waits for a turn; among those that wait the lowest rank goes first."""
-        self._begin(rank)
-        try:
-            yield
-        finally:
-            self._end()
-
-    def _begin(self, rank: float) -> None:
-        with self._lock:
-            if self._free:
-                self._free -= 1
-                return
-            gate = threading.Lock()
-            gate.acquire()
-            heappush(self._waiting, (rank, id(gate), gate))
-        gate.acquire()
-
-    def _end(self) -> None:
-        with self._lock:
-            if self._waiting:
-                heappop(self._waiting)[2].release()  # the turn is handed over
-            else:
-                self._free += 1
-
-
-# ------------------------------------------------------------------------------------------------------------
-# exchange
-#
-# One request sent once: from an `ImageRequest` to what came back. Images are on disk before it returns.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_AZURE_SUFFIX = ".openai.azure.com"
-
-
-class Wire(Record):
-    """What every exchange of a call shares."""
-
-    settings: Settings
-    env: Mapping[str, str]
-    stop: StopSwitch
-    turns: Turns
-
-
-def auth_header(settings: Settings, key: str) -> Tuple[str, str]:
-    """The header that carries the key: Azure has one of its own, everybody else takes a bearer token."""
-    host = settings.base_url.value.split("//", 1)[-1].split("/", 1)[0].split(":", 1)[0].lower()
-    return ("api-key", key) if host.endswith(_AZURE_SUFFIX) else ("Authorization", f"Bearer {key}")
-
-
-def send_once(
-    wire: Wire,
-    request: ImageRequest,
-    collector: ImageCollector,
-    spool: Spool,
-    timeout_s: float,
-    on_head: Callable[[ResponseHead], None],
-) -> Attempt:
-    """Sends the request and reads the answer to its end, or to where it was cut.
-
-    Raises:
-        ConfigError: there is no key, or no usable curl.
-    """
-    key = wire.settings.require_key()
-    started = time.monotonic()
-    body_bytes = 0
-    reader = AnswerReader(collector, spool)
-    with temporary_folder() as folder:
-        http = _http_request(wire.settings, key, request, folder, timeout_s)
-        with Transfer(http, wire.env, wire.settings.secrets, wire.stop) as transfer:
-            head = transfer.read_head()
-            if head is not None:
-                on_head(head)
-            for chunk in transfer.chunks():
-                body_bytes += len(chunk)
-                with wire.turns.take(started):
-                    reader.feed(chunk)
-            end = transfer.end()
-    too_old = too_old_error(end)
-    if too_old is not None:
-        raise too_old
-    answer = reader.close()
-    if head is not None and head.status >= 300:
-        answer = replace(answer, urls=())  # an address in a refusal is that of its documentation
-    return Attempt(
-        head=head,
-        end=end,
-        answer=answer,
-        images=len(collector.images),
-        kept_aside=collector.kept_aside,
-        body_bytes=body_bytes,
-        elapsed_s=time.monotonic() - started,
-    )
-
-
-def describe(settings: Settings, request: ImageRequest) -> Tuple[str, str]:
-    """The URL and the exact body of a request as text, for `--dry-run`; a multipart body by its parts."""
-    url = settings.base_url.value + request.endpoint
-    format_field = settings.format_field.value
-    if not request.images:
-        return url, request.json_body(format_field).decode("utf-8")
-    lines = [f"{name}={value}" for name, value in request.form_texts(format_field)]
-    for part in _file_parts(request, settings.image_field.value):
-        lines.append(f"{part.name}=@{part.path} (filename={part.filename}, {part.mime_type})")
-    return url, "\n".join(lines)
-
-
-def _http_request(
-    settings: Settings, key: str, request: ImageRequest, folder: Path, timeout_s: float
-) -> HttpRequest:
-    headers = [auth_header(settings, key), ("User-Agent", USER_AGENT), ("Accept", _accept(request))]
-    url = settings.base_url.value + request.endpoint
-    format_field = settings.format_field.value
-    if request.images:
-        form = _text_parts(request, format_field, folder) + _file_parts(request, settings.image_field.value)
-        return HttpRequest(url, tuple(headers), timeout_s, form=form)
-    body = folder / "body"
-    write_private(body, request.json_body(format_field))
-    headers.append(("Content-Type", "application/json"))
-    return HttpRequest(url, tuple(headers), timeout_s, body_path=str(body))
-
-
-def _accept(request: ImageRequest) -> str:
-    return "text/event-stream, application/json" if request.stream else "application/json"
-
-
-def _text_parts(request: ImageRequest, format_field: str, folder: Path) -> Tuple[FormPart, ...]:
-    """The prompt goes through a private file, the other fields through curl's standard input."""
-    parts: List[FormPart] = []
-    for name, value in request.form_texts(format_field):
-        if name == "prompt":
-            path = folder / "prompt"
-            with suppress(FileExistsError):
-                write_private(path, value.encode("utf-8"))
-            parts.append(FormPart(name, path=str(path)))
-        else:
-            parts.append(FormPart(name, text=value))
-    return tuple(parts)
-
-
-def _file_parts(request: ImageRequest, image_field: str) -> Tuple[FormPart, ...]:
-    field = "image" if len(request.images) == 1 else image_field
-    named = [(field, image) for image in request.images]
-    if request.mask:
-        named.append(("mask", request.mask))
-    return tuple(
-        FormPart(name, path=image.path, filename=image.filename, mime_type=image.mime_type)
-        for name, image in named
-    )
-
-
-# ------------------------------------------------------------------------------------------------------------
-# call
+# calls/call
 #
 # One call, from a checked request to saved images: sends, waits, sends again where that is safe, downloads.
 #
@@ -7000,7 +6826,181 @@ def _interrupted(signum: Optional[int], result: Result, errors: List[GptImage2Er
 
 
 # ------------------------------------------------------------------------------------------------------------
-# client
+# calls/inputs
+#
+# Brings input images and the mask to disk and checks them before anything is paid for.
+#
+# An input is a path, an http(s) address (fetched without the key), or `-` for standard input.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_MIB = 1024 * 1024
+
+
+def load_inputs(
+    sources: Sequence[str], mask: Optional[str], folder: Path, downloader: Downloader
+) -> Tuple[Tuple[InputImage, ...], Optional[InputImage]]:
+    """The checked inputs and mask; what is fetched or read from standard input goes into `folder`.
+
+    Raises:
+        UsageError: missing, empty, unreadable, too large, too many, no image, or a mask that cannot work.
+        NetworkError: an address could not be fetched.
+    """
+    if len(sources) > MAX_INPUT_IMAGES:
+        raise UsageError(
+            f"{len(sources)} input images; at most {MAX_INPUT_IMAGES} may be sent", hint="leave some out"
+        )
+    everything = [*sources, *([mask] if mask is not None else [])]
+    if everything.count("-") > 1:
+        raise UsageError("only one input can be read from standard input", hint="give the others as files")
+    images = tuple(
+        _load(source, "input image", MAX_INPUT_BYTES, folder, downloader, str(number))
+        for number, source in enumerate(sources)
+    )
+    if mask is None:
+        return images, None
+    loaded_mask = _load(mask, "mask", MAX_MASK_BYTES, folder, downloader, "mask")
+    _check_mask(mask, loaded_mask, images[0])
+    return images, loaded_mask
+
+
+def check_local_inputs(sources: Sequence[str], mask: Optional[str]) -> None:
+    """Checks the inputs that are files here; those that are to be fetched can show only later.
+
+    Raises:
+        UsageError: as `load_inputs`.
+    """
+    for source in (source for source in sources if not is_address(source)):
+        _local(source, "input image", MAX_INPUT_BYTES)
+    if mask is not None and not is_address(mask):
+        loaded_mask = _local(mask, "mask", MAX_MASK_BYTES)
+        if sources and not is_address(sources[0]):
+            _check_mask(mask, loaded_mask, _local(sources[0], "input image", MAX_INPUT_BYTES))
+
+
+def local_input(source: str) -> InputImage:
+    """An input or mask that is a file here.
+
+    Raises:
+        UsageError: as `load_inputs`, but for what is asked of a mask alone.
+    """
+    return _local(source, "input image", MAX_INPUT_BYTES)
+
+
+def is_address(source: str) -> bool:
+    """Whether an input is to be fetched."""
+    return source.lower().startswith(("http://", "https://"))
+
+
+def _load(
+    source: str, what: str, max_bytes: int, folder: Path, downloader: Downloader, name: str
+) -> InputImage:
+    if source == "-":
+        path, filename = folder / name, ""
+        _write_new(path, lambda file: _copy_stdin(file, what, max_bytes))
+    elif is_address(source):
+        path, filename = folder / name, os.path.basename(unquote(urlsplit(source).path))
+        _download(source, path, downloader, what)
+    else:
+        return _local(source, what, max_bytes)
+    return _checked_file(source, path, filename, what, max_bytes)
+
+
+def _local(source: str, what: str, max_bytes: int) -> InputImage:
+    path = Path(os.path.abspath(os.path.expanduser(source)))
+    return _checked_file(source, path, path.name, what, max_bytes)
+
+
+def _checked_file(source: str, path: Path, filename: str, what: str, max_bytes: int) -> InputImage:
+    info, size_bytes = _inspect(source, path, what, max_bytes)
+    return InputImage(
+        path=str(path),
+        filename=filename or f"image.{extension(info.format)}",
+        format=info.format,
+        width=info.width,
+        height=info.height,
+        size_bytes=size_bytes,
+        has_alpha=info.has_alpha,
+        source=source,
+    )
+
+
+def _inspect(source: str, path: Path, what: str, max_bytes: int) -> Tuple[ImageInfo, int]:
+    name = f"{what} {show(source)}"
+    try:
+        if path.is_dir():
+            raise UsageError(f"{name} is a folder", hint="give a png, jpeg or webp file")
+        size_bytes = path.stat().st_size
+        if size_bytes == 0 and path.is_file():
+            raise UsageError(f"{name} is empty", hint="give a png, jpeg or webp file")
+        if not path.is_file():
+            raise UsageError(f"{name} is not a regular file", hint="give a file, an http(s) address, or -")
+        if size_bytes >= max_bytes:
+            raise UsageError(
+                f"{name} has {size_bytes / _MIB:.1f} MB; it must be under {max_bytes // _MIB} MB",
+                hint="scale it down or save it as jpeg or webp",
+            )
+        with open(str(path), "rb") as file:
+            info = read_image_info(file)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UsageError(f"cannot read {name}: {reason}", hint="check the path and its permissions") from None
+    except ValueError as error:
+        raise UsageError(f"cannot read {name}: {error}", hint="check the path") from None
+    if info is None:
+        raise UsageError(f"{name} is not an image by its first bytes", hint="png, jpeg and webp are accepted")
+    return info, size_bytes
+
+
+def _check_mask(source: str, mask: InputImage, first: InputImage) -> None:
+    name = f"mask {show(source)}"
+    if mask.format != "png":
+        raise UsageError(f"{name} is {mask.format}, not png", hint="save the mask as PNG with transparency")
+    if not mask.has_alpha:
+        raise UsageError(
+            f"{name} has no alpha channel, so nothing would be edited",
+            hint="make the area to edit transparent and save as RGBA PNG",
+        )
+    if (mask.width, mask.height) != (first.width, first.height):
+        raise UsageError(
+            f"{name} is {mask.width}x{mask.height}, the first image {first.width}x{first.height}",
+            hint="the mask must have the dimensions of the first image",
+        )
+
+
+def _write_new(path: Path, fill: Callable[[IO[bytes]], None]) -> None:
+    with os.fdopen(os.open(str(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        fill(file)
+
+
+def _copy_stdin(file: IO[bytes], what: str, max_bytes: int) -> None:
+    data = sys.stdin.buffer.read(max_bytes + 1)
+    if len(data) > max_bytes:
+        raise UsageError(
+            f"the {what} on standard input is {max_bytes // _MIB} MB or larger", hint="scale it down"
+        )
+    file.write(data)
+
+
+def _download(url: str, path: Path, downloader: Downloader, what: str) -> None:
+    def fill(file: IO[bytes]) -> None:
+        def restart() -> None:
+            file.seek(0)
+            file.truncate()
+
+        downloader.fetch(url, lambda data: (file.write(data), None)[1], restart)
+
+    try:
+        _write_new(path, fill)
+    except DownloadFailed as error:
+        raise NetworkError(
+            f"cannot fetch the {what} {show(url)}: {error}",
+            hint="check the address; nothing was sent or billed",
+        ) from None
+
+
+# ------------------------------------------------------------------------------------------------------------
+# calls/client
 #
 # The way in for programs and for the command: settings, validation and one call, under one set of rules.
 # ------------------------------------------------------------------------------------------------------------
@@ -7322,7 +7322,7 @@ def _ignore(event: Event) -> None:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# doctor
+# commands/doctor
 #
 # Looks at everything that a call needs, without paying: each check is ok, warn or fail, with a cure.
 # ------------------------------------------------------------------------------------------------------------
@@ -7537,7 +7537,7 @@ def _explained(settings: Settings, attempt: Attempt) -> GptImage2Error:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# options
+# commands/options
 #
 # The command line as data: which flags there are, and from words to a request. Reads only the prompt.
 # ------------------------------------------------------------------------------------------------------------
@@ -7934,7 +7934,7 @@ def _read_prompt(prompt: Optional[str], prompt_file: Optional[str], sources: Seq
 
 
 # ------------------------------------------------------------------------------------------------------------
-# image_commands
+# commands/image_commands
 #
 # The commands that make images: `generate` and `edit`, from a command line understood to what is printed.
 # ------------------------------------------------------------------------------------------------------------
@@ -8059,7 +8059,378 @@ def _show_dry_run(prepared: PreparedCall, client: Client, command: ImageCommand,
 
 
 # ------------------------------------------------------------------------------------------------------------
-# ledger/parsers
+# commands/probe
+#
+# Learns, for the price of one small image, what a base URL really does.
+#
+# A refusal is free, so the form of a refusal is asked for first. The paid request is an edit of two tiny
+# pictures, streamed, as jpeg, in a given size: its one answer tells the most. Where a field or the endpoint is
+# refused, it is changed and asked again; refusals before work cost nothing either.
+# ------------------------------------------------------------------------------------------------------------
+
+
+PROBE_COMMAND = "doctor"
+PROBE_TIMEOUT_S = 600.0
+_PROBE_SIZE = "1024x1024"
+_INPUT_EDGE = 64
+_MAX_REFUSALS = 5
+_NO_SUCH_MODEL = "no-such-model-this-is-a-probe"
+_FIELD_REFUSED = (400, 422)
+_ENDPOINT_MISSING = (404, 405, 501)
+PROBE = ImageRequest(
+    prompt="A plain grey circle on a white ground",
+    size=_PROBE_SIZE,
+    quality="low",
+    output_format="jpeg",
+    stream=True,
+    partial_images=1,
+)
+
+
+class ProbeOutcome(Record):
+    """What was learnt, and what the paid request ended with."""
+
+    facts: HostFacts
+    result: Result
+
+
+def probe_price(prices: Mapping[str, Prices]) -> Optional[CostEstimate]:
+    """What a probe costs by these prices, but for its two tiny input images."""
+    return PROBE.estimate(prices)
+
+
+def probe(wire: Wire, picture: Path) -> ProbeOutcome:
+    """Asks the base URL; the picture that it paints is saved, since it is paid for.
+
+    Raises:
+        GptImage2Error: the server cannot be reached, does not accept the key, or made no image; `result`
+            says what was sent.
+    """
+    started = time.monotonic()
+    with temporary_folder() as folder:
+        facts = HostFacts(probed_on=today(), refusal=_refusal(wire, folder))
+        inputs = tuple(_input(folder / f"{name}.png", shade) for name, shade in (("a", 64), ("b", 192)))
+        request = replace(PROBE, images=inputs)
+        refusals = 0
+        while True:
+            attempt, images = _send(wire, request, picture)
+            result = replace(
+                _result(wire, request, attempt, images),
+                attempts=refusals + 1,
+                elapsed_s=time.monotonic() - started,
+            )
+            if images or attempt.answer.urls:
+                return ProbeOutcome(_learnt(wire, facts, request, attempt, images), result)
+            changed = _changed(wire, request, attempt)
+            refusals += 1
+            if changed is None or refusals > _MAX_REFUSALS:
+                error = _failure(wire, request, attempt)
+                error.result = result
+                raise error
+            wire, request = changed
+
+
+def _refusal(wire: Wire, folder: Path) -> Optional[str]:
+    """What a refusal looks like: `openai` for the official envelope, else `other`; None when it was none."""
+    body = folder / "refused"
+    write_private(body, json.dumps({"model": _NO_SUCH_MODEL, "prompt": "x"}).encode())
+    attempt, document = ask(wire.settings, wire.env, wire.stop, "/images/generations", str(body))
+    if not 400 <= attempt.status < 500:
+        return None
+    error = read_server_error(document)
+    return "openai" if error is not None and (error.type or error.code) else "other"
+
+
+def _send(wire: Wire, request: ImageRequest, picture: Path) -> Tuple[Attempt, Tuple[SavedImage, ...]]:
+    plan = OutputPlan(picture.parent, picture.stem, picture.suffix, False, True, picture.parent)
+    collector = ImageCollector(plan, count(1), _ignore_image, _ignore_partial)
+    spool = Spool(picture.parent, wire.settings.secrets)
+    try:
+        attempt = send_once(wire, request, collector, spool, PROBE_TIMEOUT_S, _ignore_head)
+    finally:
+        collector.close()
+        spool.discard()
+    return attempt, collector.images
+
+
+def _result(wire: Wire, request: ImageRequest, attempt: Attempt, images: Tuple[SavedImage, ...]) -> Result:
+    usage = attempt.answer.usage
+    return Result(
+        command=PROBE_COMMAND,
+        model=request.model,
+        images=images,
+        usage=usage,
+        cost_usd=cost_of_usage(request.model, usage, wire.settings.prices) if usage else None,
+        billed=Billed.YES if images or attempt.answer.urls else judge(attempt).billed,
+        http_status=attempt.status or None,
+        request_id=request_id(attempt.head, wire.settings.secrets),
+    )
+
+
+def _learnt(
+    wire: Wire, facts: HostFacts, request: ImageRequest, attempt: Attempt, images: Tuple[SavedImage, ...]
+) -> HostFacts:
+    image = images[0] if images else None
+    return replace(
+        facts,
+        answers="b64_json" if images else "url",
+        streams=attempt.answer.shape == "sse" if request.stream else False,
+        edits=bool(request.images),
+        image_field=wire.settings.image_field.value if request.images else None,
+        format_field=wire.settings.format_field.value if image and image.format == "jpeg" else None,
+        honours_size=None if image is None else f"{image.width}x{image.height}" == _PROBE_SIZE,
+    )
+
+
+def _changed(wire: Wire, request: ImageRequest, attempt: Attempt) -> Optional[Tuple[Wire, ImageRequest]]:
+    """The next thing to ask after a free refusal, or None when nothing is left to change."""
+    if attempt.status in _ENDPOINT_MISSING and request.images:
+        return wire, replace(request, images=())
+    if attempt.status not in _FIELD_REFUSED or attempt.error is None:
+        return None
+    if request.stream and refuses_stream(attempt):
+        return wire, request.without_stream()
+    settings = wire.settings
+    about = f"{attempt.error.param} {attempt.error.message}"
+    if settings.format_field.value in about and settings.format_field.value != "format":
+        settings = replace(settings, format_field=_learnt_setting("format"))
+    elif "image" in about and settings.image_field.value != "image":
+        settings = replace(settings, image_field=_learnt_setting("image"))
+    else:
+        return None
+    return replace(wire, settings=settings), request
+
+
+def _learnt_setting(value: str) -> Setting:
+    return Setting(value, "doctor --probe")
+
+
+def _failure(wire: Wire, request: ImageRequest, attempt: Attempt) -> GptImage2Error:
+    settings = wire.settings
+    return explain(attempt, judge(attempt), request, settings.base_url.value, settings.secrets)
+
+
+def _input(path: Path, shade: int) -> InputImage:
+    """A small grey PNG."""
+    rows = (b"\0" + bytes([shade, shade, shade]) * _INPUT_EDGE) * _INPUT_EDGE
+    header = struct.pack(">IIBBBBB", _INPUT_EDGE, _INPUT_EDGE, 8, 2, 0, 0, 0)
+    chunks: List[bytes] = []
+    for kind, data in ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")):
+        chunks.append(struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)))
+    data = b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+    write_private(path, data)
+    return InputImage(str(path), path.name, "png", _INPUT_EDGE, _INPUT_EDGE, len(data), False)
+
+
+def _ignore_image(image: SavedImage, reason: str) -> None:
+    del image, reason
+
+
+def _ignore_partial(index: int, path: Optional[str]) -> None:
+    del index, path
+
+
+def _ignore_head(head: ResponseHead) -> None:
+    del head
+
+
+# ------------------------------------------------------------------------------------------------------------
+# commands/setup_commands
+#
+# The commands around a call: `config` and `doctor`.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_YES_NO = {True: "yes", False: "no", None: "unknown"}
+_STATUS_WIDTH = 5
+_NAME_WIDTH = 13
+
+
+def run_config(rest: List[str], output: Output) -> ExitCode:
+    """Runs `config`: writes a template, shows the settings in force, or both.
+
+    Raises:
+        GptImage2Error: a file cannot be read or written.
+    """
+    args = config_parser().parse_args(rest)
+    outcome: Dict[str, object] = {"ok": True, "command": "config"}
+    if args.init:
+        named = Path(os.path.expanduser(args.config)) if args.config else config_locations(os.environ)[0]
+        path = named.absolute()
+        write_config(path, TEMPLATE, force=args.force)
+        outcome["created"] = str(path)
+        output.result(f"Created: {path}")
+        output.say("edit it, or set the variable that api_key_env names; then: config --show")
+    if args.show or not args.init:
+        outcome.update(_show_config(args.config, output))
+    output.finish(outcome)
+    return ExitCode.OK
+
+
+def _show_config(config: Optional[str], output: Output) -> Dict[str, object]:
+    """Says which settings are in force and where each comes from; the same as an object."""
+    settings = load_settings(os.environ, config=config)
+    active = settings.config_file.path if settings.config_file else None
+    key, key_source = "(none)", settings.key_problem or "no source has one"
+    if settings.api_key:
+        key, key_source = mask_key(settings.api_key.value), settings.api_key.source
+    rows = [
+        ("base_url", settings.base_url.value, settings.base_url.source),
+        ("api_key", key, key_source),
+        ("format_field", settings.format_field.value, settings.format_field.source),
+        ("image_field", settings.image_field.value, settings.image_field.source),
+        (
+            "streams",
+            _YES_NO[settings.streams],
+            "doctor --probe" if settings.streams is not None else "not probed",
+        ),
+        ("history", _YES_NO[settings.history], _file_or_default("history", settings)),
+        ("prices", _prices_in_words(settings), _file_or_default("prices", settings)),
+        ("state_folder", str(state_folder(os.environ)), "XDG_STATE_HOME or its default"),
+    ]
+    for warning in settings.warnings:
+        output.warn(warning)
+    output.result(f"Active config: {active or 'none'}")
+    looked_in = [str(path) for path in config_locations(os.environ)]
+    if active is None:
+        for place in looked_in:
+            output.result(f"  looked for {place}")
+    for name, value, source in rows:
+        output.result(f"{name:<13} {value}  ({source})")
+    return {
+        "active": active,
+        "looked_in": looked_in,
+        "settings": {name: {"value": value, "source": source} for name, value, source in rows},
+        "warnings": list(settings.warnings),
+    }
+
+
+def _file_or_default(name: str, settings: Settings) -> str:
+    """Where a setting comes from that only a config file can change."""
+    file = settings.config_file
+    return file.path if file and name in file.given else "default"
+
+
+def _prices_in_words(settings: Settings) -> str:
+    own = settings.config_file.prices if settings.config_file else NO_PRICES
+    return f"list prices, but for {', '.join(own)}" if own else "list prices"
+
+
+def run_doctor(rest: List[str], output: Output, stop: StopSwitch) -> ExitCode:
+    """Runs `doctor`: every check in turn, and the exit code of the first that failed.
+
+    Raises:
+        GptImage2Error: the arguments are wrong.
+    """
+    args = doctor_parser().parse_args(rest)
+    where = {"config": args.config, "base_url": args.base_url, "api_key": args.api_key}
+    if args.probe and not args.yes:
+        raise UsageError(_probe_price(load_settings(os.environ, **where)), hint="add --yes to pay for it")
+    checks: List[Check] = []
+    billed = Billed.NO
+    found = (
+        iter([_forget(load_settings(os.environ, **where))])
+        if args.forget
+        else examine(os.environ, stop, **where)
+    )
+    for check in found:
+        checks.append(check)
+        _say_check(check, output)
+    if args.probe and verdict(checks) is ExitCode.OK:
+        settings = load_settings(os.environ, **where)
+        output.say(_probe_price(settings))
+        check, billed = _probe(settings, stop, output)
+        checks.append(check)
+        _say_check(check, output)
+    failed = next((check for check in checks if check.status == "fail"), None)
+    error: Optional[Dict[str, object]] = None
+    if failed is not None:
+        error = {"code": f"doctor_{failed.name}", "message": failed.detail, "hint": failed.cure}
+    output.finish(
+        {
+            "ok": failed is None,
+            "command": "doctor",
+            "checks": [check_json(check) for check in checks],
+            "billed": billed.value,
+            "error": error,
+        }
+    )
+    return verdict(checks)
+
+
+def _probe_price(settings: Settings) -> str:
+    price = probe_price(settings.prices)
+    cost = f"about ${price.high_usd:.3f}" if price else "an unknown price"
+    return f"--probe makes one low-quality image for {cost}"
+
+
+def _probe(settings: Settings, stop: StopSwitch, output: Output) -> Tuple[Check, Billed]:
+    """Asks the base URL, keeps what it taught, and says it as a check."""
+    folder = state_folder(os.environ)
+    prepare_folder(folder)
+    picture = folder / f"probe-{os.urandom(4).hex()}.jpg"
+    try:
+        outcome = _recorded_probe(settings, picture, stop, output)
+    except GptImage2Error as error:
+        check = Check("probe", "fail", error.message, error.hint, exit_code=error.exit_code)
+        return check, error.billed
+    save_facts(folder, settings.base_url.value, outcome.facts)
+    facts = ", ".join(
+        f"{name}: {_YES_NO.get(value, value) if isinstance(value, bool) else value}"
+        for name, value in vars(outcome.facts).items()
+        if value is not None
+    )
+    result = outcome.result
+    cost = f"; cost ${result.cost_usd:.4f}" if result.cost_usd is not None else ""
+    place = f"; picture: {result.images[0].path}" if result.images else ""
+    return Check("probe", "ok", facts + cost + place), Billed.YES
+
+
+def _recorded_probe(settings: Settings, picture: Path, stop: StopSwitch, output: Output) -> ProbeOutcome:
+    """A probe, which is in the ledger like any call: it is paid for."""
+    outcomes: List[ProbeOutcome] = []
+
+    def run(warnings: Tuple[str, ...]) -> Result:
+        for warning in warnings:
+            output.warn(warning)
+        with stop:
+            outcomes.append(probe(Wire(settings, os.environ, stop, Turns()), picture))
+        return outcomes[0].result
+
+    def observe(event: Event) -> None:
+        if isinstance(event, Warned):
+            output.warn(event.message)
+
+    if settings.history:
+        opening = Opening(
+            base_url=settings.base_url.value,
+            command=PROBE_COMMAND,
+            request=PROBE,
+            output=str(picture),
+            estimate=probe_price(settings.prices),
+        )
+        recorded(Ledger(state_folder(os.environ), settings.secrets), opening, run, observe)
+    else:
+        run(())
+    return outcomes[0]
+
+
+def _forget(settings: Settings) -> Check:
+    """Forgets what a probe taught of the base URL in force."""
+    url = settings.base_url.value
+    forgotten = forget_facts(state_folder(os.environ), url)
+    return Check("forget", "ok", f"forgot {url}" if forgotten else f"nothing was known of {url}")
+
+
+def _say_check(check: Check, output: Output) -> None:
+    seconds = f" in {check.elapsed_s:.3f} s" if check.elapsed_s is not None else ""
+    output.result(f"{check.status:<{_STATUS_WIDTH}} {check.name:<{_NAME_WIDTH}} {check.detail}{seconds}")
+    if check.cure:
+        output.result(f"{'':<{_STATUS_WIDTH}} {'':<{_NAME_WIDTH}} → {check.cure}")
+
+
+# ------------------------------------------------------------------------------------------------------------
+# history/options
 #
 # The command lines of `history`, `spend` and `cost` as data. Pure.
 # ------------------------------------------------------------------------------------------------------------
@@ -8289,183 +8660,7 @@ def _id(text: str) -> int:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# probe
-#
-# Learns, for the price of one small image, what a base URL really does.
-#
-# A refusal is free, so the form of a refusal is asked for first. The paid request is an edit of two tiny
-# pictures, streamed, as jpeg, in a given size: its one answer tells the most. Where a field or the endpoint is
-# refused, it is changed and asked again; refusals before work cost nothing either.
-# ------------------------------------------------------------------------------------------------------------
-
-
-PROBE_COMMAND = "doctor"
-PROBE_TIMEOUT_S = 600.0
-_PROBE_SIZE = "1024x1024"
-_INPUT_EDGE = 64
-_MAX_REFUSALS = 5
-_NO_SUCH_MODEL = "no-such-model-this-is-a-probe"
-_FIELD_REFUSED = (400, 422)
-_ENDPOINT_MISSING = (404, 405, 501)
-PROBE = ImageRequest(
-    prompt="A plain grey circle on a white ground",
-    size=_PROBE_SIZE,
-    quality="low",
-    output_format="jpeg",
-    stream=True,
-    partial_images=1,
-)
-
-
-class ProbeOutcome(Record):
-    """What was learnt, and what the paid request ended with."""
-
-    facts: HostFacts
-    result: Result
-
-
-def probe_price(prices: Mapping[str, Prices]) -> Optional[CostEstimate]:
-    """What a probe costs by these prices, but for its two tiny input images."""
-    return PROBE.estimate(prices)
-
-
-def probe(wire: Wire, picture: Path) -> ProbeOutcome:
-    """Asks the base URL; the picture that it paints is saved, since it is paid for.
-
-    Raises:
-        GptImage2Error: the server cannot be reached, does not accept the key, or made no image; `result`
-            says what was sent.
-    """
-    started = time.monotonic()
-    with temporary_folder() as folder:
-        facts = HostFacts(probed_on=today(), refusal=_refusal(wire, folder))
-        inputs = tuple(_input(folder / f"{name}.png", shade) for name, shade in (("a", 64), ("b", 192)))
-        request = replace(PROBE, images=inputs)
-        refusals = 0
-        while True:
-            attempt, images = _send(wire, request, picture)
-            result = replace(
-                _result(wire, request, attempt, images),
-                attempts=refusals + 1,
-                elapsed_s=time.monotonic() - started,
-            )
-            if images or attempt.answer.urls:
-                return ProbeOutcome(_learnt(wire, facts, request, attempt, images), result)
-            changed = _changed(wire, request, attempt)
-            refusals += 1
-            if changed is None or refusals > _MAX_REFUSALS:
-                error = _failure(wire, request, attempt)
-                error.result = result
-                raise error
-            wire, request = changed
-
-
-def _refusal(wire: Wire, folder: Path) -> Optional[str]:
-    """What a refusal looks like: `openai` for the official envelope, else `other`; None when it was none."""
-    body = folder / "refused"
-    write_private(body, json.dumps({"model": _NO_SUCH_MODEL, "prompt": "x"}).encode())
-    attempt, document = ask(wire.settings, wire.env, wire.stop, "/images/generations", str(body))
-    if not 400 <= attempt.status < 500:
-        return None
-    error = read_server_error(document)
-    return "openai" if error is not None and (error.type or error.code) else "other"
-
-
-def _send(wire: Wire, request: ImageRequest, picture: Path) -> Tuple[Attempt, Tuple[SavedImage, ...]]:
-    plan = OutputPlan(picture.parent, picture.stem, picture.suffix, False, True, picture.parent)
-    collector = ImageCollector(plan, count(1), _ignore_image, _ignore_partial)
-    spool = Spool(picture.parent, wire.settings.secrets)
-    try:
-        attempt = send_once(wire, request, collector, spool, PROBE_TIMEOUT_S, _ignore_head)
-    finally:
-        collector.close()
-        spool.discard()
-    return attempt, collector.images
-
-
-def _result(wire: Wire, request: ImageRequest, attempt: Attempt, images: Tuple[SavedImage, ...]) -> Result:
-    usage = attempt.answer.usage
-    return Result(
-        command=PROBE_COMMAND,
-        model=request.model,
-        images=images,
-        usage=usage,
-        cost_usd=cost_of_usage(request.model, usage, wire.settings.prices) if usage else None,
-        billed=Billed.YES if images or attempt.answer.urls else judge(attempt).billed,
-        http_status=attempt.status or None,
-        request_id=request_id(attempt.head, wire.settings.secrets),
-    )
-
-
-def _learnt(
-    wire: Wire, facts: HostFacts, request: ImageRequest, attempt: Attempt, images: Tuple[SavedImage, ...]
-) -> HostFacts:
-    image = images[0] if images else None
-    return replace(
-        facts,
-        answers="b64_json" if images else "url",
-        streams=attempt.answer.shape == "sse" if request.stream else False,
-        edits=bool(request.images),
-        image_field=wire.settings.image_field.value if request.images else None,
-        format_field=wire.settings.format_field.value if image and image.format == "jpeg" else None,
-        honours_size=None if image is None else f"{image.width}x{image.height}" == _PROBE_SIZE,
-    )
-
-
-def _changed(wire: Wire, request: ImageRequest, attempt: Attempt) -> Optional[Tuple[Wire, ImageRequest]]:
-    """The next thing to ask after a free refusal, or None when nothing is left to change."""
-    if attempt.status in _ENDPOINT_MISSING and request.images:
-        return wire, replace(request, images=())
-    if attempt.status not in _FIELD_REFUSED or attempt.error is None:
-        return None
-    if request.stream and refuses_stream(attempt):
-        return wire, request.without_stream()
-    settings = wire.settings
-    about = f"{attempt.error.param} {attempt.error.message}"
-    if settings.format_field.value in about and settings.format_field.value != "format":
-        settings = replace(settings, format_field=_learnt_setting("format"))
-    elif "image" in about and settings.image_field.value != "image":
-        settings = replace(settings, image_field=_learnt_setting("image"))
-    else:
-        return None
-    return replace(wire, settings=settings), request
-
-
-def _learnt_setting(value: str) -> Setting:
-    return Setting(value, "doctor --probe")
-
-
-def _failure(wire: Wire, request: ImageRequest, attempt: Attempt) -> GptImage2Error:
-    settings = wire.settings
-    return explain(attempt, judge(attempt), request, settings.base_url.value, settings.secrets)
-
-
-def _input(path: Path, shade: int) -> InputImage:
-    """A small grey PNG."""
-    rows = (b"\0" + bytes([shade, shade, shade]) * _INPUT_EDGE) * _INPUT_EDGE
-    header = struct.pack(">IIBBBBB", _INPUT_EDGE, _INPUT_EDGE, 8, 2, 0, 0, 0)
-    chunks: List[bytes] = []
-    for kind, data in ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")):
-        chunks.append(struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)))
-    data = b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
-    write_private(path, data)
-    return InputImage(str(path), path.name, "png", _INPUT_EDGE, _INPUT_EDGE, len(data), False)
-
-
-def _ignore_image(image: SavedImage, reason: str) -> None:
-    del image, reason
-
-
-def _ignore_partial(index: int, path: Optional[str]) -> None:
-    del index, path
-
-
-def _ignore_head(head: ResponseHead) -> None:
-    del head
-
-
-# ------------------------------------------------------------------------------------------------------------
-# ledger/redo
+# history/redo
 #
 # From a request of the history and changes to the command that sends it again.
 # ------------------------------------------------------------------------------------------------------------
@@ -8547,7 +8742,7 @@ def _beside(past: PastRequest, image_path: Optional[str], output_format: str) ->
 
 
 # ------------------------------------------------------------------------------------------------------------
-# ledger/commands
+# history/commands
 #
 # The commands about the past and about money: `history`, `spend` and `cost`.
 # ------------------------------------------------------------------------------------------------------------
@@ -8742,201 +8937,6 @@ def _no_such_request(target: str) -> UsageError:
 
 def _finish(output: Output, action: str, outcome: Dict[str, object]) -> None:
     output.finish({"ok": True, "command": "history", "action": action, **outcome})
-
-
-# ------------------------------------------------------------------------------------------------------------
-# setup_commands
-#
-# The commands around a call: `config` and `doctor`.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_YES_NO = {True: "yes", False: "no", None: "unknown"}
-_STATUS_WIDTH = 5
-_NAME_WIDTH = 13
-
-
-def run_config(rest: List[str], output: Output) -> ExitCode:
-    """Runs `config`: writes a template, shows the settings in force, or both.
-
-    Raises:
-        GptImage2Error: a file cannot be read or written.
-    """
-    args = config_parser().parse_args(rest)
-    outcome: Dict[str, object] = {"ok": True, "command": "config"}
-    if args.init:
-        named = Path(os.path.expanduser(args.config)) if args.config else config_locations(os.environ)[0]
-        path = named.absolute()
-        write_config(path, TEMPLATE, force=args.force)
-        outcome["created"] = str(path)
-        output.result(f"Created: {path}")
-        output.say("edit it, or set the variable that api_key_env names; then: config --show")
-    if args.show or not args.init:
-        outcome.update(_show_config(args.config, output))
-    output.finish(outcome)
-    return ExitCode.OK
-
-
-def _show_config(config: Optional[str], output: Output) -> Dict[str, object]:
-    """Says which settings are in force and where each comes from; the same as an object."""
-    settings = load_settings(os.environ, config=config)
-    active = settings.config_file.path if settings.config_file else None
-    key, key_source = "(none)", settings.key_problem or "no source has one"
-    if settings.api_key:
-        key, key_source = mask_key(settings.api_key.value), settings.api_key.source
-    rows = [
-        ("base_url", settings.base_url.value, settings.base_url.source),
-        ("api_key", key, key_source),
-        ("format_field", settings.format_field.value, settings.format_field.source),
-        ("image_field", settings.image_field.value, settings.image_field.source),
-        (
-            "streams",
-            _YES_NO[settings.streams],
-            "doctor --probe" if settings.streams is not None else "not probed",
-        ),
-        ("history", _YES_NO[settings.history], _file_or_default("history", settings)),
-        ("prices", _prices_in_words(settings), _file_or_default("prices", settings)),
-        ("state_folder", str(state_folder(os.environ)), "XDG_STATE_HOME or its default"),
-    ]
-    for warning in settings.warnings:
-        output.warn(warning)
-    output.result(f"Active config: {active or 'none'}")
-    looked_in = [str(path) for path in config_locations(os.environ)]
-    if active is None:
-        for place in looked_in:
-            output.result(f"  looked for {place}")
-    for name, value, source in rows:
-        output.result(f"{name:<13} {value}  ({source})")
-    return {
-        "active": active,
-        "looked_in": looked_in,
-        "settings": {name: {"value": value, "source": source} for name, value, source in rows},
-        "warnings": list(settings.warnings),
-    }
-
-
-def _file_or_default(name: str, settings: Settings) -> str:
-    """Where a setting comes from that only a config file can change."""
-    file = settings.config_file
-    return file.path if file and name in file.given else "default"
-
-
-def _prices_in_words(settings: Settings) -> str:
-    own = settings.config_file.prices if settings.config_file else NO_PRICES
-    return f"list prices, but for {', '.join(own)}" if own else "list prices"
-
-
-def run_doctor(rest: List[str], output: Output, stop: StopSwitch) -> ExitCode:
-    """Runs `doctor`: every check in turn, and the exit code of the first that failed.
-
-    Raises:
-        GptImage2Error: the arguments are wrong.
-    """
-    args = doctor_parser().parse_args(rest)
-    where = {"config": args.config, "base_url": args.base_url, "api_key": args.api_key}
-    if args.probe and not args.yes:
-        raise UsageError(_probe_price(load_settings(os.environ, **where)), hint="add --yes to pay for it")
-    checks: List[Check] = []
-    billed = Billed.NO
-    found = (
-        iter([_forget(load_settings(os.environ, **where))])
-        if args.forget
-        else examine(os.environ, stop, **where)
-    )
-    for check in found:
-        checks.append(check)
-        _say_check(check, output)
-    if args.probe and verdict(checks) is ExitCode.OK:
-        settings = load_settings(os.environ, **where)
-        output.say(_probe_price(settings))
-        check, billed = _probe(settings, stop, output)
-        checks.append(check)
-        _say_check(check, output)
-    failed = next((check for check in checks if check.status == "fail"), None)
-    error: Optional[Dict[str, object]] = None
-    if failed is not None:
-        error = {"code": f"doctor_{failed.name}", "message": failed.detail, "hint": failed.cure}
-    output.finish(
-        {
-            "ok": failed is None,
-            "command": "doctor",
-            "checks": [check_json(check) for check in checks],
-            "billed": billed.value,
-            "error": error,
-        }
-    )
-    return verdict(checks)
-
-
-def _probe_price(settings: Settings) -> str:
-    price = probe_price(settings.prices)
-    cost = f"about ${price.high_usd:.3f}" if price else "an unknown price"
-    return f"--probe makes one low-quality image for {cost}"
-
-
-def _probe(settings: Settings, stop: StopSwitch, output: Output) -> Tuple[Check, Billed]:
-    """Asks the base URL, keeps what it taught, and says it as a check."""
-    folder = state_folder(os.environ)
-    prepare_folder(folder)
-    picture = folder / f"probe-{os.urandom(4).hex()}.jpg"
-    try:
-        outcome = _recorded_probe(settings, picture, stop, output)
-    except GptImage2Error as error:
-        check = Check("probe", "fail", error.message, error.hint, exit_code=error.exit_code)
-        return check, error.billed
-    save_facts(folder, settings.base_url.value, outcome.facts)
-    facts = ", ".join(
-        f"{name}: {_YES_NO.get(value, value) if isinstance(value, bool) else value}"
-        for name, value in vars(outcome.facts).items()
-        if value is not None
-    )
-    result = outcome.result
-    cost = f"; cost ${result.cost_usd:.4f}" if result.cost_usd is not None else ""
-    place = f"; picture: {result.images[0].path}" if result.images else ""
-    return Check("probe", "ok", facts + cost + place), Billed.YES
-
-
-def _recorded_probe(settings: Settings, picture: Path, stop: StopSwitch, output: Output) -> ProbeOutcome:
-    """A probe, which is in the ledger like any call: it is paid for."""
-    outcomes: List[ProbeOutcome] = []
-
-    def run(warnings: Tuple[str, ...]) -> Result:
-        for warning in warnings:
-            output.warn(warning)
-        with stop:
-            outcomes.append(probe(Wire(settings, os.environ, stop, Turns()), picture))
-        return outcomes[0].result
-
-    def observe(event: Event) -> None:
-        if isinstance(event, Warned):
-            output.warn(event.message)
-
-    if settings.history:
-        opening = Opening(
-            base_url=settings.base_url.value,
-            command=PROBE_COMMAND,
-            request=PROBE,
-            output=str(picture),
-            estimate=probe_price(settings.prices),
-        )
-        recorded(Ledger(state_folder(os.environ), settings.secrets), opening, run, observe)
-    else:
-        run(())
-    return outcomes[0]
-
-
-def _forget(settings: Settings) -> Check:
-    """Forgets what a probe taught of the base URL in force."""
-    url = settings.base_url.value
-    forgotten = forget_facts(state_folder(os.environ), url)
-    return Check("forget", "ok", f"forgot {url}" if forgotten else f"nothing was known of {url}")
-
-
-def _say_check(check: Check, output: Output) -> None:
-    seconds = f" in {check.elapsed_s:.3f} s" if check.elapsed_s is not None else ""
-    output.result(f"{check.status:<{_STATUS_WIDTH}} {check.name:<{_NAME_WIDTH}} {check.detail}{seconds}")
-    if check.cure:
-        output.result(f"{'':<{_STATUS_WIDTH}} {'':<{_NAME_WIDTH}} → {check.cure}")
 
 
 def load_side(name: str) -> Any:

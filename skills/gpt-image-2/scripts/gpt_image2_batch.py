@@ -175,6 +175,224 @@ from gpt_image2 import (
 
 
 # ------------------------------------------------------------------------------------------------------------
+# batch/contact_sheet
+#
+# The contact sheet: one HTML page in the folder of a batch with every image, its prompt, settings and cost.
+#
+# It opens from disk and asks for nothing but the images beside it: no script, no network, and a policy that
+# forbids both. Every text is escaped. Pure: pieces of text come out.
+# ------------------------------------------------------------------------------------------------------------
+
+
+SHEET_NAME = "index.html"
+SHEET_MARK = '<meta name="generator" content="gpt-image2 batch">'
+
+_POLICY = "default-src 'none'; img-src file: 'self'; style-src 'unsafe-inline'"
+_STYLE = """
+:root { color-scheme: light dark; --line: #8884; --bad: #c33; }
+body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 90rem; padding: 0 1rem; }
+h1 { font-size: 1.4rem; margin: 0; }
+header p { margin: .3rem 0 1.5rem; opacity: .75; }
+main { display: grid; gap: 1.2rem; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); }
+article { border: 1px solid var(--line); border-radius: 8px; overflow: hidden; }
+article.failed { border-color: var(--bad); }
+.images { display: grid; grid-template-columns: repeat(auto-fit, minmax(45%, 1fr)); gap: 2px; }
+img { aspect-ratio: 1; background: #8881; display: block; height: auto; object-fit: contain; }
+img { width: 100%; }
+.text { padding: .6rem .8rem; }
+.prompt { margin: 0 0 .4rem; max-height: 9rem; overflow-y: auto; }
+.prompt { overflow-wrap: anywhere; white-space: pre-wrap; }
+.facts { font-size: .82rem; margin: 0; opacity: .75; overflow-wrap: anywhere; }
+.error { color: var(--bad); font-size: .85rem; margin: .4rem 0 0; overflow-wrap: anywhere; }
+"""
+
+
+def contact_sheet(
+    title: str, summary: str, rows: Iterable[Dict[str, Any]], requests: Iterable[ImageRequest], folder: str
+) -> Iterator[str]:
+    """The page in pieces. Each row is that of a job, beside its request; paths are shown from `folder`."""
+    yield (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{escape(_POLICY)}">\n{SHEET_MARK}\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
+        f"<header><h1>{escape(title)}</h1><p>{escape(summary)}</p></header>\n<main>\n"
+    )
+    for row, request in zip(rows, requests):
+        yield _card(row, request, folder)
+    yield "</main>\n</body>\n</html>\n"
+
+
+def _card(row: Dict[str, Any], request: ImageRequest, folder: str) -> str:
+    error: Dict[str, Any] = row.get("error") or {}
+    images = "".join(_thumbnail(image["path"], request.prompt, folder) for image in row.get("images", []))
+    parts: List[str] = [f'<p class="prompt" dir="auto">{escape(request.prompt)}</p>']
+    parts.append(f'<p class="facts">{escape(_facts(row, request))}</p>')
+    if error:
+        said = f"{error.get('code', '')}: {error.get('message', '')}"
+        parts.append(f'<p class="error">{escape(said)} (billed: {escape(str(row.get("billed", "no")))})</p>')
+    kind = ' class="failed"' if error else ""
+    pictures = f'<div class="images">{images}</div>' if images else ""
+    text = f'<div class="text">{"".join(parts)}</div>'
+    return f'<article{kind} id="job-{int(row["job"])}">{pictures}{text}</article>\n'
+
+
+def _thumbnail(path: str, prompt: str, folder: str) -> str:
+    name = os.path.relpath(path, folder).replace(os.sep, "/")
+    address = escape(percent_encode(name, safe="/", errors="surrogateescape"))
+    shown = escape(f"{name}: {prompt[:200]}".encode("utf-8", "replace").decode("utf-8"))
+    return f'<a href="{address}"><img src="{address}" alt="{shown}" loading="lazy" decoding="async"></a>'
+
+
+def _facts(row: Dict[str, Any], request: ImageRequest) -> str:
+    facts = [f"#{row['job']}", str(row["id"]) if row.get("id") else "", str(row["status"]), request.model]
+    fields = ((name, getattr(request, name)) for name in WIRE_FIELDS)
+    facts += [f"{name} {value}" for name, value in fields if value is not None]
+    cost = row.get("cost_usd")
+    facts.append(f"${cost:.4f}" if cost is not None else "")
+    return " · ".join(fact for fact in facts if fact)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch/jobs
+#
+# One line of a jobs file: from its text to a job, and what makes two jobs the same. Pure.
+#
+# A line is a JSON object with the API's own fields and `image` or `images`, `mask`, `output` and `id`; or it is
+# a bare prompt. What a line leaves out comes from the defaults of the command line.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_TEXTS = ("model", "prompt", "size", "quality", "output_format", "background", "moderation", "user")
+_NUMBERS = ("n", "output_compression", "partial_images")
+_OWN = ("image", "images", "image[]", "mask", "output", "id")
+_LINE_HINT = 'a line is a JSON object such as {"prompt": "a cat"}, or a bare prompt'
+
+
+class Job(Record):
+    """One job. `request` has no input images yet: `sources` and `mask` name them. `output` is below the
+    folder of the batch, None for a name made from the prompt."""
+
+    request: ImageRequest
+    sources: Tuple[str, ...] = ()
+    mask: Optional[str] = None
+    output: Optional[str] = None
+    id: Optional[str] = None
+
+
+def read_job(text: str, defaults: Job) -> Tuple[Job, Tuple[str, ...]]:
+    """The job of a line, not yet checked, and the names of its fields that are not known here.
+
+    Raises:
+        UsageError: it is no job: broken JSON, no prompt, or a field of the wrong type.
+    """
+    text = text.strip()
+    unknown: Tuple[str, ...] = ()
+    if text.startswith("{"):
+        job, unknown = _from_object(_parsed(text), defaults)
+    else:
+        job = replace(defaults, request=replace(defaults.request, prompt=_bare_prompt(text)))
+    if job.mask is not None and not job.sources:
+        raise UsageError("it has a mask and no image", hint="name the image to edit in image")
+    return job, unknown
+
+
+def _parsed(text: str) -> Dict[str, Any]:
+    """The object of a line, which JSON and UTF-8 can carry on."""
+    try:
+        content: Any = json.loads(text)
+        json.dumps(content, ensure_ascii=False, allow_nan=False).encode("utf-8")
+    except UnicodeEncodeError:
+        raise UsageError("it has half a character (a lone surrogate) in it", hint="mend its text") from None
+    except (ValueError, RecursionError) as error:
+        reason = getattr(error, "msg", "") or "a number that is none, or nested too deeply"
+        raise UsageError(f"not valid JSON: {reason}", hint=_LINE_HINT) from None
+    return cast(Dict[str, Any], content)
+
+
+def _from_object(content: Dict[str, Any], defaults: Job) -> Tuple[Job, Tuple[str, ...]]:
+    fields = {name: value for name, value in content.items() if value is not None}
+    if "format" in fields:
+        fields.setdefault("output_format", fields.pop("format"))
+    known: Dict[str, Any] = {name: _typed(fields.pop(name), name, str) for name in _TEXTS if name in fields}
+    known.update({name: _typed(fields.pop(name), name, int) for name in _NUMBERS if name in fields})
+    if "stream" in fields:
+        known["stream"] = _typed(fields.pop("stream"), "stream", bool)
+    own = {name: fields.pop(name) for name in _OWN if name in fields}
+    extra = {**dict(defaults.request.extra), **fields}
+    if not known.get("prompt") and not defaults.request.prompt:
+        raise UsageError("it has no prompt", hint=_LINE_HINT)
+    job = Job(
+        request=replace(defaults.request, extra=tuple(extra.items()), **known),
+        sources=_sources(own) or defaults.sources,
+        mask=_typed(own["mask"], "mask", str) if "mask" in own else defaults.mask,
+        output=_typed(own["output"], "output", str) if "output" in own else None,
+        id=_job_id(own["id"]) if "id" in own else None,
+    )
+    return job, tuple(fields)
+
+
+def job_key(request: ImageRequest, inputs: Sequence[str], mask: Optional[str]) -> str:
+    """The SHA-256, in hex, of all that decides what a job's images show; `inputs` and `mask` are hashes too.
+
+    How the request travels (`stream`), and what only the provider's checks see (`moderation`, `user`), leave
+    the images as they are and are not part of it.
+    """
+    content: List[object] = [
+        request.model or DEFAULT_MODEL,
+        request.prompt,
+        request.count,
+        request.effective_size,
+        request.effective_quality,
+        request.effective_format,
+        request.output_compression,
+        request.background or "auto",
+        sorted(request.extra, key=lambda field: field[0]),
+        list(inputs),
+        mask,
+    ]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode("ascii")).hexdigest()
+
+
+def _bare_prompt(text: str) -> str:
+    """The prompt of a line that is no object: a JSON string, or the text as it stands."""
+    if text.startswith('"'):
+        try:
+            value: Any = json.loads(text)
+        except ValueError:
+            return text
+        if isinstance(value, str):
+            return value
+    return text
+
+
+def _sources(own: Dict[str, Any]) -> Tuple[str, ...]:
+    sources: List[str] = []
+    for name in ("image", "images", "image[]"):
+        value: Any = own.get(name, [])
+        for source in cast(List[Any], value if isinstance(value, list) else [value]):
+            if not isinstance(source, str) or not source or source == "-":
+                raise UsageError(
+                    f"{name} must name files or http(s) addresses", hint="for example image: a.png"
+                )
+            sources.append(source)
+    return tuple(sources)
+
+
+def _job_id(value: object) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return _typed(value, "id", str)
+
+
+def _typed(value: Any, name: str, kind: type) -> Any:
+    if isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
+        return value
+    wanted = {str: "a text", int: "a whole number", bool: "true or false"}[kind]
+    raise UsageError(f"{name} must be {wanted}, found {show(json.dumps(value), limit=40)}", hint=_LINE_HINT)
+
+
+# ------------------------------------------------------------------------------------------------------------
 # batch/jobs_file
 #
 # Reads a jobs file as a stream, and single lines of it again by their place. Holds one line at a time.
@@ -271,6 +489,277 @@ def _decoded(data: bytes, number: int, offset: int) -> Line:
         return Line(number, offset, data.decode("utf-8").strip())
     except UnicodeDecodeError:
         return Line(number, offset, None, "it is not UTF-8 text")
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch/pacer
+#
+# The one gate through which all requests of a batch go out: as fast as allowed, and no faster.
+#
+# What is allowed comes, best first, from the user, from the server's headers, from the words of a refusal, and
+# from refusals alone: then by additive increase and multiplicative decrease, as in TCP (RFC 5681). A wait that
+# the server asks for holds everybody back. Requests that go out by rate are spaced evenly (a virtual schedule,
+# as in the generic cell rate algorithm).
+# ------------------------------------------------------------------------------------------------------------
+
+
+IMAGES, REQUESTS = "images", "requests"
+
+MINUTE_S = 60.0
+_MARGIN = 0.98  # of a limit that is known: clocks and networks are not exact
+_DECREASE = 0.85
+_DECREASE_AGAIN = 0.6  # two refusals shortly after each other: the guess is far off
+_SOON_S = 30.0
+_INCREASE_EVERY_S = 15.0
+_DEFAULT_WAIT_S = 2.0
+_LOOK_S = 0.2  # how often a waiting request looks whether it is still wanted
+
+
+class Meter:
+    """One limit: `spare` units may go at once, further ones at `per_s` units a second."""
+
+    def __init__(self, per_s: float) -> None:
+        self.per_s = per_s
+        self.spare = 0.0
+        self._next_s = 0.0
+
+    def ready_s(self, units: float) -> float:
+        """When so many may go, on the clock of `take`."""
+        return 0.0 if self.spare >= units else self._next_s
+
+    def take(self, units: float, now_s: float) -> None:
+        """Lets them go."""
+        if self.spare >= units:
+            self.spare -= units
+        else:
+            self.spare = 0.0
+        self._next_s = max(self._next_s, now_s) + units / self.per_s if not self.spare else now_s
+
+
+class Pacer:
+    """Shared by all workers. `images_per_minute` is the user's own word; None is to learn it."""
+
+    def __init__(
+        self, images_per_minute: Optional[float] = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._turn = threading.Lock()
+        self._meters: Dict[str, Meter] = {}
+        self._most_per_s: Dict[str, float] = {}  # limits that are known, by kind
+        self._under_way: Dict[str, float] = {IMAGES: 0.0, REQUESTS: 0.0}
+        self._gone: Deque[Tuple[float, float]] = deque()  # when how many images went out and were not refused
+        self._started_s = clock()
+        self._paused_until_s = 0.0
+        self._changed_s = self._started_s
+        if images_per_minute is not None:
+            self._most_per_s[IMAGES] = images_per_minute / MINUTE_S
+            self._meters[IMAGES] = Meter(images_per_minute / MINUTE_S)
+        self._is_told = images_per_minute is not None
+
+    @property
+    def paused_s(self) -> float:
+        """For how many seconds more everybody waits."""
+        return max(0.0, self._paused_until_s - self._clock())
+
+    def enter(self, images: int, unwanted: Callable[[], bool]) -> bool:
+        """Waits until a request for so many images may go out; False when it is no longer wanted by then."""
+        with self._turn:
+            while not unwanted():
+                with self._lock:
+                    now_s = self._clock()
+                    wait_s = self._ready_s(images) - now_s
+                    if wait_s <= 0:
+                        self._let_go(images, now_s)
+                        return True
+                time.sleep(min(wait_s, _LOOK_S))
+        return False
+
+    def leave(self, images: int) -> None:
+        """A request that went out has ended."""
+        with self._lock:
+            self._under_way[IMAGES] -= images
+            self._under_way[REQUESTS] -= 1
+
+    def heard(self, limits: Iterable[RateLimit], images: int) -> None:
+        """The answer to a request for so many images told of the server's limits: those on images count, and
+        where none are told, those on requests."""
+        known = {limit.kind: limit for limit in limits}
+        kind = IMAGES if IMAGES in known else REQUESTS
+        limit = known.get(kind)
+        if limit is None or self._is_told:
+            return
+        with self._lock:
+            self._know(kind, limit.limit)
+            # Other requests under way may not be counted there yet.
+            others = self._under_way[kind] - (images if kind == IMAGES else 1)
+            self._meters[kind].spare = max(0.0, limit.remaining - others)
+
+    def refused(self, images: int, wait_s: Optional[float], message: str) -> None:
+        """The server refused a request as one too many; `wait_s` is the wait that it asks for."""
+        with self._lock:
+            now_s = self._clock()
+            if self._gone:
+                self._gone.pop()
+            for meter in self._meters.values():
+                meter.spare = 0.0
+            told = limit_in_words(message)
+            if told is not None and not self._is_told:
+                self._know(*told)
+            elif now_s >= self._paused_until_s:  # refusals of one moment count as one
+                self._slow_down(now_s, images, wait_s)
+            self._changed_s = now_s
+            self._paused_until_s = max(
+                self._paused_until_s, now_s + (_DEFAULT_WAIT_S if wait_s is None else wait_s)
+            )
+
+    def pause(self, wait_s: float) -> None:
+        """The server asks everybody to wait."""
+        with self._lock:
+            self._paused_until_s = max(self._paused_until_s, self._clock() + wait_s)
+
+    def images_per_minute(self) -> Optional[float]:
+        """The pace in force, None while nothing holds anybody back."""
+        meter = self._meters.get(IMAGES) or self._meters.get(REQUESTS)
+        return meter.per_s * MINUTE_S if meter else None
+
+    def _ready_s(self, images: int) -> float:
+        units = {IMAGES: float(images), REQUESTS: 1.0}
+        self._speed_up()
+        return max(
+            [self._paused_until_s, *(meter.ready_s(units[kind]) for kind, meter in self._meters.items())]
+        )
+
+    def _let_go(self, images: int, now_s: float) -> None:
+        units = {IMAGES: float(images), REQUESTS: 1.0}
+        for kind, meter in self._meters.items():
+            meter.take(units[kind], now_s)
+        for kind in units:
+            self._under_way[kind] += units[kind]
+        self._gone.append((now_s, float(images)))
+        while self._gone and self._gone[0][0] < now_s - MINUTE_S:
+            self._gone.popleft()
+
+    def _know(self, kind: str, limit: int) -> None:
+        """A limit a minute is known: it is the most, whatever was guessed before."""
+        per_s = limit / MINUTE_S
+        if self._most_per_s.get(kind) != per_s:
+            self._most_per_s[kind] = per_s
+            self._meters[kind] = Meter(per_s * _MARGIN)
+
+    def _slow_down(self, now_s: float, images: int, wait_s: Optional[float]) -> None:
+        meter = self._meters.get(IMAGES) or self._meters.get(REQUESTS)
+        if meter is not None:
+            meter.per_s *= _DECREASE if now_s - self._changed_s > _SOON_S else _DECREASE_AGAIN
+            return
+        # The first refusal: what went through in the last minute is what a minute takes, or an image each
+        # time the server asks to wait.
+        gone = sum(count for _, count in self._gone)
+        guess = gone / MINUTE_S
+        if wait_s:
+            guess = max(guess, images / wait_s)
+        elif wait_s is None:
+            guess = max(guess, gone / max(1.0, now_s - self._started_s) / 2)
+        self._meters[IMAGES] = Meter(max(guess, 1 / MINUTE_S))
+
+    def _speed_up(self) -> None:
+        """After a while without refusals a bit more is tried: an image a minute, up to what is known."""
+        now_s = self._clock()
+        if now_s - self._changed_s < _INCREASE_EVERY_S:
+            return
+        self._changed_s = now_s
+        for kind, meter in self._meters.items():
+            most = self._most_per_s.get(kind, float("inf"))
+            if meter.per_s < most * _MARGIN:
+                meter.per_s = min(most * _MARGIN, meter.per_s + max(1 / MINUTE_S, meter.per_s * 0.02))
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch_api/lines
+#
+# One line of a batch's input file: a request as JSON, its images within it, encoded as they are read.
+#
+# How long a line will be is known before its first byte: base64 takes four characters for three bytes.
+# ------------------------------------------------------------------------------------------------------------
+
+
+CUSTOM_ID_CHARS = 64
+_KEY_CHARS = 40
+_ENCODED_BYTES = 3 << 18  # a multiple of 3: the pieces' base64 joins without padding
+
+
+class Source(Record):
+    """An input of a request: an address, the id of an uploaded file, or a file to go within the line."""
+
+    url: str = ""
+    file_id: str = ""
+    image: Optional[InputImage] = None
+
+
+class BatchLine(Record):
+    """A line in parts: bytes as they are, and images to be encoded in their place."""
+
+    parts: Tuple[Union[bytes, InputImage], ...]
+
+    @property
+    def size_bytes(self) -> int:
+        """How long it will be."""
+        return sum(
+            len(part) if isinstance(part, bytes) else base64_chars(part.size_bytes) for part in self.parts
+        )
+
+    def pieces(self) -> Iterator[bytes]:
+        """The line, piece by piece; reads its images.
+
+        Raises:
+            OSError: an image cannot be read.
+        """
+        for part in self.parts:
+            if isinstance(part, bytes):
+                yield part
+                continue
+            with open(part.path, "rb") as file:
+                for block in iter(lambda: file.read(_ENCODED_BYTES), b""):
+                    yield base64.b64encode(block)
+
+
+def custom_id_of(key: str, copy: int) -> str:
+    """The name of a job in a batch: it leads back to the job on the journal."""
+    return f"{key[:_KEY_CHARS]}-{copy}"[:CUSTOM_ID_CHARS]
+
+
+def batch_line(
+    custom_id: str,
+    url: str,
+    fields: Mapping[str, object],
+    sources: Sequence[Source] = (),
+    mask: Optional[Source] = None,
+) -> BatchLine:
+    """The line of a request. `url` is the endpoint as the Batch API writes it, with `/v1`."""
+    head = json.dumps({"custom_id": custom_id, "method": "POST", "url": url}, ensure_ascii=False)
+    body = json.dumps(fields, ensure_ascii=False)
+    parts: List[Union[bytes, InputImage]] = [f'{head[:-1]}, "body": {body[:-1]}'.encode()]
+    for number, source in enumerate(sources):
+        parts.append(b", " if number else b', "images": [')
+        parts += _reference(source)
+    if sources:
+        parts.append(b"]")
+    if mask is not None:
+        parts += [b', "mask": ', *_reference(mask)]
+    return BatchLine((*parts, b"}}\n"))
+
+
+def base64_chars(size_bytes: int) -> int:
+    """How many characters base64 takes."""
+    return -(-size_bytes // 3) * 4
+
+
+def _reference(source: Source) -> List[Union[bytes, InputImage]]:
+    if source.image is not None:
+        head = f'{{"image_url": "data:{source.image.mime_type};base64,'
+        return [head.encode(), source.image, b'"}']
+    named: Dict[str, str] = {"file_id": source.file_id} if source.file_id else {"image_url": source.url}
+    return [json.dumps(named, ensure_ascii=False).encode()]
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -467,189 +956,6 @@ def read_entry(line: Dict[str, Any]) -> Entry:
         batch_id=str(line.get("batch_id", "")),
         settled=bool(line.get("settled", False)),
     )
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch/pacer
-#
-# The one gate through which all requests of a batch go out: as fast as allowed, and no faster.
-#
-# What is allowed comes, best first, from the user, from the server's headers, from the words of a refusal, and
-# from refusals alone: then by additive increase and multiplicative decrease, as in TCP (RFC 5681). A wait that
-# the server asks for holds everybody back. Requests that go out by rate are spaced evenly (a virtual schedule,
-# as in the generic cell rate algorithm).
-# ------------------------------------------------------------------------------------------------------------
-
-
-IMAGES, REQUESTS = "images", "requests"
-
-MINUTE_S = 60.0
-_MARGIN = 0.98  # of a limit that is known: clocks and networks are not exact
-_DECREASE = 0.85
-_DECREASE_AGAIN = 0.6  # two refusals shortly after each other: the guess is far off
-_SOON_S = 30.0
-_INCREASE_EVERY_S = 15.0
-_DEFAULT_WAIT_S = 2.0
-_LOOK_S = 0.2  # how often a waiting request looks whether it is still wanted
-
-
-class Meter:
-    """One limit: `spare` units may go at once, further ones at `per_s` units a second."""
-
-    def __init__(self, per_s: float) -> None:
-        self.per_s = per_s
-        self.spare = 0.0
-        self._next_s = 0.0
-
-    def ready_s(self, units: float) -> float:
-        """When so many may go, on the clock of `take`."""
-        return 0.0 if self.spare >= units else self._next_s
-
-    def take(self, units: float, now_s: float) -> None:
-        """Lets them go."""
-        if self.spare >= units:
-            self.spare -= units
-        else:
-            self.spare = 0.0
-        self._next_s = max(self._next_s, now_s) + units / self.per_s if not self.spare else now_s
-
-
-class Pacer:
-    """Shared by all workers. `images_per_minute` is the user's own word; None is to learn it."""
-
-    def __init__(
-        self, images_per_minute: Optional[float] = None, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._turn = threading.Lock()
-        self._meters: Dict[str, Meter] = {}
-        self._most_per_s: Dict[str, float] = {}  # limits that are known, by kind
-        self._under_way: Dict[str, float] = {IMAGES: 0.0, REQUESTS: 0.0}
-        self._gone: Deque[Tuple[float, float]] = deque()  # when how many images went out and were not refused
-        self._started_s = clock()
-        self._paused_until_s = 0.0
-        self._changed_s = self._started_s
-        if images_per_minute is not None:
-            self._most_per_s[IMAGES] = images_per_minute / MINUTE_S
-            self._meters[IMAGES] = Meter(images_per_minute / MINUTE_S)
-        self._is_told = images_per_minute is not None
-
-    @property
-    def paused_s(self) -> float:
-        """For how many seconds more everybody waits."""
-        return max(0.0, self._paused_until_s - self._clock())
-
-    def enter(self, images: int, unwanted: Callable[[], bool]) -> bool:
-        """Waits until a request for so many images may go out; False when it is no longer wanted by then."""
-        with self._turn:
-            while not unwanted():
-                with self._lock:
-                    now_s = self._clock()
-                    wait_s = self._ready_s(images) - now_s
-                    if wait_s <= 0:
-                        self._let_go(images, now_s)
-                        return True
-                time.sleep(min(wait_s, _LOOK_S))
-        return False
-
-    def leave(self, images: int) -> None:
-        """A request that went out has ended."""
-        with self._lock:
-            self._under_way[IMAGES] -= images
-            self._under_way[REQUESTS] -= 1
-
-    def heard(self, limits: Iterable[RateLimit], images: int) -> None:
-        """The answer to a request for so many images told of the server's limits: those on images count, and
-        where none are told, those on requests."""
-        known = {limit.kind: limit for limit in limits}
-        kind = IMAGES if IMAGES in known else REQUESTS
-        limit = known.get(kind)
-        if limit is None or self._is_told:
-            return
-        with self._lock:
-            self._know(kind, limit.limit)
-            # Other requests under way may not be counted there yet.
-            others = self._under_way[kind] - (images if kind == IMAGES else 1)
-            self._meters[kind].spare = max(0.0, limit.remaining - others)
-
-    def refused(self, images: int, wait_s: Optional[float], message: str) -> None:
-        """The server refused a request as one too many; `wait_s` is the wait that it asks for."""
-        with self._lock:
-            now_s = self._clock()
-            if self._gone:
-                self._gone.pop()
-            for meter in self._meters.values():
-                meter.spare = 0.0
-            told = limit_in_words(message)
-            if told is not None and not self._is_told:
-                self._know(*told)
-            elif now_s >= self._paused_until_s:  # refusals of one moment count as one
-                self._slow_down(now_s, images, wait_s)
-            self._changed_s = now_s
-            self._paused_until_s = max(
-                self._paused_until_s, now_s + (_DEFAULT_WAIT_S if wait_s is None else wait_s)
-            )
-
-    def pause(self, wait_s: float) -> None:
-        """The server asks everybody to wait."""
-        with self._lock:
-            self._paused_until_s = max(self._paused_until_s, self._clock() + wait_s)
-
-    def images_per_minute(self) -> Optional[float]:
-        """The pace in force, None while nothing holds anybody back."""
-        meter = self._meters.get(IMAGES) or self._meters.get(REQUESTS)
-        return meter.per_s * MINUTE_S if meter else None
-
-    def _ready_s(self, images: int) -> float:
-        units = {IMAGES: float(images), REQUESTS: 1.0}
-        self._speed_up()
-        return max(
-            [self._paused_until_s, *(meter.ready_s(units[kind]) for kind, meter in self._meters.items())]
-        )
-
-    def _let_go(self, images: int, now_s: float) -> None:
-        units = {IMAGES: float(images), REQUESTS: 1.0}
-        for kind, meter in self._meters.items():
-            meter.take(units[kind], now_s)
-        for kind in units:
-            self._under_way[kind] += units[kind]
-        self._gone.append((now_s, float(images)))
-        while self._gone and self._gone[0][0] < now_s - MINUTE_S:
-            self._gone.popleft()
-
-    def _know(self, kind: str, limit: int) -> None:
-        """A limit a minute is known: it is the most, whatever was guessed before."""
-        per_s = limit / MINUTE_S
-        if self._most_per_s.get(kind) != per_s:
-            self._most_per_s[kind] = per_s
-            self._meters[kind] = Meter(per_s * _MARGIN)
-
-    def _slow_down(self, now_s: float, images: int, wait_s: Optional[float]) -> None:
-        meter = self._meters.get(IMAGES) or self._meters.get(REQUESTS)
-        if meter is not None:
-            meter.per_s *= _DECREASE if now_s - self._changed_s > _SOON_S else _DECREASE_AGAIN
-            return
-        # The first refusal: what went through in the last minute is what a minute takes, or an image each
-        # time the server asks to wait.
-        gone = sum(count for _, count in self._gone)
-        guess = gone / MINUTE_S
-        if wait_s:
-            guess = max(guess, images / wait_s)
-        elif wait_s is None:
-            guess = max(guess, gone / max(1.0, now_s - self._started_s) / 2)
-        self._meters[IMAGES] = Meter(max(guess, 1 / MINUTE_S))
-
-    def _speed_up(self) -> None:
-        """After a while without refusals a bit more is tried: an image a minute, up to what is known."""
-        now_s = self._clock()
-        if now_s - self._changed_s < _INCREASE_EVERY_S:
-            return
-        self._changed_s = now_s
-        for kind, meter in self._meters.items():
-            most = self._most_per_s.get(kind, float("inf"))
-            if meter.per_s < most * _MARGIN:
-                meter.per_s = min(most * _MARGIN, meter.per_s + max(1 / MINUTE_S, meter.per_s * 0.02))
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -903,224 +1209,6 @@ def _planned(row: Sequence[Any]) -> PlannedJob:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# batch/contact_sheet
-#
-# The contact sheet: one HTML page in the folder of a batch with every image, its prompt, settings and cost.
-#
-# It opens from disk and asks for nothing but the images beside it: no script, no network, and a policy that
-# forbids both. Every text is escaped. Pure: pieces of text come out.
-# ------------------------------------------------------------------------------------------------------------
-
-
-SHEET_NAME = "index.html"
-SHEET_MARK = '<meta name="generator" content="gpt-image2 batch">'
-
-_POLICY = "default-src 'none'; img-src file: 'self'; style-src 'unsafe-inline'"
-_STYLE = """
-:root { color-scheme: light dark; --line: #8884; --bad: #c33; }
-body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 90rem; padding: 0 1rem; }
-h1 { font-size: 1.4rem; margin: 0; }
-header p { margin: .3rem 0 1.5rem; opacity: .75; }
-main { display: grid; gap: 1.2rem; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); }
-article { border: 1px solid var(--line); border-radius: 8px; overflow: hidden; }
-article.failed { border-color: var(--bad); }
-.images { display: grid; grid-template-columns: repeat(auto-fit, minmax(45%, 1fr)); gap: 2px; }
-img { aspect-ratio: 1; background: #8881; display: block; height: auto; object-fit: contain; }
-img { width: 100%; }
-.text { padding: .6rem .8rem; }
-.prompt { margin: 0 0 .4rem; max-height: 9rem; overflow-y: auto; }
-.prompt { overflow-wrap: anywhere; white-space: pre-wrap; }
-.facts { font-size: .82rem; margin: 0; opacity: .75; overflow-wrap: anywhere; }
-.error { color: var(--bad); font-size: .85rem; margin: .4rem 0 0; overflow-wrap: anywhere; }
-"""
-
-
-def contact_sheet(
-    title: str, summary: str, rows: Iterable[Dict[str, Any]], requests: Iterable[ImageRequest], folder: str
-) -> Iterator[str]:
-    """The page in pieces. Each row is that of a job, beside its request; paths are shown from `folder`."""
-    yield (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{escape(_POLICY)}">\n{SHEET_MARK}\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-        f"<header><h1>{escape(title)}</h1><p>{escape(summary)}</p></header>\n<main>\n"
-    )
-    for row, request in zip(rows, requests):
-        yield _card(row, request, folder)
-    yield "</main>\n</body>\n</html>\n"
-
-
-def _card(row: Dict[str, Any], request: ImageRequest, folder: str) -> str:
-    error: Dict[str, Any] = row.get("error") or {}
-    images = "".join(_thumbnail(image["path"], request.prompt, folder) for image in row.get("images", []))
-    parts: List[str] = [f'<p class="prompt" dir="auto">{escape(request.prompt)}</p>']
-    parts.append(f'<p class="facts">{escape(_facts(row, request))}</p>')
-    if error:
-        said = f"{error.get('code', '')}: {error.get('message', '')}"
-        parts.append(f'<p class="error">{escape(said)} (billed: {escape(str(row.get("billed", "no")))})</p>')
-    kind = ' class="failed"' if error else ""
-    pictures = f'<div class="images">{images}</div>' if images else ""
-    text = f'<div class="text">{"".join(parts)}</div>'
-    return f'<article{kind} id="job-{int(row["job"])}">{pictures}{text}</article>\n'
-
-
-def _thumbnail(path: str, prompt: str, folder: str) -> str:
-    name = os.path.relpath(path, folder).replace(os.sep, "/")
-    address = escape(percent_encode(name, safe="/", errors="surrogateescape"))
-    shown = escape(f"{name}: {prompt[:200]}".encode("utf-8", "replace").decode("utf-8"))
-    return f'<a href="{address}"><img src="{address}" alt="{shown}" loading="lazy" decoding="async"></a>'
-
-
-def _facts(row: Dict[str, Any], request: ImageRequest) -> str:
-    facts = [f"#{row['job']}", str(row["id"]) if row.get("id") else "", str(row["status"]), request.model]
-    fields = ((name, getattr(request, name)) for name in WIRE_FIELDS)
-    facts += [f"{name} {value}" for name, value in fields if value is not None]
-    cost = row.get("cost_usd")
-    facts.append(f"${cost:.4f}" if cost is not None else "")
-    return " · ".join(fact for fact in facts if fact)
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch/jobs
-#
-# One line of a jobs file: from its text to a job, and what makes two jobs the same. Pure.
-#
-# A line is a JSON object with the API's own fields and `image` or `images`, `mask`, `output` and `id`; or it is
-# a bare prompt. What a line leaves out comes from the defaults of the command line.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_TEXTS = ("model", "prompt", "size", "quality", "output_format", "background", "moderation", "user")
-_NUMBERS = ("n", "output_compression", "partial_images")
-_OWN = ("image", "images", "image[]", "mask", "output", "id")
-_LINE_HINT = 'a line is a JSON object such as {"prompt": "a cat"}, or a bare prompt'
-
-
-class Job(Record):
-    """One job. `request` has no input images yet: `sources` and `mask` name them. `output` is below the
-    folder of the batch, None for a name made from the prompt."""
-
-    request: ImageRequest
-    sources: Tuple[str, ...] = ()
-    mask: Optional[str] = None
-    output: Optional[str] = None
-    id: Optional[str] = None
-
-
-def read_job(text: str, defaults: Job) -> Tuple[Job, Tuple[str, ...]]:
-    """The job of a line, not yet checked, and the names of its fields that are not known here.
-
-    Raises:
-        UsageError: it is no job: broken JSON, no prompt, or a field of the wrong type.
-    """
-    text = text.strip()
-    unknown: Tuple[str, ...] = ()
-    if text.startswith("{"):
-        job, unknown = _from_object(_parsed(text), defaults)
-    else:
-        job = replace(defaults, request=replace(defaults.request, prompt=_bare_prompt(text)))
-    if job.mask is not None and not job.sources:
-        raise UsageError("it has a mask and no image", hint="name the image to edit in image")
-    return job, unknown
-
-
-def _parsed(text: str) -> Dict[str, Any]:
-    """The object of a line, which JSON and UTF-8 can carry on."""
-    try:
-        content: Any = json.loads(text)
-        json.dumps(content, ensure_ascii=False, allow_nan=False).encode("utf-8")
-    except UnicodeEncodeError:
-        raise UsageError("it has half a character (a lone surrogate) in it", hint="mend its text") from None
-    except (ValueError, RecursionError) as error:
-        reason = getattr(error, "msg", "") or "a number that is none, or nested too deeply"
-        raise UsageError(f"not valid JSON: {reason}", hint=_LINE_HINT) from None
-    return cast(Dict[str, Any], content)
-
-
-def _from_object(content: Dict[str, Any], defaults: Job) -> Tuple[Job, Tuple[str, ...]]:
-    fields = {name: value for name, value in content.items() if value is not None}
-    if "format" in fields:
-        fields.setdefault("output_format", fields.pop("format"))
-    known: Dict[str, Any] = {name: _typed(fields.pop(name), name, str) for name in _TEXTS if name in fields}
-    known.update({name: _typed(fields.pop(name), name, int) for name in _NUMBERS if name in fields})
-    if "stream" in fields:
-        known["stream"] = _typed(fields.pop("stream"), "stream", bool)
-    own = {name: fields.pop(name) for name in _OWN if name in fields}
-    extra = {**dict(defaults.request.extra), **fields}
-    if not known.get("prompt") and not defaults.request.prompt:
-        raise UsageError("it has no prompt", hint=_LINE_HINT)
-    job = Job(
-        request=replace(defaults.request, extra=tuple(extra.items()), **known),
-        sources=_sources(own) or defaults.sources,
-        mask=_typed(own["mask"], "mask", str) if "mask" in own else defaults.mask,
-        output=_typed(own["output"], "output", str) if "output" in own else None,
-        id=_job_id(own["id"]) if "id" in own else None,
-    )
-    return job, tuple(fields)
-
-
-def job_key(request: ImageRequest, inputs: Sequence[str], mask: Optional[str]) -> str:
-    """The SHA-256, in hex, of all that decides what a job's images show; `inputs` and `mask` are hashes too.
-
-    How the request travels (`stream`), and what only the provider's checks see (`moderation`, `user`), leave
-    the images as they are and are not part of it.
-    """
-    content: List[object] = [
-        request.model or DEFAULT_MODEL,
-        request.prompt,
-        request.count,
-        request.effective_size,
-        request.effective_quality,
-        request.effective_format,
-        request.output_compression,
-        request.background or "auto",
-        sorted(request.extra, key=lambda field: field[0]),
-        list(inputs),
-        mask,
-    ]
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode("ascii")).hexdigest()
-
-
-def _bare_prompt(text: str) -> str:
-    """The prompt of a line that is no object: a JSON string, or the text as it stands."""
-    if text.startswith('"'):
-        try:
-            value: Any = json.loads(text)
-        except ValueError:
-            return text
-        if isinstance(value, str):
-            return value
-    return text
-
-
-def _sources(own: Dict[str, Any]) -> Tuple[str, ...]:
-    sources: List[str] = []
-    for name in ("image", "images", "image[]"):
-        value: Any = own.get(name, [])
-        for source in cast(List[Any], value if isinstance(value, list) else [value]):
-            if not isinstance(source, str) or not source or source == "-":
-                raise UsageError(
-                    f"{name} must name files or http(s) addresses", hint="for example image: a.png"
-                )
-            sources.append(source)
-    return tuple(sources)
-
-
-def _job_id(value: object) -> str:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    return _typed(value, "id", str)
-
-
-def _typed(value: Any, name: str, kind: type) -> Any:
-    if isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
-        return value
-    wanted = {str: "a text", int: "a whole number", bool: "true or false"}[kind]
-    raise UsageError(f"{name} must be {wanted}, found {show(json.dumps(value), limit=40)}", hint=_LINE_HINT)
-
-
-# ------------------------------------------------------------------------------------------------------------
 # batch/sheet
 #
 # Puts the contact sheet in the folder of a batch.
@@ -1146,94 +1234,6 @@ def write_sheet(
                 raise OutputError(f"{path} is not ours; the contact sheet was left out")
     write_pieces(path, contact_sheet(title, words, rows, requests, str(folder)))
     return str(path)
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch_api/lines
-#
-# One line of a batch's input file: a request as JSON, its images within it, encoded as they are read.
-#
-# How long a line will be is known before its first byte: base64 takes four characters for three bytes.
-# ------------------------------------------------------------------------------------------------------------
-
-
-CUSTOM_ID_CHARS = 64
-_KEY_CHARS = 40
-_ENCODED_BYTES = 3 << 18  # a multiple of 3: the pieces' base64 joins without padding
-
-
-class Source(Record):
-    """An input of a request: an address, the id of an uploaded file, or a file to go within the line."""
-
-    url: str = ""
-    file_id: str = ""
-    image: Optional[InputImage] = None
-
-
-class BatchLine(Record):
-    """A line in parts: bytes as they are, and images to be encoded in their place."""
-
-    parts: Tuple[Union[bytes, InputImage], ...]
-
-    @property
-    def size_bytes(self) -> int:
-        """How long it will be."""
-        return sum(
-            len(part) if isinstance(part, bytes) else base64_chars(part.size_bytes) for part in self.parts
-        )
-
-    def pieces(self) -> Iterator[bytes]:
-        """The line, piece by piece; reads its images.
-
-        Raises:
-            OSError: an image cannot be read.
-        """
-        for part in self.parts:
-            if isinstance(part, bytes):
-                yield part
-                continue
-            with open(part.path, "rb") as file:
-                for block in iter(lambda: file.read(_ENCODED_BYTES), b""):
-                    yield base64.b64encode(block)
-
-
-def custom_id_of(key: str, copy: int) -> str:
-    """The name of a job in a batch: it leads back to the job on the journal."""
-    return f"{key[:_KEY_CHARS]}-{copy}"[:CUSTOM_ID_CHARS]
-
-
-def batch_line(
-    custom_id: str,
-    url: str,
-    fields: Mapping[str, object],
-    sources: Sequence[Source] = (),
-    mask: Optional[Source] = None,
-) -> BatchLine:
-    """The line of a request. `url` is the endpoint as the Batch API writes it, with `/v1`."""
-    head = json.dumps({"custom_id": custom_id, "method": "POST", "url": url}, ensure_ascii=False)
-    body = json.dumps(fields, ensure_ascii=False)
-    parts: List[Union[bytes, InputImage]] = [f'{head[:-1]}, "body": {body[:-1]}'.encode()]
-    for number, source in enumerate(sources):
-        parts.append(b", " if number else b', "images": [')
-        parts += _reference(source)
-    if sources:
-        parts.append(b"]")
-    if mask is not None:
-        parts += [b', "mask": ', *_reference(mask)]
-    return BatchLine((*parts, b"}}\n"))
-
-
-def base64_chars(size_bytes: int) -> int:
-    """How many characters base64 takes."""
-    return -(-size_bytes // 3) * 4
-
-
-def _reference(source: Source) -> List[Union[bytes, InputImage]]:
-    if source.image is not None:
-        head = f'{{"image_url": "data:{source.image.mime_type};base64,'
-        return [head.encode(), source.image, b'"}']
-    named: Dict[str, str] = {"file_id": source.file_id} if source.file_id else {"image_url": source.url}
-    return [json.dumps(named, ensure_ascii=False).encode()]
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -1845,6 +1845,33 @@ def failure_json(error: Optional[GptImage2Error]) -> Optional[Dict[str, object]]
 
 
 # ------------------------------------------------------------------------------------------------------------
+# batch_api/commands
+#
+# The Batch API's commands below `batch`, by name.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_CommandRunner = Callable[[Sequence[str], Output, StopSwitch], int]
+
+
+def run_batch_api(name: str, rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
+    """Runs one of them; its exit code.
+
+    Raises:
+        GptImage2Error: as that command.
+    """
+    commands: Mapping[str, _CommandRunner] = {
+        "submit": run_submit,
+        "status": run_status,
+        "wait": run_wait,
+        "fetch": run_fetch,
+        "cancel": run_cancel,
+        "list": run_list,
+    }
+    return commands[name](rest, output, stop)
+
+
+# ------------------------------------------------------------------------------------------------------------
 # batch_api/result_lines
 #
 # Reads the output and error files of a batch while they arrive: line by line, its images on disk by then.
@@ -2337,33 +2364,6 @@ def _content_hash(path: str, size_bytes: int, mtime_ns: int) -> str:
     del size_bytes, mtime_ns  # they tell a changed file from the one that was hashed
     with open(path, "rb") as file:
         return _digest(file)[0]
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch_api/commands
-#
-# The Batch API's commands below `batch`, by name.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_CommandRunner = Callable[[Sequence[str], Output, StopSwitch], int]
-
-
-def run_batch_api(name: str, rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs one of them; its exit code.
-
-    Raises:
-        GptImage2Error: as that command.
-    """
-    commands: Mapping[str, _CommandRunner] = {
-        "submit": run_submit,
-        "status": run_status,
-        "wait": run_wait,
-        "fetch": run_fetch,
-        "cancel": run_cancel,
-        "list": run_list,
-    }
-    return commands[name](rest, output, stop)
 
 
 # ------------------------------------------------------------------------------------------------------------

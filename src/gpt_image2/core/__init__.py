@@ -8,10 +8,9 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # checkers know the name; importing it from typing would take longer than the rest
 if TYPE_CHECKING:
-    from .about import VERSION
-    from .cli import main
-    from .client import Client, edit, generate
-    from .errors import (
+    from .api.models import Usage
+    from .base.about import VERSION
+    from .base.errors import (
         ApiError,
         AuthenticationError,
         ConfigError,
@@ -25,15 +24,16 @@ if TYPE_CHECKING:
         RateLimitError,
         UsageError,
     )
-    from .models import Usage
-    from .outcome import Billed, ExitCode, Result, SavedImage
+    from .base.outcome import Billed, ExitCode, Result, SavedImage
+    from .calls.client import Client, edit, generate
+    from .cli import main
 else:
 
     def __getattr__(name: str) -> object:
         if name in __all__:
             from importlib import import_module
 
-            for home in ("about", "cli", "outcome", "models", "errors", "client"):
+            for home in ("base.about", "cli", "base.outcome", "api.models", "base.errors", "calls.client"):
                 module = import_module(f"{__name__}.{home}")
                 if name in module.__dict__:
                     return module.__dict__[name]

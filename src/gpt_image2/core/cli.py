@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import sys
 
-from .about import PROGRAM, VERSION
-from .exit_codes import EXIT_CODES
+from .base.about import PROGRAM, VERSION
+from .base.exit_codes import EXIT_CODES
 
 COMMANDS = (
     ("generate", "make images from a text"),
@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
         return _print(_help())
     if command in ("-V", "--version"):
         return _print(f"{PROGRAM} {VERSION}")
-    from .commands import run_command
+    from .dispatch import run_command
 
     return run_command(arguments, [name for name, _ in COMMANDS])
 
@@ -43,7 +43,7 @@ def _print(text: str) -> int:
     try:
         print(text, flush=True)
     except OSError:
-        from .terminal import detach
+        from .telling.terminal import detach
 
         detach(sys.stdout)
     return 0

@@ -12,12 +12,12 @@ from pathlib import Path
 
 from mcp import types
 
-from gpt_image2.core.errors import GptImage2Error
-from gpt_image2.core.models import CostEstimate
-from gpt_image2.core.outcome import Result, SavedImage
-from gpt_image2.core.redact import show
-from gpt_image2.core.report import error_json, result_json, saved_line
-from gpt_image2.core.request import ImageRequest
+from gpt_image2.core.api.models import CostEstimate
+from gpt_image2.core.api.request import ImageRequest
+from gpt_image2.core.base.errors import GptImage2Error
+from gpt_image2.core.base.outcome import Result, SavedImage
+from gpt_image2.core.base.redact import show
+from gpt_image2.core.telling.report import error_json, result_json, saved_line
 
 from .preview import make_preview
 from .tools import EDIT, GET, argument_names

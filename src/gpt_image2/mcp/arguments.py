@@ -9,10 +9,10 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from gpt_image2.core import models
-from gpt_image2.core.errors import UsageError
-from gpt_image2.core.redact import show
-from gpt_image2.core.request import WIRE_FIELDS, ImageRequest
+from gpt_image2.core.api import models
+from gpt_image2.core.api.request import WIRE_FIELDS, ImageRequest
+from gpt_image2.core.base.errors import UsageError
+from gpt_image2.core.base.redact import show
 
 from .tools import argument_names, input_schema
 

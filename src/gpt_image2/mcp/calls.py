@@ -11,9 +11,16 @@ from typing import Generic, TypeVar
 import anyio
 import anyio.to_thread
 
-from gpt_image2.core.errors import InterruptedCall
-from gpt_image2.core.events import Event, ImageSaved, Observer, PartialImage, RequestStarted, RetryWaiting
-from gpt_image2.core.interrupt import StopSwitch
+from gpt_image2.core.base.errors import InterruptedCall
+from gpt_image2.core.base.events import (
+    Event,
+    ImageSaved,
+    Observer,
+    PartialImage,
+    RequestStarted,
+    RetryWaiting,
+)
+from gpt_image2.core.base.interrupt import StopSwitch
 
 #: Calls under way at once; further ones wait for their turn.
 MAX_CALLS = 16

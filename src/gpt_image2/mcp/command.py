@@ -13,13 +13,13 @@ from pathlib import Path
 
 import anyio
 
-from gpt_image2.core.about import PROGRAM
-from gpt_image2.core.client import DEFAULT_TIMEOUT_S, Client
-from gpt_image2.core.config import KEY_VARIABLE
-from gpt_image2.core.errors import GptImage2Error, UsageError
-from gpt_image2.core.extras import start_sandbox
-from gpt_image2.core.options import Parser
-from gpt_image2.core.redact import show
+from gpt_image2.core.base.about import PROGRAM
+from gpt_image2.core.base.errors import GptImage2Error, UsageError
+from gpt_image2.core.base.redact import show
+from gpt_image2.core.calls.client import DEFAULT_TIMEOUT_S, Client
+from gpt_image2.core.commands.extras import start_sandbox
+from gpt_image2.core.commands.options import Parser
+from gpt_image2.core.settings.config import KEY_VARIABLE
 
 from .server import build_server
 from .settings import ServerSettings

@@ -14,11 +14,11 @@ from pathlib import Path, PurePath
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
-from gpt_image2.core.errors import UsageError
-from gpt_image2.core.files import prepare_folder
-from gpt_image2.core.models import OUTPUT_FORMATS
-from gpt_image2.core.naming import OutputPlan, extension, has_matching_extension
-from gpt_image2.core.redact import show
+from gpt_image2.core.api.models import OUTPUT_FORMATS
+from gpt_image2.core.base.errors import UsageError
+from gpt_image2.core.base.redact import show
+from gpt_image2.core.outputs.files import prepare_folder
+from gpt_image2.core.outputs.naming import OutputPlan, extension, has_matching_extension
 
 NOT_ALLOWED = "path_not_allowed"
 

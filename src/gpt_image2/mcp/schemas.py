@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from gpt_image2.core import models
-from gpt_image2.core.outcome import Billed
-from gpt_image2.core.request import DEFAULT_PARTIAL_IMAGES
+from gpt_image2.core.api import models
+from gpt_image2.core.api.request import DEFAULT_PARTIAL_IMAGES
+from gpt_image2.core.base.outcome import Billed
 
 from .preview import MAX_CHARS, MAX_EDGE
 

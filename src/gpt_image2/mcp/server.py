@@ -13,8 +13,8 @@ from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 
-from gpt_image2.core.about import PROGRAM, VERSION
-from gpt_image2.core.errors import InterruptedCall
+from gpt_image2.core.base.about import PROGRAM, VERSION
+from gpt_image2.core.base.errors import InterruptedCall
 
 from .answers import failure
 from .calls import Calls

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gpt_image2.core.client import DEFAULT_TIMEOUT_S
+from gpt_image2.core.calls.client import DEFAULT_TIMEOUT_S
 
 
 @dataclass(frozen=True)

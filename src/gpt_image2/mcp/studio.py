@@ -16,17 +16,17 @@ from typing import IO, Any
 
 from mcp import types
 
-from gpt_image2.core import models
-from gpt_image2.core.budget import Budget, Hold
-from gpt_image2.core.client import Client
-from gpt_image2.core.config import load_settings
-from gpt_image2.core.errors import GptImage2Error, InterruptedCall, UsageError
-from gpt_image2.core.events import Event, Observer, RequestStarted
-from gpt_image2.core.images import read_image_info
-from gpt_image2.core.interrupt import StopSwitch
-from gpt_image2.core.outcome import Result, SavedImage
-from gpt_image2.core.redact import mask_secrets, show
-from gpt_image2.core.request import ImageRequest, checked
+from gpt_image2.core.api import models
+from gpt_image2.core.api.images import read_image_info
+from gpt_image2.core.api.request import ImageRequest, checked
+from gpt_image2.core.base.errors import GptImage2Error, InterruptedCall, UsageError
+from gpt_image2.core.base.events import Event, Observer, RequestStarted
+from gpt_image2.core.base.interrupt import StopSwitch
+from gpt_image2.core.base.outcome import Result, SavedImage
+from gpt_image2.core.base.redact import mask_secrets, show
+from gpt_image2.core.calls.budget import Budget, Hold
+from gpt_image2.core.calls.client import Client
+from gpt_image2.core.settings.config import load_settings
 
 from .answers import estimate_shown, failure, image_shown, success
 from .arguments import ImageArguments, checked_arguments, image_arguments, request_of

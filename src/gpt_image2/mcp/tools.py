@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 from mcp import types
 
-from gpt_image2.core import models
+from gpt_image2.core.api import models
 
 from . import schemas
 from .schemas import COUNT, NUMBER, TEXT, Schema

@@ -16,8 +16,8 @@ import anyio
 import uvicorn
 from mcp.server.stdio import stdio_server
 
-from gpt_image2.core.errors import UsageError
-from gpt_image2.core.outcome import ExitCode
+from gpt_image2.core.base.errors import UsageError
+from gpt_image2.core.base.outcome import ExitCode
 
 from .server import Built
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gpt_image2.core import models
+from gpt_image2.core.api import models
 
 from .jobs import Job
 from .refusals import Refused

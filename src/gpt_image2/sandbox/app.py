@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.routing import Route
 
-from gpt_image2.core import models
+from gpt_image2.core.api import models
 
 from .answers import (
     Picture,

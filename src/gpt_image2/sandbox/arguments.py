@@ -6,7 +6,7 @@ import argparse
 import math
 from dataclasses import dataclass
 
-from gpt_image2.core.about import PROGRAM
+from gpt_image2.core.base.about import PROGRAM
 
 from .settings import Limits, Settings
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from gpt_image2.core import models
+from gpt_image2.core.api import models
 
 MAX_LINES = 50_000
 _MAX_ERRORS = 100

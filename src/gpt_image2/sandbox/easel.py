@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from PIL import Image, PngImagePlugin
 
-from gpt_image2.core import models
+from gpt_image2.core.api import models
 
 from . import artist, retouch
 from .answers import Picture

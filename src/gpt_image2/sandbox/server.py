@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gpt_image2.core.about import INSTALL_HINT, PROGRAM
+from gpt_image2.core.base.about import INSTALL_HINT, PROGRAM
 
 from .arguments import parse
 from .settings import Settings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gpt_image2.core import models
+from gpt_image2.core.api import models
 
 
 @dataclass(frozen=True)

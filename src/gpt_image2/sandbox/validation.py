@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from PIL import Image, UnidentifiedImageError
 
-from gpt_image2.core import models
+from gpt_image2.core.api import models
 
 from .jobs import Job, Submission, Upload
 from .refusals import (

@@ -6,12 +6,12 @@ import os
 import sys
 from typing import Dict, List, Optional, Sequence
 
-from gpt_image2.core.about import PROGRAM
-from gpt_image2.core.errors import GptImage2Error
-from gpt_image2.core.options import Parser, add_output_flags
-from gpt_image2.core.outcome import ExitCode
-from gpt_image2.core.output import Output
-from gpt_image2.core.terminal import standard_terminal
+from gpt_image2.core.base.about import PROGRAM
+from gpt_image2.core.base.errors import GptImage2Error
+from gpt_image2.core.base.outcome import ExitCode
+from gpt_image2.core.commands.options import Parser, add_output_flags
+from gpt_image2.core.telling.output import Output
+from gpt_image2.core.telling.terminal import standard_terminal
 
 from .copying import CopyPlan, copy_skill, plan_copy
 from .places import AGENTS, Place, find_place, find_skill_folder, for_hermes

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, List, Optional, Tuple
 
-from gpt_image2.core.errors import OutputError, UsageError
+from gpt_image2.core.base.errors import OutputError, UsageError
 
 from .places import SKILL, Place
 

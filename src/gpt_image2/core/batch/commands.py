@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import List
 
-from ..about import PROGRAM
-from ..errors import UsageError
-from ..interrupt import StopSwitch
-from ..outcome import ExitCode
-from ..output import Output
+from ..base.about import PROGRAM
+from ..base.errors import UsageError
+from ..base.interrupt import StopSwitch
+from ..base.outcome import ExitCode
+from ..telling.output import Output
 from .options import BATCH_COMMANDS, batch_parser
 
 

@@ -11,7 +11,7 @@ from html import escape
 from typing import Any, Dict, Iterable, Iterator, List
 from urllib.parse import quote as percent_encode
 
-from ..request import WIRE_FIELDS, ImageRequest
+from ..api.request import WIRE_FIELDS, ImageRequest
 
 SHEET_NAME = "index.html"
 SHEET_MARK = '<meta name="generator" content="gpt-image2 batch">'

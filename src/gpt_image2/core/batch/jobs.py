@@ -10,11 +10,11 @@ import hashlib
 import json
 from typing import Any, Dict, List, Optional, Sequence, Tuple, cast
 
-from ..errors import UsageError
-from ..models import DEFAULT_MODEL
-from ..record import Record, replace
-from ..redact import show
-from ..request import ImageRequest
+from ..api.models import DEFAULT_MODEL
+from ..api.request import ImageRequest
+from ..base.errors import UsageError
+from ..base.record import Record, replace
+from ..base.redact import show
 
 _TEXTS = ("model", "prompt", "size", "quality", "output_format", "background", "moderation", "user")
 _NUMBERS = ("n", "output_compression", "partial_images")

@@ -8,8 +8,8 @@ import threading
 from pathlib import Path
 from typing import IO, Iterator, Optional
 
-from ..errors import UsageError
-from ..record import Record
+from ..base.errors import UsageError
+from ..base.record import Record
 
 _MAX_JOB_BYTES = 1 << 20
 _UTF8_MARK = b"\xef\xbb\xbf"

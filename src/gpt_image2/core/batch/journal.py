@@ -14,10 +14,10 @@ import time
 from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple, cast
 
-from ..errors import OutputError, UsageError
-from ..files import end_line, lock_file, open_to_append
-from ..outcome import Billed, SavedImage
-from ..record import Record
+from ..base.errors import OutputError, UsageError
+from ..base.outcome import Billed, SavedImage
+from ..base.record import Record
+from ..outputs.files import end_line, lock_file, open_to_append
 
 JOURNAL_NAME = "journal.jsonl"
 

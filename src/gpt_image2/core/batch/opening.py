@@ -8,13 +8,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Iterator, List, Optional
 
-from ..client import Client
-from ..errors import UsageError
-from ..files import prepare_folder, temporary_folder
-from ..output import Output
-from ..record import Record
-from ..redact import show
-from ..request import ImageRequest
+from ..api.request import ImageRequest
+from ..base.errors import UsageError
+from ..base.record import Record
+from ..base.redact import show
+from ..calls.client import Client
+from ..outputs.files import prepare_folder, temporary_folder
+from ..telling.output import Output
 from .jobs import Job, read_job
 from .jobs_file import JobsFile
 from .journal import Journal

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 from typing import Optional, Sequence, Tuple
 
-from ..about import PROGRAM
-from ..errors import UsageError
-from ..exit_codes import EXIT_CODES
-from ..options import (
+from ..base.about import PROGRAM
+from ..base.errors import UsageError
+from ..base.exit_codes import EXIT_CODES
+from ..base.record import Record
+from ..commands.options import (
     MEGABYTE,
     HelpFormatter,
     Parser,
@@ -19,7 +20,6 @@ from ..options import (
     amount,
     request_of,
 )
-from ..record import Record
 from .jobs import Job
 
 DEFAULT_CONCURRENCY = 4

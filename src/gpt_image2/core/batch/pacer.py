@@ -13,7 +13,7 @@ import time
 from collections import deque
 from typing import Callable, Deque, Dict, Iterable, Optional, Tuple
 
-from ..rate_limits import RateLimit, limit_in_words
+from ..api.rate_limits import RateLimit, limit_in_words
 
 IMAGES, REQUESTS = "images", "requests"
 

@@ -12,10 +12,10 @@ import threading
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
-from ..models import CostEstimate
-from ..outcome import SavedImage
-from ..record import Record
-from ..redact import show
+from ..api.models import CostEstimate
+from ..base.outcome import SavedImage
+from ..base.record import Record
+from ..base.redact import show
 from .jobs_file import Line
 from .journal import Entry, entry_json, read_entry
 

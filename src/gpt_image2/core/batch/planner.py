@@ -11,16 +11,16 @@ from functools import lru_cache
 from pathlib import Path
 from typing import IO, Dict, List, Mapping, Optional, Tuple
 
-from ..errors import GptImage2Error, UsageError
-from ..images import is_whole_image, read_image_info
-from ..inputs import check_local_inputs, is_address
-from ..models import MAX_INPUT_IMAGES, Prices
-from ..naming import OutputPlan, extension, plan_output, slug
-from ..outcome import Billed, SavedImage
-from ..record import Record, replace
-from ..redact import show
-from ..report import image_json
-from ..request import ImageRequest, checked
+from ..api.images import is_whole_image, read_image_info
+from ..api.models import MAX_INPUT_IMAGES, Prices
+from ..api.request import ImageRequest, checked
+from ..base.errors import GptImage2Error, UsageError
+from ..base.outcome import Billed, SavedImage
+from ..base.record import Record, replace
+from ..base.redact import show
+from ..calls.inputs import check_local_inputs, is_address
+from ..outputs.naming import OutputPlan, extension, plan_output, slug
+from ..telling.report import image_json
 from .contact_sheet import SHEET_NAME
 from .jobs import Job, job_key, read_job
 from .jobs_file import JobsFile, Line

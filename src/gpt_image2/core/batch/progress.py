@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import Optional
 
-from ..models import TYPICAL_SECONDS
-from ..output import Output
+from ..api.models import TYPICAL_SECONDS
+from ..telling.output import Output
 from .pacer import MINUTE_S, Pacer
 from .runner import INTERRUPTED, Runner, Tally
 

@@ -6,18 +6,18 @@ import os
 from contextlib import ExitStack
 from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
-from ..about import PROGRAM
-from ..budget import Budget
-from ..client import Client
-from ..curl import find_curl
-from ..errors import OutputError
-from ..extras import SANDBOX_KEY, start_sandbox
-from ..interrupt import StopSwitch
-from ..outcome import ExitCode, SavedImage
-from ..output import Output
-from ..record import replace
-from ..redact import show
-from ..report import cost_in_words, saved_line
+from ..base.about import PROGRAM
+from ..base.errors import OutputError
+from ..base.interrupt import StopSwitch
+from ..base.outcome import ExitCode, SavedImage
+from ..base.record import replace
+from ..base.redact import show
+from ..calls.budget import Budget
+from ..calls.client import Client
+from ..commands.extras import SANDBOX_KEY, start_sandbox
+from ..telling.output import Output
+from ..telling.report import cost_in_words, saved_line
+from ..wire.curl import find_curl
 from .journal import Journal
 from .opening import open_batch
 from .options import BatchRunCommand, read_batch_run

@@ -6,8 +6,7 @@ import threading
 import time
 from typing import Callable, Dict, Optional
 
-from ..budget import Hold
-from ..errors import (
+from ..base.errors import (
     AuthenticationError,
     ConfigError,
     GptImage2Error,
@@ -15,8 +14,9 @@ from ..errors import (
     OutputError,
     QuotaError,
 )
-from ..outcome import Billed, SavedImage
-from ..record import Record, replace
+from ..base.outcome import Billed, SavedImage
+from ..base.record import Record, replace
+from ..calls.budget import Hold
 from .journal import DONE, FAILED
 from .plan import OVER_BUDGET, PENDING, PlannedJob
 from .sending import Sending, Workplace

@@ -7,15 +7,15 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Callable, Dict, List, Optional
 
-from ..budget import Budget, Hold
-from ..client import Client, PreparedCall
-from ..errors import GptImage2Error, OutputError
-from ..events import Event, HeadersReceived, ImageSaved
-from ..interrupt import StopSwitch
-from ..outcome import Billed, Result, SavedImage
-from ..record import Record, replace
-from ..redact import mask_secrets, show
-from ..report import image_json
+from ..base.errors import GptImage2Error, OutputError
+from ..base.events import Event, HeadersReceived, ImageSaved
+from ..base.interrupt import StopSwitch
+from ..base.outcome import Billed, Result, SavedImage
+from ..base.record import Record, replace
+from ..base.redact import mask_secrets, show
+from ..calls.budget import Budget, Hold
+from ..calls.client import Client, PreparedCall
+from ..telling.report import image_json
 from .jobs import Job, read_job
 from .jobs_file import JobsFile
 from .journal import DONE, FAILED, SENT, Entry, Journal, journal_images

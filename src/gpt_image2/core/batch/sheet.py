@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Dict, Iterable
 
-from ..errors import OutputError
-from ..files import write_pieces
-from ..request import ImageRequest
+from ..api.request import ImageRequest
+from ..base.errors import OutputError
+from ..outputs.files import write_pieces
 from .contact_sheet import SHEET_MARK, SHEET_NAME, contact_sheet
 
 _HEAD_BYTES_READ = 4096

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Dict, Iterator, Optional, Tuple
 
-from ..models import TYPICAL_SECONDS, CostEstimate
-from ..outcome import ExitCode
-from ..record import Record
-from ..report import estimate_json
+from ..api.models import TYPICAL_SECONDS, CostEstimate
+from ..base.outcome import ExitCode
+from ..base.record import Record
+from ..telling.report import estimate_json
 from .journal import DONE, FAILED, SUBMITTED
 from .pacer import MINUTE_S
 from .plan import AMBIGUOUS, INVALID, OVER_BUDGET, PENDING, RUNNING, Plan, Share

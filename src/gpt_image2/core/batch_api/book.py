@@ -10,13 +10,13 @@ import json
 import time
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
+from ..base.errors import LedgerError
+from ..base.record import Record
+from ..base.redact import mask_secrets
 from ..batch.journal import JournalImage
-from ..config import state_folder
-from ..errors import LedgerError
 from ..ledger.database import LEDGER_NAME, Database, open_database, stored
-from ..ledger.records import utc_text
-from ..record import Record
-from ..redact import mask_secrets
+from ..ledger.entries import utc_text
+from ..settings.config import state_folder
 from .remote import ENDED, RemoteBatch
 
 #: States of a batch that only this machine knows: its file is being made; nobody knows whether the server has

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import IO, List
 
-from ..errors import OutputError
-from ..record import Record
-from ..redact import show
+from ..base.errors import OutputError
+from ..base.record import Record
+from ..base.redact import show
 from .book import Book, RememberedJob
 from .lines import BatchLine
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Callable, Mapping, Sequence
 
-from ..interrupt import StopSwitch
-from ..output import Output
+from ..base.interrupt import StopSwitch
+from ..telling.output import Output
 
 _CommandRunner = Callable[[Sequence[str], Output, StopSwitch], int]
 

@@ -6,13 +6,13 @@ import os
 from contextlib import ExitStack
 from typing import Callable, List, Optional, Sequence
 
-from ..config import Settings, load_settings
-from ..curl import find_curl
-from ..errors import UsageError
-from ..interrupt import StopSwitch
-from ..output import Output
-from ..record import Record
-from ..redact import show
+from ..base.errors import UsageError
+from ..base.interrupt import StopSwitch
+from ..base.record import Record
+from ..base.redact import show
+from ..settings.config import Settings, load_settings
+from ..telling.output import Output
+from ..wire.curl import find_curl
 from .book import GIVEN_UP, UNKNOWN, Book, RememberedBatch, open_book
 from .handover import find_batch
 from .parsers import BatchesCommand

@@ -7,19 +7,19 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Callable, Dict, Iterator, List, Optional, Sequence
 
-from ..about import PROGRAM
+from ..base.about import PROGRAM
+from ..base.errors import GptImage2Error, InterruptedCall, OutputError
+from ..base.interrupt import StopSwitch
+from ..base.outcome import ExitCode
+from ..base.redact import show
 from ..batch.journal import DONE, FAILED, Journal
 from ..batch.planner import Folder
 from ..batch.sheet import write_sheet
-from ..config import state_folder
-from ..errors import GptImage2Error, InterruptedCall, OutputError
-from ..files import prepare_folder, temporary_folder
-from ..interrupt import StopSwitch
-from ..ledger.ledger import Ledger
-from ..naming import OutputPlan
-from ..outcome import ExitCode
-from ..output import Output
-from ..redact import show
+from ..ledger.recording import Ledger
+from ..outputs.files import prepare_folder, temporary_folder
+from ..outputs.naming import OutputPlan
+from ..settings.config import state_folder
+from ..telling.output import Output
 from .book import GIVEN_UP, WAITING, RememberedBatch
 from .desk import Desk, is_lost, open_desk
 from .keeper import Keeper, request_of_job, rescued, row_of_job

@@ -7,13 +7,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Callable, Dict, List, Mapping, Optional, Sequence
 
+from ..base.errors import ApiError, GptImage2Error, InterruptedCall, NetworkError, RateLimitError
+from ..base.interrupt import StopSwitch
+from ..base.outcome import Billed, ExitCode
+from ..base.record import replace
 from ..batch.journal import FAILED, SUBMITTED, Entry, Journal
-from ..errors import ApiError, GptImage2Error, InterruptedCall, NetworkError, RateLimitError
-from ..files import temporary_folder
-from ..interrupt import StopSwitch
-from ..outcome import Billed, ExitCode
-from ..output import Output
-from ..record import replace
+from ..outputs.files import temporary_folder
+from ..telling.output import Output
 from .book import RememberedBatch
 from .desk import Desk, is_lost, open_desk
 from .handover import entry_of

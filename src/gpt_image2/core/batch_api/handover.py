@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 from typing import Iterator, Optional
 
+from ..base.errors import ApiError, GptImage2Error, LedgerError, OutputError
+from ..base.outcome import Billed
+from ..base.record import Record, replace
 from ..batch.journal import FAILED, SUBMITTED, Entry, Journal
-from ..errors import ApiError, GptImage2Error, LedgerError, OutputError
-from ..outcome import Billed
-from ..record import Record, replace
 from .book import Book, RememberedBatch, RememberedJob
 from .bundle import Bundle
 from .remote import COMPLETION_WINDOW, MARK_FIELD, RemoteBatch

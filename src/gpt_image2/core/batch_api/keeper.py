@@ -12,25 +12,25 @@ from itertools import count
 from pathlib import Path
 from typing import Callable, Dict, List, Mapping, Optional, Tuple
 
+from ..api.images import read_image_info
+from ..api.models import BATCH_DISCOUNT, cost_of_usage
+from ..api.request import ImageRequest
+from ..base.errors import GptImage2Error, OutputError
+from ..base.interrupt import StopSwitch
+from ..base.outcome import Billed, Result, SavedImage
+from ..base.record import Record, replace
+from ..base.redact import show
 from ..batch.journal import DONE, FAILED, SUBMITTED, Entry, Journal, journal_images
 from ..batch.planner import Folder
-from ..config import Settings
-from ..download import Downloader, DownloadFailed, leads_to_private_network
-from ..errors import GptImage2Error, OutputError
-from ..images import read_image_info
-from ..interrupt import StopSwitch
+from ..calls.download import Downloader, DownloadFailed, leads_to_private_network
 from ..ledger.database import Database
-from ..ledger.ledger import Ledger
-from ..ledger.records import InputFile, Opening, ending_of, sha256_of
-from ..models import BATCH_DISCOUNT, cost_of_usage
-from ..naming import OutputPlan, slug
-from ..outcome import Billed, Result, SavedImage
-from ..output import Output
-from ..record import Record, replace
-from ..redact import show
-from ..report import image_json, saved_line
-from ..request import ImageRequest
-from ..store import ImageWriter, NotAnImage
+from ..ledger.entries import InputFile, Opening, ending_of, sha256_of
+from ..ledger.recording import Ledger
+from ..outputs.naming import OutputPlan, slug
+from ..outputs.store import ImageWriter, NotAnImage
+from ..settings.config import Settings
+from ..telling.output import Output
+from ..telling.report import image_json, saved_line
 from .book import WAITING, Book, RememberedBatch, RememberedJob, end_job
 from .handover import entry_of
 from .outcomes import error_of_line, too_few

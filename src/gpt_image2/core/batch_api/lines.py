@@ -9,8 +9,8 @@ import base64
 import json
 from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
-from ..record import Record
-from ..request import InputImage
+from ..api.request import InputImage
+from ..base.record import Record
 
 CUSTOM_ID_CHARS = 64
 _KEY_CHARS = 40

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Optional, Tuple
 
-from ..curl import ResponseHead, TransferEnd
-from ..errors import ApiError, GptImage2Error, PartialError
-from ..explain import explain
-from ..outcome import Billed
-from ..redact import show
-from ..request import ImageRequest
-from ..response import Answer, ServerError
-from ..retry import Attempt, is_refusal, judge
+from ..api.request import ImageRequest
+from ..base.errors import ApiError, GptImage2Error, PartialError
+from ..base.outcome import Billed
+from ..base.redact import show
+from ..calls.explain import explain
+from ..calls.response import Answer, ServerError
+from ..calls.retry import Attempt, is_refusal, judge
+from ..wire.curl import ResponseHead, TransferEnd
 from .remote import RemoteBatch
 from .result_lines import ResultLine
 

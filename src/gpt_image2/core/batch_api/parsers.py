@@ -5,12 +5,19 @@ from __future__ import annotations
 import argparse
 from typing import Optional, Sequence, Tuple
 
-from ..about import PROGRAM
+from ..base.about import PROGRAM
+from ..base.errors import UsageError
+from ..base.exit_codes import EXIT_CODES
+from ..base.record import Record
 from ..batch.options import JobsOptions, add_jobs_flags, jobs_options
-from ..errors import UsageError
-from ..exit_codes import EXIT_CODES
-from ..options import HelpFormatter, Parser, add_field_flags, add_output_flags, add_server_flags, amount
-from ..record import Record
+from ..commands.options import (
+    HelpFormatter,
+    Parser,
+    add_field_flags,
+    add_output_flags,
+    add_server_flags,
+    amount,
+)
 from .bundle import BYTES_PER_MB, MAX_LINES, MAX_MB, Limits
 
 MIN_POLL_S = 0.05

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Optional, cast
 
-from ..ledger.records import utc_text
-from ..record import Record
-from ..redact import show
+from ..base.record import Record
+from ..base.redact import show
+from ..ledger.entries import utc_text
 
 COMPLETION_WINDOW = "24h"
 MARK_FIELD = "gpt_image2_submission"

@@ -10,13 +10,13 @@ import re
 from itertools import count
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, cast
 
-from ..collect import ImageCollector, ImageText
-from ..json_stream import JsonSplitter, StringSink
-from ..models import Usage
-from ..naming import OutputPlan
-from ..record import Record
-from ..response import ServerError, read_server_error, read_usage
-from ..store import ImageWriter
+from ..api.models import Usage
+from ..base.record import Record
+from ..calls.response import ServerError, read_server_error, read_usage
+from ..outputs.collect import ImageCollector, ImageText
+from ..outputs.naming import OutputPlan
+from ..outputs.store import ImageWriter
+from ..wire.json_stream import JsonSplitter, StringSink
 
 _LINE_BYTES = 1 << 20  # of a line, its images left out
 _CUSTOM_ID = rb'"custom_id"\s*:\s*"([^"\\]{1,200})"'

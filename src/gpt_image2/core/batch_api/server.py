@@ -11,21 +11,21 @@ from pathlib import Path
 from typing import Callable, Iterator, Mapping, Optional, Tuple
 from urllib.parse import quote as percent_encode
 
-from ..about import USER_AGENT
-from ..config import Settings
-from ..curl import FormPart, HttpRequest, ResponseHead, Transfer, TransferEnd, too_old_error
-from ..doctor import send_free
-from ..errors import ApiError, GptImage2Error, InterruptedCall
-from ..exchange import auth_header
-from ..explain import explain
-from ..files import temporary_folder, write_private
-from ..interrupt import StopSwitch
-from ..outcome import Billed
-from ..output import Output
-from ..record import replace
-from ..request import ImageRequest
-from ..response import Answer, read_server_error
-from ..retry import Again, Attempt, backoff_s, is_quota, judge, server_wait_s
+from ..api.request import ImageRequest
+from ..base.about import USER_AGENT
+from ..base.errors import ApiError, GptImage2Error, InterruptedCall
+from ..base.interrupt import StopSwitch
+from ..base.outcome import Billed
+from ..base.record import replace
+from ..calls.exchange import auth_header
+from ..calls.explain import explain
+from ..calls.response import Answer, read_server_error
+from ..calls.retry import Again, Attempt, backoff_s, is_quota, judge, server_wait_s
+from ..commands.doctor import send_free
+from ..outputs.files import temporary_folder, write_private
+from ..settings.config import Settings
+from ..telling.output import Output
+from ..wire.curl import FormPart, HttpRequest, ResponseHead, Transfer, TransferEnd, too_old_error
 from .remote import RemoteBatch, has_more, read_id, read_page, read_remote_batch
 
 _ASK_TIMEOUT_S = 60.0

@@ -7,25 +7,25 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Tuple
 
+from ..api.models import BATCH_DISCOUNT, CostEstimate
+from ..api.request import checked
+from ..base.errors import GptImage2Error, InterruptedCall, LedgerError, UsageError
+from ..base.interrupt import StopSwitch
+from ..base.outcome import Billed, ExitCode
+from ..base.record import replace
 from ..batch.jobs import read_job
 from ..batch.journal import FAILED, SUBMITTED, Journal, journal_images
 from ..batch.opening import OpenBatch, open_batch
 from ..batch.plan import Plan, PlannedJob
 from ..batch.summary import counts, forecast, in_words, job_rows
-from ..budget import OVER_MAX_COST, Budget
-from ..client import Client
-from ..curl import find_curl
-from ..errors import GptImage2Error, InterruptedCall, LedgerError, UsageError
-from ..files import temporary_folder
-from ..interrupt import StopSwitch
-from ..ledger.records import other_fields
-from ..ledger.wording import input_file_json
-from ..models import BATCH_DISCOUNT, CostEstimate
-from ..outcome import Billed, ExitCode
-from ..output import Output
-from ..record import replace
-from ..report import cost_in_words, estimate_json, image_json
-from ..request import checked
+from ..calls.budget import OVER_MAX_COST, Budget
+from ..calls.client import Client
+from ..history.wording import input_file_json
+from ..ledger.entries import other_fields
+from ..outputs.files import temporary_folder
+from ..telling.output import Output
+from ..telling.report import cost_in_words, estimate_json, image_json
+from ..wire.curl import find_curl
 from .book import Book, RememberedBatch, RememberedJob, open_book
 from .bundle import Bundle
 from .handover import Handover

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Tuple
 
+from ..api.request import InputImage
+from ..base.record import Record
 from ..batch.jobs import Job
-from ..inputs import is_address, local_input
-from ..ledger.records import InputFile, input_file
-from ..naming import extension
-from ..record import Record
-from ..request import InputImage
+from ..calls.inputs import is_address, local_input
+from ..ledger.entries import InputFile, input_file
+from ..outputs.naming import extension
 from .lines import Source
 from .server import BatchServer
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Dict, Optional
 
-from ..errors import GptImage2Error
-from ..ledger.when import local_time
-from ..redact import show
+from ..base.errors import GptImage2Error
+from ..base.redact import show
+from ..history.moments import local_time
 from .book import RememberedBatch
 from .remote import RemoteBatch
 

@@ -1,1 +1,3 @@
-"""The ledger: every request, its images and its cost in a SQLite file, and the commands that read it."""
+"""The record of what was paid: every request, its images and its cost, in one SQLite file in the state
+folder, which only this room opens.
+"""

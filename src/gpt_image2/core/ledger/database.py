@@ -12,8 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Dict, Generator, List, Optional, Sequence, Tuple
 
-from ..errors import LedgerError
-from ..files import open_part, private_folder, rename_if_free
+from ..base.errors import LedgerError
+from ..outputs.files import open_part, private_folder, rename_if_free
 
 LEDGER_NAME = "ledger.sqlite3"
 BUSY_TIMEOUT_S = 2.0

@@ -1,0 +1,297 @@
+"""From keyword arguments to a validated, frozen `ImageRequest`, and on to the fields on the wire. Pure."""
+
+from __future__ import annotations
+
+import json
+from typing import Dict, List, Mapping, Optional, Tuple
+
+from ..base.errors import UsageError
+from ..base.record import Record, replace
+from .models import (
+    BACKGROUNDS,
+    DEFAULT_MODEL,
+    EXPERIMENTAL_PIXELS,
+    KNOWN_MODELS,
+    MAX_INPUT_IMAGES,
+    MAX_N,
+    MAX_PARTIAL_IMAGES,
+    MAX_PROMPT_CHARS,
+    MODERATIONS,
+    OUTPUT_FORMATS,
+    PRICES,
+    QUALITIES,
+    SIZE_NAMES,
+    CostEstimate,
+    Prices,
+    estimate_cost,
+    nearest_legal_size,
+    parse_size,
+    resolve_size,
+    size_problem,
+)
+
+DEFAULT_PARTIAL_IMAGES = 1
+#: The optional fields of both endpoints, in the API's order.
+WIRE_FIELDS = (
+    "n",
+    "size",
+    "quality",
+    "output_format",
+    "output_compression",
+    "background",
+    "moderation",
+    "user",
+)
+
+
+class InputImage(Record):
+    """An image to send: a checked file on disk. Dimensions are pixels, None where the header hides them.
+
+    `source` is what the user named: a path, an address, or `-`.
+    """
+
+    path: str
+    filename: str
+    format: str
+    width: Optional[int]
+    height: Optional[int]
+    size_bytes: int
+    has_alpha: bool
+    source: str = ""
+
+    @property
+    def mime_type(self) -> str:
+        """The media type of the file."""
+        return f"image/{self.format}"
+
+
+class ImageRequest(Record):
+    """One call by the API's own field names. None means: not set by the user, so not sent.
+
+    `images` makes it an edit. `extra` are further fields, passed through as they are.
+    """
+
+    prompt: str
+    model: str = DEFAULT_MODEL
+    n: Optional[int] = None
+    size: Optional[str] = None
+    quality: Optional[str] = None
+    output_format: Optional[str] = None
+    output_compression: Optional[int] = None
+    background: Optional[str] = None
+    moderation: Optional[str] = None
+    user: Optional[str] = None
+    stream: bool = False
+    partial_images: Optional[int] = None
+    images: Tuple[InputImage, ...] = ()
+    mask: Optional[InputImage] = None
+    extra: Tuple[Tuple[str, object], ...] = ()
+
+    @property
+    def command(self) -> str:
+        """`edit` with input images, else `generate`."""
+        return "edit" if self.images else "generate"
+
+    @property
+    def endpoint(self) -> str:
+        """The path below the base URL."""
+        return "/images/edits" if self.images else "/images/generations"
+
+    @property
+    def count(self) -> int:
+        """How many images are asked for."""
+        return self.n or 1
+
+    @property
+    def effective_format(self) -> str:
+        """The format that is asked for, by default png."""
+        return self.output_format or "png"
+
+    @property
+    def effective_quality(self) -> str:
+        """The quality that is asked for, by default auto."""
+        return self.quality or "auto"
+
+    @property
+    def effective_size(self) -> str:
+        """The size that is asked for, by default auto."""
+        return self.size or "auto"
+
+    def without_stream(self) -> ImageRequest:
+        """The same request, not streamed."""
+        return replace(self, stream=False, partial_images=None)
+
+    def wire_fields(self, format_field: str) -> Dict[str, object]:
+        """The fields to send, in the API's order, without images; only what the user set."""
+        wire: Dict[str, object] = {"model": self.model, "prompt": self.prompt}
+        for name in WIRE_FIELDS:
+            value = getattr(self, name)
+            if value is not None:
+                wire[format_field if name == "output_format" else name] = value
+        if self.stream:
+            wire["stream"] = True
+            wire["partial_images"] = self.partial_images
+        wire.update(self.extra)
+        return wire
+
+    def json_body(self, format_field: str) -> bytes:
+        """The body of a generation."""
+        return json.dumps(self.wire_fields(format_field), ensure_ascii=False).encode("utf-8")
+
+    def form_texts(self, format_field: str) -> List[Tuple[str, str]]:
+        """The text parts of an edit's multipart body."""
+        return [
+            (name, value if isinstance(value, str) else json.dumps(value))
+            for name, value in self.wire_fields(format_field).items()
+        ]
+
+    def estimate(self, prices: Mapping[str, Prices] = PRICES) -> Optional[CostEstimate]:
+        """What it would cost by these prices, or None where that is not known."""
+        partials = (self.partial_images or 0) if self.stream else 0
+        return estimate_cost(
+            self.model,
+            self.prompt,
+            self.effective_size,
+            self.effective_quality,
+            self.count,
+            partials,
+            len(self.images),
+            prices,
+        )
+
+
+def checked(request: ImageRequest) -> Tuple[ImageRequest, Tuple[str, ...]]:
+    """The request with names resolved (`jpg`, `2k`, `16:9`), and warnings about unknown values.
+
+    Raises:
+        UsageError: a value that the API is known to refuse; nothing was sent.
+    """
+    _check_prompt(request.prompt)
+    _check_range("n", request.n, 1, MAX_N)
+    _check_range("output-compression", request.output_compression, 0, 100)
+    _check_range("partial-images", request.partial_images, 0, MAX_PARTIAL_IMAGES)
+    _check_extra(request)
+    warnings: List[str] = []
+    known_model = request.model in KNOWN_MODELS
+    if not request.model.strip():
+        raise UsageError("the model is empty", hint=f"leave it out for {DEFAULT_MODEL}")
+    if not known_model:
+        warnings.append(
+            f"model {request.model!r} is not known here: limits are not checked, and it has no list price"
+        )
+    request = _with_format(request)
+    request = _with_size(request, known_model, warnings)
+    for name, known in (("quality", QUALITIES), ("background", BACKGROUNDS), ("moderation", MODERATIONS)):
+        value = getattr(request, name)
+        if value is not None and value not in known:
+            warnings.append(
+                f"{name} {value!r} is not known here and is passed through (known: {', '.join(known)})"
+            )
+    _check_format_rules(request, known_model)
+    if len(request.images) > MAX_INPUT_IMAGES:
+        raise UsageError(
+            f"{len(request.images)} input images; at most {MAX_INPUT_IMAGES} may be sent",
+            hint="leave some out",
+        )
+    if request.stream and request.partial_images is None:
+        request = replace(request, partial_images=DEFAULT_PARTIAL_IMAGES)
+    if request.partial_images is not None and not request.stream:
+        raise UsageError("partial images come only with a stream", hint="add --stream")
+    return request, tuple(warnings)
+
+
+def parse_extra(text: str) -> Tuple[str, object]:
+    """`KEY=VALUE` as a field: a value that is JSON (number, true, list …) is sent as such, else as text.
+
+    Raises:
+        UsageError: no key, or no equals sign.
+    """
+    key, separator, value = text.partition("=")
+    if not separator or not key.strip():
+        raise UsageError(
+            f"--param needs KEY=VALUE, found {text!r}", hint="for example --param safety_identifier=abc"
+        )
+    try:
+        return key.strip(), json.loads(value)
+    except ValueError:
+        return key.strip(), value
+
+
+def _check_prompt(prompt: str) -> None:
+    if not prompt.strip():
+        raise UsageError("the prompt is empty", hint="say what the image should show")
+    if "\0" in prompt:
+        raise UsageError("the prompt has a NUL character in it", hint="remove it")
+    if len(prompt) > MAX_PROMPT_CHARS:
+        raise UsageError(
+            f"the prompt has {len(prompt):,} characters; at most {MAX_PROMPT_CHARS:,} are allowed",
+            hint="shorten it",
+        )
+    try:
+        prompt.encode("utf-8")
+    except UnicodeEncodeError:
+        raise UsageError("the prompt is not valid text (UTF-8)", hint="mend its encoding") from None
+
+
+def _check_range(name: str, value: Optional[int], low: int, high: int) -> None:
+    if value is not None and not low <= value <= high:
+        raise UsageError(
+            f"--{name} is {value}; it must be from {low} to {high}", hint="choose a value in that range"
+        )
+
+
+def _check_extra(request: ImageRequest) -> None:
+    own = {*ImageRequest.__match_args__, "image", "image[]"}
+    for key, _ in request.extra:
+        if key in own:
+            raise UsageError(f"--param {key} has a flag of its own", hint=f"use --{key.replace('_', '-')}")
+        if not key.isprintable() or any(char in key for char in '"=;'):
+            raise UsageError(f"--param {key!r} is no field name", hint="use letters, digits, _ and []")
+
+
+def _with_format(request: ImageRequest) -> ImageRequest:
+    if request.output_format is None:
+        return request
+    name = request.output_format.lower()
+    name = "jpeg" if name == "jpg" else name
+    if name not in OUTPUT_FORMATS:
+        raise UsageError(
+            f"unknown format {request.output_format!r}", hint=f"choose {', '.join(OUTPUT_FORMATS)} or jpg"
+        )
+    return replace(request, output_format=name)
+
+
+def _with_size(request: ImageRequest, known_model: bool, warnings: List[str]) -> ImageRequest:
+    if request.size is None:
+        return request
+    size = resolve_size(request.size)
+    if size is None:
+        raise UsageError(
+            f"size {request.size!r} is not understood",
+            hint=f"give WxH, a ratio such as 16:9 or 16:9@2k, auto, or one of {', '.join(SIZE_NAMES)}",
+        )
+    explicit = parse_size(size)
+    if explicit is not None and known_model:
+        width, height = explicit
+        problem = size_problem(width, height)
+        if problem:
+            nearest = "{}x{}".format(*nearest_legal_size(width, height))
+            raise UsageError(
+                f"size {size} is not legal: {problem}",
+                hint=f"the nearest legal size is {nearest}",
+                code="invalid_size",
+            )
+        if width * height > EXPERIMENTAL_PIXELS:
+            warnings.append(f"size {size} is above 2560x1440, which the API calls experimental")
+    return replace(request, size=size)
+
+
+def _check_format_rules(request: ImageRequest, known_model: bool) -> None:
+    if not known_model:
+        return
+    if request.output_compression is not None and request.effective_format == "png":
+        raise UsageError(
+            "--output-compression is for jpeg and webp only", hint="add --format jpeg or --format webp"
+        )
+    if request.background == "transparent" and request.effective_format == "jpeg":
+        raise UsageError("jpeg has no transparency", hint="use --format png or --format webp")

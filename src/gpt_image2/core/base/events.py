@@ -1,0 +1,66 @@
+"""What happens during a call, as frozen data, for observers. Pure. Times are seconds since its start."""
+
+from __future__ import annotations
+
+from typing import Callable, Optional, Tuple, Union
+
+from ..api.rate_limits import RateLimit
+from .outcome import Result, SavedImage
+from .record import Record
+
+
+class RequestStarted(Record):
+    """A request goes out. `typical_s` is how long such a call usually takes."""
+
+    attempt: int
+    typical_s: float
+    elapsed_s: float
+
+
+class HeadersReceived(Record):
+    """The answer has begun. `limits` are those that its headers tell of."""
+
+    http_status: int
+    elapsed_s: float
+    limits: Tuple[RateLimit, ...] = ()
+
+
+class RetryWaiting(Record):
+    """The request will be sent once more after a wait."""
+
+    wait_s: float
+    reason: str
+    elapsed_s: float
+
+
+class PartialImage(Record):
+    """A preview has come; `path` is where it was saved, None when it was not asked for."""
+
+    partial_image_index: int
+    path: Optional[str]
+    elapsed_s: float
+
+
+class ImageSaved(Record):
+    """An image is on disk."""
+
+    image: SavedImage
+    elapsed_s: float
+
+
+class Warned(Record):
+    """Something the user should know."""
+
+    message: str
+    elapsed_s: float
+
+
+class Finished(Record):
+    """The call has ended; a failed one raises an error after this."""
+
+    result: Result
+    elapsed_s: float
+
+
+Event = Union[RequestStarted, HeadersReceived, RetryWaiting, PartialImage, ImageSaved, Warned, Finished]
+Observer = Callable[[Event], None]

@@ -1,0 +1,342 @@
+"""The way in for programs and for the command: settings, validation and one call, under one set of rules."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Generator, List, Mapping, Optional, Sequence, Set, Tuple, Union
+
+from ..api.models import DEFAULT_MODEL, Prices
+from ..api.request import ImageRequest, checked
+from ..base.errors import UsageError
+from ..base.events import Event, Observer
+from ..base.interrupt import StopSwitch
+from ..base.outcome import Result
+from ..base.record import Record, replace
+from ..base.turns import Turns
+from ..ledger.entries import opening_of
+from ..ledger.recording import Ledger, recorded
+from ..outputs.files import prepare_folder, sweep, temporary_folder
+from ..outputs.naming import OutputPlan, extension, plan_output
+from ..settings.config import Settings, home_folder, load_settings, state_folder
+from ..wire.curl import find_curl
+from .call import Call, CallPolicy
+from .download import DEFAULT_MAX_DOWNLOAD_BYTES, Downloader
+from .exchange import Wire
+from .inputs import load_inputs
+from .retry import DEFAULT_RETRIES
+
+DEFAULT_TIMEOUT_S = 600.0
+MIN_TIMEOUT_S = 0.001  # to curl, 0 is no limit at all
+MAX_TIMEOUT_S = 1_000_000.0
+DEFAULT_OUTPUT_STEM = "gpt-image2-output"
+
+PathLike = Union[str, "os.PathLike[str]"]
+
+
+class PreparedCall(Record):
+    """A call of which everything is checked that can be checked without sending: ready to run, or to show.
+
+    `numbers` are those of the planned images that are asked for; None is all of them.
+    """
+
+    request: ImageRequest
+    plan: OutputPlan
+    warnings: Tuple[str, ...]
+    numbers: Optional[Tuple[int, ...]] = None
+
+
+class Client:
+    """Makes calls under one configuration.
+
+    `config` names a config file; `base_url` and `api_key` are like the flags; all three may be left out.
+    `timeout_s` bounds a call with its retries. `observer` is called with every `Event` of a call. Without
+    `waits_for_server` a call that the server asks to wait raises instead; the error says for how long. Calls
+    are recorded in the ledger unless `history` or the config says otherwise.
+
+    Raises:
+        ConfigError: the configuration is unusable (a missing key shows only when something is sent).
+    """
+
+    def __init__(
+        self,
+        *,
+        config: Optional[PathLike] = None,
+        base_url: Optional[str] = None,
+        api_key: Optional[str] = None,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        retries: int = DEFAULT_RETRIES,
+        retry_ambiguous: bool = False,
+        max_download_bytes: int = DEFAULT_MAX_DOWNLOAD_BYTES,
+        waits_for_server: bool = True,
+        env: Optional[Mapping[str, str]] = None,
+        observer: Optional[Observer] = None,
+        stop: Optional[StopSwitch] = None,
+        history: Optional[bool] = None,
+    ) -> None:
+        if not MIN_TIMEOUT_S <= timeout_s <= MAX_TIMEOUT_S:
+            raise UsageError(
+                f"the timeout is {timeout_s} s; it must be more than 0 and at most {MAX_TIMEOUT_S:.0f}",
+                hint=f"the default is {DEFAULT_TIMEOUT_S:.0f}",
+            )
+        if retries < 0:
+            raise UsageError(
+                f"retries is {retries}; it must be 0 or more", hint=f"the default is {DEFAULT_RETRIES}"
+            )
+        self._env: Mapping[str, str] = os.environ if env is None else env
+        self.settings: Settings = load_settings(
+            self._env,
+            config=None if config is None else os.fspath(config),
+            base_url=base_url,
+            api_key=api_key,
+        )
+        self._timeout_s = timeout_s
+        self._retries = retries
+        self._retry_ambiguous = retry_ambiguous
+        self._max_download_bytes = max_download_bytes
+        self._waits_for_server = waits_for_server
+        self._swept: Set[Path] = set()
+        self._turns = Turns()
+        self._observer: Observer = observer or _ignore
+        self._stop = stop or StopSwitch()
+        self.ledger: Optional[Ledger] = None
+        if self.settings.history if history is None else history:
+            self.ledger = Ledger(state_folder(self._env), self.settings.secrets)
+
+    @property
+    def rescue_folder(self) -> Path:
+        """Where images go that their output does not take, and answers that hold none."""
+        return state_folder(self._env) / "rescued"
+
+    def generate(
+        self,
+        prompt: str,
+        *,
+        output: Optional[PathLike] = None,
+        model: str = DEFAULT_MODEL,
+        n: Optional[int] = None,
+        size: Optional[str] = None,
+        quality: Optional[str] = None,
+        output_format: Optional[str] = None,
+        output_compression: Optional[int] = None,
+        background: Optional[str] = None,
+        moderation: Optional[str] = None,
+        user: Optional[str] = None,
+        stream: bool = False,
+        partial_images: Optional[int] = None,
+        extra: Optional[Mapping[str, object]] = None,
+        no_clobber: bool = False,
+        save_partials: bool = False,
+        max_cost_usd: Optional[float] = None,
+    ) -> Result:
+        """Images from a text. The names are the API's; None leaves a field to the server.
+
+        Raises:
+            GptImage2Error: see `gpt_image2.core.errors`; `result` holds the images saved all the same.
+        """
+        request = ImageRequest(
+            prompt=prompt,
+            model=model,
+            n=n,
+            size=size,
+            quality=quality,
+            output_format=output_format,
+            output_compression=output_compression,
+            background=background,
+            moderation=moderation,
+            user=user,
+            stream=stream,
+            partial_images=partial_images,
+            extra=tuple((extra or {}).items()),
+        )
+        prepared = self.prepare(request, output, no_clobber=no_clobber, max_cost_usd=max_cost_usd)
+        return self.run(prepared, save_partials=save_partials)
+
+    def edit(
+        self,
+        image: Union[PathLike, Sequence[PathLike]],
+        prompt: str,
+        *,
+        mask: Optional[PathLike] = None,
+        output: Optional[PathLike] = None,
+        model: str = DEFAULT_MODEL,
+        n: Optional[int] = None,
+        size: Optional[str] = None,
+        quality: Optional[str] = None,
+        output_format: Optional[str] = None,
+        output_compression: Optional[int] = None,
+        background: Optional[str] = None,
+        moderation: Optional[str] = None,
+        user: Optional[str] = None,
+        stream: bool = False,
+        partial_images: Optional[int] = None,
+        extra: Optional[Mapping[str, object]] = None,
+        no_clobber: bool = False,
+        save_partials: bool = False,
+        max_cost_usd: Optional[float] = None,
+    ) -> Result:
+        """Images from one or more images (paths or http(s) addresses) and a text; else as `generate`."""
+        sources = [image] if isinstance(image, (str, os.PathLike)) else list(image)
+        request = ImageRequest(
+            prompt=prompt,
+            model=model,
+            n=n,
+            size=size,
+            quality=quality,
+            output_format=output_format,
+            output_compression=output_compression,
+            background=background,
+            moderation=moderation,
+            user=user,
+            stream=stream,
+            partial_images=partial_images,
+            extra=tuple((extra or {}).items()),
+        )
+        with self.with_inputs(request, sources, mask) as whole:
+            prepared = self.prepare(whole, output, no_clobber=no_clobber, max_cost_usd=max_cost_usd)
+            return self.run(prepared, save_partials=save_partials)
+
+    @contextmanager
+    def with_inputs(
+        self,
+        request: ImageRequest,
+        sources: Sequence[PathLike],
+        mask: Optional[PathLike] = None,
+        *,
+        allow_private: bool = True,
+    ) -> Generator[ImageRequest, None, None]:
+        """The request with its input images and mask, loaded and checked; what was fetched goes at the end.
+
+        `allow_private` admits addresses in private networks: right for what a user typed.
+
+        Raises:
+            UsageError: an input cannot be used.
+            NetworkError: an address could not be fetched.
+        """
+        checked(request)  # the cheap checks first: nothing is fetched for a request that cannot go out
+        if not sources:
+            raise UsageError("an edit needs an input image", hint="name a png, jpeg or webp file")
+        downloader = Downloader(
+            self._env, self._stop, allow_private=allow_private, secrets=self.settings.secrets
+        )
+        with temporary_folder() as folder:
+            images, loaded_mask = load_inputs(
+                [os.fspath(source) for source in sources],
+                None if mask is None else os.fspath(mask),
+                folder,
+                downloader,
+            )
+            yield replace(request, images=images, mask=loaded_mask)
+
+    def prepare(
+        self,
+        request: ImageRequest,
+        output: Optional[PathLike] = None,
+        *,
+        no_clobber: bool = False,
+        max_cost_usd: Optional[float] = None,
+    ) -> PreparedCall:
+        """Everything that can be checked before paying, but for the output folder and the key.
+
+        Raises:
+            UsageError: bad arguments, or the estimate is above `max_cost_usd`.
+        """
+        request, warnings = checked(request)
+        name = os.fspath(output) if output is not None else self._default_output(request.effective_format)
+        plan = plan_output(
+            name, request.effective_format, request.count, request.prompt, self.rescue_folder, no_clobber
+        )
+        _check_cost(request, self.settings.prices, max_cost_usd)
+        return PreparedCall(request, plan, self.settings.warnings + warnings)
+
+    def run(
+        self, prepared: PreparedCall, save_partials: bool = False, observer: Optional[Observer] = None
+    ) -> Result:
+        """Sends a prepared call and saves its images; `observer` hears of this call instead of the client's.
+
+        Raises:
+            GptImage2Error: not all images could be saved as asked; `result` holds those that were.
+        """
+        self.settings.require_key()
+        find_curl()
+        for folder in _folders(prepared):
+            prepare_folder(folder)
+        policy = CallPolicy(
+            timeout_s=self._timeout_s,
+            retries=self._retries,
+            retry_ambiguous=self._retry_ambiguous,
+            max_download_bytes=self._max_download_bytes,
+            save_partials=save_partials,
+            waits_for_server=self._waits_for_server,
+        )
+        wire = Wire(self.settings, self._env, self._stop, self._turns)
+        observer = observer or self._observer
+        call = Call(wire, prepared.request, prepared.plan, policy, observer, prepared.numbers)
+        known = prepared.warnings + self._strays(prepared.plan)
+        if self.ledger is None:
+            return call.run(known)
+        estimate = prepared.request.estimate(self.settings.prices)
+        opening = opening_of(self.settings.base_url.value, prepared.request, prepared.plan, estimate)
+        return recorded(self.ledger, opening, lambda warnings: call.run(known + warnings), observer)
+
+    def _strays(self, plan: OutputPlan) -> Tuple[str, ...]:
+        """Sweeps an output folder before its first call; what was found there, in words."""
+        if plan.folder in self._swept:
+            return ()
+        self._swept.add(plan.folder)
+        return tuple(
+            f"an image of an earlier, killed run was found and moved to {path}"
+            for path in sweep(plan.folder, plan.rescue_folder)
+        )
+
+    def _default_output(self, output_format: str) -> str:
+        suffix = "png" if output_format == "png" else extension(output_format)
+        return str(home_folder(self._env) / f"{DEFAULT_OUTPUT_STEM}.{suffix}")
+
+
+def generate(prompt: str, *, output: Optional[PathLike] = None, **options: Any) -> Result:
+    """`Client().generate(...)` with the configuration that is found."""
+    return Client().generate(prompt, output=output, **options)
+
+
+def edit(
+    image: Union[PathLike, Sequence[PathLike]],
+    prompt: str,
+    *,
+    output: Optional[PathLike] = None,
+    **options: Any,
+) -> Result:
+    """`Client().edit(...)` with the configuration that is found."""
+    return Client().edit(image, prompt, output=output, **options)
+
+
+def _check_cost(request: ImageRequest, prices: Mapping[str, Prices], max_cost_usd: Optional[float]) -> None:
+    if max_cost_usd is None:
+        return
+    estimate = request.estimate(prices)
+    if estimate is None:
+        raise UsageError(
+            f"the cost of {request.model} is unknown, so --max-cost cannot be kept",
+            hint="leave --max-cost out, or give its prices in the config file",
+        )
+    if not estimate.high_usd <= max_cost_usd:
+        raise UsageError(
+            f"it may cost up to ${estimate.high_usd:.4f}, more than --max-cost ${max_cost_usd:.4f}",
+            hint="choose a lower --quality, a smaller --size or --n, or raise --max-cost",
+            code="over_max_cost",
+        )
+
+
+def _folders(prepared: PreparedCall) -> List[Path]:
+    """Every folder that will be written to: the output's, and those that links in it lead to."""
+    plan = prepared.plan
+    folders = [plan.folder]
+    if not plan.no_clobber:
+        paths = [plan.path(number) for number in prepared.numbers or range(1, prepared.request.count + 1)]
+        folders += [Path(os.path.realpath(path)).parent for path in paths if os.path.islink(path)]
+    return folders
+
+
+def _ignore(event: Event) -> None:
+    del event

@@ -1,0 +1,139 @@
+"""One request sent once: from an `ImageRequest` to what came back. Images are on disk before it returns."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Callable, List, Mapping, Tuple
+
+from ..api.request import ImageRequest
+from ..base.about import USER_AGENT
+from ..base.interrupt import StopSwitch
+from ..base.record import Record, replace
+from ..base.turns import Turns
+from ..outputs.collect import ImageCollector
+from ..outputs.files import temporary_folder, write_private
+from ..outputs.store import Spool
+from ..settings.config import Settings
+from ..wire.curl import FormPart, HttpRequest, ResponseHead, Transfer, too_old_error
+from .response import AnswerReader
+from .retry import Attempt
+
+_AZURE_SUFFIX = ".openai.azure.com"
+
+
+class Wire(Record):
+    """What every exchange of a call shares."""
+
+    settings: Settings
+    env: Mapping[str, str]
+    stop: StopSwitch
+    turns: Turns
+
+
+def auth_header(settings: Settings, key: str) -> Tuple[str, str]:
+    """The header that carries the key: Azure has one of its own, everybody else takes a bearer token."""
+    host = settings.base_url.value.split("//", 1)[-1].split("/", 1)[0].split(":", 1)[0].lower()
+    return ("api-key", key) if host.endswith(_AZURE_SUFFIX) else ("Authorization", f"Bearer {key}")
+
+
+def send_once(
+    wire: Wire,
+    request: ImageRequest,
+    collector: ImageCollector,
+    spool: Spool,
+    timeout_s: float,
+    on_head: Callable[[ResponseHead], None],
+) -> Attempt:
+    """Sends the request and reads the answer to its end, or to where it was cut.
+
+    Raises:
+        ConfigError: there is no key, or no usable curl.
+    """
+    key = wire.settings.require_key()
+    started = time.monotonic()
+    body_bytes = 0
+    reader = AnswerReader(collector, spool)
+    with temporary_folder() as folder:
+        http = _http_request(wire.settings, key, request, folder, timeout_s)
+        with Transfer(http, wire.env, wire.settings.secrets, wire.stop) as transfer:
+            head = transfer.read_head()
+            if head is not None:
+                on_head(head)
+            for chunk in transfer.chunks():
+                body_bytes += len(chunk)
+                with wire.turns.take(started):
+                    reader.feed(chunk)
+            end = transfer.end()
+    too_old = too_old_error(end)
+    if too_old is not None:
+        raise too_old
+    answer = reader.close()
+    if head is not None and head.status >= 300:
+        answer = replace(answer, urls=())  # an address in a refusal is that of its documentation
+    return Attempt(
+        head=head,
+        end=end,
+        answer=answer,
+        images=len(collector.images),
+        kept_aside=collector.kept_aside,
+        body_bytes=body_bytes,
+        elapsed_s=time.monotonic() - started,
+    )
+
+
+def describe(settings: Settings, request: ImageRequest) -> Tuple[str, str]:
+    """The URL and the exact body of a request as text, for `--dry-run`; a multipart body by its parts."""
+    url = settings.base_url.value + request.endpoint
+    format_field = settings.format_field.value
+    if not request.images:
+        return url, request.json_body(format_field).decode("utf-8")
+    lines = [f"{name}={value}" for name, value in request.form_texts(format_field)]
+    for part in _file_parts(request, settings.image_field.value):
+        lines.append(f"{part.name}=@{part.path} (filename={part.filename}, {part.mime_type})")
+    return url, "\n".join(lines)
+
+
+def _http_request(
+    settings: Settings, key: str, request: ImageRequest, folder: Path, timeout_s: float
+) -> HttpRequest:
+    headers = [auth_header(settings, key), ("User-Agent", USER_AGENT), ("Accept", _accept(request))]
+    url = settings.base_url.value + request.endpoint
+    format_field = settings.format_field.value
+    if request.images:
+        form = _text_parts(request, format_field, folder) + _file_parts(request, settings.image_field.value)
+        return HttpRequest(url, tuple(headers), timeout_s, form=form)
+    body = folder / "body"
+    write_private(body, request.json_body(format_field))
+    headers.append(("Content-Type", "application/json"))
+    return HttpRequest(url, tuple(headers), timeout_s, body_path=str(body))
+
+
+def _accept(request: ImageRequest) -> str:
+    return "text/event-stream, application/json" if request.stream else "application/json"
+
+
+def _text_parts(request: ImageRequest, format_field: str, folder: Path) -> Tuple[FormPart, ...]:
+    """The prompt goes through a private file, the other fields through curl's standard input."""
+    parts: List[FormPart] = []
+    for name, value in request.form_texts(format_field):
+        if name == "prompt":
+            path = folder / "prompt"
+            with suppress(FileExistsError):
+                write_private(path, value.encode("utf-8"))
+            parts.append(FormPart(name, path=str(path)))
+        else:
+            parts.append(FormPart(name, text=value))
+    return tuple(parts)
+
+
+def _file_parts(request: ImageRequest, image_field: str) -> Tuple[FormPart, ...]:
+    field = "image" if len(request.images) == 1 else image_field
+    named = [(field, image) for image in request.images]
+    if request.mask:
+        named.append(("mask", request.mask))
+    return tuple(
+        FormPart(name, path=image.path, filename=image.filename, mime_type=image.mime_type)
+        for name, image in named
+    )

@@ -1,0 +1,408 @@
+"""The command line as data: which flags there are, and from words to a request. Reads only the prompt."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Callable, List, NoReturn, Optional, Sequence, Tuple
+
+from ..api.models import DEFAULT_MODEL, MAX_INPUT_IMAGES, MAX_PROMPT_CHARS, SIZE_NAMES
+from ..api.request import DEFAULT_PARTIAL_IMAGES, ImageRequest, parse_extra
+from ..base.about import PROGRAM
+from ..base.errors import UsageError
+from ..base.exit_codes import EXIT_CODES
+from ..base.record import Record
+from ..calls.client import DEFAULT_TIMEOUT_S
+from ..calls.download import DEFAULT_MAX_DOWNLOAD_BYTES
+from ..calls.retry import DEFAULT_RETRIES
+
+MEGABYTE = 1024 * 1024
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that raises instead of leaving the process."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises the error for the caller to show."""
+        raise UsageError(message, hint=f"see {self.prog} --help")
+
+
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Help as wide as the terminal; argparse would import `shutil` for that at every start, 4 ms."""
+
+    def __init__(self, prog: str) -> None:
+        try:
+            columns = int(os.environ.get("COLUMNS", "0")) or os.get_terminal_size().columns
+        except (OSError, ValueError):
+            columns = 0
+        super().__init__(prog, width=(columns or 80) - 2)
+
+
+class ImageCommand(Record):
+    """A `generate` or `edit` command line, understood."""
+
+    command: str
+    request: ImageRequest
+    sources: Tuple[str, ...]
+    mask: Optional[str]
+    output: Optional[str]
+    no_clobber: bool
+    save_partials: bool
+    max_cost_usd: Optional[float]
+    dry_run: bool
+    config: Optional[str]
+    base_url: Optional[str]
+    api_key: Optional[str]
+    sandbox: bool
+    timeout_s: float
+    retries: int
+    retry_ambiguous: bool
+    max_download_bytes: int
+    json: bool
+    history: Optional[bool] = None  # None: as the config file says
+    expected_sha256: Tuple[Tuple[str, str], ...] = ()  # of sources that must not have changed
+
+
+def image_parser(command: str) -> Parser:
+    """The parser of `generate` or `edit`."""
+    is_edit = command == "edit"
+    description = "Make new images from images and a text." if is_edit else "Make images from a text."
+    parser = Parser(
+        prog=f"{PROGRAM} {command}",
+        usage=f"{PROGRAM} {command} {'IMAGE ' if is_edit else ''}PROMPT [options]",
+        description=description,
+        epilog=EXIT_CODES,
+        formatter_class=HelpFormatter,
+        allow_abbrev=False,
+    )
+    if is_edit:
+        parser.add_argument(
+            "image", nargs="?", help="the image to edit: a file, an http(s) address, or - for stdin"
+        )
+    parser.add_argument(
+        "prompt", nargs="?", help=f"what to show, up to {MAX_PROMPT_CHARS:,} characters; - for stdin"
+    )
+    _add_image_flags(parser, is_edit)
+    _add_call_flags(parser)
+    add_setting_flags(parser)
+    return parser
+
+
+def redo_parser() -> Parser:
+    """The parser of `history redo`."""
+    parser = Parser(
+        prog=f"{PROGRAM} history redo",
+        usage=f"{PROGRAM} history redo ID|FILE [changes]",
+        description="Send a request of the history again, with the flags given here in place of its own.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("target", metavar="ID|FILE", help="the request's id, or an image that it made")
+    parser.add_argument("--prompt", metavar="TEXT", help="another prompt; - for stdin")
+    _add_image_flags(parser, is_edit=True)
+    _add_call_flags(parser)
+    add_setting_flags(parser)
+    parser.set_defaults(model="")
+    return parser
+
+
+def config_parser() -> Parser:
+    """The parser of `config`."""
+    parser = Parser(
+        prog=f"{PROGRAM} config",
+        description="Create a config file, or show which settings are in force and where they come from.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--init", action="store_true", help="write a template config file (mode 0600)")
+    parser.add_argument(
+        "--show", action="store_true", help="show every setting and its source, keys masked (default)"
+    )
+    parser.add_argument("--force", action="store_true", help="with --init: overwrite an existing file")
+    parser.add_argument("--config", metavar="PATH", help="this config file instead of the one that is found")
+    add_output_flags(parser.add_argument)
+    return parser
+
+
+def doctor_parser() -> Parser:
+    """The parser of `doctor`."""
+    parser = Parser(
+        prog=f"{PROGRAM} doctor",
+        description="Check all that a call needs: curl, settings, key, network, disk. Free but for --probe.",
+        epilog=EXIT_CODES,
+        formatter_class=HelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--config", metavar="PATH", help="this config file instead of the one that is found")
+    parser.add_argument("--base-url", metavar="URL", help="the API's base URL")
+    parser.add_argument("--api-key", metavar="KEY", help="the API key (visible in ps)")
+    parser.add_argument(
+        "--probe",
+        action="store_true",
+        help="make one low-quality image to learn what this base URL really does",
+    )
+    parser.add_argument("--yes", action="store_true", help="with --probe: yes, pay for it")
+    parser.add_argument("--forget", action="store_true", help="forget what --probe learnt of this base URL")
+    add_output_flags(parser.add_argument)
+    return parser
+
+
+def read_image_command(command: str, argv: Sequence[str]) -> ImageCommand:
+    """A `generate` or `edit` command line as data.
+
+    Raises:
+        UsageError: unknown or missing arguments, or a prompt that cannot be read.
+        SystemExit: after `--help`.
+    """
+    args = _parse(command, list(argv))
+    sources: List[str] = list(getattr(args, "more_images", None) or [])
+    prompt: Optional[str] = args.prompt
+    if command == "edit" and args.image is not None:
+        if sources and prompt is None and args.prompt_file is None:
+            prompt = args.image  # edit --image a.png --image b.png "prompt"
+        else:
+            sources.insert(0, args.image)
+    return _understood(args, command, _read_prompt(prompt, args.prompt_file, sources), sources)
+
+
+def read_redo_command(argv: Sequence[str]) -> Tuple[str, ImageCommand]:
+    """What `history redo` is to send again, and the changes; what is not to change is None or empty there.
+
+    Raises:
+        UsageError: unknown or missing arguments, or a prompt that cannot be read.
+        SystemExit: after `--help`.
+    """
+    args = redo_parser().parse_args(list(argv))
+    sources: List[str] = list(args.more_images or [])
+    prompt = ""
+    if args.prompt is not None or args.prompt_file is not None:
+        prompt = _read_prompt(args.prompt, args.prompt_file, sources)
+    return args.target, _understood(args, "redo", prompt, sources)
+
+
+def _understood(args: argparse.Namespace, command: str, prompt: str, sources: List[str]) -> ImageCommand:
+    return ImageCommand(
+        command=command,
+        request=request_of(args, prompt),
+        sources=tuple(sources),
+        mask=getattr(args, "mask", None),
+        output=args.output,
+        no_clobber=args.no_clobber,
+        save_partials=args.save_partials,
+        max_cost_usd=args.max_cost,
+        dry_run=args.dry_run,
+        config=args.config,
+        base_url=args.base_url,
+        api_key=args.api_key,
+        sandbox=args.sandbox,
+        timeout_s=args.timeout,
+        retries=args.retries,
+        retry_ambiguous=args.retry_ambiguous,
+        max_download_bytes=int(args.max_download * MEGABYTE),
+        json=args.json,
+        history=False if args.no_history else None,
+    )
+
+
+def request_of(args: argparse.Namespace, prompt: str) -> ImageRequest:
+    """The request that the field flags of a command line ask for."""
+    return ImageRequest(
+        prompt=prompt,
+        model=args.model,
+        n=args.n,
+        size=args.size,
+        quality=args.quality,
+        output_format=args.output_format,
+        output_compression=args.output_compression,
+        background=args.background,
+        moderation=args.moderation,
+        user=args.user,
+        stream=args.stream,
+        partial_images=args.partial_images,
+        extra=tuple(parse_extra(text) for text in args.param),
+    )
+
+
+def _parse(command: str, argv: List[str]) -> argparse.Namespace:
+    """The words of a command line; what stands after `--` is never a flag (argparse forgets that here)."""
+    parser = image_parser(command)
+    end = argv.index("--") if "--" in argv else len(argv)
+    args = parser.parse_intermixed_args(argv[:end])
+    names = ["image", "prompt"] if command == "edit" else ["prompt"]
+    words = [word for word in (getattr(args, name) for name in names) if word is not None] + argv[end + 1 :]
+    if len(words) > len(names):
+        parser.error(f"unrecognized arguments: {' '.join(words[len(names) :])}")
+    for name, word in zip(names, words):
+        setattr(args, name, word)
+    return args
+
+
+def amount(text: str) -> float:
+    """A flag's value as a number from 0 up."""
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"it must be a number from 0 up, found {text!r}")
+    return value
+
+
+def _add_image_flags(parser: Parser, is_edit: bool) -> None:
+    group = parser.add_argument_group("the image")
+    add = group.add_argument
+    if is_edit:
+        add(
+            "--image",
+            dest="more_images",
+            action="append",
+            metavar="IMAGE",
+            help=f"one more input image; repeatable, up to {MAX_INPUT_IMAGES} in all",
+        )
+        add(
+            "--mask",
+            metavar="PNG",
+            help="PNG with the size of the first image; its transparent area is edited",
+        )
+    add(
+        "-o",
+        "--output",
+        metavar="PATH",
+        help="output file, DIR/ for names from the prompt, - for stdout (default ~/gpt-image2-output.png)",
+    )
+    add("--prompt-file", metavar="FILE", help="read the prompt from a file")
+    add_field_flags(add)
+    add("--save-partials", action="store_true", help="keep the previews, as NAME.partial-0.png")
+
+
+def add_field_flags(add: Callable[..., object]) -> None:
+    """Adds a flag for each field of the API that a request may have besides its prompt and images."""
+    add("--quality", help="low (~70 s), medium (~120 s), high (~276 s), auto (default)")
+    add("--size", help=f"WxH, auto (default), a ratio (16:9, 16:9@2k), or {', '.join(SIZE_NAMES)}")
+    add("--format", dest="output_format", metavar="FORMAT", help="png (default), jpeg (jpg), webp")
+    add("--n", type=int, metavar="N", help="number of images, 1 to 10 (default 1)")
+    add("--model", default=DEFAULT_MODEL, help=f"default {DEFAULT_MODEL}; others are passed through")
+    add("--background", help="auto, opaque, transparent (png and webp only)")
+    add(
+        "--output-compression",
+        "--compression",
+        type=int,
+        metavar="0-100",
+        help="for jpeg and webp (default 100)",
+    )
+    add("--moderation", help="auto (default) or low")
+    add("--user", help="an id of your end user, for the provider's abuse checks")
+    add("--stream", action="store_true", help="stream: keeps gateways from cutting a long call")
+    add(
+        "--partial-images",
+        type=int,
+        metavar="0-3",
+        help=f"previews under --stream (default {DEFAULT_PARTIAL_IMAGES}); each costs 100 output tokens",
+    )
+    add(
+        "--param",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="any other field of the API; repeatable",
+    )
+
+
+def _add_call_flags(parser: Parser) -> None:
+    group = parser.add_argument_group("the call")
+    add = group.add_argument
+    add("--dry-run", action="store_true", help="print the exact request and its cost; send nothing")
+    add(
+        "--max-cost",
+        type=amount,
+        metavar="USD",
+        help="refuse a request that may cost more (input images not counted)",
+    )
+    add("--no-clobber", action="store_true", help="never overwrite: take the next free name")
+    add_sending_flags(add)
+    add_output_flags(add)
+
+
+def add_sending_flags(add: Callable[..., object]) -> None:
+    """Adds the flags that say how a request is sent, and sent again."""
+    add(
+        "--timeout",
+        type=float,
+        default=DEFAULT_TIMEOUT_S,
+        metavar="S",
+        help=f"seconds for the whole call (default {DEFAULT_TIMEOUT_S:.0f})",
+    )
+    add(
+        "--retries",
+        type=int,
+        default=DEFAULT_RETRIES,
+        metavar="N",
+        help=f"how often to send again what cannot have been billed (default {DEFAULT_RETRIES})",
+    )
+    add(
+        "--retry-ambiguous",
+        action="store_true",
+        help="also send again what may have been billed: you may pay twice",
+    )
+    add(
+        "--max-download",
+        type=amount,
+        default=DEFAULT_MAX_DOWNLOAD_BYTES / MEGABYTE,
+        metavar="MB",
+        help="largest image to fetch by address (default 100)",
+    )
+    add("--no-history", action="store_true", help="leave no trace of this call in the history")
+
+
+def add_output_flags(add: Callable[..., object]) -> None:
+    """Adds the flags that every command has, by a parser's `add_argument`."""
+    add("--json", action="store_true", help="print one JSON object on stdout instead of lines")
+    add("--events", action="store_true", help="progress as JSON lines on stderr")
+    add("--quiet", action="store_true", help="no progress on stderr")
+    add("--debug", action="store_true", help="show the traceback of an internal error")
+
+
+def add_setting_flags(parser: Parser) -> None:
+    """Adds the flags that say which server, and with which key; the sandbox is one of them."""
+    add = add_server_flags(parser)
+    add("--sandbox", action="store_true", help="use an offline sandbox for this call: no key, no cost")
+
+
+def add_server_flags(parser: Parser) -> Callable[..., object]:
+    """Adds the flags that say which server that stays, and with which key; what adds to their group."""
+    group = parser.add_argument_group("settings (see: config --show)")
+    add = group.add_argument
+    add("--config", metavar="PATH", help="this config file; what it sets goes before all flags")
+    add("--base-url", metavar="URL", help="the API's base URL")
+    add(
+        "--api-key",
+        metavar="KEY",
+        help="the API key (visible in ps: prefer the config file or the environment)",
+    )
+    return add
+
+
+def _read_prompt(prompt: Optional[str], prompt_file: Optional[str], sources: Sequence[str]) -> str:
+    if prompt is not None and prompt_file is not None:
+        raise UsageError("the prompt is given twice", hint="give PROMPT or --prompt-file, not both")
+    if prompt_file is not None and prompt_file != "-":
+        try:
+            return Path(os.path.expanduser(prompt_file)).read_bytes().decode("utf-8-sig").rstrip("\r\n")
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+            raise UsageError(
+                f"cannot read the prompt file {prompt_file}: {reason}", hint="check the path"
+            ) from None
+    if prompt == "-" or prompt_file == "-":
+        if "-" in sources:
+            raise UsageError(
+                "prompt and image cannot both come from standard input", hint="use --prompt-file FILE"
+            )
+        try:
+            return sys.stdin.buffer.read().decode("utf-8-sig").rstrip("\r\n")
+        except ValueError:
+            raise UsageError(
+                "the prompt on standard input is not UTF-8 text", hint="mend its encoding"
+            ) from None
+    if prompt is None:
+        raise UsageError("a prompt is missing", hint=f'for example: {PROGRAM} generate "a cat" -o cat.png')
+    return prompt

@@ -1,0 +1,198 @@
+"""Learns, for the price of one small image, what a base URL really does.
+
+A refusal is free, so the form of a refusal is asked for first. The paid request is an edit of two tiny
+pictures, streamed, as jpeg, in a given size: its one answer tells the most. Where a field or the endpoint is
+refused, it is changed and asked again; refusals before work cost nothing either.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import time
+import zlib
+from itertools import count
+from pathlib import Path
+from typing import List, Mapping, Optional, Tuple
+
+from ..api.models import CostEstimate, Prices, cost_of_usage
+from ..api.request import ImageRequest, InputImage
+from ..base.errors import GptImage2Error
+from ..base.outcome import Billed, Result, SavedImage
+from ..base.record import Record, replace
+from ..calls.exchange import Wire, send_once
+from ..calls.explain import explain, refuses_stream
+from ..calls.response import read_server_error
+from ..calls.retry import Attempt, judge, request_id
+from ..outputs.collect import ImageCollector
+from ..outputs.files import temporary_folder, write_private
+from ..outputs.naming import OutputPlan
+from ..outputs.store import Spool
+from ..settings.config import Setting
+from ..settings.hosts import HostFacts, today
+from ..wire.curl import ResponseHead
+from .doctor import ask
+
+PROBE_COMMAND = "doctor"
+PROBE_TIMEOUT_S = 600.0
+_PROBE_SIZE = "1024x1024"
+_INPUT_EDGE = 64
+_MAX_REFUSALS = 5
+_NO_SUCH_MODEL = "no-such-model-this-is-a-probe"
+_FIELD_REFUSED = (400, 422)
+_ENDPOINT_MISSING = (404, 405, 501)
+PROBE = ImageRequest(
+    prompt="A plain grey circle on a white ground",
+    size=_PROBE_SIZE,
+    quality="low",
+    output_format="jpeg",
+    stream=True,
+    partial_images=1,
+)
+
+
+class ProbeOutcome(Record):
+    """What was learnt, and what the paid request ended with."""
+
+    facts: HostFacts
+    result: Result
+
+
+def probe_price(prices: Mapping[str, Prices]) -> Optional[CostEstimate]:
+    """What a probe costs by these prices, but for its two tiny input images."""
+    return PROBE.estimate(prices)
+
+
+def probe(wire: Wire, picture: Path) -> ProbeOutcome:
+    """Asks the base URL; the picture that it paints is saved, since it is paid for.
+
+    Raises:
+        GptImage2Error: the server cannot be reached, does not accept the key, or made no image; `result`
+            says what was sent.
+    """
+    started = time.monotonic()
+    with temporary_folder() as folder:
+        facts = HostFacts(probed_on=today(), refusal=_refusal(wire, folder))
+        inputs = tuple(_input(folder / f"{name}.png", shade) for name, shade in (("a", 64), ("b", 192)))
+        request = replace(PROBE, images=inputs)
+        refusals = 0
+        while True:
+            attempt, images = _send(wire, request, picture)
+            result = replace(
+                _result(wire, request, attempt, images),
+                attempts=refusals + 1,
+                elapsed_s=time.monotonic() - started,
+            )
+            if images or attempt.answer.urls:
+                return ProbeOutcome(_learnt(wire, facts, request, attempt, images), result)
+            changed = _changed(wire, request, attempt)
+            refusals += 1
+            if changed is None or refusals > _MAX_REFUSALS:
+                error = _failure(wire, request, attempt)
+                error.result = result
+                raise error
+            wire, request = changed
+
+
+def _refusal(wire: Wire, folder: Path) -> Optional[str]:
+    """What a refusal looks like: `openai` for the official envelope, else `other`; None when it was none."""
+    body = folder / "refused"
+    write_private(body, json.dumps({"model": _NO_SUCH_MODEL, "prompt": "x"}).encode())
+    attempt, document = ask(wire.settings, wire.env, wire.stop, "/images/generations", str(body))
+    if not 400 <= attempt.status < 500:
+        return None
+    error = read_server_error(document)
+    return "openai" if error is not None and (error.type or error.code) else "other"
+
+
+def _send(wire: Wire, request: ImageRequest, picture: Path) -> Tuple[Attempt, Tuple[SavedImage, ...]]:
+    plan = OutputPlan(picture.parent, picture.stem, picture.suffix, False, True, picture.parent)
+    collector = ImageCollector(plan, count(1), _ignore_image, _ignore_partial)
+    spool = Spool(picture.parent, wire.settings.secrets)
+    try:
+        attempt = send_once(wire, request, collector, spool, PROBE_TIMEOUT_S, _ignore_head)
+    finally:
+        collector.close()
+        spool.discard()
+    return attempt, collector.images
+
+
+def _result(wire: Wire, request: ImageRequest, attempt: Attempt, images: Tuple[SavedImage, ...]) -> Result:
+    usage = attempt.answer.usage
+    return Result(
+        command=PROBE_COMMAND,
+        model=request.model,
+        images=images,
+        usage=usage,
+        cost_usd=cost_of_usage(request.model, usage, wire.settings.prices) if usage else None,
+        billed=Billed.YES if images or attempt.answer.urls else judge(attempt).billed,
+        http_status=attempt.status or None,
+        request_id=request_id(attempt.head, wire.settings.secrets),
+    )
+
+
+def _learnt(
+    wire: Wire, facts: HostFacts, request: ImageRequest, attempt: Attempt, images: Tuple[SavedImage, ...]
+) -> HostFacts:
+    image = images[0] if images else None
+    return replace(
+        facts,
+        answers="b64_json" if images else "url",
+        streams=attempt.answer.shape == "sse" if request.stream else False,
+        edits=bool(request.images),
+        image_field=wire.settings.image_field.value if request.images else None,
+        format_field=wire.settings.format_field.value if image and image.format == "jpeg" else None,
+        honours_size=None if image is None else f"{image.width}x{image.height}" == _PROBE_SIZE,
+    )
+
+
+def _changed(wire: Wire, request: ImageRequest, attempt: Attempt) -> Optional[Tuple[Wire, ImageRequest]]:
+    """The next thing to ask after a free refusal, or None when nothing is left to change."""
+    if attempt.status in _ENDPOINT_MISSING and request.images:
+        return wire, replace(request, images=())
+    if attempt.status not in _FIELD_REFUSED or attempt.error is None:
+        return None
+    if request.stream and refuses_stream(attempt):
+        return wire, request.without_stream()
+    settings = wire.settings
+    about = f"{attempt.error.param} {attempt.error.message}"
+    if settings.format_field.value in about and settings.format_field.value != "format":
+        settings = replace(settings, format_field=_learnt_setting("format"))
+    elif "image" in about and settings.image_field.value != "image":
+        settings = replace(settings, image_field=_learnt_setting("image"))
+    else:
+        return None
+    return replace(wire, settings=settings), request
+
+
+def _learnt_setting(value: str) -> Setting:
+    return Setting(value, "doctor --probe")
+
+
+def _failure(wire: Wire, request: ImageRequest, attempt: Attempt) -> GptImage2Error:
+    settings = wire.settings
+    return explain(attempt, judge(attempt), request, settings.base_url.value, settings.secrets)
+
+
+def _input(path: Path, shade: int) -> InputImage:
+    """A small grey PNG."""
+    rows = (b"\0" + bytes([shade, shade, shade]) * _INPUT_EDGE) * _INPUT_EDGE
+    header = struct.pack(">IIBBBBB", _INPUT_EDGE, _INPUT_EDGE, 8, 2, 0, 0, 0)
+    chunks: List[bytes] = []
+    for kind, data in ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")):
+        chunks.append(struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)))
+    data = b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+    write_private(path, data)
+    return InputImage(str(path), path.name, "png", _INPUT_EDGE, _INPUT_EDGE, len(data), False)
+
+
+def _ignore_image(image: SavedImage, reason: str) -> None:
+    del image, reason
+
+
+def _ignore_partial(index: int, path: Optional[str]) -> None:
+    del index, path
+
+
+def _ignore_head(head: ResponseHead) -> None:
+    del head

@@ -1,0 +1,1 @@
+"""Reading and using the ledger: the commands `history`, `spend` and `cost`."""

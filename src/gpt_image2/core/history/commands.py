@@ -1,0 +1,223 @@
+"""The commands about the past and about money: `history`, `spend` and `cost`."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from typing import Dict, List, Optional, Tuple
+
+from ..api.models import BATCH_DISCOUNT
+from ..api.request import ImageRequest, checked
+from ..base.errors import UsageError
+from ..base.interrupt import StopSwitch
+from ..base.outcome import ExitCode
+from ..base.record import replace
+from ..base.redact import show
+from ..commands.image_commands import run_image_command
+from ..commands.options import ImageCommand, read_redo_command
+from ..ledger.database import LEDGER_NAME, Database, read_database
+from ..settings.config import load_settings, state_folder
+from ..telling.output import Output
+from ..telling.report import cost_in_words, estimate_json
+from .options import read_cost, read_forget, read_history, read_show, read_spend
+from .redo import redone
+from .search import (
+    PastRequest,
+    find_requests,
+    forget_requests,
+    missing_ids,
+    request_by_file,
+    request_by_id,
+)
+from .spending import is_rehearsal, spending_rows, sum_of, sums_by
+from .wording import details, listing, request_json, spending_json, spending_table
+
+_ANY_PROMPT = "-"
+
+
+def run_history(rest: List[str], output: Output, stop: StopSwitch) -> ExitCode:
+    """Runs `history` or one of the commands below it.
+
+    Raises:
+        GptImage2Error: wrong arguments, no such request, an unusable ledger, or what `redo` ends with.
+    """
+    command, words = (rest[0], rest[1:]) if rest else ("", [])
+    if command == "redo":
+        return _redo(words, output, stop)
+    if command == "show":
+        _show(read_show(words), output)
+    elif command == "forget":
+        _forget_requests(words, output)
+    else:
+        _list(rest, output)
+    return ExitCode.OK
+
+
+def _list(rest: List[str], output: Output) -> None:
+    query = read_history(rest)
+    with ExitStack() as stack:
+        found = find_requests(_opened(stack), query.search, query.since, query.limit)
+    for line in listing(found):
+        output.result(line)
+    if not found:
+        output.say("nothing is in the history" + (" that fits" if query.search or query.since else ""))
+    _finish(output, "list", {"requests": [request_json(past) for past in found]})
+
+
+def _show(target: str, output: Output) -> None:
+    past, _ = _found(target)
+    for line in details(past):
+        output.result(line)
+    _finish(output, "show", {"request": request_json(past)})
+
+
+def _forget_requests(rest: List[str], output: Output) -> None:
+    query = read_forget(rest)
+    with ExitStack() as stack:
+        database = _opened(stack)
+        missing = missing_ids(database, query.ids)
+        if missing:
+            raise _no_such_request(", ".join(map(str, missing)))
+        count = forget_requests(database, query.ids, query.before, query.everything)
+    output.result(f"Forgotten: {count} request{'' if count == 1 else 's'}; images were not touched")
+    _finish(output, "forget", {"forgotten": count})
+
+
+def _redo(rest: List[str], output: Output, stop: StopSwitch) -> ExitCode:
+    target, changes = read_redo_command(rest)
+    past, image_path = _found(target)
+    command = redone(past, changes, image_path)
+    if not command.sandbox:
+        _warn_of_another_host(past, command, output)
+    return run_image_command(command, output, stop)
+
+
+def _warn_of_another_host(past: PastRequest, command: ImageCommand, output: Output) -> None:
+    """A rehearsal that is done again may cost money; that should be no surprise."""
+    settings = load_settings(
+        os.environ, config=command.config, base_url=command.base_url, api_key=command.api_key
+    )
+    url = settings.base_url.value
+    if url != past.base_url:
+        output.warn(f"request {past.id} went to {show(past.base_url)}; this goes to {show(url)}")
+
+
+def run_spend(rest: List[str], output: Output) -> ExitCode:
+    """Runs `spend`.
+
+    Raises:
+        GptImage2Error: wrong arguments, or an unusable ledger.
+    """
+    query = read_spend(rest)
+    with ExitStack() as stack:
+        rows = spending_rows(_opened(stack), query.since)
+    rehearsals = sum_of(filter(is_rehearsal, rows), "loopback")
+    real = [row for row in rows if not is_rehearsal(row)]
+    total, everything = sum_of(real, "total"), sum_of(rows, "everything")
+    is_by_host = query.by == "host"
+    foot = [total] if is_by_host or not rehearsals.requests else [total, rehearsals]
+    for line in spending_table(query.by, sums_by(rows if is_by_host else real, query.by), foot):
+        output.result(line)
+    if rehearsals.requests:
+        output.result("loopback hosts are this machine (the sandbox): no real money, and not in the total")
+    output.finish(
+        {
+            "ok": True,
+            "command": "spend",
+            "by": query.by,
+            "since": query.since,
+            "groups": [spending_json(one) for one in sums_by(rows, query.by)],
+            "requests": everything.requests,
+            "images": everything.images,
+            "tokens": everything.tokens,
+            "total_usd": round(everything.cost_usd, 6),
+            "loopback_usd": round(rehearsals.cost_usd, 6),
+            "unknown_cost": everything.unknown,
+            "maybe_billed": everything.maybe,
+        }
+    )
+    return ExitCode.OK
+
+
+def run_cost(rest: List[str], output: Output) -> ExitCode:
+    """Runs `cost`.
+
+    Raises:
+        GptImage2Error: wrong arguments, or an unusable configuration.
+    """
+    query = read_cost(rest)
+    request, warnings = checked(
+        ImageRequest(
+            prompt=_ANY_PROMPT if query.prompt is None else query.prompt,
+            model=query.model,
+            n=query.n,
+            size=query.size,
+            quality=query.quality,
+            stream=query.stream,
+            partial_images=query.partial_images,
+        )
+    )
+    if query.prompt is None:
+        request = replace(request, prompt="")
+    prices = load_settings(os.environ, config=query.config).prices
+    estimate = request.estimate(prices)
+    if estimate is not None:
+        notes = [
+            estimate.note,
+            "the prompt is not counted" if query.prompt is None else "",
+            "by the Batch API" if query.batch else "",
+        ]
+        estimate = replace(
+            estimate.at(BATCH_DISCOUNT if query.batch else 1.0), note="; ".join(filter(None, notes))
+        )
+    for warning in warnings:
+        output.warn(warning)
+    output.result(f"Estimated cost: {cost_in_words(estimate)}")
+    output.finish(
+        {
+            "ok": True,
+            "command": "cost",
+            "model": request.model,
+            "size": request.effective_size,
+            "quality": request.effective_quality,
+            "n": request.count,
+            "batch": query.batch,
+            "cost_usd": estimate_json(estimate),
+            "note": estimate.note if estimate else "",
+            "warnings": list(warnings),
+        }
+    )
+    return ExitCode.OK
+
+
+def _opened(stack: ExitStack) -> Database:
+    """The ledger, closed with the stack; an empty one where there is none yet."""
+    database = read_database(state_folder(os.environ) / LEDGER_NAME)
+    stack.callback(database.close)
+    return database
+
+
+def _found(target: str) -> Tuple[PastRequest, Optional[str]]:
+    """The request that an id or a file names, and the file where it is one that exists."""
+    with ExitStack() as stack:
+        database = _opened(stack)
+        if target.isascii() and target.isdigit():
+            past, image_path = request_by_id(database, int(target)), None
+        else:
+            path = os.path.abspath(os.path.expanduser(target))
+            past, image_path = request_by_file(database, path), path
+    if past is None:
+        raise _no_such_request(target)
+    return past, image_path if image_path and os.path.exists(image_path) else None
+
+
+def _no_such_request(target: str) -> UsageError:
+    return UsageError(
+        f"no request {show(target)} in the history",
+        hint="list them: history; a file is found by its content, unless it was changed",
+        code="not_in_history",
+    )
+
+
+def _finish(output: Output, action: str, outcome: Dict[str, object]) -> None:
+    output.finish({"ok": True, "command": "history", "action": action, **outcome})

@@ -1,0 +1,92 @@
+"""From a request of the history and changes to the command that sends it again."""
+
+from __future__ import annotations
+
+import os
+from itertools import chain, count
+from pathlib import Path
+from typing import Any, Dict, Optional
+
+from ..api.request import ImageRequest
+from ..base.errors import UsageError
+from ..base.record import replace
+from ..commands.options import ImageCommand
+from ..commands.probe import PROBE_COMMAND
+from ..ledger.entries import InputFile
+from ..outputs.naming import extension
+from .search import PastRequest
+
+
+def redone(past: PastRequest, changes: ImageCommand, image_path: Optional[str]) -> ImageCommand:
+    """The command that sends a request again with changes.
+
+    By default its output is a free name beside `image_path`, else beside the first image of the request.
+
+    Raises:
+        UsageError: it cannot be sent again, or an input is not there any more.
+    """
+    if past.command == PROBE_COMMAND:
+        raise UsageError(
+            f"request {past.id} is a probe of a base URL", hint="send a new one: doctor --probe --yes"
+        )
+    inputs = () if changes.sources else past.inputs
+    mask = None if changes.mask else past.mask
+    kept = (*inputs, *((mask,) if mask else ()))
+    request = _changed_request(past, changes.request)
+    output, no_clobber = changes.output, changes.no_clobber
+    if output is None:
+        output, no_clobber = _beside(past, image_path, request.effective_format), True
+    sources = changes.sources or tuple(_kept_source(past, file, "input image") for file in inputs)
+    return replace(
+        changes,
+        command="edit" if sources else "generate",
+        request=request,
+        sources=sources,
+        mask=changes.mask or (_kept_source(past, mask, "mask") if mask else None),
+        output=output,
+        no_clobber=no_clobber,
+        expected_sha256=tuple((file.path or file.source, file.sha256) for file in kept),
+    )
+
+
+def _changed_request(past: PastRequest, changes: ImageRequest) -> ImageRequest:
+    """The request as it was, but for the fields that are set in `changes`."""
+    own = set(ImageRequest.__match_args__)
+    values: Dict[str, Any] = {name: value for name, value in past.fields.items() if name in own}
+    extra = {name: value for name, value in past.fields.items() if name not in own}
+    for name in own - {"images", "mask", "extra"}:
+        value = getattr(changes, name)
+        if value not in (None, "", False):
+            values[name] = value
+    extra.update(changes.extra)
+    values.setdefault("prompt", past.prompt)
+    values.setdefault("model", past.model)
+    return ImageRequest(**values, extra=tuple(extra.items()))
+
+
+def _kept_source(past: PastRequest, file: InputFile, what: str) -> str:
+    if file.source == "-":
+        raise UsageError(
+            f"the {what} of request {past.id} came from standard input and was not kept",
+            hint=_replacement(what),
+        )
+    if file.path and not os.path.isfile(file.path):
+        raise UsageError(
+            f"the {what} of request {past.id} is missing: {file.path}",
+            hint=f"put it back, or {_replacement(what)}",
+        )
+    return file.path or file.source
+
+
+def _replacement(what: str) -> str:
+    return f"give another with {'--mask' if what == 'mask' else '--image'}"
+
+
+def _beside(past: PastRequest, image_path: Optional[str], output_format: str) -> str:
+    """A free name like that of the output that was asked for, in the folder where its image is now."""
+    asked = Path(image_path or past.output)
+    was = past.fields.get("output_format") or "png"
+    if asked.suffix and was != output_format:
+        asked = asked.with_suffix(f".{extension(output_format)}")
+    names = (asked.with_name(f"{asked.stem}-{number}{asked.suffix}") for number in count(1))
+    return str(next(path for path in chain([asked], names) if not os.path.lexists(str(path))))

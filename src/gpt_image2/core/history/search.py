@@ -1,0 +1,156 @@
+"""Reads the ledger: finds requests by text, time, id or image, and forgets them. Images stay."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+
+from ..base.outcome import SavedImage
+from ..base.record import Record
+from ..ledger.database import Database, stored
+from ..ledger.entries import InputFile, sha256_of
+
+_MAX_ID = 2**63 - 1
+#: The jobs of batches from before a moment; those that were not fetched yet are needed for that.
+_FORGET_BATCH_JOBS = (
+    "DELETE FROM batch_jobs WHERE batch IN"
+    " (SELECT number FROM batches WHERE fetched_at IS NOT NULL AND created_at < ?)"
+)
+
+
+class PastRequest(Record):
+    """One row of the ledger with its images. `fields` are the API's but for model, prompt and images."""
+
+    id: int
+    started_at: str
+    elapsed_s: Optional[float]
+    base_url: str
+    host: str
+    command: str
+    model: str
+    prompt: str
+    fields: Mapping[str, object]
+    inputs: Tuple[InputFile, ...]
+    mask: Optional[InputFile]
+    output: str
+    status: str
+    error_code: Optional[str]
+    error_message: Optional[str]
+    http_status: Optional[int]
+    request_id: Optional[str]
+    attempts: int
+    billed: str
+    usage: Optional[Mapping[str, Any]]
+    estimate_low_usd: Optional[float]
+    estimate_high_usd: Optional[float]
+    cost_usd: Optional[float]
+    discount: float
+    batch_id: Optional[str]
+    images: Tuple[SavedImage, ...]
+
+
+def find_requests(
+    database: Database, search: Optional[str], since: Optional[str], limit: Optional[int]
+) -> List[PastRequest]:
+    """The requests from `since` on whose prompt or image path holds a text, newest first.
+
+    The case of letters does not matter. `since` is a moment as the ledger writes it.
+    """
+    at_most = limit if limit is not None and search is None else -1
+    rows = database.rows(
+        "SELECT * FROM requests WHERE started_at >= ? ORDER BY started_at DESC, id DESC LIMIT ?",
+        (since or "", at_most),
+    )
+    found: List[PastRequest] = []
+    for row in rows:
+        if limit is not None and len(found) >= limit:
+            break
+        if search is None or _holds(database, row, search.casefold()):
+            found.append(_past_request(database, row))
+    return found
+
+
+def request_by_id(database: Database, number: int) -> Optional[PastRequest]:
+    """The request with this id, or None."""
+    if number > _MAX_ID:
+        return None
+    rows = database.rows("SELECT * FROM requests WHERE id = ?", (number,))
+    return _past_request(database, rows[0]) if rows else None
+
+
+def request_by_file(database: Database, path: str) -> Optional[PastRequest]:
+    """The newest request that made an image with the bytes of this file, else one with this path, or None.
+
+    Of several with the same bytes, one with this path goes first.
+    """
+    is_here = "path = CAST(? AS TEXT)"
+    by_hash = f"SELECT request FROM images WHERE sha256 = ? ORDER BY {is_here} DESC, request DESC LIMIT 1"  # noqa: S608
+    by_path = f"SELECT request FROM images WHERE {is_here} ORDER BY request DESC LIMIT 1"  # noqa: S608
+    sha256, place = sha256_of(path), stored(os.path.abspath(path))
+    rows = database.rows(by_hash, (sha256, place)) if sha256 else []
+    rows = rows or database.rows(by_path, (place,))
+    return request_by_id(database, rows[0]["request"]) if rows else None
+
+
+def missing_ids(database: Database, ids: Sequence[int]) -> List[int]:
+    """Those of the ids that no request has."""
+    return [number for number in ids if request_by_id(database, number) is None]
+
+
+def forget_requests(
+    database: Database, ids: Sequence[int] = (), before: Optional[str] = None, everything: bool = False
+) -> int:
+    """Deletes rows, by id, by age or all of them, and overwrites what they held; how many it were."""
+    database.rows("PRAGMA secure_delete = ON")
+    with database.transaction():
+        if everything:
+            database.change("DELETE FROM images")
+            count = database.change("DELETE FROM requests")
+            database.change(_FORGET_BATCH_JOBS, ("9",))
+        elif before is not None:
+            old = "SELECT id FROM requests WHERE started_at < ?"
+            database.change(f"DELETE FROM images WHERE request IN ({old})", (before,))  # noqa: S608
+            count = database.change("DELETE FROM requests WHERE started_at < ?", (before,))
+            database.change(_FORGET_BATCH_JOBS, (before,))
+        else:
+            count = 0
+            for number in ids:
+                database.change("DELETE FROM images WHERE request = ?", (number,))
+                count += database.change("DELETE FROM requests WHERE id = ?", (number,))
+    database.rows("PRAGMA wal_checkpoint(TRUNCATE)")  # the log would still hold the rows
+    return count
+
+
+def _holds(database: Database, row: Mapping[str, Any], text: str) -> bool:
+    if text in row["prompt"].casefold():
+        return True
+    paths = database.rows("SELECT path FROM images WHERE request = ?", (row["id"],))
+    return any(text in image["path"].casefold() for image in paths)
+
+
+def _past_request(database: Database, row: Mapping[str, Any]) -> PastRequest:
+    images = database.rows("SELECT * FROM images WHERE request = ? ORDER BY number", (row["id"],))
+    values: Dict[str, Any] = dict(row)
+    values["fields"] = json.loads(row["fields"])
+    values["inputs"] = tuple(_input_of(file) for file in json.loads(row["inputs"]))
+    values["mask"] = None if row["mask"] is None else _input_of(json.loads(row["mask"]))
+    values["usage"] = None if row["usage"] is None else json.loads(row["usage"])
+    values["images"] = tuple(_image_of(image) for image in images)
+    return PastRequest(**values)
+
+
+def _input_of(file: Mapping[str, Any]) -> InputFile:
+    return InputFile(file["source"], file["path"], file["filename"], file["sha256"], file["bytes"])
+
+
+def _image_of(row: Mapping[str, Any]) -> SavedImage:
+    return SavedImage(
+        path=row["path"],
+        size_bytes=row["bytes"],
+        format=row["format"],
+        width=row["width"],
+        height=row["height"],
+        sha256=row["sha256"],
+        rescued=bool(row["rescued"]),
+    )

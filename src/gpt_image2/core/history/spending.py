@@ -1,0 +1,84 @@
+"""Adds up what requests cost, by day, model, host or quality. Pure; an unknown cost is never guessed."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional
+
+from ..base.outcome import Billed
+from ..base.record import Record, replace
+from ..ledger.database import Database
+from ..settings.config import is_loopback
+from .moments import local_day
+
+Row = Mapping[str, Any]
+#: What requests can be grouped by, and how the name of a request's group is read from its row.
+GROUPINGS: Mapping[str, Callable[[Row], str]] = {
+    "day": lambda row: local_day(row["started_at"]),
+    "model": lambda row: row["model"],
+    "host": lambda row: row["host"],
+    "quality": lambda row: str(json.loads(row["fields"]).get("quality", "auto")),
+}
+
+
+class Spending(Record):
+    """What a group of requests cost. Two kinds of requests are in no sum of money.
+
+    `unknown` are those that were billed, at a cost nobody told; `maybe` those that may have been billed.
+    """
+
+    name: str
+    requests: int = 0
+    images: int = 0
+    tokens: int = 0
+    cost_usd: float = 0.0
+    unknown: int = 0
+    maybe: int = 0
+
+    def with_row(self, row: Row) -> Spending:
+        """The sum with one more request."""
+        usage: Mapping[str, Any] = json.loads(row["usage"]) if row["usage"] else {}
+        is_open = row["cost_usd"] is None
+        return replace(
+            self,
+            requests=self.requests + 1,
+            images=self.images + row["images"],
+            tokens=self.tokens + usage.get("total_tokens", 0),
+            cost_usd=self.cost_usd + (row["cost_usd"] or 0.0),
+            unknown=self.unknown + (is_open and row["billed"] == Billed.YES.value),
+            maybe=self.maybe + (row["billed"] == Billed.MAYBE.value),
+        )
+
+
+def spending_rows(database: Database, since: Optional[str]) -> List[Row]:
+    """What is needed of each request from a moment on, oldest first."""
+    return list(
+        database.rows(
+            "SELECT started_at, base_url, host, model, fields, billed, cost_usd, usage,"
+            " (SELECT COUNT(*) FROM images WHERE request = requests.id) AS images"
+            " FROM requests WHERE started_at >= ? ORDER BY started_at",
+            (since or "",),
+        )
+    )
+
+
+def sum_of(rows: Iterable[Row], name: str) -> Spending:
+    """All rows in one sum."""
+    total = Spending(name)
+    for row in rows:
+        total = total.with_row(row)
+    return total
+
+
+def sums_by(rows: Iterable[Row], by: str) -> List[Spending]:
+    """A sum for each group, by name."""
+    groups: Dict[str, Spending] = {}
+    for row in rows:
+        name = GROUPINGS[by](row)
+        groups[name] = groups.get(name, Spending(name)).with_row(row)
+    return [groups[name] for name in sorted(groups)]
+
+
+def is_rehearsal(row: Row) -> bool:
+    """Whether a request went to this machine, such as to the sandbox: that is no real money."""
+    return is_loopback(row["base_url"])

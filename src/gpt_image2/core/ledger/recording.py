@@ -1,0 +1,233 @@
+"""Writes the ledger: a row before a request is sent, completed when it has ended.
+
+Nothing here ever stops a call: what cannot be recorded is told once, by the `warn` that each method takes.
+Safe for threads; a call that cannot get at the file within the busy timeout goes unrecorded.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import weakref
+from pathlib import Path
+from typing import Callable, List, Optional, Tuple, TypeVar
+from urllib.parse import urlsplit
+
+from ..base.errors import GptImage2Error, LedgerError
+from ..base.events import Observer, Warned
+from ..base.outcome import Billed, Result
+from ..base.record import replace
+from ..base.redact import mask_secrets
+from .database import BUSY_TIMEOUT_S, LEDGER_NAME, Database, locked, open_database, stored
+from .entries import (
+    Ending,
+    InputFile,
+    Opening,
+    Status,
+    ending_of,
+    ending_without_result,
+    other_fields,
+    utc_text,
+)
+
+#: A shorter "key" is a word that a local server takes as one; masking it would garble prompts.
+_MIN_SECRET_CHARS = 8
+
+_INSERT = """
+INSERT INTO requests (
+    started_at, base_url, host, command, model, prompt, fields, inputs, mask, output, status, attempts,
+    billed, estimate_low_usd, estimate_high_usd, discount, batch_id
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?, 0, ?, ?, ?, ?, ?)
+"""
+_COMPLETE = """
+UPDATE requests SET elapsed_s = ?, status = ?, error_code = ?, error_message = CAST(? AS TEXT),
+    http_status = ?, request_id = CAST(? AS TEXT), attempts = ?, billed = ?, usage = ?, cost_usd = ?
+WHERE id = ?
+"""
+_INSERT_IMAGE = "INSERT OR REPLACE INTO images VALUES (?, ?, CAST(? AS TEXT), ?, ?, ?, ?, ?, ?)"
+
+_Made = TypeVar("_Made")
+Warn = Callable[[str], None]
+
+
+class Ledger:
+    """The ledger of one state folder. One object serves all threads of a client, by one connection.
+
+    `secrets` are masked wherever they turn up. The file is opened on first use and closed with the object.
+    """
+
+    def __init__(self, folder: Path, secrets: Tuple[str, ...] = ()) -> None:
+        self.path = folder / LEDGER_NAME
+        self._secrets = tuple(secret for secret in secrets if len(secret) >= _MIN_SECRET_CHARS)
+        self._lock = threading.Lock()
+        self._database: Optional[Database] = None
+        self._close: Callable[[], object] = lambda: None
+        self._has_warned = False
+
+    def begin(self, opening: Opening, warn: Warn) -> Optional[int]:
+        """Writes the row of a request that is about to be sent, as `sent` and billed `maybe`.
+
+        Returns its id, to be given to `finish` by this process or another; None when it was not recorded.
+        """
+        return self._attempt(lambda database: self._insert(database, opening), warn)
+
+    def finish(self, row: int, ending: Ending, warn: Warn) -> None:
+        """Completes the row of a request that has ended, with its images."""
+        self._attempt(lambda database: self._complete(database, row, ending), warn)
+
+    def record(
+        self,
+        opening: Opening,
+        ending: Ending,
+        warn: Warn,
+        also: Callable[[Database], None] = lambda _: None,
+    ) -> Optional[int]:
+        """Writes a request that has ended already, such as one line of a batch's results, in one go with
+        what `also` writes: all of it, or nothing.
+
+        Returns its id; None when it was not recorded.
+        """
+
+        def write(database: Database) -> int:
+            with database.transaction():
+                row = self._insert(database, opening)
+                self._fill(database, row, ending)
+                also(database)
+            return row
+
+        return self._attempt(write, warn)
+
+    def _attempt(self, work: Callable[[Database], _Made], warn: Warn) -> Optional[_Made]:
+        if not self._lock.acquire(timeout=BUSY_TIMEOUT_S):
+            self._tell(locked(self.path), warn)
+            return None
+        try:
+            return work(self._opened())
+        except LedgerError as error:
+            self._drop()
+            problem = error
+        finally:
+            self._lock.release()
+        self._tell(problem, warn)
+        return None
+
+    def _opened(self) -> Database:
+        if self._database is None:
+            self._database = open_database(self.path)
+            self._close = weakref.finalize(self, self._database.close)
+        return self._database
+
+    def _drop(self) -> None:
+        self._close()
+        self._database = None
+
+    def _tell(self, error: LedgerError, warn: Warn) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            warn(f"this call is not in the history: {error.message}; {error.hint}")
+
+    def _insert(self, database: Database, opening: Opening) -> int:
+        request, estimate = opening.request, opening.estimate
+        return database.insert(
+            _INSERT,
+            (
+                opening.started_at or utc_text(time.time()),
+                self._masked(opening.base_url),
+                urlsplit(opening.base_url).netloc,
+                opening.command,
+                self._masked(request.model),
+                self._masked(request.prompt),
+                self._masked(json.dumps(other_fields(request))),
+                json.dumps([self._input_json(file) for file in opening.inputs]),
+                None if opening.mask is None else json.dumps(self._input_json(opening.mask)),
+                stored(opening.output),
+                Status.SENT.value,
+                Billed.MAYBE.value,
+                estimate.low_usd if estimate else None,
+                estimate.high_usd if estimate else None,
+                opening.discount,
+                opening.batch_id,
+            ),
+        )
+
+    def _complete(self, database: Database, row: int, ending: Ending) -> None:
+        with database.transaction():
+            self._fill(database, row, ending)
+
+    def _fill(self, database: Database, row: int, ending: Ending) -> None:
+        result = ending.result
+        database.change(
+            _COMPLETE,
+            (
+                round(result.elapsed_s, 3),
+                ending.status.value,
+                ending.error_code,
+                None if ending.error_message is None else stored(self._masked(ending.error_message)),
+                result.http_status,
+                None if result.request_id is None else stored(self._masked(result.request_id)),
+                result.attempts,
+                result.billed.value,
+                None if result.usage is None else json.dumps(vars(result.usage)),
+                result.cost_usd,
+                row,
+            ),
+        )
+        for number, image in enumerate(result.images, 1):
+            database.change(
+                _INSERT_IMAGE,
+                (
+                    row,
+                    number,
+                    stored(image.path),
+                    image.sha256,
+                    image.size_bytes,
+                    image.format,
+                    image.width,
+                    image.height,
+                    int(image.rescued),
+                ),
+            )
+
+    def _input_json(self, file: InputFile) -> object:
+        return {
+            "source": self._masked(file.source),
+            "path": file.path,
+            "filename": file.filename,
+            "sha256": file.sha256,
+            "bytes": file.size_bytes,
+        }
+
+    def _masked(self, text: str) -> str:
+        return mask_secrets(text, self._secrets)
+
+
+def recorded(
+    ledger: Ledger, opening: Opening, run: Callable[[Tuple[str, ...]], Result], observer: Observer
+) -> Result:
+    """Runs a call between the two halves of its row; what `run` returns or raises is passed on.
+
+    `run` is given what the call has to warn of. A warning that comes only at its end goes to `observer`, and
+    to the result.
+    """
+    early: List[str] = []
+    late: List[str] = []
+    started = time.monotonic()
+    row = ledger.begin(opening, early.append)
+
+    def finish(ending: Ending) -> Result:
+        if row is not None:
+            ledger.finish(row, ending, late.append)
+        for warning in late:
+            observer(Warned(warning, time.monotonic() - started))
+        return replace(ending.result, warnings=(*ending.result.warnings, *late))
+
+    try:
+        result = run(tuple(early))
+    except BaseException as error:
+        if isinstance(error, GptImage2Error) and error.result is not None:
+            error.result = finish(ending_of(error.result, error, opening.request.count))
+        else:
+            finish(ending_without_result(error, opening, time.monotonic() - started))
+        raise
+    return finish(ending_of(result, None, opening.request.count))

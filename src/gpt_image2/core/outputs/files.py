@@ -1,0 +1,290 @@
+"""The only place that writes to disk: folders, private files, parts, renames, and the sweep of strays.
+
+An image is written to `.<name>.<random>.part` beside its target and renamed in place when it is whole, so a
+target is always the old file or the whole new one.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import sys
+import time
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Generator, Iterable, List, Tuple
+
+from ..api.images import is_whole_image
+from ..base.errors import OutputError, UsageError
+
+_PART = r"(?s)^\.(?P<name>.+)\.gi2-[0-9a-f]{12}\.part$"
+_TEMP_PREFIX = "gpt-image-2-"
+_TEMP_FOLDER = _TEMP_PREFIX + r"\w{8}$"
+_STALE_S = 24 * 3600.0
+_MAX_PART_NAME_BYTES = 200
+_COPY_BYTES = 1 << 20
+_LOCKED_BYTE = 1 << 40  # far behind any content: Windows locks are mandatory
+
+
+def prepare_folder(folder: Path) -> None:
+    """Makes the output folder and probes that a file can be written there.
+
+    Raises:
+        UsageError: it cannot; nothing was sent.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe, file = open_part(folder / "probe", 0o600)
+        try:
+            file.write(b"?")
+        finally:
+            file.close()
+            os.unlink(str(probe))
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UsageError(
+            f"cannot write to the output folder {folder}: {reason}",
+            hint="choose another place with -o; nothing was sent",
+            code="output_not_writable",
+        ) from None
+
+
+@contextmanager
+def temporary_folder() -> Generator[Path, None, None]:
+    """A private (0700) folder of the system's temp folder, deleted at the end whatever happens."""
+    folder = temp_place() / f"{_TEMP_PREFIX}{os.urandom(4).hex()}"
+    try:
+        folder.mkdir(mode=0o700)
+    except OSError as error:
+        raise UsageError(
+            f"cannot make a temporary folder: {error.strerror or error}",
+            hint="free some space there, or name another with TMPDIR; nothing was sent",
+            code="temp_not_writable",
+        ) from None
+    try:
+        yield folder
+    finally:
+        for path in folder.iterdir():
+            with suppress(OSError):
+                path.unlink()
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def temp_place() -> Path:
+    """The system's folder for temporary files."""
+    for place in (os.environ.get("TMPDIR", ""), "/tmp"):  # noqa: S108
+        if os.name == "posix" and os.path.isabs(place) and os.access(place, os.W_OK | os.X_OK):
+            return Path(place)
+    import tempfile  # it knows more places, and takes 5 ms
+
+    return Path(tempfile.gettempdir())
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Writes a file that only the user may read (0600)."""
+    with os.fdopen(os.open(str(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(data)
+
+
+def write_config(path: Path, text: str, force: bool) -> None:
+    """Writes a config file with mode 0600 in a 0700 folder, whole or not at all.
+
+    Raises:
+        UsageError: it exists and `force` is false.
+        OutputError: it cannot be written.
+    """
+    if not force and path.exists():
+        raise UsageError(f"config {path} exists already", hint="add --force to overwrite it")
+    write_private_file(path, text)
+
+
+def write_private_file(path: Path, text: str) -> None:
+    """Writes a file that only the user may read (0600, its folder 0700 if it is new), whole or not at all.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    part = path.with_name(f".{path.name}.{os.urandom(6).hex()}.tmp")
+    try:
+        if not path.parent.exists():
+            path.parent.mkdir(parents=True, mode=0o700)
+        write_private(part, text.encode("utf-8"))
+        os.replace(str(part), str(path))
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink()
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
+
+
+def write_pieces(path: Path, pieces: Iterable[str]) -> None:
+    """Writes a text file from its pieces, whole or not at all.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    try:
+        part, file = open_part(path)
+        try:
+            with file:
+                for piece in pieces:
+                    write_all(file, piece.encode("utf-8", "replace"))
+            os.replace(str(part), str(path))
+        except BaseException:
+            with suppress(OSError):
+                part.unlink()
+            raise
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
+
+
+def open_to_append(path: Path) -> int:
+    """A file, made where it is missing, whose writes all go to its end."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+    return os.open(str(path), flags, 0o666)
+
+
+def end_line(descriptor: int) -> None:
+    """Ends the last line of an open file where it has no end."""
+    size = os.lseek(descriptor, 0, os.SEEK_END)
+    if size:
+        os.lseek(descriptor, size - 1, os.SEEK_SET)
+        if os.read(descriptor, 1) != b"\n":
+            os.write(descriptor, b"\n")
+
+
+def lock_file(descriptor: int) -> bool:
+    """Locks an open file until it is closed; False when another process has it locked."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        # A file system without locks: better unguarded than not at all.
+        return error.errno not in (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
+    return True
+
+
+def sweep(folder: Path, rescue_folder: Path) -> List[str]:
+    """Clears what dead processes left a day ago or longer; the paths of whole images that were rescued.
+
+    Stray parts in both folders are deleted, except whole images, which get a name in the rescue folder.
+    """
+    rescued: List[str] = []
+    parts = {part.path: part.name for place in (folder, rescue_folder) for part in _stale(place, _PART)}
+    for path, part_name in parts.items():
+        try:
+            with open(path, "rb") as file:
+                whole = is_whole_image(file)
+            if whole:
+                match = re.match(_PART, part_name)
+                name = match.group("name") if match else part_name
+                target = private_folder(rescue_folder) / shortened(f"{os.urandom(3).hex()}-{name}")
+                import shutil
+
+                shutil.move(path, str(target))
+                rescued.append(str(target))
+            else:
+                os.unlink(path)
+        except OSError:
+            continue
+    for left in _stale(temp_place(), _TEMP_FOLDER):
+        import shutil
+
+        shutil.rmtree(left.path, ignore_errors=True)
+    return rescued
+
+
+def rescue_folders(rescue_folder: Path) -> Tuple[Path, Path]:
+    """Where an image goes that its target does not take, best first."""
+    user = str(os.getuid()) if hasattr(os, "getuid") else "user"
+    return rescue_folder, temp_place() / f"{_TEMP_PREFIX}rescued-{user}"
+
+
+def private_folder(folder: Path) -> Path:
+    """The folder, made with mode 0700 where it was missing.
+
+    Raises:
+        OSError: it cannot be made, or somebody else owns it.
+    """
+    folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+    if hasattr(os, "getuid") and os.lstat(str(folder)).st_uid != os.getuid():
+        raise PermissionError(f"{folder} belongs to another user")
+    return folder
+
+
+def write_all(file: IO[bytes], data: bytes) -> None:
+    """Writes every byte to an unbuffered file. Tests inject a full disk here."""
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) :]
+
+
+def open_part(target: Path, mode: int = 0o666) -> Tuple[Path, IO[bytes]]:
+    """A new, empty, unbuffered file beside the target, and its path."""
+    part = target.with_name(f".{shortened(target.name)}.gi2-{os.urandom(6).hex()}.part")
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+    return part, os.fdopen(os.open(str(part), flags, mode), "r+b", buffering=0)
+
+
+def shortened(name: str) -> str:
+    """A file name to which something can be added, its end kept."""
+    while len(os.fsencode(name)) > _MAX_PART_NAME_BYTES:
+        name = name[1:]
+    return name
+
+
+def copy_bytes(source: IO[bytes], target: IO[bytes], size: int) -> None:
+    """Copies the first `size` bytes of an open file to the end of another."""
+    source.seek(0)
+    while size > 0:
+        block = source.read(min(_COPY_BYTES, size))
+        if not block:
+            raise OSError("the part could not be read back")
+        write_all(target, block)
+        size -= len(block)
+
+
+def rename(part: Path, target: Path, file: IO[bytes]) -> None:
+    """Replaces the target atomically. Windows cannot rename an open file, so there it is closed first."""
+    if os.name == "nt":
+        file.close()
+    os.replace(str(part), str(target))
+
+
+def rename_if_free(part: Path, target: Path, file: IO[bytes]) -> bool:
+    """Gives the part this name unless something has it; False when it is taken."""
+    try:
+        os.link(str(part), str(target))
+    except FileExistsError:
+        return False
+    except OSError:
+        # A file system without hard links: a check and a rename is the best there is.
+        if os.path.lexists(str(target)):
+            return False
+        rename(part, target, file)
+        return True
+    with suppress(OSError):
+        os.unlink(str(part))
+    return True
+
+
+def _stale(folder: Path, pattern: str) -> List[os.DirEntry[str]]:
+    found: List[os.DirEntry[str]] = []
+    with suppress(OSError), os.scandir(str(folder)) as entries:
+        for entry in entries:
+            if not re.match(pattern, entry.name):
+                continue
+            with suppress(OSError):
+                info = entry.stat(follow_symlinks=False)
+                mine = not hasattr(os, "getuid") or info.st_uid == os.getuid()
+                if mine and time.time() - info.st_mtime > _STALE_S:
+                    found.append(entry)
+    return found

@@ -1,0 +1,334 @@
+"""Where every setting comes from, and which source won. Reads the config file and the environment.
+
+Priority, field by field: the file named by `--config` > flags > the config file that was found >
+environment variables > defaults. A key belongs to a host: `OPENAI_API_KEY` is used by itself only for the
+official base URL, and a key from a file is not sent to another host than the one that file states.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import List, Mapping, Optional, Tuple
+from urllib.parse import SplitResult, urlsplit
+
+from ..api.models import PRICES, Prices
+from ..base.errors import ConfigError
+from ..base.record import Record, replace
+from ..base.redact import mask_key
+from .config_file import ConfigFile, read_config_file
+from .hosts import load_facts
+
+DEFAULT_BASE_URL = "https://api.openai.com/v1"
+DEFAULT_FORMAT_FIELD = "output_format"
+DEFAULT_IMAGE_FIELD = "image[]"
+CONFIG_NAME = "gpt-image-2"
+
+KEY_VARIABLE = "GPT_IMAGE2_API_KEY"
+BASE_URL_VARIABLE = "GPT_IMAGE2_BASE_URL"
+OFFICIAL_KEY_VARIABLE = "OPENAI_API_KEY"
+
+TEMPLATE = json.dumps({"base_url": DEFAULT_BASE_URL, "api_key_env": OFFICIAL_KEY_VARIABLE}, indent=2) + "\n"
+
+_DEFAULT = "default"
+
+
+class Setting(Record):
+    """One effective value and the source that won, in words (`--base-url`, a path, a variable, `default`)."""
+
+    value: str
+    source: str
+
+
+class Settings(Record):
+    """The effective settings of a call. `api_key` is None when no source gives one for this base URL.
+
+    `history` is whether calls are recorded. `prices` are the list prices and those of the config file.
+    """
+
+    base_url: Setting
+    api_key: Optional[Setting]
+    format_field: Setting
+    image_field: Setting
+    streams: Optional[bool]  # None: nobody knows
+    config_file: Optional[ConfigFile]
+    history: bool = True
+    prices: Mapping[str, Prices] = PRICES
+    key_problem: str = ""
+    key_hint: str = ""
+    warnings: Tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Settings(base_url={self.base_url!r}, api_key={self.masked_key})"
+
+    @property
+    def secrets(self) -> Tuple[str, ...]:
+        """What must never be shown."""
+        return (self.api_key.value,) if self.api_key else ()
+
+    @property
+    def masked_key(self) -> str:
+        """The key as it may be shown, or a word that there is none."""
+        return mask_key(self.api_key.value) if self.api_key else "(none)"
+
+    def require_key(self) -> str:
+        """The key.
+
+        Raises:
+            ConfigError: there is none for this base URL; the hint says how to give one.
+        """
+        if self.api_key is None:
+            raise ConfigError(
+                self.key_problem or f"no API key for {self.base_url.value}",
+                hint=self.key_hint or _key_hint(self.base_url.value),
+                code="no_api_key",
+            )
+        return self.api_key.value
+
+
+def config_locations(env: Mapping[str, str]) -> List[Path]:
+    """The places where a config file is looked for, best first."""
+    home = home_folder(env)
+    places = [home / ".config" / CONFIG_NAME / "config.json"]
+    xdg = env.get("XDG_CONFIG_HOME", "")
+    if Path(xdg).is_absolute():
+        places.insert(0, Path(xdg) / CONFIG_NAME / "config.json")
+    return [*places, home / ".gpt-image-2-config.json", home / ".hermes" / "gpt-image-2-config.json"]
+
+
+def home_folder(env: Mapping[str, str]) -> Path:
+    """The user's home folder by the environment, else by the system."""
+    home = env.get("HOME") or env.get("USERPROFILE")
+    return Path(home) if home else Path.home()
+
+
+def state_folder(env: Mapping[str, str]) -> Path:
+    """Where rescued images and kept answers live: `$XDG_STATE_HOME/gpt-image-2` or its default."""
+    xdg = env.get("XDG_STATE_HOME", "")
+    base = Path(xdg) if Path(xdg).is_absolute() else home_folder(env) / ".local" / "state"
+    return base / CONFIG_NAME
+
+
+def load_settings(
+    env: Mapping[str, str],
+    *,
+    config: Optional[str] = None,
+    base_url: Optional[str] = None,
+    api_key: Optional[str] = None,
+) -> Settings:
+    """The effective settings from flags (or keyword arguments), the config file and the environment.
+
+    Raises:
+        ConfigError: a file, URL or key is unusable; the message names file, line and field. That there is no
+            key shows only in `Settings.require_key`.
+    """
+    file = _active_file(env, config)
+    flags = {"base_url": base_url, "api_key": api_key}
+    warnings = list(file.warnings) if file else []
+    file_first = config is not None
+    if file and file_first:
+        warnings += _shadowed_flags(file, flags)
+    url = _pick_base_url(env, file, base_url, file_first)
+    check_base_url(url.value, url.source)
+    hint = ""
+    try:
+        key, problem = _pick_key(env, file, api_key, file_first, url)
+    except ConfigError as error:  # it matters only when something is sent
+        key, problem, hint = None, error.message, error.hint
+    if key:
+        _check_key(key)
+        parts = urlsplit(url.value)
+        if parts.scheme == "http" and not _is_loopback_name(parts):
+            warnings.append(f"the key goes to {url.value} unencrypted; use https")
+    url = replace(url, value=url.value.rstrip("/"))
+    facts = load_facts(state_folder(env), url.value)
+    learnt = f"doctor --probe on {facts.probed_on}" if facts else ""
+    format_field = Setting(DEFAULT_FORMAT_FIELD, _DEFAULT)
+    if facts and facts.format_field:
+        format_field = Setting(facts.format_field, learnt)
+    image_field = Setting(DEFAULT_IMAGE_FIELD, _DEFAULT)
+    if facts and facts.image_field:
+        image_field = Setting(facts.image_field, learnt)
+    if file and "format_field" in file.fields:
+        format_field = Setting(file.fields["format_field"], file.path)
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", format_field.value):
+            raise ConfigError(
+                f"config {file.path}: format_field {format_field.value!r} is no name of an API field",
+                hint=f'leave it out for "{DEFAULT_FORMAT_FIELD}", or use "format"',
+            )
+    return Settings(
+        base_url=url,
+        api_key=key,
+        format_field=format_field,
+        image_field=image_field,
+        streams=facts.streams if facts else None,
+        config_file=file,
+        history=file is None or file.history is not False,
+        prices={**PRICES, **file.prices} if file else PRICES,
+        key_problem=problem,
+        key_hint=hint,
+        warnings=tuple(warnings),
+    )
+
+
+def check_base_url(url: str, source: str) -> None:
+    """Refuses a base URL that cannot be one.
+
+    Raises:
+        ConfigError: no http(s) scheme or host, or it carries credentials, a query or a control character.
+    """
+    problem = _base_url_problem(url)
+    if problem:
+        raise ConfigError(
+            f"base URL from {source} {problem}",
+            hint=f"expected something like {DEFAULT_BASE_URL}",
+            code="bad_base_url",
+        )
+
+
+def is_official(url: str) -> bool:
+    """Whether a base URL is OpenAI's own, over TLS."""
+    return _origin(url) == _origin(DEFAULT_BASE_URL)
+
+
+def is_loopback(url: str) -> bool:
+    """Whether a base URL leads to this machine."""
+    try:
+        return _is_loopback_name(urlsplit(url))
+    except ValueError:
+        return False
+
+
+def _base_url_problem(url: str) -> Optional[str]:
+    if re.search(r"[\x00-\x20\x7f\\]", url):
+        return "has a blank, a backslash or a control character in it"
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018  (raises for a port that is no number)
+    except ValueError as error:
+        return f"cannot be read: {error}"
+    if "@" in parts.netloc:
+        return "has credentials in it; give the key by api_key_env instead"
+    if parts.scheme not in ("http", "https"):
+        return f"needs http:// or https:// in front, found {url!r}"
+    if not parts.hostname:
+        return f"has no host: {url!r}"
+    if parts.query or parts.fragment:
+        return "has a query or a fragment; only scheme, host and path belong in it"
+    return None
+
+
+def _active_file(env: Mapping[str, str], config: Optional[str]) -> Optional[ConfigFile]:
+    if config is not None:
+        path = Path(os.path.expanduser(config))
+        if not os.path.isfile(path):  # unlike Path.is_file it never raises
+            raise ConfigError(
+                f"config {path} does not exist", hint=f"create it: config --init --config {path}"
+            )
+        return read_config_file(path.absolute())
+    for path in config_locations(env):
+        if os.path.isfile(path):
+            return read_config_file(path)
+    return None
+
+
+def _shadowed_flags(file: ConfigFile, flags: Mapping[str, Optional[str]]) -> List[str]:
+    key_in_file = "api_key" in file.fields or "api_key_env" in file.fields
+    shadowed = {"base_url": "base_url" in file.fields, "api_key": key_in_file}
+    return [
+        f"--{name.replace('_', '-')} is not used: {file.path}, named by --config, sets it and goes first"
+        for name, value in flags.items()
+        if value is not None and shadowed[name]
+    ]
+
+
+def _pick_base_url(
+    env: Mapping[str, str], file: Optional[ConfigFile], flag: Optional[str], file_first: bool
+) -> Setting:
+    found: List[Setting] = []
+    if flag is not None:
+        found.append(Setting(flag, "--base-url"))
+    if file and "base_url" in file.fields:
+        found.insert(0 if file_first else len(found), Setting(file.fields["base_url"], file.path))
+    if env.get(BASE_URL_VARIABLE):
+        found.append(Setting(env[BASE_URL_VARIABLE], BASE_URL_VARIABLE))
+    found.append(Setting(DEFAULT_BASE_URL, _DEFAULT))
+    return found[0]
+
+
+def _pick_key(
+    env: Mapping[str, str], file: Optional[ConfigFile], flag: Optional[str], file_first: bool, url: Setting
+) -> Tuple[Optional[Setting], str]:
+    """The key that goes to this base URL, or None and why the nearest candidate does not."""
+    by_flag = Setting(flag, "--api-key") if flag is not None else None
+    if by_flag and not file_first:
+        return by_flag, ""
+    from_file, problem = _file_key(env, file, url.value) if file else (None, "")
+    found = from_file or by_flag
+    if found:
+        return found, ""
+    if env.get(KEY_VARIABLE):
+        return Setting(env[KEY_VARIABLE], KEY_VARIABLE), ""
+    if env.get(OFFICIAL_KEY_VARIABLE) and not problem:
+        if is_official(url.value):
+            return Setting(env[OFFICIAL_KEY_VARIABLE], OFFICIAL_KEY_VARIABLE), ""
+        problem = f"no API key for {url.value} ({OFFICIAL_KEY_VARIABLE} goes to {DEFAULT_BASE_URL} only)"
+    return None, problem
+
+
+def _file_key(env: Mapping[str, str], file: ConfigFile, url: str) -> Tuple[Optional[Setting], str]:
+    if file.fields.get("api_key"):
+        key = Setting(file.fields["api_key"], file.path)
+    elif file.fields.get("api_key_env"):
+        name = file.fields["api_key_env"]
+        if not env.get(name):
+            raise ConfigError(
+                f"config {file.path} names the variable {name} in api_key_env, and it is not set",
+                hint=f"set it (export {name}=…), or change api_key_env"
+                + (
+                    f"; {KEY_VARIABLE} is set, but the config file goes first"
+                    if env.get(KEY_VARIABLE)
+                    else ""
+                ),
+                code="no_api_key",
+            )
+        key = Setting(env[name], f"{name}, named by api_key_env in {file.path}")
+    else:
+        return None, ""
+    owner = file.fields.get("base_url")
+    if owner is None and file.fields.get("api_key_env") == OFFICIAL_KEY_VARIABLE:
+        owner = DEFAULT_BASE_URL
+    if owner is None or _origin(owner) == _origin(url) or _is_loopback_name(urlsplit(url)):
+        return key, ""
+    return None, f"the key in {file.path} belongs to {owner} and is not sent to {url}"
+
+
+def _check_key(key: Setting) -> None:
+    if not key.value.strip() or not key.value.isascii() or not key.value.isprintable() or " " in key.value:
+        raise ConfigError(
+            f"the API key from {key.source} has a line break, a blank or another character no key has",
+            hint="set it again without line breaks or quotes",
+            code="bad_api_key",
+        )
+
+
+def _origin(url: str) -> Tuple[str, str, Optional[int]]:
+    try:
+        parts = urlsplit(url)
+        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    except ValueError:
+        return "", url, None
+    return parts.scheme, parts.hostname or "", port
+
+
+def _is_loopback_name(parts: SplitResult) -> bool:
+    host = parts.hostname or ""
+    return host in ("localhost", "::1") or re.fullmatch(r"127(\.\d{1,3}){3}", host) is not None
+
+
+def _key_hint(base_url: str) -> str:
+    if is_official(base_url):
+        return f"export {OFFICIAL_KEY_VARIABLE}=…, or run config --init and edit the file it names"
+    return f"give this host its own key: {KEY_VARIABLE}, or api_key_env in the config file beside base_url"

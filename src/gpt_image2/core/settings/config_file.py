@@ -1,0 +1,128 @@
+"""Reads a config file: its known fields, and what is odd about it, by file, line and field."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional, Tuple, cast
+
+from ..api.models import Prices
+from ..base.errors import ConfigError
+from ..base.record import Record
+from .prices import read_prices
+
+#: The fields of a config file, and the JSON type of each.
+CONFIG_FIELDS: Mapping[str, type] = {
+    "base_url": str,
+    "api_key": str,
+    "api_key_env": str,
+    "format_field": str,
+    "history": bool,
+    "prices": dict,
+}
+_KIND_NAMES: Mapping[type, str] = {
+    dict: "an object",
+    list: "an array",
+    str: "a string",
+    bool: "a boolean",
+    type(None): "null",
+}
+_CURES: Mapping[type, str] = {
+    str: "put the value in double quotes, or remove the field",
+    bool: "write true or false without quotes, or remove the field",
+    dict: 'it should look like {"gpt-image-2": {"image_out": 30}}; mend it, or remove the field',
+}
+NO_PRICES: Mapping[str, Prices] = {}
+
+
+class ConfigFile(Record):
+    """A config file as read: its path, its known fields, and what is odd about it.
+
+    `fields` are those that hold text. `history` is None where the file does not say.
+    """
+
+    path: str
+    fields: Mapping[str, str]
+    warnings: Tuple[str, ...] = ()
+    history: Optional[bool] = None
+    prices: Mapping[str, Prices] = NO_PRICES
+
+    @property
+    def given(self) -> Tuple[str, ...]:
+        """The names of the fields that are set in it."""
+        others = (("history", self.history is not None), ("prices", bool(self.prices)))
+        return (*self.fields, *(name for name, is_set in others if is_set))
+
+
+def read_config_file(path: Path) -> ConfigFile:
+    """A config file's known fields.
+
+    Raises:
+        ConfigError: unreadable, not JSON, not an object, or a field of the wrong type.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigError(f"cannot read config {path}: {reason}", hint="name a readable JSON file") from None
+    try:
+        content: Any = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        line = getattr(error, "lineno", 1)
+        raise ConfigError(
+            f"config {path}, line {line}: not valid JSON ({getattr(error, 'msg', error)})",
+            hint="mend that line, or write a fresh file with: config --init --force",
+        ) from None
+    if not isinstance(content, dict):
+        raise ConfigError(
+            f"config {path}, line 1: expected a JSON object, found {_json_type(content)}",
+            hint='it should look like {"base_url": "…", "api_key_env": "OPENAI_API_KEY"}',
+        )
+    fields = cast(Dict[str, Any], content)
+
+    def place(*names: str) -> str:
+        return f"config {path}, line {_line_of(text, *names)}"
+
+    warnings = _mode_warnings(path, fields)
+    for name, value in fields.items():
+        kind = CONFIG_FIELDS.get(name)
+        if kind is None:
+            known = ", ".join(CONFIG_FIELDS)
+            warnings.append(f"{place(name)}: unknown field {name!r} is ignored (known: {known})")
+        elif not isinstance(value, kind):
+            raise ConfigError(
+                f"{place(name)}: field {name!r} must be {_KIND_NAMES[kind]}, found {_json_type(value)}",
+                hint=_CURES[kind],
+            )
+    return ConfigFile(
+        path=str(path),
+        fields={name: value for name, value in fields.items() if CONFIG_FIELDS.get(name) is str and value},
+        warnings=tuple(warnings),
+        history=fields.get("history"),
+        prices=read_prices(fields.get("prices", {}), place),
+    )
+
+
+def _mode_warnings(path: Path, fields: Mapping[str, Any]) -> List[str]:
+    if os.name != "posix" or not path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
+        return []
+    what = "holds an API key and is" if fields.get("api_key") else "is"
+    return [f"config {path} {what} readable by group or others; run: chmod 600 {path}"]
+
+
+def _line_of(text: str, *names: str) -> int:
+    """The line of a field, named with the fields around it, outermost first; 1 where it is not found."""
+    at = 0
+    for name in names:
+        match = re.compile(re.escape(json.dumps(name)) + r"\s*:").search(text, at)
+        if match is None:
+            return 1
+        at = match.start()
+    return text.count("\n", 0, at) + 1
+
+
+def _json_type(value: object) -> str:
+    return _KIND_NAMES.get(type(value), "a number")

@@ -1,0 +1,3 @@
+"""What people and programs are told: lines and colours, `--json`, `--events`, `--quiet`. Touches standard
+output and standard error, nothing else.
+"""

@@ -1,0 +1,305 @@
+"""The only place that starts a process: a request goes to `curl`, its status, headers and body come out.
+
+All that is secret or free text reaches curl through its standard input (`--config -`) or private files,
+never through its arguments or its environment. `-q` comes first, so no `.curlrc` changes what is sent.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from contextlib import suppress
+from functools import lru_cache
+from types import TracebackType
+from typing import IO, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple, Type
+
+from ..base.errors import ConfigError
+from ..base.interrupt import StopSwitch
+from ..base.record import Record
+
+MIN_VERSION = (7, 64)  # the first with all that is used here
+CONNECT_TIMEOUT_S = 30.0
+KEEPALIVE_S = 30
+
+_PIPE_BYTES = 1 << 19  # as much as curl may be ahead of us; Linux gives 64 KiB unasked
+_F_SETPIPE_SZ = 1031  # Linux; fcntl has the name from Python 3.10 on
+_CHUNK_BYTES = 7 << 14  # malloc takes fresh pages from the system for every piece of 128 KiB or more
+_MAX_HEADER_BYTES = 1 << 18
+_TERMINATE_S = 2.0
+_BAD_OPTION = 2
+_REPORT = "gpt-image2-report"
+_REPORTED = ("time_pretransfer", "time_namelookup", "time_connect", "time_appconnect", "time_starttransfer")
+_QUOTED = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v"}
+
+
+class FormPart(Record):
+    """One part of a multipart body: a text, or a file's content; with `filename` it is sent as a file."""
+
+    name: str
+    text: Optional[str] = None
+    path: Optional[str] = None
+    filename: Optional[str] = None
+    mime_type: Optional[str] = None
+
+
+class HttpRequest(Record):
+    """One HTTP request. `headers` may hold secrets. `body_path` is a file, `form` a multipart body.
+
+    Where `stall_s` is set, so many seconds without a byte end it before its time is up.
+    """
+
+    url: str
+    headers: Tuple[Tuple[str, str], ...]
+    timeout_s: float
+    body_path: Optional[str] = None
+    form: Tuple[FormPart, ...] = ()
+    #: `host:port:address` pins a name to an address that was checked.
+    resolve: Optional[str] = None
+    stall_s: Optional[float] = None
+
+
+class ResponseHead(Record):
+    """Status and headers; header names are in lower case, the last of equal names counts."""
+
+    status: int
+    headers: Mapping[str, str]
+
+
+class TransferEnd(Record):
+    """How a transfer ended. `exit_code` is curl's (0: as HTTP ends). `sent` tells whether the connection
+    was ever ready to carry the request; while it is False the server cannot have seen any of it.
+    The times are seconds from the start to that step's end, 0 for a step that was not reached."""
+
+    exit_code: int
+    message: str
+    sent: bool
+    name_s: float = 0.0
+    connect_s: float = 0.0
+    tls_s: float = 0.0
+    first_byte_s: float = 0.0
+
+
+class Transfer:
+    """A running curl. A context manager: leaving it ends the process, whatever happened."""
+
+    def __init__(
+        self, request: HttpRequest, env: Mapping[str, str], secrets: Iterable[str], stop: StopSwitch
+    ) -> None:
+        self._stop = stop
+        self._rest = b""
+        self._process = subprocess.Popen(
+            # The option among the arguments is one that a curl older than MIN_VERSION refuses (exit 2).
+            [find_curl(), "-q", "--no-http0.9", "--config", "-"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=clean_environment(env, secrets),
+            bufsize=0,
+            # A Ctrl-C at the terminal is for us alone: we end curl when what has arrived is safe.
+            start_new_session=os.name == "posix",
+        )
+        _widen(self._process.stdout)
+        stop.watch(self._process.terminate)
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(render_config(request).encode("utf-8", "surrogateescape"))
+            self._process.stdin.close()
+        except BrokenPipeError:
+            pass  # curl has ended already; its exit code says why
+
+    def __enter__(self) -> Transfer:
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        self._stop.unwatch(self._process.terminate)
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(_TERMINATE_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        for pipe in (self._process.stdout, self._process.stderr):
+            if pipe is not None:
+                pipe.close()
+
+    def read_head(self) -> Optional[ResponseHead]:
+        """The final status and headers, as soon as they are here; None when none ever come."""
+        data = b""
+        while True:
+            block, separator, rest = data.partition(b"\r\n\r\n")
+            if separator:
+                head = parse_head(block)
+                if head is not None and head.status >= 200:
+                    self._rest = rest
+                    return head
+                data = rest
+                continue
+            chunk = self._read()
+            if not chunk or len(data) > _MAX_HEADER_BYTES:
+                return None
+            data += chunk
+
+    def chunks(self) -> Iterator[bytes]:
+        """The body in pieces of any size, as they arrive, until it ends or is cut."""
+        if self._rest:
+            yield self._rest
+            self._rest = b""
+        while True:
+            chunk = self._read()
+            if not chunk:
+                return
+            yield chunk
+
+    def end(self) -> TransferEnd:
+        """How it ended; waits for curl."""
+        assert self._process.stderr is not None
+        text = self._process.stderr.read().decode("utf-8", "replace")
+        code = self._process.wait()
+        message, _, report = text.partition(_REPORT)
+        times = [float(value.replace(",", ".")) for value in report.split()]
+        sent = times[0] > 0 if times else code != _BAD_OPTION
+        message = re.sub(r"^curl: \(\d+\) ", "", message.strip())
+        return TransferEnd(code, message, sent, *times[1:])
+
+    def _read(self) -> bytes:
+        assert self._process.stdout is not None
+        return os.read(self._process.stdout.fileno(), _CHUNK_BYTES)
+
+
+def render_config(request: HttpRequest) -> str:
+    """What curl reads on its standard input: one option a line, every value quoted."""
+    lines: List[Tuple[str, str]] = [
+        ("url", request.url),
+        ("proto", "=http,https"),
+        ("connect-timeout", f"{min(CONNECT_TIMEOUT_S, request.timeout_s):.3f}"),
+        ("max-time", f"{request.timeout_s:.3f}"),
+        ("keepalive-time", str(KEEPALIVE_S)),
+        ("write-out", "%{stderr}" + _REPORT + "".join(f" %{{{name}}}" for name in _REPORTED)),
+    ]
+    lines += [("header", f"{name}: {value}") for name, value in request.headers]
+    if request.resolve:
+        lines.append(("resolve", request.resolve))
+    if request.stall_s is not None:
+        lines += [("speed-limit", "1"), ("speed-time", f"{request.stall_s:.0f}")]
+    if request.body_path is not None:
+        lines.append(("data-binary", "@" + request.body_path))
+    lines += [_form_line(part) for part in request.form]
+    if request.form or request.body_path is not None:
+        lines.append(("header", "Expect:"))  # no wait for a 100 that relays do not send
+    flags = ["silent", "show-error", "include", "no-buffer", "suppress-connect-headers", "globoff"]
+    return "".join([f"{flag}\n" for flag in flags] + [f"{name} = {quote(value)}\n" for name, value in lines])
+
+
+def quote(value: str) -> str:
+    """A value in double quotes, as a curl config file and curl's `--form` understand them."""
+    return '"' + "".join(_QUOTED.get(char, char) for char in value) + '"'
+
+
+def form_filename(name: str) -> str:
+    """A file name as multipart/form-data carries it: quotes and control characters percent-encoded.
+
+    Source: the WHATWG HTML standard, "Multipart form data". Done here, since older curls differ.
+    """
+    return re.sub(r'["\x00-\x1f\x7f]', lambda match: f"%{ord(match.group()):02X}", name)
+
+
+def parse_head(block: bytes) -> Optional[ResponseHead]:
+    """The status line and headers of one block, or None when it is no HTTP answer."""
+    lines = block.decode("latin-1").split("\r\n")
+    match = re.match(r"HTTP/\d(?:\.\d)? (\d{3})", lines[0])
+    if match is None:
+        return None
+    headers: Dict[str, str] = {}
+    for line in lines[1:]:
+        name, separator, value = line.partition(":")
+        if separator:
+            headers[name.strip().lower()] = value.strip()
+    return ResponseHead(int(match.group(1)), headers)
+
+
+def clean_environment(env: Mapping[str, str], secrets: Iterable[str]) -> Dict[str, str]:
+    """The environment for curl: proxies and CA settings stay, whatever holds a key does not."""
+    hidden = [secret for secret in secrets if secret]
+    return {
+        name: value
+        for name, value in env.items()
+        if "API_KEY" not in name.upper() and not any(secret in value for secret in hidden)
+    }
+
+
+@lru_cache(maxsize=None)
+def find_curl() -> str:
+    """The path of a usable curl.
+
+    Raises:
+        ConfigError: there is none, or it is too old.
+    """
+    name = "curl.exe" if os.name == "nt" else "curl"
+    places = [os.path.join(folder, name) for folder in os.get_exec_path()]
+    path = next((place for place in places if os.path.isfile(place) and os.access(place, os.X_OK)), None)
+    if path is None:
+        raise ConfigError(
+            "curl is not installed, or not on the PATH",
+            hint="install it (apt install curl, brew install curl, winget install curl)",
+            code="no_curl",
+        )
+    return path
+
+
+def curl_version(path: str) -> Tuple[int, ...]:
+    """The version of a curl program, () when it does not tell."""
+    done = subprocess.run(
+        [path, "-q", "--version"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={name: value for name, value in os.environ.items() if "API_KEY" not in name.upper()},
+        check=False,
+    )
+    match = re.match(rb"curl (\d+)\.(\d+)(?:\.(\d+))?", done.stdout)
+    return tuple(int(part) for part in match.groups() if part) if match else ()
+
+
+def too_old_error(end: TransferEnd) -> Optional[ConfigError]:
+    """The error to show when curl itself refused our options, as a too old one does; None otherwise."""
+    if end.exit_code != _BAD_OPTION or end.sent:
+        return None
+    version = ".".join(map(str, curl_version(find_curl()))) or "unknown"
+    wanted = ".".join(map(str, MIN_VERSION))
+    return ConfigError(
+        f"curl {version} does not work here: {end.message}",
+        hint=f"install curl {wanted} or newer",
+        code="curl_too_old",
+    )
+
+
+def _widen(pipe: Optional[IO[bytes]]) -> None:
+    """Lets curl run further ahead of us, where the system can."""
+    if sys.platform == "linux" and pipe is not None:
+        import fcntl
+
+        with suppress(OSError):
+            fcntl.fcntl(pipe, _F_SETPIPE_SZ, _PIPE_BYTES)
+
+
+def _form_line(part: FormPart) -> Tuple[str, str]:
+    if part.path is None:
+        return "form-string", f"{part.name}={part.text or ''}"
+    if part.filename is None:
+        return "form", f"{part.name}=<{_quote_form(part.path)}"
+    value = f"{part.name}=@{_quote_form(part.path)};filename={_quote_form(form_filename(part.filename))}"
+    return "form", f"{value};type={part.mime_type}" if part.mime_type else value
+
+
+def _quote_form(value: str) -> str:
+    """A value inside `--form`: in double quotes, where only quotes and backslashes are escaped."""
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
