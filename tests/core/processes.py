@@ -1,9 +1,23 @@
-"""What Linux tells of running processes. Imports nothing of the project."""
+"""Running processes: waited for, ended, measured, and what Linux tells of them."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import time
 from pathlib import Path
-from typing import Dict, List, NamedTuple
+from typing import Any, Callable, Dict, List, NamedTuple
+
+from faulty import WAIT_S
+from harness import Run
+
+#: Starts a command from a small process of its own: a child inherits the high-water mark of its parent.
+MEASURE = """
+import os, sys
+pid = os.spawnv(os.P_NOWAIT, sys.argv[1], sys.argv[1:])
+_, status, usage = os.wait4(pid, 0)
+print(usage.ru_maxrss, status)
+"""
 
 PROC = Path("/proc")
 IS_LINUX = (PROC / "self" / "environ").is_file()
@@ -43,3 +57,36 @@ def inspect(pid: int) -> Process:
     folder = PROC / str(pid)
     name = (folder / "comm").read_text(encoding="utf-8").strip()
     return Process(pid, name, (folder / "cmdline").read_bytes(), (folder / "environ").read_bytes())
+
+
+def until(what: Callable[[], Any]) -> Any:
+    """Waits for something to become true; the value."""
+    deadline = time.monotonic() + WAIT_S
+    while True:
+        value = what()
+        if value:
+            return value
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.002)
+
+
+def curls_of(process: subprocess.Popen[bytes]) -> List[int]:
+    """The process ids of the curl programs below a process."""
+    return [child.pid for child in descendants(process.pid) if child.name == "curl"] if IS_LINUX else []
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:1]
+
+
+def end_of(process: subprocess.Popen[bytes]) -> Run:
+    try:
+        stdout, stderr = process.communicate(timeout=30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
+    return Run(process.returncode, stdout.decode(), stderr.decode())

@@ -12,18 +12,11 @@ import pytest
 from faulty import CLOSING, OPENING, Exchange, serving
 from harness import SCRIPT, Home
 from pictures import png
+from processes import MEASURE
 
 IMAGE_BYTES = 15 * 1024 * 1024
 LIMIT_KB = 40 * 1024
 FLAT_KB = 2 * 1024
-#: Starts a command from a small process of its own: a child inherits the high-water mark of its parent.
-MEASURE = """
-import os, sys
-pid = os.spawnv(os.P_NOWAIT, sys.argv[1], sys.argv[1:])
-_, status, usage = os.wait4(pid, 0)
-print(usage.ru_maxrss, status)
-"""
-
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss has other units elsewhere")
 
 

@@ -13,8 +13,8 @@ from typing import Any, Dict, List
 import pytest
 from batching import Painter, again, command, entries, image_files, in_flight, out_of, picture, write_jobs
 from harness import Home
+from processes import curls_of, end_of, is_alive, until
 from servers import Recorder
-from test_signals import curls_of, end_of, is_alive, until
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 

@@ -6,15 +6,12 @@ import json
 import os
 import signal
 import subprocess
-import time
-from pathlib import Path
-from typing import Any, Callable, List
 
 import pytest
-from faulty import WAIT_S, Exchange, body_of, completed, partial, serving
-from harness import Home, Run
+from faulty import Exchange, body_of, completed, partial, serving
+from harness import Home
 from pictures import png
-from processes import IS_LINUX, descendants
+from processes import IS_LINUX, curls_of, end_of, is_alive, until
 from servers import Answer, Recorder, refusal
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
@@ -24,45 +21,12 @@ SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 IDS = ["SIGINT", "SIGTERM"]
 
 
-def until(what: Callable[[], Any]) -> Any:
-    """Waits for something to become true; the value."""
-    deadline = time.monotonic() + WAIT_S
-    while True:
-        value = what()
-        if value:
-            return value
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.002)
-
-
 def two_and_a_half(exchange: Exchange) -> None:
     """Sends two images and a half, then waits for the client to go."""
     body = body_of(CATS)
     exchange.start(len(body))
     exchange.send(body[: body.rindex(b"iVBOR") + 2000])
     exchange.wait_until_gone()
-
-
-def curls_of(process: subprocess.Popen[bytes]) -> List[int]:
-    """The process ids of the curl programs below a process."""
-    return [child.pid for child in descendants(process.pid) if child.name == "curl"] if IS_LINUX else []
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:1]
-
-
-def end_of(process: subprocess.Popen[bytes]) -> Run:
-    try:
-        stdout, stderr = process.communicate(timeout=30)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        raise
-    return Run(process.returncode, stdout.decode(), stderr.decode())
 
 
 @pytest.mark.parametrize("signum, code", SIGNALS, ids=IDS)

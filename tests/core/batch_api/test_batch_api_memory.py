@@ -12,7 +12,7 @@ import pytest
 from batch_apis import SMALL, Call, Forward, Reply, proxy, write_jobs
 from harness import Home
 from pictures import png
-from test_memory import MEASURE
+from processes import MEASURE
 
 LIMIT_KB = 60 * 1024
 INPUT_BYTES = 6 << 20
