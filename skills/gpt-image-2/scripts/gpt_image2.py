@@ -214,15 +214,107 @@ def replace(record: Any, **changes: object) -> Any:
 
 
 # ------------------------------------------------------------------------------------------------------------
+# base/outcome
+#
+# What a call ends with: the saved images, the tokens, the money, as frozen data. Pure; touches nothing.
+# ------------------------------------------------------------------------------------------------------------
+
+
+class ExitCode(IntEnum):
+    """The exit codes of the command, one for each kind of ending."""
+
+    OK = 0
+    INTERNAL = 1
+    USAGE = 2
+    CONFIG = 3
+    RATE_LIMIT = 4
+    MODERATION = 5
+    API = 6
+    NETWORK = 7
+    OUTPUT = 8
+    PARTIAL = 9
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+    @property
+    def meaning(self) -> str:
+        """One line for people, as `--help` and the references print it."""
+        return EXIT_MEANINGS[self]
+
+
+class Billed(str, Enum):
+    """Whether a call cost money: `no` (never sent, or refused before work), `yes`, or `maybe` (unknown)."""
+
+    NO = "no"
+    YES = "yes"
+    MAYBE = "maybe"
+
+
+class SavedImage(Record):
+    """One image on disk. Dimensions are pixels, None where the file's header does not tell them."""
+
+    path: str
+    size_bytes: int
+    format: str
+    width: Optional[int]
+    height: Optional[int]
+    sha256: str
+    rescued: bool = False
+
+
+class Usage(Record):
+    """Tokens of one answer, as the server counted them."""
+
+    input_tokens: int
+    output_tokens: int
+    total_tokens: int
+    text_tokens: Optional[int] = None
+    image_tokens: Optional[int] = None
+    cached_text_tokens: int = 0
+    cached_image_tokens: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        def both(one: Optional[int], two: Optional[int]) -> Optional[int]:
+            return None if one is None or two is None else one + two
+
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.total_tokens + other.total_tokens,
+            both(self.text_tokens, other.text_tokens),
+            both(self.image_tokens, other.image_tokens),
+            self.cached_text_tokens + other.cached_text_tokens,
+            self.cached_image_tokens + other.cached_image_tokens,
+        )
+
+
+class Result(Record):
+    """The outcome of one `generate` or `edit`. `cost_usd` is None when usage or prices are not known."""
+
+    command: str
+    model: str
+    images: Tuple[SavedImage, ...] = ()
+    usage: Optional[Usage] = None
+    cost_usd: Optional[float] = None
+    billed: Billed = Billed.NO
+    http_status: Optional[int] = None
+    request_id: Optional[str] = None
+    attempts: int = 0
+    elapsed_s: float = 0.0
+    warnings: Tuple[str, ...] = ()
+
+
+# ------------------------------------------------------------------------------------------------------------
 # api/images
 #
-# Reads an image's type, dimensions and wholeness from its bytes, without decoding. Only reads files.
+# Reads what an image file is from its bytes, without decoding: type, dimensions, wholeness, hash.
 # ------------------------------------------------------------------------------------------------------------
 
 
 #: So many first bytes are enough for `sniff_format`.
 SNIFF_BYTES = 16
 
+_HASHED_BYTES = 1 << 20
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_END = b"IEND\xaeB`\x82"
 _JPEG_END = b"\xff\xd9"
@@ -277,6 +369,37 @@ def is_whole_image(file: IO[bytes]) -> bool:
     return (image_format == "png" and tail == _PNG_END) or (
         image_format == "jpeg" and tail.endswith(_JPEG_END)
     )
+
+
+def saved_image_at(path: str) -> Optional[SavedImage]:
+    """The image in a file, None where there is none."""
+    try:
+        with open(path, "rb") as file:
+            info = read_image_info(file)
+            sha256, size_bytes = _digest(file)
+    except (OSError, ValueError):
+        return None
+    if info is None:
+        return None
+    return SavedImage(path, size_bytes, info.format, info.width, info.height, sha256)
+
+
+def sha256_of(path: str) -> str:
+    """The SHA-256 of a file's bytes in hexadecimal, empty where it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return _digest(file)[0]
+    except OSError:
+        return ""
+
+
+def _digest(file: IO[bytes]) -> Tuple[str, int]:
+    """The SHA-256 of an open file, in hexadecimal, and how many bytes it has."""
+    digest = hashlib.sha256()
+    file.seek(0)
+    for block in iter(lambda: file.read(_HASHED_BYTES), b""):
+        digest.update(block)
+    return digest.hexdigest(), file.tell()
 
 
 def _read_png(file: IO[bytes], head: bytes) -> ImageInfo:
@@ -430,32 +553,6 @@ class CostEstimate(Record):
         return CostEstimate(self.low_usd * discount, self.high_usd * discount, self.note)
 
 
-class Usage(Record):
-    """Tokens of one answer, as the server counted them."""
-
-    input_tokens: int
-    output_tokens: int
-    total_tokens: int
-    text_tokens: Optional[int] = None
-    image_tokens: Optional[int] = None
-    cached_text_tokens: int = 0
-    cached_image_tokens: int = 0
-
-    def __add__(self, other: Usage) -> Usage:
-        def both(one: Optional[int], two: Optional[int]) -> Optional[int]:
-            return None if one is None or two is None else one + two
-
-        return Usage(
-            self.input_tokens + other.input_tokens,
-            self.output_tokens + other.output_tokens,
-            self.total_tokens + other.total_tokens,
-            both(self.text_tokens, other.text_tokens),
-            both(self.image_tokens, other.image_tokens),
-            self.cached_text_tokens + other.cached_text_tokens,
-            self.cached_image_tokens + other.cached_image_tokens,
-        )
-
-
 def parse_size(text: str) -> Optional[Tuple[int, int]]:
     """Width and height in pixels of `WxH`, or None when the text has another form."""
     width, sep, height = text.strip().lower().replace("×", "x").partition("x")
@@ -607,120 +704,6 @@ def cost_of_usage(model: str, usage: Usage, prices: Mapping[str, Prices] = PRICE
 
 def _is_digits(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= 6
-
-
-# ------------------------------------------------------------------------------------------------------------
-# api/rate_limits
-#
-# What a server tells of its limits a minute: by `x-ratelimit-*` headers, or by words. Pure.
-# ------------------------------------------------------------------------------------------------------------
-
-
-#: What is counted. Images come first: where a server tells of them, they are what runs out.
-LIMIT_KINDS = ("images", "requests", "tokens")
-
-_STEPS = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|h|m|s)?)+")
-_STEP = re.compile(r"(\d+(?:\.\d+)?) ?(ms|h|m|s)?", re.I)
-_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
-_IN_WORDS = re.compile(r"\b(images|requests) per min\w*\b.{0,20}?\bLimit:? ?(\d{1,9})\b", re.I | re.DOTALL)
-
-
-class RateLimit(Record):
-    """One limit a minute: how much is allowed and still left, and in how many seconds it is whole again."""
-
-    kind: str
-    limit: int
-    remaining: int
-    reset_s: float
-
-
-def read_rate_limits(headers: Mapping[str, str]) -> Tuple[RateLimit, ...]:
-    """The limits that the headers of an answer tell of; header names are in lower case."""
-    found: List[RateLimit] = []
-    for kind in LIMIT_KINDS:
-        limit = headers.get(f"x-ratelimit-limit-{kind}", "")
-        remaining = headers.get(f"x-ratelimit-remaining-{kind}", "")
-        if limit.isdigit() and remaining.isdigit() and int(limit) > 0:
-            reset = headers.get(f"x-ratelimit-reset-{kind}", "").replace(" ", "")
-            reset_s = duration_s(reset) if _STEPS.fullmatch(reset) else 0.0
-            found.append(RateLimit(kind, int(limit), int(remaining), reset_s))
-    return tuple(found)
-
-
-def limit_in_words(message: str) -> Optional[Tuple[str, int]]:
-    """Kind and number of a limit a minute as a refusal words it ("on images per min: Limit 5"), or None."""
-    match = _IN_WORDS.search(message)
-    return (match.group(1).lower(), int(match.group(2))) if match and int(match.group(2)) else None
-
-
-def duration_s(text: str) -> float:
-    """Seconds of a duration such as `6m0s`, `240ms` or `1.5`; what is no step of one is passed over."""
-    return sum(float(number) * _UNIT_S[unit.lower()] for number, unit in _STEP.findall(text))
-
-
-# ------------------------------------------------------------------------------------------------------------
-# base/outcome
-#
-# What a call ends with: the saved images, the tokens, the money, as frozen data. Pure; touches nothing.
-# ------------------------------------------------------------------------------------------------------------
-
-
-class ExitCode(IntEnum):
-    """The exit codes of the command, one for each kind of ending."""
-
-    OK = 0
-    INTERNAL = 1
-    USAGE = 2
-    CONFIG = 3
-    RATE_LIMIT = 4
-    MODERATION = 5
-    API = 6
-    NETWORK = 7
-    OUTPUT = 8
-    PARTIAL = 9
-    INTERRUPTED = 130
-    TERMINATED = 143
-
-    @property
-    def meaning(self) -> str:
-        """One line for people, as `--help` and the references print it."""
-        return EXIT_MEANINGS[self]
-
-
-class Billed(str, Enum):
-    """Whether a call cost money: `no` (never sent, or refused before work), `yes`, or `maybe` (unknown)."""
-
-    NO = "no"
-    YES = "yes"
-    MAYBE = "maybe"
-
-
-class SavedImage(Record):
-    """One image on disk. Dimensions are pixels, None where the file's header does not tell them."""
-
-    path: str
-    size_bytes: int
-    format: str
-    width: Optional[int]
-    height: Optional[int]
-    sha256: str
-    rescued: bool = False
-
-
-class Result(Record):
-    """The outcome of one `generate` or `edit`. `cost_usd` is None when usage or prices are not known."""
-
-    command: str
-    model: str
-    images: Tuple[SavedImage, ...] = ()
-    usage: Optional[Usage] = None
-    cost_usd: Optional[float] = None
-    billed: Billed = Billed.NO
-    http_status: Optional[int] = None
-    request_id: Optional[str] = None
-    attempts: int = 0
-    elapsed_s: float = 0.0
-    warnings: Tuple[str, ...] = ()
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -909,6 +892,11 @@ class InputImage(Record):
     def mime_type(self) -> str:
         """The media type of the file."""
         return f"image/{self.format}"
+
+
+def is_address(source: str) -> bool:
+    """Whether an input image is to be fetched by http(s)."""
+    return source.lower().startswith(("http://", "https://"))
 
 
 class ImageRequest(Record):
@@ -1158,6 +1146,15 @@ class RequestStarted(Record):
     elapsed_s: float
 
 
+class RateLimit(Record):
+    """One limit a minute: how much is allowed and still left, and in how many seconds it is whole again."""
+
+    kind: str
+    limit: int
+    remaining: int
+    reset_s: float
+
+
 class HeadersReceived(Record):
     """The answer has begun. `limits` are those that its headers tell of."""
 
@@ -1205,6 +1202,46 @@ class Finished(Record):
 
 Event = Union[RequestStarted, HeadersReceived, RetryWaiting, PartialImage, ImageSaved, Warned, Finished]
 Observer = Callable[[Event], None]
+
+
+# ------------------------------------------------------------------------------------------------------------
+# api/rate_limits
+#
+# What a server tells of its limits a minute: by `x-ratelimit-*` headers, or by words. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: What is counted. Images come first: where a server tells of them, they are what runs out.
+LIMIT_KINDS = ("images", "requests", "tokens")
+
+_STEPS = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|h|m|s)?)+")
+_STEP = re.compile(r"(\d+(?:\.\d+)?) ?(ms|h|m|s)?", re.I)
+_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
+_IN_WORDS = re.compile(r"\b(images|requests) per min\w*\b.{0,20}?\bLimit:? ?(\d{1,9})\b", re.I | re.DOTALL)
+
+
+def read_rate_limits(headers: Mapping[str, str]) -> Tuple[RateLimit, ...]:
+    """The limits that the headers of an answer tell of; header names are in lower case."""
+    found: List[RateLimit] = []
+    for kind in LIMIT_KINDS:
+        limit = headers.get(f"x-ratelimit-limit-{kind}", "")
+        remaining = headers.get(f"x-ratelimit-remaining-{kind}", "")
+        if limit.isdigit() and remaining.isdigit() and int(limit) > 0:
+            reset = headers.get(f"x-ratelimit-reset-{kind}", "").replace(" ", "")
+            reset_s = duration_s(reset) if _STEPS.fullmatch(reset) else 0.0
+            found.append(RateLimit(kind, int(limit), int(remaining), reset_s))
+    return tuple(found)
+
+
+def limit_in_words(message: str) -> Optional[Tuple[str, int]]:
+    """Kind and number of a limit a minute as a refusal words it ("on images per min: Limit 5"), or None."""
+    match = _IN_WORDS.search(message)
+    return (match.group(1).lower(), int(match.group(2))) if match and int(match.group(2)) else None
+
+
+def duration_s(text: str) -> float:
+    """Seconds of a duration such as `6m0s`, `240ms` or `1.5`; what is no step of one is passed over."""
+    return sum(float(number) * _UNIT_S[unit.lower()] for number, unit in _STEP.findall(text))
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -2286,9 +2323,6 @@ def slug(prompt: str, limit: int = 40) -> str:
 # ------------------------------------------------------------------------------------------------------------
 
 
-_HASHED_BYTES = 1 << 20
-
-
 class Status(str, Enum):
     """How a request ended. `sent` is a request that still runs, or whose process was killed."""
 
@@ -2307,6 +2341,16 @@ class InputFile(Record):
     filename: str
     sha256: str
     size_bytes: int
+
+    def json(self) -> Dict[str, object]:
+        """As JSON, in the ledger and for those who read it."""
+        return {
+            "source": self.source,
+            "path": self.path,
+            "filename": self.filename,
+            "sha256": self.sha256,
+            "bytes": self.size_bytes,
+        }
 
 
 class Opening(Record):
@@ -2355,22 +2399,17 @@ def opening_of(
 def input_file(image: InputImage) -> InputFile:
     """An input as the ledger keeps it; one that was fetched or read from standard input has no path."""
     source = image.source or image.path
-    lasting = source != "-" and not source.lower().startswith(("http://", "https://"))
+    lasting = source != "-" and not is_address(source)
     return InputFile(
         source, image.path if lasting else "", image.filename, sha256_of(image.path), image.size_bytes
     )
 
 
-def sha256_of(path: str) -> str:
-    """The SHA-256 of a file's bytes in hexadecimal, empty where it cannot be read."""
-    digest = hashlib.sha256()
-    try:
-        with open(path, "rb") as file:
-            for block in iter(lambda: file.read(_HASHED_BYTES), b""):
-                digest.update(block)
-    except OSError:
-        return ""
-    return digest.hexdigest()
+def input_file_of(fields: Mapping[str, Any]) -> InputFile:
+    """The input that `InputFile.json` made an object of."""
+    return InputFile(
+        fields["source"], fields["path"], fields["filename"], fields["sha256"], int(fields["bytes"])
+    )
 
 
 def check_unchanged(request: ImageRequest, expected: Tuple[Tuple[str, str], ...]) -> None:
@@ -2417,6 +2456,14 @@ def utc_text(seconds: float) -> str:
     milliseconds = int(seconds * 1000)
     moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(milliseconds // 1000))
     return f"{moment}.{milliseconds % 1000:03d}Z"
+
+
+def request_from_fields(prompt: str, model: str, fields: Mapping[str, Any]) -> ImageRequest:
+    """The request, without its images, of which `other_fields` made an object."""
+    own = set(ImageRequest.__match_args__) - {"prompt", "model", "images", "mask", "extra"}
+    known = {name: value for name, value in fields.items() if name in own}
+    extra = tuple((name, value) for name, value in fields.items() if name not in own)
+    return ImageRequest(prompt=prompt, model=model, extra=extra, **known)
 
 
 def other_fields(request: ImageRequest) -> Mapping[str, object]:
@@ -2601,15 +2648,11 @@ def _past_request(database: Database, row: Mapping[str, Any]) -> PastRequest:
     images = database.rows("SELECT * FROM images WHERE request = ? ORDER BY number", (row["id"],))
     values: Dict[str, Any] = dict(row)
     values["fields"] = json.loads(row["fields"])
-    values["inputs"] = tuple(_input_of(file) for file in json.loads(row["inputs"]))
-    values["mask"] = None if row["mask"] is None else _input_of(json.loads(row["mask"]))
+    values["inputs"] = tuple(input_file_of(file) for file in json.loads(row["inputs"]))
+    values["mask"] = None if row["mask"] is None else input_file_of(json.loads(row["mask"]))
     values["usage"] = None if row["usage"] is None else json.loads(row["usage"])
     values["images"] = tuple(_image_of(image) for image in images)
     return PastRequest(**values)
-
-
-def _input_of(file: Mapping[str, Any]) -> InputFile:
-    return InputFile(file["source"], file["path"], file["filename"], file["sha256"], file["bytes"])
 
 
 def _image_of(row: Mapping[str, Any]) -> SavedImage:
@@ -2793,13 +2836,7 @@ class Ledger:
             )
 
     def _input_json(self, file: InputFile) -> object:
-        return {
-            "source": self._masked(file.source),
-            "path": file.path,
-            "filename": file.filename,
-            "sha256": file.sha256,
-            "bytes": file.size_bytes,
-        }
+        return {**file.json(), "source": self._masked(file.source)}
 
     def _masked(self, text: str) -> str:
         return mask_secrets(text, self._secrets)
@@ -3963,18 +4000,21 @@ def error_json(error: GptImage2Error, command: str) -> Dict[str, object]:
     outcome: Dict[str, object] = {"command": command, "images": [], "attempts": 0}
     if error.result:
         outcome = result_json(error.result)
-    outcome.update(
-        ok=False,
-        billed=error.billed.value,
-        error={
-            "code": error.code,
-            "message": error.message,
-            "hint": error.hint,
-            "http_status": error.http_status,
-            "request_id": error.request_id,
-        },
-    )
+    outcome.update(ok=False, billed=error.billed.value, error=failure_json(error))
     return {"ok": False, **outcome}
+
+
+def failure_json(error: Optional[GptImage2Error]) -> Optional[Dict[str, object]]:
+    """What went wrong as an object of `--json`; None where nothing did."""
+    if error is None:
+        return None
+    return {
+        "code": error.code,
+        "message": error.message,
+        "hint": error.hint,
+        "http_status": error.http_status,
+        "request_id": error.request_id,
+    }
 
 
 class Reporter:
@@ -4071,8 +4111,8 @@ def request_json(past: PastRequest) -> Dict[str, object]:
         "model": past.model,
         "prompt": past.prompt,
         "fields": dict(past.fields),
-        "inputs": [input_file_json(file) for file in past.inputs],
-        "mask": None if past.mask is None else input_file_json(past.mask),
+        "inputs": [file.json() for file in past.inputs],
+        "mask": None if past.mask is None else past.mask.json(),
         "output": past.output,
         "status": past.status,
         "error": None
@@ -4195,17 +4235,6 @@ def _estimate(past: PastRequest) -> str:
 
 def _or_dash(value: Optional[object], unit: str = "") -> str:
     return "-" if value is None else f"{value}{unit}"
-
-
-def input_file_json(file: InputFile) -> Dict[str, object]:
-    """An input as JSON shows it."""
-    return {
-        "source": file.source,
-        "path": file.path,
-        "filename": file.filename,
-        "sha256": file.sha256,
-        "bytes": file.size_bytes,
-    }
 
 
 def _columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> List[str]:
@@ -6887,11 +6916,6 @@ def local_input(source: str) -> InputImage:
     return _local(source, "input image", MAX_INPUT_BYTES)
 
 
-def is_address(source: str) -> bool:
-    """Whether an input is to be fetched."""
-    return source.lower().startswith(("http://", "https://"))
-
-
 def _load(
     source: str, what: str, max_bytes: int, folder: Path, downloader: Downloader, name: str
 ) -> InputImage:
@@ -8700,17 +8724,12 @@ def redone(past: PastRequest, changes: ImageCommand, image_path: Optional[str]) 
 
 def _changed_request(past: PastRequest, changes: ImageRequest) -> ImageRequest:
     """The request as it was, but for the fields that are set in `changes`."""
-    own = set(ImageRequest.__match_args__)
-    values: Dict[str, Any] = {name: value for name, value in past.fields.items() if name in own}
-    extra = {name: value for name, value in past.fields.items() if name not in own}
-    for name in own - {"images", "mask", "extra"}:
-        value = getattr(changes, name)
-        if value not in (None, "", False):
-            values[name] = value
-    extra.update(changes.extra)
-    values.setdefault("prompt", past.prompt)
-    values.setdefault("model", past.model)
-    return ImageRequest(**values, extra=tuple(extra.items()))
+    own = set(ImageRequest.__match_args__) - {"images", "mask", "extra"}
+    given = {name: getattr(changes, name) for name in own}
+    changed = {name: value for name, value in given.items() if value not in (None, "") and value is not False}
+    request = request_from_fields(past.prompt, past.model, past.fields)
+    extra = {**dict(request.extra), **dict(changes.extra)}
+    return replace(request, extra=tuple(extra.items()), **changed)
 
 
 def _kept_source(past: PastRequest, file: InputFile, what: str) -> str:

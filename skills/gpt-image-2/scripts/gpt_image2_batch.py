@@ -131,10 +131,11 @@ from gpt_image2 import (
     estimate_json,
     explain,
     extension,
+    failure_json,
     find_curl,
     image_json,
     input_file,
-    input_file_json,
+    input_file_of,
     is_address,
     is_quota,
     is_refusal,
@@ -152,11 +153,12 @@ from gpt_image2 import (
     other_fields,
     plan_output,
     prepare_folder,
-    read_image_info,
     read_server_error,
     read_usage,
     replace,
+    request_from_fields,
     request_of,
+    saved_image_at,
     saved_line,
     send_free,
     server_wait_s,
@@ -1831,19 +1833,6 @@ def stranger(remote: RemoteBatch, base_url: str) -> RememberedBatch:
     )
 
 
-def failure_json(error: Optional[GptImage2Error]) -> Optional[Dict[str, object]]:
-    """An error as an object, None without one."""
-    if error is None:
-        return None
-    return {
-        "code": error.code,
-        "message": error.message,
-        "hint": error.hint,
-        "http_status": error.http_status,
-        "request_id": error.request_id,
-    }
-
-
 # ------------------------------------------------------------------------------------------------------------
 # batch_api/commands
 #
@@ -2085,7 +2074,6 @@ def _never_run(error: ServerError, secrets: Tuple[str, ...]) -> GptImage2Error:
 
 
 _MAX_WARNINGS = 50
-_READ_BYTES = 1 << 20
 
 
 class Folder(Record):
@@ -2224,7 +2212,7 @@ class Planner:
         """What is left of a job that an earlier run has met."""
         there: Dict[int, SavedImage] = {}
         for image in entry.images:
-            saved = _saved(self._folder.path / image.path)
+            saved = saved_image_at(str(self._folder.path / image.path))
             if saved is not None and saved.sha256 == image.sha256:
                 there[image.number] = saved
         if entry.event == SENT and not entry.existed:
@@ -2261,7 +2249,7 @@ class Planner:
         for number in job.missing:
             path = outputs.path(number)
             if number not in known and _is_whole(path):
-                saved = _saved(path)
+                saved = saved_image_at(str(path))
                 if saved is not None:
                     found[number] = saved
         return found
@@ -2324,28 +2312,6 @@ def _is_whole(path: Path) -> bool:
         return False
 
 
-def _saved(path: Path) -> Optional[SavedImage]:
-    """The image in a file, None where there is none."""
-    try:
-        with open(str(path), "rb") as file:
-            info = read_image_info(file)
-            sha256, size_bytes = _digest(file)
-    except (OSError, ValueError):
-        return None
-    if info is None:
-        return None
-    return SavedImage(str(path), size_bytes, info.format, info.width, info.height, sha256)
-
-
-def _digest(file: IO[bytes]) -> Tuple[str, int]:
-    """The SHA-256 of an open file, in hex, and how many bytes it has."""
-    digest = hashlib.sha256()
-    file.seek(0)
-    for block in iter(lambda: file.read(_READ_BYTES), b""):
-        digest.update(block)
-    return digest.hexdigest(), file.tell()
-
-
 def _fingerprints(job: Job) -> Tuple[List[str], Optional[str]]:
     return [_fingerprint(each) for each in job.sources], _fingerprint(job.mask) if job.mask else None
 
@@ -2362,8 +2328,7 @@ def _fingerprint(source: str) -> str:
 @lru_cache(maxsize=1024)
 def _content_hash(path: str, size_bytes: int, mtime_ns: int) -> str:
     del size_bytes, mtime_ns  # they tell a changed file from the one that was hashed
-    with open(path, "rb") as file:
-        return _digest(file)[0]
+    return sha256_of(path)
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -2437,15 +2402,6 @@ class Sending:
     def outcome(self, error: Optional[GptImage2Error]) -> Dict[str, object]:
         """What became of the job, as its row tells it."""
         result = self._result
-        failure = None
-        if error is not None:
-            failure = {
-                "code": error.code,
-                "message": error.message,
-                "hint": error.hint,
-                "http_status": error.http_status,
-                "request_id": error.request_id,
-            }
         return {
             "images": [image_json(image) for _, image in sorted(self._all_images().items())],
             "billed": self.billed.value,
@@ -2453,7 +2409,7 @@ class Sending:
             "attempts": result.attempts if result else 0,
             "elapsed_s": round(result.elapsed_s, 3) if result else 0.0,
             "warnings": [*(result.warnings if result else ()), *self._elsewhere],
-            "error": failure,
+            "error": failure_json(error),
         }
 
     def _all_images(self) -> Dict[int, SavedImage]:
@@ -3386,8 +3342,9 @@ class Keeper:
         found: Dict[int, SavedImage] = {}
         for image in last.images if last is not None else job.there:
             path = self._folder.path / image.path
-            if sha256_of(str(path)) == image.sha256:
-                found[image.number] = _saved_image(path, image.sha256)
+            saved = saved_image_at(str(path))
+            if saved is not None and saved.sha256 == image.sha256:
+                found[image.number] = saved
         return found
 
     def _place(
@@ -3506,8 +3463,8 @@ class Keeper:
             command=command,
             request=request,
             output=str(self._folder.path / job.name),
-            inputs=tuple(_input_of_job(file) for file in job.inputs),
-            mask=None if job.mask is None else _input_of_job(job.mask),
+            inputs=tuple(input_file_of(file) for file in job.inputs),
+            mask=None if job.mask is None else input_file_of(job.mask),
             estimate=None if estimate is None else estimate.at(BATCH_DISCOUNT),
             discount=BATCH_DISCOUNT,
             batch_id=batch.id,
@@ -3560,19 +3517,16 @@ def row_of_job(batch: RememberedBatch, job: RememberedJob) -> Dict[str, object]:
 
 def request_of_job(batch: RememberedBatch, job: RememberedJob) -> ImageRequest:
     """The request of a job as it is remembered, without its images."""
-    own = set(ImageRequest.__match_args__) - {"prompt", "model", "images", "mask", "extra"}
-    known = {name: value for name, value in job.fields.items() if name in own}
-    extra = tuple((name, value) for name, value in job.fields.items() if name not in own)
-    return ImageRequest(prompt=job.prompt, model=batch.model, extra=extra, **known)
+    return request_from_fields(job.prompt, batch.model, job.fields)
 
 
 def _named(writer: ImageWriter, outputs: OutputPlan, number: int) -> Optional[SavedImage]:
     """Gives an image its name; one that is there already, of the same bytes, is the image itself."""
     target = outputs.path(number)
-    if sha256_of(str(target)) == writer.sha256:
-        sha256 = writer.sha256
+    there = saved_image_at(str(target))
+    if there is not None and there.sha256 == writer.sha256:
         writer.discard()
-        return _saved_image(target, sha256)
+        return there
     with suppress(OSError):
         os.makedirs(str(target.parent), exist_ok=True)
     try:
@@ -3600,25 +3554,6 @@ def _row_of(batch: RememberedBatch, kept: Kept) -> Dict[str, object]:
         "error": failure_json(kept.error),
         "batch_id": batch.label,
     }
-
-
-def _saved_image(path: Path, sha256: str) -> SavedImage:
-    with open(str(path), "rb") as file:
-        info = read_image_info(file)
-        size_bytes = os.fstat(file.fileno()).st_size
-    if info is None:
-        return SavedImage(str(path), size_bytes, "", None, None, sha256)
-    return SavedImage(str(path), size_bytes, info.format, info.width, info.height, sha256)
-
-
-def _input_of_job(file: Mapping[str, object]) -> InputFile:
-    return InputFile(
-        source=str(file["source"]),
-        path=str(file["path"]),
-        filename=str(file["filename"]),
-        sha256=str(file["sha256"]),
-        size_bytes=int(str(file["bytes"])),
-    )
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -5045,8 +4980,8 @@ class _Submission:
             high_usd=None if planned.high_usd is None else planned.high_usd * BATCH_DISCOUNT,
             prompt=request.prompt,
             fields=other_fields(request),
-            inputs=[input_file_json(file) for file in inputs.files],
-            mask=None if inputs.mask_file is None else input_file_json(inputs.mask_file),
+            inputs=[file.json() for file in inputs.files],
+            mask=None if inputs.mask_file is None else inputs.mask_file.json(),
             outcome={"images": [image_json(image) for _, image in planned.there]},
         )
         return (request.model, endpoint), line, remembered

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # checkers know the name; importing it from typing would take longer than the rest
 if TYPE_CHECKING:
-    from .api.models import Usage
     from .base.about import VERSION
     from .base.errors import (
         ApiError,
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
         RateLimitError,
         UsageError,
     )
-    from .base.outcome import Billed, ExitCode, Result, SavedImage
+    from .base.outcome import Billed, ExitCode, Result, SavedImage, Usage
     from .calls.client import Client, edit, generate
     from .cli import main
 else:
@@ -33,7 +32,7 @@ else:
         if name in __all__:
             from importlib import import_module
 
-            for home in ("base.about", "cli", "base.outcome", "api.models", "base.errors", "calls.client"):
+            for home in ("base.about", "cli", "base.outcome", "base.errors", "calls.client"):
                 module = import_module(f"{__name__}.{home}")
                 if name in module.__dict__:
                     return module.__dict__[name]

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from servers import Recorder
 
 from gpt_image2.core.api.models import (
-    Usage,
     cost_of_usage,
     estimate_cost,
     nearest_legal_size,
@@ -21,6 +20,7 @@ from gpt_image2.core.api.models import (
     resolve_size,
     size_problem,
 )
+from gpt_image2.core.base.outcome import Usage
 
 EDGES = st.integers(min_value=1, max_value=20_000)
 

@@ -16,7 +16,7 @@ import pytest
 from batching import command, write_jobs
 from harness import Home, Sandbox
 
-from gpt_image2.core.api.rate_limits import RateLimit
+from gpt_image2.core.base.events import RateLimit
 from gpt_image2.core.batch import pacer as pacer_module
 from gpt_image2.core.batch.pacer import Pacer
 

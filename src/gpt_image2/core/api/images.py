@@ -1,14 +1,17 @@
-"""Reads an image's type, dimensions and wholeness from its bytes, without decoding. Only reads files."""
+"""Reads what an image file is from its bytes, without decoding: type, dimensions, wholeness, hash."""
 
 from __future__ import annotations
 
-from typing import IO, Optional
+import hashlib
+from typing import IO, Optional, Tuple
 
+from ..base.outcome import SavedImage
 from ..base.record import Record
 
 #: So many first bytes are enough for `sniff_format`.
 SNIFF_BYTES = 16
 
+_HASHED_BYTES = 1 << 20
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_END = b"IEND\xaeB`\x82"
 _JPEG_END = b"\xff\xd9"
@@ -63,6 +66,37 @@ def is_whole_image(file: IO[bytes]) -> bool:
     return (image_format == "png" and tail == _PNG_END) or (
         image_format == "jpeg" and tail.endswith(_JPEG_END)
     )
+
+
+def saved_image_at(path: str) -> Optional[SavedImage]:
+    """The image in a file, None where there is none."""
+    try:
+        with open(path, "rb") as file:
+            info = read_image_info(file)
+            sha256, size_bytes = _digest(file)
+    except (OSError, ValueError):
+        return None
+    if info is None:
+        return None
+    return SavedImage(path, size_bytes, info.format, info.width, info.height, sha256)
+
+
+def sha256_of(path: str) -> str:
+    """The SHA-256 of a file's bytes in hexadecimal, empty where it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return _digest(file)[0]
+    except OSError:
+        return ""
+
+
+def _digest(file: IO[bytes]) -> Tuple[str, int]:
+    """The SHA-256 of an open file, in hexadecimal, and how many bytes it has."""
+    digest = hashlib.sha256()
+    file.seek(0)
+    for block in iter(lambda: file.read(_HASHED_BYTES), b""):
+        digest.update(block)
+    return digest.hexdigest(), file.tell()
 
 
 def _read_png(file: IO[bytes], head: bytes) -> ImageInfo:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import List, Mapping, Optional, Tuple
 
+from ..base.outcome import Usage
 from ..base.record import Record
 
 DEFAULT_MODEL = "gpt-image-2"
@@ -91,32 +92,6 @@ class CostEstimate(Record):
     def at(self, discount: float) -> CostEstimate:
         """The same at a factor on the price, such as `BATCH_DISCOUNT`."""
         return CostEstimate(self.low_usd * discount, self.high_usd * discount, self.note)
-
-
-class Usage(Record):
-    """Tokens of one answer, as the server counted them."""
-
-    input_tokens: int
-    output_tokens: int
-    total_tokens: int
-    text_tokens: Optional[int] = None
-    image_tokens: Optional[int] = None
-    cached_text_tokens: int = 0
-    cached_image_tokens: int = 0
-
-    def __add__(self, other: Usage) -> Usage:
-        def both(one: Optional[int], two: Optional[int]) -> Optional[int]:
-            return None if one is None or two is None else one + two
-
-        return Usage(
-            self.input_tokens + other.input_tokens,
-            self.output_tokens + other.output_tokens,
-            self.total_tokens + other.total_tokens,
-            both(self.text_tokens, other.text_tokens),
-            both(self.image_tokens, other.image_tokens),
-            self.cached_text_tokens + other.cached_text_tokens,
-            self.cached_image_tokens + other.cached_image_tokens,
-        )
 
 
 def parse_size(text: str) -> Optional[Tuple[int, int]]:

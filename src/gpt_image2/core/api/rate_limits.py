@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import List, Mapping, Optional, Tuple
 
-from ..base.record import Record
+from ..base.events import RateLimit
 
 #: What is counted. Images come first: where a server tells of them, they are what runs out.
 LIMIT_KINDS = ("images", "requests", "tokens")
@@ -14,15 +14,6 @@ _STEPS = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|h|m|s)?)+")
 _STEP = re.compile(r"(\d+(?:\.\d+)?) ?(ms|h|m|s)?", re.I)
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
 _IN_WORDS = re.compile(r"\b(images|requests) per min\w*\b.{0,20}?\bLimit:? ?(\d{1,9})\b", re.I | re.DOTALL)
-
-
-class RateLimit(Record):
-    """One limit a minute: how much is allowed and still left, and in how many seconds it is whole again."""
-
-    kind: str
-    limit: int
-    remaining: int
-    reset_s: float
 
 
 def read_rate_limits(headers: Mapping[str, str]) -> Tuple[RateLimit, ...]:

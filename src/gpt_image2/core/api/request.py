@@ -65,6 +65,11 @@ class InputImage(Record):
         return f"image/{self.format}"
 
 
+def is_address(source: str) -> bool:
+    """Whether an input image is to be fetched by http(s)."""
+    return source.lower().startswith(("http://", "https://"))
+
+
 class ImageRequest(Record):
     """One call by the API's own field names. None means: not set by the user, so not sent.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Callable, Optional, Tuple, Union
 
-from ..api.rate_limits import RateLimit
 from .outcome import Result, SavedImage
 from .record import Record
 
@@ -15,6 +14,15 @@ class RequestStarted(Record):
     attempt: int
     typical_s: float
     elapsed_s: float
+
+
+class RateLimit(Record):
+    """One limit a minute: how much is allowed and still left, and in how many seconds it is whole again."""
+
+    kind: str
+    limit: int
+    remaining: int
+    reset_s: float
 
 
 class HeadersReceived(Record):

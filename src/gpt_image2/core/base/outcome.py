@@ -5,7 +5,6 @@ from __future__ import annotations
 from enum import Enum, IntEnum
 from typing import Optional, Tuple
 
-from ..api.models import Usage
 from .exit_codes import EXIT_MEANINGS
 from .record import Record
 
@@ -50,6 +49,32 @@ class SavedImage(Record):
     height: Optional[int]
     sha256: str
     rescued: bool = False
+
+
+class Usage(Record):
+    """Tokens of one answer, as the server counted them."""
+
+    input_tokens: int
+    output_tokens: int
+    total_tokens: int
+    text_tokens: Optional[int] = None
+    image_tokens: Optional[int] = None
+    cached_text_tokens: int = 0
+    cached_image_tokens: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        def both(one: Optional[int], two: Optional[int]) -> Optional[int]:
+            return None if one is None or two is None else one + two
+
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.total_tokens + other.total_tokens,
+            both(self.text_tokens, other.text_tokens),
+            both(self.image_tokens, other.image_tokens),
+            self.cached_text_tokens + other.cached_text_tokens,
+            self.cached_image_tokens + other.cached_image_tokens,
+        )
 
 
 class Result(Record):

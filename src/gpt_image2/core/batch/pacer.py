@@ -13,7 +13,8 @@ import time
 from collections import deque
 from typing import Callable, Deque, Dict, Iterable, Optional, Tuple
 
-from ..api.rate_limits import RateLimit, limit_in_words
+from ..api.rate_limits import limit_in_words
+from ..base.events import RateLimit
 
 IMAGES, REQUESTS = "images", "requests"
 

@@ -4,21 +4,20 @@ what earlier runs have done found again by the journal.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Dict, List, Mapping, Optional, Tuple
+from typing import Dict, List, Mapping, Optional, Tuple
 
-from ..api.images import is_whole_image, read_image_info
+from ..api.images import is_whole_image, saved_image_at, sha256_of
 from ..api.models import MAX_INPUT_IMAGES, Prices
-from ..api.request import ImageRequest, checked
+from ..api.request import ImageRequest, checked, is_address
 from ..base.errors import GptImage2Error, UsageError
 from ..base.outcome import Billed, SavedImage
 from ..base.record import Record, replace
 from ..base.redact import show
-from ..calls.inputs import check_local_inputs, is_address
+from ..calls.inputs import check_local_inputs
 from ..outputs.naming import OutputPlan, extension, plan_output, slug
 from ..telling.report import image_json
 from .contact_sheet import SHEET_NAME
@@ -28,7 +27,6 @@ from .journal import DONE, FAILED, JOURNAL_NAME, SENT, SUBMITTED, Entry, Journal
 from .plan import AMBIGUOUS, Plan, PlannedJob
 
 _MAX_WARNINGS = 50
-_READ_BYTES = 1 << 20
 
 
 class Folder(Record):
@@ -167,7 +165,7 @@ class Planner:
         """What is left of a job that an earlier run has met."""
         there: Dict[int, SavedImage] = {}
         for image in entry.images:
-            saved = _saved(self._folder.path / image.path)
+            saved = saved_image_at(str(self._folder.path / image.path))
             if saved is not None and saved.sha256 == image.sha256:
                 there[image.number] = saved
         if entry.event == SENT and not entry.existed:
@@ -204,7 +202,7 @@ class Planner:
         for number in job.missing:
             path = outputs.path(number)
             if number not in known and _is_whole(path):
-                saved = _saved(path)
+                saved = saved_image_at(str(path))
                 if saved is not None:
                     found[number] = saved
         return found
@@ -267,28 +265,6 @@ def _is_whole(path: Path) -> bool:
         return False
 
 
-def _saved(path: Path) -> Optional[SavedImage]:
-    """The image in a file, None where there is none."""
-    try:
-        with open(str(path), "rb") as file:
-            info = read_image_info(file)
-            sha256, size_bytes = _digest(file)
-    except (OSError, ValueError):
-        return None
-    if info is None:
-        return None
-    return SavedImage(str(path), size_bytes, info.format, info.width, info.height, sha256)
-
-
-def _digest(file: IO[bytes]) -> Tuple[str, int]:
-    """The SHA-256 of an open file, in hex, and how many bytes it has."""
-    digest = hashlib.sha256()
-    file.seek(0)
-    for block in iter(lambda: file.read(_READ_BYTES), b""):
-        digest.update(block)
-    return digest.hexdigest(), file.tell()
-
-
 def _fingerprints(job: Job) -> Tuple[List[str], Optional[str]]:
     return [_fingerprint(each) for each in job.sources], _fingerprint(job.mask) if job.mask else None
 
@@ -305,5 +281,4 @@ def _fingerprint(source: str) -> str:
 @lru_cache(maxsize=1024)
 def _content_hash(path: str, size_bytes: int, mtime_ns: int) -> str:
     del size_bytes, mtime_ns  # they tell a changed file from the one that was hashed
-    with open(path, "rb") as file:
-        return _digest(file)[0]
+    return sha256_of(path)

@@ -15,7 +15,7 @@ from ..base.record import Record, replace
 from ..base.redact import mask_secrets, show
 from ..calls.budget import Budget, Hold
 from ..calls.client import Client, PreparedCall
-from ..telling.report import image_json
+from ..telling.report import failure_json, image_json
 from .jobs import Job, read_job
 from .jobs_file import JobsFile
 from .journal import DONE, FAILED, SENT, Entry, Journal, journal_images
@@ -88,15 +88,6 @@ class Sending:
     def outcome(self, error: Optional[GptImage2Error]) -> Dict[str, object]:
         """What became of the job, as its row tells it."""
         result = self._result
-        failure = None
-        if error is not None:
-            failure = {
-                "code": error.code,
-                "message": error.message,
-                "hint": error.hint,
-                "http_status": error.http_status,
-                "request_id": error.request_id,
-            }
         return {
             "images": [image_json(image) for _, image in sorted(self._all_images().items())],
             "billed": self.billed.value,
@@ -104,7 +95,7 @@ class Sending:
             "attempts": result.attempts if result else 0,
             "elapsed_s": round(result.elapsed_s, 3) if result else 0.0,
             "warnings": [*(result.warnings if result else ()), *self._elsewhere],
-            "error": failure,
+            "error": failure_json(error),
         }
 
     def _all_images(self) -> Dict[int, SavedImage]:

@@ -9,10 +9,9 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from itertools import count
-from pathlib import Path
 from typing import Callable, Dict, List, Mapping, Optional, Tuple
 
-from ..api.images import read_image_info
+from ..api.images import saved_image_at
 from ..api.models import BATCH_DISCOUNT, cost_of_usage
 from ..api.request import ImageRequest
 from ..base.errors import GptImage2Error, OutputError
@@ -24,19 +23,18 @@ from ..batch.journal import DONE, FAILED, SUBMITTED, Entry, Journal, journal_ima
 from ..batch.planner import Folder
 from ..calls.download import Downloader, DownloadFailed, leads_to_private_network
 from ..ledger.database import Database
-from ..ledger.entries import InputFile, Opening, ending_of, sha256_of
+from ..ledger.entries import Opening, ending_of, input_file_of, request_from_fields
 from ..ledger.recording import Ledger
 from ..outputs.naming import OutputPlan, slug
 from ..outputs.store import ImageWriter, NotAnImage
 from ..settings.config import Settings
 from ..telling.output import Output
-from ..telling.report import image_json, saved_line
+from ..telling.report import failure_json, image_json, saved_line
 from .book import WAITING, Book, RememberedBatch, RememberedJob, end_job
 from .handover import entry_of
 from .outcomes import error_of_line, too_few
 from .past_jobs import PastJobs
 from .result_lines import ResultLine
-from .wording import failure_json
 
 
 class Kept(Record):
@@ -118,8 +116,9 @@ class Keeper:
         found: Dict[int, SavedImage] = {}
         for image in last.images if last is not None else job.there:
             path = self._folder.path / image.path
-            if sha256_of(str(path)) == image.sha256:
-                found[image.number] = _saved_image(path, image.sha256)
+            saved = saved_image_at(str(path))
+            if saved is not None and saved.sha256 == image.sha256:
+                found[image.number] = saved
         return found
 
     def _place(
@@ -238,8 +237,8 @@ class Keeper:
             command=command,
             request=request,
             output=str(self._folder.path / job.name),
-            inputs=tuple(_input_of_job(file) for file in job.inputs),
-            mask=None if job.mask is None else _input_of_job(job.mask),
+            inputs=tuple(input_file_of(file) for file in job.inputs),
+            mask=None if job.mask is None else input_file_of(job.mask),
             estimate=None if estimate is None else estimate.at(BATCH_DISCOUNT),
             discount=BATCH_DISCOUNT,
             batch_id=batch.id,
@@ -292,19 +291,16 @@ def row_of_job(batch: RememberedBatch, job: RememberedJob) -> Dict[str, object]:
 
 def request_of_job(batch: RememberedBatch, job: RememberedJob) -> ImageRequest:
     """The request of a job as it is remembered, without its images."""
-    own = set(ImageRequest.__match_args__) - {"prompt", "model", "images", "mask", "extra"}
-    known = {name: value for name, value in job.fields.items() if name in own}
-    extra = tuple((name, value) for name, value in job.fields.items() if name not in own)
-    return ImageRequest(prompt=job.prompt, model=batch.model, extra=extra, **known)
+    return request_from_fields(job.prompt, batch.model, job.fields)
 
 
 def _named(writer: ImageWriter, outputs: OutputPlan, number: int) -> Optional[SavedImage]:
     """Gives an image its name; one that is there already, of the same bytes, is the image itself."""
     target = outputs.path(number)
-    if sha256_of(str(target)) == writer.sha256:
-        sha256 = writer.sha256
+    there = saved_image_at(str(target))
+    if there is not None and there.sha256 == writer.sha256:
         writer.discard()
-        return _saved_image(target, sha256)
+        return there
     with suppress(OSError):
         os.makedirs(str(target.parent), exist_ok=True)
     try:
@@ -332,22 +328,3 @@ def _row_of(batch: RememberedBatch, kept: Kept) -> Dict[str, object]:
         "error": failure_json(kept.error),
         "batch_id": batch.label,
     }
-
-
-def _saved_image(path: Path, sha256: str) -> SavedImage:
-    with open(str(path), "rb") as file:
-        info = read_image_info(file)
-        size_bytes = os.fstat(file.fileno()).st_size
-    if info is None:
-        return SavedImage(str(path), size_bytes, "", None, None, sha256)
-    return SavedImage(str(path), size_bytes, info.format, info.width, info.height, sha256)
-
-
-def _input_of_job(file: Mapping[str, object]) -> InputFile:
-    return InputFile(
-        source=str(file["source"]),
-        path=str(file["path"]),
-        filename=str(file["filename"]),
-        sha256=str(file["sha256"]),
-        size_bytes=int(str(file["bytes"])),
-    )

@@ -10,7 +10,7 @@ import re
 from itertools import count
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, cast
 
-from ..api.models import Usage
+from ..base.outcome import Usage
 from ..base.record import Record
 from ..calls.response import ServerError, read_server_error, read_usage
 from ..outputs.collect import ImageCollector, ImageText

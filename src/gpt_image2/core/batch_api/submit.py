@@ -20,11 +20,10 @@ from ..batch.plan import Plan, PlannedJob
 from ..batch.summary import counts, forecast, in_words, job_rows
 from ..calls.budget import OVER_MAX_COST, Budget
 from ..calls.client import Client
-from ..history.wording import input_file_json
 from ..ledger.entries import other_fields
 from ..outputs.files import temporary_folder
 from ..telling.output import Output
-from ..telling.report import cost_in_words, estimate_json, image_json
+from ..telling.report import cost_in_words, estimate_json, failure_json, image_json
 from ..wire.curl import find_curl
 from .book import Book, RememberedBatch, RememberedJob, open_book
 from .bundle import Bundle
@@ -33,7 +32,7 @@ from .lines import BatchLine, batch_line, custom_id_of
 from .parsers import SubmitCommand, read_submit
 from .server import BatchServer, told
 from .uploads import Uploads
-from .wording import batch_in_words, batch_json, failure_json
+from .wording import batch_in_words, batch_json
 
 _GENERATIONS, _EDITS = "/v1/images/generations", "/v1/images/edits"
 _TOKEN_BYTES = 12
@@ -174,8 +173,8 @@ class _Submission:
             high_usd=None if planned.high_usd is None else planned.high_usd * BATCH_DISCOUNT,
             prompt=request.prompt,
             fields=other_fields(request),
-            inputs=[input_file_json(file) for file in inputs.files],
-            mask=None if inputs.mask_file is None else input_file_json(inputs.mask_file),
+            inputs=[file.json() for file in inputs.files],
+            mask=None if inputs.mask_file is None else inputs.mask_file.json(),
             outcome={"images": [image_json(image) for _, image in planned.there]},
         )
         return (request.model, endpoint), line, remembered

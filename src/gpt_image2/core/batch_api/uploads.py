@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Tuple
 
-from ..api.request import InputImage
+from ..api.request import InputImage, is_address
 from ..base.record import Record
 from ..batch.jobs import Job
-from ..calls.inputs import is_address, local_input
+from ..calls.inputs import local_input
 from ..ledger.entries import InputFile, input_file
 from ..outputs.naming import extension
 from .lines import Source

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Dict, Optional
+from typing import Dict
 
-from ..base.errors import GptImage2Error
 from ..base.redact import show
 from ..history.moments import local_time
 from .book import RememberedBatch
@@ -65,16 +64,3 @@ def stranger(remote: RemoteBatch, base_url: str) -> RememberedBatch:
         history=False,
         fetched_at=None,
     )
-
-
-def failure_json(error: Optional[GptImage2Error]) -> Optional[Dict[str, object]]:
-    """An error as an object, None without one."""
-    if error is None:
-        return None
-    return {
-        "code": error.code,
-        "message": error.message,
-        "hint": error.hint,
-        "http_status": error.http_status,
-        "request_id": error.request_id,
-    }

@@ -11,7 +11,7 @@ import time
 from itertools import chain, count
 from typing import Callable, Iterator, List, Optional, Sequence, Tuple
 
-from ..api.models import TYPICAL_SECONDS, Usage, cost_of_usage, parse_size
+from ..api.models import TYPICAL_SECONDS, cost_of_usage, parse_size
 from ..api.rate_limits import read_rate_limits
 from ..api.request import ImageRequest
 from ..base.errors import GptImage2Error, InterruptedCall, NetworkError, OutputError, PartialError
@@ -26,7 +26,7 @@ from ..base.events import (
     RetryWaiting,
     Warned,
 )
-from ..base.outcome import Billed, Result, SavedImage
+from ..base.outcome import Billed, Result, SavedImage, Usage
 from ..base.record import Record, replace
 from ..base.redact import show
 from ..outputs.collect import ImageCollector

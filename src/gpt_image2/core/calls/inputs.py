@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from ..api.images import ImageInfo, read_image_info
 from ..api.models import MAX_INPUT_BYTES, MAX_INPUT_IMAGES, MAX_MASK_BYTES
-from ..api.request import InputImage
+from ..api.request import InputImage, is_address
 from ..base.errors import NetworkError, UsageError
 from ..base.redact import show
 from ..outputs.naming import extension
@@ -70,11 +70,6 @@ def local_input(source: str) -> InputImage:
         UsageError: as `load_inputs`, but for what is asked of a mask alone.
     """
     return _local(source, "input image", MAX_INPUT_BYTES)
-
-
-def is_address(source: str) -> bool:
-    """Whether an input is to be fetched."""
-    return source.lower().startswith(("http://", "https://"))
 
 
 def _load(

@@ -10,7 +10,7 @@ import json
 import re
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, cast
 
-from ..api.models import Usage
+from ..base.outcome import Usage
 from ..base.record import Record, replace
 from ..outputs.collect import ImageCollector, ImageText
 from ..outputs.store import ImageWriter, Spool

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from itertools import chain, count
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import Optional
 
 from ..api.request import ImageRequest
 from ..base.errors import UsageError
 from ..base.record import replace
 from ..commands.options import ImageCommand
 from ..commands.probe import PROBE_COMMAND
-from ..ledger.entries import InputFile
+from ..ledger.entries import InputFile, request_from_fields
 from ..outputs.naming import extension
 from .search import PastRequest
 
@@ -51,17 +51,12 @@ def redone(past: PastRequest, changes: ImageCommand, image_path: Optional[str]) 
 
 def _changed_request(past: PastRequest, changes: ImageRequest) -> ImageRequest:
     """The request as it was, but for the fields that are set in `changes`."""
-    own = set(ImageRequest.__match_args__)
-    values: Dict[str, Any] = {name: value for name, value in past.fields.items() if name in own}
-    extra = {name: value for name, value in past.fields.items() if name not in own}
-    for name in own - {"images", "mask", "extra"}:
-        value = getattr(changes, name)
-        if value not in (None, "", False):
-            values[name] = value
-    extra.update(changes.extra)
-    values.setdefault("prompt", past.prompt)
-    values.setdefault("model", past.model)
-    return ImageRequest(**values, extra=tuple(extra.items()))
+    own = set(ImageRequest.__match_args__) - {"images", "mask", "extra"}
+    given = {name: getattr(changes, name) for name in own}
+    changed = {name: value for name, value in given.items() if value not in (None, "") and value is not False}
+    request = request_from_fields(past.prompt, past.model, past.fields)
+    extra = {**dict(request.extra), **dict(changes.extra)}
+    return replace(request, extra=tuple(extra.items()), **changed)
 
 
 def _kept_source(past: PastRequest, file: InputFile, what: str) -> str:

@@ -6,10 +6,11 @@ import json
 import os
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
+from ..api.images import sha256_of
 from ..base.outcome import SavedImage
 from ..base.record import Record
 from ..ledger.database import Database, stored
-from ..ledger.entries import InputFile, sha256_of
+from ..ledger.entries import InputFile, input_file_of
 
 _MAX_ID = 2**63 - 1
 #: The jobs of batches from before a moment; those that were not fetched yet are needed for that.
@@ -133,15 +134,11 @@ def _past_request(database: Database, row: Mapping[str, Any]) -> PastRequest:
     images = database.rows("SELECT * FROM images WHERE request = ? ORDER BY number", (row["id"],))
     values: Dict[str, Any] = dict(row)
     values["fields"] = json.loads(row["fields"])
-    values["inputs"] = tuple(_input_of(file) for file in json.loads(row["inputs"]))
-    values["mask"] = None if row["mask"] is None else _input_of(json.loads(row["mask"]))
+    values["inputs"] = tuple(input_file_of(file) for file in json.loads(row["inputs"]))
+    values["mask"] = None if row["mask"] is None else input_file_of(json.loads(row["mask"]))
     values["usage"] = None if row["usage"] is None else json.loads(row["usage"])
     values["images"] = tuple(_image_of(image) for image in images)
     return PastRequest(**values)
-
-
-def _input_of(file: Mapping[str, Any]) -> InputFile:
-    return InputFile(file["source"], file["path"], file["filename"], file["sha256"], file["bytes"])
 
 
 def _image_of(row: Mapping[str, Any]) -> SavedImage:

@@ -6,7 +6,6 @@ from typing import Dict, List, Optional, Sequence
 
 from ..base.outcome import Billed
 from ..base.redact import show
-from ..ledger.entries import InputFile
 from ..telling.report import image_json
 from .moments import local_time
 from .search import PastRequest
@@ -27,8 +26,8 @@ def request_json(past: PastRequest) -> Dict[str, object]:
         "model": past.model,
         "prompt": past.prompt,
         "fields": dict(past.fields),
-        "inputs": [input_file_json(file) for file in past.inputs],
-        "mask": None if past.mask is None else input_file_json(past.mask),
+        "inputs": [file.json() for file in past.inputs],
+        "mask": None if past.mask is None else past.mask.json(),
         "output": past.output,
         "status": past.status,
         "error": None
@@ -151,17 +150,6 @@ def _estimate(past: PastRequest) -> str:
 
 def _or_dash(value: Optional[object], unit: str = "") -> str:
     return "-" if value is None else f"{value}{unit}"
-
-
-def input_file_json(file: InputFile) -> Dict[str, object]:
-    """An input as JSON shows it."""
-    return {
-        "source": file.source,
-        "path": file.path,
-        "filename": file.filename,
-        "sha256": file.sha256,
-        "bytes": file.size_bytes,
-    }
 
 
 def _columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> List[str]:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from enum import Enum
-from typing import Mapping, Optional, Tuple
+from typing import Any, Dict, Mapping, Optional, Tuple
 
+from ..api.images import sha256_of
 from ..api.models import CostEstimate
-from ..api.request import ImageRequest, InputImage
+from ..api.request import ImageRequest, InputImage, is_address
 from ..base.errors import GptImage2Error, InterruptedCall, UsageError
 from ..base.outcome import Billed, Result
 from ..base.record import Record
 from ..outputs.naming import OutputPlan
-
-_HASHED_BYTES = 1 << 20
 
 
 class Status(str, Enum):
@@ -35,6 +33,16 @@ class InputFile(Record):
     filename: str
     sha256: str
     size_bytes: int
+
+    def json(self) -> Dict[str, object]:
+        """As JSON, in the ledger and for those who read it."""
+        return {
+            "source": self.source,
+            "path": self.path,
+            "filename": self.filename,
+            "sha256": self.sha256,
+            "bytes": self.size_bytes,
+        }
 
 
 class Opening(Record):
@@ -83,22 +91,17 @@ def opening_of(
 def input_file(image: InputImage) -> InputFile:
     """An input as the ledger keeps it; one that was fetched or read from standard input has no path."""
     source = image.source or image.path
-    lasting = source != "-" and not source.lower().startswith(("http://", "https://"))
+    lasting = source != "-" and not is_address(source)
     return InputFile(
         source, image.path if lasting else "", image.filename, sha256_of(image.path), image.size_bytes
     )
 
 
-def sha256_of(path: str) -> str:
-    """The SHA-256 of a file's bytes in hexadecimal, empty where it cannot be read."""
-    digest = hashlib.sha256()
-    try:
-        with open(path, "rb") as file:
-            for block in iter(lambda: file.read(_HASHED_BYTES), b""):
-                digest.update(block)
-    except OSError:
-        return ""
-    return digest.hexdigest()
+def input_file_of(fields: Mapping[str, Any]) -> InputFile:
+    """The input that `InputFile.json` made an object of."""
+    return InputFile(
+        fields["source"], fields["path"], fields["filename"], fields["sha256"], int(fields["bytes"])
+    )
 
 
 def check_unchanged(request: ImageRequest, expected: Tuple[Tuple[str, str], ...]) -> None:
@@ -145,6 +148,14 @@ def utc_text(seconds: float) -> str:
     milliseconds = int(seconds * 1000)
     moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(milliseconds // 1000))
     return f"{moment}.{milliseconds % 1000:03d}Z"
+
+
+def request_from_fields(prompt: str, model: str, fields: Mapping[str, Any]) -> ImageRequest:
+    """The request, without its images, of which `other_fields` made an object."""
+    own = set(ImageRequest.__match_args__) - {"prompt", "model", "images", "mask", "extra"}
+    known = {name: value for name, value in fields.items() if name in own}
+    extra = tuple((name, value) for name, value in fields.items() if name not in own)
+    return ImageRequest(prompt=prompt, model=model, extra=extra, **known)
 
 
 def other_fields(request: ImageRequest) -> Mapping[str, object]:

@@ -190,13 +190,7 @@ class Ledger:
             )
 
     def _input_json(self, file: InputFile) -> object:
-        return {
-            "source": self._masked(file.source),
-            "path": file.path,
-            "filename": file.filename,
-            "sha256": file.sha256,
-            "bytes": file.size_bytes,
-        }
+        return {**file.json(), "source": self._masked(file.source)}
 
     def _masked(self, text: str) -> str:
         return mask_secrets(text, self._secrets)

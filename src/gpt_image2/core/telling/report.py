@@ -76,18 +76,21 @@ def error_json(error: GptImage2Error, command: str) -> Dict[str, object]:
     outcome: Dict[str, object] = {"command": command, "images": [], "attempts": 0}
     if error.result:
         outcome = result_json(error.result)
-    outcome.update(
-        ok=False,
-        billed=error.billed.value,
-        error={
-            "code": error.code,
-            "message": error.message,
-            "hint": error.hint,
-            "http_status": error.http_status,
-            "request_id": error.request_id,
-        },
-    )
+    outcome.update(ok=False, billed=error.billed.value, error=failure_json(error))
     return {"ok": False, **outcome}
+
+
+def failure_json(error: Optional[GptImage2Error]) -> Optional[Dict[str, object]]:
+    """What went wrong as an object of `--json`; None where nothing did."""
+    if error is None:
+        return None
+    return {
+        "code": error.code,
+        "message": error.message,
+        "hint": error.hint,
+        "http_status": error.http_status,
+        "request_id": error.request_id,
+    }
 
 
 class Reporter:
