@@ -17,7 +17,7 @@ import os
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Dict, Iterator, Optional, Sequence, Set
+from typing import Dict, Iterator, Mapping, Optional, Sequence, Set
 
 from core_modules import (
     ABOUT,
@@ -27,10 +27,11 @@ from core_modules import (
     Module,
     check,
     constant,
-    dependency_order,
     last_line,
     read_core,
     read_exports,
+    read_signs,
+    reading_order,
     side_of,
 )
 
@@ -49,27 +50,23 @@ DIFF_LINES = 16
 def join(root: Path) -> Dict[str, str]:
     """The text of every file to write, by its path from the root; the script comes first."""
     modules, exports = read_core(root), read_exports(root)
+    signs = read_signs(root, modules)
     check(modules, exports)
-    ordered = dependency_order(modules)
+    ordered = reading_order(modules)
     main = [module for module in ordered if not module.side]
-    texts = {f"{SCRIPTS}/{MAIN}.py": join_script(main, exports, bool(len(ordered) - len(main)))}
+    head = [f'#!/usr/bin/env python3\n"""{filled(HEADER, main)}"""', FUTURE, render_imports(main)]
+    loader = [LOADER.read_text(encoding="utf-8").strip("\n")] if len(main) < len(ordered) else []
+    footer = 'if __name__ == "__main__":\n    sys.exit(main())\n'
+    parts = ["\n\n".join([*head, render_all(exports)]), *render_rooms(main, signs), *loader, footer]
+    texts = {f"{SCRIPTS}/{MAIN}.py": "\n\n\n".join(parts)}
     for side in SIDES:
         beside = [module for module in ordered if module.side == side]
         if beside:
-            texts[f"{SCRIPTS}/{side}.py"] = join_side(beside, main)
+            texts[f"{SCRIPTS}/{side}.py"] = join_side(beside, main, signs)
     return texts
 
 
-def join_script(modules: Sequence[Module], exports: Sequence[str], has_sides: bool) -> str:
-    """The text of the script."""
-    header = f'#!/usr/bin/env python3\n"""{filled(HEADER, modules)}"""'
-    head = [header, FUTURE, render_imports(modules), render_all(exports)]
-    loader = [LOADER.read_text(encoding="utf-8").strip("\n")] if has_sides else []
-    footer = 'if __name__ == "__main__":\n    sys.exit(main())\n'
-    return "\n\n\n".join(["\n\n".join(head), *map(render_module, modules), *loader, footer])
-
-
-def join_side(modules: Sequence[Module], main: Sequence[Module]) -> str:
+def join_side(modules: Sequence[Module], main: Sequence[Module], signs: Mapping[str, str]) -> str:
     """The text of a side file: its modules, with what they take from the script imported from there."""
     by_name = {module.name: module for module in [*main, *modules]}
     taken = {
@@ -80,7 +77,7 @@ def join_side(modules: Sequence[Module], main: Sequence[Module]) -> str:
         for alias in node.names
     }
     head = [f'"""{filled(SIDE_HEADER, main)}"""', FUTURE, render_imports(modules), render_from(MAIN, taken)]
-    return "\n\n\n".join(["\n\n".join(head), *map(render_module, modules)]) + "\n"
+    return "\n\n\n".join(["\n\n".join(head), *render_rooms(modules, signs)]) + "\n"
 
 
 def filled(template: Path, modules: Sequence[Module]) -> str:
@@ -117,15 +114,21 @@ def render_from(module: str, members: Set[str]) -> str:
     return f"from {module} import (\n" + "".join(f"    {name},\n" for name in names) + ")"
 
 
-def render_module(module: Module) -> str:
-    """A banner of the module's name and docstring, then its body as it is but for its deferred imports."""
-    rule = "# " + "-" * (WIDTH - 2)
-    banner = [
-        rule,
-        *(f"# {line}".rstrip() for line in [module.name.replace(".", "/"), "", *module.doc.split("\n")]),
-        rule,
-    ]
-    return "\n".join([*banner, "", "", "\n".join(body_lines(module)).strip("\n")]).strip("\n")
+def render_rooms(modules: Sequence[Module], signs: Mapping[str, str]) -> Iterator[str]:
+    """Each room's banner with its sign, then its modules; those of core itself stand without one."""
+    room = ""
+    for module in modules:
+        if module.room and module.room != room:
+            yield banner("=", f"{module.room}/", signs[module.room])
+        room = module.room
+        body = "\n".join(body_lines(module)).strip("\n")
+        yield f"{banner('-', module.name.replace('.', '/'), module.doc)}\n\n\n{body}"
+
+
+def banner(rule: str, name: str, text: str) -> str:
+    """A comment that shows where a part begins, what it is called and what it says of itself."""
+    ruler = "# " + rule * (WIDTH - 2)
+    return "\n".join([ruler, *(f"# {line}".rstrip() for line in [name, "", *text.split("\n")]), ruler])
 
 
 def body_lines(module: Module) -> Iterator[str]:

@@ -3,7 +3,7 @@
 What core must keep to (each breach is an error with its file and line):
 
 - a module is: docstring, `from __future__ import annotations`, imports, the rest;
-- it lies in core itself or in a room, a folder of core whose `__init__.py` holds no code;
+- it lies in core itself or in a room, a folder of core whose `__init__.py` holds nothing but the room's sign;
 - modules import one another only there, and only as `from .name import A, B` (or `..name`, `.room.name`);
 - an import from core that only some runs need may stand inside a function: joining drops it, or makes it load
   the side file where that module goes (`SIDES`); only so is a module of a side file imported from elsewhere;
@@ -30,7 +30,7 @@ INIT = f"{CORE}/__init__.py"
 ABOUT = "base.about"
 FUTURE = "from __future__ import annotations"
 
-#: Rooms that go into a file of their own beside the script, so that a single call need not compile them.
+#: Rooms and modules that go into a file of their own beside the script: a single call need not compile them.
 SIDES = {"gpt_image2_batch": ("batch", "batch_api")}
 
 #: Empty before Python 3.10, where nobody can tell; the check is skipped there.
@@ -68,6 +68,11 @@ class Module:
         return f"{self.path}:{getattr(node, 'lineno', 1)}"
 
     @property
+    def room(self) -> str:
+        """The room that it lies in; empty for core itself."""
+        return self.name.rpartition(".")[0]
+
+    @property
     def side(self) -> str:
         """The side file that it goes into; empty for the script itself."""
         return side_of(self.name)
@@ -86,8 +91,8 @@ class Module:
 
 def side_of(name: str) -> str:
     """The side file that a module goes into; empty for the script itself."""
-    room = name.rpartition(".")[0]
-    return next((side for side, rooms in SIDES.items() if room in rooms), "")
+    lies_in = (name, name.rpartition(".")[0])
+    return next((side for side, parts in SIDES.items() if not set(parts).isdisjoint(lies_in)), "")
 
 
 def path_of(name: str) -> str:
@@ -99,14 +104,23 @@ def path_of(name: str) -> str:
 
 
 def read_core(root: Path) -> List[Module]:
-    """The modules of core and of its rooms but for their package files, by name."""
+    """The modules of core and of its rooms, by name."""
     core = root / CORE
-    for package in sorted(core.glob("*/__init__.py")):
-        where = f"{CORE}/{package.parent.name}/__init__.py"
-        if len(parse(package, where)[1].body) > 1:
-            raise BuildError(f"{where}:1: only a docstring belongs here: joining would lose the rest")
     names = [".".join(path.relative_to(core).with_suffix("").parts) for path in core.rglob("*.py")]
     return [read_module(root, name) for name in sorted(names) if not name.split(".")[-1].startswith("__")]
+
+
+def read_signs(root: Path, modules: Sequence[Module]) -> Dict[str, str]:
+    """What each room says of itself, by its name."""
+    signs: Dict[str, str] = {}
+    for room in sorted({module.room for module in modules} - {""}):
+        where = f"{CORE}/{room}/__init__.py"
+        tree = parse(root / where, where)[1]
+        sign = ast.get_docstring(tree)
+        if sign is None or len(tree.body) > 1:
+            raise BuildError(f"{where}:1: a room's sign, its docstring, and nothing else belongs here")
+        signs[room] = sign
+    return signs
 
 
 def read_exports(root: Path) -> List[str]:
@@ -341,6 +355,27 @@ def clashes(modules: Sequence[Module]) -> Iterator[str]:
                 yield f"{place}: the name {name} is already taken at {first}"
             if hasattr(builtins, name):
                 yield f"{place}: the name {name} would hide the builtin in every module"
+
+
+def reading_order(modules: Sequence[Module]) -> List[Module]:
+    """Room after room, each after those it imports from; so too the modules of a room. Ties are alphabetical;
+    a module of core itself comes when nothing else can."""
+    ordered = dependency_order(modules)
+    place = {module.room or module.name: 0 for module in ordered}
+    needs: Dict[str, Set[str]] = {unit: set() for unit in place}
+    by_name = {module.name: module for module in ordered}
+    for module in ordered:
+        sources = (by_name[name] for name in module.needs())
+        needs[module.room or module.name].update(source.room or source.name for source in sources)
+    bare = {module.name for module in ordered if not module.room}
+    done: List[str] = []
+    while len(done) < len(place):
+        ready = [unit for unit in sorted(set(place) - set(done)) if not needs[unit] - {unit, *done}]
+        if not ready:
+            waiting = sorted(set(place) - set(done))
+            raise BuildError(f"{CORE}:1: rooms import one another in a circle: {', '.join(waiting)}")
+        done.append(min(ready, key=lambda unit: (unit in bare, unit)))
+    return sorted(ordered, key=lambda module: done.index(module.room or module.name))
 
 
 def dependency_order(modules: Sequence[Module]) -> List[Module]:

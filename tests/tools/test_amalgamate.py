@@ -65,12 +65,14 @@ from .errors import AppError
 __all__ = ["AppError", "main"]
 '''
 
+SIGN = '"""What all rooms speak of."""\n'
+
 COMPILE = (
     "import sys; from pathlib import Path; "
     "compile(Path(sys.argv[1]).read_text(encoding='utf-8'), sys.argv[1], 'exec', dont_inherit=True)"
 )
 
-MODULES = {"__init__": INIT, "base/about": ABOUT, "cli": CLI, "errors": ERRORS}
+MODULES = {"__init__": INIT, "base/__init__": SIGN, "base/about": ABOUT, "cli": CLI, "errors": ERRORS}
 
 
 class Project:
@@ -429,6 +431,36 @@ def test_a_room_of_core_is_joined_under_its_own_name(project: Project) -> None:
     assert banners == ["# zoo/lock", "# zoo/cage", "# gate"]
 
 
+def test_a_room_stands_whole_under_its_sign_and_after_the_rooms_it_imports_from(project: Project) -> None:
+    project.write("ark/__init__", '"""Where the animals live."""\n')
+    project.write("ark/hold", module("from ..zoo.lock import KEY\n", "HOLD = KEY\n"))
+    project.write("ark/deck", module(body="DECK = 1\n"))
+    project.write("zoo/__init__", '"""Where the animals come from."""\n')
+    project.write("zoo/lock", module(body="KEY = 1\n"))
+    lines = project.built().splitlines()
+    banners = [
+        line for line in lines if line in ("# ark/", "# ark/deck", "# ark/hold", "# zoo/", "# zoo/lock")
+    ]
+    assert banners == ["# zoo/", "# zoo/lock", "# ark/", "# ark/deck", "# ark/hold"]
+    assert lines[lines.index("# ark/") + 2] == "# Where the animals live."
+
+
+def test_rooms_that_import_one_another_in_a_circle_are_refused(project: Project) -> None:
+    for room, other in (("ark", "zoo"), ("zoo", "ark")):
+        project.write(f"{room}/__init__", '"""A room."""\n')
+        project.write(f"{room}/bottom", module(body=f"{room.upper()} = 1\n"))
+        project.write(
+            f"{room}/top",
+            module(f"from ..{other}.bottom import {other.upper()}\n", f"{room}_top = {other.upper()}\n"),
+        )
+    assert project.refusal() == "src/gpt_image2/core:1: rooms import one another in a circle: ark, zoo\n"
+
+
+def test_a_room_without_a_sign_is_refused(project: Project) -> None:
+    project.write("zoo/lock", module(body="KEY = 1\n"))
+    assert project.refusal() == "src/gpt_image2/core/zoo/__init__.py:1: missing\n"
+
+
 def test_a_side_room_goes_into_a_file_beside_the_script_that_loads_it_when_asked(project: Project) -> None:
     project.write("batch/__init__", '"""A room."""\n')
     project.write(
@@ -463,7 +495,7 @@ def test_a_room_reaches_nothing_above_core_and_its_package_holds_no_code(project
     assert project.refusal() == "src/gpt_image2/core/zoo/cage.py:4: core imports nothing above it\n"
     project.write("zoo/__init__", '"""A room."""\n\nX = 1\n')
     assert project.refusal().startswith(
-        "src/gpt_image2/core/zoo/__init__.py:1: only a docstring belongs here"
+        "src/gpt_image2/core/zoo/__init__.py:1: a room's sign, its docstring, and nothing else belongs here"
     )
 
 

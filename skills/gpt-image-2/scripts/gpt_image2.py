@@ -106,6 +106,14 @@ __all__ = [
 ]
 
 
+# ============================================================================================================
+# base/
+#
+# The few things that everybody speaks of: errors, outcomes, events, records, signals, text that is safe to
+# show. Touches nothing but this process's signal handlers.
+# ============================================================================================================
+
+
 # ------------------------------------------------------------------------------------------------------------
 # base/about
 #
@@ -302,6 +310,420 @@ class Result(Record):
     attempts: int = 0
     elapsed_s: float = 0.0
     warnings: Tuple[str, ...] = ()
+
+
+# ------------------------------------------------------------------------------------------------------------
+# base/errors
+#
+# The exception tree. Every error says what happened, what to do next, and whether money may be gone.
+#
+# GptImage2Error
+# ├── UsageError             bad arguments or inputs; nothing was sent               exit 2
+# ├── ConfigError            configuration or key missing or wrong                   exit 3
+# │   └── LedgerError            the ledger cannot be read or written                exit 3
+# ├── ApiError               the server refused, or answered without a usable image  exit 6
+# │   ├── AuthenticationError    401, 403                                            exit 3
+# │   ├── RateLimitError         429: too fast                                       exit 4
+# │   ├── QuotaError             429, 400: out of money or over a spend limit        exit 4
+# │   └── ModerationError        the prompt or the image was blocked                 exit 5
+# ├── NetworkError           no connection, cut, timeout, TLS, proxy                 exit 7
+# ├── OutputError            an image could not be written where it was asked for    exit 8
+# ├── PartialError           some images were saved, some were not                   exit 9
+# └── InterruptedCall        Ctrl-C (130) or SIGTERM (143)
+# ------------------------------------------------------------------------------------------------------------
+
+
+class GptImage2Error(Exception):
+    """The root of all errors of this program.
+
+    Attributes: `code` (stable, snake_case; the server's own where it gave one), `message`, `hint` (what to
+    do next, may be empty), `exit_code`, `billed`, `http_status`, `request_id`, `retry_safe` (the same request
+    may be sent again without paying twice), `retry_after_s` (the wait that the server asks for, None where it
+    names none), and `result`: the images that were saved all the same, or None when nothing was sent.
+    """
+
+    exit_code = ExitCode.INTERNAL
+    default_code = "internal_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        code: Optional[str] = None,
+        billed: Billed = Billed.NO,
+        http_status: Optional[int] = None,
+        request_id: Optional[str] = None,
+        retry_safe: bool = False,
+        retry_after_s: Optional[float] = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.code = code or self.default_code
+        self.billed = billed
+        self.http_status = http_status
+        self.request_id = request_id
+        self.retry_safe = retry_safe
+        self.retry_after_s = retry_after_s
+        self.result: Optional[Result] = None
+
+
+class UsageError(GptImage2Error):
+    """Bad arguments or inputs. Nothing was sent."""
+
+    exit_code = ExitCode.USAGE
+    default_code = "usage"
+
+
+class ConfigError(GptImage2Error):
+    """A configuration file, the base URL or the key is missing or wrong. Nothing was sent."""
+
+    exit_code = ExitCode.CONFIG
+    default_code = "config"
+
+
+class LedgerError(ConfigError):
+    """The ledger's file cannot be read or written. Calls go on without it; only its own commands end so."""
+
+    default_code = "ledger_unusable"
+
+
+class ApiError(GptImage2Error):
+    """The server refused the request, or answered without a usable image."""
+
+    exit_code = ExitCode.API
+    default_code = "api_error"
+
+
+class AuthenticationError(ApiError):
+    """The server does not accept the key, or the key may not use the model (401, 403)."""
+
+    exit_code = ExitCode.CONFIG
+    default_code = "authentication"
+
+
+class RateLimitError(ApiError):
+    """Too many requests or tokens a minute (429)."""
+
+    exit_code = ExitCode.RATE_LIMIT
+    default_code = "rate_limit_exceeded"
+
+
+class QuotaError(ApiError):
+    """No credit left, or a spend limit is reached."""
+
+    exit_code = ExitCode.RATE_LIMIT
+    default_code = "insufficient_quota"
+
+
+class ModerationError(ApiError):
+    """The prompt or the image was blocked by moderation."""
+
+    exit_code = ExitCode.MODERATION
+    default_code = "moderation_blocked"
+
+
+class NetworkError(GptImage2Error):
+    """No connection, or it was lost, or time ran out."""
+
+    exit_code = ExitCode.NETWORK
+    default_code = "network"
+
+
+class OutputError(GptImage2Error):
+    """An image could not be written where it was asked for; `result` says where it is instead."""
+
+    exit_code = ExitCode.OUTPUT
+    default_code = "output"
+
+
+class PartialError(GptImage2Error):
+    """Some images were saved (see `result`), some were not."""
+
+    exit_code = ExitCode.PARTIAL
+    default_code = "partial"
+
+
+class InterruptedCall(GptImage2Error):
+    """The call was stopped by a signal; images that were whole by then are saved."""
+
+    exit_code = ExitCode.INTERRUPTED
+    default_code = "interrupted"
+
+    def __init__(self, message: str, *, signum: int, billed: Billed = Billed.NO, hint: str = "") -> None:
+        super().__init__(message, hint=hint, billed=billed)
+        self.signum = signum
+        if signum != 2:
+            self.exit_code = ExitCode.TERMINATED
+
+
+# ------------------------------------------------------------------------------------------------------------
+# base/events
+#
+# What happens during a call, as frozen data, for observers. Pure. Times are seconds since its start.
+# ------------------------------------------------------------------------------------------------------------
+
+
+class RequestStarted(Record):
+    """A request goes out. `typical_s` is how long such a call usually takes."""
+
+    attempt: int
+    typical_s: float
+    elapsed_s: float
+
+
+class RateLimit(Record):
+    """One limit a minute: how much is allowed and still left, and in how many seconds it is whole again."""
+
+    kind: str
+    limit: int
+    remaining: int
+    reset_s: float
+
+
+class HeadersReceived(Record):
+    """The answer has begun. `limits` are those that its headers tell of."""
+
+    http_status: int
+    elapsed_s: float
+    limits: Tuple[RateLimit, ...] = ()
+
+
+class RetryWaiting(Record):
+    """The request will be sent once more after a wait."""
+
+    wait_s: float
+    reason: str
+    elapsed_s: float
+
+
+class PartialImage(Record):
+    """A preview has come; `path` is where it was saved, None when it was not asked for."""
+
+    partial_image_index: int
+    path: Optional[str]
+    elapsed_s: float
+
+
+class ImageSaved(Record):
+    """An image is on disk."""
+
+    image: SavedImage
+    elapsed_s: float
+
+
+class Warned(Record):
+    """Something the user should know."""
+
+    message: str
+    elapsed_s: float
+
+
+class Finished(Record):
+    """The call has ended; a failed one raises an error after this."""
+
+    result: Result
+    elapsed_s: float
+
+
+Event = Union[RequestStarted, HeadersReceived, RetryWaiting, PartialImage, ImageSaved, Warned, Finished]
+Observer = Callable[[Event], None]
+
+
+# ------------------------------------------------------------------------------------------------------------
+# base/interrupt
+#
+# Turns SIGINT, SIGTERM and SIGHUP into an orderly stop: running transfers end, whole images stay.
+#
+# While a call is under way a signal does not raise: it stops the transfers and wakes the waits, and the call
+# ends on its usual way with what has arrived. A second signal raises at once, as does one at any other time.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_SIGNAL_NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
+
+
+class StopSwitch:
+    """Shared by everything that runs in one call: who must be stopped, and whether a stop was asked for."""
+
+    def __init__(self) -> None:
+        self.signum: Optional[int] = None
+        self._event = threading.Event()
+        self._stoppers: Set[Callable[[], None]] = set()
+        self._calls: List[StopSwitch] = []  # its appends and pops need no lock between threads
+        self._on_drain: Optional[Callable[[], None]] = None
+
+    @property
+    def is_set(self) -> bool:
+        """Whether a stop was asked for."""
+        return self._event.is_set()
+
+    def wait(self, seconds: float) -> bool:
+        """Waits, or returns True at once when a stop is asked for."""
+        return self._event.wait(max(0.0, seconds))
+
+    def watch(self, stopper: Callable[[], None]) -> None:
+        """Registers what ends a transfer; runs it at once when the stop came first."""
+        self._stoppers.add(stopper)
+        if self.is_set:
+            stopper()
+
+    def unwatch(self, stopper: Callable[[], None]) -> None:
+        """Forgets a transfer that has ended."""
+        self._stoppers.discard(stopper)
+
+    def stop(self, signum: int) -> None:
+        """Asks everything under way to end."""
+        self.signum = signum
+        self._event.set()
+        for stopper in list(self._stoppers):
+            stopper()
+
+    def __enter__(self) -> StopSwitch:
+        self._calls.append(self)
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        self._calls.pop()
+
+    def drain_first(self, on_drain: Optional[Callable[[], None]]) -> None:
+        """From now on the first Ctrl-C calls this instead of ending what is under way; None ends that."""
+        self._on_drain = on_drain
+
+    def on_signal(self, signum: int, _frame: Optional[FrameType]) -> None:
+        """The signal handler."""
+        if signum == signal.SIGINT and self._on_drain is not None:
+            on_drain, self._on_drain = self._on_drain, None
+            on_drain()
+            return
+        if not self._calls or self.is_set:
+            raise InterruptedCall("interrupted", signum=signum)
+        self.stop(signum)
+
+
+class SignalsHandled:
+    """A context in which the stop signals go to a switch; the old handlers come back at its end."""
+
+    def __init__(self, switch: StopSwitch) -> None:
+        self._switch = switch
+        self._old: Dict[int, Any] = {}
+
+    def __enter__(self) -> None:
+        for name in _SIGNAL_NAMES:
+            signum = getattr(signal, name, None)
+            # Where a parent made us ignore a signal (nohup), it stays ignored.
+            if signum is not None and signal.getsignal(signum) != signal.SIG_IGN:
+                self._old[signum] = signal.signal(signum, self._switch.on_signal)
+
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        for signum, handler in self._old.items():
+            signal.signal(signum, handler)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# base/redact
+#
+# Makes text safe to show and to keep: keys masked, control characters gone, length bounded. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+MAX_SHOWN_CHARS = 500
+
+_KEY_LIKE = r"\bsk-[A-Za-z0-9_\-]{8,}|(?<=[Bb]earer )[^\s\"',;]{8,}"
+_CONTROL = "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]|[\ud800-\udfff]"
+
+
+def mask_key(key: str) -> str:
+    """A key as it may be shown: its first three and last four characters when it is long, else stars."""
+    return f"{key[:3]}…{key[-4:]}" if len(key) >= 20 else "****"
+
+
+def mask_secrets(text: str, secrets: Iterable[str] = ()) -> str:
+    """The text with every given secret, and everything that looks like a key, masked."""
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, mask_key(secret))
+    return re.sub(_KEY_LIKE, lambda match: mask_key(match.group()), text)
+
+
+def printable(text: str) -> str:
+    """The text on one line, without characters that could steer a terminal."""
+    if not text.isprintable():
+        text = re.sub(_CONTROL, "", text)
+    return " ".join(text.split())
+
+
+def show(text: str, secrets: Iterable[str] = (), limit: Optional[int] = MAX_SHOWN_CHARS) -> str:
+    """Foreign text as it may be printed: keys masked, one line, at most `limit` characters."""
+    text = printable(mask_secrets(text, secrets))
+    return text if limit is None or len(text) <= limit else text[: limit - 1] + "…"
+
+
+# ------------------------------------------------------------------------------------------------------------
+# base/turns
+#
+# Lets few threads at a time work on answers, those whose request went out first before the others.
+#
+# Decoding holds the interpreter's lock. When many answers come at once and all threads share it evenly, all end
+# late; one after the other, the first are free for the next request while the last are still at work.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_AT_ONCE = 2  # one decodes while another hashes or writes
+
+
+class Turns:
+    """Shared by the calls of one client."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._free = _AT_ONCE
+        self._waiting: List[Tuple[float, int, threading.Lock]] = []
+
+    @contextmanager
+    def take(self, rank: float) -> Generator[None, None, None]:
+        """Waits for a turn; among those that wait the lowest rank goes first."""
+        self._begin(rank)
+        try:
+            yield
+        finally:
+            self._end()
+
+    def _begin(self, rank: float) -> None:
+        with self._lock:
+            if self._free:
+                self._free -= 1
+                return
+            gate = threading.Lock()
+            gate.acquire()
+            heappush(self._waiting, (rank, id(gate), gate))
+        gate.acquire()
+
+    def _end(self) -> None:
+        with self._lock:
+            if self._waiting:
+                heappop(self._waiting)[2].release()  # the turn is handed over
+            else:
+                self._free += 1
+
+
+# ============================================================================================================
+# api/
+#
+# What the API is: the fields of a request, sizes, prices, rate limits, and what an image file says.
+# Pure, but for reading image files.
+# ============================================================================================================
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -707,152 +1129,6 @@ def _is_digits(text: str) -> bool:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# base/errors
-#
-# The exception tree. Every error says what happened, what to do next, and whether money may be gone.
-#
-# GptImage2Error
-# ├── UsageError             bad arguments or inputs; nothing was sent               exit 2
-# ├── ConfigError            configuration or key missing or wrong                   exit 3
-# │   └── LedgerError            the ledger cannot be read or written                exit 3
-# ├── ApiError               the server refused, or answered without a usable image  exit 6
-# │   ├── AuthenticationError    401, 403                                            exit 3
-# │   ├── RateLimitError         429: too fast                                       exit 4
-# │   ├── QuotaError             429, 400: out of money or over a spend limit        exit 4
-# │   └── ModerationError        the prompt or the image was blocked                 exit 5
-# ├── NetworkError           no connection, cut, timeout, TLS, proxy                 exit 7
-# ├── OutputError            an image could not be written where it was asked for    exit 8
-# ├── PartialError           some images were saved, some were not                   exit 9
-# └── InterruptedCall        Ctrl-C (130) or SIGTERM (143)
-# ------------------------------------------------------------------------------------------------------------
-
-
-class GptImage2Error(Exception):
-    """The root of all errors of this program.
-
-    Attributes: `code` (stable, snake_case; the server's own where it gave one), `message`, `hint` (what to
-    do next, may be empty), `exit_code`, `billed`, `http_status`, `request_id`, `retry_safe` (the same request
-    may be sent again without paying twice), `retry_after_s` (the wait that the server asks for, None where it
-    names none), and `result`: the images that were saved all the same, or None when nothing was sent.
-    """
-
-    exit_code = ExitCode.INTERNAL
-    default_code = "internal_error"
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        hint: str = "",
-        code: Optional[str] = None,
-        billed: Billed = Billed.NO,
-        http_status: Optional[int] = None,
-        request_id: Optional[str] = None,
-        retry_safe: bool = False,
-        retry_after_s: Optional[float] = None,
-    ) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
-        self.code = code or self.default_code
-        self.billed = billed
-        self.http_status = http_status
-        self.request_id = request_id
-        self.retry_safe = retry_safe
-        self.retry_after_s = retry_after_s
-        self.result: Optional[Result] = None
-
-
-class UsageError(GptImage2Error):
-    """Bad arguments or inputs. Nothing was sent."""
-
-    exit_code = ExitCode.USAGE
-    default_code = "usage"
-
-
-class ConfigError(GptImage2Error):
-    """A configuration file, the base URL or the key is missing or wrong. Nothing was sent."""
-
-    exit_code = ExitCode.CONFIG
-    default_code = "config"
-
-
-class LedgerError(ConfigError):
-    """The ledger's file cannot be read or written. Calls go on without it; only its own commands end so."""
-
-    default_code = "ledger_unusable"
-
-
-class ApiError(GptImage2Error):
-    """The server refused the request, or answered without a usable image."""
-
-    exit_code = ExitCode.API
-    default_code = "api_error"
-
-
-class AuthenticationError(ApiError):
-    """The server does not accept the key, or the key may not use the model (401, 403)."""
-
-    exit_code = ExitCode.CONFIG
-    default_code = "authentication"
-
-
-class RateLimitError(ApiError):
-    """Too many requests or tokens a minute (429)."""
-
-    exit_code = ExitCode.RATE_LIMIT
-    default_code = "rate_limit_exceeded"
-
-
-class QuotaError(ApiError):
-    """No credit left, or a spend limit is reached."""
-
-    exit_code = ExitCode.RATE_LIMIT
-    default_code = "insufficient_quota"
-
-
-class ModerationError(ApiError):
-    """The prompt or the image was blocked by moderation."""
-
-    exit_code = ExitCode.MODERATION
-    default_code = "moderation_blocked"
-
-
-class NetworkError(GptImage2Error):
-    """No connection, or it was lost, or time ran out."""
-
-    exit_code = ExitCode.NETWORK
-    default_code = "network"
-
-
-class OutputError(GptImage2Error):
-    """An image could not be written where it was asked for; `result` says where it is instead."""
-
-    exit_code = ExitCode.OUTPUT
-    default_code = "output"
-
-
-class PartialError(GptImage2Error):
-    """Some images were saved (see `result`), some were not."""
-
-    exit_code = ExitCode.PARTIAL
-    default_code = "partial"
-
-
-class InterruptedCall(GptImage2Error):
-    """The call was stopped by a signal; images that were whole by then are saved."""
-
-    exit_code = ExitCode.INTERRUPTED
-    default_code = "interrupted"
-
-    def __init__(self, message: str, *, signum: int, billed: Billed = Billed.NO, hint: str = "") -> None:
-        super().__init__(message, hint=hint, billed=billed)
-        self.signum = signum
-        if signum != 2:
-            self.exit_code = ExitCode.TERMINATED
-
-
-# ------------------------------------------------------------------------------------------------------------
 # api/request
 #
 # From keyword arguments to a validated, frozen `ImageRequest`, and on to the fields on the wire. Pure.
@@ -1132,79 +1408,6 @@ def _check_format_rules(request: ImageRequest, known_model: bool) -> None:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# base/events
-#
-# What happens during a call, as frozen data, for observers. Pure. Times are seconds since its start.
-# ------------------------------------------------------------------------------------------------------------
-
-
-class RequestStarted(Record):
-    """A request goes out. `typical_s` is how long such a call usually takes."""
-
-    attempt: int
-    typical_s: float
-    elapsed_s: float
-
-
-class RateLimit(Record):
-    """One limit a minute: how much is allowed and still left, and in how many seconds it is whole again."""
-
-    kind: str
-    limit: int
-    remaining: int
-    reset_s: float
-
-
-class HeadersReceived(Record):
-    """The answer has begun. `limits` are those that its headers tell of."""
-
-    http_status: int
-    elapsed_s: float
-    limits: Tuple[RateLimit, ...] = ()
-
-
-class RetryWaiting(Record):
-    """The request will be sent once more after a wait."""
-
-    wait_s: float
-    reason: str
-    elapsed_s: float
-
-
-class PartialImage(Record):
-    """A preview has come; `path` is where it was saved, None when it was not asked for."""
-
-    partial_image_index: int
-    path: Optional[str]
-    elapsed_s: float
-
-
-class ImageSaved(Record):
-    """An image is on disk."""
-
-    image: SavedImage
-    elapsed_s: float
-
-
-class Warned(Record):
-    """Something the user should know."""
-
-    message: str
-    elapsed_s: float
-
-
-class Finished(Record):
-    """The call has ended; a failed one raises an error after this."""
-
-    result: Result
-    elapsed_s: float
-
-
-Event = Union[RequestStarted, HeadersReceived, RetryWaiting, PartialImage, ImageSaved, Warned, Finished]
-Observer = Callable[[Event], None]
-
-
-# ------------------------------------------------------------------------------------------------------------
 # api/rate_limits
 #
 # What a server tells of its limits a minute: by `x-ratelimit-*` headers, or by words. Pure.
@@ -1244,57 +1447,226 @@ def duration_s(text: str) -> float:
     return sum(float(number) * _UNIT_S[unit.lower()] for number, unit in _STEP.findall(text))
 
 
-# ------------------------------------------------------------------------------------------------------------
-# base/interrupt
+# ============================================================================================================
+# telling/
 #
-# Turns SIGINT, SIGTERM and SIGHUP into an orderly stop: running transfers end, whole images stay.
+# What people and programs are told: lines and colours, `--json`, `--events`, `--quiet`. Touches standard
+# output and standard error, nothing else.
+# ============================================================================================================
+
+
+# ------------------------------------------------------------------------------------------------------------
+# telling/terminal
 #
-# While a call is under way a signal does not raise: it stops the transfers and wakes the waits, and the call
-# ends on its usual way with what has arrived. A second signal raises at once, as does one at any other time.
+# Writes for people and programs on this process's stdout and stderr: lines, colour, a live line, JSON.
 # ------------------------------------------------------------------------------------------------------------
 
 
-_SIGNAL_NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
+_CLEAR_LINE = "\r\x1b[K"
+_COLOURS = {"red": "31", "yellow": "33", "green": "32"}
 
 
-class StopSwitch:
-    """Shared by everything that runs in one call: who must be stopped, and whether a stop was asked for."""
+class Terminal:
+    """Writes for people: one line a message, colour and a live line only where a terminal shows them."""
 
-    def __init__(self) -> None:
-        self.signum: Optional[int] = None
-        self._event = threading.Event()
-        self._stoppers: Set[Callable[[], None]] = set()
-        self._calls: List[StopSwitch] = []  # its appends and pops need no lock between threads
-        self._on_drain: Optional[Callable[[], None]] = None
+    def __init__(self, env: Mapping[str, str], stdout: TextIO, stderr: TextIO) -> None:
+        self._stdout = stdout
+        self._stderr = stderr
+        self._lock = threading.Lock()
+        smart = stderr.isatty() and env.get("TERM") != "dumb"
+        self.is_live = smart
+        self._colours = smart and not env.get("NO_COLOR")
 
-    @property
-    def is_set(self) -> bool:
-        """Whether a stop was asked for."""
-        return self._event.is_set()
+    def result(self, text: str) -> None:
+        """A line on stdout. A reader that has gone away does not stop the call: the images are safe."""
+        self._clear()
+        try:
+            print(text, file=self._stdout, flush=True)
+        except OSError:
+            detach(self._stdout)
 
-    def wait(self, seconds: float) -> bool:
-        """Waits, or returns True at once when a stop is asked for."""
-        return self._event.wait(max(0.0, seconds))
+    def say(self, text: str, label: str = "", colour: str = "") -> None:
+        """A line on stderr, with a label in colour in front."""
+        if label and self._colours and colour:
+            label = f"\x1b[{_COLOURS[colour]}m{label}\x1b[0m"
+        self._clear()
+        try:
+            print(f"{label}: {text}" if label else text, file=self._stderr, flush=True)
+        except OSError:
+            detach(self._stderr)
 
-    def watch(self, stopper: Callable[[], None]) -> None:
-        """Registers what ends a transfer; runs it at once when the stop came first."""
-        self._stoppers.add(stopper)
-        if self.is_set:
-            stopper()
+    def live(self, text: str) -> None:
+        """Replaces the live line."""
+        if self.is_live:
+            with self._lock:
+                self._stderr.write(_CLEAR_LINE + text)
+                self._stderr.flush()
 
-    def unwatch(self, stopper: Callable[[], None]) -> None:
-        """Forgets a transfer that has ended."""
-        self._stoppers.discard(stopper)
+    def error(self, error: GptImage2Error) -> None:
+        """An error: one line what happened and what to do, and one about the money if anything was sent."""
+        text = show(error.message, limit=None)
+        self.say(
+            f"{text.rstrip('.')}; {show(error.hint, limit=None)}" if error.hint else text, "error", "red"
+        )
+        if error.result and error.result.attempts:
+            request = f", request id {error.request_id}" if error.request_id else ""
+            self.say(f"billed: {error.billed.value} (requests sent: {error.result.attempts}{request})")
 
-    def stop(self, signum: int) -> None:
-        """Asks everything under way to end."""
-        self.signum = signum
-        self._event.set()
-        for stopper in list(self._stoppers):
-            stopper()
+    def _clear(self) -> None:
+        self.live("")
 
-    def __enter__(self) -> StopSwitch:
-        self._calls.append(self)
+
+def print_json(
+    value: Mapping[str, object], stdout: TextIO, rows: Optional[Iterable[Mapping[str, object]]] = None
+) -> None:
+    """One JSON object on one line, with `rows` as its last field where there are any, written as they come.
+
+    Escaped where it holds a path that is no text, or stdout takes no UTF-8. A reader that has gone away does
+    not change how the command ends.
+    """
+    text = _json_text(value, stdout)
+    try:
+        if rows is not None:
+            print(text[:-1], '"rows": [', sep=", ", end="", file=stdout)
+            for number, row in enumerate(rows):
+                print(", " if number else "", _json_text(row, stdout), sep="", end="", file=stdout)
+            text = "]}"
+        print(text, file=stdout, flush=True)
+    except OSError:
+        detach(stdout)
+
+
+def _json_text(value: Mapping[str, object], stdout: TextIO) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    try:
+        text.encode("utf-8")
+        text.encode(stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(value)
+    return text
+
+
+def detach(stream: TextIO) -> None:
+    """Points a closed stream nowhere, so that the interpreter's last flush does not complain."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def standard_terminal(env: Mapping[str, str]) -> Terminal:
+    """The terminal of this process; paths that are no valid text survive on it."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure:
+            reconfigure(errors="surrogateescape" if stream is sys.stdout else "backslashreplace")
+    return Terminal(env, sys.stdout, sys.stderr)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# telling/report
+#
+# The same outcome for a person and as JSON. Results go to stdout, everything else to stderr.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_TICK_S = 1.0
+
+
+def saved_line(path: str, size_bytes: int) -> str:
+    """The line that callers look for; the size is in whole units of 1024 bytes, at least 1."""
+    return f"Saved: {path} ({max(1, round(size_bytes / 1024))} KB)"
+
+
+def image_json(image: SavedImage) -> Dict[str, object]:
+    """One saved image as `--json` and the events show it."""
+    fields = dict(vars(image))
+    fields["bytes"] = fields.pop("size_bytes")
+    return {name: fields[name] for name in ("path", "bytes", "format", "width", "height", "sha256")}
+
+
+def estimate_json(estimate: Optional[CostEstimate]) -> Optional[Dict[str, float]]:
+    """What a request would cost in USD, as JSON; None where that is not known."""
+    if estimate is None:
+        return None
+    return {"low": round(estimate.low_usd, 6), "high": round(estimate.high_usd, 6)}
+
+
+def cost_in_words(estimate: Optional[CostEstimate]) -> str:
+    """What a request would cost, for people."""
+    if estimate is None:
+        return "unknown for this model or quality"
+    text = f"${estimate.low_usd:.4f}"
+    if estimate.high_usd > estimate.low_usd:
+        text += f" to ${estimate.high_usd:.4f}"
+    return f"{text} ({estimate.note})" if estimate.note else text
+
+
+def result_json(result: Result) -> Dict[str, object]:
+    """A success as the object that `--json` prints."""
+    usage = None
+    if result.usage:
+        usage = {
+            "input_tokens": result.usage.input_tokens,
+            "output_tokens": result.usage.output_tokens,
+            "total_tokens": result.usage.total_tokens,
+        }
+    return {
+        "ok": True,
+        "command": result.command,
+        "model": result.model,
+        "images": [image_json(image) for image in result.images],
+        "usage": usage,
+        "cost_usd": None if result.cost_usd is None else round(result.cost_usd, 6),
+        "billed": result.billed.value,
+        "http_status": result.http_status,
+        "request_id": result.request_id,
+        "attempts": result.attempts,
+        "elapsed_s": round(result.elapsed_s, 3),
+        "warnings": list(result.warnings),
+    }
+
+
+def error_json(error: GptImage2Error, command: str) -> Dict[str, object]:
+    """A failure as the object that `--json` prints, with the images that were saved all the same."""
+    outcome: Dict[str, object] = {"command": command, "images": [], "attempts": 0}
+    if error.result:
+        outcome = result_json(error.result)
+    outcome.update(ok=False, billed=error.billed.value, error=failure_json(error))
+    return {"ok": False, **outcome}
+
+
+def failure_json(error: Optional[GptImage2Error]) -> Optional[Dict[str, object]]:
+    """What went wrong as an object of `--json`; None where nothing did."""
+    if error is None:
+        return None
+    return {
+        "code": error.code,
+        "message": error.message,
+        "hint": error.hint,
+        "http_status": error.http_status,
+        "request_id": error.request_id,
+    }
+
+
+class Reporter:
+    """Shows the events of a call to a person. A context manager: the clock runs while it is entered."""
+
+    def __init__(
+        self, terminal: Terminal, *, quiet: bool = False, results: bool = True, warnings: bool = True
+    ) -> None:
+        self._terminal = terminal
+        self._quiet = quiet
+        self._results = results
+        self._warnings = warnings
+        self._typical_s: Optional[float] = None
+        self._note = ""
+        self._started = time.monotonic()
+        self._done = threading.Event()
+        self._thread: Optional[threading.Thread] = None
+
+    def __enter__(self) -> Reporter:
+        if self._terminal.is_live and not self._quiet:
+            self._thread = threading.Thread(target=self._tick, daemon=True)
+            self._thread.start()
         return self
 
     def __exit__(
@@ -1303,36 +1675,104 @@ class StopSwitch:
         error: Optional[BaseException],
         trace: Optional[TracebackType],
     ) -> None:
-        self._calls.pop()
+        self._stop_clock()
 
-    def drain_first(self, on_drain: Optional[Callable[[], None]]) -> None:
-        """From now on the first Ctrl-C calls this instead of ending what is under way; None ends that."""
-        self._on_drain = on_drain
+    def __call__(self, event: Event) -> None:
+        """The observer of a call."""
+        if isinstance(event, RequestStarted):
+            self._typical_s, self._note = event.typical_s, ""
+        elif isinstance(event, PartialImage):
+            self._note = f", preview {event.partial_image_index} has come"
+            if event.path:
+                self._tell(f"preview {event.partial_image_index}: {show(event.path, limit=None)}")
+        elif isinstance(event, ImageSaved) and self._results:
+            self._terminal.result(saved_line(event.image.path, event.image.size_bytes))
+        elif isinstance(event, RetryWaiting) and self._warnings:
+            self._terminal.say(f"sending again in {event.wait_s:.1f} s ({event.reason})")
+        elif isinstance(event, Warned) and self._warnings:
+            self._terminal.say(show(event.message, limit=None), "warning", "yellow")
+        elif isinstance(event, Finished):
+            self._stop_clock()
+            self._tell(_summary(event.result))
 
-    def on_signal(self, signum: int, _frame: Optional[FrameType]) -> None:
-        """The signal handler."""
-        if signum == signal.SIGINT and self._on_drain is not None:
-            on_drain, self._on_drain = self._on_drain, None
-            on_drain()
-            return
-        if not self._calls or self.is_set:
-            raise InterruptedCall("interrupted", signum=signum)
-        self.stop(signum)
+    def _tell(self, text: str) -> None:
+        if not self._quiet:
+            self._terminal.say(text)
+
+    def _tick(self) -> None:
+        while not self._done.wait(_TICK_S):
+            elapsed = time.monotonic() - self._started
+            about = f" of about {self._typical_s:.0f} s" if self._typical_s else ""
+            self._terminal.live(f"{elapsed:.0f} s{about}{self._note}")
+
+    def _stop_clock(self) -> None:
+        self._done.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
 
 
-class SignalsHandled:
-    """A context in which the stop signals go to a switch; the old handlers come back at its end."""
+def _summary(result: Result) -> str:
+    status = f"HTTP {result.http_status}" if result.http_status else "no answer"
+    cost = f", ${result.cost_usd:.4f}" if result.cost_usd is not None else ""
+    tokens = f" ({result.usage.total_tokens:,} tokens)" if result.usage else ""
+    return f"{status} in {result.elapsed_s:.1f} s{cost}{tokens}"
 
-    def __init__(self, switch: StopSwitch) -> None:
-        self._switch = switch
-        self._old: Dict[int, Any] = {}
 
-    def __enter__(self) -> None:
-        for name in _SIGNAL_NAMES:
-            signum = getattr(signal, name, None)
-            # Where a parent made us ignore a signal (nohup), it stays ignored.
-            if signum is not None and signal.getsignal(signum) != signal.SIG_IGN:
-                self._old[signum] = signal.signal(signum, self._switch.on_signal)
+# ------------------------------------------------------------------------------------------------------------
+# telling/event_lines
+#
+# The events of a call as JSON lines on stderr, and a heartbeat while nothing happens.
+# ------------------------------------------------------------------------------------------------------------
+
+
+HEARTBEAT_S = 15.0
+
+_NAMES: Mapping[type, str] = {
+    RequestStarted: "request_started",
+    HeadersReceived: "headers_received",
+    RetryWaiting: "retry_waiting",
+    PartialImage: "partial_image",
+    ImageSaved: "image_saved",
+    Warned: "warning",
+}
+
+
+def event_json(event: Event) -> Optional[Dict[str, object]]:
+    """An event as the object on its line; None for the end of a call, which the command itself reports."""
+    name = _NAMES.get(type(event))
+    if name is None:
+        return None
+    values: Dict[str, object] = dict(vars(event))
+    if isinstance(event, ImageSaved):
+        values["image"] = image_json(event.image)
+    if isinstance(event, HeadersReceived):
+        del values["limits"]
+        if event.limits:
+            values["limits"] = [dict(vars(limit)) for limit in event.limits]
+    elapsed_s = round(event.elapsed_s, 3)
+    return {"event": name, **values, "elapsed_s": elapsed_s}
+
+
+def warning_line(message: str, elapsed_s: float) -> Dict[str, object]:
+    """A warning as the object on its line."""
+    return {"event": "warning", "message": message, "elapsed_s": round(elapsed_s, 3)}
+
+
+class EventLines:
+    """The observer that writes events. A context manager: the heart beats while it is entered."""
+
+    def __init__(self, stderr: TextIO, heartbeat_s: float = HEARTBEAT_S) -> None:
+        self._stderr = stderr
+        self._heartbeat_s = heartbeat_s
+        self._started = time.monotonic()
+        self._lock = threading.Lock()
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._beat, daemon=True)
+
+    def __enter__(self) -> EventLines:
+        self._thread.start()
+        return self
 
     def __exit__(
         self,
@@ -1340,323 +1780,732 @@ class SignalsHandled:
         error: Optional[BaseException],
         trace: Optional[TracebackType],
     ) -> None:
-        for signum, handler in self._old.items():
-            signal.signal(signum, handler)
+        self._done.set()
+        self._thread.join()
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the command began."""
+        return time.monotonic() - self._started
+
+    def __call__(self, event: Event) -> None:
+        """The observer of a call."""
+        line = event_json(event)
+        if line is not None:
+            self.write(line)
+
+    def write(self, line: Mapping[str, object]) -> None:
+        """One object on one line; a reader that has gone away does not stop the call."""
+        with self._lock, suppress(OSError, ValueError):
+            self._stderr.write(json.dumps(line) + "\n")
+            self._stderr.flush()
+
+    def finished(self, outcome: Mapping[str, object]) -> None:
+        """The last line: the object that `--json` prints."""
+        self.write({"event": "finished", **outcome, "elapsed_s": round(self.elapsed_s, 3)})
+
+    def _beat(self) -> None:
+        while not self._done.wait(self._heartbeat_s):
+            self.write({"event": "heartbeat", "elapsed_s": round(self.elapsed_s, 3)})
 
 
 # ------------------------------------------------------------------------------------------------------------
-# base/redact
+# telling/output
 #
-# Makes text safe to show and to keep: keys masked, control characters gone, length bounded. Pure.
+# Where all that a command says goes, by its flags: lines for people, `--json`, `--events`, `--quiet`.
 # ------------------------------------------------------------------------------------------------------------
 
 
-MAX_SHOWN_CHARS = 500
+class Output:
+    """One command's voice. Results go to stdout, everything else to stderr."""
 
-_KEY_LIKE = r"\bsk-[A-Za-z0-9_\-]{8,}|(?<=[Bb]earer )[^\s\"',;]{8,}"
-_CONTROL = "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]|[\ud800-\udfff]"
+    def __init__(self, terminal: Terminal, stdout: TextIO, stderr: TextIO, flags: List[str]) -> None:
+        self._terminal = terminal
+        self._stdout = stdout
+        self.is_json = "--json" in flags
+        self._quiet = "--quiet" in flags
+        self._lines: Optional[EventLines] = EventLines(stderr) if "--events" in flags else None
+
+    def result(self, text: str) -> None:
+        """A line of the result, for people."""
+        if not self.is_json:
+            self._terminal.result(text)
+
+    def say(self, text: str) -> None:
+        """Something good to know."""
+        if not self._quiet and self._lines is None:
+            self._terminal.say(text)
+
+    def warn(self, text: str) -> None:
+        """Something the user should know."""
+        if self._lines is not None:
+            self._lines.write(warning_line(text, self._lines.elapsed_s))
+        else:
+            self._terminal.say(text, "warning", "yellow")
+
+    def complain(self, text: str) -> None:
+        """A failure among many; programs get it with the rest of its row."""
+        if self._lines is None and not self.is_json:
+            self._terminal.say(text, "error", "red")
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a live line shows."""
+        return self._terminal.is_live and not self._quiet and self._lines is None
+
+    def live(self, text: str) -> None:
+        """What the live line says now."""
+        if self.is_live:
+            self._terminal.live(text)
+
+    def event(self, line: Mapping[str, object]) -> None:
+        """Something happened; only `--events` tells it."""
+        if self._lines is not None:
+            self._lines.write({**line, "elapsed_s": round(self._lines.elapsed_s, 3)})
+
+    def finish(
+        self, outcome: Mapping[str, object], rows: Optional[Iterable[Mapping[str, object]]] = None
+    ) -> None:
+        """How the command ended, as one object: the last that is said. `rows` are for `--json` only."""
+        if self._lines is not None:
+            self._lines.finished(outcome)
+        if self.is_json:
+            print_json(outcome, self._stdout, rows)
+
+    def fail(self, error: GptImage2Error, command: str) -> None:
+        """The error that the command ended with."""
+        self.finish(error_json(error, command))
+        if not self.is_json and self._lines is None:
+            self._terminal.error(error)
+
+    @contextmanager
+    def heartbeat(self) -> Generator[None, None, None]:
+        """Under `--events` the heart beats in this context."""
+        if self._lines is None:
+            yield
+        else:
+            with self._lines:
+                yield
+
+    @contextmanager
+    def observer(self, results: bool) -> Generator[Observer, None, None]:
+        """Who hears the events of a call; with `results`, `Saved:` lines are printed as images come."""
+        results = results and not self.is_json
+        if self._lines is None:
+            with Reporter(self._terminal, quiet=self._quiet, results=results) as reporter:
+                yield reporter
+        else:
+            silent = Reporter(self._terminal, quiet=True, results=results, warnings=False)
+            with self._lines as lines:
+                yield lambda event: (lines(event), silent(event))[1]
 
 
-def mask_key(key: str) -> str:
-    """A key as it may be shown: its first three and last four characters when it is long, else stars."""
-    return f"{key[:3]}…{key[-4:]}" if len(key) >= 20 else "****"
-
-
-def mask_secrets(text: str, secrets: Iterable[str] = ()) -> str:
-    """The text with every given secret, and everything that looks like a key, masked."""
-    for secret in secrets:
-        if secret:
-            text = text.replace(secret, mask_key(secret))
-    return re.sub(_KEY_LIKE, lambda match: mask_key(match.group()), text)
-
-
-def printable(text: str) -> str:
-    """The text on one line, without characters that could steer a terminal."""
-    if not text.isprintable():
-        text = re.sub(_CONTROL, "", text)
-    return " ".join(text.split())
-
-
-def show(text: str, secrets: Iterable[str] = (), limit: Optional[int] = MAX_SHOWN_CHARS) -> str:
-    """Foreign text as it may be printed: keys masked, one line, at most `limit` characters."""
-    text = printable(mask_secrets(text, secrets))
-    return text if limit is None or len(text) <= limit else text[: limit - 1] + "…"
-
-
-# ------------------------------------------------------------------------------------------------------------
-# base/turns
+# ============================================================================================================
+# wire/
 #
-# Lets few threads at a time work on answers, those whose request went out first before the others.
+# Bytes to and from a server. The only room that starts a process, `curl`; and what reads JSON, server-sent
+# events and base64 while they arrive.
+# ============================================================================================================
+
+
+# ------------------------------------------------------------------------------------------------------------
+# wire/base64_stream
 #
-# Decoding holds the interpreter's lock. When many answers come at once and all threads share it evenly, all end
-# late; one after the other, the first are free for the next request while the last are still at work.
+# Decodes base64 that arrives in pieces. Pure: text bytes in, image bytes out.
+#
+# The standard and the URL-safe alphabet, with or without padding, blanks and line breaks between characters:
+# what relays send. Anything else is an error, never silently skipped.
 # ------------------------------------------------------------------------------------------------------------
 
 
-_AT_ONCE = 2  # one decodes while another hashes or writes
+_BLANKS = b" \t\r\n"
+_FROM_URL_SAFE = bytes.maketrans(b"-_", b"+/")
+_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 
-class Turns:
-    """Shared by the calls of one client."""
+class BadBase64(ValueError):
+    """The text is not base64; `rest` is the part of it that was not decoded, from the faulty piece on."""
+
+    def __init__(self, rest: bytes) -> None:
+        super().__init__("not base64")
+        self.rest = rest
+
+
+class Base64Decoder:
+    """`feed` pieces of any length, then `finish`; each returns the bytes that became whole by then."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._free = _AT_ONCE
-        self._waiting: List[Tuple[float, int, threading.Lock]] = []
+        self._pending = b""
+        self._padding = 0
 
-    @contextmanager
-    def take(self, rank: float) -> Generator[None, None, None]:
-        """Waits for a turn; among those that wait the lowest rank goes first."""
-        self._begin(rank)
-        try:
-            yield
-        finally:
-            self._end()
-
-    def _begin(self, rank: float) -> None:
-        with self._lock:
-            if self._free:
-                self._free -= 1
-                return
-            gate = threading.Lock()
-            gate.acquire()
-            heappush(self._waiting, (rank, id(gate), gate))
-        gate.acquire()
-
-    def _end(self) -> None:
-        with self._lock:
-            if self._waiting:
-                heappop(self._waiting)[2].release()  # the turn is handed over
-            else:
-                self._free += 1
-
-
-# ------------------------------------------------------------------------------------------------------------
-# calls/budget
-#
-# The money cap of many calls: what they have cost, and what those under way may still cost.
-#
-# A call first takes hold of its highest estimate; both sums together never pass the cap. Safe for threads.
-# ------------------------------------------------------------------------------------------------------------
-
-
-OVER_MAX_COST = "over_max_cost"
-_ROUNDING_USD = 1e-9
-
-
-class Hold:
-    """The money that one call may cost. Until `sent` nothing was spent, after it everything may be."""
-
-    def __init__(self, high_usd: float) -> None:
-        self.high_usd = high_usd
-        self.spent_usd = 0.0
-
-    def sent(self) -> None:
-        """A request went out: until it is settled it counts as paid for."""
-        self.spent_usd = self.high_usd
-
-    def settle(self, billed: Billed, cost_usd: Optional[float]) -> None:
-        """The call has ended: its cost where that is known, else its highest estimate."""
-        if billed is Billed.NO:
-            self.spent_usd = 0.0
-        elif billed is Billed.YES and cost_usd is not None:
-            self.spent_usd = cost_usd
-        else:
-            self.spent_usd = max(self.high_usd, cost_usd or 0.0)
-
-
-class Budget:
-    """What calls may spend and have spent, in USD; `spent_usd` is what was spent before."""
-
-    def __init__(self, max_cost_usd: Optional[float] = None, spent_usd: float = 0.0) -> None:
-        self.max_cost_usd = max_cost_usd
-        self._lock = threading.Lock()
-        self._spent_usd = spent_usd
-        self._held_usd = 0.0
-
-    def take(self, high_usd: float) -> Optional[Hold]:
-        """Sets the highest estimate of a call aside until `release`; None when it might pass the cap."""
-        with self._lock:
-            taken = self._spent_usd + self._held_usd
-            if self.max_cost_usd is not None and taken + high_usd > self.max_cost_usd + _ROUNDING_USD:
-                return None
-            self._held_usd += high_usd
-        return Hold(high_usd)
-
-    def release(self, hold: Hold) -> None:
-        """Books what a call has cost in place of what was set aside for it."""
-        with self._lock:
-            self._held_usd -= hold.high_usd
-            self._spent_usd += hold.spent_usd
-
-    @contextmanager
-    def hold(self, estimate: Optional[CostEstimate], model: str) -> Generator[Hold, None, None]:
-        """`take` and `release` around a call.
+    def feed(self, text: bytes) -> bytes:
+        """The bytes that this piece completes.
 
         Raises:
-            UsageError: it might pass the cap, or its price is not known while there is one.
+            BadBase64: a character that is no base64, or data after the padding.
         """
-        if estimate is None and self.max_cost_usd is not None:
-            raise UsageError(
-                f"the price of {model} at this quality is not known, so --max-cost cannot be kept",
-                hint="use a model and quality with a known price; nothing was sent",
-                code="unknown_cost",
-            )
-        high_usd = estimate.high_usd if estimate else 0.0
-        hold = self.take(high_usd)
-        if hold is None:
-            raise UsageError(
-                f"it may cost up to ${high_usd:.4f}; of --max-cost ${self.max_cost_usd or 0.0:.4f} for this "
-                f"session ${self._spent_usd:.4f} are spent and ${self._held_usd:.4f} held by calls "
-                "under way",
-                hint="choose a lower quality, a smaller size or n, or ask the user; nothing was sent",
-                code=OVER_MAX_COST,
-            )
-        try:
-            yield hold
-        finally:
-            self.release(hold)
+        whole = self._pending + text
+        cut = len(whole) - len(whole) % 4
+        if not self._padding and _is_plain(whole[cut:]):
+            decoded = _decode_plain(memoryview(whole)[:cut])
+            if decoded is not None:
+                self._pending = whole[cut:]
+                return decoded
+        clean = text.translate(_FROM_URL_SAFE, _BLANKS)
+        body = clean.rstrip(b"=")
+        if (self._padding and body) or not _is_plain(body):
+            raise BadBase64(whole)
+        self._padding += len(clean) - len(body)
+        body = self._pending + body
+        cut = len(body) - len(body) % 4
+        self._pending = body[cut:]
+        return binascii.a2b_base64(body[:cut])
 
-    def json(self) -> Dict[str, Optional[float]]:
-        """Cap, spent, held by calls under way, and left, in USD; None where there is no cap."""
-        with self._lock:
-            spent, held = self._spent_usd, self._held_usd
-        left = None if self.max_cost_usd is None else max(0.0, round(self.max_cost_usd - spent - held, 6))
-        return {
-            "max_cost_usd": self.max_cost_usd,
-            "spent_usd": round(spent, 6),
-            "held_usd": round(held, 6),
-            "left_usd": left,
-        }
+    def finish(self) -> bytes:
+        """The last one or two bytes.
+
+        Raises:
+            BadBase64: a single character is left over, or the padding has the wrong length.
+        """
+        rest, self._pending = self._pending, b""
+        wanted = -len(rest) % 4
+        if wanted == 3 or (self._padding and self._padding != wanted):
+            raise BadBase64(rest)
+        return binascii.a2b_base64(rest + b"=" * wanted)
 
 
-# ------------------------------------------------------------------------------------------------------------
-# cli
-#
-# The command's front door: `--help` and `--version` at once, everything else by `commands`.
-#
-# It imports nothing that takes time, not even `typing`: who asks for the version waits for nothing else.
-# ------------------------------------------------------------------------------------------------------------
+def _is_plain(text: bytes) -> bool:
+    return not text.translate(None, _ALPHABET)
 
 
-COMMANDS = (
-    ("generate", "make images from a text"),
-    ("edit", "make new images from images and a text"),
-    ("batch", "run many jobs from a file, side by side and again"),
-    ("history", "list, show, redo or forget the requests that were sent"),
-    ("spend", "add up what they cost"),
-    ("cost", "tell what a request would cost"),
-    ("config", "create a config file, or show the settings in force"),
-    ("doctor", "check everything that a call needs, for free"),
-    ("sandbox", "run an offline Images API on loopback, to rehearse without a key"),
-    ("mcp", "serve the tools over the Model Context Protocol"),
-    ("install-skill", "copy the skill to where an agent looks for it"),
-)
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Runs the command line and returns its exit code; never raises, but for `SystemExit` after `--help`."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    command = arguments[0] if arguments else "--help"
-    if command in ("-h", "--help", "help"):
-        return _print(_help())
-    if command in ("-V", "--version"):
-        return _print(f"{PROGRAM} {VERSION}")
-    return run_command(arguments, [name for name, _ in COMMANDS])
-
-
-def _print(text: str) -> int:
-    """A text on stdout, which may have been closed by its reader."""
+def _decode_plain(text: memoryview) -> Optional[bytes]:
+    """Decodes whole groups of nothing but plain base64; None for anything else."""
     try:
-        print(text, flush=True)
-    except OSError:
-        detach(sys.stdout)
-    return 0
+        decoded = binascii.a2b_base64(text)
+    except binascii.Error:
+        return None
+    # The C decoder skips foreign characters; then fewer bytes come out than went in.
+    return decoded if len(decoded) * 4 == len(text) * 3 else None
 
 
-def _help() -> str:
-    width = max(len(name) for name, _ in COMMANDS)
-    commands = "\n".join(f"  {name:<{width}}  {summary}" for name, summary in COMMANDS)
-    return (
-        f"usage: {PROGRAM} COMMAND [options]\n\n"
-        f"Generate and edit images with gpt-image-2.\n\ncommands:\n{commands}\n\n"
-        f"Help for one: {PROGRAM} COMMAND --help. Version: {PROGRAM} --version.\n\n{EXIT_CODES}"
+# ------------------------------------------------------------------------------------------------------------
+# wire/curl
+#
+# The only place that starts a process: a request goes to `curl`, its status, headers and body come out.
+#
+# All that is secret or free text reaches curl through its standard input (`--config -`) or private files,
+# never through its arguments or its environment. `-q` comes first, so no `.curlrc` changes what is sent.
+# ------------------------------------------------------------------------------------------------------------
+
+
+MIN_VERSION = (7, 64)  # the first with all that is used here
+CONNECT_TIMEOUT_S = 30.0
+KEEPALIVE_S = 30
+
+_PIPE_BYTES = 1 << 19  # as much as curl may be ahead of us; Linux gives 64 KiB unasked
+_F_SETPIPE_SZ = 1031  # Linux; fcntl has the name from Python 3.10 on
+_CHUNK_BYTES = 7 << 14  # malloc takes fresh pages from the system for every piece of 128 KiB or more
+_MAX_HEADER_BYTES = 1 << 18
+_TERMINATE_S = 2.0
+_BAD_OPTION = 2
+_REPORT = "gpt-image2-report"
+_REPORTED = ("time_pretransfer", "time_namelookup", "time_connect", "time_appconnect", "time_starttransfer")
+_QUOTED = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v"}
+
+
+class FormPart(Record):
+    """One part of a multipart body: a text, or a file's content; with `filename` it is sent as a file."""
+
+    name: str
+    text: Optional[str] = None
+    path: Optional[str] = None
+    filename: Optional[str] = None
+    mime_type: Optional[str] = None
+
+
+class HttpRequest(Record):
+    """One HTTP request. `headers` may hold secrets. `body_path` is a file, `form` a multipart body.
+
+    Where `stall_s` is set, so many seconds without a byte end it before its time is up.
+    """
+
+    url: str
+    headers: Tuple[Tuple[str, str], ...]
+    timeout_s: float
+    body_path: Optional[str] = None
+    form: Tuple[FormPart, ...] = ()
+    #: `host:port:address` pins a name to an address that was checked.
+    resolve: Optional[str] = None
+    stall_s: Optional[float] = None
+
+
+class ResponseHead(Record):
+    """Status and headers; header names are in lower case, the last of equal names counts."""
+
+    status: int
+    headers: Mapping[str, str]
+
+
+class TransferEnd(Record):
+    """How a transfer ended. `exit_code` is curl's (0: as HTTP ends). `sent` tells whether the connection
+    was ever ready to carry the request; while it is False the server cannot have seen any of it.
+    The times are seconds from the start to that step's end, 0 for a step that was not reached."""
+
+    exit_code: int
+    message: str
+    sent: bool
+    name_s: float = 0.0
+    connect_s: float = 0.0
+    tls_s: float = 0.0
+    first_byte_s: float = 0.0
+
+
+class Transfer:
+    """A running curl. A context manager: leaving it ends the process, whatever happened."""
+
+    def __init__(
+        self, request: HttpRequest, env: Mapping[str, str], secrets: Iterable[str], stop: StopSwitch
+    ) -> None:
+        self._stop = stop
+        self._rest = b""
+        self._process = subprocess.Popen(
+            # The option among the arguments is one that a curl older than MIN_VERSION refuses (exit 2).
+            [find_curl(), "-q", "--no-http0.9", "--config", "-"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=clean_environment(env, secrets),
+            bufsize=0,
+            # A Ctrl-C at the terminal is for us alone: we end curl when what has arrived is safe.
+            start_new_session=os.name == "posix",
+        )
+        _widen(self._process.stdout)
+        stop.watch(self._process.terminate)
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(render_config(request).encode("utf-8", "surrogateescape"))
+            self._process.stdin.close()
+        except BrokenPipeError:
+            pass  # curl has ended already; its exit code says why
+
+    def __enter__(self) -> Transfer:
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        self._stop.unwatch(self._process.terminate)
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(_TERMINATE_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        for pipe in (self._process.stdout, self._process.stderr):
+            if pipe is not None:
+                pipe.close()
+
+    def read_head(self) -> Optional[ResponseHead]:
+        """The final status and headers, as soon as they are here; None when none ever come."""
+        data = b""
+        while True:
+            block, separator, rest = data.partition(b"\r\n\r\n")
+            if separator:
+                head = parse_head(block)
+                if head is not None and head.status >= 200:
+                    self._rest = rest
+                    return head
+                data = rest
+                continue
+            chunk = self._read()
+            if not chunk or len(data) > _MAX_HEADER_BYTES:
+                return None
+            data += chunk
+
+    def chunks(self) -> Iterator[bytes]:
+        """The body in pieces of any size, as they arrive, until it ends or is cut."""
+        if self._rest:
+            yield self._rest
+            self._rest = b""
+        while True:
+            chunk = self._read()
+            if not chunk:
+                return
+            yield chunk
+
+    def end(self) -> TransferEnd:
+        """How it ended; waits for curl."""
+        assert self._process.stderr is not None
+        text = self._process.stderr.read().decode("utf-8", "replace")
+        code = self._process.wait()
+        message, _, report = text.partition(_REPORT)
+        times = [float(value.replace(",", ".")) for value in report.split()]
+        sent = times[0] > 0 if times else code != _BAD_OPTION
+        message = re.sub(r"^curl: \(\d+\) ", "", message.strip())
+        return TransferEnd(code, message, sent, *times[1:])
+
+    def _read(self) -> bytes:
+        assert self._process.stdout is not None
+        return os.read(self._process.stdout.fileno(), _CHUNK_BYTES)
+
+
+def render_config(request: HttpRequest) -> str:
+    """What curl reads on its standard input: one option a line, every value quoted."""
+    lines: List[Tuple[str, str]] = [
+        ("url", request.url),
+        ("proto", "=http,https"),
+        ("connect-timeout", f"{min(CONNECT_TIMEOUT_S, request.timeout_s):.3f}"),
+        ("max-time", f"{request.timeout_s:.3f}"),
+        ("keepalive-time", str(KEEPALIVE_S)),
+        ("write-out", "%{stderr}" + _REPORT + "".join(f" %{{{name}}}" for name in _REPORTED)),
+    ]
+    lines += [("header", f"{name}: {value}") for name, value in request.headers]
+    if request.resolve:
+        lines.append(("resolve", request.resolve))
+    if request.stall_s is not None:
+        lines += [("speed-limit", "1"), ("speed-time", f"{request.stall_s:.0f}")]
+    if request.body_path is not None:
+        lines.append(("data-binary", "@" + request.body_path))
+    lines += [_form_line(part) for part in request.form]
+    if request.form or request.body_path is not None:
+        lines.append(("header", "Expect:"))  # no wait for a 100 that relays do not send
+    flags = ["silent", "show-error", "include", "no-buffer", "suppress-connect-headers", "globoff"]
+    return "".join([f"{flag}\n" for flag in flags] + [f"{name} = {quote(value)}\n" for name, value in lines])
+
+
+def quote(value: str) -> str:
+    """A value in double quotes, as a curl config file and curl's `--form` understand them."""
+    return '"' + "".join(_QUOTED.get(char, char) for char in value) + '"'
+
+
+def form_filename(name: str) -> str:
+    """A file name as multipart/form-data carries it: quotes and control characters percent-encoded.
+
+    Source: the WHATWG HTML standard, "Multipart form data". Done here, since older curls differ.
+    """
+    return re.sub(r'["\x00-\x1f\x7f]', lambda match: f"%{ord(match.group()):02X}", name)
+
+
+def parse_head(block: bytes) -> Optional[ResponseHead]:
+    """The status line and headers of one block, or None when it is no HTTP answer."""
+    lines = block.decode("latin-1").split("\r\n")
+    match = re.match(r"HTTP/\d(?:\.\d)? (\d{3})", lines[0])
+    if match is None:
+        return None
+    headers: Dict[str, str] = {}
+    for line in lines[1:]:
+        name, separator, value = line.partition(":")
+        if separator:
+            headers[name.strip().lower()] = value.strip()
+    return ResponseHead(int(match.group(1)), headers)
+
+
+def clean_environment(env: Mapping[str, str], secrets: Iterable[str]) -> Dict[str, str]:
+    """The environment for curl: proxies and CA settings stay, whatever holds a key does not."""
+    hidden = [secret for secret in secrets if secret]
+    return {
+        name: value
+        for name, value in env.items()
+        if "API_KEY" not in name.upper() and not any(secret in value for secret in hidden)
+    }
+
+
+@lru_cache(maxsize=None)
+def find_curl() -> str:
+    """The path of a usable curl.
+
+    Raises:
+        ConfigError: there is none, or it is too old.
+    """
+    name = "curl.exe" if os.name == "nt" else "curl"
+    places = [os.path.join(folder, name) for folder in os.get_exec_path()]
+    path = next((place for place in places if os.path.isfile(place) and os.access(place, os.X_OK)), None)
+    if path is None:
+        raise ConfigError(
+            "curl is not installed, or not on the PATH",
+            hint="install it (apt install curl, brew install curl, winget install curl)",
+            code="no_curl",
+        )
+    return path
+
+
+def curl_version(path: str) -> Tuple[int, ...]:
+    """The version of a curl program, () when it does not tell."""
+    done = subprocess.run(
+        [path, "-q", "--version"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={name: value for name, value in os.environ.items() if "API_KEY" not in name.upper()},
+        check=False,
+    )
+    match = re.match(rb"curl (\d+)\.(\d+)(?:\.(\d+))?", done.stdout)
+    return tuple(int(part) for part in match.groups() if part) if match else ()
+
+
+def too_old_error(end: TransferEnd) -> Optional[ConfigError]:
+    """The error to show when curl itself refused our options, as a too old one does; None otherwise."""
+    if end.exit_code != _BAD_OPTION or end.sent:
+        return None
+    version = ".".join(map(str, curl_version(find_curl()))) or "unknown"
+    wanted = ".".join(map(str, MIN_VERSION))
+    return ConfigError(
+        f"curl {version} does not work here: {end.message}",
+        hint=f"install curl {wanted} or newer",
+        code="curl_too_old",
     )
 
 
+def _widen(pipe: Optional[IO[bytes]]) -> None:
+    """Lets curl run further ahead of us, where the system can."""
+    if sys.platform == "linux" and pipe is not None:
+        import fcntl
+
+        with suppress(OSError):
+            fcntl.fcntl(pipe, _F_SETPIPE_SZ, _PIPE_BYTES)
+
+
+def _form_line(part: FormPart) -> Tuple[str, str]:
+    if part.path is None:
+        return "form-string", f"{part.name}={part.text or ''}"
+    if part.filename is None:
+        return "form", f"{part.name}=<{_quote_form(part.path)}"
+    value = f"{part.name}=@{_quote_form(part.path)};filename={_quote_form(form_filename(part.filename))}"
+    return "form", f"{value};type={part.mime_type}" if part.mime_type else value
+
+
+def _quote_form(value: str) -> str:
+    """A value inside `--form`: in double quotes, where only quotes and backslashes are escaped."""
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
 # ------------------------------------------------------------------------------------------------------------
-# commands/extras
+# wire/json_stream
 #
-# The one door from core to what is built on it: extras, looked up by name and only when asked for.
+# Splits JSON that arrives in pieces: the strings somebody wants go to them, all the rest is kept. Pure.
+#
+# This is no parser: it knows where strings begin and end, and which key a string is the value of. What is kept
+# is the document with the contents of the taken strings left out, for `json.loads` to read at the end.
 # ------------------------------------------------------------------------------------------------------------
 
 
-#: What stands for a key where none is needed.
-SANDBOX_KEY = "sandbox"
+_ESCAPE_BYTES = 6  # \uXXXX
+_MAX_KEY_BYTES = 256
+_HEX = rb"[0-9a-fA-F]"
+_PAIR = rb"u[dD][89abAB]" + _HEX + rb"{2}\\u[dD][c-fC-F]" + _HEX + rb"{2}"
+_ESCAPE = rb"(?s)\\(?:" + _PAIR + rb"|u" + _HEX + rb"{4}|[^u])"
+#: How serializers escape base64; the quick way for megabytes of it.
+_USUAL_ESCAPES = ((b"\\/", b"/"), (b"\\u002b", b"+"), (b"\\u002B", b"+"))
+_FIRST_OF_PAIR = rb"\\u[dD][89abAB][0-9a-fA-F]{2}"
+
+#: Takes the content of one string, escapes undone, piece by piece; then None at its end.
+StringSink = Callable[[Optional[bytes]], None]
 
 
-class Extra(NamedTuple):
-    """A layer above core: its module, and the command that installs it."""
+class JsonSplitter:
+    """`feed` pieces of a document of any length.
 
-    module: str
-    install: str = INSTALL_HINT
-
-
-#: The commands that come with an optional part of the package.
-EXTRAS = {
-    "sandbox": Extra("gpt_image2.sandbox"),
-    "mcp": Extra("gpt_image2.mcp"),
-    "install-skill": Extra("gpt_image2.skill", "pip install gpt-image2"),
-}
-
-
-def run_extra(name: str, argv: List[str]) -> int:
-    """Runs an extra's command; its exit code.
-
-    Raises:
-        UsageError: it is not installed; the hint is the command that installs it.
+    `wants(key)` is asked at the start of every string that is the value of a key; it answers with a sink for
+    the string's content, or None to leave it in the document. `keep` gets every byte that no sink took.
     """
-    with _installed(name):
-        main: Callable[[List[str]], int] = _import(EXTRAS[name].module).main
-        return main(argv)
+
+    def __init__(self, wants: Callable[[str], Optional[StringSink]], keep: Callable[[bytes], None]) -> None:
+        self._wants = wants
+        self._keep = keep
+        self._inside = False
+        self._sink: Optional[StringSink] = None
+        self._carry = b""  # the beginning of an escape whose end has not come yet
+        self._string = b""  # the last string that was kept: it may be a key
+        self._gap = b""  # the first bytes since then, blanks left out
+
+    def feed(self, data: bytes) -> None:
+        """Takes the next piece."""
+        data, self._carry = self._carry + data, b""
+        at = 0
+        while at < len(data):
+            at = self._in_string(data, at) if self._inside else self._outside(data, at)
+
+    def _outside(self, data: bytes, at: int) -> int:
+        quote = data.find(b'"', at)
+        end = len(data) if quote < 0 else quote
+        if len(self._gap) < 2:
+            self._gap += data[at:end].strip()[:2]
+        self._keep(data[at : end + 1])
+        if quote >= 0:
+            if self._gap == b":" and len(self._string) <= _MAX_KEY_BYTES:
+                self._sink = self._wants(_unescape(self._string).decode("utf-8", "replace"))
+            self._inside, self._string, self._gap = True, b"", b""
+        return end + 1
+
+    def _in_string(self, data: bytes, at: int) -> int:
+        """Passes the string's content on, as far as it is here; the position after it."""
+        quote = data.find(b'"', at)
+        while quote >= 0 and _ends_in_open_backslash(data, at, quote):
+            quote = data.find(b'"', quote + 1)
+        end = quote if quote >= 0 else _whole_pairs_end(data, at)
+        self._pass_on(data[at:end])
+        if quote < 0:
+            self._carry = data[end:]
+            return len(data)
+        if self._sink is not None:
+            self._sink(None)
+        self._keep(b'"')
+        self._inside, self._sink = False, None
+        return quote + 1
+
+    def _pass_on(self, piece: bytes) -> None:
+        if self._sink is not None:
+            if piece:
+                self._sink(_unescape(piece))
+            return
+        self._keep(piece)
+        if len(self._string) <= _MAX_KEY_BYTES:
+            self._string += piece[: _MAX_KEY_BYTES + 1]
 
 
-@contextmanager
-def start_sandbox() -> Generator[str, None, None]:
-    """A sandbox for one call; gives its base URL.
-
-    Raises:
-        UsageError: it is not installed; the hint is the command that installs it.
-    """
-    with ExitStack() as stack:
-        with _installed("sandbox"):
-            serve: Callable[[], ContextManager[str]] = _import(EXTRAS["sandbox"].module).serve_in_thread
-            base_url = stack.enter_context(serve())
-        yield base_url
+def _ends_in_open_backslash(data: bytes, start: int, end: int) -> bool:
+    """Whether an odd number of backslashes stands before `end`."""
+    at = end
+    while at > start and data[at - 1] == 0x5C:
+        at -= 1
+    return (end - at) % 2 == 1
 
 
-def _import(module: str) -> Any:
-    """A module of the package; a script of the package's name in the folder of this file would hide it."""
-    import importlib
+def _whole_escapes_end(data: bytes, start: int) -> int:
+    """Where the last escape that is not complete begins, or the end of the data."""
+    at = data.rfind(b"\\", max(start, len(data) - _ESCAPE_BYTES + 1))
+    if at < 0 or not _ends_in_open_backslash(data, start, at + 1):
+        return len(data)
+    is_unicode = data[at + 1 : at + 2] in (b"", b"u")
+    return at if len(data) - at < (_ESCAPE_BYTES if is_unicode else 2) else len(data)
 
-    path, here = sys.path, os.path.dirname(os.path.abspath(__file__))
-    sys.path = [folder for folder in path if os.path.abspath(folder) != here]
+
+def _whole_pairs_end(data: bytes, start: int) -> int:
+    """As `_whole_escapes_end`, but before the first half of a surrogate pair: the other half may come."""
+    end = _whole_escapes_end(data, start)
+    at = end - _ESCAPE_BYTES
+    is_half = at >= start and re.match(_FIRST_OF_PAIR, data[at:end]) is not None
+    return at if is_half and _ends_in_open_backslash(data, start, at + 1) else end
+
+
+def _unescape(text: bytes) -> bytes:
+    """The content of a JSON string; text with an escape that JSON does not know is left as it is."""
+    if b"\\" in text and b"\\\\" not in text:
+        for escape, plain in _USUAL_ESCAPES:
+            text = text.replace(escape, plain)
+    return re.sub(_ESCAPE, _unescape_match, text) if b"\\" in text else text
+
+
+def _unescape_match(match: Match[bytes]) -> bytes:
+    return _unescape_one(match.group())
+
+
+@lru_cache(maxsize=256)
+def _unescape_one(escape: bytes) -> bytes:
+    """What one escape stands for, or a surrogate pair of two."""
     try:
-        return importlib.import_module(module)
-    finally:
-        sys.path = path
+        content: str = json.loads(f'"{escape.decode("latin-1")}"', strict=False)
+    except ValueError:
+        return escape
+    return content.encode("utf-8", "surrogatepass")
 
 
-@contextmanager
-def _installed(name: str) -> Generator[None, None, None]:
-    try:
-        yield
-    except ImportError as error:
-        raise UsageError(
-            f"{name} is not installed here ({error.name} is missing)",
-            hint=f"install it: {EXTRAS[name].install.format(extra=name)}",
-            code="extra_missing",
-        ) from None
+# ------------------------------------------------------------------------------------------------------------
+# wire/sse
+#
+# Splits a stream of server-sent events into events and the data in them, without holding a line. Pure.
+#
+# Source of the rules: the WHATWG HTML standard, "Parsing an event stream".
+# ------------------------------------------------------------------------------------------------------------
+
+
+_MAX_LINE_BYTES = 4096
+
+
+class SseSplitter:
+    """`feed` pieces of any length. `on_data` gets the data of an event piece by piece, however long its
+    line; `on_event` gets the event's name at the blank line that ends it."""
+
+    def __init__(self, on_data: Callable[[bytes], None], on_event: Callable[[], None]) -> None:
+        self._on_data = on_data
+        self._on_event = on_event
+        self._line = b""  # the line so far, until it is known to be data
+        self._in_data = False
+        self._had_data = False
+        self._skip_space = False
+        self._after_cr = False
+        #: The name that the `event` field gave to the event under way; empty without one.
+        self.event = ""
+
+    def feed(self, piece: bytes) -> None:
+        """Takes the next piece."""
+        at = 0
+        while at < len(piece):
+            if self._after_cr and piece[at] == 0x0A:
+                self._after_cr = False
+                at += 1
+                continue
+            self._after_cr = False
+            at = self._data(piece, at) if self._in_data else self._field(piece, at)
+
+    def _data(self, piece: bytes, at: int) -> int:
+        if self._skip_space:
+            self._skip_space = False
+            if piece[at] == 0x20:
+                return at + 1
+        end = _line_end(piece, at)
+        if end > at:
+            self._on_data(piece[at:end])
+        if end < len(piece):
+            self._in_data = False
+            self._after_cr = piece[end] == 0x0D
+        return end + 1
+
+    def _field(self, piece: bytes, at: int) -> int:
+        """Reads a line up to its end, or as far as it shows that it is data."""
+        end = _line_end(piece, at)
+        line = self._line + piece[at:end]
+        if line.startswith(b"data:"):
+            if self._had_data:
+                self._on_data(b"\n")
+            start = at + len(b"data:") - len(self._line)
+            self._line = b""
+            self._in_data = self._had_data = self._skip_space = True
+            return start
+        self._line = line[:_MAX_LINE_BYTES]
+        if end < len(piece):
+            self._after_cr = piece[end] == 0x0D
+            self._end_line()
+        return end + 1
+
+    def _end_line(self) -> None:
+        line, self._line = self._line, b""
+        if not line:
+            self._on_event()
+            self.event, self._had_data = "", False
+        elif line.startswith(b"event:"):
+            self.event = line[len(b"event:") :].strip().decode("utf-8", "replace")
+
+
+def _line_end(piece: bytes, at: int) -> int:
+    """Where the line ends that runs at a position: at a line feed, a carriage return, or the piece's end."""
+    feed = piece.find(b"\n", at)
+    end = len(piece) if feed < 0 else feed
+    carriage = piece.find(b"\r", at, end)
+    return end if carriage < 0 else carriage
+
+
+# ============================================================================================================
+# outputs/
+#
+# Images on their way to disk: named before anything is paid for, decoded while they arrive, renamed in place
+# when they are whole. The only room that writes outputs.
+# ============================================================================================================
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -1942,292 +2791,6 @@ def _stale(folder: Path, pattern: str) -> List[os.DirEntry[str]]:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# ledger/database
-#
-# Opens the ledger's SQLite file: makes it, brings its schema up to date, and says in words what is wrong.
-#
-# The file is private (0600, in a 0700 folder) and in WAL mode, so that many processes write to it side by side.
-# A new one is made whole under another name first: no process ever sees half a schema. `sqlite3` is imported
-# only here and only on use, since some builds of Python lack it.
-# ------------------------------------------------------------------------------------------------------------
-
-
-LEDGER_NAME = "ledger.sqlite3"
-BUSY_TIMEOUT_S = 2.0
-LOCKED = "ledger_locked"
-_OFF_HINT = "or leave history off with --no-history"
-
-_VERSION_1 = (
-    """
-    CREATE TABLE requests (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,
-        started_at TEXT NOT NULL,
-        elapsed_s REAL,
-        base_url TEXT NOT NULL,
-        host TEXT NOT NULL,
-        command TEXT NOT NULL,
-        model TEXT NOT NULL,
-        prompt TEXT NOT NULL,
-        fields TEXT NOT NULL,
-        inputs TEXT NOT NULL,
-        mask TEXT,
-        output TEXT,
-        status TEXT NOT NULL,
-        error_code TEXT,
-        error_message TEXT,
-        http_status INTEGER,
-        request_id TEXT,
-        attempts INTEGER NOT NULL,
-        billed TEXT NOT NULL,
-        usage TEXT,
-        estimate_low_usd REAL,
-        estimate_high_usd REAL,
-        cost_usd REAL,
-        discount REAL NOT NULL,
-        batch_id TEXT
-    )
-    """,
-    "CREATE INDEX requests_started_at ON requests (started_at)",
-    """
-    CREATE TABLE images (
-        request INTEGER NOT NULL,
-        number INTEGER NOT NULL,
-        path TEXT NOT NULL,
-        sha256 TEXT NOT NULL,
-        bytes INTEGER NOT NULL,
-        format TEXT NOT NULL,
-        width INTEGER,
-        height INTEGER,
-        rescued INTEGER NOT NULL,
-        PRIMARY KEY (request, number)
-    ) WITHOUT ROWID
-    """,
-    "CREATE INDEX images_sha256 ON images (sha256)",
-    """
-    CREATE TABLE batches (
-        number INTEGER PRIMARY KEY AUTOINCREMENT,
-        id TEXT,
-        token TEXT NOT NULL,
-        base_url TEXT NOT NULL,
-        created_at TEXT NOT NULL,
-        status TEXT NOT NULL,
-        endpoint TEXT NOT NULL,
-        model TEXT NOT NULL,
-        input_file_id TEXT,
-        output_file_id TEXT,
-        error_file_id TEXT,
-        out_dir TEXT NOT NULL,
-        total INTEGER NOT NULL,
-        completed INTEGER NOT NULL,
-        failed INTEGER NOT NULL,
-        high_usd REAL,
-        history INTEGER NOT NULL,
-        fetched_at TEXT
-    )
-    """,
-    "CREATE INDEX batches_id ON batches (id)",
-    """
-    CREATE TABLE batch_jobs (
-        batch INTEGER NOT NULL,
-        custom_id TEXT NOT NULL,
-        job INTEGER NOT NULL,
-        line INTEGER NOT NULL,
-        id TEXT,
-        key TEXT NOT NULL,
-        copy INTEGER NOT NULL,
-        name TEXT NOT NULL,
-        named INTEGER NOT NULL,
-        numbers TEXT NOT NULL,
-        there TEXT NOT NULL,
-        high_usd REAL,
-        prompt TEXT NOT NULL,
-        fields TEXT NOT NULL,
-        inputs TEXT NOT NULL,
-        mask TEXT,
-        state TEXT NOT NULL,
-        outcome TEXT,
-        PRIMARY KEY (batch, custom_id)
-    ) WITHOUT ROWID
-    """,
-)
-#: The statements that lead from each version of the schema to the next; `PRAGMA user_version` counts them.
-_MIGRATIONS: Tuple[Tuple[str, ...], ...] = (_VERSION_1,)
-SCHEMA_VERSION = len(_MIGRATIONS)
-
-
-class Database:
-    """One open connection. Its methods raise `LedgerError` for whatever SQLite complains of."""
-
-    def __init__(self, path: Path, connection: Any) -> None:
-        self.path = path
-        self._connection = connection
-
-    def rows(self, sql: str, values: Sequence[object] = ()) -> List[Dict[str, Any]]:
-        """The rows that a query finds."""
-        with _complaints_explained(self.path):
-            return [dict(row) for row in self._connection.execute(sql, values)]
-
-    def change(self, sql: str, values: Sequence[object] = ()) -> int:
-        """Runs a statement that changes something; how many rows it changed."""
-        with _complaints_explained(self.path):
-            return self._connection.execute(sql, values).rowcount
-
-    def insert(self, sql: str, values: Sequence[object]) -> int:
-        """Inserts one row; its id."""
-        with _complaints_explained(self.path):
-            return self._connection.execute(sql, values).lastrowid
-
-    @contextmanager
-    def transaction(self) -> Generator[None, None, None]:
-        """All that is changed inside is kept, or nothing of it."""
-        self.change("BEGIN IMMEDIATE")
-        try:
-            yield
-            self.change("COMMIT")
-        except BaseException:
-            with suppress(LedgerError):
-                self.change("ROLLBACK")
-            raise
-
-    def close(self) -> None:
-        """Closes the connection."""
-        self._connection.close()
-
-
-def read_database(path: Path) -> Database:
-    """The ledger's file to read or to delete from; an empty stand-in where there is none.
-
-    Raises:
-        LedgerError: it cannot be used; the hint is a cure.
-    """
-    with _complaints_explained(path):
-        return _connected(path, None if os.path.lexists(str(path)) else ":memory:")
-
-
-def open_database(path: Path) -> Database:
-    """The ledger's file, made where it is missing.
-
-    Raises:
-        LedgerError: it cannot be used; the hint is a cure.
-    """
-    with _complaints_explained(path):
-        private_folder(path.parent)
-        if not os.path.lexists(str(path)):
-            _create(path)
-        return _connected(path)
-
-
-def stored(text: str) -> bytes:
-    """A text as the bytes to store by `CAST(? AS TEXT)`: a path need not be valid UTF-8."""
-    try:
-        return text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "replace")
-
-
-def _loaded(data: bytes) -> str:
-    return data.decode("utf-8", "surrogateescape")
-
-
-def _create(path: Path) -> None:
-    part, file = open_part(path, 0o600)
-    file.close()  # before SQLite locks it: closing any descriptor drops a process's locks
-    try:
-        database = _connected(part)
-        try:
-            database.rows("PRAGMA journal_mode = WAL")
-        finally:
-            database.close()
-        rename_if_free(part, path, file)
-    finally:
-        with suppress(OSError):
-            part.unlink()
-
-
-def _connected(path: Path, other_place: Optional[str] = None) -> Database:
-    import sqlite3
-
-    connection = sqlite3.connect(
-        # It never makes a file here: others could read that.
-        other_place or f"{path.absolute().as_uri()}?mode=rw",
-        uri=other_place is None,
-        timeout=BUSY_TIMEOUT_S,
-        isolation_level=None,
-        check_same_thread=False,
-    )
-    connection.row_factory = sqlite3.Row
-    connection.text_factory = _loaded
-    database = Database(path, connection)
-    try:
-        _migrate(database)
-        database.change("PRAGMA synchronous = NORMAL")
-    except BaseException:
-        database.close()
-        raise
-    return database
-
-
-def _migrate(database: Database) -> None:
-    if _version(database) == SCHEMA_VERSION:
-        return
-    with database.transaction():
-        version = _version(database)  # another process may have been faster
-        if version > SCHEMA_VERSION:
-            raise LedgerError(
-                f"the ledger {database.path} was written by a newer version of this program",
-                hint=f"update this program, {_OFF_HINT}",
-            )
-        for statement in (line for script in _MIGRATIONS[version:] for line in script):
-            database.change(statement)
-        database.change(f"PRAGMA user_version = {SCHEMA_VERSION}")
-
-
-def _version(database: Database) -> int:
-    (row,) = database.rows("PRAGMA user_version")
-    return int(row["user_version"])
-
-
-@contextmanager
-def _complaints_explained(path: Path) -> Generator[None, None, None]:
-    """Turns what SQLite and the system complain of into a `LedgerError` with a cure."""
-    try:
-        import sqlite3
-    except ImportError:
-        raise LedgerError(
-            "this Python was built without sqlite3, which the ledger needs",
-            hint=f"use another Python, {_OFF_HINT}",
-        ) from None
-    try:
-        yield
-    except OSError as error:
-        raise LedgerError(
-            f"the ledger {path} cannot be opened: {error.strerror or error}",
-            hint=f"see to it that its folder can be written, {_OFF_HINT}",
-        ) from None
-    except sqlite3.OperationalError as error:
-        if "locked" in str(error):  # the error's number is not to be had before Python 3.11
-            raise locked(path) from None
-        raise LedgerError(
-            f"the ledger {path} cannot be used: {error}",
-            hint=f"see to it that it is a file that can be written, {_OFF_HINT}",
-        ) from None
-    except sqlite3.Error as error:
-        raise LedgerError(
-            f"the ledger {path} cannot be read: {error}",
-            hint=f"move the file away, and a new one is made, {_OFF_HINT}",
-        ) from None
-
-
-def locked(path: Path) -> LedgerError:
-    """The error of a ledger that another program holds for too long."""
-    return LedgerError(
-        f"the ledger {path} is locked by another program",
-        hint=f"end the program that holds it, {_OFF_HINT}",
-        code=LOCKED,
-    )
-
-
-# ------------------------------------------------------------------------------------------------------------
 # outputs/naming
 #
 # Names the outputs before anything is paid for: from `-o`, the count and the prompt to paths.
@@ -2314,563 +2877,6 @@ def slug(prompt: str, limit: int = 40) -> str:
             break
         text = longer
     return text or "image"
-
-
-# ------------------------------------------------------------------------------------------------------------
-# ledger/entries
-#
-# What the ledger keeps of a request, as frozen data: what is known before it is sent, and how it ended.
-# ------------------------------------------------------------------------------------------------------------
-
-
-class Status(str, Enum):
-    """How a request ended. `sent` is a request that still runs, or whose process was killed."""
-
-    SENT = "sent"
-    SAVED = "saved"
-    PARTIAL = "partial"
-    FAILED = "failed"
-    INTERRUPTED = "interrupted"
-
-
-class InputFile(Record):
-    """An input image or mask as it was sent. `path` is empty where there is no lasting file of it."""
-
-    source: str
-    path: str
-    filename: str
-    sha256: str
-    size_bytes: int
-
-    def json(self) -> Dict[str, object]:
-        """As JSON, in the ledger and for those who read it."""
-        return {
-            "source": self.source,
-            "path": self.path,
-            "filename": self.filename,
-            "sha256": self.sha256,
-            "bytes": self.size_bytes,
-        }
-
-
-class Opening(Record):
-    """What is known of a request before it is sent.
-
-    `discount` is the factor on the list price (1.0; 0.5 for the Batch API). `started_at` is UTC, as
-    `utc_text` writes it; None stands for now.
-    """
-
-    base_url: str
-    command: str
-    request: ImageRequest
-    output: str
-    inputs: Tuple[InputFile, ...] = ()
-    mask: Optional[InputFile] = None
-    estimate: Optional[CostEstimate] = None
-    discount: float = 1.0
-    batch_id: Optional[str] = None
-    started_at: Optional[str] = None
-
-
-class Ending(Record):
-    """How a request ended. `result.cost_usd` is what it cost, with any discount taken off."""
-
-    status: Status
-    result: Result
-    error_code: Optional[str] = None
-    error_message: Optional[str] = None
-
-
-def opening_of(
-    base_url: str, request: ImageRequest, plan: OutputPlan, estimate: Optional[CostEstimate]
-) -> Opening:
-    """The opening of a checked request; its input files are read to hash them."""
-    return Opening(
-        base_url=base_url,
-        command=request.command,
-        request=request,
-        output=str(plan.folder / f"{plan.stem}{plan.suffix}"),
-        inputs=tuple(input_file(image) for image in request.images),
-        mask=None if request.mask is None else input_file(request.mask),
-        estimate=estimate,
-    )
-
-
-def input_file(image: InputImage) -> InputFile:
-    """An input as the ledger keeps it; one that was fetched or read from standard input has no path."""
-    source = image.source or image.path
-    lasting = source != "-" and not is_address(source)
-    return InputFile(
-        source, image.path if lasting else "", image.filename, sha256_of(image.path), image.size_bytes
-    )
-
-
-def input_file_of(fields: Mapping[str, Any]) -> InputFile:
-    """The input that `InputFile.json` made an object of."""
-    return InputFile(
-        fields["source"], fields["path"], fields["filename"], fields["sha256"], int(fields["bytes"])
-    )
-
-
-def check_unchanged(request: ImageRequest, expected: Tuple[Tuple[str, str], ...]) -> None:
-    """Refuses inputs that are no longer what they were.
-
-    Raises:
-        UsageError: an input's SHA-256 is another than expected.
-    """
-    known = dict(expected)
-    for image in (*request.images, *((request.mask,) if request.mask else ())):
-        if image.source in known and sha256_of(image.path) != known[image.source]:
-            what = "mask" if image is request.mask else "input image"
-            raise UsageError(
-                f"the {what} {image.source} has changed since the request was sent",
-                hint=f"put the old one back, or give another with --{'mask' if what == 'mask' else 'image'}",
-            )
-
-
-def ending_of(result: Result, error: Optional[GptImage2Error], asked: int) -> Ending:
-    """How a request ended, by its result and its error; `asked` is the number of images asked for."""
-    if isinstance(error, InterruptedCall):
-        status = Status.INTERRUPTED
-    elif len(result.images) >= asked:
-        status = Status.SAVED
-    else:
-        status = Status.PARTIAL if result.images else Status.FAILED
-    return Ending(status, result, error.code if error else None, error.message if error else None)
-
-
-def ending_without_result(error: BaseException, opening: Opening, elapsed_s: float) -> Ending:
-    """The ending of a request without a result: stopped before it was sent, or cut by an internal error."""
-    if isinstance(error, GptImage2Error):
-        billed, code, message = error.billed, error.code, error.message
-    else:
-        billed, code, message = Billed.MAYBE, "internal_error", f"{type(error).__name__}: {error}"
-    is_stopped = isinstance(error, InterruptedCall) or not isinstance(error, Exception)
-    status = Status.INTERRUPTED if is_stopped else Status.FAILED
-    result = Result(opening.command, opening.request.model, billed=billed, elapsed_s=elapsed_s)
-    return Ending(status, result, code, message)
-
-
-def utc_text(seconds: float) -> str:
-    """A moment, in seconds since 1970, as the ledger writes it: `2026-11-25T03:22:20.123Z`."""
-    milliseconds = int(seconds * 1000)
-    moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(milliseconds // 1000))
-    return f"{moment}.{milliseconds % 1000:03d}Z"
-
-
-def request_from_fields(prompt: str, model: str, fields: Mapping[str, Any]) -> ImageRequest:
-    """The request, without its images, of which `other_fields` made an object."""
-    own = set(ImageRequest.__match_args__) - {"prompt", "model", "images", "mask", "extra"}
-    known = {name: value for name, value in fields.items() if name in own}
-    extra = tuple((name, value) for name, value in fields.items() if name not in own)
-    return ImageRequest(prompt=prompt, model=model, extra=extra, **known)
-
-
-def other_fields(request: ImageRequest) -> Mapping[str, object]:
-    """The fields of a request but for model, prompt and images, by the API's names."""
-    wire = request.wire_fields("output_format")
-    return {name: value for name, value in wire.items() if name not in ("model", "prompt")}
-
-
-# ------------------------------------------------------------------------------------------------------------
-# history/moments
-#
-# Moments as people write and read them: dates, date-times, `7d`; local time in, UTC in the ledger. Pure.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_SPAN = re.compile(r"(\d{1,6})([smhdw])")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-_HINT = (
-    "give a date (2026-11-25), a local date-time (2026-11-25T14:30), or a span back from now (7d, 12h, 30m)"
-)
-
-
-def read_moment(text: str, now_s: float) -> str:
-    """The moment that a text names, as the ledger writes it; a date-time without a zone is local.
-
-    Raises:
-        UsageError: it is none.
-    """
-    from datetime import datetime
-
-    span = _SPAN.fullmatch(text.strip().lower())
-    try:
-        if span:
-            return utc_text(max(0.0, now_s - int(span.group(1)) * _SECONDS[span.group(2)]))
-        return utc_text(datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text.strip())).timestamp())
-    except (ValueError, OverflowError, OSError):
-        raise UsageError(f"{text!r} is no moment in time", hint=_HINT) from None
-
-
-def local_time(moment: str) -> str:
-    """A moment of the ledger in local time, to the minute."""
-    from datetime import datetime
-
-    try:
-        utc = datetime.fromisoformat(moment.replace("Z", "+00:00"))
-        return utc.astimezone().strftime("%Y-%m-%d %H:%M")
-    except (ValueError, OverflowError, OSError):
-        return moment
-
-
-def local_day(moment: str) -> str:
-    """The local day of a moment of the ledger."""
-    return local_time(moment)[:10]
-
-
-# ------------------------------------------------------------------------------------------------------------
-# history/search
-#
-# Reads the ledger: finds requests by text, time, id or image, and forgets them. Images stay.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_MAX_ID = 2**63 - 1
-#: The jobs of batches from before a moment; those that were not fetched yet are needed for that.
-_FORGET_BATCH_JOBS = (
-    "DELETE FROM batch_jobs WHERE batch IN"
-    " (SELECT number FROM batches WHERE fetched_at IS NOT NULL AND created_at < ?)"
-)
-
-
-class PastRequest(Record):
-    """One row of the ledger with its images. `fields` are the API's but for model, prompt and images."""
-
-    id: int
-    started_at: str
-    elapsed_s: Optional[float]
-    base_url: str
-    host: str
-    command: str
-    model: str
-    prompt: str
-    fields: Mapping[str, object]
-    inputs: Tuple[InputFile, ...]
-    mask: Optional[InputFile]
-    output: str
-    status: str
-    error_code: Optional[str]
-    error_message: Optional[str]
-    http_status: Optional[int]
-    request_id: Optional[str]
-    attempts: int
-    billed: str
-    usage: Optional[Mapping[str, Any]]
-    estimate_low_usd: Optional[float]
-    estimate_high_usd: Optional[float]
-    cost_usd: Optional[float]
-    discount: float
-    batch_id: Optional[str]
-    images: Tuple[SavedImage, ...]
-
-
-def find_requests(
-    database: Database, search: Optional[str], since: Optional[str], limit: Optional[int]
-) -> List[PastRequest]:
-    """The requests from `since` on whose prompt or image path holds a text, newest first.
-
-    The case of letters does not matter. `since` is a moment as the ledger writes it.
-    """
-    at_most = limit if limit is not None and search is None else -1
-    rows = database.rows(
-        "SELECT * FROM requests WHERE started_at >= ? ORDER BY started_at DESC, id DESC LIMIT ?",
-        (since or "", at_most),
-    )
-    found: List[PastRequest] = []
-    for row in rows:
-        if limit is not None and len(found) >= limit:
-            break
-        if search is None or _holds(database, row, search.casefold()):
-            found.append(_past_request(database, row))
-    return found
-
-
-def request_by_id(database: Database, number: int) -> Optional[PastRequest]:
-    """The request with this id, or None."""
-    if number > _MAX_ID:
-        return None
-    rows = database.rows("SELECT * FROM requests WHERE id = ?", (number,))
-    return _past_request(database, rows[0]) if rows else None
-
-
-def request_by_file(database: Database, path: str) -> Optional[PastRequest]:
-    """The newest request that made an image with the bytes of this file, else one with this path, or None.
-
-    Of several with the same bytes, one with this path goes first.
-    """
-    is_here = "path = CAST(? AS TEXT)"
-    by_hash = f"SELECT request FROM images WHERE sha256 = ? ORDER BY {is_here} DESC, request DESC LIMIT 1"  # noqa: S608
-    by_path = f"SELECT request FROM images WHERE {is_here} ORDER BY request DESC LIMIT 1"  # noqa: S608
-    sha256, place = sha256_of(path), stored(os.path.abspath(path))
-    rows = database.rows(by_hash, (sha256, place)) if sha256 else []
-    rows = rows or database.rows(by_path, (place,))
-    return request_by_id(database, rows[0]["request"]) if rows else None
-
-
-def missing_ids(database: Database, ids: Sequence[int]) -> List[int]:
-    """Those of the ids that no request has."""
-    return [number for number in ids if request_by_id(database, number) is None]
-
-
-def forget_requests(
-    database: Database, ids: Sequence[int] = (), before: Optional[str] = None, everything: bool = False
-) -> int:
-    """Deletes rows, by id, by age or all of them, and overwrites what they held; how many it were."""
-    database.rows("PRAGMA secure_delete = ON")
-    with database.transaction():
-        if everything:
-            database.change("DELETE FROM images")
-            count = database.change("DELETE FROM requests")
-            database.change(_FORGET_BATCH_JOBS, ("9",))
-        elif before is not None:
-            old = "SELECT id FROM requests WHERE started_at < ?"
-            database.change(f"DELETE FROM images WHERE request IN ({old})", (before,))  # noqa: S608
-            count = database.change("DELETE FROM requests WHERE started_at < ?", (before,))
-            database.change(_FORGET_BATCH_JOBS, (before,))
-        else:
-            count = 0
-            for number in ids:
-                database.change("DELETE FROM images WHERE request = ?", (number,))
-                count += database.change("DELETE FROM requests WHERE id = ?", (number,))
-    database.rows("PRAGMA wal_checkpoint(TRUNCATE)")  # the log would still hold the rows
-    return count
-
-
-def _holds(database: Database, row: Mapping[str, Any], text: str) -> bool:
-    if text in row["prompt"].casefold():
-        return True
-    paths = database.rows("SELECT path FROM images WHERE request = ?", (row["id"],))
-    return any(text in image["path"].casefold() for image in paths)
-
-
-def _past_request(database: Database, row: Mapping[str, Any]) -> PastRequest:
-    images = database.rows("SELECT * FROM images WHERE request = ? ORDER BY number", (row["id"],))
-    values: Dict[str, Any] = dict(row)
-    values["fields"] = json.loads(row["fields"])
-    values["inputs"] = tuple(input_file_of(file) for file in json.loads(row["inputs"]))
-    values["mask"] = None if row["mask"] is None else input_file_of(json.loads(row["mask"]))
-    values["usage"] = None if row["usage"] is None else json.loads(row["usage"])
-    values["images"] = tuple(_image_of(image) for image in images)
-    return PastRequest(**values)
-
-
-def _image_of(row: Mapping[str, Any]) -> SavedImage:
-    return SavedImage(
-        path=row["path"],
-        size_bytes=row["bytes"],
-        format=row["format"],
-        width=row["width"],
-        height=row["height"],
-        sha256=row["sha256"],
-        rescued=bool(row["rescued"]),
-    )
-
-
-# ------------------------------------------------------------------------------------------------------------
-# ledger/recording
-#
-# Writes the ledger: a row before a request is sent, completed when it has ended.
-#
-# Nothing here ever stops a call: what cannot be recorded is told once, by the `warn` that each method takes.
-# Safe for threads; a call that cannot get at the file within the busy timeout goes unrecorded.
-# ------------------------------------------------------------------------------------------------------------
-
-
-#: A shorter "key" is a word that a local server takes as one; masking it would garble prompts.
-_MIN_SECRET_CHARS = 8
-
-_INSERT = """
-INSERT INTO requests (
-    started_at, base_url, host, command, model, prompt, fields, inputs, mask, output, status, attempts,
-    billed, estimate_low_usd, estimate_high_usd, discount, batch_id
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?, 0, ?, ?, ?, ?, ?)
-"""
-_COMPLETE = """
-UPDATE requests SET elapsed_s = ?, status = ?, error_code = ?, error_message = CAST(? AS TEXT),
-    http_status = ?, request_id = CAST(? AS TEXT), attempts = ?, billed = ?, usage = ?, cost_usd = ?
-WHERE id = ?
-"""
-_INSERT_IMAGE = "INSERT OR REPLACE INTO images VALUES (?, ?, CAST(? AS TEXT), ?, ?, ?, ?, ?, ?)"
-
-_Made = TypeVar("_Made")
-Warn = Callable[[str], None]
-
-
-class Ledger:
-    """The ledger of one state folder. One object serves all threads of a client, by one connection.
-
-    `secrets` are masked wherever they turn up. The file is opened on first use and closed with the object.
-    """
-
-    def __init__(self, folder: Path, secrets: Tuple[str, ...] = ()) -> None:
-        self.path = folder / LEDGER_NAME
-        self._secrets = tuple(secret for secret in secrets if len(secret) >= _MIN_SECRET_CHARS)
-        self._lock = threading.Lock()
-        self._database: Optional[Database] = None
-        self._close: Callable[[], object] = lambda: None
-        self._has_warned = False
-
-    def begin(self, opening: Opening, warn: Warn) -> Optional[int]:
-        """Writes the row of a request that is about to be sent, as `sent` and billed `maybe`.
-
-        Returns its id, to be given to `finish` by this process or another; None when it was not recorded.
-        """
-        return self._attempt(lambda database: self._insert(database, opening), warn)
-
-    def finish(self, row: int, ending: Ending, warn: Warn) -> None:
-        """Completes the row of a request that has ended, with its images."""
-        self._attempt(lambda database: self._complete(database, row, ending), warn)
-
-    def record(
-        self,
-        opening: Opening,
-        ending: Ending,
-        warn: Warn,
-        also: Callable[[Database], None] = lambda _: None,
-    ) -> Optional[int]:
-        """Writes a request that has ended already, such as one line of a batch's results, in one go with
-        what `also` writes: all of it, or nothing.
-
-        Returns its id; None when it was not recorded.
-        """
-
-        def write(database: Database) -> int:
-            with database.transaction():
-                row = self._insert(database, opening)
-                self._fill(database, row, ending)
-                also(database)
-            return row
-
-        return self._attempt(write, warn)
-
-    def _attempt(self, work: Callable[[Database], _Made], warn: Warn) -> Optional[_Made]:
-        if not self._lock.acquire(timeout=BUSY_TIMEOUT_S):
-            self._tell(locked(self.path), warn)
-            return None
-        try:
-            return work(self._opened())
-        except LedgerError as error:
-            self._drop()
-            problem = error
-        finally:
-            self._lock.release()
-        self._tell(problem, warn)
-        return None
-
-    def _opened(self) -> Database:
-        if self._database is None:
-            self._database = open_database(self.path)
-            self._close = weakref.finalize(self, self._database.close)
-        return self._database
-
-    def _drop(self) -> None:
-        self._close()
-        self._database = None
-
-    def _tell(self, error: LedgerError, warn: Warn) -> None:
-        if not self._has_warned:
-            self._has_warned = True
-            warn(f"this call is not in the history: {error.message}; {error.hint}")
-
-    def _insert(self, database: Database, opening: Opening) -> int:
-        request, estimate = opening.request, opening.estimate
-        return database.insert(
-            _INSERT,
-            (
-                opening.started_at or utc_text(time.time()),
-                self._masked(opening.base_url),
-                urlsplit(opening.base_url).netloc,
-                opening.command,
-                self._masked(request.model),
-                self._masked(request.prompt),
-                self._masked(json.dumps(other_fields(request))),
-                json.dumps([self._input_json(file) for file in opening.inputs]),
-                None if opening.mask is None else json.dumps(self._input_json(opening.mask)),
-                stored(opening.output),
-                Status.SENT.value,
-                Billed.MAYBE.value,
-                estimate.low_usd if estimate else None,
-                estimate.high_usd if estimate else None,
-                opening.discount,
-                opening.batch_id,
-            ),
-        )
-
-    def _complete(self, database: Database, row: int, ending: Ending) -> None:
-        with database.transaction():
-            self._fill(database, row, ending)
-
-    def _fill(self, database: Database, row: int, ending: Ending) -> None:
-        result = ending.result
-        database.change(
-            _COMPLETE,
-            (
-                round(result.elapsed_s, 3),
-                ending.status.value,
-                ending.error_code,
-                None if ending.error_message is None else stored(self._masked(ending.error_message)),
-                result.http_status,
-                None if result.request_id is None else stored(self._masked(result.request_id)),
-                result.attempts,
-                result.billed.value,
-                None if result.usage is None else json.dumps(vars(result.usage)),
-                result.cost_usd,
-                row,
-            ),
-        )
-        for number, image in enumerate(result.images, 1):
-            database.change(
-                _INSERT_IMAGE,
-                (
-                    row,
-                    number,
-                    stored(image.path),
-                    image.sha256,
-                    image.size_bytes,
-                    image.format,
-                    image.width,
-                    image.height,
-                    int(image.rescued),
-                ),
-            )
-
-    def _input_json(self, file: InputFile) -> object:
-        return {**file.json(), "source": self._masked(file.source)}
-
-    def _masked(self, text: str) -> str:
-        return mask_secrets(text, self._secrets)
-
-
-def recorded(
-    ledger: Ledger, opening: Opening, run: Callable[[Tuple[str, ...]], Result], observer: Observer
-) -> Result:
-    """Runs a call between the two halves of its row; what `run` returns or raises is passed on.
-
-    `run` is given what the call has to warn of. A warning that comes only at its end goes to `observer`, and
-    to the result.
-    """
-    early: List[str] = []
-    late: List[str] = []
-    started = time.monotonic()
-    row = ledger.begin(opening, early.append)
-
-    def finish(ending: Ending) -> Result:
-        if row is not None:
-            ledger.finish(row, ending, late.append)
-        for warning in late:
-            observer(Warned(warning, time.monotonic() - started))
-        return replace(ending.result, warnings=(*ending.result.warnings, *late))
-
-    try:
-        result = run(tuple(early))
-    except BaseException as error:
-        if isinstance(error, GptImage2Error) and error.result is not None:
-            error.result = finish(ending_of(error.result, error, opening.request.count))
-        else:
-            finish(ending_without_result(error, opening, time.monotonic() - started))
-        raise
-    return finish(ending_of(result, None, opening.request.count))
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -3171,6 +3177,931 @@ def _remove(part: Path, file: IO[bytes]) -> None:
     file.close()
     with suppress(OSError):
         os.unlink(str(part))
+
+
+# ------------------------------------------------------------------------------------------------------------
+# outputs/collect
+#
+# Takes images out of text that is still arriving and puts each on disk the moment it is whole.
+#
+# One collector serves one answer. It knows what is a final image and what a preview, numbers the images, and
+# keeps aside what turns out to be no image: it was paid for.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_HEAD_BYTES = 8
+_MAX_URI_HEADER_BYTES = 256
+_MAX_ADDRESS_BYTES = 16384
+_ADDRESS_STARTS = (b"http://", b"https://")
+
+
+class ImageCollector:
+    """Where the images of one answer go.
+
+    `indices` gives the 1-based number of each image; `on_saved` and `on_partial` are told of each file. An
+    image above `asked` has a name that nobody planned, so it never replaces a file.
+    """
+
+    def __init__(
+        self,
+        plan: OutputPlan,
+        indices: Iterator[int],
+        on_saved: Callable[[SavedImage, str], None],
+        on_partial: Callable[[int, Optional[str]], None],
+        save_partials: bool = False,
+        asked: Optional[int] = None,
+    ) -> None:
+        self._plan = plan
+        self._asked = asked
+        self._indices = indices
+        self._on_saved = on_saved
+        self._on_partial = on_partial
+        self._save_partials = save_partials
+        self._index: Optional[int] = None
+        self._preview: Optional[ImageWriter] = None
+        self._writers: List[ImageWriter] = []
+        self.images: Tuple[SavedImage, ...] = ()
+        #: Where the bytes are that were to be images and are none.
+        self.kept_aside: Tuple[str, ...] = ()
+        #: Why images were lost: no folder took them.
+        self.lost: Tuple[str, ...] = ()
+
+    def begin(self) -> ImageWriter:
+        """A writer for the next image.
+
+        Raises:
+            OutputError: no folder takes it.
+        """
+        if self._index is None:
+            self._index = next(self._indices)
+        writer = ImageWriter(self._plan, self._plan.path(self._index))
+        self._writers.append(writer)
+        return writer
+
+    def finish(self, writer: ImageWriter) -> None:
+        """A final image is whole: it gets its name."""
+        self._writers.remove(writer)
+        index, self._index = self._index or next(self._indices), None
+        try:
+            unasked = self._asked is not None and index > self._asked
+            image = writer.commit(self._plan.path(index), index, keep_existing=unasked)
+        except NotAnImage as error:
+            self.kept_aside += (error.kept,)
+            return
+        except OutputError as error:
+            self.lost += (error.message,)
+            return
+        self.images += (image,)
+        self._drop_preview()
+        self._on_saved(image, writer.rescue_reason)
+
+    def let_go(self, writer: ImageWriter) -> None:
+        """A final image is whole, and somebody else names it."""
+        self._writers.remove(writer)
+
+    def preview(self, writer: ImageWriter, partial_index: int) -> None:
+        """A preview is whole: it is saved when asked for, else held until something better comes."""
+        path: Optional[str] = None
+        if self._save_partials:
+            self._writers.remove(writer)
+            index = self._index or 1
+            try:
+                path = writer.commit(self._plan.partial_path(index, partial_index), index).path
+            except NotAnImage as error:
+                self.kept_aside += (error.kept,)
+            except OutputError as error:
+                self.lost += (error.message,)
+        else:
+            self._drop_preview()
+            self._preview = writer
+        self._on_partial(partial_index, path)
+
+    def keep_aside(self, writer: ImageWriter, name: str) -> None:
+        """What arrived is no image: it is kept under another name."""
+        self._writers.remove(writer)
+        self._index = None
+        try:
+            self.kept_aside += (writer.keep(name),)
+        except OutputError as error:
+            self.lost += (error.message,)
+
+    def take(self, fetch: Callable[[Callable[[bytes], None], Callable[[], None]], None]) -> None:
+        """An image whose bytes `fetch(take, restart)` brings; nothing of it stays when that raises."""
+        writer = self.begin()
+
+        def restart() -> None:
+            nonlocal writer
+            self._abandon(writer)
+            writer = self.begin()
+
+        try:
+            fetch(lambda data: writer.write(data), restart)
+        except BaseException:
+            self._abandon(writer)
+            raise
+        self.finish(writer)
+
+    def lose(self, reason: str) -> None:
+        """No folder took an image."""
+        self.lost += (reason,)
+
+    def close(self) -> Optional[str]:
+        """Ends the collection: unfinished images are deleted. Where no image came, the last preview is kept
+        in the rescue folder; its path, or None."""
+        kept: Optional[str] = None
+        if self._preview is not None and not self.images and self._preview.looks_like_image:
+            preview, self._preview = self._preview, None
+            self._writers.remove(preview)
+            with suppress(OutputError):
+                kept = preview.keep("last-preview" + self._plan.suffix)
+        for writer in self._writers:
+            writer.discard()
+        self._writers = []
+        return kept
+
+    def _drop_preview(self) -> None:
+        if self._preview is not None:
+            self._abandon(self._preview)
+            self._preview = None
+
+    def _abandon(self, writer: ImageWriter) -> None:
+        self._writers.remove(writer)
+        writer.discard()
+
+
+class ImageText:
+    """The sink for one string that may hold an image: base64, a data URI, or the address of an image.
+
+    `on_image(writer)` is called when the string has ended and was an image's; `on_text(text, is_address)`
+    gets a string that is none, a very long one in pieces. Bytes go to disk as they come; a fault in the
+    base64 keeps the text aside as it was.
+    """
+
+    def __init__(
+        self,
+        collector: ImageCollector,
+        is_base64: bool,
+        on_image: Callable[[ImageWriter], None],
+        on_text: Callable[[bytes, bool], None],
+    ) -> None:
+        self._collector = collector
+        self._is_base64 = is_base64
+        self._on_image = on_image
+        self._on_text = on_text
+        self._head: Optional[bytes] = b""
+        self._text: Optional[bytes] = None
+        self._is_long = False
+        self._decoder: Optional[Base64Decoder] = Base64Decoder()
+        self._writer: Optional[ImageWriter] = None
+        self._lost = False
+
+    def __call__(self, piece: Optional[bytes]) -> None:
+        """Takes the next piece, or None at the end."""
+        if piece is None:
+            self._end()
+        elif self._head is not None:
+            self._head += piece
+            self._decide(at_end=False)
+        elif self._text is not None:
+            self._text += piece
+            if len(self._text) > _MAX_ADDRESS_BYTES:
+                self._is_long = True
+                self._on_text(self._text, False)
+                self._text = b""
+        else:
+            self._decode(piece)
+
+    def _decide(self, at_end: bool) -> None:
+        """Tells by the first bytes what the string is."""
+        head = self._head or b""
+        if head[:5].lower() == b"data:":
+            comma = head.find(b",")
+            if comma < 0 and len(head) < _MAX_URI_HEADER_BYTES and not at_end:
+                return
+            if comma >= 0 and head[:comma].lower().endswith(b";base64"):
+                self._head = None
+                self._decode(head[comma + 1 :])
+                return
+        elif len(head) < _HEAD_BYTES and not at_end:
+            return
+        self._head = None
+        if self._is_base64 and not head.lower().startswith(_ADDRESS_STARTS):
+            self._decode(head)
+        else:
+            self._text = head
+
+    def _decode(self, piece: bytes) -> None:
+        if self._lost or not piece:
+            return
+        try:
+            if self._writer is None:
+                self._writer = self._collector.begin()
+            if self._decoder is None:
+                self._writer.write(piece)
+                return
+            self._writer.write(self._decoder.feed(piece))
+        except BadBase64 as error:
+            self._give_up_decoding(error.rest)
+        except OutputError as error:
+            self._lost = True
+            self._collector.lose(error.message)
+
+    def _give_up_decoding(self, rest: bytes) -> None:
+        assert self._writer is not None
+        self._decoder = None
+        try:
+            self._writer.undo_base64()
+            self._writer.write(rest)
+        except OutputError as error:
+            self._lost = True
+            self._collector.lose(error.message)
+
+    def _end(self) -> None:
+        if self._head is not None:
+            self._decide(at_end=True)
+        if self._text is not None:
+            is_address = not self._is_long and self._text.lower().startswith(_ADDRESS_STARTS)
+            self._on_text(self._text, is_address)
+        if self._writer is None or self._lost:
+            return
+        try:
+            if self._decoder is not None:
+                self._writer.write(self._decoder.finish())
+        except BadBase64 as error:
+            self._give_up_decoding(error.rest)
+        except OutputError as error:
+            self._lost = True
+            self._collector.lose(error.message)
+        if self._lost:
+            return
+        if self._decoder is None:
+            self._collector.keep_aside(self._writer, "bad-base64.txt")
+        else:
+            self._on_image(self._writer)
+
+
+# ============================================================================================================
+# ledger/
+#
+# The record of what was paid: every request, its images and its cost, in one SQLite file in the state
+# folder, which only this room opens.
+# ============================================================================================================
+
+
+# ------------------------------------------------------------------------------------------------------------
+# ledger/database
+#
+# Opens the ledger's SQLite file: makes it, brings its schema up to date, and says in words what is wrong.
+#
+# The file is private (0600, in a 0700 folder) and in WAL mode, so that many processes write to it side by side.
+# A new one is made whole under another name first: no process ever sees half a schema. `sqlite3` is imported
+# only here and only on use, since some builds of Python lack it.
+# ------------------------------------------------------------------------------------------------------------
+
+
+LEDGER_NAME = "ledger.sqlite3"
+BUSY_TIMEOUT_S = 2.0
+LOCKED = "ledger_locked"
+_OFF_HINT = "or leave history off with --no-history"
+
+_VERSION_1 = (
+    """
+    CREATE TABLE requests (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        started_at TEXT NOT NULL,
+        elapsed_s REAL,
+        base_url TEXT NOT NULL,
+        host TEXT NOT NULL,
+        command TEXT NOT NULL,
+        model TEXT NOT NULL,
+        prompt TEXT NOT NULL,
+        fields TEXT NOT NULL,
+        inputs TEXT NOT NULL,
+        mask TEXT,
+        output TEXT,
+        status TEXT NOT NULL,
+        error_code TEXT,
+        error_message TEXT,
+        http_status INTEGER,
+        request_id TEXT,
+        attempts INTEGER NOT NULL,
+        billed TEXT NOT NULL,
+        usage TEXT,
+        estimate_low_usd REAL,
+        estimate_high_usd REAL,
+        cost_usd REAL,
+        discount REAL NOT NULL,
+        batch_id TEXT
+    )
+    """,
+    "CREATE INDEX requests_started_at ON requests (started_at)",
+    """
+    CREATE TABLE images (
+        request INTEGER NOT NULL,
+        number INTEGER NOT NULL,
+        path TEXT NOT NULL,
+        sha256 TEXT NOT NULL,
+        bytes INTEGER NOT NULL,
+        format TEXT NOT NULL,
+        width INTEGER,
+        height INTEGER,
+        rescued INTEGER NOT NULL,
+        PRIMARY KEY (request, number)
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX images_sha256 ON images (sha256)",
+    """
+    CREATE TABLE batches (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT,
+        token TEXT NOT NULL,
+        base_url TEXT NOT NULL,
+        created_at TEXT NOT NULL,
+        status TEXT NOT NULL,
+        endpoint TEXT NOT NULL,
+        model TEXT NOT NULL,
+        input_file_id TEXT,
+        output_file_id TEXT,
+        error_file_id TEXT,
+        out_dir TEXT NOT NULL,
+        total INTEGER NOT NULL,
+        completed INTEGER NOT NULL,
+        failed INTEGER NOT NULL,
+        high_usd REAL,
+        history INTEGER NOT NULL,
+        fetched_at TEXT
+    )
+    """,
+    "CREATE INDEX batches_id ON batches (id)",
+    """
+    CREATE TABLE batch_jobs (
+        batch INTEGER NOT NULL,
+        custom_id TEXT NOT NULL,
+        job INTEGER NOT NULL,
+        line INTEGER NOT NULL,
+        id TEXT,
+        key TEXT NOT NULL,
+        copy INTEGER NOT NULL,
+        name TEXT NOT NULL,
+        named INTEGER NOT NULL,
+        numbers TEXT NOT NULL,
+        there TEXT NOT NULL,
+        high_usd REAL,
+        prompt TEXT NOT NULL,
+        fields TEXT NOT NULL,
+        inputs TEXT NOT NULL,
+        mask TEXT,
+        state TEXT NOT NULL,
+        outcome TEXT,
+        PRIMARY KEY (batch, custom_id)
+    ) WITHOUT ROWID
+    """,
+)
+#: The statements that lead from each version of the schema to the next; `PRAGMA user_version` counts them.
+_MIGRATIONS: Tuple[Tuple[str, ...], ...] = (_VERSION_1,)
+SCHEMA_VERSION = len(_MIGRATIONS)
+
+
+class Database:
+    """One open connection. Its methods raise `LedgerError` for whatever SQLite complains of."""
+
+    def __init__(self, path: Path, connection: Any) -> None:
+        self.path = path
+        self._connection = connection
+
+    def rows(self, sql: str, values: Sequence[object] = ()) -> List[Dict[str, Any]]:
+        """The rows that a query finds."""
+        with _complaints_explained(self.path):
+            return [dict(row) for row in self._connection.execute(sql, values)]
+
+    def change(self, sql: str, values: Sequence[object] = ()) -> int:
+        """Runs a statement that changes something; how many rows it changed."""
+        with _complaints_explained(self.path):
+            return self._connection.execute(sql, values).rowcount
+
+    def insert(self, sql: str, values: Sequence[object]) -> int:
+        """Inserts one row; its id."""
+        with _complaints_explained(self.path):
+            return self._connection.execute(sql, values).lastrowid
+
+    @contextmanager
+    def transaction(self) -> Generator[None, None, None]:
+        """All that is changed inside is kept, or nothing of it."""
+        self.change("BEGIN IMMEDIATE")
+        try:
+            yield
+            self.change("COMMIT")
+        except BaseException:
+            with suppress(LedgerError):
+                self.change("ROLLBACK")
+            raise
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._connection.close()
+
+
+def read_database(path: Path) -> Database:
+    """The ledger's file to read or to delete from; an empty stand-in where there is none.
+
+    Raises:
+        LedgerError: it cannot be used; the hint is a cure.
+    """
+    with _complaints_explained(path):
+        return _connected(path, None if os.path.lexists(str(path)) else ":memory:")
+
+
+def open_database(path: Path) -> Database:
+    """The ledger's file, made where it is missing.
+
+    Raises:
+        LedgerError: it cannot be used; the hint is a cure.
+    """
+    with _complaints_explained(path):
+        private_folder(path.parent)
+        if not os.path.lexists(str(path)):
+            _create(path)
+        return _connected(path)
+
+
+def stored(text: str) -> bytes:
+    """A text as the bytes to store by `CAST(? AS TEXT)`: a path need not be valid UTF-8."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace")
+
+
+def _loaded(data: bytes) -> str:
+    return data.decode("utf-8", "surrogateescape")
+
+
+def _create(path: Path) -> None:
+    part, file = open_part(path, 0o600)
+    file.close()  # before SQLite locks it: closing any descriptor drops a process's locks
+    try:
+        database = _connected(part)
+        try:
+            database.rows("PRAGMA journal_mode = WAL")
+        finally:
+            database.close()
+        rename_if_free(part, path, file)
+    finally:
+        with suppress(OSError):
+            part.unlink()
+
+
+def _connected(path: Path, other_place: Optional[str] = None) -> Database:
+    import sqlite3
+
+    connection = sqlite3.connect(
+        # It never makes a file here: others could read that.
+        other_place or f"{path.absolute().as_uri()}?mode=rw",
+        uri=other_place is None,
+        timeout=BUSY_TIMEOUT_S,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+    connection.row_factory = sqlite3.Row
+    connection.text_factory = _loaded
+    database = Database(path, connection)
+    try:
+        _migrate(database)
+        database.change("PRAGMA synchronous = NORMAL")
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _migrate(database: Database) -> None:
+    if _version(database) == SCHEMA_VERSION:
+        return
+    with database.transaction():
+        version = _version(database)  # another process may have been faster
+        if version > SCHEMA_VERSION:
+            raise LedgerError(
+                f"the ledger {database.path} was written by a newer version of this program",
+                hint=f"update this program, {_OFF_HINT}",
+            )
+        for statement in (line for script in _MIGRATIONS[version:] for line in script):
+            database.change(statement)
+        database.change(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def _version(database: Database) -> int:
+    (row,) = database.rows("PRAGMA user_version")
+    return int(row["user_version"])
+
+
+@contextmanager
+def _complaints_explained(path: Path) -> Generator[None, None, None]:
+    """Turns what SQLite and the system complain of into a `LedgerError` with a cure."""
+    try:
+        import sqlite3
+    except ImportError:
+        raise LedgerError(
+            "this Python was built without sqlite3, which the ledger needs",
+            hint=f"use another Python, {_OFF_HINT}",
+        ) from None
+    try:
+        yield
+    except OSError as error:
+        raise LedgerError(
+            f"the ledger {path} cannot be opened: {error.strerror or error}",
+            hint=f"see to it that its folder can be written, {_OFF_HINT}",
+        ) from None
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error):  # the error's number is not to be had before Python 3.11
+            raise locked(path) from None
+        raise LedgerError(
+            f"the ledger {path} cannot be used: {error}",
+            hint=f"see to it that it is a file that can be written, {_OFF_HINT}",
+        ) from None
+    except sqlite3.Error as error:
+        raise LedgerError(
+            f"the ledger {path} cannot be read: {error}",
+            hint=f"move the file away, and a new one is made, {_OFF_HINT}",
+        ) from None
+
+
+def locked(path: Path) -> LedgerError:
+    """The error of a ledger that another program holds for too long."""
+    return LedgerError(
+        f"the ledger {path} is locked by another program",
+        hint=f"end the program that holds it, {_OFF_HINT}",
+        code=LOCKED,
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------
+# ledger/entries
+#
+# What the ledger keeps of a request, as frozen data: what is known before it is sent, and how it ended.
+# ------------------------------------------------------------------------------------------------------------
+
+
+class Status(str, Enum):
+    """How a request ended. `sent` is a request that still runs, or whose process was killed."""
+
+    SENT = "sent"
+    SAVED = "saved"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+class InputFile(Record):
+    """An input image or mask as it was sent. `path` is empty where there is no lasting file of it."""
+
+    source: str
+    path: str
+    filename: str
+    sha256: str
+    size_bytes: int
+
+    def json(self) -> Dict[str, object]:
+        """As JSON, in the ledger and for those who read it."""
+        return {
+            "source": self.source,
+            "path": self.path,
+            "filename": self.filename,
+            "sha256": self.sha256,
+            "bytes": self.size_bytes,
+        }
+
+
+class Opening(Record):
+    """What is known of a request before it is sent.
+
+    `discount` is the factor on the list price (1.0; 0.5 for the Batch API). `started_at` is UTC, as
+    `utc_text` writes it; None stands for now.
+    """
+
+    base_url: str
+    command: str
+    request: ImageRequest
+    output: str
+    inputs: Tuple[InputFile, ...] = ()
+    mask: Optional[InputFile] = None
+    estimate: Optional[CostEstimate] = None
+    discount: float = 1.0
+    batch_id: Optional[str] = None
+    started_at: Optional[str] = None
+
+
+class Ending(Record):
+    """How a request ended. `result.cost_usd` is what it cost, with any discount taken off."""
+
+    status: Status
+    result: Result
+    error_code: Optional[str] = None
+    error_message: Optional[str] = None
+
+
+def opening_of(
+    base_url: str, request: ImageRequest, plan: OutputPlan, estimate: Optional[CostEstimate]
+) -> Opening:
+    """The opening of a checked request; its input files are read to hash them."""
+    return Opening(
+        base_url=base_url,
+        command=request.command,
+        request=request,
+        output=str(plan.folder / f"{plan.stem}{plan.suffix}"),
+        inputs=tuple(input_file(image) for image in request.images),
+        mask=None if request.mask is None else input_file(request.mask),
+        estimate=estimate,
+    )
+
+
+def input_file(image: InputImage) -> InputFile:
+    """An input as the ledger keeps it; one that was fetched or read from standard input has no path."""
+    source = image.source or image.path
+    lasting = source != "-" and not is_address(source)
+    return InputFile(
+        source, image.path if lasting else "", image.filename, sha256_of(image.path), image.size_bytes
+    )
+
+
+def input_file_of(fields: Mapping[str, Any]) -> InputFile:
+    """The input that `InputFile.json` made an object of."""
+    return InputFile(
+        fields["source"], fields["path"], fields["filename"], fields["sha256"], int(fields["bytes"])
+    )
+
+
+def check_unchanged(request: ImageRequest, expected: Tuple[Tuple[str, str], ...]) -> None:
+    """Refuses inputs that are no longer what they were.
+
+    Raises:
+        UsageError: an input's SHA-256 is another than expected.
+    """
+    known = dict(expected)
+    for image in (*request.images, *((request.mask,) if request.mask else ())):
+        if image.source in known and sha256_of(image.path) != known[image.source]:
+            what = "mask" if image is request.mask else "input image"
+            raise UsageError(
+                f"the {what} {image.source} has changed since the request was sent",
+                hint=f"put the old one back, or give another with --{'mask' if what == 'mask' else 'image'}",
+            )
+
+
+def ending_of(result: Result, error: Optional[GptImage2Error], asked: int) -> Ending:
+    """How a request ended, by its result and its error; `asked` is the number of images asked for."""
+    if isinstance(error, InterruptedCall):
+        status = Status.INTERRUPTED
+    elif len(result.images) >= asked:
+        status = Status.SAVED
+    else:
+        status = Status.PARTIAL if result.images else Status.FAILED
+    return Ending(status, result, error.code if error else None, error.message if error else None)
+
+
+def ending_without_result(error: BaseException, opening: Opening, elapsed_s: float) -> Ending:
+    """The ending of a request without a result: stopped before it was sent, or cut by an internal error."""
+    if isinstance(error, GptImage2Error):
+        billed, code, message = error.billed, error.code, error.message
+    else:
+        billed, code, message = Billed.MAYBE, "internal_error", f"{type(error).__name__}: {error}"
+    is_stopped = isinstance(error, InterruptedCall) or not isinstance(error, Exception)
+    status = Status.INTERRUPTED if is_stopped else Status.FAILED
+    result = Result(opening.command, opening.request.model, billed=billed, elapsed_s=elapsed_s)
+    return Ending(status, result, code, message)
+
+
+def utc_text(seconds: float) -> str:
+    """A moment, in seconds since 1970, as the ledger writes it: `2026-11-25T03:22:20.123Z`."""
+    milliseconds = int(seconds * 1000)
+    moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(milliseconds // 1000))
+    return f"{moment}.{milliseconds % 1000:03d}Z"
+
+
+def request_from_fields(prompt: str, model: str, fields: Mapping[str, Any]) -> ImageRequest:
+    """The request, without its images, of which `other_fields` made an object."""
+    own = set(ImageRequest.__match_args__) - {"prompt", "model", "images", "mask", "extra"}
+    known = {name: value for name, value in fields.items() if name in own}
+    extra = tuple((name, value) for name, value in fields.items() if name not in own)
+    return ImageRequest(prompt=prompt, model=model, extra=extra, **known)
+
+
+def other_fields(request: ImageRequest) -> Mapping[str, object]:
+    """The fields of a request but for model, prompt and images, by the API's names."""
+    wire = request.wire_fields("output_format")
+    return {name: value for name, value in wire.items() if name not in ("model", "prompt")}
+
+
+# ------------------------------------------------------------------------------------------------------------
+# ledger/recording
+#
+# Writes the ledger: a row before a request is sent, completed when it has ended.
+#
+# Nothing here ever stops a call: what cannot be recorded is told once, by the `warn` that each method takes.
+# Safe for threads; a call that cannot get at the file within the busy timeout goes unrecorded.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: A shorter "key" is a word that a local server takes as one; masking it would garble prompts.
+_MIN_SECRET_CHARS = 8
+
+_INSERT = """
+INSERT INTO requests (
+    started_at, base_url, host, command, model, prompt, fields, inputs, mask, output, status, attempts,
+    billed, estimate_low_usd, estimate_high_usd, discount, batch_id
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?, 0, ?, ?, ?, ?, ?)
+"""
+_COMPLETE = """
+UPDATE requests SET elapsed_s = ?, status = ?, error_code = ?, error_message = CAST(? AS TEXT),
+    http_status = ?, request_id = CAST(? AS TEXT), attempts = ?, billed = ?, usage = ?, cost_usd = ?
+WHERE id = ?
+"""
+_INSERT_IMAGE = "INSERT OR REPLACE INTO images VALUES (?, ?, CAST(? AS TEXT), ?, ?, ?, ?, ?, ?)"
+
+_Made = TypeVar("_Made")
+Warn = Callable[[str], None]
+
+
+class Ledger:
+    """The ledger of one state folder. One object serves all threads of a client, by one connection.
+
+    `secrets` are masked wherever they turn up. The file is opened on first use and closed with the object.
+    """
+
+    def __init__(self, folder: Path, secrets: Tuple[str, ...] = ()) -> None:
+        self.path = folder / LEDGER_NAME
+        self._secrets = tuple(secret for secret in secrets if len(secret) >= _MIN_SECRET_CHARS)
+        self._lock = threading.Lock()
+        self._database: Optional[Database] = None
+        self._close: Callable[[], object] = lambda: None
+        self._has_warned = False
+
+    def begin(self, opening: Opening, warn: Warn) -> Optional[int]:
+        """Writes the row of a request that is about to be sent, as `sent` and billed `maybe`.
+
+        Returns its id, to be given to `finish` by this process or another; None when it was not recorded.
+        """
+        return self._attempt(lambda database: self._insert(database, opening), warn)
+
+    def finish(self, row: int, ending: Ending, warn: Warn) -> None:
+        """Completes the row of a request that has ended, with its images."""
+        self._attempt(lambda database: self._complete(database, row, ending), warn)
+
+    def record(
+        self,
+        opening: Opening,
+        ending: Ending,
+        warn: Warn,
+        also: Callable[[Database], None] = lambda _: None,
+    ) -> Optional[int]:
+        """Writes a request that has ended already, such as one line of a batch's results, in one go with
+        what `also` writes: all of it, or nothing.
+
+        Returns its id; None when it was not recorded.
+        """
+
+        def write(database: Database) -> int:
+            with database.transaction():
+                row = self._insert(database, opening)
+                self._fill(database, row, ending)
+                also(database)
+            return row
+
+        return self._attempt(write, warn)
+
+    def _attempt(self, work: Callable[[Database], _Made], warn: Warn) -> Optional[_Made]:
+        if not self._lock.acquire(timeout=BUSY_TIMEOUT_S):
+            self._tell(locked(self.path), warn)
+            return None
+        try:
+            return work(self._opened())
+        except LedgerError as error:
+            self._drop()
+            problem = error
+        finally:
+            self._lock.release()
+        self._tell(problem, warn)
+        return None
+
+    def _opened(self) -> Database:
+        if self._database is None:
+            self._database = open_database(self.path)
+            self._close = weakref.finalize(self, self._database.close)
+        return self._database
+
+    def _drop(self) -> None:
+        self._close()
+        self._database = None
+
+    def _tell(self, error: LedgerError, warn: Warn) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            warn(f"this call is not in the history: {error.message}; {error.hint}")
+
+    def _insert(self, database: Database, opening: Opening) -> int:
+        request, estimate = opening.request, opening.estimate
+        return database.insert(
+            _INSERT,
+            (
+                opening.started_at or utc_text(time.time()),
+                self._masked(opening.base_url),
+                urlsplit(opening.base_url).netloc,
+                opening.command,
+                self._masked(request.model),
+                self._masked(request.prompt),
+                self._masked(json.dumps(other_fields(request))),
+                json.dumps([self._input_json(file) for file in opening.inputs]),
+                None if opening.mask is None else json.dumps(self._input_json(opening.mask)),
+                stored(opening.output),
+                Status.SENT.value,
+                Billed.MAYBE.value,
+                estimate.low_usd if estimate else None,
+                estimate.high_usd if estimate else None,
+                opening.discount,
+                opening.batch_id,
+            ),
+        )
+
+    def _complete(self, database: Database, row: int, ending: Ending) -> None:
+        with database.transaction():
+            self._fill(database, row, ending)
+
+    def _fill(self, database: Database, row: int, ending: Ending) -> None:
+        result = ending.result
+        database.change(
+            _COMPLETE,
+            (
+                round(result.elapsed_s, 3),
+                ending.status.value,
+                ending.error_code,
+                None if ending.error_message is None else stored(self._masked(ending.error_message)),
+                result.http_status,
+                None if result.request_id is None else stored(self._masked(result.request_id)),
+                result.attempts,
+                result.billed.value,
+                None if result.usage is None else json.dumps(vars(result.usage)),
+                result.cost_usd,
+                row,
+            ),
+        )
+        for number, image in enumerate(result.images, 1):
+            database.change(
+                _INSERT_IMAGE,
+                (
+                    row,
+                    number,
+                    stored(image.path),
+                    image.sha256,
+                    image.size_bytes,
+                    image.format,
+                    image.width,
+                    image.height,
+                    int(image.rescued),
+                ),
+            )
+
+    def _input_json(self, file: InputFile) -> object:
+        return {**file.json(), "source": self._masked(file.source)}
+
+    def _masked(self, text: str) -> str:
+        return mask_secrets(text, self._secrets)
+
+
+def recorded(
+    ledger: Ledger, opening: Opening, run: Callable[[Tuple[str, ...]], Result], observer: Observer
+) -> Result:
+    """Runs a call between the two halves of its row; what `run` returns or raises is passed on.
+
+    `run` is given what the call has to warn of. A warning that comes only at its end goes to `observer`, and
+    to the result.
+    """
+    early: List[str] = []
+    late: List[str] = []
+    started = time.monotonic()
+    row = ledger.begin(opening, early.append)
+
+    def finish(ending: Ending) -> Result:
+        if row is not None:
+            ledger.finish(row, ending, late.append)
+        for warning in late:
+            observer(Warned(warning, time.monotonic() - started))
+        return replace(ending.result, warnings=(*ending.result.warnings, *late))
+
+    try:
+        result = run(tuple(early))
+    except BaseException as error:
+        if isinstance(error, GptImage2Error) and error.result is not None:
+            error.result = finish(ending_of(error.result, error, opening.request.count))
+        else:
+            finish(ending_without_result(error, opening, time.monotonic() - started))
+        raise
+    return finish(ending_of(result, None, opening.request.count))
+
+
+# ============================================================================================================
+# settings/
+#
+# Where every setting comes from: flags, config files, the environment, what a probe has learnt. Reads them;
+# writes only what a probe has learnt.
+# ============================================================================================================
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -3745,1596 +4676,111 @@ def _key_hint(base_url: str) -> str:
     return f"give this host its own key: {KEY_VARIABLE}, or api_key_env in the config file beside base_url"
 
 
-# ------------------------------------------------------------------------------------------------------------
-# history/spending
+# ============================================================================================================
+# calls/
 #
-# Adds up what requests cost, by day, model, host or quality. Pure; an unknown cost is never guessed.
-# ------------------------------------------------------------------------------------------------------------
-
-
-Row = Mapping[str, Any]
-#: What requests can be grouped by, and how the name of a request's group is read from its row.
-GROUPINGS: Mapping[str, Callable[[Row], str]] = {
-    "day": lambda row: local_day(row["started_at"]),
-    "model": lambda row: row["model"],
-    "host": lambda row: row["host"],
-    "quality": lambda row: str(json.loads(row["fields"]).get("quality", "auto")),
-}
-
-
-class Spending(Record):
-    """What a group of requests cost. Two kinds of requests are in no sum of money.
-
-    `unknown` are those that were billed, at a cost nobody told; `maybe` those that may have been billed.
-    """
-
-    name: str
-    requests: int = 0
-    images: int = 0
-    tokens: int = 0
-    cost_usd: float = 0.0
-    unknown: int = 0
-    maybe: int = 0
-
-    def with_row(self, row: Row) -> Spending:
-        """The sum with one more request."""
-        usage: Mapping[str, Any] = json.loads(row["usage"]) if row["usage"] else {}
-        is_open = row["cost_usd"] is None
-        return replace(
-            self,
-            requests=self.requests + 1,
-            images=self.images + row["images"],
-            tokens=self.tokens + usage.get("total_tokens", 0),
-            cost_usd=self.cost_usd + (row["cost_usd"] or 0.0),
-            unknown=self.unknown + (is_open and row["billed"] == Billed.YES.value),
-            maybe=self.maybe + (row["billed"] == Billed.MAYBE.value),
-        )
-
-
-def spending_rows(database: Database, since: Optional[str]) -> List[Row]:
-    """What is needed of each request from a moment on, oldest first."""
-    return list(
-        database.rows(
-            "SELECT started_at, base_url, host, model, fields, billed, cost_usd, usage,"
-            " (SELECT COUNT(*) FROM images WHERE request = requests.id) AS images"
-            " FROM requests WHERE started_at >= ? ORDER BY started_at",
-            (since or "",),
-        )
-    )
-
-
-def sum_of(rows: Iterable[Row], name: str) -> Spending:
-    """All rows in one sum."""
-    total = Spending(name)
-    for row in rows:
-        total = total.with_row(row)
-    return total
-
-
-def sums_by(rows: Iterable[Row], by: str) -> List[Spending]:
-    """A sum for each group, by name."""
-    groups: Dict[str, Spending] = {}
-    for row in rows:
-        name = GROUPINGS[by](row)
-        groups[name] = groups.get(name, Spending(name)).with_row(row)
-    return [groups[name] for name in sorted(groups)]
-
-
-def is_rehearsal(row: Row) -> bool:
-    """Whether a request went to this machine, such as to the sandbox: that is no real money."""
-    return is_loopback(row["base_url"])
+# One call, from a checked request to saved images: sent, sent again where that is safe, downloaded,
+# explained. Reads the input images; `wire` sends for it and `outputs` writes for it.
+# ============================================================================================================
 
 
 # ------------------------------------------------------------------------------------------------------------
-# telling/terminal
+# calls/budget
 #
-# Writes for people and programs on this process's stdout and stderr: lines, colour, a live line, JSON.
+# The money cap of many calls: what they have cost, and what those under way may still cost.
+#
+# A call first takes hold of its highest estimate; both sums together never pass the cap. Safe for threads.
 # ------------------------------------------------------------------------------------------------------------
 
 
-_CLEAR_LINE = "\r\x1b[K"
-_COLOURS = {"red": "31", "yellow": "33", "green": "32"}
+OVER_MAX_COST = "over_max_cost"
+_ROUNDING_USD = 1e-9
 
 
-class Terminal:
-    """Writes for people: one line a message, colour and a live line only where a terminal shows them."""
+class Hold:
+    """The money that one call may cost. Until `sent` nothing was spent, after it everything may be."""
 
-    def __init__(self, env: Mapping[str, str], stdout: TextIO, stderr: TextIO) -> None:
-        self._stdout = stdout
-        self._stderr = stderr
+    def __init__(self, high_usd: float) -> None:
+        self.high_usd = high_usd
+        self.spent_usd = 0.0
+
+    def sent(self) -> None:
+        """A request went out: until it is settled it counts as paid for."""
+        self.spent_usd = self.high_usd
+
+    def settle(self, billed: Billed, cost_usd: Optional[float]) -> None:
+        """The call has ended: its cost where that is known, else its highest estimate."""
+        if billed is Billed.NO:
+            self.spent_usd = 0.0
+        elif billed is Billed.YES and cost_usd is not None:
+            self.spent_usd = cost_usd
+        else:
+            self.spent_usd = max(self.high_usd, cost_usd or 0.0)
+
+
+class Budget:
+    """What calls may spend and have spent, in USD; `spent_usd` is what was spent before."""
+
+    def __init__(self, max_cost_usd: Optional[float] = None, spent_usd: float = 0.0) -> None:
+        self.max_cost_usd = max_cost_usd
         self._lock = threading.Lock()
-        smart = stderr.isatty() and env.get("TERM") != "dumb"
-        self.is_live = smart
-        self._colours = smart and not env.get("NO_COLOR")
-
-    def result(self, text: str) -> None:
-        """A line on stdout. A reader that has gone away does not stop the call: the images are safe."""
-        self._clear()
-        try:
-            print(text, file=self._stdout, flush=True)
-        except OSError:
-            detach(self._stdout)
-
-    def say(self, text: str, label: str = "", colour: str = "") -> None:
-        """A line on stderr, with a label in colour in front."""
-        if label and self._colours and colour:
-            label = f"\x1b[{_COLOURS[colour]}m{label}\x1b[0m"
-        self._clear()
-        try:
-            print(f"{label}: {text}" if label else text, file=self._stderr, flush=True)
-        except OSError:
-            detach(self._stderr)
-
-    def live(self, text: str) -> None:
-        """Replaces the live line."""
-        if self.is_live:
-            with self._lock:
-                self._stderr.write(_CLEAR_LINE + text)
-                self._stderr.flush()
-
-    def error(self, error: GptImage2Error) -> None:
-        """An error: one line what happened and what to do, and one about the money if anything was sent."""
-        text = show(error.message, limit=None)
-        self.say(
-            f"{text.rstrip('.')}; {show(error.hint, limit=None)}" if error.hint else text, "error", "red"
-        )
-        if error.result and error.result.attempts:
-            request = f", request id {error.request_id}" if error.request_id else ""
-            self.say(f"billed: {error.billed.value} (requests sent: {error.result.attempts}{request})")
-
-    def _clear(self) -> None:
-        self.live("")
-
-
-def print_json(
-    value: Mapping[str, object], stdout: TextIO, rows: Optional[Iterable[Mapping[str, object]]] = None
-) -> None:
-    """One JSON object on one line, with `rows` as its last field where there are any, written as they come.
-
-    Escaped where it holds a path that is no text, or stdout takes no UTF-8. A reader that has gone away does
-    not change how the command ends.
-    """
-    text = _json_text(value, stdout)
-    try:
-        if rows is not None:
-            print(text[:-1], '"rows": [', sep=", ", end="", file=stdout)
-            for number, row in enumerate(rows):
-                print(", " if number else "", _json_text(row, stdout), sep="", end="", file=stdout)
-            text = "]}"
-        print(text, file=stdout, flush=True)
-    except OSError:
-        detach(stdout)
-
-
-def _json_text(value: Mapping[str, object], stdout: TextIO) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    try:
-        text.encode("utf-8")
-        text.encode(stdout.encoding or "utf-8")
-    except UnicodeEncodeError:
-        text = json.dumps(value)
-    return text
-
-
-def detach(stream: TextIO) -> None:
-    """Points a closed stream nowhere, so that the interpreter's last flush does not complain."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-
-
-def standard_terminal(env: Mapping[str, str]) -> Terminal:
-    """The terminal of this process; paths that are no valid text survive on it."""
-    for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure:
-            reconfigure(errors="surrogateescape" if stream is sys.stdout else "backslashreplace")
-    return Terminal(env, sys.stdout, sys.stderr)
-
-
-# ------------------------------------------------------------------------------------------------------------
-# telling/report
-#
-# The same outcome for a person and as JSON. Results go to stdout, everything else to stderr.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_TICK_S = 1.0
-
-
-def saved_line(path: str, size_bytes: int) -> str:
-    """The line that callers look for; the size is in whole units of 1024 bytes, at least 1."""
-    return f"Saved: {path} ({max(1, round(size_bytes / 1024))} KB)"
-
-
-def image_json(image: SavedImage) -> Dict[str, object]:
-    """One saved image as `--json` and the events show it."""
-    fields = dict(vars(image))
-    fields["bytes"] = fields.pop("size_bytes")
-    return {name: fields[name] for name in ("path", "bytes", "format", "width", "height", "sha256")}
-
-
-def estimate_json(estimate: Optional[CostEstimate]) -> Optional[Dict[str, float]]:
-    """What a request would cost in USD, as JSON; None where that is not known."""
-    if estimate is None:
-        return None
-    return {"low": round(estimate.low_usd, 6), "high": round(estimate.high_usd, 6)}
-
-
-def cost_in_words(estimate: Optional[CostEstimate]) -> str:
-    """What a request would cost, for people."""
-    if estimate is None:
-        return "unknown for this model or quality"
-    text = f"${estimate.low_usd:.4f}"
-    if estimate.high_usd > estimate.low_usd:
-        text += f" to ${estimate.high_usd:.4f}"
-    return f"{text} ({estimate.note})" if estimate.note else text
-
-
-def result_json(result: Result) -> Dict[str, object]:
-    """A success as the object that `--json` prints."""
-    usage = None
-    if result.usage:
-        usage = {
-            "input_tokens": result.usage.input_tokens,
-            "output_tokens": result.usage.output_tokens,
-            "total_tokens": result.usage.total_tokens,
-        }
-    return {
-        "ok": True,
-        "command": result.command,
-        "model": result.model,
-        "images": [image_json(image) for image in result.images],
-        "usage": usage,
-        "cost_usd": None if result.cost_usd is None else round(result.cost_usd, 6),
-        "billed": result.billed.value,
-        "http_status": result.http_status,
-        "request_id": result.request_id,
-        "attempts": result.attempts,
-        "elapsed_s": round(result.elapsed_s, 3),
-        "warnings": list(result.warnings),
-    }
-
-
-def error_json(error: GptImage2Error, command: str) -> Dict[str, object]:
-    """A failure as the object that `--json` prints, with the images that were saved all the same."""
-    outcome: Dict[str, object] = {"command": command, "images": [], "attempts": 0}
-    if error.result:
-        outcome = result_json(error.result)
-    outcome.update(ok=False, billed=error.billed.value, error=failure_json(error))
-    return {"ok": False, **outcome}
-
-
-def failure_json(error: Optional[GptImage2Error]) -> Optional[Dict[str, object]]:
-    """What went wrong as an object of `--json`; None where nothing did."""
-    if error is None:
-        return None
-    return {
-        "code": error.code,
-        "message": error.message,
-        "hint": error.hint,
-        "http_status": error.http_status,
-        "request_id": error.request_id,
-    }
-
-
-class Reporter:
-    """Shows the events of a call to a person. A context manager: the clock runs while it is entered."""
-
-    def __init__(
-        self, terminal: Terminal, *, quiet: bool = False, results: bool = True, warnings: bool = True
-    ) -> None:
-        self._terminal = terminal
-        self._quiet = quiet
-        self._results = results
-        self._warnings = warnings
-        self._typical_s: Optional[float] = None
-        self._note = ""
-        self._started = time.monotonic()
-        self._done = threading.Event()
-        self._thread: Optional[threading.Thread] = None
-
-    def __enter__(self) -> Reporter:
-        if self._terminal.is_live and not self._quiet:
-            self._thread = threading.Thread(target=self._tick, daemon=True)
-            self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        self._stop_clock()
-
-    def __call__(self, event: Event) -> None:
-        """The observer of a call."""
-        if isinstance(event, RequestStarted):
-            self._typical_s, self._note = event.typical_s, ""
-        elif isinstance(event, PartialImage):
-            self._note = f", preview {event.partial_image_index} has come"
-            if event.path:
-                self._tell(f"preview {event.partial_image_index}: {show(event.path, limit=None)}")
-        elif isinstance(event, ImageSaved) and self._results:
-            self._terminal.result(saved_line(event.image.path, event.image.size_bytes))
-        elif isinstance(event, RetryWaiting) and self._warnings:
-            self._terminal.say(f"sending again in {event.wait_s:.1f} s ({event.reason})")
-        elif isinstance(event, Warned) and self._warnings:
-            self._terminal.say(show(event.message, limit=None), "warning", "yellow")
-        elif isinstance(event, Finished):
-            self._stop_clock()
-            self._tell(_summary(event.result))
-
-    def _tell(self, text: str) -> None:
-        if not self._quiet:
-            self._terminal.say(text)
-
-    def _tick(self) -> None:
-        while not self._done.wait(_TICK_S):
-            elapsed = time.monotonic() - self._started
-            about = f" of about {self._typical_s:.0f} s" if self._typical_s else ""
-            self._terminal.live(f"{elapsed:.0f} s{about}{self._note}")
-
-    def _stop_clock(self) -> None:
-        self._done.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
-
-
-def _summary(result: Result) -> str:
-    status = f"HTTP {result.http_status}" if result.http_status else "no answer"
-    cost = f", ${result.cost_usd:.4f}" if result.cost_usd is not None else ""
-    tokens = f" ({result.usage.total_tokens:,} tokens)" if result.usage else ""
-    return f"{status} in {result.elapsed_s:.1f} s{cost}{tokens}"
-
-
-# ------------------------------------------------------------------------------------------------------------
-# history/wording
-#
-# Requests of the history and sums of money for people and as JSON. Pure.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_PROMPT_CHARS = 40
-
-
-def request_json(past: PastRequest) -> Dict[str, object]:
-    """One request as `--json` shows it."""
-    return {
-        "id": past.id,
-        "started_at": past.started_at,
-        "elapsed_s": past.elapsed_s,
-        "base_url": past.base_url,
-        "host": past.host,
-        "command": past.command,
-        "model": past.model,
-        "prompt": past.prompt,
-        "fields": dict(past.fields),
-        "inputs": [file.json() for file in past.inputs],
-        "mask": None if past.mask is None else past.mask.json(),
-        "output": past.output,
-        "status": past.status,
-        "error": None
-        if past.error_code is None
-        else {"code": past.error_code, "message": past.error_message},
-        "http_status": past.http_status,
-        "request_id": past.request_id,
-        "attempts": past.attempts,
-        "billed": past.billed,
-        "usage": None if past.usage is None else dict(past.usage),
-        "estimate_usd": None
-        if past.estimate_low_usd is None
-        else {"low": past.estimate_low_usd, "high": past.estimate_high_usd},
-        "cost_usd": past.cost_usd,
-        "discount": past.discount,
-        "batch_id": past.batch_id,
-        "images": [{**image_json(image), "rescued": image.rescued} for image in past.images],
-    }
-
-
-def listing(requests: Sequence[PastRequest]) -> List[str]:
-    """One line a request, in columns."""
-    return _columns(
-        [
-            [
-                str(past.id),
-                local_time(past.started_at),
-                past.command,
-                f"{past.fields.get('quality', 'auto')}/{past.fields.get('size', 'auto')}",
-                past.status,
-                _cost(past),
-                show(past.prompt, limit=_PROMPT_CHARS),
-                show(past.images[0].path, limit=None) if past.images else "-",
-            ]
-            for past in requests
-        ],
-        right=(0, 5),
-    )
-
-
-def details(past: PastRequest) -> List[str]:
-    """All of one request, one line a field."""
-    rows = [
-        ["id", str(past.id)],
-        ["time", local_time(past.started_at)],
-        ["status", past.status],
-        ["command", past.command],
-        ["base URL", past.base_url],
-        ["model", past.model],
-        ["prompt", past.prompt],
-        *([name, str(value)] for name, value in past.fields.items()),
-        *(["input", f"{file.path or file.source} ({file.sha256})"] for file in past.inputs),
-        *(["mask", f"{file.path or file.source} ({file.sha256})"] for file in (past.mask,) if file),
-        ["output", past.output],
-        *(["error", f"{past.error_code}: {past.error_message}"] for _ in [0] if past.error_code),
-        ["HTTP status", _or_dash(past.http_status)],
-        ["request id", _or_dash(past.request_id)],
-        ["attempts", str(past.attempts)],
-        ["took", _or_dash(past.elapsed_s, " s")],
-        ["billed", past.billed],
-        ["cost", _cost(past)],
-        ["estimate", _estimate(past)],
-        *(["discount", str(past.discount)] for _ in [0] if past.discount != 1.0),
-        *(["batch", str(past.batch_id)] for _ in [0] if past.batch_id),
-        *([name, str(count)] for name, count in (past.usage or {}).items()),
-    ]
-    for number, image in enumerate(past.images, 1):
-        place = "rescued to " if image.rescued else ""
-        rows.append([f"image {number}", f"{place}{image.path}"])
-        rows.append(["", f"{image.width}x{image.height} {image.format}, {image.size_bytes} bytes"])
-        rows.append(["", f"SHA-256 {image.sha256}"])
-    return _columns([[name, show(value, limit=None)] for name, value in rows])
-
-
-def spending_json(spending: Spending) -> Dict[str, object]:
-    """A sum as `--json` shows it."""
-    return {
-        "name": spending.name,
-        "requests": spending.requests,
-        "images": spending.images,
-        "tokens": spending.tokens,
-        "cost_usd": round(spending.cost_usd, 6),
-        "unknown_cost": spending.unknown,
-        "maybe_billed": spending.maybe,
-    }
-
-
-def spending_table(by: str, sums: Sequence[Spending], foot: Sequence[Spending]) -> List[str]:
-    """Sums in columns, and below them what they lack."""
-    head = [[by, "requests", "images", "tokens", "cost"]]
-    rows = [
-        [show(one.name), f"{one.requests:,}", f"{one.images:,}", f"{one.tokens:,}", f"${one.cost_usd:.4f}"]
-        for one in (*sums, *foot)
-    ]
-    lines = _columns(head + rows, right=(1, 2, 3, 4))
-    for one in foot:
-        if one.unknown:
-            lines.append(f"{one.name}: {one.unknown} requests were billed at a cost that is not known")
-        if one.maybe:
-            lines.append(f"{one.name}: {one.maybe} requests may have been billed, nobody can tell")
-    return lines
-
-
-def _cost(past: PastRequest) -> str:
-    if past.cost_usd is not None:
-        return f"${past.cost_usd:.4f}"
-    if past.billed == Billed.NO.value:
-        return "$0"
-    return "maybe" if past.billed == Billed.MAYBE.value else "unknown"
-
-
-def _estimate(past: PastRequest) -> str:
-    if past.estimate_low_usd is None or past.estimate_high_usd is None:
-        return "unknown"
-    text = f"${past.estimate_low_usd:.4f}"
-    if past.estimate_high_usd > past.estimate_low_usd:
-        text += f" to ${past.estimate_high_usd:.4f}"
-    return text
-
-
-def _or_dash(value: Optional[object], unit: str = "") -> str:
-    return "-" if value is None else f"{value}{unit}"
-
-
-def _columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> List[str]:
-    """Rows as lines, every column as wide as its widest cell; the numbers in `right` are set to the right."""
-    if not rows:
-        return []
-    widths = [max(len(row[number]) for row in rows) for number in range(len(rows[0]))]
-    return [
-        "  ".join(
-            cell.rjust(width) if number in right else cell.ljust(width)
-            for number, (cell, width) in enumerate(zip(row, widths))
-        ).rstrip()
-        for row in rows
-    ]
-
-
-# ------------------------------------------------------------------------------------------------------------
-# telling/event_lines
-#
-# The events of a call as JSON lines on stderr, and a heartbeat while nothing happens.
-# ------------------------------------------------------------------------------------------------------------
-
-
-HEARTBEAT_S = 15.0
-
-_NAMES: Mapping[type, str] = {
-    RequestStarted: "request_started",
-    HeadersReceived: "headers_received",
-    RetryWaiting: "retry_waiting",
-    PartialImage: "partial_image",
-    ImageSaved: "image_saved",
-    Warned: "warning",
-}
-
-
-def event_json(event: Event) -> Optional[Dict[str, object]]:
-    """An event as the object on its line; None for the end of a call, which the command itself reports."""
-    name = _NAMES.get(type(event))
-    if name is None:
-        return None
-    values: Dict[str, object] = dict(vars(event))
-    if isinstance(event, ImageSaved):
-        values["image"] = image_json(event.image)
-    if isinstance(event, HeadersReceived):
-        del values["limits"]
-        if event.limits:
-            values["limits"] = [dict(vars(limit)) for limit in event.limits]
-    elapsed_s = round(event.elapsed_s, 3)
-    return {"event": name, **values, "elapsed_s": elapsed_s}
-
-
-def warning_line(message: str, elapsed_s: float) -> Dict[str, object]:
-    """A warning as the object on its line."""
-    return {"event": "warning", "message": message, "elapsed_s": round(elapsed_s, 3)}
-
-
-class EventLines:
-    """The observer that writes events. A context manager: the heart beats while it is entered."""
-
-    def __init__(self, stderr: TextIO, heartbeat_s: float = HEARTBEAT_S) -> None:
-        self._stderr = stderr
-        self._heartbeat_s = heartbeat_s
-        self._started = time.monotonic()
-        self._lock = threading.Lock()
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._beat, daemon=True)
-
-    def __enter__(self) -> EventLines:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        self._done.set()
-        self._thread.join()
-
-    @property
-    def elapsed_s(self) -> float:
-        """Seconds since the command began."""
-        return time.monotonic() - self._started
-
-    def __call__(self, event: Event) -> None:
-        """The observer of a call."""
-        line = event_json(event)
-        if line is not None:
-            self.write(line)
-
-    def write(self, line: Mapping[str, object]) -> None:
-        """One object on one line; a reader that has gone away does not stop the call."""
-        with self._lock, suppress(OSError, ValueError):
-            self._stderr.write(json.dumps(line) + "\n")
-            self._stderr.flush()
-
-    def finished(self, outcome: Mapping[str, object]) -> None:
-        """The last line: the object that `--json` prints."""
-        self.write({"event": "finished", **outcome, "elapsed_s": round(self.elapsed_s, 3)})
-
-    def _beat(self) -> None:
-        while not self._done.wait(self._heartbeat_s):
-            self.write({"event": "heartbeat", "elapsed_s": round(self.elapsed_s, 3)})
-
-
-# ------------------------------------------------------------------------------------------------------------
-# telling/output
-#
-# Where all that a command says goes, by its flags: lines for people, `--json`, `--events`, `--quiet`.
-# ------------------------------------------------------------------------------------------------------------
-
-
-class Output:
-    """One command's voice. Results go to stdout, everything else to stderr."""
-
-    def __init__(self, terminal: Terminal, stdout: TextIO, stderr: TextIO, flags: List[str]) -> None:
-        self._terminal = terminal
-        self._stdout = stdout
-        self.is_json = "--json" in flags
-        self._quiet = "--quiet" in flags
-        self._lines: Optional[EventLines] = EventLines(stderr) if "--events" in flags else None
-
-    def result(self, text: str) -> None:
-        """A line of the result, for people."""
-        if not self.is_json:
-            self._terminal.result(text)
-
-    def say(self, text: str) -> None:
-        """Something good to know."""
-        if not self._quiet and self._lines is None:
-            self._terminal.say(text)
-
-    def warn(self, text: str) -> None:
-        """Something the user should know."""
-        if self._lines is not None:
-            self._lines.write(warning_line(text, self._lines.elapsed_s))
-        else:
-            self._terminal.say(text, "warning", "yellow")
-
-    def complain(self, text: str) -> None:
-        """A failure among many; programs get it with the rest of its row."""
-        if self._lines is None and not self.is_json:
-            self._terminal.say(text, "error", "red")
-
-    @property
-    def is_live(self) -> bool:
-        """Whether a live line shows."""
-        return self._terminal.is_live and not self._quiet and self._lines is None
-
-    def live(self, text: str) -> None:
-        """What the live line says now."""
-        if self.is_live:
-            self._terminal.live(text)
-
-    def event(self, line: Mapping[str, object]) -> None:
-        """Something happened; only `--events` tells it."""
-        if self._lines is not None:
-            self._lines.write({**line, "elapsed_s": round(self._lines.elapsed_s, 3)})
-
-    def finish(
-        self, outcome: Mapping[str, object], rows: Optional[Iterable[Mapping[str, object]]] = None
-    ) -> None:
-        """How the command ended, as one object: the last that is said. `rows` are for `--json` only."""
-        if self._lines is not None:
-            self._lines.finished(outcome)
-        if self.is_json:
-            print_json(outcome, self._stdout, rows)
-
-    def fail(self, error: GptImage2Error, command: str) -> None:
-        """The error that the command ended with."""
-        self.finish(error_json(error, command))
-        if not self.is_json and self._lines is None:
-            self._terminal.error(error)
-
-    @contextmanager
-    def heartbeat(self) -> Generator[None, None, None]:
-        """Under `--events` the heart beats in this context."""
-        if self._lines is None:
-            yield
-        else:
-            with self._lines:
-                yield
-
-    @contextmanager
-    def observer(self, results: bool) -> Generator[Observer, None, None]:
-        """Who hears the events of a call; with `results`, `Saved:` lines are printed as images come."""
-        results = results and not self.is_json
-        if self._lines is None:
-            with Reporter(self._terminal, quiet=self._quiet, results=results) as reporter:
-                yield reporter
-        else:
-            silent = Reporter(self._terminal, quiet=True, results=results, warnings=False)
-            with self._lines as lines:
-                yield lambda event: (lines(event), silent(event))[1]
-
-
-# ------------------------------------------------------------------------------------------------------------
-# dispatch
-#
-# Runs one command, from its words to an exit code: one way out for every kind of ending.
-# ------------------------------------------------------------------------------------------------------------
-
-
-def run_command(arguments: List[str], names: List[str]) -> int:
-    """Runs the command that the first argument names, one of `names`; its exit code."""
-    if hasattr(gc, "freeze"):
-        atexit.register(gc.freeze)  # or Python looks for garbage in what ends with the process anyway, 5 ms
-    flags = arguments[: arguments.index("--")] if "--" in arguments else arguments
-    output = Output(standard_terminal(os.environ), sys.stdout, sys.stderr, flags)
-    stop = StopSwitch()
-    command = arguments[0]
-    try:
-        with SignalsHandled(stop):
-            if command not in names:
-                hint = f"the commands are {', '.join(names)}; see {PROGRAM} --help"
-                raise UsageError(f"unknown command {command!r}", hint=hint)
-            return _dispatch(command, arguments[1:], output, stop)
-    except GptImage2Error as error:
-        output.fail(error, command)
-        return 128 + error.signum if isinstance(error, InterruptedCall) else int(error.exit_code)
-    except Exception as error:
-        if "--debug" in flags:
-            raise
-        internal = GptImage2Error(
-            f"internal error: {type(error).__name__}: {mask_secrets(str(error))}",
-            hint="run it again with --debug for the traceback, and report it",
-        )
-        output.fail(internal, command)
-        return int(ExitCode.INTERNAL)
-
-
-def _dispatch(command: str, rest: List[str], output: Output, stop: StopSwitch) -> int:
-    if command in ("generate", "edit"):
-        return int(run_image_command(read_image_command(command, rest), output, stop))
-    if command == "batch":
-        run_batch = load_side("gpt_image2_batch").run_batch
-        return run_batch(rest, output, stop)
-    if command == "config":
-        return int(run_config(rest, output))
-    if command == "doctor":
-        return int(run_doctor(rest, output, stop))
-    if command in ("history", "spend", "cost"):
-        if command == "history":
-            return int(run_history(rest, output, stop))
-        return int(run_spend(rest, output) if command == "spend" else run_cost(rest, output))
-    return run_extra(command, rest)
-
-
-# ------------------------------------------------------------------------------------------------------------
-# wire/base64_stream
-#
-# Decodes base64 that arrives in pieces. Pure: text bytes in, image bytes out.
-#
-# The standard and the URL-safe alphabet, with or without padding, blanks and line breaks between characters:
-# what relays send. Anything else is an error, never silently skipped.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_BLANKS = b" \t\r\n"
-_FROM_URL_SAFE = bytes.maketrans(b"-_", b"+/")
-_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-
-
-class BadBase64(ValueError):
-    """The text is not base64; `rest` is the part of it that was not decoded, from the faulty piece on."""
-
-    def __init__(self, rest: bytes) -> None:
-        super().__init__("not base64")
-        self.rest = rest
-
-
-class Base64Decoder:
-    """`feed` pieces of any length, then `finish`; each returns the bytes that became whole by then."""
-
-    def __init__(self) -> None:
-        self._pending = b""
-        self._padding = 0
-
-    def feed(self, text: bytes) -> bytes:
-        """The bytes that this piece completes.
-
-        Raises:
-            BadBase64: a character that is no base64, or data after the padding.
-        """
-        whole = self._pending + text
-        cut = len(whole) - len(whole) % 4
-        if not self._padding and _is_plain(whole[cut:]):
-            decoded = _decode_plain(memoryview(whole)[:cut])
-            if decoded is not None:
-                self._pending = whole[cut:]
-                return decoded
-        clean = text.translate(_FROM_URL_SAFE, _BLANKS)
-        body = clean.rstrip(b"=")
-        if (self._padding and body) or not _is_plain(body):
-            raise BadBase64(whole)
-        self._padding += len(clean) - len(body)
-        body = self._pending + body
-        cut = len(body) - len(body) % 4
-        self._pending = body[cut:]
-        return binascii.a2b_base64(body[:cut])
-
-    def finish(self) -> bytes:
-        """The last one or two bytes.
-
-        Raises:
-            BadBase64: a single character is left over, or the padding has the wrong length.
-        """
-        rest, self._pending = self._pending, b""
-        wanted = -len(rest) % 4
-        if wanted == 3 or (self._padding and self._padding != wanted):
-            raise BadBase64(rest)
-        return binascii.a2b_base64(rest + b"=" * wanted)
-
-
-def _is_plain(text: bytes) -> bool:
-    return not text.translate(None, _ALPHABET)
-
-
-def _decode_plain(text: memoryview) -> Optional[bytes]:
-    """Decodes whole groups of nothing but plain base64; None for anything else."""
-    try:
-        decoded = binascii.a2b_base64(text)
-    except binascii.Error:
-        return None
-    # The C decoder skips foreign characters; then fewer bytes come out than went in.
-    return decoded if len(decoded) * 4 == len(text) * 3 else None
-
-
-# ------------------------------------------------------------------------------------------------------------
-# outputs/collect
-#
-# Takes images out of text that is still arriving and puts each on disk the moment it is whole.
-#
-# One collector serves one answer. It knows what is a final image and what a preview, numbers the images, and
-# keeps aside what turns out to be no image: it was paid for.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_HEAD_BYTES = 8
-_MAX_URI_HEADER_BYTES = 256
-_MAX_ADDRESS_BYTES = 16384
-_ADDRESS_STARTS = (b"http://", b"https://")
-
-
-class ImageCollector:
-    """Where the images of one answer go.
-
-    `indices` gives the 1-based number of each image; `on_saved` and `on_partial` are told of each file. An
-    image above `asked` has a name that nobody planned, so it never replaces a file.
-    """
-
-    def __init__(
-        self,
-        plan: OutputPlan,
-        indices: Iterator[int],
-        on_saved: Callable[[SavedImage, str], None],
-        on_partial: Callable[[int, Optional[str]], None],
-        save_partials: bool = False,
-        asked: Optional[int] = None,
-    ) -> None:
-        self._plan = plan
-        self._asked = asked
-        self._indices = indices
-        self._on_saved = on_saved
-        self._on_partial = on_partial
-        self._save_partials = save_partials
-        self._index: Optional[int] = None
-        self._preview: Optional[ImageWriter] = None
-        self._writers: List[ImageWriter] = []
-        self.images: Tuple[SavedImage, ...] = ()
-        #: Where the bytes are that were to be images and are none.
-        self.kept_aside: Tuple[str, ...] = ()
-        #: Why images were lost: no folder took them.
-        self.lost: Tuple[str, ...] = ()
-
-    def begin(self) -> ImageWriter:
-        """A writer for the next image.
-
-        Raises:
-            OutputError: no folder takes it.
-        """
-        if self._index is None:
-            self._index = next(self._indices)
-        writer = ImageWriter(self._plan, self._plan.path(self._index))
-        self._writers.append(writer)
-        return writer
-
-    def finish(self, writer: ImageWriter) -> None:
-        """A final image is whole: it gets its name."""
-        self._writers.remove(writer)
-        index, self._index = self._index or next(self._indices), None
-        try:
-            unasked = self._asked is not None and index > self._asked
-            image = writer.commit(self._plan.path(index), index, keep_existing=unasked)
-        except NotAnImage as error:
-            self.kept_aside += (error.kept,)
-            return
-        except OutputError as error:
-            self.lost += (error.message,)
-            return
-        self.images += (image,)
-        self._drop_preview()
-        self._on_saved(image, writer.rescue_reason)
-
-    def let_go(self, writer: ImageWriter) -> None:
-        """A final image is whole, and somebody else names it."""
-        self._writers.remove(writer)
-
-    def preview(self, writer: ImageWriter, partial_index: int) -> None:
-        """A preview is whole: it is saved when asked for, else held until something better comes."""
-        path: Optional[str] = None
-        if self._save_partials:
-            self._writers.remove(writer)
-            index = self._index or 1
-            try:
-                path = writer.commit(self._plan.partial_path(index, partial_index), index).path
-            except NotAnImage as error:
-                self.kept_aside += (error.kept,)
-            except OutputError as error:
-                self.lost += (error.message,)
-        else:
-            self._drop_preview()
-            self._preview = writer
-        self._on_partial(partial_index, path)
-
-    def keep_aside(self, writer: ImageWriter, name: str) -> None:
-        """What arrived is no image: it is kept under another name."""
-        self._writers.remove(writer)
-        self._index = None
-        try:
-            self.kept_aside += (writer.keep(name),)
-        except OutputError as error:
-            self.lost += (error.message,)
-
-    def take(self, fetch: Callable[[Callable[[bytes], None], Callable[[], None]], None]) -> None:
-        """An image whose bytes `fetch(take, restart)` brings; nothing of it stays when that raises."""
-        writer = self.begin()
-
-        def restart() -> None:
-            nonlocal writer
-            self._abandon(writer)
-            writer = self.begin()
-
-        try:
-            fetch(lambda data: writer.write(data), restart)
-        except BaseException:
-            self._abandon(writer)
-            raise
-        self.finish(writer)
-
-    def lose(self, reason: str) -> None:
-        """No folder took an image."""
-        self.lost += (reason,)
-
-    def close(self) -> Optional[str]:
-        """Ends the collection: unfinished images are deleted. Where no image came, the last preview is kept
-        in the rescue folder; its path, or None."""
-        kept: Optional[str] = None
-        if self._preview is not None and not self.images and self._preview.looks_like_image:
-            preview, self._preview = self._preview, None
-            self._writers.remove(preview)
-            with suppress(OutputError):
-                kept = preview.keep("last-preview" + self._plan.suffix)
-        for writer in self._writers:
-            writer.discard()
-        self._writers = []
-        return kept
-
-    def _drop_preview(self) -> None:
-        if self._preview is not None:
-            self._abandon(self._preview)
-            self._preview = None
-
-    def _abandon(self, writer: ImageWriter) -> None:
-        self._writers.remove(writer)
-        writer.discard()
-
-
-class ImageText:
-    """The sink for one string that may hold an image: base64, a data URI, or the address of an image.
-
-    `on_image(writer)` is called when the string has ended and was an image's; `on_text(text, is_address)`
-    gets a string that is none, a very long one in pieces. Bytes go to disk as they come; a fault in the
-    base64 keeps the text aside as it was.
-    """
-
-    def __init__(
-        self,
-        collector: ImageCollector,
-        is_base64: bool,
-        on_image: Callable[[ImageWriter], None],
-        on_text: Callable[[bytes, bool], None],
-    ) -> None:
-        self._collector = collector
-        self._is_base64 = is_base64
-        self._on_image = on_image
-        self._on_text = on_text
-        self._head: Optional[bytes] = b""
-        self._text: Optional[bytes] = None
-        self._is_long = False
-        self._decoder: Optional[Base64Decoder] = Base64Decoder()
-        self._writer: Optional[ImageWriter] = None
-        self._lost = False
-
-    def __call__(self, piece: Optional[bytes]) -> None:
-        """Takes the next piece, or None at the end."""
-        if piece is None:
-            self._end()
-        elif self._head is not None:
-            self._head += piece
-            self._decide(at_end=False)
-        elif self._text is not None:
-            self._text += piece
-            if len(self._text) > _MAX_ADDRESS_BYTES:
-                self._is_long = True
-                self._on_text(self._text, False)
-                self._text = b""
-        else:
-            self._decode(piece)
-
-    def _decide(self, at_end: bool) -> None:
-        """Tells by the first bytes what the string is."""
-        head = self._head or b""
-        if head[:5].lower() == b"data:":
-            comma = head.find(b",")
-            if comma < 0 and len(head) < _MAX_URI_HEADER_BYTES and not at_end:
-                return
-            if comma >= 0 and head[:comma].lower().endswith(b";base64"):
-                self._head = None
-                self._decode(head[comma + 1 :])
-                return
-        elif len(head) < _HEAD_BYTES and not at_end:
-            return
-        self._head = None
-        if self._is_base64 and not head.lower().startswith(_ADDRESS_STARTS):
-            self._decode(head)
-        else:
-            self._text = head
-
-    def _decode(self, piece: bytes) -> None:
-        if self._lost or not piece:
-            return
-        try:
-            if self._writer is None:
-                self._writer = self._collector.begin()
-            if self._decoder is None:
-                self._writer.write(piece)
-                return
-            self._writer.write(self._decoder.feed(piece))
-        except BadBase64 as error:
-            self._give_up_decoding(error.rest)
-        except OutputError as error:
-            self._lost = True
-            self._collector.lose(error.message)
-
-    def _give_up_decoding(self, rest: bytes) -> None:
-        assert self._writer is not None
-        self._decoder = None
-        try:
-            self._writer.undo_base64()
-            self._writer.write(rest)
-        except OutputError as error:
-            self._lost = True
-            self._collector.lose(error.message)
-
-    def _end(self) -> None:
-        if self._head is not None:
-            self._decide(at_end=True)
-        if self._text is not None:
-            is_address = not self._is_long and self._text.lower().startswith(_ADDRESS_STARTS)
-            self._on_text(self._text, is_address)
-        if self._writer is None or self._lost:
-            return
-        try:
-            if self._decoder is not None:
-                self._writer.write(self._decoder.finish())
-        except BadBase64 as error:
-            self._give_up_decoding(error.rest)
-        except OutputError as error:
-            self._lost = True
-            self._collector.lose(error.message)
-        if self._lost:
-            return
-        if self._decoder is None:
-            self._collector.keep_aside(self._writer, "bad-base64.txt")
-        else:
-            self._on_image(self._writer)
-
-
-# ------------------------------------------------------------------------------------------------------------
-# wire/curl
-#
-# The only place that starts a process: a request goes to `curl`, its status, headers and body come out.
-#
-# All that is secret or free text reaches curl through its standard input (`--config -`) or private files,
-# never through its arguments or its environment. `-q` comes first, so no `.curlrc` changes what is sent.
-# ------------------------------------------------------------------------------------------------------------
-
-
-MIN_VERSION = (7, 64)  # the first with all that is used here
-CONNECT_TIMEOUT_S = 30.0
-KEEPALIVE_S = 30
-
-_PIPE_BYTES = 1 << 19  # as much as curl may be ahead of us; Linux gives 64 KiB unasked
-_F_SETPIPE_SZ = 1031  # Linux; fcntl has the name from Python 3.10 on
-_CHUNK_BYTES = 7 << 14  # malloc takes fresh pages from the system for every piece of 128 KiB or more
-_MAX_HEADER_BYTES = 1 << 18
-_TERMINATE_S = 2.0
-_BAD_OPTION = 2
-_REPORT = "gpt-image2-report"
-_REPORTED = ("time_pretransfer", "time_namelookup", "time_connect", "time_appconnect", "time_starttransfer")
-_QUOTED = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v"}
-
-
-class FormPart(Record):
-    """One part of a multipart body: a text, or a file's content; with `filename` it is sent as a file."""
-
-    name: str
-    text: Optional[str] = None
-    path: Optional[str] = None
-    filename: Optional[str] = None
-    mime_type: Optional[str] = None
-
-
-class HttpRequest(Record):
-    """One HTTP request. `headers` may hold secrets. `body_path` is a file, `form` a multipart body.
-
-    Where `stall_s` is set, so many seconds without a byte end it before its time is up.
-    """
-
-    url: str
-    headers: Tuple[Tuple[str, str], ...]
-    timeout_s: float
-    body_path: Optional[str] = None
-    form: Tuple[FormPart, ...] = ()
-    #: `host:port:address` pins a name to an address that was checked.
-    resolve: Optional[str] = None
-    stall_s: Optional[float] = None
-
-
-class ResponseHead(Record):
-    """Status and headers; header names are in lower case, the last of equal names counts."""
-
-    status: int
-    headers: Mapping[str, str]
-
-
-class TransferEnd(Record):
-    """How a transfer ended. `exit_code` is curl's (0: as HTTP ends). `sent` tells whether the connection
-    was ever ready to carry the request; while it is False the server cannot have seen any of it.
-    The times are seconds from the start to that step's end, 0 for a step that was not reached."""
-
-    exit_code: int
-    message: str
-    sent: bool
-    name_s: float = 0.0
-    connect_s: float = 0.0
-    tls_s: float = 0.0
-    first_byte_s: float = 0.0
-
-
-class Transfer:
-    """A running curl. A context manager: leaving it ends the process, whatever happened."""
-
-    def __init__(
-        self, request: HttpRequest, env: Mapping[str, str], secrets: Iterable[str], stop: StopSwitch
-    ) -> None:
-        self._stop = stop
-        self._rest = b""
-        self._process = subprocess.Popen(
-            # The option among the arguments is one that a curl older than MIN_VERSION refuses (exit 2).
-            [find_curl(), "-q", "--no-http0.9", "--config", "-"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=clean_environment(env, secrets),
-            bufsize=0,
-            # A Ctrl-C at the terminal is for us alone: we end curl when what has arrived is safe.
-            start_new_session=os.name == "posix",
-        )
-        _widen(self._process.stdout)
-        stop.watch(self._process.terminate)
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(render_config(request).encode("utf-8", "surrogateescape"))
-            self._process.stdin.close()
-        except BrokenPipeError:
-            pass  # curl has ended already; its exit code says why
-
-    def __enter__(self) -> Transfer:
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        self._stop.unwatch(self._process.terminate)
-        if self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(_TERMINATE_S)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-        for pipe in (self._process.stdout, self._process.stderr):
-            if pipe is not None:
-                pipe.close()
-
-    def read_head(self) -> Optional[ResponseHead]:
-        """The final status and headers, as soon as they are here; None when none ever come."""
-        data = b""
-        while True:
-            block, separator, rest = data.partition(b"\r\n\r\n")
-            if separator:
-                head = parse_head(block)
-                if head is not None and head.status >= 200:
-                    self._rest = rest
-                    return head
-                data = rest
-                continue
-            chunk = self._read()
-            if not chunk or len(data) > _MAX_HEADER_BYTES:
+        self._spent_usd = spent_usd
+        self._held_usd = 0.0
+
+    def take(self, high_usd: float) -> Optional[Hold]:
+        """Sets the highest estimate of a call aside until `release`; None when it might pass the cap."""
+        with self._lock:
+            taken = self._spent_usd + self._held_usd
+            if self.max_cost_usd is not None and taken + high_usd > self.max_cost_usd + _ROUNDING_USD:
                 return None
-            data += chunk
-
-    def chunks(self) -> Iterator[bytes]:
-        """The body in pieces of any size, as they arrive, until it ends or is cut."""
-        if self._rest:
-            yield self._rest
-            self._rest = b""
-        while True:
-            chunk = self._read()
-            if not chunk:
-                return
-            yield chunk
-
-    def end(self) -> TransferEnd:
-        """How it ended; waits for curl."""
-        assert self._process.stderr is not None
-        text = self._process.stderr.read().decode("utf-8", "replace")
-        code = self._process.wait()
-        message, _, report = text.partition(_REPORT)
-        times = [float(value.replace(",", ".")) for value in report.split()]
-        sent = times[0] > 0 if times else code != _BAD_OPTION
-        message = re.sub(r"^curl: \(\d+\) ", "", message.strip())
-        return TransferEnd(code, message, sent, *times[1:])
-
-    def _read(self) -> bytes:
-        assert self._process.stdout is not None
-        return os.read(self._process.stdout.fileno(), _CHUNK_BYTES)
-
-
-def render_config(request: HttpRequest) -> str:
-    """What curl reads on its standard input: one option a line, every value quoted."""
-    lines: List[Tuple[str, str]] = [
-        ("url", request.url),
-        ("proto", "=http,https"),
-        ("connect-timeout", f"{min(CONNECT_TIMEOUT_S, request.timeout_s):.3f}"),
-        ("max-time", f"{request.timeout_s:.3f}"),
-        ("keepalive-time", str(KEEPALIVE_S)),
-        ("write-out", "%{stderr}" + _REPORT + "".join(f" %{{{name}}}" for name in _REPORTED)),
-    ]
-    lines += [("header", f"{name}: {value}") for name, value in request.headers]
-    if request.resolve:
-        lines.append(("resolve", request.resolve))
-    if request.stall_s is not None:
-        lines += [("speed-limit", "1"), ("speed-time", f"{request.stall_s:.0f}")]
-    if request.body_path is not None:
-        lines.append(("data-binary", "@" + request.body_path))
-    lines += [_form_line(part) for part in request.form]
-    if request.form or request.body_path is not None:
-        lines.append(("header", "Expect:"))  # no wait for a 100 that relays do not send
-    flags = ["silent", "show-error", "include", "no-buffer", "suppress-connect-headers", "globoff"]
-    return "".join([f"{flag}\n" for flag in flags] + [f"{name} = {quote(value)}\n" for name, value in lines])
-
-
-def quote(value: str) -> str:
-    """A value in double quotes, as a curl config file and curl's `--form` understand them."""
-    return '"' + "".join(_QUOTED.get(char, char) for char in value) + '"'
-
-
-def form_filename(name: str) -> str:
-    """A file name as multipart/form-data carries it: quotes and control characters percent-encoded.
-
-    Source: the WHATWG HTML standard, "Multipart form data". Done here, since older curls differ.
-    """
-    return re.sub(r'["\x00-\x1f\x7f]', lambda match: f"%{ord(match.group()):02X}", name)
-
-
-def parse_head(block: bytes) -> Optional[ResponseHead]:
-    """The status line and headers of one block, or None when it is no HTTP answer."""
-    lines = block.decode("latin-1").split("\r\n")
-    match = re.match(r"HTTP/\d(?:\.\d)? (\d{3})", lines[0])
-    if match is None:
-        return None
-    headers: Dict[str, str] = {}
-    for line in lines[1:]:
-        name, separator, value = line.partition(":")
-        if separator:
-            headers[name.strip().lower()] = value.strip()
-    return ResponseHead(int(match.group(1)), headers)
-
-
-def clean_environment(env: Mapping[str, str], secrets: Iterable[str]) -> Dict[str, str]:
-    """The environment for curl: proxies and CA settings stay, whatever holds a key does not."""
-    hidden = [secret for secret in secrets if secret]
-    return {
-        name: value
-        for name, value in env.items()
-        if "API_KEY" not in name.upper() and not any(secret in value for secret in hidden)
-    }
-
-
-@lru_cache(maxsize=None)
-def find_curl() -> str:
-    """The path of a usable curl.
-
-    Raises:
-        ConfigError: there is none, or it is too old.
-    """
-    name = "curl.exe" if os.name == "nt" else "curl"
-    places = [os.path.join(folder, name) for folder in os.get_exec_path()]
-    path = next((place for place in places if os.path.isfile(place) and os.access(place, os.X_OK)), None)
-    if path is None:
-        raise ConfigError(
-            "curl is not installed, or not on the PATH",
-            hint="install it (apt install curl, brew install curl, winget install curl)",
-            code="no_curl",
-        )
-    return path
-
-
-def curl_version(path: str) -> Tuple[int, ...]:
-    """The version of a curl program, () when it does not tell."""
-    done = subprocess.run(
-        [path, "-q", "--version"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env={name: value for name, value in os.environ.items() if "API_KEY" not in name.upper()},
-        check=False,
-    )
-    match = re.match(rb"curl (\d+)\.(\d+)(?:\.(\d+))?", done.stdout)
-    return tuple(int(part) for part in match.groups() if part) if match else ()
-
-
-def too_old_error(end: TransferEnd) -> Optional[ConfigError]:
-    """The error to show when curl itself refused our options, as a too old one does; None otherwise."""
-    if end.exit_code != _BAD_OPTION or end.sent:
-        return None
-    version = ".".join(map(str, curl_version(find_curl()))) or "unknown"
-    wanted = ".".join(map(str, MIN_VERSION))
-    return ConfigError(
-        f"curl {version} does not work here: {end.message}",
-        hint=f"install curl {wanted} or newer",
-        code="curl_too_old",
-    )
-
-
-def _widen(pipe: Optional[IO[bytes]]) -> None:
-    """Lets curl run further ahead of us, where the system can."""
-    if sys.platform == "linux" and pipe is not None:
-        import fcntl
-
-        with suppress(OSError):
-            fcntl.fcntl(pipe, _F_SETPIPE_SZ, _PIPE_BYTES)
-
-
-def _form_line(part: FormPart) -> Tuple[str, str]:
-    if part.path is None:
-        return "form-string", f"{part.name}={part.text or ''}"
-    if part.filename is None:
-        return "form", f"{part.name}=<{_quote_form(part.path)}"
-    value = f"{part.name}=@{_quote_form(part.path)};filename={_quote_form(form_filename(part.filename))}"
-    return "form", f"{value};type={part.mime_type}" if part.mime_type else value
-
-
-def _quote_form(value: str) -> str:
-    """A value inside `--form`: in double quotes, where only quotes and backslashes are escaped."""
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
-
-
-# ------------------------------------------------------------------------------------------------------------
-# wire/json_stream
-#
-# Splits JSON that arrives in pieces: the strings somebody wants go to them, all the rest is kept. Pure.
-#
-# This is no parser: it knows where strings begin and end, and which key a string is the value of. What is kept
-# is the document with the contents of the taken strings left out, for `json.loads` to read at the end.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_ESCAPE_BYTES = 6  # \uXXXX
-_MAX_KEY_BYTES = 256
-_HEX = rb"[0-9a-fA-F]"
-_PAIR = rb"u[dD][89abAB]" + _HEX + rb"{2}\\u[dD][c-fC-F]" + _HEX + rb"{2}"
-_ESCAPE = rb"(?s)\\(?:" + _PAIR + rb"|u" + _HEX + rb"{4}|[^u])"
-#: How serializers escape base64; the quick way for megabytes of it.
-_USUAL_ESCAPES = ((b"\\/", b"/"), (b"\\u002b", b"+"), (b"\\u002B", b"+"))
-_FIRST_OF_PAIR = rb"\\u[dD][89abAB][0-9a-fA-F]{2}"
-
-#: Takes the content of one string, escapes undone, piece by piece; then None at its end.
-StringSink = Callable[[Optional[bytes]], None]
-
-
-class JsonSplitter:
-    """`feed` pieces of a document of any length.
-
-    `wants(key)` is asked at the start of every string that is the value of a key; it answers with a sink for
-    the string's content, or None to leave it in the document. `keep` gets every byte that no sink took.
-    """
-
-    def __init__(self, wants: Callable[[str], Optional[StringSink]], keep: Callable[[bytes], None]) -> None:
-        self._wants = wants
-        self._keep = keep
-        self._inside = False
-        self._sink: Optional[StringSink] = None
-        self._carry = b""  # the beginning of an escape whose end has not come yet
-        self._string = b""  # the last string that was kept: it may be a key
-        self._gap = b""  # the first bytes since then, blanks left out
-
-    def feed(self, data: bytes) -> None:
-        """Takes the next piece."""
-        data, self._carry = self._carry + data, b""
-        at = 0
-        while at < len(data):
-            at = self._in_string(data, at) if self._inside else self._outside(data, at)
-
-    def _outside(self, data: bytes, at: int) -> int:
-        quote = data.find(b'"', at)
-        end = len(data) if quote < 0 else quote
-        if len(self._gap) < 2:
-            self._gap += data[at:end].strip()[:2]
-        self._keep(data[at : end + 1])
-        if quote >= 0:
-            if self._gap == b":" and len(self._string) <= _MAX_KEY_BYTES:
-                self._sink = self._wants(_unescape(self._string).decode("utf-8", "replace"))
-            self._inside, self._string, self._gap = True, b"", b""
-        return end + 1
-
-    def _in_string(self, data: bytes, at: int) -> int:
-        """Passes the string's content on, as far as it is here; the position after it."""
-        quote = data.find(b'"', at)
-        while quote >= 0 and _ends_in_open_backslash(data, at, quote):
-            quote = data.find(b'"', quote + 1)
-        end = quote if quote >= 0 else _whole_pairs_end(data, at)
-        self._pass_on(data[at:end])
-        if quote < 0:
-            self._carry = data[end:]
-            return len(data)
-        if self._sink is not None:
-            self._sink(None)
-        self._keep(b'"')
-        self._inside, self._sink = False, None
-        return quote + 1
-
-    def _pass_on(self, piece: bytes) -> None:
-        if self._sink is not None:
-            if piece:
-                self._sink(_unescape(piece))
-            return
-        self._keep(piece)
-        if len(self._string) <= _MAX_KEY_BYTES:
-            self._string += piece[: _MAX_KEY_BYTES + 1]
-
-
-def _ends_in_open_backslash(data: bytes, start: int, end: int) -> bool:
-    """Whether an odd number of backslashes stands before `end`."""
-    at = end
-    while at > start and data[at - 1] == 0x5C:
-        at -= 1
-    return (end - at) % 2 == 1
-
-
-def _whole_escapes_end(data: bytes, start: int) -> int:
-    """Where the last escape that is not complete begins, or the end of the data."""
-    at = data.rfind(b"\\", max(start, len(data) - _ESCAPE_BYTES + 1))
-    if at < 0 or not _ends_in_open_backslash(data, start, at + 1):
-        return len(data)
-    is_unicode = data[at + 1 : at + 2] in (b"", b"u")
-    return at if len(data) - at < (_ESCAPE_BYTES if is_unicode else 2) else len(data)
-
-
-def _whole_pairs_end(data: bytes, start: int) -> int:
-    """As `_whole_escapes_end`, but before the first half of a surrogate pair: the other half may come."""
-    end = _whole_escapes_end(data, start)
-    at = end - _ESCAPE_BYTES
-    is_half = at >= start and re.match(_FIRST_OF_PAIR, data[at:end]) is not None
-    return at if is_half and _ends_in_open_backslash(data, start, at + 1) else end
-
-
-def _unescape(text: bytes) -> bytes:
-    """The content of a JSON string; text with an escape that JSON does not know is left as it is."""
-    if b"\\" in text and b"\\\\" not in text:
-        for escape, plain in _USUAL_ESCAPES:
-            text = text.replace(escape, plain)
-    return re.sub(_ESCAPE, _unescape_match, text) if b"\\" in text else text
-
-
-def _unescape_match(match: Match[bytes]) -> bytes:
-    return _unescape_one(match.group())
-
-
-@lru_cache(maxsize=256)
-def _unescape_one(escape: bytes) -> bytes:
-    """What one escape stands for, or a surrogate pair of two."""
-    try:
-        content: str = json.loads(f'"{escape.decode("latin-1")}"', strict=False)
-    except ValueError:
-        return escape
-    return content.encode("utf-8", "surrogatepass")
-
-
-# ------------------------------------------------------------------------------------------------------------
-# wire/sse
-#
-# Splits a stream of server-sent events into events and the data in them, without holding a line. Pure.
-#
-# Source of the rules: the WHATWG HTML standard, "Parsing an event stream".
-# ------------------------------------------------------------------------------------------------------------
-
-
-_MAX_LINE_BYTES = 4096
-
-
-class SseSplitter:
-    """`feed` pieces of any length. `on_data` gets the data of an event piece by piece, however long its
-    line; `on_event` gets the event's name at the blank line that ends it."""
-
-    def __init__(self, on_data: Callable[[bytes], None], on_event: Callable[[], None]) -> None:
-        self._on_data = on_data
-        self._on_event = on_event
-        self._line = b""  # the line so far, until it is known to be data
-        self._in_data = False
-        self._had_data = False
-        self._skip_space = False
-        self._after_cr = False
-        #: The name that the `event` field gave to the event under way; empty without one.
-        self.event = ""
-
-    def feed(self, piece: bytes) -> None:
-        """Takes the next piece."""
-        at = 0
-        while at < len(piece):
-            if self._after_cr and piece[at] == 0x0A:
-                self._after_cr = False
-                at += 1
-                continue
-            self._after_cr = False
-            at = self._data(piece, at) if self._in_data else self._field(piece, at)
-
-    def _data(self, piece: bytes, at: int) -> int:
-        if self._skip_space:
-            self._skip_space = False
-            if piece[at] == 0x20:
-                return at + 1
-        end = _line_end(piece, at)
-        if end > at:
-            self._on_data(piece[at:end])
-        if end < len(piece):
-            self._in_data = False
-            self._after_cr = piece[end] == 0x0D
-        return end + 1
-
-    def _field(self, piece: bytes, at: int) -> int:
-        """Reads a line up to its end, or as far as it shows that it is data."""
-        end = _line_end(piece, at)
-        line = self._line + piece[at:end]
-        if line.startswith(b"data:"):
-            if self._had_data:
-                self._on_data(b"\n")
-            start = at + len(b"data:") - len(self._line)
-            self._line = b""
-            self._in_data = self._had_data = self._skip_space = True
-            return start
-        self._line = line[:_MAX_LINE_BYTES]
-        if end < len(piece):
-            self._after_cr = piece[end] == 0x0D
-            self._end_line()
-        return end + 1
-
-    def _end_line(self) -> None:
-        line, self._line = self._line, b""
-        if not line:
-            self._on_event()
-            self.event, self._had_data = "", False
-        elif line.startswith(b"event:"):
-            self.event = line[len(b"event:") :].strip().decode("utf-8", "replace")
-
-
-def _line_end(piece: bytes, at: int) -> int:
-    """Where the line ends that runs at a position: at a line feed, a carriage return, or the piece's end."""
-    feed = piece.find(b"\n", at)
-    end = len(piece) if feed < 0 else feed
-    carriage = piece.find(b"\r", at, end)
-    return end if carriage < 0 else carriage
+            self._held_usd += high_usd
+        return Hold(high_usd)
+
+    def release(self, hold: Hold) -> None:
+        """Books what a call has cost in place of what was set aside for it."""
+        with self._lock:
+            self._held_usd -= hold.high_usd
+            self._spent_usd += hold.spent_usd
+
+    @contextmanager
+    def hold(self, estimate: Optional[CostEstimate], model: str) -> Generator[Hold, None, None]:
+        """`take` and `release` around a call.
+
+        Raises:
+            UsageError: it might pass the cap, or its price is not known while there is one.
+        """
+        if estimate is None and self.max_cost_usd is not None:
+            raise UsageError(
+                f"the price of {model} at this quality is not known, so --max-cost cannot be kept",
+                hint="use a model and quality with a known price; nothing was sent",
+                code="unknown_cost",
+            )
+        high_usd = estimate.high_usd if estimate else 0.0
+        hold = self.take(high_usd)
+        if hold is None:
+            raise UsageError(
+                f"it may cost up to ${high_usd:.4f}; of --max-cost ${self.max_cost_usd or 0.0:.4f} for this "
+                f"session ${self._spent_usd:.4f} are spent and ${self._held_usd:.4f} held by calls "
+                "under way",
+                hint="choose a lower quality, a smaller size or n, or ask the user; nothing was sent",
+                code=OVER_MAX_COST,
+            )
+        try:
+            yield hold
+        finally:
+            self.release(hold)
+
+    def json(self) -> Dict[str, Optional[float]]:
+        """Cap, spent, held by calls under way, and left, in USD; None where there is no cap."""
+        with self._lock:
+            spent, held = self._spent_usd, self._held_usd
+        left = None if self.max_cost_usd is None else max(0.0, round(self.max_cost_usd - spent - held, 6))
+        return {
+            "max_cost_usd": self.max_cost_usd,
+            "spent_usd": round(spent, 6),
+            "held_usd": round(held, 6),
+            "left_usd": left,
+        }
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -7345,6 +6791,89 @@ def _ignore(event: Event) -> None:
     del event
 
 
+# ============================================================================================================
+# commands/
+#
+# Words in, one command done: `generate`, `edit`, `config`, `doctor`; and the one door to what is built on
+# core. Reads prompt files; writes config files.
+# ============================================================================================================
+
+
+# ------------------------------------------------------------------------------------------------------------
+# commands/extras
+#
+# The one door from core to what is built on it: extras, looked up by name and only when asked for.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: What stands for a key where none is needed.
+SANDBOX_KEY = "sandbox"
+
+
+class Extra(NamedTuple):
+    """A layer above core: its module, and the command that installs it."""
+
+    module: str
+    install: str = INSTALL_HINT
+
+
+#: The commands that come with an optional part of the package.
+EXTRAS = {
+    "sandbox": Extra("gpt_image2.sandbox"),
+    "mcp": Extra("gpt_image2.mcp"),
+    "install-skill": Extra("gpt_image2.skill", "pip install gpt-image2"),
+}
+
+
+def run_extra(name: str, argv: List[str]) -> int:
+    """Runs an extra's command; its exit code.
+
+    Raises:
+        UsageError: it is not installed; the hint is the command that installs it.
+    """
+    with _installed(name):
+        main: Callable[[List[str]], int] = _import(EXTRAS[name].module).main
+        return main(argv)
+
+
+@contextmanager
+def start_sandbox() -> Generator[str, None, None]:
+    """A sandbox for one call; gives its base URL.
+
+    Raises:
+        UsageError: it is not installed; the hint is the command that installs it.
+    """
+    with ExitStack() as stack:
+        with _installed("sandbox"):
+            serve: Callable[[], ContextManager[str]] = _import(EXTRAS["sandbox"].module).serve_in_thread
+            base_url = stack.enter_context(serve())
+        yield base_url
+
+
+def _import(module: str) -> Any:
+    """A module of the package; a script of the package's name in the folder of this file would hide it."""
+    import importlib
+
+    path, here = sys.path, os.path.dirname(os.path.abspath(__file__))
+    sys.path = [folder for folder in path if os.path.abspath(folder) != here]
+    try:
+        return importlib.import_module(module)
+    finally:
+        sys.path = path
+
+
+@contextmanager
+def _installed(name: str) -> Generator[None, None, None]:
+    try:
+        yield
+    except ImportError as error:
+        raise UsageError(
+            f"{name} is not installed here ({error.name} is missing)",
+            hint=f"install it: {EXTRAS[name].install.format(extra=name)}",
+            code="extra_missing",
+        ) from None
+
+
 # ------------------------------------------------------------------------------------------------------------
 # commands/doctor
 #
@@ -8453,6 +7982,450 @@ def _say_check(check: Check, output: Output) -> None:
         output.result(f"{'':<{_STATUS_WIDTH}} {'':<{_NAME_WIDTH}} → {check.cure}")
 
 
+# ============================================================================================================
+# history/
+#
+# Reading and using the ledger: the commands `history`, `spend` and `cost`.
+# ============================================================================================================
+
+
+# ------------------------------------------------------------------------------------------------------------
+# history/moments
+#
+# Moments as people write and read them: dates, date-times, `7d`; local time in, UTC in the ledger. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_SPAN = re.compile(r"(\d{1,6})([smhdw])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_HINT = (
+    "give a date (2026-11-25), a local date-time (2026-11-25T14:30), or a span back from now (7d, 12h, 30m)"
+)
+
+
+def read_moment(text: str, now_s: float) -> str:
+    """The moment that a text names, as the ledger writes it; a date-time without a zone is local.
+
+    Raises:
+        UsageError: it is none.
+    """
+    from datetime import datetime
+
+    span = _SPAN.fullmatch(text.strip().lower())
+    try:
+        if span:
+            return utc_text(max(0.0, now_s - int(span.group(1)) * _SECONDS[span.group(2)]))
+        return utc_text(datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text.strip())).timestamp())
+    except (ValueError, OverflowError, OSError):
+        raise UsageError(f"{text!r} is no moment in time", hint=_HINT) from None
+
+
+def local_time(moment: str) -> str:
+    """A moment of the ledger in local time, to the minute."""
+    from datetime import datetime
+
+    try:
+        utc = datetime.fromisoformat(moment.replace("Z", "+00:00"))
+        return utc.astimezone().strftime("%Y-%m-%d %H:%M")
+    except (ValueError, OverflowError, OSError):
+        return moment
+
+
+def local_day(moment: str) -> str:
+    """The local day of a moment of the ledger."""
+    return local_time(moment)[:10]
+
+
+# ------------------------------------------------------------------------------------------------------------
+# history/search
+#
+# Reads the ledger: finds requests by text, time, id or image, and forgets them. Images stay.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_MAX_ID = 2**63 - 1
+#: The jobs of batches from before a moment; those that were not fetched yet are needed for that.
+_FORGET_BATCH_JOBS = (
+    "DELETE FROM batch_jobs WHERE batch IN"
+    " (SELECT number FROM batches WHERE fetched_at IS NOT NULL AND created_at < ?)"
+)
+
+
+class PastRequest(Record):
+    """One row of the ledger with its images. `fields` are the API's but for model, prompt and images."""
+
+    id: int
+    started_at: str
+    elapsed_s: Optional[float]
+    base_url: str
+    host: str
+    command: str
+    model: str
+    prompt: str
+    fields: Mapping[str, object]
+    inputs: Tuple[InputFile, ...]
+    mask: Optional[InputFile]
+    output: str
+    status: str
+    error_code: Optional[str]
+    error_message: Optional[str]
+    http_status: Optional[int]
+    request_id: Optional[str]
+    attempts: int
+    billed: str
+    usage: Optional[Mapping[str, Any]]
+    estimate_low_usd: Optional[float]
+    estimate_high_usd: Optional[float]
+    cost_usd: Optional[float]
+    discount: float
+    batch_id: Optional[str]
+    images: Tuple[SavedImage, ...]
+
+
+def find_requests(
+    database: Database, search: Optional[str], since: Optional[str], limit: Optional[int]
+) -> List[PastRequest]:
+    """The requests from `since` on whose prompt or image path holds a text, newest first.
+
+    The case of letters does not matter. `since` is a moment as the ledger writes it.
+    """
+    at_most = limit if limit is not None and search is None else -1
+    rows = database.rows(
+        "SELECT * FROM requests WHERE started_at >= ? ORDER BY started_at DESC, id DESC LIMIT ?",
+        (since or "", at_most),
+    )
+    found: List[PastRequest] = []
+    for row in rows:
+        if limit is not None and len(found) >= limit:
+            break
+        if search is None or _holds(database, row, search.casefold()):
+            found.append(_past_request(database, row))
+    return found
+
+
+def request_by_id(database: Database, number: int) -> Optional[PastRequest]:
+    """The request with this id, or None."""
+    if number > _MAX_ID:
+        return None
+    rows = database.rows("SELECT * FROM requests WHERE id = ?", (number,))
+    return _past_request(database, rows[0]) if rows else None
+
+
+def request_by_file(database: Database, path: str) -> Optional[PastRequest]:
+    """The newest request that made an image with the bytes of this file, else one with this path, or None.
+
+    Of several with the same bytes, one with this path goes first.
+    """
+    is_here = "path = CAST(? AS TEXT)"
+    by_hash = f"SELECT request FROM images WHERE sha256 = ? ORDER BY {is_here} DESC, request DESC LIMIT 1"  # noqa: S608
+    by_path = f"SELECT request FROM images WHERE {is_here} ORDER BY request DESC LIMIT 1"  # noqa: S608
+    sha256, place = sha256_of(path), stored(os.path.abspath(path))
+    rows = database.rows(by_hash, (sha256, place)) if sha256 else []
+    rows = rows or database.rows(by_path, (place,))
+    return request_by_id(database, rows[0]["request"]) if rows else None
+
+
+def missing_ids(database: Database, ids: Sequence[int]) -> List[int]:
+    """Those of the ids that no request has."""
+    return [number for number in ids if request_by_id(database, number) is None]
+
+
+def forget_requests(
+    database: Database, ids: Sequence[int] = (), before: Optional[str] = None, everything: bool = False
+) -> int:
+    """Deletes rows, by id, by age or all of them, and overwrites what they held; how many it were."""
+    database.rows("PRAGMA secure_delete = ON")
+    with database.transaction():
+        if everything:
+            database.change("DELETE FROM images")
+            count = database.change("DELETE FROM requests")
+            database.change(_FORGET_BATCH_JOBS, ("9",))
+        elif before is not None:
+            old = "SELECT id FROM requests WHERE started_at < ?"
+            database.change(f"DELETE FROM images WHERE request IN ({old})", (before,))  # noqa: S608
+            count = database.change("DELETE FROM requests WHERE started_at < ?", (before,))
+            database.change(_FORGET_BATCH_JOBS, (before,))
+        else:
+            count = 0
+            for number in ids:
+                database.change("DELETE FROM images WHERE request = ?", (number,))
+                count += database.change("DELETE FROM requests WHERE id = ?", (number,))
+    database.rows("PRAGMA wal_checkpoint(TRUNCATE)")  # the log would still hold the rows
+    return count
+
+
+def _holds(database: Database, row: Mapping[str, Any], text: str) -> bool:
+    if text in row["prompt"].casefold():
+        return True
+    paths = database.rows("SELECT path FROM images WHERE request = ?", (row["id"],))
+    return any(text in image["path"].casefold() for image in paths)
+
+
+def _past_request(database: Database, row: Mapping[str, Any]) -> PastRequest:
+    images = database.rows("SELECT * FROM images WHERE request = ? ORDER BY number", (row["id"],))
+    values: Dict[str, Any] = dict(row)
+    values["fields"] = json.loads(row["fields"])
+    values["inputs"] = tuple(input_file_of(file) for file in json.loads(row["inputs"]))
+    values["mask"] = None if row["mask"] is None else input_file_of(json.loads(row["mask"]))
+    values["usage"] = None if row["usage"] is None else json.loads(row["usage"])
+    values["images"] = tuple(_image_of(image) for image in images)
+    return PastRequest(**values)
+
+
+def _image_of(row: Mapping[str, Any]) -> SavedImage:
+    return SavedImage(
+        path=row["path"],
+        size_bytes=row["bytes"],
+        format=row["format"],
+        width=row["width"],
+        height=row["height"],
+        sha256=row["sha256"],
+        rescued=bool(row["rescued"]),
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------
+# history/spending
+#
+# Adds up what requests cost, by day, model, host or quality. Pure; an unknown cost is never guessed.
+# ------------------------------------------------------------------------------------------------------------
+
+
+Row = Mapping[str, Any]
+#: What requests can be grouped by, and how the name of a request's group is read from its row.
+GROUPINGS: Mapping[str, Callable[[Row], str]] = {
+    "day": lambda row: local_day(row["started_at"]),
+    "model": lambda row: row["model"],
+    "host": lambda row: row["host"],
+    "quality": lambda row: str(json.loads(row["fields"]).get("quality", "auto")),
+}
+
+
+class Spending(Record):
+    """What a group of requests cost. Two kinds of requests are in no sum of money.
+
+    `unknown` are those that were billed, at a cost nobody told; `maybe` those that may have been billed.
+    """
+
+    name: str
+    requests: int = 0
+    images: int = 0
+    tokens: int = 0
+    cost_usd: float = 0.0
+    unknown: int = 0
+    maybe: int = 0
+
+    def with_row(self, row: Row) -> Spending:
+        """The sum with one more request."""
+        usage: Mapping[str, Any] = json.loads(row["usage"]) if row["usage"] else {}
+        is_open = row["cost_usd"] is None
+        return replace(
+            self,
+            requests=self.requests + 1,
+            images=self.images + row["images"],
+            tokens=self.tokens + usage.get("total_tokens", 0),
+            cost_usd=self.cost_usd + (row["cost_usd"] or 0.0),
+            unknown=self.unknown + (is_open and row["billed"] == Billed.YES.value),
+            maybe=self.maybe + (row["billed"] == Billed.MAYBE.value),
+        )
+
+
+def spending_rows(database: Database, since: Optional[str]) -> List[Row]:
+    """What is needed of each request from a moment on, oldest first."""
+    return list(
+        database.rows(
+            "SELECT started_at, base_url, host, model, fields, billed, cost_usd, usage,"
+            " (SELECT COUNT(*) FROM images WHERE request = requests.id) AS images"
+            " FROM requests WHERE started_at >= ? ORDER BY started_at",
+            (since or "",),
+        )
+    )
+
+
+def sum_of(rows: Iterable[Row], name: str) -> Spending:
+    """All rows in one sum."""
+    total = Spending(name)
+    for row in rows:
+        total = total.with_row(row)
+    return total
+
+
+def sums_by(rows: Iterable[Row], by: str) -> List[Spending]:
+    """A sum for each group, by name."""
+    groups: Dict[str, Spending] = {}
+    for row in rows:
+        name = GROUPINGS[by](row)
+        groups[name] = groups.get(name, Spending(name)).with_row(row)
+    return [groups[name] for name in sorted(groups)]
+
+
+def is_rehearsal(row: Row) -> bool:
+    """Whether a request went to this machine, such as to the sandbox: that is no real money."""
+    return is_loopback(row["base_url"])
+
+
+# ------------------------------------------------------------------------------------------------------------
+# history/wording
+#
+# Requests of the history and sums of money for people and as JSON. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_PROMPT_CHARS = 40
+
+
+def request_json(past: PastRequest) -> Dict[str, object]:
+    """One request as `--json` shows it."""
+    return {
+        "id": past.id,
+        "started_at": past.started_at,
+        "elapsed_s": past.elapsed_s,
+        "base_url": past.base_url,
+        "host": past.host,
+        "command": past.command,
+        "model": past.model,
+        "prompt": past.prompt,
+        "fields": dict(past.fields),
+        "inputs": [file.json() for file in past.inputs],
+        "mask": None if past.mask is None else past.mask.json(),
+        "output": past.output,
+        "status": past.status,
+        "error": None
+        if past.error_code is None
+        else {"code": past.error_code, "message": past.error_message},
+        "http_status": past.http_status,
+        "request_id": past.request_id,
+        "attempts": past.attempts,
+        "billed": past.billed,
+        "usage": None if past.usage is None else dict(past.usage),
+        "estimate_usd": None
+        if past.estimate_low_usd is None
+        else {"low": past.estimate_low_usd, "high": past.estimate_high_usd},
+        "cost_usd": past.cost_usd,
+        "discount": past.discount,
+        "batch_id": past.batch_id,
+        "images": [{**image_json(image), "rescued": image.rescued} for image in past.images],
+    }
+
+
+def listing(requests: Sequence[PastRequest]) -> List[str]:
+    """One line a request, in columns."""
+    return _columns(
+        [
+            [
+                str(past.id),
+                local_time(past.started_at),
+                past.command,
+                f"{past.fields.get('quality', 'auto')}/{past.fields.get('size', 'auto')}",
+                past.status,
+                _cost(past),
+                show(past.prompt, limit=_PROMPT_CHARS),
+                show(past.images[0].path, limit=None) if past.images else "-",
+            ]
+            for past in requests
+        ],
+        right=(0, 5),
+    )
+
+
+def details(past: PastRequest) -> List[str]:
+    """All of one request, one line a field."""
+    rows = [
+        ["id", str(past.id)],
+        ["time", local_time(past.started_at)],
+        ["status", past.status],
+        ["command", past.command],
+        ["base URL", past.base_url],
+        ["model", past.model],
+        ["prompt", past.prompt],
+        *([name, str(value)] for name, value in past.fields.items()),
+        *(["input", f"{file.path or file.source} ({file.sha256})"] for file in past.inputs),
+        *(["mask", f"{file.path or file.source} ({file.sha256})"] for file in (past.mask,) if file),
+        ["output", past.output],
+        *(["error", f"{past.error_code}: {past.error_message}"] for _ in [0] if past.error_code),
+        ["HTTP status", _or_dash(past.http_status)],
+        ["request id", _or_dash(past.request_id)],
+        ["attempts", str(past.attempts)],
+        ["took", _or_dash(past.elapsed_s, " s")],
+        ["billed", past.billed],
+        ["cost", _cost(past)],
+        ["estimate", _estimate(past)],
+        *(["discount", str(past.discount)] for _ in [0] if past.discount != 1.0),
+        *(["batch", str(past.batch_id)] for _ in [0] if past.batch_id),
+        *([name, str(count)] for name, count in (past.usage or {}).items()),
+    ]
+    for number, image in enumerate(past.images, 1):
+        place = "rescued to " if image.rescued else ""
+        rows.append([f"image {number}", f"{place}{image.path}"])
+        rows.append(["", f"{image.width}x{image.height} {image.format}, {image.size_bytes} bytes"])
+        rows.append(["", f"SHA-256 {image.sha256}"])
+    return _columns([[name, show(value, limit=None)] for name, value in rows])
+
+
+def spending_json(spending: Spending) -> Dict[str, object]:
+    """A sum as `--json` shows it."""
+    return {
+        "name": spending.name,
+        "requests": spending.requests,
+        "images": spending.images,
+        "tokens": spending.tokens,
+        "cost_usd": round(spending.cost_usd, 6),
+        "unknown_cost": spending.unknown,
+        "maybe_billed": spending.maybe,
+    }
+
+
+def spending_table(by: str, sums: Sequence[Spending], foot: Sequence[Spending]) -> List[str]:
+    """Sums in columns, and below them what they lack."""
+    head = [[by, "requests", "images", "tokens", "cost"]]
+    rows = [
+        [show(one.name), f"{one.requests:,}", f"{one.images:,}", f"{one.tokens:,}", f"${one.cost_usd:.4f}"]
+        for one in (*sums, *foot)
+    ]
+    lines = _columns(head + rows, right=(1, 2, 3, 4))
+    for one in foot:
+        if one.unknown:
+            lines.append(f"{one.name}: {one.unknown} requests were billed at a cost that is not known")
+        if one.maybe:
+            lines.append(f"{one.name}: {one.maybe} requests may have been billed, nobody can tell")
+    return lines
+
+
+def _cost(past: PastRequest) -> str:
+    if past.cost_usd is not None:
+        return f"${past.cost_usd:.4f}"
+    if past.billed == Billed.NO.value:
+        return "$0"
+    return "maybe" if past.billed == Billed.MAYBE.value else "unknown"
+
+
+def _estimate(past: PastRequest) -> str:
+    if past.estimate_low_usd is None or past.estimate_high_usd is None:
+        return "unknown"
+    text = f"${past.estimate_low_usd:.4f}"
+    if past.estimate_high_usd > past.estimate_low_usd:
+        text += f" to ${past.estimate_high_usd:.4f}"
+    return text
+
+
+def _or_dash(value: Optional[object], unit: str = "") -> str:
+    return "-" if value is None else f"{value}{unit}"
+
+
+def _columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> List[str]:
+    """Rows as lines, every column as wide as its widest cell; the numbers in `right` are set to the right."""
+    if not rows:
+        return []
+    widths = [max(len(row[number]) for row in rows) for number in range(len(rows[0]))]
+    return [
+        "  ".join(
+            cell.rjust(width) if number in right else cell.ljust(width)
+            for number, (cell, width) in enumerate(zip(row, widths))
+        ).rstrip()
+        for row in rows
+    ]
+
+
 # ------------------------------------------------------------------------------------------------------------
 # history/options
 #
@@ -8956,6 +8929,112 @@ def _no_such_request(target: str) -> UsageError:
 
 def _finish(output: Output, action: str, outcome: Dict[str, object]) -> None:
     output.finish({"ok": True, "command": "history", "action": action, **outcome})
+
+
+# ------------------------------------------------------------------------------------------------------------
+# cli
+#
+# The command's front door: `--help` and `--version` at once, everything else by `commands`.
+#
+# It imports nothing that takes time, not even `typing`: who asks for the version waits for nothing else.
+# ------------------------------------------------------------------------------------------------------------
+
+
+COMMANDS = (
+    ("generate", "make images from a text"),
+    ("edit", "make new images from images and a text"),
+    ("batch", "run many jobs from a file, side by side and again"),
+    ("history", "list, show, redo or forget the requests that were sent"),
+    ("spend", "add up what they cost"),
+    ("cost", "tell what a request would cost"),
+    ("config", "create a config file, or show the settings in force"),
+    ("doctor", "check everything that a call needs, for free"),
+    ("sandbox", "run an offline Images API on loopback, to rehearse without a key"),
+    ("mcp", "serve the tools over the Model Context Protocol"),
+    ("install-skill", "copy the skill to where an agent looks for it"),
+)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs the command line and returns its exit code; never raises, but for `SystemExit` after `--help`."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    command = arguments[0] if arguments else "--help"
+    if command in ("-h", "--help", "help"):
+        return _print(_help())
+    if command in ("-V", "--version"):
+        return _print(f"{PROGRAM} {VERSION}")
+    return run_command(arguments, [name for name, _ in COMMANDS])
+
+
+def _print(text: str) -> int:
+    """A text on stdout, which may have been closed by its reader."""
+    try:
+        print(text, flush=True)
+    except OSError:
+        detach(sys.stdout)
+    return 0
+
+
+def _help() -> str:
+    width = max(len(name) for name, _ in COMMANDS)
+    commands = "\n".join(f"  {name:<{width}}  {summary}" for name, summary in COMMANDS)
+    return (
+        f"usage: {PROGRAM} COMMAND [options]\n\n"
+        f"Generate and edit images with gpt-image-2.\n\ncommands:\n{commands}\n\n"
+        f"Help for one: {PROGRAM} COMMAND --help. Version: {PROGRAM} --version.\n\n{EXIT_CODES}"
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------
+# dispatch
+#
+# Runs one command, from its words to an exit code: one way out for every kind of ending.
+# ------------------------------------------------------------------------------------------------------------
+
+
+def run_command(arguments: List[str], names: List[str]) -> int:
+    """Runs the command that the first argument names, one of `names`; its exit code."""
+    if hasattr(gc, "freeze"):
+        atexit.register(gc.freeze)  # or Python looks for garbage in what ends with the process anyway, 5 ms
+    flags = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    output = Output(standard_terminal(os.environ), sys.stdout, sys.stderr, flags)
+    stop = StopSwitch()
+    command = arguments[0]
+    try:
+        with SignalsHandled(stop):
+            if command not in names:
+                hint = f"the commands are {', '.join(names)}; see {PROGRAM} --help"
+                raise UsageError(f"unknown command {command!r}", hint=hint)
+            return _dispatch(command, arguments[1:], output, stop)
+    except GptImage2Error as error:
+        output.fail(error, command)
+        return 128 + error.signum if isinstance(error, InterruptedCall) else int(error.exit_code)
+    except Exception as error:
+        if "--debug" in flags:
+            raise
+        internal = GptImage2Error(
+            f"internal error: {type(error).__name__}: {mask_secrets(str(error))}",
+            hint="run it again with --debug for the traceback, and report it",
+        )
+        output.fail(internal, command)
+        return int(ExitCode.INTERNAL)
+
+
+def _dispatch(command: str, rest: List[str], output: Output, stop: StopSwitch) -> int:
+    if command in ("generate", "edit"):
+        return int(run_image_command(read_image_command(command, rest), output, stop))
+    if command == "batch":
+        run_batch = load_side("gpt_image2_batch").run_batch
+        return run_batch(rest, output, stop)
+    if command == "config":
+        return int(run_config(rest, output))
+    if command == "doctor":
+        return int(run_doctor(rest, output, stop))
+    if command in ("history", "spend", "cost"):
+        if command == "history":
+            return int(run_history(rest, output, stop))
+        return int(run_spend(rest, output) if command == "spend" else run_cost(rest, output))
+    return run_extra(command, rest)
 
 
 def load_side(name: str) -> Any:

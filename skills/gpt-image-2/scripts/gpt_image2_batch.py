@@ -176,6 +176,13 @@ from gpt_image2 import (
 )
 
 
+# ============================================================================================================
+# batch/
+#
+# Many jobs from one file: read, planned, paced, run side by side, and taken up again after any ending.
+# ============================================================================================================
+
+
 # ------------------------------------------------------------------------------------------------------------
 # batch/contact_sheet
 #
@@ -677,94 +684,6 @@ class Pacer:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# batch_api/lines
-#
-# One line of a batch's input file: a request as JSON, its images within it, encoded as they are read.
-#
-# How long a line will be is known before its first byte: base64 takes four characters for three bytes.
-# ------------------------------------------------------------------------------------------------------------
-
-
-CUSTOM_ID_CHARS = 64
-_KEY_CHARS = 40
-_ENCODED_BYTES = 3 << 18  # a multiple of 3: the pieces' base64 joins without padding
-
-
-class Source(Record):
-    """An input of a request: an address, the id of an uploaded file, or a file to go within the line."""
-
-    url: str = ""
-    file_id: str = ""
-    image: Optional[InputImage] = None
-
-
-class BatchLine(Record):
-    """A line in parts: bytes as they are, and images to be encoded in their place."""
-
-    parts: Tuple[Union[bytes, InputImage], ...]
-
-    @property
-    def size_bytes(self) -> int:
-        """How long it will be."""
-        return sum(
-            len(part) if isinstance(part, bytes) else base64_chars(part.size_bytes) for part in self.parts
-        )
-
-    def pieces(self) -> Iterator[bytes]:
-        """The line, piece by piece; reads its images.
-
-        Raises:
-            OSError: an image cannot be read.
-        """
-        for part in self.parts:
-            if isinstance(part, bytes):
-                yield part
-                continue
-            with open(part.path, "rb") as file:
-                for block in iter(lambda: file.read(_ENCODED_BYTES), b""):
-                    yield base64.b64encode(block)
-
-
-def custom_id_of(key: str, copy: int) -> str:
-    """The name of a job in a batch: it leads back to the job on the journal."""
-    return f"{key[:_KEY_CHARS]}-{copy}"[:CUSTOM_ID_CHARS]
-
-
-def batch_line(
-    custom_id: str,
-    url: str,
-    fields: Mapping[str, object],
-    sources: Sequence[Source] = (),
-    mask: Optional[Source] = None,
-) -> BatchLine:
-    """The line of a request. `url` is the endpoint as the Batch API writes it, with `/v1`."""
-    head = json.dumps({"custom_id": custom_id, "method": "POST", "url": url}, ensure_ascii=False)
-    body = json.dumps(fields, ensure_ascii=False)
-    parts: List[Union[bytes, InputImage]] = [f'{head[:-1]}, "body": {body[:-1]}'.encode()]
-    for number, source in enumerate(sources):
-        parts.append(b", " if number else b', "images": [')
-        parts += _reference(source)
-    if sources:
-        parts.append(b"]")
-    if mask is not None:
-        parts += [b', "mask": ', *_reference(mask)]
-    return BatchLine((*parts, b"}}\n"))
-
-
-def base64_chars(size_bytes: int) -> int:
-    """How many characters base64 takes."""
-    return -(-size_bytes // 3) * 4
-
-
-def _reference(source: Source) -> List[Union[bytes, InputImage]]:
-    if source.image is not None:
-        head = f'{{"image_url": "data:{source.image.mime_type};base64,'
-        return [head.encode(), source.image, b'"}']
-    named: Dict[str, str] = {"file_id": source.file_id} if source.file_id else {"image_url": source.url}
-    return [json.dumps(named, ensure_ascii=False).encode()]
-
-
-# ------------------------------------------------------------------------------------------------------------
 # batch/journal
 #
 # The memory of a batch: an append-only file in its folder, on disk before a job is sent and after it ended.
@@ -1236,833 +1155,6 @@ def write_sheet(
                 raise OutputError(f"{path} is not ours; the contact sheet was left out")
     write_pieces(path, contact_sheet(title, words, rows, requests, str(folder)))
     return str(path)
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch_api/past_jobs
-#
-# What the journal of a folder says of its jobs by now, in a scratch database: the last line of each.
-# ------------------------------------------------------------------------------------------------------------
-
-
-class PastJobs:
-    """The last line of each job of a folder, by the job's name in a batch. A context manager."""
-
-    def __init__(self, folder: Path, scratch: Path) -> None:
-        import sqlite3
-
-        self._db = sqlite3.connect(str(scratch / "past.sqlite3"), isolation_level=None)
-        self._db.execute("PRAGMA journal_mode = OFF")
-        self._db.execute("CREATE TABLE past (id TEXT PRIMARY KEY, entry TEXT) WITHOUT ROWID")
-        self._db.execute("BEGIN")
-        for entry in read_journal(folder):
-            self.remember(entry)
-
-    def __enter__(self) -> PastJobs:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._db.close()
-
-    def remember(self, entry: Entry) -> None:
-        """Takes one more line."""
-        self._db.execute(
-            "INSERT OR REPLACE INTO past VALUES (?, ?)",
-            (custom_id_of(entry.key, entry.copy), json.dumps(entry_json(entry))),
-        )
-
-    def last(self, custom_id: str) -> Optional[Entry]:
-        """The last line of a job; None where there is none."""
-        row = self._db.execute("SELECT entry FROM past WHERE id = ?", (custom_id,)).fetchone()
-        return None if row is None else read_entry(json.loads(row[0]))
-
-    def count(self) -> int:
-        """How many jobs the folder has."""
-        return int(self._db.execute("SELECT COUNT(*) FROM past").fetchone()[0])
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch_api/remote
-#
-# A batch as the server tells of it. Pure: parsed JSON in, frozen data out.
-# ------------------------------------------------------------------------------------------------------------
-
-
-COMPLETION_WINDOW = "24h"
-MARK_FIELD = "gpt_image2_submission"
-COMPLETED = "completed"
-#: A batch in one of these has ended; nothing more comes of it.
-ENDED = frozenset({COMPLETED, "failed", "expired", "cancelled"})
-_MAX_PROBLEMS = 3
-_NAME_CHARS = 200
-
-
-class RemoteBatch(Record):
-    """A batch on the server. The counts are of requests; `token` is the mark that `batch submit` gave it,
-    `problem` why it failed as a whole."""
-
-    id: str
-    status: str
-    created_at: str
-    endpoint: str = ""
-    model: str = ""
-    input_file_id: Optional[str] = None
-    output_file_id: Optional[str] = None
-    error_file_id: Optional[str] = None
-    total: int = 0
-    completed: int = 0
-    failed: int = 0
-    token: str = ""
-    problem: str = ""
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether nothing more comes of it."""
-        return self.status in ENDED
-
-
-def read_remote_batch(document: object) -> Optional[RemoteBatch]:
-    """The batch that a parsed answer tells of, None where it tells of none."""
-    fields = _fields(document)
-    batch_id, status = fields.get("id"), fields.get("status")
-    if not isinstance(batch_id, str) or not batch_id or not isinstance(status, str):
-        return None
-    counts = _fields(fields.get("request_counts"))
-    created: Any = fields.get("created_at")
-    return RemoteBatch(
-        id=batch_id,
-        status=show(status, limit=_NAME_CHARS),
-        created_at=utc_text(float(created)) if isinstance(created, (int, float)) else "",
-        endpoint=_text(fields, "endpoint") or "",
-        model=_text(fields, "model") or "",
-        input_file_id=_text(fields, "input_file_id"),
-        output_file_id=_text(fields, "output_file_id"),
-        error_file_id=_text(fields, "error_file_id"),
-        total=_number_of(counts, "total"),
-        completed=_number_of(counts, "completed"),
-        failed=_number_of(counts, "failed"),
-        token=_text(_fields(fields.get("metadata")), MARK_FIELD) or "",
-        problem=_problem(fields.get("errors")),
-    )
-
-
-def read_page(document: object) -> List[object]:
-    """The objects on a page of a list."""
-    data: Any = _fields(document).get("data")
-    return cast(List[object], data) if isinstance(data, list) else []
-
-
-def has_more(document: object) -> bool:
-    """Whether another page follows."""
-    return _fields(document).get("has_more") is True
-
-
-def read_id(document: object) -> Optional[str]:
-    """The id of the object in a parsed answer."""
-    return _text(_fields(document), "id")
-
-
-def _problem(errors: object) -> str:
-    """What is wrong with a batch as a whole, in words."""
-    found = read_page(errors)
-    words: List[str] = []
-    for error in map(_fields, found[:_MAX_PROBLEMS]):
-        where = f"line {error['line']}: " if error.get("line") else ""
-        words.append(where + show(str(error.get("message") or error.get("code") or error)))
-    if len(found) > _MAX_PROBLEMS:
-        words.append(f"and {len(found) - _MAX_PROBLEMS} more")
-    return "; ".join(words)
-
-
-def _fields(value: object) -> Mapping[str, Any]:
-    return cast(Dict[str, Any], value) if isinstance(value, dict) else {}
-
-
-def _text(fields: Mapping[str, Any], name: str) -> Optional[str]:
-    value: Any = fields.get(name)
-    return value if isinstance(value, str) and value else None
-
-
-def _number_of(fields: Mapping[str, Any], name: str) -> int:
-    value: Any = fields.get(name)
-    return value if isinstance(value, int) else 0
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch_api/book
-#
-# The ledger's memory of batches: which were handed over, and what their results need to become files.
-#
-# A batch is fetched hours or days later, by another process, maybe without its jobs file: all that is needed
-# for that is kept here, from before the batch is made on the server.
-# ------------------------------------------------------------------------------------------------------------
-
-
-#: States of a batch that only this machine knows: its file is being made; nobody knows whether the server has
-#: it; and the user has given up on that.
-PREPARING, UNKNOWN, GIVEN_UP = "preparing", "unknown", "given_up"
-#: A job whose result has not been fetched; `done` and `failed` are the others.
-WAITING = "submitted"
-_LOCAL = "local-"
-_PAGE = 500
-
-_JOB_FIELDS = (
-    "custom_id, job, line, id, key, copy, name, named, numbers, there, high_usd, prompt, fields, inputs,"
-    " mask, state, outcome"
-)
-_INSERT_JOB = (
-    f"INSERT INTO batch_jobs (batch, {_JOB_FIELDS}) VALUES "  # noqa: S608
-    "(?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-)
-
-
-class RememberedBatch(Record):
-    """A batch as the ledger has it. `number` is the ledger's own, `id` the server's where that is known."""
-
-    number: int
-    id: Optional[str]
-    token: str
-    base_url: str
-    created_at: str
-    status: str
-    endpoint: str
-    model: str
-    input_file_id: Optional[str]
-    output_file_id: Optional[str]
-    error_file_id: Optional[str]
-    out_dir: str
-    total: int
-    completed: int
-    failed: int
-    high_usd: Optional[float]
-    history: bool
-    fetched_at: Optional[str]
-
-    @property
-    def label(self) -> str:
-        """What it is called: its id, or a name of its own while it has none."""
-        return self.id or f"{_LOCAL}{self.number}"
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether nothing more comes of it on the server."""
-        return self.status in ENDED
-
-    @property
-    def is_open(self) -> bool:
-        """Whether something may still come of it."""
-        return not self.has_ended and self.status != GIVEN_UP
-
-
-class RememberedJob(Record):
-    """A job of a batch. `numbers` are those of the images asked for, `there` those that were there before, as
-    the journal keeps them; `fields`, `inputs` and `mask` are JSON as the ledger keeps them of a request;
-    `outcome` is what its row shows once it has ended."""
-
-    custom_id: str
-    job: int
-    line: int
-    id: Optional[str]
-    key: str
-    copy: int
-    name: str
-    named: bool
-    numbers: Tuple[int, ...]
-    there: Tuple[JournalImage, ...]
-    high_usd: Optional[float]
-    prompt: str
-    fields: Mapping[str, Any]
-    inputs: Sequence[Mapping[str, Any]]
-    mask: Optional[Mapping[str, Any]]
-    state: str = WAITING
-    outcome: Optional[Mapping[str, Any]] = None
-
-
-class Book:
-    """The batches of one ledger. `secrets` are masked wherever they turn up."""
-
-    def __init__(self, database: Database, secrets: Tuple[str, ...]) -> None:
-        self.database = database
-        self._secrets = secrets
-
-    def url(self, base_url: str) -> str:
-        """A base URL as it is kept here."""
-        return mask_secrets(base_url, self._secrets)
-
-    def prepare(
-        self, token: str, base_url: str, endpoint: str, model: str, out_dir: str, is_recorded: bool
-    ) -> int:
-        """Begins a batch whose input file is being made; its number."""
-        return self.database.insert(
-            "INSERT INTO batches (token, base_url, created_at, status, endpoint, model, out_dir, total,"
-            " completed, failed, history) VALUES (?, ?, ?, ?, ?, ?, CAST(? AS TEXT), 0, 0, 0, ?)",
-            (
-                token,
-                self.url(base_url),
-                utc_text(time.time()),
-                PREPARING,
-                endpoint,
-                model,
-                stored(out_dir),
-                int(is_recorded),
-            ),
-        )
-
-    def add_jobs(self, number: int, jobs: Iterable[RememberedJob]) -> None:
-        """Takes jobs of a batch that is being made."""
-        with self.database.transaction():
-            for job in jobs:
-                self.database.change(_INSERT_JOB, (number, *self._job_values(job)))
-
-    def hand_over(self, number: int, input_file_id: str, total: int, high_usd: Optional[float]) -> None:
-        """From now on the server may have the batch."""
-        self.database.change(
-            "UPDATE batches SET status = ?, input_file_id = ?, total = ?, high_usd = ? WHERE number = ?",
-            (UNKNOWN, input_file_id, total, high_usd, number),
-        )
-
-    def update(self, number: int, remote: RemoteBatch) -> None:
-        """What the server says of a batch."""
-        self.database.change(
-            "UPDATE batches SET id = ?, status = ?, created_at = ?, output_file_id = ?, error_file_id = ?,"
-            " total = MAX(total, ?), completed = ?, failed = ? WHERE number = ?",
-            (
-                remote.id,
-                remote.status,
-                remote.created_at or utc_text(time.time()),
-                remote.output_file_id,
-                remote.error_file_id,
-                remote.total,
-                remote.completed,
-                remote.failed,
-                number,
-            ),
-        )
-
-    def give_up(self, number: int) -> None:
-        """The user waits no longer for a batch that the server may have."""
-        self.database.change("UPDATE batches SET status = ? WHERE number = ?", (GIVEN_UP, number))
-
-    def forget(self, number: int) -> None:
-        """Lets a batch go that the server does not have."""
-        with self.database.transaction():
-            self.database.change("DELETE FROM batch_jobs WHERE batch = ?", (number,))
-            self.database.change("DELETE FROM batches WHERE number = ?", (number,))
-
-    def forget_unsent(self, out_dir: str) -> None:
-        """Lets go what a killed `batch submit` had prepared for a folder and not handed over."""
-        unsent = "SELECT number FROM batches WHERE status = ? AND out_dir = CAST(? AS TEXT)"
-        for row in self.database.rows(unsent, (PREPARING, stored(out_dir))):
-            self.forget(row["number"])
-
-    def fetched(self, number: int) -> None:
-        """All results of a batch are here."""
-        self.database.change(
-            "UPDATE batches SET fetched_at = ? WHERE number = ?", (utc_text(time.time()), number)
-        )
-
-    def forget_jobs(self, number: int) -> None:
-        """Leaves only the bare row of a batch."""
-        self.database.change("DELETE FROM batch_jobs WHERE batch = ?", (number,))
-
-    def batches(self) -> List[RememberedBatch]:
-        """All batches that the server has or may have, oldest first."""
-        rows = self.database.rows("SELECT * FROM batches WHERE status != ? ORDER BY number", (PREPARING,))
-        return [_remembered_batch(row) for row in rows]
-
-    def batch_number(self, number: int) -> RememberedBatch:
-        """The batch with this number, which must exist."""
-        rows = self.database.rows("SELECT * FROM batches WHERE number = ?", (number,))
-        return _remembered_batch(rows[0])
-
-    def batch(self, label: str) -> Optional[RememberedBatch]:
-        """The batch with an id, or a name of its own."""
-        batches = reversed(self.batches())
-        return next((batch for batch in batches if label in (batch.id, f"{_LOCAL}{batch.number}")), None)
-
-    def jobs(self, number: int) -> Iterator[RememberedJob]:
-        """The jobs of a batch in the order of their jobs file."""
-        last = -1, ""
-        query = (
-            "SELECT * FROM batch_jobs WHERE batch = ? AND (job > ? OR (job = ? AND custom_id > ?))"
-            " ORDER BY job, custom_id LIMIT ?"
-        )
-        while True:
-            page = self.database.rows(query, (number, last[0], *last, _PAGE))
-            if not page:
-                return
-            for row in page:
-                yield _remembered_job(row)
-            last = page[-1]["job"], page[-1]["custom_id"]
-
-    def jobs_of_folder(self, out_dir: str) -> Iterator[Tuple[RememberedBatch, RememberedJob]]:
-        """All jobs of a folder, each with the last batch that it was in."""
-        batches = [batch for batch in self.batches() if batch.out_dir == out_dir]
-        later = "SELECT 1 FROM batch_jobs WHERE batch = ? AND custom_id = ?"
-        for place, batch in enumerate(batches):
-            for job in self.jobs(batch.number):
-                following = batches[place + 1 :]
-                if not any(self.database.rows(later, (one.number, job.custom_id)) for one in following):
-                    yield batch, job
-
-    def job(self, number: int, custom_id: str) -> Optional[RememberedJob]:
-        """One job of a batch."""
-        rows = self.database.rows(
-            "SELECT * FROM batch_jobs WHERE batch = ? AND custom_id = ?", (number, custom_id)
-        )
-        return _remembered_job(rows[0]) if rows else None
-
-    def count(self, number: int) -> Dict[str, int]:
-        """How many jobs of a batch are in each state."""
-        query = "SELECT state, COUNT(*) AS jobs FROM batch_jobs WHERE batch = ? GROUP BY state"
-        return {row["state"]: row["jobs"] for row in self.database.rows(query, (number,))}
-
-    def _job_values(self, job: RememberedJob) -> Tuple[object, ...]:
-        return (
-            job.custom_id,
-            job.job,
-            job.line,
-            job.id,
-            job.key,
-            job.copy,
-            stored(job.name),
-            int(job.named),
-            json.dumps(job.numbers),
-            json.dumps([dict(vars(image)) for image in job.there]),
-            job.high_usd,
-            self._masked(job.prompt),
-            self._masked(json.dumps(job.fields)),
-            self._masked(json.dumps(job.inputs)),
-            None if job.mask is None else self._masked(json.dumps(job.mask)),
-            job.state,
-            None if job.outcome is None else json.dumps(job.outcome),
-        )
-
-    def _masked(self, text: str) -> str:
-        return mask_secrets(text, self._secrets)
-
-
-def end_job(database: Database, number: int, job: RememberedJob) -> None:
-    """Writes down what has become of a job."""
-    database.change(
-        "UPDATE batch_jobs SET state = ?, outcome = ? WHERE batch = ? AND custom_id = ?",
-        (job.state, json.dumps(job.outcome), number, job.custom_id),
-    )
-
-
-def open_book(env: Mapping[str, str], secrets: Tuple[str, ...]) -> Book:
-    """The memory of batches, made where it is missing.
-
-    Raises:
-        LedgerError: it cannot be used; without it no batch could be fetched.
-    """
-    path = state_folder(env) / LEDGER_NAME
-    try:
-        return Book(open_database(path), secrets)
-    except LedgerError as error:
-        raise LedgerError(
-            f"{error.message}; batches cannot be remembered without it",
-            hint=f"mend or move {path}, or name another place with XDG_STATE_HOME; nothing was sent",
-            code=error.code,
-        ) from None
-
-
-def _remembered_batch(row: Mapping[str, Any]) -> RememberedBatch:
-    values: Dict[str, Any] = {**row, "history": bool(row["history"])}
-    return RememberedBatch(**values)
-
-
-def _remembered_job(row: Mapping[str, Any]) -> RememberedJob:
-    values: Dict[str, Any] = {name: value for name, value in row.items() if name != "batch"}
-    values.update(
-        named=bool(row["named"]),
-        numbers=tuple(json.loads(row["numbers"])),
-        there=tuple(JournalImage(**image) for image in json.loads(row["there"])),
-        fields=json.loads(row["fields"]),
-        inputs=json.loads(row["inputs"]),
-        mask=None if row["mask"] is None else json.loads(row["mask"]),
-        outcome=None if row["outcome"] is None else json.loads(row["outcome"]),
-    )
-    return RememberedJob(**values)
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch_api/bundle
-#
-# The input files of batches on their way to disk: lines of one model and one endpoint, up to the limits.
-# ------------------------------------------------------------------------------------------------------------
-
-
-MAX_LINES = 50_000
-MAX_MB = 200
-BYTES_PER_MB = 1_000_000
-_JOBS_AT_ONCE = 200
-
-
-class Limits(Record):
-    """What one input file may hold."""
-
-    lines: int = MAX_LINES
-    size_bytes: int = MAX_MB * BYTES_PER_MB
-
-
-class Bundle:
-    """An input file that is being written, and the jobs of its lines in the ledger, as batch `number`."""
-
-    def __init__(self, path: Path, book: Book, number: int, limits: Limits) -> None:
-        self.path = path
-        self.number = number
-        self.lines = 0
-        self.high_usd = 0.0
-        self._book = book
-        self._limits = limits
-        self._size_bytes = 0
-        self._jobs: List[RememberedJob] = []
-        self._file: IO[bytes] = open(str(path), "xb")  # noqa: SIM115 - open until it is handed over
-
-    def takes(self, line: BatchLine) -> bool:
-        """Whether a line still fits."""
-        is_within = self._size_bytes + line.size_bytes <= self._limits.size_bytes
-        return self.lines == 0 or (self.lines < self._limits.lines and is_within)
-
-    def add(self, line: BatchLine, job: RememberedJob) -> None:
-        """Writes a line and remembers its job.
-
-        Raises:
-            OutputError: the disk does not take it, or an image of it cannot be read.
-            LedgerError: the ledger does not take the job.
-        """
-        try:
-            for piece in line.pieces():
-                self._file.write(piece)
-                self._size_bytes += len(piece)
-        except OSError as error:
-            raise OutputError(
-                f"cannot write line {show(job.custom_id)} of a batch: {error.strerror or error}",
-                hint="see to it that its images can be read and that there is space in the temp folder",
-            ) from None
-        self.lines += 1
-        self.high_usd += job.high_usd or 0.0
-        self._jobs.append(job)
-        if len(self._jobs) >= _JOBS_AT_ONCE:
-            self._flush()
-
-    def close(self) -> None:
-        """Everything is on disk and in the ledger.
-
-        Raises:
-            OutputError, LedgerError: as `add`.
-        """
-        self._flush()
-        try:
-            self._file.close()
-        except OSError as error:
-            raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from None
-
-    def discard(self) -> None:
-        """Deletes the file."""
-        self._file.close()
-        self.path.unlink()
-
-    def _flush(self) -> None:
-        jobs, self._jobs = self._jobs, []
-        if jobs:
-            self._book.add_jobs(self.number, jobs)
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch_api/wording
-#
-# Batches for people and as JSON. Pure.
-# ------------------------------------------------------------------------------------------------------------
-
-
-def batch_json(batch: RememberedBatch) -> Dict[str, object]:
-    """A remembered batch as `--json` shows it."""
-    return {
-        "id": batch.id,
-        "name": batch.label,
-        "status": batch.status,
-        "base_url": batch.base_url,
-        "endpoint": batch.endpoint,
-        "model": batch.model,
-        "created_at": batch.created_at,
-        "total": batch.total,
-        "completed": batch.completed,
-        "failed": batch.failed,
-        "high_usd": None if batch.high_usd is None else round(batch.high_usd, 6),
-        "out_dir": batch.out_dir or None,
-        "fetched_at": batch.fetched_at,
-    }
-
-
-def batch_in_words(batch: RememberedBatch) -> str:
-    """A batch on one line."""
-    state = batch.status + (", fetched" if batch.fetched_at else "")
-    parts = [
-        show(batch.label),
-        show(state),
-        f"{batch.completed}/{batch.failed}/{batch.total}",
-        local_time(batch.created_at),
-        show(batch.out_dir, limit=None) or "-",
-    ]
-    return "  ".join(parts)
-
-
-def stranger(remote: RemoteBatch, base_url: str) -> RememberedBatch:
-    """A batch of the server that is not remembered here."""
-    return RememberedBatch(
-        number=0,
-        id=remote.id,
-        token=remote.token,
-        base_url=base_url,
-        created_at=remote.created_at,
-        status=remote.status,
-        endpoint=remote.endpoint,
-        model=remote.model,
-        input_file_id=remote.input_file_id,
-        output_file_id=remote.output_file_id,
-        error_file_id=remote.error_file_id,
-        out_dir="",
-        total=remote.total,
-        completed=remote.completed,
-        failed=remote.failed,
-        high_usd=None,
-        history=False,
-        fetched_at=None,
-    )
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch_api/commands
-#
-# The Batch API's commands below `batch`, by name.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_CommandRunner = Callable[[Sequence[str], Output, StopSwitch], int]
-
-
-def run_batch_api(name: str, rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs one of them; its exit code.
-
-    Raises:
-        GptImage2Error: as that command.
-    """
-    commands: Mapping[str, _CommandRunner] = {
-        "submit": run_submit,
-        "status": run_status,
-        "wait": run_wait,
-        "fetch": run_fetch,
-        "cancel": run_cancel,
-        "list": run_list,
-    }
-    return commands[name](rest, output, stop)
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch_api/result_lines
-#
-# Reads the output and error files of a batch while they arrive: line by line, its images on disk by then.
-#
-# The name of a line's job may stand behind its images, so these are parts without a name until the line ends.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_LINE_BYTES = 1 << 20  # of a line, its images left out
-_CUSTOM_ID = rb'"custom_id"\s*:\s*"([^"\\]{1,200})"'
-
-
-class ResultLine(Record):
-    """A line that has come whole. `status` is the HTTP status of the request, 0 where it was never run;
-    `writers` are its images; `kept_aside` is where bytes are that are none; `lost` why some are nowhere."""
-
-    custom_id: str
-    status: int
-    request_id: Optional[str]
-    usage: Optional[Usage]
-    error: Optional[ServerError]
-    writers: Tuple[ImageWriter, ...] = ()
-    addresses: Tuple[str, ...] = ()
-    kept_aside: Tuple[str, ...] = ()
-    lost: Tuple[str, ...] = ()
-
-
-class LineImages:
-    """What has come of the images of a line by now."""
-
-    def __init__(self) -> None:
-        self.writers: List[ImageWriter] = []
-        self.addresses: List[str] = []
-
-
-class ResultReader:
-    """`feed` the pieces of a file, then `close`. `on_line` is given each line, and its images."""
-
-    def __init__(self, plan: OutputPlan, on_line: Callable[[ResultLine], None]) -> None:
-        self._plan = plan
-        self._on_line = on_line
-        self._begin()
-
-    def feed(self, chunk: bytes) -> None:
-        """Takes the next piece."""
-        *ended, rest = chunk.split(b"\n")
-        for piece in ended:
-            self._json.feed(piece)
-            self._end()
-        self._json.feed(rest)
-
-    def close(self) -> None:
-        """The file has ended, or was cut: a line that is not whole leaves nothing behind."""
-        if self._document.strip() and self._parsed() is not None:
-            self._end()
-            return
-        self._collector.close()
-        for writer in self._images.writers:
-            writer.discard()
-
-    def _begin(self) -> None:
-        self._json = JsonSplitter(self._wants, self._keep)
-        self._document = bytearray()
-        self._images = LineImages()
-        self._collector = ImageCollector(self._plan, count(1), _hear_nothing, _hear_nothing)
-
-    def _wants(self, key: str) -> Optional[StringSink]:
-        if key not in ("b64_json", "url"):
-            return None
-        return ImageText(self._collector, key == "b64_json", self._image_ended, self._text_ended)
-
-    def _image_ended(self, writer: ImageWriter) -> None:
-        self._collector.let_go(writer)
-        self._images.writers.append(writer)
-
-    def _text_ended(self, text: bytes, is_address: bool) -> None:
-        if is_address:
-            self._images.addresses.append(text.decode("utf-8", "replace"))
-
-    def _keep(self, data: bytes) -> None:
-        if len(self._document) <= _LINE_BYTES:
-            self._document += data
-
-    def _parsed(self) -> Optional[Mapping[str, Any]]:
-        try:
-            value: Any = json.loads(bytes(self._document).decode("utf-8", "replace"), strict=False)
-        except (ValueError, RecursionError):
-            return None
-        return cast(Dict[str, Any], value) if isinstance(value, dict) else None
-
-    def _end(self) -> None:
-        if self._document.strip():
-            self._on_line(_result_line(self._parsed() or self._torn(), self._collector, self._images))
-        self._collector.close()
-        self._begin()
-
-    def _torn(self) -> Mapping[str, Any]:
-        """What can be told of a line that is no JSON."""
-        match = re.search(_CUSTOM_ID, self._document)
-        name = match.group(1).decode("utf-8", "replace") if match else ""
-        error = {"code": "unreadable_result", "message": "its line in the results is no JSON"}
-        return {"custom_id": name, "error": error}
-
-
-def _result_line(document: Mapping[str, Any], collector: ImageCollector, images: LineImages) -> ResultLine:
-    response = _object(document.get("response"))
-    body = response.get("body")
-    status: Any = response.get("status_code")
-    request_id: Any = response.get("request_id")
-    error = read_server_error(body)
-    if error is None and document.get("error"):
-        error = read_server_error({"error": document["error"]})
-    return ResultLine(
-        custom_id=str(document.get("custom_id") or ""),
-        status=status if isinstance(status, int) else 0,
-        request_id=request_id if isinstance(request_id, str) else None,
-        usage=read_usage(body),
-        error=error,
-        writers=tuple(images.writers),
-        addresses=tuple(images.addresses),
-        kept_aside=collector.kept_aside,
-        lost=collector.lost,
-    )
-
-
-def _hear_nothing(_what: object, _detail: object) -> None:
-    """Images get their names elsewhere."""
-
-
-def _object(value: object) -> Mapping[str, Any]:
-    return cast(Dict[str, Any], value) if isinstance(value, dict) else {}
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch_api/outcomes
-#
-# What a line of a batch's results means: whether it failed, why, and whether it was billed. Pure.
-# ------------------------------------------------------------------------------------------------------------
-
-
-#: Codes of lines that were never run.
-_UNRUN = ("batch_expired", "batch_cancelled")
-_OK = 200
-
-
-def error_of_line(
-    line: ResultLine, request: ImageRequest, base_url: str, secrets: Tuple[str, ...]
-) -> Optional[GptImage2Error]:
-    """Why a job failed by the words of its line; None where the server made its images."""
-    if line.error is None and line.status in (0, _OK) and (line.writers or line.addresses):
-        return None
-    if line.status == 0:
-        return _never_run(line.error or ServerError("its line in the results holds nothing"), secrets)
-    answer = Answer("json", complete=True, error=line.error, text=line.error.message if line.error else "")
-    attempt = Attempt(
-        ResponseHead(line.status, {}),
-        TransferEnd(0, "", sent=True),
-        answer,
-        images=len(line.writers),
-        kept_aside=line.kept_aside,
-    )
-    rule = judge(attempt)
-    error = explain(attempt, rule, request, base_url, secrets)
-    error.request_id = show(line.request_id, secrets) if line.request_id else None
-    return error
-
-
-def error_of_whole(batch: RemoteBatch) -> GptImage2Error:
-    """Why a job has no line in the results of a batch that has ended."""
-    if batch.status == "failed":
-        return ApiError(
-            f"the server refused the whole batch: {batch.problem or 'it does not say why'}",
-            hint="correct the jobs and submit them again; nothing was billed",
-            code="batch_failed",
-        )
-    is_unrun = batch.status != "completed"
-    return ApiError(
-        f"the batch is {batch.status}, and its results do not tell of this job",
-        hint="ask the provider; it may have been billed",
-        code="no_result",
-        billed=Billed.NO if is_unrun and not batch.output_file_id else Billed.MAYBE,
-    )
-
-
-def too_few(saved: int, asked: int) -> GptImage2Error:
-    """The error of a job that the server did not make all images for."""
-    return PartialError(
-        f"the server sent {saved} images instead of {asked}",
-        hint="submit the job again for the rest",
-        code="fewer_images",
-        billed=Billed.YES if saved else Billed.MAYBE,
-    )
-
-
-def _never_run(error: ServerError, secrets: Tuple[str, ...]) -> GptImage2Error:
-    code = show(error.code or error.type or "not_run", secrets, 100)
-    is_free = code in _UNRUN or is_refusal(code)
-    made = ApiError(show(error.message, secrets), code=code, hint="submit it again")
-    if not is_free:
-        made.billed = Billed.MAYBE
-        made.hint = "it may have been billed; check your usage"
-    return made
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -2919,6 +2011,1365 @@ def forecast_json(sums: Forecast) -> Dict[str, object]:
 
 
 # ------------------------------------------------------------------------------------------------------------
+# batch/options
+#
+# The command line of `batch run` as data. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+DEFAULT_CONCURRENCY = 4
+MAX_CONCURRENCY = 256
+DEFAULT_OUT_DIR = "gpt-image2-batch"
+
+#: The commands below `batch`, with what each does in a line.
+BATCH_COMMANDS: Tuple[Tuple[str, str], ...] = (
+    ("run", "run every job of a file; again for what is missing"),
+    ("submit", "hand the jobs of a file to the Batch API, at half the price"),
+    ("status", "ask the server how batches are"),
+    ("wait", "wait until batches have ended"),
+    ("fetch", "save the results of batches"),
+    ("cancel", "cancel batches"),
+    ("list", "list batches"),
+)
+
+
+class JobsOptions(Record):
+    """What a command line says of its jobs, however they are run. `defaults` is what a line leaves out."""
+
+    path: str
+    out_dir: str
+    defaults: Job
+    skip_invalid: bool
+    max_cost_usd: Optional[float]
+    retry_ambiguous: bool
+    dry_run: bool
+    config: Optional[str]
+    base_url: Optional[str]
+    api_key: Optional[str]
+    history: Optional[bool]
+
+
+class BatchRunCommand(Record):
+    """A `batch run` command line, understood."""
+
+    jobs: JobsOptions
+    concurrency: int
+    images_per_minute: Optional[float]
+    max_failures: Optional[int]
+    sandbox: bool
+    timeout_s: float
+    retries: int
+    max_download_bytes: int
+
+
+def batch_parser() -> Parser:
+    """The parser of `batch`, which knows its commands."""
+    commands = "\n".join(f"  {name:<6}  {summary}" for name, summary in BATCH_COMMANDS)
+    return Parser(
+        prog=f"{PROGRAM} batch",
+        usage=f"{PROGRAM} batch COMMAND [options]",
+        description="Run many jobs from a file: now, or by the Batch API at half the price.",
+        epilog=f"commands:\n{commands}\n\nHelp for one: {PROGRAM} batch COMMAND --help",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+
+
+def batch_run_parser() -> Parser:
+    """The parser of `batch run`."""
+    parser = Parser(
+        prog=f"{PROGRAM} batch run",
+        usage=f"{PROGRAM} batch run JOBS [options]",
+        description="Run every job of a file; run it again to do only what is missing.",
+        epilog=EXIT_CODES,
+        formatter_class=HelpFormatter,
+        allow_abbrev=False,
+    )
+    add_jobs_flags(parser)
+    group = parser.add_argument_group("the run")
+    add = group.add_argument
+    add(
+        "--concurrency",
+        type=int,
+        default=DEFAULT_CONCURRENCY,
+        metavar="N",
+        help=f"calls at once, up to {MAX_CONCURRENCY} (default {DEFAULT_CONCURRENCY})",
+    )
+    add(
+        "--images-per-minute",
+        type=amount,
+        metavar="N",
+        help="the pace of all calls together (default: learnt from the server)",
+    )
+    add("--fail-fast", action="store_true", help="start nothing more after the first failure")
+    add("--max-failures", type=int, metavar="N", help="start nothing more after N failures")
+    add_sending_flags(add)
+    add_output_flags(add)
+    add_field_flags(parser.add_argument_group("defaults for all jobs").add_argument)
+    add_setting_flags(parser)
+    return parser
+
+
+def add_jobs_flags(parser: Parser) -> None:
+    """Adds the jobs file and what is the same however its jobs are run."""
+    parser.add_argument("jobs", metavar="JOBS", help="a file with a job a line (JSON, or a prompt), or -")
+    group = parser.add_argument_group("the jobs")
+    add = group.add_argument
+    add(
+        "--out-dir",
+        default=DEFAULT_OUT_DIR,
+        metavar="DIR",
+        help=f"where images, journal and contact sheet go (default {DEFAULT_OUT_DIR})",
+    )
+    add("--image", action="append", metavar="IMAGE", help="input image for jobs without one; repeatable")
+    add("--mask", metavar="PNG", help="mask for jobs without one")
+    add("--dry-run", action="store_true", help="show jobs, cost and time; send nothing")
+    add("--skip-invalid", action="store_true", help="go on without the lines that are no jobs")
+    add(
+        "--max-cost",
+        type=amount,
+        metavar="USD",
+        help="start nothing that might pass this sum, earlier runs included (input images not counted)",
+    )
+
+
+def jobs_options(args: argparse.Namespace) -> JobsOptions:
+    """What a command line says of its jobs."""
+    return JobsOptions(
+        path=args.jobs,
+        out_dir=args.out_dir,
+        defaults=Job(request_of(args, ""), tuple(args.image or ()), args.mask),
+        skip_invalid=args.skip_invalid,
+        max_cost_usd=args.max_cost,
+        retry_ambiguous=args.retry_ambiguous,
+        dry_run=args.dry_run,
+        config=args.config,
+        base_url=args.base_url,
+        api_key=args.api_key,
+        history=False if args.no_history else None,
+    )
+
+
+def read_batch_run(argv: Sequence[str]) -> BatchRunCommand:
+    """A `batch run` command line as data.
+
+    Raises:
+        UsageError: unknown, missing or impossible arguments.
+        SystemExit: after `--help`.
+    """
+    args = batch_run_parser().parse_args(list(argv))
+    if not 1 <= args.concurrency <= MAX_CONCURRENCY:
+        raise UsageError(
+            f"--concurrency is {args.concurrency}; it must be from 1 to {MAX_CONCURRENCY}",
+            hint=f"the default is {DEFAULT_CONCURRENCY}",
+        )
+    if args.images_per_minute == 0:
+        raise UsageError("--images-per-minute must be more than 0", hint="leave it out to learn it")
+    if args.max_failures is not None and args.max_failures < 1:
+        raise UsageError("--max-failures must be 1 or more", hint="--fail-fast stops at the first")
+    return BatchRunCommand(
+        jobs=jobs_options(args),
+        concurrency=args.concurrency,
+        images_per_minute=args.images_per_minute,
+        max_failures=1 if args.fail_fast else args.max_failures,
+        sandbox=args.sandbox,
+        timeout_s=args.timeout,
+        retries=args.retries,
+        max_download_bytes=int(args.max_download * MEGABYTE),
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch/commands
+#
+# The commands of `batch`, by name.
+# ------------------------------------------------------------------------------------------------------------
+
+
+def run_batch(rest: List[str], output: Output, stop: StopSwitch) -> int:
+    """Runs a `batch` command; its exit code.
+
+    Raises:
+        GptImage2Error: as that command.
+    """
+    name, words = (rest[0], rest[1:]) if rest else ("--help", [])
+    if name in ("-h", "--help"):
+        batch_parser().print_help()
+        return int(ExitCode.OK)
+    if name == "run":
+        return run_batch_run(words, output, stop)
+    if name in dict(BATCH_COMMANDS):
+        return run_batch_api(name, words, output, stop)
+    raise UsageError(f"unknown command batch {name!r}", hint=f"see {PROGRAM} batch --help")
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch/opening
+#
+# What every command for a jobs file begins with: the file read, its folder locked, its jobs planned.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_SHOWN_PROBLEMS = 20
+
+
+class OpenBatch(Record):
+    """A batch whose jobs are planned. `journal` is None for a dry run; `spent_usd` is what earlier runs there
+    may have cost."""
+
+    plan: Plan
+    jobs_file: JobsFile
+    folder: Folder
+    journal: Optional[Journal]
+    defaults: Job
+    spent_usd: float
+
+    def requests(self) -> Iterator[ImageRequest]:
+        """The request of every row of the plan; for a line that is no job, its text."""
+        for row in self.plan.rows():
+            text = self.jobs_file.text_at(row["offset"])
+            try:
+                yield read_job(text, self.defaults)[0].request
+            except UsageError:
+                yield ImageRequest(prompt=text[:500])
+
+
+def open_batch(jobs: JobsOptions, client: Client, output: Output, stack: ExitStack) -> OpenBatch:
+    """Plans the jobs of a file; everything is closed with the stack.
+
+    Raises:
+        UsageError: lines that are no jobs and are not to be skipped, or a price that is needed and unknown.
+        OutputError: the folder does not take the journal.
+    """
+    scratch = stack.enter_context(temporary_folder())
+    jobs_file = stack.enter_context(JobsFile(jobs.path, scratch))
+    if not jobs.out_dir:
+        raise UsageError("--out-dir is empty", hint="name a folder")
+    path = Path(os.path.abspath(os.path.expanduser(jobs.out_dir)))
+    folder = Folder(path, client.rescue_folder)
+    plan = Plan(scratch)
+    stack.callback(plan.close)
+    journal: Optional[Journal] = None
+    if not jobs.dry_run:
+        prepare_folder(path)
+        journal = stack.enter_context(Journal(path))
+    planner = Planner(plan, folder, jobs.defaults, client.settings.prices, jobs.retry_ambiguous)
+    planning = planner.run(jobs_file, journal)
+    for warning in (*client.settings.warnings, *planning.warnings):
+        output.warn(warning)
+    _refuse_invalid(plan, jobs.skip_invalid, output)
+    if jobs.max_cost_usd is not None and any(share.cost is None for share in plan.shares()):
+        raise UsageError(
+            "the cost of some jobs is unknown, so --max-cost cannot be kept",
+            hint="leave --max-cost out, or give those jobs a model and quality with a known price",
+        )
+    return OpenBatch(plan, jobs_file, folder, journal, jobs.defaults, planning.spent_usd)
+
+
+def _refuse_invalid(plan: Plan, skip: bool, output: Output) -> None:
+    """Names the lines that are no jobs.
+
+    Raises:
+        UsageError: there are some, and they are not to be skipped.
+    """
+    count = plan.count().get(INVALID, 0)
+    if not count:
+        return
+    problems: List[str] = []
+    for row in islice(plan.rows(INVALID), _SHOWN_PROBLEMS):
+        hint = f"; {row['error']['hint']}" if row["error"]["hint"] else ""
+        problems.append(f"line {row['line']}: {row['error']['message']}{hint}")
+    if count > len(problems):
+        problems.append(f"… and {count - len(problems):,} more")
+    if not skip:
+        raise UsageError(
+            f"{'1 line is no job' if count == 1 else f'{count:,} lines are no jobs'}: {'; '.join(problems)}",
+            hint="correct them, or add --skip-invalid; nothing was sent",
+            code="invalid_jobs",
+        )
+    for problem in problems:
+        output.warn(f"skipped: {show(problem, limit=None)}")
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch/run
+#
+# `batch run`: from a command line to saved images, a contact sheet and a summary.
+# ------------------------------------------------------------------------------------------------------------
+
+
+def run_batch_run(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
+    """Runs `batch run`; its exit code.
+
+    Raises:
+        GptImage2Error: nothing was started.
+    """
+    with ExitStack() as stack:
+        return _Run(read_batch_run(rest), output, stop, stack).run()
+
+
+class _Run:
+    """One `batch run`."""
+
+    def __init__(self, command: BatchRunCommand, output: Output, stop: StopSwitch, stack: ExitStack) -> None:
+        self._command = command
+        self._output = output
+        self._stop = stop
+        self._client = self._make_client(stack)
+        self._batch = open_batch(command.jobs, self._client, output, stack)
+        self._plan = self._batch.plan
+
+    def run(self) -> int:
+        """From the plan to the exit code."""
+        if self._batch.journal is None:
+            return self._show_dry_run()
+        self._client.settings.require_key()
+        find_curl()
+        return self._finish(*self._send(self._batch.journal))
+
+    def _make_client(self, stack: ExitStack) -> Client:
+        command, jobs = self._command, self._command.jobs
+        base_url, api_key, config = jobs.base_url, jobs.api_key, jobs.config
+        if command.sandbox:
+            base_url, api_key, config = stack.enter_context(start_sandbox()), SANDBOX_KEY, None
+        return Client(
+            config=config,
+            base_url=base_url,
+            api_key=api_key,
+            timeout_s=command.timeout_s,
+            retries=command.retries,
+            retry_ambiguous=jobs.retry_ambiguous,
+            max_download_bytes=command.max_download_bytes,
+            waits_for_server=False,
+            history=jobs.history,
+            stop=self._stop,
+        )
+
+    def _send(self, journal: Journal) -> Tuple[Tally, Progress]:
+        command = self._command
+        pacer = Pacer(command.images_per_minute)
+        place = Workplace(
+            plan=self._plan,
+            jobs_file=self._batch.jobs_file,
+            journal=journal,
+            folder=self._batch.folder,
+            client=self._client,
+            defaults=self._batch.defaults,
+            pacer=pacer,
+            budget=Budget(command.jobs.max_cost_usd, self._batch.spent_usd),
+            stop=self._stop,
+        )
+        runner = Runner(place, command.concurrency, command.max_failures, self._saved, self._ended)
+        found = counts(self._plan)
+        self._output.say(f"{in_words(found)}; {self._plan.images_to_make()} images to make")
+        progress = Progress(self._output, runner, pacer, found["not_started"], command.jobs.max_cost_usd)
+        with self._output.heartbeat():
+            return runner.run(progress, TICK_S), progress
+
+    def _saved(self, image: SavedImage) -> None:
+        self._output.result(saved_line(image.path, image.size_bytes))
+
+    def _ended(self, job: PlannedJob, state: str, outcome: Mapping[str, Any]) -> None:
+        row = job_row({"job": job.number, "line": job.line, "id": job.id, "status": state, **outcome})
+        self._output.event({"event": "job_finished", **row})
+        if row["error"]:
+            self._output.complain(
+                f"job {job.number} (line {job.line}): {show(row['error']['message'], limit=None)} "
+                f"(billed: {row['billed']})"
+            )
+
+    def _finish(self, tally: Tally, progress: Progress) -> int:
+        """Writes the contact sheet, and says how it ended."""
+        found = counts(self._plan)
+        if tally.over_budget and not tally.stopped:
+            tally = replace(tally, stopped=MAX_COST)
+        sheet = self._write_sheet(in_words(found))
+        error = what_remains(self._plan, tally)
+        unpriced = f" and {tally.unpriced} calls of unknown cost" if tally.unpriced else ""
+        self._output.say(
+            f"{in_words(found)}; ${tally.spent_usd:.4f}{unpriced}; {sheet or self._batch.folder.path}"
+        )
+        if error is not None:
+            self._output.complain(f"{error['message']}; {error['hint']}")
+        outcome: Dict[str, object] = {
+            "ok": error is None,
+            "command": "batch run",
+            **found,
+            "images": tally.images,
+            "cost_usd": round(tally.spent_usd, 6),
+            "unpriced": tally.unpriced,
+            "images_per_minute": round(progress.images_per_minute(tally), 2),
+            "elapsed_s": round(progress.elapsed_s, 3),
+            "out_dir": str(self._batch.folder.path),
+            "contact_sheet": sheet,
+            "error": error,
+        }
+        self._output.finish(outcome, job_rows(self._plan))
+        return exit_code(self._plan, tally, self._stop.signum)
+
+    def _write_sheet(self, words: str) -> Optional[str]:
+        """The contact sheet's path; None where it could not be written, or another file has its name."""
+        title = f"{PROGRAM} batch: {os.path.basename(self._command.jobs.path)}"
+        try:
+            return write_sheet(
+                self._batch.folder.path, title, words, self._plan.rows(), self._batch.requests()
+            )
+        except (OSError, ValueError, OutputError) as error:
+            self._output.warn(str(error))
+            return None
+
+    def _show_dry_run(self) -> int:
+        command = self._command
+        found = counts(self._plan)
+        sums = forecast(self._plan, command.concurrency, command.images_per_minute)
+        say = self._output.result
+        say(f"{in_words(found)}; {sums.total.images:,} images to make")
+        for share in sums.by_quality:
+            say(f"  {share.quality:<8} {share.images:>9,} images  {cost_in_words(share.cost)}")
+        say(f"Estimated cost: {cost_in_words(sums.total.cost)}")
+        pace = f", {command.images_per_minute:g} images/min" if command.images_per_minute else ""
+        say(f"Estimated time: {duration(sums.estimated_s)} at {command.concurrency} calls at once{pace}")
+        if self._batch.spent_usd:
+            say(f"Earlier runs in this folder: ${self._batch.spent_usd:.4f}")
+        say("Nothing was sent.")
+        self._output.finish(
+            {
+                "ok": True,
+                "command": "batch run",
+                "dry_run": True,
+                **found,
+                **forecast_json(sums),
+                "spent_usd": round(self._batch.spent_usd, 6),
+                "out_dir": str(self._batch.folder.path),
+                "billed": "no",
+            }
+        )
+        return int(ExitCode.OK)
+
+
+# ============================================================================================================
+# batch_api/
+#
+# OpenAI's Batch API: jobs handed over in files at half the price, followed, fetched when done.
+# ============================================================================================================
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch_api/lines
+#
+# One line of a batch's input file: a request as JSON, its images within it, encoded as they are read.
+#
+# How long a line will be is known before its first byte: base64 takes four characters for three bytes.
+# ------------------------------------------------------------------------------------------------------------
+
+
+CUSTOM_ID_CHARS = 64
+_KEY_CHARS = 40
+_ENCODED_BYTES = 3 << 18  # a multiple of 3: the pieces' base64 joins without padding
+
+
+class Source(Record):
+    """An input of a request: an address, the id of an uploaded file, or a file to go within the line."""
+
+    url: str = ""
+    file_id: str = ""
+    image: Optional[InputImage] = None
+
+
+class BatchLine(Record):
+    """A line in parts: bytes as they are, and images to be encoded in their place."""
+
+    parts: Tuple[Union[bytes, InputImage], ...]
+
+    @property
+    def size_bytes(self) -> int:
+        """How long it will be."""
+        return sum(
+            len(part) if isinstance(part, bytes) else base64_chars(part.size_bytes) for part in self.parts
+        )
+
+    def pieces(self) -> Iterator[bytes]:
+        """The line, piece by piece; reads its images.
+
+        Raises:
+            OSError: an image cannot be read.
+        """
+        for part in self.parts:
+            if isinstance(part, bytes):
+                yield part
+                continue
+            with open(part.path, "rb") as file:
+                for block in iter(lambda: file.read(_ENCODED_BYTES), b""):
+                    yield base64.b64encode(block)
+
+
+def custom_id_of(key: str, copy: int) -> str:
+    """The name of a job in a batch: it leads back to the job on the journal."""
+    return f"{key[:_KEY_CHARS]}-{copy}"[:CUSTOM_ID_CHARS]
+
+
+def batch_line(
+    custom_id: str,
+    url: str,
+    fields: Mapping[str, object],
+    sources: Sequence[Source] = (),
+    mask: Optional[Source] = None,
+) -> BatchLine:
+    """The line of a request. `url` is the endpoint as the Batch API writes it, with `/v1`."""
+    head = json.dumps({"custom_id": custom_id, "method": "POST", "url": url}, ensure_ascii=False)
+    body = json.dumps(fields, ensure_ascii=False)
+    parts: List[Union[bytes, InputImage]] = [f'{head[:-1]}, "body": {body[:-1]}'.encode()]
+    for number, source in enumerate(sources):
+        parts.append(b", " if number else b', "images": [')
+        parts += _reference(source)
+    if sources:
+        parts.append(b"]")
+    if mask is not None:
+        parts += [b', "mask": ', *_reference(mask)]
+    return BatchLine((*parts, b"}}\n"))
+
+
+def base64_chars(size_bytes: int) -> int:
+    """How many characters base64 takes."""
+    return -(-size_bytes // 3) * 4
+
+
+def _reference(source: Source) -> List[Union[bytes, InputImage]]:
+    if source.image is not None:
+        head = f'{{"image_url": "data:{source.image.mime_type};base64,'
+        return [head.encode(), source.image, b'"}']
+    named: Dict[str, str] = {"file_id": source.file_id} if source.file_id else {"image_url": source.url}
+    return [json.dumps(named, ensure_ascii=False).encode()]
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch_api/past_jobs
+#
+# What the journal of a folder says of its jobs by now, in a scratch database: the last line of each.
+# ------------------------------------------------------------------------------------------------------------
+
+
+class PastJobs:
+    """The last line of each job of a folder, by the job's name in a batch. A context manager."""
+
+    def __init__(self, folder: Path, scratch: Path) -> None:
+        import sqlite3
+
+        self._db = sqlite3.connect(str(scratch / "past.sqlite3"), isolation_level=None)
+        self._db.execute("PRAGMA journal_mode = OFF")
+        self._db.execute("CREATE TABLE past (id TEXT PRIMARY KEY, entry TEXT) WITHOUT ROWID")
+        self._db.execute("BEGIN")
+        for entry in read_journal(folder):
+            self.remember(entry)
+
+    def __enter__(self) -> PastJobs:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._db.close()
+
+    def remember(self, entry: Entry) -> None:
+        """Takes one more line."""
+        self._db.execute(
+            "INSERT OR REPLACE INTO past VALUES (?, ?)",
+            (custom_id_of(entry.key, entry.copy), json.dumps(entry_json(entry))),
+        )
+
+    def last(self, custom_id: str) -> Optional[Entry]:
+        """The last line of a job; None where there is none."""
+        row = self._db.execute("SELECT entry FROM past WHERE id = ?", (custom_id,)).fetchone()
+        return None if row is None else read_entry(json.loads(row[0]))
+
+    def count(self) -> int:
+        """How many jobs the folder has."""
+        return int(self._db.execute("SELECT COUNT(*) FROM past").fetchone()[0])
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch_api/remote
+#
+# A batch as the server tells of it. Pure: parsed JSON in, frozen data out.
+# ------------------------------------------------------------------------------------------------------------
+
+
+COMPLETION_WINDOW = "24h"
+MARK_FIELD = "gpt_image2_submission"
+COMPLETED = "completed"
+#: A batch in one of these has ended; nothing more comes of it.
+ENDED = frozenset({COMPLETED, "failed", "expired", "cancelled"})
+_MAX_PROBLEMS = 3
+_NAME_CHARS = 200
+
+
+class RemoteBatch(Record):
+    """A batch on the server. The counts are of requests; `token` is the mark that `batch submit` gave it,
+    `problem` why it failed as a whole."""
+
+    id: str
+    status: str
+    created_at: str
+    endpoint: str = ""
+    model: str = ""
+    input_file_id: Optional[str] = None
+    output_file_id: Optional[str] = None
+    error_file_id: Optional[str] = None
+    total: int = 0
+    completed: int = 0
+    failed: int = 0
+    token: str = ""
+    problem: str = ""
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more comes of it."""
+        return self.status in ENDED
+
+
+def read_remote_batch(document: object) -> Optional[RemoteBatch]:
+    """The batch that a parsed answer tells of, None where it tells of none."""
+    fields = _fields(document)
+    batch_id, status = fields.get("id"), fields.get("status")
+    if not isinstance(batch_id, str) or not batch_id or not isinstance(status, str):
+        return None
+    counts = _fields(fields.get("request_counts"))
+    created: Any = fields.get("created_at")
+    return RemoteBatch(
+        id=batch_id,
+        status=show(status, limit=_NAME_CHARS),
+        created_at=utc_text(float(created)) if isinstance(created, (int, float)) else "",
+        endpoint=_text(fields, "endpoint") or "",
+        model=_text(fields, "model") or "",
+        input_file_id=_text(fields, "input_file_id"),
+        output_file_id=_text(fields, "output_file_id"),
+        error_file_id=_text(fields, "error_file_id"),
+        total=_number_of(counts, "total"),
+        completed=_number_of(counts, "completed"),
+        failed=_number_of(counts, "failed"),
+        token=_text(_fields(fields.get("metadata")), MARK_FIELD) or "",
+        problem=_problem(fields.get("errors")),
+    )
+
+
+def read_page(document: object) -> List[object]:
+    """The objects on a page of a list."""
+    data: Any = _fields(document).get("data")
+    return cast(List[object], data) if isinstance(data, list) else []
+
+
+def has_more(document: object) -> bool:
+    """Whether another page follows."""
+    return _fields(document).get("has_more") is True
+
+
+def read_id(document: object) -> Optional[str]:
+    """The id of the object in a parsed answer."""
+    return _text(_fields(document), "id")
+
+
+def _problem(errors: object) -> str:
+    """What is wrong with a batch as a whole, in words."""
+    found = read_page(errors)
+    words: List[str] = []
+    for error in map(_fields, found[:_MAX_PROBLEMS]):
+        where = f"line {error['line']}: " if error.get("line") else ""
+        words.append(where + show(str(error.get("message") or error.get("code") or error)))
+    if len(found) > _MAX_PROBLEMS:
+        words.append(f"and {len(found) - _MAX_PROBLEMS} more")
+    return "; ".join(words)
+
+
+def _fields(value: object) -> Mapping[str, Any]:
+    return cast(Dict[str, Any], value) if isinstance(value, dict) else {}
+
+
+def _text(fields: Mapping[str, Any], name: str) -> Optional[str]:
+    value: Any = fields.get(name)
+    return value if isinstance(value, str) and value else None
+
+
+def _number_of(fields: Mapping[str, Any], name: str) -> int:
+    value: Any = fields.get(name)
+    return value if isinstance(value, int) else 0
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch_api/book
+#
+# The ledger's memory of batches: which were handed over, and what their results need to become files.
+#
+# A batch is fetched hours or days later, by another process, maybe without its jobs file: all that is needed
+# for that is kept here, from before the batch is made on the server.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: States of a batch that only this machine knows: its file is being made; nobody knows whether the server has
+#: it; and the user has given up on that.
+PREPARING, UNKNOWN, GIVEN_UP = "preparing", "unknown", "given_up"
+#: A job whose result has not been fetched; `done` and `failed` are the others.
+WAITING = "submitted"
+_LOCAL = "local-"
+_PAGE = 500
+
+_JOB_FIELDS = (
+    "custom_id, job, line, id, key, copy, name, named, numbers, there, high_usd, prompt, fields, inputs,"
+    " mask, state, outcome"
+)
+_INSERT_JOB = (
+    f"INSERT INTO batch_jobs (batch, {_JOB_FIELDS}) VALUES "  # noqa: S608
+    "(?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
+
+class RememberedBatch(Record):
+    """A batch as the ledger has it. `number` is the ledger's own, `id` the server's where that is known."""
+
+    number: int
+    id: Optional[str]
+    token: str
+    base_url: str
+    created_at: str
+    status: str
+    endpoint: str
+    model: str
+    input_file_id: Optional[str]
+    output_file_id: Optional[str]
+    error_file_id: Optional[str]
+    out_dir: str
+    total: int
+    completed: int
+    failed: int
+    high_usd: Optional[float]
+    history: bool
+    fetched_at: Optional[str]
+
+    @property
+    def label(self) -> str:
+        """What it is called: its id, or a name of its own while it has none."""
+        return self.id or f"{_LOCAL}{self.number}"
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more comes of it on the server."""
+        return self.status in ENDED
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something may still come of it."""
+        return not self.has_ended and self.status != GIVEN_UP
+
+
+class RememberedJob(Record):
+    """A job of a batch. `numbers` are those of the images asked for, `there` those that were there before, as
+    the journal keeps them; `fields`, `inputs` and `mask` are JSON as the ledger keeps them of a request;
+    `outcome` is what its row shows once it has ended."""
+
+    custom_id: str
+    job: int
+    line: int
+    id: Optional[str]
+    key: str
+    copy: int
+    name: str
+    named: bool
+    numbers: Tuple[int, ...]
+    there: Tuple[JournalImage, ...]
+    high_usd: Optional[float]
+    prompt: str
+    fields: Mapping[str, Any]
+    inputs: Sequence[Mapping[str, Any]]
+    mask: Optional[Mapping[str, Any]]
+    state: str = WAITING
+    outcome: Optional[Mapping[str, Any]] = None
+
+
+class Book:
+    """The batches of one ledger. `secrets` are masked wherever they turn up."""
+
+    def __init__(self, database: Database, secrets: Tuple[str, ...]) -> None:
+        self.database = database
+        self._secrets = secrets
+
+    def url(self, base_url: str) -> str:
+        """A base URL as it is kept here."""
+        return mask_secrets(base_url, self._secrets)
+
+    def prepare(
+        self, token: str, base_url: str, endpoint: str, model: str, out_dir: str, is_recorded: bool
+    ) -> int:
+        """Begins a batch whose input file is being made; its number."""
+        return self.database.insert(
+            "INSERT INTO batches (token, base_url, created_at, status, endpoint, model, out_dir, total,"
+            " completed, failed, history) VALUES (?, ?, ?, ?, ?, ?, CAST(? AS TEXT), 0, 0, 0, ?)",
+            (
+                token,
+                self.url(base_url),
+                utc_text(time.time()),
+                PREPARING,
+                endpoint,
+                model,
+                stored(out_dir),
+                int(is_recorded),
+            ),
+        )
+
+    def add_jobs(self, number: int, jobs: Iterable[RememberedJob]) -> None:
+        """Takes jobs of a batch that is being made."""
+        with self.database.transaction():
+            for job in jobs:
+                self.database.change(_INSERT_JOB, (number, *self._job_values(job)))
+
+    def hand_over(self, number: int, input_file_id: str, total: int, high_usd: Optional[float]) -> None:
+        """From now on the server may have the batch."""
+        self.database.change(
+            "UPDATE batches SET status = ?, input_file_id = ?, total = ?, high_usd = ? WHERE number = ?",
+            (UNKNOWN, input_file_id, total, high_usd, number),
+        )
+
+    def update(self, number: int, remote: RemoteBatch) -> None:
+        """What the server says of a batch."""
+        self.database.change(
+            "UPDATE batches SET id = ?, status = ?, created_at = ?, output_file_id = ?, error_file_id = ?,"
+            " total = MAX(total, ?), completed = ?, failed = ? WHERE number = ?",
+            (
+                remote.id,
+                remote.status,
+                remote.created_at or utc_text(time.time()),
+                remote.output_file_id,
+                remote.error_file_id,
+                remote.total,
+                remote.completed,
+                remote.failed,
+                number,
+            ),
+        )
+
+    def give_up(self, number: int) -> None:
+        """The user waits no longer for a batch that the server may have."""
+        self.database.change("UPDATE batches SET status = ? WHERE number = ?", (GIVEN_UP, number))
+
+    def forget(self, number: int) -> None:
+        """Lets a batch go that the server does not have."""
+        with self.database.transaction():
+            self.database.change("DELETE FROM batch_jobs WHERE batch = ?", (number,))
+            self.database.change("DELETE FROM batches WHERE number = ?", (number,))
+
+    def forget_unsent(self, out_dir: str) -> None:
+        """Lets go what a killed `batch submit` had prepared for a folder and not handed over."""
+        unsent = "SELECT number FROM batches WHERE status = ? AND out_dir = CAST(? AS TEXT)"
+        for row in self.database.rows(unsent, (PREPARING, stored(out_dir))):
+            self.forget(row["number"])
+
+    def fetched(self, number: int) -> None:
+        """All results of a batch are here."""
+        self.database.change(
+            "UPDATE batches SET fetched_at = ? WHERE number = ?", (utc_text(time.time()), number)
+        )
+
+    def forget_jobs(self, number: int) -> None:
+        """Leaves only the bare row of a batch."""
+        self.database.change("DELETE FROM batch_jobs WHERE batch = ?", (number,))
+
+    def batches(self) -> List[RememberedBatch]:
+        """All batches that the server has or may have, oldest first."""
+        rows = self.database.rows("SELECT * FROM batches WHERE status != ? ORDER BY number", (PREPARING,))
+        return [_remembered_batch(row) for row in rows]
+
+    def batch_number(self, number: int) -> RememberedBatch:
+        """The batch with this number, which must exist."""
+        rows = self.database.rows("SELECT * FROM batches WHERE number = ?", (number,))
+        return _remembered_batch(rows[0])
+
+    def batch(self, label: str) -> Optional[RememberedBatch]:
+        """The batch with an id, or a name of its own."""
+        batches = reversed(self.batches())
+        return next((batch for batch in batches if label in (batch.id, f"{_LOCAL}{batch.number}")), None)
+
+    def jobs(self, number: int) -> Iterator[RememberedJob]:
+        """The jobs of a batch in the order of their jobs file."""
+        last = -1, ""
+        query = (
+            "SELECT * FROM batch_jobs WHERE batch = ? AND (job > ? OR (job = ? AND custom_id > ?))"
+            " ORDER BY job, custom_id LIMIT ?"
+        )
+        while True:
+            page = self.database.rows(query, (number, last[0], *last, _PAGE))
+            if not page:
+                return
+            for row in page:
+                yield _remembered_job(row)
+            last = page[-1]["job"], page[-1]["custom_id"]
+
+    def jobs_of_folder(self, out_dir: str) -> Iterator[Tuple[RememberedBatch, RememberedJob]]:
+        """All jobs of a folder, each with the last batch that it was in."""
+        batches = [batch for batch in self.batches() if batch.out_dir == out_dir]
+        later = "SELECT 1 FROM batch_jobs WHERE batch = ? AND custom_id = ?"
+        for place, batch in enumerate(batches):
+            for job in self.jobs(batch.number):
+                following = batches[place + 1 :]
+                if not any(self.database.rows(later, (one.number, job.custom_id)) for one in following):
+                    yield batch, job
+
+    def job(self, number: int, custom_id: str) -> Optional[RememberedJob]:
+        """One job of a batch."""
+        rows = self.database.rows(
+            "SELECT * FROM batch_jobs WHERE batch = ? AND custom_id = ?", (number, custom_id)
+        )
+        return _remembered_job(rows[0]) if rows else None
+
+    def count(self, number: int) -> Dict[str, int]:
+        """How many jobs of a batch are in each state."""
+        query = "SELECT state, COUNT(*) AS jobs FROM batch_jobs WHERE batch = ? GROUP BY state"
+        return {row["state"]: row["jobs"] for row in self.database.rows(query, (number,))}
+
+    def _job_values(self, job: RememberedJob) -> Tuple[object, ...]:
+        return (
+            job.custom_id,
+            job.job,
+            job.line,
+            job.id,
+            job.key,
+            job.copy,
+            stored(job.name),
+            int(job.named),
+            json.dumps(job.numbers),
+            json.dumps([dict(vars(image)) for image in job.there]),
+            job.high_usd,
+            self._masked(job.prompt),
+            self._masked(json.dumps(job.fields)),
+            self._masked(json.dumps(job.inputs)),
+            None if job.mask is None else self._masked(json.dumps(job.mask)),
+            job.state,
+            None if job.outcome is None else json.dumps(job.outcome),
+        )
+
+    def _masked(self, text: str) -> str:
+        return mask_secrets(text, self._secrets)
+
+
+def end_job(database: Database, number: int, job: RememberedJob) -> None:
+    """Writes down what has become of a job."""
+    database.change(
+        "UPDATE batch_jobs SET state = ?, outcome = ? WHERE batch = ? AND custom_id = ?",
+        (job.state, json.dumps(job.outcome), number, job.custom_id),
+    )
+
+
+def open_book(env: Mapping[str, str], secrets: Tuple[str, ...]) -> Book:
+    """The memory of batches, made where it is missing.
+
+    Raises:
+        LedgerError: it cannot be used; without it no batch could be fetched.
+    """
+    path = state_folder(env) / LEDGER_NAME
+    try:
+        return Book(open_database(path), secrets)
+    except LedgerError as error:
+        raise LedgerError(
+            f"{error.message}; batches cannot be remembered without it",
+            hint=f"mend or move {path}, or name another place with XDG_STATE_HOME; nothing was sent",
+            code=error.code,
+        ) from None
+
+
+def _remembered_batch(row: Mapping[str, Any]) -> RememberedBatch:
+    values: Dict[str, Any] = {**row, "history": bool(row["history"])}
+    return RememberedBatch(**values)
+
+
+def _remembered_job(row: Mapping[str, Any]) -> RememberedJob:
+    values: Dict[str, Any] = {name: value for name, value in row.items() if name != "batch"}
+    values.update(
+        named=bool(row["named"]),
+        numbers=tuple(json.loads(row["numbers"])),
+        there=tuple(JournalImage(**image) for image in json.loads(row["there"])),
+        fields=json.loads(row["fields"]),
+        inputs=json.loads(row["inputs"]),
+        mask=None if row["mask"] is None else json.loads(row["mask"]),
+        outcome=None if row["outcome"] is None else json.loads(row["outcome"]),
+    )
+    return RememberedJob(**values)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch_api/bundle
+#
+# The input files of batches on their way to disk: lines of one model and one endpoint, up to the limits.
+# ------------------------------------------------------------------------------------------------------------
+
+
+MAX_LINES = 50_000
+MAX_MB = 200
+BYTES_PER_MB = 1_000_000
+_JOBS_AT_ONCE = 200
+
+
+class Limits(Record):
+    """What one input file may hold."""
+
+    lines: int = MAX_LINES
+    size_bytes: int = MAX_MB * BYTES_PER_MB
+
+
+class Bundle:
+    """An input file that is being written, and the jobs of its lines in the ledger, as batch `number`."""
+
+    def __init__(self, path: Path, book: Book, number: int, limits: Limits) -> None:
+        self.path = path
+        self.number = number
+        self.lines = 0
+        self.high_usd = 0.0
+        self._book = book
+        self._limits = limits
+        self._size_bytes = 0
+        self._jobs: List[RememberedJob] = []
+        self._file: IO[bytes] = open(str(path), "xb")  # noqa: SIM115 - open until it is handed over
+
+    def takes(self, line: BatchLine) -> bool:
+        """Whether a line still fits."""
+        is_within = self._size_bytes + line.size_bytes <= self._limits.size_bytes
+        return self.lines == 0 or (self.lines < self._limits.lines and is_within)
+
+    def add(self, line: BatchLine, job: RememberedJob) -> None:
+        """Writes a line and remembers its job.
+
+        Raises:
+            OutputError: the disk does not take it, or an image of it cannot be read.
+            LedgerError: the ledger does not take the job.
+        """
+        try:
+            for piece in line.pieces():
+                self._file.write(piece)
+                self._size_bytes += len(piece)
+        except OSError as error:
+            raise OutputError(
+                f"cannot write line {show(job.custom_id)} of a batch: {error.strerror or error}",
+                hint="see to it that its images can be read and that there is space in the temp folder",
+            ) from None
+        self.lines += 1
+        self.high_usd += job.high_usd or 0.0
+        self._jobs.append(job)
+        if len(self._jobs) >= _JOBS_AT_ONCE:
+            self._flush()
+
+    def close(self) -> None:
+        """Everything is on disk and in the ledger.
+
+        Raises:
+            OutputError, LedgerError: as `add`.
+        """
+        self._flush()
+        try:
+            self._file.close()
+        except OSError as error:
+            raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from None
+
+    def discard(self) -> None:
+        """Deletes the file."""
+        self._file.close()
+        self.path.unlink()
+
+    def _flush(self) -> None:
+        jobs, self._jobs = self._jobs, []
+        if jobs:
+            self._book.add_jobs(self.number, jobs)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch_api/wording
+#
+# Batches for people and as JSON. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+def batch_json(batch: RememberedBatch) -> Dict[str, object]:
+    """A remembered batch as `--json` shows it."""
+    return {
+        "id": batch.id,
+        "name": batch.label,
+        "status": batch.status,
+        "base_url": batch.base_url,
+        "endpoint": batch.endpoint,
+        "model": batch.model,
+        "created_at": batch.created_at,
+        "total": batch.total,
+        "completed": batch.completed,
+        "failed": batch.failed,
+        "high_usd": None if batch.high_usd is None else round(batch.high_usd, 6),
+        "out_dir": batch.out_dir or None,
+        "fetched_at": batch.fetched_at,
+    }
+
+
+def batch_in_words(batch: RememberedBatch) -> str:
+    """A batch on one line."""
+    state = batch.status + (", fetched" if batch.fetched_at else "")
+    parts = [
+        show(batch.label),
+        show(state),
+        f"{batch.completed}/{batch.failed}/{batch.total}",
+        local_time(batch.created_at),
+        show(batch.out_dir, limit=None) or "-",
+    ]
+    return "  ".join(parts)
+
+
+def stranger(remote: RemoteBatch, base_url: str) -> RememberedBatch:
+    """A batch of the server that is not remembered here."""
+    return RememberedBatch(
+        number=0,
+        id=remote.id,
+        token=remote.token,
+        base_url=base_url,
+        created_at=remote.created_at,
+        status=remote.status,
+        endpoint=remote.endpoint,
+        model=remote.model,
+        input_file_id=remote.input_file_id,
+        output_file_id=remote.output_file_id,
+        error_file_id=remote.error_file_id,
+        out_dir="",
+        total=remote.total,
+        completed=remote.completed,
+        failed=remote.failed,
+        high_usd=None,
+        history=False,
+        fetched_at=None,
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch_api/commands
+#
+# The Batch API's commands below `batch`, by name.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_CommandRunner = Callable[[Sequence[str], Output, StopSwitch], int]
+
+
+def run_batch_api(name: str, rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
+    """Runs one of them; its exit code.
+
+    Raises:
+        GptImage2Error: as that command.
+    """
+    commands: Mapping[str, _CommandRunner] = {
+        "submit": run_submit,
+        "status": run_status,
+        "wait": run_wait,
+        "fetch": run_fetch,
+        "cancel": run_cancel,
+        "list": run_list,
+    }
+    return commands[name](rest, output, stop)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch_api/result_lines
+#
+# Reads the output and error files of a batch while they arrive: line by line, its images on disk by then.
+#
+# The name of a line's job may stand behind its images, so these are parts without a name until the line ends.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_LINE_BYTES = 1 << 20  # of a line, its images left out
+_CUSTOM_ID = rb'"custom_id"\s*:\s*"([^"\\]{1,200})"'
+
+
+class ResultLine(Record):
+    """A line that has come whole. `status` is the HTTP status of the request, 0 where it was never run;
+    `writers` are its images; `kept_aside` is where bytes are that are none; `lost` why some are nowhere."""
+
+    custom_id: str
+    status: int
+    request_id: Optional[str]
+    usage: Optional[Usage]
+    error: Optional[ServerError]
+    writers: Tuple[ImageWriter, ...] = ()
+    addresses: Tuple[str, ...] = ()
+    kept_aside: Tuple[str, ...] = ()
+    lost: Tuple[str, ...] = ()
+
+
+class LineImages:
+    """What has come of the images of a line by now."""
+
+    def __init__(self) -> None:
+        self.writers: List[ImageWriter] = []
+        self.addresses: List[str] = []
+
+
+class ResultReader:
+    """`feed` the pieces of a file, then `close`. `on_line` is given each line, and its images."""
+
+    def __init__(self, plan: OutputPlan, on_line: Callable[[ResultLine], None]) -> None:
+        self._plan = plan
+        self._on_line = on_line
+        self._begin()
+
+    def feed(self, chunk: bytes) -> None:
+        """Takes the next piece."""
+        *ended, rest = chunk.split(b"\n")
+        for piece in ended:
+            self._json.feed(piece)
+            self._end()
+        self._json.feed(rest)
+
+    def close(self) -> None:
+        """The file has ended, or was cut: a line that is not whole leaves nothing behind."""
+        if self._document.strip() and self._parsed() is not None:
+            self._end()
+            return
+        self._collector.close()
+        for writer in self._images.writers:
+            writer.discard()
+
+    def _begin(self) -> None:
+        self._json = JsonSplitter(self._wants, self._keep)
+        self._document = bytearray()
+        self._images = LineImages()
+        self._collector = ImageCollector(self._plan, count(1), _hear_nothing, _hear_nothing)
+
+    def _wants(self, key: str) -> Optional[StringSink]:
+        if key not in ("b64_json", "url"):
+            return None
+        return ImageText(self._collector, key == "b64_json", self._image_ended, self._text_ended)
+
+    def _image_ended(self, writer: ImageWriter) -> None:
+        self._collector.let_go(writer)
+        self._images.writers.append(writer)
+
+    def _text_ended(self, text: bytes, is_address: bool) -> None:
+        if is_address:
+            self._images.addresses.append(text.decode("utf-8", "replace"))
+
+    def _keep(self, data: bytes) -> None:
+        if len(self._document) <= _LINE_BYTES:
+            self._document += data
+
+    def _parsed(self) -> Optional[Mapping[str, Any]]:
+        try:
+            value: Any = json.loads(bytes(self._document).decode("utf-8", "replace"), strict=False)
+        except (ValueError, RecursionError):
+            return None
+        return cast(Dict[str, Any], value) if isinstance(value, dict) else None
+
+    def _end(self) -> None:
+        if self._document.strip():
+            self._on_line(_result_line(self._parsed() or self._torn(), self._collector, self._images))
+        self._collector.close()
+        self._begin()
+
+    def _torn(self) -> Mapping[str, Any]:
+        """What can be told of a line that is no JSON."""
+        match = re.search(_CUSTOM_ID, self._document)
+        name = match.group(1).decode("utf-8", "replace") if match else ""
+        error = {"code": "unreadable_result", "message": "its line in the results is no JSON"}
+        return {"custom_id": name, "error": error}
+
+
+def _result_line(document: Mapping[str, Any], collector: ImageCollector, images: LineImages) -> ResultLine:
+    response = _object(document.get("response"))
+    body = response.get("body")
+    status: Any = response.get("status_code")
+    request_id: Any = response.get("request_id")
+    error = read_server_error(body)
+    if error is None and document.get("error"):
+        error = read_server_error({"error": document["error"]})
+    return ResultLine(
+        custom_id=str(document.get("custom_id") or ""),
+        status=status if isinstance(status, int) else 0,
+        request_id=request_id if isinstance(request_id, str) else None,
+        usage=read_usage(body),
+        error=error,
+        writers=tuple(images.writers),
+        addresses=tuple(images.addresses),
+        kept_aside=collector.kept_aside,
+        lost=collector.lost,
+    )
+
+
+def _hear_nothing(_what: object, _detail: object) -> None:
+    """Images get their names elsewhere."""
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    return cast(Dict[str, Any], value) if isinstance(value, dict) else {}
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch_api/outcomes
+#
+# What a line of a batch's results means: whether it failed, why, and whether it was billed. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: Codes of lines that were never run.
+_UNRUN = ("batch_expired", "batch_cancelled")
+_OK = 200
+
+
+def error_of_line(
+    line: ResultLine, request: ImageRequest, base_url: str, secrets: Tuple[str, ...]
+) -> Optional[GptImage2Error]:
+    """Why a job failed by the words of its line; None where the server made its images."""
+    if line.error is None and line.status in (0, _OK) and (line.writers or line.addresses):
+        return None
+    if line.status == 0:
+        return _never_run(line.error or ServerError("its line in the results holds nothing"), secrets)
+    answer = Answer("json", complete=True, error=line.error, text=line.error.message if line.error else "")
+    attempt = Attempt(
+        ResponseHead(line.status, {}),
+        TransferEnd(0, "", sent=True),
+        answer,
+        images=len(line.writers),
+        kept_aside=line.kept_aside,
+    )
+    rule = judge(attempt)
+    error = explain(attempt, rule, request, base_url, secrets)
+    error.request_id = show(line.request_id, secrets) if line.request_id else None
+    return error
+
+
+def error_of_whole(batch: RemoteBatch) -> GptImage2Error:
+    """Why a job has no line in the results of a batch that has ended."""
+    if batch.status == "failed":
+        return ApiError(
+            f"the server refused the whole batch: {batch.problem or 'it does not say why'}",
+            hint="correct the jobs and submit them again; nothing was billed",
+            code="batch_failed",
+        )
+    is_unrun = batch.status != "completed"
+    return ApiError(
+        f"the batch is {batch.status}, and its results do not tell of this job",
+        hint="ask the provider; it may have been billed",
+        code="no_result",
+        billed=Billed.NO if is_unrun and not batch.output_file_id else Billed.MAYBE,
+    )
+
+
+def too_few(saved: int, asked: int) -> GptImage2Error:
+    """The error of a job that the server did not make all images for."""
+    return PartialError(
+        f"the server sent {saved} images instead of {asked}",
+        hint="submit the job again for the rest",
+        code="fewer_images",
+        billed=Billed.YES if saved else Billed.MAYBE,
+    )
+
+
+def _never_run(error: ServerError, secrets: Tuple[str, ...]) -> GptImage2Error:
+    code = show(error.code or error.type or "not_run", secrets, 100)
+    is_free = code in _UNRUN or is_refusal(code)
+    made = ApiError(show(error.message, secrets), code=code, hint="submit it again")
+    if not is_free:
+        made.billed = Billed.MAYBE
+        made.hint = "it may have been billed; check your usage"
+    return made
+
+
+# ------------------------------------------------------------------------------------------------------------
 # batch_api/server
 #
 # The requests of the Batch and Files APIs. All are free, so they go again by themselves; but one.
@@ -3626,443 +4077,6 @@ class Uploads:
 def _only(sources: Sequence[Source]) -> Optional[Source]:
     found: List[Source] = list(sources)
     return found[0] if found else None
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch/options
-#
-# The command line of `batch run` as data. Pure.
-# ------------------------------------------------------------------------------------------------------------
-
-
-DEFAULT_CONCURRENCY = 4
-MAX_CONCURRENCY = 256
-DEFAULT_OUT_DIR = "gpt-image2-batch"
-
-#: The commands below `batch`, with what each does in a line.
-BATCH_COMMANDS: Tuple[Tuple[str, str], ...] = (
-    ("run", "run every job of a file; again for what is missing"),
-    ("submit", "hand the jobs of a file to the Batch API, at half the price"),
-    ("status", "ask the server how batches are"),
-    ("wait", "wait until batches have ended"),
-    ("fetch", "save the results of batches"),
-    ("cancel", "cancel batches"),
-    ("list", "list batches"),
-)
-
-
-class JobsOptions(Record):
-    """What a command line says of its jobs, however they are run. `defaults` is what a line leaves out."""
-
-    path: str
-    out_dir: str
-    defaults: Job
-    skip_invalid: bool
-    max_cost_usd: Optional[float]
-    retry_ambiguous: bool
-    dry_run: bool
-    config: Optional[str]
-    base_url: Optional[str]
-    api_key: Optional[str]
-    history: Optional[bool]
-
-
-class BatchRunCommand(Record):
-    """A `batch run` command line, understood."""
-
-    jobs: JobsOptions
-    concurrency: int
-    images_per_minute: Optional[float]
-    max_failures: Optional[int]
-    sandbox: bool
-    timeout_s: float
-    retries: int
-    max_download_bytes: int
-
-
-def batch_parser() -> Parser:
-    """The parser of `batch`, which knows its commands."""
-    commands = "\n".join(f"  {name:<6}  {summary}" for name, summary in BATCH_COMMANDS)
-    return Parser(
-        prog=f"{PROGRAM} batch",
-        usage=f"{PROGRAM} batch COMMAND [options]",
-        description="Run many jobs from a file: now, or by the Batch API at half the price.",
-        epilog=f"commands:\n{commands}\n\nHelp for one: {PROGRAM} batch COMMAND --help",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-
-
-def batch_run_parser() -> Parser:
-    """The parser of `batch run`."""
-    parser = Parser(
-        prog=f"{PROGRAM} batch run",
-        usage=f"{PROGRAM} batch run JOBS [options]",
-        description="Run every job of a file; run it again to do only what is missing.",
-        epilog=EXIT_CODES,
-        formatter_class=HelpFormatter,
-        allow_abbrev=False,
-    )
-    add_jobs_flags(parser)
-    group = parser.add_argument_group("the run")
-    add = group.add_argument
-    add(
-        "--concurrency",
-        type=int,
-        default=DEFAULT_CONCURRENCY,
-        metavar="N",
-        help=f"calls at once, up to {MAX_CONCURRENCY} (default {DEFAULT_CONCURRENCY})",
-    )
-    add(
-        "--images-per-minute",
-        type=amount,
-        metavar="N",
-        help="the pace of all calls together (default: learnt from the server)",
-    )
-    add("--fail-fast", action="store_true", help="start nothing more after the first failure")
-    add("--max-failures", type=int, metavar="N", help="start nothing more after N failures")
-    add_sending_flags(add)
-    add_output_flags(add)
-    add_field_flags(parser.add_argument_group("defaults for all jobs").add_argument)
-    add_setting_flags(parser)
-    return parser
-
-
-def add_jobs_flags(parser: Parser) -> None:
-    """Adds the jobs file and what is the same however its jobs are run."""
-    parser.add_argument("jobs", metavar="JOBS", help="a file with a job a line (JSON, or a prompt), or -")
-    group = parser.add_argument_group("the jobs")
-    add = group.add_argument
-    add(
-        "--out-dir",
-        default=DEFAULT_OUT_DIR,
-        metavar="DIR",
-        help=f"where images, journal and contact sheet go (default {DEFAULT_OUT_DIR})",
-    )
-    add("--image", action="append", metavar="IMAGE", help="input image for jobs without one; repeatable")
-    add("--mask", metavar="PNG", help="mask for jobs without one")
-    add("--dry-run", action="store_true", help="show jobs, cost and time; send nothing")
-    add("--skip-invalid", action="store_true", help="go on without the lines that are no jobs")
-    add(
-        "--max-cost",
-        type=amount,
-        metavar="USD",
-        help="start nothing that might pass this sum, earlier runs included (input images not counted)",
-    )
-
-
-def jobs_options(args: argparse.Namespace) -> JobsOptions:
-    """What a command line says of its jobs."""
-    return JobsOptions(
-        path=args.jobs,
-        out_dir=args.out_dir,
-        defaults=Job(request_of(args, ""), tuple(args.image or ()), args.mask),
-        skip_invalid=args.skip_invalid,
-        max_cost_usd=args.max_cost,
-        retry_ambiguous=args.retry_ambiguous,
-        dry_run=args.dry_run,
-        config=args.config,
-        base_url=args.base_url,
-        api_key=args.api_key,
-        history=False if args.no_history else None,
-    )
-
-
-def read_batch_run(argv: Sequence[str]) -> BatchRunCommand:
-    """A `batch run` command line as data.
-
-    Raises:
-        UsageError: unknown, missing or impossible arguments.
-        SystemExit: after `--help`.
-    """
-    args = batch_run_parser().parse_args(list(argv))
-    if not 1 <= args.concurrency <= MAX_CONCURRENCY:
-        raise UsageError(
-            f"--concurrency is {args.concurrency}; it must be from 1 to {MAX_CONCURRENCY}",
-            hint=f"the default is {DEFAULT_CONCURRENCY}",
-        )
-    if args.images_per_minute == 0:
-        raise UsageError("--images-per-minute must be more than 0", hint="leave it out to learn it")
-    if args.max_failures is not None and args.max_failures < 1:
-        raise UsageError("--max-failures must be 1 or more", hint="--fail-fast stops at the first")
-    return BatchRunCommand(
-        jobs=jobs_options(args),
-        concurrency=args.concurrency,
-        images_per_minute=args.images_per_minute,
-        max_failures=1 if args.fail_fast else args.max_failures,
-        sandbox=args.sandbox,
-        timeout_s=args.timeout,
-        retries=args.retries,
-        max_download_bytes=int(args.max_download * MEGABYTE),
-    )
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch/commands
-#
-# The commands of `batch`, by name.
-# ------------------------------------------------------------------------------------------------------------
-
-
-def run_batch(rest: List[str], output: Output, stop: StopSwitch) -> int:
-    """Runs a `batch` command; its exit code.
-
-    Raises:
-        GptImage2Error: as that command.
-    """
-    name, words = (rest[0], rest[1:]) if rest else ("--help", [])
-    if name in ("-h", "--help"):
-        batch_parser().print_help()
-        return int(ExitCode.OK)
-    if name == "run":
-        return run_batch_run(words, output, stop)
-    if name in dict(BATCH_COMMANDS):
-        return run_batch_api(name, words, output, stop)
-    raise UsageError(f"unknown command batch {name!r}", hint=f"see {PROGRAM} batch --help")
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch/opening
-#
-# What every command for a jobs file begins with: the file read, its folder locked, its jobs planned.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_SHOWN_PROBLEMS = 20
-
-
-class OpenBatch(Record):
-    """A batch whose jobs are planned. `journal` is None for a dry run; `spent_usd` is what earlier runs there
-    may have cost."""
-
-    plan: Plan
-    jobs_file: JobsFile
-    folder: Folder
-    journal: Optional[Journal]
-    defaults: Job
-    spent_usd: float
-
-    def requests(self) -> Iterator[ImageRequest]:
-        """The request of every row of the plan; for a line that is no job, its text."""
-        for row in self.plan.rows():
-            text = self.jobs_file.text_at(row["offset"])
-            try:
-                yield read_job(text, self.defaults)[0].request
-            except UsageError:
-                yield ImageRequest(prompt=text[:500])
-
-
-def open_batch(jobs: JobsOptions, client: Client, output: Output, stack: ExitStack) -> OpenBatch:
-    """Plans the jobs of a file; everything is closed with the stack.
-
-    Raises:
-        UsageError: lines that are no jobs and are not to be skipped, or a price that is needed and unknown.
-        OutputError: the folder does not take the journal.
-    """
-    scratch = stack.enter_context(temporary_folder())
-    jobs_file = stack.enter_context(JobsFile(jobs.path, scratch))
-    if not jobs.out_dir:
-        raise UsageError("--out-dir is empty", hint="name a folder")
-    path = Path(os.path.abspath(os.path.expanduser(jobs.out_dir)))
-    folder = Folder(path, client.rescue_folder)
-    plan = Plan(scratch)
-    stack.callback(plan.close)
-    journal: Optional[Journal] = None
-    if not jobs.dry_run:
-        prepare_folder(path)
-        journal = stack.enter_context(Journal(path))
-    planner = Planner(plan, folder, jobs.defaults, client.settings.prices, jobs.retry_ambiguous)
-    planning = planner.run(jobs_file, journal)
-    for warning in (*client.settings.warnings, *planning.warnings):
-        output.warn(warning)
-    _refuse_invalid(plan, jobs.skip_invalid, output)
-    if jobs.max_cost_usd is not None and any(share.cost is None for share in plan.shares()):
-        raise UsageError(
-            "the cost of some jobs is unknown, so --max-cost cannot be kept",
-            hint="leave --max-cost out, or give those jobs a model and quality with a known price",
-        )
-    return OpenBatch(plan, jobs_file, folder, journal, jobs.defaults, planning.spent_usd)
-
-
-def _refuse_invalid(plan: Plan, skip: bool, output: Output) -> None:
-    """Names the lines that are no jobs.
-
-    Raises:
-        UsageError: there are some, and they are not to be skipped.
-    """
-    count = plan.count().get(INVALID, 0)
-    if not count:
-        return
-    problems: List[str] = []
-    for row in islice(plan.rows(INVALID), _SHOWN_PROBLEMS):
-        hint = f"; {row['error']['hint']}" if row["error"]["hint"] else ""
-        problems.append(f"line {row['line']}: {row['error']['message']}{hint}")
-    if count > len(problems):
-        problems.append(f"… and {count - len(problems):,} more")
-    if not skip:
-        raise UsageError(
-            f"{'1 line is no job' if count == 1 else f'{count:,} lines are no jobs'}: {'; '.join(problems)}",
-            hint="correct them, or add --skip-invalid; nothing was sent",
-            code="invalid_jobs",
-        )
-    for problem in problems:
-        output.warn(f"skipped: {show(problem, limit=None)}")
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch/run
-#
-# `batch run`: from a command line to saved images, a contact sheet and a summary.
-# ------------------------------------------------------------------------------------------------------------
-
-
-def run_batch_run(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch run`; its exit code.
-
-    Raises:
-        GptImage2Error: nothing was started.
-    """
-    with ExitStack() as stack:
-        return _Run(read_batch_run(rest), output, stop, stack).run()
-
-
-class _Run:
-    """One `batch run`."""
-
-    def __init__(self, command: BatchRunCommand, output: Output, stop: StopSwitch, stack: ExitStack) -> None:
-        self._command = command
-        self._output = output
-        self._stop = stop
-        self._client = self._make_client(stack)
-        self._batch = open_batch(command.jobs, self._client, output, stack)
-        self._plan = self._batch.plan
-
-    def run(self) -> int:
-        """From the plan to the exit code."""
-        if self._batch.journal is None:
-            return self._show_dry_run()
-        self._client.settings.require_key()
-        find_curl()
-        return self._finish(*self._send(self._batch.journal))
-
-    def _make_client(self, stack: ExitStack) -> Client:
-        command, jobs = self._command, self._command.jobs
-        base_url, api_key, config = jobs.base_url, jobs.api_key, jobs.config
-        if command.sandbox:
-            base_url, api_key, config = stack.enter_context(start_sandbox()), SANDBOX_KEY, None
-        return Client(
-            config=config,
-            base_url=base_url,
-            api_key=api_key,
-            timeout_s=command.timeout_s,
-            retries=command.retries,
-            retry_ambiguous=jobs.retry_ambiguous,
-            max_download_bytes=command.max_download_bytes,
-            waits_for_server=False,
-            history=jobs.history,
-            stop=self._stop,
-        )
-
-    def _send(self, journal: Journal) -> Tuple[Tally, Progress]:
-        command = self._command
-        pacer = Pacer(command.images_per_minute)
-        place = Workplace(
-            plan=self._plan,
-            jobs_file=self._batch.jobs_file,
-            journal=journal,
-            folder=self._batch.folder,
-            client=self._client,
-            defaults=self._batch.defaults,
-            pacer=pacer,
-            budget=Budget(command.jobs.max_cost_usd, self._batch.spent_usd),
-            stop=self._stop,
-        )
-        runner = Runner(place, command.concurrency, command.max_failures, self._saved, self._ended)
-        found = counts(self._plan)
-        self._output.say(f"{in_words(found)}; {self._plan.images_to_make()} images to make")
-        progress = Progress(self._output, runner, pacer, found["not_started"], command.jobs.max_cost_usd)
-        with self._output.heartbeat():
-            return runner.run(progress, TICK_S), progress
-
-    def _saved(self, image: SavedImage) -> None:
-        self._output.result(saved_line(image.path, image.size_bytes))
-
-    def _ended(self, job: PlannedJob, state: str, outcome: Mapping[str, Any]) -> None:
-        row = job_row({"job": job.number, "line": job.line, "id": job.id, "status": state, **outcome})
-        self._output.event({"event": "job_finished", **row})
-        if row["error"]:
-            self._output.complain(
-                f"job {job.number} (line {job.line}): {show(row['error']['message'], limit=None)} "
-                f"(billed: {row['billed']})"
-            )
-
-    def _finish(self, tally: Tally, progress: Progress) -> int:
-        """Writes the contact sheet, and says how it ended."""
-        found = counts(self._plan)
-        if tally.over_budget and not tally.stopped:
-            tally = replace(tally, stopped=MAX_COST)
-        sheet = self._write_sheet(in_words(found))
-        error = what_remains(self._plan, tally)
-        unpriced = f" and {tally.unpriced} calls of unknown cost" if tally.unpriced else ""
-        self._output.say(
-            f"{in_words(found)}; ${tally.spent_usd:.4f}{unpriced}; {sheet or self._batch.folder.path}"
-        )
-        if error is not None:
-            self._output.complain(f"{error['message']}; {error['hint']}")
-        outcome: Dict[str, object] = {
-            "ok": error is None,
-            "command": "batch run",
-            **found,
-            "images": tally.images,
-            "cost_usd": round(tally.spent_usd, 6),
-            "unpriced": tally.unpriced,
-            "images_per_minute": round(progress.images_per_minute(tally), 2),
-            "elapsed_s": round(progress.elapsed_s, 3),
-            "out_dir": str(self._batch.folder.path),
-            "contact_sheet": sheet,
-            "error": error,
-        }
-        self._output.finish(outcome, job_rows(self._plan))
-        return exit_code(self._plan, tally, self._stop.signum)
-
-    def _write_sheet(self, words: str) -> Optional[str]:
-        """The contact sheet's path; None where it could not be written, or another file has its name."""
-        title = f"{PROGRAM} batch: {os.path.basename(self._command.jobs.path)}"
-        try:
-            return write_sheet(
-                self._batch.folder.path, title, words, self._plan.rows(), self._batch.requests()
-            )
-        except (OSError, ValueError, OutputError) as error:
-            self._output.warn(str(error))
-            return None
-
-    def _show_dry_run(self) -> int:
-        command = self._command
-        found = counts(self._plan)
-        sums = forecast(self._plan, command.concurrency, command.images_per_minute)
-        say = self._output.result
-        say(f"{in_words(found)}; {sums.total.images:,} images to make")
-        for share in sums.by_quality:
-            say(f"  {share.quality:<8} {share.images:>9,} images  {cost_in_words(share.cost)}")
-        say(f"Estimated cost: {cost_in_words(sums.total.cost)}")
-        pace = f", {command.images_per_minute:g} images/min" if command.images_per_minute else ""
-        say(f"Estimated time: {duration(sums.estimated_s)} at {command.concurrency} calls at once{pace}")
-        if self._batch.spent_usd:
-            say(f"Earlier runs in this folder: ${self._batch.spent_usd:.4f}")
-        say("Nothing was sent.")
-        self._output.finish(
-            {
-                "ok": True,
-                "command": "batch run",
-                "dry_run": True,
-                **found,
-                **forecast_json(sums),
-                "spent_usd": round(self._batch.spent_usd, 6),
-                "out_dir": str(self._batch.folder.path),
-                "billed": "no",
-            }
-        )
-        return int(ExitCode.OK)
 
 
 # ------------------------------------------------------------------------------------------------------------
