@@ -4377,24 +4377,23 @@ TEMPLATE = json.dumps({"base_url": DEFAULT_BASE_URL, "api_key_env": OFFICIAL_KEY
 _DEFAULT = "default"
 
 
-class Setting(Record):
-    """One effective value and the source that won, in words (`--base-url`, a path, a variable, `default`)."""
-
-    value: str
-    source: str
+#: A value, and the source that gave it, in words (`--base-url`, a path, a variable, `default`).
+_Found = Tuple[str, str]
 
 
 class Settings(Record):
     """The effective settings of a call. `api_key` is None when no source gives one for this base URL.
 
     `history` is whether calls are recorded. `prices` are the list prices and those of the config file.
+    `sources` says in words where each setting comes from, by its name.
     """
 
-    base_url: Setting
-    api_key: Optional[Setting]
-    format_field: Setting
-    image_field: Setting
+    base_url: str
+    api_key: Optional[str]
+    format_field: str
+    image_field: str
     streams: Optional[bool]  # None: nobody knows
+    sources: Mapping[str, str]
     config_file: Optional[ConfigFile]
     history: bool = True
     prices: Mapping[str, Prices] = PRICES
@@ -4408,12 +4407,12 @@ class Settings(Record):
     @property
     def secrets(self) -> Tuple[str, ...]:
         """What must never be shown."""
-        return (self.api_key.value,) if self.api_key else ()
+        return (self.api_key,) if self.api_key else ()
 
     @property
     def masked_key(self) -> str:
         """The key as it may be shown, or a word that there is none."""
-        return mask_key(self.api_key.value) if self.api_key else "(none)"
+        return mask_key(self.api_key) if self.api_key else "(none)"
 
     def require_key(self) -> str:
         """The key.
@@ -4423,11 +4422,11 @@ class Settings(Record):
         """
         if self.api_key is None:
             raise ConfigError(
-                self.key_problem or f"no API key for {self.base_url.value}",
-                hint=self.key_hint or _key_hint(self.base_url.value),
+                self.key_problem or f"no API key for {self.base_url}",
+                hint=self.key_hint or _key_hint(self.base_url),
                 code="no_api_key",
             )
-        return self.api_key.value
+        return self.api_key
 
 
 def config_locations(env: Mapping[str, str]) -> List[Path]:
@@ -4472,40 +4471,38 @@ def load_settings(
     file_first = config is not None
     if file and file_first:
         warnings += _shadowed_flags(file, flags)
-    url = _pick_base_url(env, file, base_url, file_first)
-    check_base_url(url.value, url.source)
+    url, url_source = _pick_base_url(env, file, base_url, file_first)
+    check_base_url(url, url_source)
     hint = ""
     try:
         key, problem = _pick_key(env, file, api_key, file_first, url)
     except ConfigError as error:  # it matters only when something is sent
         key, problem, hint = None, error.message, error.hint
     if key:
-        _check_key(key)
-        parts = urlsplit(url.value)
+        _check_key(*key)
+        parts = urlsplit(url)
         if parts.scheme == "http" and not _is_loopback_name(parts):
-            warnings.append(f"the key goes to {url.value} unencrypted; use https")
-    url = replace(url, value=url.value.rstrip("/"))
-    facts = load_facts(state_folder(env), url.value)
-    learnt = f"doctor --probe on {facts.probed_on}" if facts else ""
-    format_field = Setting(DEFAULT_FORMAT_FIELD, _DEFAULT)
-    if facts and facts.format_field:
-        format_field = Setting(facts.format_field, learnt)
-    image_field = Setting(DEFAULT_IMAGE_FIELD, _DEFAULT)
-    if facts and facts.image_field:
-        image_field = Setting(facts.image_field, learnt)
-    if file and "format_field" in file.fields:
-        format_field = Setting(file.fields["format_field"], file.path)
-        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", format_field.value):
-            raise ConfigError(
-                f"config {file.path}: format_field {format_field.value!r} is no name of an API field",
-                hint=f'leave it out for "{DEFAULT_FORMAT_FIELD}", or use "format"',
-            )
+            warnings.append(f"the key goes to {url} unencrypted; use https")
+    url = url.rstrip("/")
+    facts = load_facts(state_folder(env), url)
+    format_field, format_source = _pick_format_field(file, facts)
+    image_field = facts.image_field if facts else None
+    streams = facts.streams if facts else None
     return Settings(
         base_url=url,
-        api_key=key,
+        api_key=key[0] if key else None,
         format_field=format_field,
-        image_field=image_field,
-        streams=facts.streams if facts else None,
+        image_field=image_field or DEFAULT_IMAGE_FIELD,
+        streams=streams,
+        sources={
+            "base_url": url_source,
+            "api_key": key[1] if key else "",
+            "format_field": format_source,
+            "image_field": _probe_source(facts) if facts and image_field else _DEFAULT,
+            "streams": "not probed" if streams is None else "doctor --probe",
+            "history": file.path if file and "history" in file.given else _DEFAULT,
+            "prices": file.path if file and "prices" in file.given else _DEFAULT,
+        },
         config_file=file,
         history=file is None or file.history is not False,
         prices={**PRICES, **file.prices} if file else PRICES,
@@ -4588,41 +4585,59 @@ def _shadowed_flags(file: ConfigFile, flags: Mapping[str, Optional[str]]) -> Lis
 
 def _pick_base_url(
     env: Mapping[str, str], file: Optional[ConfigFile], flag: Optional[str], file_first: bool
-) -> Setting:
-    found: List[Setting] = []
+) -> _Found:
+    found: List[_Found] = []
     if flag is not None:
-        found.append(Setting(flag, "--base-url"))
+        found.append((flag, "--base-url"))
     if file and "base_url" in file.fields:
-        found.insert(0 if file_first else len(found), Setting(file.fields["base_url"], file.path))
+        found.insert(0 if file_first else len(found), (file.fields["base_url"], file.path))
     if env.get(BASE_URL_VARIABLE):
-        found.append(Setting(env[BASE_URL_VARIABLE], BASE_URL_VARIABLE))
-    found.append(Setting(DEFAULT_BASE_URL, _DEFAULT))
-    return found[0]
+        found.append((env[BASE_URL_VARIABLE], BASE_URL_VARIABLE))
+    return found[0] if found else (DEFAULT_BASE_URL, _DEFAULT)
+
+
+def _pick_format_field(file: Optional[ConfigFile], facts: Optional[HostFacts]) -> _Found:
+    """The name by which this base URL takes the format of an image."""
+    if file and "format_field" in file.fields:
+        name = file.fields["format_field"]
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", name):
+            raise ConfigError(
+                f"config {file.path}: format_field {name!r} is no name of an API field",
+                hint=f'leave it out for "{DEFAULT_FORMAT_FIELD}", or use "format"',
+            )
+        return name, file.path
+    if facts and facts.format_field:
+        return facts.format_field, _probe_source(facts)
+    return DEFAULT_FORMAT_FIELD, _DEFAULT
+
+
+def _probe_source(facts: HostFacts) -> str:
+    return f"doctor --probe on {facts.probed_on}"
 
 
 def _pick_key(
-    env: Mapping[str, str], file: Optional[ConfigFile], flag: Optional[str], file_first: bool, url: Setting
-) -> Tuple[Optional[Setting], str]:
+    env: Mapping[str, str], file: Optional[ConfigFile], flag: Optional[str], file_first: bool, url: str
+) -> Tuple[Optional[_Found], str]:
     """The key that goes to this base URL, or None and why the nearest candidate does not."""
-    by_flag = Setting(flag, "--api-key") if flag is not None else None
+    by_flag = (flag, "--api-key") if flag is not None else None
     if by_flag and not file_first:
         return by_flag, ""
-    from_file, problem = _file_key(env, file, url.value) if file else (None, "")
+    from_file, problem = _file_key(env, file, url) if file else (None, "")
     found = from_file or by_flag
     if found:
         return found, ""
     if env.get(KEY_VARIABLE):
-        return Setting(env[KEY_VARIABLE], KEY_VARIABLE), ""
+        return (env[KEY_VARIABLE], KEY_VARIABLE), ""
     if env.get(OFFICIAL_KEY_VARIABLE) and not problem:
-        if is_official(url.value):
-            return Setting(env[OFFICIAL_KEY_VARIABLE], OFFICIAL_KEY_VARIABLE), ""
-        problem = f"no API key for {url.value} ({OFFICIAL_KEY_VARIABLE} goes to {DEFAULT_BASE_URL} only)"
+        if is_official(url):
+            return (env[OFFICIAL_KEY_VARIABLE], OFFICIAL_KEY_VARIABLE), ""
+        problem = f"no API key for {url} ({OFFICIAL_KEY_VARIABLE} goes to {DEFAULT_BASE_URL} only)"
     return None, problem
 
 
-def _file_key(env: Mapping[str, str], file: ConfigFile, url: str) -> Tuple[Optional[Setting], str]:
+def _file_key(env: Mapping[str, str], file: ConfigFile, url: str) -> Tuple[Optional[_Found], str]:
     if file.fields.get("api_key"):
-        key = Setting(file.fields["api_key"], file.path)
+        key = (file.fields["api_key"], file.path)
     elif file.fields.get("api_key_env"):
         name = file.fields["api_key_env"]
         if not env.get(name):
@@ -4636,7 +4651,7 @@ def _file_key(env: Mapping[str, str], file: ConfigFile, url: str) -> Tuple[Optio
                 ),
                 code="no_api_key",
             )
-        key = Setting(env[name], f"{name}, named by api_key_env in {file.path}")
+        key = (env[name], f"{name}, named by api_key_env in {file.path}")
     else:
         return None, ""
     owner = file.fields.get("base_url")
@@ -4647,10 +4662,10 @@ def _file_key(env: Mapping[str, str], file: ConfigFile, url: str) -> Tuple[Optio
     return None, f"the key in {file.path} belongs to {owner} and is not sent to {url}"
 
 
-def _check_key(key: Setting) -> None:
-    if not key.value.strip() or not key.value.isascii() or not key.value.isprintable() or " " in key.value:
+def _check_key(key: str, source: str) -> None:
+    if not key.strip() or not key.isascii() or not key.isprintable() or " " in key:
         raise ConfigError(
-            f"the API key from {key.source} has a line break, a blank or another character no key has",
+            f"the API key from {source} has a line break, a blank or another character no key has",
             hint="set it again without line breaks or quotes",
             code="bad_api_key",
         )
@@ -5543,7 +5558,7 @@ class Wire(Record):
 
 def auth_header(settings: Settings, key: str) -> Tuple[str, str]:
     """The header that carries the key: Azure has one of its own, everybody else takes a bearer token."""
-    host = settings.base_url.value.split("//", 1)[-1].split("/", 1)[0].split(":", 1)[0].lower()
+    host = settings.base_url.split("//", 1)[-1].split("/", 1)[0].split(":", 1)[0].lower()
     return ("api-key", key) if host.endswith(_AZURE_SUFFIX) else ("Authorization", f"Bearer {key}")
 
 
@@ -5594,12 +5609,12 @@ def send_once(
 
 def describe(settings: Settings, request: ImageRequest) -> Tuple[str, str]:
     """The URL and the exact body of a request as text, for `--dry-run`; a multipart body by its parts."""
-    url = settings.base_url.value + request.endpoint
-    format_field = settings.format_field.value
+    url = settings.base_url + request.endpoint
+    format_field = settings.format_field
     if not request.images:
         return url, request.json_body(format_field).decode("utf-8")
     lines = [f"{name}={value}" for name, value in request.form_texts(format_field)]
-    for part in _file_parts(request, settings.image_field.value):
+    for part in _file_parts(request, settings.image_field):
         lines.append(f"{part.name}=@{part.path} (filename={part.filename}, {part.mime_type})")
     return url, "\n".join(lines)
 
@@ -5608,10 +5623,10 @@ def _http_request(
     settings: Settings, key: str, request: ImageRequest, folder: Path, timeout_s: float
 ) -> HttpRequest:
     headers = [auth_header(settings, key), ("User-Agent", USER_AGENT), ("Accept", _accept(request))]
-    url = settings.base_url.value + request.endpoint
-    format_field = settings.format_field.value
+    url = settings.base_url + request.endpoint
+    format_field = settings.format_field
     if request.images:
-        form = _text_parts(request, format_field, folder) + _file_parts(request, settings.image_field.value)
+        form = _text_parts(request, format_field, folder) + _file_parts(request, settings.image_field)
         return HttpRequest(url, tuple(headers), timeout_s, form=form)
     body = folder / "body"
     write_private(body, request.json_body(format_field))
@@ -6178,7 +6193,7 @@ class _Lane:
         elif collector.lost:
             error = OutputError("; ".join(collector.lost), billed=rule.billed)
         elif not images:
-            error = explain(attempt, rule, self._request, settings.base_url.value, settings.secrets)
+            error = explain(attempt, rule, self._request, settings.base_url, settings.secrets)
             if attempt.status == 200 and not attempt.was_cut and attempt.error is None and spool.size_bytes:
                 error.hint = f"the answer was kept: {spool.keep('answer.txt')}; {error.hint}".rstrip("; ")
         elif len(images) < asked:
@@ -6201,7 +6216,7 @@ class _Lane:
     ) -> GptImage2Error:
         if attempt.was_cut or attempt.error is not None or kept_aside:
             settings = self._call.wire.settings
-            return explain(attempt, rule, self._request, settings.base_url.value, settings.secrets)
+            return explain(attempt, rule, self._request, settings.base_url, settings.secrets)
         return PartialError(
             f"the server sent {saved} images instead of {self._request.count}",
             hint="send another request for the rest",
@@ -6245,7 +6260,7 @@ class _Lane:
             wire.env,
             wire.stop,
             max_bytes=self._call.policy.max_download_bytes,
-            allow_private=leads_to_private_network(wire.settings.base_url.value),
+            allow_private=leads_to_private_network(wire.settings.base_url),
             secrets=wire.settings.secrets,
         )
         for url in attempt.answer.urls:
@@ -6726,7 +6741,7 @@ class Client:
         if self.ledger is None:
             return call.run(known)
         estimate = prepared.request.estimate(self.settings.prices)
-        opening = opening_of(self.settings.base_url.value, prepared.request, prepared.plan, estimate)
+        opening = opening_of(self.settings.base_url, prepared.request, prepared.plan, estimate)
         return recorded(self.ledger, opening, lambda warnings: call.run(known + warnings), observer)
 
     def _strays(self, plan: OutputPlan) -> Tuple[str, ...]:
@@ -6967,14 +6982,13 @@ def _settings(settings: Settings) -> Iterator[Check]:
     detail = f"active: {file.path}" if file else "no config file; environment and defaults are used"
     warnings = "; ".join(settings.warnings)
     yield Check("config", "warn" if warnings else "ok", detail, warnings)
-    yield Check("base_url", "ok", f"{settings.base_url.value} (from {settings.base_url.source})")
+    yield Check("base_url", "ok", f"{settings.base_url} (from {settings.sources['base_url']})")
     try:
         settings.require_key()
     except ConfigError as error:
         yield Check("api_key", "fail", error.message, error.hint)
         return
-    source = settings.api_key.source if settings.api_key else ""
-    yield Check("api_key", "ok", f"{settings.masked_key} (from {source})")
+    yield Check("api_key", "ok", f"{settings.masked_key} (from {settings.sources['api_key']})")
 
 
 def _state_folder(folder: Path) -> Check:
@@ -7000,7 +7014,7 @@ def _disk(folder: Path) -> Check:
 
 def _name_lookup(settings: Settings, env: Mapping[str, str]) -> Optional[Check]:
     """Looks the host's name up; None where a proxy does that."""
-    parts = urlsplit(settings.base_url.value)
+    parts = urlsplit(settings.base_url)
     names = (f"{parts.scheme}_proxy", f"{parts.scheme.upper()}_PROXY", "all_proxy", "ALL_PROXY")
     if any(env.get(name) for name in names):
         return None
@@ -7023,7 +7037,7 @@ def _network(settings: Settings, env: Mapping[str, str], stop: StopSwitch) -> It
         yield Check("connection", "fail", error.message, error.hint, attempt.elapsed_s, error.exit_code)
         return
     yield Check("connection", "ok", "connected", "", end.connect_s)
-    if settings.base_url.value.startswith("https://"):
+    if settings.base_url.startswith("https://"):
         yield Check(
             "tls", "ok", "handshake and certificate are good", "", max(0.0, end.tls_s - end.connect_s)
         )
@@ -7049,10 +7063,10 @@ def ask(
     """One free request below the base URL, and its answer as JSON (None when it is none)."""
     headers = [("User-Agent", USER_AGENT), ("Accept", "application/json")]
     if settings.api_key:
-        headers.append(auth_header(settings, settings.api_key.value))
+        headers.append(auth_header(settings, settings.api_key))
     if body_path is not None:
         headers.append(("Content-Type", "application/json"))
-    request = HttpRequest(settings.base_url.value + path, tuple(headers), CHECK_TIMEOUT_S, body_path)
+    request = HttpRequest(settings.base_url + path, tuple(headers), CHECK_TIMEOUT_S, body_path)
     return send_free(request, settings, env, stop)
 
 
@@ -7084,9 +7098,7 @@ def send_free(
 
 
 def _explained(settings: Settings, attempt: Attempt) -> GptImage2Error:
-    return explain(
-        attempt, judge(attempt), ImageRequest(prompt=""), settings.base_url.value, settings.secrets
-    )
+    return explain(attempt, judge(attempt), ImageRequest(prompt=""), settings.base_url, settings.secrets)
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -7729,8 +7741,8 @@ def _learnt(
         answers="b64_json" if images else "url",
         streams=attempt.answer.shape == "sse" if request.stream else False,
         edits=bool(request.images),
-        image_field=wire.settings.image_field.value if request.images else None,
-        format_field=wire.settings.format_field.value if image and image.format == "jpeg" else None,
+        image_field=wire.settings.image_field if request.images else None,
+        format_field=wire.settings.format_field if image and image.format == "jpeg" else None,
         honours_size=None if image is None else f"{image.width}x{image.height}" == _PROBE_SIZE,
     )
 
@@ -7745,22 +7757,18 @@ def _changed(wire: Wire, request: ImageRequest, attempt: Attempt) -> Optional[Tu
         return wire, request.without_stream()
     settings = wire.settings
     about = f"{attempt.error.param} {attempt.error.message}"
-    if settings.format_field.value in about and settings.format_field.value != "format":
-        settings = replace(settings, format_field=_learnt_setting("format"))
-    elif "image" in about and settings.image_field.value != "image":
-        settings = replace(settings, image_field=_learnt_setting("image"))
+    if settings.format_field in about and settings.format_field != "format":
+        settings = replace(settings, format_field="format")
+    elif "image" in about and settings.image_field != "image":
+        settings = replace(settings, image_field="image")
     else:
         return None
     return replace(wire, settings=settings), request
 
 
-def _learnt_setting(value: str) -> Setting:
-    return Setting(value, "doctor --probe")
-
-
 def _failure(wire: Wire, request: ImageRequest, attempt: Attempt) -> GptImage2Error:
     settings = wire.settings
-    return explain(attempt, judge(attempt), request, settings.base_url.value, settings.secrets)
+    return explain(attempt, judge(attempt), request, settings.base_url, settings.secrets)
 
 
 def _input(path: Path, shade: int) -> InputImage:
@@ -7824,23 +7832,19 @@ def _show_config(config: Optional[str], output: Output) -> Dict[str, object]:
     """Says which settings are in force and where each comes from; the same as an object."""
     settings = load_settings(os.environ, config=config)
     active = settings.config_file.path if settings.config_file else None
-    key, key_source = "(none)", settings.key_problem or "no source has one"
-    if settings.api_key:
-        key, key_source = mask_key(settings.api_key.value), settings.api_key.source
-    rows = [
-        ("base_url", settings.base_url.value, settings.base_url.source),
-        ("api_key", key, key_source),
-        ("format_field", settings.format_field.value, settings.format_field.source),
-        ("image_field", settings.image_field.value, settings.image_field.source),
-        (
-            "streams",
-            _YES_NO[settings.streams],
-            "doctor --probe" if settings.streams is not None else "not probed",
-        ),
-        ("history", _YES_NO[settings.history], _file_or_default("history", settings)),
-        ("prices", _prices_in_words(settings), _file_or_default("prices", settings)),
-        ("state_folder", str(state_folder(os.environ)), "XDG_STATE_HOME or its default"),
-    ]
+    sources = {**settings.sources, "state_folder": "XDG_STATE_HOME or its default"}
+    if settings.api_key is None:
+        sources["api_key"] = settings.key_problem or "no source has one"
+    values = {
+        "base_url": settings.base_url,
+        "api_key": settings.masked_key,
+        "format_field": settings.format_field,
+        "image_field": settings.image_field,
+        "streams": _YES_NO[settings.streams],
+        "history": _YES_NO[settings.history],
+        "prices": _prices_in_words(settings),
+        "state_folder": str(state_folder(os.environ)),
+    }
     for warning in settings.warnings:
         output.warn(warning)
     output.result(f"Active config: {active or 'none'}")
@@ -7848,20 +7852,14 @@ def _show_config(config: Optional[str], output: Output) -> Dict[str, object]:
     if active is None:
         for place in looked_in:
             output.result(f"  looked for {place}")
-    for name, value, source in rows:
-        output.result(f"{name:<13} {value}  ({source})")
+    for name, value in values.items():
+        output.result(f"{name:<13} {value}  ({sources[name]})")
     return {
         "active": active,
         "looked_in": looked_in,
-        "settings": {name: {"value": value, "source": source} for name, value, source in rows},
+        "settings": {name: {"value": value, "source": sources[name]} for name, value in values.items()},
         "warnings": list(settings.warnings),
     }
-
-
-def _file_or_default(name: str, settings: Settings) -> str:
-    """Where a setting comes from that only a config file can change."""
-    file = settings.config_file
-    return file.path if file and name in file.given else "default"
 
 
 def _prices_in_words(settings: Settings) -> str:
@@ -7927,7 +7925,7 @@ def _probe(settings: Settings, stop: StopSwitch, output: Output) -> Tuple[Check,
     except GptImage2Error as error:
         check = Check("probe", "fail", error.message, error.hint, exit_code=error.exit_code)
         return check, error.billed
-    save_facts(folder, settings.base_url.value, outcome.facts)
+    save_facts(folder, settings.base_url, outcome.facts)
     facts = ", ".join(
         f"{name}: {_YES_NO.get(value, value) if isinstance(value, bool) else value}"
         for name, value in vars(outcome.facts).items()
@@ -7956,7 +7954,7 @@ def _recorded_probe(settings: Settings, picture: Path, stop: StopSwitch, output:
 
     if settings.history:
         opening = Opening(
-            base_url=settings.base_url.value,
+            base_url=settings.base_url,
             command=PROBE_COMMAND,
             request=PROBE,
             output=str(picture),
@@ -7970,7 +7968,7 @@ def _recorded_probe(settings: Settings, picture: Path, stop: StopSwitch, output:
 
 def _forget(settings: Settings) -> Check:
     """Forgets what a probe taught of the base URL in force."""
-    url = settings.base_url.value
+    url = settings.base_url
     forgotten = forget_facts(state_folder(os.environ), url)
     return Check("forget", "ok", f"forgot {url}" if forgotten else f"nothing was known of {url}")
 
@@ -8805,7 +8803,7 @@ def _warn_of_another_host(past: PastRequest, command: ImageCommand, output: Outp
     settings = load_settings(
         os.environ, config=command.config, base_url=command.base_url, api_key=command.api_key
     )
-    url = settings.base_url.value
+    url = settings.base_url
     if url != past.base_url:
         output.warn(f"request {past.id} went to {show(past.base_url)}; this goes to {show(url)}")
 

@@ -3505,7 +3505,7 @@ class BatchServer:
             ("User-Agent", USER_AGENT),
             ("Accept", "application/json" if timeout_s == _ASK_TIMEOUT_S or form else "*/*"),
         )
-        url = self._settings.base_url.value + path
+        url = self._settings.base_url + path
         return HttpRequest(url, headers, timeout_s, form=form, stall_s=_STALL_S)
 
     def _with_body(self, path: str, body: bytes, folder: Path) -> HttpRequest:
@@ -3562,7 +3562,7 @@ class BatchServer:
     def _explained(self, attempt: Attempt, billed: Billed) -> GptImage2Error:
         rule = replace(judge(attempt), billed=billed, again=Again.NEVER)
         settings = self._settings
-        return explain(attempt, rule, ImageRequest(prompt=""), settings.base_url.value, settings.secrets)
+        return explain(attempt, rule, ImageRequest(prompt=""), settings.base_url, settings.secrets)
 
 
 def told(output: Output) -> Callable[[float, str], None]:
@@ -3747,7 +3747,7 @@ class Keeper:
         self._ledger = ledger
         self._settings = settings
         self._output = output
-        self._base_url = settings.base_url.value
+        self._base_url = settings.base_url
         self._downloader: Callable[[], Downloader] = lambda: Downloader(
             env,
             stop,
@@ -4272,7 +4272,7 @@ class Desk(Record):
     @property
     def base_url(self) -> str:
         """The base URL as batches are remembered by it."""
-        return self.book.url(self.settings.base_url.value)
+        return self.book.url(self.settings.base_url)
 
     def chosen(
         self, ids: Sequence[str], is_meant: Callable[[RememberedBatch], bool]
@@ -4960,7 +4960,7 @@ class _Submission:
     def _new_bundle(self, scratch: Path, group: _Group) -> Bundle:
         model, endpoint = group
         token = os.urandom(_TOKEN_BYTES).hex()
-        base_url, out_dir = self._client.settings.base_url.value, str(self._batch.folder.path)
+        base_url, out_dir = self._client.settings.base_url, str(self._batch.folder.path)
         is_recorded = self._client.ledger is not None
         number = self._book.prepare(token, base_url, endpoint, model, out_dir, is_recorded)
         self._tokens[number] = token
@@ -4978,7 +4978,7 @@ class _Submission:
         count = len(planned.missing)
         sent = request if count == request.count else replace(request, n=count)
         custom_id = custom_id_of(planned.key, planned.copy)
-        fields = sent.wire_fields(self._client.settings.format_field.value)
+        fields = sent.wire_fields(self._client.settings.format_field)
         line = batch_line(custom_id, endpoint, fields, inputs.sources, inputs.mask)
         remembered = RememberedJob(
             custom_id=custom_id,

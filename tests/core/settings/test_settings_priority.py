@@ -276,7 +276,7 @@ def test_a_template_config_keeps_the_official_key_from_the_host_of_an_environmen
     settings = load_settings(
         {"HOME": str(home.root), "OPENAI_API_KEY": KEY, "GPT_IMAGE2_BASE_URL": "https://other.invalid/v1"}
     )
-    assert settings.base_url.value == "https://other.invalid/v1"
+    assert settings.base_url == "https://other.invalid/v1"
     assert settings.api_key is None
     with pytest.raises(ConfigError, match="belongs to"):
         settings.require_key()

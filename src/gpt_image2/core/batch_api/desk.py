@@ -32,7 +32,7 @@ class Desk(Record):
     @property
     def base_url(self) -> str:
         """The base URL as batches are remembered by it."""
-        return self.book.url(self.settings.base_url.value)
+        return self.book.url(self.settings.base_url)
 
     def chosen(
         self, ids: Sequence[str], is_meant: Callable[[RememberedBatch], bool]

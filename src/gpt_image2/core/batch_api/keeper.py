@@ -70,7 +70,7 @@ class Keeper:
         self._ledger = ledger
         self._settings = settings
         self._output = output
-        self._base_url = settings.base_url.value
+        self._base_url = settings.base_url
         self._downloader: Callable[[], Downloader] = lambda: Downloader(
             env,
             stop,

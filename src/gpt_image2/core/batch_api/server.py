@@ -155,7 +155,7 @@ class BatchServer:
             ("User-Agent", USER_AGENT),
             ("Accept", "application/json" if timeout_s == _ASK_TIMEOUT_S or form else "*/*"),
         )
-        url = self._settings.base_url.value + path
+        url = self._settings.base_url + path
         return HttpRequest(url, headers, timeout_s, form=form, stall_s=_STALL_S)
 
     def _with_body(self, path: str, body: bytes, folder: Path) -> HttpRequest:
@@ -212,7 +212,7 @@ class BatchServer:
     def _explained(self, attempt: Attempt, billed: Billed) -> GptImage2Error:
         rule = replace(judge(attempt), billed=billed, again=Again.NEVER)
         settings = self._settings
-        return explain(attempt, rule, ImageRequest(prompt=""), settings.base_url.value, settings.secrets)
+        return explain(attempt, rule, ImageRequest(prompt=""), settings.base_url, settings.secrets)
 
 
 def told(output: Output) -> Callable[[float, str], None]:

@@ -139,7 +139,7 @@ class _Submission:
     def _new_bundle(self, scratch: Path, group: _Group) -> Bundle:
         model, endpoint = group
         token = os.urandom(_TOKEN_BYTES).hex()
-        base_url, out_dir = self._client.settings.base_url.value, str(self._batch.folder.path)
+        base_url, out_dir = self._client.settings.base_url, str(self._batch.folder.path)
         is_recorded = self._client.ledger is not None
         number = self._book.prepare(token, base_url, endpoint, model, out_dir, is_recorded)
         self._tokens[number] = token
@@ -157,7 +157,7 @@ class _Submission:
         count = len(planned.missing)
         sent = request if count == request.count else replace(request, n=count)
         custom_id = custom_id_of(planned.key, planned.copy)
-        fields = sent.wire_fields(self._client.settings.format_field.value)
+        fields = sent.wire_fields(self._client.settings.format_field)
         line = batch_line(custom_id, endpoint, fields, inputs.sources, inputs.mask)
         remembered = RememberedJob(
             custom_id=custom_id,

@@ -286,7 +286,7 @@ class _Lane:
         elif collector.lost:
             error = OutputError("; ".join(collector.lost), billed=rule.billed)
         elif not images:
-            error = explain(attempt, rule, self._request, settings.base_url.value, settings.secrets)
+            error = explain(attempt, rule, self._request, settings.base_url, settings.secrets)
             if attempt.status == 200 and not attempt.was_cut and attempt.error is None and spool.size_bytes:
                 error.hint = f"the answer was kept: {spool.keep('answer.txt')}; {error.hint}".rstrip("; ")
         elif len(images) < asked:
@@ -309,7 +309,7 @@ class _Lane:
     ) -> GptImage2Error:
         if attempt.was_cut or attempt.error is not None or kept_aside:
             settings = self._call.wire.settings
-            return explain(attempt, rule, self._request, settings.base_url.value, settings.secrets)
+            return explain(attempt, rule, self._request, settings.base_url, settings.secrets)
         return PartialError(
             f"the server sent {saved} images instead of {self._request.count}",
             hint="send another request for the rest",
@@ -353,7 +353,7 @@ class _Lane:
             wire.env,
             wire.stop,
             max_bytes=self._call.policy.max_download_bytes,
-            allow_private=leads_to_private_network(wire.settings.base_url.value),
+            allow_private=leads_to_private_network(wire.settings.base_url),
             secrets=wire.settings.secrets,
         )
         for url in attempt.answer.urls:

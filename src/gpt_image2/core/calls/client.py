@@ -277,7 +277,7 @@ class Client:
         if self.ledger is None:
             return call.run(known)
         estimate = prepared.request.estimate(self.settings.prices)
-        opening = opening_of(self.settings.base_url.value, prepared.request, prepared.plan, estimate)
+        opening = opening_of(self.settings.base_url, prepared.request, prepared.plan, estimate)
         return recorded(self.ledger, opening, lambda warnings: call.run(known + warnings), observer)
 
     def _strays(self, plan: OutputPlan) -> Tuple[str, ...]:

@@ -34,7 +34,7 @@ class Wire(Record):
 
 def auth_header(settings: Settings, key: str) -> Tuple[str, str]:
     """The header that carries the key: Azure has one of its own, everybody else takes a bearer token."""
-    host = settings.base_url.value.split("//", 1)[-1].split("/", 1)[0].split(":", 1)[0].lower()
+    host = settings.base_url.split("//", 1)[-1].split("/", 1)[0].split(":", 1)[0].lower()
     return ("api-key", key) if host.endswith(_AZURE_SUFFIX) else ("Authorization", f"Bearer {key}")
 
 
@@ -85,12 +85,12 @@ def send_once(
 
 def describe(settings: Settings, request: ImageRequest) -> Tuple[str, str]:
     """The URL and the exact body of a request as text, for `--dry-run`; a multipart body by its parts."""
-    url = settings.base_url.value + request.endpoint
-    format_field = settings.format_field.value
+    url = settings.base_url + request.endpoint
+    format_field = settings.format_field
     if not request.images:
         return url, request.json_body(format_field).decode("utf-8")
     lines = [f"{name}={value}" for name, value in request.form_texts(format_field)]
-    for part in _file_parts(request, settings.image_field.value):
+    for part in _file_parts(request, settings.image_field):
         lines.append(f"{part.name}=@{part.path} (filename={part.filename}, {part.mime_type})")
     return url, "\n".join(lines)
 
@@ -99,10 +99,10 @@ def _http_request(
     settings: Settings, key: str, request: ImageRequest, folder: Path, timeout_s: float
 ) -> HttpRequest:
     headers = [auth_header(settings, key), ("User-Agent", USER_AGENT), ("Accept", _accept(request))]
-    url = settings.base_url.value + request.endpoint
-    format_field = settings.format_field.value
+    url = settings.base_url + request.endpoint
+    format_field = settings.format_field
     if request.images:
-        form = _text_parts(request, format_field, folder) + _file_parts(request, settings.image_field.value)
+        form = _text_parts(request, format_field, folder) + _file_parts(request, settings.image_field)
         return HttpRequest(url, tuple(headers), timeout_s, form=form)
     body = folder / "body"
     write_private(body, request.json_body(format_field))

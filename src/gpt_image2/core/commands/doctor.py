@@ -110,14 +110,13 @@ def _settings(settings: Settings) -> Iterator[Check]:
     detail = f"active: {file.path}" if file else "no config file; environment and defaults are used"
     warnings = "; ".join(settings.warnings)
     yield Check("config", "warn" if warnings else "ok", detail, warnings)
-    yield Check("base_url", "ok", f"{settings.base_url.value} (from {settings.base_url.source})")
+    yield Check("base_url", "ok", f"{settings.base_url} (from {settings.sources['base_url']})")
     try:
         settings.require_key()
     except ConfigError as error:
         yield Check("api_key", "fail", error.message, error.hint)
         return
-    source = settings.api_key.source if settings.api_key else ""
-    yield Check("api_key", "ok", f"{settings.masked_key} (from {source})")
+    yield Check("api_key", "ok", f"{settings.masked_key} (from {settings.sources['api_key']})")
 
 
 def _state_folder(folder: Path) -> Check:
@@ -143,7 +142,7 @@ def _disk(folder: Path) -> Check:
 
 def _name_lookup(settings: Settings, env: Mapping[str, str]) -> Optional[Check]:
     """Looks the host's name up; None where a proxy does that."""
-    parts = urlsplit(settings.base_url.value)
+    parts = urlsplit(settings.base_url)
     names = (f"{parts.scheme}_proxy", f"{parts.scheme.upper()}_PROXY", "all_proxy", "ALL_PROXY")
     if any(env.get(name) for name in names):
         return None
@@ -166,7 +165,7 @@ def _network(settings: Settings, env: Mapping[str, str], stop: StopSwitch) -> It
         yield Check("connection", "fail", error.message, error.hint, attempt.elapsed_s, error.exit_code)
         return
     yield Check("connection", "ok", "connected", "", end.connect_s)
-    if settings.base_url.value.startswith("https://"):
+    if settings.base_url.startswith("https://"):
         yield Check(
             "tls", "ok", "handshake and certificate are good", "", max(0.0, end.tls_s - end.connect_s)
         )
@@ -192,10 +191,10 @@ def ask(
     """One free request below the base URL, and its answer as JSON (None when it is none)."""
     headers = [("User-Agent", USER_AGENT), ("Accept", "application/json")]
     if settings.api_key:
-        headers.append(auth_header(settings, settings.api_key.value))
+        headers.append(auth_header(settings, settings.api_key))
     if body_path is not None:
         headers.append(("Content-Type", "application/json"))
-    request = HttpRequest(settings.base_url.value + path, tuple(headers), CHECK_TIMEOUT_S, body_path)
+    request = HttpRequest(settings.base_url + path, tuple(headers), CHECK_TIMEOUT_S, body_path)
     return send_free(request, settings, env, stop)
 
 
@@ -227,6 +226,4 @@ def send_free(
 
 
 def _explained(settings: Settings, attempt: Attempt) -> GptImage2Error:
-    return explain(
-        attempt, judge(attempt), ImageRequest(prompt=""), settings.base_url.value, settings.secrets
-    )
+    return explain(attempt, judge(attempt), ImageRequest(prompt=""), settings.base_url, settings.secrets)

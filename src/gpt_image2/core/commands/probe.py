@@ -28,7 +28,6 @@ from ..outputs.collect import ImageCollector
 from ..outputs.files import temporary_folder, write_private
 from ..outputs.naming import OutputPlan
 from ..outputs.store import Spool
-from ..settings.config import Setting
 from ..settings.hosts import HostFacts, today
 from ..wire.curl import ResponseHead
 from .doctor import ask
@@ -140,8 +139,8 @@ def _learnt(
         answers="b64_json" if images else "url",
         streams=attempt.answer.shape == "sse" if request.stream else False,
         edits=bool(request.images),
-        image_field=wire.settings.image_field.value if request.images else None,
-        format_field=wire.settings.format_field.value if image and image.format == "jpeg" else None,
+        image_field=wire.settings.image_field if request.images else None,
+        format_field=wire.settings.format_field if image and image.format == "jpeg" else None,
         honours_size=None if image is None else f"{image.width}x{image.height}" == _PROBE_SIZE,
     )
 
@@ -156,22 +155,18 @@ def _changed(wire: Wire, request: ImageRequest, attempt: Attempt) -> Optional[Tu
         return wire, request.without_stream()
     settings = wire.settings
     about = f"{attempt.error.param} {attempt.error.message}"
-    if settings.format_field.value in about and settings.format_field.value != "format":
-        settings = replace(settings, format_field=_learnt_setting("format"))
-    elif "image" in about and settings.image_field.value != "image":
-        settings = replace(settings, image_field=_learnt_setting("image"))
+    if settings.format_field in about and settings.format_field != "format":
+        settings = replace(settings, format_field="format")
+    elif "image" in about and settings.image_field != "image":
+        settings = replace(settings, image_field="image")
     else:
         return None
     return replace(wire, settings=settings), request
 
 
-def _learnt_setting(value: str) -> Setting:
-    return Setting(value, "doctor --probe")
-
-
 def _failure(wire: Wire, request: ImageRequest, attempt: Attempt) -> GptImage2Error:
     settings = wire.settings
-    return explain(attempt, judge(attempt), request, settings.base_url.value, settings.secrets)
+    return explain(attempt, judge(attempt), request, settings.base_url, settings.secrets)
 
 
 def _input(path: Path, shade: int) -> InputImage:

@@ -10,7 +10,6 @@ from ..base.errors import GptImage2Error, UsageError
 from ..base.events import Event, Warned
 from ..base.interrupt import StopSwitch
 from ..base.outcome import Billed, ExitCode, Result
-from ..base.redact import mask_key
 from ..base.turns import Turns
 from ..calls.exchange import Wire
 from ..ledger.entries import Opening
@@ -54,23 +53,19 @@ def _show_config(config: Optional[str], output: Output) -> Dict[str, object]:
     """Says which settings are in force and where each comes from; the same as an object."""
     settings = load_settings(os.environ, config=config)
     active = settings.config_file.path if settings.config_file else None
-    key, key_source = "(none)", settings.key_problem or "no source has one"
-    if settings.api_key:
-        key, key_source = mask_key(settings.api_key.value), settings.api_key.source
-    rows = [
-        ("base_url", settings.base_url.value, settings.base_url.source),
-        ("api_key", key, key_source),
-        ("format_field", settings.format_field.value, settings.format_field.source),
-        ("image_field", settings.image_field.value, settings.image_field.source),
-        (
-            "streams",
-            _YES_NO[settings.streams],
-            "doctor --probe" if settings.streams is not None else "not probed",
-        ),
-        ("history", _YES_NO[settings.history], _file_or_default("history", settings)),
-        ("prices", _prices_in_words(settings), _file_or_default("prices", settings)),
-        ("state_folder", str(state_folder(os.environ)), "XDG_STATE_HOME or its default"),
-    ]
+    sources = {**settings.sources, "state_folder": "XDG_STATE_HOME or its default"}
+    if settings.api_key is None:
+        sources["api_key"] = settings.key_problem or "no source has one"
+    values = {
+        "base_url": settings.base_url,
+        "api_key": settings.masked_key,
+        "format_field": settings.format_field,
+        "image_field": settings.image_field,
+        "streams": _YES_NO[settings.streams],
+        "history": _YES_NO[settings.history],
+        "prices": _prices_in_words(settings),
+        "state_folder": str(state_folder(os.environ)),
+    }
     for warning in settings.warnings:
         output.warn(warning)
     output.result(f"Active config: {active or 'none'}")
@@ -78,20 +73,14 @@ def _show_config(config: Optional[str], output: Output) -> Dict[str, object]:
     if active is None:
         for place in looked_in:
             output.result(f"  looked for {place}")
-    for name, value, source in rows:
-        output.result(f"{name:<13} {value}  ({source})")
+    for name, value in values.items():
+        output.result(f"{name:<13} {value}  ({sources[name]})")
     return {
         "active": active,
         "looked_in": looked_in,
-        "settings": {name: {"value": value, "source": source} for name, value, source in rows},
+        "settings": {name: {"value": value, "source": sources[name]} for name, value in values.items()},
         "warnings": list(settings.warnings),
     }
-
-
-def _file_or_default(name: str, settings: Settings) -> str:
-    """Where a setting comes from that only a config file can change."""
-    file = settings.config_file
-    return file.path if file and name in file.given else "default"
 
 
 def _prices_in_words(settings: Settings) -> str:
@@ -157,7 +146,7 @@ def _probe(settings: Settings, stop: StopSwitch, output: Output) -> Tuple[Check,
     except GptImage2Error as error:
         check = Check("probe", "fail", error.message, error.hint, exit_code=error.exit_code)
         return check, error.billed
-    save_facts(folder, settings.base_url.value, outcome.facts)
+    save_facts(folder, settings.base_url, outcome.facts)
     facts = ", ".join(
         f"{name}: {_YES_NO.get(value, value) if isinstance(value, bool) else value}"
         for name, value in vars(outcome.facts).items()
@@ -186,7 +175,7 @@ def _recorded_probe(settings: Settings, picture: Path, stop: StopSwitch, output:
 
     if settings.history:
         opening = Opening(
-            base_url=settings.base_url.value,
+            base_url=settings.base_url,
             command=PROBE_COMMAND,
             request=PROBE,
             output=str(picture),
@@ -200,7 +189,7 @@ def _recorded_probe(settings: Settings, picture: Path, stop: StopSwitch, output:
 
 def _forget(settings: Settings) -> Check:
     """Forgets what a probe taught of the base URL in force."""
-    url = settings.base_url.value
+    url = settings.base_url
     forgotten = forget_facts(state_folder(os.environ), url)
     return Check("forget", "ok", f"forgot {url}" if forgotten else f"nothing was known of {url}")
 

@@ -97,7 +97,7 @@ def _warn_of_another_host(past: PastRequest, command: ImageCommand, output: Outp
     settings = load_settings(
         os.environ, config=command.config, base_url=command.base_url, api_key=command.api_key
     )
-    url = settings.base_url.value
+    url = settings.base_url
     if url != past.base_url:
         output.warn(f"request {past.id} went to {show(past.base_url)}; this goes to {show(url)}")
 

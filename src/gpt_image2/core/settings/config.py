@@ -16,10 +16,10 @@ from urllib.parse import SplitResult, urlsplit
 
 from ..api.models import PRICES, Prices
 from ..base.errors import ConfigError
-from ..base.record import Record, replace
+from ..base.record import Record
 from ..base.redact import mask_key
 from .config_file import ConfigFile, read_config_file
-from .hosts import load_facts
+from .hosts import HostFacts, load_facts
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 DEFAULT_FORMAT_FIELD = "output_format"
@@ -35,24 +35,23 @@ TEMPLATE = json.dumps({"base_url": DEFAULT_BASE_URL, "api_key_env": OFFICIAL_KEY
 _DEFAULT = "default"
 
 
-class Setting(Record):
-    """One effective value and the source that won, in words (`--base-url`, a path, a variable, `default`)."""
-
-    value: str
-    source: str
+#: A value, and the source that gave it, in words (`--base-url`, a path, a variable, `default`).
+_Found = Tuple[str, str]
 
 
 class Settings(Record):
     """The effective settings of a call. `api_key` is None when no source gives one for this base URL.
 
     `history` is whether calls are recorded. `prices` are the list prices and those of the config file.
+    `sources` says in words where each setting comes from, by its name.
     """
 
-    base_url: Setting
-    api_key: Optional[Setting]
-    format_field: Setting
-    image_field: Setting
+    base_url: str
+    api_key: Optional[str]
+    format_field: str
+    image_field: str
     streams: Optional[bool]  # None: nobody knows
+    sources: Mapping[str, str]
     config_file: Optional[ConfigFile]
     history: bool = True
     prices: Mapping[str, Prices] = PRICES
@@ -66,12 +65,12 @@ class Settings(Record):
     @property
     def secrets(self) -> Tuple[str, ...]:
         """What must never be shown."""
-        return (self.api_key.value,) if self.api_key else ()
+        return (self.api_key,) if self.api_key else ()
 
     @property
     def masked_key(self) -> str:
         """The key as it may be shown, or a word that there is none."""
-        return mask_key(self.api_key.value) if self.api_key else "(none)"
+        return mask_key(self.api_key) if self.api_key else "(none)"
 
     def require_key(self) -> str:
         """The key.
@@ -81,11 +80,11 @@ class Settings(Record):
         """
         if self.api_key is None:
             raise ConfigError(
-                self.key_problem or f"no API key for {self.base_url.value}",
-                hint=self.key_hint or _key_hint(self.base_url.value),
+                self.key_problem or f"no API key for {self.base_url}",
+                hint=self.key_hint or _key_hint(self.base_url),
                 code="no_api_key",
             )
-        return self.api_key.value
+        return self.api_key
 
 
 def config_locations(env: Mapping[str, str]) -> List[Path]:
@@ -130,40 +129,38 @@ def load_settings(
     file_first = config is not None
     if file and file_first:
         warnings += _shadowed_flags(file, flags)
-    url = _pick_base_url(env, file, base_url, file_first)
-    check_base_url(url.value, url.source)
+    url, url_source = _pick_base_url(env, file, base_url, file_first)
+    check_base_url(url, url_source)
     hint = ""
     try:
         key, problem = _pick_key(env, file, api_key, file_first, url)
     except ConfigError as error:  # it matters only when something is sent
         key, problem, hint = None, error.message, error.hint
     if key:
-        _check_key(key)
-        parts = urlsplit(url.value)
+        _check_key(*key)
+        parts = urlsplit(url)
         if parts.scheme == "http" and not _is_loopback_name(parts):
-            warnings.append(f"the key goes to {url.value} unencrypted; use https")
-    url = replace(url, value=url.value.rstrip("/"))
-    facts = load_facts(state_folder(env), url.value)
-    learnt = f"doctor --probe on {facts.probed_on}" if facts else ""
-    format_field = Setting(DEFAULT_FORMAT_FIELD, _DEFAULT)
-    if facts and facts.format_field:
-        format_field = Setting(facts.format_field, learnt)
-    image_field = Setting(DEFAULT_IMAGE_FIELD, _DEFAULT)
-    if facts and facts.image_field:
-        image_field = Setting(facts.image_field, learnt)
-    if file and "format_field" in file.fields:
-        format_field = Setting(file.fields["format_field"], file.path)
-        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", format_field.value):
-            raise ConfigError(
-                f"config {file.path}: format_field {format_field.value!r} is no name of an API field",
-                hint=f'leave it out for "{DEFAULT_FORMAT_FIELD}", or use "format"',
-            )
+            warnings.append(f"the key goes to {url} unencrypted; use https")
+    url = url.rstrip("/")
+    facts = load_facts(state_folder(env), url)
+    format_field, format_source = _pick_format_field(file, facts)
+    image_field = facts.image_field if facts else None
+    streams = facts.streams if facts else None
     return Settings(
         base_url=url,
-        api_key=key,
+        api_key=key[0] if key else None,
         format_field=format_field,
-        image_field=image_field,
-        streams=facts.streams if facts else None,
+        image_field=image_field or DEFAULT_IMAGE_FIELD,
+        streams=streams,
+        sources={
+            "base_url": url_source,
+            "api_key": key[1] if key else "",
+            "format_field": format_source,
+            "image_field": _probe_source(facts) if facts and image_field else _DEFAULT,
+            "streams": "not probed" if streams is None else "doctor --probe",
+            "history": file.path if file and "history" in file.given else _DEFAULT,
+            "prices": file.path if file and "prices" in file.given else _DEFAULT,
+        },
         config_file=file,
         history=file is None or file.history is not False,
         prices={**PRICES, **file.prices} if file else PRICES,
@@ -246,41 +243,59 @@ def _shadowed_flags(file: ConfigFile, flags: Mapping[str, Optional[str]]) -> Lis
 
 def _pick_base_url(
     env: Mapping[str, str], file: Optional[ConfigFile], flag: Optional[str], file_first: bool
-) -> Setting:
-    found: List[Setting] = []
+) -> _Found:
+    found: List[_Found] = []
     if flag is not None:
-        found.append(Setting(flag, "--base-url"))
+        found.append((flag, "--base-url"))
     if file and "base_url" in file.fields:
-        found.insert(0 if file_first else len(found), Setting(file.fields["base_url"], file.path))
+        found.insert(0 if file_first else len(found), (file.fields["base_url"], file.path))
     if env.get(BASE_URL_VARIABLE):
-        found.append(Setting(env[BASE_URL_VARIABLE], BASE_URL_VARIABLE))
-    found.append(Setting(DEFAULT_BASE_URL, _DEFAULT))
-    return found[0]
+        found.append((env[BASE_URL_VARIABLE], BASE_URL_VARIABLE))
+    return found[0] if found else (DEFAULT_BASE_URL, _DEFAULT)
+
+
+def _pick_format_field(file: Optional[ConfigFile], facts: Optional[HostFacts]) -> _Found:
+    """The name by which this base URL takes the format of an image."""
+    if file and "format_field" in file.fields:
+        name = file.fields["format_field"]
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", name):
+            raise ConfigError(
+                f"config {file.path}: format_field {name!r} is no name of an API field",
+                hint=f'leave it out for "{DEFAULT_FORMAT_FIELD}", or use "format"',
+            )
+        return name, file.path
+    if facts and facts.format_field:
+        return facts.format_field, _probe_source(facts)
+    return DEFAULT_FORMAT_FIELD, _DEFAULT
+
+
+def _probe_source(facts: HostFacts) -> str:
+    return f"doctor --probe on {facts.probed_on}"
 
 
 def _pick_key(
-    env: Mapping[str, str], file: Optional[ConfigFile], flag: Optional[str], file_first: bool, url: Setting
-) -> Tuple[Optional[Setting], str]:
+    env: Mapping[str, str], file: Optional[ConfigFile], flag: Optional[str], file_first: bool, url: str
+) -> Tuple[Optional[_Found], str]:
     """The key that goes to this base URL, or None and why the nearest candidate does not."""
-    by_flag = Setting(flag, "--api-key") if flag is not None else None
+    by_flag = (flag, "--api-key") if flag is not None else None
     if by_flag and not file_first:
         return by_flag, ""
-    from_file, problem = _file_key(env, file, url.value) if file else (None, "")
+    from_file, problem = _file_key(env, file, url) if file else (None, "")
     found = from_file or by_flag
     if found:
         return found, ""
     if env.get(KEY_VARIABLE):
-        return Setting(env[KEY_VARIABLE], KEY_VARIABLE), ""
+        return (env[KEY_VARIABLE], KEY_VARIABLE), ""
     if env.get(OFFICIAL_KEY_VARIABLE) and not problem:
-        if is_official(url.value):
-            return Setting(env[OFFICIAL_KEY_VARIABLE], OFFICIAL_KEY_VARIABLE), ""
-        problem = f"no API key for {url.value} ({OFFICIAL_KEY_VARIABLE} goes to {DEFAULT_BASE_URL} only)"
+        if is_official(url):
+            return (env[OFFICIAL_KEY_VARIABLE], OFFICIAL_KEY_VARIABLE), ""
+        problem = f"no API key for {url} ({OFFICIAL_KEY_VARIABLE} goes to {DEFAULT_BASE_URL} only)"
     return None, problem
 
 
-def _file_key(env: Mapping[str, str], file: ConfigFile, url: str) -> Tuple[Optional[Setting], str]:
+def _file_key(env: Mapping[str, str], file: ConfigFile, url: str) -> Tuple[Optional[_Found], str]:
     if file.fields.get("api_key"):
-        key = Setting(file.fields["api_key"], file.path)
+        key = (file.fields["api_key"], file.path)
     elif file.fields.get("api_key_env"):
         name = file.fields["api_key_env"]
         if not env.get(name):
@@ -294,7 +309,7 @@ def _file_key(env: Mapping[str, str], file: ConfigFile, url: str) -> Tuple[Optio
                 ),
                 code="no_api_key",
             )
-        key = Setting(env[name], f"{name}, named by api_key_env in {file.path}")
+        key = (env[name], f"{name}, named by api_key_env in {file.path}")
     else:
         return None, ""
     owner = file.fields.get("base_url")
@@ -305,10 +320,10 @@ def _file_key(env: Mapping[str, str], file: ConfigFile, url: str) -> Tuple[Optio
     return None, f"the key in {file.path} belongs to {owner} and is not sent to {url}"
 
 
-def _check_key(key: Setting) -> None:
-    if not key.value.strip() or not key.value.isascii() or not key.value.isprintable() or " " in key.value:
+def _check_key(key: str, source: str) -> None:
+    if not key.strip() or not key.isascii() or not key.isprintable() or " " in key:
         raise ConfigError(
-            f"the API key from {key.source} has a line break, a blank or another character no key has",
+            f"the API key from {source} has a line break, a blank or another character no key has",
             hint="set it again without line breaks or quotes",
             code="bad_api_key",
         )
