@@ -49,7 +49,6 @@ import zlib
 from contextlib import ExitStack, contextmanager, suppress
 from enum import Enum, IntEnum
 from functools import lru_cache
-from heapq import heappop, heappush
 from itertools import chain, count
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -668,54 +667,6 @@ def show(text: str, secrets: Iterable[str] = (), limit: Optional[int] = MAX_SHOW
     """Foreign text as it may be printed: keys masked, one line, at most `limit` characters."""
     text = printable(mask_secrets(text, secrets))
     return text if limit is None or len(text) <= limit else text[: limit - 1] + "…"
-
-
-# ------------------------------------------------------------------------------------------------------------
-# base/turns
-#
-# Lets few threads at a time work on answers, those whose request went out first before the others.
-#
-# Decoding holds the interpreter's lock. When many answers come at once and all threads share it evenly, all end
-# late; one after the other, the first are free for the next request while the last are still at work.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_AT_ONCE = 2  # one decodes while another hashes or writes
-
-
-class Turns:
-    """Shared by the calls of one client."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._free = _AT_ONCE
-        self._waiting: List[Tuple[float, int, threading.Lock]] = []
-
-    @contextmanager
-    def take(self, rank: float) -> Generator[None, None, None]:
-        """Waits for a turn; among those that wait the lowest rank goes first."""
-        self._begin(rank)
-        try:
-            yield
-        finally:
-            self._end()
-
-    def _begin(self, rank: float) -> None:
-        with self._lock:
-            if self._free:
-                self._free -= 1
-                return
-            gate = threading.Lock()
-            gate.acquire()
-            heappush(self._waiting, (rank, id(gate), gate))
-        gate.acquire()
-
-    def _end(self) -> None:
-        with self._lock:
-            if self._waiting:
-                heappop(self._waiting)[2].release()  # the turn is handed over
-            else:
-                self._free += 1
 
 
 # ============================================================================================================
@@ -2002,12 +1953,11 @@ MIN_VERSION = (7, 64)  # the first with all that is used here
 CONNECT_TIMEOUT_S = 30.0
 KEEPALIVE_S = 30
 
-_PIPE_BYTES = 1 << 19  # as much as curl may be ahead of us; Linux gives 64 KiB unasked
-_F_SETPIPE_SZ = 1031  # Linux; fcntl has the name from Python 3.10 on
 _CHUNK_BYTES = 7 << 14  # malloc takes fresh pages from the system for every piece of 128 KiB or more
 _MAX_HEADER_BYTES = 1 << 18
 _TERMINATE_S = 2.0
 _BAD_OPTION = 2
+_TOO_LONG = 63  # curl's own code for a file that is too large
 _REPORT = "gpt-image2-report"
 _REPORTED = ("time_pretransfer", "time_namelookup", "time_connect", "time_appconnect", "time_starttransfer")
 _QUOTED = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v"}
@@ -2026,7 +1976,8 @@ class FormPart(Record):
 class HttpRequest(Record):
     """One HTTP request. `headers` may hold secrets. `body_path` is a file, `form` a multipart body.
 
-    Where `stall_s` is set, so many seconds without a byte end it before its time is up.
+    Where `stall_s` is set, so many seconds without a byte end it before its time is up; where `max_bytes` is,
+    so many bytes of an answer's body.
     """
 
     url: str
@@ -2037,6 +1988,7 @@ class HttpRequest(Record):
     #: `host:port:address` pins a name to an address that was checked.
     resolve: Optional[str] = None
     stall_s: Optional[float] = None
+    max_bytes: Optional[int] = None
 
 
 class ResponseHead(Record):
@@ -2059,28 +2011,81 @@ class TransferEnd(Record):
     tls_s: float = 0.0
     first_byte_s: float = 0.0
 
+    @property
+    def is_too_long(self) -> bool:
+        """Whether it was ended since the body has more bytes than the request admits."""
+        return self.exit_code == _TOO_LONG
 
-class Transfer:
+
+class Received(Record):
+    """How one request was answered. The body's size is in bytes, the time in seconds from start to end."""
+
+    head: Optional[ResponseHead]
+    end: TransferEnd
+    body_bytes: int
+    elapsed_s: float
+
+
+class Curl:
+    """How curl is run: with an environment that holds no key, and ended when a stop is asked for."""
+
+    def __init__(self, env: Mapping[str, str], secrets: Iterable[str], stop: StopSwitch) -> None:
+        self.env = env
+        self.secrets = tuple(secrets)
+        self.stop = stop
+
+    def receive(
+        self,
+        request: HttpRequest,
+        take: Callable[[bytes], object],
+        on_head: Callable[[ResponseHead], object] = lambda _: None,
+    ) -> Received:
+        """Sends a request; gives status and headers to `on_head`, then the body to `take`, as they arrive.
+
+        A body above `max_bytes` ends as one that curl itself finds too long. When this returns or raises,
+        whatever the reason, curl has ended.
+
+        Raises:
+            ConfigError: there is no curl, or one that is too old.
+        """
+        started = time.monotonic()
+        size = 0
+        with _Transfer(request, self) as transfer:
+            head = transfer.read_head()
+            if head is not None:
+                on_head(head)
+            for chunk in transfer.chunks():
+                if request.max_bytes is not None and size + len(chunk) > request.max_bytes:
+                    transfer.cancel(f"longer than {request.max_bytes:,} bytes")
+                    break
+                size += len(chunk)
+                take(chunk)
+            end = transfer.end()
+        too_old = _too_old_error(end)
+        if too_old is not None:
+            raise too_old
+        return Received(head, end, size, time.monotonic() - started)
+
+
+class _Transfer:
     """A running curl. A context manager: leaving it ends the process, whatever happened."""
 
-    def __init__(
-        self, request: HttpRequest, env: Mapping[str, str], secrets: Iterable[str], stop: StopSwitch
-    ) -> None:
-        self._stop = stop
+    def __init__(self, request: HttpRequest, curl: Curl) -> None:
+        self._stop = curl.stop
         self._rest = b""
+        self._too_long = ""
         self._process = subprocess.Popen(
             # The option among the arguments is one that a curl older than MIN_VERSION refuses (exit 2).
             [find_curl(), "-q", "--no-http0.9", "--config", "-"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=clean_environment(env, secrets),
+            env=clean_environment(curl.env, curl.secrets),
             bufsize=0,
             # A Ctrl-C at the terminal is for us alone: we end curl when what has arrived is safe.
             start_new_session=os.name == "posix",
         )
-        _widen(self._process.stdout)
-        stop.watch(self._process.terminate)
+        self._stop.watch(self._process.terminate)
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(render_config(request).encode("utf-8", "surrogateescape"))
@@ -2088,7 +2093,7 @@ class Transfer:
         except BrokenPipeError:
             pass  # curl has ended already; its exit code says why
 
-    def __enter__(self) -> Transfer:
+    def __enter__(self) -> _Transfer:
         return self
 
     def __exit__(
@@ -2098,13 +2103,7 @@ class Transfer:
         trace: Optional[TracebackType],
     ) -> None:
         self._stop.unwatch(self._process.terminate)
-        if self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(_TERMINATE_S)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+        self._terminate()
         for pipe in (self._process.stdout, self._process.stderr):
             if pipe is not None:
                 pipe.close()
@@ -2131,17 +2130,20 @@ class Transfer:
         if self._rest:
             yield self._rest
             self._rest = b""
-        while True:
-            chunk = self._read()
-            if not chunk:
-                return
-            yield chunk
+        yield from iter(self._read, b"")
+
+    def cancel(self, reason: str) -> None:
+        """Ends curl before the body has ended."""
+        self._too_long = reason
+        self._terminate()
 
     def end(self) -> TransferEnd:
         """How it ended; waits for curl."""
         assert self._process.stderr is not None
         text = self._process.stderr.read().decode("utf-8", "replace")
         code = self._process.wait()
+        if self._too_long:
+            return TransferEnd(_TOO_LONG, self._too_long, sent=True)
         message, _, report = text.partition(_REPORT)
         times = [float(value.replace(",", ".")) for value in report.split()]
         sent = times[0] > 0 if times else code != _BAD_OPTION
@@ -2151,6 +2153,15 @@ class Transfer:
     def _read(self) -> bytes:
         assert self._process.stdout is not None
         return os.read(self._process.stdout.fileno(), _CHUNK_BYTES)
+
+    def _terminate(self) -> None:
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(_TERMINATE_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
 
 
 def render_config(request: HttpRequest) -> str:
@@ -2247,7 +2258,7 @@ def curl_version(path: str) -> Tuple[int, ...]:
     return tuple(int(part) for part in match.groups() if part) if match else ()
 
 
-def too_old_error(end: TransferEnd) -> Optional[ConfigError]:
+def _too_old_error(end: TransferEnd) -> Optional[ConfigError]:
     """The error to show when curl itself refused our options, as a too old one does; None otherwise."""
     if end.exit_code != _BAD_OPTION or end.sent:
         return None
@@ -2258,15 +2269,6 @@ def too_old_error(end: TransferEnd) -> Optional[ConfigError]:
         hint=f"install curl {wanted} or newer",
         code="curl_too_old",
     )
-
-
-def _widen(pipe: Optional[IO[bytes]]) -> None:
-    """Lets curl run further ahead of us, where the system can."""
-    if sys.platform == "linux" and pipe is not None:
-        import fcntl
-
-        with suppress(OSError):
-            fcntl.fcntl(pipe, _F_SETPIPE_SZ, _PIPE_BYTES)
 
 
 def _form_line(part: FormPart) -> Tuple[str, str]:
@@ -5399,21 +5401,13 @@ class Downloader:
     """Fetches addresses under one set of limits. `allow_private` admits loopback and private networks."""
 
     def __init__(
-        self,
-        env: Mapping[str, str],
-        stop: StopSwitch,
-        *,
-        max_bytes: int = DEFAULT_MAX_DOWNLOAD_BYTES,
-        allow_private: bool = False,
-        secrets: Tuple[str, ...] = (),
+        self, curl: Curl, *, max_bytes: int = DEFAULT_MAX_DOWNLOAD_BYTES, allow_private: bool = False
     ) -> None:
-        self._env = env
-        self._stop = stop
+        self._curl = curl
         self._max_bytes = max_bytes
         self._allow_private = allow_private
-        self._secrets = secrets
 
-    def fetch(self, url: str, take: Callable[[bytes], None], restart: Callable[[], None]) -> None:
+    def fetch(self, url: str, take: Callable[[bytes], object], restart: Callable[[], None]) -> None:
         """Gives the bytes at an address to `take`, piece by piece; `restart` forgets them before a new try.
 
         Raises:
@@ -5424,11 +5418,11 @@ class Downloader:
                 self._follow(url, take)
                 return
             except DownloadFailed as error:
-                if not error.again or number == DOWNLOAD_TRIES - 1 or self._stop.wait(backoff_s(number)):
+                if not error.again or number == DOWNLOAD_TRIES - 1 or self._curl.stop.wait(backoff_s(number)):
                     raise
                 restart()
 
-    def _follow(self, url: str, take: Callable[[bytes], None]) -> None:
+    def _follow(self, url: str, take: Callable[[bytes], object]) -> None:
         for _ in range(_MAX_REDIRECTS + 1):
             following = self._get(url, take)
             if following is None:
@@ -5436,33 +5430,32 @@ class Downloader:
             url = urljoin(url, following)
         raise DownloadFailed(f"more than {_MAX_REDIRECTS} redirects")
 
-    def _get(self, url: str, take: Callable[[bytes], None]) -> Optional[str]:
+    def _get(self, url: str, take: Callable[[bytes], object]) -> Optional[str]:
         """One request; the address to go to next when the answer is a redirect."""
         request = HttpRequest(
             url=url,
             headers=(("User-Agent", USER_AGENT), ("Accept", "image/*")),
             timeout_s=DOWNLOAD_TIMEOUT_S,
             resolve=self._pin(url),
+            max_bytes=self._max_bytes,
         )
-        with Transfer(request, self._env, self._secrets, self._stop) as transfer:
-            head = transfer.read_head()
-            if head is None:
-                raise DownloadFailed(transfer.end().message or "no answer", again=True)
-            if head.status in (301, 302, 303, 307, 308) and head.headers.get("location"):
-                return head.headers["location"]
-            if head.status != 200:
-                raise DownloadFailed(
-                    f"HTTP {head.status}", again=head.status >= 500 or head.status in (408, 429)
-                )
-            size = 0
-            for chunk in transfer.chunks():
-                size += len(chunk)
-                if size > self._max_bytes:
-                    raise DownloadFailed(f"larger than {self._max_bytes:,} bytes (see --max-download)")
-                take(chunk)
-            end = transfer.end()
+        statuses: List[int] = []
+        received = self._curl.receive(
+            request,
+            lambda chunk: take(chunk) if statuses == [200] else None,
+            lambda head: statuses.append(head.status),
+        )
+        head, end = received.head, received.end
+        if head is None:
+            raise DownloadFailed(end.message or "no answer", again=True)
+        if head.status in (301, 302, 303, 307, 308) and head.headers.get("location"):
+            return head.headers["location"]
+        if head.status != 200:
+            raise DownloadFailed(f"HTTP {head.status}", again=head.status >= 500 or head.status in (408, 429))
+        if end.is_too_long:
+            raise DownloadFailed(f"larger than {self._max_bytes:,} bytes (see --max-download)")
         if end.exit_code != 0:
-            raise DownloadFailed(f"cut after {size:,} bytes: {end.message}", again=True)
+            raise DownloadFailed(f"cut after {received.body_bytes:,} bytes: {end.message}", again=True)
         return None
 
     def _pin(self, url: str) -> Optional[str]:
@@ -5493,7 +5486,7 @@ class Downloader:
 
     def _has_proxy(self, scheme: str) -> bool:
         names = (f"{scheme}_proxy", f"{scheme.upper()}_PROXY", "all_proxy", "ALL_PROXY")
-        return any(self._env.get(name) for name in names)
+        return any(self._curl.env.get(name) for name in names)
 
 
 def leads_to_private_network(url: str) -> bool:
@@ -5545,15 +5538,24 @@ def _bracketed(address: str) -> str:
 
 
 _AZURE_SUFFIX = ".openai.azure.com"
+_FREE_ANSWER_BYTES = 8 << 20
 
 
-class Wire(Record):
-    """What every exchange of a call shares."""
+class Host(Record):
+    """A server as the settings name it, and the curl by which it is spoken to."""
 
     settings: Settings
-    env: Mapping[str, str]
-    stop: StopSwitch
-    turns: Turns
+    curl: Curl
+
+    @property
+    def stop(self) -> StopSwitch:
+        """What ends the calls that are under way."""
+        return self.curl.stop
+
+
+def host_of(settings: Settings, env: Mapping[str, str], stop: StopSwitch) -> Host:
+    """The server of these settings."""
+    return Host(settings, Curl(env, settings.secrets, stop))
 
 
 def auth_header(settings: Settings, key: str) -> Tuple[str, str]:
@@ -5563,48 +5565,60 @@ def auth_header(settings: Settings, key: str) -> Tuple[str, str]:
 
 
 def send_once(
-    wire: Wire,
+    host: Host,
     request: ImageRequest,
     collector: ImageCollector,
     spool: Spool,
     timeout_s: float,
-    on_head: Callable[[ResponseHead], None],
+    on_head: Callable[[ResponseHead], object] = lambda _: None,
 ) -> Attempt:
     """Sends the request and reads the answer to its end, or to where it was cut.
 
     Raises:
         ConfigError: there is no key, or no usable curl.
     """
-    key = wire.settings.require_key()
-    started = time.monotonic()
-    body_bytes = 0
+    key = host.settings.require_key()
     reader = AnswerReader(collector, spool)
     with temporary_folder() as folder:
-        http = _http_request(wire.settings, key, request, folder, timeout_s)
-        with Transfer(http, wire.env, wire.settings.secrets, wire.stop) as transfer:
-            head = transfer.read_head()
-            if head is not None:
-                on_head(head)
-            for chunk in transfer.chunks():
-                body_bytes += len(chunk)
-                with wire.turns.take(started):
-                    reader.feed(chunk)
-            end = transfer.end()
-    too_old = too_old_error(end)
-    if too_old is not None:
-        raise too_old
+        http = _http_request(host.settings, key, request, folder, timeout_s)
+        received = host.curl.receive(http, reader.feed, on_head)
     answer = reader.close()
-    if head is not None and head.status >= 300:
+    if received.head is not None and received.head.status >= 300:
         answer = replace(answer, urls=())  # an address in a refusal is that of its documentation
     return Attempt(
-        head=head,
-        end=end,
+        head=received.head,
+        end=received.end,
         answer=answer,
         images=len(collector.images),
         kept_aside=collector.kept_aside,
-        body_bytes=body_bytes,
-        elapsed_s=time.monotonic() - started,
+        body_bytes=received.body_bytes,
+        elapsed_s=received.elapsed_s,
     )
+
+
+def send_free(curl: Curl, request: HttpRequest) -> Tuple[Attempt, object]:
+    """Sends a request that costs nothing; how it ended, and the JSON that came (None where none did)."""
+    data = bytearray()
+    received = curl.receive(replace(request, max_bytes=_FREE_ANSWER_BYTES), data.extend)
+    text = data.decode("utf-8", "replace")
+    try:
+        document: object = json.loads(text)
+    except (ValueError, RecursionError):
+        document = None
+    answer = Answer(
+        shape="json" if document is not None else "other",
+        complete=True,
+        error=read_server_error(document),
+        text=text,
+    )
+    attempt = Attempt(
+        received.head,
+        received.end,
+        answer,
+        body_bytes=received.body_bytes,
+        elapsed_s=received.elapsed_s,
+    )
+    return attempt, document
 
 
 def describe(settings: Settings, request: ImageRequest) -> Tuple[str, str]:
@@ -5983,14 +5997,14 @@ class Call:
 
     def __init__(
         self,
-        wire: Wire,
+        host: Host,
         request: ImageRequest,
         plan: OutputPlan,
         policy: CallPolicy,
         observer: Observer,
         numbers: Optional[Sequence[int]] = None,
     ) -> None:
-        self.wire = wire
+        self.host = host
         self.request = request
         self.plan = plan
         self.numbers = numbers or range(1, request.count + 1)
@@ -6008,12 +6022,12 @@ class Call:
         """
         for warning in warnings:
             self.warn(warning)
-        if self.request.stream and self.wire.settings.streams is False:
+        if self.request.stream and self.host.settings.streams is False:
             self.request = self.request.without_stream()
             self.warn("this base URL does not stream, as doctor --probe learnt; sent without --stream")
-        with self.wire.stop:
-            if self.wire.stop.is_set:
-                raise InterruptedCall("interrupted; nothing was sent", signum=self.wire.stop.signum or 2)
+        with self.host.stop:
+            if self.host.stop.is_set:
+                raise InterruptedCall("interrupted; nothing was sent", signum=self.host.stop.signum or 2)
             outcomes = self._run_lanes()
         result = self._result(outcomes)
         self.emit(Finished(result, result.elapsed_s))
@@ -6084,7 +6098,7 @@ class Call:
             model=self.request.model,
             images=tuple(image for outcome in outcomes for image in outcome.images),
             usage=usage,
-            cost_usd=cost_of_usage(self.request.model, usage, self.wire.settings.prices) if usage else None,
+            cost_usd=cost_of_usage(self.request.model, usage, self.host.settings.prices) if usage else None,
             billed=max((outcome.billed for outcome in outcomes), key=_BILLED_ORDER.index),
             http_status=last.http_status,
             request_id=last.request_id,
@@ -6097,8 +6111,8 @@ class Call:
         """The error that the call ends with, None when every image is where it was asked for."""
         errors = [outcome.error for outcome in outcomes if outcome.error is not None]
         saved, asked = len(result.images), self.request.count
-        if self.wire.stop.is_set and (errors or saved < asked):
-            return _interrupted(self.wire.stop.signum, result, errors)
+        if self.host.stop.is_set and (errors or saved < asked):
+            return _interrupted(self.host.stop.signum, result, errors)
         rescued = [image.path for image in result.images if image.rescued]
         places = ", ".join(rescued)
         if rescued:
@@ -6143,12 +6157,12 @@ class _Lane:
             wait = self._wait_before_retry(attempt, rule)
             if wait is None:
                 return outcome
-            if self._call.wire.stop.wait(wait):
+            if self._call.host.stop.wait(wait):
                 return outcome
 
     def _send(self) -> Tuple[LaneOutcome, Attempt, Rule]:
         call = self._call
-        settings = call.wire.settings
+        settings = call.host.settings
         collector = ImageCollector(
             call.plan,
             self._indices,
@@ -6163,7 +6177,7 @@ class _Lane:
         call.emit(RequestStarted(self._attempts, typical, call.elapsed_s))
         timeout_s = call.policy.timeout_s if self._attempts == 1 else max(_MIN_TIMEOUT_S, call.remaining_s)
         try:
-            attempt = send_once(call.wire, self._request, collector, spool, timeout_s, self._head_came)
+            attempt = send_once(call.host, self._request, collector, spool, timeout_s, self._head_came)
             failures = self._download(attempt, collector)
             attempt = replace(attempt, images=len(collector.images), kept_aside=collector.kept_aside)
             return self._judge(attempt, collector, spool, failures)
@@ -6174,7 +6188,7 @@ class _Lane:
     def _judge(
         self, attempt: Attempt, collector: ImageCollector, spool: Spool, failures: List[str]
     ) -> Tuple[LaneOutcome, Attempt, Rule]:
-        settings = self._call.wire.settings
+        settings = self._call.host.settings
         rule = judge(attempt)
         self._billed = max(self._billed, rule.billed, key=_BILLED_ORDER.index)
         preview = collector.close()
@@ -6215,7 +6229,7 @@ class _Lane:
         self, attempt: Attempt, rule: Rule, saved: int, kept_aside: Tuple[str, ...]
     ) -> GptImage2Error:
         if attempt.was_cut or attempt.error is not None or kept_aside:
-            settings = self._call.wire.settings
+            settings = self._call.host.settings
             return explain(attempt, rule, self._request, settings.base_url, settings.secrets)
         return PartialError(
             f"the server sent {saved} images instead of {self._request.count}",
@@ -6227,7 +6241,7 @@ class _Lane:
     def _wait_before_retry(self, attempt: Attempt, rule: Rule) -> Optional[float]:
         """Seconds to wait before the request is sent once more, or None when it is not."""
         call = self._call
-        if call.wire.stop.is_set:
+        if call.host.stop.is_set:
             return None
         if self._request.stream and refuses_stream(attempt):
             self._request = self._request.without_stream()
@@ -6252,16 +6266,14 @@ class _Lane:
 
     def _download(self, attempt: Attempt, collector: ImageCollector) -> List[str]:
         """Fetches the images that came as addresses; what could not be fetched, and why."""
-        wire = self._call.wire
+        host = self._call.host
         failures: List[str] = []
         if not attempt.answer.urls:
             return []
         downloader = Downloader(
-            wire.env,
-            wire.stop,
+            host.curl,
             max_bytes=self._call.policy.max_download_bytes,
-            allow_private=leads_to_private_network(wire.settings.base_url),
-            secrets=wire.settings.secrets,
+            allow_private=leads_to_private_network(host.settings.base_url),
         )
         for url in attempt.answer.urls:
             try:
@@ -6269,7 +6281,7 @@ class _Lane:
             except OutputError as error:
                 collector.lose(error.message)
             except DownloadFailed as error:
-                failures.append(f"{show(url, wire.settings.secrets, None)} ({error})")
+                failures.append(f"{show(url, host.settings.secrets, None)} ({error})")
         return failures
 
     def _head_came(self, head: ResponseHead) -> None:
@@ -6561,7 +6573,6 @@ class Client:
         self._max_download_bytes = max_download_bytes
         self._waits_for_server = waits_for_server
         self._swept: Set[Path] = set()
-        self._turns = Turns()
         self._observer: Observer = observer or _ignore
         self._stop = stop or StopSwitch()
         self.ledger: Optional[Ledger] = None
@@ -6681,9 +6692,8 @@ class Client:
         checked(request)  # the cheap checks first: nothing is fetched for a request that cannot go out
         if not sources:
             raise UsageError("an edit needs an input image", hint="name a png, jpeg or webp file")
-        downloader = Downloader(
-            self._env, self._stop, allow_private=allow_private, secrets=self.settings.secrets
-        )
+        curl = host_of(self.settings, self._env, self._stop).curl
+        downloader = Downloader(curl, allow_private=allow_private)
         with temporary_folder() as folder:
             images, loaded_mask = load_inputs(
                 [os.fspath(source) for source in sources],
@@ -6734,9 +6744,9 @@ class Client:
             save_partials=save_partials,
             waits_for_server=self._waits_for_server,
         )
-        wire = Wire(self.settings, self._env, self._stop, self._turns)
+        host = host_of(self.settings, self._env, self._stop)
         observer = observer or self._observer
-        call = Call(wire, prepared.request, prepared.plan, policy, observer, prepared.numbers)
+        call = Call(host, prepared.request, prepared.plan, policy, observer, prepared.numbers)
         known = prepared.warnings + self._strays(prepared.plan)
         if self.ledger is None:
             return call.run(known)
@@ -6898,7 +6908,6 @@ def _installed(name: str) -> Generator[None, None, None]:
 
 CHECK_TIMEOUT_S = 30.0
 _MIN_FREE_BYTES = 500 * 1024 * 1024
-_MAX_ANSWER_BYTES = 1 << 20
 
 
 class Check(Record):
@@ -7030,7 +7039,7 @@ def _name_lookup(settings: Settings, env: Mapping[str, str]) -> Optional[Check]:
 
 def _network(settings: Settings, env: Mapping[str, str], stop: StopSwitch) -> Iterator[Check]:
     """One free request, `GET /models`: it shows the connection, TLS, and whether the key is accepted."""
-    attempt, document = ask(settings, env, stop, "/models")
+    attempt, document = ask(host_of(settings, env, stop), "/models")
     end = attempt.end
     if not end.sent:
         error = _explained(settings, attempt)
@@ -7057,44 +7066,17 @@ def _network(settings: Settings, env: Mapping[str, str], stop: StopSwitch) -> It
         yield Check("api", "fail", error.message, error.hint, attempt.elapsed_s, error.exit_code)
 
 
-def ask(
-    settings: Settings, env: Mapping[str, str], stop: StopSwitch, path: str, body_path: Optional[str] = None
-) -> Tuple[Attempt, object]:
+def ask(host: Host, path: str, body_path: Optional[str] = None) -> Tuple[Attempt, object]:
     """One free request below the base URL, and its answer as JSON (None when it is none)."""
+    settings = host.settings
     headers = [("User-Agent", USER_AGENT), ("Accept", "application/json")]
     if settings.api_key:
         headers.append(auth_header(settings, settings.api_key))
     if body_path is not None:
         headers.append(("Content-Type", "application/json"))
-    request = HttpRequest(settings.base_url + path, tuple(headers), CHECK_TIMEOUT_S, body_path)
-    return send_free(request, settings, env, stop)
-
-
-def send_free(
-    request: HttpRequest, settings: Settings, env: Mapping[str, str], stop: StopSwitch
-) -> Tuple[Attempt, object]:
-    """Sends a request that costs nothing; how it ended, and the JSON that came."""
-    started = time.monotonic()
-    data = b""
-    with Transfer(request, env, settings.secrets, stop) as transfer:
-        head = transfer.read_head()
-        for chunk in transfer.chunks():
-            data += chunk
-            if len(data) > _MAX_ANSWER_BYTES:
-                break
-        end: TransferEnd = transfer.end()
-    try:
-        document: Any = json.loads(data.decode("utf-8", "replace"))
-    except ValueError:
-        document = None
-    answer = Answer(
-        shape="json" if document is not None else "other",
-        complete=True,
-        error=read_server_error(document),
-        text=data.decode("utf-8", "replace"),
+    return send_free(
+        host.curl, HttpRequest(settings.base_url + path, tuple(headers), CHECK_TIMEOUT_S, body_path)
     )
-    elapsed_s = time.monotonic() - started
-    return Attempt(head, end, answer, body_bytes=len(data), elapsed_s=elapsed_s), document
 
 
 def _explained(settings: Settings, attempt: Attempt) -> GptImage2Error:
@@ -7664,7 +7646,7 @@ def probe_price(prices: Mapping[str, Prices]) -> Optional[CostEstimate]:
     return PROBE.estimate(prices)
 
 
-def probe(wire: Wire, picture: Path) -> ProbeOutcome:
+def probe(host: Host, picture: Path) -> ProbeOutcome:
     """Asks the base URL; the picture that it paints is saved, since it is paid for.
 
     Raises:
@@ -7673,67 +7655,67 @@ def probe(wire: Wire, picture: Path) -> ProbeOutcome:
     """
     started = time.monotonic()
     with temporary_folder() as folder:
-        facts = HostFacts(probed_on=today(), refusal=_refusal(wire, folder))
+        facts = HostFacts(probed_on=today(), refusal=_refusal(host, folder))
         inputs = tuple(_input(folder / f"{name}.png", shade) for name, shade in (("a", 64), ("b", 192)))
         request = replace(PROBE, images=inputs)
         refusals = 0
         while True:
-            attempt, images = _send(wire, request, picture)
+            attempt, images = _send(host, request, picture)
             result = replace(
-                _result(wire, request, attempt, images),
+                _result(host, request, attempt, images),
                 attempts=refusals + 1,
                 elapsed_s=time.monotonic() - started,
             )
             if images or attempt.answer.urls:
-                return ProbeOutcome(_learnt(wire, facts, request, attempt, images), result)
-            changed = _changed(wire, request, attempt)
+                return ProbeOutcome(_learnt(host, facts, request, attempt, images), result)
+            changed = _changed(host, request, attempt)
             refusals += 1
             if changed is None or refusals > _MAX_REFUSALS:
-                error = _failure(wire, request, attempt)
+                error = _failure(host, request, attempt)
                 error.result = result
                 raise error
-            wire, request = changed
+            host, request = changed
 
 
-def _refusal(wire: Wire, folder: Path) -> Optional[str]:
+def _refusal(host: Host, folder: Path) -> Optional[str]:
     """What a refusal looks like: `openai` for the official envelope, else `other`; None when it was none."""
     body = folder / "refused"
     write_private(body, json.dumps({"model": _NO_SUCH_MODEL, "prompt": "x"}).encode())
-    attempt, document = ask(wire.settings, wire.env, wire.stop, "/images/generations", str(body))
+    attempt, document = ask(host, "/images/generations", str(body))
     if not 400 <= attempt.status < 500:
         return None
     error = read_server_error(document)
     return "openai" if error is not None and (error.type or error.code) else "other"
 
 
-def _send(wire: Wire, request: ImageRequest, picture: Path) -> Tuple[Attempt, Tuple[SavedImage, ...]]:
+def _send(host: Host, request: ImageRequest, picture: Path) -> Tuple[Attempt, Tuple[SavedImage, ...]]:
     plan = OutputPlan(picture.parent, picture.stem, picture.suffix, False, True, picture.parent)
     collector = ImageCollector(plan, count(1), _ignore_image, _ignore_partial)
-    spool = Spool(picture.parent, wire.settings.secrets)
+    spool = Spool(picture.parent, host.settings.secrets)
     try:
-        attempt = send_once(wire, request, collector, spool, PROBE_TIMEOUT_S, _ignore_head)
+        attempt = send_once(host, request, collector, spool, PROBE_TIMEOUT_S)
     finally:
         collector.close()
         spool.discard()
     return attempt, collector.images
 
 
-def _result(wire: Wire, request: ImageRequest, attempt: Attempt, images: Tuple[SavedImage, ...]) -> Result:
+def _result(host: Host, request: ImageRequest, attempt: Attempt, images: Tuple[SavedImage, ...]) -> Result:
     usage = attempt.answer.usage
     return Result(
         command=PROBE_COMMAND,
         model=request.model,
         images=images,
         usage=usage,
-        cost_usd=cost_of_usage(request.model, usage, wire.settings.prices) if usage else None,
+        cost_usd=cost_of_usage(request.model, usage, host.settings.prices) if usage else None,
         billed=Billed.YES if images or attempt.answer.urls else judge(attempt).billed,
         http_status=attempt.status or None,
-        request_id=request_id(attempt.head, wire.settings.secrets),
+        request_id=request_id(attempt.head, host.settings.secrets),
     )
 
 
 def _learnt(
-    wire: Wire, facts: HostFacts, request: ImageRequest, attempt: Attempt, images: Tuple[SavedImage, ...]
+    host: Host, facts: HostFacts, request: ImageRequest, attempt: Attempt, images: Tuple[SavedImage, ...]
 ) -> HostFacts:
     image = images[0] if images else None
     return replace(
@@ -7741,21 +7723,21 @@ def _learnt(
         answers="b64_json" if images else "url",
         streams=attempt.answer.shape == "sse" if request.stream else False,
         edits=bool(request.images),
-        image_field=wire.settings.image_field if request.images else None,
-        format_field=wire.settings.format_field if image and image.format == "jpeg" else None,
+        image_field=host.settings.image_field if request.images else None,
+        format_field=host.settings.format_field if image and image.format == "jpeg" else None,
         honours_size=None if image is None else f"{image.width}x{image.height}" == _PROBE_SIZE,
     )
 
 
-def _changed(wire: Wire, request: ImageRequest, attempt: Attempt) -> Optional[Tuple[Wire, ImageRequest]]:
+def _changed(host: Host, request: ImageRequest, attempt: Attempt) -> Optional[Tuple[Host, ImageRequest]]:
     """The next thing to ask after a free refusal, or None when nothing is left to change."""
     if attempt.status in _ENDPOINT_MISSING and request.images:
-        return wire, replace(request, images=())
+        return host, replace(request, images=())
     if attempt.status not in _FIELD_REFUSED or attempt.error is None:
         return None
     if request.stream and refuses_stream(attempt):
-        return wire, request.without_stream()
-    settings = wire.settings
+        return host, request.without_stream()
+    settings = host.settings
     about = f"{attempt.error.param} {attempt.error.message}"
     if settings.format_field in about and settings.format_field != "format":
         settings = replace(settings, format_field="format")
@@ -7763,11 +7745,11 @@ def _changed(wire: Wire, request: ImageRequest, attempt: Attempt) -> Optional[Tu
         settings = replace(settings, image_field="image")
     else:
         return None
-    return replace(wire, settings=settings), request
+    return replace(host, settings=settings), request
 
 
-def _failure(wire: Wire, request: ImageRequest, attempt: Attempt) -> GptImage2Error:
-    settings = wire.settings
+def _failure(host: Host, request: ImageRequest, attempt: Attempt) -> GptImage2Error:
+    settings = host.settings
     return explain(attempt, judge(attempt), request, settings.base_url, settings.secrets)
 
 
@@ -7789,10 +7771,6 @@ def _ignore_image(image: SavedImage, reason: str) -> None:
 
 def _ignore_partial(index: int, path: Optional[str]) -> None:
     del index, path
-
-
-def _ignore_head(head: ResponseHead) -> None:
-    del head
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -7945,7 +7923,7 @@ def _recorded_probe(settings: Settings, picture: Path, stop: StopSwitch, output:
         for warning in warnings:
             output.warn(warning)
         with stop:
-            outcomes.append(probe(Wire(settings, os.environ, stop, Turns()), picture))
+            outcomes.append(probe(host_of(settings, os.environ, stop), picture))
         return outcomes[0].result
 
     def observe(event: Event) -> None:

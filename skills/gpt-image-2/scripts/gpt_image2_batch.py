@@ -67,6 +67,7 @@ from gpt_image2 import (
     Client,
     ConfigError,
     CostEstimate,
+    Curl,
     Database,
     DownloadFailed,
     Downloader,
@@ -102,6 +103,7 @@ from gpt_image2 import (
     QuotaError,
     RateLimit,
     RateLimitError,
+    Received,
     Record,
     ResponseHead,
     Result,
@@ -110,7 +112,6 @@ from gpt_image2 import (
     Settings,
     StopSwitch,
     StringSink,
-    Transfer,
     TransferEnd,
     Usage,
     UsageError,
@@ -169,7 +170,6 @@ from gpt_image2 import (
     state_folder,
     stored,
     temporary_folder,
-    too_old_error,
     utc_text,
     write_pieces,
     write_private,
@@ -3400,7 +3400,7 @@ class BatchServer:
         waiting: Callable[[float, str], None],
     ) -> None:
         self._settings = settings
-        self._env = env
+        self._curl = Curl(env, settings.secrets, stop)
         self._stop = stop
         self._waiting = waiting
 
@@ -3424,7 +3424,7 @@ class BatchServer:
         with temporary_folder() as folder:
             request = self._with_body("/batches", body, folder)
             for number in range(_TRIES):
-                attempt, document = self._send(request)
+                attempt, document = send_free(self._curl, request)
                 batch = read_remote_batch(document) if attempt.status == 200 else None
                 if batch is not None:
                     return batch, None
@@ -3474,22 +3474,18 @@ class BatchServer:
             GptImage2Error: it did not come whole; what came was given all the same.
         """
         request = self._request(f"/files/{_part_of_url(file_id)}/content", timeout_s=_MOVE_TIMEOUT_S)
-        started = time.monotonic()
-        size = 0
-        refusal = b""
-        with Transfer(request, self._env, self._settings.secrets, self._stop) as transfer:
-            head = transfer.read_head()
-            is_good = head is not None and head.status == 200
-            for chunk in transfer.chunks():
-                size += len(chunk)
-                if is_good:
-                    take(chunk)
-                elif len(refusal) < _ERROR_BYTES:
-                    refusal += chunk
-            end = transfer.end()
-        if not is_good or end.exit_code != 0:
-            attempt = _attempt_of(head, end, refusal, size, time.monotonic() - started)
-            raise self._error(attempt)
+        heads: List[ResponseHead] = []
+        refusal = bytearray()
+
+        def take_or_keep(chunk: bytes) -> None:
+            if heads[0].status == 200:
+                take(chunk)
+            elif len(refusal) < _ERROR_BYTES:
+                refusal.extend(chunk)
+
+        received = self._curl.receive(request, take_or_keep, heads.append)
+        if not heads or heads[0].status != 200 or received.end.exit_code != 0:
+            raise self._error(_attempt_of(received, bytes(refusal)))
 
     def _batch_of(self, document: object) -> RemoteBatch:
         batch = read_remote_batch(document)
@@ -3515,17 +3511,10 @@ class BatchServer:
         headers = (*request.headers, ("Content-Type", "application/json"))
         return replace(request, headers=headers, body_path=str(file))
 
-    def _send(self, request: HttpRequest) -> Tuple[Attempt, object]:
-        attempt, document = send_free(request, self._settings, self._env, self._stop)
-        too_old = too_old_error(attempt.end)
-        if too_old is not None:
-            raise too_old
-        return attempt, document
-
     def _persist(self, request: HttpRequest) -> object:
         """Sends a free request until it is answered or refused; the answer."""
         for number in range(_TRIES):
-            attempt, document = self._send(request)
+            attempt, document = send_free(self._curl, request)
             if attempt.status == 200 and not attempt.was_cut and document is not None:
                 return document
             error = self._error(attempt)
@@ -3578,9 +3567,7 @@ def is_passing(attempt: Attempt) -> bool:
     return is_wait or attempt.status >= 500
 
 
-def _attempt_of(
-    head: Optional[ResponseHead], end: TransferEnd, body: bytes, size: int, elapsed_s: float
-) -> Attempt:
+def _attempt_of(received: Received, body: bytes) -> Attempt:
     """A failed download as the policy sees it."""
     text = body.decode("utf-8", "replace")
     try:
@@ -3588,7 +3575,13 @@ def _attempt_of(
     except ValueError:
         document = None
     answer = Answer(shape="other", complete=False, error=read_server_error(document), text=text)
-    return Attempt(head, end, answer, body_bytes=size, elapsed_s=elapsed_s)
+    return Attempt(
+        received.head,
+        received.end,
+        answer,
+        body_bytes=received.body_bytes,
+        elapsed_s=received.elapsed_s,
+    )
 
 
 def _part_of_url(text: str) -> str:
@@ -3748,11 +3741,8 @@ class Keeper:
         self._settings = settings
         self._output = output
         self._base_url = settings.base_url
-        self._downloader: Callable[[], Downloader] = lambda: Downloader(
-            env,
-            stop,
-            allow_private=leads_to_private_network(self._base_url),
-            secrets=settings.secrets,
+        self._downloader = Downloader(
+            Curl(env, settings.secrets, stop), allow_private=leads_to_private_network(self._base_url)
         )
         self.saved = 0
         #: Why results could not be kept: they wait to be fetched again.
@@ -3847,7 +3837,7 @@ class Keeper:
                 holder[0].write(data)
 
             try:
-                self._downloader().fetch(address, take, restart)
+                self._downloader.fetch(address, take, restart)
             except DownloadFailed as error:
                 holder[0].discard()
                 raise OutputError(f"an image could not be fetched from its address: {error}") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from pathlib import Path
-from typing import Any, Callable, ClassVar, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 import pytest
 from faulty import Exchange, serving
@@ -16,6 +16,7 @@ from servers import Answer, Recorder, Request
 from gpt_image2.core.base.interrupt import StopSwitch
 from gpt_image2.core.calls import download
 from gpt_image2.core.calls.download import Downloader, DownloadFailed, is_public, leads_to_private_network
+from gpt_image2.core.wire.curl import Curl, HttpRequest, Received, ResponseHead, TransferEnd
 
 ONE, TWO, THREE = (png(noise=bytes([number])) for number in (1, 2, 3))
 
@@ -226,19 +227,26 @@ def addresses(**names: List[str]) -> Callable[..., List[Any]]:
     return resolve
 
 
-class NoTransfer:
-    """Stands where curl starts: notes what would have been asked for, and fails."""
+class NoCurl(Curl):
+    """Stands for curl: notes what would be asked for, redirects as told, and fails for the rest."""
 
-    asked: ClassVar[List[Any]] = []
+    def __init__(self) -> None:
+        super().__init__({}, (), StopSwitch())
+        self.asked: List[HttpRequest] = []
+        self.redirects: Dict[str, str] = {}
 
-    def __init__(self, request: Any, *rest: Any) -> None:
+    def receive(self, request: HttpRequest, take: Any, on_head: Any = None) -> Received:
         self.asked.append(request)
-        raise DownloadFailed("stopped here by the test")
+        if request.url not in self.redirects:
+            raise DownloadFailed("stopped here by the test")
+        head = ResponseHead(302, {"location": self.redirects[request.url]})
+        on_head(head)
+        return Received(head, TransferEnd(0, "", sent=True), 0, 0.0)
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> List[Any]:
-    """The requests that curl would have made, while names resolve as told."""
+def curl(monkeypatch: pytest.MonkeyPatch) -> NoCurl:
+    """What stands for curl, while names resolve as told."""
     resolver = addresses(
         good_example=["93.184.216.34"],
         both_example=["93.184.216.34", "127.0.0.1"],
@@ -248,14 +256,13 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> List[Any]:
         nat_inner=["64:ff9b::a00:1"],
     )
     monkeypatch.setattr("socket.getaddrinfo", resolver)
-    monkeypatch.setattr(download, "Transfer", NoTransfer)
-    NoTransfer.asked = []
-    return NoTransfer.asked
+    return NoCurl()
 
 
-def fetch(url: str, env: Optional[Dict[str, str]] = None, allow_private: bool = False) -> str:
+def fetch(curl: NoCurl, url: str, env: Optional[Dict[str, str]] = None, allow_private: bool = False) -> str:
     """Why an address was not fetched."""
-    downloader = Downloader(env or {}, StopSwitch(), allow_private=allow_private)
+    curl.env = env or {}
+    downloader = Downloader(curl, allow_private=allow_private)
     with pytest.raises(DownloadFailed) as caught:
         downloader.fetch(url, lambda data: None, lambda: None)
     return str(caught.value)
@@ -285,11 +292,13 @@ def fetch(url: str, env: Optional[Dict[str, str]] = None, allow_private: bool = 
         "http://good.example@127.0.0.1/",
     ],
 )
-def test_a_public_api_cannot_lead_into_a_private_network(url: str, asked: List[Any]) -> None:
-    assert "private network" in fetch(url)
-    assert "private network" in fetch(url, {"https_proxy": "http://proxy:1", "http_proxy": "http://proxy:1"})
-    assert asked == []
-    assert "stopped here" in fetch(url, allow_private=True)
+def test_a_public_api_cannot_lead_into_a_private_network(url: str, curl: NoCurl) -> None:
+    assert "private network" in fetch(curl, url)
+    assert "private network" in fetch(
+        curl, url, {"https_proxy": "http://proxy:1", "http_proxy": "http://proxy:1"}
+    )
+    assert curl.asked == []
+    assert "stopped here" in fetch(curl, url, allow_private=True)
 
 
 @pytest.mark.parametrize(
@@ -309,10 +318,10 @@ def test_a_public_api_cannot_lead_into_a_private_network(url: str, asked: List[A
         "javascript:alert(1)",
     ],
 )
-def test_what_is_no_plain_address_is_never_given_to_curl(url: str, asked: List[Any]) -> None:
-    assert "address" in fetch(url)
-    assert "address" in fetch(url, allow_private=True)
-    assert asked == []
+def test_what_is_no_plain_address_is_never_given_to_curl(url: str, curl: NoCurl) -> None:
+    assert "address" in fetch(curl, url)
+    assert "address" in fetch(curl, url, allow_private=True)
+    assert curl.asked == []
 
 
 @pytest.mark.parametrize(
@@ -326,35 +335,32 @@ def test_what_is_no_plain_address_is_never_given_to_curl(url: str, asked: List[A
     ],
 )
 def test_a_public_name_is_pinned_to_the_address_that_was_checked(
-    url: str, pinned: Optional[str], asked: List[Any]
+    url: str, pinned: Optional[str], curl: NoCurl
 ) -> None:
-    assert "stopped here" in fetch(url)
-    (request,) = asked
+    assert "stopped here" in fetch(curl, url)
+    (request,) = curl.asked
     assert (request.url, request.resolve) == (url, pinned)
     assert "uthorization" not in str(request.headers)
 
 
-def test_a_name_that_only_the_proxy_knows_goes_to_the_proxy(asked: List[Any]) -> None:
-    assert "stopped here" in fetch("https://cdn.example/1", {"HTTPS_PROXY": "http://proxy:1"})
-    assert len(asked) == 1
+def test_a_name_that_only_the_proxy_knows_goes_to_the_proxy(curl: NoCurl) -> None:
+    assert "stopped here" in fetch(curl, "https://cdn.example/1", {"HTTPS_PROXY": "http://proxy:1"})
+    assert len(curl.asked) == 1
 
 
-def test_a_name_that_nobody_knows_is_said_to_be_unknown(asked: List[Any], monkeypatch: Any) -> None:
+def test_a_name_that_nobody_knows_is_said_to_be_unknown(curl: NoCurl, monkeypatch: Any) -> None:
     monkeypatch.setattr(download, "backoff_s", lambda retry: 0.0)
-    assert "cannot find the host nowhere.example" in fetch("https://nowhere.example/1")
-    assert asked == []
+    assert "cannot find the host nowhere.example" in fetch(curl, "https://nowhere.example/1")
+    assert curl.asked == []
 
 
-def test_every_step_of_a_chain_of_redirects_is_checked(monkeypatch: Any, asked: List[Any]) -> None:
-    downloader = Downloader({}, StopSwitch())
-    steps = {
+def test_every_step_of_a_chain_of_redirects_is_checked(curl: NoCurl) -> None:
+    curl.redirects = {
         "https://good.example/1": "https://good.example/2",
         "https://good.example/2": "http://127.0.0.1/",
     }
-    pin = downloader._pin
-    monkeypatch.setattr(downloader, "_get", lambda url, take: (pin(url), steps[url])[1])
-    with pytest.raises(DownloadFailed, match="private network"):
-        downloader.fetch("https://good.example/1", lambda data: None, lambda: None)
+    assert "private network" in fetch(curl, "https://good.example/1")
+    assert len(curl.asked) == 2
 
 
 @pytest.mark.parametrize(
@@ -373,7 +379,7 @@ def test_an_address_is_public_or_it_is_not(address: str, expected: bool) -> None
     assert is_public(address) is expected
 
 
-def test_only_a_private_base_url_lets_downloads_into_private_networks(asked: List[Any]) -> None:
+def test_only_a_private_base_url_lets_downloads_into_private_networks(curl: NoCurl) -> None:
     assert leads_to_private_network("http://127.0.0.1:8787/v1")
     assert leads_to_private_network("https://inner.example/v1")
     assert not leads_to_private_network("https://good.example/v1")

@@ -6,8 +6,9 @@ import json
 import os
 from typing import Dict
 
+import pytest
 from harness import KEY, Home, Run, Sandbox
-from servers import Recorder
+from servers import Answer, Recorder
 
 
 def statuses(run: Run) -> Dict[str, str]:
@@ -82,3 +83,13 @@ def test_without_curl_it_fails_and_still_ends_well(home: Home) -> None:
     run = home.run("doctor", "--json", env={"PATH": str(empty)})
     assert run.code == 3
     assert statuses(run)["curl"] == "fail"
+
+
+@pytest.mark.parametrize("megabytes, status", [(3, "ok"), (30, "warn")])
+def test_a_list_of_models_of_any_length_cannot_hold_it_up(
+    megabytes: int, status: str, home: Home, recorder: Recorder
+) -> None:
+    models = [{"id": "gpt-image-2", "about": "x" * (megabytes << 20)}]
+    recorder.answer = lambda request: Answer(body=json.dumps({"data": models}).encode())
+    run = home.run("doctor", "--json", base_url=recorder.base_url)
+    assert (run.code, statuses(run)["api"]) == (0, status)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from itertools import count
-from typing import Callable, Dict, List, Mapping, Optional, Tuple
+from typing import Dict, List, Mapping, Optional, Tuple
 
 from ..api.images import saved_image_at
 from ..api.models import BATCH_DISCOUNT, cost_of_usage
@@ -30,6 +30,7 @@ from ..outputs.store import ImageWriter, NotAnImage
 from ..settings.config import Settings
 from ..telling.output import Output
 from ..telling.report import failure_json, image_json, saved_line
+from ..wire.curl import Curl
 from .book import WAITING, Book, RememberedBatch, RememberedJob, end_job
 from .handover import entry_of
 from .outcomes import error_of_line, too_few
@@ -71,11 +72,8 @@ class Keeper:
         self._settings = settings
         self._output = output
         self._base_url = settings.base_url
-        self._downloader: Callable[[], Downloader] = lambda: Downloader(
-            env,
-            stop,
-            allow_private=leads_to_private_network(self._base_url),
-            secrets=settings.secrets,
+        self._downloader = Downloader(
+            Curl(env, settings.secrets, stop), allow_private=leads_to_private_network(self._base_url)
         )
         self.saved = 0
         #: Why results could not be kept: they wait to be fetched again.
@@ -170,7 +168,7 @@ class Keeper:
                 holder[0].write(data)
 
             try:
-                self._downloader().fetch(address, take, restart)
+                self._downloader.fetch(address, take, restart)
             except DownloadFailed as error:
                 holder[0].discard()
                 raise OutputError(f"an image could not be fetched from its address: {error}") from None

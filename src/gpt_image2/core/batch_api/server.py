@@ -6,9 +6,8 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
-from typing import Callable, Iterator, Mapping, Optional, Tuple
+from typing import Callable, Iterator, List, Mapping, Optional, Tuple
 from urllib.parse import quote as percent_encode
 
 from ..api.request import ImageRequest
@@ -17,15 +16,14 @@ from ..base.errors import ApiError, GptImage2Error, InterruptedCall
 from ..base.interrupt import StopSwitch
 from ..base.outcome import Billed
 from ..base.record import replace
-from ..calls.exchange import auth_header
+from ..calls.exchange import auth_header, send_free
 from ..calls.explain import explain
 from ..calls.response import Answer, read_server_error
 from ..calls.retry import Again, Attempt, backoff_s, is_quota, judge, server_wait_s
-from ..commands.doctor import send_free
 from ..outputs.files import temporary_folder, write_private
 from ..settings.config import Settings
 from ..telling.output import Output
-from ..wire.curl import FormPart, HttpRequest, ResponseHead, Transfer, TransferEnd, too_old_error
+from ..wire.curl import Curl, FormPart, HttpRequest, Received, ResponseHead
 from .remote import RemoteBatch, has_more, read_id, read_page, read_remote_batch
 
 _ASK_TIMEOUT_S = 60.0
@@ -50,7 +48,7 @@ class BatchServer:
         waiting: Callable[[float, str], None],
     ) -> None:
         self._settings = settings
-        self._env = env
+        self._curl = Curl(env, settings.secrets, stop)
         self._stop = stop
         self._waiting = waiting
 
@@ -74,7 +72,7 @@ class BatchServer:
         with temporary_folder() as folder:
             request = self._with_body("/batches", body, folder)
             for number in range(_TRIES):
-                attempt, document = self._send(request)
+                attempt, document = send_free(self._curl, request)
                 batch = read_remote_batch(document) if attempt.status == 200 else None
                 if batch is not None:
                     return batch, None
@@ -124,22 +122,18 @@ class BatchServer:
             GptImage2Error: it did not come whole; what came was given all the same.
         """
         request = self._request(f"/files/{_part_of_url(file_id)}/content", timeout_s=_MOVE_TIMEOUT_S)
-        started = time.monotonic()
-        size = 0
-        refusal = b""
-        with Transfer(request, self._env, self._settings.secrets, self._stop) as transfer:
-            head = transfer.read_head()
-            is_good = head is not None and head.status == 200
-            for chunk in transfer.chunks():
-                size += len(chunk)
-                if is_good:
-                    take(chunk)
-                elif len(refusal) < _ERROR_BYTES:
-                    refusal += chunk
-            end = transfer.end()
-        if not is_good or end.exit_code != 0:
-            attempt = _attempt_of(head, end, refusal, size, time.monotonic() - started)
-            raise self._error(attempt)
+        heads: List[ResponseHead] = []
+        refusal = bytearray()
+
+        def take_or_keep(chunk: bytes) -> None:
+            if heads and heads[0].status == 200:
+                take(chunk)
+            elif len(refusal) < _ERROR_BYTES:
+                refusal.extend(chunk)
+
+        received = self._curl.receive(request, take_or_keep, heads.append)
+        if not heads or heads[0].status != 200 or received.end.exit_code != 0:
+            raise self._error(_attempt_of(received, bytes(refusal)))
 
     def _batch_of(self, document: object) -> RemoteBatch:
         batch = read_remote_batch(document)
@@ -165,17 +159,10 @@ class BatchServer:
         headers = (*request.headers, ("Content-Type", "application/json"))
         return replace(request, headers=headers, body_path=str(file))
 
-    def _send(self, request: HttpRequest) -> Tuple[Attempt, object]:
-        attempt, document = send_free(request, self._settings, self._env, self._stop)
-        too_old = too_old_error(attempt.end)
-        if too_old is not None:
-            raise too_old
-        return attempt, document
-
     def _persist(self, request: HttpRequest) -> object:
         """Sends a free request until it is answered or refused; the answer."""
         for number in range(_TRIES):
-            attempt, document = self._send(request)
+            attempt, document = send_free(self._curl, request)
             if attempt.status == 200 and not attempt.was_cut and document is not None:
                 return document
             error = self._error(attempt)
@@ -228,9 +215,7 @@ def is_passing(attempt: Attempt) -> bool:
     return is_wait or attempt.status >= 500
 
 
-def _attempt_of(
-    head: Optional[ResponseHead], end: TransferEnd, body: bytes, size: int, elapsed_s: float
-) -> Attempt:
+def _attempt_of(received: Received, body: bytes) -> Attempt:
     """A failed download as the policy sees it."""
     text = body.decode("utf-8", "replace")
     try:
@@ -238,7 +223,13 @@ def _attempt_of(
     except ValueError:
         document = None
     answer = Answer(shape="other", complete=False, error=read_server_error(document), text=text)
-    return Attempt(head, end, answer, body_bytes=size, elapsed_s=elapsed_s)
+    return Attempt(
+        received.head,
+        received.end,
+        answer,
+        body_bytes=received.body_bytes,
+        elapsed_s=received.elapsed_s,
+    )
 
 
 def _part_of_url(text: str) -> str:

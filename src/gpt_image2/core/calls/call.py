@@ -34,7 +34,7 @@ from ..outputs.naming import OutputPlan, has_matching_extension
 from ..outputs.store import Spool
 from ..wire.curl import ResponseHead
 from .download import Downloader, DownloadFailed, leads_to_private_network
-from .exchange import Wire, send_once
+from .exchange import Host, send_once
 from .explain import explain, refuses_stream
 from .retry import Attempt, Rule, backoff_s, judge, may_send_again, request_id, server_wait_s
 
@@ -76,14 +76,14 @@ class Call:
 
     def __init__(
         self,
-        wire: Wire,
+        host: Host,
         request: ImageRequest,
         plan: OutputPlan,
         policy: CallPolicy,
         observer: Observer,
         numbers: Optional[Sequence[int]] = None,
     ) -> None:
-        self.wire = wire
+        self.host = host
         self.request = request
         self.plan = plan
         self.numbers = numbers or range(1, request.count + 1)
@@ -101,12 +101,12 @@ class Call:
         """
         for warning in warnings:
             self.warn(warning)
-        if self.request.stream and self.wire.settings.streams is False:
+        if self.request.stream and self.host.settings.streams is False:
             self.request = self.request.without_stream()
             self.warn("this base URL does not stream, as doctor --probe learnt; sent without --stream")
-        with self.wire.stop:
-            if self.wire.stop.is_set:
-                raise InterruptedCall("interrupted; nothing was sent", signum=self.wire.stop.signum or 2)
+        with self.host.stop:
+            if self.host.stop.is_set:
+                raise InterruptedCall("interrupted; nothing was sent", signum=self.host.stop.signum or 2)
             outcomes = self._run_lanes()
         result = self._result(outcomes)
         self.emit(Finished(result, result.elapsed_s))
@@ -177,7 +177,7 @@ class Call:
             model=self.request.model,
             images=tuple(image for outcome in outcomes for image in outcome.images),
             usage=usage,
-            cost_usd=cost_of_usage(self.request.model, usage, self.wire.settings.prices) if usage else None,
+            cost_usd=cost_of_usage(self.request.model, usage, self.host.settings.prices) if usage else None,
             billed=max((outcome.billed for outcome in outcomes), key=_BILLED_ORDER.index),
             http_status=last.http_status,
             request_id=last.request_id,
@@ -190,8 +190,8 @@ class Call:
         """The error that the call ends with, None when every image is where it was asked for."""
         errors = [outcome.error for outcome in outcomes if outcome.error is not None]
         saved, asked = len(result.images), self.request.count
-        if self.wire.stop.is_set and (errors or saved < asked):
-            return _interrupted(self.wire.stop.signum, result, errors)
+        if self.host.stop.is_set and (errors or saved < asked):
+            return _interrupted(self.host.stop.signum, result, errors)
         rescued = [image.path for image in result.images if image.rescued]
         places = ", ".join(rescued)
         if rescued:
@@ -236,12 +236,12 @@ class _Lane:
             wait = self._wait_before_retry(attempt, rule)
             if wait is None:
                 return outcome
-            if self._call.wire.stop.wait(wait):
+            if self._call.host.stop.wait(wait):
                 return outcome
 
     def _send(self) -> Tuple[LaneOutcome, Attempt, Rule]:
         call = self._call
-        settings = call.wire.settings
+        settings = call.host.settings
         collector = ImageCollector(
             call.plan,
             self._indices,
@@ -256,7 +256,7 @@ class _Lane:
         call.emit(RequestStarted(self._attempts, typical, call.elapsed_s))
         timeout_s = call.policy.timeout_s if self._attempts == 1 else max(_MIN_TIMEOUT_S, call.remaining_s)
         try:
-            attempt = send_once(call.wire, self._request, collector, spool, timeout_s, self._head_came)
+            attempt = send_once(call.host, self._request, collector, spool, timeout_s, self._head_came)
             failures = self._download(attempt, collector)
             attempt = replace(attempt, images=len(collector.images), kept_aside=collector.kept_aside)
             return self._judge(attempt, collector, spool, failures)
@@ -267,7 +267,7 @@ class _Lane:
     def _judge(
         self, attempt: Attempt, collector: ImageCollector, spool: Spool, failures: List[str]
     ) -> Tuple[LaneOutcome, Attempt, Rule]:
-        settings = self._call.wire.settings
+        settings = self._call.host.settings
         rule = judge(attempt)
         self._billed = max(self._billed, rule.billed, key=_BILLED_ORDER.index)
         preview = collector.close()
@@ -308,7 +308,7 @@ class _Lane:
         self, attempt: Attempt, rule: Rule, saved: int, kept_aside: Tuple[str, ...]
     ) -> GptImage2Error:
         if attempt.was_cut or attempt.error is not None or kept_aside:
-            settings = self._call.wire.settings
+            settings = self._call.host.settings
             return explain(attempt, rule, self._request, settings.base_url, settings.secrets)
         return PartialError(
             f"the server sent {saved} images instead of {self._request.count}",
@@ -320,7 +320,7 @@ class _Lane:
     def _wait_before_retry(self, attempt: Attempt, rule: Rule) -> Optional[float]:
         """Seconds to wait before the request is sent once more, or None when it is not."""
         call = self._call
-        if call.wire.stop.is_set:
+        if call.host.stop.is_set:
             return None
         if self._request.stream and refuses_stream(attempt):
             self._request = self._request.without_stream()
@@ -345,16 +345,14 @@ class _Lane:
 
     def _download(self, attempt: Attempt, collector: ImageCollector) -> List[str]:
         """Fetches the images that came as addresses; what could not be fetched, and why."""
-        wire = self._call.wire
+        host = self._call.host
         failures: List[str] = []
         if not attempt.answer.urls:
             return []
         downloader = Downloader(
-            wire.env,
-            wire.stop,
+            host.curl,
             max_bytes=self._call.policy.max_download_bytes,
-            allow_private=leads_to_private_network(wire.settings.base_url),
-            secrets=wire.settings.secrets,
+            allow_private=leads_to_private_network(host.settings.base_url),
         )
         for url in attempt.answer.urls:
             try:
@@ -362,7 +360,7 @@ class _Lane:
             except OutputError as error:
                 collector.lose(error.message)
             except DownloadFailed as error:
-                failures.append(f"{show(url, wire.settings.secrets, None)} ({error})")
+                failures.append(f"{show(url, host.settings.secrets, None)} ({error})")
         return failures
 
     def _head_came(self, head: ResponseHead) -> None:

@@ -14,7 +14,6 @@ from ..base.events import Event, Observer
 from ..base.interrupt import StopSwitch
 from ..base.outcome import Result
 from ..base.record import Record, replace
-from ..base.turns import Turns
 from ..ledger.entries import opening_of
 from ..ledger.recording import Ledger, recorded
 from ..outputs.files import prepare_folder, sweep, temporary_folder
@@ -23,7 +22,7 @@ from ..settings.config import Settings, home_folder, load_settings, state_folder
 from ..wire.curl import find_curl
 from .call import Call, CallPolicy
 from .download import DEFAULT_MAX_DOWNLOAD_BYTES, Downloader
-from .exchange import Wire
+from .exchange import host_of
 from .inputs import load_inputs
 from .retry import DEFAULT_RETRIES
 
@@ -97,7 +96,6 @@ class Client:
         self._max_download_bytes = max_download_bytes
         self._waits_for_server = waits_for_server
         self._swept: Set[Path] = set()
-        self._turns = Turns()
         self._observer: Observer = observer or _ignore
         self._stop = stop or StopSwitch()
         self.ledger: Optional[Ledger] = None
@@ -217,9 +215,8 @@ class Client:
         checked(request)  # the cheap checks first: nothing is fetched for a request that cannot go out
         if not sources:
             raise UsageError("an edit needs an input image", hint="name a png, jpeg or webp file")
-        downloader = Downloader(
-            self._env, self._stop, allow_private=allow_private, secrets=self.settings.secrets
-        )
+        curl = host_of(self.settings, self._env, self._stop).curl
+        downloader = Downloader(curl, allow_private=allow_private)
         with temporary_folder() as folder:
             images, loaded_mask = load_inputs(
                 [os.fspath(source) for source in sources],
@@ -270,9 +267,9 @@ class Client:
             save_partials=save_partials,
             waits_for_server=self._waits_for_server,
         )
-        wire = Wire(self.settings, self._env, self._stop, self._turns)
+        host = host_of(self.settings, self._env, self._stop)
         observer = observer or self._observer
-        call = Call(wire, prepared.request, prepared.plan, policy, observer, prepared.numbers)
+        call = Call(host, prepared.request, prepared.plan, policy, observer, prepared.numbers)
         known = prepared.warnings + self._strays(prepared.plan)
         if self.ledger is None:
             return call.run(known)

@@ -6,13 +6,12 @@ Fetching costs nothing, so it may be tried again; the paid request that led here
 from __future__ import annotations
 
 import re
-from typing import Callable, List, Mapping, Optional, Tuple
+from typing import Callable, List, Optional
 from urllib.parse import urljoin, urlsplit
 
 from ..base.about import USER_AGENT
-from ..base.interrupt import StopSwitch
 from ..base.redact import show
-from ..wire.curl import HttpRequest, Transfer
+from ..wire.curl import Curl, HttpRequest
 from .retry import backoff_s
 
 DEFAULT_MAX_DOWNLOAD_BYTES = 100 * 1024 * 1024
@@ -36,21 +35,13 @@ class Downloader:
     """Fetches addresses under one set of limits. `allow_private` admits loopback and private networks."""
 
     def __init__(
-        self,
-        env: Mapping[str, str],
-        stop: StopSwitch,
-        *,
-        max_bytes: int = DEFAULT_MAX_DOWNLOAD_BYTES,
-        allow_private: bool = False,
-        secrets: Tuple[str, ...] = (),
+        self, curl: Curl, *, max_bytes: int = DEFAULT_MAX_DOWNLOAD_BYTES, allow_private: bool = False
     ) -> None:
-        self._env = env
-        self._stop = stop
+        self._curl = curl
         self._max_bytes = max_bytes
         self._allow_private = allow_private
-        self._secrets = secrets
 
-    def fetch(self, url: str, take: Callable[[bytes], None], restart: Callable[[], None]) -> None:
+    def fetch(self, url: str, take: Callable[[bytes], object], restart: Callable[[], None]) -> None:
         """Gives the bytes at an address to `take`, piece by piece; `restart` forgets them before a new try.
 
         Raises:
@@ -61,11 +52,11 @@ class Downloader:
                 self._follow(url, take)
                 return
             except DownloadFailed as error:
-                if not error.again or number == DOWNLOAD_TRIES - 1 or self._stop.wait(backoff_s(number)):
+                if not error.again or number == DOWNLOAD_TRIES - 1 or self._curl.stop.wait(backoff_s(number)):
                     raise
                 restart()
 
-    def _follow(self, url: str, take: Callable[[bytes], None]) -> None:
+    def _follow(self, url: str, take: Callable[[bytes], object]) -> None:
         for _ in range(_MAX_REDIRECTS + 1):
             following = self._get(url, take)
             if following is None:
@@ -73,33 +64,32 @@ class Downloader:
             url = urljoin(url, following)
         raise DownloadFailed(f"more than {_MAX_REDIRECTS} redirects")
 
-    def _get(self, url: str, take: Callable[[bytes], None]) -> Optional[str]:
+    def _get(self, url: str, take: Callable[[bytes], object]) -> Optional[str]:
         """One request; the address to go to next when the answer is a redirect."""
         request = HttpRequest(
             url=url,
             headers=(("User-Agent", USER_AGENT), ("Accept", "image/*")),
             timeout_s=DOWNLOAD_TIMEOUT_S,
             resolve=self._pin(url),
+            max_bytes=self._max_bytes,
         )
-        with Transfer(request, self._env, self._secrets, self._stop) as transfer:
-            head = transfer.read_head()
-            if head is None:
-                raise DownloadFailed(transfer.end().message or "no answer", again=True)
-            if head.status in (301, 302, 303, 307, 308) and head.headers.get("location"):
-                return head.headers["location"]
-            if head.status != 200:
-                raise DownloadFailed(
-                    f"HTTP {head.status}", again=head.status >= 500 or head.status in (408, 429)
-                )
-            size = 0
-            for chunk in transfer.chunks():
-                size += len(chunk)
-                if size > self._max_bytes:
-                    raise DownloadFailed(f"larger than {self._max_bytes:,} bytes (see --max-download)")
-                take(chunk)
-            end = transfer.end()
+        statuses: List[int] = []
+        received = self._curl.receive(
+            request,
+            lambda chunk: take(chunk) if statuses == [200] else None,
+            lambda head: statuses.append(head.status),
+        )
+        head, end = received.head, received.end
+        if head is None:
+            raise DownloadFailed(end.message or "no answer", again=True)
+        if head.status in (301, 302, 303, 307, 308) and head.headers.get("location"):
+            return head.headers["location"]
+        if head.status != 200:
+            raise DownloadFailed(f"HTTP {head.status}", again=head.status >= 500 or head.status in (408, 429))
+        if end.is_too_long:
+            raise DownloadFailed(f"larger than {self._max_bytes:,} bytes (see --max-download)")
         if end.exit_code != 0:
-            raise DownloadFailed(f"cut after {size:,} bytes: {end.message}", again=True)
+            raise DownloadFailed(f"cut after {received.body_bytes:,} bytes: {end.message}", again=True)
         return None
 
     def _pin(self, url: str) -> Optional[str]:
@@ -130,7 +120,7 @@ class Downloader:
 
     def _has_proxy(self, scheme: str) -> bool:
         names = (f"{scheme}_proxy", f"{scheme.upper()}_PROXY", "all_proxy", "ALL_PROXY")
-        return any(self._env.get(name) for name in names)
+        return any(self._curl.env.get(name) for name in names)
 
 
 def leads_to_private_network(url: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import json
 from contextlib import suppress
 from pathlib import Path
 from typing import Callable, List, Mapping, Tuple
@@ -11,25 +11,33 @@ from ..api.request import ImageRequest
 from ..base.about import USER_AGENT
 from ..base.interrupt import StopSwitch
 from ..base.record import Record, replace
-from ..base.turns import Turns
 from ..outputs.collect import ImageCollector
 from ..outputs.files import temporary_folder, write_private
 from ..outputs.store import Spool
 from ..settings.config import Settings
-from ..wire.curl import FormPart, HttpRequest, ResponseHead, Transfer, too_old_error
-from .response import AnswerReader
+from ..wire.curl import Curl, FormPart, HttpRequest, ResponseHead
+from .response import Answer, AnswerReader, read_server_error
 from .retry import Attempt
 
 _AZURE_SUFFIX = ".openai.azure.com"
+_FREE_ANSWER_BYTES = 8 << 20
 
 
-class Wire(Record):
-    """What every exchange of a call shares."""
+class Host(Record):
+    """A server as the settings name it, and the curl by which it is spoken to."""
 
     settings: Settings
-    env: Mapping[str, str]
-    stop: StopSwitch
-    turns: Turns
+    curl: Curl
+
+    @property
+    def stop(self) -> StopSwitch:
+        """What ends the calls that are under way."""
+        return self.curl.stop
+
+
+def host_of(settings: Settings, env: Mapping[str, str], stop: StopSwitch) -> Host:
+    """The server of these settings."""
+    return Host(settings, Curl(env, settings.secrets, stop))
 
 
 def auth_header(settings: Settings, key: str) -> Tuple[str, str]:
@@ -39,48 +47,60 @@ def auth_header(settings: Settings, key: str) -> Tuple[str, str]:
 
 
 def send_once(
-    wire: Wire,
+    host: Host,
     request: ImageRequest,
     collector: ImageCollector,
     spool: Spool,
     timeout_s: float,
-    on_head: Callable[[ResponseHead], None],
+    on_head: Callable[[ResponseHead], object] = lambda _: None,
 ) -> Attempt:
     """Sends the request and reads the answer to its end, or to where it was cut.
 
     Raises:
         ConfigError: there is no key, or no usable curl.
     """
-    key = wire.settings.require_key()
-    started = time.monotonic()
-    body_bytes = 0
+    key = host.settings.require_key()
     reader = AnswerReader(collector, spool)
     with temporary_folder() as folder:
-        http = _http_request(wire.settings, key, request, folder, timeout_s)
-        with Transfer(http, wire.env, wire.settings.secrets, wire.stop) as transfer:
-            head = transfer.read_head()
-            if head is not None:
-                on_head(head)
-            for chunk in transfer.chunks():
-                body_bytes += len(chunk)
-                with wire.turns.take(started):
-                    reader.feed(chunk)
-            end = transfer.end()
-    too_old = too_old_error(end)
-    if too_old is not None:
-        raise too_old
+        http = _http_request(host.settings, key, request, folder, timeout_s)
+        received = host.curl.receive(http, reader.feed, on_head)
     answer = reader.close()
-    if head is not None and head.status >= 300:
+    if received.head is not None and received.head.status >= 300:
         answer = replace(answer, urls=())  # an address in a refusal is that of its documentation
     return Attempt(
-        head=head,
-        end=end,
+        head=received.head,
+        end=received.end,
         answer=answer,
         images=len(collector.images),
         kept_aside=collector.kept_aside,
-        body_bytes=body_bytes,
-        elapsed_s=time.monotonic() - started,
+        body_bytes=received.body_bytes,
+        elapsed_s=received.elapsed_s,
     )
+
+
+def send_free(curl: Curl, request: HttpRequest) -> Tuple[Attempt, object]:
+    """Sends a request that costs nothing; how it ended, and the JSON that came (None where none did)."""
+    data = bytearray()
+    received = curl.receive(replace(request, max_bytes=_FREE_ANSWER_BYTES), data.extend)
+    text = data.decode("utf-8", "replace")
+    try:
+        document: object = json.loads(text)
+    except (ValueError, RecursionError):
+        document = None
+    answer = Answer(
+        shape="json" if document is not None else "other",
+        complete=True,
+        error=read_server_error(document),
+        text=text,
+    )
+    attempt = Attempt(
+        received.head,
+        received.end,
+        answer,
+        body_bytes=received.body_bytes,
+        elapsed_s=received.elapsed_s,
+    )
+    return attempt, document
 
 
 def describe(settings: Settings, request: ImageRequest) -> Tuple[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from pathlib import Path
@@ -16,17 +15,15 @@ from ..base.interrupt import StopSwitch
 from ..base.outcome import ExitCode
 from ..base.record import Record
 from ..calls.download import resolve_addresses
-from ..calls.exchange import auth_header
+from ..calls.exchange import Host, auth_header, host_of, send_free
 from ..calls.explain import explain
-from ..calls.response import Answer, read_server_error
 from ..calls.retry import Attempt, judge
 from ..outputs.files import prepare_folder
 from ..settings.config import Settings, load_settings, state_folder
-from ..wire.curl import MIN_VERSION, HttpRequest, Transfer, TransferEnd, curl_version, find_curl
+from ..wire.curl import MIN_VERSION, HttpRequest, curl_version, find_curl
 
 CHECK_TIMEOUT_S = 30.0
 _MIN_FREE_BYTES = 500 * 1024 * 1024
-_MAX_ANSWER_BYTES = 1 << 20
 
 
 class Check(Record):
@@ -158,7 +155,7 @@ def _name_lookup(settings: Settings, env: Mapping[str, str]) -> Optional[Check]:
 
 def _network(settings: Settings, env: Mapping[str, str], stop: StopSwitch) -> Iterator[Check]:
     """One free request, `GET /models`: it shows the connection, TLS, and whether the key is accepted."""
-    attempt, document = ask(settings, env, stop, "/models")
+    attempt, document = ask(host_of(settings, env, stop), "/models")
     end = attempt.end
     if not end.sent:
         error = _explained(settings, attempt)
@@ -185,44 +182,17 @@ def _network(settings: Settings, env: Mapping[str, str], stop: StopSwitch) -> It
         yield Check("api", "fail", error.message, error.hint, attempt.elapsed_s, error.exit_code)
 
 
-def ask(
-    settings: Settings, env: Mapping[str, str], stop: StopSwitch, path: str, body_path: Optional[str] = None
-) -> Tuple[Attempt, object]:
+def ask(host: Host, path: str, body_path: Optional[str] = None) -> Tuple[Attempt, object]:
     """One free request below the base URL, and its answer as JSON (None when it is none)."""
+    settings = host.settings
     headers = [("User-Agent", USER_AGENT), ("Accept", "application/json")]
     if settings.api_key:
         headers.append(auth_header(settings, settings.api_key))
     if body_path is not None:
         headers.append(("Content-Type", "application/json"))
-    request = HttpRequest(settings.base_url + path, tuple(headers), CHECK_TIMEOUT_S, body_path)
-    return send_free(request, settings, env, stop)
-
-
-def send_free(
-    request: HttpRequest, settings: Settings, env: Mapping[str, str], stop: StopSwitch
-) -> Tuple[Attempt, object]:
-    """Sends a request that costs nothing; how it ended, and the JSON that came."""
-    started = time.monotonic()
-    data = b""
-    with Transfer(request, env, settings.secrets, stop) as transfer:
-        head = transfer.read_head()
-        for chunk in transfer.chunks():
-            data += chunk
-            if len(data) > _MAX_ANSWER_BYTES:
-                break
-        end: TransferEnd = transfer.end()
-    try:
-        document: Any = json.loads(data.decode("utf-8", "replace"))
-    except ValueError:
-        document = None
-    answer = Answer(
-        shape="json" if document is not None else "other",
-        complete=True,
-        error=read_server_error(document),
-        text=data.decode("utf-8", "replace"),
+    return send_free(
+        host.curl, HttpRequest(settings.base_url + path, tuple(headers), CHECK_TIMEOUT_S, body_path)
     )
-    elapsed_s = time.monotonic() - started
-    return Attempt(head, end, answer, body_bytes=len(data), elapsed_s=elapsed_s), document
 
 
 def _explained(settings: Settings, attempt: Attempt) -> GptImage2Error:

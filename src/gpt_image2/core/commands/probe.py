@@ -20,7 +20,7 @@ from ..api.request import ImageRequest, InputImage
 from ..base.errors import GptImage2Error
 from ..base.outcome import Billed, Result, SavedImage
 from ..base.record import Record, replace
-from ..calls.exchange import Wire, send_once
+from ..calls.exchange import Host, send_once
 from ..calls.explain import explain, refuses_stream
 from ..calls.response import read_server_error
 from ..calls.retry import Attempt, judge, request_id
@@ -29,7 +29,6 @@ from ..outputs.files import temporary_folder, write_private
 from ..outputs.naming import OutputPlan
 from ..outputs.store import Spool
 from ..settings.hosts import HostFacts, today
-from ..wire.curl import ResponseHead
 from .doctor import ask
 
 PROBE_COMMAND = "doctor"
@@ -62,7 +61,7 @@ def probe_price(prices: Mapping[str, Prices]) -> Optional[CostEstimate]:
     return PROBE.estimate(prices)
 
 
-def probe(wire: Wire, picture: Path) -> ProbeOutcome:
+def probe(host: Host, picture: Path) -> ProbeOutcome:
     """Asks the base URL; the picture that it paints is saved, since it is paid for.
 
     Raises:
@@ -71,67 +70,67 @@ def probe(wire: Wire, picture: Path) -> ProbeOutcome:
     """
     started = time.monotonic()
     with temporary_folder() as folder:
-        facts = HostFacts(probed_on=today(), refusal=_refusal(wire, folder))
+        facts = HostFacts(probed_on=today(), refusal=_refusal(host, folder))
         inputs = tuple(_input(folder / f"{name}.png", shade) for name, shade in (("a", 64), ("b", 192)))
         request = replace(PROBE, images=inputs)
         refusals = 0
         while True:
-            attempt, images = _send(wire, request, picture)
+            attempt, images = _send(host, request, picture)
             result = replace(
-                _result(wire, request, attempt, images),
+                _result(host, request, attempt, images),
                 attempts=refusals + 1,
                 elapsed_s=time.monotonic() - started,
             )
             if images or attempt.answer.urls:
-                return ProbeOutcome(_learnt(wire, facts, request, attempt, images), result)
-            changed = _changed(wire, request, attempt)
+                return ProbeOutcome(_learnt(host, facts, request, attempt, images), result)
+            changed = _changed(host, request, attempt)
             refusals += 1
             if changed is None or refusals > _MAX_REFUSALS:
-                error = _failure(wire, request, attempt)
+                error = _failure(host, request, attempt)
                 error.result = result
                 raise error
-            wire, request = changed
+            host, request = changed
 
 
-def _refusal(wire: Wire, folder: Path) -> Optional[str]:
+def _refusal(host: Host, folder: Path) -> Optional[str]:
     """What a refusal looks like: `openai` for the official envelope, else `other`; None when it was none."""
     body = folder / "refused"
     write_private(body, json.dumps({"model": _NO_SUCH_MODEL, "prompt": "x"}).encode())
-    attempt, document = ask(wire.settings, wire.env, wire.stop, "/images/generations", str(body))
+    attempt, document = ask(host, "/images/generations", str(body))
     if not 400 <= attempt.status < 500:
         return None
     error = read_server_error(document)
     return "openai" if error is not None and (error.type or error.code) else "other"
 
 
-def _send(wire: Wire, request: ImageRequest, picture: Path) -> Tuple[Attempt, Tuple[SavedImage, ...]]:
+def _send(host: Host, request: ImageRequest, picture: Path) -> Tuple[Attempt, Tuple[SavedImage, ...]]:
     plan = OutputPlan(picture.parent, picture.stem, picture.suffix, False, True, picture.parent)
     collector = ImageCollector(plan, count(1), _ignore_image, _ignore_partial)
-    spool = Spool(picture.parent, wire.settings.secrets)
+    spool = Spool(picture.parent, host.settings.secrets)
     try:
-        attempt = send_once(wire, request, collector, spool, PROBE_TIMEOUT_S, _ignore_head)
+        attempt = send_once(host, request, collector, spool, PROBE_TIMEOUT_S)
     finally:
         collector.close()
         spool.discard()
     return attempt, collector.images
 
 
-def _result(wire: Wire, request: ImageRequest, attempt: Attempt, images: Tuple[SavedImage, ...]) -> Result:
+def _result(host: Host, request: ImageRequest, attempt: Attempt, images: Tuple[SavedImage, ...]) -> Result:
     usage = attempt.answer.usage
     return Result(
         command=PROBE_COMMAND,
         model=request.model,
         images=images,
         usage=usage,
-        cost_usd=cost_of_usage(request.model, usage, wire.settings.prices) if usage else None,
+        cost_usd=cost_of_usage(request.model, usage, host.settings.prices) if usage else None,
         billed=Billed.YES if images or attempt.answer.urls else judge(attempt).billed,
         http_status=attempt.status or None,
-        request_id=request_id(attempt.head, wire.settings.secrets),
+        request_id=request_id(attempt.head, host.settings.secrets),
     )
 
 
 def _learnt(
-    wire: Wire, facts: HostFacts, request: ImageRequest, attempt: Attempt, images: Tuple[SavedImage, ...]
+    host: Host, facts: HostFacts, request: ImageRequest, attempt: Attempt, images: Tuple[SavedImage, ...]
 ) -> HostFacts:
     image = images[0] if images else None
     return replace(
@@ -139,21 +138,21 @@ def _learnt(
         answers="b64_json" if images else "url",
         streams=attempt.answer.shape == "sse" if request.stream else False,
         edits=bool(request.images),
-        image_field=wire.settings.image_field if request.images else None,
-        format_field=wire.settings.format_field if image and image.format == "jpeg" else None,
+        image_field=host.settings.image_field if request.images else None,
+        format_field=host.settings.format_field if image and image.format == "jpeg" else None,
         honours_size=None if image is None else f"{image.width}x{image.height}" == _PROBE_SIZE,
     )
 
 
-def _changed(wire: Wire, request: ImageRequest, attempt: Attempt) -> Optional[Tuple[Wire, ImageRequest]]:
+def _changed(host: Host, request: ImageRequest, attempt: Attempt) -> Optional[Tuple[Host, ImageRequest]]:
     """The next thing to ask after a free refusal, or None when nothing is left to change."""
     if attempt.status in _ENDPOINT_MISSING and request.images:
-        return wire, replace(request, images=())
+        return host, replace(request, images=())
     if attempt.status not in _FIELD_REFUSED or attempt.error is None:
         return None
     if request.stream and refuses_stream(attempt):
-        return wire, request.without_stream()
-    settings = wire.settings
+        return host, request.without_stream()
+    settings = host.settings
     about = f"{attempt.error.param} {attempt.error.message}"
     if settings.format_field in about and settings.format_field != "format":
         settings = replace(settings, format_field="format")
@@ -161,11 +160,11 @@ def _changed(wire: Wire, request: ImageRequest, attempt: Attempt) -> Optional[Tu
         settings = replace(settings, image_field="image")
     else:
         return None
-    return replace(wire, settings=settings), request
+    return replace(host, settings=settings), request
 
 
-def _failure(wire: Wire, request: ImageRequest, attempt: Attempt) -> GptImage2Error:
-    settings = wire.settings
+def _failure(host: Host, request: ImageRequest, attempt: Attempt) -> GptImage2Error:
+    settings = host.settings
     return explain(attempt, judge(attempt), request, settings.base_url, settings.secrets)
 
 
@@ -187,7 +186,3 @@ def _ignore_image(image: SavedImage, reason: str) -> None:
 
 def _ignore_partial(index: int, path: Optional[str]) -> None:
     del index, path
-
-
-def _ignore_head(head: ResponseHead) -> None:
-    del head

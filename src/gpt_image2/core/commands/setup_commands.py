@@ -10,8 +10,7 @@ from ..base.errors import GptImage2Error, UsageError
 from ..base.events import Event, Warned
 from ..base.interrupt import StopSwitch
 from ..base.outcome import Billed, ExitCode, Result
-from ..base.turns import Turns
-from ..calls.exchange import Wire
+from ..calls.exchange import host_of
 from ..ledger.entries import Opening
 from ..ledger.recording import Ledger, recorded
 from ..outputs.files import prepare_folder, write_config
@@ -166,7 +165,7 @@ def _recorded_probe(settings: Settings, picture: Path, stop: StopSwitch, output:
         for warning in warnings:
             output.warn(warning)
         with stop:
-            outcomes.append(probe(Wire(settings, os.environ, stop, Turns()), picture))
+            outcomes.append(probe(host_of(settings, os.environ, stop), picture))
         return outcomes[0].result
 
     def observe(event: Event) -> None:

@@ -9,11 +9,10 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
-from contextlib import suppress
+import time
 from functools import lru_cache
 from types import TracebackType
-from typing import IO, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple, Type
+from typing import Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple, Type
 
 from ..base.errors import ConfigError
 from ..base.interrupt import StopSwitch
@@ -23,12 +22,11 @@ MIN_VERSION = (7, 64)  # the first with all that is used here
 CONNECT_TIMEOUT_S = 30.0
 KEEPALIVE_S = 30
 
-_PIPE_BYTES = 1 << 19  # as much as curl may be ahead of us; Linux gives 64 KiB unasked
-_F_SETPIPE_SZ = 1031  # Linux; fcntl has the name from Python 3.10 on
 _CHUNK_BYTES = 7 << 14  # malloc takes fresh pages from the system for every piece of 128 KiB or more
 _MAX_HEADER_BYTES = 1 << 18
 _TERMINATE_S = 2.0
 _BAD_OPTION = 2
+_TOO_LONG = 63  # curl's own code for a file that is too large
 _REPORT = "gpt-image2-report"
 _REPORTED = ("time_pretransfer", "time_namelookup", "time_connect", "time_appconnect", "time_starttransfer")
 _QUOTED = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v"}
@@ -47,7 +45,8 @@ class FormPart(Record):
 class HttpRequest(Record):
     """One HTTP request. `headers` may hold secrets. `body_path` is a file, `form` a multipart body.
 
-    Where `stall_s` is set, so many seconds without a byte end it before its time is up.
+    Where `stall_s` is set, so many seconds without a byte end it before its time is up; where `max_bytes` is,
+    so many bytes of an answer's body.
     """
 
     url: str
@@ -58,6 +57,7 @@ class HttpRequest(Record):
     #: `host:port:address` pins a name to an address that was checked.
     resolve: Optional[str] = None
     stall_s: Optional[float] = None
+    max_bytes: Optional[int] = None
 
 
 class ResponseHead(Record):
@@ -80,28 +80,81 @@ class TransferEnd(Record):
     tls_s: float = 0.0
     first_byte_s: float = 0.0
 
+    @property
+    def is_too_long(self) -> bool:
+        """Whether it was ended since the body has more bytes than the request admits."""
+        return self.exit_code == _TOO_LONG
 
-class Transfer:
+
+class Received(Record):
+    """How one request was answered. The body's size is in bytes, the time in seconds from start to end."""
+
+    head: Optional[ResponseHead]
+    end: TransferEnd
+    body_bytes: int
+    elapsed_s: float
+
+
+class Curl:
+    """How curl is run: with an environment that holds no key, and ended when a stop is asked for."""
+
+    def __init__(self, env: Mapping[str, str], secrets: Iterable[str], stop: StopSwitch) -> None:
+        self.env = env
+        self.secrets = tuple(secrets)
+        self.stop = stop
+
+    def receive(
+        self,
+        request: HttpRequest,
+        take: Callable[[bytes], object],
+        on_head: Callable[[ResponseHead], object] = lambda _: None,
+    ) -> Received:
+        """Sends a request; gives status and headers to `on_head`, then the body to `take`, as they arrive.
+
+        A body above `max_bytes` ends as one that curl itself finds too long. When this returns or raises,
+        whatever the reason, curl has ended.
+
+        Raises:
+            ConfigError: there is no curl, or one that is too old.
+        """
+        started = time.monotonic()
+        size = 0
+        with _Transfer(request, self) as transfer:
+            head = transfer.read_head()
+            if head is not None:
+                on_head(head)
+            for chunk in transfer.chunks():
+                if request.max_bytes is not None and size + len(chunk) > request.max_bytes:
+                    transfer.cancel(f"longer than {request.max_bytes:,} bytes")
+                    break
+                size += len(chunk)
+                take(chunk)
+            end = transfer.end()
+        too_old = _too_old_error(end)
+        if too_old is not None:
+            raise too_old
+        return Received(head, end, size, time.monotonic() - started)
+
+
+class _Transfer:
     """A running curl. A context manager: leaving it ends the process, whatever happened."""
 
-    def __init__(
-        self, request: HttpRequest, env: Mapping[str, str], secrets: Iterable[str], stop: StopSwitch
-    ) -> None:
-        self._stop = stop
+    def __init__(self, request: HttpRequest, curl: Curl) -> None:
+        self._stop = curl.stop
         self._rest = b""
+        self._too_long = ""
         self._process = subprocess.Popen(
             # The option among the arguments is one that a curl older than MIN_VERSION refuses (exit 2).
             [find_curl(), "-q", "--no-http0.9", "--config", "-"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=clean_environment(env, secrets),
+            env=clean_environment(curl.env, curl.secrets),
             bufsize=0,
             # A Ctrl-C at the terminal is for us alone: we end curl when what has arrived is safe.
             start_new_session=os.name == "posix",
         )
-        _widen(self._process.stdout)
-        stop.watch(self._process.terminate)
+        self._stop.watch(self._process.terminate)
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(render_config(request).encode("utf-8", "surrogateescape"))
@@ -109,7 +162,7 @@ class Transfer:
         except BrokenPipeError:
             pass  # curl has ended already; its exit code says why
 
-    def __enter__(self) -> Transfer:
+    def __enter__(self) -> _Transfer:
         return self
 
     def __exit__(
@@ -119,13 +172,7 @@ class Transfer:
         trace: Optional[TracebackType],
     ) -> None:
         self._stop.unwatch(self._process.terminate)
-        if self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(_TERMINATE_S)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+        self._terminate()
         for pipe in (self._process.stdout, self._process.stderr):
             if pipe is not None:
                 pipe.close()
@@ -152,17 +199,20 @@ class Transfer:
         if self._rest:
             yield self._rest
             self._rest = b""
-        while True:
-            chunk = self._read()
-            if not chunk:
-                return
-            yield chunk
+        yield from iter(self._read, b"")
+
+    def cancel(self, reason: str) -> None:
+        """Ends curl before the body has ended."""
+        self._too_long = reason
+        self._terminate()
 
     def end(self) -> TransferEnd:
         """How it ended; waits for curl."""
         assert self._process.stderr is not None
         text = self._process.stderr.read().decode("utf-8", "replace")
         code = self._process.wait()
+        if self._too_long:
+            return TransferEnd(_TOO_LONG, self._too_long, sent=True)
         message, _, report = text.partition(_REPORT)
         times = [float(value.replace(",", ".")) for value in report.split()]
         sent = times[0] > 0 if times else code != _BAD_OPTION
@@ -172,6 +222,15 @@ class Transfer:
     def _read(self) -> bytes:
         assert self._process.stdout is not None
         return os.read(self._process.stdout.fileno(), _CHUNK_BYTES)
+
+    def _terminate(self) -> None:
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(_TERMINATE_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
 
 
 def render_config(request: HttpRequest) -> str:
@@ -268,7 +327,7 @@ def curl_version(path: str) -> Tuple[int, ...]:
     return tuple(int(part) for part in match.groups() if part) if match else ()
 
 
-def too_old_error(end: TransferEnd) -> Optional[ConfigError]:
+def _too_old_error(end: TransferEnd) -> Optional[ConfigError]:
     """The error to show when curl itself refused our options, as a too old one does; None otherwise."""
     if end.exit_code != _BAD_OPTION or end.sent:
         return None
@@ -279,15 +338,6 @@ def too_old_error(end: TransferEnd) -> Optional[ConfigError]:
         hint=f"install curl {wanted} or newer",
         code="curl_too_old",
     )
-
-
-def _widen(pipe: Optional[IO[bytes]]) -> None:
-    """Lets curl run further ahead of us, where the system can."""
-    if sys.platform == "linux" and pipe is not None:
-        import fcntl
-
-        with suppress(OSError):
-            fcntl.fcntl(pipe, _F_SETPIPE_SZ, _PIPE_BYTES)
 
 
 def _form_line(part: FormPart) -> Tuple[str, str]:
