@@ -258,7 +258,10 @@ class Billed(str, Enum):
 
 
 class SavedImage(Record):
-    """One image on disk. Dimensions are pixels, None where the file's header does not tell them."""
+    """One image on disk. Dimensions are pixels, None where the file's header does not tell them.
+
+    `number` is the image's place among those of its request, from 1.
+    """
 
     path: str
     size_bytes: int
@@ -267,6 +270,7 @@ class SavedImage(Record):
     height: Optional[int]
     sha256: str
     rescued: bool = False
+    number: int = 1
 
 
 class Usage(Record):
@@ -2886,8 +2890,8 @@ def slug(prompt: str, limit: int = 40) -> str:
 #
 # Takes bytes that were paid for and makes sure that they end up on disk somewhere: images and kept answers.
 #
-# Where the target cannot be written any more, an image goes on in the state folder, and failing that in the
-# system's temp folder.
+# Where the target cannot be written any more, they go on in the state folder, and failing that in the system's
+# temp folder.
 # ------------------------------------------------------------------------------------------------------------
 
 
@@ -2896,173 +2900,199 @@ _BASE64_BLOCK = 3 << 18
 
 
 class NotAnImage(Exception):
-    """What was to be an image is none; `kept` is where its bytes are."""
+    """The bytes of an image are no image; `kept` is where they are."""
 
     def __init__(self, kept: str) -> None:
         super().__init__(kept)
         self.kept = kept
 
 
-class ImageWriter:
-    """One image on its way to disk: `write` its bytes, then `commit`, `keep` or `discard` it.
+class MovingFile:
+    """A file without its final name yet, which goes on in a rescue folder when its own takes no more bytes.
 
-    A failing write moves what there is to a rescue folder and goes on there; `OutputError` is raised only
-    when no folder at all takes the bytes.
+    Whatever needs a folder raises `OutputError` when no folder takes the bytes.
     """
 
-    def __init__(self, plan: OutputPlan, target: Path) -> None:
-        self._plan = plan
-        self._target = target
-        self._hash = hashlib.sha256()
-        self._head = b""
+    def __init__(self, rescue_folder: Path, name: str, target: Optional[Path] = None) -> None:
+        """Opens it beside `target`; where that fails, or there is none, in a rescue folder."""
+        self._rescue_folder = rescue_folder
+        self._name = name
         self._open: Optional[Tuple[Path, IO[bytes]]] = None
         self.size_bytes = 0
-        #: Why the image is not going where it was asked for; empty while it is.
-        self.rescue_reason = ""
+        #: Why it is not beside its target; empty while it is.
+        self.moved_reason = ""
         try:
-            # A symlink keeps pointing where it did: the file behind it is what is replaced.
-            self._open = open_part(Path(os.path.realpath(str(target))))
+            if target is None:
+                raise OSError("it has no target")
+            self._open = open_part(target)
         except OSError as error:
-            self._rescue(error)
-
-    def write(self, data: bytes) -> None:
-        """Appends bytes.
-
-        Raises:
-            OutputError: neither the target's folder nor any rescue folder takes them.
-        """
-        if len(self._head) < SNIFF_BYTES:
-            self._head = (self._head + data[:SNIFF_BYTES])[:SNIFF_BYTES]
-        self._hash.update(data)
-        try:
-            write_all(self._file, data)
-        except OSError as error:
-            self._rescue(error, more=data)
-        self.size_bytes += len(data)
+            self.move(error)
 
     @property
-    def sha256(self) -> str:
-        """The SHA-256 of what was written so far, in hex."""
-        return self._hash.hexdigest()
-
-    def aim(self, plan: OutputPlan) -> None:
-        """Says by which plan it is to be named, where that was not known at its beginning."""
-        self._plan = plan
-
-    @property
-    def looks_like_image(self) -> bool:
-        """Whether the first bytes are those of a png, jpeg or webp."""
-        return sniff_format(self._head) is not None
-
-    def commit(self, target: Path, index: int, keep_existing: bool = False) -> SavedImage:
-        """Renames the whole image to its target and says where it is. With `keep_existing`, as under
-        `--no-clobber`, it takes the next free name instead of replacing a file.
-
-        Raises:
-            NotAnImage: the bytes are none; they are kept in the rescue folder.
-            OutputError: no folder takes the image.
-        """
-        self._target = target
-        info = read_image_info(self._file)
-        if info is None:
-            raise NotAnImage(self.keep("not-an-image.bin"))
-        if not self.rescue_reason:
-            try:
-                self._place(index, self._plan.no_clobber or keep_existing)
-            except OSError as error:
-                self._rescue(error)
-        if self.rescue_reason:
-            self._place_rescued(self._target.name)
-        self._file.close()
-        return SavedImage(
-            path=str(self._target),
-            size_bytes=self.size_bytes,
-            format=info.format,
-            width=info.width,
-            height=info.height,
-            sha256=self._hash.hexdigest(),
-            rescued=bool(self.rescue_reason),
-        )
-
-    def keep(self, name: str) -> str:
-        """Moves what there is to the rescue folder under a name of its own; its path there."""
-        if not self.rescue_reason:
-            self._rescue(OSError("kept aside"))
-        self._place_rescued(name)
-        self._file.close()
-        return str(self._target)
-
-    def undo_base64(self) -> None:
-        """Turns what was written back into base64 text, so that a faulty text can be kept as it came."""
-        self._rescue(OSError("not base64"), fill=_copy_as_base64)
-
-    def discard(self) -> None:
-        """Deletes what was written."""
-        _remove(self._part, self._file)
-
-    @property
-    def _part(self) -> Path:
+    def path(self) -> Path:
+        """Where it is now."""
         assert self._open is not None
         return self._open[0]
 
     @property
-    def _file(self) -> IO[bytes]:
+    def file(self) -> IO[bytes]:
+        """The open file."""
         assert self._open is not None
         return self._open[1]
 
-    def _place(self, index: int, keep_existing: bool) -> None:
-        """Gives the part its final name, atomically."""
-        if keep_existing:
-            for path in self._plan.free_paths(self._target, index):
-                if rename_if_free(self._part, path, self._file):
-                    self._target = path
-                    return
-        real = Path(os.path.realpath(str(self._target)))
-        with suppress(OSError):
-            os.chmod(str(self._part), stat.S_IMODE(real.stat().st_mode))
-        rename(self._part, real, self._file)
-
-    def _place_rescued(self, name: str) -> None:
-        path = self._part.with_name(_rescued_name(name))
+    def write(self, data: bytes) -> None:
+        """Appends bytes."""
         try:
-            rename(self._part, path, self._file)
-        except OSError as error:  # the rescue folder went as well
-            self._rescue(error)
-            path = self._part.with_name(path.name)
-            with suppress(OSError):
-                rename(self._part, path, self._file)
-                self._target = path
-                return
-            path = self._part
-        self._target = path
+            write_all(self.file, data)
+            self.size_bytes += len(data)
+        except OSError as error:
+            self.move(error, more=data)
 
-    def _rescue(
+    def move(
         self,
         reason: OSError,
         more: bytes = b"",
         fill: Callable[[IO[bytes], IO[bytes], int], None] = copy_bytes,
     ) -> None:
         """Goes on in the first rescue folder that takes what was written so far, and `more`."""
-        old = self._open
-        self.rescue_reason = reason.strerror or str(reason)
-        for folder in rescue_folders(self._plan.rescue_folder):
+        self.moved_reason = reason.strerror or str(reason)
+        for folder in rescue_folders(self._rescue_folder):
             with suppress(OSError):
-                part, file = open_part(private_folder(folder) / self._target.name, 0o600)
+                part, file = open_part(private_folder(folder) / self._name, 0o600)
                 try:
-                    if old:
-                        fill(old[1], file, self.size_bytes)
+                    if self._open:
+                        fill(self.file, file, self.size_bytes)
                     write_all(file, more)
                 except OSError:
                     _remove(part, file)
                     continue
-                self._open = part, file
-                if old:
-                    _remove(*old)
+                if self._open:
+                    self.remove()
+                self._open, self.size_bytes = (part, file), file.tell()
                 return
         raise OutputError(
-            f"no folder takes the image {self._target.name}: {self.rescue_reason}",
+            f"no folder takes the image {self._name}: {self.moved_reason}",
             hint="free some disk space; this image is lost",
         )
+
+    def name_rescued(self, name: str) -> Path:
+        """Gives it a name of its own in its rescue folder, and closes it; where it is then."""
+        name = shortened(f"{time.strftime('%Y%m%d-%H%M%S')}-{os.urandom(3).hex()}-{name}")
+        path = self.path.with_name(name)
+        try:
+            rename(self.path, path, self.file)
+        except OSError as error:  # the rescue folder went as well
+            self.move(error)
+            path = self.path
+            with suppress(OSError):
+                rename(path, path.with_name(name), self.file)
+                path = path.with_name(name)
+        self.file.close()
+        return path
+
+    def remove(self) -> None:
+        """Deletes it."""
+        _remove(self.path, self.file)
+
+
+class ImageWriter:
+    """One image on its way to disk: `write` its bytes, then `commit`, `keep` or `discard` it.
+
+    Whatever writes raises `OutputError` when neither the target's folder nor a rescue folder takes it.
+    """
+
+    def __init__(self, plan: OutputPlan, target: Path) -> None:
+        self._plan = plan
+        self._hash = hashlib.sha256()
+        self._head = b""
+        # A symlink keeps pointing where it did: the file behind it is what is replaced.
+        real = Path(os.path.realpath(str(target)))
+        self._file = MovingFile(plan.rescue_folder, target.name, real)
+        self.size_bytes = 0
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of what was written so far, in hex."""
+        return self._hash.hexdigest()
+
+    @property
+    def rescue_reason(self) -> str:
+        """Why the image is not going where it was asked for; empty while it is."""
+        return self._file.moved_reason
+
+    @property
+    def looks_like_image(self) -> bool:
+        """Whether the first bytes are those of a png, jpeg or webp."""
+        return sniff_format(self._head) is not None
+
+    def aim(self, plan: OutputPlan) -> None:
+        """Says by which plan it is to be named, where that was not known at its beginning."""
+        self._plan = plan
+
+    def write(self, data: bytes) -> None:
+        """Appends bytes."""
+        if len(self._head) < SNIFF_BYTES:
+            self._head = (self._head + data[:SNIFF_BYTES])[:SNIFF_BYTES]
+        self._hash.update(data)
+        self._file.write(data)
+        self.size_bytes += len(data)
+
+    def commit(self, target: Path, number: int, keep_existing: bool = False) -> SavedImage:
+        """Renames the whole image to its target and says where it is. With `keep_existing`, as under
+        `--no-clobber`, it takes the next free name instead of replacing a file.
+
+        Raises:
+            NotAnImage: the bytes are no image; they are kept in the rescue folder.
+            OutputError: no folder takes the image.
+        """
+        info = read_image_info(self._file.file)
+        if info is None:
+            raise NotAnImage(self.keep("not-an-image.bin"))
+        path = target
+        if not self.rescue_reason:
+            try:
+                path = self._place(target, number, self._plan.no_clobber or keep_existing)
+            except OSError as error:
+                self._file.move(error)
+        if self.rescue_reason:
+            path = self._file.name_rescued(target.name)
+        self._file.file.close()
+        return SavedImage(
+            path=str(path),
+            size_bytes=self.size_bytes,
+            format=info.format,
+            width=info.width,
+            height=info.height,
+            sha256=self.sha256,
+            rescued=bool(self.rescue_reason),
+            number=number,
+        )
+
+    def keep(self, name: str) -> str:
+        """Moves what there is to the rescue folder under a name of its own; its path there."""
+        if not self.rescue_reason:
+            self._file.move(OSError("kept aside"))
+        return str(self._file.name_rescued(name))
+
+    def undo_base64(self) -> None:
+        """Turns what was written back into base64 text, so that a faulty text can be kept as it came."""
+        self._file.move(OSError("not base64"), fill=_copy_as_base64)
+
+    def discard(self) -> None:
+        """Deletes what was written."""
+        self._file.remove()
+
+    def _place(self, target: Path, number: int, keep_existing: bool) -> Path:
+        """Gives the part its final name, atomically; the name."""
+        part, file = self._file.path, self._file.file
+        if keep_existing:
+            names = self._plan.free_paths(target, number)
+            return next(path for path in names if rename_if_free(part, path, file))
+        real = Path(os.path.realpath(str(target)))
+        with suppress(OSError):
+            os.chmod(str(part), stat.S_IMODE(real.stat().st_mode))
+        rename(part, real, file)
+        return target
 
 
 class Spool:
@@ -3077,7 +3107,7 @@ class Spool:
         self._hold = max((len(secret) - 1 for secret, _ in self._masks), default=0)
         self._held = b""
         self._memory: List[bytes] = []
-        self._open: Optional[Tuple[Path, IO[bytes]]] = None
+        self._file: Optional[MovingFile] = None
         self._is_full = False
         self.size_bytes = 0
 
@@ -3093,75 +3123,53 @@ class Spool:
     def keep(self, name: str) -> Optional[str]:
         """Stores all that was written as a private file; its path, or None when no folder takes it."""
         self._flush()
-        if self._open is None:
-            self._spill()
-        if self._open is None:
+        try:
+            file, self._file = self._file or self._spilled(), None
+            return str(file.name_rescued(name))
+        except OutputError:
             return None
-        part, file = self._open
-        path = part.with_name(_rescued_name(name))
-        rename(part, path, file)
-        file.close()
-        self._open = None
-        return str(path)
 
     def text(self) -> str:
         """All that was written as text, when it is short enough to be held in memory; else its beginning."""
         self._flush()
-        if self._open is None:
+        if self._file is None:
             data = b"".join(self._memory)
         else:
-            self._open[1].seek(0)
-            data = self._open[1].read(_SPOOL_BYTES)
-            self._open[1].seek(0, 2)
+            self._file.file.seek(0)
+            data = self._file.file.read(_SPOOL_BYTES)
+            self._file.file.seek(0, 2)
         return data.decode("utf-8", "replace")
 
     def discard(self) -> None:
         """Forgets what was written."""
-        if self._open is not None:
-            _remove(*self._open)
-        self._open, self._memory = None, []
+        if self._file is not None:
+            self._file.remove()
+        self._file, self._memory = None, []
 
     def _store(self, data: bytes) -> None:
         if self._is_full:
             return
         self.size_bytes += len(data)
-        if self._open is None:
+        try:
+            if self._file is not None:
+                self._file.write(data)
+                return
             self._memory.append(data)
             if self.size_bytes > _SPOOL_BYTES:
-                self._spill()
-            return
-        try:
-            write_all(self._open[1], data)
-        except OSError:
-            self._spill(data)
+                self._file = self._spilled()
+        except OutputError:
+            self._is_full = True
 
-    def _spill(self, more: bytes = b"") -> None:
-        """Goes on in the first folder that takes what was written so far, and `more`."""
-        old = self._open
-        for folder in rescue_folders(self._folder):
-            with suppress(OSError):
-                part, file = open_part(private_folder(folder) / "answer", 0o600)
-                try:
-                    if old:
-                        copy_bytes(old[1], file, self.size_bytes - len(more))
-                    write_all(file, b"".join(self._memory) + more)
-                except OSError:
-                    _remove(part, file)
-                    continue
-                self._open, self._memory = (part, file), []
-                if old:
-                    _remove(*old)
-                return
-        self._is_full = True
+    def _spilled(self) -> MovingFile:
+        """What is in memory, in a file of a rescue folder."""
+        file = MovingFile(self._folder, "answer")
+        file.write(b"".join(self._memory))
+        self._memory = []
+        return file
 
     def _flush(self) -> None:
         held, self._held = self._held, b""
         self._store(held)
-
-
-def _rescued_name(name: str) -> str:
-    """A name of its own for what is rescued."""
-    return shortened(f"{time.strftime('%Y%m%d-%H%M%S')}-{os.urandom(3).hex()}-{name}")
 
 
 def _copy_as_base64(source: IO[bytes], target: IO[bytes], size: int) -> None:
@@ -3184,17 +3192,11 @@ def _remove(part: Path, file: IO[bytes]) -> None:
 # ------------------------------------------------------------------------------------------------------------
 # outputs/collect
 #
-# Takes images out of text that is still arriving and puts each on disk the moment it is whole.
+# Where the images of one answer go: each is numbered, and gets its name the moment it is whole.
 #
-# One collector serves one answer. It knows what is a final image and what a preview, numbers the images, and
-# keeps aside what turns out to be no image: it was paid for.
+# A collector knows what is a final image and what a preview, and keeps aside what turns out to be no image: it
+# was paid for.
 # ------------------------------------------------------------------------------------------------------------
-
-
-_HEAD_BYTES = 8
-_MAX_URI_HEADER_BYTES = 256
-_MAX_ADDRESS_BYTES = 16384
-_ADDRESS_STARTS = (b"http://", b"https://")
 
 
 class ImageCollector:
@@ -3329,6 +3331,19 @@ class ImageCollector:
     def _abandon(self, writer: ImageWriter) -> None:
         self._writers.remove(writer)
         writer.discard()
+
+
+# ------------------------------------------------------------------------------------------------------------
+# outputs/image_text
+#
+# Takes an image out of the text that holds it while that text is still arriving: base64, or a data URI.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_HEAD_BYTES = 8
+_MAX_URI_HEADER_BYTES = 256
+_MAX_ADDRESS_BYTES = 16384
+_ADDRESS_STARTS = (b"http://", b"https://")
 
 
 class ImageText:
@@ -8157,6 +8172,7 @@ def _image_of(row: Mapping[str, Any]) -> SavedImage:
         height=row["height"],
         sha256=row["sha256"],
         rescued=bool(row["rescued"]),
+        number=row["number"],
     )
 
 

@@ -3478,7 +3478,7 @@ class BatchServer:
         refusal = bytearray()
 
         def take_or_keep(chunk: bytes) -> None:
-            if heads[0].status == 200:
+            if heads and heads[0].status == 200:
                 take(chunk)
             elif len(refusal) < _ERROR_BYTES:
                 refusal.extend(chunk)

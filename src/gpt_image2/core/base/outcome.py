@@ -40,7 +40,10 @@ class Billed(str, Enum):
 
 
 class SavedImage(Record):
-    """One image on disk. Dimensions are pixels, None where the file's header does not tell them."""
+    """One image on disk. Dimensions are pixels, None where the file's header does not tell them.
+
+    `number` is the image's place among those of its request, from 1.
+    """
 
     path: str
     size_bytes: int
@@ -49,6 +52,7 @@ class SavedImage(Record):
     height: Optional[int]
     sha256: str
     rescued: bool = False
+    number: int = 1
 
 
 class Usage(Record):

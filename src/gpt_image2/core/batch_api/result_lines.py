@@ -13,7 +13,8 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, cast
 from ..base.outcome import Usage
 from ..base.record import Record
 from ..calls.response import ServerError, read_server_error, read_usage
-from ..outputs.collect import ImageCollector, ImageText
+from ..outputs.collect import ImageCollector
+from ..outputs.image_text import ImageText
 from ..outputs.naming import OutputPlan
 from ..outputs.store import ImageWriter
 from ..wire.json_stream import JsonSplitter, StringSink

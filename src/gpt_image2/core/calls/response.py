@@ -12,7 +12,8 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, cast
 
 from ..base.outcome import Usage
 from ..base.record import Record, replace
-from ..outputs.collect import ImageCollector, ImageText
+from ..outputs.collect import ImageCollector
+from ..outputs.image_text import ImageText
 from ..outputs.store import ImageWriter, Spool
 from ..wire.json_stream import JsonSplitter, StringSink
 from ..wire.sse import SseSplitter

@@ -150,4 +150,5 @@ def _image_of(row: Mapping[str, Any]) -> SavedImage:
         height=row["height"],
         sha256=row["sha256"],
         rescued=bool(row["rescued"]),
+        number=row["number"],
     )
