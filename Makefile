@@ -27,10 +27,11 @@ test: setup  ## Run every test; those of core on Python 3.8 and on the newest on
 	$(BIN)/python tools/test_matrix.py || status=1; \
 	exit $$status
 
-check: setup  ## Lint, check formatting and types, and that all that is generated is fresh
+check: setup  ## Lint, check formatting, types and the order of imports, and that all that is generated is fresh
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/basedpyright
+	$(BIN)/lint-imports --no-logo --no-cache
 	$(BIN)/python tools/amalgamate.py --check
 	$(BIN)/python tools/generate_docs.py --check
 	$(BIN)/python tools/shell_files.py --check

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Callable, Dict, List, Sequence, Tuple
 
 from cli_reference import command_reference
+from rooms import picture, room_table
 
 from gpt_image2.core.api import models
 from gpt_image2.core.base.outcome import ExitCode
@@ -20,7 +21,12 @@ from gpt_image2.core.calls.retry import RULES
 ROOT = Path(__file__).resolve().parent.parent
 SKILL = ROOT / "skills/gpt-image-2"
 RESULTS = ROOT / "bench/results.json"
-DOCS = (ROOT / "README.md", SKILL / "SKILL.md", *sorted((SKILL / "references").glob("*.md")))
+DOCS = (
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    SKILL / "SKILL.md",
+    *sorted((SKILL / "references").glob("*.md")),
+)
 PRICED_SIZES = ("1024x1024", "1536x1024", "2048x1152", "3840x2160")
 PRICED_QUALITIES = ("low", "medium", "high")
 RATIOS = ("1:1", "3:2", "16:9", "9:16", "21:9", "16:9@2k", "16:9@4k")
@@ -28,7 +34,7 @@ PART = re.compile(r"(<!-- generated: (?P<name>[a-z-]+) -->\n).*?(<!-- end -->)",
 
 
 def retry_rules() -> str:
-    """The policy of core/retry.py as a Markdown table."""
+    """The policy of core/calls/retry.py as a Markdown table."""
     rows = [(rule.when, rule.billed.value, rule.again.value) for rule in RULES]
     return table(("what happened", "billed", "sent again"), rows)
 
@@ -64,7 +70,7 @@ def prices() -> str:
     """USD per million tokens."""
     price = models.prices_of(models.DEFAULT_MODEL)
     if price is None:
-        raise SystemExit(f"no price of {models.DEFAULT_MODEL} in core/models.py")
+        raise SystemExit(f"no price of {models.DEFAULT_MODEL} in core/api/models.py")
     rows = [
         ("text in", price.text_in),
         ("text in, cached", price.cached_text_in),
@@ -95,7 +101,7 @@ def cost_of(size: str, quality: str) -> Tuple[int, float]:
     width, height = (int(edge) for edge in size.split("x"))
     estimate = models.estimate_cost(models.DEFAULT_MODEL, "", size, quality, 1)
     if estimate is None:
-        raise SystemExit(f"no price of {models.DEFAULT_MODEL} in core/models.py")
+        raise SystemExit(f"no price of {models.DEFAULT_MODEL} in core/api/models.py")
     return models.output_tokens(width, height, quality), estimate.high_usd
 
 
@@ -103,6 +109,11 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table."""
     lines = [f"| {' | '.join(cells)} |\n" for cells in (head, *rows)]
     return "".join([lines[0], "|" + "---|" * len(head) + "\n", *lines[1:]])
+
+
+def rooms() -> str:
+    """The rooms of core, from the top down."""
+    return table(("room of core", "its one job"), room_table())
 
 
 def bench_figures() -> str:
@@ -124,7 +135,10 @@ PARTS: Dict[str, Callable[[], str]] = {
     "image-costs": image_costs,
     "image-prices": image_prices,
     "bench-figures": bench_figures,
+    "rooms": rooms,
 }
+#: Files that are generated as a whole.
+FILES: Dict[Path, Callable[[], str]] = {ROOT / "docs/rooms.svg": picture}
 
 
 def filled(text: str) -> str:
@@ -137,13 +151,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Fill the generated parts of the docs.")
     parser.add_argument("--check", action="store_true", help="exit 1 when a document is stale; write nothing")
     check = parser.parse_args().check
+    fresh = {path: filled(path.read_text(encoding="utf-8")) for path in DOCS}
+    fresh.update((path, make()) for path, make in FILES.items())
     stale: List[str] = []
-    for path in DOCS:
-        text = path.read_text(encoding="utf-8")
-        if filled(text) != text:
+    for path, text in fresh.items():
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
             stale.append(str(path.relative_to(ROOT)))
             if not check:
-                path.write_text(filled(text), encoding="utf-8")
+                path.write_text(text, encoding="utf-8")
     for name in stale:
         print(f"{'Stale' if check else 'Wrote'} {name}", file=sys.stderr if check else sys.stdout)
     if check and stale:
