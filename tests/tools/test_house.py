@@ -59,7 +59,6 @@ WRITERS = {
     "commands/image_commands.py": "removes an image that standard output took",
     "batch/jobs_file.py": "copies the jobs into the scratch folder",
     "batch_api/bundle.py": "writes a batch's file into the scratch folder",
-    "calls/inputs.py": "writes fetched inputs into the scratch folder",
 }
 WRITING_CALLS = {
     "fdopen",

@@ -2588,9 +2588,14 @@ def temp_place() -> Path:
     return Path(tempfile.gettempdir())
 
 
+def new_private_file(path: Path) -> IO[bytes]:
+    """A new file that only the user may read (0600), open for writing."""
+    return os.fdopen(os.open(str(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+
+
 def write_private(path: Path, data: bytes) -> None:
-    """Writes a file that only the user may read (0600)."""
-    with os.fdopen(os.open(str(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+    """Writes a new file that only the user may read (0600)."""
+    with new_private_file(path) as file:
         file.write(data)
 
 
@@ -5994,16 +5999,8 @@ class CallPolicy(Record):
     waits_for_server: bool = True
 
 
-class LaneOutcome(Record):
-    """How one lane ended: the images on disk, and the error where not all came."""
-
-    images: Tuple[SavedImage, ...]
-    usage: Optional[Usage]
-    billed: Billed
-    attempts: int
-    error: Optional[GptImage2Error]
-    http_status: Optional[int]
-    request_id: Optional[str]
+#: How a lane ended: what is on disk and what it cost, and the error where not all images came.
+_LaneEnd = Tuple[Result, Optional[GptImage2Error]]
 
 
 class Call:
@@ -6043,10 +6040,10 @@ class Call:
         with self.host.stop:
             if self.host.stop.is_set:
                 raise InterruptedCall("interrupted; nothing was sent", signum=self.host.stop.signum or 2)
-            outcomes = self._run_lanes()
-        result = self._result(outcomes)
+            ends = self._run_lanes()
+        result = self._result([result for result, _ in ends])
         self.emit(Finished(result, result.elapsed_s))
-        error = self._error(outcomes, result)
+        error = self._error([error for _, error in ends if error is not None], result)
         if error is not None:
             error.result = result
             raise error
@@ -6090,7 +6087,7 @@ class Call:
         if asked_size and (image.width, image.height) != asked_size:
             self.warn(f"asked for {self.request.effective_size}, got {image.width}x{image.height}: {name}")
 
-    def _run_lanes(self) -> List[LaneOutcome]:
+    def _run_lanes(self) -> List[_LaneEnd]:
         total = self.request.count
         further = count(max(self.numbers) + 1)
         if not (self.request.stream and total > 1):
@@ -6100,31 +6097,23 @@ class Call:
         lanes = [_Lane(self, single, chain([number], further)) for number in self.numbers]
         return _run_side_by_side([lane.run for lane in lanes])
 
-    def _result(self, outcomes: List[LaneOutcome]) -> Result:
-        usages = [outcome.usage for outcome in outcomes]
-        usage: Optional[Usage] = None
-        for one in usages:
-            usage = one if usage is None or one is None else usage + one
-        if any(one is None for one in usages):
-            usage = None  # a sum without one of its parts would be too small
-        last = outcomes[-1]
-        return Result(
-            command=self.request.command,
-            model=self.request.model,
-            images=tuple(image for outcome in outcomes for image in outcome.images),
+    def _result(self, lanes: List[Result]) -> Result:
+        usages = [lane.usage for lane in lanes if lane.usage is not None]
+        # A sum without one of its parts would be too small.
+        usage = sum(usages[1:], usages[0]) if usages and len(usages) == len(lanes) else None
+        return replace(
+            lanes[-1],
+            images=tuple(image for lane in lanes for image in lane.images),
             usage=usage,
             cost_usd=cost_of_usage(self.request.model, usage, self.host.settings.prices) if usage else None,
-            billed=max((outcome.billed for outcome in outcomes), key=_BILLED_ORDER.index),
-            http_status=last.http_status,
-            request_id=last.request_id,
-            attempts=sum(outcome.attempts for outcome in outcomes),
+            billed=max((lane.billed for lane in lanes), key=_BILLED_ORDER.index),
+            attempts=sum(lane.attempts for lane in lanes),
             elapsed_s=self.elapsed_s,
             warnings=tuple(self._warnings),
         )
 
-    def _error(self, outcomes: List[LaneOutcome], result: Result) -> Optional[GptImage2Error]:
+    def _error(self, errors: List[GptImage2Error], result: Result) -> Optional[GptImage2Error]:
         """The error that the call ends with, None when every image is where it was asked for."""
-        errors = [outcome.error for outcome in outcomes if outcome.error is not None]
         saved, asked = len(result.images), self.request.count
         if self.host.stop.is_set and (errors or saved < asked):
             return _interrupted(self.host.stop.signum, result, errors)
@@ -6165,17 +6154,15 @@ class _Lane:
         self._retries = 0
         self._billed = Billed.NO
 
-    def run(self) -> LaneOutcome:
+    def run(self) -> _LaneEnd:
         """Sends until there is an image, or nothing more may be sent."""
         while True:
-            outcome, attempt, rule = self._send()
+            end, attempt, rule = self._send()
             wait = self._wait_before_retry(attempt, rule)
-            if wait is None:
-                return outcome
-            if self._call.host.stop.wait(wait):
-                return outcome
+            if wait is None or self._call.host.stop.wait(wait):
+                return end
 
-    def _send(self) -> Tuple[LaneOutcome, Attempt, Rule]:
+    def _send(self) -> Tuple[_LaneEnd, Attempt, Rule]:
         call = self._call
         settings = call.host.settings
         collector = ImageCollector(
@@ -6202,7 +6189,7 @@ class _Lane:
 
     def _judge(
         self, attempt: Attempt, collector: ImageCollector, spool: Spool, failures: List[str]
-    ) -> Tuple[LaneOutcome, Attempt, Rule]:
+    ) -> Tuple[_LaneEnd, Attempt, Rule]:
         settings = self._call.host.settings
         rule = judge(attempt)
         self._billed = max(self._billed, rule.billed, key=_BILLED_ORDER.index)
@@ -6229,16 +6216,17 @@ class _Lane:
             error = self._too_few(attempt, rule, len(images), collector.kept_aside)
         elif attempt.was_cut or not attempt.answer.complete:
             self._call.warn("the answer was cut after the last image: all are saved, their usage is unknown")
-        outcome = LaneOutcome(
+        result = Result(
+            command=self._request.command,
+            model=self._request.model,
             images=images,
             usage=attempt.answer.usage,
             billed=self._billed,
-            attempts=self._attempts,
-            error=error,
             http_status=attempt.status or None,
             request_id=request_id(attempt.head, settings.secrets),
+            attempts=self._attempts,
         )
-        return outcome, attempt, rule
+        return (result, error), attempt, rule
 
     def _too_few(
         self, attempt: Attempt, rule: Rule, saved: int, kept_aside: Tuple[str, ...]
@@ -6307,14 +6295,14 @@ class _Lane:
         self._call.emit(PartialImage(index, path, self._call.elapsed_s))
 
 
-def _run_side_by_side(jobs: List[Callable[[], LaneOutcome]]) -> List[LaneOutcome]:
-    """Runs every job in a thread of its own; the outcomes in the order of the jobs."""
-    outcomes: List[Optional[LaneOutcome]] = [None] * len(jobs)
+def _run_side_by_side(jobs: List[Callable[[], _LaneEnd]]) -> List[_LaneEnd]:
+    """Runs every job in a thread of its own; how they ended, in their order."""
+    ends: List[Optional[_LaneEnd]] = [None] * len(jobs)
     failures: List[BaseException] = []
 
     def work(number: int) -> None:
         try:
-            outcomes[number] = jobs[number]()
+            ends[number] = jobs[number]()
         except BaseException as error:
             failures.append(error)
 
@@ -6326,7 +6314,7 @@ def _run_side_by_side(jobs: List[Callable[[], LaneOutcome]]) -> List[LaneOutcome
             thread.join(_JOIN_S)  # in slices, so that signals are heard everywhere
     if failures:
         raise failures[0]
-    return [outcome for outcome in outcomes if outcome is not None]
+    return [end for end in ends if end is not None]
 
 
 def _interrupted(signum: Optional[int], result: Result, errors: List[GptImage2Error]) -> InterruptedCall:
@@ -6382,26 +6370,18 @@ def load_inputs(
 
 
 def check_local_inputs(sources: Sequence[str], mask: Optional[str]) -> None:
-    """Checks the inputs that are files here; those that are to be fetched can show only later.
-
-    Raises:
-        UsageError: as `load_inputs`.
-    """
-    for source in (source for source in sources if not is_address(source)):
-        _local(source, "input image", MAX_INPUT_BYTES)
+    """Checks as `load_inputs` does, but for inputs that are to be fetched: those can show only later."""
+    images = [None if is_address(source) else local_input(source) for source in sources]
     if mask is not None and not is_address(mask):
-        loaded_mask = _local(mask, "mask", MAX_MASK_BYTES)
-        if sources and not is_address(sources[0]):
-            _check_mask(mask, loaded_mask, _local(sources[0], "input image", MAX_INPUT_BYTES))
+        loaded_mask = local_input(mask, "mask", MAX_MASK_BYTES)
+        if images and images[0] is not None:
+            _check_mask(mask, loaded_mask, images[0])
 
 
-def local_input(source: str) -> InputImage:
-    """An input or mask that is a file here.
-
-    Raises:
-        UsageError: as `load_inputs`, but for what is asked of a mask alone.
-    """
-    return _local(source, "input image", MAX_INPUT_BYTES)
+def local_input(source: str, what: str = "input image", max_bytes: int = MAX_INPUT_BYTES) -> InputImage:
+    """An input that is a file here, checked as by `load_inputs`."""
+    path = Path(os.path.abspath(os.path.expanduser(source)))
+    return _checked_file(source, path, path.name, what, max_bytes)
 
 
 def _load(
@@ -6409,35 +6389,17 @@ def _load(
 ) -> InputImage:
     if source == "-":
         path, filename = folder / name, ""
-        _write_new(path, lambda file: _copy_stdin(file, what, max_bytes))
+        with new_private_file(path) as file:
+            _copy_stdin(file, what, max_bytes)
     elif is_address(source):
         path, filename = folder / name, os.path.basename(unquote(urlsplit(source).path))
         _download(source, path, downloader, what)
     else:
-        return _local(source, what, max_bytes)
+        return local_input(source, what, max_bytes)
     return _checked_file(source, path, filename, what, max_bytes)
 
 
-def _local(source: str, what: str, max_bytes: int) -> InputImage:
-    path = Path(os.path.abspath(os.path.expanduser(source)))
-    return _checked_file(source, path, path.name, what, max_bytes)
-
-
 def _checked_file(source: str, path: Path, filename: str, what: str, max_bytes: int) -> InputImage:
-    info, size_bytes = _inspect(source, path, what, max_bytes)
-    return InputImage(
-        path=str(path),
-        filename=filename or f"image.{extension(info.format)}",
-        format=info.format,
-        width=info.width,
-        height=info.height,
-        size_bytes=size_bytes,
-        has_alpha=info.has_alpha,
-        source=source,
-    )
-
-
-def _inspect(source: str, path: Path, what: str, max_bytes: int) -> Tuple[ImageInfo, int]:
     name = f"{what} {show(source)}"
     try:
         if path.is_dir():
@@ -6454,14 +6416,21 @@ def _inspect(source: str, path: Path, what: str, max_bytes: int) -> Tuple[ImageI
             )
         with open(str(path), "rb") as file:
             info = read_image_info(file)
-    except OSError as error:
-        reason = error.strerror or str(error)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise UsageError(f"cannot read {name}: {reason}", hint="check the path and its permissions") from None
-    except ValueError as error:
-        raise UsageError(f"cannot read {name}: {error}", hint="check the path") from None
     if info is None:
         raise UsageError(f"{name} is not an image by its first bytes", hint="png, jpeg and webp are accepted")
-    return info, size_bytes
+    return InputImage(
+        path=str(path),
+        filename=filename or f"image.{extension(info.format)}",
+        format=info.format,
+        width=info.width,
+        height=info.height,
+        size_bytes=size_bytes,
+        has_alpha=info.has_alpha,
+        source=source,
+    )
 
 
 def _check_mask(source: str, mask: InputImage, first: InputImage) -> None:
@@ -6480,11 +6449,6 @@ def _check_mask(source: str, mask: InputImage, first: InputImage) -> None:
         )
 
 
-def _write_new(path: Path, fill: Callable[[IO[bytes]], None]) -> None:
-    with os.fdopen(os.open(str(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        fill(file)
-
-
 def _copy_stdin(file: IO[bytes], what: str, max_bytes: int) -> None:
     data = sys.stdin.buffer.read(max_bytes + 1)
     if len(data) > max_bytes:
@@ -6495,15 +6459,14 @@ def _copy_stdin(file: IO[bytes], what: str, max_bytes: int) -> None:
 
 
 def _download(url: str, path: Path, downloader: Downloader, what: str) -> None:
-    def fill(file: IO[bytes]) -> None:
-        def restart() -> None:
-            file.seek(0)
-            file.truncate()
-
-        downloader.fetch(url, lambda data: (file.write(data), None)[1], restart)
-
     try:
-        _write_new(path, fill)
+        with new_private_file(path) as file:
+
+            def restart() -> None:
+                file.seek(0)
+                file.truncate()
+
+            downloader.fetch(url, file.write, restart)
     except DownloadFailed as error:
         raise NetworkError(
             f"cannot fetch the {what} {show(url)}: {error}",

@@ -26,7 +26,7 @@ from ..base.events import (
     RetryWaiting,
     Warned,
 )
-from ..base.outcome import Billed, Result, SavedImage, Usage
+from ..base.outcome import Billed, Result, SavedImage
 from ..base.record import Record, replace
 from ..base.redact import show
 from ..outputs.collect import ImageCollector
@@ -58,16 +58,8 @@ class CallPolicy(Record):
     waits_for_server: bool = True
 
 
-class LaneOutcome(Record):
-    """How one lane ended: the images on disk, and the error where not all came."""
-
-    images: Tuple[SavedImage, ...]
-    usage: Optional[Usage]
-    billed: Billed
-    attempts: int
-    error: Optional[GptImage2Error]
-    http_status: Optional[int]
-    request_id: Optional[str]
+#: How a lane ended: what is on disk and what it cost, and the error where not all images came.
+_LaneEnd = Tuple[Result, Optional[GptImage2Error]]
 
 
 class Call:
@@ -107,10 +99,10 @@ class Call:
         with self.host.stop:
             if self.host.stop.is_set:
                 raise InterruptedCall("interrupted; nothing was sent", signum=self.host.stop.signum or 2)
-            outcomes = self._run_lanes()
-        result = self._result(outcomes)
+            ends = self._run_lanes()
+        result = self._result([result for result, _ in ends])
         self.emit(Finished(result, result.elapsed_s))
-        error = self._error(outcomes, result)
+        error = self._error([error for _, error in ends if error is not None], result)
         if error is not None:
             error.result = result
             raise error
@@ -154,7 +146,7 @@ class Call:
         if asked_size and (image.width, image.height) != asked_size:
             self.warn(f"asked for {self.request.effective_size}, got {image.width}x{image.height}: {name}")
 
-    def _run_lanes(self) -> List[LaneOutcome]:
+    def _run_lanes(self) -> List[_LaneEnd]:
         total = self.request.count
         further = count(max(self.numbers) + 1)
         if not (self.request.stream and total > 1):
@@ -164,31 +156,23 @@ class Call:
         lanes = [_Lane(self, single, chain([number], further)) for number in self.numbers]
         return _run_side_by_side([lane.run for lane in lanes])
 
-    def _result(self, outcomes: List[LaneOutcome]) -> Result:
-        usages = [outcome.usage for outcome in outcomes]
-        usage: Optional[Usage] = None
-        for one in usages:
-            usage = one if usage is None or one is None else usage + one
-        if any(one is None for one in usages):
-            usage = None  # a sum without one of its parts would be too small
-        last = outcomes[-1]
-        return Result(
-            command=self.request.command,
-            model=self.request.model,
-            images=tuple(image for outcome in outcomes for image in outcome.images),
+    def _result(self, lanes: List[Result]) -> Result:
+        usages = [lane.usage for lane in lanes if lane.usage is not None]
+        # A sum without one of its parts would be too small.
+        usage = sum(usages[1:], usages[0]) if usages and len(usages) == len(lanes) else None
+        return replace(
+            lanes[-1],
+            images=tuple(image for lane in lanes for image in lane.images),
             usage=usage,
             cost_usd=cost_of_usage(self.request.model, usage, self.host.settings.prices) if usage else None,
-            billed=max((outcome.billed for outcome in outcomes), key=_BILLED_ORDER.index),
-            http_status=last.http_status,
-            request_id=last.request_id,
-            attempts=sum(outcome.attempts for outcome in outcomes),
+            billed=max((lane.billed for lane in lanes), key=_BILLED_ORDER.index),
+            attempts=sum(lane.attempts for lane in lanes),
             elapsed_s=self.elapsed_s,
             warnings=tuple(self._warnings),
         )
 
-    def _error(self, outcomes: List[LaneOutcome], result: Result) -> Optional[GptImage2Error]:
+    def _error(self, errors: List[GptImage2Error], result: Result) -> Optional[GptImage2Error]:
         """The error that the call ends with, None when every image is where it was asked for."""
-        errors = [outcome.error for outcome in outcomes if outcome.error is not None]
         saved, asked = len(result.images), self.request.count
         if self.host.stop.is_set and (errors or saved < asked):
             return _interrupted(self.host.stop.signum, result, errors)
@@ -229,17 +213,15 @@ class _Lane:
         self._retries = 0
         self._billed = Billed.NO
 
-    def run(self) -> LaneOutcome:
+    def run(self) -> _LaneEnd:
         """Sends until there is an image, or nothing more may be sent."""
         while True:
-            outcome, attempt, rule = self._send()
+            end, attempt, rule = self._send()
             wait = self._wait_before_retry(attempt, rule)
-            if wait is None:
-                return outcome
-            if self._call.host.stop.wait(wait):
-                return outcome
+            if wait is None or self._call.host.stop.wait(wait):
+                return end
 
-    def _send(self) -> Tuple[LaneOutcome, Attempt, Rule]:
+    def _send(self) -> Tuple[_LaneEnd, Attempt, Rule]:
         call = self._call
         settings = call.host.settings
         collector = ImageCollector(
@@ -266,7 +248,7 @@ class _Lane:
 
     def _judge(
         self, attempt: Attempt, collector: ImageCollector, spool: Spool, failures: List[str]
-    ) -> Tuple[LaneOutcome, Attempt, Rule]:
+    ) -> Tuple[_LaneEnd, Attempt, Rule]:
         settings = self._call.host.settings
         rule = judge(attempt)
         self._billed = max(self._billed, rule.billed, key=_BILLED_ORDER.index)
@@ -293,16 +275,17 @@ class _Lane:
             error = self._too_few(attempt, rule, len(images), collector.kept_aside)
         elif attempt.was_cut or not attempt.answer.complete:
             self._call.warn("the answer was cut after the last image: all are saved, their usage is unknown")
-        outcome = LaneOutcome(
+        result = Result(
+            command=self._request.command,
+            model=self._request.model,
             images=images,
             usage=attempt.answer.usage,
             billed=self._billed,
-            attempts=self._attempts,
-            error=error,
             http_status=attempt.status or None,
             request_id=request_id(attempt.head, settings.secrets),
+            attempts=self._attempts,
         )
-        return outcome, attempt, rule
+        return (result, error), attempt, rule
 
     def _too_few(
         self, attempt: Attempt, rule: Rule, saved: int, kept_aside: Tuple[str, ...]
@@ -371,14 +354,14 @@ class _Lane:
         self._call.emit(PartialImage(index, path, self._call.elapsed_s))
 
 
-def _run_side_by_side(jobs: List[Callable[[], LaneOutcome]]) -> List[LaneOutcome]:
-    """Runs every job in a thread of its own; the outcomes in the order of the jobs."""
-    outcomes: List[Optional[LaneOutcome]] = [None] * len(jobs)
+def _run_side_by_side(jobs: List[Callable[[], _LaneEnd]]) -> List[_LaneEnd]:
+    """Runs every job in a thread of its own; how they ended, in their order."""
+    ends: List[Optional[_LaneEnd]] = [None] * len(jobs)
     failures: List[BaseException] = []
 
     def work(number: int) -> None:
         try:
-            outcomes[number] = jobs[number]()
+            ends[number] = jobs[number]()
         except BaseException as error:
             failures.append(error)
 
@@ -390,7 +373,7 @@ def _run_side_by_side(jobs: List[Callable[[], LaneOutcome]]) -> List[LaneOutcome
             thread.join(_JOIN_S)  # in slices, so that signals are heard everywhere
     if failures:
         raise failures[0]
-    return [outcome for outcome in outcomes if outcome is not None]
+    return [end for end in ends if end is not None]
 
 
 def _interrupted(signum: Optional[int], result: Result, errors: List[GptImage2Error]) -> InterruptedCall:

@@ -8,14 +8,15 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import IO, Callable, Optional, Sequence, Tuple
+from typing import IO, Optional, Sequence, Tuple
 from urllib.parse import unquote, urlsplit
 
-from ..api.images import ImageInfo, read_image_info
+from ..api.images import read_image_info
 from ..api.models import MAX_INPUT_BYTES, MAX_INPUT_IMAGES, MAX_MASK_BYTES
 from ..api.request import InputImage, is_address
 from ..base.errors import NetworkError, UsageError
 from ..base.redact import show
+from ..outputs.files import new_private_file
 from ..outputs.naming import extension
 from .download import Downloader, DownloadFailed
 
@@ -50,26 +51,18 @@ def load_inputs(
 
 
 def check_local_inputs(sources: Sequence[str], mask: Optional[str]) -> None:
-    """Checks the inputs that are files here; those that are to be fetched can show only later.
-
-    Raises:
-        UsageError: as `load_inputs`.
-    """
-    for source in (source for source in sources if not is_address(source)):
-        _local(source, "input image", MAX_INPUT_BYTES)
+    """Checks as `load_inputs` does, but for inputs that are to be fetched: those can show only later."""
+    images = [None if is_address(source) else local_input(source) for source in sources]
     if mask is not None and not is_address(mask):
-        loaded_mask = _local(mask, "mask", MAX_MASK_BYTES)
-        if sources and not is_address(sources[0]):
-            _check_mask(mask, loaded_mask, _local(sources[0], "input image", MAX_INPUT_BYTES))
+        loaded_mask = local_input(mask, "mask", MAX_MASK_BYTES)
+        if images and images[0] is not None:
+            _check_mask(mask, loaded_mask, images[0])
 
 
-def local_input(source: str) -> InputImage:
-    """An input or mask that is a file here.
-
-    Raises:
-        UsageError: as `load_inputs`, but for what is asked of a mask alone.
-    """
-    return _local(source, "input image", MAX_INPUT_BYTES)
+def local_input(source: str, what: str = "input image", max_bytes: int = MAX_INPUT_BYTES) -> InputImage:
+    """An input that is a file here, checked as by `load_inputs`."""
+    path = Path(os.path.abspath(os.path.expanduser(source)))
+    return _checked_file(source, path, path.name, what, max_bytes)
 
 
 def _load(
@@ -77,35 +70,17 @@ def _load(
 ) -> InputImage:
     if source == "-":
         path, filename = folder / name, ""
-        _write_new(path, lambda file: _copy_stdin(file, what, max_bytes))
+        with new_private_file(path) as file:
+            _copy_stdin(file, what, max_bytes)
     elif is_address(source):
         path, filename = folder / name, os.path.basename(unquote(urlsplit(source).path))
         _download(source, path, downloader, what)
     else:
-        return _local(source, what, max_bytes)
+        return local_input(source, what, max_bytes)
     return _checked_file(source, path, filename, what, max_bytes)
 
 
-def _local(source: str, what: str, max_bytes: int) -> InputImage:
-    path = Path(os.path.abspath(os.path.expanduser(source)))
-    return _checked_file(source, path, path.name, what, max_bytes)
-
-
 def _checked_file(source: str, path: Path, filename: str, what: str, max_bytes: int) -> InputImage:
-    info, size_bytes = _inspect(source, path, what, max_bytes)
-    return InputImage(
-        path=str(path),
-        filename=filename or f"image.{extension(info.format)}",
-        format=info.format,
-        width=info.width,
-        height=info.height,
-        size_bytes=size_bytes,
-        has_alpha=info.has_alpha,
-        source=source,
-    )
-
-
-def _inspect(source: str, path: Path, what: str, max_bytes: int) -> Tuple[ImageInfo, int]:
     name = f"{what} {show(source)}"
     try:
         if path.is_dir():
@@ -122,14 +97,21 @@ def _inspect(source: str, path: Path, what: str, max_bytes: int) -> Tuple[ImageI
             )
         with open(str(path), "rb") as file:
             info = read_image_info(file)
-    except OSError as error:
-        reason = error.strerror or str(error)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise UsageError(f"cannot read {name}: {reason}", hint="check the path and its permissions") from None
-    except ValueError as error:
-        raise UsageError(f"cannot read {name}: {error}", hint="check the path") from None
     if info is None:
         raise UsageError(f"{name} is not an image by its first bytes", hint="png, jpeg and webp are accepted")
-    return info, size_bytes
+    return InputImage(
+        path=str(path),
+        filename=filename or f"image.{extension(info.format)}",
+        format=info.format,
+        width=info.width,
+        height=info.height,
+        size_bytes=size_bytes,
+        has_alpha=info.has_alpha,
+        source=source,
+    )
 
 
 def _check_mask(source: str, mask: InputImage, first: InputImage) -> None:
@@ -148,11 +130,6 @@ def _check_mask(source: str, mask: InputImage, first: InputImage) -> None:
         )
 
 
-def _write_new(path: Path, fill: Callable[[IO[bytes]], None]) -> None:
-    with os.fdopen(os.open(str(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        fill(file)
-
-
 def _copy_stdin(file: IO[bytes], what: str, max_bytes: int) -> None:
     data = sys.stdin.buffer.read(max_bytes + 1)
     if len(data) > max_bytes:
@@ -163,15 +140,14 @@ def _copy_stdin(file: IO[bytes], what: str, max_bytes: int) -> None:
 
 
 def _download(url: str, path: Path, downloader: Downloader, what: str) -> None:
-    def fill(file: IO[bytes]) -> None:
-        def restart() -> None:
-            file.seek(0)
-            file.truncate()
-
-        downloader.fetch(url, lambda data: (file.write(data), None)[1], restart)
-
     try:
-        _write_new(path, fill)
+        with new_private_file(path) as file:
+
+            def restart() -> None:
+                file.seek(0)
+                file.truncate()
+
+            downloader.fetch(url, file.write, restart)
     except DownloadFailed as error:
         raise NetworkError(
             f"cannot fetch the {what} {show(url)}: {error}",

@@ -82,9 +82,14 @@ def temp_place() -> Path:
     return Path(tempfile.gettempdir())
 
 
+def new_private_file(path: Path) -> IO[bytes]:
+    """A new file that only the user may read (0600), open for writing."""
+    return os.fdopen(os.open(str(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+
+
 def write_private(path: Path, data: bytes) -> None:
-    """Writes a file that only the user may read (0600)."""
-    with os.fdopen(os.open(str(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+    """Writes a new file that only the user may read (0600)."""
+    with new_private_file(path) as file:
         file.write(data)
 
 
