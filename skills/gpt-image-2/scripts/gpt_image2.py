@@ -559,7 +559,6 @@ class StopSwitch:
 
     @property
     def is_set(self) -> bool:
-        """Whether a stop was asked for."""
         return self._event.is_set()
 
     def wait(self, seconds: float) -> bool:
@@ -573,7 +572,6 @@ class StopSwitch:
             stopper()
 
     def unwatch(self, stopper: Callable[[], None]) -> None:
-        """Forgets a transfer that has ended."""
         self._stoppers.discard(stopper)
 
     def stop(self, signum: int) -> None:
@@ -600,7 +598,6 @@ class StopSwitch:
         self._on_drain = on_drain
 
     def on_signal(self, signum: int, _frame: Optional[FrameType]) -> None:
-        """The signal handler."""
         if signum == signal.SIGINT and self._on_drain is not None:
             on_drain, self._on_drain = self._on_drain, None
             on_drain()
@@ -1894,11 +1891,7 @@ class Base64Decoder:
         self._padding = 0
 
     def feed(self, text: bytes) -> bytes:
-        """The bytes that this piece completes.
-
-        Raises:
-            BadBase64: a character that is no base64, or data after the padding.
-        """
+        """The bytes that this piece completes; `BadBase64` for what is no base64 or follows the padding."""
         whole = self._pending + text
         cut = len(whole) - len(whole) % 4
         if not self._padding and _is_plain(whole[cut:]):
@@ -1917,11 +1910,7 @@ class Base64Decoder:
         return binascii.a2b_base64(body[:cut])
 
     def finish(self) -> bytes:
-        """The last one or two bytes.
-
-        Raises:
-            BadBase64: a single character is left over, or the padding has the wrong length.
-        """
+        """The last one or two bytes; `BadBase64` where a character is left over or the padding is wrong."""
         rest, self._pending = self._pending, b""
         wanted = -len(rest) % 4
         if wanted == 3 or (self._padding and self._padding != wanted):
@@ -2137,7 +2126,6 @@ class _Transfer:
         yield from iter(self._read, b"")
 
     def cancel(self, reason: str) -> None:
-        """Ends curl before the body has ended."""
         self._too_long = reason
         self._terminate()
 
@@ -2231,11 +2219,7 @@ def clean_environment(env: Mapping[str, str], secrets: Iterable[str]) -> Dict[st
 
 @lru_cache(maxsize=None)
 def find_curl() -> str:
-    """The path of a usable curl.
-
-    Raises:
-        ConfigError: there is none, or it is too old.
-    """
+    """The path of curl; a `ConfigError` where there is none."""
     name = "curl.exe" if os.name == "nt" else "curl"
     places = [os.path.join(folder, name) for folder in os.get_exec_path()]
     path = next((place for place in places if os.path.isfile(place) and os.access(place, os.X_OK)), None)
@@ -2330,7 +2314,6 @@ class JsonSplitter:
         self._gap = b""  # the first bytes since then, blanks left out
 
     def feed(self, data: bytes) -> None:
-        """Takes the next piece."""
         data, self._carry = self._carry + data, b""
         at = 0
         while at < len(data):
@@ -2449,7 +2432,6 @@ class SseSplitter:
         self.event = ""
 
     def feed(self, piece: bytes) -> None:
-        """Takes the next piece."""
         at = 0
         while at < len(piece):
             if self._after_cr and piece[at] == 0x0A:
@@ -2517,7 +2499,7 @@ def _line_end(piece: bytes, at: int) -> int:
 # ------------------------------------------------------------------------------------------------------------
 # outputs/files
 #
-# The only place that writes to disk: folders, private files, parts, renames, and the sweep of strays.
+# The only place that writes outputs to disk: folders, private files, parts, renames, the sweep of strays.
 #
 # An image is written to `.<name>.<random>.part` beside its target and renamed in place when it is whole, so a
 # target is always the old file or the whole new one.
@@ -2534,11 +2516,7 @@ _LOCKED_BYTE = 1 << 40  # far behind any content: Windows locks are mandatory
 
 
 def prepare_folder(folder: Path) -> None:
-    """Makes the output folder and probes that a file can be written there.
-
-    Raises:
-        UsageError: it cannot; nothing was sent.
-    """
+    """Makes the output folder and probes that files can be written there; a `UsageError` where not."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe, file = open_part(folder / "probe", 0o600)
@@ -2600,12 +2578,7 @@ def write_private(path: Path, data: bytes) -> None:
 
 
 def write_config(path: Path, text: str, force: bool) -> None:
-    """Writes a config file with mode 0600 in a 0700 folder, whole or not at all.
-
-    Raises:
-        UsageError: it exists and `force` is false.
-        OutputError: it cannot be written.
-    """
+    """As `write_private_file`; a `UsageError` where there is such a file and `force` is false."""
     if not force and path.exists():
         raise UsageError(f"config {path} exists already", hint="add --force to overwrite it")
     write_private_file(path, text)
@@ -2614,8 +2587,7 @@ def write_config(path: Path, text: str, force: bool) -> None:
 def write_private_file(path: Path, text: str) -> None:
     """Writes a file that only the user may read (0600, its folder 0700 if it is new), whole or not at all.
 
-    Raises:
-        OutputError: it cannot be written.
+    An `OutputError` where it cannot be written.
     """
     part = path.with_name(f".{path.name}.{os.urandom(6).hex()}.tmp")
     try:
@@ -2630,11 +2602,7 @@ def write_private_file(path: Path, text: str) -> None:
 
 
 def write_pieces(path: Path, pieces: Iterable[str]) -> None:
-    """Writes a text file from its pieces, whole or not at all.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
+    """Writes a text file from its pieces, whole or not at all; an `OutputError` where it cannot."""
     try:
         part, file = open_part(path)
         try:
@@ -2720,11 +2688,7 @@ def rescue_folders(rescue_folder: Path) -> Tuple[Path, Path]:
 
 
 def private_folder(folder: Path) -> Path:
-    """The folder, made with mode 0700 where it was missing.
-
-    Raises:
-        OSError: it cannot be made, or somebody else owns it.
-    """
+    """The folder, made with mode 0700 where it was missing; an `OSError` where somebody else owns it."""
     folder.mkdir(parents=True, mode=0o700, exist_ok=True)
     if hasattr(os, "getuid") and os.lstat(str(folder)).st_uid != os.getuid():
         raise PermissionError(f"{folder} belongs to another user")
@@ -2996,7 +2960,6 @@ class MovingFile:
         return path
 
     def remove(self) -> None:
-        """Deletes it."""
         _remove(self.path, self.file)
 
 
@@ -3084,7 +3047,6 @@ class ImageWriter:
         self._file.move(OSError("not base64"), fill=_copy_as_base64)
 
     def discard(self) -> None:
-        """Deletes what was written."""
         self._file.remove()
 
     def _place(self, target: Path, number: int, keep_existing: bool) -> Path:
@@ -3236,11 +3198,7 @@ class ImageCollector:
         self.lost: Tuple[str, ...] = ()
 
     def begin(self) -> ImageWriter:
-        """A writer for the next image.
-
-        Raises:
-            OutputError: no folder takes it.
-        """
+        """A writer for the next image; an `OutputError` where no folder takes it."""
         if self._index is None:
             self._index = next(self._indices)
         writer = ImageWriter(self._plan, self._plan.path(self._index))
@@ -3477,7 +3435,8 @@ class ImageText:
 #
 # The file is private (0600, in a 0700 folder) and in WAL mode, so that many processes write to it side by side.
 # A new one is made whole under another name first: no process ever sees half a schema. `sqlite3` is imported
-# only here and only on use, since some builds of Python lack it.
+# only here and only on use, since some builds of Python lack it. Whatever is wrong is a `LedgerError` whose hint
+# is a cure.
 # ------------------------------------------------------------------------------------------------------------
 
 
@@ -3619,26 +3578,17 @@ class Database:
             raise
 
     def close(self) -> None:
-        """Closes the connection."""
         self._connection.close()
 
 
 def read_database(path: Path) -> Database:
-    """The ledger's file to read or to delete from; an empty stand-in where there is none.
-
-    Raises:
-        LedgerError: it cannot be used; the hint is a cure.
-    """
+    """The ledger's file to read or to delete from; an empty stand-in where there is none."""
     with _complaints_explained(path):
         return _connected(path, None if os.path.lexists(str(path)) else ":memory:")
 
 
 def open_database(path: Path) -> Database:
-    """The ledger's file, made where it is missing.
-
-    Raises:
-        LedgerError: it cannot be used; the hint is a cure.
-    """
+    """The ledger's file, made where it is missing."""
     with _complaints_explained(path):
         private_folder(path.parent)
         if not os.path.lexists(str(path)):
@@ -3853,11 +3803,7 @@ def input_file_of(fields: Mapping[str, Any]) -> InputFile:
 
 
 def check_unchanged(request: ImageRequest, expected: Tuple[Tuple[str, str], ...]) -> None:
-    """Refuses inputs that are no longer what they were.
-
-    Raises:
-        UsageError: an input's SHA-256 is another than expected.
-    """
+    """Raises a `UsageError` where an input's SHA-256 is another than expected."""
     known = dict(expected)
     for image in (*request.images, *((request.mask,) if request.mask else ())):
         if image.source in known and sha256_of(image.path) != known[image.source]:
@@ -4171,11 +4117,7 @@ def load_facts(state_folder: Path, base_url: str) -> Optional[HostFacts]:
 
 
 def save_facts(state_folder: Path, base_url: str, facts: HostFacts) -> None:
-    """Keeps what was learnt of a base URL.
-
-    Raises:
-        OutputError: the state folder does not take it.
-    """
+    """Keeps what was learnt of a base URL; an `OutputError` where the state folder does not take it."""
     _write(state_folder, {**_read(state_folder), base_url: vars(facts)})
 
 
@@ -4888,7 +4830,6 @@ class AnswerReader:
         self._answer = Answer()
 
     def feed(self, chunk: bytes) -> None:
-        """Takes the next chunk of the body."""
         if self._feed is not None:
             self._feed(chunk)
             return
@@ -5430,8 +5371,7 @@ class Downloader:
     def fetch(self, url: str, take: Callable[[bytes], object], restart: Callable[[], None]) -> None:
         """Gives the bytes at an address to `take`, piece by piece; `restart` forgets them before a new try.
 
-        Raises:
-            DownloadFailed: it cannot be fetched, is too large, or leads to a private network.
+        `DownloadFailed` where it cannot be fetched, is too large, or leads to a private network.
         """
         for number in range(DOWNLOAD_TRIES):
             try:
@@ -5479,11 +5419,7 @@ class Downloader:
         return None
 
     def _pin(self, url: str) -> Optional[str]:
-        """Checks where an address leads; `host:port:address` for curl, so that it goes just there.
-
-        Raises:
-            DownloadFailed: not http(s), or a name or address of a private network.
-        """
+        """Checks where an address leads; `host:port:address` for curl, so that it goes just there."""
         try:
             parts = urlsplit(url)
             host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)

@@ -28,7 +28,6 @@ class StopSwitch:
 
     @property
     def is_set(self) -> bool:
-        """Whether a stop was asked for."""
         return self._event.is_set()
 
     def wait(self, seconds: float) -> bool:
@@ -42,7 +41,6 @@ class StopSwitch:
             stopper()
 
     def unwatch(self, stopper: Callable[[], None]) -> None:
-        """Forgets a transfer that has ended."""
         self._stoppers.discard(stopper)
 
     def stop(self, signum: int) -> None:
@@ -69,7 +67,6 @@ class StopSwitch:
         self._on_drain = on_drain
 
     def on_signal(self, signum: int, _frame: Optional[FrameType]) -> None:
-        """The signal handler."""
         if signum == signal.SIGINT and self._on_drain is not None:
             on_drain, self._on_drain = self._on_drain, None
             on_drain()

@@ -44,8 +44,7 @@ class Downloader:
     def fetch(self, url: str, take: Callable[[bytes], object], restart: Callable[[], None]) -> None:
         """Gives the bytes at an address to `take`, piece by piece; `restart` forgets them before a new try.
 
-        Raises:
-            DownloadFailed: it cannot be fetched, is too large, or leads to a private network.
+        `DownloadFailed` where it cannot be fetched, is too large, or leads to a private network.
         """
         for number in range(DOWNLOAD_TRIES):
             try:
@@ -93,11 +92,7 @@ class Downloader:
         return None
 
     def _pin(self, url: str) -> Optional[str]:
-        """Checks where an address leads; `host:port:address` for curl, so that it goes just there.
-
-        Raises:
-            DownloadFailed: not http(s), or a name or address of a private network.
-        """
+        """Checks where an address leads; `host:port:address` for curl, so that it goes just there."""
         try:
             parts = urlsplit(url)
             host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)

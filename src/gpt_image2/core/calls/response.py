@@ -76,7 +76,6 @@ class AnswerReader:
         self._answer = Answer()
 
     def feed(self, chunk: bytes) -> None:
-        """Takes the next chunk of the body."""
         if self._feed is not None:
             self._feed(chunk)
             return

@@ -2,7 +2,8 @@
 
 The file is private (0600, in a 0700 folder) and in WAL mode, so that many processes write to it side by side.
 A new one is made whole under another name first: no process ever sees half a schema. `sqlite3` is imported
-only here and only on use, since some builds of Python lack it.
+only here and only on use, since some builds of Python lack it. Whatever is wrong is a `LedgerError` whose hint
+is a cure.
 """
 
 from __future__ import annotations
@@ -153,26 +154,17 @@ class Database:
             raise
 
     def close(self) -> None:
-        """Closes the connection."""
         self._connection.close()
 
 
 def read_database(path: Path) -> Database:
-    """The ledger's file to read or to delete from; an empty stand-in where there is none.
-
-    Raises:
-        LedgerError: it cannot be used; the hint is a cure.
-    """
+    """The ledger's file to read or to delete from; an empty stand-in where there is none."""
     with _complaints_explained(path):
         return _connected(path, None if os.path.lexists(str(path)) else ":memory:")
 
 
 def open_database(path: Path) -> Database:
-    """The ledger's file, made where it is missing.
-
-    Raises:
-        LedgerError: it cannot be used; the hint is a cure.
-    """
+    """The ledger's file, made where it is missing."""
     with _complaints_explained(path):
         private_folder(path.parent)
         if not os.path.lexists(str(path)):

@@ -105,11 +105,7 @@ def input_file_of(fields: Mapping[str, Any]) -> InputFile:
 
 
 def check_unchanged(request: ImageRequest, expected: Tuple[Tuple[str, str], ...]) -> None:
-    """Refuses inputs that are no longer what they were.
-
-    Raises:
-        UsageError: an input's SHA-256 is another than expected.
-    """
+    """Raises a `UsageError` where an input's SHA-256 is another than expected."""
     known = dict(expected)
     for image in (*request.images, *((request.mask,) if request.mask else ())):
         if image.source in known and sha256_of(image.path) != known[image.source]:

@@ -47,11 +47,7 @@ class ImageCollector:
         self.lost: Tuple[str, ...] = ()
 
     def begin(self) -> ImageWriter:
-        """A writer for the next image.
-
-        Raises:
-            OutputError: no folder takes it.
-        """
+        """A writer for the next image; an `OutputError` where no folder takes it."""
         if self._index is None:
             self._index = next(self._indices)
         writer = ImageWriter(self._plan, self._plan.path(self._index))

@@ -1,4 +1,4 @@
-"""The only place that writes to disk: folders, private files, parts, renames, and the sweep of strays.
+"""The only place that writes outputs to disk: folders, private files, parts, renames, the sweep of strays.
 
 An image is written to `.<name>.<random>.part` beside its target and renamed in place when it is whole, so a
 target is always the old file or the whole new one.
@@ -28,11 +28,7 @@ _LOCKED_BYTE = 1 << 40  # far behind any content: Windows locks are mandatory
 
 
 def prepare_folder(folder: Path) -> None:
-    """Makes the output folder and probes that a file can be written there.
-
-    Raises:
-        UsageError: it cannot; nothing was sent.
-    """
+    """Makes the output folder and probes that files can be written there; a `UsageError` where not."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe, file = open_part(folder / "probe", 0o600)
@@ -94,12 +90,7 @@ def write_private(path: Path, data: bytes) -> None:
 
 
 def write_config(path: Path, text: str, force: bool) -> None:
-    """Writes a config file with mode 0600 in a 0700 folder, whole or not at all.
-
-    Raises:
-        UsageError: it exists and `force` is false.
-        OutputError: it cannot be written.
-    """
+    """As `write_private_file`; a `UsageError` where there is such a file and `force` is false."""
     if not force and path.exists():
         raise UsageError(f"config {path} exists already", hint="add --force to overwrite it")
     write_private_file(path, text)
@@ -108,8 +99,7 @@ def write_config(path: Path, text: str, force: bool) -> None:
 def write_private_file(path: Path, text: str) -> None:
     """Writes a file that only the user may read (0600, its folder 0700 if it is new), whole or not at all.
 
-    Raises:
-        OutputError: it cannot be written.
+    An `OutputError` where it cannot be written.
     """
     part = path.with_name(f".{path.name}.{os.urandom(6).hex()}.tmp")
     try:
@@ -124,11 +114,7 @@ def write_private_file(path: Path, text: str) -> None:
 
 
 def write_pieces(path: Path, pieces: Iterable[str]) -> None:
-    """Writes a text file from its pieces, whole or not at all.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
+    """Writes a text file from its pieces, whole or not at all; an `OutputError` where it cannot."""
     try:
         part, file = open_part(path)
         try:
@@ -214,11 +200,7 @@ def rescue_folders(rescue_folder: Path) -> Tuple[Path, Path]:
 
 
 def private_folder(folder: Path) -> Path:
-    """The folder, made with mode 0700 where it was missing.
-
-    Raises:
-        OSError: it cannot be made, or somebody else owns it.
-    """
+    """The folder, made with mode 0700 where it was missing; an `OSError` where somebody else owns it."""
     folder.mkdir(parents=True, mode=0o700, exist_ok=True)
     if hasattr(os, "getuid") and os.lstat(str(folder)).st_uid != os.getuid():
         raise PermissionError(f"{folder} belongs to another user")

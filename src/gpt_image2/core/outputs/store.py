@@ -127,7 +127,6 @@ class MovingFile:
         return path
 
     def remove(self) -> None:
-        """Deletes it."""
         _remove(self.path, self.file)
 
 
@@ -215,7 +214,6 @@ class ImageWriter:
         self._file.move(OSError("not base64"), fill=_copy_as_base64)
 
     def discard(self) -> None:
-        """Deletes what was written."""
         self._file.remove()
 
     def _place(self, target: Path, number: int, keep_existing: bool) -> Path:

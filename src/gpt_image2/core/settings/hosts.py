@@ -49,11 +49,7 @@ def load_facts(state_folder: Path, base_url: str) -> Optional[HostFacts]:
 
 
 def save_facts(state_folder: Path, base_url: str, facts: HostFacts) -> None:
-    """Keeps what was learnt of a base URL.
-
-    Raises:
-        OutputError: the state folder does not take it.
-    """
+    """Keeps what was learnt of a base URL; an `OutputError` where the state folder does not take it."""
     _write(state_folder, {**_read(state_folder), base_url: vars(facts)})
 
 

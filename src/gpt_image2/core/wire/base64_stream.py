@@ -30,11 +30,7 @@ class Base64Decoder:
         self._padding = 0
 
     def feed(self, text: bytes) -> bytes:
-        """The bytes that this piece completes.
-
-        Raises:
-            BadBase64: a character that is no base64, or data after the padding.
-        """
+        """The bytes that this piece completes; `BadBase64` for what is no base64 or follows the padding."""
         whole = self._pending + text
         cut = len(whole) - len(whole) % 4
         if not self._padding and _is_plain(whole[cut:]):
@@ -53,11 +49,7 @@ class Base64Decoder:
         return binascii.a2b_base64(body[:cut])
 
     def finish(self) -> bytes:
-        """The last one or two bytes.
-
-        Raises:
-            BadBase64: a single character is left over, or the padding has the wrong length.
-        """
+        """The last one or two bytes; `BadBase64` where a character is left over or the padding is wrong."""
         rest, self._pending = self._pending, b""
         wanted = -len(rest) % 4
         if wanted == 3 or (self._padding and self._padding != wanted):

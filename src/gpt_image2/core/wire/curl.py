@@ -202,7 +202,6 @@ class _Transfer:
         yield from iter(self._read, b"")
 
     def cancel(self, reason: str) -> None:
-        """Ends curl before the body has ended."""
         self._too_long = reason
         self._terminate()
 
@@ -296,11 +295,7 @@ def clean_environment(env: Mapping[str, str], secrets: Iterable[str]) -> Dict[st
 
 @lru_cache(maxsize=None)
 def find_curl() -> str:
-    """The path of a usable curl.
-
-    Raises:
-        ConfigError: there is none, or it is too old.
-    """
+    """The path of curl; a `ConfigError` where there is none."""
     name = "curl.exe" if os.name == "nt" else "curl"
     places = [os.path.join(folder, name) for folder in os.get_exec_path()]
     path = next((place for place in places if os.path.isfile(place) and os.access(place, os.X_OK)), None)

@@ -41,7 +41,6 @@ class JsonSplitter:
         self._gap = b""  # the first bytes since then, blanks left out
 
     def feed(self, data: bytes) -> None:
-        """Takes the next piece."""
         data, self._carry = self._carry + data, b""
         at = 0
         while at < len(data):

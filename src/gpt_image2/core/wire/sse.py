@@ -26,7 +26,6 @@ class SseSplitter:
         self.event = ""
 
     def feed(self, piece: bytes) -> None:
-        """Takes the next piece."""
         at = 0
         while at < len(piece):
             if self._after_cr and piece[at] == 0x0A:
