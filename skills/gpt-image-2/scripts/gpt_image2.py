@@ -3435,8 +3435,8 @@ class ImageText:
 #
 # The file is private (0600, in a 0700 folder) and in WAL mode, so that many processes write to it side by side.
 # A new one is made whole under another name first: no process ever sees half a schema. `sqlite3` is imported
-# only here and only on use, since some builds of Python lack it. Whatever is wrong is a `LedgerError` whose hint
-# is a cure.
+# only here and only on use, since some builds of Python lack it. Whatever is wrong is a `LedgerError` with a
+# cure for its hint.
 # ------------------------------------------------------------------------------------------------------------
 
 
