@@ -37,6 +37,7 @@ import json
 import math
 import os
 import re
+import shutil
 import signal
 import stat
 import struct
@@ -2855,6 +2856,239 @@ def slug(prompt: str, limit: int = 40) -> str:
 
 
 # ------------------------------------------------------------------------------------------------------------
+# outputs/adopt
+#
+# Finishes the images of a sending that broke off, by what was noted of them: whole ones get their names.
+#
+# The process that began them may be this one or one that was killed: only the notes and the disk count.
+# ------------------------------------------------------------------------------------------------------------
+
+
+def adopt(
+    notes: Iterable[Mapping[str, Any]], plan: OutputPlan
+) -> Tuple[Tuple[SavedImage, ...], Tuple[str, ...]]:
+    """The images of a sending, saved by now; and where previews were kept that nobody knows to be final."""
+    images: List[SavedImage] = []
+    previews: List[str] = []
+    for note in _by_part(notes):
+        part, number = str(note["part"]), int(note.get("number") or 1)
+        image = _already_saved(note)
+        if image is None and _is_whole_file(part):
+            if "preview" in note:
+                previews += _rescued(part, plan)
+                continue
+            image = _given_name(part, plan, number)
+        if image is not None:
+            images.append(replace(image, number=number))
+        else:
+            with suppress(OSError):
+                os.unlink(part)
+    return tuple(images), tuple(previews)
+
+
+def _by_part(notes: Iterable[Mapping[str, Any]]) -> List[Dict[str, Any]]:
+    """All that was noted of each part, in the order in which they were begun."""
+    parts: Dict[str, Dict[str, Any]] = {}
+    for note in notes:
+        if "part" in note:
+            parts.setdefault(str(note["part"]), {}).update(note)
+    return list(parts.values())
+
+
+def _already_saved(note: Mapping[str, Any]) -> Any:
+    """The image of a part that has its name; one that was killed while it got it is known by its bytes."""
+    for place in (note.get("saved"), note.get("target")):
+        image = saved_image_at(str(place)) if place else None
+        if image is not None and image.sha256 == note.get("sha256"):
+            return image
+    return None
+
+
+def _is_whole_file(part: str) -> bool:
+    try:
+        with open(part, "rb") as file:
+            return is_whole_image(file)
+    except OSError:
+        return False
+
+
+def _given_name(part: str, plan: OutputPlan, number: int) -> Any:
+    """Gives a part the name that was planned, or the next that is free; else a place in the rescue folder."""
+    try:
+        with open(part, "rb") as file:
+            for path in plan.free_paths(plan.path(number), number):
+                if rename_if_free(Path(part), path, file):
+                    return saved_image_at(str(path))
+    except OSError:
+        pass
+    for place in _rescued(part, plan):
+        image = saved_image_at(place)
+        return None if image is None else replace(image, rescued=True)
+    return None
+
+
+def _rescued(part: str, plan: OutputPlan) -> List[str]:
+    for folder in rescue_folders(plan.rescue_folder):
+        with suppress(OSError):
+            name = f"{os.urandom(3).hex()}-{plan.stem}{plan.suffix}"
+            return [str(shutil.move(part, str(private_folder(folder) / name)))]
+    return []
+
+
+# ------------------------------------------------------------------------------------------------------------
+# outputs/owned
+#
+# Private folders of a living process: locked while it lives, so that what a dead one left shows.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_MARKER = ".gpt-image-2"
+
+
+class OwnedFolder:
+    """A private folder of this process."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.mkdir(mode=0o700)
+        self._descriptor = os.open(str(path / _MARKER), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        lock_file(self._descriptor)
+
+    def remove(self) -> None:
+        """Deletes it with all that is in it."""
+        shutil.rmtree(str(self.path), ignore_errors=True)
+        self.release()
+
+    def release(self) -> None:
+        """Leaves it to others, as if this process had ended."""
+        os.close(self._descriptor)
+
+
+def owned_folder(parent: Path, prefix: str) -> OwnedFolder:
+    """A new private folder below a parent."""
+    return OwnedFolder(parent / f"{prefix}{os.urandom(4).hex()}")
+
+
+def is_abandoned(folder: Path) -> bool:
+    """Whether a folder is one of ours whose process has ended."""
+    try:
+        descriptor = os.open(str(folder / _MARKER), os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        return lock_file(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# outputs/inflight
+#
+# What is needed to finish a request that is under way, on disk before it is understood.
+#
+# Each sending has a folder of its own below `inflight/` in the state folder: what was asked for (without
+# secrets), status and headers, the answer as it came but for images that have a file of their own, and what
+# became of those. It goes when the outcome is recorded; what a killed process left `calls/resume` finishes.
+# ------------------------------------------------------------------------------------------------------------
+
+
+FOLDER = "inflight"
+_ASKED, _HEAD, _BODY, _IMAGES = "asked.json", "head.json", "body", "images.jsonl"
+
+
+class InFlight:
+    """The folder of one sending. Where the disk does not take it, the call goes on without."""
+
+    def __init__(self, state_folder: Path, asked: Mapping[str, object]) -> None:
+        self._folder: Optional[OwnedFolder] = None
+        with suppress(OSError, GptImage2Error):
+            self._folder = owned_folder(private_folder(state_folder / FOLDER), f"{asked.get('id') or 0}-")
+        self._write(_ASKED, asked)
+
+    @property
+    def body_path(self) -> Optional[Path]:
+        """Where the answer's body goes; None where there is no folder."""
+        return self._folder.path / _BODY if self._folder else None
+
+    def head_came(self, status: int, headers: Mapping[str, str]) -> None:
+        """Status and headers of the answer are here."""
+        self._write(_HEAD, {"status": status, "headers": dict(headers)})
+
+    def note(self, event: Mapping[str, object]) -> None:
+        """Something became of an image: one line, on disk when this returns."""
+        if self._folder is None:
+            return
+        with suppress(OSError), open(str(self._folder.path / _IMAGES), "ab", buffering=0) as file:
+            file.write(json.dumps(event).encode("ascii") + b"\n")
+
+    def close(self) -> None:
+        """The outcome is recorded: nothing is left to be finished."""
+        if self._folder is not None:
+            self._folder.remove()
+            self._folder = None
+
+    def leave(self) -> None:
+        """Something is left to be finished, by this process or another."""
+        if self._folder is not None:
+            self._folder.release()
+            self._folder = None
+
+    def _write(self, name: str, content: Mapping[str, object]) -> None:
+        if self._folder is None:
+            return
+        with suppress(OSError), new_private_file(self._folder.path / name) as file:
+            file.write(json.dumps(content).encode("ascii"))
+
+
+class Left:
+    """What a process that has ended left of one sending."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.asked: Mapping[str, Any] = _read_object(folder / _ASKED)
+        self.head: Mapping[str, Any] = _read_object(folder / _HEAD)
+        self.notes: List[Mapping[str, Any]] = list(_read_lines(folder / _IMAGES))
+
+    @property
+    def body_path(self) -> Optional[Path]:
+        """Where the answer's body is, as far as it came; None where nothing did."""
+        return next((path for path in self.folder.glob(f"*{_BODY}*") if path.is_file()), None)
+
+    def remove(self) -> None:
+        """Everything of it is finished."""
+        import shutil
+
+        shutil.rmtree(str(self.folder), ignore_errors=True)
+
+
+def left_behind(state_folder: Path) -> Iterator[Left]:
+    """What processes that have ended left, oldest first."""
+    folder = state_folder / FOLDER
+    with suppress(OSError):
+        for name in sorted(os.listdir(str(folder))):
+            if is_abandoned(folder / name):
+                yield Left(folder / name)
+
+
+def _read_object(path: Path) -> Mapping[str, Any]:
+    try:
+        content: Any = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return cast(Dict[str, Any], content) if isinstance(content, dict) else {}
+
+
+def _read_lines(path: Path) -> Iterator[Mapping[str, Any]]:
+    """The notes; a last one that a kill has torn is passed over."""
+    with suppress(OSError):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            with suppress(ValueError):
+                content: Any = json.loads(line)
+                if isinstance(content, dict):
+                    yield cast(Dict[str, Any], content)
+
+
+# ------------------------------------------------------------------------------------------------------------
 # outputs/store
 #
 # Takes bytes that were paid for and makes sure that they end up on disk somewhere: images and kept answers.
@@ -2979,6 +3213,11 @@ class ImageWriter:
         self.size_bytes = 0
 
     @property
+    def part(self) -> Path:
+        """Where the bytes are until they have a name."""
+        return self._file.path
+
+    @property
     def sha256(self) -> str:
         """The SHA-256 of what was written so far, in hex."""
         return self._hash.hexdigest()
@@ -3049,6 +3288,10 @@ class ImageWriter:
     def discard(self) -> None:
         self._file.remove()
 
+    def close(self) -> None:
+        """Leaves the part as it is."""
+        self._file.file.close()
+
     def _place(self, target: Path, number: int, keep_existing: bool) -> Path:
         """Gives the part its final name, atomically; the name."""
         part, file = self._file.path, self._file.file
@@ -3063,80 +3306,61 @@ class ImageWriter:
 
 
 class Spool:
-    """Keeps the small part of an answer in memory, and the whole of a long one in the state folder.
+    """An answer as it came, but for its images: on disk after each `flush`, its beginning in memory too."""
 
-    Secrets are masked on the way in, also where they fall between two writes.
-    """
-
-    def __init__(self, rescue_folder: Path, secrets: Tuple[str, ...] = ()) -> None:
-        self._folder = rescue_folder
-        self._masks = [(secret.encode(), mask_key(secret).encode()) for secret in secrets if secret]
-        self._hold = max((len(secret) - 1 for secret, _ in self._masks), default=0)
-        self._held = b""
-        self._memory: List[bytes] = []
+    def __init__(self, rescue_folder: Path, path: Optional[Path] = None) -> None:
+        """`path` is where it goes; where that fails, or there is none, a rescue folder."""
+        self._rescue_folder = rescue_folder
+        self._path = path
         self._file: Optional[MovingFile] = None
+        self._pending = bytearray()
+        self._beginning = bytearray()
         self._is_full = False
         self.size_bytes = 0
 
     def write(self, data: bytes) -> None:
         """Appends bytes. When no disk takes them, the rest of this record is lost, never the call."""
-        self._held += data
-        for secret, mask in self._masks:
-            self._held = self._held.replace(secret, mask)
-        cut = max(0, len(self._held) - self._hold)
-        self._store(self._held[:cut])
-        self._held = self._held[cut:]
+        self.size_bytes += len(data)
+        self._pending += data
+        if len(self._beginning) < _SPOOL_BYTES:
+            self._beginning += data[: _SPOOL_BYTES - len(self._beginning)]
+        if len(self._pending) > _SPOOL_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """All that was written is on disk, where a disk takes it."""
+        data, self._pending = bytes(self._pending), bytearray()
+        if self._is_full or not data:
+            return
+        try:
+            if self._file is None:
+                self._file = MovingFile(self._rescue_folder, "answer", self._path)
+            self._file.write(data)
+        except OutputError:
+            self._is_full = True
 
     def keep(self, name: str) -> Optional[str]:
-        """Stores all that was written as a private file; its path, or None when no folder takes it."""
-        self._flush()
+        """Gives all that was written a name in the rescue folder; its path, None when no folder takes it."""
+        self.flush()
+        file, self._file = self._file, None
+        if file is None:
+            return None
         try:
-            file, self._file = self._file or self._spilled(), None
+            if not file.moved_reason:
+                file.move(OSError("kept"))
             return str(file.name_rescued(name))
         except OutputError:
             return None
 
     def text(self) -> str:
-        """All that was written as text, when it is short enough to be held in memory; else its beginning."""
-        self._flush()
-        if self._file is None:
-            data = b"".join(self._memory)
-        else:
-            self._file.file.seek(0)
-            data = self._file.file.read(_SPOOL_BYTES)
-            self._file.file.seek(0, 2)
-        return data.decode("utf-8", "replace")
+        """The beginning of what was written, as text: all of a usual answer."""
+        return self._beginning.decode("utf-8", "replace")
 
     def discard(self) -> None:
-        """Forgets what was written."""
         if self._file is not None:
             self._file.remove()
-        self._file, self._memory = None, []
-
-    def _store(self, data: bytes) -> None:
-        if self._is_full:
-            return
-        self.size_bytes += len(data)
-        try:
-            if self._file is not None:
-                self._file.write(data)
-                return
-            self._memory.append(data)
-            if self.size_bytes > _SPOOL_BYTES:
-                self._file = self._spilled()
-        except OutputError:
-            self._is_full = True
-
-    def _spilled(self) -> MovingFile:
-        """What is in memory, in a file of a rescue folder."""
-        file = MovingFile(self._folder, "answer")
-        file.write(b"".join(self._memory))
-        self._memory = []
-        return file
-
-    def _flush(self) -> None:
-        held, self._held = self._held, b""
-        self._store(held)
+        self._file = None
+        self._pending = bytearray()
 
 
 def _copy_as_base64(source: IO[bytes], target: IO[bytes], size: int) -> None:
@@ -3170,7 +3394,8 @@ class ImageCollector:
     """Where the images of one answer go.
 
     `indices` gives the 1-based number of each image; `on_saved` and `on_partial` are told of each file. An
-    image above `asked` has a name that nobody planned, so it never replaces a file.
+    image above `asked` has a name that nobody planned, so it never replaces a file. `note` is given what
+    becomes of each file before and after it does: with that, another process can finish what this one began.
     """
 
     def __init__(
@@ -3181,6 +3406,7 @@ class ImageCollector:
         on_partial: Callable[[int, Optional[str]], None],
         save_partials: bool = False,
         asked: Optional[int] = None,
+        note: Callable[[Mapping[str, object]], None] = lambda _: None,
     ) -> None:
         self._plan = plan
         self._asked = asked
@@ -3188,6 +3414,7 @@ class ImageCollector:
         self._on_saved = on_saved
         self._on_partial = on_partial
         self._save_partials = save_partials
+        self._note = note
         self._index: Optional[int] = None
         self._preview: Optional[ImageWriter] = None
         self._writers: List[ImageWriter] = []
@@ -3197,30 +3424,37 @@ class ImageCollector:
         #: Why images were lost: no folder took them.
         self.lost: Tuple[str, ...] = ()
 
-    def begin(self) -> ImageWriter:
-        """A writer for the next image; an `OutputError` where no folder takes it."""
+    def begin(self, url: str = "") -> ImageWriter:
+        """A writer for the next image, which is fetched from `url` where it did not come itself.
+
+        An `OutputError` where no folder takes it.
+        """
         if self._index is None:
             self._index = next(self._indices)
         writer = ImageWriter(self._plan, self._plan.path(self._index))
         self._writers.append(writer)
+        self._note({"part": str(writer.part), "number": self._index, "url": url})
         return writer
 
     def finish(self, writer: ImageWriter) -> None:
         """A final image is whole: it gets its name."""
-        self._writers.remove(writer)
-        index, self._index = self._index or next(self._indices), None
+        index = self._index or next(self._indices)
+        target, part = self._plan.path(index), str(writer.part)
+        self._note({"part": part, "target": str(target), "sha256": writer.sha256})
         try:
             unasked = self._asked is not None and index > self._asked
-            image = writer.commit(self._plan.path(index), index, keep_existing=unasked)
+            image = writer.commit(target, index, keep_existing=unasked)
         except NotAnImage as error:
             self.kept_aside += (error.kept,)
-            return
         except OutputError as error:
             self.lost += (error.message,)
-            return
-        self.images += (image,)
-        self._drop_preview()
-        self._on_saved(image, writer.rescue_reason)
+        else:
+            self.images += (image,)
+            self._note({"part": part, "saved": image.path})
+            self._drop_preview()
+            self._on_saved(image, writer.rescue_reason)
+        self._index = None
+        self._writers.remove(writer)
 
     def let_go(self, writer: ImageWriter) -> None:
         """A final image is whole, and somebody else names it."""
@@ -3229,6 +3463,7 @@ class ImageCollector:
     def preview(self, writer: ImageWriter, partial_index: int) -> None:
         """A preview is whole: it is saved when asked for, else held until something better comes."""
         path: Optional[str] = None
+        self._note({"part": str(writer.part), "preview": partial_index})
         if self._save_partials:
             self._writers.remove(writer)
             index = self._index or 1
@@ -3252,25 +3487,27 @@ class ImageCollector:
         except OutputError as error:
             self.lost += (error.message,)
 
-    def take(self, fetch: Callable[[Callable[[bytes], None], Callable[[], None]], None]) -> None:
-        """An image whose bytes `fetch(take, restart)` brings; nothing of it stays when that raises."""
-        writer = self.begin()
+    def take(self, url: str, fetch: Callable[[Callable[[bytes], object], Callable[[], None]], None]) -> None:
+        """An image whose bytes `fetch(take, restart)` brings; when that raises, `close` deletes what came."""
+        writer = self.begin(url)
 
         def restart() -> None:
             nonlocal writer
             self._abandon(writer)
-            writer = self.begin()
+            writer = self.begin(url)
 
-        try:
-            fetch(lambda data: writer.write(data), restart)
-        except BaseException:
-            self._abandon(writer)
-            raise
+        fetch(lambda data: writer.write(data), restart)
         self.finish(writer)
 
     def lose(self, reason: str) -> None:
         """No folder took an image."""
         self.lost += (reason,)
+
+    def break_off(self) -> None:
+        """Closes every file as it is: what was noted tells what to do with them."""
+        for writer in self._writers:
+            writer.close()
+        self._writers = []
 
     def close(self) -> Optional[str]:
         """Ends the collection: unfinished images are deleted. Where no image came, the last preview is kept
@@ -3814,15 +4051,17 @@ def check_unchanged(request: ImageRequest, expected: Tuple[Tuple[str, str], ...]
             )
 
 
-def ending_of(result: Result, error: Optional[GptImage2Error], asked: int) -> Ending:
+def ending_of(result: Result, error: Optional[BaseException], asked: int) -> Ending:
     """How a request ended, by its result and its error; `asked` is the number of images asked for."""
-    if isinstance(error, InterruptedCall):
+    if error is not None and (isinstance(error, InterruptedCall) or not isinstance(error, Exception)):
         status = Status.INTERRUPTED
     elif len(result.images) >= asked:
         status = Status.SAVED
     else:
         status = Status.PARTIAL if result.images else Status.FAILED
-    return Ending(status, result, error.code if error else None, error.message if error else None)
+    if isinstance(error, GptImage2Error):
+        return Ending(status, result, error.code, error.message)
+    return Ending(status, result, *(("interrupted", type(error).__name__) if error else ()))
 
 
 def ending_without_result(error: BaseException, opening: Opening, elapsed_s: float) -> Ending:
@@ -3941,9 +4180,10 @@ class Ledger:
             return None
         try:
             return work(self._opened())
-        except LedgerError as error:
+        except Exception as error:
             self._drop()
-            problem = error
+            is_known = isinstance(error, LedgerError)
+            problem = error if is_known else LedgerError(f"{type(error).__name__}: {error}")
         finally:
             self._lock.release()
         self._tell(problem, warn)
@@ -4034,12 +4274,12 @@ class Ledger:
 
 
 def recorded(
-    ledger: Ledger, opening: Opening, run: Callable[[Tuple[str, ...]], Result], observer: Observer
+    ledger: Ledger, opening: Opening, run: Callable[[Tuple[str, ...], int], Result], observer: Observer
 ) -> Result:
     """Runs a call between the two halves of its row; what `run` returns or raises is passed on.
 
-    `run` is given what the call has to warn of. A warning that comes only at its end goes to `observer`, and
-    to the result.
+    `run` is given what the call has to warn of, and its row (0 where there is none). A warning that comes
+    only at its end goes to `observer`, and to the result.
     """
     early: List[str] = []
     late: List[str] = []
@@ -4050,16 +4290,20 @@ def recorded(
         if row is not None:
             ledger.finish(row, ending, late.append)
         for warning in late:
-            observer(Warned(warning, time.monotonic() - started))
+            with suppress(Exception):  # what is said must not change how the call ends
+                observer(Warned(warning, time.monotonic() - started))
         return replace(ending.result, warnings=(*ending.result.warnings, *late))
 
     try:
-        result = run(tuple(early))
+        result = run(tuple(early), row or 0)
     except BaseException as error:
-        if isinstance(error, GptImage2Error) and error.result is not None:
-            error.result = finish(ending_of(error.result, error, opening.request.count))
-        else:
+        known: Optional[Result] = getattr(error, "result", None)
+        if known is None:
             finish(ending_without_result(error, opening, time.monotonic() - started))
+        else:
+            finished = finish(ending_of(known, error, opening.request.count))
+            if isinstance(error, GptImage2Error):
+                error.result = finished
         raise
     return finish(ending_of(result, None, opening.request.count))
 
@@ -4760,6 +5004,133 @@ class Budget:
             "held_usd": round(held, 6),
             "left_usd": left,
         }
+
+
+# ------------------------------------------------------------------------------------------------------------
+# calls/gate
+#
+# The one way out of a call whose request may have left, whatever is raised on the way.
+#
+# What was saved is listed, what came whole is saved, what was received is kept, and the call is billed at least
+# `maybe`: `yes` when an image or its address came. Nothing here depends on what the defect may have broken but
+# the notes of each sending.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_ORDER = (Billed.NO, Billed.MAYBE, Billed.YES)
+
+
+class SentRequest:
+    """One sending of a request, and all that is known of it by now."""
+
+    def __init__(self, in_flight: InFlight, rescue_folder: Path) -> None:
+        self.in_flight = in_flight
+        self.spool = Spool(rescue_folder, in_flight.body_path)
+        self.notes: List[Mapping[str, object]] = []
+        self.collector: Optional[ImageCollector] = None
+        #: Whether the request may have left.
+        self.may_have_left = False
+        #: How it ended; None until that is known.
+        self.result: Optional[Result] = None
+        #: Whether some of its images are still to be fetched from their addresses.
+        self.is_unfinished = False
+
+    def left(self, may_have_left: bool) -> None:
+        """Whether the request may have left by now."""
+        self.may_have_left = may_have_left
+
+    def note(self, event: Mapping[str, object]) -> None:
+        """Remembers what became of an image, here and on disk."""
+        self.notes.append(event)
+        self.in_flight.note(event)
+
+
+class Gate:
+    """The way out of one call, whose images go by `plan`; `asked` is how many it is to have."""
+
+    def __init__(self, plan: OutputPlan, asked: int, secrets: Tuple[str, ...]) -> None:
+        self._plan = plan
+        self._asked = asked
+        self._secrets = secrets
+        self._sendings: List[SentRequest] = []
+
+    def begin(self, state_folder: Path, asked: Mapping[str, object]) -> SentRequest:
+        """A request is about to be sent."""
+        sending = SentRequest(InFlight(state_folder, asked), self._plan.rescue_folder)
+        self._sendings.append(sending)
+        return sending
+
+    def close(self) -> None:
+        """The outcome is recorded: only what is unfinished is left for `resume`."""
+        for sending in self._sendings:
+            if sending.is_unfinished:
+                sending.in_flight.leave()
+            else:
+                sending.in_flight.close()
+
+    def settle(self, defect: BaseException, unsettled: Result, warn: Callable[[str], None]) -> Result:
+        """The result of a call that a defect broke off, where every image is where it was asked for.
+
+        `unsettled` is the result but for images and `billed`. Where images are missing it raises what the
+        call ends with, the result attached: what was no error of this program becomes one.
+        """
+        images: List[SavedImage] = []
+        kept: List[str] = []
+        billed = Billed.NO
+        for sending in self._sendings:
+            saved, aside, cost = self._known_of(sending)
+            images += saved
+            kept += aside
+            billed = max(billed, cost, key=_ORDER.index)
+        result = replace(unsettled, images=tuple(images), billed=billed)
+        is_ours = isinstance(defect, GptImage2Error)
+        said = str(defect) if is_ours else f"internal error: {type(defect).__name__}: {defect}"
+        said = mask_secrets(said, self._secrets)
+        if not isinstance(defect, Exception):
+            defect.__dict__["result"] = result
+            raise defect
+        is_whole = len(images) >= self._asked and not any(image.rescued for image in images)
+        if is_whole and not isinstance(defect, InterruptedCall):
+            warn(f"something went wrong when all was saved: {said}")
+            return result
+        error = _error_of(defect, said, len(images), self._asked, billed)
+        places = f"what came was kept: {', '.join(kept)}" if kept else ""
+        doubt = "check your usage before you send it again" if billed is not Billed.NO else ""
+        error.hint = "; ".join(filter(None, [error.hint, doubt, places]))
+        error.result = result
+        raise error from defect
+
+    def _known_of(self, sending: SentRequest) -> Tuple[Sequence[SavedImage], Sequence[str], Billed]:
+        """What is saved of a sending, where the rest was kept, and what it may have cost."""
+        if sending.result is not None:
+            return sending.result.images, (), sending.result.billed
+        if sending.collector is not None:
+            with suppress(Exception):
+                sending.collector.break_off()
+        images, previews = adopt(sending.notes, self._plan)
+        has_address = any(note.get("url") or note.get("addresses") for note in sending.notes)
+        answer: Optional[str] = None
+        with suppress(Exception):
+            answer = sending.spool.keep("answer.txt") if sending.spool.size_bytes else None
+        billed = Billed.MAYBE if sending.may_have_left else Billed.NO
+        return (
+            images,
+            (*previews, *([answer] if answer else [])),
+            Billed.YES if images or has_address else billed,
+        )
+
+
+def _error_of(defect: Exception, said: str, saved: int, asked: int, billed: Billed) -> GptImage2Error:
+    """The error that a call with missing images ends with."""
+    if isinstance(defect, InterruptedCall):
+        message = f"interrupted; {saved} of {asked} images saved" if saved else said
+        return InterruptedCall(message, signum=defect.signum, billed=billed)
+    if saved:
+        return PartialError(f"{saved} of {asked} images saved: {said}", code="internal_error", billed=billed)
+    if isinstance(defect, GptImage2Error):
+        defect.billed = billed
+        return defect
+    return GptImage2Error(said, billed=billed)
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -5502,6 +5873,7 @@ class Host(Record):
 
     settings: Settings
     curl: Curl
+    state_folder: Path
 
     @property
     def stop(self) -> StopSwitch:
@@ -5511,7 +5883,7 @@ class Host(Record):
 
 def host_of(settings: Settings, env: Mapping[str, str], stop: StopSwitch) -> Host:
     """The server of these settings."""
-    return Host(settings, Curl(env, settings.secrets, stop))
+    return Host(settings, Curl(env, settings.secrets, stop), state_folder(env))
 
 
 def auth_header(settings: Settings, key: str) -> Tuple[str, str]:
@@ -5527,17 +5899,40 @@ def send_once(
     spool: Spool,
     timeout_s: float,
     on_head: Callable[[ResponseHead], object] = lambda _: None,
+    on_sent: Callable[[bool], object] = lambda _: None,
 ) -> Attempt:
     """Sends the request and reads the answer to its end, or to where it was cut.
 
+    `on_sent` is told whether the request may have left. What a defect of ours cannot read is received to
+    its end and kept as it comes; only then the defect is raised.
+
     Raises:
-        ConfigError: there is no key, or no usable curl.
+        ConfigError: there is no key, or no usable curl; nothing was sent.
     """
     key = host.settings.require_key()
     reader = AnswerReader(collector, spool)
+    defects: List[Exception] = []
+
+    def take(chunk: bytes) -> None:
+        try:
+            if not defects:
+                reader.feed(chunk)
+        except Exception as defect:
+            defects.append(defect)
+        if defects:
+            spool.write(chunk)
+        spool.flush()
+
     with temporary_folder() as folder:
         http = _http_request(host.settings, key, request, folder, timeout_s)
-        received = host.curl.receive(http, reader.feed, on_head)
+        on_sent(True)
+        try:
+            received = host.curl.receive(http, take, on_head)
+        except ConfigError:  # there is no curl that could have sent it
+            on_sent(False)
+            raise
+    if defects:
+        raise defects[0]
     answer = reader.close()
     if received.head is not None and received.head.status >= 300:
         answer = replace(answer, urls=())  # an address in a refusal is that of its documentation
@@ -5960,14 +6355,53 @@ class Call:
         self._observer = observer
         self._lock = threading.Lock()
         self._warnings: List[str] = []
+        self.attempts = 0
         self.started = time.monotonic()
+        self.gate = Gate(plan, request.count, host.settings.secrets)
+        self._row = 0
 
-    def run(self, warnings: Tuple[str, ...] = ()) -> Result:
-        """Sends, saves, and tells how it ended.
+    def run(self, warnings: Tuple[str, ...] = (), row: int = 0) -> Result:
+        """Sends, saves, and tells how it ended. `row` is that of the ledger, 0 where there is none.
 
         Raises:
             GptImage2Error: not all images could be saved as asked; `result` holds those that were.
         """
+        self._row = row
+        try:
+            return self._run(warnings)
+        except BaseException as defect:
+            if isinstance(defect, GptImage2Error) and defect.result is not None:
+                raise
+            unsettled = Result(
+                command=self.request.command,
+                model=self.request.model,
+                attempts=self.attempts,
+                elapsed_s=self.elapsed_s,
+                warnings=tuple(self._warnings),
+            )
+            return self.gate.settle(defect, unsettled, self.warn)
+
+    def begin_sending(self, request: ImageRequest, numbers: Sequence[int]) -> SentRequest:
+        """One more request is about to be sent, for the images with these numbers."""
+        self.attempts += 1
+        plan = self.plan
+        return self.gate.begin(
+            self.host.state_folder,
+            {
+                "id": self._row,
+                "base_url": self.host.settings.base_url,
+                "command": request.command,
+                "model": request.model,
+                "numbers": list(numbers),
+                "output": {
+                    **vars(plan),
+                    "folder": str(plan.folder),
+                    "rescue_folder": str(plan.rescue_folder),
+                },
+            },
+        )
+
+    def _run(self, warnings: Tuple[str, ...]) -> Result:
         for warning in warnings:
             self.warn(warning)
         if self.request.stream and self.host.settings.streams is False:
@@ -5997,8 +6431,12 @@ class Call:
 
     def emit(self, event: Event) -> None:
         """Tells the observer; lanes take turns."""
-        with self._lock:
-            self._observer(event)
+        try:
+            with self._lock:
+                self._observer(event)
+        except Exception as defect:
+            if not isinstance(event, Warned):
+                self.warn(f"the observer failed: {type(defect).__name__}: {defect}")
 
     def warn(self, message: str) -> None:
         """Tells the observer, and keeps it for the result."""
@@ -6027,10 +6465,10 @@ class Call:
         total = self.request.count
         further = count(max(self.numbers) + 1)
         if not (self.request.stream and total > 1):
-            return [_Lane(self, self.request, chain(self.numbers, further)).run()]
+            return [_Lane(self, self.request, self.numbers, further).run()]
         self.warn(f"the API streams one image a request, so {total} requests go out side by side")
         single = replace(self.request, n=None)
-        lanes = [_Lane(self, single, chain([number], further)) for number in self.numbers]
+        lanes = [_Lane(self, single, [number], further) for number in self.numbers]
         return _run_side_by_side([lane.run for lane in lanes])
 
     def _result(self, lanes: List[Result]) -> Result:
@@ -6080,12 +6518,16 @@ class Call:
 
 
 class _Lane:
-    """One request of a call, with its retries. `indices` numbers its images."""
+    """One request of a call, with its retries, for the images with these numbers; `further` are those of
+    images that nobody asked for."""
 
-    def __init__(self, call: Call, request: ImageRequest, indices: Iterator[int]) -> None:
+    def __init__(
+        self, call: Call, request: ImageRequest, numbers: Sequence[int], further: Iterator[int]
+    ) -> None:
         self._call = call
         self._request = request
-        self._indices = indices
+        self._numbers = numbers
+        self._indices = chain(numbers, further)
         self._attempts = 0
         self._retries = 0
         self._billed = Billed.NO
@@ -6100,33 +6542,45 @@ class _Lane:
 
     def _send(self) -> Tuple[_LaneEnd, Attempt, Rule]:
         call = self._call
-        settings = call.host.settings
-        collector = ImageCollector(
+        sending = call.begin_sending(self._request, self._numbers)
+        collector = sending.collector = ImageCollector(
             call.plan,
             self._indices,
             call.saved,
             self._partial_came,
             call.policy.save_partials,
             asked=max(call.numbers),
+            note=sending.note,
         )
-        spool = Spool(call.plan.rescue_folder, settings.secrets)
         self._attempts += 1
         typical = TYPICAL_SECONDS.get(self._request.effective_quality, TYPICAL_SECONDS["auto"])
         call.emit(RequestStarted(self._attempts, typical, call.elapsed_s))
         timeout_s = call.policy.timeout_s if self._attempts == 1 else max(_MIN_TIMEOUT_S, call.remaining_s)
-        try:
-            attempt = send_once(call.host, self._request, collector, spool, timeout_s, self._head_came)
-            failures = self._download(attempt, collector)
-            attempt = replace(attempt, images=len(collector.images), kept_aside=collector.kept_aside)
-            return self._judge(attempt, collector, spool, failures)
-        finally:
-            collector.close()
-            spool.discard()
+        attempt = send_once(
+            call.host,
+            self._request,
+            collector,
+            sending.spool,
+            timeout_s,
+            on_head=lambda head: self._head_came(head, sending),
+            on_sent=sending.left,
+        )
+        if attempt.answer.urls:
+            sending.note({"addresses": list(attempt.answer.urls)})
+        failures = self._download(attempt, collector)
+        attempt = replace(attempt, images=len(collector.images), kept_aside=collector.kept_aside)
+        end, rule = self._judge(attempt, collector, sending, failures)
+        sending.result = end[0]
+        sending.spool.discard()
+        if rule.billed is Billed.NO:
+            sending.in_flight.close()
+        sending.is_unfinished = bool(failures)
+        return end, attempt, rule
 
     def _judge(
-        self, attempt: Attempt, collector: ImageCollector, spool: Spool, failures: List[str]
-    ) -> Tuple[_LaneEnd, Attempt, Rule]:
-        settings = self._call.host.settings
+        self, attempt: Attempt, collector: ImageCollector, sending: SentRequest, failures: List[str]
+    ) -> Tuple[_LaneEnd, Rule]:
+        settings, spool = self._call.host.settings, sending.spool
         rule = judge(attempt)
         self._billed = max(self._billed, rule.billed, key=_BILLED_ORDER.index)
         preview = collector.close()
@@ -6162,7 +6616,7 @@ class _Lane:
             request_id=request_id(attempt.head, settings.secrets),
             attempts=self._attempts,
         )
-        return (result, error), attempt, rule
+        return (result, error), rule
 
     def _too_few(
         self, attempt: Attempt, rule: Rule, saved: int, kept_aside: Tuple[str, ...]
@@ -6216,14 +6670,15 @@ class _Lane:
         )
         for url in attempt.answer.urls:
             try:
-                collector.take(lambda take, restart: downloader.fetch(url, take, restart))  # noqa: B023
+                collector.take(url, lambda take, restart: downloader.fetch(url, take, restart))  # noqa: B023
             except OutputError as error:
                 collector.lose(error.message)
-            except DownloadFailed as error:
+            except (DownloadFailed, GptImage2Error) as error:
                 failures.append(f"{show(url, host.settings.secrets, None)} ({error})")
         return failures
 
-    def _head_came(self, head: ResponseHead) -> None:
+    def _head_came(self, head: ResponseHead, sending: SentRequest) -> None:
+        sending.in_flight.head_came(head.status, head.headers)
         limits = read_rate_limits(head.headers)
         self._call.emit(HeadersReceived(head.status, self._call.elapsed_s, limits))
 
@@ -6662,11 +7117,16 @@ class Client:
         observer = observer or self._observer
         call = Call(host, prepared.request, prepared.plan, policy, observer, prepared.numbers)
         known = prepared.warnings + self._strays(prepared.plan)
-        if self.ledger is None:
-            return call.run(known)
-        estimate = prepared.request.estimate(self.settings.prices)
-        opening = opening_of(self.settings.base_url, prepared.request, prepared.plan, estimate)
-        return recorded(self.ledger, opening, lambda warnings: call.run(known + warnings), observer)
+        try:
+            if self.ledger is None:
+                return call.run(known)
+            estimate = prepared.request.estimate(self.settings.prices)
+            opening = opening_of(self.settings.base_url, prepared.request, prepared.plan, estimate)
+            return recorded(
+                self.ledger, opening, lambda warnings, row: call.run(known + warnings, row), observer
+            )
+        finally:
+            call.gate.close()
 
     def _strays(self, plan: OutputPlan) -> Tuple[str, ...]:
         """Sweeps an output folder before its first call; what was found there, in words."""
@@ -7605,7 +8065,7 @@ def _refusal(host: Host, folder: Path) -> Optional[str]:
 def _send(host: Host, request: ImageRequest, picture: Path) -> Tuple[Attempt, Tuple[SavedImage, ...]]:
     plan = OutputPlan(picture.parent, picture.stem, picture.suffix, False, True, picture.parent)
     collector = ImageCollector(plan, count(1), _ignore_image, _ignore_partial)
-    spool = Spool(picture.parent, host.settings.secrets)
+    spool = Spool(picture.parent)
     try:
         attempt = send_once(host, request, collector, spool, PROBE_TIMEOUT_S)
     finally:
@@ -7833,7 +8293,8 @@ def _recorded_probe(settings: Settings, picture: Path, stop: StopSwitch, output:
     """A probe, which is in the ledger like any call: it is paid for."""
     outcomes: List[ProbeOutcome] = []
 
-    def run(warnings: Tuple[str, ...]) -> Result:
+    def run(warnings: Tuple[str, ...], row: int = 0) -> Result:
+        del row
         for warning in warnings:
             output.warn(warning)
         with stop:

@@ -31,11 +31,11 @@ from ..base.record import Record, replace
 from ..base.redact import show
 from ..outputs.collect import ImageCollector
 from ..outputs.naming import OutputPlan, has_matching_extension
-from ..outputs.store import Spool
 from ..wire.curl import ResponseHead
 from .download import Downloader, DownloadFailed, leads_to_private_network
 from .exchange import Host, send_once
 from .explain import explain, refuses_stream
+from .gate import Gate, SentRequest
 from .retry import Attempt, Rule, backoff_s, judge, may_send_again, request_id, server_wait_s
 
 _MIN_TIMEOUT_S = 1.0
@@ -83,14 +83,53 @@ class Call:
         self._observer = observer
         self._lock = threading.Lock()
         self._warnings: List[str] = []
+        self.attempts = 0
         self.started = time.monotonic()
+        self.gate = Gate(plan, request.count, host.settings.secrets)
+        self._row = 0
 
-    def run(self, warnings: Tuple[str, ...] = ()) -> Result:
-        """Sends, saves, and tells how it ended.
+    def run(self, warnings: Tuple[str, ...] = (), row: int = 0) -> Result:
+        """Sends, saves, and tells how it ended. `row` is that of the ledger, 0 where there is none.
 
         Raises:
             GptImage2Error: not all images could be saved as asked; `result` holds those that were.
         """
+        self._row = row
+        try:
+            return self._run(warnings)
+        except BaseException as defect:
+            if isinstance(defect, GptImage2Error) and defect.result is not None:
+                raise
+            unsettled = Result(
+                command=self.request.command,
+                model=self.request.model,
+                attempts=self.attempts,
+                elapsed_s=self.elapsed_s,
+                warnings=tuple(self._warnings),
+            )
+            return self.gate.settle(defect, unsettled, self.warn)
+
+    def begin_sending(self, request: ImageRequest, numbers: Sequence[int]) -> SentRequest:
+        """One more request is about to be sent, for the images with these numbers."""
+        self.attempts += 1
+        plan = self.plan
+        return self.gate.begin(
+            self.host.state_folder,
+            {
+                "id": self._row,
+                "base_url": self.host.settings.base_url,
+                "command": request.command,
+                "model": request.model,
+                "numbers": list(numbers),
+                "output": {
+                    **vars(plan),
+                    "folder": str(plan.folder),
+                    "rescue_folder": str(plan.rescue_folder),
+                },
+            },
+        )
+
+    def _run(self, warnings: Tuple[str, ...]) -> Result:
         for warning in warnings:
             self.warn(warning)
         if self.request.stream and self.host.settings.streams is False:
@@ -120,8 +159,12 @@ class Call:
 
     def emit(self, event: Event) -> None:
         """Tells the observer; lanes take turns."""
-        with self._lock:
-            self._observer(event)
+        try:
+            with self._lock:
+                self._observer(event)
+        except Exception as defect:
+            if not isinstance(event, Warned):
+                self.warn(f"the observer failed: {type(defect).__name__}: {defect}")
 
     def warn(self, message: str) -> None:
         """Tells the observer, and keeps it for the result."""
@@ -150,10 +193,10 @@ class Call:
         total = self.request.count
         further = count(max(self.numbers) + 1)
         if not (self.request.stream and total > 1):
-            return [_Lane(self, self.request, chain(self.numbers, further)).run()]
+            return [_Lane(self, self.request, self.numbers, further).run()]
         self.warn(f"the API streams one image a request, so {total} requests go out side by side")
         single = replace(self.request, n=None)
-        lanes = [_Lane(self, single, chain([number], further)) for number in self.numbers]
+        lanes = [_Lane(self, single, [number], further) for number in self.numbers]
         return _run_side_by_side([lane.run for lane in lanes])
 
     def _result(self, lanes: List[Result]) -> Result:
@@ -203,12 +246,16 @@ class Call:
 
 
 class _Lane:
-    """One request of a call, with its retries. `indices` numbers its images."""
+    """One request of a call, with its retries, for the images with these numbers; `further` are those of
+    images that nobody asked for."""
 
-    def __init__(self, call: Call, request: ImageRequest, indices: Iterator[int]) -> None:
+    def __init__(
+        self, call: Call, request: ImageRequest, numbers: Sequence[int], further: Iterator[int]
+    ) -> None:
         self._call = call
         self._request = request
-        self._indices = indices
+        self._numbers = numbers
+        self._indices = chain(numbers, further)
         self._attempts = 0
         self._retries = 0
         self._billed = Billed.NO
@@ -223,33 +270,45 @@ class _Lane:
 
     def _send(self) -> Tuple[_LaneEnd, Attempt, Rule]:
         call = self._call
-        settings = call.host.settings
-        collector = ImageCollector(
+        sending = call.begin_sending(self._request, self._numbers)
+        collector = sending.collector = ImageCollector(
             call.plan,
             self._indices,
             call.saved,
             self._partial_came,
             call.policy.save_partials,
             asked=max(call.numbers),
+            note=sending.note,
         )
-        spool = Spool(call.plan.rescue_folder, settings.secrets)
         self._attempts += 1
         typical = TYPICAL_SECONDS.get(self._request.effective_quality, TYPICAL_SECONDS["auto"])
         call.emit(RequestStarted(self._attempts, typical, call.elapsed_s))
         timeout_s = call.policy.timeout_s if self._attempts == 1 else max(_MIN_TIMEOUT_S, call.remaining_s)
-        try:
-            attempt = send_once(call.host, self._request, collector, spool, timeout_s, self._head_came)
-            failures = self._download(attempt, collector)
-            attempt = replace(attempt, images=len(collector.images), kept_aside=collector.kept_aside)
-            return self._judge(attempt, collector, spool, failures)
-        finally:
-            collector.close()
-            spool.discard()
+        attempt = send_once(
+            call.host,
+            self._request,
+            collector,
+            sending.spool,
+            timeout_s,
+            on_head=lambda head: self._head_came(head, sending),
+            on_sent=sending.left,
+        )
+        if attempt.answer.urls:
+            sending.note({"addresses": list(attempt.answer.urls)})
+        failures = self._download(attempt, collector)
+        attempt = replace(attempt, images=len(collector.images), kept_aside=collector.kept_aside)
+        end, rule = self._judge(attempt, collector, sending, failures)
+        sending.result = end[0]
+        sending.spool.discard()
+        if rule.billed is Billed.NO:
+            sending.in_flight.close()
+        sending.is_unfinished = bool(failures)
+        return end, attempt, rule
 
     def _judge(
-        self, attempt: Attempt, collector: ImageCollector, spool: Spool, failures: List[str]
-    ) -> Tuple[_LaneEnd, Attempt, Rule]:
-        settings = self._call.host.settings
+        self, attempt: Attempt, collector: ImageCollector, sending: SentRequest, failures: List[str]
+    ) -> Tuple[_LaneEnd, Rule]:
+        settings, spool = self._call.host.settings, sending.spool
         rule = judge(attempt)
         self._billed = max(self._billed, rule.billed, key=_BILLED_ORDER.index)
         preview = collector.close()
@@ -285,7 +344,7 @@ class _Lane:
             request_id=request_id(attempt.head, settings.secrets),
             attempts=self._attempts,
         )
-        return (result, error), attempt, rule
+        return (result, error), rule
 
     def _too_few(
         self, attempt: Attempt, rule: Rule, saved: int, kept_aside: Tuple[str, ...]
@@ -339,14 +398,15 @@ class _Lane:
         )
         for url in attempt.answer.urls:
             try:
-                collector.take(lambda take, restart: downloader.fetch(url, take, restart))  # noqa: B023
+                collector.take(url, lambda take, restart: downloader.fetch(url, take, restart))  # noqa: B023
             except OutputError as error:
                 collector.lose(error.message)
-            except DownloadFailed as error:
+            except (DownloadFailed, GptImage2Error) as error:
                 failures.append(f"{show(url, host.settings.secrets, None)} ({error})")
         return failures
 
-    def _head_came(self, head: ResponseHead) -> None:
+    def _head_came(self, head: ResponseHead, sending: SentRequest) -> None:
+        sending.in_flight.head_came(head.status, head.headers)
         limits = read_rate_limits(head.headers)
         self._call.emit(HeadersReceived(head.status, self._call.elapsed_s, limits))
 

@@ -271,11 +271,16 @@ class Client:
         observer = observer or self._observer
         call = Call(host, prepared.request, prepared.plan, policy, observer, prepared.numbers)
         known = prepared.warnings + self._strays(prepared.plan)
-        if self.ledger is None:
-            return call.run(known)
-        estimate = prepared.request.estimate(self.settings.prices)
-        opening = opening_of(self.settings.base_url, prepared.request, prepared.plan, estimate)
-        return recorded(self.ledger, opening, lambda warnings: call.run(known + warnings), observer)
+        try:
+            if self.ledger is None:
+                return call.run(known)
+            estimate = prepared.request.estimate(self.settings.prices)
+            opening = opening_of(self.settings.base_url, prepared.request, prepared.plan, estimate)
+            return recorded(
+                self.ledger, opening, lambda warnings, row: call.run(known + warnings, row), observer
+            )
+        finally:
+            call.gate.close()
 
     def _strays(self, plan: OutputPlan) -> Tuple[str, ...]:
         """Sweeps an output folder before its first call; what was found there, in words."""

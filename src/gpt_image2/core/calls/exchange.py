@@ -9,12 +9,13 @@ from typing import Callable, List, Mapping, Tuple
 
 from ..api.request import ImageRequest
 from ..base.about import USER_AGENT
+from ..base.errors import ConfigError
 from ..base.interrupt import StopSwitch
 from ..base.record import Record, replace
 from ..outputs.collect import ImageCollector
 from ..outputs.files import temporary_folder, write_private
 from ..outputs.store import Spool
-from ..settings.config import Settings
+from ..settings.config import Settings, state_folder
 from ..wire.curl import Curl, FormPart, HttpRequest, ResponseHead
 from .response import Answer, AnswerReader, read_server_error
 from .retry import Attempt
@@ -28,6 +29,7 @@ class Host(Record):
 
     settings: Settings
     curl: Curl
+    state_folder: Path
 
     @property
     def stop(self) -> StopSwitch:
@@ -37,7 +39,7 @@ class Host(Record):
 
 def host_of(settings: Settings, env: Mapping[str, str], stop: StopSwitch) -> Host:
     """The server of these settings."""
-    return Host(settings, Curl(env, settings.secrets, stop))
+    return Host(settings, Curl(env, settings.secrets, stop), state_folder(env))
 
 
 def auth_header(settings: Settings, key: str) -> Tuple[str, str]:
@@ -53,17 +55,40 @@ def send_once(
     spool: Spool,
     timeout_s: float,
     on_head: Callable[[ResponseHead], object] = lambda _: None,
+    on_sent: Callable[[bool], object] = lambda _: None,
 ) -> Attempt:
     """Sends the request and reads the answer to its end, or to where it was cut.
 
+    `on_sent` is told whether the request may have left. What a defect of ours cannot read is received to
+    its end and kept as it comes; only then the defect is raised.
+
     Raises:
-        ConfigError: there is no key, or no usable curl.
+        ConfigError: there is no key, or no usable curl; nothing was sent.
     """
     key = host.settings.require_key()
     reader = AnswerReader(collector, spool)
+    defects: List[Exception] = []
+
+    def take(chunk: bytes) -> None:
+        try:
+            if not defects:
+                reader.feed(chunk)
+        except Exception as defect:
+            defects.append(defect)
+        if defects:
+            spool.write(chunk)
+        spool.flush()
+
     with temporary_folder() as folder:
         http = _http_request(host.settings, key, request, folder, timeout_s)
-        received = host.curl.receive(http, reader.feed, on_head)
+        on_sent(True)
+        try:
+            received = host.curl.receive(http, take, on_head)
+        except ConfigError:  # there is no curl that could have sent it
+            on_sent(False)
+            raise
+    if defects:
+        raise defects[0]
     answer = reader.close()
     if received.head is not None and received.head.status >= 300:
         answer = replace(answer, urls=())  # an address in a refusal is that of its documentation

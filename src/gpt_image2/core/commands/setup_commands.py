@@ -161,7 +161,8 @@ def _recorded_probe(settings: Settings, picture: Path, stop: StopSwitch, output:
     """A probe, which is in the ledger like any call: it is paid for."""
     outcomes: List[ProbeOutcome] = []
 
-    def run(warnings: Tuple[str, ...]) -> Result:
+    def run(warnings: Tuple[str, ...], row: int = 0) -> Result:
+        del row
         for warning in warnings:
             output.warn(warning)
         with stop:

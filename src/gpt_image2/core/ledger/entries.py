@@ -116,15 +116,17 @@ def check_unchanged(request: ImageRequest, expected: Tuple[Tuple[str, str], ...]
             )
 
 
-def ending_of(result: Result, error: Optional[GptImage2Error], asked: int) -> Ending:
+def ending_of(result: Result, error: Optional[BaseException], asked: int) -> Ending:
     """How a request ended, by its result and its error; `asked` is the number of images asked for."""
-    if isinstance(error, InterruptedCall):
+    if error is not None and (isinstance(error, InterruptedCall) or not isinstance(error, Exception)):
         status = Status.INTERRUPTED
     elif len(result.images) >= asked:
         status = Status.SAVED
     else:
         status = Status.PARTIAL if result.images else Status.FAILED
-    return Ending(status, result, error.code if error else None, error.message if error else None)
+    if isinstance(error, GptImage2Error):
+        return Ending(status, result, error.code, error.message)
+    return Ending(status, result, *(("interrupted", type(error).__name__) if error else ()))
 
 
 def ending_without_result(error: BaseException, opening: Opening, elapsed_s: float) -> Ending:

@@ -10,6 +10,7 @@ import json
 import threading
 import time
 import weakref
+from contextlib import suppress
 from pathlib import Path
 from typing import Callable, List, Optional, Tuple, TypeVar
 from urllib.parse import urlsplit
@@ -104,9 +105,10 @@ class Ledger:
             return None
         try:
             return work(self._opened())
-        except LedgerError as error:
+        except Exception as error:
             self._drop()
-            problem = error
+            is_known = isinstance(error, LedgerError)
+            problem = error if is_known else LedgerError(f"{type(error).__name__}: {error}")
         finally:
             self._lock.release()
         self._tell(problem, warn)
@@ -197,12 +199,12 @@ class Ledger:
 
 
 def recorded(
-    ledger: Ledger, opening: Opening, run: Callable[[Tuple[str, ...]], Result], observer: Observer
+    ledger: Ledger, opening: Opening, run: Callable[[Tuple[str, ...], int], Result], observer: Observer
 ) -> Result:
     """Runs a call between the two halves of its row; what `run` returns or raises is passed on.
 
-    `run` is given what the call has to warn of. A warning that comes only at its end goes to `observer`, and
-    to the result.
+    `run` is given what the call has to warn of, and its row (0 where there is none). A warning that comes
+    only at its end goes to `observer`, and to the result.
     """
     early: List[str] = []
     late: List[str] = []
@@ -213,15 +215,19 @@ def recorded(
         if row is not None:
             ledger.finish(row, ending, late.append)
         for warning in late:
-            observer(Warned(warning, time.monotonic() - started))
+            with suppress(Exception):  # what is said must not change how the call ends
+                observer(Warned(warning, time.monotonic() - started))
         return replace(ending.result, warnings=(*ending.result.warnings, *late))
 
     try:
-        result = run(tuple(early))
+        result = run(tuple(early), row or 0)
     except BaseException as error:
-        if isinstance(error, GptImage2Error) and error.result is not None:
-            error.result = finish(ending_of(error.result, error, opening.request.count))
-        else:
+        known: Optional[Result] = getattr(error, "result", None)
+        if known is None:
             finish(ending_without_result(error, opening, time.monotonic() - started))
+        else:
+            finished = finish(ending_of(known, error, opening.request.count))
+            if isinstance(error, GptImage2Error):
+                error.result = finished
         raise
     return finish(ending_of(result, None, opening.request.count))

@@ -7,7 +7,7 @@ was paid for.
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Callable, Iterator, List, Optional, Tuple
+from typing import Callable, Iterator, List, Mapping, Optional, Tuple
 
 from ..base.errors import OutputError
 from ..base.outcome import SavedImage
@@ -19,7 +19,8 @@ class ImageCollector:
     """Where the images of one answer go.
 
     `indices` gives the 1-based number of each image; `on_saved` and `on_partial` are told of each file. An
-    image above `asked` has a name that nobody planned, so it never replaces a file.
+    image above `asked` has a name that nobody planned, so it never replaces a file. `note` is given what
+    becomes of each file before and after it does: with that, another process can finish what this one began.
     """
 
     def __init__(
@@ -30,6 +31,7 @@ class ImageCollector:
         on_partial: Callable[[int, Optional[str]], None],
         save_partials: bool = False,
         asked: Optional[int] = None,
+        note: Callable[[Mapping[str, object]], None] = lambda _: None,
     ) -> None:
         self._plan = plan
         self._asked = asked
@@ -37,6 +39,7 @@ class ImageCollector:
         self._on_saved = on_saved
         self._on_partial = on_partial
         self._save_partials = save_partials
+        self._note = note
         self._index: Optional[int] = None
         self._preview: Optional[ImageWriter] = None
         self._writers: List[ImageWriter] = []
@@ -46,30 +49,37 @@ class ImageCollector:
         #: Why images were lost: no folder took them.
         self.lost: Tuple[str, ...] = ()
 
-    def begin(self) -> ImageWriter:
-        """A writer for the next image; an `OutputError` where no folder takes it."""
+    def begin(self, url: str = "") -> ImageWriter:
+        """A writer for the next image, which is fetched from `url` where it did not come itself.
+
+        An `OutputError` where no folder takes it.
+        """
         if self._index is None:
             self._index = next(self._indices)
         writer = ImageWriter(self._plan, self._plan.path(self._index))
         self._writers.append(writer)
+        self._note({"part": str(writer.part), "number": self._index, "url": url})
         return writer
 
     def finish(self, writer: ImageWriter) -> None:
         """A final image is whole: it gets its name."""
-        self._writers.remove(writer)
-        index, self._index = self._index or next(self._indices), None
+        index = self._index or next(self._indices)
+        target, part = self._plan.path(index), str(writer.part)
+        self._note({"part": part, "target": str(target), "sha256": writer.sha256})
         try:
             unasked = self._asked is not None and index > self._asked
-            image = writer.commit(self._plan.path(index), index, keep_existing=unasked)
+            image = writer.commit(target, index, keep_existing=unasked)
         except NotAnImage as error:
             self.kept_aside += (error.kept,)
-            return
         except OutputError as error:
             self.lost += (error.message,)
-            return
-        self.images += (image,)
-        self._drop_preview()
-        self._on_saved(image, writer.rescue_reason)
+        else:
+            self.images += (image,)
+            self._note({"part": part, "saved": image.path})
+            self._drop_preview()
+            self._on_saved(image, writer.rescue_reason)
+        self._index = None
+        self._writers.remove(writer)
 
     def let_go(self, writer: ImageWriter) -> None:
         """A final image is whole, and somebody else names it."""
@@ -78,6 +88,7 @@ class ImageCollector:
     def preview(self, writer: ImageWriter, partial_index: int) -> None:
         """A preview is whole: it is saved when asked for, else held until something better comes."""
         path: Optional[str] = None
+        self._note({"part": str(writer.part), "preview": partial_index})
         if self._save_partials:
             self._writers.remove(writer)
             index = self._index or 1
@@ -101,25 +112,27 @@ class ImageCollector:
         except OutputError as error:
             self.lost += (error.message,)
 
-    def take(self, fetch: Callable[[Callable[[bytes], None], Callable[[], None]], None]) -> None:
-        """An image whose bytes `fetch(take, restart)` brings; nothing of it stays when that raises."""
-        writer = self.begin()
+    def take(self, url: str, fetch: Callable[[Callable[[bytes], object], Callable[[], None]], None]) -> None:
+        """An image whose bytes `fetch(take, restart)` brings; when that raises, `close` deletes what came."""
+        writer = self.begin(url)
 
         def restart() -> None:
             nonlocal writer
             self._abandon(writer)
-            writer = self.begin()
+            writer = self.begin(url)
 
-        try:
-            fetch(lambda data: writer.write(data), restart)
-        except BaseException:
-            self._abandon(writer)
-            raise
+        fetch(lambda data: writer.write(data), restart)
         self.finish(writer)
 
     def lose(self, reason: str) -> None:
         """No folder took an image."""
         self.lost += (reason,)
+
+    def break_off(self) -> None:
+        """Closes every file as it is: what was noted tells what to do with them."""
+        for writer in self._writers:
+            writer.close()
+        self._writers = []
 
     def close(self) -> Optional[str]:
         """Ends the collection: unfinished images are deleted. Where no image came, the last preview is kept

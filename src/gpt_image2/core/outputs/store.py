@@ -13,12 +13,11 @@ import stat
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Callable, List, Optional, Tuple
+from typing import IO, Callable, Optional, Tuple
 
 from ..api.images import SNIFF_BYTES, read_image_info, sniff_format
 from ..base.errors import OutputError
 from ..base.outcome import SavedImage
-from ..base.redact import mask_key
 from .files import (
     copy_bytes,
     open_part,
@@ -146,6 +145,11 @@ class ImageWriter:
         self.size_bytes = 0
 
     @property
+    def part(self) -> Path:
+        """Where the bytes are until they have a name."""
+        return self._file.path
+
+    @property
     def sha256(self) -> str:
         """The SHA-256 of what was written so far, in hex."""
         return self._hash.hexdigest()
@@ -216,6 +220,10 @@ class ImageWriter:
     def discard(self) -> None:
         self._file.remove()
 
+    def close(self) -> None:
+        """Leaves the part as it is."""
+        self._file.file.close()
+
     def _place(self, target: Path, number: int, keep_existing: bool) -> Path:
         """Gives the part its final name, atomically; the name."""
         part, file = self._file.path, self._file.file
@@ -230,80 +238,61 @@ class ImageWriter:
 
 
 class Spool:
-    """Keeps the small part of an answer in memory, and the whole of a long one in the state folder.
+    """An answer as it came, but for its images: on disk after each `flush`, its beginning in memory too."""
 
-    Secrets are masked on the way in, also where they fall between two writes.
-    """
-
-    def __init__(self, rescue_folder: Path, secrets: Tuple[str, ...] = ()) -> None:
-        self._folder = rescue_folder
-        self._masks = [(secret.encode(), mask_key(secret).encode()) for secret in secrets if secret]
-        self._hold = max((len(secret) - 1 for secret, _ in self._masks), default=0)
-        self._held = b""
-        self._memory: List[bytes] = []
+    def __init__(self, rescue_folder: Path, path: Optional[Path] = None) -> None:
+        """`path` is where it goes; where that fails, or there is none, a rescue folder."""
+        self._rescue_folder = rescue_folder
+        self._path = path
         self._file: Optional[MovingFile] = None
+        self._pending = bytearray()
+        self._beginning = bytearray()
         self._is_full = False
         self.size_bytes = 0
 
     def write(self, data: bytes) -> None:
         """Appends bytes. When no disk takes them, the rest of this record is lost, never the call."""
-        self._held += data
-        for secret, mask in self._masks:
-            self._held = self._held.replace(secret, mask)
-        cut = max(0, len(self._held) - self._hold)
-        self._store(self._held[:cut])
-        self._held = self._held[cut:]
+        self.size_bytes += len(data)
+        self._pending += data
+        if len(self._beginning) < _SPOOL_BYTES:
+            self._beginning += data[: _SPOOL_BYTES - len(self._beginning)]
+        if len(self._pending) > _SPOOL_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """All that was written is on disk, where a disk takes it."""
+        data, self._pending = bytes(self._pending), bytearray()
+        if self._is_full or not data:
+            return
+        try:
+            if self._file is None:
+                self._file = MovingFile(self._rescue_folder, "answer", self._path)
+            self._file.write(data)
+        except OutputError:
+            self._is_full = True
 
     def keep(self, name: str) -> Optional[str]:
-        """Stores all that was written as a private file; its path, or None when no folder takes it."""
-        self._flush()
+        """Gives all that was written a name in the rescue folder; its path, None when no folder takes it."""
+        self.flush()
+        file, self._file = self._file, None
+        if file is None:
+            return None
         try:
-            file, self._file = self._file or self._spilled(), None
+            if not file.moved_reason:
+                file.move(OSError("kept"))
             return str(file.name_rescued(name))
         except OutputError:
             return None
 
     def text(self) -> str:
-        """All that was written as text, when it is short enough to be held in memory; else its beginning."""
-        self._flush()
-        if self._file is None:
-            data = b"".join(self._memory)
-        else:
-            self._file.file.seek(0)
-            data = self._file.file.read(_SPOOL_BYTES)
-            self._file.file.seek(0, 2)
-        return data.decode("utf-8", "replace")
+        """The beginning of what was written, as text: all of a usual answer."""
+        return self._beginning.decode("utf-8", "replace")
 
     def discard(self) -> None:
-        """Forgets what was written."""
         if self._file is not None:
             self._file.remove()
-        self._file, self._memory = None, []
-
-    def _store(self, data: bytes) -> None:
-        if self._is_full:
-            return
-        self.size_bytes += len(data)
-        try:
-            if self._file is not None:
-                self._file.write(data)
-                return
-            self._memory.append(data)
-            if self.size_bytes > _SPOOL_BYTES:
-                self._file = self._spilled()
-        except OutputError:
-            self._is_full = True
-
-    def _spilled(self) -> MovingFile:
-        """What is in memory, in a file of a rescue folder."""
-        file = MovingFile(self._folder, "answer")
-        file.write(b"".join(self._memory))
-        self._memory = []
-        return file
-
-    def _flush(self) -> None:
-        held, self._held = self._held, b""
-        self._store(held)
+        self._file = None
+        self._pending = bytearray()
 
 
 def _copy_as_base64(source: IO[bytes], target: IO[bytes], size: int) -> None:
