@@ -2942,43 +2942,45 @@ def _rescued(part: str, plan: OutputPlan) -> List[str]:
 # ------------------------------------------------------------------------------------------------------------
 
 
-_MARKER = ".gpt-image-2"
+_MARKER = ".gpt-image-2-owner"
 
 
 class OwnedFolder:
     """A private folder of this process."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, marker: int) -> None:
         self.path = path
-        path.mkdir(mode=0o700)
-        self._descriptor = os.open(str(path / _MARKER), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-        lock_file(self._descriptor)
+        self._marker = marker
 
-    def remove(self) -> None:
+    def close(self) -> None:
         """Deletes it with all that is in it."""
         shutil.rmtree(str(self.path), ignore_errors=True)
-        self.release()
+        self.leave()
 
-    def release(self) -> None:
-        """Leaves it to others, as if this process had ended."""
-        os.close(self._descriptor)
+    def leave(self) -> None:
+        """Leaves it where it is, abandoned."""
+        os.close(self._marker)
 
 
 def owned_folder(parent: Path, prefix: str) -> OwnedFolder:
     """A new private folder below a parent."""
-    return OwnedFolder(parent / f"{prefix}{os.urandom(4).hex()}")
+    path = parent / f"{prefix}{os.urandom(4).hex()}"
+    path.mkdir(mode=0o700)
+    marker = os.open(str(path / _MARKER), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+    lock_file(marker)
+    return OwnedFolder(path, marker)
 
 
-def is_abandoned(folder: Path) -> bool:
-    """Whether a folder is one of ours whose process has ended."""
+def taken_over(folder: Path) -> Optional[OwnedFolder]:
+    """An abandoned folder, which is this process's from now on."""
     try:
-        descriptor = os.open(str(folder / _MARKER), os.O_RDWR)
+        marker = os.open(str(folder / _MARKER), os.O_RDWR)
     except OSError:
-        return False
-    try:
-        return lock_file(descriptor)
-    finally:
-        os.close(descriptor)
+        return None
+    if lock_file(marker):
+        return OwnedFolder(folder, marker)
+    os.close(marker)
+    return None
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -2993,6 +2995,7 @@ def is_abandoned(folder: Path) -> bool:
 
 
 FOLDER = "inflight"
+_READ_BYTES = 1 << 16
 _ASKED, _HEAD, _BODY, _IMAGES = "asked.json", "head.json", "body", "images.jsonl"
 
 
@@ -3016,21 +3019,19 @@ class InFlight:
 
     def note(self, event: Mapping[str, object]) -> None:
         """Something became of an image: one line, on disk when this returns."""
-        if self._folder is None:
-            return
-        with suppress(OSError), open(str(self._folder.path / _IMAGES), "ab", buffering=0) as file:
-            file.write(json.dumps(event).encode("ascii") + b"\n")
+        if self._folder is not None:
+            _append(self._folder.path / _IMAGES, event)
 
     def close(self) -> None:
         """The outcome is recorded: nothing is left to be finished."""
         if self._folder is not None:
-            self._folder.remove()
+            self._folder.close()
             self._folder = None
 
     def leave(self) -> None:
         """Something is left to be finished, by this process or another."""
         if self._folder is not None:
-            self._folder.release()
+            self._folder.leave()
             self._folder = None
 
     def _write(self, name: str, content: Mapping[str, object]) -> None:
@@ -3041,33 +3042,83 @@ class InFlight:
 
 
 class Left:
-    """What a process that has ended left of one sending."""
+    """What a process that has ended left of one sending. Whatever is read here may be torn or strange."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.asked: Mapping[str, Any] = _read_object(folder / _ASKED)
-        self.head: Mapping[str, Any] = _read_object(folder / _HEAD)
+    def __init__(self, owned: OwnedFolder) -> None:
+        self._owned = owned
+        self.folder = folder = owned.path
         self.notes: List[Mapping[str, Any]] = list(_read_lines(folder / _IMAGES))
+        asked = _read_object(folder / _ASKED)
+        self.command = str(asked.get("command") or "generate")
+        self.model = str(asked.get("model") or "")
+        self.base_url = str(asked.get("base_url") or "")
+        #: The row of the ledger, 0 where there is none.
+        self.row = asked["id"] if isinstance(asked.get("id"), int) else 0
+        #: The numbers of the images that were asked for.
+        self.numbers: List[int] = [n for n in asked.get("numbers") or () if isinstance(n, int)] or [1]
+        output = asked.get("output")
+        #: The plan of the outputs, field by field.
+        self.output: Mapping[str, Any] = cast(Dict[str, Any], output) if isinstance(output, dict) else {}
+        status = _read_object(folder / _HEAD).get("status")
+        self.status = status if isinstance(status, int) else None
 
     @property
-    def body_path(self) -> Optional[Path]:
-        """Where the answer's body is, as far as it came; None where nothing did."""
-        return next((path for path in self.folder.glob(f"*{_BODY}*") if path.is_file()), None)
+    def id(self) -> str:
+        """What it is called: the row of the ledger, and a number of its own."""
+        return self.folder.name
 
-    def remove(self) -> None:
+    @property
+    def addresses(self) -> Tuple[str, ...]:
+        """The addresses of images in the whole answer; empty where it did not come to that."""
+        return tuple(str(url) for note in self.notes for url in note.get("addresses") or ())
+
+    @property
+    def was_tried(self) -> bool:
+        """Whether somebody tried to finish it and could not."""
+        return any("tried" in note for note in self.notes)
+
+    def fetched(self, saved: Iterable[SavedImage]) -> Set[str]:
+        """The addresses whose images are saved by now."""
+        hashes = {image.sha256 for image in saved}
+        urls = {note["part"]: note["url"] for note in self.notes if note.get("url")}
+        return {str(urls.get(note.get("part"))) for note in self.notes if note.get("sha256") in hashes}
+
+    def body(self) -> Iterator[bytes]:
+        """The answer's body, as far as it came, in pieces."""
+        for path in self.folder.glob(f"*{_BODY}*"):
+            with suppress(OSError), open(str(path), "rb") as file:
+                yield from iter(lambda: file.read(_READ_BYTES), b"")
+            return
+
+    def note(self, event: Mapping[str, object]) -> None:
+        """Something becomes of an image while it is finished."""
+        _append(self.folder / _IMAGES, event)
+
+    def leave(self) -> None:
+        """It could not be finished now: another try may."""
+        self.note({"tried": True})
+        self._owned.leave()
+
+    def close(self) -> None:
         """Everything of it is finished."""
-        import shutil
-
-        shutil.rmtree(str(self.folder), ignore_errors=True)
+        self._owned.close()
 
 
-def left_behind(state_folder: Path) -> Iterator[Left]:
-    """What processes that have ended left, oldest first."""
+def left_behind(state_folder: Path, wanted: str = "") -> Iterator[Left]:
+    """What processes that have ended left, oldest first, or the one of that id; ours from now on."""
     folder = state_folder / FOLDER
+    names: List[str] = []
     with suppress(OSError):
-        for name in sorted(os.listdir(str(folder))):
-            if is_abandoned(folder / name):
-                yield Left(folder / name)
+        names = sorted(os.listdir(str(folder)))
+    for name in names:
+        owned = taken_over(folder / name) if wanted in ("", name) else None
+        if owned is not None:
+            yield Left(owned)
+
+
+def _append(path: Path, event: Mapping[str, object]) -> None:
+    with suppress(OSError), open(str(path), "ab", buffering=0) as file:
+        file.write(json.dumps(event).encode("ascii") + b"\n")
 
 
 def _read_object(path: Path) -> Mapping[str, Any]:
@@ -3402,8 +3453,8 @@ class ImageCollector:
         self,
         plan: OutputPlan,
         indices: Iterator[int],
-        on_saved: Callable[[SavedImage, str], None],
-        on_partial: Callable[[int, Optional[str]], None],
+        on_saved: Callable[[SavedImage, str], object] = lambda _image, _reason: None,
+        on_partial: Callable[[int, Optional[str]], object] = lambda _index, _path: None,
         save_partials: bool = False,
         asked: Optional[int] = None,
         note: Callable[[Mapping[str, object]], None] = lambda _: None,
@@ -6866,6 +6917,146 @@ def _download(url: str, path: Path, downloader: Downloader, what: str) -> None:
 
 
 # ------------------------------------------------------------------------------------------------------------
+# calls/resume
+#
+# Finishes what processes that have ended left of their calls: whole images get their names, and images that
+# came as addresses are fetched.
+#
+# Nothing is sent again. What was paid for and has arrived is had in the end, and the ledger's row is completed.
+# ------------------------------------------------------------------------------------------------------------
+
+
+class Resumed(Record):
+    """What was finished of one call: `new` are the images that were not saved before.
+
+    `kept` says where the answer or previews are of which no image could be made; `waiting` are the addresses
+    that could not be fetched, each with the reason: they wait for another try.
+    """
+
+    id: str
+    result: Result
+    new: Tuple[SavedImage, ...] = ()
+    kept: Tuple[str, ...] = ()
+    waiting: Tuple[str, ...] = ()
+
+
+class Resumer:
+    """Finishes calls, over one host's curl; what the ledger does not take is told by `warn`."""
+
+    def __init__(self, host: Host, ledger: Optional[Ledger], warn: Callable[[str], None]) -> None:
+        self._host = host
+        self._ledger = ledger
+        self._warn = warn
+
+    def run(self, wanted: str = "", in_passing: bool = False) -> Iterator[Resumed]:
+        """Finishes every call that was left, or the one that is wanted by its id; in passing none that was
+        tried before."""
+        for left in left_behind(self._host.state_folder, wanted):
+            if in_passing and left.was_tried:
+                left.leave()
+            else:
+                yield self._finish(left)
+
+    def _finish(self, left: Left) -> Resumed:
+        plan = self._plan_of(left)
+        saved, kept = adopt(left.notes, plan)
+        answer = _answer_of(left, plan)
+        addresses = left.addresses or answer.urls
+        fetched, waiting = self._fetch(left, addresses, saved, plan)
+        images = (*saved, *fetched)
+        if not images and not waiting:
+            kept = (*kept, *_keep_answer(left, plan))
+        usage, prices = answer.usage, self._host.settings.prices
+        result = Result(
+            command=left.command,
+            model=left.model,
+            images=images,
+            usage=usage,
+            cost_usd=cost_of_usage(left.model, usage, prices) if usage else None,
+            billed=Billed.YES if images or addresses else Billed.MAYBE,
+            http_status=left.status,
+            attempts=1,
+        )
+        self._record(left, result)
+        if waiting:
+            left.leave()
+        else:
+            left.close()
+        known = {str(note.get("saved")) for note in left.notes}
+        new = tuple(image for image in images if image.path not in known)
+        return Resumed(left.id, result, new, kept, waiting)
+
+    def _plan_of(self, left: Left) -> OutputPlan:
+        """Where the images were to go; by now other files may have these names, so none is replaced."""
+        rescue_folder = self._host.state_folder / "rescued"
+        return OutputPlan(
+            folder=Path(str(left.output.get("folder") or rescue_folder)),
+            stem=str(left.output.get("stem") or "image"),
+            suffix=str(left.output.get("suffix") or ".png"),
+            numbered=bool(left.output.get("numbered")),
+            no_clobber=True,
+            rescue_folder=rescue_folder,
+        )
+
+    def _fetch(
+        self, left: Left, addresses: Sequence[str], saved: Sequence[SavedImage], plan: OutputPlan
+    ) -> Tuple[Tuple[SavedImage, ...], Tuple[str, ...]]:
+        """Fetches the addresses whose images are not there; those images, and what failed, and why."""
+        numbers = left.numbers
+        free = [number for number in numbers if number not in {image.number for image in saved}]
+        further = range(max(numbers) + 1, max(numbers) + 1 + len(addresses))
+        collector = ImageCollector(plan, iter([*free, *further]), note=left.note)
+        downloader = Downloader(self._host.curl, allow_private=leads_to_private_network(left.base_url))
+        failures: List[str] = []
+        done = left.fetched(saved)
+        for url in addresses:
+            if url not in done:
+                try:
+                    collector.take(url, lambda take, restart: downloader.fetch(url, take, restart))  # noqa: B023
+                except (DownloadFailed, GptImage2Error) as error:
+                    failures.append(f"{show(url, limit=None)} ({error})")
+        collector.close()
+        return collector.images, tuple(failures)
+
+    def _record(self, left: Left, result: Result) -> None:
+        if self._ledger is None or not left.row:
+            return
+        status = Status.INTERRUPTED
+        if result.images:
+            status = Status.SAVED if len(result.images) >= len(left.numbers) else Status.PARTIAL
+        message = "its process ended; it was resumed"
+        self._ledger.finish(left.row, Ending(status, result, "interrupted", message), self._warn)
+
+
+def _answer_of(left: Left, plan: OutputPlan) -> Answer:
+    """What the answer held besides its images, as far as it had come."""
+    collector = ImageCollector(plan, iter(()))
+    reader = AnswerReader(collector, Spool(plan.rescue_folder, left.folder / "read"))
+    for block in left.body():
+        reader.feed(block)
+    return reader.close()
+
+
+def _keep_answer(left: Left, plan: OutputPlan) -> Tuple[str, ...]:
+    """What came of an answer without an image is kept in the rescue folder."""
+    spool = Spool(plan.rescue_folder)
+    for block in left.body():
+        spool.write(block)
+    kept = spool.keep("answer.txt")
+    return (kept,) if kept else ()
+
+
+def resumed_in_words(resumed: Resumed) -> Iterator[str]:
+    """What a later call says of what it finished in passing."""
+    for image in resumed.new:
+        yield f"an image of an earlier call that had been killed was saved as {show(image.path, limit=None)}"
+    for place in resumed.kept:
+        yield f"what an earlier call had received when it was killed was kept: {show(place, limit=None)}"
+    for address in resumed.waiting:
+        yield f"an image of an earlier call could not be fetched yet (see: resume {resumed.id}): {address}"
+
+
+# ------------------------------------------------------------------------------------------------------------
 # calls/client
 #
 # The way in for programs and for the command: settings, validation and one call, under one set of rules.
@@ -6942,6 +7133,7 @@ class Client:
         self._max_download_bytes = max_download_bytes
         self._waits_for_server = waits_for_server
         self._swept: Set[Path] = set()
+        self._has_resumed = False
         self._observer: Observer = observer or _ignore
         self._stop = stop or StopSwitch()
         self.ledger: Optional[Ledger] = None
@@ -7116,7 +7308,7 @@ class Client:
         host = host_of(self.settings, self._env, self._stop)
         observer = observer or self._observer
         call = Call(host, prepared.request, prepared.plan, policy, observer, prepared.numbers)
-        known = prepared.warnings + self._strays(prepared.plan)
+        known = prepared.warnings + self._strays(prepared.plan) + self._left_behind(host)
         try:
             if self.ledger is None:
                 return call.run(known)
@@ -7137,6 +7329,17 @@ class Client:
             f"an image of an earlier, killed run was found and moved to {path}"
             for path in sweep(plan.folder, plan.rescue_folder)
         )
+
+    def _left_behind(self, host: Host) -> Tuple[str, ...]:
+        """Finishes before the first call what killed processes left; what came of it, in words."""
+        if self._has_resumed:
+            return ()
+        self._has_resumed = True
+        said: List[str] = []
+        with suppress(OSError, GptImage2Error):
+            for resumed in Resumer(host, self.ledger, said.append).run(in_passing=True):
+                said += resumed_in_words(resumed)
+        return tuple(said)
 
     def _default_output(self, output_format: str) -> str:
         suffix = "png" if output_format == "png" else extension(output_format)
@@ -8064,7 +8267,7 @@ def _refusal(host: Host, folder: Path) -> Optional[str]:
 
 def _send(host: Host, request: ImageRequest, picture: Path) -> Tuple[Attempt, Tuple[SavedImage, ...]]:
     plan = OutputPlan(picture.parent, picture.stem, picture.suffix, False, True, picture.parent)
-    collector = ImageCollector(plan, count(1), _ignore_image, _ignore_partial)
+    collector = ImageCollector(plan, count(1))
     spool = Spool(picture.parent)
     try:
         attempt = send_once(host, request, collector, spool, PROBE_TIMEOUT_S)
@@ -8137,14 +8340,6 @@ def _input(path: Path, shade: int) -> InputImage:
     data = b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
     write_private(path, data)
     return InputImage(str(path), path.name, "png", _INPUT_EDGE, _INPUT_EDGE, len(data), False)
-
-
-def _ignore_image(image: SavedImage, reason: str) -> None:
-    del image, reason
-
-
-def _ignore_partial(index: int, path: Optional[str]) -> None:
-    del index, path
 
 
 # ------------------------------------------------------------------------------------------------------------

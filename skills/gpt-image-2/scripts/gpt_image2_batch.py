@@ -3229,7 +3229,7 @@ class ResultReader:
         self._json = JsonSplitter(self._wants, self._keep)
         self._document = bytearray()
         self._images = LineImages()
-        self._collector = ImageCollector(self._plan, count(1), _hear_nothing, _hear_nothing)
+        self._collector = ImageCollector(self._plan, count(1))
 
     def _wants(self, key: str) -> Optional[StringSink]:
         if key not in ("b64_json", "url"):
@@ -3288,10 +3288,6 @@ def _result_line(document: Mapping[str, Any], collector: ImageCollector, images:
         kept_aside=collector.kept_aside,
         lost=collector.lost,
     )
-
-
-def _hear_nothing(_what: object, _detail: object) -> None:
-    """Images get their names elsewhere."""
 
 
 def _object(value: object) -> Mapping[str, Any]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Generator, List, Mapping, Optional, Sequence, Set, Tuple, Union
 
 from ..api.models import DEFAULT_MODEL, Prices
 from ..api.request import ImageRequest, checked
-from ..base.errors import UsageError
+from ..base.errors import GptImage2Error, UsageError
 from ..base.events import Event, Observer
 from ..base.interrupt import StopSwitch
 from ..base.outcome import Result
@@ -22,8 +22,9 @@ from ..settings.config import Settings, home_folder, load_settings, state_folder
 from ..wire.curl import find_curl
 from .call import Call, CallPolicy
 from .download import DEFAULT_MAX_DOWNLOAD_BYTES, Downloader
-from .exchange import host_of
+from .exchange import Host, host_of
 from .inputs import load_inputs
+from .resume import Resumer, resumed_in_words
 from .retry import DEFAULT_RETRIES
 
 DEFAULT_TIMEOUT_S = 600.0
@@ -96,6 +97,7 @@ class Client:
         self._max_download_bytes = max_download_bytes
         self._waits_for_server = waits_for_server
         self._swept: Set[Path] = set()
+        self._has_resumed = False
         self._observer: Observer = observer or _ignore
         self._stop = stop or StopSwitch()
         self.ledger: Optional[Ledger] = None
@@ -270,7 +272,7 @@ class Client:
         host = host_of(self.settings, self._env, self._stop)
         observer = observer or self._observer
         call = Call(host, prepared.request, prepared.plan, policy, observer, prepared.numbers)
-        known = prepared.warnings + self._strays(prepared.plan)
+        known = prepared.warnings + self._strays(prepared.plan) + self._left_behind(host)
         try:
             if self.ledger is None:
                 return call.run(known)
@@ -291,6 +293,17 @@ class Client:
             f"an image of an earlier, killed run was found and moved to {path}"
             for path in sweep(plan.folder, plan.rescue_folder)
         )
+
+    def _left_behind(self, host: Host) -> Tuple[str, ...]:
+        """Finishes before the first call what killed processes left; what came of it, in words."""
+        if self._has_resumed:
+            return ()
+        self._has_resumed = True
+        said: List[str] = []
+        with suppress(OSError, GptImage2Error):
+            for resumed in Resumer(host, self.ledger, said.append).run(in_passing=True):
+                said += resumed_in_words(resumed)
+        return tuple(said)
 
     def _default_output(self, output_format: str) -> str:
         suffix = "png" if output_format == "png" else extension(output_format)

@@ -105,7 +105,7 @@ def _refusal(host: Host, folder: Path) -> Optional[str]:
 
 def _send(host: Host, request: ImageRequest, picture: Path) -> Tuple[Attempt, Tuple[SavedImage, ...]]:
     plan = OutputPlan(picture.parent, picture.stem, picture.suffix, False, True, picture.parent)
-    collector = ImageCollector(plan, count(1), _ignore_image, _ignore_partial)
+    collector = ImageCollector(plan, count(1))
     spool = Spool(picture.parent)
     try:
         attempt = send_once(host, request, collector, spool, PROBE_TIMEOUT_S)
@@ -178,11 +178,3 @@ def _input(path: Path, shade: int) -> InputImage:
     data = b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
     write_private(path, data)
     return InputImage(str(path), path.name, "png", _INPUT_EDGE, _INPUT_EDGE, len(data), False)
-
-
-def _ignore_image(image: SavedImage, reason: str) -> None:
-    del image, reason
-
-
-def _ignore_partial(index: int, path: Optional[str]) -> None:
-    del index, path

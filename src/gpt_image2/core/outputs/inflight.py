@@ -11,13 +11,15 @@ import json
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, Optional, cast
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Set, Tuple, cast
 
 from ..base.errors import GptImage2Error
+from ..base.outcome import SavedImage
 from .files import new_private_file, private_folder
-from .owned import OwnedFolder, is_abandoned, owned_folder
+from .owned import OwnedFolder, owned_folder, taken_over
 
 FOLDER = "inflight"
+_READ_BYTES = 1 << 16
 _ASKED, _HEAD, _BODY, _IMAGES = "asked.json", "head.json", "body", "images.jsonl"
 
 
@@ -41,21 +43,19 @@ class InFlight:
 
     def note(self, event: Mapping[str, object]) -> None:
         """Something became of an image: one line, on disk when this returns."""
-        if self._folder is None:
-            return
-        with suppress(OSError), open(str(self._folder.path / _IMAGES), "ab", buffering=0) as file:
-            file.write(json.dumps(event).encode("ascii") + b"\n")
+        if self._folder is not None:
+            _append(self._folder.path / _IMAGES, event)
 
     def close(self) -> None:
         """The outcome is recorded: nothing is left to be finished."""
         if self._folder is not None:
-            self._folder.remove()
+            self._folder.close()
             self._folder = None
 
     def leave(self) -> None:
         """Something is left to be finished, by this process or another."""
         if self._folder is not None:
-            self._folder.release()
+            self._folder.leave()
             self._folder = None
 
     def _write(self, name: str, content: Mapping[str, object]) -> None:
@@ -66,33 +66,83 @@ class InFlight:
 
 
 class Left:
-    """What a process that has ended left of one sending."""
+    """What a process that has ended left of one sending. Whatever is read here may be torn or strange."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.asked: Mapping[str, Any] = _read_object(folder / _ASKED)
-        self.head: Mapping[str, Any] = _read_object(folder / _HEAD)
+    def __init__(self, owned: OwnedFolder) -> None:
+        self._owned = owned
+        self.folder = folder = owned.path
         self.notes: List[Mapping[str, Any]] = list(_read_lines(folder / _IMAGES))
+        asked = _read_object(folder / _ASKED)
+        self.command = str(asked.get("command") or "generate")
+        self.model = str(asked.get("model") or "")
+        self.base_url = str(asked.get("base_url") or "")
+        #: The row of the ledger, 0 where there is none.
+        self.row = asked["id"] if isinstance(asked.get("id"), int) else 0
+        #: The numbers of the images that were asked for.
+        self.numbers: List[int] = [n for n in asked.get("numbers") or () if isinstance(n, int)] or [1]
+        output = asked.get("output")
+        #: The plan of the outputs, field by field.
+        self.output: Mapping[str, Any] = cast(Dict[str, Any], output) if isinstance(output, dict) else {}
+        status = _read_object(folder / _HEAD).get("status")
+        self.status = status if isinstance(status, int) else None
 
     @property
-    def body_path(self) -> Optional[Path]:
-        """Where the answer's body is, as far as it came; None where nothing did."""
-        return next((path for path in self.folder.glob(f"*{_BODY}*") if path.is_file()), None)
+    def id(self) -> str:
+        """What it is called: the row of the ledger, and a number of its own."""
+        return self.folder.name
 
-    def remove(self) -> None:
+    @property
+    def addresses(self) -> Tuple[str, ...]:
+        """The addresses of images in the whole answer; empty where it did not come to that."""
+        return tuple(str(url) for note in self.notes for url in note.get("addresses") or ())
+
+    @property
+    def was_tried(self) -> bool:
+        """Whether somebody tried to finish it and could not."""
+        return any("tried" in note for note in self.notes)
+
+    def fetched(self, saved: Iterable[SavedImage]) -> Set[str]:
+        """The addresses whose images are saved by now."""
+        hashes = {image.sha256 for image in saved}
+        urls = {note["part"]: note["url"] for note in self.notes if note.get("url")}
+        return {str(urls.get(note.get("part"))) for note in self.notes if note.get("sha256") in hashes}
+
+    def body(self) -> Iterator[bytes]:
+        """The answer's body, as far as it came, in pieces."""
+        for path in self.folder.glob(f"*{_BODY}*"):
+            with suppress(OSError), open(str(path), "rb") as file:
+                yield from iter(lambda: file.read(_READ_BYTES), b"")
+            return
+
+    def note(self, event: Mapping[str, object]) -> None:
+        """Something becomes of an image while it is finished."""
+        _append(self.folder / _IMAGES, event)
+
+    def leave(self) -> None:
+        """It could not be finished now: another try may."""
+        self.note({"tried": True})
+        self._owned.leave()
+
+    def close(self) -> None:
         """Everything of it is finished."""
-        import shutil
-
-        shutil.rmtree(str(self.folder), ignore_errors=True)
+        self._owned.close()
 
 
-def left_behind(state_folder: Path) -> Iterator[Left]:
-    """What processes that have ended left, oldest first."""
+def left_behind(state_folder: Path, wanted: str = "") -> Iterator[Left]:
+    """What processes that have ended left, oldest first, or the one of that id; ours from now on."""
     folder = state_folder / FOLDER
+    names: List[str] = []
     with suppress(OSError):
-        for name in sorted(os.listdir(str(folder))):
-            if is_abandoned(folder / name):
-                yield Left(folder / name)
+        names = sorted(os.listdir(str(folder)))
+    for name in names:
+        owned = taken_over(folder / name) if wanted in ("", name) else None
+        if owned is not None:
+            yield Left(owned)
+
+
+def _append(path: Path, event: Mapping[str, object]) -> None:
+    with suppress(OSError), open(str(path), "ab", buffering=0) as file:
+        file.write(json.dumps(event).encode("ascii") + b"\n")
 
 
 def _read_object(path: Path) -> Mapping[str, Any]:

@@ -5,43 +5,46 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Optional
 
 from .files import lock_file
 
-_MARKER = ".gpt-image-2"
+_MARKER = ".gpt-image-2-owner"
 
 
 class OwnedFolder:
     """A private folder of this process."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, marker: int) -> None:
         self.path = path
-        path.mkdir(mode=0o700)
-        self._descriptor = os.open(str(path / _MARKER), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-        lock_file(self._descriptor)
+        self._marker = marker
 
-    def remove(self) -> None:
+    def close(self) -> None:
         """Deletes it with all that is in it."""
         shutil.rmtree(str(self.path), ignore_errors=True)
-        self.release()
+        self.leave()
 
-    def release(self) -> None:
-        """Leaves it to others, as if this process had ended."""
-        os.close(self._descriptor)
+    def leave(self) -> None:
+        """Leaves it where it is, abandoned."""
+        os.close(self._marker)
 
 
 def owned_folder(parent: Path, prefix: str) -> OwnedFolder:
     """A new private folder below a parent."""
-    return OwnedFolder(parent / f"{prefix}{os.urandom(4).hex()}")
+    path = parent / f"{prefix}{os.urandom(4).hex()}"
+    path.mkdir(mode=0o700)
+    marker = os.open(str(path / _MARKER), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+    lock_file(marker)
+    return OwnedFolder(path, marker)
 
 
-def is_abandoned(folder: Path) -> bool:
-    """Whether a folder is one of ours whose process has ended."""
+def taken_over(folder: Path) -> Optional[OwnedFolder]:
+    """An abandoned folder, which is this process's from now on."""
     try:
-        descriptor = os.open(str(folder / _MARKER), os.O_RDWR)
+        marker = os.open(str(folder / _MARKER), os.O_RDWR)
     except OSError:
-        return False
-    try:
-        return lock_file(descriptor)
-    finally:
-        os.close(descriptor)
+        return None
+    if lock_file(marker):
+        return OwnedFolder(folder, marker)
+    os.close(marker)
+    return None
