@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from typing import Callable, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, List, Mapping, Optional, Sequence, Tuple
 
 from ..base.errors import GptImage2Error, InterruptedCall, PartialError
 from ..base.outcome import Billed, Result, SavedImage
@@ -30,7 +30,7 @@ class SentRequest:
     def __init__(self, in_flight: InFlight, rescue_folder: Path) -> None:
         self.in_flight = in_flight
         self.spool = Spool(rescue_folder, in_flight.body_path)
-        self.notes: List[Mapping[str, object]] = []
+        self.notes: List[Mapping[str, Any]] = []
         self.collector: Optional[ImageCollector] = None
         #: Whether the request may have left.
         self.may_have_left = False
@@ -112,16 +112,14 @@ class Gate:
             with suppress(Exception):
                 sending.collector.break_off()
         images, previews = adopt(sending.notes, self._plan)
-        has_address = any(note.get("url") or note.get("addresses") for note in sending.notes)
+        addresses = [url for note in sending.notes for url in note.get("addresses") or ()]
+        sending.is_unfinished = len(images) < len(addresses)
         answer: Optional[str] = None
         with suppress(Exception):
             answer = sending.spool.keep("answer.txt") if sending.spool.size_bytes else None
         billed = Billed.MAYBE if sending.may_have_left else Billed.NO
-        return (
-            images,
-            (*previews, *([answer] if answer else [])),
-            Billed.YES if images or has_address else billed,
-        )
+        kept = (*previews, *([answer] if answer else []))
+        return images, kept, Billed.YES if images or addresses else billed
 
 
 def _error_of(defect: Exception, said: str, saved: int, asked: int, billed: Billed) -> GptImage2Error:

@@ -11,6 +11,7 @@ import threading
 import time
 import weakref
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Callable, List, Optional, Tuple, TypeVar
 from urllib.parse import urlsplit
@@ -47,6 +48,8 @@ UPDATE requests SET elapsed_s = ?, status = ?, error_code = ?, error_message = C
 WHERE id = ?
 """
 _INSERT_IMAGE = "INSERT OR REPLACE INTO images VALUES (?, ?, CAST(? AS TEXT), ?, ?, ?, ?, ?, ?)"
+
+_TRIES = 2
 
 _Made = TypeVar("_Made")
 Warn = Callable[[str], None]
@@ -105,10 +108,12 @@ class Ledger:
             return None
         try:
             return work(self._opened())
-        except Exception as error:
+        except LedgerError as error:
             self._drop()
-            is_known = isinstance(error, LedgerError)
-            problem = error if is_known else LedgerError(f"{type(error).__name__}: {error}")
+            problem = error
+        except Exception:
+            self._drop()
+            raise
         finally:
             self._lock.release()
         self._tell(problem, warn)
@@ -209,9 +214,14 @@ def recorded(
     early: List[str] = []
     late: List[str] = []
     started = time.monotonic()
-    row = ledger.begin(opening, early.append)
+    row = _tried(lambda: ledger.begin(opening, early.append), None)
 
-    def finish(ending: Ending) -> Result:
+    def finish(result: Optional[Result], error: Optional[BaseException]) -> Result:
+        if result is None:
+            assert error is not None
+            ending = ending_without_result(error, opening, time.monotonic() - started)
+        else:
+            ending = ending_of(result, error, opening.request.count)
         if row is not None:
             ledger.finish(row, ending, late.append)
         for warning in late:
@@ -223,11 +233,17 @@ def recorded(
         result = run(tuple(early), row or 0)
     except BaseException as error:
         known: Optional[Result] = getattr(error, "result", None)
-        if known is None:
-            finish(ending_without_result(error, opening, time.monotonic() - started))
-        else:
-            finished = finish(ending_of(known, error, opening.request.count))
-            if isinstance(error, GptImage2Error):
-                error.result = finished
+        finished = _tried(partial(finish, known, error), known)
+        if known is not None and isinstance(error, GptImage2Error):
+            error.result = finished
         raise
-    return finish(ending_of(result, None, opening.request.count))
+    return _tried(partial(finish, result, None), result)
+
+
+def _tried(work: Callable[[], _Made], otherwise: _Made) -> _Made:
+    """What `work` returns, tried again where a defect broke it off: a row without its end tells wrongly what
+    was paid for. Whatever comes of it, the call itself ends as it ended."""
+    for _ in range(_TRIES):
+        with suppress(Exception):
+            return work()
+    return otherwise
