@@ -22,7 +22,8 @@ from batch_driving import (
 )
 from sandbox_driving import BEARER, Driver, as_data_url, as_file, error_of, opened, photo
 
-from gpt_image2.sandbox import Settings, batch_input
+from gpt_image2.sandbox import Settings
+from gpt_image2.sandbox.batches import input_file as batch_input
 
 Serve = Callable[[Settings], Driver]
 

@@ -11,7 +11,8 @@ import pytest
 from batch_driving import STILL
 from sandbox_driving import BEARER, KEY, Driver, as_file, error_of, mask, opened, photo
 
-from gpt_image2.sandbox import Settings, file_routes
+from gpt_image2.sandbox import Settings
+from gpt_image2.sandbox.batches import file_endpoints as file_routes
 
 _DAY_S = 86400
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageChops
 from sandbox_driving import Driver, as_file, mask, opened, photo
 
-from gpt_image2.sandbox import artist, fonts
+from gpt_image2.sandbox.drawing import artist, fonts
 
 
 def _picture(response: Any) -> Image.Image:

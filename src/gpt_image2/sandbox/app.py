@@ -21,20 +21,7 @@ from starlette.routing import Route
 
 from gpt_image2.core.api import models
 
-from .answers import (
-    Picture,
-    Presenter,
-    as_base64,
-    json_answer,
-    plain_answer,
-    refusal_answer,
-    stream_answer,
-    usage_of,
-)
-from .batch_routes import BatchRoutes
-from .batches import Batches
-from .easel import Easel
-from .entrance import (
+from .api.access import (
     answered,
     broken,
     check_key,
@@ -46,18 +33,31 @@ from .entrance import (
     new_request_id,
     not_routed,
 )
-from .fault_steps import Case, Fault
-from .file_routes import FileRoutes
-from .file_store import FileStore
-from .intake import read_submission
-from .jobs import Endpoint, Submission
-from .journal import Download, Journal, Row
-from .limiter import Limiter, NoLimit, PerMinute
-from .refusals import Refused, invalid, masked, model_not_found
+from .api.answers import (
+    Picture,
+    Presenter,
+    as_base64,
+    json_answer,
+    plain_answer,
+    refusal_answer,
+    stream_answer,
+    usage_of,
+)
+from .api.errors import Refused, invalid, masked, model_not_found
+from .api.rate_limits import Limiter, NoLimit, PerMinute
+from .api.request_body import read_submission
+from .api.validation import validate
+from .batches.clock import SimTime
+from .batches.endpoints import BatchRoutes
+from .batches.file_endpoints import FileRoutes
+from .batches.file_store import FileStore
+from .batches.runner import Batches
+from .connection import Answer, Clock, Delivery, Role
+from .drawing.pictures import Easel
+from .faults.steps import Case, Fault
+from .image_request import Endpoint, Submission
+from .request_log import Download, Journal, Row
 from .settings import Settings
-from .sim_time import SimTime
-from .validation import validate
-from .wire import Answer, Clock, Delivery, Role
 
 _T = TypeVar("_T")
 

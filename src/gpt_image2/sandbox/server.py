@@ -73,7 +73,7 @@ def serve_in_thread(latency_s: float, settings: Settings | None = None) -> Gener
 
 
 def _list_faults() -> int:
-    from .faults import table
+    from .faults.table import table
 
     print(table())
     return 0
@@ -118,7 +118,7 @@ def _build(
     import uvicorn
 
     from .app import Sandbox
-    from .wire import SandboxProtocol
+    from .connection import SandboxProtocol
 
     class Server(uvicorn.Server):
         """uvicorn's server without its signal handling, which would end the process by the signal it got."""

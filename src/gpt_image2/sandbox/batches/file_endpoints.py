@@ -13,12 +13,12 @@ from starlette.requests import Request
 from starlette.responses import FileResponse
 from starlette.routing import Route
 
-from .answers import refusal_answer
-from .entrance import admit, answered, delivered, identity, json_of, new_request_id
+from ..api.access import admit, answered, delivered, identity, json_of, new_request_id
+from ..api.answers import refusal_answer
+from ..api.errors import Refused, invalid, unknown_parameter
+from ..connection import Answer, Delivery
 from .file_store import FileStore, StoredFile
-from .listing import PageSizes, page
-from .refusals import Refused, invalid, unknown_parameter
-from .wire import Answer, Delivery
+from .paging import PageSizes, page
 
 MAX_BATCH_BYTES = 200 * 1024 * 1024
 MAX_FILE_BYTES = 512 * 1024 * 1024

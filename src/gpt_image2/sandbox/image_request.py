@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from .refusals import Refused
+from .api.errors import Refused
 
 Endpoint = Literal["generations", "edits"]
 

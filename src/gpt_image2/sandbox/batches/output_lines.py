@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .answers import as_base64, json_body, usage_of, write_json
-from .easel import Easel
-from .intake import FindFile, submission_of
-from .jobs import Endpoint, Submission
-from .refusals import Refused
-from .validation import validate
+from ..api.answers import as_base64, json_body, usage_of, write_json
+from ..api.errors import Refused
+from ..api.request_body import FindFile, submission_of
+from ..api.validation import validate
+from ..drawing.pictures import Easel
+from ..image_request import Endpoint, Submission
 
 ENDPOINTS: Mapping[str, Endpoint] = {"/v1/images/generations": "generations", "/v1/images/edits": "edits"}
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from .batch_input import LineError
+from .input_file import LineError
 
 WINDOW_S = 24 * 3600.0
 Status = Literal[

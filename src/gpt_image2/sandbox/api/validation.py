@@ -13,8 +13,8 @@ from PIL import Image, UnidentifiedImageError
 
 from gpt_image2.core.api import models
 
-from .jobs import Job, Submission, Upload
-from .refusals import (
+from ..image_request import Job, Submission, Upload
+from .errors import (
     USER_ERROR,
     Refused,
     invalid,

@@ -16,9 +16,9 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from .file_store import StoredFile
-from .jobs import Endpoint, Submission, Upload
-from .refusals import Refused, invalid
+from ..batches.file_store import StoredFile
+from ..image_request import Endpoint, Submission, Upload
+from .errors import Refused, invalid
 
 #: Finds an uploaded file by its ID.
 FindFile = Callable[[str], "StoredFile | None"]

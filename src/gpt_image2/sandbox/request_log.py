@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from .jobs import Submission, Upload
+from .image_request import Submission, Upload
 
 
 @dataclass

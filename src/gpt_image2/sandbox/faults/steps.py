@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import chain, takewhile
 from typing import Any, TypeVar
 
-from .answers import (
+from ..api.answers import (
     Long,
     Picture,
     Presenter,
@@ -19,9 +19,9 @@ from .answers import (
     refusal_answer,
     write_json,
 )
-from .jobs import Job
-from .refusals import Refused, unknown_parameter
-from .wire import Answer, Piece, Role
+from ..api.errors import Refused, unknown_parameter
+from ..connection import Answer, Piece, Role
+from ..image_request import Job
 
 _T = TypeVar("_T")
 

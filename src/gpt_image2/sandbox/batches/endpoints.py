@@ -9,17 +9,17 @@ from typing import Any, cast
 from starlette.requests import Request
 from starlette.routing import Route
 
-from .answers import refusal_answer
-from .batch_lines import ENDPOINTS
-from .batch_state import BatchOrder
-from .batches import Batches
-from .entrance import admit, answered, delivered, json_of
-from .file_routes import checked_lives_s
+from ..api.access import admit, answered, delivered, json_of
+from ..api.answers import refusal_answer
+from ..api.errors import Refused, invalid, missing_parameter, unknown_parameter
+from ..api.request_body import NOT_JSON
+from ..connection import Delivery
+from .batch import BatchOrder
+from .file_endpoints import checked_lives_s
 from .file_store import FileStore
-from .intake import NOT_JSON
-from .listing import PageSizes, page
-from .refusals import Refused, invalid, missing_parameter, unknown_parameter
-from .wire import Delivery
+from .output_lines import ENDPOINTS
+from .paging import PageSizes, page
+from .runner import Batches
 
 _REQUIRED = ("input_file_id", "endpoint", "completion_window")
 _FIELDS = (*_REQUIRED, "metadata", "output_expires_after")

@@ -13,9 +13,9 @@ from typing import Any
 
 from gpt_image2.core.api import models
 
-from .jobs import Job
-from .refusals import Refused
-from .wire import Answer, Headers, Piece, Role
+from ..connection import Answer, Headers, Piece, Role
+from ..image_request import Job
+from .errors import Refused
 
 _CHARS_PER_TEXT_TOKEN = 4
 _PIXELS_PER_IMAGE_TOKEN = 32 * 32

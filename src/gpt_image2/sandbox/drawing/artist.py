@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from PIL import Image, ImageDraw
 
 from .caption import add_caption
+from .landscape import KINDS, landscape
 from .palettes import PALETTES, Palette
-from .scenery import KINDS, landscape
 
 #: Pixels that a scene is drawn with; it is then scaled to the size asked for. Quality can be seen, as on the
 #: API.

@@ -13,11 +13,11 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
+from ..connection import Answer, Clock, Delivery, Headers
+from ..faults.steps import Fault
+from ..faults.table import FAULTS, NO_FAULT
 from .answers import plain_answer, refusal_answer
-from .fault_steps import Fault
-from .faults import FAULTS, NO_FAULT
-from .refusals import Refused, invalid_key, masked, no_key
-from .wire import Answer, Clock, Delivery, Headers
+from .errors import Refused, invalid_key, masked, no_key
 
 _VERSION = "2020-10-01"
 

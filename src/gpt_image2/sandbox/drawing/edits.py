@@ -12,9 +12,9 @@ from itertools import accumulate
 
 from PIL import Image, ImageDraw, ImageOps
 
+from ..image_request import Job
 from .artist import dice_for, palette_for, scenery_for
 from .caption import add_caption, add_label, label_size
-from .jobs import Job
 from .palettes import Palette
 
 _TINT = 0.5

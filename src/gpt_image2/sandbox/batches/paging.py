@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from .refusals import invalid
+from ..api.errors import invalid
 
 _ORDERS = ("asc", "desc")
 

@@ -12,10 +12,10 @@ from PIL import Image, PngImagePlugin
 
 from gpt_image2.core.api import models
 
-from . import artist, retouch
-from .answers import Picture
+from ..api.answers import Picture
+from ..image_request import Job
+from . import artist, edits
 from .backdrops import Backdrops
-from .jobs import Job
 from .keeping import Kept
 
 _CACHE_BYTES = 64 * 1024 * 1024
@@ -88,7 +88,7 @@ def _is_plain(job: Job) -> bool:
 
 def _draw(job: Job, index: int) -> Image.Image:
     if job.endpoint == "edits":
-        return retouch.edited(job, index)
+        return edits.edited(job, index)
     return artist.scene(
         job.prompt,
         index,

@@ -9,9 +9,9 @@ import math
 from collections.abc import Callable
 from typing import Protocol
 
-from .refusals import Refused
-from .settings import Limits
-from .wire import Headers
+from ..connection import Headers
+from ..settings import Limits
+from .errors import Refused
 
 _MINUTE_S = 60.0
 _ORGANIZATION = "org-sandbox"

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from .answers import refusal_answer, write_escaped
-from .fault_steps import (
+from ..api.answers import refusal_answer, write_escaped
+from ..api.errors import invalid_key, model_not_found, moderation_blocked, unknown_parameter
+from ..connection import Answer
+from .steps import (
     Fault,
     among_strangers,
     bad_base64,
@@ -38,8 +40,6 @@ from .fault_steps import (
     whitespace_first,
     wrong_region,
 )
-from .refusals import invalid_key, model_not_found, moderation_blocked, unknown_parameter
-from .wire import Answer
 
 _TABLE = (
     # The connection

@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from .batch_input import Checked, LineError, check_input, line_at
-from .batch_lines import ENDPOINTS, Ran, run_request, unrun_line
-from .batch_state import Batch, BatchOrder, Status
-from .easel import Easel
+from ..api.errors import Refused
+from ..drawing.pictures import Easel
+from ..request_log import BatchRequest, Journal
+from .batch import Batch, BatchOrder, Status
+from .clock import SimTime
 from .file_store import FileStore
-from .journal import BatchRequest, Journal
-from .refusals import Refused
-from .sim_time import SimTime
+from .input_file import Checked, LineError, check_input, line_at
+from .output_lines import ENDPOINTS, Ran, run_request, unrun_line
 
 _T = TypeVar("_T")
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .refusals import Refused
-from .sim_time import SimTime
+from ..api.errors import Refused
+from .clock import SimTime
 
 
 @dataclass(frozen=True)
