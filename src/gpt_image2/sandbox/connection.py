@@ -1,4 +1,4 @@
-"""The connection below HTTP: when bytes have really left, and how to end a connection badly. Owns the
+"""How an answer is sent: at its pace, when bytes have really left, and how a connection ends badly. Owns the
 transport.
 
 The sandbox runs on uvicorn's h11 protocol and not on its faster ones: it is plain Python that writes each
@@ -61,7 +61,7 @@ class Answer:
     unsent_bytes: int = 0
 
 
-class Wire:
+class Connection:
     """One client's connection."""
 
     def __init__(self, transport: asyncio.Transport, flow: FlowControl) -> None:
@@ -86,17 +86,17 @@ class Wire:
 
 
 class SandboxProtocol(H11Protocol):
-    """uvicorn's HTTP protocol, which hands the `Wire` of its connection to the application in
+    """uvicorn's HTTP protocol, which hands the `Connection` to the application in
     `scope["state"]`.
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Called by the event loop for each connection."""
         super().connection_made(transport)
-        self.app_state: dict[str, Any] = {**self.app_state, "wire": Wire(transport, self.flow)}
+        self.app_state: dict[str, Any] = {**self.app_state, "connection": Connection(transport, self.flow)}
 
 
-class Clock:
+class CallTimer:
     """The time since a request came, measured against how long its call is to take."""
 
     def __init__(self, latency_s: float = 0.0) -> None:
@@ -118,42 +118,44 @@ class Clock:
 class Delivery:
     """An ASGI response that sends one `Answer` at its pace and calls `on_image` for each image sent."""
 
-    def __init__(self, answer: Answer, clock: Clock, on_image: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, answer: Answer, timer: CallTimer | None = None, on_image: Callable[[], None] = lambda: None
+    ) -> None:
         self.answer = answer
-        self._clock = clock
+        self._timer = timer or CallTimer()
         self._on_image = on_image
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the answer on this connection."""
-        wire: Wire = scope["state"]["wire"]
+        connection: Connection = scope["state"]["connection"]
         answer = self.answer
-        await self._clock.until(answer.at)
+        await self._timer.until(answer.at)
         if answer.ending == "reset":
-            wire.reset()
+            connection.reset()
         else:
             await send(
                 {"type": "http.response.start", "status": answer.status, "headers": self._raw_headers()}
             )
-            await self._send_pieces(wire, send)
+            await self._send_pieces(connection, send)
         if answer.ending == "complete":
             await send({"type": "http.response.body", "body": b""})
             return
         if answer.ending == "cut":
-            wire.cut()
+            connection.cut()
         while (await receive())["type"] != "http.disconnect":
             pass
 
-    async def _send_pieces(self, wire: Wire, send: Send) -> None:
+    async def _send_pieces(self, connection: Connection, send: Send) -> None:
         for piece in self.answer.pieces:
-            await self._clock.until(piece.at)
+            await self._timer.until(piece.at)
             if piece.pause_s:
                 await asyncio.sleep(piece.pause_s)
             await send({"type": "http.response.body", "body": piece.data, "more_body": True})
-            if await wire.drained() and piece.role == "image":
+            if await connection.drained() and piece.role == "image":
                 self._on_image()
 
     def _raw_headers(self) -> list[tuple[bytes, bytes]]:
-        processing = ("openai-processing-ms", str(round(self._clock.elapsed_s * 1000)))
+        processing = ("openai-processing-ms", str(round(self._timer.elapsed_s * 1000)))
         headers = [*self.answer.headers, processing]
         if self.answer.sized:
             size_bytes = sum(len(piece.data) for piece in self.answer.pieces) + self.answer.unsent_bytes

@@ -8,13 +8,14 @@ import math
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gpt_image2.core.api import models
 
 from ..connection import Answer, Headers, Piece, Role
-from ..image_request import Job
+from ..drawing.encoding import EncodedImage
+from ..image_request import ImageRequest
 from .errors import Refused
 
 _CHARS_PER_TEXT_TOKEN = 4
@@ -25,14 +26,6 @@ _SSE_HEADERS = (("content-type", "text/event-stream; charset=utf-8"), ("cache-co
 
 
 @dataclass(frozen=True)
-class Picture:
-    """An encoded image."""
-
-    data: bytes
-    mime: str
-
-
-@dataclass(frozen=True)
 class Long:
     """A string of a body that is an image: it becomes a `Piece` of its own, to be counted or cut."""
 
@@ -40,27 +33,27 @@ class Long:
     role: Role
 
 
-#: How one image stands in an item of `data` or in an event: fields for the picture and its role.
-Presenter = Callable[[Picture, Role], dict[str, Any]]
+#: How an image of a role stands in an item of `data` or in an event.
+Presenter = Callable[[EncodedImage, Role], dict[str, Any]]
 #: How a body is written as JSON: object -> pieces.
 Writer = Callable[[dict[str, Any]], list[Piece]]
 
 
-def as_base64(picture: Picture, role: Role) -> dict[str, Any]:
+def as_base64(image: EncodedImage, role: Role) -> dict[str, Any]:
     """The official presentation of an image."""
-    return {"b64_json": Long(base64.b64encode(picture.data).decode("ascii"), role)}
+    return {"b64_json": Long(base64.b64encode(image.data).decode("ascii"), role)}
 
 
-def usage_of(job: Job) -> dict[str, Any]:
-    """Token counts of a job.
+def usage_of(request: ImageRequest) -> dict[str, Any]:
+    """Token counts of a request.
 
     Output follows the official formula. Input has none: text is taken as a token for four characters, an
     input image as a token for a square of 32 by 32 pixels.
     """
-    text = math.ceil(len(job.prompt) / _CHARS_PER_TEXT_TOKEN)
-    image = sum(math.ceil(pixels / _PIXELS_PER_IMAGE_TOKEN) for pixels in job.input_pixels)
-    partials = job.partial_images * models.PARTIAL_IMAGE_TOKENS if job.stream else 0
-    output = job.n * (models.output_tokens(job.width, job.height, job.quality) + partials)
+    text = math.ceil(len(request.prompt) / _CHARS_PER_TEXT_TOKEN)
+    image = sum(math.ceil(pixels / _PIXELS_PER_IMAGE_TOKEN) for pixels in request.input_pixels)
+    partials = request.partial_images * models.PARTIAL_IMAGE_TOKENS if request.stream else 0
+    output = request.n * (models.output_tokens(request.width, request.height, request.quality) + partials)
     return {
         "input_tokens": text + image,
         "input_tokens_details": {"image_tokens": image, "text_tokens": text},
@@ -103,48 +96,48 @@ def pieces_of(body: dict[str, Any], **style: Any) -> list[Piece]:
 
 
 def json_body(
-    job: Job, pictures: Sequence[Picture], usage: dict[str, Any], present: Presenter, created: int
+    request: ImageRequest, images: Sequence[EncodedImage], present: Presenter, created: int
 ) -> dict[str, Any]:
     """The body of an answer without `stream`; `created` is in seconds since 1970."""
     return {
         "created": created,
-        "background": job.background,
-        "data": [present(picture, "image") for picture in pictures],
-        "output_format": job.output_format,
-        "quality": job.quality,
-        "size": job.size,
-        "usage": usage,
+        "background": request.background,
+        "data": [present(image, "image") for image in images],
+        "output_format": request.output_format,
+        "quality": request.quality,
+        "size": request.size,
+        "usage": usage_of(request),
     }
 
 
 def json_answer(
-    job: Job, pictures: Sequence[Picture], usage: dict[str, Any], present: Presenter, write: Writer
+    request: ImageRequest, images: Sequence[EncodedImage], present: Presenter, write: Writer
 ) -> Answer:
     """The answer to a request without `stream`."""
-    body = json_body(job, pictures, usage, present, int(time.time()))
+    body = json_body(request, images, present, int(time.time()))
     return Answer(200, _JSON_HEADERS, tuple(write(body)), at=1.0)
 
 
 def stream_answer(
-    job: Job,
-    pictures: Sequence[Picture],
-    previews: Sequence[Picture],
-    usage: dict[str, Any],
+    request: ImageRequest,
+    images: Sequence[EncodedImage],
+    previews: Sequence[EncodedImage],
     present: Presenter,
     write: Writer,
 ) -> Answer:
     """The answer to a request with `stream`: previews spread over the latency, then the finished images.
 
-    `usage` is that of one image, which each completed event tells of. The API ends a stream by ending it;
-    there is no `[DONE]`.
+    Each completed event tells of the usage of one image. The API ends a stream by ending it; there is no
+    `[DONE]`.
     """
-    prefix = _EVENT_PREFIX[job.endpoint]
+    prefix = _EVENT_PREFIX[request.endpoint]
+    usage = usage_of(replace(request, n=1))
     common = {
         "created_at": int(time.time()),
-        "size": job.size,
-        "quality": job.quality,
-        "background": job.background,
-        "output_format": job.output_format,
+        "size": request.size,
+        "quality": request.quality,
+        "background": request.background,
+        "output_format": request.output_format,
     }
 
     def events() -> Iterator[Piece]:
@@ -152,11 +145,10 @@ def stream_answer(
             name = f"{prefix}.partial_image"
             body = {"type": name, **present(preview, "preview"), **common, "partial_image_index": index}
             yield from _event(name, write(body), (index + 1) / (len(previews) + 1))
-        for picture in pictures:
+        for image in images:
             name = f"{prefix}.completed"
-            yield from _event(
-                name, write({"type": name, **present(picture, "image"), **common, "usage": usage}), 1.0
-            )
+            body = {"type": name, **present(image, "image"), **common, "usage": usage}
+            yield from _event(name, write(body), 1.0)
 
     return Answer(200, _SSE_HEADERS, tuple(events()), sized=False)
 

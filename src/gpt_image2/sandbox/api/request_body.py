@@ -16,12 +16,12 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from ..batches.file_store import StoredFile
-from ..image_request import Endpoint, Submission, Upload
+from ..image_request import Endpoint
 from .errors import Refused, invalid
+from .submission import Submission, Upload
 
-#: Finds an uploaded file by its ID.
-FindFile = Callable[[str], "StoredFile | None"]
+#: An uploaded file by its ID, as an upload of a named field.
+FindUpload = Callable[[str, str], "Upload | None"]
 
 _DATA_URL = re.compile(r"data:(?P<type>[\w.+-]+/[\w.+-]+);base64,(?P<data>.*)", re.DOTALL)
 #: Far above what the API accepts, so that the refusal is the API's and not the parser's.
@@ -34,7 +34,7 @@ NOT_JSON = (
 )
 
 
-async def read_submission(request: Request, endpoint: Endpoint, find_file: FindFile) -> Submission:
+async def read_submission(request: Request, endpoint: Endpoint, find_upload: FindUpload) -> Submission:
     """The body as it came; whatever is wrong with it is in `Submission.problem`."""
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type == "multipart/form-data" and endpoint == "edits":
@@ -48,7 +48,7 @@ async def read_submission(request: Request, endpoint: Endpoint, find_file: FindF
         return Submission(endpoint, {}, problem=Refused(400, NOT_JSON))
     if not isinstance(fields, dict):
         return Submission(endpoint, {}, problem=Refused(400, NOT_JSON))
-    return submission_of(endpoint, cast("dict[str, Any]", fields), find_file)
+    return submission_of(endpoint, cast("dict[str, Any]", fields), find_upload)
 
 
 async def _read_multipart(request: Request, endpoint: Endpoint) -> Submission:
@@ -71,7 +71,7 @@ async def _read_multipart(request: Request, endpoint: Endpoint) -> Submission:
     return Submission(endpoint, fields, tuple(uploads), textual=True, problem=problem)
 
 
-def submission_of(endpoint: Endpoint, fields: dict[str, Any], find_file: FindFile) -> Submission:
+def submission_of(endpoint: Endpoint, fields: dict[str, Any], find_upload: FindUpload) -> Submission:
     """The submission of a JSON body.
 
     Edits name their inputs by reference; these become uploads like those of a multipart body.
@@ -89,22 +89,22 @@ def submission_of(endpoint: Endpoint, fields: dict[str, Any], find_file: FindFil
     uploads: list[Upload] = []
     for name, reference in named:
         try:
-            uploads.append(_upload_of(name, reference, find_file))
+            uploads.append(_upload_of(name, reference, find_upload))
         except Refused as problem:
             return Submission(endpoint, rest, tuple(uploads), problem=problem)
     return Submission(endpoint, rest, tuple(uploads))
 
 
-def _upload_of(name: str, reference: Any, find_file: FindFile) -> Upload:
+def _upload_of(name: str, reference: Any, find_upload: FindUpload) -> Upload:
     if not isinstance(reference, dict):
         raise invalid(name, "invalid_type", f"Invalid type for '{name}': expected an object.")
     url, file_id = reference.get("image_url"), reference.get("file_id")  # pyright: ignore
     field = "mask" if name == "mask" else "images"
     if isinstance(file_id, str) and url is None:
-        file = find_file(file_id)
-        if file is None:
+        upload = find_upload(field, file_id)
+        if upload is None:
             raise Refused(404, f"No such File object: {file_id}", param=f"{name}.file_id")
-        return Upload(field, file.filename, file.content_type, file.path.read_bytes())
+        return upload
     if not isinstance(url, str):
         message = f"Invalid '{name}': exactly one of 'image_url' and 'file_id' must be given."
         raise invalid(name, "invalid_value", message)

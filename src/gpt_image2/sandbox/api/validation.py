@@ -1,6 +1,4 @@
-"""Judge a submission as the real API would: a `Job`, or the refusal in the official envelope. Decodes input
-images.
-"""
+"""Judges a submission as the real API would: an `ImageRequest` or a refusal. Decodes input images."""
 
 from __future__ import annotations
 
@@ -13,7 +11,7 @@ from PIL import Image, UnidentifiedImageError
 
 from gpt_image2.core.api import models
 
-from ..image_request import Job, Submission, Upload
+from ..image_request import ImageRequest
 from .errors import (
     USER_ERROR,
     Refused,
@@ -23,6 +21,7 @@ from .errors import (
     moderation_blocked,
     unknown_parameter,
 )
+from .submission import Submission, Upload
 
 #: A prompt that holds this word is refused by moderation, so that anyone can rehearse it.
 BLOCKED_WORD = "[blocked]"
@@ -59,8 +58,8 @@ _UNDECODABLE = (
 )
 
 
-def validate(submission: Submission, request_id: str) -> Job:
-    """The job that a submission asks for.
+def validate(submission: Submission, request_id: str) -> ImageRequest:
+    """The request that a submission asks for.
 
     Raises:
         Refused: with the answer of the real API.
@@ -98,7 +97,7 @@ def validate(submission: Submission, request_id: str) -> Job:
     width, height = size or inputs.output_size or _DEFAULT_SIZE
     if background == "auto":
         background = "transparent" if inputs.has_alpha and output_format != "jpeg" else "opaque"
-    return Job(
+    return ImageRequest(
         endpoint=submission.endpoint,
         model=model,
         prompt=prompt,

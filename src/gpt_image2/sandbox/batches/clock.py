@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 
 
-class SimTime:
+class SimulatedClock:
     """A clock that starts at the time of day; `speed` is its seconds in one real second."""
 
     def __init__(self, speed: float = 1.0) -> None:

@@ -9,17 +9,17 @@ from typing import Any, cast
 from starlette.requests import Request
 from starlette.routing import Route
 
-from ..api.access import admit, answered, delivered, json_of
-from ..api.answers import refusal_answer
+from ..api.access import json_delivered
 from ..api.errors import Refused, invalid, missing_parameter, unknown_parameter
 from ..api.request_body import NOT_JSON
 from ..connection import Delivery
+from ..faults.admission import admit
 from .batch import BatchOrder
 from .file_endpoints import checked_lives_s
 from .file_store import FileStore
 from .output_lines import ENDPOINTS
 from .paging import PageSizes, page
-from .runner import Batches
+from .runner import BatchRunner
 
 _REQUIRED = ("input_file_id", "endpoint", "completion_window")
 _FIELDS = (*_REQUIRED, "metadata", "output_expires_after")
@@ -27,11 +27,11 @@ _MAX_PAIRS, _MAX_KEY_CHARS, _MAX_VALUE_CHARS = 16, 64, 512
 _PAGE_SIZES = PageSizes(default=20, most=100)
 
 
-class BatchRoutes:
+class BatchEndpoints:
     """The endpoints of one sandbox's batches."""
 
-    def __init__(self, batches: Batches, files: FileStore) -> None:
-        self._batches = batches
+    def __init__(self, runner: BatchRunner, files: FileStore) -> None:
+        self._runner = runner
         self._files = files
 
     def routes(self, base: str) -> list[Route]:
@@ -46,26 +46,23 @@ class BatchRoutes:
     async def create(self, request: Request) -> Delivery:
         """`POST /v1/batches`."""
         body = await request.body()
-        try:
-            admit(request)
-            order = self._order(body)
-        except Refused as refusal:
-            return delivered(refusal_answer(refusal))
-        return delivered(json_of(self._batches.start(order).as_json()))
+        admit(request)
+        return json_delivered(self._runner.start(self._order(body)).as_json())
 
     async def list(self, request: Request) -> Delivery:
         """`GET /v1/batches`."""
-        return answered(
-            request, lambda: json_of(page(self._batches.all(), request.query_params, _PAGE_SIZES))
-        )
+        admit(request)
+        return json_delivered(page(self._runner.all(), request.query_params, _PAGE_SIZES))
 
     async def retrieve(self, request: Request) -> Delivery:
         """`GET /v1/batches/{id}`."""
-        return answered(request, lambda: json_of(self._batches.get(request.path_params["id"]).as_json()))
+        admit(request)
+        return json_delivered(self._runner.get(request.path_params["id"]).as_json())
 
     async def cancel(self, request: Request) -> Delivery:
         """`POST /v1/batches/{id}/cancel`."""
-        return answered(request, lambda: json_of(self._batches.cancel(request.path_params["id"]).as_json()))
+        admit(request)
+        return json_delivered(self._runner.cancel(request.path_params["id"]).as_json())
 
     def _order(self, body: bytes) -> BatchOrder:
         fields = _fields_of(body)

@@ -13,10 +13,10 @@ from starlette.requests import Request
 from starlette.responses import FileResponse
 from starlette.routing import Route
 
-from ..api.access import admit, answered, delivered, identity, json_of, new_request_id
-from ..api.answers import refusal_answer
+from ..api.access import identity, json_delivered, new_request_id
 from ..api.errors import Refused, invalid, unknown_parameter
-from ..connection import Answer, Delivery
+from ..connection import Delivery
+from ..faults.admission import admit
 from .file_store import FileStore, StoredFile
 from .paging import PageSizes, page
 
@@ -30,7 +30,7 @@ _FIELDS = ("file", "purpose", "expires_after[anchor]", "expires_after[seconds]")
 _PAGE_SIZES = PageSizes(default=10_000, most=10_000)
 
 
-class FileRoutes:
+class FileEndpoints:
     """The endpoints of one sandbox's files."""
 
     def __init__(self, files: FileStore) -> None:
@@ -48,48 +48,38 @@ class FileRoutes:
 
     async def create(self, request: Request) -> Delivery:
         """`POST /v1/files`."""
+        admit(request)
         try:
-            admit(request)
             async with request.form(max_files=1) as form:
                 file = await self._store(form)
         except HTTPException as error:
-            message = f"Could not parse multipart form: {error.detail}"
-            return delivered(refusal_answer(Refused(400, message)))
-        except Refused as refusal:
-            return delivered(refusal_answer(refusal))
-        return delivered(json_of(file.as_json()))
+            raise Refused(400, f"Could not parse multipart form: {error.detail}") from None
+        return json_delivered(file.as_json())
 
     async def list(self, request: Request) -> Delivery:
         """`GET /v1/files`."""
+        admit(request)
         query = request.query_params
-
-        return answered(
-            request, lambda: json_of(page(self._files.files(query.get("purpose")), query, _PAGE_SIZES))
-        )
+        return json_delivered(page(self._files.files(query.get("purpose")), query, _PAGE_SIZES))
 
     async def retrieve(self, request: Request) -> Delivery:
         """`GET /v1/files/{id}`."""
-        return answered(request, lambda: json_of(self._files.get(request.path_params["id"]).as_json()))
+        admit(request)
+        return json_delivered(self._files.get(request.path_params["id"]).as_json())
 
     async def delete(self, request: Request) -> Delivery:
         """`DELETE /v1/files/{id}`."""
+        admit(request)
         file_id = request.path_params["id"]
-
-        def answer() -> Answer:
-            self._files.delete(file_id)
-            return json_of({"object": "file", "id": file_id, "deleted": True})
-
-        return answered(request, answer)
+        self._files.delete(file_id)
+        return json_delivered({"object": "file", "id": file_id, "deleted": True})
 
     async def content(self, request: Request) -> Delivery | FileResponse:
         """`GET /v1/files/{id}/content`."""
-        try:
-            admit(request)
-            file = self._files.get(request.path_params["id"])
-            if file.purpose in _NOT_DOWNLOADED:
-                raise Refused(400, f"Not allowed to download files of purpose: {file.purpose}")
-        except Refused as refusal:
-            return delivered(refusal_answer(refusal))
+        admit(request)
+        file = self._files.get(request.path_params["id"])
+        if file.purpose in _NOT_DOWNLOADED:
+            raise Refused(400, f"Not allowed to download files of purpose: {file.purpose}")
         return FileResponse(
             file.path,
             media_type="application/octet-stream",

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from ..api.errors import Refused
-from .clock import SimTime
+from ..api.submission import Upload
+from .clock import SimulatedClock
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,8 @@ class StoredFile:
 class FileStore:
     """The files of one sandbox."""
 
-    def __init__(self, time: SimTime) -> None:
-        self._time = time
+    def __init__(self, clock: SimulatedClock) -> None:
+        self._clock = clock
         self._files: dict[str, StoredFile] = {}
         self._folder = tempfile.TemporaryDirectory(prefix="gpt-image2-sandbox-", ignore_cleanup_errors=True)
 
@@ -80,7 +81,7 @@ class FileStore:
         created_at_s: float | None = None,
     ) -> StoredFile:
         """Take in what was written to a `new_path`; it is forgotten `lives_s` seconds after its creation."""
-        created_at_s = self._time.now_s if created_at_s is None else created_at_s
+        created_at_s = self._clock.now_s if created_at_s is None else created_at_s
         file = StoredFile(
             id=f"file-{secrets.token_hex(12)}",
             path=path,
@@ -97,9 +98,14 @@ class FileStore:
     def find(self, file_id: str) -> StoredFile | None:
         """A file that exists and has not expired. May be asked from any thread."""
         file = self._files.get(file_id)
-        if file is not None and file.expires_at_s is not None and file.expires_at_s <= self._time.now_s:
+        if file is not None and file.expires_at_s is not None and file.expires_at_s <= self._clock.now_s:
             return None
         return file
+
+    def as_upload(self, field: str, file_id: str) -> Upload | None:
+        """A file as the input image of an edit. May be asked from any thread."""
+        file = self.find(file_id)
+        return file and Upload(field, file.filename, file.content_type, file.path.read_bytes())
 
     def get(self, file_id: str) -> StoredFile:
         """A file.

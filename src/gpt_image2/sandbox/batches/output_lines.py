@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..api.answers import as_base64, json_body, usage_of, write_json
+from ..api.answers import as_base64, json_body, write_json
 from ..api.errors import Refused
-from ..api.request_body import FindFile, submission_of
+from ..api.request_body import FindUpload, submission_of
+from ..api.submission import Submission
 from ..api.validation import validate
-from ..drawing.pictures import Easel
-from ..image_request import Endpoint, Submission
+from ..drawing.pictures import picture
+from ..image_request import Endpoint
 
 ENDPOINTS: Mapping[str, Endpoint] = {"/v1/images/generations": "generations", "/v1/images/edits": "edits"}
 
@@ -30,13 +31,13 @@ class Ran:
     line: bytes
 
 
-def run_request(request: dict[str, Any], easel: Easel, find_file: FindFile, created: int) -> Ran:
+def run_request(request: dict[str, Any], find_upload: FindUpload, created: int) -> Ran:
     """Run one request of a checked input file; `created` is in seconds since 1970."""
     request_id = secrets.token_hex(16)
-    submission = submission_of(ENDPOINTS[request["url"]], request["body"], find_file)
+    submission = submission_of(ENDPOINTS[request["url"]], request["body"], find_upload)
     usage: dict[str, Any] = {}
     try:
-        body = _answer(submission, easel, request_id, created)
+        body = _answer(submission, request_id, created)
         status, usage = 200, body["usage"]
     except Refused as refusal:
         status, body = refusal.status, refusal.envelope
@@ -50,13 +51,13 @@ def unrun_line(custom_id: str, code: str, message: str) -> bytes:
     return _line(custom_id, {"response": None, "error": {"code": code, "message": message}})
 
 
-def _answer(submission: Submission, easel: Easel, request_id: str, created: int) -> dict[str, Any]:
+def _answer(submission: Submission, request_id: str, created: int) -> dict[str, Any]:
     if submission.fields.get("stream"):
         message = "Streaming is not supported in the Batch API."
         raise Refused(400, message, param="stream", code="streaming_unsupported")
-    job = validate(submission, request_id)
-    pictures = [easel.picture(job, index) for index in range(job.n)]
-    return json_body(job, pictures, usage_of(job), as_base64, created)
+    asked = validate(submission, request_id)
+    images = [picture(asked, index) for index in range(asked.n)]
+    return json_body(asked, images, as_base64, created)
 
 
 def _line(custom_id: str, outcome: dict[str, Any]) -> bytes:

@@ -10,21 +10,18 @@ from __future__ import annotations
 import asyncio
 import sys
 import traceback
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
 
 from ..api.errors import Refused
-from ..drawing.pictures import Easel
-from ..request_log import BatchRequest, Journal
+from ..request_log import BatchRequest, RequestLog
+from ..threads import InThread
 from .batch import Batch, BatchOrder, Status
-from .clock import SimTime
+from .clock import SimulatedClock
 from .file_store import FileStore
 from .input_file import Checked, LineError, check_input, line_at
 from .output_lines import ENDPOINTS, Ran, run_request, unrun_line
-
-_T = TypeVar("_T")
 
 #: How long checking an input file and writing the output files take, in simulated seconds, unless a whole
 #: request takes less.
@@ -32,14 +29,6 @@ _PAPERWORK_S = 1.0
 _BATCH_OUTPUT = "batch_output"
 _EXPIRED = ("batch_expired", "This request could not be executed before the completion window expired.")
 _CANCELLED = ("batch_cancelled", "This request was not executed because the batch was cancelled.")
-
-
-class InThread(Protocol):
-    """Does work in a thread."""
-
-    def __call__(self, work: Callable[[], _T]) -> Awaitable[_T]:
-        """The result of `work`."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -53,22 +42,20 @@ class _Outputs:
         _append(self.done if ran.status < 400 else self.failed, ran.line)
 
 
-class Batches:
+class BatchRunner:
     """The batches of one sandbox."""
 
     def __init__(
         self,
-        time: SimTime,
+        clock: SimulatedClock,
         files: FileStore,
-        easel: Easel,
-        journal: Journal,
+        log: RequestLog,
         in_thread: InThread,
         job_s: float,
     ) -> None:
-        self._time = time
+        self._clock = clock
         self._files = files
-        self._easel = easel
-        self._journal = journal
+        self._log = log
         self._in_thread = in_thread
         self._job_s = job_s
         self._paperwork_s = min(_PAPERWORK_S, job_s)
@@ -77,7 +64,7 @@ class Batches:
 
     def start(self, order: BatchOrder) -> Batch:
         """Take an order whose input file exists."""
-        batch = Batch(order, self._time.now_s)
+        batch = Batch(order, self._clock.now_s)
         self._batches[batch.id] = batch
         task = asyncio.ensure_future(self._work(batch, self._files.get(order.input_file_id).path))
         self._tasks.add(task)
@@ -108,8 +95,8 @@ class Batches:
         if batch.status in ("completed", "failed", "expired"):
             raise Refused(409, f"Cannot cancel a batch with status '{batch.status}'.")
         if not batch.is_cancelling():
-            batch.enter("cancelling", self._time.now_s)
-            self._time.stir()
+            batch.enter("cancelling", self._clock.now_s)
+            self._clock.stir()
         return batch
 
     async def _work(self, batch: Batch, source: Path) -> None:
@@ -125,7 +112,7 @@ class Batches:
 
     async def _run(self, batch: Batch, source: Path, checked: Checked) -> None:
         started_s = batch.created_at_s + self._paperwork_s
-        await self._time.until(started_s, unless=batch.is_cancelling)
+        await self._clock.until(started_s, unless=batch.is_cancelling)
         batch.model = checked.model
         if checked.errors:
             self._fail(batch, checked.errors)
@@ -139,10 +126,10 @@ class Batches:
         if ran == len(waiting):
             batch.enter("finalizing", ended_s)
             ended_s += self._paperwork_s
-            await self._time.until(ended_s, unless=batch.is_cancelling)
+            await self._clock.until(ended_s, unless=batch.is_cancelling)
             end = "completed"
         if batch.is_cancelling():
-            end, ended_s = "cancelled", self._time.now_s
+            end, ended_s = "cancelled", self._clock.now_s
         reason = _CANCELLED if end == "cancelled" else _EXPIRED
         await self._in_thread(lambda: _write_unrun(source, waiting[ran:], outputs.failed, reason))
         self._end(batch, outputs, end, ended_s)
@@ -153,20 +140,20 @@ class Batches:
         """Run what can be run in time; how many that was, and when it was over."""
         for number, offset in enumerate(offsets):
             due_s = started_s + (number + 1) * self._job_s
-            await self._time.until(min(due_s, batch.expires_at_s), unless=batch.is_cancelling)
+            await self._clock.until(min(due_s, batch.expires_at_s), unless=batch.is_cancelling)
             if due_s > batch.last_moment_s:
                 return number, batch.last_moment_s
 
             def run(offset: int = offset, due_s: float = due_s) -> Ran:
                 request = line_at(source, offset)
-                ran = run_request(request, self._easel, self._files.find, int(due_s))
+                ran = run_request(request, self._files.as_upload, int(due_s))
                 outputs.add(ran)
                 return ran
 
             ran = await self._in_thread(run)
             batch.count(ran.status, ran.usage)
             endpoint = ENDPOINTS[batch.order.endpoint]
-            self._journal.add_batch_request(
+            self._log.add_batch_request(
                 BatchRequest(batch.id, ran.custom_id, endpoint, ran.prompt, ran.status)
             )
         return len(offsets), started_s + len(offsets) * self._job_s
@@ -184,7 +171,7 @@ class Batches:
 
     def _fail(self, batch: Batch, errors: tuple[LineError, ...]) -> None:
         batch.errors = errors
-        batch.enter("failed", self._time.now_s)
+        batch.enter("failed", self._clock.now_s)
 
 
 def _write_unrun(source: Path, offsets: Sequence[int], path: Path, reason: tuple[str, str]) -> None:

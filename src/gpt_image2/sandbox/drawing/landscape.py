@@ -1,374 +1,201 @@
-"""Landscapes: sky, sun, hills, trees, water, towns, from a palette and dice. Draws on an image, knows no
-words.
-"""
+"""Landscapes in flat colours: the words of a prompt choose the light and the land, dice the rest. Pure."""
 
 from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Sequence
+import re
 from dataclasses import dataclass
 
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageChops, ImageColor, ImageDraw
 
-from .palettes import Colour, Palette, mix
+Colour = tuple[int, int, int]
 
-Point = tuple[float, float]
+#: Above this many pixels a picture is drawn without smooth edges: it would take hundreds of megabytes.
+_MOST_SMOOTHED_PIXELS = 4_000_000
+_VARIANTS = 4
+_WATER = "lake sea ocean water river boat ship sail beach island harbour harbor coast fish whale"
 
 
 @dataclass(frozen=True)
-class Stage:
-    """What a landscape is drawn on and with; `unit` is the measure of things, whatever the proportions."""
+class Palette:
+    """One light of the day; prompts call it by its `words`; `sky` goes from top to horizon."""
 
-    image: Image.Image
-    pen: ImageDraw.ImageDraw
-    dice: random.Random
+    words: str
+    sky: tuple[Colour, Colour, Colour]
+    sun: Colour
+    far: Colour
+    near: Colour
+    stars: bool = False
+
+
+def _palette(words: str, colours: str, stars: bool = False) -> Palette:
+    top, middle, horizon, sun, far, near = (_colour(each) for each in colours.split())
+    return Palette(words, (top, middle, horizon), sun, far, near, stars)
+
+
+def _colour(text: str) -> Colour:
+    red, green, blue = ImageColor.getrgb(f"#{text}")[:3]
+    return red, green, blue
+
+
+_PALETTES = (
+    _palette("dawn morning sunrise", "34589a e79aa0 ffe2ba fff4dc c98fa8 35264f"),
+    _palette("dusk evening sunset", "2a2a68 cf4f78 ffb169 ffeab0 b05a86 21183c"),
+    _palette("night moon star midnight dark space", "060a20 132758 41629f f6f2df 30507f 080e22", stars=True),
+    _palette("forest green spring tree garden", "7fbdd4 c5e4dc fbf6df fffcec 8fbcab 17443e"),
+    _palette("desert sand dune summer", "2f7fb2 f3cf9f ffe9cc fff8e2 e0a377 7a3126"),
+    _palette("snow snowy winter ice arctic cold", "1a3a60 6ba6ca e8f5f5 ffffff b4d4e1 214966"),
+    _palette("aurora northern", "04101d 0c3644 2c7a6c e9fff4 1f5a5c 03131a", stars=True),
+    _palette("purple lavender violet pink", "544685 c096c8 fde3dc fff3ea a583b7 2d2048"),
+    _palette("autumn fall leaves orange", "5d97b3 f5d3a0 fff0d2 fffbe9 dba05f 5f2616"),
+    _palette("tropical teal lagoon sea ocean", "0f4c66 4fada7 f4ebc9 fffbe6 68b3a7 0b333c"),
+)
+
+
+@dataclass(frozen=True)
+class Look:
+    """All that decides about a landscape but its size and quality; there are few of them."""
+
     palette: Palette
-
-    @property
-    def width(self) -> int:
-        """Pixels across."""
-        return self.image.width
-
-    @property
-    def height(self) -> int:
-        """Pixels down."""
-        return self.image.height
-
-    @property
-    def unit(self) -> float:
-        """The shorter edge, but not much less than the longer one would need."""
-        return max(min(self.width, self.height), max(self.width, self.height) * 0.55)
+    has_water: bool
+    variant: int
 
 
-def landscape(size: tuple[int, int], dice: random.Random, palette: Palette, kind: str) -> Image.Image:
-    """A picture of a `kind` of land, in RGB."""
-    image = Image.new("RGB", size)
-    stage = Stage(image, ImageDraw.Draw(image), dice, palette)
-    _sky(stage)
-    KINDS[kind](stage)
-    return image
+def look_for(prompt: str, index: int) -> Look:
+    """The light and the land that a prompt speaks of, else any; each index has another land."""
+    dice = random.Random(prompt)  # noqa: S311 - a picture is no secret
+    palette = dice.choice([each for each in _PALETTES if _speaks_of(prompt, each.words)] or _PALETTES)
+    variant = (dice.randrange(_VARIANTS) + index) % _VARIANTS
+    return Look(palette, _speaks_of(prompt, _WATER) or variant == 0, variant)
 
 
-def _valley(stage: Stage) -> None:
-    """Mountains, hills, a wood and a house."""
-    for depth, (top, jagged) in enumerate([(0.44, True), (0.54, True), (0.62, False), (0.72, False)]):
-        tone = mix(stage.palette.far, stage.palette.near, depth / 4.6)
-        ridge = _ridge(stage, top, 0.13 - depth * 0.02, jagged)
-        _land(stage, ridge, tone)
-        if depth == 2:
-            _wood(stage, ridge, mix(tone, stage.palette.near, 0.45), 0.05, 90)
-        elif depth == 3:
-            _wood(stage, ridge, mix(tone, stage.palette.near, 0.65), 0.085, 34)
-            _house(stage, ridge, stage.palette.near)
-    front = _ridge(stage, 0.86, 0.05, False)
-    _land(stage, front, stage.palette.near, mist=0.06)
-    _wood(stage, front, stage.palette.near, 0.2, 9)
+def landscape(look: Look, size: tuple[int, int], quality: str) -> Image.Image:
+    """A landscape in RGB of a size in pixels.
+
+    Quality can be seen, as on the API: edges are smooth from `medium` on; `high` has more land and a grain,
+    which makes its files about as large as those of a model.
+    """
+    dice = random.Random(repr(look))  # noqa: S311
+    scale = 2 if quality != "low" and size[0] * size[1] <= _MOST_SMOOTHED_PIXELS else 1
+    scene = _Scene(Image.new("RGB", (size[0] * scale, size[1] * scale)), look.palette, dice)
+    scene.draw(ridges=7 if quality == "high" else 5, has_water=look.has_water)
+    image = scene.image.reduce(scale)
+    return _grained(image, dice) if quality == "high" else image
 
 
-def _lake(stage: Stage) -> None:
-    """Mountains over still water, with a boat."""
-    shore = round(stage.height * 0.6)
-    for depth, top in enumerate((0.36, 0.46, 0.53)):
-        tone = mix(stage.palette.far, stage.palette.near, depth / 3.4)
-        ridge = _ridge(stage, top, 0.13 - depth * 0.035, depth < 2)
-        _land(stage, ridge, tone)
-        if depth == 2:
-            _wood(stage, ridge, mix(tone, stage.palette.near, 0.5), 0.04, 120)
-    _water(stage, shore)
-    _boat(stage, shore)
-    front = _ridge(stage, 0.93, 0.05, False)
-    _land(stage, front, stage.palette.near, mist=0.06)
-    _wood(stage, front, stage.palette.near, 0.24, 7)
+def mixed(one: Colour, other: Colour, part: float) -> Colour:
+    """`one` for a part of 0, `other` for a part of 1."""
+    red, green, blue = (round(a + (b - a) * part) for a, b in zip(one, other))
+    return red, green, blue
 
 
-def _town(stage: Stage) -> None:
-    """Far hills and two rows of houses with lit windows."""
-    for depth, top in enumerate((0.46, 0.56)):
-        _land(
-            stage, _ridge(stage, top, 0.1, depth == 0), mix(stage.palette.far, stage.palette.near, depth / 5)
-        )
-    for depth, (top, tone) in enumerate([(0.5, 0.38), (0.6, 0.62), (0.72, 0.9)]):
-        _row_of_houses(stage, top, mix(stage.palette.far, stage.palette.near, tone), depth)
+def _grained(image: Image.Image, dice: random.Random) -> Image.Image:
+    noise = Image.frombytes("L", image.size, dice.randbytes(image.width * image.height))
+    grain = noise.point([0] * 128 + [6] * 128)
+    return ImageChops.add(image, Image.merge("RGB", (grain, grain, grain)), offset=-3)
 
 
-#: Every kind of landscape by name.
-KINDS: dict[str, Callable[[Stage], None]] = {"valley": _valley, "lake": _lake, "town": _town}
+def _speaks_of(prompt: str, words: str) -> bool:
+    said = set(re.findall("[a-z]+", prompt[:2000].lower()))
+    return any(word in said or f"{word}s" in said for word in words.split())
 
 
-def _sky(stage: Stage) -> None:
-    top, middle, horizon = stage.palette.sky
-    # The horizon is at 60 percent of the height; below it the sky is hidden by land.
-    size = (stage.width, round(stage.height * 0.66))
-    stage.image.paste(_gradient([top, middle, horizon], size, span=(0.35, 2.75)))
-    if stage.palette.night:
-        _stars(stage)
-    if stage.palette.name == "aurora":
-        _aurora(stage)
-    _sun(stage)
-    _clouds(stage)
-    if not stage.palette.night:
-        _birds(stage)
+class _Scene:
+    """One landscape on its way; `unit` is the measure of things, whatever the proportions."""
 
+    def __init__(self, image: Image.Image, palette: Palette, dice: random.Random) -> None:
+        self.image = image
+        self._palette = palette
+        self._dice = dice
+        self._width, self._height = image.size
+        self._unit = max(min(image.size), max(image.size) * 0.55)
+        self._pen = ImageDraw.Draw(image)
+        self._glaze = ImageDraw.Draw(image, "RGBA")  # for translucent colours; it is slower
 
-def _stars(stage: Stage) -> None:
-    for _ in range(160):
-        x, y = stage.dice.random() * stage.width, stage.dice.random() ** 1.4 * stage.height * 0.6
-        radius = stage.unit * stage.dice.choice((0.0008, 0.001, 0.0013, 0.0022))
-        tone = mix(stage.palette.sky[1], (255, 255, 255), stage.dice.uniform(0.35, 1.0))
-        _disc(stage, x, y, radius, tone)
+    def draw(self, ridges: int, has_water: bool) -> None:
+        self._sky()
+        sun_x = self._sun()
+        shore = self._height * self._dice.uniform(0.66, 0.7)
+        for number in range(ridges):
+            depth = number / (ridges - 1)
+            if has_water and number == ridges - 2:
+                self._water(shore, sun_x)
+            top = 0.46 + 0.42 * depth
+            self._ridge(top, rough=0.62 - 0.3 * depth, tall=0.3 - 0.22 * depth, depth=depth)
 
-
-def _aurora(stage: Stage) -> None:
-    """Curtains of light: a few soft vertical strokes along a wave."""
-    small = Image.new("L", (96, 64))
-    pen = ImageDraw.Draw(small)
-    for band in range(3):
-        phase, base = stage.dice.random() * 6, stage.dice.uniform(18, 34)
-        for x in range(96):
-            y = base + 7 * math.sin(x / 11 + phase) + 3 * math.sin(x / 4.7 + phase * 2)
-            strength = int(95 + 60 * math.sin(x / 7 + phase * 3)) // (1 + band // 2)
-            pen.line([(x, y - 20), (x, y - 8)], fill=strength // 3)
-            pen.line([(x, y - 8), (x, y)], fill=strength)
-    mask = small.filter(ImageFilter.GaussianBlur(1.6)).resize(
-        (stage.width, round(stage.height * 0.6)), Image.Resampling.BICUBIC
-    )
-    stage.image.paste((120, 255, 190), (0, 0), mask)
-
-
-def _sun(stage: Stage) -> None:
-    x, y = stage.width * stage.dice.uniform(0.2, 0.8), stage.height * stage.dice.uniform(0.16, 0.36)
-    radius = stage.unit * stage.dice.uniform(0.05, 0.085)
-    reach = round(radius * (4 if stage.palette.night else 6.5))
-    # Pillow's radial gradient has not faded at the middle of an edge, where it is at 181.
-    glow = Image.radial_gradient("L").point([round(150 * max(0, 1 - d / 180) ** 2) for d in range(256)])
-    corner = (round(x - reach), round(y - reach))
-    stage.image.paste(
-        stage.palette.sun, corner, glow.resize((2 * reach, 2 * reach), Image.Resampling.BILINEAR)
-    )
-    _disc(stage, x, y, radius, stage.palette.sun)
-    if stage.palette.night:  # craters, so that it reads as a moon
-        for dx, dy, size in ((-0.3, -0.25, 0.2), (0.35, 0.1, 0.14), (-0.1, 0.4, 0.11)):
-            tone = mix(stage.palette.sun, stage.palette.sky[2], 0.28)
-            _disc(stage, x + dx * radius, y + dy * radius, size * radius, tone)
-
-
-def _clouds(stage: Stage) -> None:
-    """Soft banks with a flat foot, blurred on a small mask."""
-    scale = 4
-    mask = Image.new("L", (stage.width // scale + 1, round(stage.height * 0.55) // scale + 1))
-    pen = ImageDraw.Draw(mask)
-    for _ in range(stage.dice.randint(2, 4)):
-        x, y = stage.dice.random() * mask.width, mask.height * stage.dice.uniform(0.2, 0.85)
-        length = stage.unit / scale * stage.dice.uniform(0.16, 0.34)
-        strength = stage.dice.randint(70, 130) // (2 if stage.palette.night else 1)
-        for _ in range(9):
-            at = stage.dice.uniform(-1, 1)
-            rise = length * 0.24 * (1.1 - abs(at)) * stage.dice.uniform(0.6, 1)
-            middle = x + at * length * 0.7
-            pen.pieslice(
-                (middle - rise * 1.9, y - rise, middle + rise * 1.9, y + rise), 180, 360, fill=strength
+    def _sky(self) -> None:
+        colours = Image.new("RGB", (1, 3))
+        colours.putdata(self._palette.sky)
+        horizon = math.ceil(self._height * 0.7)
+        column = colours.resize((1, horizon), Image.Resampling.BICUBIC)
+        self.image.paste(column.resize((self._width, horizon), Image.Resampling.NEAREST))
+        self.image.paste(self._palette.sky[2], (0, horizon, self._width, self._height))
+        for _ in range(90 if self._palette.stars else 0):
+            place = self._dice.random() * self._width, self._dice.random() ** 1.5 * horizon
+            self._glaze.circle(
+                place,
+                self._unit * self._dice.uniform(0.0008, 0.002),
+                (255, 255, 255, self._dice.randrange(90, 255)),
             )
-    blur = max(0.6, stage.unit / scale * 0.006)
-    soft = mask.filter(ImageFilter.GaussianBlur(blur))
-    soft = soft.resize((stage.width, round(stage.height * 0.55)), Image.Resampling.BILINEAR)
-    stage.image.paste(mix(stage.palette.sun, (255, 255, 255), 0.4), (0, 0), soft)
 
+    def _sun(self) -> float:
+        """Draws the sun, or the moon, in rings of light; returns where it stands."""
+        x = self._width * self._dice.uniform(0.2, 0.8)
+        y = self._height * self._dice.uniform(0.2, 0.36)
+        radius = self._unit * self._dice.uniform(0.055, 0.085)
+        for ring, opacity in ((3.2, 22), (2.4, 30), (1.65, 44), (1.0, 255)):
+            self._glaze.circle((x, y), radius * ring, (*self._palette.sun, opacity))
+        return x
 
-def _birds(stage: Stage) -> None:
-    x, y = stage.width * stage.dice.uniform(0.15, 0.75), stage.height * stage.dice.uniform(0.12, 0.34)
-    tone = mix(stage.palette.sky[0], stage.palette.near, 0.7)
-    stroke = max(1, round(stage.unit * 0.0028))
-    for _ in range(stage.dice.randint(3, 6)):
-        bx = x + stage.unit * stage.dice.uniform(-0.12, 0.12)
-        by = y + stage.unit * stage.dice.uniform(-0.05, 0.05)
-        span = stage.unit * stage.dice.uniform(0.010, 0.018)
-        for side in (-1, 1):
-            wing = [(bx, by), (bx + side * span * 0.5, by - span * 0.45), (bx + side * span, by - span * 0.2)]
-            stage.pen.line(wing, fill=tone, width=stroke, joint="curve")
+    def _ridge(self, top: float, rough: float, tall: float, depth: float) -> None:
+        """Land from an outline down to the foot of the picture; the nearest land bears trees."""
+        heights = self._outline(rough)
+        step = self._width / (len(heights) - 1)
+        line = [
+            (number * step, self._height * top - height * tall * self._unit)
+            for number, height in enumerate(heights)
+        ]
+        tone = mixed(self._palette.far, self._palette.near, depth)
+        self._pen.polygon([*line, (self._width, self._height), (0, self._height)], fill=tone)
+        if depth > 0.4:
+            tall_px = self._unit * (0.02 + 0.14 * (depth - 0.4) ** 1.5)
+            for _ in range(round(self._width / tall_px * 1.1)):
+                x, y = self._dice.choice(line)
+                self._tree(
+                    x + self._dice.uniform(-step, step), y, tall_px * self._dice.uniform(0.6, 1.3), tone
+                )
 
+    def _outline(self, rough: float) -> list[float]:
+        """Heights from about -0.5 to 0.5, by halving each stretch and moving its middle."""
+        heights = [self._dice.uniform(-0.5, 0.5) for _ in range(4)]
+        spread = 0.5
+        for _ in range(6):
+            spread *= rough
+            middles = [
+                (a + b) / 2 + self._dice.uniform(-spread, spread) for a, b in zip(heights, heights[1:])
+            ]
+            heights = [*(each for pair in zip(heights, middles) for each in pair), heights[-1]]
+        return heights
 
-def _ridge(stage: Stage, top: float, amplitude: float, jagged: bool) -> list[Point]:
-    """The outline of a range from left to right; `top` is its mean height, 0 above and 1 below."""
-    heights = _jagged(stage.dice) if jagged else _smooth(stage.dice)
-    step = stage.width / (len(heights) - 1)
-    rise = amplitude * min(stage.height, stage.unit)
-    return [(index * step, stage.height * top + rise * height) for index, height in enumerate(heights)]
+    def _tree(self, x: float, foot: float, tall: float, tone: Colour) -> None:
+        foot += tall * 0.15
+        outline = [(x, foot - tall)]
+        for level, wide in ((0.62, 0.13), (0.62, 0.07), (0.32, 0.2), (0.32, 0.1), (0.0, 0.26)):
+            outline.append((x + wide * tall, foot - level * tall))
+        outline += [(2 * x - right, y) for right, y in reversed(outline[1:])]
+        self._pen.polygon(outline, fill=tone)
 
-
-def _jagged(dice: random.Random) -> list[float]:
-    """Peaks between -1 and 1, by displacing the middles of ever shorter stretches."""
-    heights = [
-        dice.uniform(-0.3, 0.5),
-        dice.uniform(-1, -0.5),
-        dice.uniform(0, 0.6),
-        dice.uniform(-0.9, 0.1),
-        0.2,
-    ]
-    spread = 0.42
-    while len(heights) < 130:
-        middles = [(a + b) / 2 + dice.uniform(-spread, spread) for a, b in zip(heights, heights[1:])]
-        heights = [each for pair in zip(heights, middles) for each in pair] + heights[-1:]
-        spread *= 0.5
-    return heights
-
-
-def _smooth(dice: random.Random) -> list[float]:
-    """Rolling hills between -1 and 1: three waves."""
-    waves = [(dice.uniform(0.5, 1.2), 0.6), (dice.uniform(1.6, 2.6), 0.28), (dice.uniform(4, 6), 0.09)]
-    phases = [dice.random() * math.tau for _ in waves]
-    return [
-        sum(size * math.sin(math.tau * turns * x / 96 + phase) for (turns, size), phase in zip(waves, phases))
-        for x in range(97)
-    ]
-
-
-def _land(stage: Stage, ridge: Sequence[Point], tone: Colour, mist: float = 0.42) -> None:
-    """Fill below a ridge: its tone at the top, some mist of the horizon at its foot."""
-    top = max(0, math.floor(min(y for _, y in ridge)))
-    size = (stage.width, stage.height - top)
-    if size[1] < 1:
-        return
-    outline = [(x, y - top) for x, y in ridge]
-    mask = Image.new("L", size)
-    ImageDraw.Draw(mask).polygon([(0, size[1]), *outline, (stage.width, size[1])], fill=255)
-    foot = mix(tone, stage.palette.sky[2], mist)
-    fill = _gradient([tone, mix(tone, foot, 0.7), foot], size)
-    stage.image.paste(fill, (0, top), mask)
-
-
-def _gradient(
-    colours: Sequence[Colour], size: tuple[int, int], span: tuple[float, float] | None = None
-) -> Image.Image:
-    """A fill that runs through colours from top to bottom; `span` is the part of the run that is used."""
-    strip = Image.new("RGB", (1, len(colours)))
-    strip.putdata(colours)  # pyright: ignore[reportUnknownMemberType]
-    top, bottom = span or (0, len(colours))
-    column = strip.resize((1, size[1]), Image.Resampling.BICUBIC, box=(0, top, 1, bottom))
-    return column.resize(size, Image.Resampling.NEAREST)
-
-
-def _wood(stage: Stage, ridge: Sequence[Point], tone: Colour, height: float, count: int) -> None:
-    """Firs in groups along a ridge."""
-    groves = [stage.dice.random() for _ in range(max(2, count // 8))]
-    trees = sorted(stage.dice.gauss(stage.dice.choice(groves), 0.06) for _ in range(count))
-    for place in trees:
-        x = place * stage.width
-        ground = _height_at(ridge, x)
-        tall = stage.unit * height * stage.dice.uniform(0.55, 1.0)
-        shade = mix(tone, stage.palette.near, stage.dice.uniform(0, 0.35))
-        _fir(stage, x, ground + tall * 0.06, tall, shade)
-
-
-def _fir(stage: Stage, x: float, ground: float, tall: float, tone: Colour) -> None:
-    wide = tall * 0.19
-    stage.pen.rectangle((x - wide * 0.14, ground - tall * 0.2, x + wide * 0.14, ground), fill=tone)
-    for tier in range(4):
-        foot = ground - tall * (0.1 + 0.2 * tier)
-        half = wide * (1 - 0.2 * tier)
-        stage.pen.polygon([(x - half, foot), (x, foot - tall * 0.36), (x + half, foot)], fill=tone)
-
-
-def _house(stage: Stage, ridge: Sequence[Point], tone: Colour) -> None:
-    x = stage.width * stage.dice.uniform(0.2, 0.8)
-    size = stage.unit * 0.042
-    ground = _height_at(ridge, x) + size * 0.3
-    wall = mix(tone, stage.palette.sky[2], 0.55)
-    stage.pen.rectangle((x - size, ground - size * 0.9, x + size, ground), fill=wall)
-    stage.pen.rectangle((x + size * 0.45, ground - size * 1.9, x + size * 0.68, ground - size), fill=tone)
-    eaves = ground - size * 0.85
-    roof = [(x - size * 1.25, eaves), (x, ground - size * 1.75), (x + size * 1.25, eaves)]
-    stage.pen.polygon(roof, fill=mix(tone, stage.palette.far, 0.12))
-    for side in (-0.5, 0.5):
-        middle = x + side * size
-        box = (middle - size * 0.2, ground - size * 0.65, middle + size * 0.2, ground - size * 0.25)
-        stage.pen.rectangle(box, fill=stage.palette.glow)
-
-
-def _water(stage: Stage, shore: int) -> None:
-    """What is above the shore, upside down, darker and rippled."""
-    depth = stage.height - shore
-    above = stage.image.crop((0, max(0, shore - depth), stage.width, shore))
-    mirror = above.transpose(Image.Transpose.FLIP_TOP_BOTTOM).resize((stage.width, depth))
-    deep = mix(stage.palette.sky[0], stage.palette.near, 0.35)
-    stage.image.paste(Image.blend(mirror, Image.new("RGB", mirror.size, deep), 0.38), (0, shore))
-    shine = mix(stage.palette.sky[2], stage.palette.sun, 0.5)
-    for _ in range(70):
-        part = stage.dice.random() ** 1.7
-        y = shore + depth * part
-        x = stage.dice.random() * stage.width
-        length = stage.unit * stage.dice.uniform(0.01, 0.05) * (0.4 + part)
-        tone = mix(deep, shine, stage.dice.uniform(0.15, 0.6))
-        stage.pen.line((x - length, y, x + length, y), fill=tone, width=max(1, round(stage.unit * 0.0016)))
-
-
-def _boat(stage: Stage, shore: int) -> None:
-    x = stage.width * stage.dice.uniform(0.25, 0.75)
-    y = shore + (stage.height - shore) * 0.22
-    size = stage.unit * 0.045
-    hull = mix(stage.palette.near, stage.palette.far, 0.1)
-    sail = mix(stage.palette.sun, (255, 255, 255), 0.3)
-
-    def place(*points: Point) -> list[Point]:
-        return [(x + across * size, y - up * size) for across, up in points]
-
-    stage.pen.polygon(place((-1, 0.3), (1, 0.3), (0.65, 0), (-0.65, 0)), fill=hull)
-    stage.pen.polygon(place((0.04, 2.3), (0.04, 0.42), (0.9, 0.42)), fill=sail)
-    stage.pen.polygon(
-        place((-0.06, 1.9), (-0.06, 0.42), (-0.7, 0.42)), fill=mix(sail, stage.palette.far, 0.3)
-    )
-    shine, stroke = mix(sail, stage.palette.near, 0.35), max(1, round(size * 0.05))
-    for row in range(1, 6):
-        half = (0.75 - 0.1 * row) * stage.dice.uniform(0.6, 1.1)
-        stage.pen.line(place((-half, -0.16 * row), (half, -0.16 * row)), fill=shine, width=stroke)
-
-
-def _row_of_houses(stage: Stage, top: float, tone: Colour, depth: int) -> None:
-    x = -stage.unit * 0.02
-    pane = stage.unit * (0.006 + 0.0022 * depth)
-    while x < stage.width:
-        wide = stage.unit * stage.dice.uniform(0.06, 0.12) * (0.8 + 0.25 * depth)
-        roof = stage.height * top - stage.unit * stage.dice.uniform(-0.06, 0.16) * (1.1 - 0.25 * depth)
-        shade = mix(tone, stage.palette.sky[2], stage.dice.uniform(0, 0.1))
-        stage.pen.rectangle((x, roof, x + wide, stage.height), fill=shade)
-        _roof(stage, x, roof, wide, shade)
-        _windows(stage, (x, roof, x + wide, stage.height), pane, shade)
-        x += wide + stage.unit * stage.dice.choice((0, 0, 0.004, 0.015))
-
-
-def _roof(stage: Stage, x: float, y: float, wide: float, tone: Colour) -> None:
-    style = stage.dice.choice(("flat", "gable", "slope", "mast"))
-    if style == "gable":
-        stage.pen.polygon([(x, y + 1), (x + wide / 2, y - wide * 0.42), (x + wide, y + 1)], fill=tone)
-    elif style == "slope":
-        stage.pen.polygon([(x, y + 1), (x, y - wide * 0.35), (x + wide, y + 1)], fill=tone)
-    elif style == "mast":
-        stage.pen.rectangle((x + wide * 0.48, y - wide * 0.6, x + wide * 0.52, y), fill=tone)
-
-
-def _windows(stage: Stage, box: tuple[float, float, float, float], pane: float, wall: Colour) -> None:
-    left, top, right, bottom = box
-    columns = int((right - left - pane) // (pane * 2.4))
-    if columns < 1:
-        return
-    gap = (right - left) / columns
-    lit = 0.55 if stage.palette.night else 0.3
-    dark = mix(wall, stage.palette.near, 0.35)
-    y = top + pane * 2
-    while y < bottom - pane * 2:
-        for column in range(columns):
-            middle = left + gap * (column + 0.5)
-            tone = stage.palette.glow if stage.dice.random() < lit else dark
-            stage.pen.rectangle((middle - pane / 2, y, middle + pane / 2, y + pane * 1.5), fill=tone)
-        y += pane * 3.4
-
-
-def _height_at(ridge: Sequence[Point], x: float) -> float:
-    step = ridge[1][0] - ridge[0][0]
-    index = min(len(ridge) - 2, max(0, int(x // step)))
-    part = min(1.0, max(0.0, (x - ridge[index][0]) / step))
-    return ridge[index][1] + (ridge[index + 1][1] - ridge[index][1]) * part
-
-
-def _disc(stage: Stage, x: float, y: float, radius: float, tone: Colour) -> None:
-    stage.pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=tone)
+    def _water(self, shore: float, sun_x: float) -> None:
+        """A lake that mirrors the sky, with the sun's light on it."""
+        tone = mixed(self._palette.sky[1], self._palette.far, 0.35)
+        self._pen.rectangle((0, shore, self._width, self._height), fill=tone)
+        thick = max(1.0, self._unit * 0.004)
+        y = shore + thick
+        while y < self._height:
+            down = (y - shore) / self._unit
+            for _ in range(2):
+                x = sun_x + self._dice.gauss(0, 0.02 + down * 0.12) * self._unit
+                half = self._unit * self._dice.uniform(0.01, 0.03 + down * 0.1)
+                self._glaze.rectangle((x - half, y, x + half, y + thick), fill=(*self._palette.sun, 130))
+            y += thick * (2.2 + down * 9)
