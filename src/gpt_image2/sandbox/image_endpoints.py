@@ -24,7 +24,7 @@ from .api.answers import (
     stream_answer,
 )
 from .api.errors import Refused, masked
-from .api.rate_limits import Limiter
+from .api.rate_limits import Unlimited
 from .api.request_body import FindUpload, read_submission
 from .api.submission import Submission
 from .api.validation import validate
@@ -65,7 +65,7 @@ class ImageEndpoints:
     def __init__(
         self,
         settings: Settings,
-        limiter: Limiter,
+        limiter: Unlimited,
         log: RequestLog,
         find_upload: FindUpload,
         in_thread: InThread,

@@ -29,11 +29,7 @@ def key_of(request: Request) -> str:
 
 
 def check_key(key: str) -> None:
-    """Any key is good, but for those that say they are not.
-
-    Raises:
-        Refused: there is no key, or a bad one.
-    """
+    """Any key is good, but for those that say they are not."""
     if not key:
         raise no_key()
     if key == "invalid" or key.startswith("sk-invalid"):

@@ -1,10 +1,10 @@
-"""What the API says when it refuses: the error envelope, and the refusals that more than one module needs.
-Pure.
+"""What the API says when it refuses: `Refused`, which whatever judges a request raises and the server answers
+with, and the refusals that more than one module needs. Pure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +35,30 @@ class Refused(Exception):
 def invalid(param: str, code: str, message: str) -> Refused:
     """The 400 for a parameter whose value is not accepted."""
     return Refused(400, message, param=param, code=code)
+
+
+def wrong_type(param: str, expected: str) -> Refused:
+    """The 400 for a value of another type."""
+    return invalid(param, "invalid_type", f"Invalid type for '{param}': expected {expected}.")
+
+
+def unsupported_value(param: str, value: str, supported: Sequence[str]) -> Refused:
+    """The 400 for a value that is none of the `supported` ones."""
+    *first, last = (f"'{each}'" for each in supported)
+    comma = "," if len(first) > 1 else ""
+    named = f"{', '.join(first)}{comma} and {last}" if first else last
+    return invalid(param, "invalid_value", f"Invalid value: '{value}'. Supported values are: {named}.")
+
+
+def check_range(param: str, value: int, low: int, high: int) -> None:
+    """Refuse an integer below or above what is accepted."""
+    for wrong, where, code, bound in (
+        (value < low, "below minimum", "integer_below_min_value", f">= {low}"),
+        (value > high, "above maximum", "integer_above_max_value", f"<= {high}"),
+    ):
+        if wrong:
+            message = f"integer {where} value. Expected a value {bound}, but got {value} instead."
+            raise invalid(param, code, f"Invalid '{param}': {message}")
 
 
 def unknown_parameter(name: str) -> Refused:

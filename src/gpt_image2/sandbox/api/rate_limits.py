@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Protocol
 
 from ..connection import Headers
 from ..settings import Limits
@@ -28,34 +27,18 @@ _REQUESTS = (
 )
 
 
-class Limiter(Protocol):
-    """What stands before the image endpoints."""
-
-    def take(self, images: int, model: str) -> None:
-        """Let a request for some images pass.
-
-        Raises:
-            Refused: with 429, when there is too little left.
-        """
-        ...
-
-    def headers(self, status: int) -> Headers:
-        """The `x-ratelimit` headers of an answer with a status."""
-        ...
-
-
-class NoLimit:
+class Unlimited:
     """Lets everything pass; its headers are those of a large account."""
 
     def take(self, images: int, model: str) -> None:
-        """Nothing is counted."""
+        """Let a request for some images pass, or refuse it with 429."""
 
     def headers(self, status: int) -> Headers:
-        """The same every time, where the API sends them at all."""
+        """The `x-ratelimit` headers of an answer with a status: the same every time, where the API sends them."""
         return (*_REQUESTS, *_TOKENS) if status in (200, 429) else ()
 
 
-class PerMinute:
+class PerMinute(Unlimited):
     """Limits the images of a minute; `now_s` is any clock in seconds."""
 
     def __init__(self, limits: Limits, now_s: Callable[[], float]) -> None:
@@ -65,11 +48,7 @@ class PerMinute:
         self._seen_s = now_s()
 
     def take(self, images: int, model: str) -> None:
-        """Take images from what is left.
-
-        Raises:
-            Refused: with 429; it says how long to wait, unless no wait would help.
-        """
+        """Take images from what is left; a refusal says how long to wait, unless no wait would help."""
         self._refill()
         limit = self._limits.images_per_minute
         place = f"for {model} in organization {_ORGANIZATION} on images per min"

@@ -10,6 +10,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, cast
 
 from starlette.datastructures import UploadFile
@@ -17,7 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from ..image_request import Endpoint
-from .errors import Refused, invalid
+from .errors import Refused, invalid, wrong_type
 from .submission import Submission, Upload
 
 #: An uploaded file by its ID, as an upload of a named field.
@@ -26,7 +27,7 @@ FindUpload = Callable[[str, str], "Upload | None"]
 _DATA_URL = re.compile(r"data:(?P<type>[\w.+-]+/[\w.+-]+);base64,(?P<data>.*)", re.DOTALL)
 #: Far above what the API accepts, so that the refusal is the API's and not the parser's.
 _MAX_PARTS = 200
-NOT_JSON = (
+_NOT_JSON = (
     "We could not parse the JSON body of your request. (HINT: This likely means you aren't using your HTTP "
     "library correctly. The OpenAI API expects a JSON payload, but what was sent was not valid JSON. If you "
     "have trouble figuring out how to fix this, please contact us through our help center at "
@@ -43,12 +44,18 @@ async def read_submission(request: Request, endpoint: Endpoint, find_upload: Fin
     if content_type not in ("", "application/json"):
         return Submission(endpoint, {}, problem=_unsupported_type(content_type, endpoint))
     try:
+        return submission_of(endpoint, json_object(body), find_upload)
+    except Refused as problem:
+        return Submission(endpoint, {}, problem=problem)
+
+
+def json_object(body: bytes) -> dict[str, Any]:
+    """The fields of a body."""
+    with suppress(ValueError):
         fields = json.loads(body)
-    except ValueError:
-        return Submission(endpoint, {}, problem=Refused(400, NOT_JSON))
-    if not isinstance(fields, dict):
-        return Submission(endpoint, {}, problem=Refused(400, NOT_JSON))
-    return submission_of(endpoint, cast("dict[str, Any]", fields), find_upload)
+        if isinstance(fields, dict):
+            return cast("dict[str, Any]", fields)
+    raise Refused(400, _NOT_JSON)
 
 
 async def _read_multipart(request: Request, endpoint: Endpoint) -> Submission:
@@ -81,8 +88,7 @@ def submission_of(endpoint: Endpoint, fields: dict[str, Any], find_upload: FindU
     images, mask = fields.get("images"), fields.get("mask")
     rest = {name: value for name, value in fields.items() if name not in ("images", "mask")}
     if images is not None and not isinstance(images, list):
-        message = "Invalid type for 'images': expected an array of objects."
-        return Submission(endpoint, rest, problem=invalid("images", "invalid_type", message))
+        return Submission(endpoint, rest, problem=wrong_type("images", "an array of objects"))
     named = [(f"images[{index}]", each) for index, each in enumerate(cast("list[Any]", images or []))]
     if mask is not None:
         named.append(("mask", mask))
@@ -97,7 +103,7 @@ def submission_of(endpoint: Endpoint, fields: dict[str, Any], find_upload: FindU
 
 def _upload_of(name: str, reference: Any, find_upload: FindUpload) -> Upload:
     if not isinstance(reference, dict):
-        raise invalid(name, "invalid_type", f"Invalid type for '{name}': expected an object.")
+        raise wrong_type(name, "an object")
     url, file_id = reference.get("image_url"), reference.get("file_id")  # pyright: ignore
     field = "mask" if name == "mask" else "images"
     if isinstance(file_id, str) and url is None:

@@ -11,14 +11,7 @@ from .input_file import LineError
 
 WINDOW_S = 24 * 3600.0
 Status = Literal[
-    "validating",
-    "failed",
-    "in_progress",
-    "finalizing",
-    "completed",
-    "expired",
-    "cancelling",
-    "cancelled",
+    "validating", "failed", "in_progress", "finalizing", "completed", "expired", "cancelling", "cancelled"
 ]
 
 

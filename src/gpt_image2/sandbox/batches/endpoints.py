@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -10,8 +9,8 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from ..api.access import json_delivered
-from ..api.errors import Refused, invalid, missing_parameter, unknown_parameter
-from ..api.request_body import NOT_JSON
+from ..api.errors import invalid, missing_parameter, unknown_parameter, unsupported_value, wrong_type
+from ..api.request_body import json_object
 from ..connection import Delivery
 from ..faults.admission import admit
 from .batch import BatchOrder
@@ -68,12 +67,9 @@ class BatchEndpoints:
         fields = _fields_of(body)
         endpoint, window = fields["endpoint"], fields["completion_window"]
         if endpoint not in ENDPOINTS:
-            supported = " and ".join(f"'{name}'" for name in ENDPOINTS)
-            message = f"Invalid value: '{endpoint}'. Supported values are: {supported}."
-            raise invalid("endpoint", "invalid_value", message)
+            raise unsupported_value("endpoint", endpoint, list(ENDPOINTS))
         if window != "24h":
-            message = f"Invalid value: '{window}'. Supported values are: '24h'."
-            raise invalid("completion_window", "invalid_value", message)
+            raise unsupported_value("completion_window", window, ["24h"])
         self._check_input_file(fields["input_file_id"])
         return BatchOrder(
             fields["input_file_id"],
@@ -94,28 +90,23 @@ class BatchEndpoints:
 
 def _fields_of(body: bytes) -> dict[str, Any]:
     """The fields of an order: all that are required are there, and are text."""
-    try:
-        fields = json.loads(body)
-    except ValueError:
-        raise Refused(400, NOT_JSON) from None
-    if not isinstance(fields, dict):
-        raise Refused(400, NOT_JSON)
-    for name in cast("dict[str, Any]", fields):
+    fields = json_object(body)
+    for name in fields:
         if name not in _FIELDS:
             raise unknown_parameter(name)
     for name in _REQUIRED:
-        if fields.get(name) is None:  # pyright: ignore[reportUnknownMemberType]
+        if fields.get(name) is None:
             raise missing_parameter(name)
         if not isinstance(fields[name], str):
-            raise invalid(name, "invalid_type", f"Invalid type for '{name}': expected a string.")
-    return cast("dict[str, Any]", fields)
+            raise wrong_type(name, "a string")
+    return fields
 
 
 def _metadata(value: Any) -> Mapping[str, str] | None:
     if value is None:
         return None
     if not isinstance(value, dict):
-        raise invalid("metadata", "invalid_type", "Invalid type for 'metadata': expected an object.")
+        raise wrong_type("metadata", "an object")
     pairs = cast("dict[str, Any]", value)
     if len(pairs) > _MAX_PAIRS:
         message = f"Invalid 'metadata': expected at most {_MAX_PAIRS} pairs, but got {len(pairs)} instead."
@@ -123,7 +114,7 @@ def _metadata(value: Any) -> Mapping[str, str] | None:
     for key, text in pairs.items():
         name = f"metadata.{key}"
         if not isinstance(text, str):
-            raise invalid(name, "invalid_type", f"Invalid type for '{name}': expected a string.")
+            raise wrong_type(name, "a string")
         if len(key) > _MAX_KEY_CHARS or len(text) > _MAX_VALUE_CHARS:
             message = (
                 f"Invalid '{name}': string too long. Keys have at most {_MAX_KEY_CHARS} characters, values "

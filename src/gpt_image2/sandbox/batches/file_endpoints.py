@@ -14,7 +14,7 @@ from starlette.responses import FileResponse
 from starlette.routing import Route
 
 from ..api.access import identity, json_delivered, new_request_id
-from ..api.errors import Refused, invalid, unknown_parameter
+from ..api.errors import Refused, invalid, unknown_parameter, unsupported_value
 from ..connection import Delivery
 from ..faults.admission import admit
 from .file_store import FileStore, StoredFile
@@ -119,18 +119,13 @@ def _lives_s(form: FormData) -> int | None:
     if anchor is None and text is None:
         return None
     if anchor != "created_at":
-        message = f"Invalid value: '{anchor}'. Supported values are: 'created_at'."
-        raise invalid("expires_after[anchor]", "invalid_value", message)
+        raise unsupported_value("expires_after[anchor]", str(anchor), ["created_at"])
     seconds = int(text) if isinstance(text, str) and text.isascii() and text.isdigit() else -1
     return checked_lives_s("expires_after[seconds]", seconds)
 
 
 def checked_lives_s(name: str, seconds: int) -> int:
-    """The seconds that a file may be kept.
-
-    Raises:
-        Refused: they are fewer or more than the API accepts.
-    """
+    """The seconds that a file may be kept."""
     if not _MIN_LIVES_S <= seconds <= _MAX_LIVES_S:
         message = f"Invalid '{name}': expected an integer between {_MIN_LIVES_S} and {_MAX_LIVES_S}."
         raise invalid(name, "invalid_value", message)

@@ -108,11 +108,7 @@ class FileStore:
         return file and Upload(field, file.filename, file.content_type, file.path.read_bytes())
 
     def get(self, file_id: str) -> StoredFile:
-        """A file.
-
-        Raises:
-            Refused: there is none of this name.
-        """
+        """A file."""
         file = self.find(file_id)
         if file is None:
             raise Refused(404, f"No such File object: {file_id}", param="id")
@@ -124,11 +120,7 @@ class FileStore:
         return [file for file in found if purpose in (None, file.purpose)]
 
     def delete(self, file_id: str) -> None:
-        """Forget a file and remove its bytes.
-
-        Raises:
-            Refused: there is none of this name.
-        """
+        """Forget a file and remove its bytes."""
         file = self.get(file_id)
         del self._files[file_id]
         file.path.unlink()

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ..api.errors import invalid
+from ..api.errors import check_range, invalid, unsupported_value, wrong_type
 
 _ORDERS = ("asc", "desc")
 
@@ -33,15 +33,10 @@ class PageSizes:
 
 
 def page(oldest_first: Sequence[Listed], query: Mapping[str, str], sizes: PageSizes) -> dict[str, Any]:
-    """The page that `limit`, `after` and `order` ask for; newest first by default.
-
-    Raises:
-        Refused: one of them has no meaning.
-    """
+    """The page that `limit`, `after` and `order` ask for; newest first by default."""
     order = query.get("order", "desc")
     if order not in _ORDERS:
-        message = f"Invalid value: '{order}'. Supported values are: 'asc' and 'desc'."
-        raise invalid("order", "invalid_value", message)
+        raise unsupported_value("order", order, _ORDERS)
     items = list(oldest_first if order == "asc" else reversed(oldest_first))
     if "after" in query:
         places = [index for index, item in enumerate(items) if item.id == query["after"]]
@@ -63,13 +58,7 @@ def _limit(text: str | None, sizes: PageSizes) -> int:
     if text is None:
         return sizes.default
     if not (text.isascii() and text.isdigit()):
-        message = f"Invalid type for 'limit': expected an integer, but got '{text}' instead."
-        raise invalid("limit", "invalid_type", message)
+        raise wrong_type("limit", f"an integer, but got '{text}' instead")
     limit = int(text[:9])
-    if limit < 1:
-        message = f"integer below minimum value. Expected a value >= 1, but got {text} instead."
-        raise invalid("limit", "integer_below_min_value", f"Invalid 'limit': {message}")
-    if limit > sizes.most:
-        message = f"integer above maximum value. Expected a value <= {sizes.most}, but got {text} instead."
-        raise invalid("limit", "integer_above_max_value", f"Invalid 'limit': {message}")
+    check_range("limit", limit, 1, sizes.most)
     return limit

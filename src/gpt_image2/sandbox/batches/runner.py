@@ -72,11 +72,7 @@ class BatchRunner:
         return batch
 
     def get(self, batch_id: str) -> Batch:
-        """A batch.
-
-        Raises:
-            Refused: there is none of this name.
-        """
+        """A batch."""
         if batch_id not in self._batches:
             raise Refused(404, f"No batch found with id '{batch_id}'.")
         return self._batches[batch_id]
@@ -86,11 +82,7 @@ class BatchRunner:
         return list(self._batches.values())
 
     def cancel(self, batch_id: str) -> Batch:
-        """Call a batch off; what was done by now is kept.
-
-        Raises:
-            Refused: there is none of this name, or it has ended otherwise.
-        """
+        """Call a batch off; what was done by now is kept."""
         batch = self.get(batch_id)
         if batch.status in ("completed", "failed", "expired"):
             raise Refused(409, f"Cannot cancel a batch with status '{batch.status}'.")

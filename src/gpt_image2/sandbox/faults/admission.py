@@ -11,11 +11,7 @@ from .table import FAULTS, NO_FAULT
 
 
 def fault_of(request: Request) -> Fault:
-    """The fault in a request's path.
-
-    Raises:
-        Refused: there is no such fault.
-    """
+    """The fault in a request's path."""
     name = request.path_params.get("fault")
     if name is None:
         return NO_FAULT
@@ -26,10 +22,6 @@ def fault_of(request: Request) -> Fault:
 
 
 def admit(request: Request) -> None:
-    """Check fault and key of a request to an endpoint that costs nothing.
-
-    Raises:
-        Refused: as `fault_of` and `check_key` do.
-    """
+    """Check fault and key of a request to an endpoint that costs nothing."""
     fault_of(request)
     check_key(key_of(request))
