@@ -44,13 +44,11 @@ class Sandbox:
         limiter = Unlimited()
         if settings.limits is not None:
             limiter = PerMinute(settings.limits, lambda: self._clock.waited_s)
-        in_thread = self._threads.run
-        self._images = ImageEndpoints(settings, limiter, self._log, self._files.as_upload, in_thread)
-        runner = BatchRunner(self._clock, self._files, self._log, in_thread, settings.batch_job_s)
+        self._images = ImageEndpoints(settings, limiter, self._log, self._files.as_upload, self._threads)
+        runner = BatchRunner(self._clock, self._files, self._log, self._threads, settings.batch_job_s)
         self._batches = BatchEndpoints(runner, self._files)
 
     def app(self) -> Starlette:
-        """The ASGI application."""
         routes = [
             Route("/_sandbox/log", self.log, methods=["GET"]),
             Route("/_sandbox/reset", self.reset, methods=["POST"]),
@@ -73,17 +71,14 @@ class Sandbox:
         return Starlette(routes=routes, exception_handlers=handlers)
 
     def close(self) -> None:
-        """Let the threads and the files go."""
         self._threads.close()
         self._files.close()
 
     async def models(self, request: Request) -> Delivery:
-        """`GET /v1/models`."""
         admit(request)
         return json_delivered({"object": "list", "data": [_model(name) for name in models.KNOWN_MODELS]})
 
     async def model(self, request: Request) -> Delivery:
-        """`GET /v1/models/{model}`."""
         admit(request)
         name = request.path_params["model"]
         if name not in models.KNOWN_MODELS:

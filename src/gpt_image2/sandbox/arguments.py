@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeVar
 
 from gpt_image2.core.base.about import PROGRAM
@@ -18,17 +17,8 @@ _DEFAULT_PORT = 8787
 _DEFAULTS = Settings()
 
 
-@dataclass(frozen=True)
-class Arguments:
-    """What the command was asked for."""
-
-    port: int
-    list_faults: bool
-    settings: Settings
-
-
-def parse(argv: list[str] | None) -> Arguments:
-    """Read the flags; a bad one ends the program with a usage error."""
+def parse(argv: list[str] | None) -> tuple[Settings, int, bool]:
+    """Settings, port, and whether to list the faults; a bad flag ends the program with a usage error."""
     parser = _parser()
     flags = parser.parse_args(argv)
     limits = None
@@ -46,7 +36,7 @@ def parse(argv: list[str] | None) -> Arguments:
         limits=limits,
         limit_headers=not flags.no_limit_headers,
     )
-    return Arguments(flags.port, flags.list_faults, settings)
+    return settings, flags.port, flags.list_faults
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -67,18 +57,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SECONDS|real",
         help="how long one call takes; 'real' is what the API usually takes (default: %(default)s)",
     )
-    _add_limits(parser)
-    _add_time(parser)
-    parser.add_argument("--log-requests", action="store_true", help="write one line a request to stderr")
-    parser.add_argument(
-        "--list-faults",
-        action="store_true",
-        help="list the faults that a base URL of http://127.0.0.1:PORT/fault/NAME/v1 brings, and exit",
-    )
-    return parser
-
-
-def _add_limits(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--images-per-minute",
         type=_COUNT,
@@ -101,9 +79,6 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="leave out the x-ratelimit and retry-after headers; a 429 keeps its message",
     )
-
-
-def _add_time(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--batch-seconds",
         type=_SECONDS,
@@ -118,6 +93,13 @@ def _add_time(parser: argparse.ArgumentParser) -> None:
         metavar="X",
         help="how many times faster than real time that clock runs (default: %(default)s)",
     )
+    parser.add_argument("--log-requests", action="store_true", help="write one line a request to stderr")
+    parser.add_argument(
+        "--list-faults",
+        action="store_true",
+        help="list the faults that a base URL of http://127.0.0.1:PORT/fault/NAME/v1 brings, and exit",
+    )
+    return parser
 
 
 def _latency(text: str) -> float | None:

@@ -79,19 +79,15 @@ class Connection:
         self._transport.close()
 
     def reset(self) -> None:
-        """End the connection with a TCP RST."""
         sock = self._transport.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack(_LINGER_FORMAT, 1, 0))
         self._transport.abort()
 
 
 class SandboxProtocol(H11Protocol):
-    """uvicorn's HTTP protocol, which hands the `Connection` to the application in
-    `scope["state"]`.
-    """
+    """uvicorn's HTTP protocol, which hands the `Connection` to the application in `scope["state"]`."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Called by the event loop for each connection."""
         super().connection_made(transport)
         self.app_state: dict[str, Any] = {**self.app_state, "connection": Connection(transport, self.flow)}
 
@@ -105,7 +101,6 @@ class CallTimer:
 
     @property
     def elapsed_s(self) -> float:
-        """Seconds since the request came."""
         return time.monotonic() - self._started
 
     async def until(self, part: float) -> None:
@@ -126,7 +121,6 @@ class Delivery:
         self._on_image = on_image
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the answer on this connection."""
         connection: Connection = scope["state"]["connection"]
         answer = self.answer
         await self._timer.until(answer.at)

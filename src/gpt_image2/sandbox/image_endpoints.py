@@ -9,6 +9,7 @@ import secrets
 import sys
 from collections import OrderedDict
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
@@ -36,9 +37,10 @@ from .faults.fault import Case, Fault
 from .image_request import Endpoint
 from .request_log import Download, ImagePost, RequestLog
 from .settings import Settings
-from .threads import InThread
+from .threads import Threads
 
 _MOST_KEPT_IMAGES = 256
+_ENDPOINTS: tuple[Endpoint, ...] = ("generations", "edits")
 _DEFAULT_MODEL = "gpt-image-2"
 
 
@@ -53,7 +55,6 @@ class _KeptImage:
     counted: bool = False
 
     def count(self) -> None:
-        """Note the image as delivered, once."""
         if not self.counted:
             self.counted = True
             self.post.count_image()
@@ -68,34 +69,25 @@ class ImageEndpoints:
         limiter: Unlimited,
         log: RequestLog,
         find_upload: FindUpload,
-        in_thread: InThread,
+        threads: Threads,
     ) -> None:
         self._settings = settings
         self._limiter = limiter
         self._log = log
         self._find_upload = find_upload
-        self._in_thread = in_thread
+        self._threads = threads
         self._met: set[tuple[str, str]] = set()
         self._kept: OrderedDict[str, _KeptImage] = OrderedDict()
 
     def routes(self, base: str) -> list[Route]:
-        """The routes below a base path."""
         return [
-            Route(f"{base}/images/generations", self.generations, methods=["POST"]),
-            Route(f"{base}/images/edits", self.edits, methods=["POST"]),
+            Route(f"{base}/images/{endpoint}", partial(self._images, endpoint=endpoint), methods=["POST"])
+            for endpoint in _ENDPOINTS
         ]
 
     def forget(self) -> None:
         """Forget which prompts have met a fault."""
         self._met.clear()
-
-    async def generations(self, request: Request) -> Delivery:
-        """`POST /v1/images/generations`."""
-        return await self._images(request, "generations")
-
-    async def edits(self, request: Request) -> Delivery:
-        """`POST /v1/images/edits`."""
-        return await self._images(request, "edits")
 
     async def download(self, request: Request) -> Delivery:
         """`GET /_sandbox/files/{name}`: an image of the `url` faults; no key belongs here."""
@@ -105,7 +97,7 @@ class ImageEndpoints:
             kept.downloads += 1
             status = kept.fault.download_status(kept.downloads)
         prompt = kept.post.prompt if kept else None
-        self._log.add_download(Download(prompt, request.url.path, status, bool(key_of(request))))
+        self._log.add(Download(prompt, request.url.path, status, bool(key_of(request))))
         if kept is None or status != 200:
             return Delivery(plain_answer(status, "text/plain", b"no image here\n"))
         answer = plain_answer(200, kept.image.mime, kept.image.data, role="image")
@@ -140,7 +132,7 @@ class ImageEndpoints:
         check_key(key_of(request))
         self._limiter.take(_images_of(submission), str(fields.get("model") or _DEFAULT_MODEL))
         if submission.uploads:  # only images are costly to judge
-            asked = await self._in_thread(lambda: validate(submission, request_id))
+            asked = await self._threads.run(lambda: validate(submission, request_id))
         else:
             asked = validate(submission, request_id)
         post.n, post.stream = asked.n, asked.stream
@@ -166,11 +158,11 @@ class ImageEndpoints:
         understood = fault.understood(case.request)
         drawn = fault.drawn(understood)
         present = fault.present or self._by_url(fault, case, post)
-        drawing = [self._in_thread(lambda i=i: picture(drawn, i)) for i in range(drawn.n)]
+        drawing = [self._threads.run(lambda i=i: picture(drawn, i)) for i in range(drawn.n)]
         images = await asyncio.gather(*drawing)
         if not understood.stream:
             return json_answer(understood, images, present, fault.write)
-        partial_images = await self._in_thread(lambda: previews(drawn))
+        partial_images = await self._threads.run(lambda: previews(drawn))
         return stream_answer(understood, images, partial_images, present, fault.write)
 
     def _by_url(self, fault: Fault, case: Case, post: ImagePost) -> Presenter:

@@ -30,5 +30,4 @@ class ImageRequest:
 
     @property
     def size(self) -> str:
-        """`WxH`, as an answer says it."""
         return f"{self.width}x{self.height}"

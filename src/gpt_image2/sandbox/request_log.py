@@ -25,7 +25,6 @@ class ImagePost:
     images_delivered: int = 0
 
     def count_image(self) -> None:
-        """Note that a final image has reached the client."""
         self.images_delivered += 1
 
 
@@ -65,16 +64,13 @@ class RequestLog:
         self._posts.append(post)
         return post
 
-    def add_download(self, download: Download) -> None:
-        """Note a download."""
-        self._downloads.append(download)
-
-    def add_batch_request(self, request: BatchRequest) -> None:
-        """Note a request of a batch."""
-        self._batch_requests.append(request)
+    def add(self, row: Download | BatchRequest) -> None:
+        if isinstance(row, Download):
+            self._downloads.append(row)
+        else:
+            self._batch_requests.append(row)
 
     def clear(self) -> None:
-        """Forget everything."""
         for rows in (self._posts, self._downloads, self._batch_requests):
             rows.clear()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import socket
 import sys
@@ -28,18 +29,22 @@ _EXIT_NOT_INSTALLED = 3
 
 def main(argv: list[str] | None = None) -> int:
     """Run the sandbox command; returns its exit code."""
-    arguments = parse(argv)
+    settings, port, lists_faults = parse(argv)
     try:
-        if arguments.list_faults:
-            return _list_faults()
-        sock = _listen(arguments.port)
-        server, close = _build(arguments.settings, _announce)
+        if lists_faults:
+            from .faults.table import table
+
+            print(table())
+            return 0
+        sock = _listen(port)
+        server, close = _build(settings, _announce)
     except ImportError as error:
         hint = INSTALL_HINT.format(extra="sandbox")
         print(f"The sandbox needs more packages ({error.name} is missing): {hint}", file=sys.stderr)
         return _EXIT_NOT_INSTALLED
     except OSError as error:
-        print(f"Cannot listen on {_HOST}:{arguments.port}: {error.strerror}. Try --port 0.", file=sys.stderr)
+        reason = os.strerror(error.errno or 0)
+        print(f"Cannot listen on {_HOST}:{port}: {reason}. Try --port 0.", file=sys.stderr)
         return _EXIT_FAILED
 
     def stop(_: int, __: object) -> None:
@@ -72,29 +77,9 @@ def serve_in_thread(latency_s: float, settings: Settings | None = None) -> Gener
         close()
 
 
-def _list_faults() -> int:
-    from .faults.table import table
-
-    print(table())
-    return 0
-
-
 def _listen(port: int) -> socket.socket:
-    """A listening socket on loopback.
-
-    Raises:
-        OSError: the port is in use, or not ours to take.
-    """
-    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        if sys.platform != "win32":  # there the option would share a port that is in use
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind((_HOST, port))
-        sock.listen(_BACKLOG)
-    except OSError:
-        sock.close()
-        raise
-    return sock
+    """A listening socket on loopback."""
+    return socket.create_server((_HOST, port), backlog=_BACKLOG)
 
 
 def _base_url(sock: socket.socket) -> str:

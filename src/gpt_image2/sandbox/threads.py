@@ -4,19 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 _T = TypeVar("_T")
-
-
-class InThread(Protocol):
-    """Does work in a thread."""
-
-    def __call__(self, work: Callable[[], _T]) -> Awaitable[_T]:
-        """The result of `work`."""
-        ...
 
 
 class Threads:
@@ -26,9 +18,7 @@ class Threads:
         self._pool = ThreadPoolExecutor(max(2, os.cpu_count() or 2), thread_name_prefix="sandbox-worker")
 
     async def run(self, work: Callable[[], _T]) -> _T:
-        """The result of `work`, done in a thread."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
     def close(self) -> None:
-        """Drop what has not begun."""
         self._pool.shutdown(wait=False, cancel_futures=True)

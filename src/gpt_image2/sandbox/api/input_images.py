@@ -1,4 +1,4 @@
-"""The input images of an edit: their number, size, type and mask are judged as on the real API. Decodes them."""
+"""Judges the input images of an edit and their mask as the real API would. Decodes them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,6 @@ class InputImages:
 
     @classmethod
     def of(cls, submission: Submission) -> InputImages:
-        """The input images of a submission that is an edit."""
         name = "image" if submission.textual else "images"
         known = {"image", "image[]", "images", "mask"}
         for upload in submission.uploads:

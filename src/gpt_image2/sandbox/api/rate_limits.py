@@ -14,17 +14,16 @@ from .errors import Refused
 
 _MINUTE_S = 60.0
 _ORGANIZATION = "org-sandbox"
-#: What the headers say of tokens, which are not limited here.
-_TOKENS = (
-    ("x-ratelimit-limit-tokens", "8000000"),
-    ("x-ratelimit-remaining-tokens", "7999000"),
-    ("x-ratelimit-reset-tokens", "7ms"),
-)
-_REQUESTS = (
-    ("x-ratelimit-limit-requests", "250"),
-    ("x-ratelimit-remaining-requests", "249"),
-    ("x-ratelimit-reset-requests", "240ms"),
-)
+
+
+def _headers(unit: str, limit: str, remaining: str, reset: str) -> Headers:
+    values = {"limit": limit, "remaining": remaining, "reset": reset}
+    return [(f"x-ratelimit-{name}-{unit}", value) for name, value in values.items()]
+
+
+_REQUESTS = _headers("requests", "250", "249", "240ms")
+#: Tokens are not limited here.
+_TOKENS = _headers("tokens", "8000000", "7999000", "7ms")
 
 
 class Unlimited:
@@ -34,7 +33,7 @@ class Unlimited:
         """Let a request for some images pass, or refuse it with 429."""
 
     def headers(self, status: int) -> Headers:
-        """The `x-ratelimit` headers of an answer with a status: the same every time, where the API sends them."""
+        """The `x-ratelimit` headers of an answer with a status."""
         return (*_REQUESTS, *_TOKENS) if status in (200, 429) else ()
 
 
@@ -69,15 +68,8 @@ class PerMinute(Unlimited):
         """What is left now, in images and so in requests for one image."""
         self._refill()
         reset = in_words(math.ceil(self._wait_s(self._limits.capacity) * 1000))
-        state = (
-            ("limit", str(self._limits.images_per_minute)),
-            ("remaining", str(int(self._left))),
-            ("reset", reset),
-        )
-        counted = [
-            (f"x-ratelimit-{name}-{unit}", value) for unit in ("images", "requests") for name, value in state
-        ]
-        return (*counted, *_TOKENS)
+        state = (str(self._limits.images_per_minute), str(int(self._left)), reset)
+        return (*_headers("images", *state), *_headers("requests", *state), *_TOKENS)
 
     def _refill(self) -> None:
         passed_s = self._now_s() - self._seen_s

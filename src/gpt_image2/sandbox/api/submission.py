@@ -21,7 +21,6 @@ class Upload:
     data: bytes = field(repr=False)
 
     def as_json(self) -> dict[str, Any]:
-        """How the log tells of it."""
         return {
             "field": self.name,
             "filename": self.filename,
@@ -46,6 +45,5 @@ class Submission:
 
     @property
     def prompt(self) -> str | None:
-        """The prompt, where one was sent as text."""
         prompt = self.fields.get("prompt")
         return prompt if isinstance(prompt, str) else None

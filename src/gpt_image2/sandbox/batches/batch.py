@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from .input_file import LineError
 
@@ -13,6 +13,8 @@ WINDOW_S = 24 * 3600.0
 Status = Literal[
     "validating", "failed", "in_progress", "finalizing", "completed", "expired", "cancelling", "cancelled"
 ]
+#: The statuses of which a batch tells when it came to them.
+_TOLD_STATUSES: tuple[Status, ...] = get_args(Status)[1:]
 
 
 @dataclass(frozen=True)
@@ -62,11 +64,9 @@ class Batch:
         self.moments[status] = moment_s
 
     def is_cancelling(self) -> bool:
-        """Whether somebody has called it off."""
         return "cancelling" in self.moments
 
     def count(self, status: int, usage: Mapping[str, Any]) -> None:
-        """Note a request that was run, and the tokens it cost."""
         if status < 400:
             self.completed += 1
         else:
@@ -75,27 +75,21 @@ class Batch:
         self.output_tokens += usage.get("output_tokens", 0)
 
     def as_json(self) -> dict[str, Any]:
-        """The official batch object."""
+        errors = {"object": "list", "data": [asdict(error) for error in self.errors]}
         return {
             "id": self.id,
             "object": "batch",
             "endpoint": self.order.endpoint,
             "model": self.model,
-            "errors": self._errors(),
+            "errors": errors if self.errors else None,
             "input_file_id": self.order.input_file_id,
             "completion_window": "24h",
             "status": self.status,
             "output_file_id": self.output_file_id,
             "error_file_id": self.error_file_id,
             "created_at": int(self.created_at_s),
-            "in_progress_at": self._at("in_progress"),
             "expires_at": int(self.expires_at_s),
-            "finalizing_at": self._at("finalizing"),
-            "completed_at": self._at("completed"),
-            "failed_at": self._at("failed"),
-            "expired_at": self._at("expired"),
-            "cancelling_at": self._at("cancelling"),
-            "cancelled_at": self._at("cancelled"),
+            **{f"{status}_at": self._at(status) for status in _TOLD_STATUSES},
             "request_counts": {"total": self.total, "completed": self.completed, "failed": self.failed},
             "usage": self._usage(),
             "metadata": self.order.metadata,
@@ -104,11 +98,6 @@ class Batch:
     def _at(self, status: Status) -> int | None:
         moment_s = self.moments.get(status)
         return None if moment_s is None else int(moment_s)
-
-    def _errors(self) -> dict[str, Any] | None:
-        if not self.errors:
-            return None
-        return {"object": "list", "data": [asdict(error) for error in self.errors]}
 
     def _usage(self) -> dict[str, Any]:
         return {

@@ -22,7 +22,6 @@ class SimulatedClock:
 
     @property
     def now_s(self) -> float:
-        """Simulated seconds since 1970."""
         return self._started_at_s + self._advanced_s + (time.monotonic() - self._started) * self.speed
 
     @property
@@ -31,7 +30,6 @@ class SimulatedClock:
         return time.monotonic() + self._advanced_s
 
     def advance(self, seconds: float) -> None:
-        """Move the clock forward."""
         self._advanced_s += seconds
         self.stir()
 

@@ -17,13 +17,12 @@ from .batch import BatchOrder
 from .file_endpoints import checked_lives_s
 from .file_store import FileStore
 from .output_lines import ENDPOINTS
-from .paging import PageSizes, page
+from .paging import page
 from .runner import BatchRunner
 
 _REQUIRED = ("input_file_id", "endpoint", "completion_window")
 _FIELDS = (*_REQUIRED, "metadata", "output_expires_after")
 _MAX_PAIRS, _MAX_KEY_CHARS, _MAX_VALUE_CHARS = 16, 64, 512
-_PAGE_SIZES = PageSizes(default=20, most=100)
 
 
 class BatchEndpoints:
@@ -34,7 +33,6 @@ class BatchEndpoints:
         self._files = files
 
     def routes(self, base: str) -> list[Route]:
-        """The routes below a base path."""
         return [
             Route(f"{base}/batches", self.create, methods=["POST"]),
             Route(f"{base}/batches", self.list, methods=["GET"]),
@@ -43,23 +41,19 @@ class BatchEndpoints:
         ]
 
     async def create(self, request: Request) -> Delivery:
-        """`POST /v1/batches`."""
         body = await request.body()
         admit(request)
         return json_delivered(self._runner.start(self._order(body)).as_json())
 
     async def list(self, request: Request) -> Delivery:
-        """`GET /v1/batches`."""
         admit(request)
-        return json_delivered(page(self._runner.all(), request.query_params, _PAGE_SIZES))
+        return json_delivered(page(self._runner.all(), request.query_params, default=20, most=100))
 
     async def retrieve(self, request: Request) -> Delivery:
-        """`GET /v1/batches/{id}`."""
         admit(request)
         return json_delivered(self._runner.get(request.path_params["id"]).as_json())
 
     async def cancel(self, request: Request) -> Delivery:
-        """`POST /v1/batches/{id}/cancel`."""
         admit(request)
         return json_delivered(self._runner.cancel(request.path_params["id"]).as_json())
 

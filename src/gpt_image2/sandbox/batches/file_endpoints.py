@@ -18,7 +18,7 @@ from ..api.errors import Refused, invalid, unknown_parameter, unsupported_value
 from ..connection import Delivery
 from ..faults.admission import admit
 from .file_store import FileStore, StoredFile
-from .paging import PageSizes, page
+from .paging import page
 
 MAX_BATCH_BYTES = 200 * 1024 * 1024
 MAX_FILE_BYTES = 512 * 1024 * 1024
@@ -27,7 +27,6 @@ _NOT_DOWNLOADED = ("assistants", "user_data", "vision")
 _BATCH_LIVES_S = 30 * 86400
 _MIN_LIVES_S, _MAX_LIVES_S = 3600, 2_592_000
 _FIELDS = ("file", "purpose", "expires_after[anchor]", "expires_after[seconds]")
-_PAGE_SIZES = PageSizes(default=10_000, most=10_000)
 
 
 class FileEndpoints:
@@ -37,7 +36,6 @@ class FileEndpoints:
         self._files = files
 
     def routes(self, base: str) -> list[Route]:
-        """The routes below a base path."""
         return [
             Route(f"{base}/files", self.create, methods=["POST"]),
             Route(f"{base}/files", self.list, methods=["GET"]),
@@ -47,7 +45,6 @@ class FileEndpoints:
         ]
 
     async def create(self, request: Request) -> Delivery:
-        """`POST /v1/files`."""
         admit(request)
         try:
             async with request.form(max_files=1) as form:
@@ -57,25 +54,23 @@ class FileEndpoints:
         return json_delivered(file.as_json())
 
     async def list(self, request: Request) -> Delivery:
-        """`GET /v1/files`."""
         admit(request)
         query = request.query_params
-        return json_delivered(page(self._files.files(query.get("purpose")), query, _PAGE_SIZES))
+        return json_delivered(
+            page(self._files.files(query.get("purpose")), query, default=10_000, most=10_000)
+        )
 
     async def retrieve(self, request: Request) -> Delivery:
-        """`GET /v1/files/{id}`."""
         admit(request)
         return json_delivered(self._files.get(request.path_params["id"]).as_json())
 
     async def delete(self, request: Request) -> Delivery:
-        """`DELETE /v1/files/{id}`."""
         admit(request)
         file_id = request.path_params["id"]
         self._files.delete(file_id)
         return json_delivered({"object": "file", "id": file_id, "deleted": True})
 
     async def content(self, request: Request) -> Delivery | FileResponse:
-        """`GET /v1/files/{id}/content`."""
         admit(request)
         file = self._files.get(request.path_params["id"])
         if file.purpose in _NOT_DOWNLOADED:

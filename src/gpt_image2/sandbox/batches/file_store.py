@@ -40,7 +40,6 @@ class StoredFile:
         return mimetypes.guess_type(self.filename, strict=False)[0] or "application/octet-stream"
 
     def as_json(self) -> dict[str, Any]:
-        """The official file object."""
         expires_at = {} if self.expires_at_s is None else {"expires_at": int(self.expires_at_s)}
         return {
             "object": "file",
@@ -64,7 +63,6 @@ class FileStore:
         self._folder = tempfile.TemporaryDirectory(prefix="gpt-image2-sandbox-", ignore_cleanup_errors=True)
 
     def close(self) -> None:
-        """Remove the folder."""
         self._folder.cleanup()
 
     def new_path(self) -> Path:
@@ -108,7 +106,6 @@ class FileStore:
         return file and Upload(field, file.filename, file.content_type, file.path.read_bytes())
 
     def get(self, file_id: str) -> StoredFile:
-        """A file."""
         file = self.find(file_id)
         if file is None:
             raise Refused(404, f"No such File object: {file_id}", param="id")
@@ -120,7 +117,6 @@ class FileStore:
         return [file for file in found if purpose in (None, file.purpose)]
 
     def delete(self, file_id: str) -> None:
-        """Forget a file and remove its bytes."""
         file = self.get(file_id)
         del self._files[file_id]
         file.path.unlink()

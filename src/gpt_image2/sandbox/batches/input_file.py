@@ -6,7 +6,7 @@ import hashlib
 import json
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -85,20 +85,17 @@ class _Checker:
             return [LineError("invalid_request", message, line=number)]
         fields = cast("dict[str, Any]", request)
         missing = [
-            LineError("missing_required_parameter", f"Missing required parameter: '{name}'.", name, number)
+            LineError("missing_required_parameter", f"Missing required parameter: '{name}'.", name)
             for name, _, _ in _REQUIRED
             if fields.get(name) is None
         ]
-        found = missing or self._mistyped(fields) or [*self._mismatched(fields), *self._bad_model(fields)]
-        return [LineError(error.code, error.message, error.param, number) for error in found]
-
-    @staticmethod
-    def _mistyped(fields: dict[str, Any]) -> list[LineError]:
-        return [
+        mistyped = [
             LineError("invalid_type", f"Invalid type for '{name}': expected {words}.", name)
             for name, kind, words in _REQUIRED
-            if not isinstance(fields[name], kind)
+            if not isinstance(fields.get(name), kind)
         ]
+        found = missing or mistyped or [*self._mismatched(fields), *self._bad_model(fields)]
+        return [replace(error, line=number) for error in found]
 
     def _mismatched(self, fields: dict[str, Any]) -> Iterator[LineError]:
         custom_id, method = fields["custom_id"], fields["method"]

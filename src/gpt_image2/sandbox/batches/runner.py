@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ..api.errors import Refused
 from ..request_log import BatchRequest, RequestLog
-from ..threads import InThread
+from ..threads import Threads
 from .batch import Batch, BatchOrder, Status
 from .clock import SimulatedClock
 from .file_store import FileStore
@@ -50,13 +50,13 @@ class BatchRunner:
         clock: SimulatedClock,
         files: FileStore,
         log: RequestLog,
-        in_thread: InThread,
+        threads: Threads,
         job_s: float,
     ) -> None:
         self._clock = clock
         self._files = files
         self._log = log
-        self._in_thread = in_thread
+        self._threads = threads
         self._job_s = job_s
         self._paperwork_s = min(_PAPERWORK_S, job_s)
         self._batches: dict[str, Batch] = {}
@@ -72,13 +72,11 @@ class BatchRunner:
         return batch
 
     def get(self, batch_id: str) -> Batch:
-        """A batch."""
         if batch_id not in self._batches:
             raise Refused(404, f"No batch found with id '{batch_id}'.")
         return self._batches[batch_id]
 
     def all(self) -> Sequence[Batch]:
-        """All batches, oldest first."""
         return list(self._batches.values())
 
     def cancel(self, batch_id: str) -> Batch:
@@ -93,7 +91,7 @@ class BatchRunner:
 
     async def _work(self, batch: Batch, source: Path) -> None:
         try:
-            checked = await self._in_thread(lambda: check_input(source, batch.order.endpoint))
+            checked = await self._threads.run(lambda: check_input(source, batch.order.endpoint))
             await self._run(batch, source, checked)
         except FileNotFoundError:
             message = f"Cannot find file {batch.order.input_file_id}: it was deleted."
@@ -123,7 +121,7 @@ class BatchRunner:
         if batch.is_cancelling():
             end, ended_s = "cancelled", self._clock.now_s
         reason = _CANCELLED if end == "cancelled" else _EXPIRED
-        await self._in_thread(lambda: _write_unrun(source, waiting[ran:], outputs.failed, reason))
+        await self._threads.run(lambda: _write_unrun(source, waiting[ran:], outputs.failed, reason))
         self._end(batch, outputs, end, ended_s)
 
     async def _run_requests(
@@ -142,12 +140,10 @@ class BatchRunner:
                 outputs.add(ran)
                 return ran
 
-            ran = await self._in_thread(run)
+            ran = await self._threads.run(run)
             batch.count(ran.status, ran.usage)
             endpoint = ENDPOINTS[batch.order.endpoint]
-            self._log.add_batch_request(
-                BatchRequest(batch.id, ran.custom_id, endpoint, ran.prompt, ran.status)
-            )
+            self._log.add(BatchRequest(batch.id, ran.custom_id, endpoint, ran.prompt, ran.status))
         return len(offsets), started_s + len(offsets) * self._job_s
 
     def _end(self, batch: Batch, outputs: _Outputs, status: Status, moment_s: float) -> None:

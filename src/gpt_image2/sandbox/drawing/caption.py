@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -21,58 +20,29 @@ _UNSPACED = r"\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef"
 _TOKENS = re.compile(rf"[{_UNSPACED}] ?|[^\s{_UNSPACED}]+ ?")
 
 
-@dataclass(frozen=True)
-class Caption:
-    """A prompt broken into lines; all measures are in pixels, `height` is that of the whole strip."""
-
-    lines: tuple[str, ...]
-    type_px: int
-    label_px: int
-    margin: int
-    height: int
+def margin_of(size: tuple[int, int]) -> int:
+    """How much paper is around a picture of a size, in pixels."""
+    return round(min(size) * 0.04)
 
 
-def lay_out(size: tuple[int, int], prompt: str) -> Caption:
-    """The caption for an image of a size."""
-    width, height = size
-    margin = round(min(size) * 0.04)
-    largest_px = round((width * height) ** 0.5 * 0.04) + 2
-    room = height * 0.2
-    text = " ".join(prompt[: 2 * _MOST_CHARS].split())
-    shown = fonts.legible(text[:_MOST_CHARS])
-    lines: list[str] = []
-    type_px = largest_px
-    for part in (1.0, 0.8, 0.64, 0.5):
-        type_px = max(9, round(largest_px * part))
-        lines = _wrapped(shown, fonts.face_for(shown, type_px), width - 2 * margin)
-        if len(lines) * type_px * _LINE_HEIGHT <= room:
-            break
-    most = max(1, int(room / (type_px * _LINE_HEIGHT)))
-    if len(lines) > most or len(text) > _MOST_CHARS:
-        lines = lines[:most]
-        lines[-1] = f"{lines[-1][:-2]}…"
+def caption_strip(prompt: str, size: tuple[int, int], palette: Palette, note: str) -> Image.Image:
+    """The caption of an image of a size, in RGB, to go at its foot; `note` is added to its small print."""
+    margin, largest_px = margin_of(size), round((size[0] * size[1]) ** 0.5 * 0.04) + 2
+    right = size[0] - margin
+    lines, face = _set(prompt, right - margin, round(size[1] * 0.2), largest_px)
     label_px = max(8, round(largest_px * 0.42))
-    tall = label_px * 2.4 + len(lines) * type_px * _LINE_HEIGHT + 1.5 * margin
-    return Caption(tuple(lines), type_px, label_px, margin, round(tall))
-
-
-def caption_strip(caption: Caption, width: int, palette: Palette, note: str) -> Image.Image:
-    """A caption in RGB, to go at the foot of an image; `note` is added to its small print."""
-    strip = Image.new("RGB", (width, caption.height), PAPER)
+    top = margin // 2 + round(label_px * 2.4)
+    strip = Image.new("RGB", (size[0], top + round(len(lines) * face.size * _LINE_HEIGHT) + margin), PAPER)
     pen = ImageDraw.Draw(strip)
-    y = caption.margin // 2
-    right = _draw_label(pen, (caption.margin, y), caption.label_px, palette)
-    small_print = f"{_MOTTO}  ·  {note}"
-    face = fonts.face_for(small_print, caption.label_px)
-    x = right + caption.label_px
-    while small_print and x + face.getlength(small_print) > width - caption.margin:
+    label_right = _draw_label(pen, (margin, margin // 2), label_px, palette)
+    small_print, small_face = f"{_MOTTO}  ·  {note}", fonts.face_for(note, label_px)
+    while small_print and label_right + label_px + small_face.getlength(small_print) > right:
         small_print = small_print.rpartition("  ·  ")[0]
-    pen.text((x, y + caption.label_px * 0.8), small_print, _GREY, face, anchor="lm")
-    text = "".join(caption.lines)
-    face = fonts.face_for(text, caption.type_px)
-    for number, line in enumerate(caption.lines):
-        middle = y + caption.label_px * 2.4 + (number + 0.5) * caption.type_px * _LINE_HEIGHT
-        pen.text((caption.margin, middle), line, palette.near, face, anchor="lm")
+    middle = margin // 2 + label_px * 0.8
+    pen.text((label_right + label_px, middle), small_print, _GREY, small_face, anchor="lm")
+    for number, line in enumerate(lines):
+        middle = top + (number + 0.5) * face.size * _LINE_HEIGHT
+        pen.text((margin, middle), line, palette.near, face, anchor="lm")
     return strip
 
 
@@ -93,6 +63,21 @@ def _draw_label(pen: ImageDraw.ImageDraw, corner: tuple[int, int], size_px: int,
     # A second, thin stroke makes the one weight of the built-in face bold.
     pen.text(((x + right) / 2, (y + bottom) / 2), _LABEL, PAPER, face, anchor="mm", stroke_width=size_px / 50)
     return right
+
+
+def _set(prompt: str, width: int, height: int, px: int) -> tuple[list[str], ImageFont.FreeTypeFont]:
+    """A prompt broken into lines, in the largest type up to `px` that fits; what does not fit is cut."""
+    text = " ".join(prompt[: 2 * _MOST_CHARS].split())
+    shown = fonts.legible(text[:_MOST_CHARS])
+    for part in (1.0, 0.8, 0.64, 0.5):
+        face = fonts.face_for(shown, max(9, round(px * part)))
+        lines, most = _wrapped(shown, face, width), int(height / (face.size * _LINE_HEIGHT))
+        if len(lines) <= most:
+            break
+    if len(lines) > most or len(text) > _MOST_CHARS:
+        lines = lines[: max(1, most)]
+        lines[-1] = f"{lines[-1][:-2]}…"
+    return lines, face
 
 
 def _wrapped(text: str, face: ImageFont.FreeTypeFont, width: int) -> list[str]:

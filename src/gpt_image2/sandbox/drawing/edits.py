@@ -9,7 +9,7 @@ import io
 from PIL import Image, ImageDraw, ImageOps
 
 from ..image_request import ImageRequest
-from .caption import PAPER, caption_strip, draw_label, lay_out
+from .caption import PAPER, caption_strip, draw_label
 from .landscape import landscape, look_for
 
 #: The shorter edge from which on there is room for words.
@@ -49,10 +49,9 @@ def _tinted(base: Image.Image, request: ImageRequest, index: int) -> Image.Image
     if min(result.size) < _LEAST_CAPTIONED_PX:
         draw_label(result, palette)
         return result
-    caption = lay_out(result.size, request.prompt)
     note = f"edit of {len(request.images)}  ·  {request.size}  ·  {request.quality}  ·  #{index + 1}"
-    strip = caption_strip(caption, result.width, palette, note)
-    result.paste(strip, (0, result.height - caption.height))
+    strip = caption_strip(request.prompt, result.size, palette, note)
+    result.paste(strip, (0, result.height - strip.height))
     return result
 
 

@@ -13,18 +13,12 @@ _PROBE_PX = 16
 _SYSTEM_FACES = (
     "NotoSansCJK-Regular.ttc",
     "PingFang.ttc",
-    "Hiragino Sans GB.ttc",
     "msyh.ttc",
-    "malgun.ttf",
-    "wqy-zenhei.ttc",
     "DroidSansFallbackFull.ttf",
     "DejaVuSans.ttf",
     "Arial Unicode.ttf",
     "segoeui.ttf",
     "NotoSans-Regular.ttf",
-    "NotoSansArabic-Regular.ttf",
-    "NotoSansDevanagari-Regular.ttf",
-    "NotoSansThai-Regular.ttf",
     "Nirmala.ttf",
 )
 

@@ -187,7 +187,6 @@ class _Scene:
         self._pen.polygon(outline, fill=tone)
 
     def _water(self, shore: float, sun_x: float) -> None:
-        """A lake that mirrors the sky, with the sun's light on it."""
         tone = mixed(self._palette.sky[1], self._palette.far, 0.35)
         self._pen.rectangle((0, shore, self._width, self._height), fill=tone)
         thick = max(1.0, self._unit * 0.004)

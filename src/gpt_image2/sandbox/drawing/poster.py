@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from PIL import Image, ImageDraw
 
-from .caption import PAPER, Caption, caption_strip, lay_out
+from .caption import PAPER, caption_strip, margin_of
 from .encoding import CompressedRows, EncodedImage, compressed_rows, png_of
 from .landscape import Look, landscape, look_for
 
@@ -17,10 +17,11 @@ def poster(
     prompt: str, index: int, size: tuple[int, int], quality: str = "medium", transparent: bool = False
 ) -> Image.Image:
     """The picture: RGB, or RGBA with clear corners when `transparent`."""
-    look, caption = look_for(prompt, index), lay_out(size, prompt)
+    look = look_for(prompt, index)
+    strip = _strip(prompt, index, size, quality, look)
     image = Image.new("RGB", size)
-    image.paste(_framed(look, size, caption.height, caption.margin, quality))
-    image.paste(_strip(caption, look, size, quality, index), (0, size[1] - caption.height))
+    image.paste(_framed(look, size, strip.height, quality))
+    image.paste(strip, (0, size[1] - strip.height))
     if transparent:
         image.putalpha(_rounded(size))
     return image
@@ -32,28 +33,26 @@ def low_quality_png(prompt: str, index: int, size: tuple[int, int]) -> EncodedIm
     Prompts share their landscapes, so all but the caption is kept, compressed: a picture takes a third of the
     time that way.
     """
-    look, caption = look_for(prompt, index), lay_out(size, prompt)
-    return png_of(
-        _compressed(look, size, caption.height, caption.margin), _strip(caption, look, size, "low", index)
-    )
+    look = look_for(prompt, index)
+    strip = _strip(prompt, index, size, "low", look)
+    return png_of(_compressed(look, size, strip.height), strip)
 
 
 @lru_cache(maxsize=128)
-def _compressed(look: Look, size: tuple[int, int], foot: int, margin: int) -> CompressedRows:
-    return compressed_rows(_framed(look, size, foot, margin, "low"))
+def _compressed(look: Look, size: tuple[int, int], foot: int) -> CompressedRows:
+    return compressed_rows(_framed(look, size, foot, "low"))
 
 
-def _framed(look: Look, size: tuple[int, int], foot: int, margin: int, quality: str) -> Image.Image:
+def _framed(look: Look, size: tuple[int, int], foot: int, quality: str) -> Image.Image:
     """All of a picture but its foot: the landscape with a margin of paper on three sides."""
+    margin = margin_of(size)
     image = Image.new("RGB", (size[0], size[1] - foot), PAPER)
-    inner = (image.width - 2 * margin, image.height - margin)
-    image.paste(landscape(look, inner, quality), (margin, margin))
+    image.paste(landscape(look, (image.width - 2 * margin, image.height - margin), quality), (margin, margin))
     return image
 
 
-def _strip(caption: Caption, look: Look, size: tuple[int, int], quality: str, index: int) -> Image.Image:
-    note = f"{size[0]}x{size[1]}  ·  {quality}  ·  #{index + 1}"
-    return caption_strip(caption, size[0], look.palette, note)
+def _strip(prompt: str, index: int, size: tuple[int, int], quality: str, look: Look) -> Image.Image:
+    return caption_strip(prompt, size, look.palette, f"{size[0]}x{size[1]}  ·  {quality}  ·  #{index + 1}")
 
 
 def _rounded(size: tuple[int, int]) -> Image.Image:

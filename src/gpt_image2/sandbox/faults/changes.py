@@ -1,4 +1,4 @@
-"""Changes to what is drawn, to how an image stands in its answer, and to the finished answer. Pure."""
+"""Changes to what is drawn, to how an image stands in its answer, and to that answer. Pure."""
 
 from __future__ import annotations
 
@@ -16,16 +16,6 @@ from ..image_request import ImageRequest
 _DRIBBLED_BYTES = 4093
 _DRIBBLE_PAUSE_S = 0.0005
 _WHITESPACES = 8
-
-
-def one_fewer(request: ImageRequest) -> ImageRequest:
-    """The request with one image less."""
-    return replace(request, n=request.n - 1)
-
-
-def half_size(request: ImageRequest) -> ImageRequest:
-    """The request in half the width and height."""
-    return replace(request, width=max(1, request.width // 2), height=max(1, request.height // 2))
 
 
 def other_format(request: ImageRequest) -> ImageRequest:

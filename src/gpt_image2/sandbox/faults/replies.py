@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from ..api.answers import plain_answer
 from ..api.errors import Refused, unknown_parameter
@@ -17,66 +18,64 @@ _HTML = """<!DOCTYPE html>
 """
 
 
-def once(make: Callable[[Case], Refused]) -> Callable[[Case], Refused | None]:
-    """Refuses the first request with a prompt."""
-    return lambda case: make(case) if case.first else None
-
-
-def server_error(case: Case) -> Refused:
-    """500 in the official envelope."""
-    message = (
-        "The server had an error while processing your request. Sorry about that! You can retry your "
-        "request, or contact us through our help center at help.openai.com. "
-        f"(Please include the request ID {case.request_id}.)"
+def refusing(status: int, message: str, **rest: Any) -> Callable[[Case], Refused]:
+    """Refuses a request; `{model}` and `{request_id}` in the message are those of the request."""
+    return lambda case: Refused(
+        status, message.format(model=case.request.model, request_id=case.request_id), **rest
     )
-    return Refused(500, message, type="server_error", code="server_error")
 
 
-def overloaded(_: Case) -> Refused:
-    """503 in the official envelope."""
-    message = "The server is currently overloaded with other requests. Please retry later."
-    return Refused(503, message, type="service_unavailable_error", code="server_is_overloaded")
+def once(refuse: Callable[[Case], Refused]) -> Callable[[Case], Refused | None]:
+    """Refuses the first request with a prompt."""
+    return lambda case: refuse(case) if case.first else None
 
 
 def rate_limited(wait: str, headers: Mapping[str, str]) -> Callable[[Case], Refused]:
     """429 that names its wait."""
-
-    def refuse(case: Case) -> Refused:
-        message = (
-            f"Rate limit reached for {case.request.model} in organization org-sandbox on images per min: "
-            f"Limit 5, Used 5, Requested 1. Please try again in {wait}."
-        )
-        return Refused(429, message, type="requests", code="rate_limit_exceeded", headers=headers)
-
-    return refuse
-
-
-def no_quota(_: Case) -> Refused:
-    """429, out of credit."""
-    message = "You exceeded your current quota, please check your plan and billing details."
-    return Refused(429, message, type="insufficient_quota", code="insufficient_quota")
-
-
-def no_billing(_: Case) -> Refused:
-    """400, the spend limit is reached."""
-    message = "Billing hard limit has been reached."
-    return Refused(400, message, type="billing_limit_user_error", code="billing_hard_limit_reached")
-
-
-def unverified(case: Case) -> Refused:
-    """403, the organisation is not verified."""
     message = (
-        f"Your organization must be verified to use the model `{case.request.model}`. Please go to: "
-        "https://platform.openai.com/settings/organization/general and click on Verify Organization. "
-        "If you just verified, it can take up to 15 minutes for access to propagate."
+        "Rate limit reached for {model} in organization org-sandbox on images per min: "
+        f"Limit 5, Used 5, Requested 1. Please try again in {wait}."
     )
-    return Refused(403, message)
+    return refusing(429, message, type="requests", code="rate_limit_exceeded", headers=headers)
 
 
-def wrong_region(_: Case) -> Refused:
-    """403, the country is not served."""
-    message = "Country, region, or territory not supported"
-    return Refused(403, message, type="request_forbidden", code="unsupported_country_region_territory")
+server_error = refusing(
+    500,
+    "The server had an error while processing your request. Sorry about that! You can retry your request, or "
+    "contact us through our help center at help.openai.com. (Please include the request ID {request_id}.)",
+    type="server_error",
+    code="server_error",
+)
+overloaded = refusing(
+    503,
+    "The server is currently overloaded with other requests. Please retry later.",
+    type="service_unavailable_error",
+    code="server_is_overloaded",
+)
+no_quota = refusing(
+    429,
+    "You exceeded your current quota, please check your plan and billing details.",
+    type="insufficient_quota",
+    code="insufficient_quota",
+)
+no_billing = refusing(
+    400,
+    "Billing hard limit has been reached.",
+    type="billing_limit_user_error",
+    code="billing_hard_limit_reached",
+)
+unverified = refusing(
+    403,
+    "Your organization must be verified to use the model `{model}`. Please go to: "
+    "https://platform.openai.com/settings/organization/general and click on Verify Organization. "
+    "If you just verified, it can take up to 15 minutes for access to propagate.",
+)
+wrong_region = refusing(
+    403,
+    "Country, region, or territory not supported",
+    type="request_forbidden",
+    code="unsupported_country_region_territory",
+)
 
 
 def refuse_stream(case: Case) -> Refused | None:

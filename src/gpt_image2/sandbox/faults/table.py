@@ -123,8 +123,14 @@ _TABLE = (
         "200 with zero bytes",
         instead=lambda _: Answer(200, (("content-type", "application/json"),)),
     ),
-    Fault("fewer", "one image fewer than was asked for", drawn=changes.one_fewer),
-    Fault("wrong-size", "images of half the width and height that was asked for", drawn=changes.half_size),
+    Fault(
+        "fewer", "one image fewer than was asked for", drawn=lambda request: replace(request, n=request.n - 1)
+    ),
+    Fault(
+        "wrong-size",
+        "images of half the width and height that was asked for",
+        drawn=lambda request: replace(request, width=request.width // 2, height=request.height // 2),
+    ),
     Fault(
         "wrong-format", "jpeg where png or webp was asked for, png where jpeg was", drawn=changes.other_format
     ),
