@@ -63,11 +63,7 @@ class Sandbox:
                 *FileEndpoints(self._files).routes(base),
                 *self._batches.routes(base),
             ]
-        handlers: dict[Any, Any] = {
-            Refused: on_refused,
-            HTTPException: on_http_error,
-            Exception: on_defect,
-        }
+        handlers: dict[Any, Any] = {Refused: on_refused, HTTPException: on_http_error, Exception: on_defect}
         return Starlette(routes=routes, exception_handlers=handlers)
 
     def close(self) -> None:

@@ -70,9 +70,7 @@ def _parser() -> argparse.ArgumentParser:
         help="how many images can be had at once (default: as many as in a minute)",
     )
     parser.add_argument(
-        "--fixed-window",
-        action="store_true",
-        help="the images of a minute come back all at once, not evenly",
+        "--fixed-window", action="store_true", help="the images of a minute come back all at once, not evenly"
     )
     parser.add_argument(
         "--no-limit-headers",

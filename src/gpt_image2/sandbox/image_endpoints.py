@@ -16,14 +16,7 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from .api.access import check_key, identity, key_of, new_request_id
-from .api.answers import (
-    Presenter,
-    as_base64,
-    json_answer,
-    plain_answer,
-    refusal_answer,
-    stream_answer,
-)
+from .api.answers import Presenter, as_base64, json_answer, plain_answer, refusal_answer, stream_answer
 from .api.errors import Refused, masked
 from .api.rate_limits import Unlimited
 from .api.request_body import FindUpload, read_submission

@@ -36,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
 
             print(table())
             return 0
-        sock = _listen(port)
+        sock = socket.create_server((_HOST, port), backlog=_BACKLOG)
         server, close = _build(settings, _announce)
     except ImportError as error:
         hint = INSTALL_HINT.format(extra="sandbox")
@@ -62,7 +62,7 @@ def main(argv: list[str] | None = None) -> int:
 @contextmanager
 def serve_in_thread(latency_s: float, settings: Settings | None = None) -> Generator[str]:
     """A running sandbox: yields its base URL and stops the server at exit."""
-    sock = _listen(0)
+    sock = socket.create_server((_HOST, 0), backlog=_BACKLOG)
     listening = threading.Event()
     chosen = replace(settings or Settings(), latency_s=latency_s)
     server, close = _build(chosen, lambda _: listening.set())
@@ -75,11 +75,6 @@ def serve_in_thread(latency_s: float, settings: Settings | None = None) -> Gener
         server.should_exit = True
         thread.join()
         close()
-
-
-def _listen(port: int) -> socket.socket:
-    """A listening socket on loopback."""
-    return socket.create_server((_HOST, port), backlog=_BACKLOG)
 
 
 def _base_url(sock: socket.socket) -> str:

@@ -24,24 +24,10 @@ from .submission import Submission
 #: A prompt that holds this word is refused by moderation, so that anyone can rehearse it.
 BLOCKED_WORD = "[blocked]"
 
-_FIELDS = frozenset(
-    [
-        "model",
-        "prompt",
-        "n",
-        "size",
-        "quality",
-        "output_format",
-        "output_compression",
-        "background",
-        "moderation",
-        "stream",
-        "partial_images",
-        "user",
-        "safety_identifier",
-        "input_fidelity",
-    ]
-)
+_TEXTS = ("model", "prompt", "size", "user", "safety_identifier", "input_fidelity")
+_CHOICES = ("quality", "output_format", "background", "moderation")
+_NUMBERS = ("n", "output_compression", "partial_images")
+_FIELDS = frozenset((*_TEXTS, *_CHOICES, *_NUMBERS, "stream"))
 _DEFAULT_SIZE = (1024, 1024)
 _DEFAULT_QUALITY = "medium"
 

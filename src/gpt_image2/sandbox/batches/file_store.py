@@ -10,7 +10,7 @@ import mimetypes
 import secrets
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +23,13 @@ from .clock import SimulatedClock
 class StoredFile:
     """One file; times are in simulated seconds since 1970."""
 
-    id: str
     path: Path
     filename: str
     purpose: str
-    size_bytes: int
     created_at_s: float
     expires_at_s: float | None = None
     declared_type: str | None = None
+    id: str = field(default_factory=lambda: f"file-{secrets.token_hex(12)}")
 
     @property
     def content_type(self) -> str:
@@ -46,7 +45,7 @@ class StoredFile:
             "id": self.id,
             "purpose": self.purpose,
             "filename": self.filename,
-            "bytes": self.size_bytes,
+            "bytes": self.path.stat().st_size,
             "created_at": int(self.created_at_s),
             **expires_at,
             "status": "processed",
@@ -80,16 +79,8 @@ class FileStore:
     ) -> StoredFile:
         """Take in what was written to a `new_path`; it is forgotten `lives_s` seconds after its creation."""
         created_at_s = self._clock.now_s if created_at_s is None else created_at_s
-        file = StoredFile(
-            id=f"file-{secrets.token_hex(12)}",
-            path=path,
-            filename=filename,
-            purpose=purpose,
-            size_bytes=path.stat().st_size,
-            created_at_s=created_at_s,
-            expires_at_s=None if lives_s is None else created_at_s + lives_s,
-            declared_type=declared_type,
-        )
+        expires_at_s = None if lives_s is None else created_at_s + lives_s
+        file = StoredFile(path, filename, purpose, created_at_s, expires_at_s, declared_type)
         self._files[file.id] = file
         return file
 

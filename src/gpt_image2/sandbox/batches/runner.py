@@ -46,12 +46,7 @@ class BatchRunner:
     """The batches of one sandbox."""
 
     def __init__(
-        self,
-        clock: SimulatedClock,
-        files: FileStore,
-        log: RequestLog,
-        threads: Threads,
-        job_s: float,
+        self, clock: SimulatedClock, files: FileStore, log: RequestLog, threads: Threads, job_s: float
     ) -> None:
         self._clock = clock
         self._files = files

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cache, lru_cache
 
 from PIL import Image, ImageDraw, ImageFont
@@ -46,15 +47,12 @@ def _best(letters: frozenset[str]) -> str | None:
 
 @cache
 def _installed() -> tuple[str, ...]:
-    return tuple(name for name in _SYSTEM_FACES if _opens(name))
-
-
-def _opens(name: str) -> bool:
-    try:
-        _face(name, _PROBE_PX)
-    except OSError:
-        return False
-    return True
+    found: list[str] = []
+    for name in _SYSTEM_FACES:
+        with suppress(OSError):
+            _face(name, _PROBE_PX)
+            found.append(name)
+    return tuple(found)
 
 
 @lru_cache(maxsize=8192)

@@ -24,13 +24,12 @@ def picture(request: ImageRequest, index: int) -> EncodedImage:
 
 def previews(request: ImageRequest) -> list[EncodedImage]:
     """The partial images, from coarse to fine."""
-    grains = _PREVIEW_GRAINS.get(request.partial_images, ())
-    if not grains:
+    grains = _PREVIEW_GRAINS.get(request.partial_images)
+    if grains is None:
         return []
     image = _drawn(request, 0)
-    return [
-        encoded(_coarse(image, grain), request.output_format, request.output_compression) for grain in grains
-    ]
+    coarse = (_coarse(image, grain) for grain in grains)
+    return [encoded(each, request.output_format, request.output_compression) for each in coarse]
 
 
 def _drawn(request: ImageRequest, index: int) -> Image.Image:

@@ -98,11 +98,7 @@ _TABLE = (
         "400 moderation_blocked at the output",
         instead=lambda case: moderation_blocked("output", "violence", case.request_id),
     ),
-    Fault(
-        "model-missing",
-        "404 model_not_found",
-        instead=lambda case: model_not_found(case.request.model),
-    ),
+    Fault("model-missing", "404 model_not_found", instead=lambda case: model_not_found(case.request.model)),
     Fault(
         "unknown-parameter",
         "400 unknown_parameter 'output_format'",
