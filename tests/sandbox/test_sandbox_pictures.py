@@ -34,7 +34,7 @@ def test_the_same_prompt_gives_the_same_picture(sandbox: Driver) -> None:
 
 @pytest.mark.parametrize("size", [(1024, 1024), (1376, 480), (480, 1376), (1536, 1024), (3840, 2160)])
 @pytest.mark.parametrize("words", [1, 300])
-def test_a_png_of_low_quality_is_the_picture_that_the_artist_draws(
+def test_a_png_of_low_quality_is_the_poster_that_other_formats_show(
     sandbox: Driver, size: tuple[int, int], words: int
 ) -> None:
     prompt = f"{sandbox.prompt} " * words

@@ -89,15 +89,12 @@ class Batch:
             "error_file_id": self.error_file_id,
             "created_at": int(self.created_at_s),
             "expires_at": int(self.expires_at_s),
-            **{f"{status}_at": self._at(status) for status in _TOLD_STATUSES},
+            **{f"{status}_at": None for status in _TOLD_STATUSES},
+            **{f"{status}_at": int(moment_s) for status, moment_s in self.moments.items()},
             "request_counts": {"total": self.total, "completed": self.completed, "failed": self.failed},
             "usage": self._usage(),
             "metadata": self.order.metadata,
         }
-
-    def _at(self, status: Status) -> int | None:
-        moment_s = self.moments.get(status)
-        return None if moment_s is None else int(moment_s)
 
     def _usage(self) -> dict[str, Any]:
         return {

@@ -117,7 +117,9 @@ class BatchRunner:
             end, ended_s = "cancelled", self._clock.now_s
         reason = _CANCELLED if end == "cancelled" else _EXPIRED
         await self._threads.run(lambda: _write_unrun(source, waiting[ran:], outputs.failed, reason))
-        self._end(batch, outputs, end, ended_s)
+        batch.output_file_id = self._published(batch, outputs.done, "output", ended_s)
+        batch.error_file_id = self._published(batch, outputs.failed, "error", ended_s)
+        batch.enter(end, ended_s)
 
     async def _run_requests(
         self, batch: Batch, source: Path, offsets: Sequence[int], outputs: _Outputs, started_s: float
@@ -140,11 +142,6 @@ class BatchRunner:
             endpoint = ENDPOINTS[batch.order.endpoint]
             self._log.add(BatchRequest(batch.id, ran.custom_id, endpoint, ran.prompt, ran.status))
         return len(offsets), started_s + len(offsets) * self._job_s
-
-    def _end(self, batch: Batch, outputs: _Outputs, status: Status, moment_s: float) -> None:
-        batch.output_file_id = self._published(batch, outputs.done, "output", moment_s)
-        batch.error_file_id = self._published(batch, outputs.failed, "error", moment_s)
-        batch.enter(status, moment_s)
 
     def _published(self, batch: Batch, path: Path, kind: str, moment_s: float) -> str | None:
         if not path.exists():

@@ -30,13 +30,8 @@ class Palette:
 
 
 def _palette(words: str, colours: str, stars: bool = False) -> Palette:
-    top, middle, horizon, sun, far, near = (_colour(each) for each in colours.split())
+    top, middle, horizon, sun, far, near = (ImageColor.getrgb(f"#{each}")[:3] for each in colours.split())
     return Palette(words, (top, middle, horizon), sun, far, near, stars)
-
-
-def _colour(text: str) -> Colour:
-    red, green, blue = ImageColor.getrgb(f"#{text}")[:3]
-    return red, green, blue
 
 
 _PALETTES = (
