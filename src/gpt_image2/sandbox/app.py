@@ -17,7 +17,7 @@ from gpt_image2.core.api import models
 
 from .api.access import json_delivered, on_defect, on_http_error, on_refused
 from .api.errors import Refused, invalid, model_not_found
-from .api.rate_limits import PerMinute, Unlimited
+from .api.rate_limits import Limiter, PerMinute
 from .batches.clock import SimulatedClock
 from .batches.endpoints import BatchEndpoints
 from .batches.file_endpoints import FileEndpoints
@@ -41,7 +41,7 @@ class Sandbox:
         self._log = RequestLog()
         self._threads = Threads()
         self._files = FileStore(self._clock)
-        limiter = Unlimited()
+        limiter = Limiter()
         if settings.limits is not None:
             limiter = PerMinute(settings.limits, lambda: self._clock.waited_s)
         self._images = ImageEndpoints(settings, limiter, self._log, self._files.as_upload, self._threads)

@@ -18,7 +18,7 @@ from starlette.routing import Route
 from .api.access import check_key, identity, key_of, new_request_id
 from .api.answers import Presenter, as_base64, json_answer, plain_answer, refusal_answer, stream_answer
 from .api.errors import Refused, masked
-from .api.rate_limits import Unlimited
+from .api.rate_limits import Limiter
 from .api.request_body import FindUpload, read_submission
 from .api.submission import Submission
 from .api.validation import validate
@@ -59,7 +59,7 @@ class ImageEndpoints:
     def __init__(
         self,
         settings: Settings,
-        limiter: Unlimited,
+        limiter: Limiter,
         log: RequestLog,
         find_upload: FindUpload,
         threads: Threads,

@@ -26,8 +26,8 @@ _REQUESTS = _headers("requests", "250", "249", "240ms")
 _TOKENS = _headers("tokens", "8000000", "7999000", "7ms")
 
 
-class Unlimited:
-    """Lets everything pass; its headers are those of a large account."""
+class Limiter:
+    """What stands before the image endpoints: this one lets everything pass, as with a large account."""
 
     def take(self, images: int, model: str) -> None:
         """Let a request for some images pass, or refuse it with 429."""
@@ -37,7 +37,7 @@ class Unlimited:
         return (*_REQUESTS, *_TOKENS) if status in (200, 429) else ()
 
 
-class PerMinute(Unlimited):
+class PerMinute(Limiter):
     """Limits the images of a minute; `now_s` is any clock in seconds."""
 
     def __init__(self, limits: Limits, now_s: Callable[[], float]) -> None:

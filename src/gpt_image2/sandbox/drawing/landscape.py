@@ -58,8 +58,8 @@ class Look:
 
 
 def look_for(prompt: str, index: int) -> Look:
-    """The light and the land that a prompt speaks of, else any; each index has another land."""
-    dice = random.Random(prompt)  # noqa: S311 - a picture is no secret
+    """The light and the land that a prompt speaks of, else any; four indexes have four lands."""
+    dice = random.Random(prompt.encode(errors="replace"))  # noqa: S311 - a picture is no secret
     palette = dice.choice([each for each in _PALETTES if _speaks_of(prompt, each.words)] or _PALETTES)
     variant = (dice.randrange(_VARIANTS) + index) % _VARIANTS
     return Look(palette, _speaks_of(prompt, _WATER) or variant == 0, variant)
@@ -79,7 +79,7 @@ def landscape(look: Look, size: tuple[int, int], quality: str) -> Image.Image:
     return _grained(image, dice) if quality == "high" else image
 
 
-def mixed(one: Colour, other: Colour, part: float) -> Colour:
+def _mixed(one: Colour, other: Colour, part: float) -> Colour:
     """`one` for a part of 0, `other` for a part of 1."""
     red, green, blue = (round(a + (b - a) * part) for a, b in zip(one, other))
     return red, green, blue
@@ -151,7 +151,7 @@ class _Scene:
             (number * step, self._height * top - height * tall * self._unit)
             for number, height in enumerate(heights)
         ]
-        tone = mixed(self._palette.far, self._palette.near, depth)
+        tone = _mixed(self._palette.far, self._palette.near, depth)
         self._pen.polygon([*line, (self._width, self._height), (0, self._height)], fill=tone)
         if depth > 0.4:
             tall_px = self._unit * (0.02 + 0.14 * (depth - 0.4) ** 1.5)
@@ -182,7 +182,7 @@ class _Scene:
         self._pen.polygon(outline, fill=tone)
 
     def _water(self, shore: float, sun_x: float) -> None:
-        tone = mixed(self._palette.sky[1], self._palette.far, 0.35)
+        tone = _mixed(self._palette.sky[1], self._palette.far, 0.35)
         self._pen.rectangle((0, shore, self._width, self._height), fill=tone)
         thick = max(1.0, self._unit * 0.004)
         y = shore + thick

@@ -30,8 +30,8 @@ def poster(
 def low_quality_png(prompt: str, index: int, size: tuple[int, int]) -> EncodedImage:
     """The opaque picture of low quality as a PNG, which is what batches of hundreds are rehearsed with.
 
-    Prompts share their landscapes, so all but the caption is kept, compressed: a picture takes a third of the
-    time that way.
+    Prompts share their landscapes: all but the caption is kept, compressed, so a picture takes a quarter of
+    the time.
     """
     look = look_for(prompt, index)
     strip = _strip(prompt, index, size, "low", look)
