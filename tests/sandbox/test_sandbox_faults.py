@@ -11,7 +11,7 @@ import httpx2
 import pytest
 from sandbox_driving import BEARER, KEY, Driver, as_file, error_of, events_of, opened, photo
 
-from gpt_image2.sandbox.faults import FAULTS
+from gpt_image2.sandbox.faults.table import FAULTS
 
 _CUT = httpx2.RemoteProtocolError
 
