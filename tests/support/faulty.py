@@ -9,6 +9,7 @@ import base64
 import json
 import re
 import socket
+import ssl
 import struct
 import threading
 from contextlib import contextmanager, suppress
@@ -36,7 +37,11 @@ class Exchange:
         self, length: Optional[int] = None, status: int = 200, content_type: str = "application/json"
     ) -> None:
         """Sends the status and headers; a length that is never reached is how a client knows of a cut."""
-        lines = [f"HTTP/1.1 {status} Something", f"Content-Type: {content_type}", "Connection: close"]
+        self.send_head(status, (("Content-Type", content_type),), length)
+
+    def send_head(self, status: int, headers: Sequence[Tuple[str, str]], length: Optional[int]) -> None:
+        """Sends the status and just these headers, and the length when there is one."""
+        lines = [f"HTTP/1.1 {status} Something", *map(": ".join, headers), "Connection: close"]
         if length is not None:
             lines.append(f"Content-Length: {length}")
         self.send("\r\n".join([*lines, "", ""]).encode("latin-1"))
@@ -69,15 +74,16 @@ Talk = Callable[[Exchange], None]
 class RawServer:
     """A running server; `exchanges` are the requests that came whole."""
 
-    def __init__(self, talk: Talk) -> None:
+    def __init__(self, talk: Talk, tls: Optional[ssl.SSLContext]) -> None:
         self._talk = talk
+        self._tls = tls
         self._listener = socket.socket()
         self._listener.bind(("127.0.0.1", 0))
         self._listener.listen(64)
         self._arrived = threading.Semaphore(0)
         self.exchanges: List[Exchange] = []
         self.port = self._listener.getsockname()[1]
-        self.root = f"http://127.0.0.1:{self.port}"
+        self.root = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
         self.base_url = f"{self.root}/v1"
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -106,20 +112,23 @@ class RawServer:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        with connection, suppress(OSError):
-            request = _read_request(connection)
-            if request is None:
-                return
-            exchange = Exchange(connection, *request)
-            self.exchanges.append(exchange)
-            self._arrived.release()
-            self._talk(exchange)
+        with suppress(OSError):  # the client has gone, as some tests want, or does not trust us
+            if self._tls:
+                connection = self._tls.wrap_socket(connection, server_side=True)
+            with connection:
+                request = _read_request(connection)
+                if request is None:
+                    return
+                exchange = Exchange(connection, *request)
+                self.exchanges.append(exchange)
+                self._arrived.release()
+                self._talk(exchange)
 
 
 @contextmanager
-def serving(talk: Talk) -> Iterator[RawServer]:
+def serving(talk: Talk, tls: Optional[ssl.SSLContext] = None) -> Iterator[RawServer]:
     """A raw server that runs while the context is entered."""
-    server = RawServer(talk)
+    server = RawServer(talk, tls)
     try:
         yield server
     finally:
@@ -156,18 +165,14 @@ def completed(picture: bytes) -> bytes:
 
 
 def _read_request(connection: socket.socket) -> Optional[Tuple[bytes, bytes]]:
-    data = b""
-    while b"\r\n\r\n" not in data:
-        chunk = connection.recv(65536)
-        if not chunk:
-            return None
-        data += chunk
-    head, _, body = data.partition(b"\r\n\r\n")
-    match = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
-    length = int(match.group(1)) if match else 0
-    while len(body) < length:
-        chunk = connection.recv(65536)
-        if not chunk:
-            return None
-        body += chunk
-    return head, body
+    with connection.makefile("rb") as file:
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            line = file.readline()
+            if not line:
+                return None
+            head += line
+        match = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
+        length = int(match.group(1)) if match else 0
+        body = file.read(length)
+        return (head[:-4], body) if len(body) == length else None
