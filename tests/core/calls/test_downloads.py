@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import socket
-from pathlib import Path
 from typing import Any, Callable, ClassVar, Dict, List, Optional
 
 import pytest
 from faulty import Exchange, serving
-from harness import KEY, Home, Run, Sandbox
+from harness import KEY, Home, Sandbox, generate
 from pictures import png
 from servers import Answer, Recorder, Request
 
@@ -18,15 +17,6 @@ from gpt_image2.core.calls import download
 from gpt_image2.core.calls.download import Downloader, DownloadFailed, is_public, leads_to_private_network
 
 ONE, TWO, THREE = (png(noise=bytes([number])) for number in (1, 2, 3))
-
-
-def generate(home: Home, server: Any, *more: str, n: int = 1) -> Run:
-    args = ["generate", "a cat", "-o", "cat.png", "--json", "--n", str(n), *more]
-    return home.run(*args, base_url=server.base_url)
-
-
-def saved(run: Run) -> List[bytes]:
-    return [Path(image["path"]).read_bytes() for image in run.json["images"]]
 
 
 def addressed(recorder: Recorder, *urls: str, files: Optional[Dict[str, List[Answer]]] = None) -> None:
@@ -70,8 +60,8 @@ def test_no_header_of_a_download_carries_the_key_even_to_the_same_host(
     home: Home, recorder: Recorder
 ) -> None:
     addressed(recorder, f"{recorder.root}/1.png", files={"/1.png": [image(ONE)]})
-    run = generate(home, recorder)
-    assert (run.code, saved(run)) == (0, [ONE])
+    run = generate(home, recorder.base_url)
+    assert (run.code, run.pictures) == (0, [ONE])
     post, get = recorder.requests
     assert KEY in str(post.headers)
     assert "uthorization" not in str(get.headers) and KEY not in str(get.headers)
@@ -84,8 +74,8 @@ def test_an_address_is_fetched_as_it_stands_query_brackets_and_all(home: Home, r
     body = json.dumps({"data": [{"url": url}]}).replace("&", "\\u0026").encode()
     usual = recorder.answer
     recorder.answer = lambda request: Answer(body=body) if request.method == "POST" else usual(request)
-    run = generate(home, recorder)
-    assert (run.code, saved(run)) == (0, [ONE]), run.stdout
+    run = generate(home, recorder.base_url)
+    assert (run.code, run.pictures) == (0, [ONE]), run.stdout
 
 
 def test_redirects_are_followed_without_the_key(home: Home, recorder: Recorder) -> None:
@@ -96,15 +86,15 @@ def test_redirects_are_followed_without_the_key(home: Home, recorder: Recorder) 
         "/4.png": [image(ONE)],
     }
     addressed(recorder, f"{recorder.root}/1", files=files)
-    run = generate(home, recorder)
-    assert (run.code, saved(run), paid(recorder)) == (0, [ONE], 1)
+    run = generate(home, recorder.base_url)
+    assert (run.code, run.pictures, paid(recorder)) == (0, [ONE], 1)
     assert KEY not in str([request.headers for request in recorder.requests[1:]])
 
 
 @pytest.mark.parametrize("place", ["/1", "file:///etc/passwd", "ftp://127.0.0.1/x", "gopher://x/", "data:,x"])
 def test_redirects_that_lead_nowhere_end(place: str, home: Home, recorder: Recorder) -> None:
     addressed(recorder, f"{recorder.root}/1", files={"/1": [redirect(place)]})
-    run = generate(home, recorder)
+    run = generate(home, recorder.base_url)
     assert (run.code, run.json["billed"], paid(recorder)) == (7, "yes", 1)
     assert run.json["error"]["code"] == "download_failed"
     assert len(recorder.requests) <= 8
@@ -115,9 +105,9 @@ def test_what_cannot_be_fetched_leaves_its_address_in_the_error_and_the_answer_o
 ) -> None:
     gone, good = f"{recorder.root}/gone.png", f"{recorder.root}/good.png"
     addressed(recorder, gone, good, files={"/gone.png": [Answer(404)], "/good.png": [image(ONE)]})
-    run = generate(home, recorder, n=2)
+    run = generate(home, recorder.base_url, "--n", "2")
     (kept,) = home.rescued.glob("*answer.json")
-    assert (run.code, run.json["billed"], saved(run)) == (9, "yes", [ONE])
+    assert (run.code, run.json["billed"], run.pictures) == (9, "yes", [ONE])
     assert gone in run.json["error"]["message"] and "HTTP 404" in run.json["error"]["message"]
     assert str(kept) in run.json["error"]["hint"]
     assert json.loads(kept.read_text())["data"][0]["url"] == gone
@@ -127,13 +117,13 @@ def test_what_cannot_be_fetched_leaves_its_address_in_the_error_and_the_answer_o
 def test_a_download_is_bounded_by_max_download(home: Home, recorder: Recorder) -> None:
     large = ONE + b"\0" * 2_000_000
     addressed(recorder, f"{recorder.root}/1.png", files={"/1.png": [image(large)]})
-    run = generate(home, recorder, "--max-download", "1")
+    run = generate(home, recorder.base_url, "--max-download", "1")
     assert run.code == 7
     assert "--max-download" in run.json["error"]["message"]
     assert len(recorder.requests) == 2
     assert list(home.cwd.iterdir()) == [] and home.leftovers() == []
-    run = generate(home, recorder, "--max-download", "3")
-    assert saved(run) == [large]
+    run = generate(home, recorder.base_url, "--max-download", "3")
+    assert run.pictures == [large]
 
 
 def test_a_download_that_is_cut_is_begun_anew_and_the_pieces_are_not_mixed(home: Home) -> None:
@@ -147,8 +137,8 @@ def test_a_download_that_is_cut_is_begun_anew_and_the_pieces_are_not_mixed(home:
             exchange.answer(ONE)
 
     with serving(talk) as server:
-        run = generate(home, server)
-    assert (run.code, saved(run), server.hits) == (0, [ONE], 1)
+        run = generate(home, server.base_url)
+    assert (run.code, run.pictures, server.hits) == (0, [ONE], 1)
 
 
 def test_a_download_that_is_no_image_is_kept_aside_and_its_place_is_said(
@@ -156,7 +146,7 @@ def test_a_download_that_is_no_image_is_kept_aside_and_its_place_is_said(
 ) -> None:
     page = Answer(200, b"<html>please log in</html>", ())
     addressed(recorder, f"{recorder.root}/1.png", files={"/1.png": [page]})
-    run = generate(home, recorder)
+    run = generate(home, recorder.base_url)
     (kept,) = home.rescued.glob("*not-an-image.bin")
     assert (run.code, run.json["billed"]) == (6, "yes")
     assert run.json["error"]["code"] == "not_an_image"
@@ -170,8 +160,8 @@ def test_of_images_and_addresses_in_one_answer_all_are_saved(home: Home, recorde
     body = b'{"data": [' + quoted(ONE) + b'}, {"url": "' + recorder.root.encode() + b'/2.png"}]}'
     usual = recorder.answer
     recorder.answer = lambda request: Answer(body=body) if request.method == "POST" else usual(request)
-    run = generate(home, recorder, n=2)
-    assert (run.code, saved(run)) == (0, [ONE, TWO])
+    run = generate(home, recorder.base_url, "--n", "2")
+    assert (run.code, run.pictures) == (0, [ONE, TWO])
 
 
 def test_addresses_in_an_answer_that_is_cut_are_fetched(home: Home) -> None:
@@ -185,8 +175,8 @@ def test_addresses_in_an_answer_that_is_cut_are_fetched(home: Home) -> None:
         )
 
     with serving(talk) as server:
-        run = generate(home, server, n=2)
-    assert (run.code, run.json["billed"], saved(run), server.hits) == (9, "yes", [ONE], 1)
+        run = generate(home, server.base_url, "--n", "2")
+    assert (run.code, run.json["billed"], run.pictures, server.hits) == (9, "yes", [ONE], 1)
 
 
 def test_previews_by_address_are_not_taken_for_images(home: Home, recorder: Recorder) -> None:
@@ -204,8 +194,8 @@ def test_previews_by_address_are_not_taken_for_images(home: Home, recorder: Reco
         return Answer(body="".join(f"data: {json.dumps(each)}\n\n" for each in events).encode())
 
     recorder.answer = answer
-    run = generate(home, recorder, "--stream")
-    assert (run.code, saved(run), run.json["warnings"]) == (0, [TWO], [])
+    run = generate(home, recorder.base_url, "--stream")
+    assert (run.code, run.pictures, run.json["warnings"]) == (0, [TWO], [])
 
 
 # Where an address may lead
