@@ -9,7 +9,6 @@ import base64
 import json
 import re
 import socket
-import ssl
 import struct
 import threading
 from contextlib import contextmanager, suppress
@@ -69,21 +68,23 @@ class Exchange:
 
 
 Talk = Callable[[Exchange], None]
+#: What is done with a connection before HTTP is spoken on it: TLS, a proxy's greeting.
+Before = Callable[[socket.socket], socket.socket]
 
 
 class RawServer:
     """A running server; `exchanges` are the requests that came whole."""
 
-    def __init__(self, talk: Talk, tls: Optional[ssl.SSLContext]) -> None:
+    def __init__(self, talk: Talk, before: Before) -> None:
         self._talk = talk
-        self._tls = tls
+        self._before = before
         self._listener = socket.socket()
         self._listener.bind(("127.0.0.1", 0))
         self._listener.listen(64)
         self._arrived = threading.Semaphore(0)
         self.exchanges: List[Exchange] = []
         self.port = self._listener.getsockname()[1]
-        self.root = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
+        self.root = f"http://127.0.0.1:{self.port}"
         self.base_url = f"{self.root}/v1"
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -112,23 +113,21 @@ class RawServer:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        with suppress(OSError):  # the client has gone, as some tests want, or does not trust us
-            if self._tls:
-                connection = self._tls.wrap_socket(connection, server_side=True)
-            with connection:
-                request = _read_request(connection)
-                if request is None:
-                    return
-                exchange = Exchange(connection, *request)
-                self.exchanges.append(exchange)
-                self._arrived.release()
-                self._talk(exchange)
+        # An OSError: the client has gone, as some tests want, or does not trust us.
+        with connection, suppress(OSError), self._before(connection) as ready:
+            request = _read_request(ready)
+            if request is None:
+                return
+            exchange = Exchange(ready, *request)
+            self.exchanges.append(exchange)
+            self._arrived.release()
+            self._talk(exchange)
 
 
 @contextmanager
-def serving(talk: Talk, tls: Optional[ssl.SSLContext] = None) -> Iterator[RawServer]:
+def serving(talk: Talk, before: Before = lambda connection: connection) -> Iterator[RawServer]:
     """A raw server that runs while the context is entered."""
-    server = RawServer(talk, tls)
+    server = RawServer(talk, before)
     try:
         yield server
     finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-from typing import Any, Callable, ClassVar, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 import pytest
 from faulty import Exchange, serving
@@ -13,7 +13,6 @@ from pictures import png
 from servers import Answer, Recorder, Request
 
 from gpt_image2.core.base.interrupt import StopSwitch
-from gpt_image2.core.calls import download
 from gpt_image2.core.calls.download import Downloader, DownloadFailed, is_public, leads_to_private_network
 
 ONE, TWO, THREE = (png(noise=bytes([number])) for number in (1, 2, 3))
@@ -200,12 +199,29 @@ def test_previews_by_address_are_not_taken_for_images(home: Home, recorder: Reco
 
 # Where an address may lead
 
+PUBLIC = "http://93.184.216.34"  # nobody is asked there: all goes to a proxy on loopback
 
-def addresses(**names: List[str]) -> Callable[..., List[Any]]:
-    """A resolver that knows these names, and addresses as they are."""
+
+class Once(StopSwitch):
+    """Has no patience for a second try."""
+
+    def wait(self, seconds: float) -> bool:
+        return True
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system's resolver, as far as these tests go: it knows a few names, and addresses as they are."""
+    known = {
+        "good.example": ["93.184.216.34"],
+        "both.example": ["93.184.216.34", "127.0.0.1"],
+        "inner.example": ["10.0.0.7"],
+        "six.example": ["2606:2800:220:1::1"],
+        "nat.example": ["64:ff9b::5db8:d822"],
+        "nat.inner": ["64:ff9b::a00:1"],
+    }
 
     def resolve(host: str, *rest: Any, **more: Any) -> List[Any]:
-        known = {name.replace("_", "."): found for name, found in names.items()}
         if host not in known:
             try:
                 socket.inet_pton(socket.AF_INET6 if ":" in host else socket.AF_INET, host)
@@ -213,42 +229,33 @@ def addresses(**names: List[str]) -> Callable[..., List[Any]]:
                 raise socket.gaierror(-2, "unknown") from None
         return [(2, 1, 6, "", (address, 0)) for address in known.get(host, [host])]
 
-    return resolve
+    monkeypatch.setattr("socket.getaddrinfo", resolve)
 
 
-class NoTransfer:
-    """Stands where curl starts: notes what would have been asked for, and fails."""
-
-    asked: ClassVar[List[Any]] = []
-
-    def __init__(self, request: Any, *rest: Any) -> None:
-        self.asked.append(request)
-        raise DownloadFailed("stopped here by the test")
-
-
-@pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> List[Any]:
-    """The requests that curl would have made, while names resolve as told."""
-    resolver = addresses(
-        good_example=["93.184.216.34"],
-        both_example=["93.184.216.34", "127.0.0.1"],
-        inner_example=["10.0.0.7"],
-        six_example=["2606:2800:220:1::1"],
-        nat_example=["64:ff9b::5db8:d822"],
-        nat_inner=["64:ff9b::a00:1"],
-    )
-    monkeypatch.setattr("socket.getaddrinfo", resolver)
-    monkeypatch.setattr(download, "Transfer", NoTransfer)
-    NoTransfer.asked = []
-    return NoTransfer.asked
-
-
-def fetch(url: str, env: Optional[Dict[str, str]] = None, allow_private: bool = False) -> str:
-    """Why an address was not fetched."""
-    downloader = Downloader(env or {}, StopSwitch(), allow_private=allow_private)
-    with pytest.raises(DownloadFailed) as caught:
+def fetch(url: str, proxy: str, allow_private: bool = False) -> str:
+    """Why an address was not fetched, empty where it was."""
+    env = {"http_proxy": proxy, "https_proxy": proxy}
+    downloader = Downloader(env, Once(), allow_private=allow_private)
+    try:
         downloader.fetch(url, lambda data: None, lambda: None)
-    return str(caught.value)
+    except DownloadFailed as error:
+        return str(error)
+    return ""
+
+
+def test_an_answer_of_a_public_api_cannot_lead_into_a_private_network(home: Home, recorder: Recorder) -> None:
+    addressed(recorder, f"{recorder.root}/1.png")
+    run = generate(home, f"{PUBLIC}/v1", env={"http_proxy": recorder.root})
+    assert (run.code, run.json["billed"], recorder.only.method) == (7, "yes", "POST")
+    assert "127.0.0.1 is in a private network" in run.json["error"]["message"]
+
+
+def test_every_step_of_a_chain_of_redirects_is_checked(home: Home, recorder: Recorder) -> None:
+    files = {f"{PUBLIC}/1": [redirect("/2")], f"{PUBLIC}/2": [redirect(f"{recorder.root}/3")]}
+    addressed(recorder, f"{PUBLIC}/1", files=files)
+    run = generate(home, f"{PUBLIC}/v1", env={"http_proxy": recorder.root})
+    assert run.code == 7 and "127.0.0.1 is in a private network" in run.json["error"]["message"]
+    assert [request.path for request in recorder.requests[1:]] == list(files)
 
 
 @pytest.mark.parametrize(
@@ -275,11 +282,13 @@ def fetch(url: str, env: Optional[Dict[str, str]] = None, allow_private: bool = 
         "http://good.example@127.0.0.1/",
     ],
 )
-def test_a_public_api_cannot_lead_into_a_private_network(url: str, asked: List[Any]) -> None:
-    assert "private network" in fetch(url)
-    assert "private network" in fetch(url, {"https_proxy": "http://proxy:1", "http_proxy": "http://proxy:1"})
-    assert asked == []
-    assert "stopped here" in fetch(url, allow_private=True)
+def test_what_is_in_a_private_network_is_asked_for_only_where_that_is_allowed(
+    url: str, names: None, recorder: Recorder
+) -> None:
+    assert "private network" in fetch(url, recorder.root)
+    assert recorder.requests == []
+    fetch(url, recorder.root, allow_private=True)
+    assert recorder.only.method == ("CONNECT" if url.startswith("https:") else "GET")
 
 
 @pytest.mark.parametrize(
@@ -299,52 +308,54 @@ def test_a_public_api_cannot_lead_into_a_private_network(url: str, asked: List[A
         "javascript:alert(1)",
     ],
 )
-def test_what_is_no_plain_address_is_never_given_to_curl(url: str, asked: List[Any]) -> None:
-    assert "address" in fetch(url)
-    assert "address" in fetch(url, allow_private=True)
-    assert asked == []
+@pytest.mark.parametrize("allow_private", [False, True])
+def test_what_is_no_plain_address_is_never_asked_for(
+    url: str, allow_private: bool, names: None, recorder: Recorder
+) -> None:
+    assert "address" in fetch(url, recorder.root, allow_private)
+    assert recorder.requests == []
 
 
 @pytest.mark.parametrize(
-    "url, pinned",
+    "url, place",
     [
-        ("https://good.example/a.png", "good.example:443:93.184.216.34"),
-        ("http://GOOD.example:8080/a.png", "good.example:8080:93.184.216.34"),
-        ("https://six.example/", "six.example:443:[2606:2800:220:1::1]"),
-        ("https://nat.example/", "nat.example:443:[64:ff9b::5db8:d822]"),
-        ("https://93.184.216.34/", None),
+        ("https://good.example/a.png", ("93.184.216.34", 443)),
+        ("http://good.example/a.png", ("93.184.216.34", 80)),
+        ("http://GOOD.example:8080/a.png", ("93.184.216.34", 8080)),
+        ("http://six.example/", ("2606:2800:220:1::1", 80)),
+        ("http://nat.example/", ("64:ff9b::5db8:d822", 80)),
+        ("http://93.184.216.34/", ("93.184.216.34", 80)),
     ],
 )
-def test_a_public_name_is_pinned_to_the_address_that_was_checked(
-    url: str, pinned: Optional[str], asked: List[Any]
+def test_a_public_name_is_fetched_from_the_address_that_was_checked(
+    url: str, place: Tuple[str, int], names: None
 ) -> None:
-    assert "stopped here" in fetch(url)
-    (request,) = asked
-    assert (request.url, request.resolve) == (url, pinned)
-    assert "uthorization" not in str(request.headers)
+    """Seen by a SOCKS proxy, to which curl says not the name but the address that it goes to."""
+    asked: List[Tuple[str, int]] = []
+
+    def greet(connection: socket.socket) -> socket.socket:
+        connection.recv(1 + 1 + 255)
+        connection.sendall(bytes([5, 0]))
+        family, size = {1: (socket.AF_INET, 4), 4: (socket.AF_INET6, 16)}[connection.recv(4)[3]]
+        address = socket.inet_ntop(family, connection.recv(size))
+        asked.append((address, int.from_bytes(connection.recv(2), "big")))
+        refused = asked[-1][1] == 443  # for want of a certificate
+        connection.sendall(bytes([5, refused, 0, 1, *bytes(6)]))
+        return connection
+
+    with serving(lambda exchange: exchange.answer(ONE), greet) as server:
+        problem = fetch(url, f"socks5://127.0.0.1:{server.port}")
+    assert asked == [place]
+    assert bool(problem) == url.startswith("https:")
 
 
-def test_a_name_that_only_the_proxy_knows_goes_to_the_proxy(asked: List[Any]) -> None:
-    assert "stopped here" in fetch("https://cdn.example/1", {"HTTPS_PROXY": "http://proxy:1"})
-    assert len(asked) == 1
+def test_a_name_that_only_the_proxy_knows_goes_to_the_proxy(names: None, recorder: Recorder) -> None:
+    assert fetch("http://cdn.example/1", recorder.root) == ""
+    assert (recorder.only.path, recorder.only.header("authorization")) == ("http://cdn.example/1", None)
 
 
-def test_a_name_that_nobody_knows_is_said_to_be_unknown(asked: List[Any], monkeypatch: Any) -> None:
-    monkeypatch.setattr(download, "backoff_s", lambda retry: 0.0)
-    assert "cannot find the host nowhere.example" in fetch("https://nowhere.example/1")
-    assert asked == []
-
-
-def test_every_step_of_a_chain_of_redirects_is_checked(monkeypatch: Any, asked: List[Any]) -> None:
-    downloader = Downloader({}, StopSwitch())
-    steps = {
-        "https://good.example/1": "https://good.example/2",
-        "https://good.example/2": "http://127.0.0.1/",
-    }
-    pin = downloader._pin
-    monkeypatch.setattr(downloader, "_get", lambda url, take: (pin(url), steps[url])[1])
-    with pytest.raises(DownloadFailed, match="private network"):
-        downloader.fetch("https://good.example/1", lambda data: None, lambda: None)
+def test_a_name_that_nobody_knows_is_said_to_be_unknown(names: None) -> None:
+    assert "cannot find the host nowhere.example" in fetch("https://nowhere.example/1", proxy="")
 
 
 @pytest.mark.parametrize(
@@ -363,7 +374,7 @@ def test_an_address_is_public_or_it_is_not(address: str, expected: bool) -> None
     assert is_public(address) is expected
 
 
-def test_only_a_private_base_url_lets_downloads_into_private_networks(asked: List[Any]) -> None:
+def test_only_a_private_base_url_lets_downloads_into_private_networks(names: None) -> None:
     assert leads_to_private_network("http://127.0.0.1:8787/v1")
     assert leads_to_private_network("https://inner.example/v1")
     assert not leads_to_private_network("https://good.example/v1")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import ssl
-import threading
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Iterator, List, Optional, Tuple
@@ -336,19 +335,13 @@ def test_a_proxy_that_refuses_is_told(home: Home, recorder: Recorder) -> None:
 
 
 def test_https_to_a_server_without_tls_is_told(home: Home) -> None:
-    listener = socket.create_server(("127.0.0.1", 0))
+    def answer_in_plain_words(connection: socket.socket) -> socket.socket:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        return connection
 
-    def answer_in_plain_words() -> None:
-        connection, _ = listener.accept()
-        with connection:
-            connection.recv(65536)
-            connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-
-    thread = threading.Thread(target=answer_in_plain_words, daemon=True)
-    thread.start()
-    with listener:
-        run = generate(home, f"https://127.0.0.1:{listener.getsockname()[1]}/v1", *ONCE)
-        thread.join()
+    with serving(lambda exchange: None, answer_in_plain_words) as server:
+        run = generate(home, f"https://127.0.0.1:{server.port}/v1", *ONCE)
     assert (run.code, error_of(run)[0], run.json["billed"]) == (7, "tls", "no")
 
 
@@ -358,8 +351,12 @@ def tls_server(folder: Path, certificate: str) -> Iterator[str]:
     (folder / "server.pem").write_text(TLS_KEY + certificate)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(str(folder / "server.pem"))
-    with serving(lambda exchange: exchange.answer(images(png()).body), context) as server:
-        yield server.base_url
+
+    def before(connection: socket.socket) -> socket.socket:
+        return context.wrap_socket(connection, server_side=True)
+
+    with serving(lambda exchange: exchange.answer(images(png()).body), before) as server:
+        yield f"https://127.0.0.1:{server.port}/v1"
 
 
 def test_a_certificate_of_an_unknown_authority_is_told_and_curl_ca_bundle_is_the_cure(
