@@ -224,14 +224,8 @@ def test_a_path_that_is_no_text_is_recorded_as_its_bytes(home: Home, recorder: R
 @pytest.mark.skipif(os.name == "nt", reason="permission bits")
 def test_the_ledger_is_for_its_user_alone(home: Home, recorder: Recorder) -> None:
     recorder.hold()
-    with subprocess.Popen(
-        home.command("generate", "a cat", "-o", "cat.png"),
-        env=home.environment(recorder.base_url),
-        cwd=str(home.cwd),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        preexec_fn=lambda: (os.umask(0), None)[1],
-    ):
+    careless = {"preexec_fn": lambda: os.umask(0)}
+    with home.start("generate", "a cat", "-o", "cat.png", base_url=recorder.base_url, **careless):
         recorder.wait_for_request()
         modes = {path.name: path.stat().st_mode & 0o777 for path in home.state.iterdir() if path.is_file()}
         recorder.release()
