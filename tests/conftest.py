@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
-from typing import Iterator, List
+from typing import Any, Iterator, Optional
 
 import pytest
 from harness import Home, Sandbox, serve_sandbox
@@ -18,9 +18,7 @@ settings.register_profile(
 settings.register_profile(
     "fuzz", max_examples=20_000, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
-PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "ci")
-settings.load_profile(PROFILE)
-PROPERTY_TIMEOUT_S = {"ci": 300, "fuzz": 7200}
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
 def _stay_deaf(signum: int, frame: object) -> None:
@@ -35,13 +33,23 @@ for _name in ("SIGINT", "SIGTERM", "SIGHUP"):
         signal.signal(_number, _stay_deaf)
 
 
-@pytest.hookimpl(trylast=True)  # after Hypothesis has marked what is its own
-def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
-    """Ends a property test from outside: Hypothesis would try a failure inside it again, and hang again."""
-    limit = pytest.mark.timeout(PROPERTY_TIMEOUT_S[PROFILE], method="thread")
-    for item in items:
-        if item.get_closest_marker("hypothesis"):
-            item.add_marker(limit)
+class Hangs(BaseException):
+    """A property test that has passed its limit of time. Hypothesis lets it through: a failure of the usual
+    kind it would try again, and hang again."""
+
+
+def pytest_timeout_set_timer(item: pytest.Item, settings: Any) -> Optional[bool]:
+    """The timer of pytest-timeout for property tests; None leaves the others to it."""
+    if item.get_closest_marker("hypothesis") is None or settings.method != "signal":
+        return None
+
+    def ring(signum: int, frame: object) -> None:
+        raise Hangs(f"Timeout (>{settings.timeout} s)")
+
+    signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, settings.timeout)
+    item.cancel_timeout = lambda: signal.setitimer(signal.ITIMER_REAL, 0)
+    return True
 
 
 @pytest.fixture

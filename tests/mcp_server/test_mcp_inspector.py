@@ -28,6 +28,7 @@ _IS_ERROR = 5
 
 NPM, NODE = shutil.which("npm"), shutil.which("node")
 
+pytestmark = pytest.mark.timeout(2 * _INSTALL_TIMEOUT_S)
 Inspect = Callable[..., tuple[int, dict[str, Any]]]
 
 

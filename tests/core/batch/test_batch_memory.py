@@ -16,7 +16,7 @@ from servers import Recorder
 MIB = 1 << 20
 SHORT, LONG = 5_000, 60_000
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="wait4")
+pytestmark = [pytest.mark.skipif(os.name == "nt", reason="wait4"), pytest.mark.timeout(600)]
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ JOBS = int(os.environ.get("GPT_IMAGE2_BATCH_KILL_JOBS", "110"))
 KILLS = 5
 FLAGS = ("--concurrency", "32", "--no-history")
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+pytestmark = [pytest.mark.skipif(os.name == "nt", reason="POSIX signals"), pytest.mark.timeout(600)]
 
 
 @pytest.fixture

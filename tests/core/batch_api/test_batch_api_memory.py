@@ -20,7 +20,10 @@ LIMIT_KB = 60 * 1024
 INPUT_BYTES = 6 << 20
 RESULT_BYTES = 40 << 20
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss has other units elsewhere")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss has other units elsewhere"),
+    pytest.mark.timeout(600),
+]
 
 
 def _peak_kb(home: Home, url: str, *words: str) -> int:

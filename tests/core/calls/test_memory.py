@@ -17,7 +17,10 @@ from processes import MEASURE
 IMAGE_BYTES = 15 * 1024 * 1024
 LIMIT_KB = 40 * 1024
 FLAT_KB = 2 * 1024
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss has other units elsewhere")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss has other units elsewhere"),
+    pytest.mark.timeout(600),
+]
 
 
 class Measured(NamedTuple):
