@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
 from faulty import WAIT_S
 from harness import Run
@@ -48,7 +49,8 @@ def descendants(pid: int) -> List[Process]:
     while waiting:
         child = waiting.pop()
         waiting += children.get(child, [])
-        found.append(inspect(child))
+        with suppress(OSError):  # it has ended
+            found.append(inspect(child))
     return found
 
 
@@ -70,17 +72,19 @@ def until(what: Callable[[], Any]) -> Any:
         time.sleep(0.002)
 
 
-def curls_of(process: subprocess.Popen[bytes]) -> List[int]:
-    """The process ids of the curl programs below a process."""
-    return [child.pid for child in descendants(process.pid) if child.name == "curl"] if IS_LINUX else []
+def curls_of(process: Optional[subprocess.Popen[Any]] = None) -> List[int]:
+    """The process ids of the curl programs below a process, by default below this one."""
+    pid = process.pid if process else os.getpid()
+    return [child.pid for child in descendants(pid) if child.name == "curl"] if IS_LINUX else []
 
 
 def is_alive(pid: int) -> bool:
+    """Whether a process has not ended yet; one that has, and was not waited for, is dead."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        stat = (PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
         return False
-    return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:1]
+    return stat.rpartition(")")[2].split()[0] != "Z"
 
 
 def end_of(process: subprocess.Popen[bytes]) -> Run:
