@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Iterator, Optional
 
 import pytest
+from batching import Painter
 from harness import Home, Sandbox, serve_sandbox
 from hypothesis import HealthCheck, settings
 from servers import Recorder, recording
@@ -72,6 +73,12 @@ def recorder() -> Iterator[Recorder]:
     """A server of this test's own that keeps every request, and answers with an image."""
     with recording() as server:
         yield server
+
+
+@pytest.fixture
+def painter(recorder: Recorder) -> Painter:
+    """A server of this test's own that paints each prompt a picture of its own."""
+    return Painter(recorder)
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ REFERENCES = SKILL / "references"
 #: The script may be tested on a Python that has not what the sandbox needs.
 SANDBOX_PYTHON = os.environ.get("GPT_IMAGE2_SANDBOX_PYTHON", sys.executable)
 KEY = "sk-test-0123456789abcdefghijKEY"
-TIMEOUT_S = 60.0
+TIMEOUT_S = 120.0
 
 open_url = build_opener(ProxyHandler({})).open
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
 from faulty import WAIT_S
-from harness import Run
+from harness import Home, Run
 
 #: Starts a command from a small process of its own: a child inherits the high-water mark of its parent.
 MEASURE = """
@@ -22,6 +23,13 @@ print(usage.ru_maxrss, status)
 
 PROC = Path("/proc")
 IS_LINUX = (PROC / "self" / "environ").is_file()
+
+
+class Measured(NamedTuple):
+    """A finished run, and the most memory that its process took."""
+
+    peak_kb: int
+    run: Run
 
 
 class Process(NamedTuple):
@@ -59,6 +67,16 @@ def inspect(pid: int) -> Process:
     folder = PROC / str(pid)
     name = (folder / "comm").read_text(encoding="utf-8").strip()
     return Process(pid, name, (folder / "cmdline").read_bytes(), (folder / "environ").read_bytes())
+
+
+def measured(home: Home, base_url: str, *args: str) -> Measured:
+    """Runs the script to its end."""
+    python = [sys.executable, "-I", "-S", "-c", MEASURE]
+    run = home.run_program(*python, *home.command(*args), base_url=base_url)
+    said, _, last = run.stdout.rstrip("\n").rpartition("\n")
+    peak, status = map(int, last.split())
+    peak_kb = peak // 1024 if sys.platform == "darwin" else peak
+    return Measured(peak_kb, Run(status, said, run.stderr))
 
 
 def until(what: Callable[[], Any]) -> Any:

@@ -6,7 +6,7 @@ import base64
 import json
 import signal
 from pathlib import Path
-from typing import Iterator, Optional
+from typing import Optional
 
 import pytest
 from batch_apis import (
@@ -30,12 +30,6 @@ from harness import Home
 from ledgers import rows_of
 from pictures import png
 from servers import Request
-
-
-@pytest.fixture(scope="module")
-def host() -> Iterator[Service]:
-    with service() as running:
-        yield running
 
 
 def _is_content(call: Request) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import subprocess
 import sys
 from typing import List, Optional
 
@@ -13,7 +12,7 @@ from batch_apis import SMALL, Forward, Reply, job, proxy
 from batching import write_jobs
 from harness import Home
 from pictures import png
-from processes import MEASURE
+from processes import measured
 from servers import Request
 
 LIMIT_KB = 60 * 1024
@@ -28,15 +27,8 @@ pytestmark = [
 
 def _peak_kb(home: Home, url: str, *words: str) -> int:
     """The most memory that a command takes, which must end well."""
-    done = subprocess.run(
-        [sys.executable, "-c", MEASURE, *home.command(*words)],
-        env=home.environment(url),
-        cwd=str(home.cwd),
-        stdout=subprocess.PIPE,
-        check=True,
-    )
-    peak_kb, status = map(int, done.stdout.split()[-2:])
-    assert status == 0
+    peak_kb, run = measured(home, url, *words)
+    assert run.code == 0, run.stderr
     return peak_kb
 
 

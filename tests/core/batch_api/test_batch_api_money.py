@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import Iterator, List, Optional
+from typing import List, Optional
 
 import pytest
-from batch_apis import Forward, Reply, Service, fetch, journal, prompts, proxy, service, submit, wait
+from batch_apis import Forward, Reply, Service, fetch, journal, prompts, proxy, submit, wait
 from batching import write_jobs
 from harness import Home
 from ledgers import change, rows_of
 from servers import Request
-
-
-@pytest.fixture(scope="module")
-def host() -> Iterator[Service]:
-    with service() as running:
-        yield running
 
 
 def _is_create(call: Request) -> bool:

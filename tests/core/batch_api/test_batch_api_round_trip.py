@@ -5,22 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Dict, Iterator, List
+from typing import Any, Dict, List
 
 import pytest
-from batch_apis import Service, fetch, job, journal, pictures_in, prompts, proxy, service, submit, wait
+from batch_apis import Service, fetch, job, journal, pictures_in, prompts, proxy, submit, wait
 from batching import write_jobs
 from harness import KEY, Home
 from ledgers import rows_of
 from pictures import png
 
 BLOCKED = 5
-
-
-@pytest.fixture(scope="module")
-def host() -> Iterator[Service]:
-    with service() as running:
-        yield running
 
 
 def _inputs(home: Home) -> Dict[str, Path]:

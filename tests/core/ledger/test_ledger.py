@@ -8,7 +8,6 @@ import os
 import re
 import signal
 import sqlite3
-import subprocess
 import threading
 import time
 from contextlib import closing
@@ -405,15 +404,7 @@ def test_a_python_without_sqlite_saves_the_image_and_warns_once(home: Home, reco
         "import runpy, sys; sys.modules['sqlite3'] = None; "
         f"sys.argv = {command[script:]!r}; runpy.run_path({command[script]!r}, run_name='__main__')"
     )
-    done = subprocess.run(
-        [*command[:script], "-c", code],
-        env=home.environment(recorder.base_url),
-        cwd=str(home.cwd),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        timeout=60,
-    )
-    run = Run(done.returncode, done.stdout.decode(), done.stderr.decode())
+    run = home.run_program(*command[:script], "-c", code, base_url=recorder.base_url)
     assert "without sqlite3" in is_saved_with_one_warning(run, home)
 
 
