@@ -20,7 +20,8 @@ from batch_driving import (
     until,
     upload,
 )
-from sandbox_driving import BEARER, Driver, as_data_url, as_file, error_of, opened, photo
+from drawn import photo
+from sandbox_driving import BEARER, Driver, as_data_url, as_file, error_of, opened
 
 from gpt_image2.sandbox import Settings
 from gpt_image2.sandbox.batches import input_file

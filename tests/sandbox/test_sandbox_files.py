@@ -9,7 +9,8 @@ from typing import Any
 import openai
 import pytest
 from batch_driving import STILL
-from sandbox_driving import BEARER, KEY, Driver, as_file, error_of, mask, opened, photo
+from drawn import mask, photo
+from sandbox_driving import BEARER, KEY, Driver, as_file, error_of, opened
 
 from gpt_image2.sandbox import Settings
 from gpt_image2.sandbox.batches import file_endpoints

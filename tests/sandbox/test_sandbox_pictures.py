@@ -6,8 +6,9 @@ import json
 from typing import Any
 
 import pytest
+from drawn import mask, photo
 from PIL import Image, ImageChops
-from sandbox_driving import Driver, as_file, mask, opened, photo
+from sandbox_driving import Driver, as_file, opened
 
 from gpt_image2.sandbox.drawing import fonts
 from gpt_image2.sandbox.drawing.poster import poster

@@ -1,4 +1,4 @@
-"""What drives the real script, and talks to the sandbox. Imports nothing of the project."""
+"""What drives the real script, and starts the sandbox and talks to it. Imports nothing of the project."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional
 from urllib.parse import quote
 from urllib.request import ProxyHandler, build_opener
 
@@ -21,10 +22,12 @@ import jsonschema
 SKILL = Path(__file__).parents[2] / "skills" / "gpt-image-2"
 SCRIPT = SKILL / "scripts" / "gpt_image2.py"
 REFERENCES = SKILL / "references"
+#: The script may be tested on a Python that has not what the sandbox needs.
+SANDBOX_PYTHON = os.environ.get("GPT_IMAGE2_SANDBOX_PYTHON", sys.executable)
 KEY = "sk-test-0123456789abcdefghijKEY"
-TIMEOUT_S = 60.0
+TIMEOUT_S = 120.0
 
-_open = build_opener(ProxyHandler({})).open
+open_url = build_opener(ProxyHandler({})).open
 
 
 class Run(NamedTuple):
@@ -55,6 +58,11 @@ class Run(NamedTuple):
         """The paths of the `Saved:` lines."""
         lines = [line for line in self.stdout.splitlines() if line.startswith("Saved: ")]
         return [Path(line[len("Saved: ") : line.rindex(" (")]) for line in lines]
+
+    @property
+    def pictures(self) -> List[bytes]:
+        """The images that the JSON names, as they are on disk."""
+        return [Path(image["path"]).read_bytes() for image in self.json["images"]]
 
 
 def schema(name: str) -> Dict[str, Any]:
@@ -92,6 +100,15 @@ def compiled_script() -> Path:
     return compiled
 
 
+class Started(subprocess.Popen):
+    """A process. Where a test fails before it has ended, it is not waited for but killed."""
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        if kind is not None:
+            self.kill()
+        super().__exit__(kind, error, trace)
+
+
 class Home:
     """A home folder of a test's own, and the script run in it. `cwd` is an empty working folder.
 
@@ -109,6 +126,7 @@ class Home:
         self.state = self.root / ".local" / "state" / "gpt-image-2"
         self.rescued = self.state / "rescued"
         self.ledger = self.state / "ledger.sqlite3"
+        self._started: List[Started] = []
         self.env: Dict[str, str] = {
             "HOME": str(self.root),
             "PATH": os.environ["PATH"],
@@ -131,8 +149,19 @@ class Home:
         cwd: Optional[Path] = None,
     ) -> Run:
         """Runs the script to its end; an `env` value of None removes a variable."""
+        return self.run_program(*self.command(*args), base_url=base_url, env=env, stdin=stdin, cwd=cwd)
+
+    def run_program(
+        self,
+        *command: str,
+        base_url: Optional[str] = None,
+        env: Optional[Mapping[str, Optional[str]]] = None,
+        stdin: bytes = b"",
+        cwd: Optional[Path] = None,
+    ) -> Run:
+        """Runs any program as `run` runs the script."""
         done = subprocess.run(
-            self.command(*args),
+            command,
             env=self.environment(base_url, env),
             cwd=str(cwd or self.cwd),
             input=stdin,
@@ -142,17 +171,20 @@ class Home:
         )
         return Run(done.returncode, _text(done.stdout), _text(done.stderr))
 
-    def start(self, *args: str, base_url: Optional[str] = None, **options: Any) -> subprocess.Popen:
-        """Starts the script and leaves it running; pipes for its outputs unless told otherwise."""
-        options.setdefault("stdout", subprocess.PIPE)
-        options.setdefault("stderr", subprocess.PIPE)
-        return subprocess.Popen(
-            self.command(*args),
-            env=self.environment(base_url, None),
-            cwd=str(self.cwd),
-            stdin=subprocess.DEVNULL,
-            **options,
-        )
+    def start(self, *args: str, base_url: Optional[str] = None, **options: Any) -> Started:
+        """Starts the script and leaves it running; its outputs are pipes unless told otherwise."""
+        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        env = self.environment(base_url)
+        process = Started(self.command(*args), env=env, cwd=str(self.cwd), **{**pipes, **options})
+        self._started.append(process)
+        return process
+
+    def close(self) -> None:
+        """Ends what was started and still runs, as it does where a test failed."""
+        for process in self._started:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
 
     def environment(
         self, base_url: Optional[str], changes: Optional[Mapping[str, Optional[str]]] = None
@@ -170,6 +202,23 @@ class Home:
         return sorted([*hidden, *self.tmp.rglob("*"), *self.rescued.rglob("*.part")])
 
 
+def generate(home: Home, base_url: str, *more: str, env: Optional[Mapping[str, Optional[str]]] = None) -> Run:
+    """Runs `generate` into cat.png, with `--json`."""
+    return home.run("generate", "a cat", "-o", "cat.png", "--json", *more, base_url=base_url, env=env)
+
+
+@contextmanager
+def serve_sandbox(*flags: str) -> Iterator[str]:
+    """A sandbox that runs while the context is entered; its base URL."""
+    command = [SANDBOX_PYTHON, "-m", "gpt_image2.sandbox", "--port", "0", *flags]
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    with Started(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        line = process.stdout.readline().decode()
+        assert line.startswith("Sandbox: "), "the sandbox did not start"
+        yield line.split()[1]
+        process.terminate()
+
+
 class Sandbox:
     """A running sandbox."""
 
@@ -183,7 +232,7 @@ class Sandbox:
 
     def log(self, prompt: str) -> Dict[str, Any]:
         """What the sandbox saw of the requests with this prompt."""
-        with _open(f"{self.root}/_sandbox/log?prompt={quote(prompt)}") as answer:
+        with open_url(f"{self.root}/_sandbox/log?prompt={quote(prompt)}") as answer:
             return json.loads(answer.read().decode("utf-8"))
 
 

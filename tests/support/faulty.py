@@ -36,7 +36,11 @@ class Exchange:
         self, length: Optional[int] = None, status: int = 200, content_type: str = "application/json"
     ) -> None:
         """Sends the status and headers; a length that is never reached is how a client knows of a cut."""
-        lines = [f"HTTP/1.1 {status} Something", f"Content-Type: {content_type}", "Connection: close"]
+        self.send_head(status, (("Content-Type", content_type),), length)
+
+    def send_head(self, status: int, headers: Sequence[Tuple[str, str]], length: Optional[int]) -> None:
+        """Sends the status and just these headers, and the length when there is one."""
+        lines = [f"HTTP/1.1 {status} Something", *map(": ".join, headers), "Connection: close"]
         if length is not None:
             lines.append(f"Content-Length: {length}")
         self.send("\r\n".join([*lines, "", ""]).encode("latin-1"))
@@ -64,13 +68,16 @@ class Exchange:
 
 
 Talk = Callable[[Exchange], None]
+#: What is done with a connection before HTTP is spoken on it: TLS, a proxy's greeting.
+Before = Callable[[socket.socket], socket.socket]
 
 
 class RawServer:
     """A running server; `exchanges` are the requests that came whole."""
 
-    def __init__(self, talk: Talk) -> None:
+    def __init__(self, talk: Talk, before: Before) -> None:
         self._talk = talk
+        self._before = before
         self._listener = socket.socket()
         self._listener.bind(("127.0.0.1", 0))
         self._listener.listen(64)
@@ -106,20 +113,21 @@ class RawServer:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        with connection, suppress(OSError):
-            request = _read_request(connection)
+        # An OSError: the client has gone, as some tests want, or does not trust us.
+        with connection, suppress(OSError), self._before(connection) as ready:
+            request = _read_request(ready)
             if request is None:
                 return
-            exchange = Exchange(connection, *request)
+            exchange = Exchange(ready, *request)
             self.exchanges.append(exchange)
             self._arrived.release()
             self._talk(exchange)
 
 
 @contextmanager
-def serving(talk: Talk) -> Iterator[RawServer]:
+def serving(talk: Talk, before: Before = lambda connection: connection) -> Iterator[RawServer]:
     """A raw server that runs while the context is entered."""
-    server = RawServer(talk)
+    server = RawServer(talk, before)
     try:
         yield server
     finally:
@@ -156,18 +164,14 @@ def completed(picture: bytes) -> bytes:
 
 
 def _read_request(connection: socket.socket) -> Optional[Tuple[bytes, bytes]]:
-    data = b""
-    while b"\r\n\r\n" not in data:
-        chunk = connection.recv(65536)
-        if not chunk:
-            return None
-        data += chunk
-    head, _, body = data.partition(b"\r\n\r\n")
-    match = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
-    length = int(match.group(1)) if match else 0
-    while len(body) < length:
-        chunk = connection.recv(65536)
-        if not chunk:
-            return None
-        body += chunk
-    return head, body
+    with connection.makefile("rb") as file:
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            line = file.readline()
+            if not line:
+                return None
+            head += line
+        match = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
+        length = int(match.group(1)) if match else 0
+        body = file.read(length)
+        return (head[:-4], body) if len(body) == length else None

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
 from faulty import WAIT_S
-from harness import Run
+from harness import Home, Run
 
 #: Starts a command from a small process of its own: a child inherits the high-water mark of its parent.
 MEASURE = """
@@ -21,6 +23,13 @@ print(usage.ru_maxrss, status)
 
 PROC = Path("/proc")
 IS_LINUX = (PROC / "self" / "environ").is_file()
+
+
+class Measured(NamedTuple):
+    """A finished run, and the most memory that its process took."""
+
+    peak_kb: int
+    run: Run
 
 
 class Process(NamedTuple):
@@ -48,7 +57,8 @@ def descendants(pid: int) -> List[Process]:
     while waiting:
         child = waiting.pop()
         waiting += children.get(child, [])
-        found.append(inspect(child))
+        with suppress(OSError):  # it has ended
+            found.append(inspect(child))
     return found
 
 
@@ -57,6 +67,16 @@ def inspect(pid: int) -> Process:
     folder = PROC / str(pid)
     name = (folder / "comm").read_text(encoding="utf-8").strip()
     return Process(pid, name, (folder / "cmdline").read_bytes(), (folder / "environ").read_bytes())
+
+
+def measured(home: Home, base_url: str, *args: str) -> Measured:
+    """Runs the script to its end."""
+    python = [sys.executable, "-I", "-S", "-c", MEASURE]
+    run = home.run_program(*python, *home.command(*args), base_url=base_url)
+    said, _, last = run.stdout.rstrip("\n").rpartition("\n")
+    peak, status = map(int, last.split())
+    peak_kb = peak // 1024 if sys.platform == "darwin" else peak
+    return Measured(peak_kb, Run(status, said, run.stderr))
 
 
 def until(what: Callable[[], Any]) -> Any:
@@ -70,17 +90,19 @@ def until(what: Callable[[], Any]) -> Any:
         time.sleep(0.002)
 
 
-def curls_of(process: subprocess.Popen[bytes]) -> List[int]:
-    """The process ids of the curl programs below a process."""
-    return [child.pid for child in descendants(process.pid) if child.name == "curl"] if IS_LINUX else []
+def curls_of(process: Optional[subprocess.Popen[Any]] = None) -> List[int]:
+    """The process ids of the curl programs below a process, by default below this one."""
+    pid = process.pid if process else os.getpid()
+    return [child.pid for child in descendants(pid) if child.name == "curl"] if IS_LINUX else []
 
 
 def is_alive(pid: int) -> bool:
+    """Whether a process has not ended yet; one that has, and was not waited for, is dead."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        stat = (PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
         return False
-    return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:1]
+    return stat.rpartition(")")[2].split()[0] != "Z"
 
 
 def end_of(process: subprocess.Popen[bytes]) -> Run:

@@ -10,12 +10,11 @@ import json
 import re
 import threading
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
+from faulty import WAIT_S, Exchange, serving
 from pictures import png
 
-WAIT_S = 30.0
 USAGE = {
     "input_tokens": 13,
     "output_tokens": 196,
@@ -93,9 +92,8 @@ def refusal(status: int, message: str, code: Optional[str] = None) -> Answer:
 class Recorder:
     """A running server. `answer` makes the answer of each request; while `held`, all of them wait."""
 
-    def __init__(self, port: int) -> None:
-        self.root = f"http://127.0.0.1:{port}"
-        self.base_url = f"{self.root}/v1"
+    def __init__(self) -> None:
+        self.root = self.base_url = ""
         self.requests: List[Request] = []
         self.answer: Callable[[Request], Answer] = lambda request: images(png(1024, 1024))
         self._arrived = threading.Semaphore(0)
@@ -120,51 +118,34 @@ class Recorder:
         """Returns when one more request has come whole."""
         assert self._arrived.acquire(timeout=WAIT_S), "no request came"
 
-    def take(self, request: Request) -> Answer:
-        """Keeps a request; its answer, when that may go."""
+    def talk(self, exchange: Exchange) -> None:
+        """Keeps a request; answers it when that may go."""
+        request = request_of(exchange)
         self.requests.append(request)
         self._arrived.release()
         self._free.wait()  # at the latest the end of the context lets it go
-        return self.answer(request)
+        answer = self.answer(request)
+        exchange.send_head(answer.status, answer.headers, len(answer.body))
+        exchange.send(answer.body)
 
 
 @contextmanager
 def recording() -> Iterator[Recorder]:
     """A recorder that runs while the context is entered."""
+    recorder = Recorder()
+    with serving(recorder.talk) as server:
+        recorder.root, recorder.base_url = server.root, server.base_url
+        try:
+            yield recorder
+        finally:
+            recorder.release()
 
-    class Handler(BaseHTTPRequestHandler):
-        def _serve(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            request = Request(self.command, self.path, tuple(self.headers.items()), body)
-            answer = recorder.take(request)
-            try:
-                self.send_response(answer.status)
-                for name, value in (*answer.headers, ("Content-Length", str(len(answer.body)))):
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(answer.body)
-            except OSError:
-                pass  # the client has gone, as some tests want
 
-        do_GET = do_POST = do_CONNECT = _serve
-
-        def log_message(self, *args: object) -> None:
-            pass
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-
-    server = Server(("127.0.0.1", 0), Handler)
-    recorder = Recorder(server.server_address[1])
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
-        yield recorder
-    finally:
-        recorder.release()
-        server.shutdown()
-        server.server_close()
-        thread.join()
+def request_of(exchange: Exchange) -> Request:
+    opening, *lines = exchange.head.decode("latin-1").split("\r\n")
+    method, path, _ = opening.split(" ")
+    headers = [line.partition(":") for line in lines]
+    return Request(method, path, tuple((name, value.strip()) for name, _, value in headers), exchange.body)
 
 
 def _part(piece: bytes) -> Part:
