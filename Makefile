@@ -49,7 +49,7 @@ docs: setup  ## Rebuild the generated docs, completions and man page
 
 fuzz: setup  ## Run the property tests of core for longer
 	HYPOTHESIS_PROFILE=fuzz GPT_IMAGE2_SANDBOX_PYTHON=$(CURDIR)/$(BIN)/python \
-	  $(BIN)/python -m pytest tests/core -k property -n auto
+	  $(BIN)/python -m pytest tests/core -k property -n auto --timeout 7200
 
 bench: setup  ## Measure side by side with others; QUICK=1 for a first look (bench/RESULTS.md)
 	$(BIN)/python -m bench $(if $(QUICK),--quick)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
 from typing import List, Tuple
 
 import pytest
-from harness import SCRIPT, Home
+from harness import SANDBOX_PYTHON, SCRIPT, Home
 from servers import Recorder
 
 from gpt_image2 import core
@@ -21,14 +20,7 @@ from gpt_image2 import core
 def run(
     home: Home, program: Path, *args: str, options: Tuple[str, ...] = ("-I", "-S")
 ) -> tuple[int, str, str]:
-    done = subprocess.run(
-        [sys.executable, *options, str(program), *args],
-        env=home.env,
-        cwd=str(home.cwd),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-    )
-    return done.returncode, done.stdout.decode(), done.stderr.decode()
+    return tuple(home.run_program(sys.executable, *options, str(program), *args))
 
 
 def places(home: Home) -> List[Path]:
@@ -53,8 +45,7 @@ def test_the_script_runs_under_any_name_from_any_folder_and_through_links(home: 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a shebang")
 def test_the_script_is_executable(home: Home) -> None:
-    done = subprocess.run([str(SCRIPT), "--version"], stdout=subprocess.PIPE, env=home.env)
-    assert done.stdout.decode() == f"gpt-image2 {core.VERSION}\n"
+    assert home.run_program(str(SCRIPT), "--version").stdout == f"gpt-image2 {core.VERSION}\n"
 
 
 @pytest.mark.parametrize("args", [[], ["-h"], ["--help"], ["help"]])
@@ -108,16 +99,9 @@ def test_without_the_package_the_sandbox_names_the_command_that_installs_it(
     "GPT_IMAGE2_SANDBOX_PYTHON" not in os.environ and sys.version_info < (3, 10), reason="no sandbox"
 )
 def test_with_the_package_one_call_runs_against_a_sandbox_of_its_own_without_a_key(home: Home) -> None:
-    python = os.environ.get("GPT_IMAGE2_SANDBOX_PYTHON", sys.executable)
-    env = {**home.env}
-    del env["GPT_IMAGE2_API_KEY"]
-    done = subprocess.run(
-        [python, str(SCRIPT), "generate", "a cat", "-o", "cat.png", "--sandbox", "--size", "square"],
-        env=env,
-        cwd=str(home.cwd),
-        capture_output=True,
-    )
-    assert done.returncode == 0, done.stderr
+    args = ("generate", "a cat", "-o", "cat.png", "--sandbox", "--size", "square")
+    run = home.run_program(SANDBOX_PYTHON, str(SCRIPT), *args, env={"GPT_IMAGE2_API_KEY": None})
+    assert run.code == 0, run.stderr
     assert (home.cwd / "cat.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -150,13 +134,7 @@ def test_importing_the_script_does_nothing_else(home: Home) -> None:
         "after = signal.getsignal(signal.SIGINT), dict(os.environ), sys.path[:], threading.active_count()\n"
         "assert before == after\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-I", "-S", "-W", "error", "-c", code],
-        env=home.env,
-        cwd=str(home.cwd),
-        capture_output=True,
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    assert home.run_program(sys.executable, "-I", "-S", "-W", "error", "-c", code) == (0, "", "")
     assert [path for place in (home.root, home.cwd, home.tmp) for path in place.rglob("*")] == []
 
 

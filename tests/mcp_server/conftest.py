@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from mcp_driving import KEY, Place, Sandbox
-
-from gpt_image2.sandbox import serve_in_thread
+from harness import Sandbox, serve_sandbox
+from mcp_driving import KEY, Place
 
 
 @pytest.fixture(autouse=True)
@@ -32,14 +31,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixtu
 
 
 @pytest.fixture(scope="session")
-def sandbox() -> Iterator[Sandbox]:
-    """A sandbox that answers at once."""
-    with serve_in_thread(latency_s=0) as url:
-        yield Sandbox(url)
-
-
-@pytest.fixture(scope="session")
 def slow_sandbox() -> Iterator[Sandbox]:
     """A sandbox whose calls take two seconds."""
-    with serve_in_thread(latency_s=2) as url:
+    with serve_sandbox("--latency", "2") as url:
         yield Sandbox(url)

@@ -8,18 +8,17 @@ import queue
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, TypeVar
-from urllib.parse import quote
-from urllib.request import ProxyHandler, build_opener
 
 import anyio
-from mcp import StdioServerParameters, types
-from PIL import Image, ImageDraw
+import drawn
+from harness import REFERENCES
+from mcp import Client, StdioServerParameters, types
+from processes import until
 
 from gpt_image2.mcp.server import Built, build_server
 from gpt_image2.mcp.settings import ServerSettings
@@ -29,10 +28,8 @@ DEADLINE_S = 20.0
 #: Longer than the deadline, so that a call that nobody ends fails its test.
 CALL_TIMEOUT_S = 30
 _POLL_S = 0.01
-_REFERENCES = Path(__file__).parents[2] / "skills" / "gpt-image-2" / "references"
 
 T = TypeVar("T")
-_open = build_opener(ProxyHandler({})).open
 
 
 @dataclass(frozen=True)
@@ -87,25 +84,6 @@ class Place:
     def written(self) -> list[str]:
         """Everything in the output folder, by relative path."""
         return sorted(str(path.relative_to(self.output)) for path in self.output.rglob("*"))
-
-
-@dataclass(frozen=True)
-class Sandbox:
-    """A running sandbox."""
-
-    base_url: str
-
-    @property
-    def root(self) -> str:
-        return self.base_url.removesuffix("/v1")
-
-    def fault(self, name: str) -> str:
-        return f"{self.root}/fault/{name}/v1"
-
-    def log(self, prompt: str) -> dict[str, Any]:
-        """What it saw of the requests with this prompt."""
-        with _open(f"{self.root}/_sandbox/log?prompt={quote(prompt)}") as answer:
-            return json.load(answer)
 
 
 class RawServer:
@@ -198,53 +176,25 @@ def raw_server(place: Place, base_url: str, *more: str, **env: str) -> Iterator[
             stream.close()
 
 
-def until(found: Callable[[], T]) -> T:
-    """What `found` gives as soon as that is true; fails at the deadline."""
-    deadline = time.monotonic() + DEADLINE_S
-    while time.monotonic() < deadline:
-        value = found()
-        if value:
-            return value
-        time.sleep(_POLL_S)
-    raise AssertionError("it did not come about in time")
+async def call(place: Place, base_url: str, tool: str, arguments: dict[str, Any]) -> types.CallToolResult:
+    """One call of a server of its own."""
+    async with Client(place.build(base_url).server) as client:
+        result = await client.call_tool(tool, arguments)
+    assert KEY not in result.model_dump_json()
+    return result
+
+
+async def generate(place: Place, base_url: str, **more: Any) -> types.CallToolResult:
+    """A cheap image for this test's prompt."""
+    return await call(place, base_url, "generate_image", {"prompt": place.prompt, "quality": "low", **more})
 
 
 async def soon(found: Callable[[], T]) -> T:
-    """As `until`, while the loop goes on."""
+    """What `found` gives as soon as that is true, while the loop goes on."""
     with anyio.fail_after(DEADLINE_S):
         while not (value := found()):
             await anyio.sleep(_POLL_S)
         return value
-
-
-def children(pid: int, name: str) -> list[int]:
-    """The child processes of a process that run a program of this name."""
-    found: list[int] = []
-    for folder in Path("/proc").iterdir():
-        if not folder.name.isdigit():
-            continue
-        try:
-            stat = (folder / "stat").read_text()
-        except OSError:
-            continue
-        program, rest = stat[stat.index("(") + 1 : stat.rindex(")")], stat[stat.rindex(")") + 2 :].split()
-        if program == name and int(rest[1]) == pid:
-            found.append(int(folder.name))
-    return found
-
-
-def curls(pid: int | None = None) -> list[int]:
-    """The curl processes of a process, by default of this one."""
-    return children(os.getpid() if pid is None else pid, "curl")
-
-
-def is_gone(pid: int) -> bool:
-    """Whether a process has ended, be it not yet waited for."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return True
-    return stat[stat.rindex(")") + 2] == "Z"
 
 
 def text_of(result: types.CallToolResult) -> str:
@@ -262,23 +212,16 @@ def links_of(result: types.CallToolResult) -> list[types.ResourceLink]:
 
 def reference(name: str) -> dict[str, Any]:
     """A schema that the skill ships."""
-    return json.loads((_REFERENCES / name).read_text("utf-8"))
+    return json.loads((REFERENCES / name).read_text("utf-8"))
 
 
-def photo(path: Path, size: tuple[int, int] = (320, 240), mode: str = "RGB") -> Path:
+def photo(path: Path, size: tuple[int, int] = (320, 240)) -> Path:
     """A checked pattern as an image file."""
-    image = Image.new(mode, size, (200, 40, 40, 255)[: len(mode)])
-    pen = ImageDraw.Draw(image)
-    for x in range(0, size[0], 20):
-        for y in range(x // 20 % 2 * 20, size[1], 40):
-            pen.rectangle((x, y, x + 19, y + 19), fill=(20, 160, 90, 255)[: len(mode)])
-    image.save(path)
+    drawn.photo(size).save(path)
     return path
 
 
 def mask(path: Path, size: tuple[int, int] = (320, 240)) -> Path:
-    """A mask with a hole in its middle."""
-    image = Image.new("RGBA", size, (0, 0, 0, 255))
-    ImageDraw.Draw(image).rectangle((80, 60, 239, 179), fill=(0, 0, 0, 0))
-    image.save(path)
+    """A mask with a hole in its middle, as a file."""
+    drawn.mask(size).save(path)
     return path

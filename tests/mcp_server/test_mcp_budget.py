@@ -7,8 +7,10 @@ from typing import Any
 
 import anyio
 import pytest
+from harness import Sandbox
 from mcp import Client, types
-from mcp_driving import DEADLINE_S, Place, Sandbox, curls, photo, soon, text_of
+from mcp_driving import DEADLINE_S, Place, photo, soon, text_of
+from processes import curls_of
 
 from gpt_image2.core.api.models import CostEstimate, estimate_cost
 from gpt_image2.core.base.errors import UsageError
@@ -112,10 +114,10 @@ async def test_a_cancelled_call_counts_as_estimated(place: Place, sandbox: Sandb
         with anyio.fail_after(DEADLINE_S):
             async with anyio.create_task_group() as group:
                 group.start_soon(generate, client, place)
-                await soon(curls)
+                await soon(curls_of)
                 assert (await spent(client))["held_usd"] == pytest.approx(price(place), abs=1e-6)
                 group.cancel_scope.cancel()
-            await soon(lambda: not curls())
+            await soon(lambda: not curls_of())
         session = await spent(client)
     assert session["spent_usd"] == pytest.approx(price(place), abs=1e-6) and session["held_usd"] == 0
 

@@ -9,15 +9,16 @@ from typing import Any
 
 import anyio
 import pytest
+from harness import Sandbox
 from jsonschema import validate
-from mcp import Client, types
+from mcp import Client
 from mcp.shared.exceptions import MCPError
 from mcp_driving import (
     DEADLINE_S,
     KEY,
     Place,
-    Sandbox,
-    curls,
+    call,
+    generate,
     links_of,
     mask,
     photo,
@@ -27,6 +28,7 @@ from mcp_driving import (
     text_of,
 )
 from PIL import Image
+from processes import curls_of
 
 pytestmark = pytest.mark.anyio
 
@@ -35,20 +37,6 @@ pytestmark = pytest.mark.anyio
 def mode(request: pytest.FixtureRequest) -> str:
     """The handshake of all clients until 2026, and the protocol of 2026-07-28."""
     return request.param
-
-
-async def call(place: Place, base_url: str, tool: str, arguments: dict[str, Any]) -> types.CallToolResult:
-    """One call of a server of its own."""
-    async with Client(place.build(base_url).server) as client:
-        result = await client.call_tool(tool, arguments)
-    assert KEY not in result.model_dump_json()
-    return result
-
-
-async def generate(place: Place, base_url: str, **arguments: Any) -> types.CallToolResult:
-    return await call(
-        place, base_url, "generate_image", {"prompt": place.prompt, "quality": "low", **arguments}
-    )
 
 
 async def test_a_generated_image_is_saved_described_linked_and_shown(
@@ -241,9 +229,9 @@ async def test_a_cancelled_call_leaves_no_curl(place: Place, sandbox: Sandbox, m
             async with anyio.create_task_group() as group:
                 arguments = {"prompt": place.prompt, "quality": "low"}
                 group.start_soon(client.call_tool, "generate_image", arguments)
-                await soon(curls)
+                await soon(curls_of)
                 group.cancel_scope.cancel()
-            await soon(lambda: not curls())
+            await soon(lambda: not curls_of())
         assert (await client.call_tool("estimate_cost", {})).is_error is False
     assert place.written() == [] and list(place.tmp.iterdir()) == []
 
@@ -271,7 +259,7 @@ async def test_images_that_were_whole_stay_when_a_call_is_cancelled(place: Place
                     group.start_soon(client.call_tool, "generate_image", arguments)
                     await soon(lambda: (place.output / "cat-1.png").is_file())
                     group.cancel_scope.cancel()
-                await soon(lambda: not curls())
+                await soon(lambda: not curls_of())
         serving.cancel_scope.cancel()
     assert place.written() == ["cat-1.png"]
     assert (place.output / "cat-1.png").read_bytes() == image

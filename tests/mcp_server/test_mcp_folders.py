@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
-from mcp import Client, types
-from mcp_driving import Place, Sandbox, mask, photo, text_of
+from harness import Sandbox
+from mcp import types
+from mcp_driving import Place, call, generate, mask, photo, text_of
 
 from gpt_image2.core.base.errors import UsageError
 from gpt_image2.core.outputs.naming import plan_output
@@ -16,18 +17,9 @@ from gpt_image2.mcp.folders import Folders
 pytestmark = pytest.mark.anyio
 
 
-async def generate(place: Place, sandbox: Sandbox, output: str) -> types.CallToolResult:
-    async with Client(place.build(sandbox.base_url).server) as client:
-        return await client.call_tool(
-            "generate_image", {"prompt": place.prompt, "quality": "low", "output": output}
-        )
-
-
 async def edit(place: Place, sandbox: Sandbox, *images: str, **more: str) -> types.CallToolResult:
-    async with Client(place.build(sandbox.base_url).server) as client:
-        return await client.call_tool(
-            "edit_image", {"prompt": place.prompt, "quality": "low", "images": images, **more}
-        )
+    arguments = {"prompt": place.prompt, "quality": "low", "images": images, **more}
+    return await call(place, sandbox.base_url, "edit_image", arguments)
 
 
 def is_refused(result: types.CallToolResult, place: Place, sandbox: Sandbox) -> bool:
@@ -54,7 +46,7 @@ def is_refused(result: types.CallToolResult, place: Place, sandbox: Sandbox) -> 
 async def test_a_name_that_is_not_below_the_output_folder_is_refused(
     place: Place, sandbox: Sandbox, output: str
 ) -> None:
-    assert is_refused(await generate(place, sandbox, output), place, sandbox)
+    assert is_refused(await generate(place, sandbox.base_url, output=output), place, sandbox)
     assert place.written() == []
 
 
@@ -65,7 +57,7 @@ async def test_a_folder_that_is_a_link_to_elsewhere_is_refused(
     outside = place.root / "outside"
     outside.mkdir()
     (place.output / "out").symlink_to(outside)
-    assert is_refused(await generate(place, sandbox, output), place, sandbox)
+    assert is_refused(await generate(place, sandbox.base_url, output=output), place, sandbox)
     assert list(outside.iterdir()) == []
 
 
@@ -77,14 +69,14 @@ async def test_a_file_that_is_a_link_to_elsewhere_is_refused(
     if exists:
         outside.write_bytes(b"mine")
     (place.output / "cat.png").symlink_to(outside)
-    assert is_refused(await generate(place, sandbox, "cat.png"), place, sandbox)
+    assert is_refused(await generate(place, sandbox.base_url, output="cat.png"), place, sandbox)
     assert outside.exists() == exists and (not exists or outside.read_bytes() == b"mine")
 
 
 async def test_a_link_that_stays_below_the_output_folder_is_followed(place: Place, sandbox: Sandbox) -> None:
     (place.output / "real").mkdir()
     (place.output / "link").symlink_to("real")
-    result = await generate(place, sandbox, "link/cat.png")
+    result = await generate(place, sandbox.base_url, output="link/cat.png")
     assert result.structured_content["images"][0]["path"] == str(place.output / "real" / "cat.png")
 
 
@@ -153,9 +145,9 @@ async def test_a_refusal_does_not_tell_whether_the_file_exists(place: Place, san
 async def test_get_image_reads_no_other_folder(place: Place, sandbox: Sandbox) -> None:
     outside = photo(place.root / "outside.png")
     (place.output / "link.png").symlink_to(outside)
-    async with Client(place.build(sandbox.base_url).server) as client:
-        for path in (str(outside), "../outside.png", "link.png", "/etc/hostname"):
-            assert is_refused(await client.call_tool("get_image", {"path": path}), place, sandbox)
+    for path in (str(outside), "../outside.png", "link.png", "/etc/hostname"):
+        result = await call(place, sandbox.base_url, "get_image", {"path": path})
+        assert is_refused(result, place, sandbox)
 
 
 def test_an_allowed_folder_that_does_not_exist_is_an_error_at_the_start(place: Place) -> None:

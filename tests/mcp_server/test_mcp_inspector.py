@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mcp_driving import KEY, Place, Sandbox, photo
+from harness import Sandbox
+from mcp_driving import KEY, Place, photo
 
 #: It asks for Node 22.19; its command line runs on Node 20 too.
 INSPECTOR = "@modelcontextprotocol/inspector@2.12.0"
@@ -28,6 +29,7 @@ _IS_ERROR = 5
 
 NPM, NODE = shutil.which("npm"), shutil.which("node")
 
+pytestmark = pytest.mark.timeout(2 * _INSTALL_TIMEOUT_S)
 Inspect = Callable[..., tuple[int, dict[str, Any]]]
 
 

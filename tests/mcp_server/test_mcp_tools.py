@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from harness import Sandbox
 from jsonschema import Draft202012Validator
 from mcp import Client
-from mcp_driving import Place, Sandbox, reference, text_of
+from mcp_driving import Place, reference, text_of
 
 from gpt_image2.core.api import models
 

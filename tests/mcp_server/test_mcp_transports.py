@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import stat
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,22 +13,11 @@ from typing import Any
 import anyio
 import httpx2
 import pytest
+from harness import Sandbox
 from mcp import Client
 from mcp.client.stdio import stdio_client
-from mcp_driving import (
-    KEY,
-    Place,
-    RawServer,
-    Sandbox,
-    children,
-    curls,
-    is_gone,
-    photo,
-    raw_server,
-    soon,
-    text_of,
-    until,
-)
+from mcp_driving import KEY, Place, RawServer, photo, raw_server, soon, text_of
+from processes import curls_of, is_alive, until
 
 pytestmark = pytest.mark.anyio
 
@@ -70,18 +57,13 @@ async def test_the_client_of_the_newest_protocol_works_over_stdio(place: Place, 
 
 
 async def test_a_call_cancelled_over_stdio_leaves_no_curl(place: Place, sandbox: Sandbox) -> None:
-    def server_curls() -> list[int]:
-        return [
-            curl for server in children(os.getpid(), Path(sys.executable).name[:15]) for curl in curls(server)
-        ]
-
     async with over_stdio(place, sandbox.fault("stall")) as (client, log):
         async with anyio.create_task_group() as group:
             arguments = {"prompt": place.prompt, "quality": "low"}
             group.start_soon(client.call_tool, "generate_image", arguments)
-            await soon(server_curls)
+            await soon(curls_of)
             group.cancel_scope.cancel()
-        await soon(lambda: not server_curls())
+        await soon(lambda: not curls_of())
         blocked = await client.call_tool("generate_image", {"prompt": ""})
         assert blocked.is_error
     text = log.read_text("utf-8")
@@ -92,7 +74,7 @@ def stalled_call(server: RawServer, place: Place) -> list[int]:
     """A call whose answer never comes; its curl processes."""
     server.greet()
     server.call("generate_image", {"prompt": place.prompt, "quality": "low"}, 2)
-    return until(lambda: curls(server.process.pid))
+    return until(lambda: curls_of(server.process))
 
 
 def test_the_end_of_stdin_ends_curl_and_the_server(place: Place, sandbox: Sandbox) -> None:
@@ -101,7 +83,7 @@ def test_the_end_of_stdin_ends_curl_and_the_server(place: Place, sandbox: Sandbo
         assert server.process.stdin is not None
         server.process.stdin.close()
         assert server.wait() == 0
-        assert all(is_gone(pid) for pid in running)
+        assert not any(map(is_alive, running))
         assert KEY not in server.errors()
     assert list(place.tmp.iterdir()) == []
 
@@ -114,7 +96,7 @@ def test_a_signal_ends_curl_answers_what_was_billed_and_ends_the_server(
         running = stalled_call(server, place)
         server.process.send_signal(number)
         assert server.wait() == 128 + number
-        assert all(is_gone(pid) for pid in running)
+        assert not any(map(is_alive, running))
         (answer,) = [message for message in server.rest() if "id" in message]
         assert answer["id"] == 2 and answer["result"]["isError"] is True
         error = answer["result"]["structuredContent"]
@@ -233,9 +215,9 @@ async def test_a_call_cancelled_over_http_leaves_no_curl(place: Place, sandbox: 
         async with Client(http_server_url(server)) as client:
             async with anyio.create_task_group() as group:
                 group.start_soon(client.call_tool, "generate_image", {"prompt": place.prompt})
-                await soon(lambda: curls(server.process.pid))
+                await soon(lambda: curls_of(server.process))
                 group.cancel_scope.cancel()
-            await soon(lambda: not curls(server.process.pid))
+            await soon(lambda: not curls_of(server.process))
 
 
 async def test_a_signal_ends_calls_over_http(place: Place, sandbox: Sandbox) -> None:
@@ -248,11 +230,11 @@ async def test_a_signal_ends_calls_over_http(place: Place, sandbox: Sandbox) -> 
         async with Client(http_server_url(server)) as client:
             async with anyio.create_task_group() as group:
                 group.start_soon(call, client)
-                running = await soon(lambda: curls(server.process.pid))
+                running = await soon(lambda: curls_of(server.process))
                 server.process.terminate()
             assert results[0].structured_content["billed"] == "maybe"
         assert server.wait() == 128 + signal.SIGTERM
-        assert all(is_gone(pid) for pid in running)
+        assert not any(map(is_alive, running))
 
 
 def test_other_hosts_and_origins_are_refused_over_http(place: Place, sandbox: Sandbox) -> None:

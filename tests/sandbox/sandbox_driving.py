@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx2
 from openai import OpenAI
-from PIL import Image, ImageDraw
+from PIL import Image
 
 KEY = "sk-proj-abcdefghijklmnopqrstuvwxyz0123"
 BEARER = {"authorization": f"Bearer {KEY}"}
@@ -90,25 +90,6 @@ def opened(b64_json: str | None) -> Image.Image:
     assert b64_json is not None
     image = Image.open(io.BytesIO(base64.b64decode(b64_json, validate=True)))
     image.load()
-    return image
-
-
-def photo(size: tuple[int, int] = (320, 240), mode: str = "RGB") -> Image.Image:
-    """An input that no scene looks like: a checked pattern."""
-    image = Image.new(mode, size, (200, 40, 40, 255)[: len(mode)])
-    pen = ImageDraw.Draw(image)
-    for x in range(0, size[0], 20):
-        for y in range(0, size[1], 20):
-            if (x + y) // 20 % 2:
-                pen.rectangle((x, y, x + 19, y + 19), fill=(20, 160, 90, 255)[: len(mode)])
-    return image
-
-
-def mask(
-    size: tuple[int, int] = (320, 240), hole: tuple[int, int, int, int] = (80, 60, 239, 179)
-) -> Image.Image:
-    image = Image.new("RGBA", size, (0, 0, 0, 255))
-    ImageDraw.Draw(image).rectangle(hole, fill=(0, 0, 0, 0))
     return image
 
 

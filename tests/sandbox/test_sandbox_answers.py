@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import openai
 import pytest
-from sandbox_driving import BEARER, Driver, as_data_url, as_file, mask, opened, photo
+from drawn import mask, photo
+from sandbox_driving import BEARER, Driver, as_data_url, as_file, opened
 
 from gpt_image2.core.api import models
 

@@ -20,9 +20,11 @@ from batch_driving import (
     until,
     upload,
 )
-from sandbox_driving import BEARER, Driver, as_data_url, as_file, error_of, opened, photo
+from drawn import photo
+from sandbox_driving import BEARER, Driver, as_data_url, as_file, error_of, opened
 
-from gpt_image2.sandbox import Settings, batch_input
+from gpt_image2.sandbox import Settings
+from gpt_image2.sandbox.batches import input_file
 
 Serve = Callable[[Settings], Driver]
 
@@ -286,7 +288,7 @@ def test_a_last_line_without_a_newline_counts(sandbox: Driver) -> None:
 
 
 def test_more_lines_than_a_batch_may_have_fail_it(sandbox: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch_input, "MAX_LINES", 3)
+    monkeypatch.setattr(input_file, "MAX_LINES", 3)
     batch = ended(sandbox, start(sandbox, [request(sandbox, number) for number in range(4)]))
     assert batch.errors and batch.errors.data
     assert [error.code for error in batch.errors.data] == ["too_many_tasks"]

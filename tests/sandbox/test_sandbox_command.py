@@ -18,7 +18,7 @@ from batch_driving import ended, request, start
 from sandbox_driving import BEARER, Driver
 
 from gpt_image2.sandbox import main
-from gpt_image2.sandbox.faults import FAULTS
+from gpt_image2.sandbox.faults.table import FAULTS
 
 _COMMAND = [sys.executable, "-W", "error", "-m", "gpt_image2.sandbox"]
 _BODY = {"model": "gpt-image-2", "prompt": "a lighthouse", "quality": "low"}

@@ -9,9 +9,10 @@ from urllib.parse import urlsplit
 
 import httpx2
 import pytest
-from sandbox_driving import BEARER, KEY, Driver, as_file, error_of, events_of, opened, photo
+from drawn import photo
+from sandbox_driving import BEARER, KEY, Driver, as_file, error_of, events_of, opened
 
-from gpt_image2.sandbox.faults import FAULTS
+from gpt_image2.sandbox.faults.table import FAULTS
 
 _CUT = httpx2.RemoteProtocolError
 

@@ -9,9 +9,11 @@ from typing import Any
 import openai
 import pytest
 from batch_driving import STILL
-from sandbox_driving import BEARER, KEY, Driver, as_file, error_of, mask, opened, photo
+from drawn import mask, photo
+from sandbox_driving import BEARER, KEY, Driver, as_file, error_of, opened
 
-from gpt_image2.sandbox import Settings, file_routes
+from gpt_image2.sandbox import Settings
+from gpt_image2.sandbox.batches import file_endpoints
 
 _DAY_S = 86400
 
@@ -105,7 +107,7 @@ def test_an_upload_that_is_no_form_is_refused(sandbox: Driver) -> None:
 def test_a_file_that_is_too_large_is_refused(
     sandbox: Driver, monkeypatch: pytest.MonkeyPatch, purpose: str, limit: str
 ) -> None:
-    monkeypatch.setattr(file_routes, limit, 1024)
+    monkeypatch.setattr(file_endpoints, limit, 1024)
     _file_id(sandbox, "a.jsonl", b"x" * 1024, purpose)
     with pytest.raises(openai.APIStatusError) as caught:
         _file_id(sandbox, "a.jsonl", b"x" * 1025, purpose)

@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable
 
 import pytest
-from sandbox_driving import BEARER, Driver, as_file, error_of, photo
+from drawn import photo
+from sandbox_driving import BEARER, Driver, as_file, error_of
 
 from gpt_image2.sandbox import Limits, Settings
 

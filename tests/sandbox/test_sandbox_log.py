@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
-from sandbox_driving import BEARER, KEY, Driver, as_file, mask, photo
+from drawn import mask, photo
+from sandbox_driving import BEARER, KEY, Driver, as_file
 
 from gpt_image2.sandbox import serve_in_thread
 

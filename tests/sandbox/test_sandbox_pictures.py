@@ -6,10 +6,12 @@ import json
 from typing import Any
 
 import pytest
+from drawn import mask, photo
 from PIL import Image, ImageChops
-from sandbox_driving import Driver, as_file, mask, opened, photo
+from sandbox_driving import Driver, as_file, opened
 
-from gpt_image2.sandbox import artist, fonts
+from gpt_image2.sandbox.drawing import fonts
+from gpt_image2.sandbox.drawing.poster import poster
 
 
 def _picture(response: Any) -> Image.Image:
@@ -22,10 +24,10 @@ def _differing(one: Image.Image, other: Image.Image) -> tuple[int, int, int, int
 
 
 def test_the_same_prompt_gives_the_same_picture(sandbox: Driver) -> None:
-    one = artist.scene("a quiet harbour", 0, (1024, 640), quality="medium")
-    again = artist.scene("a quiet harbour", 0, (1024, 640), quality="medium")
+    one = poster("a quiet harbour", 0, (1024, 640), quality="medium")
+    again = poster("a quiet harbour", 0, (1024, 640), quality="medium")
     assert one.tobytes() == again.tobytes()
-    other = artist.scene("a quiet harbour", 1, (1024, 640), quality="medium")
+    other = poster("a quiet harbour", 1, (1024, 640), quality="medium")
     assert one.tobytes() != other.tobytes()
     first, second = sandbox.generate().json(), sandbox.generate().json()
     assert first["data"] == second["data"]
@@ -33,12 +35,12 @@ def test_the_same_prompt_gives_the_same_picture(sandbox: Driver) -> None:
 
 @pytest.mark.parametrize("size", [(1024, 1024), (1376, 480), (480, 1376), (1536, 1024), (3840, 2160)])
 @pytest.mark.parametrize("words", [1, 300])
-def test_a_png_of_low_quality_is_the_picture_that_the_artist_draws(
+def test_a_png_of_low_quality_is_the_poster_that_other_formats_show(
     sandbox: Driver, size: tuple[int, int], words: int
 ) -> None:
     prompt = f"{sandbox.prompt} " * words
     image = _picture(sandbox.generate(prompt=prompt, size="{}x{}".format(*size)))
-    assert image.tobytes() == artist.scene(prompt, 0, size, quality="low").tobytes()
+    assert image.tobytes() == poster(prompt, 0, size, quality="low").tobytes()
 
 
 def test_pictures_of_low_quality_differ_by_prompt_and_by_index(sandbox: Driver) -> None:
@@ -88,7 +90,7 @@ def test_any_prompt_can_be_drawn(sandbox: Driver, prompt: str) -> None:
 
 def test_type_falls_back_to_a_box_for_what_no_font_has() -> None:
     text = "a\U0010ffff"
-    assert fonts.legible(text, fonts.face_for(text, 20)) == "a□"
+    assert fonts.legible(text) == "a□"
 
 
 @pytest.mark.parametrize("size", [(1, 1), (16, 16), (40, 300), (300, 40), (170, 170)])

@@ -7,8 +7,9 @@ from typing import Any
 
 import httpx2
 import pytest
+from drawn import mask, photo
 from PIL import Image
-from sandbox_driving import BEARER, KEY, Driver, as_data_url, as_file, error_of, mask, photo
+from sandbox_driving import BEARER, KEY, Driver, as_data_url, as_file, error_of
 
 from gpt_image2.core.api import models
 

@@ -34,14 +34,14 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def installed(user: User, agent: str) -> Path:
-    return user.home / FOLDERS[agent] / "gpt-image-2"
+    return user.root / FOLDERS[agent] / "gpt-image-2"
 
 
 @pytest.mark.parametrize("agent", AGENTS)
 def test_the_whole_folder_goes_where_the_agent_looks(user: User, agent: str) -> None:
     done = user.install_skill("--to", agent)
     target = installed(user, agent)
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.stderr
     assert done.stdout == f"Installed: {target} ({len(contents(SKILL))} files)\n"
     ours, theirs = contents(SKILL), contents(target)
     if agent == "hermes":
@@ -61,16 +61,16 @@ def test_an_agent_that_lives_elsewhere_is_found_by_its_variable(
     user: User, tmp_path: Path, agent: str, variable: str, below: str
 ) -> None:
     elsewhere = tmp_path / "elsewhere"
-    assert user.install_skill("--to", agent, env={variable: str(elsewhere)}).returncode == 0
+    assert user.install_skill("--to", agent, env={variable: str(elsewhere)}).code == 0
     assert (elsewhere / below / "gpt-image-2" / "SKILL.md").is_file()
-    assert not list(user.home.iterdir())
+    assert not list(user.root.iterdir())
 
 
 def test_codex_is_warned_of_an_older_copy_that_it_reads_too(user: User) -> None:
-    older = user.home / ".codex" / "skills" / "gpt-image-2"
+    older = user.root / ".codex" / "skills" / "gpt-image-2"
     older.mkdir(parents=True)
     done = user.install_skill("--to", "codex")
-    assert done.returncode == 0
+    assert done.code == 0
     assert f"warning: {older} is read too" in done.stderr
 
 
@@ -78,8 +78,8 @@ def test_codex_is_warned_of_an_older_copy_that_it_reads_too(user: User) -> None:
 def test_what_is_installed_is_a_valid_skill_whose_script_runs(user: User, agent: str) -> None:
     user.install_skill("--to", agent)
     target = installed(user, agent)
-    assert user.run(AGENTSKILLS, "validate", str(target)).returncode == 0
-    done = user.run("python3", str(target / "scripts" / "gpt_image2.py"), "--version")
+    assert user.run_program(AGENTSKILLS, "validate", str(target)).code == 0
+    done = user.run_program("python3", str(target / "scripts" / "gpt_image2.py"), "--version")
     assert done.stdout == f"gpt-image2 {VERSION}\n"
 
 
@@ -99,7 +99,7 @@ def test_a_folder_may_be_named_and_its_other_skills_stay(user: User) -> None:
     other = user.cwd / "skills" / "other"
     other.mkdir(parents=True)
     (other / "SKILL.md").write_text("mine", "utf-8")
-    assert user.install_skill("--to", "skills").returncode == 0
+    assert user.install_skill("--to", "skills").code == 0
     assert contents(other) == {"SKILL.md": b"mine"}
     assert contents(user.cwd / "skills" / "gpt-image-2") == contents(SKILL)
     assert sorted(path.name for path in (user.cwd / "skills").iterdir()) == ["gpt-image-2", "other"]
@@ -107,7 +107,7 @@ def test_a_folder_may_be_named_and_its_other_skills_stay(user: User) -> None:
 
 def test_a_misspelt_agent_is_refused_and_no_folder_of_that_name_made(user: User) -> None:
     done = user.install_skill("--to", "cluade")
-    assert done.returncode == 2
+    assert done.code == 2
     assert "claude, codex, openclaw, hermes" in done.stderr
     assert not list(user.cwd.iterdir())
 
@@ -117,7 +117,7 @@ def test_what_is_there_already_stays_without_force(user: User) -> None:
     mine = installed(user, "claude") / "SKILL.md"
     mine.write_text("changed", "utf-8")
     done = user.install_skill("--to", "claude")
-    assert done.returncode == 2
+    assert done.code == 2
     assert "add --force" in done.stderr
     assert mine.read_text("utf-8") == "changed"
 
@@ -138,30 +138,30 @@ def test_a_folder_that_is_no_skill_is_not_replaced_even_with_force(user: User) -
     target.mkdir(parents=True)
     (target / "holiday.png").write_bytes(b"mine")
     done = user.install_skill("--to", "claude", "--force")
-    assert done.returncode == 2
+    assert done.code == 2
     assert contents(target) == {"holiday.png": b"mine"}
 
 
 def test_a_link_in_the_place_of_the_skill_is_not_followed(user: User) -> None:
-    mine = user.home / "checkout"
+    mine = user.root / "checkout"
     mine.mkdir()
     (mine / "SKILL.md").write_text("mine", "utf-8")
     target = installed(user, "claude")
     target.parent.mkdir(parents=True)
     target.symlink_to(mine)
     done = user.install_skill("--to", "claude", "--force")
-    assert done.returncode == 2
+    assert done.code == 2
     assert contents(mine) == {"SKILL.md": b"mine"}
     assert target.is_symlink()
 
 
 def test_a_folder_of_skills_that_is_a_link_out_of_the_agents_folder_is_not_followed(user: User) -> None:
-    outside = user.home / "outside"
+    outside = user.root / "outside"
     outside.mkdir()
-    (user.home / ".claude").mkdir()
-    (user.home / ".claude" / "skills").symlink_to(outside)
+    (user.root / ".claude").mkdir()
+    (user.root / ".claude" / "skills").symlink_to(outside)
     done = user.install_skill("--to", "claude")
-    assert done.returncode == 2
+    assert done.code == 2
     assert f"--to {outside}" in done.stderr
     assert not list(outside.iterdir())
 
@@ -169,23 +169,23 @@ def test_a_folder_of_skills_that_is_a_link_out_of_the_agents_folder_is_not_follo
 def test_the_skill_is_not_copied_into_itself(user: User) -> None:
     before = contents(SKILL)
     for to in (SKILL.parent, SKILL, SKILL / "references"):
-        assert user.install_skill("--to", str(to), "--force").returncode == 2
+        assert user.install_skill("--to", str(to), "--force").code == 2
     assert contents(SKILL) == before
 
 
 def test_dry_run_lists_every_file_and_writes_nothing(user: User) -> None:
     done = user.install_skill("--to", "hermes", "--dry-run")
-    assert done.returncode == 0
+    assert done.code == 0
     target = installed(user, "hermes")
     expected = [f"{SKILL / name} -> {target / name}" for name in contents(SKILL)]
     assert sorted(done.stdout.splitlines()) == sorted([*expected, "Nothing was written."])
-    assert not list(user.home.iterdir())
+    assert not list(user.root.iterdir())
 
 
 def test_dry_run_says_that_force_would_be_needed(user: User) -> None:
     user.install_skill("--to", "claude")
     done = user.install_skill("--to", "claude", "--dry-run")
-    assert done.returncode == 0
+    assert done.code == 0
     assert "--force is needed" in done.stderr
 
 
@@ -200,9 +200,9 @@ def test_json_is_one_object_on_success_and_on_failure(user: User) -> None:
 
 
 def test_a_folder_that_cannot_be_written_is_an_output_error(user: User) -> None:
-    (user.home / ".claude").write_text("a file in the way", "utf-8")
+    (user.root / ".claude").write_text("a file in the way", "utf-8")
     done = user.install_skill("--to", "claude")
-    assert done.returncode == 8
+    assert done.code == 8
     assert "cannot write" in done.stderr
 
 
@@ -239,8 +239,8 @@ def test_links_and_hidden_files_in_the_source_are_left_out(tmp_path: Path) -> No
 
 def test_the_script_alone_says_how_to_get_the_command(user: User) -> None:
     script = str(SKILL / "scripts" / "gpt_image2.py")
-    done = user.run(sys.executable, "-I", "-S", script, "install-skill", "--to", "claude")
-    assert done.returncode == 2
+    done = user.run_program(sys.executable, "-I", "-S", script, "install-skill", "--to", "claude")
+    assert done.code == 2
     assert done.stderr.endswith("install it: pip install gpt-image2\n")
 
 

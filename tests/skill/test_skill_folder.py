@@ -1,15 +1,13 @@
 from __future__ import annotations
 
-import json
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.request import ProxyHandler, build_opener
 
 import pytest
 import strictyaml
+from harness import Run, Sandbox
 from PIL import Image, ImageDraw
 from skill_user import User
 
@@ -55,19 +53,13 @@ def desk(user: User) -> User:
     return user
 
 
-def run_block(desk: User, code: str) -> subprocess.CompletedProcess[str]:
-    return desk.run("bash", "-euo", "pipefail", "-c", code)
-
-
-def requests_with(base_url: str, prompt: str) -> int:
-    url = f"{base_url.removesuffix('/v1')}/_sandbox/log?prompt={prompt.replace(' ', '%20')}"
-    with build_opener(ProxyHandler({})).open(url) as answer:
-        return len(json.load(answer)["requests"])
+def run_block(desk: User, code: str) -> Run:
+    return desk.run_program("bash", "-euo", "pipefail", "-c", code)
 
 
 def test_the_skill_is_valid_by_the_validator_of_agent_skills(user: User) -> None:
-    done = user.run(AGENTSKILLS, "validate", str(SKILL))
-    assert done.returncode == 0, done.stderr
+    done = user.run_program(AGENTSKILLS, "validate", str(SKILL))
+    assert done.code == 0, done.stderr
 
 
 def test_skill_md_has_under_200_lines() -> None:
@@ -132,7 +124,7 @@ def test_every_shell_block_runs_as_it_stands_and_saves_images_of_the_format_in_t
     desk: User, code: str
 ) -> None:
     done = run_block(desk, code)
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.stderr
     told = re.findall(r"^Saved: (.+) \(\d+ KB\)$", done.stdout, re.MULTILINE)
     saving = [line for line in code.splitlines() if " -o " in line and "--dry-run" not in line]
     assert len(told) >= len(saving)
@@ -142,27 +134,31 @@ def test_every_shell_block_runs_as_it_stands_and_saves_images_of_the_format_in_t
             assert image.format == {".png": "PNG", ".jpg": "JPEG", ".webp": "WEBP"}[path.suffix]
 
 
-def test_the_recipe_for_many_prompts_pays_for_nothing_twice_when_it_is_run_again(desk: User) -> None:
+def test_the_recipe_for_many_prompts_pays_for_nothing_twice_when_it_is_run_again(
+    desk: User, sandbox: Sandbox
+) -> None:
     (recipe,) = [block.values[0] for block in SH_BLOCKS if "batch run" in block.values[0]]
     for _ in range(2):
-        assert run_block(desk, recipe).returncode == 0
+        assert run_block(desk, recipe).code == 0
     assert len(list((desk.cwd / "images").glob("*.png"))) == 2
     for prompt in (desk.cwd / "jobs.jsonl").read_text("utf-8").splitlines():
-        assert requests_with(desk.env["GPT_IMAGE2_BASE_URL"], prompt) == 1
+        assert sandbox.log(prompt)["hits"] == 1
 
 
 @pytest.mark.parametrize("code", PYTHON_BLOCKS)
 def test_the_python_block_makes_a_mask_that_is_accepted(desk: User, code: str) -> None:
     (desk.cwd / "sofa-mask.png").unlink()
-    assert desk.run(sys.executable, "-c", code).returncode == 0
+    assert desk.run_program(sys.executable, "-c", code).code == 0
     script = str(SKILL / "scripts" / "gpt_image2.py")
-    done = desk.run("python3", script, "edit", "room.png", "A sofa", "--mask", "sofa-mask.png", "--dry-run")
-    assert done.returncode == 0, done.stderr
+    done = desk.run_program(
+        "python3", script, "edit", "room.png", "A sofa", "--mask", "sofa-mask.png", "--dry-run"
+    )
+    assert done.code == 0, done.stderr
 
 
 @pytest.mark.parametrize("columns", ["20", "400"])
 def test_the_generated_parts_are_fresh_whatever_the_width_of_the_terminal(user: User, columns: str) -> None:
-    done = user.run(
+    done = user.run_program(
         sys.executable, str(ROOT / "tools" / "generate_docs.py"), "--check", env={"COLUMNS": columns}
     )
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.stderr

@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import argparse
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from typing import TypeVar
 
 from gpt_image2.core.base.about import PROGRAM
 
 from .settings import Limits, Settings
 
+_N = TypeVar("_N", int, float)
+
 _DEFAULT_PORT = 8787
 _DEFAULTS = Settings()
 
 
-@dataclass(frozen=True)
-class Arguments:
-    """What the command was asked for."""
-
-    port: int
-    list_faults: bool
-    settings: Settings
-
-
-def parse(argv: list[str] | None) -> Arguments:
-    """Read the flags; a bad one ends the program with a usage error."""
+def parse(argv: list[str] | None) -> tuple[Settings, int, bool]:
+    """Settings, port, and whether to list the faults; a bad flag ends the program with a usage error."""
     parser = _parser()
     flags = parser.parse_args(argv)
     limits = None
@@ -42,7 +36,7 @@ def parse(argv: list[str] | None) -> Arguments:
         limits=limits,
         limit_headers=not flags.no_limit_headers,
     )
-    return Arguments(flags.port, flags.list_faults, settings)
+    return settings, flags.port, flags.list_faults
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -52,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--port",
-        type=_port,
+        type=_PORT,
         default=_DEFAULT_PORT,
         help="port to listen on, 0 picks a free one (default: %(default)s)",
     )
@@ -63,8 +57,40 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SECONDS|real",
         help="how long one call takes; 'real' is what the API usually takes (default: %(default)s)",
     )
-    _add_limits(parser)
-    _add_time(parser)
+    parser.add_argument(
+        "--images-per-minute",
+        type=_COUNT,
+        metavar="N",
+        help="answer 429 to what goes beyond N images a minute (default: no limit)",
+    )
+    parser.add_argument(
+        "--burst",
+        type=_COUNT,
+        metavar="N",
+        help="how many images can be had at once (default: as many as in a minute)",
+    )
+    parser.add_argument(
+        "--fixed-window", action="store_true", help="the images of a minute come back all at once, not evenly"
+    )
+    parser.add_argument(
+        "--no-limit-headers",
+        action="store_true",
+        help="leave out the x-ratelimit and retry-after headers; a 429 keeps its message",
+    )
+    parser.add_argument(
+        "--batch-seconds",
+        type=_SECONDS,
+        default=_DEFAULTS.batch_job_s,
+        metavar="S",
+        help="how long one job of a batch takes, in seconds of the sandbox's clock (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--clock-speed",
+        type=_SPEED,
+        default=_DEFAULTS.clock_speed,
+        metavar="X",
+        help="how many times faster than real time that clock runs (default: %(default)s)",
+    )
     parser.add_argument("--log-requests", action="store_true", help="write one line a request to stderr")
     parser.add_argument(
         "--list-faults",
@@ -74,89 +100,27 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_limits(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--images-per-minute",
-        type=_count,
-        metavar="N",
-        help="answer 429 to what goes beyond N images a minute (default: no limit)",
-    )
-    parser.add_argument(
-        "--burst",
-        type=_count,
-        metavar="N",
-        help="how many images can be had at once (default: as many as in a minute)",
-    )
-    parser.add_argument(
-        "--fixed-window",
-        action="store_true",
-        help="the images of a minute come back all at once, not evenly",
-    )
-    parser.add_argument(
-        "--no-limit-headers",
-        action="store_true",
-        help="leave out the x-ratelimit and retry-after headers; a 429 keeps its message",
-    )
-
-
-def _add_time(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--batch-seconds",
-        type=_seconds,
-        default=_DEFAULTS.batch_job_s,
-        metavar="S",
-        help="how long one job of a batch takes, in seconds of the sandbox's clock (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--clock-speed",
-        type=_speed,
-        default=_DEFAULTS.clock_speed,
-        metavar="X",
-        help="how many times faster than real time that clock runs (default: %(default)s)",
-    )
-
-
-def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= 65535:
-        raise ValueError
-    return port
-
-
 def _latency(text: str) -> float | None:
     """Seconds, or None for as long as the API takes."""
-    if text == "real":
-        return None
-    latency_s = float(text)
-    if not 0 <= latency_s < 3600:
-        raise ValueError
-    return latency_s
+    return None if text == "real" else _LATENCY_S(text)
 
 
-def _count(text: str) -> int:
-    count = int(text)
-    if count < 1:
-        raise ValueError
-    return count
+def _number(kind: Callable[[str], _N], name: str, allowed: Callable[[_N], bool]) -> Callable[[str], _N]:
+    """Reads a number; argparse names it in its messages by the `__name__` of what reads it."""
+
+    def read(text: str) -> _N:
+        number = kind(text)
+        if not allowed(number):
+            raise ValueError
+        return number
+
+    read.__name__ = name
+    return read
 
 
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 <= seconds < math.inf:
-        raise ValueError
-    return seconds
-
-
-def _speed(text: str) -> float:
-    speed = float(text)
-    if not 0 < speed < math.inf:
-        raise ValueError
-    return speed
-
-
-# argparse names a type in its messages by the name of its function.
-_port.__name__ = "port"
+_PORT = _number(int, "port", lambda port: 0 <= port <= 65535)
+_COUNT = _number(int, "count", lambda count: count >= 1)
+_SECONDS = _number(float, "number of seconds", lambda seconds: 0 <= seconds < math.inf)
+_SPEED = _number(float, "speed", lambda speed: 0 < speed < math.inf)
+_LATENCY_S = _number(float, "latency", lambda seconds: 0 <= seconds < 3600)
 _latency.__name__ = "latency"
-_count.__name__ = "count"
-_seconds.__name__ = "number of seconds"
-_speed.__name__ = "speed"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import socket
 import sys
@@ -28,18 +29,22 @@ _EXIT_NOT_INSTALLED = 3
 
 def main(argv: list[str] | None = None) -> int:
     """Run the sandbox command; returns its exit code."""
-    arguments = parse(argv)
+    settings, port, lists_faults = parse(argv)
     try:
-        if arguments.list_faults:
-            return _list_faults()
-        sock = _listen(arguments.port)
-        server, close = _build(arguments.settings, _announce)
+        if lists_faults:
+            from .faults.table import table
+
+            print(table())
+            return 0
+        sock = socket.create_server((_HOST, port), backlog=_BACKLOG)
+        server, close = _build(settings, _announce)
     except ImportError as error:
         hint = INSTALL_HINT.format(extra="sandbox")
         print(f"The sandbox needs more packages ({error.name} is missing): {hint}", file=sys.stderr)
         return _EXIT_NOT_INSTALLED
     except OSError as error:
-        print(f"Cannot listen on {_HOST}:{arguments.port}: {error.strerror}. Try --port 0.", file=sys.stderr)
+        reason = os.strerror(error.errno or 0)
+        print(f"Cannot listen on {_HOST}:{port}: {reason}. Try --port 0.", file=sys.stderr)
         return _EXIT_FAILED
 
     def stop(_: int, __: object) -> None:
@@ -57,7 +62,7 @@ def main(argv: list[str] | None = None) -> int:
 @contextmanager
 def serve_in_thread(latency_s: float, settings: Settings | None = None) -> Generator[str]:
     """A running sandbox: yields its base URL and stops the server at exit."""
-    sock = _listen(0)
+    sock = socket.create_server((_HOST, 0), backlog=_BACKLOG)
     listening = threading.Event()
     chosen = replace(settings or Settings(), latency_s=latency_s)
     server, close = _build(chosen, lambda _: listening.set())
@@ -70,31 +75,6 @@ def serve_in_thread(latency_s: float, settings: Settings | None = None) -> Gener
         server.should_exit = True
         thread.join()
         close()
-
-
-def _list_faults() -> int:
-    from .faults import table
-
-    print(table())
-    return 0
-
-
-def _listen(port: int) -> socket.socket:
-    """A listening socket on loopback.
-
-    Raises:
-        OSError: the port is in use, or not ours to take.
-    """
-    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        if sys.platform != "win32":  # there the option would share a port that is in use
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind((_HOST, port))
-        sock.listen(_BACKLOG)
-    except OSError:
-        sock.close()
-        raise
-    return sock
 
 
 def _base_url(sock: socket.socket) -> str:
@@ -118,7 +98,7 @@ def _build(
     import uvicorn
 
     from .app import Sandbox
-    from .wire import SandboxProtocol
+    from .connection import SandboxProtocol
 
     class Server(uvicorn.Server):
         """uvicorn's server without its signal handling, which would end the process by the signal it got."""

@@ -46,5 +46,4 @@ class Settings:
     limit_headers: bool = True
 
     def latency_for(self, quality: str) -> float:
-        """How long a call for a quality takes, in seconds."""
         return models.TYPICAL_SECONDS[quality] if self.latency_s is None else self.latency_s

@@ -24,7 +24,6 @@ from batching import (
 )
 from harness import Home
 from pictures import jpeg, png
-from servers import Recorder
 
 FULL = 1 << 20
 
@@ -84,11 +83,6 @@ BAD: List[Tuple[Line, str]] = [
     ("not utf-8: \udcff\udcfe", "not UTF-8"),
     ("long " * 250_000, "longer than 1,048,576 bytes"),
 ]
-
-
-@pytest.fixture
-def painter(recorder: Recorder) -> Painter:
-    return Painter(recorder)
 
 
 def prepared(home: Home) -> None:

@@ -21,17 +21,13 @@ from batching import (
     row_by_line,
     write_jobs,
 )
-from faulty import WAIT_S, body_of, serving
+from faulty import body_of, serving
 from harness import KEY, Home, Sandbox
 from pictures import png
-from servers import Answer, Recorder, Request, images, refusal
+from processes import until
+from servers import Answer, Request, images, refusal
 
 ONE = ("--concurrency", "1")
-
-
-@pytest.fixture
-def painter(recorder: Recorder) -> Painter:
-    return Painter(recorder)
 
 
 def limited(**headers: str) -> Answer:
@@ -90,10 +86,7 @@ def test_fail_fast_waits_for_what_is_under_way(home: Home, painter: Painter) -> 
 
 def wait_for_journal(home: Home, event: str, count: int = 1) -> None:
     """Returns when the journal tells so often of an event."""
-    deadline = time.monotonic() + WAIT_S
-    while sum(entry["event"] == event for entry in entries(out_of(home))) < count:
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
+    until(lambda: sum(entry["event"] == event for entry in entries(out_of(home))) >= count)
 
 
 def test_max_failures_allows_fewer_than_so_many(home: Home, painter: Painter) -> None:

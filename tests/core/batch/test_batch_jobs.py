@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any, Dict
 
-import pytest
 from batching import (
     Painter,
     again,
@@ -20,7 +19,7 @@ from batching import (
 )
 from harness import Home
 from pictures import png
-from servers import Answer, Recorder
+from servers import Answer
 
 EVERY_FIELD = {
     "model": "gpt-image-2",
@@ -35,11 +34,6 @@ EVERY_FIELD = {
     "user": "user-7",
     "a_new_field": {"deep": [1, 2.5, None, "x"]},
 }
-
-
-@pytest.fixture
-def painter(recorder: Recorder) -> Painter:
-    return Painter(recorder)
 
 
 def test_every_field_of_a_line_goes_out_as_it_stands_there(home: Home, painter: Painter) -> None:

@@ -4,38 +4,25 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from pathlib import Path
 from typing import Any, Tuple
 
 import pytest
 from batching import Painter, command, out_of, write_jobs
 from harness import Home
-from servers import Recorder
+from processes import measured
 
 MIB = 1 << 20
 SHORT, LONG = 5_000, 60_000
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="wait4")
-
-
-@pytest.fixture
-def painter(recorder: Recorder) -> Painter:
-    return Painter(recorder)
+pytestmark = [pytest.mark.skipif(os.name == "nt", reason="wait4"), pytest.mark.timeout(600)]
 
 
 def peak(home: Home, *args: str, base_url: str = "http://127.0.0.1:9/v1") -> Tuple[Any, int]:
     """The object that a run prints, and the most bytes that it held."""
-    said = home.cwd / "said.json"
-    with open(str(said), "wb") as stdout, home.start(
-        *args, base_url=base_url, stdout=stdout, stderr=None
-    ) as process:
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.WEXITSTATUS(status)
-    assert os.WIFEXITED(status) and process.returncode == 0
-    return json.loads(said.read_text(encoding="utf-8")), usage.ru_maxrss * (
-        1 if sys.platform == "darwin" else 1024
-    )
+    peak_kb, run = measured(home, base_url, *args)
+    assert run.code == 0, run.stderr
+    return json.loads(run.stdout), peak_kb * 1024
 
 
 def long_file(home: Home, lines: int) -> Path:

@@ -8,15 +8,10 @@ from typing import List
 import pytest
 from batching import Painter, again, batch, command, entries, image_files, out_of, write_jobs
 from harness import Home, Sandbox
-from servers import Recorder, refusal
+from servers import refusal
 
 CHEAP = ("--quality", "low", "--size", "1024x1024")
 CAP = 0.10
-
-
-@pytest.fixture
-def painter(recorder: Recorder) -> Painter:
-    return Painter(recorder)
 
 
 def spent(home: Home) -> float:

@@ -11,12 +11,7 @@ import pytest
 from batching import OUT, SHEET, Painter, batch, out_of, picture, sha256, write_jobs
 from harness import Home, Run
 from pictures import png
-from servers import Answer, Recorder, images, refusal
-
-
-@pytest.fixture
-def painter(recorder: Recorder) -> Painter:
-    return Painter(recorder)
+from servers import Answer, images, refusal
 
 
 def in_words(home: Home, painter: Painter, *lines: str, flags: tuple[str, ...] = ()) -> Run:

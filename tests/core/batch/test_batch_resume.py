@@ -23,14 +23,9 @@ from batching import (
 )
 from harness import Home
 from pictures import jpeg, png, webp
-from servers import Recorder, images
+from servers import images
 
 ONE = ("--concurrency", "1")
-
-
-@pytest.fixture
-def painter(recorder: Recorder) -> Painter:
-    return Painter(recorder)
 
 
 def hits(painter: Painter) -> int:

@@ -26,20 +26,15 @@ from batching import (
     sha256,
     write_jobs,
 )
-from faulty import WAIT_S
 from harness import Home, Run
-from servers import Answer, Recorder, Request
+from processes import until
+from servers import Answer, Request
 
 JOBS = int(os.environ.get("GPT_IMAGE2_BATCH_KILL_JOBS", "110"))
 KILLS = 5
 FLAGS = ("--concurrency", "32", "--no-history")
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
-
-
-@pytest.fixture
-def painter(recorder: Recorder) -> Painter:
-    return Painter(recorder)
+pytestmark = [pytest.mark.skipif(os.name == "nt", reason="POSIX signals"), pytest.mark.timeout(600)]
 
 
 def slowly(painter: Painter, seed: int) -> None:
@@ -57,10 +52,7 @@ def kill_at_some_moment(home: Home, painter: Painter, flags: List[str], dice: ra
     """Starts the batch, lets a part of the jobs come, and kills it a moment later."""
     wanted = len(painter.server.requests) + dice.randint(1, JOBS // (KILLS + 1))
     with home.start(*flags, base_url=painter.base_url) as process:
-        deadline = time.monotonic() + WAIT_S
-        while len(painter.server.requests) < wanted and process.poll() is None:
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
+        until(lambda: len(painter.server.requests) >= wanted or process.poll() is not None)
         time.sleep(dice.uniform(0.0, 0.2))  # the random moment, not a synchronisation
         process.kill()
 

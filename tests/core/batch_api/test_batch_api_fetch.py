@@ -6,17 +6,17 @@ import base64
 import json
 import signal
 from pathlib import Path
-from typing import Iterator, Optional
+from typing import Optional
 
 import pytest
 from batch_apis import (
     DAY_S,
     HOUR_S,
-    Call,
     Forward,
     Reply,
     Service,
     fetch,
+    job,
     journal,
     pictures_in,
     prompts,
@@ -24,26 +24,21 @@ from batch_apis import (
     service,
     submit,
     wait,
-    write_jobs,
 )
+from batching import write_jobs
 from harness import Home
 from ledgers import rows_of
 from pictures import png
+from servers import Request
 
 
-@pytest.fixture(scope="module")
-def host() -> Iterator[Service]:
-    with service() as running:
-        yield running
-
-
-def _is_content(call: Call) -> bool:
+def _is_content(call: Request) -> bool:
     return call.path.endswith("/content")
 
 
 def test_what_was_done_before_a_cancellation_is_fetched_and_the_rest_is_free(home: Home) -> None:
     with service(job_s=HOUR_S) as host:
-        (batch,) = submit(home, host.base_url, write_jobs(home, prompts(6, "called off")), "--json").json[
+        (batch,) = submit(home, host.base_url, write_jobs(home, *prompts(6, "called off")), "--json").json[
             "batches"
         ]
         host.advance(2.5 * HOUR_S)
@@ -59,7 +54,7 @@ def test_what_was_done_before_a_cancellation_is_fetched_and_the_rest_is_free(hom
 
 def test_what_was_done_before_the_expiry_is_fetched_and_the_rest_goes_again(home: Home) -> None:
     with service(job_s=HOUR_S) as host:
-        jobs = write_jobs(home, prompts(30, "late"))
+        jobs = write_jobs(home, *prompts(30, "late"))
         submit(home, host.base_url, jobs)
         host.advance(DAY_S + HOUR_S)
         assert wait(home, host.base_url).code == 9
@@ -79,7 +74,7 @@ def test_what_was_done_before_the_expiry_is_fetched_and_the_rest_goes_again(home
 def test_a_batch_that_is_not_done_yet_is_waiting_and_can_be_fetched_days_later(home: Home) -> None:
     with service(job_s=HOUR_S) as host:
         jobs = home.cwd / "jobs.jsonl"
-        submit(home, host.base_url, write_jobs(home, prompts(4, "days")))
+        submit(home, host.base_url, write_jobs(home, *prompts(4, "days")))
         early = fetch(home, host.base_url)
         assert early.code == 9 and early.json["error"]["code"] == "not_ready"
         jobs.unlink()  # it is not needed any more
@@ -90,7 +85,7 @@ def test_a_batch_that_is_not_done_yet_is_waiting_and_can_be_fetched_days_later(h
 
 
 def test_a_batch_that_the_server_refuses_as_a_whole_is_failed_and_free(home: Home, host: Service) -> None:
-    jobs = write_jobs(home, [{"prompt": "odd", "model": "gpt-image-9"}])
+    jobs = write_jobs(home, job("odd", model="gpt-image-9"))
     submit(home, host.base_url, jobs)
     wait(home, host.base_url)
     (row,) = fetch(home, host.base_url).json["rows"]
@@ -104,14 +99,14 @@ def test_cut_in_the_middle_of_the_results_a_second_fetch_brings_the_rest(
 ) -> None:
     is_cutting = True
 
-    def tamper(call: Call, forward: Forward) -> Optional[Reply]:
+    def tamper(call: Request, forward: Forward) -> Optional[Reply]:
         reply = forward()
         if is_cutting and _is_content(call):
             return reply._replace(cut_after=int(len(reply.body) * share))
         return reply
 
     with proxy(host.base_url, tamper) as url:
-        submit(home, url, write_jobs(home, prompts(5, f"cut {share}")))
+        submit(home, url, write_jobs(home, *prompts(5, f"cut {share}")))
         wait(home, url)
         first = fetch(home, url)
         assert first.code == 9
@@ -129,7 +124,7 @@ def test_cut_in_the_middle_of_the_results_a_second_fetch_brings_the_rest(
 def test_killed_in_the_middle_of_a_fetch_nothing_is_saved_or_recorded_twice(
     home: Home, host: Service
 ) -> None:
-    submit(home, host.base_url, write_jobs(home, prompts(8, "killed")))
+    submit(home, host.base_url, write_jobs(home, *prompts(8, "killed")))
     wait(home, host.base_url)
     process = home.start("batch", "fetch", base_url=host.base_url)
     assert process.stdout is not None
@@ -141,7 +136,7 @@ def test_killed_in_the_middle_of_a_fetch_nothing_is_saved_or_recorded_twice(
 
 
 def test_a_file_that_has_come_to_be_there_meanwhile_is_not_replaced(home: Home, host: Service) -> None:
-    submit(home, host.base_url, write_jobs(home, [{"prompt": "taken", "output": "cat.jpg"}]))
+    submit(home, host.base_url, write_jobs(home, job("taken", output="cat.jpg")))
     (home.cwd / "out" / "cat.jpg").write_bytes(b"somebody's")
     wait(home, host.base_url)
     (row,) = fetch(home, host.base_url).json["rows"]
@@ -155,12 +150,12 @@ def test_results_that_are_not_known_here_are_rescued_and_told(home: Home, host: 
     response = {"status_code": 200, "request_id": "r", "body": body}
     strange = json.dumps({"response": response, "error": None, "custom_id": "nobody's"}).encode() + b"\n"
 
-    def tamper(call: Call, forward: Forward) -> Optional[Reply]:
+    def tamper(call: Request, forward: Forward) -> Optional[Reply]:
         reply = forward()
         return Reply(200, strange + reply.body) if _is_content(call) else reply
 
     with proxy(host.base_url, tamper) as url:
-        submit(home, url, write_jobs(home, prompts(1, "known")))
+        submit(home, url, write_jobs(home, *prompts(1, "known")))
         wait(home, url)
         run = fetch(home, url)
     outcome = run.json
@@ -174,14 +169,14 @@ def test_a_batch_of_another_machine_is_fetched_into_the_rescue_folder(
     home: Home, host: Service, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     other = Home(tmp_path_factory.mktemp("other"))
-    (batch,) = submit(other, host.base_url, write_jobs(other, prompts(2, "far")), "--json").json["batches"]
+    (batch,) = submit(other, host.base_url, write_jobs(other, *prompts(2, "far")), "--json").json["batches"]
     wait(other, host.base_url)
     outcome = fetch(home, host.base_url, batch["id"]).json
     assert len(outcome["rescued"]) == 2 and len(list(home.rescued.iterdir())) == 2
 
 
 def test_lines_for_people_name_each_image_and_each_failure(home: Home, host: Service) -> None:
-    submit(home, host.base_url, write_jobs(home, [{"prompt": "said"}, {"prompt": "said [blocked]"}]))
+    submit(home, host.base_url, write_jobs(home, job("said"), job("said [blocked]")))
     wait(home, host.base_url)
     run = home.run("batch", "fetch", base_url=host.base_url)
     assert len(run.saved) == 1 and run.saved[0].is_file()
@@ -189,13 +184,13 @@ def test_lines_for_people_name_each_image_and_each_failure(home: Home, host: Ser
 
 
 def test_events_tell_of_batches_while_they_are_waited_for(home: Home, host: Service) -> None:
-    submitted = submit(home, host.base_url, write_jobs(home, prompts(2, "told")), "--events", "--quiet")
+    submitted = submit(home, host.base_url, write_jobs(home, *prompts(2, "told")), "--events", "--quiet")
     assert [event["event"] for event in submitted.events] == ["batch_submitted", "finished"]
 
 
 def test_ctrl_c_ends_the_waiting_and_leaves_the_batches_running(home: Home) -> None:
     with service(job_s=HOUR_S) as host:
-        submit(home, host.base_url, write_jobs(home, prompts(2, "running")))
+        submit(home, host.base_url, write_jobs(home, *prompts(2, "running")))
         process = home.start("batch", "wait", "--poll", "0.05", base_url=host.base_url)
         assert process.stderr is not None
         process.stderr.readline()  # it has asked, and the batch has come to be in progress
@@ -208,7 +203,7 @@ def test_ctrl_c_ends_the_waiting_and_leaves_the_batches_running(home: Home) -> N
 def test_waiting_survives_a_server_that_is_away_and_gives_up_at_its_timeout(home: Home) -> None:
     refusals = 2
 
-    def tamper(call: Call, forward: Forward) -> Optional[Reply]:
+    def tamper(call: Request, forward: Forward) -> Optional[Reply]:
         nonlocal refusals
         if call.method == "GET" and refusals:
             refusals -= 1
@@ -216,6 +211,6 @@ def test_waiting_survives_a_server_that_is_away_and_gives_up_at_its_timeout(home
         return forward()
 
     with service(job_s=HOUR_S) as host, proxy(host.base_url, tamper) as url:
-        submit(home, url, write_jobs(home, prompts(1, "patient")))
+        submit(home, url, write_jobs(home, *prompts(1, "patient")))
         run = wait(home, url, "--timeout", "3", "--json")
         assert run.code == 9 and run.json["batches"][0]["status"] == "in_progress" and refusals == 0

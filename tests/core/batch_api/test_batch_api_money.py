@@ -4,34 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import Iterator, List, Optional
+from typing import List, Optional
 
 import pytest
-from batch_apis import (
-    Call,
-    Forward,
-    Reply,
-    Service,
-    fetch,
-    journal,
-    prompts,
-    proxy,
-    service,
-    submit,
-    wait,
-    write_jobs,
-)
+from batch_apis import Forward, Reply, Service, fetch, journal, prompts, proxy, submit, wait
+from batching import write_jobs
 from harness import Home
 from ledgers import change, rows_of
+from servers import Request
 
 
-@pytest.fixture(scope="module")
-def host() -> Iterator[Service]:
-    with service() as running:
-        yield running
-
-
-def _is_create(call: Call) -> bool:
+def _is_create(call: Request) -> bool:
     return call.method == "POST" and call.path == "/v1/batches"
 
 
@@ -41,7 +24,7 @@ def _of(host: Service, word: str) -> List[str]:
 
 
 def test_run_and_submit_leave_alone_what_was_submitted(home: Home, host: Service) -> None:
-    jobs = write_jobs(home, prompts(4, "once"))
+    jobs = write_jobs(home, *prompts(4, "once"))
     submit(home, host.base_url, jobs)
     again = submit(home, host.base_url, jobs, "--json").json
     assert again["batches"] == [] and again["submitted"] == 4
@@ -57,12 +40,12 @@ def test_run_and_submit_leave_alone_what_was_submitted(home: Home, host: Service
 def test_a_batch_whose_creation_got_no_clear_answer_is_found_by_the_servers_list(
     home: Home, host: Service, answer: Optional[Reply]
 ) -> None:
-    def tamper(call: Call, forward: Forward) -> Optional[Reply]:
+    def tamper(call: Request, forward: Forward) -> Optional[Reply]:
         reply = forward()
         return answer if _is_create(call) else reply
 
     word = f"found{0 if answer is None else answer.status}"
-    jobs = write_jobs(home, prompts(3, word))
+    jobs = write_jobs(home, *prompts(3, word))
     with proxy(host.base_url, tamper) as url:
         done = submit(home, url, jobs, "--json").json
         assert done["ok"] and len(done["batches"]) == 1
@@ -77,13 +60,13 @@ def test_while_nobody_knows_nothing_is_sent_again_and_the_results_are_found_late
 ) -> None:
     is_blind = True
 
-    def tamper(call: Call, forward: Forward) -> Optional[Reply]:
+    def tamper(call: Request, forward: Forward) -> Optional[Reply]:
         if is_blind and call.path.startswith("/v1/batches?"):
             return Reply(400, b'{"error": {"message": "not now", "type": "x", "param": null, "code": "no"}}')
         reply = forward()
         return None if is_blind and _is_create(call) else reply
 
-    jobs = write_jobs(home, prompts(3, "blind"))
+    jobs = write_jobs(home, *prompts(3, "blind"))
     with proxy(host.base_url, tamper) as url:
         run = submit(home, url, jobs, "--json")
         assert run.code == 9 and run.json["error"]["code"] == "batch_outcome_unknown"
@@ -99,10 +82,10 @@ def test_while_nobody_knows_nothing_is_sent_again_and_the_results_are_found_late
 def test_a_batch_that_the_server_never_had_can_be_given_up_and_sent_again_by_two_words(
     home: Home, host: Service
 ) -> None:
-    def tamper(call: Call, forward: Forward) -> Optional[Reply]:
+    def tamper(call: Request, forward: Forward) -> Optional[Reply]:
         return None if _is_create(call) else forward()
 
-    jobs = write_jobs(home, prompts(2, "never"))
+    jobs = write_jobs(home, *prompts(2, "never"))
     with proxy(host.base_url, tamper) as url:
         (batch,) = submit(home, url, jobs, "--json").json["batches"]
         assert wait(home, url).code == 9  # it is not waited for for ever
@@ -115,11 +98,11 @@ def test_a_batch_that_the_server_never_had_can_be_given_up_and_sent_again_by_two
 
 
 def test_a_refused_batch_is_failed_and_free_and_its_jobs_can_go_again(home: Home, host: Service) -> None:
-    def tamper(call: Call, forward: Forward) -> Optional[Reply]:
+    def tamper(call: Request, forward: Forward) -> Optional[Reply]:
         error = b'{"error": {"message": "no room", "type": "invalid_request_error", "code": "token_limit"}}'
         return Reply(400, error) if _is_create(call) else forward()
 
-    jobs = write_jobs(home, prompts(2, "refused"))
+    jobs = write_jobs(home, *prompts(2, "refused"))
     with proxy(host.base_url, tamper) as url:
         run = submit(home, url, jobs, "--json")
         assert run.code == 6 and run.json["error"]["code"] == "token_limit" and run.json["billed"] == "no"
@@ -131,13 +114,13 @@ def test_a_refused_batch_is_failed_and_free_and_its_jobs_can_go_again(home: Home
 def test_killed_between_upload_and_creation_nothing_goes_out_twice(home: Home, host: Service) -> None:
     pid = 0
 
-    def tamper(call: Call, forward: Forward) -> Optional[Reply]:
+    def tamper(call: Request, forward: Forward) -> Optional[Reply]:
         if _is_create(call):
             os.kill(pid, signal.SIGKILL)
             return None
         return forward()
 
-    jobs = write_jobs(home, prompts(2, "killed"))
+    jobs = write_jobs(home, *prompts(2, "killed"))
     with proxy(host.base_url, tamper) as url:
         process = home.start("batch", "submit", jobs, "--out-dir", "out", base_url=url)
         pid = process.pid
@@ -153,13 +136,13 @@ def test_killed_between_upload_and_creation_nothing_goes_out_twice(home: Home, h
 def test_killed_before_the_upload_the_same_command_does_it_all(home: Home, host: Service) -> None:
     pid = 0
 
-    def tamper(call: Call, forward: Forward) -> Optional[Reply]:
+    def tamper(call: Request, forward: Forward) -> Optional[Reply]:
         if call.path == "/v1/files" and pid:
             os.kill(pid, signal.SIGKILL)
             return None
         return forward()
 
-    jobs = write_jobs(home, prompts(2, "early"))
+    jobs = write_jobs(home, *prompts(2, "early"))
     with proxy(host.base_url, tamper) as url:
         process = home.start("batch", "submit", jobs, "--out-dir", "out", base_url=url)
         pid = process.pid
@@ -173,13 +156,13 @@ def test_killed_before_the_upload_the_same_command_does_it_all(home: Home, host:
 
 
 def test_a_failed_upload_sends_nothing_and_leaves_the_jobs_to_do(home: Home, host: Service) -> None:
-    def tamper(call: Call, forward: Forward) -> Optional[Reply]:
+    def tamper(call: Request, forward: Forward) -> Optional[Reply]:
         error = (
             b'{"error": {"message": "too big", "type": "invalid_request_error", "code": "file_too_large"}}'
         )
         return Reply(413, error) if call.path == "/v1/files" else forward()
 
-    jobs = write_jobs(home, prompts(2, "upload"))
+    jobs = write_jobs(home, *prompts(2, "upload"))
     with proxy(host.base_url, tamper) as url:
         assert submit(home, url, jobs, "--json").json["error"]["code"] == "file_too_large"
     assert submit(home, host.base_url, jobs, "--json").json["submitted"] == 2
@@ -187,14 +170,14 @@ def test_a_failed_upload_sends_nothing_and_leaves_the_jobs_to_do(home: Home, hos
 
 
 def test_over_max_cost_at_half_price_nothing_is_sent(home: Home, host: Service) -> None:
-    jobs = write_jobs(home, prompts(10, "dear"))
+    jobs = write_jobs(home, *prompts(10, "dear"))
     cost = submit(home, host.base_url, jobs, "--dry-run", "--json").json["cost_usd"]["high"]
     before = len(host.batches())
     over = submit(home, host.base_url, jobs, "--max-cost", f"{cost * 0.99}", "--json")
     assert over.code == 2 and over.json["error"]["code"] == "over_max_cost"
     assert len(host.batches()) == before
     assert submit(home, host.base_url, jobs, "--max-cost", f"{cost * 1.01}").code == 0
-    write_jobs(home, prompts(11, "dear"))
+    write_jobs(home, *prompts(11, "dear"))
     more = submit(home, host.base_url, jobs, "--max-cost", f"{cost * 1.01}", "--json")
     assert more.json["error"]["code"] == "over_max_cost"  # what was submitted before counts
 
@@ -203,13 +186,13 @@ def test_without_a_ledger_nothing_is_sent(home: Home, host: Service) -> None:
     home.ledger.parent.mkdir(parents=True)
     home.ledger.write_bytes(b"this is no database" * 100)
     before = len(host.batches())
-    run = submit(home, host.base_url, write_jobs(home, prompts(1, "lost")), "--json")
+    run = submit(home, host.base_url, write_jobs(home, *prompts(1, "lost")), "--json")
     assert run.code == 3 and "XDG_STATE_HOME" in run.json["error"]["hint"]
     assert len(host.batches()) == before
 
 
 def test_a_batch_of_no_history_leaves_no_prompt_once_it_is_fetched(home: Home, host: Service) -> None:
-    jobs = write_jobs(home, prompts(2, "quietly"))
+    jobs = write_jobs(home, *prompts(2, "quietly"))
     submit(home, host.base_url, jobs, "--no-history")
     wait(home, host.base_url)
     assert fetch(home, host.base_url).json["done"] == 2
@@ -217,7 +200,7 @@ def test_a_batch_of_no_history_leaves_no_prompt_once_it_is_fetched(home: Home, h
 
 
 def test_forgetting_the_history_keeps_what_is_not_fetched_yet(home: Home, host: Service) -> None:
-    submit(home, host.base_url, write_jobs(home, prompts(2, "kept")))
+    submit(home, host.base_url, write_jobs(home, *prompts(2, "kept")))
     assert home.run("history", "forget", "--all", "--yes").code == 0
     wait(home, host.base_url)
     assert fetch(home, host.base_url).json["done"] == 2
@@ -228,13 +211,13 @@ def test_forgetting_the_history_keeps_what_is_not_fetched_yet(home: Home, host: 
 def test_a_ledger_that_cannot_be_written_after_the_batch_was_made_loses_nothing(
     home: Home, host: Service
 ) -> None:
-    def tamper(call: Call, forward: Forward) -> Optional[Reply]:
+    def tamper(call: Request, forward: Forward) -> Optional[Reply]:
         reply = forward()
         if _is_create(call):
             change(home.ledger, "ALTER TABLE batches RENAME TO hidden")
         return reply
 
-    jobs = write_jobs(home, prompts(2, "hidden"))
+    jobs = write_jobs(home, *prompts(2, "hidden"))
     with proxy(host.base_url, tamper) as url:
         assert submit(home, url, jobs, "--json").code == 9
         change(home.ledger, "ALTER TABLE hidden RENAME TO batches")

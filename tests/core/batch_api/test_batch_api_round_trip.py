@@ -5,32 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Dict, Iterator, List
+from typing import Any, Dict, List
 
 import pytest
-from batch_apis import (
-    Service,
-    fetch,
-    journal,
-    pictures_in,
-    prompts,
-    proxy,
-    service,
-    submit,
-    wait,
-    write_jobs,
-)
+from batch_apis import Service, fetch, job, journal, pictures_in, prompts, proxy, submit, wait
+from batching import write_jobs
 from harness import KEY, Home
 from ledgers import rows_of
 from pictures import png
 
 BLOCKED = 5
-
-
-@pytest.fixture(scope="module")
-def host() -> Iterator[Service]:
-    with service() as running:
-        yield running
 
 
 def _inputs(home: Home) -> Dict[str, Path]:
@@ -44,12 +28,12 @@ def _inputs(home: Home) -> Dict[str, Path]:
 def test_300_generations_and_20_edits_come_back_with_their_failures_named(home: Home, host: Service) -> None:
     files = _inputs(home)
     jobs: List[Dict[str, Any]] = prompts(300 - BLOCKED, "round")
-    jobs += [{"prompt": f"round [blocked] {number}"} for number in range(BLOCKED)]
+    jobs += [job(f"round [blocked] {number}") for number in range(BLOCKED)]
     for number in range(20):
         source = str(files[("one", "two", "three")[number % 3]])
-        jobs.append({"prompt": f"edited {number}", "image": source, "id": f"edit-{number}"})
+        jobs.append(job(f"edited {number}", image=source, id=f"edit-{number}"))
     jobs[-1]["mask"] = str(files["mask"])
-    done = submit(home, host.base_url, write_jobs(home, jobs), "--max-lines", "120", "--json").json
+    done = submit(home, host.base_url, write_jobs(home, *jobs), "--max-lines", "120", "--json").json
     assert done["ok"] and done["submitted"] == 320
     assert sorted(batch["total"] for batch in done["batches"]) == [20, 60, 120, 120]
     assert wait(home, host.base_url).code == 9  # five will have failed
@@ -87,7 +71,7 @@ def test_300_generations_and_20_edits_come_back_with_their_failures_named(home: 
 
 
 def test_a_batch_costs_half_of_what_the_same_jobs_cost_directly(home: Home, host: Service) -> None:
-    jobs = write_jobs(home, prompts(3, "half"))
+    jobs = write_jobs(home, *prompts(3, "half"))
     assert submit(home, host.base_url, jobs).code == 0
     assert wait(home, host.base_url).code == 0
     by_batch = fetch(home, host.base_url).json["cost_usd"]
@@ -99,8 +83,8 @@ def test_a_batch_costs_half_of_what_the_same_jobs_cost_directly(home: Home, host
 def test_several_images_a_job_and_a_name_of_the_users_own_come_back_as_asked(
     home: Home, host: Service
 ) -> None:
-    jobs = [{"prompt": "twins", "n": 2, "output": "deep/twins.jpg"}, {"prompt": "single"}]
-    submit(home, host.base_url, write_jobs(home, jobs))
+    jobs = [job("twins", n=2, output="deep/twins.jpg"), job("single")]
+    submit(home, host.base_url, write_jobs(home, *jobs))
     wait(home, host.base_url)
     outcome = fetch(home, host.base_url).json
     assert outcome["ok"] and outcome["images"] == 3
@@ -110,16 +94,16 @@ def test_several_images_a_job_and_a_name_of_the_users_own_come_back_as_asked(
 def test_what_many_lines_share_is_uploaded_once_and_named_by_its_id(home: Home, host: Service) -> None:
     path = home.cwd / "shared.png"
     path.write_bytes(png(1024, 1024))
-    jobs = [{"prompt": f"shared {number}", "image": str(path)} for number in range(4)]
+    jobs = [job(f"shared {number}", image=str(path)) for number in range(4)]
     before = len(host.ask("/files?purpose=vision")["data"])
-    submit(home, host.base_url, write_jobs(home, jobs))
+    submit(home, host.base_url, write_jobs(home, *jobs))
     assert len(host.ask("/files?purpose=vision")["data"]) == before + 1
     wait(home, host.base_url)
     assert fetch(home, host.base_url).json["done"] == 4
 
 
 def test_stream_is_left_out_with_one_warning(home: Home, host: Service) -> None:
-    jobs = write_jobs(home, [{**job, "stream": True} for job in prompts(3, "streamed")])
+    jobs = write_jobs(home, *({**each, "stream": True} for each in prompts(3, "streamed")))
     run = submit(home, host.base_url, jobs)
     assert run.stderr.count("does not stream") == 1
     wait(home, host.base_url)
@@ -128,7 +112,7 @@ def test_stream_is_left_out_with_one_warning(home: Home, host: Service) -> None:
 
 def test_a_dry_run_sends_nothing_and_shows_half_the_price(home: Home, host: Service) -> None:
     before = len(host.batches())
-    jobs = write_jobs(home, prompts(10, "dry"))
+    jobs = write_jobs(home, *prompts(10, "dry"))
     outcome = submit(home, host.base_url, jobs, "--dry-run", "--json").json
     direct = home.run("batch", "run", jobs, "--dry-run", "--json", base_url=host.base_url)
     cost = json.loads(direct.stdout)["cost_usd"]
@@ -148,7 +132,7 @@ def test_the_key_is_in_no_file_and_in_no_argument(home: Home, host: Service) -> 
         return forward()
 
     with proxy(host.base_url, tamper) as url:
-        submit(home, url, write_jobs(home, prompts(2, "secret")))
+        submit(home, url, write_jobs(home, *prompts(2, "secret")))
         wait(home, url)
         fetch(home, url)
     assert not any(KEY in words for words in argv)
@@ -161,7 +145,7 @@ def test_status_list_and_cancel_work_for_batches_of_another_machine(
 ) -> None:
     (tmp_path / "other").mkdir()
     other = Home(tmp_path / "other")
-    (batch,) = submit(home, host.base_url, write_jobs(home, prompts(1, "mine")), "--json").json["batches"]
+    (batch,) = submit(home, host.base_url, write_jobs(home, *prompts(1, "mine")), "--json").json["batches"]
     status = other.run("batch", "status", batch["id"], "--json", base_url=host.base_url).json
     assert status["batches"][0]["id"] == batch["id"] and status["batches"][0]["out_dir"] is None
     listed = other.run("batch", "list", "--remote", "--json", base_url=host.base_url).json
@@ -171,6 +155,6 @@ def test_status_list_and_cancel_work_for_batches_of_another_machine(
 
 
 def test_a_batch_is_not_asked_for_at_another_base_url(home: Home, host: Service) -> None:
-    (batch,) = submit(home, host.base_url, write_jobs(home, prompts(1, "there")), "--json").json["batches"]
+    (batch,) = submit(home, host.base_url, write_jobs(home, *prompts(1, "there")), "--json").json["batches"]
     run = home.run("batch", "status", batch["id"], "--json", base_url="http://127.0.0.1:9/v1")
     assert run.code == 2 and run.json["error"]["code"] == "other_base_url"

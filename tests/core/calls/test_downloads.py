@@ -4,30 +4,19 @@ from __future__ import annotations
 
 import json
 import socket
-from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 import pytest
 from faulty import Exchange, serving
-from harness import KEY, Home, Run, Sandbox
+from harness import KEY, Home, Sandbox, generate
 from pictures import png
 from servers import Answer, Recorder, Request
 
 from gpt_image2.core.base.interrupt import StopSwitch
-from gpt_image2.core.calls import download
 from gpt_image2.core.calls.download import Downloader, DownloadFailed, is_public, leads_to_private_network
-from gpt_image2.core.wire.curl import Curl, HttpRequest, Received, ResponseHead, TransferEnd
+from gpt_image2.core.wire.curl import Curl
 
 ONE, TWO, THREE = (png(noise=bytes([number])) for number in (1, 2, 3))
-
-
-def generate(home: Home, server: Any, *more: str, n: int = 1) -> Run:
-    args = ["generate", "a cat", "-o", "cat.png", "--json", "--n", str(n), *more]
-    return home.run(*args, base_url=server.base_url)
-
-
-def saved(run: Run) -> List[bytes]:
-    return [Path(image["path"]).read_bytes() for image in run.json["images"]]
 
 
 def addressed(recorder: Recorder, *urls: str, files: Optional[Dict[str, List[Answer]]] = None) -> None:
@@ -71,8 +60,8 @@ def test_no_header_of_a_download_carries_the_key_even_to_the_same_host(
     home: Home, recorder: Recorder
 ) -> None:
     addressed(recorder, f"{recorder.root}/1.png", files={"/1.png": [image(ONE)]})
-    run = generate(home, recorder)
-    assert (run.code, saved(run)) == (0, [ONE])
+    run = generate(home, recorder.base_url)
+    assert (run.code, run.pictures) == (0, [ONE])
     post, get = recorder.requests
     assert KEY in str(post.headers)
     assert "uthorization" not in str(get.headers) and KEY not in str(get.headers)
@@ -85,8 +74,8 @@ def test_an_address_is_fetched_as_it_stands_query_brackets_and_all(home: Home, r
     body = json.dumps({"data": [{"url": url}]}).replace("&", "\\u0026").encode()
     usual = recorder.answer
     recorder.answer = lambda request: Answer(body=body) if request.method == "POST" else usual(request)
-    run = generate(home, recorder)
-    assert (run.code, saved(run)) == (0, [ONE]), run.stdout
+    run = generate(home, recorder.base_url)
+    assert (run.code, run.pictures) == (0, [ONE]), run.stdout
 
 
 def test_redirects_are_followed_without_the_key(home: Home, recorder: Recorder) -> None:
@@ -97,15 +86,15 @@ def test_redirects_are_followed_without_the_key(home: Home, recorder: Recorder) 
         "/4.png": [image(ONE)],
     }
     addressed(recorder, f"{recorder.root}/1", files=files)
-    run = generate(home, recorder)
-    assert (run.code, saved(run), paid(recorder)) == (0, [ONE], 1)
+    run = generate(home, recorder.base_url)
+    assert (run.code, run.pictures, paid(recorder)) == (0, [ONE], 1)
     assert KEY not in str([request.headers for request in recorder.requests[1:]])
 
 
 @pytest.mark.parametrize("place", ["/1", "file:///etc/passwd", "ftp://127.0.0.1/x", "gopher://x/", "data:,x"])
 def test_redirects_that_lead_nowhere_end(place: str, home: Home, recorder: Recorder) -> None:
     addressed(recorder, f"{recorder.root}/1", files={"/1": [redirect(place)]})
-    run = generate(home, recorder)
+    run = generate(home, recorder.base_url)
     assert (run.code, run.json["billed"], paid(recorder)) == (7, "yes", 1)
     assert run.json["error"]["code"] == "download_failed"
     assert len(recorder.requests) <= 8
@@ -116,9 +105,9 @@ def test_what_cannot_be_fetched_leaves_its_address_in_the_error_and_the_answer_o
 ) -> None:
     gone, good = f"{recorder.root}/gone.png", f"{recorder.root}/good.png"
     addressed(recorder, gone, good, files={"/gone.png": [Answer(404)], "/good.png": [image(ONE)]})
-    run = generate(home, recorder, n=2)
+    run = generate(home, recorder.base_url, "--n", "2")
     (kept,) = home.rescued.glob("*answer.json")
-    assert (run.code, run.json["billed"], saved(run)) == (9, "yes", [ONE])
+    assert (run.code, run.json["billed"], run.pictures) == (9, "yes", [ONE])
     assert gone in run.json["error"]["message"] and "HTTP 404" in run.json["error"]["message"]
     assert str(kept) in run.json["error"]["hint"]
     assert json.loads(kept.read_text())["data"][0]["url"] == gone
@@ -128,13 +117,13 @@ def test_what_cannot_be_fetched_leaves_its_address_in_the_error_and_the_answer_o
 def test_a_download_is_bounded_by_max_download(home: Home, recorder: Recorder) -> None:
     large = ONE + b"\0" * 2_000_000
     addressed(recorder, f"{recorder.root}/1.png", files={"/1.png": [image(large)]})
-    run = generate(home, recorder, "--max-download", "1")
+    run = generate(home, recorder.base_url, "--max-download", "1")
     assert run.code == 7
     assert "--max-download" in run.json["error"]["message"]
     assert len(recorder.requests) == 2
     assert list(home.cwd.iterdir()) == [] and home.leftovers() == []
-    run = generate(home, recorder, "--max-download", "3")
-    assert saved(run) == [large]
+    run = generate(home, recorder.base_url, "--max-download", "3")
+    assert run.pictures == [large]
 
 
 def test_a_download_that_is_cut_is_begun_anew_and_the_pieces_are_not_mixed(home: Home) -> None:
@@ -148,8 +137,8 @@ def test_a_download_that_is_cut_is_begun_anew_and_the_pieces_are_not_mixed(home:
             exchange.answer(ONE)
 
     with serving(talk) as server:
-        run = generate(home, server)
-    assert (run.code, saved(run), server.hits) == (0, [ONE], 1)
+        run = generate(home, server.base_url)
+    assert (run.code, run.pictures, server.hits) == (0, [ONE], 1)
 
 
 def test_a_download_that_is_no_image_is_kept_aside_and_its_place_is_said(
@@ -157,7 +146,7 @@ def test_a_download_that_is_no_image_is_kept_aside_and_its_place_is_said(
 ) -> None:
     page = Answer(200, b"<html>please log in</html>", ())
     addressed(recorder, f"{recorder.root}/1.png", files={"/1.png": [page]})
-    run = generate(home, recorder)
+    run = generate(home, recorder.base_url)
     (kept,) = home.rescued.glob("*not-an-image.bin")
     assert (run.code, run.json["billed"]) == (6, "yes")
     assert run.json["error"]["code"] == "not_an_image"
@@ -171,8 +160,8 @@ def test_of_images_and_addresses_in_one_answer_all_are_saved(home: Home, recorde
     body = b'{"data": [' + quoted(ONE) + b'}, {"url": "' + recorder.root.encode() + b'/2.png"}]}'
     usual = recorder.answer
     recorder.answer = lambda request: Answer(body=body) if request.method == "POST" else usual(request)
-    run = generate(home, recorder, n=2)
-    assert (run.code, saved(run)) == (0, [ONE, TWO])
+    run = generate(home, recorder.base_url, "--n", "2")
+    assert (run.code, run.pictures) == (0, [ONE, TWO])
 
 
 def test_addresses_in_an_answer_that_is_cut_are_fetched(home: Home) -> None:
@@ -186,8 +175,8 @@ def test_addresses_in_an_answer_that_is_cut_are_fetched(home: Home) -> None:
         )
 
     with serving(talk) as server:
-        run = generate(home, server, n=2)
-    assert (run.code, run.json["billed"], saved(run), server.hits) == (9, "yes", [ONE], 1)
+        run = generate(home, server.base_url, "--n", "2")
+    assert (run.code, run.json["billed"], run.pictures, server.hits) == (9, "yes", [ONE], 1)
 
 
 def test_previews_by_address_are_not_taken_for_images(home: Home, recorder: Recorder) -> None:
@@ -205,18 +194,35 @@ def test_previews_by_address_are_not_taken_for_images(home: Home, recorder: Reco
         return Answer(body="".join(f"data: {json.dumps(each)}\n\n" for each in events).encode())
 
     recorder.answer = answer
-    run = generate(home, recorder, "--stream")
-    assert (run.code, saved(run), run.json["warnings"]) == (0, [TWO], [])
+    run = generate(home, recorder.base_url, "--stream")
+    assert (run.code, run.pictures, run.json["warnings"]) == (0, [TWO], [])
 
 
 # Where an address may lead
 
+PUBLIC = "http://93.184.216.34"  # nobody is asked there: all goes to a proxy on loopback
 
-def addresses(**names: List[str]) -> Callable[..., List[Any]]:
-    """A resolver that knows these names, and addresses as they are."""
+
+class Once(StopSwitch):
+    """Has no patience for a second try."""
+
+    def wait(self, seconds: float) -> bool:
+        return True
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system's resolver, as far as these tests go: it knows a few names, and addresses as they are."""
+    known = {
+        "good.example": ["93.184.216.34"],
+        "both.example": ["93.184.216.34", "127.0.0.1"],
+        "inner.example": ["10.0.0.7"],
+        "six.example": ["2606:2800:220:1::1"],
+        "nat.example": ["64:ff9b::5db8:d822"],
+        "nat.inner": ["64:ff9b::a00:1"],
+    }
 
     def resolve(host: str, *rest: Any, **more: Any) -> List[Any]:
-        known = {name.replace("_", "."): found for name, found in names.items()}
         if host not in known:
             try:
                 socket.inet_pton(socket.AF_INET6 if ":" in host else socket.AF_INET, host)
@@ -224,48 +230,33 @@ def addresses(**names: List[str]) -> Callable[..., List[Any]]:
                 raise socket.gaierror(-2, "unknown") from None
         return [(2, 1, 6, "", (address, 0)) for address in known.get(host, [host])]
 
-    return resolve
+    monkeypatch.setattr("socket.getaddrinfo", resolve)
 
 
-class NoCurl(Curl):
-    """Stands for curl: notes what would be asked for, redirects as told, and fails for the rest."""
-
-    def __init__(self) -> None:
-        super().__init__({}, (), StopSwitch())
-        self.asked: List[HttpRequest] = []
-        self.redirects: Dict[str, str] = {}
-
-    def receive(self, request: HttpRequest, take: Any, on_head: Any = None) -> Received:
-        self.asked.append(request)
-        if request.url not in self.redirects:
-            raise DownloadFailed("stopped here by the test")
-        head = ResponseHead(302, {"location": self.redirects[request.url]})
-        on_head(head)
-        return Received(head, TransferEnd(0, "", sent=True), 0, 0.0)
-
-
-@pytest.fixture
-def curl(monkeypatch: pytest.MonkeyPatch) -> NoCurl:
-    """What stands for curl, while names resolve as told."""
-    resolver = addresses(
-        good_example=["93.184.216.34"],
-        both_example=["93.184.216.34", "127.0.0.1"],
-        inner_example=["10.0.0.7"],
-        six_example=["2606:2800:220:1::1"],
-        nat_example=["64:ff9b::5db8:d822"],
-        nat_inner=["64:ff9b::a00:1"],
-    )
-    monkeypatch.setattr("socket.getaddrinfo", resolver)
-    return NoCurl()
-
-
-def fetch(curl: NoCurl, url: str, env: Optional[Dict[str, str]] = None, allow_private: bool = False) -> str:
-    """Why an address was not fetched."""
-    curl.env = env or {}
-    downloader = Downloader(curl, allow_private=allow_private)
-    with pytest.raises(DownloadFailed) as caught:
+def fetch(url: str, proxy: str, allow_private: bool = False) -> str:
+    """Why an address was not fetched, empty where it was."""
+    env = {"http_proxy": proxy, "https_proxy": proxy}
+    downloader = Downloader(Curl(env, (), Once()), allow_private=allow_private)
+    try:
         downloader.fetch(url, lambda data: None, lambda: None)
-    return str(caught.value)
+    except DownloadFailed as error:
+        return str(error)
+    return ""
+
+
+def test_an_answer_of_a_public_api_cannot_lead_into_a_private_network(home: Home, recorder: Recorder) -> None:
+    addressed(recorder, f"{recorder.root}/1.png")
+    run = generate(home, f"{PUBLIC}/v1", env={"http_proxy": recorder.root})
+    assert (run.code, run.json["billed"], recorder.only.method) == (7, "yes", "POST")
+    assert "127.0.0.1 is in a private network" in run.json["error"]["message"]
+
+
+def test_every_step_of_a_chain_of_redirects_is_checked(home: Home, recorder: Recorder) -> None:
+    files = {f"{PUBLIC}/1": [redirect("/2")], f"{PUBLIC}/2": [redirect(f"{recorder.root}/3")]}
+    addressed(recorder, f"{PUBLIC}/1", files=files)
+    run = generate(home, f"{PUBLIC}/v1", env={"http_proxy": recorder.root})
+    assert run.code == 7 and "127.0.0.1 is in a private network" in run.json["error"]["message"]
+    assert [request.path for request in recorder.requests[1:]] == list(files)
 
 
 @pytest.mark.parametrize(
@@ -292,13 +283,13 @@ def fetch(curl: NoCurl, url: str, env: Optional[Dict[str, str]] = None, allow_pr
         "http://good.example@127.0.0.1/",
     ],
 )
-def test_a_public_api_cannot_lead_into_a_private_network(url: str, curl: NoCurl) -> None:
-    assert "private network" in fetch(curl, url)
-    assert "private network" in fetch(
-        curl, url, {"https_proxy": "http://proxy:1", "http_proxy": "http://proxy:1"}
-    )
-    assert curl.asked == []
-    assert "stopped here" in fetch(curl, url, allow_private=True)
+def test_what_is_in_a_private_network_is_asked_for_only_where_that_is_allowed(
+    url: str, names: None, recorder: Recorder
+) -> None:
+    assert "private network" in fetch(url, recorder.root)
+    assert recorder.requests == []
+    fetch(url, recorder.root, allow_private=True)
+    assert recorder.only.method == ("CONNECT" if url.startswith("https:") else "GET")
 
 
 @pytest.mark.parametrize(
@@ -318,49 +309,54 @@ def test_a_public_api_cannot_lead_into_a_private_network(url: str, curl: NoCurl)
         "javascript:alert(1)",
     ],
 )
-def test_what_is_no_plain_address_is_never_given_to_curl(url: str, curl: NoCurl) -> None:
-    assert "address" in fetch(curl, url)
-    assert "address" in fetch(curl, url, allow_private=True)
-    assert curl.asked == []
+@pytest.mark.parametrize("allow_private", [False, True])
+def test_what_is_no_plain_address_is_never_asked_for(
+    url: str, allow_private: bool, names: None, recorder: Recorder
+) -> None:
+    assert "address" in fetch(url, recorder.root, allow_private)
+    assert recorder.requests == []
 
 
 @pytest.mark.parametrize(
-    "url, pinned",
+    "url, place",
     [
-        ("https://good.example/a.png", "good.example:443:93.184.216.34"),
-        ("http://GOOD.example:8080/a.png", "good.example:8080:93.184.216.34"),
-        ("https://six.example/", "six.example:443:[2606:2800:220:1::1]"),
-        ("https://nat.example/", "nat.example:443:[64:ff9b::5db8:d822]"),
-        ("https://93.184.216.34/", None),
+        ("https://good.example/a.png", ("93.184.216.34", 443)),
+        ("http://good.example/a.png", ("93.184.216.34", 80)),
+        ("http://GOOD.example:8080/a.png", ("93.184.216.34", 8080)),
+        ("http://six.example/", ("2606:2800:220:1::1", 80)),
+        ("http://nat.example/", ("64:ff9b::5db8:d822", 80)),
+        ("http://93.184.216.34/", ("93.184.216.34", 80)),
     ],
 )
-def test_a_public_name_is_pinned_to_the_address_that_was_checked(
-    url: str, pinned: Optional[str], curl: NoCurl
+def test_a_public_name_is_fetched_from_the_address_that_was_checked(
+    url: str, place: Tuple[str, int], names: None
 ) -> None:
-    assert "stopped here" in fetch(curl, url)
-    (request,) = curl.asked
-    assert (request.url, request.resolve) == (url, pinned)
-    assert "uthorization" not in str(request.headers)
+    """Seen by a SOCKS proxy, to which curl says not the name but the address that it goes to."""
+    asked: List[Tuple[str, int]] = []
+
+    def greet(connection: socket.socket) -> socket.socket:
+        connection.recv(1 + 1 + 255)
+        connection.sendall(bytes([5, 0]))
+        family, size = {1: (socket.AF_INET, 4), 4: (socket.AF_INET6, 16)}[connection.recv(4)[3]]
+        address = socket.inet_ntop(family, connection.recv(size))
+        asked.append((address, int.from_bytes(connection.recv(2), "big")))
+        refused = asked[-1][1] == 443  # for want of a certificate
+        connection.sendall(bytes([5, refused, 0, 1, *bytes(6)]))
+        return connection
+
+    with serving(lambda exchange: exchange.answer(ONE), greet) as server:
+        problem = fetch(url, f"socks5://127.0.0.1:{server.port}")
+    assert asked == [place]
+    assert bool(problem) == url.startswith("https:")
 
 
-def test_a_name_that_only_the_proxy_knows_goes_to_the_proxy(curl: NoCurl) -> None:
-    assert "stopped here" in fetch(curl, "https://cdn.example/1", {"HTTPS_PROXY": "http://proxy:1"})
-    assert len(curl.asked) == 1
+def test_a_name_that_only_the_proxy_knows_goes_to_the_proxy(names: None, recorder: Recorder) -> None:
+    assert fetch("http://cdn.example/1", recorder.root) == ""
+    assert (recorder.only.path, recorder.only.header("authorization")) == ("http://cdn.example/1", None)
 
 
-def test_a_name_that_nobody_knows_is_said_to_be_unknown(curl: NoCurl, monkeypatch: Any) -> None:
-    monkeypatch.setattr(download, "backoff_s", lambda retry: 0.0)
-    assert "cannot find the host nowhere.example" in fetch(curl, "https://nowhere.example/1")
-    assert curl.asked == []
-
-
-def test_every_step_of_a_chain_of_redirects_is_checked(curl: NoCurl) -> None:
-    curl.redirects = {
-        "https://good.example/1": "https://good.example/2",
-        "https://good.example/2": "http://127.0.0.1/",
-    }
-    assert "private network" in fetch(curl, "https://good.example/1")
-    assert len(curl.asked) == 2
+def test_a_name_that_nobody_knows_is_said_to_be_unknown(names: None) -> None:
+    assert "cannot find the host nowhere.example" in fetch("https://nowhere.example/1", proxy="")
 
 
 @pytest.mark.parametrize(
@@ -379,7 +375,7 @@ def test_an_address_is_public_or_it_is_not(address: str, expected: bool) -> None
     assert is_public(address) is expected
 
 
-def test_only_a_private_base_url_lets_downloads_into_private_networks(curl: NoCurl) -> None:
+def test_only_a_private_base_url_lets_downloads_into_private_networks(names: None) -> None:
     assert leads_to_private_network("http://127.0.0.1:8787/v1")
     assert leads_to_private_network("https://inner.example/v1")
     assert not leads_to_private_network("https://good.example/v1")

@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import socket
 import ssl
-import threading
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Iterator, List, Optional, Tuple
 
 import pytest
 from faulty import serving
-from harness import KEY, Home, Run, Sandbox
+from harness import KEY, Home, Run, Sandbox, generate
 from pictures import png
 from servers import Answer, Recorder, images
 
@@ -23,6 +21,7 @@ from gpt_image2.core.calls.response import Answer as ReadAnswer
 from gpt_image2.core.calls.retry import Attempt, judge
 from gpt_image2.core.wire.curl import ResponseHead, TransferEnd
 
+ONCE = ("--retries", "0")
 #: A key and certificates for relay.example, made for these tests; the first is for 127.0.0.1 as well.
 TLS_KEY = """-----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQggpgRGnip8/os5ELr
@@ -54,11 +53,6 @@ KHwvNzGq/CNXIemVQB4e/tTtAiAEOdkNV6W9LNnjICa+lcLq2i7LA/y2GATz93zY
 sHGGtQ==
 -----END CERTIFICATE-----
 """
-
-
-def generate(home: Home, base_url: str, *more: str, env: Optional[Dict[str, Optional[str]]] = None) -> Run:
-    args = ["generate", "a cat", "-o", "cat.png", "--json", "--retries", "0", *more]
-    return home.run(*args, base_url=base_url, env=env)
 
 
 def error_of(run: Run) -> Tuple[str, str, str]:
@@ -186,7 +180,7 @@ def test_the_servers_words_lead_to_a_cure(
     answer: Answer, exit_code: int, code: str, cure: str, home: Home, recorder: Recorder
 ) -> None:
     recorder.answer = lambda request: answer
-    run = generate(home, recorder.base_url, "--size", "1024x1024", "--param", "x=1")
+    run = generate(home, recorder.base_url, *ONCE, "--size", "1024x1024", "--param", "x=1")
     got, message, hint = error_of(run)
     assert (run.code, got) == (exit_code, code)
     assert cure in hint, hint
@@ -196,7 +190,7 @@ def test_the_servers_words_lead_to_a_cure(
 
 def test_only_the_categories_that_were_found_are_named(home: Home, recorder: Recorder) -> None:
     recorder.answer = lambda request: SERVERS_WORDS[-1][0]
-    assert "categories: violence)" in error_of(generate(home, recorder.base_url))[1]
+    assert "categories: violence)" in error_of(generate(home, recorder.base_url, *ONCE))[1]
 
 
 # What a server says
@@ -207,7 +201,7 @@ def test_text_of_the_server_is_shown_in_one_line_without_control_characters_and_
 ) -> None:
     nasty = "\x1b]0;owned\x07\x1b[2J\r\nfake: line\x00\x9b31m\u202egnp.exe\u2028" + "x" * 9000
     recorder.answer = lambda request: envelope(400, nasty, "bad\x1b[31m", param="p\x1b[31m")
-    run = generate(home, recorder.base_url)
+    run = generate(home, recorder.base_url, *ONCE)
     _, message, _ = error_of(run)
     assert len(message) <= 520
     text_run = home.run("generate", "a cat", "-o", "cat.png", base_url=recorder.base_url)
@@ -319,7 +313,7 @@ def test_time_that_ran_out_is_told_with_the_time_and_the_cure() -> None:
 
 
 def test_a_name_that_does_not_resolve_is_told(home: Home) -> None:
-    run = generate(home, "http://a..b/v1")
+    run = generate(home, "http://a..b/v1", *ONCE)
     code, message, _ = error_of(run)
     assert (run.code, code, run.json["billed"]) == (7, "dns", "no")
     assert "a..b" in message
@@ -328,7 +322,7 @@ def test_a_name_that_does_not_resolve_is_told(home: Home) -> None:
 def test_a_proxy_that_is_down_is_not_taken_for_the_server(home: Home) -> None:
     with serving(lambda exchange: None) as server:
         pass
-    run = generate(home, "https://relay.example/v1", env={"HTTPS_PROXY": server.root})
+    run = generate(home, "https://relay.example/v1", *ONCE, env={"HTTPS_PROXY": server.root})
     code, message, hint = error_of(run)
     assert (run.code, code, run.json["billed"]) == (7, "proxy", "no")
     assert "HTTPS_PROXY" in hint and "relay.example refuses" not in message
@@ -336,60 +330,33 @@ def test_a_proxy_that_is_down_is_not_taken_for_the_server(home: Home) -> None:
 
 def test_a_proxy_that_refuses_is_told(home: Home, recorder: Recorder) -> None:
     recorder.answer = lambda request: Answer(407)
-    run = generate(home, "https://relay.example/v1", env={"HTTPS_PROXY": recorder.root})
+    run = generate(home, "https://relay.example/v1", *ONCE, env={"HTTPS_PROXY": recorder.root})
     assert (run.code, error_of(run)[0], run.json["billed"]) == (7, "proxy", "no")
 
 
 def test_https_to_a_server_without_tls_is_told(home: Home) -> None:
-    listener = socket.create_server(("127.0.0.1", 0))
+    def answer_in_plain_words(connection: socket.socket) -> socket.socket:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        return connection
 
-    def answer_in_plain_words() -> None:
-        connection, _ = listener.accept()
-        with connection:
-            connection.recv(65536)
-            connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-
-    thread = threading.Thread(target=answer_in_plain_words, daemon=True)
-    thread.start()
-    with listener:
-        run = generate(home, f"https://127.0.0.1:{listener.getsockname()[1]}/v1")
-        thread.join()
+    with serving(lambda exchange: None, answer_in_plain_words) as server:
+        run = generate(home, f"https://127.0.0.1:{server.port}/v1", *ONCE)
     assert (run.code, error_of(run)[0], run.json["billed"]) == (7, "tls", "no")
 
 
 @contextmanager
 def tls_server(folder: Path, certificate: str) -> Iterator[str]:
     """A server with this certificate, which answers every request with an image; its base URL."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            body = images(png()).body
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *args: object) -> None:
-            pass
-
-    class Server(HTTPServer):
-        def handle_error(self, request: Any, client_address: Any) -> None:
-            pass  # a client that does not trust us
-
     (folder / "server.pem").write_text(TLS_KEY + certificate)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(str(folder / "server.pem"))
-    server = Server(("127.0.0.1", 0), Handler)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
-        yield f"https://127.0.0.1:{server.server_address[1]}/v1"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+
+    def before(connection: socket.socket) -> socket.socket:
+        return context.wrap_socket(connection, server_side=True)
+
+    with serving(lambda exchange: exchange.answer(images(png()).body), before) as server:
+        yield f"https://127.0.0.1:{server.port}/v1"
 
 
 def test_a_certificate_of_an_unknown_authority_is_told_and_curl_ca_bundle_is_the_cure(
@@ -398,23 +365,23 @@ def test_a_certificate_of_an_unknown_authority_is_told_and_curl_ca_bundle_is_the
     bundle = tmp_path / "ca.pem"
     bundle.write_text(FOR_LOOPBACK)
     with tls_server(tmp_path, FOR_LOOPBACK) as base_url:
-        run = generate(home, base_url)
+        run = generate(home, base_url, *ONCE)
         code, _, hint = error_of(run)
         assert (run.code, code, run.json["billed"]) == (7, "tls_certificate", "no")
         assert "CURL_CA_BUNDLE" in hint
-        assert generate(home, base_url, env={"CURL_CA_BUNDLE": str(bundle)}).code == 0
+        assert generate(home, base_url, *ONCE, env={"CURL_CA_BUNDLE": str(bundle)}).code == 0
 
 
 def test_a_certificate_for_another_host_is_told(home: Home, tmp_path: Path) -> None:
     bundle = tmp_path / "ca.pem"
     bundle.write_text(FOR_ANOTHER_HOST)
     with tls_server(tmp_path, FOR_ANOTHER_HOST) as base_url:
-        run = generate(home, base_url, env={"CURL_CA_BUNDLE": str(bundle)})
+        run = generate(home, base_url, *ONCE, env={"CURL_CA_BUNDLE": str(bundle)})
     assert (run.code, error_of(run)[0], run.json["billed"]) == (7, "tls_certificate", "no")
     assert "another host name" in error_of(run)[2]
 
 
 def test_a_ca_file_that_is_not_there_is_told(home: Home, tmp_path: Path) -> None:
     with tls_server(tmp_path, FOR_LOOPBACK) as base_url:
-        run = generate(home, base_url, env={"CURL_CA_BUNDLE": str(tmp_path / "nowhere.pem")})
+        run = generate(home, base_url, *ONCE, env={"CURL_CA_BUNDLE": str(tmp_path / "nowhere.pem")})
     assert (run.code, error_of(run)[0], run.json["billed"]) == (7, "tls_ca", "no")

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Dict, Iterator, List, NamedTuple
 
 import pytest
-from harness import KEY, Home, Sandbox
+from harness import KEY, SANDBOX_PYTHON, Home, Sandbox
 from pictures import png
 
-SANDBOX_PYTHON = os.environ.get("GPT_IMAGE2_SANDBOX_PYTHON", sys.executable)
 KINDS = ("generate", "edit", "stream")
 ASKED = {"generate": 3, "edit": 1, "stream": 1}
 

@@ -9,17 +9,13 @@ from typing import Dict, List, Tuple
 
 import pytest
 from faulty import Exchange, body_of, completed, partial, serving
-from harness import Home, Run
+from harness import Home, generate
 from pictures import png
 from servers import Answer, Recorder
 
 ONE, TWO = png(noise=b"1"), png(noise=b"2")
 TEXT = base64.b64encode(ONE).decode()
 HUGE = "9" * 5000
-
-
-def generate(home: Home, base_url: str, *more: str) -> Run:
-    return home.run("generate", "a cat", "-o", "cat.png", "--json", *more, base_url=base_url)
 
 
 #: What stands beside an image, and must not cost it.

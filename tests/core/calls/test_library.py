@@ -7,7 +7,6 @@ import hashlib
 import inspect
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any, List
@@ -326,10 +325,5 @@ def test_two_calls_of_one_client_are_two_calls(home: Home, recorder: Recorder) -
 
 def test_importing_the_package_is_quick_to_touch_nothing(home: Home) -> None:
     code = "import gpt_image2, sys; print([m for m in sys.modules if m.startswith('gpt_image2.sandbox')])"
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code],
-        env={**home.env, "PYTHONDONTWRITEBYTECODE": "1"},
-        cwd=str(home.cwd),
-        capture_output=True,
-    )
-    assert (done.returncode, done.stdout.decode().strip(), done.stderr) == (0, "[]", b"")
+    run = home.run_program(sys.executable, "-W", "error", "-c", code, env={"PYTHONDONTWRITEBYTECODE": "1"})
+    assert run == (0, "[]\n", "")

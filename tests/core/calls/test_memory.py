@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import base64
-import subprocess
 import sys
 from pathlib import Path
-from typing import Callable, Iterator, NamedTuple
+from typing import Callable, Iterator
 
 import pytest
 from faulty import CLOSING, OPENING, Exchange, serving
 from harness import SCRIPT, Home
 from pictures import png
-from processes import MEASURE
+from processes import Measured, measured
 
 IMAGE_BYTES = 15 * 1024 * 1024
 LIMIT_KB = 40 * 1024
 FLAT_KB = 2 * 1024
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss has other units elsewhere")
-
-
-class Measured(NamedTuple):
-    """A finished run: its peak memory, and what it said."""
-
-    peak_kb: int
-    status: int
-    stderr: str
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss has other units elsewhere"),
+    pytest.mark.timeout(600),
+]
 
 
 def image_text() -> Iterator[bytes]:
@@ -85,21 +79,11 @@ def as_previews(count: int) -> Callable[[Exchange], None]:
     return talk
 
 
-def measured(home: Home, count: int, talk: Callable[[Exchange], None]) -> Measured:
+def generated(home: Home, count: int, talk: Callable[[Exchange], None]) -> Measured:
     """One run of the script, as a file."""
     home.script = SCRIPT
     with serving(talk) as server:
-        args = home.command("generate", "a cat", "--n", str(count), "-o", "cat.png", "--json")
-        done = subprocess.run(
-            [sys.executable, "-I", "-S", "-c", MEASURE, *args],
-            env=home.environment(server.base_url),
-            cwd=str(home.cwd),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=60,
-        )
-    *_, last = done.stdout.decode().splitlines()
-    return Measured(*map(int, last.split()), done.stderr.decode())
+        return measured(home, server.base_url, "generate", "a cat", "--n", str(count), "-o", "cat.png")
 
 
 @pytest.mark.parametrize("answer", [as_json, as_events], ids=["json", "events"])
@@ -110,10 +94,10 @@ def test_eight_images_of_15_megabytes_take_40_mebibytes_at_most_and_no_more_than
     for count in (2, 8):
         (tmp_path / str(count)).mkdir()
         home = Home(tmp_path / str(count))
-        run = measured(home, count, answer(count))
-        assert run.status == 0, run.stderr
+        ended = generated(home, count, answer(count))
+        assert ended.run.code == 0, ended.run.stderr
         assert [path.stat().st_size for path in home.cwd.glob("cat-*.png")] == [IMAGE_BYTES] * count
-        peaks[count] = run.peak_kb
+        peaks[count] = ended.peak_kb
         for path in home.cwd.glob("*"):
             path.unlink()
     print(f"peak memory in KiB: {peaks}")
@@ -122,8 +106,8 @@ def test_eight_images_of_15_megabytes_take_40_mebibytes_at_most_and_no_more_than
 
 
 def test_previews_take_no_memory_either(home: Home) -> None:
-    run = measured(home, 1, as_previews(5))
-    assert run.status == 0, run.stderr
-    assert run.peak_kb <= LIMIT_KB
+    ended = generated(home, 1, as_previews(5))
+    assert ended.run.code == 0, ended.run.stderr
+    assert ended.peak_kb <= LIMIT_KB
     assert [path.name for path in home.cwd.glob("*")] == ["cat.png"]
     assert home.leftovers() == []

@@ -6,11 +6,11 @@ import base64
 import json
 import os
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List
 
 import pytest
 from faulty import Exchange, body_of, completed, event, partial, serving
-from harness import KEY, Home, Run
+from harness import KEY, Home, generate
 from pictures import jpeg, png, webp
 from servers import Answer, Recorder
 
@@ -19,16 +19,6 @@ ONE, TWO, THREE = (png(noise=bytes([number])) for number in (1, 2, 3))
 
 def text_of(picture: bytes) -> str:
     return base64.b64encode(picture).decode()
-
-
-def generate(home: Home, server: Any, *more: str, n: Optional[int] = None) -> Run:
-    """Runs `generate` into cat.png."""
-    count = ["--n", str(n)] if n else []
-    return home.run("generate", "a cat", "-o", "cat.png", "--json", *count, *more, base_url=server.base_url)
-
-
-def saved(run: Run) -> List[bytes]:
-    return [Path(image["path"]).read_bytes() for image in run.json["images"]]
 
 
 def kept(home: Home) -> Path:
@@ -97,9 +87,9 @@ def test_the_image_is_saved_from_every_known_shape_whatever_was_asked(
     shape: str, streamed: bool, home: Home, recorder: Recorder
 ) -> None:
     recorder.answer = lambda request: Answer(body=SHAPES[shape])
-    run = generate(home, recorder, *(["--stream"] if streamed else []))
+    run = generate(home, recorder.base_url, *(["--stream"] if streamed else []))
     assert (run.code, run.json["billed"], len(recorder.requests)) == (0, "yes", 1), run.stderr
-    assert saved(run) == [ONE]
+    assert run.pictures == [ONE]
     assert [path.name for path in home.cwd.iterdir()] == ["cat.png"]
     assert home.leftovers() == [] and not list(home.rescued.glob("*"))
 
@@ -107,24 +97,24 @@ def test_the_image_is_saved_from_every_known_shape_whatever_was_asked(
 @pytest.mark.parametrize("picture", [png(), jpeg(), jpeg(padding=60000), webp()])
 def test_what_arrives_is_saved_byte_by_byte(picture: bytes, home: Home, recorder: Recorder) -> None:
     recorder.answer = lambda request: Answer(body=body_of([picture]))
-    run = generate(home, recorder)
-    assert saved(run) == [picture]
+    run = generate(home, recorder.base_url)
+    assert run.pictures == [picture]
     assert (run.json["images"][0]["width"], run.json["images"][0]["height"]) == (64, 48)
 
 
 def test_fewer_images_than_asked_for_is_partial_and_says_so(home: Home, recorder: Recorder) -> None:
     recorder.answer = lambda request: Answer(body=body_of([ONE, TWO]))
-    run = generate(home, recorder, n=3)
+    run = generate(home, recorder.base_url, "--n", "3")
     assert (run.code, run.json["billed"], run.json["error"]["code"]) == (9, "yes", "fewer_images")
-    assert saved(run) == [ONE, TWO]
+    assert run.pictures == [ONE, TWO]
     assert "2 images instead of 3" in run.json["error"]["message"]
 
 
 def test_more_images_than_asked_for_are_all_saved(home: Home, recorder: Recorder) -> None:
     recorder.answer = lambda request: Answer(body=body_of([ONE, TWO, THREE]))
-    run = generate(home, recorder)
+    run = generate(home, recorder.base_url)
     assert run.code == 0
-    assert saved(run) == [ONE, TWO, THREE]
+    assert run.pictures == [ONE, TWO, THREE]
 
 
 @pytest.mark.parametrize("n", [1, 2])
@@ -132,10 +122,10 @@ def test_an_image_that_nobody_asked_for_replaces_no_file(n: int, home: Home, rec
     bystander = home.cwd / f"cat-{n + 1}.png"
     bystander.write_bytes(b"precious")
     recorder.answer = lambda request: Answer(body=body_of([ONE, TWO, THREE]))
-    run = generate(home, recorder, n=n)
+    run = generate(home, recorder.base_url, "--n", str(n))
     assert run.code == 0
     assert bystander.read_bytes() == b"precious"
-    assert saved(run) == [ONE, TWO, THREE]
+    assert run.pictures == [ONE, TWO, THREE]
 
 
 UNKNOWN: Dict[str, bytes] = {
@@ -161,7 +151,7 @@ def test_an_answer_of_unknown_shape_is_kept_whole_in_a_private_file(
     shape: str, home: Home, recorder: Recorder
 ) -> None:
     recorder.answer = lambda request: Answer(body=UNKNOWN[shape])
-    run = generate(home, recorder)
+    run = generate(home, recorder.base_url)
     assert (run.code, run.json["billed"], len(recorder.requests)) == (6, "maybe", 1)
     assert kept(home).read_bytes() == UNKNOWN[shape]
     assert str(kept(home)) in run.json["error"]["hint"]
@@ -181,7 +171,7 @@ def test_a_key_that_the_server_echoes_is_masked_in_what_is_kept_and_shown(home: 
         exchange.send(body[at + 7 :])
 
     with serving(talk) as server:
-        run = generate(home, server)
+        run = generate(home, server.base_url)
     text = kept(home).read_text()
     assert "0123456789" not in text + run.stdout + run.stderr
     assert "sk-…jKEY" in text
@@ -191,7 +181,7 @@ def test_a_web_page_is_named_by_its_title(home: Home, recorder: Recorder) -> Non
     recorder.answer = lambda request: Answer(
         body=b"<!DOCTYPE html>\n<html><title>\n Just a \x1b[31mmoment...\n</title>", headers=()
     )
-    run = generate(home, recorder)
+    run = generate(home, recorder.base_url)
     assert run.json["error"]["code"] == "html_page"
     assert run.json["error"]["message"] == "the server answered a web page: Just a [31mmoment..."
 
@@ -201,7 +191,7 @@ def test_a_web_page_under_an_error_status_is_shown_by_its_title(
     status: int, home: Home, recorder: Recorder
 ) -> None:
     recorder.answer = lambda request: Answer(status, b"<html><title>Oh no</title><body>" + b"x" * 9999)
-    run = generate(home, recorder)
+    run = generate(home, recorder.base_url)
     assert run.json["error"]["message"] == f"HTTP {status}: Oh no"
     assert run.json["error"]["http_status"] == status
     assert len(recorder.requests) == 1
@@ -221,7 +211,7 @@ def test_a_web_page_under_an_error_status_is_shown_by_its_title(
 )
 def test_an_error_under_status_200_is_an_error(body: Dict[str, Any], home: Home, recorder: Recorder) -> None:
     recorder.answer = lambda request: Answer(body=json.dumps(body).encode())
-    run = generate(home, recorder)
+    run = generate(home, recorder.base_url)
     assert (run.code, run.json["billed"]) == (6, "maybe")
     assert "no dogs" in run.json["error"]["message"]
 
@@ -238,7 +228,7 @@ def test_the_address_of_documentation_in_an_error_is_never_fetched_and_no_sign_o
     for body in errors:
         recorder.requests.clear()
         recorder.answer = lambda request, body=body: Answer(status, json.dumps(body).encode())  # type: ignore[misc]
-        run = generate(home, recorder)
+        run = generate(home, recorder.base_url)
         assert [request.method for request in recorder.requests] == ["POST"]
         assert run.code == 6
         assert run.json["billed"] == ("no" if 400 <= status < 500 else "maybe")
@@ -248,9 +238,9 @@ def test_text_where_an_image_should_be_is_kept_aside_beside_the_images_that_are_
     home: Home, recorder: Recorder
 ) -> None:
     recorder.answer = lambda request: Answer(body=body_of([ONE, b"I cannot draw that.", THREE]))
-    run = generate(home, recorder, n=3)
+    run = generate(home, recorder.base_url, "--n", "3")
     assert (run.code, run.json["billed"]) == (9, "yes")
-    assert saved(run) == [ONE, THREE]
+    assert run.pictures == [ONE, THREE]
     assert kept(home).read_bytes() == b"I cannot draw that."
     assert str(kept(home)) in run.json["error"]["hint"]
 
@@ -264,15 +254,15 @@ def test_faulty_base64_is_kept_as_text_and_the_other_images_are_saved(
     text = text[:middle] + spoilt + text[middle:]
     body = f'{{"data": [{{"b64_json": "{text}"}}, {{"b64_json": "{text_of(TWO)}"}}]}}'
     recorder.answer = lambda request: Answer(body=body.encode())
-    run = generate(home, recorder, n=2)
+    run = generate(home, recorder.base_url, "--n", "2")
     assert run.code == 9
-    assert saved(run) == [TWO]
+    assert run.pictures == [TWO]
     assert kept(home).read_bytes() == json.loads(f'"{text}"').encode()
 
 
 def test_an_empty_string_as_image_is_no_image(home: Home, recorder: Recorder) -> None:
     recorder.answer = lambda request: Answer(body=b'{"data": [{"b64_json": ""}]}')
-    run = generate(home, recorder)
+    run = generate(home, recorder.base_url)
     assert (run.code, run.json["billed"]) == (6, "maybe")
     assert list(home.cwd.iterdir()) == []
 
@@ -280,14 +270,14 @@ def test_an_empty_string_as_image_is_no_image(home: Home, recorder: Recorder) ->
 def test_an_error_event_after_an_image_keeps_the_image(home: Home, recorder: Recorder) -> None:
     stream = completed(ONE) + event("error", {"error": {"message": "the second failed", "code": "oops"}})
     recorder.answer = lambda request: Answer(body=stream)
-    run = generate(home, recorder, n=2)
-    assert (run.code, run.json["billed"], saved(run)) == (9, "yes", [ONE])
+    run = generate(home, recorder.base_url, "--n", "2")
+    assert (run.code, run.json["billed"], run.pictures) == (9, "yes", [ONE])
     assert "the second failed" in run.json["error"]["message"]
 
 
 def test_a_stream_that_ends_with_previews_only_is_no_success(home: Home, recorder: Recorder) -> None:
     recorder.answer = lambda request: Answer(body=partial(ONE, 0) + partial(TWO, 1) + b"data: [DONE]\n\n")
-    run = generate(home, recorder, "--stream")
+    run = generate(home, recorder.base_url, "--stream")
     assert (run.code, run.json["billed"]) == (7, "maybe")
     assert run.json["error"]["code"] == "stream_ended_early"
     assert run.json["images"] == []

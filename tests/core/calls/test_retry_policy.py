@@ -8,7 +8,7 @@ from typing import Any, Dict, List, Optional, Tuple
 
 import pytest
 from faulty import Exchange, body_of, serving
-from harness import Home, Sandbox
+from harness import Home, Sandbox, generate
 from pictures import png
 from servers import Answer as HttpAnswer
 from servers import Recorder, images, refusal
@@ -282,10 +282,6 @@ def test_backoff_doubles_up_to_a_minute_with_full_jitter() -> None:
 # The command
 
 ONE = png(noise=b"one")
-
-
-def generate(home: Home, base_url: str, *more: str) -> Any:
-    return home.run("generate", "a cat", "-o", "cat.png", "--json", *more, base_url=base_url)
 
 
 def rate_limit(after: str) -> HttpAnswer:

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Callable, List, NamedTuple, Tuple
 
+import pytest
 from faulty import CLOSING, OPENING, WAIT_S, Exchange, completed, quoted, serving
 from harness import Home
 from pictures import png
@@ -18,6 +19,7 @@ SIDE_BY_SIDE = 4
 GRACE_S = 0.05
 IMAGES = 6
 OLD = b"what was here before"
+pytestmark = pytest.mark.timeout(600)
 
 
 class Tally(NamedTuple):

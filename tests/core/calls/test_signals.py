@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 
 import pytest
 from faulty import Exchange, body_of, completed, partial, serving
@@ -166,15 +165,8 @@ def test_a_signal_after_the_last_image_changes_nothing(home: Home) -> None:
 def test_a_signal_that_the_parent_made_us_ignore_stays_ignored(home: Home, recorder: Recorder) -> None:
     recorder.hold()
     recorder.answer = lambda request: Answer(body=body_of(CATS[:1]))
-    ignore = ["sh", "-c", 'trap "" HUP; exec "$@"', "sh"]
-    with subprocess.Popen(
-        [*ignore, *home.command("generate", "a cat", "-o", "cat.png", "--json")],
-        env=home.environment(recorder.base_url),
-        cwd=str(home.cwd),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    ) as process:
+    deaf = {"preexec_fn": lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)}
+    with home.start("generate", "a cat", "-o", "cat.png", base_url=recorder.base_url, **deaf) as process:
         recorder.wait_for_request()
         process.send_signal(signal.SIGHUP)
         recorder.release()

@@ -8,7 +8,6 @@ import os
 import re
 import signal
 import sqlite3
-import subprocess
 import threading
 import time
 from contextlib import closing
@@ -224,14 +223,8 @@ def test_a_path_that_is_no_text_is_recorded_as_its_bytes(home: Home, recorder: R
 @pytest.mark.skipif(os.name == "nt", reason="permission bits")
 def test_the_ledger_is_for_its_user_alone(home: Home, recorder: Recorder) -> None:
     recorder.hold()
-    with subprocess.Popen(
-        home.command("generate", "a cat", "-o", "cat.png"),
-        env=home.environment(recorder.base_url),
-        cwd=str(home.cwd),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        preexec_fn=lambda: (os.umask(0), None)[1],
-    ):
+    careless = {"preexec_fn": lambda: os.umask(0)}
+    with home.start("generate", "a cat", "-o", "cat.png", base_url=recorder.base_url, **careless):
         recorder.wait_for_request()
         modes = {path.name: path.stat().st_mode & 0o777 for path in home.state.iterdir() if path.is_file()}
         recorder.release()
@@ -411,15 +404,7 @@ def test_a_python_without_sqlite_saves_the_image_and_warns_once(home: Home, reco
         "import runpy, sys; sys.modules['sqlite3'] = None; "
         f"sys.argv = {command[script:]!r}; runpy.run_path({command[script]!r}, run_name='__main__')"
     )
-    done = subprocess.run(
-        [*command[:script], "-c", code],
-        env=home.environment(recorder.base_url),
-        cwd=str(home.cwd),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        timeout=60,
-    )
-    run = Run(done.returncode, done.stdout.decode(), done.stderr.decode())
+    run = home.run_program(*command[:script], "-c", code, base_url=recorder.base_url)
     assert "without sqlite3" in is_saved_with_one_warning(run, home)
 
 

@@ -23,15 +23,7 @@ def run_with_limits(home: Home, base_url: str, limits: Dict[Path, int], *args: s
     """Runs the script while each of these folders takes only so many bytes of a file."""
     *python, script, _ = home.command("-")
     table = json.dumps({str(folder): limit for folder, limit in limits.items()})
-    done = subprocess.run(
-        [*python, full_disk.__file__, script, table, *args],
-        env=home.environment(base_url),
-        cwd=str(home.cwd),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        timeout=60,
-    )
-    return Run(done.returncode, done.stdout.decode(), done.stderr.decode())
+    return home.run_program(*python, full_disk.__file__, script, table, *args, base_url=base_url)
 
 
 def assert_rescued(run: Run, folder: Path, expected: List[bytes]) -> List[Path]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import sys
 from typing import Dict
 
@@ -48,8 +47,7 @@ def test_an_internal_error_is_1(home: Home) -> None:
             "sys.exit(script.main(['generate', 'x', '--json']))",
         ]
     )
-    done = subprocess.run([sys.executable, "-c", program], env=home.environment(None), stdout=subprocess.PIPE)
-    run = Run(done.returncode, done.stdout.decode(), "")
+    run = home.run_program(sys.executable, "-c", program)
     assert run.code == ExitCode.INTERNAL
     assert "ZeroDivisionError" in run.json["error"]["message"]
 

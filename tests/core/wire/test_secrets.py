@@ -167,16 +167,10 @@ def test_a_secret_that_does_not_look_like_a_key_is_masked_too(home: Home, record
 def test_temp_folder_and_files_are_for_this_user_alone(home: Home, held: Recorder, command: str) -> None:
     inputs = ["-"] if command == "edit" else []
     (home.cwd / "in.png").write_bytes(png())
+    args = (command, *inputs, PROMPT, "-o", "cat.png")
     with (home.cwd / "in.png").open("rb") as stdin:
-        process = subprocess.Popen(
-            home.command(command, *inputs, PROMPT, "-o", "cat.png"),
-            env=home.environment(held.base_url),
-            cwd=str(home.cwd),
-            stdin=stdin,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            preexec_fn=lambda: os.umask(0),
-        )
+        careless = {"preexec_fn": lambda: os.umask(0), "stdin": stdin}
+        process = home.start(*args, base_url=held.base_url, **careless)
     held.wait_for_request()
     found = list(home.tmp.rglob("*"))
     modes = {stat.S_IMODE(path.stat().st_mode) for path in found if path.is_file()}

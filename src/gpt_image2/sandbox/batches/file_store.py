@@ -1,0 +1,113 @@
+"""Uploaded files and the files that batches write: their bytes in a folder on disk, what is known of them in
+memory.
+
+The folder is the sandbox's own and is removed at its end. Lives on one event loop.
+"""
+
+from __future__ import annotations
+
+import mimetypes
+import secrets
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..api.errors import Refused
+from ..api.submission import Upload
+from .clock import SimulatedClock
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """One file; times are in simulated seconds since 1970."""
+
+    path: Path
+    filename: str
+    purpose: str
+    created_at_s: float
+    expires_at_s: float | None = None
+    declared_type: str | None = None
+    id: str = field(default_factory=lambda: f"file-{secrets.token_hex(12)}")
+
+    @property
+    def content_type(self) -> str:
+        """The type of an image: as it was declared, else by the file's name."""
+        if self.declared_type and self.declared_type.startswith("image/"):
+            return self.declared_type
+        return mimetypes.guess_type(self.filename, strict=False)[0] or "application/octet-stream"
+
+    def as_json(self) -> dict[str, Any]:
+        expires_at = {} if self.expires_at_s is None else {"expires_at": int(self.expires_at_s)}
+        return {
+            "object": "file",
+            "id": self.id,
+            "purpose": self.purpose,
+            "filename": self.filename,
+            "bytes": self.path.stat().st_size,
+            "created_at": int(self.created_at_s),
+            **expires_at,
+            "status": "processed",
+            "status_details": None,
+        }
+
+
+class FileStore:
+    """The files of one sandbox."""
+
+    def __init__(self, clock: SimulatedClock) -> None:
+        self._clock = clock
+        self._files: dict[str, StoredFile] = {}
+        self._folder = tempfile.TemporaryDirectory(prefix="gpt-image2-sandbox-", ignore_cleanup_errors=True)
+
+    def close(self) -> None:
+        self._folder.cleanup()
+
+    def new_path(self) -> Path:
+        """Where the bytes of a new file can be written."""
+        return Path(self._folder.name) / secrets.token_hex(16)
+
+    def add(
+        self,
+        path: Path,
+        filename: str,
+        purpose: str,
+        lives_s: float | None = None,
+        declared_type: str | None = None,
+        created_at_s: float | None = None,
+    ) -> StoredFile:
+        """Take in what was written to a `new_path`; it is forgotten `lives_s` seconds after its creation."""
+        created_at_s = self._clock.now_s if created_at_s is None else created_at_s
+        expires_at_s = None if lives_s is None else created_at_s + lives_s
+        file = StoredFile(path, filename, purpose, created_at_s, expires_at_s, declared_type)
+        self._files[file.id] = file
+        return file
+
+    def find(self, file_id: str) -> StoredFile | None:
+        """A file that exists and has not expired. May be asked from any thread."""
+        file = self._files.get(file_id)
+        if file is not None and file.expires_at_s is not None and file.expires_at_s <= self._clock.now_s:
+            return None
+        return file
+
+    def as_upload(self, field: str, file_id: str) -> Upload | None:
+        """A file as the input image of an edit. May be asked from any thread."""
+        file = self.find(file_id)
+        return file and Upload(field, file.filename, file.content_type, file.path.read_bytes())
+
+    def get(self, file_id: str) -> StoredFile:
+        file = self.find(file_id)
+        if file is None:
+            raise Refused(404, f"No such File object: {file_id}", param="id")
+        return file
+
+    def files(self, purpose: str | None = None) -> Sequence[StoredFile]:
+        """All files, or those of a purpose, oldest first."""
+        found = [file for file_id in list(self._files) if (file := self.find(file_id))]
+        return [file for file in found if purpose in (None, file.purpose)]
+
+    def delete(self, file_id: str) -> None:
+        file = self.get(file_id)
+        del self._files[file_id]
+        file.path.unlink()

@@ -1,0 +1,56 @@
+"""What a fault is: steps between a valid request and the bytes of its answer, some of them changed. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from ..api.answers import Presenter, Writer, as_base64, write_json
+from ..api.errors import Refused
+from ..connection import Answer
+from ..image_request import ImageRequest
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a fault may know of a request. `first`: its prompt never met this fault."""
+
+    request: ImageRequest
+    raw_fields: Mapping[str, Any]
+    key: str
+    request_id: str
+    first: bool
+    path: str
+    host_url: str
+
+
+def _same(value: _T) -> _T:
+    return value
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One row of the table; `does` is shown to people.
+
+    Attributes:
+        instead: an answer or a refusal in place of images, or None to go on.
+        understood: the request as the server takes it.
+        drawn: the request that is drawn, while the answer describes the one that was understood.
+        present: how an image stands in the answer; None means by a URL on the sandbox.
+        write: how JSON is written.
+        sent: what becomes of the finished answer.
+        download_status: status of the nth download (from 1) of an image's URL.
+    """
+
+    name: str
+    does: str
+    instead: Callable[[Case], Answer | Refused | None] = lambda _: None
+    understood: Callable[[ImageRequest], ImageRequest] = _same
+    drawn: Callable[[ImageRequest], ImageRequest] = _same
+    present: Presenter | None = as_base64
+    write: Writer = write_json
+    sent: Callable[[Answer], Answer] = _same
+    download_status: Callable[[int], int] = lambda _: 200
