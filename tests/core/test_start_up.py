@@ -56,5 +56,5 @@ def test_a_call_does_not_load_other_commands(home: Home) -> None:
     loaded = loaded_by(home, PACKAGE, "generate", "a cat", "--dry-run", "--quiet")
     assert "gpt_image2.core.calls.client" in loaded
     assert loaded.isdisjoint(
-        f"gpt_image2.core.commands.{name}" for name in ("doctor", "probe", "setup_commands")
+        f"gpt_image2.core.commands.{name}" for name in ("checks", "config", "doctor", "probe")
     )

@@ -1585,7 +1585,7 @@ def _help() -> str:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# commands/extras
+# commands/package_extras
 #
 # The one door from core to what is built on it: extras, looked up by name and only when asked for.
 # ------------------------------------------------------------------------------------------------------------
@@ -2473,7 +2473,7 @@ def other_fields(request: ImageRequest) -> Mapping[str, object]:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# history/moments
+# history/dates
 #
 # Moments as people write and read them: dates, date-times, `7d`; local time in, UTC in the ledger. Pure.
 # ------------------------------------------------------------------------------------------------------------
@@ -4105,7 +4105,7 @@ def _summary(result: Result) -> str:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# history/wording
+# history/formatting
 #
 # Requests of the history and sums of money for people and as JSON. Pure.
 # ------------------------------------------------------------------------------------------------------------
@@ -7361,7 +7361,7 @@ def _ignore(event: Event) -> None:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# commands/doctor
+# commands/checks
 #
 # Looks at everything that a call needs, without paying: each check is ok, warn or fail, with a cure.
 # ------------------------------------------------------------------------------------------------------------
@@ -7970,7 +7970,7 @@ def _read_prompt(prompt: Optional[str], prompt_file: Optional[str], sources: Seq
 
 
 # ------------------------------------------------------------------------------------------------------------
-# commands/image_commands
+# commands/make_images
 #
 # The commands that make images: `generate` and `edit`, from a command line understood to what is printed.
 # ------------------------------------------------------------------------------------------------------------
@@ -8267,7 +8267,7 @@ def _ignore_head(head: ResponseHead) -> None:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# commands/setup_commands
+# commands/doctor
 #
 # The commands around a call: `config` and `doctor`.
 # ------------------------------------------------------------------------------------------------------------

@@ -47,7 +47,7 @@ def run_command(arguments: List[str], names: List[str]) -> int:
 
 def _dispatch(command: str, rest: List[str], output: Output, stop: StopSwitch) -> int:
     if command in ("generate", "edit"):
-        from .commands.image_commands import run_image_command
+        from .commands.make_images import run_image_command
         from .commands.options import read_image_command
 
         return int(run_image_command(read_image_command(command, rest), output, stop))
@@ -56,11 +56,11 @@ def _dispatch(command: str, rest: List[str], output: Output, stop: StopSwitch) -
 
         return run_batch(rest, output, stop)
     if command == "config":
-        from .commands.setup_commands import run_config
+        from .commands.doctor import run_config
 
         return int(run_config(rest, output))
     if command == "doctor":
-        from .commands.setup_commands import run_doctor
+        from .commands.doctor import run_doctor
 
         return int(run_doctor(rest, output, stop))
     if command in ("history", "spend", "cost"):
@@ -69,6 +69,6 @@ def _dispatch(command: str, rest: List[str], output: Output, stop: StopSwitch) -
         if command == "history":
             return int(run_history(rest, output, stop))
         return int(run_spend(rest, output) if command == "spend" else run_cost(rest, output))
-    from .commands.extras import run_extra
+    from .commands.package_extras import run_extra
 
     return run_extra(command, rest)

@@ -17,8 +17,8 @@ from gpt_image2.core.base.about import PROGRAM
 from gpt_image2.core.base.errors import GptImage2Error, UsageError
 from gpt_image2.core.base.redact import show
 from gpt_image2.core.calls.client import DEFAULT_TIMEOUT_S, Client
-from gpt_image2.core.commands.extras import start_sandbox
 from gpt_image2.core.commands.options import Parser
+from gpt_image2.core.commands.package_extras import start_sandbox
 from gpt_image2.core.settings.config import KEY_VARIABLE
 
 from .server import build_server

@@ -21,7 +21,7 @@ from ..calls.exchange import auth_header
 from ..calls.explain import explain
 from ..calls.response import Answer, read_server_error
 from ..calls.retry import Again, Attempt, backoff_s, is_quota, judge, server_wait_s
-from ..commands.doctor import send_free
+from ..commands.checks import send_free
 from ..outputs.files import temporary_folder, write_private
 from ..settings.config import Settings
 from ..telling.output import Output

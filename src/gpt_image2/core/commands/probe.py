@@ -30,7 +30,7 @@ from ..outputs.naming import OutputPlan
 from ..outputs.store import Spool
 from ..settings.hosts import HostFacts, today
 from ..wire.curl import ResponseHead
-from .doctor import ask
+from .checks import ask
 
 PROBE_COMMAND = "doctor"
 PROBE_TIMEOUT_S = 600.0

@@ -13,12 +13,13 @@ from ..base.interrupt import StopSwitch
 from ..base.outcome import ExitCode
 from ..base.record import replace
 from ..base.redact import show
-from ..commands.image_commands import run_image_command
+from ..commands.make_images import run_image_command
 from ..commands.options import ImageCommand, read_redo_command
 from ..ledger.database import LEDGER_NAME, Database, read_database
 from ..settings.config import load_settings, state_folder
 from ..telling.output import Output
 from ..telling.report import cost_in_words, estimate_json
+from .formatting import details, listing, request_json, spending_json, spending_table
 from .options import read_cost, read_forget, read_history, read_show, read_spend
 from .redo import redone
 from .search import (
@@ -30,7 +31,6 @@ from .search import (
     request_by_id,
 )
 from .spending import is_rehearsal, spending_rows, sum_of, sums_by
-from .wording import details, listing, request_json, spending_json, spending_table
 
 _ANY_PROMPT = "-"
 

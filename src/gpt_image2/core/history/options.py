@@ -11,7 +11,7 @@ from ..base.about import PROGRAM
 from ..base.errors import UsageError
 from ..base.record import Record
 from ..commands.options import Parser, add_output_flags, redo_parser
-from .moments import read_moment
+from .dates import read_moment
 from .spending import GROUPINGS
 
 DEFAULT_LIMIT = 20

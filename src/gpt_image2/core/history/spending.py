@@ -9,7 +9,7 @@ from ..base.outcome import Billed
 from ..base.record import Record, replace
 from ..ledger.database import Database
 from ..settings.config import is_loopback
-from .moments import local_day
+from .dates import local_day
 
 Row = Mapping[str, Any]
 #: What requests can be grouped by, and how the name of a request's group is read from its row.

@@ -7,7 +7,7 @@ from typing import Dict, List, Optional, Sequence
 from ..base.outcome import Billed
 from ..base.redact import show
 from ..telling.report import image_json
-from .moments import local_time
+from .dates import local_time
 from .search import PastRequest
 from .spending import Spending
 

@@ -34,7 +34,7 @@ Report = Callable[[float, "float | None", str], Awaitable[None]]
 Work = Callable[[StopSwitch, Observer], T]
 
 
-class Calls:
+class RunningCalls:
     """The calls under way in one server."""
 
     def __init__(self) -> None:

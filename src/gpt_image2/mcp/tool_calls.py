@@ -42,7 +42,7 @@ _HASH_BYTES = 1 << 20
 _log = logging.getLogger(__name__)
 
 
-class Studio:
+class ToolCalls:
     """Does the work of one server.
 
     Raises:

@@ -29,7 +29,7 @@ def run_image_command(command: ImageCommand, output: Output, stop: StopSwitch) -
     """
     with ExitStack() as stack:
         if command.sandbox:
-            from .extras import SANDBOX_KEY, start_sandbox
+            from .package_extras import SANDBOX_KEY, start_sandbox
 
             base_url = stack.enter_context(start_sandbox())
             command = replace(command, base_url=base_url, api_key=SANDBOX_KEY, config=None)
