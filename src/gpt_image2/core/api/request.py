@@ -31,17 +31,21 @@ from .models import (
 )
 
 DEFAULT_PARTIAL_IMAGES = 1
-#: The optional fields of both endpoints, in the API's order.
-WIRE_FIELDS = (
-    "n",
-    "size",
-    "quality",
-    "output_format",
-    "output_compression",
-    "background",
-    "moderation",
-    "user",
-)
+#: What a user may set of a request besides prompt and images, in the API's order, with the types. Flags,
+#: keyword arguments, the arguments of tools and what is sent are read from here.
+REQUEST_FIELDS: Mapping[str, type] = {
+    "model": str,
+    "n": int,
+    "size": str,
+    "quality": str,
+    "output_format": str,
+    "output_compression": int,
+    "background": str,
+    "moderation": str,
+    "user": str,
+    "stream": bool,
+    "partial_images": int,
+}
 
 
 class InputImage(Record):
@@ -73,7 +77,8 @@ def is_address(source: str) -> bool:
 class ImageRequest(Record):
     """One call by the API's own field names. None means: not set by the user, so not sent.
 
-    `images` makes it an edit. `extra` are further fields, passed through as they are.
+    `images` makes it an edit. `extra` are further fields, passed through as they are. The fields between
+    `prompt` and `images` are those of `REQUEST_FIELDS`.
     """
 
     prompt: str
@@ -129,13 +134,10 @@ class ImageRequest(Record):
     def wire_fields(self, format_field: str) -> Dict[str, object]:
         """The fields to send, in the API's order, without images; only what the user set."""
         wire: Dict[str, object] = {"model": self.model, "prompt": self.prompt}
-        for name in WIRE_FIELDS:
+        for name in REQUEST_FIELDS:
             value = getattr(self, name)
-            if value is not None:
+            if value is not None and value is not False:
                 wire[format_field if name == "output_format" else name] = value
-        if self.stream:
-            wire["stream"] = True
-            wire["partial_images"] = self.partial_images
         wire.update(self.extra)
         return wire
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Generator, List, Mapping, Optional, Sequence, Set, Tuple, Union
 
 from ..api.models import DEFAULT_MODEL, Prices
-from ..api.request import ImageRequest, checked
+from ..api.request import REQUEST_FIELDS, ImageRequest, checked
 from ..base.errors import UsageError
 from ..base.events import Event, Observer
 from ..base.interrupt import StopSwitch
@@ -135,23 +135,7 @@ class Client:
         Raises:
             GptImage2Error: see `gpt_image2.core.errors`; `result` holds the images saved all the same.
         """
-        request = ImageRequest(
-            prompt=prompt,
-            model=model,
-            n=n,
-            size=size,
-            quality=quality,
-            output_format=output_format,
-            output_compression=output_compression,
-            background=background,
-            moderation=moderation,
-            user=user,
-            stream=stream,
-            partial_images=partial_images,
-            extra=tuple((extra or {}).items()),
-        )
-        prepared = self.prepare(request, output, no_clobber=no_clobber, max_cost_usd=max_cost_usd)
-        return self.run(prepared, save_partials=save_partials)
+        return self._make(None, None, locals())
 
     def edit(
         self,
@@ -178,24 +162,28 @@ class Client:
     ) -> Result:
         """Images from one or more images (paths or http(s) addresses) and a text; else as `generate`."""
         sources = [image] if isinstance(image, (str, os.PathLike)) else list(image)
-        request = ImageRequest(
-            prompt=prompt,
-            model=model,
-            n=n,
-            size=size,
-            quality=quality,
-            output_format=output_format,
-            output_compression=output_compression,
-            background=background,
-            moderation=moderation,
-            user=user,
-            stream=stream,
-            partial_images=partial_images,
-            extra=tuple((extra or {}).items()),
-        )
-        with self.with_inputs(request, sources, mask) as whole:
-            prepared = self.prepare(whole, output, no_clobber=no_clobber, max_cost_usd=max_cost_usd)
-            return self.run(prepared, save_partials=save_partials)
+        return self._make(sources, mask, locals())
+
+    def _make(
+        self,
+        sources: Optional[Sequence[PathLike]],
+        mask: Optional[PathLike],
+        keywords: Mapping[str, Any],
+    ) -> Result:
+        """Does what the keyword arguments of `generate` or `edit` ask for; `sources` are those of an edit."""
+        fields = {name: keywords[name] for name in ("prompt", *REQUEST_FIELDS)}
+        extra: Mapping[str, object] = keywords["extra"] or {}
+        request = ImageRequest(extra=tuple(extra.items()), **fields)
+        with ExitStack() as stack:
+            if sources is not None:
+                request = stack.enter_context(self.with_inputs(request, sources, mask))
+            prepared = self.prepare(
+                request,
+                keywords["output"],
+                no_clobber=keywords["no_clobber"],
+                max_cost_usd=keywords["max_cost_usd"],
+            )
+            return self.run(prepared, save_partials=keywords["save_partials"])
 
     @contextmanager
     def with_inputs(
