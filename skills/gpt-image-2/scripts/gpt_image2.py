@@ -48,7 +48,7 @@ import weakref
 import zlib
 from contextlib import ExitStack, contextmanager, suppress
 from enum import Enum, IntEnum
-from functools import lru_cache
+from functools import lru_cache, partial
 from heapq import heappop, heappush
 from itertools import chain, count
 from pathlib import Path
@@ -860,17 +860,21 @@ class InterruptedCall(GptImage2Error):
 
 
 DEFAULT_PARTIAL_IMAGES = 1
-#: The optional fields of both endpoints, in the API's order.
-WIRE_FIELDS = (
-    "n",
-    "size",
-    "quality",
-    "output_format",
-    "output_compression",
-    "background",
-    "moderation",
-    "user",
-)
+#: What a user may set of a request besides prompt and images, in the API's order, with the types. Flags,
+#: keyword arguments, the arguments of tools and what is sent are read from here.
+REQUEST_FIELDS: Mapping[str, type] = {
+    "model": str,
+    "n": int,
+    "size": str,
+    "quality": str,
+    "output_format": str,
+    "output_compression": int,
+    "background": str,
+    "moderation": str,
+    "user": str,
+    "stream": bool,
+    "partial_images": int,
+}
 
 
 class InputImage(Record):
@@ -902,7 +906,8 @@ def is_address(source: str) -> bool:
 class ImageRequest(Record):
     """One call by the API's own field names. None means: not set by the user, so not sent.
 
-    `images` makes it an edit. `extra` are further fields, passed through as they are.
+    `images` makes it an edit. `extra` are further fields, passed through as they are. The fields between
+    `prompt` and `images` are those of `REQUEST_FIELDS`.
     """
 
     prompt: str
@@ -958,13 +963,10 @@ class ImageRequest(Record):
     def wire_fields(self, format_field: str) -> Dict[str, object]:
         """The fields to send, in the API's order, without images; only what the user set."""
         wire: Dict[str, object] = {"model": self.model, "prompt": self.prompt}
-        for name in WIRE_FIELDS:
+        for name in REQUEST_FIELDS:
             value = getattr(self, name)
-            if value is not None:
+            if value is not None and value is not False:
                 wire[format_field if name == "output_format" else name] = value
-        if self.stream:
-            wire["stream"] = True
-            wire["partial_images"] = self.partial_images
         wire.update(self.extra)
         return wire
 
@@ -1582,81 +1584,6 @@ def _help() -> str:
         f"Generate and edit images with gpt-image-2.\n\ncommands:\n{commands}\n\n"
         f"Help for one: {PROGRAM} COMMAND --help. Version: {PROGRAM} --version.\n\n{EXIT_CODES}"
     )
-
-
-# ------------------------------------------------------------------------------------------------------------
-# commands/package_extras
-#
-# The one door from core to what is built on it: extras, looked up by name and only when asked for.
-# ------------------------------------------------------------------------------------------------------------
-
-
-#: What stands for a key where none is needed.
-SANDBOX_KEY = "sandbox"
-
-
-class Extra(NamedTuple):
-    """A layer above core: its module, and the command that installs it."""
-
-    module: str
-    install: str = INSTALL_HINT
-
-
-#: The commands that come with an optional part of the package.
-EXTRAS = {
-    "sandbox": Extra("gpt_image2.sandbox"),
-    "mcp": Extra("gpt_image2.mcp"),
-    "install-skill": Extra("gpt_image2.skill", "pip install gpt-image2"),
-}
-
-
-def run_extra(name: str, argv: List[str]) -> int:
-    """Runs an extra's command; its exit code.
-
-    Raises:
-        UsageError: it is not installed; the hint is the command that installs it.
-    """
-    with _installed(name):
-        main: Callable[[List[str]], int] = _import(EXTRAS[name].module).main
-        return main(argv)
-
-
-@contextmanager
-def start_sandbox() -> Generator[str, None, None]:
-    """A sandbox for one call; gives its base URL.
-
-    Raises:
-        UsageError: it is not installed; the hint is the command that installs it.
-    """
-    with ExitStack() as stack:
-        with _installed("sandbox"):
-            serve: Callable[[], ContextManager[str]] = _import(EXTRAS["sandbox"].module).serve_in_thread
-            base_url = stack.enter_context(serve())
-        yield base_url
-
-
-def _import(module: str) -> Any:
-    """A module of the package; a script of the package's name in the folder of this file would hide it."""
-    import importlib
-
-    path, here = sys.path, os.path.dirname(os.path.abspath(__file__))
-    sys.path = [folder for folder in path if os.path.abspath(folder) != here]
-    try:
-        return importlib.import_module(module)
-    finally:
-        sys.path = path
-
-
-@contextmanager
-def _installed(name: str) -> Generator[None, None, None]:
-    try:
-        yield
-    except ImportError as error:
-        raise UsageError(
-            f"{name} is not installed here ({error.name} is missing)",
-            hint=f"install it: {EXTRAS[name].install.format(extra=name)}",
-            code="extra_missing",
-        ) from None
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -4448,10 +4375,91 @@ class Output:
 
 
 # ------------------------------------------------------------------------------------------------------------
+# commands/package_extras
+#
+# The one door from core to what is built on it: extras, looked up by name and only when asked for.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: What stands for a key where none is needed.
+SANDBOX_KEY = "sandbox"
+
+
+class Extra(NamedTuple):
+    """A layer above core: its module, and the command that installs it."""
+
+    module: str
+    install: str = INSTALL_HINT
+
+
+#: The commands that come with an optional part of the package.
+EXTRAS = {
+    "sandbox": Extra("gpt_image2.sandbox"),
+    "mcp": Extra("gpt_image2.mcp"),
+    "install-skill": Extra("gpt_image2.skill", "pip install gpt-image2"),
+}
+
+
+def run_extra(name: str, words: Sequence[str], _output: Output, _stop: StopSwitch) -> int:
+    """Runs an extra's command, which speaks for itself; its exit code.
+
+    Raises:
+        UsageError: it is not installed; the hint is the command that installs it.
+    """
+    with _installed(name):
+        main: Callable[[List[str]], int] = _import(EXTRAS[name].module).main
+        return main(list(words))
+
+
+@contextmanager
+def start_sandbox() -> Generator[str, None, None]:
+    """A sandbox for one call; gives its base URL.
+
+    Raises:
+        UsageError: it is not installed; the hint is the command that installs it.
+    """
+    with ExitStack() as stack:
+        with _installed("sandbox"):
+            serve: Callable[[], ContextManager[str]] = _import(EXTRAS["sandbox"].module).serve_in_thread
+            base_url = stack.enter_context(serve())
+        yield base_url
+
+
+def _import(module: str) -> Any:
+    """A module of the package; a script of the package's name in the folder of this file would hide it."""
+    import importlib
+
+    path, here = sys.path, os.path.dirname(os.path.abspath(__file__))
+    sys.path = [folder for folder in path if os.path.abspath(folder) != here]
+    try:
+        return importlib.import_module(module)
+    finally:
+        sys.path = path
+
+
+@contextmanager
+def _installed(name: str) -> Generator[None, None, None]:
+    try:
+        yield
+    except ImportError as error:
+        raise UsageError(
+            f"{name} is not installed here ({error.name} is missing)",
+            hint=f"install it: {EXTRAS[name].install.format(extra=name)}",
+            code="extra_missing",
+        ) from None
+
+
+# ------------------------------------------------------------------------------------------------------------
 # dispatch
 #
 # Runs one command, from its words to an exit code: one way out for every kind of ending.
+#
+# The one place that knows the function of every command. What a command needs is imported when it is asked for.
 # ------------------------------------------------------------------------------------------------------------
+
+
+#: What runs a command: by the words behind its name, to an exit code.
+CommandRunner = Callable[[Sequence[str], Output, StopSwitch], int]
 
 
 def run_command(arguments: List[str], names: List[str]) -> int:
@@ -4467,7 +4475,7 @@ def run_command(arguments: List[str], names: List[str]) -> int:
             if command not in names:
                 hint = f"the commands are {', '.join(names)}; see {PROGRAM} --help"
                 raise UsageError(f"unknown command {command!r}", hint=hint)
-            return _dispatch(command, arguments[1:], output, stop)
+            return int(_dispatch(arguments, output, stop))
     except GptImage2Error as error:
         output.fail(error, command)
         return 128 + error.signum if isinstance(error, InterruptedCall) else int(error.exit_code)
@@ -4482,21 +4490,58 @@ def run_command(arguments: List[str], names: List[str]) -> int:
         return int(ExitCode.INTERNAL)
 
 
-def _dispatch(command: str, rest: List[str], output: Output, stop: StopSwitch) -> int:
+def _dispatch(arguments: List[str], output: Output, stop: StopSwitch) -> int:
+    """Runs the command that the first two words name, or else the first."""
+    runners = _runners(arguments[0])
+    size = 2 if " ".join(arguments[:2]) in runners else 1
+    return runners[" ".join(arguments[:size])](arguments[size:], output, stop)
+
+
+def _runners(command: str) -> Mapping[str, CommandRunner]:
+    """What runs a command and those below it, by their words."""
     if command in ("generate", "edit"):
-        return int(run_image_command(read_image_command(command, rest), output, stop))
-    if command == "batch":
-        run_batch = load_side("gpt_image2_batch").run_batch
-        return run_batch(rest, output, stop)
+        return {command: partial(run_images, command)}
     if command == "config":
-        return int(run_config(rest, output))
+        return {"config": run_config}
     if command == "doctor":
-        return int(run_doctor(rest, output, stop))
+        return {"doctor": run_doctor}
     if command in ("history", "spend", "cost"):
-        if command == "history":
-            return int(run_history(rest, output, stop))
-        return int(run_spend(rest, output) if command == "spend" else run_cost(rest, output))
-    return run_extra(command, rest)
+        return {
+            "history": run_list,
+            "history show": run_show,
+            "history redo": run_redo,
+            "history forget": run_forget,
+            "spend": run_spend,
+            "cost": run_cost,
+        }
+    if command == "batch":
+        run_batch_run = load_side("gpt_image2_batch").run_batch_run
+        run_fetch = load_side("gpt_image2_batch").run_fetch
+        run_cancel = load_side("gpt_image2_batch").run_cancel
+        run_list_batches = load_side("gpt_image2_batch").run_list_batches
+        run_status = load_side("gpt_image2_batch").run_status
+        run_wait = load_side("gpt_image2_batch").run_wait
+        run_submit = load_side("gpt_image2_batch").run_submit
+        return {
+            "batch": _run_batch,
+            "batch run": run_batch_run,
+            "batch submit": run_submit,
+            "batch status": run_status,
+            "batch wait": run_wait,
+            "batch fetch": run_fetch,
+            "batch cancel": run_cancel,
+            "batch list": run_list_batches,
+        }
+    return {command: partial(run_extra, command)}
+
+
+def _run_batch(words: Sequence[str], _output: Output, _stop: StopSwitch) -> int:
+    """`batch` without a command below it: its help."""
+    batch_parser = load_side("gpt_image2_batch").batch_parser
+    if words and words[0] not in ("-h", "--help"):
+        raise UsageError(f"unknown command batch {words[0]!r}", hint=f"see {PROGRAM} batch --help")
+    batch_parser().print_help()
+    return ExitCode.OK
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -7153,23 +7198,7 @@ class Client:
         Raises:
             GptImage2Error: see `gpt_image2.core.errors`; `result` holds the images saved all the same.
         """
-        request = ImageRequest(
-            prompt=prompt,
-            model=model,
-            n=n,
-            size=size,
-            quality=quality,
-            output_format=output_format,
-            output_compression=output_compression,
-            background=background,
-            moderation=moderation,
-            user=user,
-            stream=stream,
-            partial_images=partial_images,
-            extra=tuple((extra or {}).items()),
-        )
-        prepared = self.prepare(request, output, no_clobber=no_clobber, max_cost_usd=max_cost_usd)
-        return self.run(prepared, save_partials=save_partials)
+        return self._make(None, None, locals())
 
     def edit(
         self,
@@ -7196,24 +7225,28 @@ class Client:
     ) -> Result:
         """Images from one or more images (paths or http(s) addresses) and a text; else as `generate`."""
         sources = [image] if isinstance(image, (str, os.PathLike)) else list(image)
-        request = ImageRequest(
-            prompt=prompt,
-            model=model,
-            n=n,
-            size=size,
-            quality=quality,
-            output_format=output_format,
-            output_compression=output_compression,
-            background=background,
-            moderation=moderation,
-            user=user,
-            stream=stream,
-            partial_images=partial_images,
-            extra=tuple((extra or {}).items()),
-        )
-        with self.with_inputs(request, sources, mask) as whole:
-            prepared = self.prepare(whole, output, no_clobber=no_clobber, max_cost_usd=max_cost_usd)
-            return self.run(prepared, save_partials=save_partials)
+        return self._make(sources, mask, locals())
+
+    def _make(
+        self,
+        sources: Optional[Sequence[PathLike]],
+        mask: Optional[PathLike],
+        keywords: Mapping[str, Any],
+    ) -> Result:
+        """Does what the keyword arguments of `generate` or `edit` ask for; `sources` are those of an edit."""
+        fields = {name: keywords[name] for name in ("prompt", *REQUEST_FIELDS)}
+        extra: Mapping[str, object] = keywords["extra"] or {}
+        request = ImageRequest(extra=tuple(extra.items()), **fields)
+        with ExitStack() as stack:
+            if sources is not None:
+                request = stack.enter_context(self.with_inputs(request, sources, mask))
+            prepared = self.prepare(
+                request,
+                keywords["output"],
+                no_clobber=keywords["no_clobber"],
+                max_cost_usd=keywords["max_cost_usd"],
+            )
+            return self.run(prepared, save_partials=keywords["save_partials"])
 
     @contextmanager
     def with_inputs(
@@ -7575,55 +7608,108 @@ def _explained(settings: Settings, attempt: Attempt) -> GptImage2Error:
 # ------------------------------------------------------------------------------------------------------------
 # commands/options
 #
-# The command line as data: which flags there are, and from words to a request. Reads only the prompt.
+# The flags that commands have, and from the words of `generate`, `edit` and `history redo` to a request.
+#
+# A parsed command line is a typed namespace: a subclass of `argparse.Namespace` that names the flags. Reads
+# only the prompt.
 # ------------------------------------------------------------------------------------------------------------
 
 
 MEGABYTE = 1024 * 1024
+YES_NO = {True: "yes", False: "no", None: "unknown"}
+
+
+#: Fields whose flag is not just the hyphenated name.
+_FIELD_FLAGS = {
+    "output_format": ("--format",),
+    "output_compression": ("--output-compression", "--compression"),
+}
+_FIELD_METAVARS = {
+    "output_format": "FORMAT",
+    "n": "N",
+    "output_compression": "0-100",
+    "partial_images": "0-3",
+}
+#: What the help says of a field; it lists them in this order.
+_FIELD_HELP = {
+    "quality": "low (~70 s), medium (~120 s), high (~276 s), auto (default)",
+    "size": f"WxH, auto (default), a ratio (16:9, 16:9@2k), or {', '.join(SIZE_NAMES)}",
+    "output_format": "png (default), jpeg (jpg), webp",
+    "n": "number of images, 1 to 10 (default 1)",
+    "model": f"default {DEFAULT_MODEL}; others are passed through",
+    "background": "auto, opaque, transparent (png and webp only)",
+    "output_compression": "for jpeg and webp (default 100)",
+    "moderation": "auto (default) or low",
+    "user": "an id of your end user, for the provider's abuse checks",
+    "stream": "stream: keeps gateways from cutting a long call",
+    "partial_images": f"previews under --stream (default {DEFAULT_PARTIAL_IMAGES}); "
+    "each costs 100 output tokens",
+}
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that raises instead of leaving the process."""
+    """A parser that takes no abbreviations, keeps the lines of its epilog, and raises instead of leaving the
+    process."""
+
+    def __init__(self, **settings: Any) -> None:
+        kind = argparse.RawDescriptionHelpFormatter if settings.get("epilog") else argparse.HelpFormatter
+        settings.setdefault("formatter_class", partial(kind, width=_help_width()))
+        settings.setdefault("allow_abbrev", False)
+        super().__init__(**settings)
 
     def error(self, message: str) -> NoReturn:
         """Raises the error for the caller to show."""
         raise UsageError(message, hint=f"see {self.prog} --help")
 
 
-class HelpFormatter(argparse.RawDescriptionHelpFormatter):
-    """Help as wide as the terminal; argparse would import `shutil` for that at every start, 4 ms."""
-
-    def __init__(self, prog: str) -> None:
-        try:
-            columns = int(os.environ.get("COLUMNS", "0")) or os.get_terminal_size().columns
-        except (OSError, ValueError):
-            columns = 0
-        super().__init__(prog, width=(columns or 80) - 2)
+def _help_width() -> int:
+    """As wide as the terminal. Left to itself argparse imports `shutil` for that at every start, 3 ms."""
+    try:
+        columns = int(os.environ.get("COLUMNS", "0")) or os.get_terminal_size().columns
+    except (OSError, ValueError):
+        columns = 0
+    return (columns or 80) - 2
 
 
-class ImageCommand(Record):
-    """A `generate` or `edit` command line, understood."""
+class ServerFlags(argparse.Namespace):
+    """Which server a command talks to, and with which key."""
+
+    config: Optional[str]
+    base_url: Optional[str]
+    api_key: Optional[str]
+
+
+class CallFlags(ServerFlags):
+    """How calls are sent, and sent again."""
+
+    sandbox: bool
+    timeout: float
+    retries: int
+    retry_ambiguous: bool
+    max_download: float  # MB
+    no_history: bool
+
+
+class ImageCommand(CallFlags):
+    """A `generate`, `edit` or `history redo` command line: its words and flags, and what they ask for."""
+
+    image: Optional[str]
+    prompt: Optional[str]
+    more_images: Optional[List[str]]
+    mask: Optional[str]
+    output: Optional[str]
+    prompt_file: Optional[str]
+    save_partials: bool
+    dry_run: bool
+    max_cost: Optional[float]
+    no_clobber: bool
+    json: bool
+    target: str  # of `history redo`: an id or a file
 
     command: str
     request: ImageRequest
     sources: Tuple[str, ...]
-    mask: Optional[str]
-    output: Optional[str]
-    no_clobber: bool
-    save_partials: bool
-    max_cost_usd: Optional[float]
-    dry_run: bool
-    config: Optional[str]
-    base_url: Optional[str]
-    api_key: Optional[str]
-    sandbox: bool
-    timeout_s: float
-    retries: int
-    retry_ambiguous: bool
-    max_download_bytes: int
-    json: bool
-    history: Optional[bool] = None  # None: as the config file says
-    expected_sha256: Tuple[Tuple[str, str], ...] = ()  # of sources that must not have changed
+    expected_sha256: Tuple[Tuple[str, str], ...]  # of sources that must not have changed
 
 
 def image_parser(command: str) -> Parser:
@@ -7635,8 +7721,6 @@ def image_parser(command: str) -> Parser:
         usage=f"{PROGRAM} {command} {'IMAGE ' if is_edit else ''}PROMPT [options]",
         description=description,
         epilog=EXIT_CODES,
-        formatter_class=HelpFormatter,
-        allow_abbrev=False,
     )
     if is_edit:
         parser.add_argument(
@@ -7648,6 +7732,9 @@ def image_parser(command: str) -> Parser:
     _add_image_flags(parser, is_edit)
     _add_call_flags(parser)
     add_setting_flags(parser)
+    parser.set_defaults(command=command, expected_sha256=())
+    if not is_edit:
+        parser.set_defaults(image=None, more_images=None, mask=None)
     return parser
 
 
@@ -7658,15 +7745,13 @@ def redo_parser() -> Parser:
         usage=f"{PROGRAM} history redo ID|FILE [changes]",
         description="Send a request of the history again, with the flags given here in place of its own.",
         epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument("target", metavar="ID|FILE", help="the request's id, or an image that it made")
     parser.add_argument("--prompt", metavar="TEXT", help="another prompt; - for stdin")
     _add_image_flags(parser, is_edit=True)
     _add_call_flags(parser)
     add_setting_flags(parser)
-    parser.set_defaults(model="")
+    parser.set_defaults(model="", command="redo")
     return parser
 
 
@@ -7675,7 +7760,6 @@ def config_parser() -> Parser:
     parser = Parser(
         prog=f"{PROGRAM} config",
         description="Create a config file, or show which settings are in force and where they come from.",
-        allow_abbrev=False,
     )
     parser.add_argument("--init", action="store_true", help="write a template config file (mode 0600)")
     parser.add_argument(
@@ -7693,8 +7777,6 @@ def doctor_parser() -> Parser:
         prog=f"{PROGRAM} doctor",
         description="Check all that a call needs: curl, settings, key, network, disk. Free but for --probe.",
         epilog=EXIT_CODES,
-        formatter_class=HelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument("--config", metavar="PATH", help="this config file instead of the one that is found")
     parser.add_argument("--base-url", metavar="URL", help="the API's base URL")
@@ -7710,94 +7792,77 @@ def doctor_parser() -> Parser:
     return parser
 
 
-def read_image_command(command: str, argv: Sequence[str]) -> ImageCommand:
-    """A `generate` or `edit` command line as data.
+def read_image_command(name: str, argv: Sequence[str]) -> ImageCommand:
+    """A `generate` or `edit` command line.
 
     Raises:
         UsageError: unknown or missing arguments, or a prompt that cannot be read.
         SystemExit: after `--help`.
     """
-    args = _parse(command, list(argv))
-    sources: List[str] = list(getattr(args, "more_images", None) or [])
-    prompt: Optional[str] = args.prompt
-    if command == "edit" and args.image is not None:
-        if sources and prompt is None and args.prompt_file is None:
-            prompt = args.image  # edit --image a.png --image b.png "prompt"
+    command = _parse(name, list(argv))
+    sources = list(command.more_images or ())
+    prompt = command.prompt
+    if command.image is not None:
+        if sources and prompt is None and command.prompt_file is None:
+            prompt = command.image  # edit --image a.png --image b.png "prompt"
         else:
-            sources.insert(0, args.image)
-    return _understood(args, command, _read_prompt(prompt, args.prompt_file, sources), sources)
+            sources.insert(0, command.image)
+    command.sources = tuple(sources)
+    command.request = request_of(command, _read_prompt(prompt, command.prompt_file, sources))
+    return command
 
 
-def read_redo_command(argv: Sequence[str]) -> Tuple[str, ImageCommand]:
-    """What `history redo` is to send again, and the changes; what is not to change is None or empty there.
+def read_redo_command(argv: Sequence[str]) -> ImageCommand:
+    """A `history redo` command line; what is not to change is None or empty in its request.
 
     Raises:
         UsageError: unknown or missing arguments, or a prompt that cannot be read.
         SystemExit: after `--help`.
     """
-    args = redo_parser().parse_args(list(argv))
-    sources: List[str] = list(args.more_images or [])
+    command = redo_parser().parse_args(list(argv), ImageCommand())
+    command.sources = tuple(command.more_images or ())
     prompt = ""
-    if args.prompt is not None or args.prompt_file is not None:
-        prompt = _read_prompt(args.prompt, args.prompt_file, sources)
-    return args.target, _understood(args, "redo", prompt, sources)
+    if command.prompt is not None or command.prompt_file is not None:
+        prompt = _read_prompt(command.prompt, command.prompt_file, command.sources)
+    command.request = request_of(command, prompt)
+    return command
 
 
-def _understood(args: argparse.Namespace, command: str, prompt: str, sources: List[str]) -> ImageCommand:
-    return ImageCommand(
-        command=command,
-        request=request_of(args, prompt),
-        sources=tuple(sources),
-        mask=getattr(args, "mask", None),
-        output=args.output,
-        no_clobber=args.no_clobber,
-        save_partials=args.save_partials,
-        max_cost_usd=args.max_cost,
-        dry_run=args.dry_run,
-        config=args.config,
-        base_url=args.base_url,
-        api_key=args.api_key,
-        sandbox=args.sandbox,
-        timeout_s=args.timeout,
-        retries=args.retries,
-        retry_ambiguous=args.retry_ambiguous,
-        max_download_bytes=int(args.max_download * MEGABYTE),
-        json=args.json,
-        history=False if args.no_history else None,
-    )
-
-
-def request_of(args: argparse.Namespace, prompt: str) -> ImageRequest:
+def request_of(flags: argparse.Namespace, prompt: str) -> ImageRequest:
     """The request that the field flags of a command line ask for."""
-    return ImageRequest(
-        prompt=prompt,
-        model=args.model,
-        n=args.n,
-        size=args.size,
-        quality=args.quality,
-        output_format=args.output_format,
-        output_compression=args.output_compression,
-        background=args.background,
-        moderation=args.moderation,
-        user=args.user,
-        stream=args.stream,
-        partial_images=args.partial_images,
-        extra=tuple(parse_extra(text) for text in args.param),
+    fields = {name: getattr(flags, name) for name in REQUEST_FIELDS if hasattr(flags, name)}
+    extra = tuple(parse_extra(text) for text in getattr(flags, "param", ()))
+    return ImageRequest(prompt=prompt, extra=extra, **fields)
+
+
+def client_of(flags: CallFlags, stop: StopSwitch) -> Client:
+    """The client that the flags of a command line ask for."""
+    return Client(
+        config=flags.config,
+        base_url=flags.base_url,
+        api_key=flags.api_key,
+        timeout_s=flags.timeout,
+        retries=flags.retries,
+        retry_ambiguous=flags.retry_ambiguous,
+        max_download_bytes=int(flags.max_download * MEGABYTE),
+        history=False if flags.no_history else None,
+        stop=stop,
     )
 
 
-def _parse(command: str, argv: List[str]) -> argparse.Namespace:
+def _parse(name: str, argv: List[str]) -> ImageCommand:
     """The words of a command line; what stands after `--` is never a flag (argparse forgets that here)."""
-    parser = image_parser(command)
+    parser = image_parser(name)
     end = argv.index("--") if "--" in argv else len(argv)
-    args = parser.parse_intermixed_args(argv[:end])
-    names = ["image", "prompt"] if command == "edit" else ["prompt"]
-    words = [word for word in (getattr(args, name) for name in names) if word is not None] + argv[end + 1 :]
-    if len(words) > len(names):
-        parser.error(f"unrecognized arguments: {' '.join(words[len(names) :])}")
-    for name, word in zip(names, words):
-        setattr(args, name, word)
-    return args
+    command = parser.parse_intermixed_args(argv[:end], ImageCommand())
+    places = ["image", "prompt"] if name == "edit" else ["prompt"]
+    words = [word for word in (getattr(command, place) for place in places) if word is not None]
+    words += argv[end + 1 :]
+    if len(words) > len(places):
+        parser.error(f"unrecognized arguments: {' '.join(words[len(places) :])}")
+    for place, word in zip(places, words):
+        setattr(command, place, word)
+    return command
 
 
 def amount(text: str) -> float:
@@ -7837,28 +7902,19 @@ def _add_image_flags(parser: Parser, is_edit: bool) -> None:
 
 def add_field_flags(add: Callable[..., object]) -> None:
     """Adds a flag for each field of the API that a request may have besides its prompt and images."""
-    add("--quality", help="low (~70 s), medium (~120 s), high (~276 s), auto (default)")
-    add("--size", help=f"WxH, auto (default), a ratio (16:9, 16:9@2k), or {', '.join(SIZE_NAMES)}")
-    add("--format", dest="output_format", metavar="FORMAT", help="png (default), jpeg (jpg), webp")
-    add("--n", type=int, metavar="N", help="number of images, 1 to 10 (default 1)")
-    add("--model", default=DEFAULT_MODEL, help=f"default {DEFAULT_MODEL}; others are passed through")
-    add("--background", help="auto, opaque, transparent (png and webp only)")
-    add(
-        "--output-compression",
-        "--compression",
-        type=int,
-        metavar="0-100",
-        help="for jpeg and webp (default 100)",
-    )
-    add("--moderation", help="auto (default) or low")
-    add("--user", help="an id of your end user, for the provider's abuse checks")
-    add("--stream", action="store_true", help="stream: keeps gateways from cutting a long call")
-    add(
-        "--partial-images",
-        type=int,
-        metavar="0-3",
-        help=f"previews under --stream (default {DEFAULT_PARTIAL_IMAGES}); each costs 100 output tokens",
-    )
+    for name, text in _FIELD_HELP.items():
+        flags = _FIELD_FLAGS.get(name, (f"--{name.replace('_', '-')}",))
+        if REQUEST_FIELDS[name] is bool:
+            add(*flags, dest=name, action="store_true", help=text)
+        else:
+            add(
+                *flags,
+                dest=name,
+                type=REQUEST_FIELDS[name],
+                default=DEFAULT_MODEL if name == "model" else None,
+                metavar=_FIELD_METAVARS.get(name),
+                help=text,
+            )
     add(
         "--param",
         action="append",
@@ -7970,25 +8026,94 @@ def _read_prompt(prompt: Optional[str], prompt_file: Optional[str], sources: Seq
 
 
 # ------------------------------------------------------------------------------------------------------------
+# commands/config
+#
+# The command `config`: writes a config file, and says which settings are in force, and why.
+# ------------------------------------------------------------------------------------------------------------
+
+
+def run_config(words: Sequence[str], output: Output, _: StopSwitch) -> int:
+    """Runs `config`: writes a template, shows the settings in force, or both."""
+    args = config_parser().parse_args(list(words))
+    outcome: Dict[str, object] = {"ok": True, "command": "config"}
+    if args.init:
+        named = Path(os.path.expanduser(args.config)) if args.config else config_locations(os.environ)[0]
+        path = named.absolute()
+        write_config(path, TEMPLATE, force=args.force)
+        outcome["created"] = str(path)
+        output.result(f"Created: {path}")
+        output.say("edit it, or set the variable that api_key_env names; then: config --show")
+    if args.show or not args.init:
+        outcome.update(_show_config(args.config, output))
+    output.finish(outcome)
+    return ExitCode.OK
+
+
+def _show_config(config: Optional[str], output: Output) -> Dict[str, object]:
+    """Says which settings are in force and where each comes from; the same as an object."""
+    settings = load_settings(os.environ, config=config)
+    active = settings.config_file.path if settings.config_file else None
+    sources = {**settings.sources, "state_folder": "XDG_STATE_HOME or its default"}
+    if settings.api_key is None:
+        sources["api_key"] = settings.key_problem or "no source has one"
+    values = {
+        "base_url": settings.base_url,
+        "api_key": settings.masked_key,
+        "format_field": settings.format_field,
+        "image_field": settings.image_field,
+        "streams": YES_NO[settings.streams],
+        "history": YES_NO[settings.history],
+        "prices": _prices_in_words(settings),
+        "state_folder": str(state_folder(os.environ)),
+    }
+    for warning in settings.warnings:
+        output.warn(warning)
+    output.result(f"Active config: {active or 'none'}")
+    looked_in = [str(path) for path in config_locations(os.environ)]
+    if active is None:
+        for place in looked_in:
+            output.result(f"  looked for {place}")
+    for name, value in values.items():
+        output.result(f"{name:<13} {value}  ({sources[name]})")
+    return {
+        "active": active,
+        "looked_in": looked_in,
+        "settings": {name: {"value": value, "source": sources[name]} for name, value in values.items()},
+        "warnings": list(settings.warnings),
+    }
+
+
+def _prices_in_words(settings: Settings) -> str:
+    own = settings.config_file.prices if settings.config_file else NO_PRICES
+    return f"list prices, but for {', '.join(own)}" if own else "list prices"
+
+
+# ------------------------------------------------------------------------------------------------------------
 # commands/make_images
 #
 # The commands that make images: `generate` and `edit`, from a command line understood to what is printed.
 # ------------------------------------------------------------------------------------------------------------
 
 
-def run_image_command(command: ImageCommand, output: Output, stop: StopSwitch) -> ExitCode:
-    """Runs `generate` or `edit`.
+def run_images(name: str, words: Sequence[str], output: Output, stop: StopSwitch) -> int:
+    """Runs `generate` or `edit`; its exit code."""
+    return make_images(read_image_command(name, words), output, stop)
+
+
+def make_images(command: ImageCommand, output: Output, stop: StopSwitch) -> int:
+    """Does what a command line asks for; its exit code.
 
     Raises:
         GptImage2Error: not all images could be saved as asked.
     """
+    asked_size = command.request.size
     with ExitStack() as stack:
         if command.sandbox:
-            base_url = stack.enter_context(start_sandbox())
-            command = replace(command, base_url=base_url, api_key=SANDBOX_KEY, config=None)
+            command.base_url = stack.enter_context(start_sandbox())
+            command.api_key, command.config = SANDBOX_KEY, None
         elif command.api_key is not None:
             output.warn(f"--api-key is visible in ps and in the shell history; use {KEY_VARIABLE} instead")
-        client = _client(command, stop)
+        client = client_of(command, stop)
         request = command.request
         if command.sources or command.command == "edit":
             request = stack.enter_context(client.with_inputs(request, command.sources, command.mask))
@@ -7997,11 +8122,11 @@ def run_image_command(command: ImageCommand, output: Output, stop: StopSwitch) -
             request,
             _target(command, client),
             no_clobber=command.no_clobber,
-            max_cost_usd=command.max_cost_usd,
+            max_cost_usd=command.max_cost,
         )
         size = prepared.request.size
-        if size and size != command.request.size:
-            output.say(f"size {command.request.size} is {size}")
+        if size != asked_size:
+            output.say(f"size {asked_size} is {size}")
         if command.dry_run:
             _show_dry_run(prepared, client, command, output)
             return ExitCode.OK
@@ -8013,20 +8138,6 @@ def run_image_command(command: ImageCommand, output: Output, stop: StopSwitch) -
             output.warn(f"the server sent one more image; it was saved as {image.path}")
     output.finish(result_json(result))
     return ExitCode.OK
-
-
-def _client(command: ImageCommand, stop: StopSwitch) -> Client:
-    return Client(
-        config=command.config,
-        base_url=command.base_url,
-        api_key=command.api_key,
-        timeout_s=command.timeout_s,
-        retries=command.retries,
-        retry_ambiguous=command.retry_ambiguous,
-        max_download_bytes=command.max_download_bytes,
-        stop=stop,
-        history=command.history,
-    )
 
 
 def _target(command: ImageCommand, client: Client) -> Optional[str]:
@@ -8269,82 +8380,17 @@ def _ignore_head(head: ResponseHead) -> None:
 # ------------------------------------------------------------------------------------------------------------
 # commands/doctor
 #
-# The commands around a call: `config` and `doctor`.
+# The command `doctor`: says what the checks find, and pays for a probe when it is asked to.
 # ------------------------------------------------------------------------------------------------------------
 
 
-_YES_NO = {True: "yes", False: "no", None: "unknown"}
 _STATUS_WIDTH = 5
 _NAME_WIDTH = 13
 
 
-def run_config(rest: List[str], output: Output) -> ExitCode:
-    """Runs `config`: writes a template, shows the settings in force, or both.
-
-    Raises:
-        GptImage2Error: a file cannot be read or written.
-    """
-    args = config_parser().parse_args(rest)
-    outcome: Dict[str, object] = {"ok": True, "command": "config"}
-    if args.init:
-        named = Path(os.path.expanduser(args.config)) if args.config else config_locations(os.environ)[0]
-        path = named.absolute()
-        write_config(path, TEMPLATE, force=args.force)
-        outcome["created"] = str(path)
-        output.result(f"Created: {path}")
-        output.say("edit it, or set the variable that api_key_env names; then: config --show")
-    if args.show or not args.init:
-        outcome.update(_show_config(args.config, output))
-    output.finish(outcome)
-    return ExitCode.OK
-
-
-def _show_config(config: Optional[str], output: Output) -> Dict[str, object]:
-    """Says which settings are in force and where each comes from; the same as an object."""
-    settings = load_settings(os.environ, config=config)
-    active = settings.config_file.path if settings.config_file else None
-    sources = {**settings.sources, "state_folder": "XDG_STATE_HOME or its default"}
-    if settings.api_key is None:
-        sources["api_key"] = settings.key_problem or "no source has one"
-    values = {
-        "base_url": settings.base_url,
-        "api_key": settings.masked_key,
-        "format_field": settings.format_field,
-        "image_field": settings.image_field,
-        "streams": _YES_NO[settings.streams],
-        "history": _YES_NO[settings.history],
-        "prices": _prices_in_words(settings),
-        "state_folder": str(state_folder(os.environ)),
-    }
-    for warning in settings.warnings:
-        output.warn(warning)
-    output.result(f"Active config: {active or 'none'}")
-    looked_in = [str(path) for path in config_locations(os.environ)]
-    if active is None:
-        for place in looked_in:
-            output.result(f"  looked for {place}")
-    for name, value in values.items():
-        output.result(f"{name:<13} {value}  ({sources[name]})")
-    return {
-        "active": active,
-        "looked_in": looked_in,
-        "settings": {name: {"value": value, "source": sources[name]} for name, value in values.items()},
-        "warnings": list(settings.warnings),
-    }
-
-
-def _prices_in_words(settings: Settings) -> str:
-    own = settings.config_file.prices if settings.config_file else NO_PRICES
-    return f"list prices, but for {', '.join(own)}" if own else "list prices"
-
-
-def run_doctor(rest: List[str], output: Output, stop: StopSwitch) -> ExitCode:
-    """Runs `doctor`: every check in turn, and the exit code of the first that failed.
-
-    Raises:
-        GptImage2Error: the arguments are wrong.
-    """
-    args = doctor_parser().parse_args(rest)
+def run_doctor(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
+    """Runs `doctor`: every check in turn; the exit code of the first that failed."""
+    args = doctor_parser().parse_args(list(words))
     where = {"config": args.config, "base_url": args.base_url, "api_key": args.api_key}
     if args.probe and not args.yes:
         raise UsageError(_probe_price(load_settings(os.environ, **where)), hint="add --yes to pay for it")
@@ -8398,7 +8444,7 @@ def _probe(settings: Settings, stop: StopSwitch, output: Output) -> Tuple[Check,
         return check, error.billed
     save_facts(folder, settings.base_url, outcome.facts)
     facts = ", ".join(
-        f"{name}: {_YES_NO.get(value, value) if isinstance(value, bool) else value}"
+        f"{name}: {YES_NO.get(value, value) if isinstance(value, bool) else value}"
         for name, value in vars(outcome.facts).items()
         if value is not None
     )
@@ -8454,7 +8500,7 @@ def _say_check(check: Check, output: Output) -> None:
 # ------------------------------------------------------------------------------------------------------------
 # history/options
 #
-# The command lines of `history`, `spend` and `cost` as data. Pure.
+# The command lines of `history`, `spend` and `cost`. Pure.
 # ------------------------------------------------------------------------------------------------------------
 
 
@@ -8469,39 +8515,35 @@ HISTORY_COMMANDS: Tuple[Tuple[str, str], ...] = (
 )
 
 
-class HistoryQuery(Record):
-    """A `history` command line, understood. `since` is a moment as the ledger writes it."""
+class ListFlags(argparse.Namespace):
+    """A `history` command line. `since` is a moment as the ledger writes it."""
 
     search: Optional[str]
     since: Optional[str]
     limit: int
 
 
-class ForgetQuery(Record):
-    """A `history forget` command line, understood: just one of the three is set."""
+class ForgetFlags(argparse.Namespace):
+    """A `history forget` command line. `before` is a moment as the ledger writes it."""
 
-    ids: Tuple[int, ...]
+    ids: List[int]
     before: Optional[str]
-    everything: bool
+    all: bool
+    yes: bool
 
 
-class SpendQuery(Record):
-    """A `spend` command line, understood."""
+class SpendFlags(argparse.Namespace):
+    """A `spend` command line. `since` is a moment as the ledger writes it."""
 
     by: str
     since: Optional[str]
 
 
-class CostQuery(Record):
-    """A `cost` command line, understood; the fields are the API's."""
+class CostFlags(argparse.Namespace):
+    """A `cost` command line, but for the fields of the request. The prompt may come in two ways."""
 
+    words: Optional[str]
     prompt: Optional[str]
-    model: str
-    n: Optional[int]
-    size: Optional[str]
-    quality: Optional[str]
-    stream: bool
-    partial_images: Optional[int]
     batch: bool
     config: Optional[str]
 
@@ -8514,11 +8556,11 @@ def history_parser() -> Parser:
         usage=f"{PROGRAM} history [show|redo|forget] [options]",
         description="List the requests that were sent, newest first.",
         epilog=f"commands:\n{commands}\n\nHelp for one: {PROGRAM} history COMMAND --help",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument("--search", metavar="TEXT", help="only those with this text in the prompt or a path")
-    parser.add_argument("--since", metavar="WHEN", help=f"only those from then on: {_WHEN_HELP}")
+    parser.add_argument(
+        "--since", type=_moment, metavar="WHEN", help=f"only those from then on: {_WHEN_HELP}"
+    )
     parser.add_argument(
         "--limit",
         type=int,
@@ -8535,7 +8577,6 @@ def show_parser() -> Parser:
     parser = Parser(
         prog=f"{PROGRAM} history show",
         description="Show everything about one request.",
-        allow_abbrev=False,
     )
     parser.add_argument(
         "target", metavar="ID|FILE", help="the request's id, or an image that it made, whatever its name now"
@@ -8550,10 +8591,9 @@ def forget_parser() -> Parser:
         prog=f"{PROGRAM} history forget",
         usage=f"{PROGRAM} history forget ID... | --before WHEN | --all --yes",
         description="Delete requests from the history. Their images stay.",
-        allow_abbrev=False,
     )
     parser.add_argument("ids", nargs="*", metavar="ID", type=_id, help="the request's id")
-    parser.add_argument("--before", metavar="WHEN", help=f"all that are older: {_WHEN_HELP}")
+    parser.add_argument("--before", type=_moment, metavar="WHEN", help=f"all that are older: {_WHEN_HELP}")
     parser.add_argument("--all", action="store_true", help="the whole history; needs --yes")
     parser.add_argument("--yes", action="store_true", help="with --all: yes, all of it")
     add_output_flags(parser.add_argument)
@@ -8565,10 +8605,11 @@ def spend_parser() -> Parser:
     parser = Parser(
         prog=f"{PROGRAM} spend",
         description="Add up what the requests of the history cost.",
-        allow_abbrev=False,
     )
     parser.add_argument("--by", choices=tuple(GROUPINGS), default="day", help="a sum for each (default day)")
-    parser.add_argument("--since", metavar="WHEN", help=f"only requests from then on: {_WHEN_HELP}")
+    parser.add_argument(
+        "--since", type=_moment, metavar="WHEN", help=f"only requests from then on: {_WHEN_HELP}"
+    )
     add_output_flags(parser.add_argument)
     return parser
 
@@ -8579,7 +8620,6 @@ def cost_parser() -> Parser:
         prog=f"{PROGRAM} cost",
         usage=f"{PROGRAM} cost [PROMPT] [options]",
         description="Tell what a request would cost. Free; sends nothing.",
-        allow_abbrev=False,
     )
     add = parser.add_argument
     add("words", nargs="?", metavar="PROMPT", help="the prompt, whose tokens cost too")
@@ -8596,83 +8636,12 @@ def cost_parser() -> Parser:
     return parser
 
 
-def read_history(argv: Sequence[str]) -> HistoryQuery:
-    """A `history` command line as data.
-
-    Raises:
-        UsageError: unknown arguments, or a value that cannot be one.
-    """
-    args = history_parser().parse_args(list(argv))
-    if args.limit < 1:
-        raise UsageError(
-            f"--limit is {args.limit}; it must be at least 1", hint="leave it out for the default"
-        )
-    return HistoryQuery(args.search, _moment(args.since), args.limit)
-
-
-def read_show(argv: Sequence[str]) -> str:
-    """The id or file that `history show` is about.
-
-    Raises:
-        UsageError: unknown or missing arguments.
-    """
-    return str(show_parser().parse_args(list(argv)).target)
-
-
-def read_forget(argv: Sequence[str]) -> ForgetQuery:
-    """A `history forget` command line as data.
-
-    Raises:
-        UsageError: not just one of ids, `--before` and `--all`, or `--all` without `--yes`.
-    """
-    args = forget_parser().parse_args(list(argv))
-    if bool(args.ids) + (args.before is not None) + args.all != 1:
-        raise UsageError(
-            "it must be said in one way what to forget", hint="give ids, or --before WHEN, or --all --yes"
-        )
-    if args.all and not args.yes:
-        raise UsageError("--all deletes the whole history", hint="add --yes if that is meant")
-    return ForgetQuery(tuple(args.ids), _moment(args.before), args.all)
-
-
-def read_spend(argv: Sequence[str]) -> SpendQuery:
-    """A `spend` command line as data.
-
-    Raises:
-        UsageError: unknown arguments, or a value that cannot be one.
-    """
-    args = spend_parser().parse_args(list(argv))
-    return SpendQuery(args.by, _moment(args.since))
-
-
-def read_cost(argv: Sequence[str]) -> CostQuery:
-    """A `cost` command line as data.
-
-    Raises:
-        UsageError: unknown arguments, or the prompt is given twice.
-    """
-    args = cost_parser().parse_args(list(argv))
-    if args.words is not None and args.prompt is not None:
-        raise UsageError("the prompt is given twice", hint="give PROMPT or --prompt, not both")
-    return CostQuery(
-        prompt=args.prompt if args.words is None else args.words,
-        model=args.model,
-        n=args.n,
-        size=args.size,
-        quality=args.quality,
-        stream=args.stream,
-        partial_images=args.partial_images,
-        batch=args.batch,
-        config=args.config,
-    )
-
-
 #: The parser of each command below `history`.
 HISTORY_PARSERS = {"show": show_parser, "redo": redo_parser, "forget": forget_parser}
 
 
-def _moment(text: Optional[str]) -> Optional[str]:
-    return None if text is None else read_moment(text, time.time())
+def _moment(text: str) -> str:
+    return read_moment(text, time.time())
 
 
 def _id(text: str) -> int:
@@ -8688,8 +8657,8 @@ def _id(text: str) -> int:
 # ------------------------------------------------------------------------------------------------------------
 
 
-def redone(past: PastRequest, changes: ImageCommand, image_path: Optional[str]) -> ImageCommand:
-    """The command that sends a request again with changes.
+def fill_in(command: ImageCommand, past: PastRequest, image_path: Optional[str]) -> None:
+    """Makes a `history redo` command line the command that sends a request again with its changes.
 
     By default its output is a free name beside `image_path`, else beside the first image of the request.
 
@@ -8700,30 +8669,24 @@ def redone(past: PastRequest, changes: ImageCommand, image_path: Optional[str]) 
         raise UsageError(
             f"request {past.id} is a probe of a base URL", hint="send a new one: doctor --probe --yes"
         )
-    inputs = () if changes.sources else past.inputs
-    mask = None if changes.mask else past.mask
+    inputs = () if command.sources else past.inputs
+    mask = None if command.mask else past.mask
+    command.request = _changed_request(past, command.request)
+    if command.output is None:
+        command.output = _beside(past, image_path, command.request.effective_format)
+        command.no_clobber = True
+    if inputs:
+        command.sources = tuple(_kept_source(past, file, "input image") for file in inputs)
+    if mask:
+        command.mask = _kept_source(past, mask, "mask")
+    command.command = "edit" if command.sources else "generate"
     kept = (*inputs, *((mask,) if mask else ()))
-    request = _changed_request(past, changes.request)
-    output, no_clobber = changes.output, changes.no_clobber
-    if output is None:
-        output, no_clobber = _beside(past, image_path, request.effective_format), True
-    sources = changes.sources or tuple(_kept_source(past, file, "input image") for file in inputs)
-    return replace(
-        changes,
-        command="edit" if sources else "generate",
-        request=request,
-        sources=sources,
-        mask=changes.mask or (_kept_source(past, mask, "mask") if mask else None),
-        output=output,
-        no_clobber=no_clobber,
-        expected_sha256=tuple((file.path or file.source, file.sha256) for file in kept),
-    )
+    command.expected_sha256 = tuple((file.path or file.source, file.sha256) for file in kept)
 
 
 def _changed_request(past: PastRequest, changes: ImageRequest) -> ImageRequest:
     """The request as it was, but for the fields that are set in `changes`."""
-    own = set(ImageRequest.__match_args__) - {"images", "mask", "extra"}
-    given = {name: getattr(changes, name) for name in own}
+    given = {name: getattr(changes, name) for name in ("prompt", *REQUEST_FIELDS)}
     changed = {name: value for name, value in given.items() if value not in (None, "") and value is not False}
     request = request_from_fields(past.prompt, past.model, past.fields)
     extra = {**dict(request.extra), **dict(changes.extra)}
@@ -8768,61 +8731,57 @@ def _beside(past: PastRequest, image_path: Optional[str], output_format: str) ->
 _ANY_PROMPT = "-"
 
 
-def run_history(rest: List[str], output: Output, stop: StopSwitch) -> ExitCode:
-    """Runs `history` or one of the commands below it.
-
-    Raises:
-        GptImage2Error: wrong arguments, no such request, an unusable ledger, or what `redo` ends with.
-    """
-    command, words = (rest[0], rest[1:]) if rest else ("", [])
-    if command == "redo":
-        return _redo(words, output, stop)
-    if command == "show":
-        _show(read_show(words), output)
-    elif command == "forget":
-        _forget_requests(words, output)
-    else:
-        _list(rest, output)
-    return ExitCode.OK
-
-
-def _list(rest: List[str], output: Output) -> None:
-    query = read_history(rest)
+def run_list(words: Sequence[str], output: Output, _: StopSwitch) -> int:
+    """Runs `history` without a command below it."""
+    flags = history_parser().parse_args(list(words), ListFlags())
+    if flags.limit < 1:
+        raise UsageError(
+            f"--limit is {flags.limit}; it must be at least 1", hint="leave it out for the default"
+        )
     with ExitStack() as stack:
-        found = find_requests(_opened(stack), query.search, query.since, query.limit)
+        found = find_requests(_opened(stack), flags.search, flags.since, flags.limit)
     for line in listing(found):
         output.result(line)
     if not found:
-        output.say("nothing is in the history" + (" that fits" if query.search or query.since else ""))
-    _finish(output, "list", {"requests": [request_json(past) for past in found]})
+        output.say("nothing is in the history" + (" that fits" if flags.search or flags.since else ""))
+    return _finish(output, "list", {"requests": [request_json(past) for past in found]})
 
 
-def _show(target: str, output: Output) -> None:
-    past, _ = _found(target)
+def run_show(words: Sequence[str], output: Output, _: StopSwitch) -> int:
+    """Runs `history show`."""
+    past, _image = _found(show_parser().parse_args(list(words)).target)
     for line in details(past):
         output.result(line)
-    _finish(output, "show", {"request": request_json(past)})
+    return _finish(output, "show", {"request": request_json(past)})
 
 
-def _forget_requests(rest: List[str], output: Output) -> None:
-    query = read_forget(rest)
+def run_forget(words: Sequence[str], output: Output, _: StopSwitch) -> int:
+    """Runs `history forget`."""
+    flags = forget_parser().parse_args(list(words), ForgetFlags())
+    if bool(flags.ids) + (flags.before is not None) + flags.all != 1:
+        raise UsageError(
+            "it must be said in one way what to forget", hint="give ids, or --before WHEN, or --all --yes"
+        )
+    if flags.all and not flags.yes:
+        raise UsageError("--all deletes the whole history", hint="add --yes if that is meant")
     with ExitStack() as stack:
         database = _opened(stack)
-        missing = missing_ids(database, query.ids)
+        missing = missing_ids(database, flags.ids)
         if missing:
             raise _no_such_request(", ".join(map(str, missing)))
-        count = forget_requests(database, query.ids, query.before, query.everything)
+        count = forget_requests(database, flags.ids, flags.before, flags.all)
     output.result(f"Forgotten: {count} request{'' if count == 1 else 's'}; images were not touched")
-    _finish(output, "forget", {"forgotten": count})
+    return _finish(output, "forget", {"forgotten": count})
 
 
-def _redo(rest: List[str], output: Output, stop: StopSwitch) -> ExitCode:
-    target, changes = read_redo_command(rest)
-    past, image_path = _found(target)
-    command = redone(past, changes, image_path)
+def run_redo(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
+    """Runs `history redo`."""
+    command = read_redo_command(words)
+    past, image_path = _found(command.target)
+    fill_in(command, past, image_path)
     if not command.sandbox:
         _warn_of_another_host(past, command, output)
-    return run_image_command(command, output, stop)
+    return make_images(command, output, stop)
 
 
 def _warn_of_another_host(past: PastRequest, command: ImageCommand, output: Output) -> None:
@@ -8835,13 +8794,9 @@ def _warn_of_another_host(past: PastRequest, command: ImageCommand, output: Outp
         output.warn(f"request {past.id} went to {show(past.base_url)}; this goes to {show(url)}")
 
 
-def run_spend(rest: List[str], output: Output) -> ExitCode:
-    """Runs `spend`.
-
-    Raises:
-        GptImage2Error: wrong arguments, or an unusable ledger.
-    """
-    query = read_spend(rest)
+def run_spend(words: Sequence[str], output: Output, _: StopSwitch) -> int:
+    """Runs `spend`."""
+    query = spend_parser().parse_args(list(words), SpendFlags())
     with ExitStack() as stack:
         rows = spending_rows(_opened(stack), query.since)
     rehearsals = sum_of(filter(is_rehearsal, rows), "loopback")
@@ -8872,32 +8827,21 @@ def run_spend(rest: List[str], output: Output) -> ExitCode:
     return ExitCode.OK
 
 
-def run_cost(rest: List[str], output: Output) -> ExitCode:
-    """Runs `cost`.
-
-    Raises:
-        GptImage2Error: wrong arguments, or an unusable configuration.
-    """
-    query = read_cost(rest)
-    request, warnings = checked(
-        ImageRequest(
-            prompt=_ANY_PROMPT if query.prompt is None else query.prompt,
-            model=query.model,
-            n=query.n,
-            size=query.size,
-            quality=query.quality,
-            stream=query.stream,
-            partial_images=query.partial_images,
-        )
-    )
-    if query.prompt is None:
+def run_cost(words: Sequence[str], output: Output, _: StopSwitch) -> int:
+    """Runs `cost`."""
+    query = cost_parser().parse_args(list(words), CostFlags())
+    if query.words is not None and query.prompt is not None:
+        raise UsageError("the prompt is given twice", hint="give PROMPT or --prompt, not both")
+    prompt = query.prompt if query.words is None else query.words
+    request, warnings = checked(request_of(query, _ANY_PROMPT if prompt is None else prompt))
+    if prompt is None:
         request = replace(request, prompt="")
     prices = load_settings(os.environ, config=query.config).prices
     estimate = request.estimate(prices)
     if estimate is not None:
         notes = [
             estimate.note,
-            "the prompt is not counted" if query.prompt is None else "",
+            "the prompt is not counted" if prompt is None else "",
             "by the Batch API" if query.batch else "",
         ]
         estimate = replace(
@@ -8952,8 +8896,12 @@ def _no_such_request(target: str) -> UsageError:
     )
 
 
-def _finish(output: Output, action: str, outcome: Dict[str, object]) -> None:
+def _finish(output: Output, action: str, outcome: Dict[str, object]) -> int:
     output.finish({"ok": True, "command": "history", "action": action, **outcome})
+    return ExitCode.OK
+
+
+LOADED_SIDES: Dict[str, Any] = {}
 
 
 def load_side(name: str) -> Any:
@@ -8964,6 +8912,8 @@ def load_side(name: str) -> Any:
     """
     import importlib.util
 
+    if name in LOADED_SIDES:
+        return LOADED_SIDES[name]
     path = Path(os.path.realpath(__file__)).with_name(f"{name}.py")
     spec = importlib.util.spec_from_file_location(name, str(path))
     if spec is None or spec.loader is None or not path.is_file():
@@ -8982,6 +8932,7 @@ def load_side(name: str) -> Any:
             del sys.modules["gpt_image2"]
         else:
             sys.modules["gpt_image2"] = package
+    LOADED_SIDES[name] = module
     return module
 
 

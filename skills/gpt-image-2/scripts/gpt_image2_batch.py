@@ -53,10 +53,10 @@ from gpt_image2 import (
     MEGABYTE,
     OVER_MAX_COST,
     PROGRAM,
+    REQUEST_FIELDS,
     SANDBOX_KEY,
     TYPICAL_SECONDS,
     USER_AGENT,
-    WIRE_FIELDS,
     Again,
     Answer,
     ApiError,
@@ -75,7 +75,6 @@ from gpt_image2 import (
     FormPart,
     GptImage2Error,
     HeadersReceived,
-    HelpFormatter,
     Hold,
     HttpRequest,
     ImageCollector,
@@ -248,7 +247,8 @@ def _thumbnail(path: str, prompt: str, folder: str) -> str:
 
 def _facts(row: Dict[str, Any], request: ImageRequest) -> str:
     facts = [f"#{row['job']}", str(row["id"]) if row.get("id") else "", str(row["status"]), request.model]
-    fields = ((name, getattr(request, name)) for name in WIRE_FIELDS)
+    shown = (name for name in REQUEST_FIELDS if name not in ("model", "stream", "partial_images"))
+    fields = ((name, getattr(request, name)) for name in shown)
     facts += [f"{name} {value}" for name, value in fields if value is not None]
     cost = row.get("cost_usd")
     facts.append(f"${cost:.4f}" if cost is not None else "")
@@ -1831,33 +1831,6 @@ def stranger(remote: RemoteBatch, base_url: str) -> RememberedBatch:
         history=False,
         fetched_at=None,
     )
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch_api/commands
-#
-# The Batch API's commands below `batch`, by name.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_CommandRunner = Callable[[Sequence[str], Output, StopSwitch], int]
-
-
-def run_batch_api(name: str, rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs one of them; its exit code.
-
-    Raises:
-        GptImage2Error: as that command.
-    """
-    commands: Mapping[str, _CommandRunner] = {
-        "submit": run_submit,
-        "status": run_status,
-        "wait": run_wait,
-        "fetch": run_fetch,
-        "cancel": run_cancel,
-        "list": run_list,
-    }
-    return commands[name](rest, output, stop)
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -3688,8 +3661,6 @@ def batch_parser() -> Parser:
         usage=f"{PROGRAM} batch COMMAND [options]",
         description="Run many jobs from a file: now, or by the Batch API at half the price.",
         epilog=f"commands:\n{commands}\n\nHelp for one: {PROGRAM} batch COMMAND --help",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
 
 
@@ -3700,8 +3671,6 @@ def batch_run_parser() -> Parser:
         usage=f"{PROGRAM} batch run JOBS [options]",
         description="Run every job of a file; run it again to do only what is missing.",
         epilog=EXIT_CODES,
-        formatter_class=HelpFormatter,
-        allow_abbrev=False,
     )
     add_jobs_flags(parser)
     group = parser.add_argument_group("the run")
@@ -3795,30 +3764,6 @@ def read_batch_run(argv: Sequence[str]) -> BatchRunCommand:
         retries=args.retries,
         max_download_bytes=int(args.max_download * MEGABYTE),
     )
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch/commands
-#
-# The commands of `batch`, by name.
-# ------------------------------------------------------------------------------------------------------------
-
-
-def run_batch(rest: List[str], output: Output, stop: StopSwitch) -> int:
-    """Runs a `batch` command; its exit code.
-
-    Raises:
-        GptImage2Error: as that command.
-    """
-    name, words = (rest[0], rest[1:]) if rest else ("--help", [])
-    if name in ("-h", "--help"):
-        batch_parser().print_help()
-        return int(ExitCode.OK)
-    if name == "run":
-        return run_batch_run(words, output, stop)
-    if name in dict(BATCH_COMMANDS):
-        return run_batch_api(name, words, output, stop)
-    raise UsageError(f"unknown command batch {name!r}", hint=f"see {PROGRAM} batch --help")
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -4103,8 +4048,6 @@ def submit_parser() -> Parser:
         usage=f"{PROGRAM} batch submit JOBS [options]",
         description="Hand the jobs of a file to the Batch API: half the price, results within 24 hours.",
         epilog=EXIT_CODES,
-        formatter_class=HelpFormatter,
-        allow_abbrev=False,
     )
     add_jobs_flags(parser)
     add = parser.add_argument_group("the batches").add_argument
@@ -4220,8 +4163,6 @@ def _parser(name: str, usage: str, description: str) -> Parser:
         usage=f"{PROGRAM} batch {name} {usage}",
         description=description,
         epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add_output_flags(parser.add_argument)
     add_server_flags(parser)
@@ -4633,7 +4574,7 @@ def run_status(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
         return _each(desk, "status", _meant(desk, command), desk.refreshed)
 
 
-def run_list(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
+def run_list_batches(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
     """Runs `batch list`; its exit code.
 
     Raises:

@@ -58,7 +58,6 @@ def _parser() -> Parser:
         prog=f"{PROGRAM} mcp",
         description="Serve the tools generate_image, edit_image, estimate_cost and get_image over the Model "
         "Context Protocol: on stdin and stdout, or with --http on loopback.",
-        allow_abbrev=False,
     )
     add = parser.add_argument
     add(

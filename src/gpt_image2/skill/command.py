@@ -35,7 +35,6 @@ def _parser() -> Parser:
     parser = Parser(
         prog=f"{PROGRAM} {COMMAND}",
         description="Copy the skill folder to where an agent looks for it.",
-        allow_abbrev=False,
     )
     add = parser.add_argument
     add(

@@ -47,7 +47,7 @@ def run_status(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
         return _each(desk, "status", _meant(desk, command), desk.refreshed)
 
 
-def run_list(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
+def run_list_batches(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
     """Runs `batch list`; its exit code.
 
     Raises:

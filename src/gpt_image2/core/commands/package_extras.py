@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import ExitStack, contextmanager
-from typing import Any, Callable, ContextManager, Generator, List, NamedTuple
+from typing import Any, Callable, ContextManager, Generator, List, NamedTuple, Sequence
 
 from ..base.about import INSTALL_HINT
 from ..base.errors import UsageError
+from ..base.interrupt import StopSwitch
+from ..telling.output import Output
 
 #: What stands for a key where none is needed.
 SANDBOX_KEY = "sandbox"
@@ -29,15 +31,15 @@ EXTRAS = {
 }
 
 
-def run_extra(name: str, argv: List[str]) -> int:
-    """Runs an extra's command; its exit code.
+def run_extra(name: str, words: Sequence[str], _output: Output, _stop: StopSwitch) -> int:
+    """Runs an extra's command, which speaks for itself; its exit code.
 
     Raises:
         UsageError: it is not installed; the hint is the command that installs it.
     """
     with _installed(name):
         main: Callable[[List[str]], int] = _import(EXTRAS[name].module).main
-        return main(argv)
+        return main(list(words))
 
 
 @contextmanager
