@@ -3768,124 +3768,20 @@ def is_rehearsal(row: Row) -> bool:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# telling/terminal
+# telling/as_json
 #
-# Writes for people and programs on this process's stdout and stderr: lines, colour, a live line, JSON.
+# What happened, as `--json` and `--events` print it. Pure.
 # ------------------------------------------------------------------------------------------------------------
 
 
-_CLEAR_LINE = "\r\x1b[K"
-_COLOURS = {"red": "31", "yellow": "33", "green": "32"}
-
-
-class Terminal:
-    """Writes for people: one line a message, colour and a live line only where a terminal shows them."""
-
-    def __init__(self, env: Mapping[str, str], stdout: TextIO, stderr: TextIO) -> None:
-        self._stdout = stdout
-        self._stderr = stderr
-        self._lock = threading.Lock()
-        smart = stderr.isatty() and env.get("TERM") != "dumb"
-        self.is_live = smart
-        self._colours = smart and not env.get("NO_COLOR")
-
-    def result(self, text: str) -> None:
-        """A line on stdout. A reader that has gone away does not stop the call: the images are safe."""
-        self._clear()
-        try:
-            print(text, file=self._stdout, flush=True)
-        except OSError:
-            detach(self._stdout)
-
-    def say(self, text: str, label: str = "", colour: str = "") -> None:
-        """A line on stderr, with a label in colour in front."""
-        if label and self._colours and colour:
-            label = f"\x1b[{_COLOURS[colour]}m{label}\x1b[0m"
-        self._clear()
-        try:
-            print(f"{label}: {text}" if label else text, file=self._stderr, flush=True)
-        except OSError:
-            detach(self._stderr)
-
-    def live(self, text: str) -> None:
-        """Replaces the live line."""
-        if self.is_live:
-            with self._lock:
-                self._stderr.write(_CLEAR_LINE + text)
-                self._stderr.flush()
-
-    def error(self, error: GptImage2Error) -> None:
-        """An error: one line what happened and what to do, and one about the money if anything was sent."""
-        text = show(error.message, limit=None)
-        self.say(
-            f"{text.rstrip('.')}; {show(error.hint, limit=None)}" if error.hint else text, "error", "red"
-        )
-        if error.result and error.result.attempts:
-            request = f", request id {error.request_id}" if error.request_id else ""
-            self.say(f"billed: {error.billed.value} (requests sent: {error.result.attempts}{request})")
-
-    def _clear(self) -> None:
-        self.live("")
-
-
-def print_json(
-    value: Mapping[str, object], stdout: TextIO, rows: Optional[Iterable[Mapping[str, object]]] = None
-) -> None:
-    """One JSON object on one line, with `rows` as its last field where there are any, written as they come.
-
-    Escaped where it holds a path that is no text, or stdout takes no UTF-8. A reader that has gone away does
-    not change how the command ends.
-    """
-    text = _json_text(value, stdout)
-    try:
-        if rows is not None:
-            print(text[:-1], '"rows": [', sep=", ", end="", file=stdout)
-            for number, row in enumerate(rows):
-                print(", " if number else "", _json_text(row, stdout), sep="", end="", file=stdout)
-            text = "]}"
-        print(text, file=stdout, flush=True)
-    except OSError:
-        detach(stdout)
-
-
-def _json_text(value: Mapping[str, object], stdout: TextIO) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    try:
-        text.encode("utf-8")
-        text.encode(stdout.encoding or "utf-8")
-    except UnicodeEncodeError:
-        text = json.dumps(value)
-    return text
-
-
-def detach(stream: TextIO) -> None:
-    """Points a closed stream nowhere, so that the interpreter's last flush does not complain."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-
-
-def standard_terminal(env: Mapping[str, str]) -> Terminal:
-    """The terminal of this process; paths that are no valid text survive on it."""
-    for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure:
-            reconfigure(errors="surrogateescape" if stream is sys.stdout else "backslashreplace")
-    return Terminal(env, sys.stdout, sys.stderr)
-
-
-# ------------------------------------------------------------------------------------------------------------
-# telling/report
-#
-# The same outcome for a person and as JSON. Results go to stdout, everything else to stderr.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_TICK_S = 1.0
-
-
-def saved_line(path: str, size_bytes: int) -> str:
-    """The line that callers look for; the size is in whole units of 1024 bytes, at least 1."""
-    return f"Saved: {path} ({max(1, round(size_bytes / 1024))} KB)"
+_EVENT_NAMES: Mapping[type, str] = {
+    RequestStarted: "request_started",
+    HeadersReceived: "headers_received",
+    RetryWaiting: "retry_waiting",
+    PartialImage: "partial_image",
+    ImageSaved: "image_saved",
+    Warned: "warning",
+}
 
 
 def image_json(image: SavedImage) -> Dict[str, object]:
@@ -3900,16 +3796,6 @@ def estimate_json(estimate: Optional[CostEstimate]) -> Optional[Dict[str, float]
     if estimate is None:
         return None
     return {"low": round(estimate.low_usd, 6), "high": round(estimate.high_usd, 6)}
-
-
-def cost_in_words(estimate: Optional[CostEstimate]) -> str:
-    """What a request would cost, for people."""
-    if estimate is None:
-        return "unknown for this model or quality"
-    text = f"${estimate.low_usd:.4f}"
-    if estimate.high_usd > estimate.low_usd:
-        text += f" to ${estimate.high_usd:.4f}"
-    return f"{text} ({estimate.note})" if estimate.note else text
 
 
 def result_json(result: Result) -> Dict[str, object]:
@@ -3959,76 +3845,19 @@ def failure_json(error: Optional[GptImage2Error]) -> Optional[Dict[str, object]]
     }
 
 
-class Reporter:
-    """Shows the events of a call to a person. A context manager: the clock runs while it is entered."""
-
-    def __init__(
-        self, terminal: Terminal, *, quiet: bool = False, results: bool = True, warnings: bool = True
-    ) -> None:
-        self._terminal = terminal
-        self._quiet = quiet
-        self._results = results
-        self._warnings = warnings
-        self._typical_s: Optional[float] = None
-        self._note = ""
-        self._started = time.monotonic()
-        self._done = threading.Event()
-        self._thread: Optional[threading.Thread] = None
-
-    def __enter__(self) -> Reporter:
-        if self._terminal.is_live and not self._quiet:
-            self._thread = threading.Thread(target=self._tick, daemon=True)
-            self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        self._stop_clock()
-
-    def __call__(self, event: Event) -> None:
-        """The observer of a call."""
-        if isinstance(event, RequestStarted):
-            self._typical_s, self._note = event.typical_s, ""
-        elif isinstance(event, PartialImage):
-            self._note = f", preview {event.partial_image_index} has come"
-            if event.path:
-                self._tell(f"preview {event.partial_image_index}: {show(event.path, limit=None)}")
-        elif isinstance(event, ImageSaved) and self._results:
-            self._terminal.result(saved_line(event.image.path, event.image.size_bytes))
-        elif isinstance(event, RetryWaiting) and self._warnings:
-            self._terminal.say(f"sending again in {event.wait_s:.1f} s ({event.reason})")
-        elif isinstance(event, Warned) and self._warnings:
-            self._terminal.say(show(event.message, limit=None), "warning", "yellow")
-        elif isinstance(event, Finished):
-            self._stop_clock()
-            self._tell(_summary(event.result))
-
-    def _tell(self, text: str) -> None:
-        if not self._quiet:
-            self._terminal.say(text)
-
-    def _tick(self) -> None:
-        while not self._done.wait(_TICK_S):
-            elapsed = time.monotonic() - self._started
-            about = f" of about {self._typical_s:.0f} s" if self._typical_s else ""
-            self._terminal.live(f"{elapsed:.0f} s{about}{self._note}")
-
-    def _stop_clock(self) -> None:
-        self._done.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
-
-
-def _summary(result: Result) -> str:
-    status = f"HTTP {result.http_status}" if result.http_status else "no answer"
-    cost = f", ${result.cost_usd:.4f}" if result.cost_usd is not None else ""
-    tokens = f" ({result.usage.total_tokens:,} tokens)" if result.usage else ""
-    return f"{status} in {result.elapsed_s:.1f} s{cost}{tokens}"
+def event_json(event: Event) -> Optional[Dict[str, object]]:
+    """An event of a call; None for the end of the call, which the command itself reports."""
+    name = _EVENT_NAMES.get(type(event))
+    if name is None:
+        return None
+    values: Dict[str, object] = dict(vars(event))
+    if isinstance(event, ImageSaved):
+        values["image"] = image_json(event.image)
+    if isinstance(event, HeadersReceived):
+        del values["limits"]
+        if event.limits:
+            values["limits"] = [dict(vars(limit)) for limit in event.limits]
+    return {"event": name, **values, "elapsed_s": round(event.elapsed_s, 3)}
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -4194,184 +4023,294 @@ def _columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> List[s
 
 
 # ------------------------------------------------------------------------------------------------------------
-# telling/event_lines
+# telling/in_words
 #
-# The events of a call as JSON lines on stderr, and a heartbeat while nothing happens.
+# Lines that several commands say to people. Pure.
 # ------------------------------------------------------------------------------------------------------------
 
 
-HEARTBEAT_S = 15.0
-
-_NAMES: Mapping[type, str] = {
-    RequestStarted: "request_started",
-    HeadersReceived: "headers_received",
-    RetryWaiting: "retry_waiting",
-    PartialImage: "partial_image",
-    ImageSaved: "image_saved",
-    Warned: "warning",
-}
+def saved_line(path: str, size_bytes: int) -> str:
+    """The line that callers look for; the size is in whole units of 1024 bytes, at least 1."""
+    return f"Saved: {path} ({max(1, round(size_bytes / 1024))} KB)"
 
 
-def event_json(event: Event) -> Optional[Dict[str, object]]:
-    """An event as the object on its line; None for the end of a call, which the command itself reports."""
-    name = _NAMES.get(type(event))
-    if name is None:
-        return None
-    values: Dict[str, object] = dict(vars(event))
-    if isinstance(event, ImageSaved):
-        values["image"] = image_json(event.image)
-    if isinstance(event, HeadersReceived):
-        del values["limits"]
-        if event.limits:
-            values["limits"] = [dict(vars(limit)) for limit in event.limits]
-    elapsed_s = round(event.elapsed_s, 3)
-    return {"event": name, **values, "elapsed_s": elapsed_s}
+def cost_in_words(estimate: Optional[CostEstimate]) -> str:
+    """What a request would cost."""
+    if estimate is None:
+        return "unknown for this model or quality"
+    text = f"${estimate.low_usd:.4f}"
+    if estimate.high_usd > estimate.low_usd:
+        text += f" to ${estimate.high_usd:.4f}"
+    return f"{text} ({estimate.note})" if estimate.note else text
 
 
-def warning_line(message: str, elapsed_s: float) -> Dict[str, object]:
-    """A warning as the object on its line."""
-    return {"event": "warning", "message": message, "elapsed_s": round(elapsed_s, 3)}
+def ending_in_words(result: Result) -> str:
+    """How a call ended: status, time, cost and tokens."""
+    status = f"HTTP {result.http_status}" if result.http_status else "no answer"
+    cost = f", ${result.cost_usd:.4f}" if result.cost_usd is not None else ""
+    tokens = f" ({result.usage.total_tokens:,} tokens)" if result.usage else ""
+    return f"{status} in {result.elapsed_s:.1f} s{cost}{tokens}"
 
 
-class EventLines:
-    """The observer that writes events. A context manager: the heart beats while it is entered."""
+# ------------------------------------------------------------------------------------------------------------
+# telling/streams
+#
+# Lines and JSON objects on standard output and standard error, whose readers may be gone.
+# ------------------------------------------------------------------------------------------------------------
 
-    def __init__(self, stderr: TextIO, heartbeat_s: float = HEARTBEAT_S) -> None:
-        self._stderr = stderr
-        self._heartbeat_s = heartbeat_s
-        self._started = time.monotonic()
-        self._lock = threading.Lock()
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._beat, daemon=True)
 
-    def __enter__(self) -> EventLines:
-        self._thread.start()
-        return self
+def keep_paths_printable() -> None:
+    """Lets paths that are no valid text through on this process's streams."""
+    for stream, errors in ((sys.stdout, "surrogateescape"), (sys.stderr, "backslashreplace")):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure:
+            reconfigure(errors=errors)
 
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        self._done.set()
-        self._thread.join()
 
-    @property
-    def elapsed_s(self) -> float:
-        """Seconds since the command began."""
-        return time.monotonic() - self._started
+def print_line(text: str, stream: TextIO) -> None:
+    """One line. A reader that has gone away does not stop the command: the images are safe."""
+    try:
+        print(text, file=stream, flush=True)
+    except OSError:
+        detach(stream)
 
-    def __call__(self, event: Event) -> None:
-        """The observer of a call."""
-        line = event_json(event)
-        if line is not None:
-            self.write(line)
 
-    def write(self, line: Mapping[str, object]) -> None:
-        """One object on one line; a reader that has gone away does not stop the call."""
-        with self._lock, suppress(OSError, ValueError):
-            self._stderr.write(json.dumps(line) + "\n")
-            self._stderr.flush()
+def print_json(
+    value: Mapping[str, object], stdout: TextIO, rows: Optional[Iterable[Mapping[str, object]]] = None
+) -> None:
+    """One JSON object on one line, with `rows` as its last field where there are any, written as they come.
 
-    def finished(self, outcome: Mapping[str, object]) -> None:
-        """The last line: the object that `--json` prints."""
-        self.write({"event": "finished", **outcome, "elapsed_s": round(self.elapsed_s, 3)})
+    Escaped where it holds a path that is no text, or stdout takes no UTF-8. A reader that has gone away does
+    not change how the command ends.
+    """
+    text = _json_text(value, stdout)
+    try:
+        if rows is not None:
+            print(text[:-1], '"rows": [', sep=", ", end="", file=stdout)
+            for number, row in enumerate(rows):
+                print(", " if number else "", _json_text(row, stdout), sep="", end="", file=stdout)
+            text = "]}"
+        print(text, file=stdout, flush=True)
+    except OSError:
+        detach(stdout)
 
-    def _beat(self) -> None:
-        while not self._done.wait(self._heartbeat_s):
-            self.write({"event": "heartbeat", "elapsed_s": round(self.elapsed_s, 3)})
+
+def _json_text(value: Mapping[str, object], stdout: TextIO) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    try:
+        text.encode("utf-8")
+        text.encode(stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(value)
+    return text
+
+
+def detach(stream: TextIO) -> None:
+    """Points a closed stream nowhere, so that the interpreter's last flush does not complain."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+@contextmanager
+def ticking(tick: Callable[[], None], interval_s: float) -> Generator[None, None, None]:
+    """Calls `tick` from a thread of its own every `interval_s` while the context lasts."""
+    done = threading.Event()
+
+    def run() -> None:
+        while not done.wait(interval_s):
+            tick()
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 # ------------------------------------------------------------------------------------------------------------
 # telling/output
 #
-# Where all that a command says goes, by its flags: lines for people, `--json`, `--events`, `--quiet`.
+# Where all that a command says goes: results to standard output, everything else to standard error.
+#
+# One class for people (`--quiet` leaves the progress out), one for programs that read `--events`; in both,
+# `--json` makes the result one object.
 # ------------------------------------------------------------------------------------------------------------
 
 
-class Output:
-    """One command's voice. Results go to stdout, everything else to stderr."""
+HEARTBEAT_S = 15.0
+_TICK_S = 1.0
+_CLEAR_LINE = "\r\x1b[K"
+_RED, _YELLOW = "31", "33"
 
-    def __init__(self, terminal: Terminal, stdout: TextIO, stderr: TextIO, flags: List[str]) -> None:
-        self._terminal = terminal
-        self._stdout = stdout
+
+def output_for(arguments: List[str]) -> Output:
+    """Where a command with these arguments speaks."""
+    keep_paths_printable()
+    flags = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    return EventsOutput(flags) if "--events" in flags else Output(flags)
+
+
+class Output:
+    """For people: one line a message, colours and a live line where a terminal shows them."""
+
+    def __init__(self, flags: List[str]) -> None:
         self.is_json = "--json" in flags
+        self.shows_tracebacks = "--debug" in flags
         self._quiet = "--quiet" in flags
-        self._lines: Optional[EventLines] = EventLines(stderr) if "--events" in flags else None
+        is_terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self._has_colours = is_terminal and not os.environ.get("NO_COLOR")
+        self.is_live = is_terminal and not self._quiet
+        self._lock = threading.Lock()
+        self._started_s = time.monotonic()
+        self._typical_s: Optional[float] = None
+        self._note = ""
 
     def result(self, text: str) -> None:
         """A line of the result, for people."""
         if not self.is_json:
-            self._terminal.result(text)
+            self.live("")
+            print_line(text, sys.stdout)
 
     def say(self, text: str) -> None:
         """Something good to know."""
-        if not self._quiet and self._lines is None:
-            self._terminal.say(text)
+        if not self._quiet:
+            self._print(text)
 
     def warn(self, text: str) -> None:
         """Something the user should know."""
-        if self._lines is not None:
-            self._lines.write(warning_line(text, self._lines.elapsed_s))
-        else:
-            self._terminal.say(text, "warning", "yellow")
+        self._print(text, "warning", _YELLOW)
 
     def complain(self, text: str) -> None:
         """A failure among many; programs get it with the rest of its row."""
-        if self._lines is None and not self.is_json:
-            self._terminal.say(text, "error", "red")
-
-    @property
-    def is_live(self) -> bool:
-        """Whether a live line shows."""
-        return self._terminal.is_live and not self._quiet and self._lines is None
+        if not self.is_json:
+            self._print(text, "error", _RED)
 
     def live(self, text: str) -> None:
-        """What the live line says now."""
+        """What the live line says now, where there is one."""
         if self.is_live:
-            self._terminal.live(text)
+            with self._lock:
+                sys.stderr.write(_CLEAR_LINE + text)
+                sys.stderr.flush()
 
     def event(self, line: Mapping[str, object]) -> None:
         """Something happened; only `--events` tells it."""
-        if self._lines is not None:
-            self._lines.write({**line, "elapsed_s": round(self._lines.elapsed_s, 3)})
 
     def finish(
         self, outcome: Mapping[str, object], rows: Optional[Iterable[Mapping[str, object]]] = None
     ) -> None:
         """How the command ended, as one object: the last that is said. `rows` are for `--json` only."""
-        if self._lines is not None:
-            self._lines.finished(outcome)
         if self.is_json:
-            print_json(outcome, self._stdout, rows)
+            print_json(outcome, sys.stdout, rows)
 
     def fail(self, error: GptImage2Error, command: str) -> None:
-        """The error that the command ended with."""
+        """The error that the command ended with; for people what to do, and whether money may be gone."""
         self.finish(error_json(error, command))
-        if not self.is_json and self._lines is None:
-            self._terminal.error(error)
+        if self.is_json:
+            return
+        text, hint = show(error.message, limit=None), show(error.hint, limit=None)
+        self.complain(f"{text.rstrip('.')}; {hint}" if hint else text)
+        if error.result and error.result.attempts:
+            request = f", request id {error.request_id}" if error.request_id else ""
+            self._print(f"billed: {error.billed.value} (requests sent: {error.result.attempts}{request})")
 
     @contextmanager
     def heartbeat(self) -> Generator[None, None, None]:
-        """Under `--events` the heart beats in this context."""
-        if self._lines is None:
-            yield
-        else:
-            with self._lines:
-                yield
+        """In this context a line comes from time to time under `--events`."""
+        yield
 
     @contextmanager
     def observer(self, results: bool) -> Generator[Observer, None, None]:
         """Who hears the events of a call; with `results`, `Saved:` lines are printed as images come."""
-        results = results and not self.is_json
-        if self._lines is None:
-            with Reporter(self._terminal, quiet=self._quiet, results=results) as reporter:
-                yield reporter
-        else:
-            silent = Reporter(self._terminal, quiet=True, results=results, warnings=False)
-            with self._lines as lines:
-                yield lambda event: (lines(event), silent(event))[1]
+
+        def hear(event: Event) -> None:
+            self._hear(event)
+            if results and isinstance(event, ImageSaved):
+                self.result(saved_line(event.image.path, event.image.size_bytes))
+
+        with self._clock():
+            yield hear
+
+    @contextmanager
+    def _clock(self) -> Generator[None, None, None]:
+        """The live line counts the seconds of a call in this context."""
+        self._started_s = time.monotonic()
+        if not self.is_live:
+            yield
+            return
+        try:
+            with ticking(self._show_clock, _TICK_S):
+                yield
+        finally:
+            self.live("")
+
+    def _show_clock(self) -> None:
+        about = f" of about {self._typical_s:.0f} s" if self._typical_s else ""
+        self.live(f"{time.monotonic() - self._started_s:.0f} s{about}{self._note}")
+
+    def _hear(self, event: Event) -> None:
+        if isinstance(event, RequestStarted):
+            self._typical_s, self._note = event.typical_s, ""
+        elif isinstance(event, PartialImage):
+            self._note = f", preview {event.partial_image_index} has come"
+            if event.path:
+                self.say(f"preview {event.partial_image_index}: {show(event.path, limit=None)}")
+        elif isinstance(event, RetryWaiting):
+            self._print(f"sending again in {event.wait_s:.1f} s ({event.reason})")
+        elif isinstance(event, Warned):
+            self.warn(show(event.message, limit=None))
+        elif isinstance(event, Finished):
+            self.say(ending_in_words(event.result))
+
+    def _print(self, text: str, label: str = "", colour: str = "") -> None:
+        """One line on standard error, with a label in front."""
+        if label:
+            text = f"\x1b[{colour}m{label}\x1b[0m: {text}" if self._has_colours else f"{label}: {text}"
+        self.live("")
+        print_line(text, sys.stderr)
+
+
+class EventsOutput(Output):
+    """For programs: one JSON object a line on standard error, and a heartbeat while nothing happens."""
+
+    def __init__(self, flags: List[str], heartbeat_s: float = HEARTBEAT_S) -> None:
+        super().__init__(flags)
+        self.is_live = False
+        self._heartbeat_s = heartbeat_s
+
+    def warn(self, text: str) -> None:
+        self.event({"event": "warning", "message": text})
+
+    def event(self, line: Mapping[str, object]) -> None:
+        self._write({**line, "elapsed_s": round(time.monotonic() - self._started_s, 3)})
+
+    def finish(
+        self, outcome: Mapping[str, object], rows: Optional[Iterable[Mapping[str, object]]] = None
+    ) -> None:
+        self.event({"event": "finished", **outcome})
+        super().finish(outcome, rows)
+
+    @contextmanager
+    def heartbeat(self) -> Generator[None, None, None]:
+        with ticking(lambda: self.event({"event": "heartbeat"}), self._heartbeat_s):
+            yield
+
+    _clock = heartbeat
+
+    def _hear(self, event: Event) -> None:
+        line = event_json(event)
+        if line is not None:
+            self._write(line)
+
+    def _print(self, text: str, label: str = "", colour: str = "") -> None:
+        """Nothing: lines in words are for people."""
+
+    def _write(self, line: Mapping[str, object]) -> None:
+        """One object on one line; a reader that has gone away does not stop the call."""
+        with self._lock, suppress(OSError, ValueError):
+            sys.stderr.write(json.dumps(line) + "\n")
+            sys.stderr.flush()
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -4466,8 +4405,7 @@ def run_command(arguments: List[str], names: List[str]) -> int:
     """Runs the command that the first argument names, one of `names`; its exit code."""
     if hasattr(gc, "freeze"):
         atexit.register(gc.freeze)  # or Python looks for garbage in what ends with the process anyway, 5 ms
-    flags = arguments[: arguments.index("--")] if "--" in arguments else arguments
-    output = Output(standard_terminal(os.environ), sys.stdout, sys.stderr, flags)
+    output = output_for(arguments)
     stop = StopSwitch()
     command = arguments[0]
     try:
@@ -4480,7 +4418,7 @@ def run_command(arguments: List[str], names: List[str]) -> int:
         output.fail(error, command)
         return 128 + error.signum if isinstance(error, InterruptedCall) else int(error.exit_code)
     except Exception as error:
-        if "--debug" in flags:
+        if output.shows_tracebacks:
             raise
         internal = GptImage2Error(
             f"internal error: {type(error).__name__}: {mask_secrets(str(error))}",

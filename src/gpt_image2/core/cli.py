@@ -43,7 +43,7 @@ def _print(text: str) -> int:
     try:
         print(text, flush=True)
     except OSError:
-        from .telling.terminal import detach
+        from .telling.streams import detach
 
         detach(sys.stdout)
     return 0

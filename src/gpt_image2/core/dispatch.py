@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import atexit
 import gc
-import os
-import sys
 from functools import partial
 from typing import Callable, List, Mapping, Sequence
 
@@ -17,8 +15,7 @@ from .base.errors import GptImage2Error, InterruptedCall, UsageError
 from .base.interrupt import SignalsHandled, StopSwitch
 from .base.outcome import ExitCode
 from .base.redact import mask_secrets
-from .telling.output import Output
-from .telling.terminal import standard_terminal
+from .telling.output import Output, output_for
 
 #: What runs a command: by the words behind its name, to an exit code.
 CommandRunner = Callable[[Sequence[str], Output, StopSwitch], int]
@@ -28,8 +25,7 @@ def run_command(arguments: List[str], names: List[str]) -> int:
     """Runs the command that the first argument names, one of `names`; its exit code."""
     if hasattr(gc, "freeze"):
         atexit.register(gc.freeze)  # or Python looks for garbage in what ends with the process anyway, 5 ms
-    flags = arguments[: arguments.index("--")] if "--" in arguments else arguments
-    output = Output(standard_terminal(os.environ), sys.stdout, sys.stderr, flags)
+    output = output_for(arguments)
     stop = StopSwitch()
     command = arguments[0]
     try:
@@ -42,7 +38,7 @@ def run_command(arguments: List[str], names: List[str]) -> int:
         output.fail(error, command)
         return 128 + error.signum if isinstance(error, InterruptedCall) else int(error.exit_code)
     except Exception as error:
-        if "--debug" in flags:
+        if output.shows_tracebacks:
             raise
         internal = GptImage2Error(
             f"internal error: {type(error).__name__}: {mask_secrets(str(error))}",

@@ -17,7 +17,8 @@ from gpt_image2.core.api.request import ImageRequest
 from gpt_image2.core.base.errors import GptImage2Error
 from gpt_image2.core.base.outcome import Result, SavedImage
 from gpt_image2.core.base.redact import show
-from gpt_image2.core.telling.report import error_json, result_json, saved_line
+from gpt_image2.core.telling.as_json import error_json, result_json
+from gpt_image2.core.telling.in_words import saved_line
 
 from .preview import make_preview
 from .tools import EDIT, GET, argument_names

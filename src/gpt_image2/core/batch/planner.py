@@ -19,7 +19,7 @@ from ..base.record import Record, replace
 from ..base.redact import show
 from ..calls.inputs import check_local_inputs
 from ..outputs.naming import OutputPlan, extension, plan_output, slug
-from ..telling.report import image_json
+from ..telling.as_json import image_json
 from .contact_sheet import SHEET_NAME
 from .jobs import Job, job_key, read_job
 from .jobs_file import JobsFile, Line

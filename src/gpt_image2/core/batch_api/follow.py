@@ -13,8 +13,8 @@ from ..base.outcome import Billed, ExitCode
 from ..base.record import replace
 from ..batch.journal import FAILED, SUBMITTED, Entry, Journal
 from ..outputs.files import temporary_folder
+from ..telling.as_json import failure_json
 from ..telling.output import Output
-from ..telling.report import failure_json
 from .book import RememberedBatch
 from .desk import Desk, is_lost, open_desk
 from .handover import entry_of

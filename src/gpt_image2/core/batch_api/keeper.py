@@ -28,8 +28,9 @@ from ..ledger.recording import Ledger
 from ..outputs.naming import OutputPlan, slug
 from ..outputs.store import ImageWriter, NotAnImage
 from ..settings.config import Settings
+from ..telling.as_json import failure_json, image_json
+from ..telling.in_words import saved_line
 from ..telling.output import Output
-from ..telling.report import failure_json, image_json, saved_line
 from .book import WAITING, Book, RememberedBatch, RememberedJob, end_job
 from .handover import entry_of
 from .outcomes import error_of_line, too_few

@@ -22,8 +22,9 @@ from ..calls.budget import OVER_MAX_COST, Budget
 from ..calls.client import Client
 from ..ledger.entries import other_fields
 from ..outputs.files import temporary_folder
+from ..telling.as_json import estimate_json, failure_json, image_json
+from ..telling.in_words import cost_in_words
 from ..telling.output import Output
-from ..telling.report import cost_in_words, estimate_json, failure_json, image_json
 from ..wire.curl import find_curl
 from .book import Book, RememberedBatch, RememberedJob, open_book
 from .bundle import Bundle

@@ -15,8 +15,9 @@ from ..calls.client import Client, PreparedCall
 from ..calls.exchange import auth_header, describe
 from ..ledger.entries import check_unchanged
 from ..settings.config import KEY_VARIABLE
+from ..telling.as_json import estimate_json, result_json
+from ..telling.in_words import cost_in_words
 from ..telling.output import Output
-from ..telling.report import cost_in_words, estimate_json, result_json
 from .options import ImageCommand, client_of, read_image_command
 
 

@@ -17,8 +17,9 @@ from ..commands.make_images import make_images
 from ..commands.options import ImageCommand, read_redo_command, request_of
 from ..ledger.database import LEDGER_NAME, Database, read_database
 from ..settings.config import load_settings, state_folder
+from ..telling.as_json import estimate_json
+from ..telling.in_words import cost_in_words
 from ..telling.output import Output
-from ..telling.report import cost_in_words, estimate_json
 from .formatting import details, listing, request_json, spending_json, spending_table
 from .options import (
     CostFlags,

@@ -6,7 +6,7 @@ from typing import Dict, List, Optional, Sequence
 
 from ..base.outcome import Billed
 from ..base.redact import show
-from ..telling.report import image_json
+from ..telling.as_json import image_json
 from .dates import local_time
 from .search import PastRequest
 from .spending import Spending
