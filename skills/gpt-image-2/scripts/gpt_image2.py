@@ -1004,8 +1004,8 @@ def checked(request: ImageRequest) -> Tuple[ImageRequest, Tuple[str, ...]]:
     """
     _check_prompt(request.prompt)
     _check_range("n", request.n, 1, MAX_N)
-    _check_range("output-compression", request.output_compression, 0, 100)
-    _check_range("partial-images", request.partial_images, 0, MAX_PARTIAL_IMAGES)
+    _check_range("output_compression", request.output_compression, 0, 100)
+    _check_range("partial_images", request.partial_images, 0, MAX_PARTIAL_IMAGES)
     _check_extra(request)
     warnings: List[str] = []
     known_model = request.model in KNOWN_MODELS
@@ -1032,7 +1032,7 @@ def checked(request: ImageRequest) -> Tuple[ImageRequest, Tuple[str, ...]]:
     if request.stream and request.partial_images is None:
         request = replace(request, partial_images=DEFAULT_PARTIAL_IMAGES)
     if request.partial_images is not None and not request.stream:
-        raise UsageError("partial images come only with a stream", hint="add --stream")
+        raise UsageError("partial images come only with a stream", hint="add `stream`")
     return request, tuple(warnings)
 
 
@@ -1072,7 +1072,7 @@ def _check_prompt(prompt: str) -> None:
 def _check_range(name: str, value: Optional[int], low: int, high: int) -> None:
     if value is not None and not low <= value <= high:
         raise UsageError(
-            f"--{name} is {value}; it must be from {low} to {high}", hint="choose a value in that range"
+            f"`{name}` is {value}; it must be from {low} to {high}", hint="choose a value in that range"
         )
 
 
@@ -1080,9 +1080,11 @@ def _check_extra(request: ImageRequest) -> None:
     own = {*ImageRequest.__match_args__, "image", "image[]"}
     for key, _ in request.extra:
         if key in own:
-            raise UsageError(f"--param {key} has a flag of its own", hint=f"use --{key.replace('_', '-')}")
+            raise UsageError(
+                f"`extra` holds {key}, which is a field of its own", hint=f"use `{key.rstrip('[]')}`"
+            )
         if not key.isprintable() or any(char in key for char in '"=;'):
-            raise UsageError(f"--param {key!r} is no field name", hint="use letters, digits, _ and []")
+            raise UsageError(f"{key!r} in `extra` is no field name", hint="use letters, digits, _ and []")
 
 
 def _with_format(request: ImageRequest) -> ImageRequest:
@@ -1127,10 +1129,11 @@ def _check_format_rules(request: ImageRequest, known_model: bool) -> None:
         return
     if request.output_compression is not None and request.effective_format == "png":
         raise UsageError(
-            "--output-compression is for jpeg and webp only", hint="add --format jpeg or --format webp"
+            "`output_compression` is for jpeg and webp only",
+            hint="add `output_format` jpeg or `output_format` webp",
         )
     if request.background == "transparent" and request.effective_format == "jpeg":
-        raise UsageError("jpeg has no transparency", hint="use --format png or --format webp")
+        raise UsageError("jpeg has no transparency", hint="use `output_format` png or `output_format` webp")
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -1436,13 +1439,12 @@ class Turns:
 # ------------------------------------------------------------------------------------------------------------
 # calls/budget
 #
-# The money cap of many calls: what they have cost, and what those under way may still cost.
+# The money cap of one call or of many: what they have cost, and what those under way may still cost.
 #
 # A call first takes hold of its highest estimate; both sums together never pass the cap. Safe for threads.
 # ------------------------------------------------------------------------------------------------------------
 
 
-OVER_MAX_COST = "over_max_cost"
 _ROUNDING_USD = 1e-9
 
 
@@ -1492,32 +1494,38 @@ class Budget:
             self._spent_usd += hold.spent_usd
 
     @contextmanager
-    def hold(self, estimate: Optional[CostEstimate], model: str) -> Generator[Hold, None, None]:
-        """`take` and `release` around a call.
+    def hold(
+        self, estimate: Optional[CostEstimate], what: str, way_out: str = "raise `max_cost_usd`"
+    ) -> Generator[Hold, None, None]:
+        """`take` and `release` around a call. The error names it by `what`, and `way_out` as a last resort.
 
         Raises:
             UsageError: it might pass the cap, or its price is not known while there is one.
         """
         if estimate is None and self.max_cost_usd is not None:
-            raise UsageError(
-                f"the price of {model} at this quality is not known, so --max-cost cannot be kept",
-                hint="use a model and quality with a known price; nothing was sent",
-                code="unknown_cost",
-            )
+            raise unknown_cost(what)
         high_usd = estimate.high_usd if estimate else 0.0
         hold = self.take(high_usd)
         if hold is None:
+            taken = ""
+            if self._spent_usd or self._held_usd:
+                taken = f", of which ${self._spent_usd:.4f} are spent"
+                taken += f" and ${self._held_usd:.4f} held by calls under way" if self._held_usd else ""
             raise UsageError(
-                f"it may cost up to ${high_usd:.4f}; of --max-cost ${self.max_cost_usd or 0.0:.4f} for this "
-                f"session ${self._spent_usd:.4f} are spent and ${self._held_usd:.4f} held by calls "
-                "under way",
-                hint="choose a lower quality, a smaller size or n, or ask the user; nothing was sent",
-                code=OVER_MAX_COST,
+                f"{what} may cost up to ${high_usd:.4f}, more than `max_cost_usd` "
+                f"${self.max_cost_usd or 0.0:.4f}{taken}",
+                hint=f"choose a lower `quality`, a smaller `size` or `n`, or {way_out}; nothing was sent",
+                code="over_max_cost",
             )
         try:
             yield hold
         finally:
             self.release(hold)
+
+    def check(self, estimate: Optional[CostEstimate], what: str) -> None:
+        """Refuses what `hold` would refuse."""
+        with self.hold(estimate, what):
+            pass
 
     def json(self) -> Dict[str, Optional[float]]:
         """Cap, spent, held by calls under way, and left, in USD; None where there is no cap."""
@@ -1530,6 +1538,15 @@ class Budget:
             "held_usd": round(held, 6),
             "left_usd": left,
         }
+
+
+def unknown_cost(what: str) -> UsageError:
+    """The error where there is a cap, and a price is not known."""
+    return UsageError(
+        f"the cost of {what} is unknown, so `max_cost_usd` cannot be kept",
+        hint="leave `max_cost_usd` out, or choose `model` and `quality` with a known price; nothing was sent",
+        code="unknown_cost",
+    )
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -4415,6 +4432,8 @@ def run_command(arguments: List[str], names: List[str]) -> int:
                 raise UsageError(f"unknown command {command!r}", hint=hint)
             return int(_dispatch(arguments, output, stop))
     except GptImage2Error as error:
+        if isinstance(error, UsageError):
+            name_flags(error)
         output.fail(error, command)
         return 128 + error.signum if isinstance(error, InterruptedCall) else int(error.exit_code)
     except Exception as error:
@@ -7236,7 +7255,7 @@ class Client:
         plan = plan_output(
             name, request.effective_format, request.count, request.prompt, self.rescue_folder, no_clobber
         )
-        _check_cost(request, self.settings.prices, max_cost_usd)
+        Budget(max_cost_usd).check(request.estimate(self.settings.prices), f"this call of {request.model}")
         return PreparedCall(request, plan, self.settings.warnings + warnings)
 
     def run(
@@ -7298,23 +7317,6 @@ def edit(
 ) -> Result:
     """`Client().edit(...)` with the configuration that is found."""
     return Client().edit(image, prompt, output=output, **options)
-
-
-def _check_cost(request: ImageRequest, prices: Mapping[str, Prices], max_cost_usd: Optional[float]) -> None:
-    if max_cost_usd is None:
-        return
-    estimate = request.estimate(prices)
-    if estimate is None:
-        raise UsageError(
-            f"the cost of {request.model} is unknown, so --max-cost cannot be kept",
-            hint="leave --max-cost out, or give its prices in the config file",
-        )
-    if not estimate.high_usd <= max_cost_usd:
-        raise UsageError(
-            f"it may cost up to ${estimate.high_usd:.4f}, more than --max-cost ${max_cost_usd:.4f}",
-            hint="choose a lower --quality, a smaller --size or --n, or raise --max-cost",
-            code="over_max_cost",
-        )
 
 
 def _folders(prepared: PreparedCall) -> List[Path]:
@@ -7557,10 +7559,14 @@ MEGABYTE = 1024 * 1024
 YES_NO = {True: "yes", False: "no", None: "unknown"}
 
 
-#: Fields whose flag is not just the hyphenated name.
-_FIELD_FLAGS = {
-    "output_format": ("--format",),
-    "output_compression": ("--output-compression", "--compression"),
+#: Fields and keyword arguments whose flag is not just the hyphenated name.
+_OTHER_FLAGS = {
+    "output_format": "--format",
+    "images": "--image",
+    "extra": "--param",
+    "max_cost_usd": "--max-cost",
+    "timeout_s": "--timeout",
+    "max_download_bytes": "--max-download",
 }
 _FIELD_METAVARS = {
     "output_format": "FORMAT",
@@ -7607,6 +7613,20 @@ def _help_width() -> int:
     except (OSError, ValueError):
         columns = 0
     return (columns or 80) - 2
+
+
+def flag_of(name: str) -> str:
+    """The flag of a field or keyword argument."""
+    return _OTHER_FLAGS.get(name) or f"--{name.replace('_', '-')}"
+
+
+def name_flags(error: UsageError) -> None:
+    """Core's messages name fields (`size`); to a command line they are its flags (--size)."""
+    import re
+
+    for part in ("message", "hint"):
+        text = re.sub("`([a-z][a-z0-9_]*)`", lambda match: flag_of(match.group(1)), getattr(error, part))
+        setattr(error, part, text)
 
 
 class ServerFlags(argparse.Namespace):
@@ -7841,7 +7861,7 @@ def _add_image_flags(parser: Parser, is_edit: bool) -> None:
 def add_field_flags(add: Callable[..., object]) -> None:
     """Adds a flag for each field of the API that a request may have besides its prompt and images."""
     for name, text in _FIELD_HELP.items():
-        flags = _FIELD_FLAGS.get(name, (f"--{name.replace('_', '-')}",))
+        flags = [flag_of(name), *(["--compression"] if name == "output_compression" else [])]
         if REQUEST_FIELDS[name] is bool:
             add(*flags, dest=name, action="store_true", help=text)
         else:

@@ -51,7 +51,6 @@ from gpt_image2 import (
     LEDGER_NAME,
     MAX_INPUT_IMAGES,
     MEGABYTE,
-    OVER_MAX_COST,
     PROGRAM,
     REQUEST_FIELDS,
     SANDBOX_KEY,
@@ -169,6 +168,7 @@ from gpt_image2 import (
     stored,
     temporary_folder,
     too_old_error,
+    unknown_cost,
     utc_text,
     write_pieces,
     write_private,
@@ -2270,11 +2270,7 @@ def _doubt(entry: Entry) -> Dict[str, object]:
 
 def _error_json(error: GptImage2Error) -> Dict[str, object]:
     """What is wrong with a line: in its own terms, where the checks speak of flags."""
-    return {"code": error.code, "message": _without_flags(error.message), "hint": _without_flags(error.hint)}
-
-
-def _without_flags(text: str) -> str:
-    return re.sub(r"--(?!out-dir)([a-z][a-z-]*)", lambda match: match.group(1).replace("-", "_"), text)
+    return {"code": error.code, "message": error.message, "hint": error.hint}
 
 
 def _is_whole(path: Path) -> bool:
@@ -3822,10 +3818,7 @@ def open_batch(jobs: JobsOptions, client: Client, output: Output, stack: ExitSta
         output.warn(warning)
     _refuse_invalid(plan, jobs.skip_invalid, output)
     if jobs.max_cost_usd is not None and any(share.cost is None for share in plan.shares()):
-        raise UsageError(
-            "the cost of some jobs is unknown, so --max-cost cannot be kept",
-            hint="leave --max-cost out, or give those jobs a model and quality with a known price",
-        )
+        raise unknown_cost("some jobs")
     return OpenBatch(plan, jobs_file, folder, journal, jobs.defaults, planning.spent_usd)
 
 
@@ -4804,7 +4797,7 @@ def run_submit(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
         estimate = _half_price(batch.plan)
         if batch.journal is None:
             return _show_batch_dry_run(batch, estimate, output)
-        _check_budget(batch, estimate, jobs.max_cost_usd)
+        Budget(jobs.max_cost_usd, batch.spent_usd).check(estimate, "all these jobs together")
         client.settings.require_key()
         server = BatchServer(client.settings, os.environ, stop, told(output))
         find_curl()
@@ -4993,23 +4986,6 @@ def _half_price(plan: Plan) -> Optional[CostEstimate]:
     """What the jobs that are to be submitted would cost, None where a price is unknown."""
     total = forecast(plan, 1, None).total.cost
     return None if total is None else total.at(BATCH_DISCOUNT)
-
-
-def _check_budget(batch: OpenBatch, estimate: Optional[CostEstimate], max_cost_usd: Optional[float]) -> None:
-    """Raises where the jobs might pass the cap: a batch cannot be stopped at a sum, so none is handed over.
-
-    Raises:
-        UsageError: they might.
-    """
-    high_usd = estimate.high_usd if estimate else 0.0
-    if Budget(max_cost_usd, batch.spent_usd).take(high_usd) is not None:
-        return
-    raise UsageError(
-        f"the jobs may cost up to ${high_usd:.4f} by the Batch API, and earlier runs in this folder may have "
-        f"cost ${batch.spent_usd:.4f}: more than --max-cost ${max_cost_usd or 0.0:.4f}",
-        hint="choose a lower quality or fewer jobs, or raise --max-cost; nothing was sent",
-        code=OVER_MAX_COST,
-    )
 
 
 def _show_batch_dry_run(batch: OpenBatch, estimate: Optional[CostEstimate], output: Output) -> int:

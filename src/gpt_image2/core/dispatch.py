@@ -35,6 +35,10 @@ def run_command(arguments: List[str], names: List[str]) -> int:
                 raise UsageError(f"unknown command {command!r}", hint=hint)
             return int(_dispatch(arguments, output, stop))
     except GptImage2Error as error:
+        if isinstance(error, UsageError):
+            from .commands.options import name_flags
+
+            name_flags(error)
         output.fail(error, command)
         return 128 + error.signum if isinstance(error, InterruptedCall) else int(error.exit_code)
     except Exception as error:

@@ -104,7 +104,9 @@ class ToolCalls:
     def _make(self, asked: ImageArguments, stop: StopSwitch, observer: Observer) -> Result:
         request, _ = checked(asked.request)
         output = self._folders.output(asked.output, request.effective_format)
-        with self._budget.hold(request.estimate(self._prices()), request.model) as hold:
+        with self._budget.hold(
+            request.estimate(self._prices()), f"this call of {request.model}", way_out="ask the user"
+        ) as hold:
             client = self._client(stop, _also_told(observer, hold))
             try:
                 result = self._send(client, asked, output, stop)

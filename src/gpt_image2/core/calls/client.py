@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Generator, List, Mapping, Optional, Sequence, Set, Tuple, Union
 
-from ..api.models import DEFAULT_MODEL, Prices
+from ..api.models import DEFAULT_MODEL
 from ..api.request import REQUEST_FIELDS, ImageRequest, checked
 from ..base.errors import UsageError
 from ..base.events import Event, Observer
@@ -21,6 +21,7 @@ from ..outputs.files import prepare_folder, sweep, temporary_folder
 from ..outputs.naming import OutputPlan, extension, plan_output
 from ..settings.config import Settings, home_folder, load_settings, state_folder
 from ..wire.curl import find_curl
+from .budget import Budget
 from .call import Call, CallPolicy
 from .download import DEFAULT_MAX_DOWNLOAD_BYTES, Downloader
 from .exchange import Wire
@@ -235,7 +236,7 @@ class Client:
         plan = plan_output(
             name, request.effective_format, request.count, request.prompt, self.rescue_folder, no_clobber
         )
-        _check_cost(request, self.settings.prices, max_cost_usd)
+        Budget(max_cost_usd).check(request.estimate(self.settings.prices), f"this call of {request.model}")
         return PreparedCall(request, plan, self.settings.warnings + warnings)
 
     def run(
@@ -297,23 +298,6 @@ def edit(
 ) -> Result:
     """`Client().edit(...)` with the configuration that is found."""
     return Client().edit(image, prompt, output=output, **options)
-
-
-def _check_cost(request: ImageRequest, prices: Mapping[str, Prices], max_cost_usd: Optional[float]) -> None:
-    if max_cost_usd is None:
-        return
-    estimate = request.estimate(prices)
-    if estimate is None:
-        raise UsageError(
-            f"the cost of {request.model} is unknown, so --max-cost cannot be kept",
-            hint="leave --max-cost out, or give its prices in the config file",
-        )
-    if not estimate.high_usd <= max_cost_usd:
-        raise UsageError(
-            f"it may cost up to ${estimate.high_usd:.4f}, more than --max-cost ${max_cost_usd:.4f}",
-            hint="choose a lower --quality, a smaller --size or --n, or raise --max-cost",
-            code="over_max_cost",
-        )
 
 
 def _folders(prepared: PreparedCall) -> List[Path]:

@@ -27,10 +27,14 @@ MEGABYTE = 1024 * 1024
 YES_NO = {True: "yes", False: "no", None: "unknown"}
 
 
-#: Fields whose flag is not just the hyphenated name.
-_FIELD_FLAGS = {
-    "output_format": ("--format",),
-    "output_compression": ("--output-compression", "--compression"),
+#: Fields and keyword arguments whose flag is not just the hyphenated name.
+_OTHER_FLAGS = {
+    "output_format": "--format",
+    "images": "--image",
+    "extra": "--param",
+    "max_cost_usd": "--max-cost",
+    "timeout_s": "--timeout",
+    "max_download_bytes": "--max-download",
 }
 _FIELD_METAVARS = {
     "output_format": "FORMAT",
@@ -77,6 +81,20 @@ def _help_width() -> int:
     except (OSError, ValueError):
         columns = 0
     return (columns or 80) - 2
+
+
+def flag_of(name: str) -> str:
+    """The flag of a field or keyword argument."""
+    return _OTHER_FLAGS.get(name) or f"--{name.replace('_', '-')}"
+
+
+def name_flags(error: UsageError) -> None:
+    """Core's messages name fields (`size`); to a command line they are its flags (--size)."""
+    import re
+
+    for part in ("message", "hint"):
+        text = re.sub("`([a-z][a-z0-9_]*)`", lambda match: flag_of(match.group(1)), getattr(error, part))
+        setattr(error, part, text)
 
 
 class ServerFlags(argparse.Namespace):
@@ -311,7 +329,7 @@ def _add_image_flags(parser: Parser, is_edit: bool) -> None:
 def add_field_flags(add: Callable[..., object]) -> None:
     """Adds a flag for each field of the API that a request may have besides its prompt and images."""
     for name, text in _FIELD_HELP.items():
-        flags = _FIELD_FLAGS.get(name, (f"--{name.replace('_', '-')}",))
+        flags = [flag_of(name), *(["--compression"] if name == "output_compression" else [])]
         if REQUEST_FIELDS[name] is bool:
             add(*flags, dest=name, action="store_true", help=text)
         else:
