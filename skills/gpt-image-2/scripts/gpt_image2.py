@@ -1482,7 +1482,7 @@ class Budget:
         """Sets the highest estimate of a call aside until `release`; None when it might pass the cap."""
         with self._lock:
             taken = self._spent_usd + self._held_usd
-            if self.max_cost_usd is not None and taken + high_usd > self.max_cost_usd + _ROUNDING_USD:
+            if self.max_cost_usd is not None and not taken + high_usd <= self.max_cost_usd + _ROUNDING_USD:
                 return None
             self._held_usd += high_usd
         return Hold(high_usd)
@@ -2560,23 +2560,21 @@ def missing_ids(database: Database, ids: Sequence[int]) -> List[int]:
 def forget_requests(
     database: Database, ids: Sequence[int] = (), before: Optional[str] = None, everything: bool = False
 ) -> int:
-    """Deletes rows, by id, by age or all of them, and overwrites what they held; how many it were."""
+    """Deletes requests by id, by age or all of them, and overwrites what they held; how many there were."""
+    if everything:
+        condition, values, moment = "1", [()], "9"
+    elif before is not None:
+        condition, values, moment = "started_at < ?", [(before,)], before
+    else:
+        condition, values, moment = "id = ?", [(number,) for number in ids], ""
+    ids_of_them = f"SELECT id FROM requests WHERE {condition}"  # noqa: S608
+    count = 0
     database.rows("PRAGMA secure_delete = ON")
     with database.transaction():
-        if everything:
-            database.change("DELETE FROM images")
-            count = database.change("DELETE FROM requests")
-            database.change(_FORGET_BATCH_JOBS, ("9",))
-        elif before is not None:
-            old = "SELECT id FROM requests WHERE started_at < ?"
-            database.change(f"DELETE FROM images WHERE request IN ({old})", (before,))  # noqa: S608
-            count = database.change("DELETE FROM requests WHERE started_at < ?", (before,))
-            database.change(_FORGET_BATCH_JOBS, (before,))
-        else:
-            count = 0
-            for number in ids:
-                database.change("DELETE FROM images WHERE request = ?", (number,))
-                count += database.change("DELETE FROM requests WHERE id = ?", (number,))
+        for value in values:
+            database.change(f"DELETE FROM images WHERE request IN ({ids_of_them})", value)  # noqa: S608
+            count += database.change(f"DELETE FROM requests WHERE {condition}", value)  # noqa: S608
+        database.change(_FORGET_BATCH_JOBS, (moment,))
     database.rows("PRAGMA wal_checkpoint(TRUNCATE)")  # the log would still hold the rows
     return count
 
@@ -3724,7 +3722,8 @@ GROUPINGS: Mapping[str, Callable[[Row], str]] = {
 class Spending(Record):
     """What a group of requests cost. Two kinds of requests are in no sum of money.
 
-    `unknown` are those that were billed, at a cost nobody told; `maybe` those that may have been billed.
+    `unknown_cost` counts those that were billed at a cost that is not known, `maybe_billed` those that may
+    have been billed.
     """
 
     name: str
@@ -3732,21 +3731,21 @@ class Spending(Record):
     images: int = 0
     tokens: int = 0
     cost_usd: float = 0.0
-    unknown: int = 0
-    maybe: int = 0
+    unknown_cost: int = 0
+    maybe_billed: int = 0
 
     def with_row(self, row: Row) -> Spending:
         """The sum with one more request."""
         usage: Mapping[str, Any] = json.loads(row["usage"]) if row["usage"] else {}
-        is_open = row["cost_usd"] is None
+        is_unknown = row["cost_usd"] is None and row["billed"] == Billed.YES.value
         return replace(
             self,
             requests=self.requests + 1,
             images=self.images + row["images"],
             tokens=self.tokens + usage.get("total_tokens", 0),
             cost_usd=self.cost_usd + (row["cost_usd"] or 0.0),
-            unknown=self.unknown + (is_open and row["billed"] == Billed.YES.value),
-            maybe=self.maybe + (row["billed"] == Billed.MAYBE.value),
+            unknown_cost=self.unknown_cost + is_unknown,
+            maybe_billed=self.maybe_billed + (row["billed"] == Billed.MAYBE.value),
         )
 
 
@@ -3880,7 +3879,7 @@ def event_json(event: Event) -> Optional[Dict[str, object]]:
 # ------------------------------------------------------------------------------------------------------------
 # history/formatting
 #
-# Requests of the history and sums of money for people and as JSON. Pure.
+# Requests of the history and sums of money, as lines for people and as JSON. Pure.
 # ------------------------------------------------------------------------------------------------------------
 
 
@@ -3889,34 +3888,15 @@ _PROMPT_CHARS = 40
 
 def request_json(past: PastRequest) -> Dict[str, object]:
     """One request as `--json` shows it."""
+    shown = dict(vars(past))
+    code, message = shown.pop("error_code"), shown.pop("error_message")
+    low, high = shown.pop("estimate_low_usd"), shown.pop("estimate_high_usd")
     return {
-        "id": past.id,
-        "started_at": past.started_at,
-        "elapsed_s": past.elapsed_s,
-        "base_url": past.base_url,
-        "host": past.host,
-        "command": past.command,
-        "model": past.model,
-        "prompt": past.prompt,
-        "fields": dict(past.fields),
+        **shown,
         "inputs": [file.json() for file in past.inputs],
-        "mask": None if past.mask is None else past.mask.json(),
-        "output": past.output,
-        "status": past.status,
-        "error": None
-        if past.error_code is None
-        else {"code": past.error_code, "message": past.error_message},
-        "http_status": past.http_status,
-        "request_id": past.request_id,
-        "attempts": past.attempts,
-        "billed": past.billed,
-        "usage": None if past.usage is None else dict(past.usage),
-        "estimate_usd": None
-        if past.estimate_low_usd is None
-        else {"low": past.estimate_low_usd, "high": past.estimate_high_usd},
-        "cost_usd": past.cost_usd,
-        "discount": past.discount,
-        "batch_id": past.batch_id,
+        "mask": past.mask and past.mask.json(),
+        "error": None if code is None else {"code": code, "message": message},
+        "estimate_usd": None if low is None else {"low": low, "high": high},
         "images": [{**image_json(image), "rescued": image.rescued} for image in past.images],
     }
 
@@ -3943,6 +3923,7 @@ def listing(requests: Sequence[PastRequest]) -> List[str]:
 
 def details(past: PastRequest) -> List[str]:
     """All of one request, one line a field."""
+    files = [("input", file) for file in past.inputs] + [("mask", file) for file in (past.mask,) if file]
     rows = [
         ["id", str(past.id)],
         ["time", local_time(past.started_at)],
@@ -3952,10 +3933,12 @@ def details(past: PastRequest) -> List[str]:
         ["model", past.model],
         ["prompt", past.prompt],
         *([name, str(value)] for name, value in past.fields.items()),
-        *(["input", f"{file.path or file.source} ({file.sha256})"] for file in past.inputs),
-        *(["mask", f"{file.path or file.source} ({file.sha256})"] for file in (past.mask,) if file),
+        *([name, f"{file.path or file.source} ({file.sha256})"] for name, file in files),
         ["output", past.output],
-        *(["error", f"{past.error_code}: {past.error_message}"] for _ in [0] if past.error_code),
+    ]
+    if past.error_code:
+        rows.append(["error", f"{past.error_code}: {past.error_message}"])
+    rows += [
         ["HTTP status", _or_dash(past.http_status)],
         ["request id", _or_dash(past.request_id)],
         ["attempts", str(past.attempts)],
@@ -3963,10 +3946,12 @@ def details(past: PastRequest) -> List[str]:
         ["billed", past.billed],
         ["cost", _cost(past)],
         ["estimate", _estimate(past)],
-        *(["discount", str(past.discount)] for _ in [0] if past.discount != 1.0),
-        *(["batch", str(past.batch_id)] for _ in [0] if past.batch_id),
-        *([name, str(count)] for name, count in (past.usage or {}).items()),
     ]
+    if past.discount != 1.0:
+        rows.append(["discount", str(past.discount)])
+    if past.batch_id:
+        rows.append(["batch", past.batch_id])
+    rows += [[name, str(count)] for name, count in (past.usage or {}).items()]
     for number, image in enumerate(past.images, 1):
         place = "rescued to " if image.rescued else ""
         rows.append([f"image {number}", f"{place}{image.path}"])
@@ -3977,15 +3962,7 @@ def details(past: PastRequest) -> List[str]:
 
 def spending_json(spending: Spending) -> Dict[str, object]:
     """A sum as `--json` shows it."""
-    return {
-        "name": spending.name,
-        "requests": spending.requests,
-        "images": spending.images,
-        "tokens": spending.tokens,
-        "cost_usd": round(spending.cost_usd, 6),
-        "unknown_cost": spending.unknown,
-        "maybe_billed": spending.maybe,
-    }
+    return {**vars(spending), "cost_usd": round(spending.cost_usd, 6)}
 
 
 def spending_table(by: str, sums: Sequence[Spending], foot: Sequence[Spending]) -> List[str]:
@@ -3997,10 +3974,10 @@ def spending_table(by: str, sums: Sequence[Spending], foot: Sequence[Spending]) 
     ]
     lines = _columns(head + rows, right=(1, 2, 3, 4))
     for one in foot:
-        if one.unknown:
-            lines.append(f"{one.name}: {one.unknown} requests were billed at a cost that is not known")
-        if one.maybe:
-            lines.append(f"{one.name}: {one.maybe} requests may have been billed, nobody can tell")
+        if one.unknown_cost:
+            lines.append(f"{one.name}: {one.unknown_cost} requests were billed at a cost that is not known")
+        if one.maybe_billed:
+            lines.append(f"{one.name}: {one.maybe_billed} requests may have been billed, nobody can tell")
     return lines
 
 
@@ -4333,7 +4310,7 @@ class EventsOutput(Output):
 # ------------------------------------------------------------------------------------------------------------
 # commands/package_extras
 #
-# The one door from core to what is built on it: extras, looked up by name and only when asked for.
+# The optional parts of the package, which stand above core: found by name when they are asked for.
 # ------------------------------------------------------------------------------------------------------------
 
 
@@ -4357,11 +4334,7 @@ EXTRAS = {
 
 
 def run_extra(name: str, words: Sequence[str], _output: Output, _stop: StopSwitch) -> int:
-    """Runs an extra's command, which speaks for itself; its exit code.
-
-    Raises:
-        UsageError: it is not installed; the hint is the command that installs it.
-    """
+    """Runs the command of an optional part, which prints for itself; its exit code."""
     with _installed(name):
         main: Callable[[List[str]], int] = _import(EXTRAS[name].module).main
         return main(list(words))
@@ -4369,11 +4342,7 @@ def run_extra(name: str, words: Sequence[str], _output: Output, _stop: StopSwitc
 
 @contextmanager
 def start_sandbox() -> Generator[str, None, None]:
-    """A sandbox for one call; gives its base URL.
-
-    Raises:
-        UsageError: it is not installed; the hint is the command that installs it.
-    """
+    """A sandbox that runs in this context; its base URL."""
     with ExitStack() as stack:
         with _installed("sandbox"):
             serve: Callable[[], ContextManager[str]] = _import(EXTRAS["sandbox"].module).serve_in_thread
@@ -4395,6 +4364,7 @@ def _import(module: str) -> Any:
 
 @contextmanager
 def _installed(name: str) -> Generator[None, None, None]:
+    """Turns a missing part into an error that says how to install it."""
     try:
         yield
     except ImportError as error:
@@ -7111,11 +7081,14 @@ class Client:
             base_url=base_url,
             api_key=api_key,
         )
-        self._timeout_s = timeout_s
-        self._retries = retries
-        self._retry_ambiguous = retry_ambiguous
-        self._max_download_bytes = max_download_bytes
-        self._waits_for_server = waits_for_server
+        self._policy = CallPolicy(
+            timeout_s=timeout_s,
+            retries=retries,
+            retry_ambiguous=retry_ambiguous,
+            max_download_bytes=max_download_bytes,
+            save_partials=False,
+            waits_for_server=waits_for_server,
+        )
         self._swept: Set[Path] = set()
         self._turns = Turns()
         self._observer: Observer = observer or _ignore
@@ -7270,14 +7243,7 @@ class Client:
         find_curl()
         for folder in _folders(prepared):
             prepare_folder(folder)
-        policy = CallPolicy(
-            timeout_s=self._timeout_s,
-            retries=self._retries,
-            retry_ambiguous=self._retry_ambiguous,
-            max_download_bytes=self._max_download_bytes,
-            save_partials=save_partials,
-            waits_for_server=self._waits_for_server,
-        )
+        policy = replace(self._policy, save_partials=save_partials)
         wire = Wire(self.settings, self._env, self._stop, self._turns)
         observer = observer or self._observer
         call = Call(wire, prepared.request, prepared.plan, policy, observer, prepared.numbers)
@@ -7393,13 +7359,9 @@ def verdict(checks: List[Check]) -> ExitCode:
 
 def check_json(check: Check) -> Dict[str, object]:
     """A finding as `--json` prints it."""
-    return {
-        "name": check.name,
-        "status": check.status,
-        "detail": check.detail,
-        "cure": check.cure,
-        "elapsed_s": None if check.elapsed_s is None else round(check.elapsed_s, 3),
-    }
+    shown = dict(vars(check))
+    del shown["exit_code"]
+    return {**shown, "elapsed_s": None if check.elapsed_s is None else round(check.elapsed_s, 3)}
 
 
 def _python() -> Check:
@@ -8248,10 +8210,10 @@ def _refusal(wire: Wire, folder: Path) -> Optional[str]:
 
 def _send(wire: Wire, request: ImageRequest, picture: Path) -> Tuple[Attempt, Tuple[SavedImage, ...]]:
     plan = OutputPlan(picture.parent, picture.stem, picture.suffix, False, True, picture.parent)
-    collector = ImageCollector(plan, count(1), _ignore_image, _ignore_partial)
+    collector = ImageCollector(plan, count(1), _ignore_all, _ignore_all)
     spool = Spool(picture.parent, wire.settings.secrets)
     try:
-        attempt = send_once(wire, request, collector, spool, PROBE_TIMEOUT_S, _ignore_head)
+        attempt = send_once(wire, request, collector, spool, PROBE_TIMEOUT_S, _ignore_all)
     finally:
         collector.close()
         spool.discard()
@@ -8323,16 +8285,8 @@ def _input(path: Path, shade: int) -> InputImage:
     return InputImage(str(path), path.name, "png", _INPUT_EDGE, _INPUT_EDGE, len(data), False)
 
 
-def _ignore_image(image: SavedImage, reason: str) -> None:
-    del image, reason
-
-
-def _ignore_partial(index: int, path: Optional[str]) -> None:
-    del index, path
-
-
-def _ignore_head(head: ResponseHead) -> None:
-    del head
+def _ignore_all(*_: object) -> None:
+    pass
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -8471,39 +8425,6 @@ HISTORY_COMMANDS: Tuple[Tuple[str, str], ...] = (
     ("redo", "send a request again, with changes"),
     ("forget", "delete requests from the history; images stay"),
 )
-
-
-class ListFlags(argparse.Namespace):
-    """A `history` command line. `since` is a moment as the ledger writes it."""
-
-    search: Optional[str]
-    since: Optional[str]
-    limit: int
-
-
-class ForgetFlags(argparse.Namespace):
-    """A `history forget` command line. `before` is a moment as the ledger writes it."""
-
-    ids: List[int]
-    before: Optional[str]
-    all: bool
-    yes: bool
-
-
-class SpendFlags(argparse.Namespace):
-    """A `spend` command line. `since` is a moment as the ledger writes it."""
-
-    by: str
-    since: Optional[str]
-
-
-class CostFlags(argparse.Namespace):
-    """A `cost` command line, but for the fields of the request. The prompt may come in two ways."""
-
-    words: Optional[str]
-    prompt: Optional[str]
-    batch: bool
-    config: Optional[str]
 
 
 def history_parser() -> Parser:
@@ -8691,7 +8612,7 @@ _ANY_PROMPT = "-"
 
 def run_list(words: Sequence[str], output: Output, _: StopSwitch) -> int:
     """Runs `history` without a command below it."""
-    flags = history_parser().parse_args(list(words), ListFlags())
+    flags = history_parser().parse_args(list(words))
     if flags.limit < 1:
         raise UsageError(
             f"--limit is {flags.limit}; it must be at least 1", hint="leave it out for the default"
@@ -8715,7 +8636,7 @@ def run_show(words: Sequence[str], output: Output, _: StopSwitch) -> int:
 
 def run_forget(words: Sequence[str], output: Output, _: StopSwitch) -> int:
     """Runs `history forget`."""
-    flags = forget_parser().parse_args(list(words), ForgetFlags())
+    flags = forget_parser().parse_args(list(words))
     if bool(flags.ids) + (flags.before is not None) + flags.all != 1:
         raise UsageError(
             "it must be said in one way what to forget", hint="give ids, or --before WHEN, or --all --yes"
@@ -8754,7 +8675,7 @@ def _warn_of_another_host(past: PastRequest, command: ImageCommand, output: Outp
 
 def run_spend(words: Sequence[str], output: Output, _: StopSwitch) -> int:
     """Runs `spend`."""
-    query = spend_parser().parse_args(list(words), SpendFlags())
+    query = spend_parser().parse_args(list(words))
     with ExitStack() as stack:
         rows = spending_rows(_opened(stack), query.since)
     rehearsals = sum_of(filter(is_rehearsal, rows), "loopback")
@@ -8778,8 +8699,8 @@ def run_spend(words: Sequence[str], output: Output, _: StopSwitch) -> int:
             "tokens": everything.tokens,
             "total_usd": round(everything.cost_usd, 6),
             "loopback_usd": round(rehearsals.cost_usd, 6),
-            "unknown_cost": everything.unknown,
-            "maybe_billed": everything.maybe,
+            "unknown_cost": everything.unknown_cost,
+            "maybe_billed": everything.maybe_billed,
         }
     )
     return ExitCode.OK
@@ -8787,7 +8708,7 @@ def run_spend(words: Sequence[str], output: Output, _: StopSwitch) -> int:
 
 def run_cost(words: Sequence[str], output: Output, _: StopSwitch) -> int:
     """Runs `cost`."""
-    query = cost_parser().parse_args(list(words), CostFlags())
+    query = cost_parser().parse_args(list(words))
     if query.words is not None and query.prompt is not None:
         raise UsageError("the prompt is given twice", hint="give PROMPT or --prompt, not both")
     prompt = query.prompt if query.words is None else query.words

@@ -50,7 +50,7 @@ class Budget:
         """Sets the highest estimate of a call aside until `release`; None when it might pass the cap."""
         with self._lock:
             taken = self._spent_usd + self._held_usd
-            if self.max_cost_usd is not None and taken + high_usd > self.max_cost_usd + _ROUNDING_USD:
+            if self.max_cost_usd is not None and not taken + high_usd <= self.max_cost_usd + _ROUNDING_USD:
                 return None
             self._held_usd += high_usd
         return Hold(high_usd)

@@ -92,11 +92,14 @@ class Client:
             base_url=base_url,
             api_key=api_key,
         )
-        self._timeout_s = timeout_s
-        self._retries = retries
-        self._retry_ambiguous = retry_ambiguous
-        self._max_download_bytes = max_download_bytes
-        self._waits_for_server = waits_for_server
+        self._policy = CallPolicy(
+            timeout_s=timeout_s,
+            retries=retries,
+            retry_ambiguous=retry_ambiguous,
+            max_download_bytes=max_download_bytes,
+            save_partials=False,
+            waits_for_server=waits_for_server,
+        )
         self._swept: Set[Path] = set()
         self._turns = Turns()
         self._observer: Observer = observer or _ignore
@@ -251,14 +254,7 @@ class Client:
         find_curl()
         for folder in _folders(prepared):
             prepare_folder(folder)
-        policy = CallPolicy(
-            timeout_s=self._timeout_s,
-            retries=self._retries,
-            retry_ambiguous=self._retry_ambiguous,
-            max_download_bytes=self._max_download_bytes,
-            save_partials=save_partials,
-            waits_for_server=self._waits_for_server,
-        )
+        policy = replace(self._policy, save_partials=save_partials)
         wire = Wire(self.settings, self._env, self._stop, self._turns)
         observer = observer or self._observer
         call = Call(wire, prepared.request, prepared.plan, policy, observer, prepared.numbers)

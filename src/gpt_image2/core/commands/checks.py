@@ -77,13 +77,9 @@ def verdict(checks: List[Check]) -> ExitCode:
 
 def check_json(check: Check) -> Dict[str, object]:
     """A finding as `--json` prints it."""
-    return {
-        "name": check.name,
-        "status": check.status,
-        "detail": check.detail,
-        "cure": check.cure,
-        "elapsed_s": None if check.elapsed_s is None else round(check.elapsed_s, 3),
-    }
+    shown = dict(vars(check))
+    del shown["exit_code"]
+    return {**shown, "elapsed_s": None if check.elapsed_s is None else round(check.elapsed_s, 3)}
 
 
 def _python() -> Check:

@@ -29,7 +29,6 @@ from ..outputs.files import temporary_folder, write_private
 from ..outputs.naming import OutputPlan
 from ..outputs.store import Spool
 from ..settings.hosts import HostFacts, today
-from ..wire.curl import ResponseHead
 from .checks import ask
 
 PROBE_COMMAND = "doctor"
@@ -106,10 +105,10 @@ def _refusal(wire: Wire, folder: Path) -> Optional[str]:
 
 def _send(wire: Wire, request: ImageRequest, picture: Path) -> Tuple[Attempt, Tuple[SavedImage, ...]]:
     plan = OutputPlan(picture.parent, picture.stem, picture.suffix, False, True, picture.parent)
-    collector = ImageCollector(plan, count(1), _ignore_image, _ignore_partial)
+    collector = ImageCollector(plan, count(1), _ignore_all, _ignore_all)
     spool = Spool(picture.parent, wire.settings.secrets)
     try:
-        attempt = send_once(wire, request, collector, spool, PROBE_TIMEOUT_S, _ignore_head)
+        attempt = send_once(wire, request, collector, spool, PROBE_TIMEOUT_S, _ignore_all)
     finally:
         collector.close()
         spool.discard()
@@ -181,13 +180,5 @@ def _input(path: Path, shade: int) -> InputImage:
     return InputImage(str(path), path.name, "png", _INPUT_EDGE, _INPUT_EDGE, len(data), False)
 
 
-def _ignore_image(image: SavedImage, reason: str) -> None:
-    del image, reason
-
-
-def _ignore_partial(index: int, path: Optional[str]) -> None:
-    del index, path
-
-
-def _ignore_head(head: ResponseHead) -> None:
-    del head
+def _ignore_all(*_: object) -> None:
+    pass

@@ -22,10 +22,6 @@ from ..telling.in_words import cost_in_words
 from ..telling.output import Output
 from .formatting import details, listing, request_json, spending_json, spending_table
 from .options import (
-    CostFlags,
-    ForgetFlags,
-    ListFlags,
-    SpendFlags,
     cost_parser,
     forget_parser,
     history_parser,
@@ -48,7 +44,7 @@ _ANY_PROMPT = "-"
 
 def run_list(words: Sequence[str], output: Output, _: StopSwitch) -> int:
     """Runs `history` without a command below it."""
-    flags = history_parser().parse_args(list(words), ListFlags())
+    flags = history_parser().parse_args(list(words))
     if flags.limit < 1:
         raise UsageError(
             f"--limit is {flags.limit}; it must be at least 1", hint="leave it out for the default"
@@ -72,7 +68,7 @@ def run_show(words: Sequence[str], output: Output, _: StopSwitch) -> int:
 
 def run_forget(words: Sequence[str], output: Output, _: StopSwitch) -> int:
     """Runs `history forget`."""
-    flags = forget_parser().parse_args(list(words), ForgetFlags())
+    flags = forget_parser().parse_args(list(words))
     if bool(flags.ids) + (flags.before is not None) + flags.all != 1:
         raise UsageError(
             "it must be said in one way what to forget", hint="give ids, or --before WHEN, or --all --yes"
@@ -111,7 +107,7 @@ def _warn_of_another_host(past: PastRequest, command: ImageCommand, output: Outp
 
 def run_spend(words: Sequence[str], output: Output, _: StopSwitch) -> int:
     """Runs `spend`."""
-    query = spend_parser().parse_args(list(words), SpendFlags())
+    query = spend_parser().parse_args(list(words))
     with ExitStack() as stack:
         rows = spending_rows(_opened(stack), query.since)
     rehearsals = sum_of(filter(is_rehearsal, rows), "loopback")
@@ -135,8 +131,8 @@ def run_spend(words: Sequence[str], output: Output, _: StopSwitch) -> int:
             "tokens": everything.tokens,
             "total_usd": round(everything.cost_usd, 6),
             "loopback_usd": round(rehearsals.cost_usd, 6),
-            "unknown_cost": everything.unknown,
-            "maybe_billed": everything.maybe,
+            "unknown_cost": everything.unknown_cost,
+            "maybe_billed": everything.maybe_billed,
         }
     )
     return ExitCode.OK
@@ -144,7 +140,7 @@ def run_spend(words: Sequence[str], output: Output, _: StopSwitch) -> int:
 
 def run_cost(words: Sequence[str], output: Output, _: StopSwitch) -> int:
     """Runs `cost`."""
-    query = cost_parser().parse_args(list(words), CostFlags())
+    query = cost_parser().parse_args(list(words))
     if query.words is not None and query.prompt is not None:
         raise UsageError("the prompt is given twice", hint="give PROMPT or --prompt, not both")
     prompt = query.prompt if query.words is None else query.words

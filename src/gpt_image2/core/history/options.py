@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from typing import List, Optional, Tuple
+from typing import Tuple
 
 from ..api.models import DEFAULT_MODEL, MAX_PARTIAL_IMAGES, SIZE_NAMES
 from ..base.about import PROGRAM
@@ -21,39 +21,6 @@ HISTORY_COMMANDS: Tuple[Tuple[str, str], ...] = (
     ("redo", "send a request again, with changes"),
     ("forget", "delete requests from the history; images stay"),
 )
-
-
-class ListFlags(argparse.Namespace):
-    """A `history` command line. `since` is a moment as the ledger writes it."""
-
-    search: Optional[str]
-    since: Optional[str]
-    limit: int
-
-
-class ForgetFlags(argparse.Namespace):
-    """A `history forget` command line. `before` is a moment as the ledger writes it."""
-
-    ids: List[int]
-    before: Optional[str]
-    all: bool
-    yes: bool
-
-
-class SpendFlags(argparse.Namespace):
-    """A `spend` command line. `since` is a moment as the ledger writes it."""
-
-    by: str
-    since: Optional[str]
-
-
-class CostFlags(argparse.Namespace):
-    """A `cost` command line, but for the fields of the request. The prompt may come in two ways."""
-
-    words: Optional[str]
-    prompt: Optional[str]
-    batch: bool
-    config: Optional[str]
 
 
 def history_parser() -> Parser:
