@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from functools import partial
 from pathlib import Path
@@ -90,8 +91,6 @@ def flag_of(name: str) -> str:
 
 def name_flags(error: UsageError) -> None:
     """Core's messages name fields (`size`); to a command line they are its flags (--size)."""
-    import re
-
     for part in ("message", "hint"):
         text = re.sub("`([a-z][a-z0-9_]*)`", lambda match: flag_of(match.group(1)), getattr(error, part))
         setattr(error, part, text)
