@@ -1552,7 +1552,7 @@ def unknown_cost(what: str) -> UsageError:
 # ------------------------------------------------------------------------------------------------------------
 # cli
 #
-# The command's front door: `--help` and `--version` at once, everything else by `commands`.
+# The command's front door: `--help` and `--version` at once, everything else by `dispatch`.
 #
 # It imports nothing that takes time, not even `typing`: who asks for the version waits for nothing else.
 # ------------------------------------------------------------------------------------------------------------
@@ -2419,7 +2419,7 @@ def other_fields(request: ImageRequest) -> Mapping[str, object]:
 # ------------------------------------------------------------------------------------------------------------
 # history/dates
 #
-# Moments as people write and read them: dates, date-times, `7d`; local time in, UTC in the ledger. Pure.
+# Dates and times as people write them (2026-11-25, 7d) and read them; UTC in the ledger. Pure.
 # ------------------------------------------------------------------------------------------------------------
 
 
@@ -2434,7 +2434,7 @@ def read_moment(text: str, now_s: float) -> str:
     """The moment that a text names, as the ledger writes it; a date-time without a zone is local.
 
     Raises:
-        UsageError: it is none.
+        UsageError: the text names no moment.
     """
     from datetime import datetime
 
@@ -2553,7 +2553,7 @@ def request_by_file(database: Database, path: str) -> Optional[PastRequest]:
 
 
 def missing_ids(database: Database, ids: Sequence[int]) -> List[int]:
-    """Those of the ids that no request has."""
+    """The ids that no request has."""
     return [number for number in ids if request_by_id(database, number) is None]
 
 
@@ -3966,7 +3966,7 @@ def spending_json(spending: Spending) -> Dict[str, object]:
 
 
 def spending_table(by: str, sums: Sequence[Spending], foot: Sequence[Spending]) -> List[str]:
-    """Sums in columns, and below them what they lack."""
+    """Sums in columns, and below them a note on costs that are not known."""
     head = [[by, "requests", "images", "tokens", "cost"]]
     rows = [
         [show(one.name), f"{one.requests:,}", f"{one.images:,}", f"{one.tokens:,}", f"${one.cost_usd:.4f}"]
@@ -4140,7 +4140,7 @@ _RED, _YELLOW = "31", "33"
 
 
 def output_for(arguments: List[str]) -> Output:
-    """Where a command with these arguments speaks."""
+    """The output of a command with these arguments."""
     keep_paths_printable()
     flags = arguments[: arguments.index("--")] if "--" in arguments else arguments
     return EventsOutput(flags) if "--events" in flags else Output(flags)
@@ -4189,7 +4189,7 @@ class Output:
                 sys.stderr.flush()
 
     def event(self, line: Mapping[str, object]) -> None:
-        """Something happened; only `--events` tells it."""
+        """Something happened; only `--events` shows it."""
 
     def finish(
         self, outcome: Mapping[str, object], rows: Optional[Iterable[Mapping[str, object]]] = None
@@ -7564,7 +7564,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(**settings)
 
     def error(self, message: str) -> NoReturn:
-        """Raises the error for the caller to show."""
+        """Raises an error for the caller to show."""
         raise UsageError(message, hint=f"see {self.prog} --help")
 
 
@@ -7583,9 +7583,7 @@ def flag_of(name: str) -> str:
 
 
 def name_flags(error: UsageError) -> None:
-    """Core's messages name fields (`size`); to a command line they are its flags (--size)."""
-    import re
-
+    """Turns the fields that a message of core names (`size`) into the flags of a command line (--size)."""
     for part in ("message", "hint"):
         text = re.sub("`([a-z][a-z0-9_]*)`", lambda match: flag_of(match.group(1)), getattr(error, part))
         setattr(error, part, text)
@@ -7633,7 +7631,6 @@ class ImageCommand(CallFlags):
 
 
 def image_parser(command: str) -> Parser:
-    """The parser of `generate` or `edit`."""
     is_edit = command == "edit"
     description = "Make new images from images and a text." if is_edit else "Make images from a text."
     parser = Parser(
@@ -7659,7 +7656,6 @@ def image_parser(command: str) -> Parser:
 
 
 def redo_parser() -> Parser:
-    """The parser of `history redo`."""
     parser = Parser(
         prog=f"{PROGRAM} history redo",
         usage=f"{PROGRAM} history redo ID|FILE [changes]",
@@ -7676,7 +7672,6 @@ def redo_parser() -> Parser:
 
 
 def config_parser() -> Parser:
-    """The parser of `config`."""
     parser = Parser(
         prog=f"{PROGRAM} config",
         description="Create a config file, or show which settings are in force and where they come from.",
@@ -7692,7 +7687,6 @@ def config_parser() -> Parser:
 
 
 def doctor_parser() -> Parser:
-    """The parser of `doctor`."""
     parser = Parser(
         prog=f"{PROGRAM} doctor",
         description="Check all that a call needs: curl, settings, key, network, disk. Free but for --probe.",
@@ -7899,13 +7893,13 @@ def add_output_flags(add: Callable[..., object]) -> None:
 
 
 def add_setting_flags(parser: Parser) -> None:
-    """Adds the flags that say which server, and with which key; the sandbox is one of them."""
+    """Adds the flags for server and key, and `--sandbox`."""
     add = add_server_flags(parser)
     add("--sandbox", action="store_true", help="use an offline sandbox for this call: no key, no cost")
 
 
 def add_server_flags(parser: Parser) -> Callable[..., object]:
-    """Adds the flags that say which server that stays, and with which key; what adds to their group."""
+    """Adds the flags for server and key; returns what adds further flags to their group."""
     group = parser.add_argument_group("settings (see: config --show)")
     add = group.add_argument
     add("--config", metavar="PATH", help="this config file; what it sets goes before all flags")
@@ -8011,12 +8005,12 @@ def _prices_in_words(settings: Settings) -> str:
 # ------------------------------------------------------------------------------------------------------------
 # commands/make_images
 #
-# The commands that make images: `generate` and `edit`, from a command line understood to what is printed.
+# The commands `generate` and `edit`: from a parsed command line to what is printed.
 # ------------------------------------------------------------------------------------------------------------
 
 
 def run_images(name: str, words: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `generate` or `edit`; its exit code."""
+    """Runs `generate` or `edit`."""
     return make_images(read_image_command(name, words), output, stop)
 
 
@@ -8072,7 +8066,7 @@ def _target(command: ImageCommand, client: Client) -> Optional[str]:
 
 
 def _pour(result: Result) -> None:
-    """Writes the one image to stdout; its file goes only when the reader took every byte."""
+    """Writes the one image to stdout, and removes its file once the reader has taken every byte."""
     import shutil
 
     image = result.images[0]
@@ -8198,7 +8192,7 @@ def probe(wire: Wire, picture: Path) -> ProbeOutcome:
 
 
 def _refusal(wire: Wire, folder: Path) -> Optional[str]:
-    """What a refusal looks like: `openai` for the official envelope, else `other`; None when it was none."""
+    """What a refusal looks like: `openai` for the official envelope, else `other`; None without one."""
     body = folder / "refused"
     write_private(body, json.dumps({"model": _NO_SUCH_MODEL, "prompt": "x"}).encode())
     attempt, document = ask(wire.settings, wire.env, wire.stop, "/images/generations", str(body))
@@ -8345,7 +8339,7 @@ def _probe_price(settings: Settings) -> str:
 
 
 def _probe(settings: Settings, stop: StopSwitch, output: Output) -> Tuple[Check, Billed]:
-    """Asks the base URL, keeps what it taught, and says it as a check."""
+    """Probes the base URL and keeps what was learnt; the finding, and whether it was paid for."""
     folder = state_folder(os.environ)
     prepare_folder(folder)
     picture = folder / f"probe-{os.urandom(4).hex()}.jpg"
@@ -8367,7 +8361,7 @@ def _probe(settings: Settings, stop: StopSwitch, output: Output) -> Tuple[Check,
 
 
 def _recorded_probe(settings: Settings, picture: Path, stop: StopSwitch, output: Output) -> ProbeOutcome:
-    """A probe, which is in the ledger like any call: it is paid for."""
+    """Runs the probe and records it in the ledger like any call, since it is paid for."""
     outcomes: List[ProbeOutcome] = []
 
     def run(warnings: Tuple[str, ...]) -> Result:
@@ -8396,7 +8390,7 @@ def _recorded_probe(settings: Settings, picture: Path, stop: StopSwitch, output:
 
 
 def _forget(settings: Settings) -> Check:
-    """Forgets what a probe taught of the base URL in force."""
+    """Forgets what a probe learnt about the base URL in force."""
     url = settings.base_url
     forgotten = forget_facts(state_folder(os.environ), url)
     return Check("forget", "ok", f"forgot {url}" if forgotten else f"nothing was known of {url}")
@@ -8428,7 +8422,6 @@ HISTORY_COMMANDS: Tuple[Tuple[str, str], ...] = (
 
 
 def history_parser() -> Parser:
-    """The parser of `history` without a command below it."""
     commands = "\n".join(f"  {name:<7} {summary}" for name, summary in HISTORY_COMMANDS)
     parser = Parser(
         prog=f"{PROGRAM} history",
@@ -8452,7 +8445,6 @@ def history_parser() -> Parser:
 
 
 def show_parser() -> Parser:
-    """The parser of `history show`."""
     parser = Parser(
         prog=f"{PROGRAM} history show",
         description="Show everything about one request.",
@@ -8465,7 +8457,6 @@ def show_parser() -> Parser:
 
 
 def forget_parser() -> Parser:
-    """The parser of `history forget`."""
     parser = Parser(
         prog=f"{PROGRAM} history forget",
         usage=f"{PROGRAM} history forget ID... | --before WHEN | --all --yes",
@@ -8480,7 +8471,6 @@ def forget_parser() -> Parser:
 
 
 def spend_parser() -> Parser:
-    """The parser of `spend`."""
     parser = Parser(
         prog=f"{PROGRAM} spend",
         description="Add up what the requests of the history cost.",
@@ -8494,7 +8484,6 @@ def spend_parser() -> Parser:
 
 
 def cost_parser() -> Parser:
-    """The parser of `cost`."""
     parser = Parser(
         prog=f"{PROGRAM} cost",
         usage=f"{PROGRAM} cost [PROMPT] [options]",
@@ -8532,12 +8521,12 @@ def _id(text: str) -> int:
 # ------------------------------------------------------------------------------------------------------------
 # history/redo
 #
-# From a request of the history and changes to the command that sends it again.
+# Completes a `history redo` command line from the request that it repeats.
 # ------------------------------------------------------------------------------------------------------------
 
 
 def fill_in(command: ImageCommand, past: PastRequest, image_path: Optional[str]) -> None:
-    """Makes a `history redo` command line the command that sends a request again with its changes.
+    """Takes from `past` whatever the command line leaves out: fields, inputs, mask and output.
 
     By default its output is a free name beside `image_path`, else beside the first image of the request.
 
@@ -8603,7 +8592,7 @@ def _beside(past: PastRequest, image_path: Optional[str], output_format: str) ->
 # ------------------------------------------------------------------------------------------------------------
 # history/commands
 #
-# The commands about the past and about money: `history`, `spend` and `cost`.
+# The commands `history` (with `show`, `redo` and `forget`), `spend` and `cost`.
 # ------------------------------------------------------------------------------------------------------------
 
 
@@ -8611,7 +8600,6 @@ _ANY_PROMPT = "-"
 
 
 def run_list(words: Sequence[str], output: Output, _: StopSwitch) -> int:
-    """Runs `history` without a command below it."""
     flags = history_parser().parse_args(list(words))
     if flags.limit < 1:
         raise UsageError(
@@ -8627,7 +8615,6 @@ def run_list(words: Sequence[str], output: Output, _: StopSwitch) -> int:
 
 
 def run_show(words: Sequence[str], output: Output, _: StopSwitch) -> int:
-    """Runs `history show`."""
     past, _image = _found(show_parser().parse_args(list(words)).target)
     for line in details(past):
         output.result(line)
@@ -8635,7 +8622,6 @@ def run_show(words: Sequence[str], output: Output, _: StopSwitch) -> int:
 
 
 def run_forget(words: Sequence[str], output: Output, _: StopSwitch) -> int:
-    """Runs `history forget`."""
     flags = forget_parser().parse_args(list(words))
     if bool(flags.ids) + (flags.before is not None) + flags.all != 1:
         raise UsageError(
@@ -8654,7 +8640,6 @@ def run_forget(words: Sequence[str], output: Output, _: StopSwitch) -> int:
 
 
 def run_redo(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `history redo`."""
     command = read_redo_command(words)
     past, image_path = _found(command.target)
     fill_in(command, past, image_path)
@@ -8664,7 +8649,7 @@ def run_redo(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
 
 
 def _warn_of_another_host(past: PastRequest, command: ImageCommand, output: Output) -> None:
-    """A rehearsal that is done again may cost money; that should be no surprise."""
+    """Warns where a request now goes to another host: what was a rehearsal may cost money this time."""
     settings = load_settings(
         os.environ, config=command.config, base_url=command.base_url, api_key=command.api_key
     )
@@ -8674,7 +8659,6 @@ def _warn_of_another_host(past: PastRequest, command: ImageCommand, output: Outp
 
 
 def run_spend(words: Sequence[str], output: Output, _: StopSwitch) -> int:
-    """Runs `spend`."""
     query = spend_parser().parse_args(list(words))
     with ExitStack() as stack:
         rows = spending_rows(_opened(stack), query.since)
@@ -8707,7 +8691,6 @@ def run_spend(words: Sequence[str], output: Output, _: StopSwitch) -> int:
 
 
 def run_cost(words: Sequence[str], output: Output, _: StopSwitch) -> int:
-    """Runs `cost`."""
     query = cost_parser().parse_args(list(words))
     if query.words is not None and query.prompt is not None:
         raise UsageError("the prompt is given twice", hint="give PROMPT or --prompt, not both")

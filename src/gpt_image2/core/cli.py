@@ -1,4 +1,4 @@
-"""The command's front door: `--help` and `--version` at once, everything else by `commands`.
+"""The command's front door: `--help` and `--version` at once, everything else by `dispatch`.
 
 It imports nothing that takes time, not even `typing`: who asks for the version waits for nothing else.
 """

@@ -1,4 +1,4 @@
-"""From how a call ended to what the client gets: text for a model, the `--json` object, links, previews.
+"""Makes the answer to a call of a tool: text for a model, the `--json` object, links, previews.
 
 Reads the images to make previews of them. An error is a result too: with code, hint and `billed`.
 """
@@ -41,7 +41,7 @@ def success(result: Result, budget: Mapping[str, float | None], preview: bool) -
 
 
 def failure(error: GptImage2Error, command: str, preview: bool = False) -> types.CallToolResult:
-    """It failed; the images that were saved all the same are in it."""
+    """The call failed; images that were saved nevertheless are in the answer."""
     error.message, error.hint = _as_arguments(error.message), _as_arguments(error.hint)
     images = error.result.images if error.result else ()
     lines = [f"Error {error.code}: {error.message}"]

@@ -71,7 +71,7 @@ def _probe_price(settings: Settings) -> str:
 
 
 def _probe(settings: Settings, stop: StopSwitch, output: Output) -> Tuple[Check, Billed]:
-    """Asks the base URL, keeps what it taught, and says it as a check."""
+    """Probes the base URL and keeps what was learnt; the finding, and whether it was paid for."""
     folder = state_folder(os.environ)
     prepare_folder(folder)
     picture = folder / f"probe-{os.urandom(4).hex()}.jpg"
@@ -93,7 +93,7 @@ def _probe(settings: Settings, stop: StopSwitch, output: Output) -> Tuple[Check,
 
 
 def _recorded_probe(settings: Settings, picture: Path, stop: StopSwitch, output: Output) -> ProbeOutcome:
-    """A probe, which is in the ledger like any call: it is paid for."""
+    """Runs the probe and records it in the ledger like any call, since it is paid for."""
     outcomes: List[ProbeOutcome] = []
 
     def run(warnings: Tuple[str, ...]) -> Result:
@@ -122,7 +122,7 @@ def _recorded_probe(settings: Settings, picture: Path, stop: StopSwitch, output:
 
 
 def _forget(settings: Settings) -> Check:
-    """Forgets what a probe taught of the base URL in force."""
+    """Forgets what a probe learnt about the base URL in force."""
     url = settings.base_url
     forgotten = forget_facts(state_folder(os.environ), url)
     return Check("forget", "ok", f"forgot {url}" if forgotten else f"nothing was known of {url}")

@@ -1,4 +1,4 @@
-"""The commands that make images: `generate` and `edit`, from a command line understood to what is printed."""
+"""The commands `generate` and `edit`: from a parsed command line to what is printed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .options import ImageCommand, client_of, read_image_command
 
 
 def run_images(name: str, words: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `generate` or `edit`; its exit code."""
+    """Runs `generate` or `edit`."""
     return make_images(read_image_command(name, words), output, stop)
 
 
@@ -80,7 +80,7 @@ def _target(command: ImageCommand, client: Client) -> Optional[str]:
 
 
 def _pour(result: Result) -> None:
-    """Writes the one image to stdout; its file goes only when the reader took every byte."""
+    """Writes the one image to stdout, and removes its file once the reader has taken every byte."""
     import shutil
 
     image = result.images[0]

@@ -71,7 +71,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(**settings)
 
     def error(self, message: str) -> NoReturn:
-        """Raises the error for the caller to show."""
+        """Raises an error for the caller to show."""
         raise UsageError(message, hint=f"see {self.prog} --help")
 
 
@@ -90,7 +90,7 @@ def flag_of(name: str) -> str:
 
 
 def name_flags(error: UsageError) -> None:
-    """Core's messages name fields (`size`); to a command line they are its flags (--size)."""
+    """Turns the fields that a message of core names (`size`) into the flags of a command line (--size)."""
     for part in ("message", "hint"):
         text = re.sub("`([a-z][a-z0-9_]*)`", lambda match: flag_of(match.group(1)), getattr(error, part))
         setattr(error, part, text)
@@ -138,7 +138,6 @@ class ImageCommand(CallFlags):
 
 
 def image_parser(command: str) -> Parser:
-    """The parser of `generate` or `edit`."""
     is_edit = command == "edit"
     description = "Make new images from images and a text." if is_edit else "Make images from a text."
     parser = Parser(
@@ -164,7 +163,6 @@ def image_parser(command: str) -> Parser:
 
 
 def redo_parser() -> Parser:
-    """The parser of `history redo`."""
     parser = Parser(
         prog=f"{PROGRAM} history redo",
         usage=f"{PROGRAM} history redo ID|FILE [changes]",
@@ -181,7 +179,6 @@ def redo_parser() -> Parser:
 
 
 def config_parser() -> Parser:
-    """The parser of `config`."""
     parser = Parser(
         prog=f"{PROGRAM} config",
         description="Create a config file, or show which settings are in force and where they come from.",
@@ -197,7 +194,6 @@ def config_parser() -> Parser:
 
 
 def doctor_parser() -> Parser:
-    """The parser of `doctor`."""
     parser = Parser(
         prog=f"{PROGRAM} doctor",
         description="Check all that a call needs: curl, settings, key, network, disk. Free but for --probe.",
@@ -404,13 +400,13 @@ def add_output_flags(add: Callable[..., object]) -> None:
 
 
 def add_setting_flags(parser: Parser) -> None:
-    """Adds the flags that say which server, and with which key; the sandbox is one of them."""
+    """Adds the flags for server and key, and `--sandbox`."""
     add = add_server_flags(parser)
     add("--sandbox", action="store_true", help="use an offline sandbox for this call: no key, no cost")
 
 
 def add_server_flags(parser: Parser) -> Callable[..., object]:
-    """Adds the flags that say which server that stays, and with which key; what adds to their group."""
+    """Adds the flags for server and key; returns what adds further flags to their group."""
     group = parser.add_argument_group("settings (see: config --show)")
     add = group.add_argument
     add("--config", metavar="PATH", help="this config file; what it sets goes before all flags")

@@ -93,7 +93,7 @@ def probe(wire: Wire, picture: Path) -> ProbeOutcome:
 
 
 def _refusal(wire: Wire, folder: Path) -> Optional[str]:
-    """What a refusal looks like: `openai` for the official envelope, else `other`; None when it was none."""
+    """What a refusal looks like: `openai` for the official envelope, else `other`; None without one."""
     body = folder / "refused"
     write_private(body, json.dumps({"model": _NO_SUCH_MODEL, "prompt": "x"}).encode())
     attempt, document = ask(wire.settings, wire.env, wire.stop, "/images/generations", str(body))

@@ -1,4 +1,4 @@
-"""The commands about the past and about money: `history`, `spend` and `cost`."""
+"""The commands `history` (with `show`, `redo` and `forget`), `spend` and `cost`."""
 
 from __future__ import annotations
 
@@ -43,7 +43,6 @@ _ANY_PROMPT = "-"
 
 
 def run_list(words: Sequence[str], output: Output, _: StopSwitch) -> int:
-    """Runs `history` without a command below it."""
     flags = history_parser().parse_args(list(words))
     if flags.limit < 1:
         raise UsageError(
@@ -59,7 +58,6 @@ def run_list(words: Sequence[str], output: Output, _: StopSwitch) -> int:
 
 
 def run_show(words: Sequence[str], output: Output, _: StopSwitch) -> int:
-    """Runs `history show`."""
     past, _image = _found(show_parser().parse_args(list(words)).target)
     for line in details(past):
         output.result(line)
@@ -67,7 +65,6 @@ def run_show(words: Sequence[str], output: Output, _: StopSwitch) -> int:
 
 
 def run_forget(words: Sequence[str], output: Output, _: StopSwitch) -> int:
-    """Runs `history forget`."""
     flags = forget_parser().parse_args(list(words))
     if bool(flags.ids) + (flags.before is not None) + flags.all != 1:
         raise UsageError(
@@ -86,7 +83,6 @@ def run_forget(words: Sequence[str], output: Output, _: StopSwitch) -> int:
 
 
 def run_redo(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `history redo`."""
     command = read_redo_command(words)
     past, image_path = _found(command.target)
     fill_in(command, past, image_path)
@@ -96,7 +92,7 @@ def run_redo(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
 
 
 def _warn_of_another_host(past: PastRequest, command: ImageCommand, output: Output) -> None:
-    """A rehearsal that is done again may cost money; that should be no surprise."""
+    """Warns where a request now goes to another host: what was a rehearsal may cost money this time."""
     settings = load_settings(
         os.environ, config=command.config, base_url=command.base_url, api_key=command.api_key
     )
@@ -106,7 +102,6 @@ def _warn_of_another_host(past: PastRequest, command: ImageCommand, output: Outp
 
 
 def run_spend(words: Sequence[str], output: Output, _: StopSwitch) -> int:
-    """Runs `spend`."""
     query = spend_parser().parse_args(list(words))
     with ExitStack() as stack:
         rows = spending_rows(_opened(stack), query.since)
@@ -139,7 +134,6 @@ def run_spend(words: Sequence[str], output: Output, _: StopSwitch) -> int:
 
 
 def run_cost(words: Sequence[str], output: Output, _: StopSwitch) -> int:
-    """Runs `cost`."""
     query = cost_parser().parse_args(list(words))
     if query.words is not None and query.prompt is not None:
         raise UsageError("the prompt is given twice", hint="give PROMPT or --prompt, not both")

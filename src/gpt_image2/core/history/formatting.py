@@ -94,7 +94,7 @@ def spending_json(spending: Spending) -> Dict[str, object]:
 
 
 def spending_table(by: str, sums: Sequence[Spending], foot: Sequence[Spending]) -> List[str]:
-    """Sums in columns, and below them what they lack."""
+    """Sums in columns, and below them a note on costs that are not known."""
     head = [[by, "requests", "images", "tokens", "cost"]]
     rows = [
         [show(one.name), f"{one.requests:,}", f"{one.images:,}", f"{one.tokens:,}", f"${one.cost_usd:.4f}"]

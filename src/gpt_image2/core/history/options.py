@@ -24,7 +24,6 @@ HISTORY_COMMANDS: Tuple[Tuple[str, str], ...] = (
 
 
 def history_parser() -> Parser:
-    """The parser of `history` without a command below it."""
     commands = "\n".join(f"  {name:<7} {summary}" for name, summary in HISTORY_COMMANDS)
     parser = Parser(
         prog=f"{PROGRAM} history",
@@ -48,7 +47,6 @@ def history_parser() -> Parser:
 
 
 def show_parser() -> Parser:
-    """The parser of `history show`."""
     parser = Parser(
         prog=f"{PROGRAM} history show",
         description="Show everything about one request.",
@@ -61,7 +59,6 @@ def show_parser() -> Parser:
 
 
 def forget_parser() -> Parser:
-    """The parser of `history forget`."""
     parser = Parser(
         prog=f"{PROGRAM} history forget",
         usage=f"{PROGRAM} history forget ID... | --before WHEN | --all --yes",
@@ -76,7 +73,6 @@ def forget_parser() -> Parser:
 
 
 def spend_parser() -> Parser:
-    """The parser of `spend`."""
     parser = Parser(
         prog=f"{PROGRAM} spend",
         description="Add up what the requests of the history cost.",
@@ -90,7 +86,6 @@ def spend_parser() -> Parser:
 
 
 def cost_parser() -> Parser:
-    """The parser of `cost`."""
     parser = Parser(
         prog=f"{PROGRAM} cost",
         usage=f"{PROGRAM} cost [PROMPT] [options]",

@@ -1,4 +1,4 @@
-"""From a request of the history and changes to the command that sends it again."""
+"""Completes a `history redo` command line from the request that it repeats."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .search import PastRequest
 
 
 def fill_in(command: ImageCommand, past: PastRequest, image_path: Optional[str]) -> None:
-    """Makes a `history redo` command line the command that sends a request again with its changes.
+    """Takes from `past` whatever the command line leaves out: fields, inputs, mask and output.
 
     By default its output is a free name beside `image_path`, else beside the first image of the request.
 

@@ -95,7 +95,7 @@ def request_by_file(database: Database, path: str) -> Optional[PastRequest]:
 
 
 def missing_ids(database: Database, ids: Sequence[int]) -> List[int]:
-    """Those of the ids that no request has."""
+    """The ids that no request has."""
     return [number for number in ids if request_by_id(database, number) is None]
 
 

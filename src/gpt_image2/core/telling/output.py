@@ -37,7 +37,7 @@ _RED, _YELLOW = "31", "33"
 
 
 def output_for(arguments: List[str]) -> Output:
-    """Where a command with these arguments speaks."""
+    """The output of a command with these arguments."""
     keep_paths_printable()
     flags = arguments[: arguments.index("--")] if "--" in arguments else arguments
     return EventsOutput(flags) if "--events" in flags else Output(flags)
@@ -86,7 +86,7 @@ class Output:
                 sys.stderr.flush()
 
     def event(self, line: Mapping[str, object]) -> None:
-        """Something happened; only `--events` tells it."""
+        """Something happened; only `--events` shows it."""
 
     def finish(
         self, outcome: Mapping[str, object], rows: Optional[Iterable[Mapping[str, object]]] = None
