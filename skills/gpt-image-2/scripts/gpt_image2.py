@@ -4391,7 +4391,7 @@ CommandRunner = Callable[[Sequence[str], Output, StopSwitch], int]
 def run_command(arguments: List[str], names: List[str]) -> int:
     """Runs the command that the first argument names, one of `names`; its exit code."""
     if hasattr(gc, "freeze"):
-        atexit.register(gc.freeze)  # or Python looks for garbage in what ends with the process anyway, 5 ms
+        atexit.register(gc.freeze)  # else Python looks for garbage at its end: 5 to 9 of 130 ms
     output = output_for(arguments)
     stop = StopSwitch()
     command = arguments[0]

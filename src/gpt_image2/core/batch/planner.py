@@ -248,7 +248,7 @@ def _doubt(entry: Entry) -> Dict[str, object]:
 
 
 def _error_json(error: GptImage2Error) -> Dict[str, object]:
-    """What is wrong with a line: in its own terms, where the checks speak of flags."""
+    """What is wrong with a line, in the words of its fields."""
     return {"code": error.code, "message": error.message, "hint": error.hint}
 
 
