@@ -57,7 +57,6 @@ def whole_parser() -> argparse.ArgumentParser:
         prog=PROGRAM,
         description="Generate and edit images with gpt-image-2.",
         epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=VERSION, help="show the version")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")

@@ -11,7 +11,7 @@ from html import escape
 from typing import Any, Dict, Iterable, Iterator, List
 from urllib.parse import quote as percent_encode
 
-from ..api.request import WIRE_FIELDS, ImageRequest
+from ..api.request import REQUEST_FIELDS, ImageRequest
 
 SHEET_NAME = "index.html"
 SHEET_MARK = '<meta name="generator" content="gpt-image2 batch">'
@@ -75,7 +75,8 @@ def _thumbnail(path: str, prompt: str, folder: str) -> str:
 
 def _facts(row: Dict[str, Any], request: ImageRequest) -> str:
     facts = [f"#{row['job']}", str(row["id"]) if row.get("id") else "", str(row["status"]), request.model]
-    fields = ((name, getattr(request, name)) for name in WIRE_FIELDS)
+    shown = (name for name in REQUEST_FIELDS if name not in ("model", "stream", "partial_images"))
+    fields = ((name, getattr(request, name)) for name in shown)
     facts += [f"{name} {value}" for name, value in fields if value is not None]
     cost = row.get("cost_usd")
     facts.append(f"${cost:.4f}" if cost is not None else "")

@@ -12,6 +12,7 @@ from ..api.request import ImageRequest
 from ..base.errors import UsageError
 from ..base.record import Record
 from ..base.redact import show
+from ..calls.budget import unknown_cost
 from ..calls.client import Client
 from ..outputs.files import prepare_folder, temporary_folder
 from ..telling.output import Output
@@ -71,10 +72,7 @@ def open_batch(jobs: JobsOptions, client: Client, output: Output, stack: ExitSta
         output.warn(warning)
     _refuse_invalid(plan, jobs.skip_invalid, output)
     if jobs.max_cost_usd is not None and any(share.cost is None for share in plan.shares()):
-        raise UsageError(
-            "the cost of some jobs is unknown, so --max-cost cannot be kept",
-            hint="leave --max-cost out, or give those jobs a model and quality with a known price",
-        )
+        raise unknown_cost("some jobs")
     return OpenBatch(plan, jobs_file, folder, journal, jobs.defaults, planning.spent_usd)
 
 

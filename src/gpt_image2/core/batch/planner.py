@@ -5,7 +5,6 @@ what earlier runs have done found again by the journal.
 from __future__ import annotations
 
 import os
-import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Dict, List, Mapping, Optional, Tuple
@@ -19,7 +18,7 @@ from ..base.record import Record, replace
 from ..base.redact import show
 from ..calls.inputs import check_local_inputs
 from ..outputs.naming import OutputPlan, extension, plan_output, slug
-from ..telling.report import image_json
+from ..telling.as_json import image_json
 from .contact_sheet import SHEET_NAME
 from .jobs import Job, job_key, read_job
 from .jobs_file import JobsFile, Line
@@ -249,12 +248,8 @@ def _doubt(entry: Entry) -> Dict[str, object]:
 
 
 def _error_json(error: GptImage2Error) -> Dict[str, object]:
-    """What is wrong with a line: in its own terms, where the checks speak of flags."""
-    return {"code": error.code, "message": _without_flags(error.message), "hint": _without_flags(error.hint)}
-
-
-def _without_flags(text: str) -> str:
-    return re.sub(r"--(?!out-dir)([a-z][a-z-]*)", lambda match: match.group(1).replace("-", "_"), text)
+    """What is wrong with a line, in the words of its fields."""
+    return {"code": error.code, "message": error.message, "hint": error.hint}
 
 
 def _is_whole(path: Path) -> bool:

@@ -14,9 +14,9 @@ from ..base.record import replace
 from ..base.redact import show
 from ..calls.budget import Budget
 from ..calls.client import Client
-from ..commands.extras import SANDBOX_KEY, start_sandbox
+from ..commands.package_extras import SANDBOX_KEY, start_sandbox
+from ..telling.in_words import cost_in_words, saved_line
 from ..telling.output import Output
-from ..telling.report import cost_in_words, saved_line
 from ..wire.curl import find_curl
 from .journal import Journal
 from .opening import open_batch

@@ -15,7 +15,7 @@ from ..base.record import Record, replace
 from ..base.redact import mask_secrets, show
 from ..calls.budget import Budget, Hold
 from ..calls.client import Client, PreparedCall
-from ..telling.report import failure_json, image_json
+from ..telling.as_json import failure_json, image_json
 from .jobs import Job, read_job
 from .jobs_file import JobsFile
 from .journal import DONE, FAILED, SENT, Entry, Journal, journal_images

@@ -7,7 +7,7 @@ from typing import Any, Dict, Iterator, Optional, Tuple
 from ..api.models import TYPICAL_SECONDS, CostEstimate
 from ..base.outcome import ExitCode
 from ..base.record import Record
-from ..telling.report import estimate_json
+from ..telling.as_json import estimate_json
 from .journal import DONE, FAILED, SUBMITTED
 from .pacer import MINUTE_S
 from .plan import AMBIGUOUS, INVALID, OVER_BUDGET, PENDING, RUNNING, Plan, Share

@@ -13,8 +13,8 @@ from ..base.outcome import Billed, ExitCode
 from ..base.record import replace
 from ..batch.journal import FAILED, SUBMITTED, Entry, Journal
 from ..outputs.files import temporary_folder
+from ..telling.as_json import failure_json
 from ..telling.output import Output
-from ..telling.report import failure_json
 from .book import RememberedBatch
 from .desk import Desk, is_lost, open_desk
 from .handover import entry_of
@@ -47,7 +47,7 @@ def run_status(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
         return _each(desk, "status", _meant(desk, command), desk.refreshed)
 
 
-def run_list(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
+def run_list_batches(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
     """Runs `batch list`; its exit code.
 
     Raises:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from typing import Optional, Sequence, Tuple
 
 from ..base.about import PROGRAM
@@ -11,7 +10,6 @@ from ..base.exit_codes import EXIT_CODES
 from ..base.record import Record
 from ..batch.options import JobsOptions, add_jobs_flags, jobs_options
 from ..commands.options import (
-    HelpFormatter,
     Parser,
     add_field_flags,
     add_output_flags,
@@ -51,8 +49,6 @@ def submit_parser() -> Parser:
         usage=f"{PROGRAM} batch submit JOBS [options]",
         description="Hand the jobs of a file to the Batch API: half the price, results within 24 hours.",
         epilog=EXIT_CODES,
-        formatter_class=HelpFormatter,
-        allow_abbrev=False,
     )
     add_jobs_flags(parser)
     add = parser.add_argument_group("the batches").add_argument
@@ -168,8 +164,6 @@ def _parser(name: str, usage: str, description: str) -> Parser:
         usage=f"{PROGRAM} batch {name} {usage}",
         description=description,
         epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add_output_flags(parser.add_argument)
     add_server_flags(parser)

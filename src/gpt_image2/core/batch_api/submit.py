@@ -9,7 +9,7 @@ from typing import Dict, List, Optional, Sequence, Tuple
 
 from ..api.models import BATCH_DISCOUNT, CostEstimate
 from ..api.request import checked
-from ..base.errors import GptImage2Error, InterruptedCall, LedgerError, UsageError
+from ..base.errors import GptImage2Error, InterruptedCall, LedgerError
 from ..base.interrupt import StopSwitch
 from ..base.outcome import Billed, ExitCode
 from ..base.record import replace
@@ -18,12 +18,13 @@ from ..batch.journal import FAILED, SUBMITTED, Journal, journal_images
 from ..batch.opening import OpenBatch, open_batch
 from ..batch.plan import Plan, PlannedJob
 from ..batch.summary import counts, forecast, in_words, job_rows
-from ..calls.budget import OVER_MAX_COST, Budget
+from ..calls.budget import Budget
 from ..calls.client import Client
 from ..ledger.entries import other_fields
 from ..outputs.files import temporary_folder
+from ..telling.as_json import estimate_json, failure_json, image_json
+from ..telling.in_words import cost_in_words
 from ..telling.output import Output
-from ..telling.report import cost_in_words, estimate_json, failure_json, image_json
 from ..wire.curl import find_curl
 from .book import Book, RememberedBatch, RememberedJob, open_book
 from .bundle import Bundle
@@ -56,7 +57,7 @@ def run_submit(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
         estimate = _half_price(batch.plan)
         if batch.journal is None:
             return _show_batch_dry_run(batch, estimate, output)
-        _check_budget(batch, estimate, jobs.max_cost_usd)
+        Budget(jobs.max_cost_usd, batch.spent_usd).check(estimate, "all these jobs together")
         client.settings.require_key()
         server = BatchServer(client.settings, os.environ, stop, told(output))
         find_curl()
@@ -245,23 +246,6 @@ def _half_price(plan: Plan) -> Optional[CostEstimate]:
     """What the jobs that are to be submitted would cost, None where a price is unknown."""
     total = forecast(plan, 1, None).total.cost
     return None if total is None else total.at(BATCH_DISCOUNT)
-
-
-def _check_budget(batch: OpenBatch, estimate: Optional[CostEstimate], max_cost_usd: Optional[float]) -> None:
-    """Raises where the jobs might pass the cap: a batch cannot be stopped at a sum, so none is handed over.
-
-    Raises:
-        UsageError: they might.
-    """
-    high_usd = estimate.high_usd if estimate else 0.0
-    if Budget(max_cost_usd, batch.spent_usd).take(high_usd) is not None:
-        return
-    raise UsageError(
-        f"the jobs may cost up to ${high_usd:.4f} by the Batch API, and earlier runs in this folder may have "
-        f"cost ${batch.spent_usd:.4f}: more than --max-cost ${max_cost_usd or 0.0:.4f}",
-        hint="choose a lower quality or fewer jobs, or raise --max-cost; nothing was sent",
-        code=OVER_MAX_COST,
-    )
 
 
 def _show_batch_dry_run(batch: OpenBatch, estimate: Optional[CostEstimate], output: Output) -> int:

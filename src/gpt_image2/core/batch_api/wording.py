@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Dict
 
 from ..base.redact import show
-from ..history.moments import local_time
+from ..history.dates import local_time
 from .book import RememberedBatch
 from .remote import RemoteBatch
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Generator, List, Mapping, Optional, Sequence, Set, Tuple, Union
 
-from ..api.models import DEFAULT_MODEL, Prices
-from ..api.request import ImageRequest, checked
+from ..api.models import DEFAULT_MODEL
+from ..api.request import REQUEST_FIELDS, ImageRequest, checked
 from ..base.errors import UsageError
 from ..base.events import Event, Observer
 from ..base.interrupt import StopSwitch
@@ -20,6 +20,7 @@ from ..outputs.files import prepare_folder, sweep, temporary_folder
 from ..outputs.naming import OutputPlan, extension, plan_output
 from ..settings.config import Settings, home_folder, load_settings, state_folder
 from ..wire.curl import find_curl
+from .budget import Budget
 from .call import Call, CallPolicy
 from .download import DEFAULT_MAX_DOWNLOAD_BYTES, Downloader
 from .exchange import host_of
@@ -90,11 +91,14 @@ class Client:
             base_url=base_url,
             api_key=api_key,
         )
-        self._timeout_s = timeout_s
-        self._retries = retries
-        self._retry_ambiguous = retry_ambiguous
-        self._max_download_bytes = max_download_bytes
-        self._waits_for_server = waits_for_server
+        self._policy = CallPolicy(
+            timeout_s=timeout_s,
+            retries=retries,
+            retry_ambiguous=retry_ambiguous,
+            max_download_bytes=max_download_bytes,
+            save_partials=False,
+            waits_for_server=waits_for_server,
+        )
         self._swept: Set[Path] = set()
         self._observer: Observer = observer or _ignore
         self._stop = stop or StopSwitch()
@@ -133,23 +137,7 @@ class Client:
         Raises:
             GptImage2Error: see `gpt_image2.core.errors`; `result` holds the images saved all the same.
         """
-        request = ImageRequest(
-            prompt=prompt,
-            model=model,
-            n=n,
-            size=size,
-            quality=quality,
-            output_format=output_format,
-            output_compression=output_compression,
-            background=background,
-            moderation=moderation,
-            user=user,
-            stream=stream,
-            partial_images=partial_images,
-            extra=tuple((extra or {}).items()),
-        )
-        prepared = self.prepare(request, output, no_clobber=no_clobber, max_cost_usd=max_cost_usd)
-        return self.run(prepared, save_partials=save_partials)
+        return self._make(None, None, locals())
 
     def edit(
         self,
@@ -176,24 +164,28 @@ class Client:
     ) -> Result:
         """Images from one or more images (paths or http(s) addresses) and a text; else as `generate`."""
         sources = [image] if isinstance(image, (str, os.PathLike)) else list(image)
-        request = ImageRequest(
-            prompt=prompt,
-            model=model,
-            n=n,
-            size=size,
-            quality=quality,
-            output_format=output_format,
-            output_compression=output_compression,
-            background=background,
-            moderation=moderation,
-            user=user,
-            stream=stream,
-            partial_images=partial_images,
-            extra=tuple((extra or {}).items()),
-        )
-        with self.with_inputs(request, sources, mask) as whole:
-            prepared = self.prepare(whole, output, no_clobber=no_clobber, max_cost_usd=max_cost_usd)
-            return self.run(prepared, save_partials=save_partials)
+        return self._make(sources, mask, locals())
+
+    def _make(
+        self,
+        sources: Optional[Sequence[PathLike]],
+        mask: Optional[PathLike],
+        keywords: Mapping[str, Any],
+    ) -> Result:
+        """Does what the keyword arguments of `generate` or `edit` ask for; `sources` are those of an edit."""
+        fields = {name: keywords[name] for name in ("prompt", *REQUEST_FIELDS)}
+        extra: Mapping[str, object] = keywords["extra"] or {}
+        request = ImageRequest(extra=tuple(extra.items()), **fields)
+        with ExitStack() as stack:
+            if sources is not None:
+                request = stack.enter_context(self.with_inputs(request, sources, mask))
+            prepared = self.prepare(
+                request,
+                keywords["output"],
+                no_clobber=keywords["no_clobber"],
+                max_cost_usd=keywords["max_cost_usd"],
+            )
+            return self.run(prepared, save_partials=keywords["save_partials"])
 
     @contextmanager
     def with_inputs(
@@ -244,7 +236,7 @@ class Client:
         plan = plan_output(
             name, request.effective_format, request.count, request.prompt, self.rescue_folder, no_clobber
         )
-        _check_cost(request, self.settings.prices, max_cost_usd)
+        Budget(max_cost_usd).check(request.estimate(self.settings.prices), f"this call of {request.model}")
         return PreparedCall(request, plan, self.settings.warnings + warnings)
 
     def run(
@@ -259,14 +251,7 @@ class Client:
         find_curl()
         for folder in _folders(prepared):
             prepare_folder(folder)
-        policy = CallPolicy(
-            timeout_s=self._timeout_s,
-            retries=self._retries,
-            retry_ambiguous=self._retry_ambiguous,
-            max_download_bytes=self._max_download_bytes,
-            save_partials=save_partials,
-            waits_for_server=self._waits_for_server,
-        )
+        policy = replace(self._policy, save_partials=save_partials)
         host = host_of(self.settings, self._env, self._stop)
         observer = observer or self._observer
         call = Call(host, prepared.request, prepared.plan, policy, observer, prepared.numbers)
@@ -306,23 +291,6 @@ def edit(
 ) -> Result:
     """`Client().edit(...)` with the configuration that is found."""
     return Client().edit(image, prompt, output=output, **options)
-
-
-def _check_cost(request: ImageRequest, prices: Mapping[str, Prices], max_cost_usd: Optional[float]) -> None:
-    if max_cost_usd is None:
-        return
-    estimate = request.estimate(prices)
-    if estimate is None:
-        raise UsageError(
-            f"the cost of {request.model} is unknown, so --max-cost cannot be kept",
-            hint="leave --max-cost out, or give its prices in the config file",
-        )
-    if not estimate.high_usd <= max_cost_usd:
-        raise UsageError(
-            f"it may cost up to ${estimate.high_usd:.4f}, more than --max-cost ${max_cost_usd:.4f}",
-            hint="choose a lower --quality, a smaller --size or --n, or raise --max-cost",
-            code="over_max_cost",
-        )
 
 
 def _folders(prepared: PreparedCall) -> List[Path]:

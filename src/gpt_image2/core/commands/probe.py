@@ -29,7 +29,7 @@ from ..outputs.files import temporary_folder, write_private
 from ..outputs.naming import OutputPlan
 from ..outputs.store import Spool
 from ..settings.hosts import HostFacts, today
-from .doctor import ask
+from .checks import ask
 
 PROBE_COMMAND = "doctor"
 PROBE_TIMEOUT_S = 600.0
@@ -93,7 +93,7 @@ def probe(host: Host, picture: Path) -> ProbeOutcome:
 
 
 def _refusal(host: Host, folder: Path) -> Optional[str]:
-    """What a refusal looks like: `openai` for the official envelope, else `other`; None when it was none."""
+    """What a refusal looks like: `openai` for the official envelope, else `other`; None without one."""
     body = folder / "refused"
     write_private(body, json.dumps({"model": _NO_SUCH_MODEL, "prompt": "x"}).encode())
     attempt, document = ask(host, "/images/generations", str(body))
@@ -105,7 +105,7 @@ def _refusal(host: Host, folder: Path) -> Optional[str]:
 
 def _send(host: Host, request: ImageRequest, picture: Path) -> Tuple[Attempt, Tuple[SavedImage, ...]]:
     plan = OutputPlan(picture.parent, picture.stem, picture.suffix, False, True, picture.parent)
-    collector = ImageCollector(plan, count(1), _ignore_image, _ignore_partial)
+    collector = ImageCollector(plan, count(1), _ignore_all, _ignore_all)
     spool = Spool(picture.parent, host.settings.secrets)
     try:
         attempt = send_once(host, request, collector, spool, PROBE_TIMEOUT_S)
@@ -180,9 +180,5 @@ def _input(path: Path, shade: int) -> InputImage:
     return InputImage(str(path), path.name, "png", _INPUT_EDGE, _INPUT_EDGE, len(data), False)
 
 
-def _ignore_image(image: SavedImage, reason: str) -> None:
-    del image, reason
-
-
-def _ignore_partial(index: int, path: Optional[str]) -> None:
-    del index, path
+def _ignore_all(*_: object) -> None:
+    pass

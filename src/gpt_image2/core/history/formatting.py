@@ -1,4 +1,4 @@
-"""Requests of the history and sums of money for people and as JSON. Pure."""
+"""Requests of the history and sums of money, as lines for people and as JSON. Pure."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Dict, List, Optional, Sequence
 
 from ..base.outcome import Billed
 from ..base.redact import show
-from ..telling.report import image_json
-from .moments import local_time
+from ..telling.as_json import image_json
+from .dates import local_time
 from .search import PastRequest
 from .spending import Spending
 
@@ -16,34 +16,15 @@ _PROMPT_CHARS = 40
 
 def request_json(past: PastRequest) -> Dict[str, object]:
     """One request as `--json` shows it."""
+    shown = dict(vars(past))
+    code, message = shown.pop("error_code"), shown.pop("error_message")
+    low, high = shown.pop("estimate_low_usd"), shown.pop("estimate_high_usd")
     return {
-        "id": past.id,
-        "started_at": past.started_at,
-        "elapsed_s": past.elapsed_s,
-        "base_url": past.base_url,
-        "host": past.host,
-        "command": past.command,
-        "model": past.model,
-        "prompt": past.prompt,
-        "fields": dict(past.fields),
+        **shown,
         "inputs": [file.json() for file in past.inputs],
-        "mask": None if past.mask is None else past.mask.json(),
-        "output": past.output,
-        "status": past.status,
-        "error": None
-        if past.error_code is None
-        else {"code": past.error_code, "message": past.error_message},
-        "http_status": past.http_status,
-        "request_id": past.request_id,
-        "attempts": past.attempts,
-        "billed": past.billed,
-        "usage": None if past.usage is None else dict(past.usage),
-        "estimate_usd": None
-        if past.estimate_low_usd is None
-        else {"low": past.estimate_low_usd, "high": past.estimate_high_usd},
-        "cost_usd": past.cost_usd,
-        "discount": past.discount,
-        "batch_id": past.batch_id,
+        "mask": past.mask and past.mask.json(),
+        "error": None if code is None else {"code": code, "message": message},
+        "estimate_usd": None if low is None else {"low": low, "high": high},
         "images": [{**image_json(image), "rescued": image.rescued} for image in past.images],
     }
 
@@ -70,6 +51,7 @@ def listing(requests: Sequence[PastRequest]) -> List[str]:
 
 def details(past: PastRequest) -> List[str]:
     """All of one request, one line a field."""
+    files = [("input", file) for file in past.inputs] + [("mask", file) for file in (past.mask,) if file]
     rows = [
         ["id", str(past.id)],
         ["time", local_time(past.started_at)],
@@ -79,10 +61,12 @@ def details(past: PastRequest) -> List[str]:
         ["model", past.model],
         ["prompt", past.prompt],
         *([name, str(value)] for name, value in past.fields.items()),
-        *(["input", f"{file.path or file.source} ({file.sha256})"] for file in past.inputs),
-        *(["mask", f"{file.path or file.source} ({file.sha256})"] for file in (past.mask,) if file),
+        *([name, f"{file.path or file.source} ({file.sha256})"] for name, file in files),
         ["output", past.output],
-        *(["error", f"{past.error_code}: {past.error_message}"] for _ in [0] if past.error_code),
+    ]
+    if past.error_code:
+        rows.append(["error", f"{past.error_code}: {past.error_message}"])
+    rows += [
         ["HTTP status", _or_dash(past.http_status)],
         ["request id", _or_dash(past.request_id)],
         ["attempts", str(past.attempts)],
@@ -90,10 +74,12 @@ def details(past: PastRequest) -> List[str]:
         ["billed", past.billed],
         ["cost", _cost(past)],
         ["estimate", _estimate(past)],
-        *(["discount", str(past.discount)] for _ in [0] if past.discount != 1.0),
-        *(["batch", str(past.batch_id)] for _ in [0] if past.batch_id),
-        *([name, str(count)] for name, count in (past.usage or {}).items()),
     ]
+    if past.discount != 1.0:
+        rows.append(["discount", str(past.discount)])
+    if past.batch_id:
+        rows.append(["batch", past.batch_id])
+    rows += [[name, str(count)] for name, count in (past.usage or {}).items()]
     for number, image in enumerate(past.images, 1):
         place = "rescued to " if image.rescued else ""
         rows.append([f"image {number}", f"{place}{image.path}"])
@@ -104,19 +90,11 @@ def details(past: PastRequest) -> List[str]:
 
 def spending_json(spending: Spending) -> Dict[str, object]:
     """A sum as `--json` shows it."""
-    return {
-        "name": spending.name,
-        "requests": spending.requests,
-        "images": spending.images,
-        "tokens": spending.tokens,
-        "cost_usd": round(spending.cost_usd, 6),
-        "unknown_cost": spending.unknown,
-        "maybe_billed": spending.maybe,
-    }
+    return {**vars(spending), "cost_usd": round(spending.cost_usd, 6)}
 
 
 def spending_table(by: str, sums: Sequence[Spending], foot: Sequence[Spending]) -> List[str]:
-    """Sums in columns, and below them what they lack."""
+    """Sums in columns, and below them a note on costs that are not known."""
     head = [[by, "requests", "images", "tokens", "cost"]]
     rows = [
         [show(one.name), f"{one.requests:,}", f"{one.images:,}", f"{one.tokens:,}", f"${one.cost_usd:.4f}"]
@@ -124,10 +102,10 @@ def spending_table(by: str, sums: Sequence[Spending], foot: Sequence[Spending]) 
     ]
     lines = _columns(head + rows, right=(1, 2, 3, 4))
     for one in foot:
-        if one.unknown:
-            lines.append(f"{one.name}: {one.unknown} requests were billed at a cost that is not known")
-        if one.maybe:
-            lines.append(f"{one.name}: {one.maybe} requests may have been billed, nobody can tell")
+        if one.unknown_cost:
+            lines.append(f"{one.name}: {one.unknown_cost} requests were billed at a cost that is not known")
+        if one.maybe_billed:
+            lines.append(f"{one.name}: {one.maybe_billed} requests may have been billed, nobody can tell")
     return lines
 
 

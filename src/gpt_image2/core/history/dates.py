@@ -1,4 +1,4 @@
-"""Moments as people write and read them: dates, date-times, `7d`; local time in, UTC in the ledger. Pure."""
+"""Dates and times as people write them (2026-11-25, 7d) and read them; UTC in the ledger. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def read_moment(text: str, now_s: float) -> str:
     """The moment that a text names, as the ledger writes it; a date-time without a zone is local.
 
     Raises:
-        UsageError: it is none.
+        UsageError: the text names no moment.
     """
     from datetime import datetime
 

@@ -1,24 +1,23 @@
-"""What the tools do, blocking: one method a tool, from arguments to an answer. Never raises.
+"""The calls of the tools, which block: one method a tool, from its arguments to its answer. Never raises.
 
 Everything that can be refused is refused before the request is sent; money is held before anything else.
 """
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from mcp import types
 
 from gpt_image2.core.api import models
-from gpt_image2.core.api.images import read_image_info
-from gpt_image2.core.api.request import ImageRequest, checked
+from gpt_image2.core.api.images import saved_image_at
+from gpt_image2.core.api.request import ImageRequest, checked, is_address
 from gpt_image2.core.base.errors import GptImage2Error, InterruptedCall, UsageError
 from gpt_image2.core.base.events import Event, Observer, RequestStarted
 from gpt_image2.core.base.interrupt import StopSwitch
@@ -37,13 +36,12 @@ from .tools import COMMANDS, ESTIMATE, GET
 Arguments = Mapping[str, Any] | None
 
 _SIGTERM = 15
-_HASH_BYTES = 1 << 20
 
 _log = logging.getLogger(__name__)
 
 
-class Studio:
-    """Does the work of one server.
+class ToolCalls:
+    """Does what the tools of one server are called for.
 
     Raises:
         UsageError: the output folder or an allowed folder cannot be used.
@@ -104,8 +102,10 @@ class Studio:
     def _make(self, asked: ImageArguments, stop: StopSwitch, observer: Observer) -> Result:
         request, _ = checked(asked.request)
         output = self._folders.output(asked.output, request.effective_format)
-        with self._budget.hold(request.estimate(self._prices()), request.model) as hold:
-            client = self._client(stop, _also_told(observer, hold))
+        with self._budget.hold(
+            request.estimate(self._prices()), f"this call of {request.model}", way_out="ask the user"
+        ) as hold:
+            client = self._client(stop, _with_hold(observer, hold))
             try:
                 result = self._send(client, asked, output, stop)
             except GptImage2Error as error:
@@ -130,7 +130,7 @@ class Studio:
     def _local_inputs(self, asked: ImageArguments) -> dict[str, Path]:
         """The resolved path of each input that is a file here."""
         sources = [*asked.images, *([asked.mask] if asked.mask is not None else [])]
-        return {source: self._folders.input(source) for source in sources if not _is_address(source)}
+        return {source: self._folders.input(source) for source in sources if not is_address(source)}
 
     @contextmanager
     def _with_inputs(
@@ -163,10 +163,6 @@ class Studio:
         )
 
 
-def _is_address(source: str) -> bool:
-    return source.lower().startswith(("http://", "https://"))
-
-
 def _answered(work: Callable[[], types.CallToolResult], command: str) -> types.CallToolResult:
     """What a tool answers; an error of any kind is an answer too, without a stack trace."""
     try:
@@ -179,7 +175,7 @@ def _answered(work: Callable[[], types.CallToolResult], command: str) -> types.C
         return failure(GptImage2Error(text, hint="report it, with the log of this server"), command)
 
 
-def _also_told(observer: Observer, hold: Hold) -> Observer:
+def _with_hold(observer: Observer, hold: Hold) -> Observer:
     """An observer that also tells the budget when money may be gone."""
 
     def observe(event: Event) -> None:
@@ -196,19 +192,10 @@ def _inspected(path: Path, source: str) -> SavedImage:
     try:
         if not path.is_file():
             raise UsageError(f"{name} does not exist or is not a file", hint="check the path")
-        with path.open("rb") as file:
-            info = read_image_info(file)
-            if info is None:
-                raise UsageError(f"{name} is not an image by its first bytes", hint="png, jpeg or webp")
-            size_bytes, sha256 = _hashed(file)
+        with path.open("rb"):  # says why it cannot be read
+            image = saved_image_at(str(path))
     except OSError as error:
         raise UsageError(f"cannot read {name}: {error.strerror}", hint="check its permissions") from None
-    return SavedImage(str(path), size_bytes, info.format, info.width, info.height, sha256)
-
-
-def _hashed(file: IO[bytes]) -> tuple[int, str]:
-    digest = hashlib.sha256()
-    file.seek(0)
-    for block in iter(lambda: file.read(_HASH_BYTES), b""):
-        digest.update(block)
-    return file.tell(), digest.hexdigest()
+    if image is None:
+        raise UsageError(f"{name} is not an image by its first bytes", hint="png, jpeg or webp")
+    return image

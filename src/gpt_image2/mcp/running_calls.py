@@ -34,7 +34,7 @@ Report = Callable[[float, "float | None", str], Awaitable[None]]
 Work = Callable[[StopSwitch, Observer], T]
 
 
-class Calls:
+class RunningCalls:
     """The calls under way in one server."""
 
     def __init__(self) -> None:
@@ -113,7 +113,7 @@ class _Running(Generic[T]):
                 event = self._events.popleft()
                 if isinstance(event, RequestStarted):
                     typical_s = event.typical_s
-                note = _told(event) or note
+                note = _event_in_words(event) or note
             elapsed_s = max(anyio.current_time() - started_s, self._last_s + _LEAST_STEP_S)
             self._last_s = elapsed_s
             about = f" of about {typical_s:.0f} s" if typical_s else ""
@@ -125,7 +125,7 @@ class _Running(Generic[T]):
                 await self._done.wait()
 
 
-def _told(event: Event) -> str:
+def _event_in_words(event: Event) -> str:
     if isinstance(event, RequestStarted):
         return (
             "the request was sent" if event.attempt == 1 else f"the request was sent again ({event.attempt})"

@@ -1,41 +1,47 @@
-"""The commands that make images: `generate` and `edit`, from a command line understood to what is printed."""
+"""The commands `generate` and `edit`: from a parsed command line to what is printed."""
 
 from __future__ import annotations
 
 import os
 import sys
 from contextlib import ExitStack
-from typing import Optional
+from typing import Optional, Sequence
 
 from ..base.errors import OutputError, UsageError
 from ..base.interrupt import StopSwitch
 from ..base.outcome import Billed, ExitCode, Result
-from ..base.record import replace
 from ..base.redact import mask_secrets
 from ..calls.client import Client, PreparedCall
 from ..calls.exchange import auth_header, describe
 from ..ledger.entries import check_unchanged
 from ..settings.config import KEY_VARIABLE
+from ..telling.as_json import estimate_json, result_json
+from ..telling.in_words import cost_in_words
 from ..telling.output import Output
-from ..telling.report import cost_in_words, estimate_json, result_json
-from .options import ImageCommand
+from .options import ImageCommand, client_of, read_image_command
 
 
-def run_image_command(command: ImageCommand, output: Output, stop: StopSwitch) -> ExitCode:
-    """Runs `generate` or `edit`.
+def run_images(name: str, words: Sequence[str], output: Output, stop: StopSwitch) -> int:
+    """Runs `generate` or `edit`."""
+    return make_images(read_image_command(name, words), output, stop)
+
+
+def make_images(command: ImageCommand, output: Output, stop: StopSwitch) -> int:
+    """Does what a command line asks for; its exit code.
 
     Raises:
         GptImage2Error: not all images could be saved as asked.
     """
+    asked_size = command.request.size
     with ExitStack() as stack:
         if command.sandbox:
-            from .extras import SANDBOX_KEY, start_sandbox
+            from .package_extras import SANDBOX_KEY, start_sandbox
 
-            base_url = stack.enter_context(start_sandbox())
-            command = replace(command, base_url=base_url, api_key=SANDBOX_KEY, config=None)
+            command.base_url = stack.enter_context(start_sandbox())
+            command.api_key, command.config = SANDBOX_KEY, None
         elif command.api_key is not None:
             output.warn(f"--api-key is visible in ps and in the shell history; use {KEY_VARIABLE} instead")
-        client = _client(command, stop)
+        client = client_of(command, stop)
         request = command.request
         if command.sources or command.command == "edit":
             request = stack.enter_context(client.with_inputs(request, command.sources, command.mask))
@@ -44,11 +50,11 @@ def run_image_command(command: ImageCommand, output: Output, stop: StopSwitch) -
             request,
             _target(command, client),
             no_clobber=command.no_clobber,
-            max_cost_usd=command.max_cost_usd,
+            max_cost_usd=command.max_cost,
         )
         size = prepared.request.size
-        if size and size != command.request.size:
-            output.say(f"size {command.request.size} is {size}")
+        if size != asked_size:
+            output.say(f"size {asked_size} is {size}")
         if command.dry_run:
             _show_dry_run(prepared, client, command, output)
             return ExitCode.OK
@@ -60,20 +66,6 @@ def run_image_command(command: ImageCommand, output: Output, stop: StopSwitch) -
             output.warn(f"the server sent one more image; it was saved as {image.path}")
     output.finish(result_json(result))
     return ExitCode.OK
-
-
-def _client(command: ImageCommand, stop: StopSwitch) -> Client:
-    return Client(
-        config=command.config,
-        base_url=command.base_url,
-        api_key=command.api_key,
-        timeout_s=command.timeout_s,
-        retries=command.retries,
-        retry_ambiguous=command.retry_ambiguous,
-        max_download_bytes=command.max_download_bytes,
-        stop=stop,
-        history=command.history,
-    )
 
 
 def _target(command: ImageCommand, client: Client) -> Optional[str]:
@@ -88,7 +80,7 @@ def _target(command: ImageCommand, client: Client) -> Optional[str]:
 
 
 def _pour(result: Result) -> None:
-    """Writes the one image to stdout; its file goes only when the reader took every byte."""
+    """Writes the one image to stdout, and removes its file once the reader has taken every byte."""
     import shutil
 
     image = result.images[0]

@@ -1,14 +1,16 @@
-"""The one door from core to what is built on it: extras, looked up by name and only when asked for."""
+"""The optional parts of the package, which stand above core: found by name when they are asked for."""
 
 from __future__ import annotations
 
 import os
 import sys
 from contextlib import ExitStack, contextmanager
-from typing import Any, Callable, ContextManager, Generator, List, NamedTuple
+from typing import Any, Callable, ContextManager, Generator, List, NamedTuple, Sequence
 
 from ..base.about import INSTALL_HINT
 from ..base.errors import UsageError
+from ..base.interrupt import StopSwitch
+from ..telling.output import Output
 
 #: What stands for a key where none is needed.
 SANDBOX_KEY = "sandbox"
@@ -29,24 +31,16 @@ EXTRAS = {
 }
 
 
-def run_extra(name: str, argv: List[str]) -> int:
-    """Runs an extra's command; its exit code.
-
-    Raises:
-        UsageError: it is not installed; the hint is the command that installs it.
-    """
+def run_extra(name: str, words: Sequence[str], _output: Output, _stop: StopSwitch) -> int:
+    """Runs the command of an optional part, which prints for itself; its exit code."""
     with _installed(name):
         main: Callable[[List[str]], int] = _import(EXTRAS[name].module).main
-        return main(argv)
+        return main(list(words))
 
 
 @contextmanager
 def start_sandbox() -> Generator[str, None, None]:
-    """A sandbox for one call; gives its base URL.
-
-    Raises:
-        UsageError: it is not installed; the hint is the command that installs it.
-    """
+    """A sandbox that runs in this context; its base URL."""
     with ExitStack() as stack:
         with _installed("sandbox"):
             serve: Callable[[], ContextManager[str]] = _import(EXTRAS["sandbox"].module).serve_in_thread
@@ -68,6 +62,7 @@ def _import(module: str) -> Any:
 
 @contextmanager
 def _installed(name: str) -> Generator[None, None, None]:
+    """Turns a missing part into an error that says how to install it."""
     try:
         yield
     except ImportError as error:
