@@ -2066,7 +2066,7 @@ def _never_run(error: ServerError, secrets: Tuple[str, ...]) -> GptImage2Error:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# batch/planner
+# batch/planning
 #
 # Makes the plan of a batch before anything is paid for: every line read and checked, every image named, and
 # what earlier runs have done found again by the journal.
@@ -2332,7 +2332,7 @@ def _content_hash(path: str, size_bytes: int, mtime_ns: int) -> str:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# batch/sending
+# batch/attempt
 #
 # One job sent once: prepared, noted in the journal, sent as any call, and noted again.
 # ------------------------------------------------------------------------------------------------------------
@@ -2513,7 +2513,7 @@ class Sending:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# batch/runner
+# batch/scheduler
 #
 # Runs the jobs of a plan side by side: each by way of budget, gate and journal, and then as any call.
 # ------------------------------------------------------------------------------------------------------------

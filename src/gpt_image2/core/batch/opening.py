@@ -20,7 +20,7 @@ from .jobs_file import JobsFile
 from .journal import Journal
 from .options import JobsOptions
 from .plan import INVALID, Plan
-from .planner import Folder, Planner
+from .planning import Folder, Planner
 
 _SHOWN_PROBLEMS = 20
 

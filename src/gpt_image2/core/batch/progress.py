@@ -8,7 +8,7 @@ from typing import Optional
 from ..api.models import TYPICAL_SECONDS
 from ..telling.output import Output
 from .pacer import MINUTE_S, Pacer
-from .runner import INTERRUPTED, Runner, Tally
+from .scheduler import INTERRUPTED, Runner, Tally
 
 TICK_S = 0.25
 _LINE_EVERY_S = 60.0

@@ -18,14 +18,14 @@ from ..commands.extras import SANDBOX_KEY, start_sandbox
 from ..telling.output import Output
 from ..telling.report import cost_in_words, saved_line
 from ..wire.curl import find_curl
+from .attempt import Workplace
 from .journal import Journal
 from .opening import open_batch
 from .options import BatchRunCommand, read_batch_run
 from .pacer import Pacer
 from .plan import PlannedJob
 from .progress import TICK_S, Progress, duration
-from .runner import MAX_COST, Runner, Tally
-from .sending import Workplace
+from .scheduler import MAX_COST, Runner, Tally
 from .sheet import write_sheet
 from .summary import (
     counts,

@@ -11,7 +11,7 @@ from ..telling.report import estimate_json
 from .journal import DONE, FAILED, SUBMITTED
 from .pacer import MINUTE_S
 from .plan import AMBIGUOUS, INVALID, OVER_BUDGET, PENDING, RUNNING, Plan, Share
-from .runner import INTERRUPTED, MAX_COST, MAX_FAILURES, Tally
+from .scheduler import INTERRUPTED, MAX_COST, MAX_FAILURES, Tally
 
 _STATUS = {PENDING: "not_started", RUNNING: "not_started", OVER_BUDGET: "not_started"}
 _UNKNOWN_QUALITY_S = TYPICAL_SECONDS["auto"]

@@ -13,7 +13,7 @@ from ..base.interrupt import StopSwitch
 from ..base.outcome import ExitCode
 from ..base.redact import show
 from ..batch.journal import DONE, FAILED, Journal
-from ..batch.planner import Folder
+from ..batch.planning import Folder
 from ..batch.sheet import write_sheet
 from ..ledger.recording import Ledger
 from ..outputs.files import prepare_folder, temporary_folder

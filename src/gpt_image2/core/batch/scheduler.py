@@ -17,9 +17,9 @@ from ..base.errors import (
 from ..base.outcome import Billed, SavedImage
 from ..base.record import Record, replace
 from ..calls.budget import Hold
+from .attempt import Sending, Workplace
 from .journal import DONE, FAILED
 from .plan import OVER_BUDGET, PENDING, PlannedJob
-from .sending import Sending, Workplace
 
 _MOST_REFUSALS = 20  # of one job, by a rate limit
 _UNAUTHORIZED = 401

@@ -21,7 +21,7 @@ from .jobs_file import JobsFile
 from .journal import DONE, FAILED, SENT, Entry, Journal, journal_images
 from .pacer import Pacer
 from .plan import Plan, PlannedJob
-from .planner import Folder
+from .planning import Folder
 
 
 class Workplace(Record):
