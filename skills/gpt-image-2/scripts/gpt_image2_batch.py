@@ -26,6 +26,7 @@ from functools import lru_cache
 from html import escape
 from itertools import count, islice
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import (
     IO,
     Any,
@@ -174,85 +175,6 @@ from gpt_image2 import (
     write_pieces,
     write_private,
 )
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch/contact_sheet
-#
-# The contact sheet: one HTML page in the folder of a batch with every image, its prompt, settings and cost.
-#
-# It opens from disk and asks for nothing but the images beside it: no script, no network, and a policy that
-# forbids both. Every text is escaped. Pure: pieces of text come out.
-# ------------------------------------------------------------------------------------------------------------
-
-
-SHEET_NAME = "index.html"
-SHEET_MARK = '<meta name="generator" content="gpt-image2 batch">'
-
-_POLICY = "default-src 'none'; img-src file: 'self'; style-src 'unsafe-inline'"
-_STYLE = """
-:root { color-scheme: light dark; --line: #8884; --bad: #c33; }
-body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 90rem; padding: 0 1rem; }
-h1 { font-size: 1.4rem; margin: 0; }
-header p { margin: .3rem 0 1.5rem; opacity: .75; }
-main { display: grid; gap: 1.2rem; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); }
-article { border: 1px solid var(--line); border-radius: 8px; overflow: hidden; }
-article.failed { border-color: var(--bad); }
-.images { display: grid; grid-template-columns: repeat(auto-fit, minmax(45%, 1fr)); gap: 2px; }
-img { aspect-ratio: 1; background: #8881; display: block; height: auto; object-fit: contain; }
-img { width: 100%; }
-.text { padding: .6rem .8rem; }
-.prompt { margin: 0 0 .4rem; max-height: 9rem; overflow-y: auto; }
-.prompt { overflow-wrap: anywhere; white-space: pre-wrap; }
-.facts { font-size: .82rem; margin: 0; opacity: .75; overflow-wrap: anywhere; }
-.error { color: var(--bad); font-size: .85rem; margin: .4rem 0 0; overflow-wrap: anywhere; }
-"""
-
-
-def contact_sheet(
-    title: str, summary: str, rows: Iterable[Dict[str, Any]], requests: Iterable[ImageRequest], folder: str
-) -> Iterator[str]:
-    """The page in pieces. Each row is that of a job, beside its request; paths are shown from `folder`."""
-    yield (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{escape(_POLICY)}">\n{SHEET_MARK}\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-        f"<header><h1>{escape(title)}</h1><p>{escape(summary)}</p></header>\n<main>\n"
-    )
-    for row, request in zip(rows, requests):
-        yield _card(row, request, folder)
-    yield "</main>\n</body>\n</html>\n"
-
-
-def _card(row: Dict[str, Any], request: ImageRequest, folder: str) -> str:
-    error: Dict[str, Any] = row.get("error") or {}
-    images = "".join(_thumbnail(image["path"], request.prompt, folder) for image in row.get("images", []))
-    parts: List[str] = [f'<p class="prompt" dir="auto">{escape(request.prompt)}</p>']
-    parts.append(f'<p class="facts">{escape(_facts(row, request))}</p>')
-    if error:
-        said = f"{error.get('code', '')}: {error.get('message', '')}"
-        parts.append(f'<p class="error">{escape(said)} (billed: {escape(str(row.get("billed", "no")))})</p>')
-    kind = ' class="failed"' if error else ""
-    pictures = f'<div class="images">{images}</div>' if images else ""
-    text = f'<div class="text">{"".join(parts)}</div>'
-    return f'<article{kind} id="job-{int(row["job"])}">{pictures}{text}</article>\n'
-
-
-def _thumbnail(path: str, prompt: str, folder: str) -> str:
-    name = os.path.relpath(path, folder).replace(os.sep, "/")
-    address = escape(percent_encode(name, safe="/", errors="surrogateescape"))
-    shown = escape(f"{name}: {prompt[:200]}".encode("utf-8", "replace").decode("utf-8"))
-    return f'<a href="{address}"><img src="{address}" alt="{shown}" loading="lazy" decoding="async"></a>'
-
-
-def _facts(row: Dict[str, Any], request: ImageRequest) -> str:
-    facts = [f"#{row['job']}", str(row["id"]) if row.get("id") else "", str(row["status"]), request.model]
-    fields = ((name, getattr(request, name)) for name in WIRE_FIELDS)
-    facts += [f"{name} {value}" for name, value in fields if value is not None]
-    cost = row.get("cost_usd")
-    facts.append(f"${cost:.4f}" if cost is not None else "")
-    return " · ".join(fact for fact in facts if fact)
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -425,7 +347,6 @@ class JobsFile:
         Raises:
             UsageError: it cannot be read.
         """
-        self._lock = threading.Lock()
         try:
             self._file = _copied(path, scratch)
         except OSError as error:
@@ -457,11 +378,9 @@ class JobsFile:
                 yield _decoded(data, number, start)
 
     def text_at(self, offset: int) -> str:
-        """The text of the line that begins at an offset. Safe for threads."""
-        with self._lock:
-            self._file.seek(offset)
-            data = self._file.readline(_MAX_JOB_BYTES)
-        return _decoded(data, 0, offset).text or ""
+        """The text of the line that begins at an offset."""
+        self._file.seek(offset)
+        return _decoded(self._file.readline(_MAX_JOB_BYTES), 0, offset).text or ""
 
     def _skip_line(self) -> int:
         skipped = 0
@@ -496,12 +415,14 @@ def _decoded(data: bytes, number: int, offset: int) -> Line:
 # ------------------------------------------------------------------------------------------------------------
 # batch/pacer
 #
-# The one gate through which all requests of a batch go out: as fast as allowed, and no faster.
+# When the next request of a run may go out: as fast as allowed, and no faster.
 #
 # What is allowed comes, best first, from the user, from the server's headers, from the words of a refusal, and
 # from refusals alone: then by additive increase and multiplicative decrease, as in TCP (RFC 5681). A wait that
-# the server asks for holds everybody back. Requests that go out by rate are spaced evenly (a virtual schedule,
-# as in the generic cell rate algorithm).
+# the server asks for holds all requests back. Requests that go out by rate are spaced evenly (a virtual
+# schedule, as in the generic cell rate algorithm).
+#
+# Pure: it has no clock and never sleeps. `now_s` is a moment in seconds, on a clock that never goes back.
 # ------------------------------------------------------------------------------------------------------------
 
 
@@ -514,7 +435,6 @@ _DECREASE_AGAIN = 0.6  # two refusals shortly after each other: the guess is far
 _SOON_S = 30.0
 _INCREASE_EVERY_S = 15.0
 _DEFAULT_WAIT_S = 2.0
-_LOOK_S = 0.2  # how often a waiting request looks whether it is still wanted
 
 
 class Meter:
@@ -526,11 +446,11 @@ class Meter:
         self._next_s = 0.0
 
     def ready_s(self, units: float) -> float:
-        """When so many may go, on the clock of `take`."""
+        """The moment from which so many units may go."""
         return 0.0 if self.spare >= units else self._next_s
 
     def take(self, units: float, now_s: float) -> None:
-        """Lets them go."""
+        """So many units go."""
         if self.spare >= units:
             self.spare -= units
         else:
@@ -539,100 +459,34 @@ class Meter:
 
 
 class Pacer:
-    """Shared by all workers. `images_per_minute` is the user's own word; None is to learn it."""
+    """The pace of one run. `images_per_minute` is the user's own word; None is to learn it."""
 
-    def __init__(
-        self, images_per_minute: Optional[float] = None, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._turn = threading.Lock()
+    def __init__(self, images_per_minute: Optional[float], now_s: float) -> None:
         self._meters: Dict[str, Meter] = {}
         self._most_per_s: Dict[str, float] = {}  # limits that are known, by kind
         self._under_way: Dict[str, float] = {IMAGES: 0.0, REQUESTS: 0.0}
         self._gone: Deque[Tuple[float, float]] = deque()  # when how many images went out and were not refused
-        self._started_s = clock()
-        self._paused_until_s = 0.0
-        self._changed_s = self._started_s
+        self._started_s = now_s
+        self._paused_until_s = now_s
+        self._changed_s = now_s
+        self._is_told = images_per_minute is not None
         if images_per_minute is not None:
             self._most_per_s[IMAGES] = images_per_minute / MINUTE_S
             self._meters[IMAGES] = Meter(images_per_minute / MINUTE_S)
-        self._is_told = images_per_minute is not None
 
-    @property
-    def paused_s(self) -> float:
-        """For how many seconds more everybody waits."""
-        return max(0.0, self._paused_until_s - self._clock())
-
-    def enter(self, images: int, unwanted: Callable[[], bool]) -> bool:
-        """Waits until a request for so many images may go out; False when it is no longer wanted by then."""
-        with self._turn:
-            while not unwanted():
-                with self._lock:
-                    now_s = self._clock()
-                    wait_s = self._ready_s(images) - now_s
-                    if wait_s <= 0:
-                        self._let_go(images, now_s)
-                        return True
-                time.sleep(min(wait_s, _LOOK_S))
-        return False
-
-    def leave(self, images: int) -> None:
-        """A request that went out has ended."""
-        with self._lock:
-            self._under_way[IMAGES] -= images
-            self._under_way[REQUESTS] -= 1
-
-    def heard(self, limits: Iterable[RateLimit], images: int) -> None:
-        """The answer to a request for so many images told of the server's limits: those on images count, and
-        where none are told, those on requests."""
-        known = {limit.kind: limit for limit in limits}
-        kind = IMAGES if IMAGES in known else REQUESTS
-        limit = known.get(kind)
-        if limit is None or self._is_told:
-            return
-        with self._lock:
-            self._know(kind, limit.limit)
-            # Other requests under way may not be counted there yet.
-            others = self._under_way[kind] - (images if kind == IMAGES else 1)
-            self._meters[kind].spare = max(0.0, limit.remaining - others)
-
-    def refused(self, images: int, wait_s: Optional[float], message: str) -> None:
-        """The server refused a request as one too many; `wait_s` is the wait that it asks for."""
-        with self._lock:
-            now_s = self._clock()
-            if self._gone:
-                self._gone.pop()
-            for meter in self._meters.values():
-                meter.spare = 0.0
-            told = limit_in_words(message)
-            if told is not None and not self._is_told:
-                self._know(*told)
-            elif now_s >= self._paused_until_s:  # refusals of one moment count as one
-                self._slow_down(now_s, images, wait_s)
-            self._changed_s = now_s
-            self._paused_until_s = max(
-                self._paused_until_s, now_s + (_DEFAULT_WAIT_S if wait_s is None else wait_s)
-            )
-
-    def pause(self, wait_s: float) -> None:
-        """The server asks everybody to wait."""
-        with self._lock:
-            self._paused_until_s = max(self._paused_until_s, self._clock() + wait_s)
-
-    def images_per_minute(self) -> Optional[float]:
-        """The pace in force, None while nothing holds anybody back."""
-        meter = self._meters.get(IMAGES) or self._meters.get(REQUESTS)
-        return meter.per_s * MINUTE_S if meter else None
-
-    def _ready_s(self, images: int) -> float:
+    def wait_s(self, images: int, now_s: float) -> float:
+        """For how many seconds a request for so many images has to wait; 0 when it may go."""
         units = {IMAGES: float(images), REQUESTS: 1.0}
-        self._speed_up()
-        return max(
-            [self._paused_until_s, *(meter.ready_s(units[kind]) for kind, meter in self._meters.items())]
-        )
+        ready = [meter.ready_s(units[kind]) for kind, meter in self._meters.items()]
+        return max(0.0, max([self._paused_until_s, *ready]) - now_s)
 
-    def _let_go(self, images: int, now_s: float) -> None:
+    def paused_s(self, now_s: float) -> float:
+        """For how many seconds more the server has asked everybody to wait."""
+        return max(0.0, self._paused_until_s - now_s)
+
+    def start(self, images: int, now_s: float) -> None:
+        """A request for so many images goes out."""
+        self._speed_up(now_s)
         units = {IMAGES: float(images), REQUESTS: 1.0}
         for kind, meter in self._meters.items():
             meter.take(units[kind], now_s)
@@ -642,6 +496,42 @@ class Pacer:
         while self._gone and self._gone[0][0] < now_s - MINUTE_S:
             self._gone.popleft()
 
+    def end(self, images: int) -> None:
+        """A request that went out has ended."""
+        self._under_way[IMAGES] -= images
+        self._under_way[REQUESTS] -= 1
+
+    def learn(self, limits: Iterable[RateLimit], images: int) -> None:
+        """Takes in the limits that the answer to a request for so many images tells of: the one on images,
+        and where there is none, the one on requests."""
+        known = {limit.kind: limit for limit in limits}
+        kind = IMAGES if IMAGES in known else REQUESTS
+        limit = known.get(kind)
+        if limit is None or self._is_told:
+            return
+        self._know(kind, limit.limit)
+        # Other requests under way may not be counted there yet.
+        others = self._under_way[kind] - (images if kind == IMAGES else 1)
+        self._meters[kind].spare = max(0.0, limit.remaining - others)
+
+    def refuse(self, images: int, wait_s: Optional[float], message: str, now_s: float) -> None:
+        """The server refused a request as one too many; `wait_s` is the wait that it asks for."""
+        if self._gone:
+            self._gone.pop()
+        for meter in self._meters.values():
+            meter.spare = 0.0
+        told = limit_in_words(message)
+        if told is not None and not self._is_told:
+            self._know(*told)
+        elif now_s >= self._paused_until_s:  # refusals of one moment count as one
+            self._slow_down(images, wait_s, now_s)
+        self._changed_s = now_s
+        self.pause(_DEFAULT_WAIT_S if wait_s is None else wait_s, now_s)
+
+    def pause(self, wait_s: float, now_s: float) -> None:
+        """The server asks everybody to wait."""
+        self._paused_until_s = max(self._paused_until_s, now_s + wait_s)
+
     def _know(self, kind: str, limit: int) -> None:
         """A limit a minute is known: it is the most, whatever was guessed before."""
         per_s = limit / MINUTE_S
@@ -649,7 +539,7 @@ class Pacer:
             self._most_per_s[kind] = per_s
             self._meters[kind] = Meter(per_s * _MARGIN)
 
-    def _slow_down(self, now_s: float, images: int, wait_s: Optional[float]) -> None:
+    def _slow_down(self, images: int, wait_s: Optional[float], now_s: float) -> None:
         meter = self._meters.get(IMAGES) or self._meters.get(REQUESTS)
         if meter is not None:
             meter.per_s *= _DECREASE if now_s - self._changed_s > _SOON_S else _DECREASE_AGAIN
@@ -664,9 +554,8 @@ class Pacer:
             guess = max(guess, gone / max(1.0, now_s - self._started_s) / 2)
         self._meters[IMAGES] = Meter(max(guess, 1 / MINUTE_S))
 
-    def _speed_up(self) -> None:
+    def _speed_up(self, now_s: float) -> None:
         """After a while without refusals a bit more is tried: an image a minute, up to what is known."""
-        now_s = self._clock()
         if now_s - self._changed_s < _INCREASE_EVERY_S:
             return
         self._changed_s = now_s
@@ -765,6 +654,105 @@ def _reference(source: Source) -> List[Union[bytes, InputImage]]:
 
 
 # ------------------------------------------------------------------------------------------------------------
+# batch/contact_sheet
+#
+# The contact sheet: one HTML page in the folder of a batch with every image, its prompt, settings and cost.
+#
+# It opens from disk and asks for nothing but the images beside it: no script, no network, and a policy that
+# forbids both. Every text is escaped. Made in pieces, so that
+# a million jobs fill no memory.
+# ------------------------------------------------------------------------------------------------------------
+
+
+SHEET_NAME = "index.html"
+_SHEET_MARK = '<meta name="generator" content="gpt-image2 batch">'
+_HEAD_BYTES_READ = 4096
+
+_POLICY = "default-src 'none'; img-src file: 'self'; style-src 'unsafe-inline'"
+_STYLE = """
+:root { color-scheme: light dark; --line: #8884; --bad: #c33; }
+body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 90rem; padding: 0 1rem; }
+h1 { font-size: 1.4rem; margin: 0; }
+header p { margin: .3rem 0 1.5rem; opacity: .75; }
+main { display: grid; gap: 1.2rem; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); }
+article { border: 1px solid var(--line); border-radius: 8px; overflow: hidden; }
+article.failed { border-color: var(--bad); }
+.images { display: grid; grid-template-columns: repeat(auto-fit, minmax(45%, 1fr)); gap: 2px; }
+img { aspect-ratio: 1; background: #8881; display: block; height: auto; object-fit: contain; }
+img { width: 100%; }
+.text { padding: .6rem .8rem; }
+.prompt { margin: 0 0 .4rem; max-height: 9rem; overflow-y: auto; }
+.prompt { overflow-wrap: anywhere; white-space: pre-wrap; }
+.facts { font-size: .82rem; margin: 0; opacity: .75; overflow-wrap: anywhere; }
+.error { color: var(--bad); font-size: .85rem; margin: .4rem 0 0; overflow-wrap: anywhere; }
+"""
+
+
+def write_sheet(
+    folder: Path, title: str, words: str, rows: Iterable[Dict[str, Any]], requests: Iterable[ImageRequest]
+) -> str:
+    """Writes the contact sheet of a folder anew; its path.
+
+    Raises:
+        OutputError: another file has its name, or it cannot be written.
+        OSError: what is there cannot be read.
+    """
+    path = folder / SHEET_NAME
+    if path.exists():
+        with open(str(path), "rb") as file:
+            if _SHEET_MARK.encode() not in file.read(_HEAD_BYTES_READ):
+                raise OutputError(f"{path} is not ours; the contact sheet was left out")
+    write_pieces(path, _pieces(title, words, rows, requests, str(folder)))
+    return str(path)
+
+
+def _pieces(
+    title: str, summary: str, rows: Iterable[Dict[str, Any]], requests: Iterable[ImageRequest], folder: str
+) -> Iterator[str]:
+    """The page in pieces. Each row is that of a job, beside its request; paths are shown from `folder`."""
+    yield (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{escape(_POLICY)}">\n{_SHEET_MARK}\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
+        f"<header><h1>{escape(title)}</h1><p>{escape(summary)}</p></header>\n<main>\n"
+    )
+    for row, request in zip(rows, requests):
+        yield _card(row, request, folder)
+    yield "</main>\n</body>\n</html>\n"
+
+
+def _card(row: Dict[str, Any], request: ImageRequest, folder: str) -> str:
+    error: Dict[str, Any] = row.get("error") or {}
+    images = "".join(_thumbnail(image["path"], request.prompt, folder) for image in row.get("images", []))
+    parts: List[str] = [f'<p class="prompt" dir="auto">{escape(request.prompt)}</p>']
+    parts.append(f'<p class="facts">{escape(_facts(row, request))}</p>')
+    if error:
+        said = f"{error.get('code', '')}: {error.get('message', '')}"
+        parts.append(f'<p class="error">{escape(said)} (billed: {escape(str(row.get("billed", "no")))})</p>')
+    kind = ' class="failed"' if error else ""
+    pictures = f'<div class="images">{images}</div>' if images else ""
+    text = f'<div class="text">{"".join(parts)}</div>'
+    return f'<article{kind} id="job-{int(row["job"])}">{pictures}{text}</article>\n'
+
+
+def _thumbnail(path: str, prompt: str, folder: str) -> str:
+    name = os.path.relpath(path, folder).replace(os.sep, "/")
+    address = escape(percent_encode(name, safe="/", errors="surrogateescape"))
+    shown = escape(f"{name}: {prompt[:200]}".encode("utf-8", "replace").decode("utf-8"))
+    return f'<a href="{address}"><img src="{address}" alt="{shown}" loading="lazy" decoding="async"></a>'
+
+
+def _facts(row: Dict[str, Any], request: ImageRequest) -> str:
+    facts = [f"#{row['job']}", str(row["id"]) if row.get("id") else "", str(row["status"]), request.model]
+    fields = ((name, getattr(request, name)) for name in WIRE_FIELDS)
+    facts += [f"{name} {value}" for name, value in fields if value is not None]
+    cost = row.get("cost_usd")
+    facts.append(f"${cost:.4f}" if cost is not None else "")
+    return " · ".join(fact for fact in facts if fact)
+
+
+# ------------------------------------------------------------------------------------------------------------
 # batch/journal
 #
 # The memory of a batch: an append-only file in its folder, on disk before a job is sent and after it ended.
@@ -812,7 +800,7 @@ class Entry(Record):
 
 
 class Journal:
-    """An open journal. A context manager; `append` is safe for threads."""
+    """An open journal. A context manager; for one thread alone."""
 
     def __init__(self, folder: Path) -> None:
         """Opens the journal of a folder, which must exist.
@@ -834,9 +822,6 @@ class Journal:
                 code="batch_running",
             )
         end_line(self._descriptor)  # a line that a crash has torn must not swallow the next one
-        self._lock = threading.Lock()
-        self._syncing = threading.Lock()
-        self._written = self._synced = 0
 
     def __enter__(self) -> Journal:
         return self
@@ -845,41 +830,25 @@ class Journal:
         os.close(self._descriptor)
 
     def append(self, entry: Entry) -> None:
-        """Writes a line and returns when it is on the disk. Lines of many threads share one flush.
-
-        Raises:
-            OutputError: the disk does not take it.
-        """
-        data = json.dumps(entry_json(entry), ensure_ascii=False).encode("utf-8", "surrogateescape") + b"\n"
-        try:
-            with self._lock:
-                view = memoryview(data)
-                while view:
-                    view = view[os.write(self._descriptor, view) :]
-                self._written += 1
-                mine = self._written
-            with self._syncing:
-                if self._synced < mine:
-                    upto = self._written
-                    os.fsync(self._descriptor)
-                    self._synced = upto
-        except OSError as error:
-            raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from None
+        """Writes a line, as `extend` does."""
+        self.extend([entry])
 
     def extend(self, entries: Iterable[Entry]) -> None:
-        """Writes many lines and returns when all are on the disk, by one flush.
+        """Writes lines and returns when all are on the disk, by one flush.
 
         Raises:
             OutputError: the disk does not take them.
         """
+        has_written = False
         try:
-            with self._lock:
-                for entry in entries:
-                    text = json.dumps(entry_json(entry), ensure_ascii=False) + "\n"
-                    view = memoryview(text.encode("utf-8", "surrogateescape"))
-                    while view:
-                        view = view[os.write(self._descriptor, view) :]
-            os.fsync(self._descriptor)
+            for entry in entries:
+                has_written = True
+                text = json.dumps(entry_json(entry), ensure_ascii=False) + "\n"
+                view = memoryview(text.encode("utf-8", "surrogateescape"))
+                while view:
+                    view = view[os.write(self._descriptor, view) :]
+            if has_written:
+                os.fsync(self._descriptor)
         except OSError as error:
             raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from None
 
@@ -970,22 +939,16 @@ def read_entry(line: Dict[str, Any]) -> Entry:
 # ------------------------------------------------------------------------------------------------------------
 
 
-#: The states of a job besides those that the journal knows: what may still run, and how else it can end.
-PENDING, RUNNING, AMBIGUOUS, INVALID, OVER_BUDGET = (
-    "pending",
-    "running",
-    "ambiguous",
-    "invalid",
-    "over_budget",
-)
+#: The states of a job besides those that the journal knows: not ended yet, and how else it can end.
+PENDING, AMBIGUOUS, INVALID, OVER_BUDGET = "pending", "ambiguous", "invalid", "over_budget"
 
 _SCHEMA = """
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
 CREATE TABLE jobs (
     number INTEGER PRIMARY KEY, line INTEGER, offset INTEGER, id TEXT, key TEXT, copy INTEGER DEFAULT 0,
-    name TEXT, named INTEGER, images INTEGER, quality TEXT, low_usd REAL, high_usd REAL, missing TEXT,
-    there TEXT, state TEXT, outcome TEXT);
+    name TEXT, named INTEGER, replaces INTEGER, images INTEGER, quality TEXT, low_usd REAL, high_usd REAL,
+    missing TEXT, there TEXT, state TEXT, outcome TEXT);
 CREATE INDEX by_state ON jobs (state, number);
 CREATE TABLE outputs (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
 CREATE TABLE folders (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
@@ -994,15 +957,16 @@ CREATE TABLE holders (name TEXT PRIMARY KEY, key TEXT, copy INTEGER) WITHOUT ROW
 CREATE TABLE past (key TEXT, copy INTEGER, entry TEXT, PRIMARY KEY (key, copy)) WITHOUT ROWID;
 """
 _COLUMNS = (
-    "number, line, offset, id, key, copy, name, named, images, quality, low_usd, high_usd, missing, there"
+    "number, line, offset, id, key, copy, name, named, replaces, images, quality, low_usd, high_usd,"
+    " missing, there"
 )
 _FIELDS = _COLUMNS.split(", ")
 
 
 class PlannedJob(Record):
-    """One job as planned. `named` tells that the user chose the name; `missing` are the numbers of the images
-    that are still to be made, from 1, and `there` those that are. The estimate is in USD, None where a price
-    is unknown."""
+    """One job as planned. `named` tells that the user chose the name, `replaces` that files are there by it,
+    which the job may replace; `missing` are the numbers of the images that are still to be made, from 1, and
+    `there` those that are. The estimate is in USD, None where a price is unknown."""
 
     number: int
     line: int
@@ -1012,6 +976,7 @@ class PlannedJob(Record):
     copy: int
     name: str
     named: bool
+    replaces: bool
     images: int
     quality: str
     low_usd: Optional[float]
@@ -1030,19 +995,18 @@ class Share(Record):
 
 
 class Plan:
-    """The jobs of one run, by their number from 1. Safe for threads once it is made."""
+    """The jobs of one run, by their number from 1. For one thread alone."""
 
     def __init__(self, scratch: Path) -> None:
         import sqlite3  # not every Python has it, and only batches and the ledger need it
 
-        path = str(scratch / "plan.sqlite3")
-        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        self._db = sqlite3.connect(str(scratch / "plan.sqlite3"), isolation_level=None)
         self._db.executescript(_SCHEMA)
         self._db.execute("BEGIN")
-        self._lock = threading.Lock()
+        self._last_taken = 0
 
     def close(self) -> None:
-        """Lets the database go."""
+        """Closes the database, which then goes with its folder."""
         self._db.close()
 
     def add(self, job: PlannedJob, names: Sequence[str]) -> str:
@@ -1085,13 +1049,11 @@ class Plan:
 
     def hold_name(self, name: str, job: PlannedJob) -> None:
         """A file below the folder is an image of this job."""
-        with self._lock:
-            self._db.execute("INSERT OR REPLACE INTO holders VALUES (?,?,?)", (name, job.key, job.copy))
+        self._db.execute("INSERT OR REPLACE INTO holders VALUES (?,?,?)", (name, job.key, job.copy))
 
     def is_anothers(self, name: str, job: PlannedJob) -> bool:
         """Whether a file below the folder is an image of another job, of this run or an earlier one."""
-        with self._lock:
-            row = self._db.execute("SELECT key, copy FROM holders WHERE name = ?", (name,)).fetchone()
+        row = self._db.execute("SELECT key, copy FROM holders WHERE name = ?", (name,)).fetchone()
         return row is not None and row != (job.key, job.copy)
 
     def remembered(self) -> Iterator[Tuple[PlannedJob, Entry]]:
@@ -1102,18 +1064,13 @@ class Plan:
             yield _planned(row[:-1]), read_entry(json.loads(row[-1]))
 
     def take(self) -> Optional[PlannedJob]:
-        """The next job that is to be run, from now on running; None when there is none."""
-        query = f"SELECT {_COLUMNS} FROM jobs WHERE state = ? ORDER BY number LIMIT 1"  # noqa: S608
-        with self._lock:
-            row = self._db.execute(query, (PENDING,)).fetchone()
-            if row is not None:
-                self._db.execute("UPDATE jobs SET state = ? WHERE number = ?", (RUNNING, row[0]))
-        return None if row is None else _planned(row)
-
-    def put_back(self, number: int) -> None:
-        """A job that was taken and not sent is to be run again."""
-        with self._lock:
-            self._db.execute("UPDATE jobs SET state = ? WHERE number = ?", (PENDING, number))
+        """The next job that is to be run, each once; None when there is none."""
+        query = f"SELECT {_COLUMNS} FROM jobs WHERE state = ? AND number > ? ORDER BY number LIMIT 1"  # noqa: S608
+        row = self._db.execute(query, (PENDING, self._last_taken)).fetchone()
+        if row is None:
+            return None
+        self._last_taken = row[0]
+        return _planned(row)
 
     def leave(self, number: int, missing: Sequence[int], there: Mapping[int, SavedImage]) -> None:
         """Of a job only some images are still to be made, for their part of the estimate."""
@@ -1125,27 +1082,21 @@ class Plan:
             "number": number,
         }
         query = f"UPDATE jobs SET missing = :missing, there = :there, {part} WHERE number = :number"  # noqa: S608
-        with self._lock:
-            self._db.execute(query, values)
+        self._db.execute(query, values)
 
     def end(self, number: int, state: str, outcome: Mapping[str, object]) -> None:
         """What has become of a job."""
-        with self._lock:
-            self._db.execute(
-                "UPDATE jobs SET state = ?, outcome = ? WHERE number = ?",
-                (state, json.dumps(outcome), number),
-            )
+        values = (state, json.dumps(outcome), number)
+        self._db.execute("UPDATE jobs SET state = ?, outcome = ? WHERE number = ?", values)
 
     def count(self) -> Dict[str, int]:
         """How many jobs are in each state."""
-        with self._lock:
-            return dict(self._db.execute("SELECT state, count(*) FROM jobs GROUP BY state").fetchall())
+        return dict(self._db.execute("SELECT state, count(*) FROM jobs GROUP BY state").fetchall())
 
     def images_to_make(self) -> int:
         """How many images the jobs ask for that are to be run."""
-        with self._lock:
-            query = "SELECT coalesce(sum(images), 0) FROM jobs WHERE state = ?"
-            return int(self._db.execute(query, (PENDING,)).fetchone()[0])
+        query = "SELECT coalesce(sum(images), 0) FROM jobs WHERE state = ?"
+        return int(self._db.execute(query, (PENDING,)).fetchone()[0])
 
     def shares(self) -> List[Share]:
         """The jobs that are to be run, by quality."""
@@ -1153,11 +1104,9 @@ class Plan:
             "SELECT quality, count(*), sum(images), sum(low_usd), sum(high_usd), count(high_usd) FROM jobs"
             " WHERE state = ? GROUP BY quality ORDER BY quality"
         )
-        with self._lock:
-            rows = self._db.execute(query, (PENDING,)).fetchall()
         return [
             Share(quality, jobs, images, CostEstimate(low, high, "") if priced == jobs else None)
-            for quality, jobs, images, low, high, priced in rows
+            for quality, jobs, images, low, high, priced in self._db.execute(query, (PENDING,))
         ]
 
     def rows(self, state: Optional[str] = None) -> Iterator[Dict[str, Any]]:
@@ -1168,8 +1117,7 @@ class Plan:
             " WHERE number > ? AND (? IS NULL OR state = ?) ORDER BY number LIMIT 500"
         )
         while True:
-            with self._lock:
-                page = self._db.execute(query, (last, state, state)).fetchall()
+            page = self._db.execute(query, (last, state, state)).fetchall()
             if not page:
                 return
             for number, line, offset, job_id, status, outcome in page:
@@ -1208,34 +1156,6 @@ def _planned(row: Sequence[Any]) -> PlannedJob:
     there = tuple((int(number), SavedImage(**image)) for number, image in json.loads(values["there"]))
     values.update(missing=tuple(json.loads(values["missing"])), there=there)
     return PlannedJob(**values)
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch/sheet
-#
-# Puts the contact sheet in the folder of a batch.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_HEAD_BYTES_READ = 4096
-
-
-def write_sheet(
-    folder: Path, title: str, words: str, rows: Iterable[Dict[str, Any]], requests: Iterable[ImageRequest]
-) -> str:
-    """Writes the contact sheet of a folder anew; its path.
-
-    Raises:
-        OutputError: another file has its name, or it cannot be written.
-        OSError: what is there cannot be read.
-    """
-    path = folder / SHEET_NAME
-    if path.exists():
-        with open(str(path), "rb") as file:
-            if SHEET_MARK.encode() not in file.read(_HEAD_BYTES_READ):
-                raise OutputError(f"{path} is not ours; the contact sheet was left out")
-    write_pieces(path, contact_sheet(title, words, rows, requests, str(folder)))
-    return str(path)
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -1279,6 +1199,37 @@ class PastJobs:
     def count(self) -> int:
         """How many jobs the folder has."""
         return int(self._db.execute("SELECT COUNT(*) FROM past").fetchone()[0])
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch/output_folder
+#
+# The output folder of a run, as paths. Touches no file.
+# ------------------------------------------------------------------------------------------------------------
+
+
+class OutputFolder(Record):
+    """Where a run writes: an absolute folder, and the one for images that it does not take."""
+
+    path: Path
+    rescue: Path
+
+    def outputs(self, name: str, request: ImageRequest, named: bool) -> OutputPlan:
+        """Where the images of a job go. A name that was made up never replaces a file.
+
+        Raises:
+            UsageError: the name cannot be one.
+        """
+        if named:
+            return plan_output(
+                str(self.path / name), request.effective_format, request.count, "", self.rescue
+            )
+        stem, _, suffix = name.rpartition(".")
+        return OutputPlan(self.path, stem, f".{suffix}", request.count > 1, True, self.rescue)
+
+    def name_of(self, path: Union[str, Path]) -> str:
+        """A path as a name below this folder."""
+        return os.path.relpath(str(path), str(self.path))
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -1834,6 +1785,240 @@ def stranger(remote: RemoteBatch, base_url: str) -> RememberedBatch:
 
 
 # ------------------------------------------------------------------------------------------------------------
+# batch/summary
+#
+# What a batch says at its end, and before it begins: rows, sums and words. Pure but for reading the plan.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: Why nothing more is started, besides the code of an error.
+INTERRUPTED, MAX_FAILURES, MAX_COST = "interrupted", "max_failures", "max_cost"
+_STATUS = {PENDING: "not_started", OVER_BUDGET: "not_started"}
+_UNKNOWN_QUALITY_S = TYPICAL_SECONDS["auto"]
+_SIGNAL_EXIT = 128
+
+
+class Tally(Record):
+    """How far a run is. `stopped` says why nothing more is started, empty while more is. Of what is in
+    flight, `oldest_s` is how long the longest call has run; `paused_s` is for how long more the server has
+    asked to wait, in seconds."""
+
+    done: int = 0
+    failed: int = 0
+    images: int = 0
+    in_flight: int = 0
+    oldest_s: float = 0.0
+    paused_s: float = 0.0
+    spent_usd: float = 0.0
+    unpriced: int = 0
+    over_budget: int = 0
+    stopped: str = ""
+
+
+class Forecast(Record):
+    """What a batch would take: its parts by quality, their sum, and seconds."""
+
+    by_quality: Tuple[Share, ...]
+    total: Share
+    estimated_s: float
+
+
+def job_rows(plan: Plan, status: Optional[str] = None) -> Iterator[Dict[str, Any]]:
+    """A row a job as `--json` and `--events` print it."""
+    for row in plan.rows(status):
+        del row["offset"]
+        yield job_row(row)
+
+
+def job_row(row: Dict[str, Any]) -> Dict[str, Any]:
+    """A row with every field that rows have."""
+    blank: Dict[str, Any] = {"images": [], "billed": "no", "cost_usd": None, "error": None, "warnings": []}
+    return {**blank, **row, "status": _STATUS.get(row["status"], row["status"])}
+
+
+def counts(plan: Plan) -> Dict[str, int]:
+    """How many jobs ended in each way."""
+    states = plan.count()
+    found = {name: states.get(name, 0) for name in (DONE, FAILED, AMBIGUOUS, SUBMITTED, INVALID)}
+    found["not_started"] = sum(states.get(name, 0) for name in _STATUS)
+    return {"jobs": sum(states.values()), **found}
+
+
+def exit_code(plan: Plan, tally: Tally, signum: Optional[int]) -> int:
+    """How the command ends: well, by a signal, or with jobs that are not done."""
+    found = counts(plan)
+    if found[DONE] == found["jobs"]:
+        return int(ExitCode.OK)
+    if signum is not None:
+        return _SIGNAL_EXIT + signum
+    return int(ExitCode.INTERRUPTED if tally.stopped == INTERRUPTED else ExitCode.PARTIAL)
+
+
+def in_words(found: Dict[str, int]) -> str:
+    """How many jobs ended in which way, for a person."""
+    parts = [f"{found[DONE]} of {found['jobs']} jobs done"]
+    parts += [
+        f"{found[name]} {words}"
+        for name, words in (
+            (FAILED, "failed"),
+            (AMBIGUOUS, "in doubt (billed: maybe)"),
+            (SUBMITTED, "with the Batch API"),
+            (INVALID, "invalid"),
+            ("not_started", "not started"),
+        )
+        if found[name]
+    ]
+    return ", ".join(parts)
+
+
+def what_remains(plan: Plan, tally: Tally) -> Optional[Dict[str, object]]:
+    """The error of a batch whose jobs are not all done, as an object; None when they are."""
+    found = counts(plan)
+    if found[DONE] == found["jobs"]:
+        return None
+    hints = {
+        INTERRUPTED: "the same command goes on with what is missing",
+        MAX_FAILURES: "look at the failures; the same command goes on with what is missing",
+        MAX_COST: "raise --max-cost; the same command goes on with what is missing",
+    }
+    hint = hints.get(tally.stopped, "the same command runs again what failed without being billed")
+    if found[SUBMITTED]:
+        hint += "; what is with the Batch API comes by batch wait and batch fetch"
+    if found[AMBIGUOUS]:
+        hint += "; jobs in doubt run again only with --retry-ambiguous"
+    code = tally.stopped or "partial"
+    return {"code": code, "message": in_words(found), "hint": hint, "http_status": None, "request_id": None}
+
+
+def forecast(plan: Plan, concurrency: int, images_per_minute: Optional[float]) -> Forecast:
+    """What the jobs that are to be run would take, at a pace."""
+    shares = tuple(plan.shares())
+    costs = [share.cost for share in shares if share.cost is not None]
+    cost: Optional[CostEstimate] = None
+    if len(costs) == len(shares):
+        cost = CostEstimate(sum(each.low_usd for each in costs), sum(each.high_usd for each in costs), "")
+    images = sum(share.images for share in shares)
+    one_by_one_s = [share.jobs * TYPICAL_SECONDS.get(share.quality, _UNKNOWN_QUALITY_S) for share in shares]
+    estimated_s = sum(one_by_one_s) / concurrency
+    if images_per_minute:
+        estimated_s = max(estimated_s, images / images_per_minute * MINUTE_S)
+    return Forecast(shares, Share("all", sum(share.jobs for share in shares), images, cost), estimated_s)
+
+
+def forecast_json(sums: Forecast) -> Dict[str, object]:
+    """A forecast as `--json` prints it."""
+    return {
+        "images": sums.total.images,
+        "cost_usd": estimate_json(sums.total.cost),
+        "by_quality": [
+            {
+                "quality": share.quality,
+                "jobs": share.jobs,
+                "images": share.images,
+                "cost_usd": estimate_json(share.cost),
+            }
+            for share in sums.by_quality
+        ],
+        "estimated_s": round(sums.estimated_s, 1),
+    }
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch/progress
+#
+# What a run tells while it lasts: its images and failures as they come, and how far it is: by a live line on
+# a terminal, else by a line a minute.
+# ------------------------------------------------------------------------------------------------------------
+
+
+TICK_S = 0.25
+_LINE_EVERY_S = 60.0
+
+
+class Progress:
+    """The voice of one run. `jobs` is how many are to be run."""
+
+    def __init__(self, output: Output, jobs: int, max_cost_usd: Optional[float]) -> None:
+        self._output = output
+        self._jobs = jobs
+        self._max_cost_usd = max_cost_usd
+        self._started_s = time.monotonic()
+        self._every_s = TICK_S if output.is_live else _LINE_EVERY_S
+        self._next_s = self._started_s + self._every_s
+        self._has_said_goodbye = False
+
+    def saved(self, image: SavedImage) -> None:
+        """An image is on disk."""
+        self._output.result(saved_line(image.path, image.size_bytes))
+
+    def ended(self, job: PlannedJob, state: str, outcome: Mapping[str, Any]) -> None:
+        """A job has ended."""
+        row = job_row({"job": job.number, "line": job.line, "id": job.id, "status": state, **outcome})
+        self._output.event({"event": "job_finished", **row})
+        if row["error"]:
+            self._output.complain(
+                f"job {job.number} (line {job.line}): {show(row['error']['message'], limit=None)} "
+                f"(billed: {row['billed']})"
+            )
+
+    def show(self, tally: Tally) -> None:
+        """Tells how far the run is, where it is time to; may be called at any time."""
+        if tally.stopped == INTERRUPTED and not self._has_said_goodbye:
+            self._has_said_goodbye = True
+            self._output.say(_farewell(tally))
+        now_s = time.monotonic()
+        if now_s >= self._next_s:
+            self._next_s = now_s + self._every_s
+            tell = self._output.live if self._output.is_live else self._output.say
+            tell(self._line(tally))
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the start."""
+        return max(0.001, time.monotonic() - self._started_s)
+
+    def images_per_minute(self, tally: Tally) -> float:
+        """The pace since the start."""
+        return tally.images * MINUTE_S / self.elapsed_s
+
+    def _line(self, tally: Tally) -> str:
+        parts = [
+            f"{tally.done}/{self._jobs} done",
+            f"{tally.failed} failed",
+            f"{tally.in_flight} in flight",
+            f"{self.images_per_minute(tally):.1f} images/min",
+            f"${tally.spent_usd:.4f} spent",
+        ]
+        if self._max_cost_usd is not None:
+            parts.append(f"${max(0.0, self._max_cost_usd - tally.spent_usd):.4f} left")
+        ended = tally.done + tally.failed
+        if ended:
+            left_s = (self._jobs - ended) * self.elapsed_s / ended
+            parts.append(f"about {duration(left_s)} to go")
+        if tally.paused_s:
+            parts.append(f"paused for {duration(tally.paused_s)} as the server asks")
+        return ", ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """A duration in words, to two units."""
+    whole = round(seconds)
+    hours, minutes = whole // 3600, whole % 3600 // 60
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {whole % 60} s" if minutes else f"{whole} s"
+
+
+def _farewell(tally: Tally) -> str:
+    longest_s = max(TYPICAL_SECONDS.values())
+    return (
+        f"nothing more is started; waiting for {tally.in_flight} requests that are paid for "
+        f"(the oldest is {duration(tally.oldest_s)} old; one may take {duration(longest_s)}). "
+        "Ctrl-C again ends them"
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------
 # batch_api/commands
 #
 # The Batch API's commands below `batch`, by name.
@@ -2066,328 +2251,94 @@ def _never_run(error: ServerError, secrets: Tuple[str, ...]) -> GptImage2Error:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# batch/planning
+# batch/running_job
 #
-# Makes the plan of a batch before anything is paid for: every line read and checked, every image named, and
-# what earlier runs have done found again by the journal.
+# One job sent once: its inputs loaded, its call made, and how that ended as the journal and its row say it.
+#
+# `load` and `call` run in a worker. They decide nothing: what they meet goes to the scheduler by `post`, and
+# all else here is for the scheduler's thread alone.
 # ------------------------------------------------------------------------------------------------------------
 
 
-_MAX_WARNINGS = 50
+class InputsLoaded(Record):
+    """The inputs of a job are there: the request with them."""
+
+    request: ImageRequest
 
 
-class Folder(Record):
-    """Where a batch writes: an absolute folder, and the one for what its images cannot go to."""
+class CallEnded(Record):
+    """A call has ended, or could not be made; without an error all its images are saved."""
 
-    path: Path
-    rescue: Path
-
-    def outputs(self, name: str, request: ImageRequest, named: bool) -> OutputPlan:
-        """Where the images of a job go. A name that was made up never replaces a file.
-
-        Raises:
-            UsageError: the name cannot be one.
-        """
-        if named:
-            return plan_output(
-                str(self.path / name), request.effective_format, request.count, "", self.rescue
-            )
-        stem, _, suffix = name.rpartition(".")
-        return OutputPlan(self.path, stem, f".{suffix}", request.count > 1, True, self.rescue)
+    result: Optional[Result]
+    error: Optional[Exception] = None
 
 
-class Planning(Record):
-    """What planning found besides the plan: warnings, and what earlier runs may have spent, in USD."""
-
-    warnings: Tuple[str, ...]
-    spent_usd: float
+News = Union[HeadersReceived, ImageSaved, InputsLoaded, CallEnded]
 
 
-class Planner:
-    """Fills a plan. With a journal, what an earlier run left unsaid is noted there."""
+class RunningJob:
+    """A job that is under way. `hold` is the money set aside for it."""
 
     def __init__(
         self,
-        plan: Plan,
-        folder: Folder,
-        defaults: Job,
-        prices: Mapping[str, Prices],
-        retry_ambiguous: bool,
+        planned: PlannedJob,
+        job: Job,
+        hold: Hold,
+        client: Client,
+        folder: OutputFolder,
+        post: Callable[[RunningJob, News], None],
+        started_s: float,
     ) -> None:
-        self._plan = plan
+        self.planned = planned
+        self.job = job
+        self.hold = hold
+        self.started_s = started_s
+        self.error: Optional[GptImage2Error] = None
+        self.billed = Billed.NO
+        #: Whether the journal is to tell how it ended: it was sent, and how is known.
+        self.is_noted = False
+        #: Whether the job goes again later, since the server asked for a wait.
+        self.goes_again = False
+        self._client = client
         self._folder = folder
-        self._real_folder = os.path.realpath(str(folder.path))
-        self._defaults = defaults
-        self._prices = prices
-        self._retry_ambiguous = retry_ambiguous
-        self._warnings: Dict[str, int] = {}
-
-    def run(self, jobs_file: JobsFile, journal: Optional[Journal]) -> Planning:
-        """Reads every line, then the journal of the folder."""
-        for number, line in enumerate(jobs_file.lines(), 1):
-            try:
-                self._add(number, line)
-            except GptImage2Error as error:
-                self._plan.refuse(number, line, {"error": _error_json(error)})
-        self._plan.number_copies()
-        spent_usd = self._replay()
-        for job, entry in self._plan.remembered():
-            self._settle(job, entry, journal)
-        warnings = [f"{text} ({count} jobs)" if count > 1 else text for text, count in self._warnings.items()]
-        return Planning(tuple(warnings), spent_usd)
-
-    def _add(self, number: int, line: Line) -> None:
-        if line.text is None:
-            raise UsageError(line.problem, hint="write one job a line")
-        job, unknown = read_job(line.text, self._defaults)
-        check_local_inputs(job.sources, job.mask)
-        if len(job.sources) > MAX_INPUT_IMAGES:
-            raise UsageError(f"{len(job.sources)} images; at most {MAX_INPUT_IMAGES} may be sent", hint="")
-        request, warnings = checked(job.request)
-        for name in unknown:
-            self._warn(f"field {show(name, limit=40)!r} is not known here and is passed through")
-        for warning in warnings:
-            self._warn(warning)
-        named = job.output is not None
-        name = _relative(job.output) if job.output is not None else _made_up(number, request)
-        if named and os.path.isdir(str(self._folder.path / name)):
-            raise UsageError(f"output {show(name, limit=100)!r} is a folder", hint="name a file")
-        outputs = self._folder.outputs(name, request, named)
-        numbers = tuple(range(1, request.count + 1))
-        names = [self._claimed(outputs.path(each)) if named else outputs.path(each).name for each in numbers]
-        estimate = request.estimate(self._prices)
-        planned = PlannedJob(
-            number=number,
-            line=line.number,
-            offset=line.offset,
-            id=job.id,
-            key=job_key(request, *_fingerprints(job)),
-            copy=0,
-            name=name,
-            named=named,
-            images=request.count,
-            quality=request.effective_quality,
-            low_usd=estimate.low_usd if estimate else None,
-            high_usd=estimate.high_usd if estimate else None,
-            missing=numbers,
-        )
-        clash = self._plan.add(planned, names)
-        if clash:
-            raise UsageError(clash, hint="give each job its own")
-
-    def _claimed(self, path: Path) -> str:
-        """The file behind an output that the user named, as a path below the folder.
-
-        Raises:
-            UsageError: it is outside, also by a link, or cannot be a file.
-        """
-        real = os.path.realpath(str(path))
-        shown = show(str(path.name), limit=100)
-        if not real.startswith(self._real_folder + os.sep):
-            raise UsageError(f"output {shown!r} leaves the output folder", hint="name a file below --out-dir")
-        if os.path.isdir(real):
-            raise UsageError(f"output {shown!r} is a folder", hint="name a file")
-        name = os.path.relpath(real, self._real_folder)
-        if name in (JOURNAL_NAME, SHEET_NAME):
-            raise UsageError(f"output {shown!r} is a file of the batch itself", hint="choose another name")
-        return name
-
-    def _replay(self) -> float:
-        """Takes the journal in; what it says was spent, or may have been, in USD."""
-        spent_usd = 0.0
-        under_way: Dict[Tuple[str, int], float] = {}
-        for entry in read_journal(self._folder.path):
-            self._plan.remember(entry)
-            job = entry.key, entry.copy
-            if entry.event in (SENT, SUBMITTED):
-                spent_usd += under_way.get(job, 0.0)  # sent before, and its end is not known
-                under_way[job] = entry.high_usd
-                continue
-            high_usd = under_way.pop(job, None)
-            if high_usd is not None and entry.billed is not Billed.NO:
-                spent_usd += high_usd if entry.cost_usd is None else entry.cost_usd
-        return spent_usd + sum(under_way.values())
-
-    def _settle(self, job: PlannedJob, entry: Entry, journal: Optional[Journal]) -> None:
-        """What is left of a job that an earlier run has met."""
-        there: Dict[int, SavedImage] = {}
-        for image in entry.images:
-            saved = saved_image_at(str(self._folder.path / image.path))
-            if saved is not None and saved.sha256 == image.sha256:
-                there[image.number] = saved
-        if entry.event == SENT and not entry.existed:
-            there.update(self._unsaid(job, entry, there))
-        missing = tuple(number for number in job.missing if number not in there)
-        outcome: Dict[str, object] = {
-            "images": [image_json(image) for _, image in sorted(there.items())],
-            "billed": entry.billed.value,
-            "cost_usd": entry.cost_usd,
-            "resumed": True,
-        }
-        if not missing:
-            if entry.event != DONE and journal is not None:
-                journal.append(
-                    replace(
-                        entry, event=DONE, images=journal_images(there, self._folder.path), billed=Billed.YES
-                    )
-                )
-            self._plan.end(job.number, DONE, {**outcome, "billed": Billed.YES.value})
-        elif entry.event == SUBMITTED:
-            self._plan.end(job.number, SUBMITTED, {**outcome, "batch_id": entry.batch_id})
-        elif _is_ambiguous(entry) and not self._retry_ambiguous:
-            self._plan.end(
-                job.number, AMBIGUOUS, {**outcome, "billed": Billed.MAYBE.value, "error": _doubt(entry)}
-            )
-        elif len(missing) < len(job.missing):
-            self._plan.leave(job.number, missing, there)
-
-    def _unsaid(self, job: PlannedJob, entry: Entry, known: Dict[int, SavedImage]) -> Dict[int, SavedImage]:
-        """Images that a killed run had saved, but could not say so any more: whole files where none were."""
-        count = len(job.missing)
-        outputs = self._folder.outputs(entry.name, ImageRequest(prompt="", n=count), job.named)
-        found: Dict[int, SavedImage] = {}
-        for number in job.missing:
-            path = outputs.path(number)
-            if number not in known and _is_whole(path):
-                saved = saved_image_at(str(path))
-                if saved is not None:
-                    found[number] = saved
-        return found
-
-    def _warn(self, text: str) -> None:
-        if text in self._warnings or len(self._warnings) < _MAX_WARNINGS:
-            self._warnings[text] = self._warnings.get(text, 0) + 1
-
-
-def _relative(output: str) -> str:
-    """An output as a plain relative path.
-
-    Raises:
-        UsageError: it cannot be a file below a folder.
-    """
-    shown = show(output, limit=100)
-    if not output.strip() or "\0" in output or output.endswith(("/", os.sep)):
-        raise UsageError(f"output {shown!r} is no file name", hint="leave it out: one is made up")
-    if os.path.isabs(output) or os.path.splitdrive(output)[0]:
-        raise UsageError(f"output {shown!r} leaves the output folder", hint="name a file below --out-dir")
-    return os.path.normpath(output)
-
-
-def _made_up(number: int, request: ImageRequest) -> str:
-    return f"{number:04d}-{slug(request.prompt)}.{extension(request.effective_format)}"
-
-
-def _is_ambiguous(entry: Entry) -> bool:
-    """Whether more may have been paid for than has come."""
-    return entry.event == SENT or (
-        entry.event == FAILED and entry.billed is not Billed.NO and not entry.settled
-    )
-
-
-def _doubt(entry: Entry) -> Dict[str, object]:
-    code, message = entry.code, entry.message
-    if entry.event == SENT:
-        code, message = "in_flight", "it was in flight when an earlier run ended"
-    return {
-        "code": code,
-        "message": message,
-        "hint": "it may have been billed; check your usage, or run it again with --retry-ambiguous",
-    }
-
-
-def _error_json(error: GptImage2Error) -> Dict[str, object]:
-    """What is wrong with a line: in its own terms, where the checks speak of flags."""
-    return {"code": error.code, "message": _without_flags(error.message), "hint": _without_flags(error.hint)}
-
-
-def _without_flags(text: str) -> str:
-    return re.sub(r"--(?!out-dir)([a-z][a-z-]*)", lambda match: match.group(1).replace("-", "_"), text)
-
-
-def _is_whole(path: Path) -> bool:
-    try:
-        with open(str(path), "rb") as file:
-            return is_whole_image(file)
-    except OSError:
-        return False
-
-
-def _fingerprints(job: Job) -> Tuple[List[str], Optional[str]]:
-    return [_fingerprint(each) for each in job.sources], _fingerprint(job.mask) if job.mask else None
-
-
-def _fingerprint(source: str) -> str:
-    """What an input is: the hash of a file's content, or the address it is fetched from."""
-    if is_address(source):
-        return source
-    path = os.path.abspath(os.path.expanduser(source))
-    info = os.stat(path)
-    return _content_hash(path, info.st_size, info.st_mtime_ns)
-
-
-@lru_cache(maxsize=1024)
-def _content_hash(path: str, size_bytes: int, mtime_ns: int) -> str:
-    del size_bytes, mtime_ns  # they tell a changed file from the one that was hashed
-    return sha256_of(path)
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch/attempt
-#
-# One job sent once: prepared, noted in the journal, sent as any call, and noted again.
-# ------------------------------------------------------------------------------------------------------------
-
-
-class Workplace(Record):
-    """What the workers of a run share."""
-
-    plan: Plan
-    jobs_file: JobsFile
-    journal: Journal
-    folder: Folder
-    client: Client
-    defaults: Job
-    pacer: Pacer
-    budget: Budget
-    stop: StopSwitch
-
-
-class Sending:
-    """A job sent once: prepared, noted in the journal, sent, and noted again."""
-
-    def __init__(
-        self, place: Workplace, job: PlannedJob, hold: Hold, on_saved: Callable[[SavedImage], None]
-    ) -> None:
-        self._place = place
-        self._job = job
-        self._hold = hold
-        self._on_saved = on_saved
+        self._post = post
+        self._inputs = ExitStack()
+        self._prepared: Optional[PreparedCall] = None
+        self._is_sent = False
         self._result: Optional[Result] = None
         self._images: Dict[int, SavedImage] = {}
         self._elsewhere: List[str] = []  # images that are not where the user named them
-        self._is_sent = False
-        self.billed = Billed.NO
-        #: The journal does not take lines any more: nothing further may be sent.
-        self.journal_failed = False
 
-    def run(self) -> Optional[GptImage2Error]:
-        """Sends the job; the error that it ended with, None when all its images are saved."""
+    # In a worker
+
+    def load(self) -> None:
+        """Loads the input images, which may have to be fetched."""
+        job = self.job
         try:
-            with ExitStack() as stack:
-                prepared = self._prepared(stack)
-                self._note(SENT, prepared)
-                self._hold.sent()
-                self._is_sent = True
-                error = self._call(prepared)
-        except GptImage2Error as before:  # nothing was sent
-            return before
-        except Exception as defect:  # one job's, however it comes, must not end the others
-            return self._broken(defect)
+            inputs = self._client.with_inputs(job.request, job.sources, job.mask)
+            request = self._inputs.enter_context(inputs)
+        except Exception as error:
+            self._post(self, CallEnded(None, error))
+        else:
+            self._post(self, InputsLoaded(request))
+
+    def call(self) -> None:
+        """Makes the call, whose images are saved as they come."""
+        assert self._prepared is not None
         try:
-            self._note(DONE if error is None else FAILED, prepared, error)
-        except OutputError as failed:
-            return failed
-        return error
+            with self._inputs:
+                ended = CallEnded(self._client.run(self._prepared, observer=self._hear))
+        except GptImage2Error as error:
+            ended = CallEnded(error.result, error)
+        except Exception as error:  # a defect that this job has met must not end the others
+            ended = CallEnded(None, error)
+        self._post(self, ended)
+
+    def _hear(self, event: Event) -> None:
+        if isinstance(event, ImageSaved) or (isinstance(event, HeadersReceived) and event.limits):
+            self._post(self, event)
+
+    # In the scheduler's thread
 
     @property
     def cost_usd(self) -> Optional[float]:
@@ -2396,11 +2347,91 @@ class Sending:
 
     @property
     def images_saved(self) -> int:
-        """How many images this sending has saved."""
+        """How many images it has saved."""
         return len(self._images)
 
-    def outcome(self, error: Optional[GptImage2Error]) -> Dict[str, object]:
-        """What became of the job, as its row tells it."""
+    def prepare(self, request: ImageRequest, is_anothers: Callable[[str], bool]) -> None:
+        """Prepares the call for the images that are missing. `is_anothers` tells whether a file below the
+        folder is an image of another job.
+
+        Raises:
+            UsageError: it cannot be sent.
+        """
+        planned = self.planned
+        output = self._folder.path / planned.name
+        prepared = self._client.prepare(request, output, no_clobber=not planned.replaces)
+        targets = [prepared.plan.path(number) for number in planned.missing]
+        if any(not os.path.lexists(path) or is_anothers(self._folder.name_of(path)) for path in targets):
+            # What was not there yet may be another job's by the time that this one ends.
+            prepared = replace(prepared, plan=replace(prepared.plan, no_clobber=True))
+        if len(planned.missing) < prepared.request.count:
+            rest = replace(prepared.request, n=len(planned.missing))
+            prepared = replace(prepared, request=rest, numbers=planned.missing)
+        self._prepared = prepared
+
+    def send(self) -> None:
+        """The journal says that it is sent: from now on it may cost all that is held for it."""
+        self.hold.sent()
+        self._is_sent = self.is_noted = True
+
+    def drop(self) -> None:
+        """It is not to be sent."""
+        self._inputs.close()
+
+    def end(self, ended: CallEnded) -> None:
+        """Takes in how it ended."""
+        self.drop()
+        error = ended.error
+        if error is not None and not isinstance(error, GptImage2Error):
+            self._end_by_defect(error)
+            return
+        self.error, self._result = error, ended.result
+        if not self._is_sent:
+            return
+        if error is not None:
+            self.billed = error.billed
+        elif self._result is not None:
+            self.billed = self._result.billed
+        self.hold.settle(self.billed, self.cost_usd)
+        self._number_images()
+
+    def _end_by_defect(self, defect: Exception) -> None:
+        """A defect of the program. What was sent by then stays in doubt in the journal, and paid for."""
+        self.is_noted = False
+        self.billed = Billed.MAYBE if self._is_sent else Billed.NO
+        said = mask_secrets(str(defect), self._client.settings.secrets)
+        self.error = GptImage2Error(f"internal error: {type(defect).__name__}: {said}", billed=self.billed)
+
+    @property
+    def is_unsent(self) -> bool:
+        """Whether it was stopped before anything was paid for."""
+        return isinstance(self.error, InterruptedCall) and self.billed is Billed.NO
+
+    def sent_entry(self) -> Entry:
+        """The line of the journal before it is sent."""
+        assert self._prepared is not None
+        paths = [self._prepared.plan.path(number) for number in self.planned.missing]
+        return replace(
+            self._entry(SENT),
+            existed=any(os.path.lexists(path) for path in paths),
+            billed=Billed.MAYBE,
+            high_usd=self.hold.high_usd,
+        )
+
+    def ended_entry(self) -> Entry:
+        """The line of the journal after it has ended."""
+        error = self.error
+        return replace(
+            self._entry(DONE if error is None else FAILED),
+            billed=self.billed,
+            cost_usd=self.cost_usd,
+            code=error.code if error else "",
+            message=error.message if error else "",
+            settled=error is not None and error.code == "fewer_images",
+        )
+
+    def outcome(self) -> Dict[str, object]:
+        """What has become of the job, as its row tells it."""
         result = self._result
         return {
             "images": [image_json(image) for _, image in sorted(self._all_images().items())],
@@ -2409,65 +2440,23 @@ class Sending:
             "attempts": result.attempts if result else 0,
             "elapsed_s": round(result.elapsed_s, 3) if result else 0.0,
             "warnings": [*(result.warnings if result else ()), *self._elsewhere],
-            "error": failure_json(error),
+            "error": failure_json(self.error),
         }
+
+    def _entry(self, event: str) -> Entry:
+        job = self.planned
+        images = journal_images(self._all_images(), self._folder.path)
+        return Entry(event=event, key=job.key, copy=job.copy, name=job.name, images=images)
 
     def _all_images(self) -> Dict[int, SavedImage]:
         """The images of the job by their numbers, those of earlier runs too."""
-        return {**dict(self._job.there), **self._images}
+        return {**dict(self.planned.there), **self._images}
 
-    def _prepared(self, stack: ExitStack) -> PreparedCall:
-        """The call of this job, for those of its images that are still missing."""
-        place, planned = self._place, self._job
-        job, _ = read_job(place.jobs_file.text_at(planned.offset), place.defaults)
-        request = job.request
-        if job.sources:
-            request = stack.enter_context(place.client.with_inputs(request, job.sources, job.mask))
-        output = place.folder.path / planned.name
-        prepared = place.client.prepare(request, output, no_clobber=not planned.named)
-        if any(self._is_anothers(prepared.plan.path(number)) for number in planned.missing):
-            prepared = replace(prepared, plan=replace(prepared.plan, no_clobber=True))
-        if len(planned.missing) == prepared.request.count:
-            return prepared
-        rest = replace(prepared.request, n=len(planned.missing))
-        return replace(prepared, request=rest, numbers=planned.missing)
-
-    def _call(self, prepared: PreparedCall) -> Optional[GptImage2Error]:
-        error: Optional[GptImage2Error] = None
-        try:
-            self._result = self._place.client.run(prepared, observer=self._hear)
-            self.billed = self._result.billed
-        except GptImage2Error as failed:
-            error, self._result, self.billed = failed, failed.result, failed.billed
-        self._hold.settle(self.billed, self.cost_usd)
-        self._number_images(prepared)
-        return error
-
-    def _broken(self, defect: Exception) -> GptImage2Error:
-        """A defect of the program met by this job. What was sent by then stays in doubt in the journal."""
-        self.billed = Billed.MAYBE if self._is_sent else Billed.NO
-        said = mask_secrets(str(defect), self._place.client.settings.secrets)
-        return GptImage2Error(f"internal error: {type(defect).__name__}: {said}", billed=self.billed)
-
-    def _hear(self, event: Event) -> None:
-        if isinstance(event, HeadersReceived):
-            self._place.pacer.heard(event.limits, len(self._job.missing))
-        elif isinstance(event, ImageSaved):
-            self._place.plan.hold_name(self._name_of(event.image.path), self._job)
-            self._on_saved(event.image)
-
-    def _is_anothers(self, path: Path) -> bool:
-        """Whether an output is not ours to replace: what was not there yet may be another job's by then."""
-        return not os.path.lexists(str(path)) or self._place.plan.is_anothers(
-            self._name_of(str(path)), self._job
-        )
-
-    def _name_of(self, path: str) -> str:
-        return os.path.relpath(path, str(self._place.folder.path))
-
-    def _number_images(self, prepared: PreparedCall) -> None:
+    def _number_images(self) -> None:
         """Gives each saved image its number in the job: by its name, else the next that is free."""
-        free = {str(prepared.plan.path(number)): number for number in self._job.missing}
+        assert self._prepared is not None
+        missing = self.planned.missing
+        free = {str(self._prepared.plan.path(number)): number for number in missing}
         strangers: List[SavedImage] = []
         for image in self._result.images if self._result else ():
             number = free.pop(image.path, None)
@@ -2476,446 +2465,13 @@ class Sending:
             else:
                 self._images[number] = image
         rest = iter(sorted(free.values()))
-        further = max(self._job.missing) + 1
+        further = max(missing) + 1
         for offset, image in enumerate(strangers):
             self._images[next(rest, further + offset)] = image
-            if self._job.named and not image.rescued:
+            if self.planned.named and not image.rescued:
                 self._elsewhere.append(
-                    f"{self._job.name} was taken; an image was saved as {show(image.path)}"
+                    f"{self.planned.name} was taken; an image was saved as {show(image.path)}"
                 )
-
-    def _note(self, event: str, prepared: PreparedCall, error: Optional[GptImage2Error] = None) -> None:
-        """A line in the journal.
-
-        Raises:
-            OutputError: the disk does not take it.
-        """
-        job = self._job
-        entry = Entry(
-            event=event,
-            key=job.key,
-            copy=job.copy,
-            name=job.name,
-            existed=any(os.path.lexists(str(prepared.plan.path(number))) for number in job.missing),
-            images=journal_images(self._all_images(), self._place.folder.path),
-            billed=self.billed if event != SENT else Billed.MAYBE,
-            cost_usd=self.cost_usd if event != SENT else None,
-            high_usd=self._hold.high_usd if event == SENT else 0.0,
-            code=error.code if error else "",
-            message=error.message if error else "",
-            settled=error is not None and error.code == "fewer_images",
-        )
-        try:
-            self._place.journal.append(entry)
-        except OutputError:
-            self.journal_failed = True
-            raise
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch/scheduler
-#
-# Runs the jobs of a plan side by side: each by way of budget, gate and journal, and then as any call.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_MOST_REFUSALS = 20  # of one job, by a rate limit
-_UNAUTHORIZED = 401
-INTERRUPTED, MAX_FAILURES, MAX_COST = "interrupted", "max_failures", "max_cost"
-
-
-class Tally(Record):
-    """How far a run is. `stopped` says why nothing more is started, empty while more is; `oldest_s` is how
-    many seconds the longest call under way has run."""
-
-    done: int = 0
-    failed: int = 0
-    images: int = 0
-    in_flight: int = 0
-    oldest_s: float = 0.0
-    spent_usd: float = 0.0
-    unpriced: int = 0
-    over_budget: int = 0
-    stopped: str = ""
-
-
-class Runner:
-    """One run. `on_saved` hears of each image, `on_end` of each job, its state and its outcome, in turn."""
-
-    def __init__(
-        self,
-        place: Workplace,
-        concurrency: int,
-        max_failures: Optional[int],
-        on_saved: Callable[[SavedImage], None],
-        on_end: Callable[[PlannedJob, str, Dict[str, object]], None],
-    ) -> None:
-        self._place = place
-        self._concurrency = concurrency
-        self._max_failures = max_failures
-        self._on_saved = on_saved
-        self._on_end = on_end
-        self._voice = threading.Lock()
-        self._changed = threading.Condition()
-        self._tally = Tally()
-        self._stopped = ""
-        self._afforded = 0  # jobs whose money is set aside
-        self._started: Dict[int, float] = {}  # those that are out, and since when
-        self._problem: Optional[BaseException] = None
-
-    def run(self, tick: Callable[[], None], tick_s: float) -> Tally:
-        """Runs until nothing is left, or nothing more is to be started; calls `tick` from time to time.
-
-        Raises:
-            Exception: a defect of the program; what was under way has ended.
-        """
-        count = min(self._concurrency, self._place.plan.count().get(PENDING, 0))
-        threads = [threading.Thread(target=self._work_safely, daemon=True) for _ in range(count)]
-        with self._place.stop:
-            self._place.stop.drain_first(lambda: self._stop_starting(INTERRUPTED))
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                while thread.is_alive():
-                    thread.join(tick_s)
-                    tick()
-            self._place.stop.drain_first(None)
-        if self._problem is not None:
-            raise self._problem
-        return self.tally()
-
-    def tally(self) -> Tally:
-        """How far it is."""
-        with self._changed:
-            now = time.monotonic()
-            oldest_s = max((now - started for started in self._started.values()), default=0.0)
-            return replace(
-                self._tally, in_flight=len(self._started), oldest_s=oldest_s, stopped=self._stopped
-            )
-
-    def _work_safely(self) -> None:
-        try:
-            while self._work():
-                pass
-        except BaseException as error:
-            self._problem = self._problem or error
-            self._stop_starting(type(error).__name__)
-
-    def _work(self) -> bool:
-        """Takes one job and sees it to its end; False when nothing more is to be done."""
-        if self._is_stopping():
-            return False
-        job = self._place.plan.take()
-        if job is None:
-            return False
-        hold = self._afford(job)
-        if hold is None:
-            if self._is_stopping():
-                self._place.plan.put_back(job.number)
-                return False
-            self._place.plan.end(job.number, OVER_BUDGET, {})
-            self._count(over_budget=1)
-            return True
-        try:
-            self._see_through(job, hold)
-        finally:
-            with self._changed:
-                self._afforded -= 1
-                self._place.budget.release(hold)
-                self._changed.notify_all()
-        return True
-
-    def _afford(self, job: PlannedJob) -> Optional[Hold]:
-        """The money for a job; None when it would pass the cap even after all that is under way has ended."""
-        with self._changed:
-            while True:
-                hold = self._place.budget.take(job.high_usd or 0.0)
-                if hold is not None:
-                    self._afforded += 1
-                if hold is not None or not self._afforded or self._is_stopping():
-                    return hold
-                self._changed.wait(1.0)
-
-    def _see_through(self, job: PlannedJob, hold: Hold) -> None:
-        """Sends a job until it has ended in a way that sending it again would not change."""
-        refusals = 0
-        while True:
-            sending = Sending(self._place, job, hold, self._saved)
-            if not self._place.pacer.enter(len(job.missing), self._is_stopping):
-                self._place.plan.put_back(job.number)
-                return
-            with self._changed:
-                self._started[job.number] = time.monotonic()
-            try:
-                error = sending.run()
-            finally:
-                self._place.pacer.leave(len(job.missing))
-                with self._changed:
-                    del self._started[job.number]
-            if error is None or not self._must_wait(error, len(job.missing)) or refusals >= _MOST_REFUSALS:
-                break
-            refusals += 1
-        if isinstance(error, InterruptedCall) and error.billed is Billed.NO:
-            self._place.plan.put_back(job.number)
-            return
-        self._book(job, sending, error)
-
-    def _must_wait(self, error: GptImage2Error, images: int) -> bool:
-        """Whether the job may simply go again later; then everybody is told to wait."""
-        if not error.retry_safe or error.billed is not Billed.NO:
-            return False
-        if error.http_status == 429:
-            self._place.pacer.refused(images, error.retry_after_s, error.message)
-            return True
-        if error.retry_after_s is not None:
-            self._place.pacer.pause(error.retry_after_s)
-            return True
-        return False
-
-    def _book(self, job: PlannedJob, sending: Sending, error: Optional[GptImage2Error]) -> None:
-        state = DONE if error is None else FAILED
-        outcome = sending.outcome(error)
-        self._place.plan.end(job.number, state, outcome)
-        cost = sending.cost_usd
-        self._count(
-            done=int(error is None),
-            failed=int(error is not None),
-            images=sending.images_saved,
-            spent_usd=cost or 0.0,
-            unpriced=int(cost is None and sending.billed is not Billed.NO),
-        )
-        with self._voice:
-            self._on_end(job, state, outcome)
-        if error is None:
-            return
-        if isinstance(error, (QuotaError, ConfigError)) or (
-            isinstance(error, AuthenticationError) and error.http_status == _UNAUTHORIZED
-        ):
-            self._stop_starting(error.code)  # no other job can fare better
-        elif isinstance(error, OutputError) and sending.journal_failed:
-            self._stop_starting(error.code)
-        elif self._max_failures is not None and self.tally().failed >= self._max_failures:
-            self._stop_starting(MAX_FAILURES)
-
-    def _saved(self, image: SavedImage) -> None:
-        with self._voice:
-            self._on_saved(image)
-
-    def _count(self, **more: float) -> None:
-        with self._changed:
-            values = {name: getattr(self._tally, name) + value for name, value in more.items()}
-            self._tally = replace(self._tally, **values)
-
-    def _is_stopping(self) -> bool:
-        return bool(self._stopped) or self._place.stop.is_set
-
-    def _stop_starting(self, reason: str) -> None:
-        """Nothing more is started. Called from a signal handler too, so it takes no lock."""
-        self._stopped = self._stopped or reason
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch/progress
-#
-# How far a batch is, for a person: a live line on a terminal, else a line a minute.
-# ------------------------------------------------------------------------------------------------------------
-
-
-TICK_S = 0.25
-_LINE_EVERY_S = 60.0
-
-
-class Progress:
-    """Called from time to time while a run lasts. `jobs` is how many are to be run."""
-
-    def __init__(
-        self, output: Output, runner: Runner, pacer: Pacer, jobs: int, max_cost_usd: Optional[float]
-    ) -> None:
-        self._output = output
-        self._runner = runner
-        self._pacer = pacer
-        self._jobs = jobs
-        self._max_cost_usd = max_cost_usd
-        self._started_s = time.monotonic()
-        self._next_line_s = self._started_s + _LINE_EVERY_S
-        self._told_to_stop = False
-
-    def __call__(self) -> None:
-        """Says what there is to say now."""
-        tally = self._runner.tally()
-        if tally.stopped == INTERRUPTED and not self._told_to_stop:
-            self._told_to_stop = True
-            self._output.say(_farewell(tally))
-        if self._output.is_live:
-            self._output.live(self._line(tally))
-        elif time.monotonic() >= self._next_line_s:
-            self._next_line_s += _LINE_EVERY_S
-            self._output.say(self._line(tally))
-
-    @property
-    def elapsed_s(self) -> float:
-        """Seconds since the start."""
-        return max(0.001, time.monotonic() - self._started_s)
-
-    def images_per_minute(self, tally: Tally) -> float:
-        """The pace since the start."""
-        return tally.images * MINUTE_S / self.elapsed_s
-
-    def _line(self, tally: Tally) -> str:
-        parts = [
-            f"{tally.done}/{self._jobs} done",
-            f"{tally.failed} failed",
-            f"{tally.in_flight} in flight",
-            f"{self.images_per_minute(tally):.1f} images/min",
-            f"${tally.spent_usd:.4f} spent",
-        ]
-        if self._max_cost_usd is not None:
-            parts.append(f"${max(0.0, self._max_cost_usd - tally.spent_usd):.4f} left")
-        ended = tally.done + tally.failed
-        if ended:
-            left_s = (self._jobs - ended) * self.elapsed_s / ended
-            parts.append(f"about {duration(left_s)} to go")
-        if self._pacer.paused_s:
-            parts.append(f"paused for {duration(self._pacer.paused_s)} as the server asks")
-        return ", ".join(parts)
-
-
-def duration(seconds: float) -> str:
-    """A duration in words, to two units."""
-    whole = round(seconds)
-    hours, minutes = whole // 3600, whole % 3600 // 60
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {whole % 60} s" if minutes else f"{whole} s"
-
-
-def _farewell(tally: Tally) -> str:
-    longest_s = max(TYPICAL_SECONDS.values())
-    return (
-        f"nothing more is started; waiting for {tally.in_flight} requests that are paid for "
-        f"(the oldest is {duration(tally.oldest_s)} old; one may take {duration(longest_s)}). "
-        "Ctrl-C again ends them"
-    )
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch/summary
-#
-# What a batch says at its end, and before it begins: rows, sums and words. Pure but for reading the plan.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_STATUS = {PENDING: "not_started", RUNNING: "not_started", OVER_BUDGET: "not_started"}
-_UNKNOWN_QUALITY_S = TYPICAL_SECONDS["auto"]
-_SIGNAL_EXIT = 128
-
-
-class Forecast(Record):
-    """What a batch would take: its parts by quality, their sum, and seconds."""
-
-    by_quality: Tuple[Share, ...]
-    total: Share
-    estimated_s: float
-
-
-def job_rows(plan: Plan, status: Optional[str] = None) -> Iterator[Dict[str, Any]]:
-    """A row a job as `--json` and `--events` print it."""
-    for row in plan.rows(status):
-        del row["offset"]
-        yield job_row(row)
-
-
-def job_row(row: Dict[str, Any]) -> Dict[str, Any]:
-    """A row with every field that rows have."""
-    blank: Dict[str, Any] = {"images": [], "billed": "no", "cost_usd": None, "error": None, "warnings": []}
-    return {**blank, **row, "status": _STATUS.get(row["status"], row["status"])}
-
-
-def counts(plan: Plan) -> Dict[str, int]:
-    """How many jobs ended in each way."""
-    states = plan.count()
-    found = {name: states.get(name, 0) for name in (DONE, FAILED, AMBIGUOUS, SUBMITTED, INVALID)}
-    found["not_started"] = sum(states.get(name, 0) for name in _STATUS)
-    return {"jobs": sum(states.values()), **found}
-
-
-def exit_code(plan: Plan, tally: Tally, signum: Optional[int]) -> int:
-    """How the command ends: well, by a signal, or with jobs that are not done."""
-    found = counts(plan)
-    if found[DONE] == found["jobs"]:
-        return int(ExitCode.OK)
-    if signum is not None:
-        return _SIGNAL_EXIT + signum
-    return int(ExitCode.INTERRUPTED if tally.stopped == INTERRUPTED else ExitCode.PARTIAL)
-
-
-def in_words(found: Dict[str, int]) -> str:
-    """How many jobs ended in which way, for a person."""
-    parts = [f"{found[DONE]} of {found['jobs']} jobs done"]
-    parts += [
-        f"{found[name]} {words}"
-        for name, words in (
-            (FAILED, "failed"),
-            (AMBIGUOUS, "in doubt (billed: maybe)"),
-            (SUBMITTED, "with the Batch API"),
-            (INVALID, "invalid"),
-            ("not_started", "not started"),
-        )
-        if found[name]
-    ]
-    return ", ".join(parts)
-
-
-def what_remains(plan: Plan, tally: Tally) -> Optional[Dict[str, object]]:
-    """The error of a batch whose jobs are not all done, as an object; None when they are."""
-    found = counts(plan)
-    if found[DONE] == found["jobs"]:
-        return None
-    hints = {
-        INTERRUPTED: "the same command goes on with what is missing",
-        MAX_FAILURES: "look at the failures; the same command goes on with what is missing",
-        MAX_COST: "raise --max-cost; the same command goes on with what is missing",
-    }
-    hint = hints.get(tally.stopped, "the same command runs again what failed without being billed")
-    if found[SUBMITTED]:
-        hint += "; what is with the Batch API comes by batch wait and batch fetch"
-    if found[AMBIGUOUS]:
-        hint += "; jobs in doubt run again only with --retry-ambiguous"
-    code = tally.stopped or "partial"
-    return {"code": code, "message": in_words(found), "hint": hint, "http_status": None, "request_id": None}
-
-
-def forecast(plan: Plan, concurrency: int, images_per_minute: Optional[float]) -> Forecast:
-    """What the jobs that are to be run would take, at a pace."""
-    shares = tuple(plan.shares())
-    costs = [share.cost for share in shares if share.cost is not None]
-    cost: Optional[CostEstimate] = None
-    if len(costs) == len(shares):
-        cost = CostEstimate(sum(each.low_usd for each in costs), sum(each.high_usd for each in costs), "")
-    images = sum(share.images for share in shares)
-    one_by_one_s = [share.jobs * TYPICAL_SECONDS.get(share.quality, _UNKNOWN_QUALITY_S) for share in shares]
-    estimated_s = sum(one_by_one_s) / concurrency
-    if images_per_minute:
-        estimated_s = max(estimated_s, images / images_per_minute * MINUTE_S)
-    return Forecast(shares, Share("all", sum(share.jobs for share in shares), images, cost), estimated_s)
-
-
-def forecast_json(sums: Forecast) -> Dict[str, object]:
-    """A forecast as `--json` prints it."""
-    return {
-        "images": sums.total.images,
-        "cost_usd": estimate_json(sums.total.cost),
-        "by_quality": [
-            {
-                "quality": share.quality,
-                "jobs": share.jobs,
-                "images": share.images,
-                "cost_usd": estimate_json(share.cost),
-            }
-            for share in sums.by_quality
-        ],
-        "estimated_s": round(sums.estimated_s, 1),
-    }
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -3279,7 +2835,7 @@ class Keeper:
 
     def __init__(
         self,
-        folder: Folder,
+        folder: OutputFolder,
         journal: Journal,
         past: PastJobs,
         book: Book,
@@ -3822,22 +3378,24 @@ def run_batch(rest: List[str], output: Output, stop: StopSwitch) -> int:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# batch/opening
+# batch/planning
 #
-# What every command for a jobs file begins with: the file read, its folder locked, its jobs planned.
+# Makes the plan of a batch before anything is paid for: every line read and checked, every image named, and
+# what earlier runs have done found again by the journal.
 # ------------------------------------------------------------------------------------------------------------
 
 
+_MAX_WARNINGS = 50
 _SHOWN_PROBLEMS = 20
 
 
-class OpenBatch(Record):
+class OpenJobs(Record):
     """A batch whose jobs are planned. `journal` is None for a dry run; `spent_usd` is what earlier runs there
     may have cost."""
 
     plan: Plan
     jobs_file: JobsFile
-    folder: Folder
+    folder: OutputFolder
     journal: Optional[Journal]
     defaults: Job
     spent_usd: float
@@ -3852,7 +3410,7 @@ class OpenBatch(Record):
                 yield ImageRequest(prompt=text[:500])
 
 
-def open_batch(jobs: JobsOptions, client: Client, output: Output, stack: ExitStack) -> OpenBatch:
+def open_jobs(jobs: JobsOptions, client: Client, output: Output, stack: ExitStack) -> OpenJobs:
     """Plans the jobs of a file; everything is closed with the stack.
 
     Raises:
@@ -3864,7 +3422,7 @@ def open_batch(jobs: JobsOptions, client: Client, output: Output, stack: ExitSta
     if not jobs.out_dir:
         raise UsageError("--out-dir is empty", hint="name a folder")
     path = Path(os.path.abspath(os.path.expanduser(jobs.out_dir)))
-    folder = Folder(path, client.rescue_folder)
+    folder = OutputFolder(path, client.rescue_folder)
     plan = Plan(scratch)
     stack.callback(plan.close)
     journal: Optional[Journal] = None
@@ -3881,7 +3439,7 @@ def open_batch(jobs: JobsOptions, client: Client, output: Output, stack: ExitSta
             "the cost of some jobs is unknown, so --max-cost cannot be kept",
             hint="leave --max-cost out, or give those jobs a model and quality with a known price",
         )
-    return OpenBatch(plan, jobs_file, folder, journal, jobs.defaults, planning.spent_usd)
+    return OpenJobs(plan, jobs_file, folder, journal, jobs.defaults, planning.spent_usd)
 
 
 def _refuse_invalid(plan: Plan, skip: bool, output: Output) -> None:
@@ -3909,6 +3467,554 @@ def _refuse_invalid(plan: Plan, skip: bool, output: Output) -> None:
         output.warn(f"skipped: {show(problem, limit=None)}")
 
 
+class Planning(Record):
+    """What planning found besides the plan: warnings, and what earlier runs may have spent, in USD."""
+
+    warnings: Tuple[str, ...]
+    spent_usd: float
+
+
+class Planner:
+    """Fills a plan. With a journal, what an earlier run left unsaid is noted there."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        folder: OutputFolder,
+        defaults: Job,
+        prices: Mapping[str, Prices],
+        retry_ambiguous: bool,
+    ) -> None:
+        self._plan = plan
+        self._folder = folder
+        self._real_folder = os.path.realpath(str(folder.path))
+        self._defaults = defaults
+        self._prices = prices
+        self._retry_ambiguous = retry_ambiguous
+        self._warnings: Dict[str, int] = {}
+
+    def run(self, jobs_file: JobsFile, journal: Optional[Journal]) -> Planning:
+        """Reads every line, then the journal of the folder."""
+        for number, line in enumerate(jobs_file.lines(), 1):
+            try:
+                self._add(number, line)
+            except GptImage2Error as error:
+                self._plan.refuse(number, line, {"error": _error_json(error)})
+        self._plan.number_copies()
+        spent_usd = self._replay()
+        for job, entry in self._plan.remembered():
+            self._settle(job, entry, journal)
+        warnings = [f"{text} ({count} jobs)" if count > 1 else text for text, count in self._warnings.items()]
+        return Planning(tuple(warnings), spent_usd)
+
+    def _add(self, number: int, line: Line) -> None:
+        if line.text is None:
+            raise UsageError(line.problem, hint="write one job a line")
+        job, unknown = read_job(line.text, self._defaults)
+        check_local_inputs(job.sources, job.mask)
+        if len(job.sources) > MAX_INPUT_IMAGES:
+            raise UsageError(f"{len(job.sources)} images; at most {MAX_INPUT_IMAGES} may be sent", hint="")
+        request, warnings = checked(job.request)
+        for name in unknown:
+            self._warn(f"field {show(name, limit=40)!r} is not known here and is passed through")
+        for warning in warnings:
+            self._warn(warning)
+        named = job.output is not None
+        name = _relative(job.output) if job.output is not None else _made_up(number, request)
+        if named and os.path.isdir(str(self._folder.path / name)):
+            raise UsageError(f"output {show(name, limit=100)!r} is a folder", hint="name a file")
+        outputs = self._folder.outputs(name, request, named)
+        numbers = tuple(range(1, request.count + 1))
+        names = [self._claimed(outputs.path(each)) if named else outputs.path(each).name for each in numbers]
+        estimate = request.estimate(self._prices)
+        planned = PlannedJob(
+            number=number,
+            line=line.number,
+            offset=line.offset,
+            id=job.id,
+            key=job_key(request, *_fingerprints(job)),
+            copy=0,
+            name=name,
+            named=named,
+            replaces=named and all(os.path.lexists(outputs.path(each)) for each in numbers),
+            images=request.count,
+            quality=request.effective_quality,
+            low_usd=estimate.low_usd if estimate else None,
+            high_usd=estimate.high_usd if estimate else None,
+            missing=numbers,
+        )
+        clash = self._plan.add(planned, names)
+        if clash:
+            raise UsageError(clash, hint="give each job its own")
+
+    def _claimed(self, path: Path) -> str:
+        """The file behind an output that the user named, as a path below the folder.
+
+        Raises:
+            UsageError: it is outside, also by a link, or cannot be a file.
+        """
+        real = os.path.realpath(str(path))
+        shown = show(str(path.name), limit=100)
+        if not real.startswith(self._real_folder + os.sep):
+            raise UsageError(f"output {shown!r} leaves the output folder", hint="name a file below --out-dir")
+        if os.path.isdir(real):
+            raise UsageError(f"output {shown!r} is a folder", hint="name a file")
+        name = os.path.relpath(real, self._real_folder)
+        if name in (JOURNAL_NAME, SHEET_NAME):
+            raise UsageError(f"output {shown!r} is a file of the batch itself", hint="choose another name")
+        return name
+
+    def _replay(self) -> float:
+        """Takes the journal in; what it says was spent, or may have been, in USD."""
+        spent_usd = 0.0
+        under_way: Dict[Tuple[str, int], float] = {}
+        for entry in read_journal(self._folder.path):
+            self._plan.remember(entry)
+            job = entry.key, entry.copy
+            if entry.event in (SENT, SUBMITTED):
+                spent_usd += under_way.get(job, 0.0)  # sent before, and its end is not known
+                under_way[job] = entry.high_usd
+                continue
+            high_usd = under_way.pop(job, None)
+            if high_usd is not None and entry.billed is not Billed.NO:
+                spent_usd += high_usd if entry.cost_usd is None else entry.cost_usd
+        return spent_usd + sum(under_way.values())
+
+    def _settle(self, job: PlannedJob, entry: Entry, journal: Optional[Journal]) -> None:
+        """What is left of a job that an earlier run has met."""
+        there: Dict[int, SavedImage] = {}
+        for image in entry.images:
+            saved = saved_image_at(str(self._folder.path / image.path))
+            if saved is not None and saved.sha256 == image.sha256:
+                there[image.number] = saved
+        if entry.event == SENT and not entry.existed:
+            there.update(self._unsaid(job, entry, there))
+        missing = tuple(number for number in job.missing if number not in there)
+        outcome: Dict[str, object] = {
+            "images": [image_json(image) for _, image in sorted(there.items())],
+            "billed": entry.billed.value,
+            "cost_usd": entry.cost_usd,
+            "resumed": True,
+        }
+        if not missing:
+            if entry.event != DONE and journal is not None:
+                journal.append(
+                    replace(
+                        entry, event=DONE, images=journal_images(there, self._folder.path), billed=Billed.YES
+                    )
+                )
+            self._plan.end(job.number, DONE, {**outcome, "billed": Billed.YES.value})
+        elif entry.event == SUBMITTED:
+            self._plan.end(job.number, SUBMITTED, {**outcome, "batch_id": entry.batch_id})
+        elif _is_ambiguous(entry) and not self._retry_ambiguous:
+            self._plan.end(
+                job.number, AMBIGUOUS, {**outcome, "billed": Billed.MAYBE.value, "error": _doubt(entry)}
+            )
+        elif len(missing) < len(job.missing):
+            self._plan.leave(job.number, missing, there)
+
+    def _unsaid(self, job: PlannedJob, entry: Entry, known: Dict[int, SavedImage]) -> Dict[int, SavedImage]:
+        """Images that a killed run had saved, but could not say so any more: whole files where none were."""
+        count = len(job.missing)
+        outputs = self._folder.outputs(entry.name, ImageRequest(prompt="", n=count), job.named)
+        found: Dict[int, SavedImage] = {}
+        for number in job.missing:
+            path = outputs.path(number)
+            if number not in known and _is_whole(path):
+                saved = saved_image_at(str(path))
+                if saved is not None:
+                    found[number] = saved
+        return found
+
+    def _warn(self, text: str) -> None:
+        if text in self._warnings or len(self._warnings) < _MAX_WARNINGS:
+            self._warnings[text] = self._warnings.get(text, 0) + 1
+
+
+def _relative(output: str) -> str:
+    """An output as a plain relative path.
+
+    Raises:
+        UsageError: it cannot be a file below a folder.
+    """
+    shown = show(output, limit=100)
+    if not output.strip() or "\0" in output or output.endswith(("/", os.sep)):
+        raise UsageError(f"output {shown!r} is no file name", hint="leave it out: one is made up")
+    if os.path.isabs(output) or os.path.splitdrive(output)[0]:
+        raise UsageError(f"output {shown!r} leaves the output folder", hint="name a file below --out-dir")
+    return os.path.normpath(output)
+
+
+def _made_up(number: int, request: ImageRequest) -> str:
+    return f"{number:04d}-{slug(request.prompt)}.{extension(request.effective_format)}"
+
+
+def _is_ambiguous(entry: Entry) -> bool:
+    """Whether more may have been paid for than has come."""
+    return entry.event == SENT or (
+        entry.event == FAILED and entry.billed is not Billed.NO and not entry.settled
+    )
+
+
+def _doubt(entry: Entry) -> Dict[str, object]:
+    code, message = entry.code, entry.message
+    if entry.event == SENT:
+        code, message = "in_flight", "it was in flight when an earlier run ended"
+    return {
+        "code": code,
+        "message": message,
+        "hint": "it may have been billed; check your usage, or run it again with --retry-ambiguous",
+    }
+
+
+def _error_json(error: GptImage2Error) -> Dict[str, object]:
+    """What is wrong with a line: in its own terms, where the checks speak of flags."""
+    return {"code": error.code, "message": _without_flags(error.message), "hint": _without_flags(error.hint)}
+
+
+def _without_flags(text: str) -> str:
+    return re.sub(r"--(?!out-dir)([a-z][a-z-]*)", lambda match: match.group(1).replace("-", "_"), text)
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        with open(str(path), "rb") as file:
+            return is_whole_image(file)
+    except OSError:
+        return False
+
+
+def _fingerprints(job: Job) -> Tuple[List[str], Optional[str]]:
+    return [_fingerprint(each) for each in job.sources], _fingerprint(job.mask) if job.mask else None
+
+
+def _fingerprint(source: str) -> str:
+    """What an input is: the hash of a file's content, or the address it is fetched from."""
+    if is_address(source):
+        return source
+    path = os.path.abspath(os.path.expanduser(source))
+    info = os.stat(path)
+    return _content_hash(path, info.st_size, info.st_mtime_ns)
+
+
+@lru_cache(maxsize=1024)
+def _content_hash(path: str, size_bytes: int, mtime_ns: int) -> str:
+    del size_bytes, mtime_ns  # they tell a changed file from the one that was hashed
+    return sha256_of(path)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch/scheduler
+#
+# Runs the jobs of a plan side by side.
+#
+# One thread decides and writes: the main one, where signals arrive too. It alone has the plan, the money, the
+# pace, the journal and what is told. Workers take what they are given, load inputs or make a call, and post
+# what they meet to a queue, on which this thread waits: for news, for the pace to let more go, or for the next
+# moment to tell how far it is.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_MOST_REFUSALS = 20  # of one job, by a rate limit
+_UNAUTHORIZED, _TOO_MANY_REQUESTS = 401, 429
+
+
+class Scheduler:
+    """One run of the jobs of a plan."""
+
+    def __init__(
+        self,
+        jobs: OpenJobs,
+        journal: Journal,
+        client: Client,
+        command: BatchRunCommand,
+        progress: Progress,
+        stop: StopSwitch,
+    ) -> None:
+        self._jobs = jobs
+        self._plan = jobs.plan
+        self._journal = journal
+        self._client = client
+        self._command = command
+        self._progress = progress
+        self._stop = stop
+        self._pacer = Pacer(command.images_per_minute, time.monotonic())
+        self._budget = Budget(command.jobs.max_cost_usd, jobs.spent_usd)
+        self._tally = Tally()
+        self._failures = 0
+        self._stopped = ""
+        self._waiting: List[PlannedJob] = []  # taken from the plan; money or the server keeps them back
+        self._refusals: Dict[int, int] = {}
+        self._under_way: Dict[int, RunningJob] = {}
+        self._ready: List[RunningJob] = []  # to be sent when the journal says so
+        self._ended: List[RunningJob] = []  # to be told when the journal says so
+        # Both are safe for signal handlers, which may come while this thread is in them.
+        self._news: SimpleQueue[Tuple[RunningJob, News]] = SimpleQueue()
+        self._tasks: SimpleQueue[Optional[Callable[[], None]]] = SimpleQueue()
+        self._workers = 0
+
+    def run(self) -> Tally:
+        """Runs until nothing is left, or nothing more is to be started and all that was has ended.
+
+        Raises:
+            Exception: a defect of the program; what was paid for has ended by then.
+        """
+        defect: Optional[Exception] = None
+        with self._stop:
+            self._stop.drain_first(lambda: self._stop_starting(INTERRUPTED))
+            is_running = True
+            while is_running:
+                try:
+                    is_running = self._step()
+                except InterruptedCall:  # the user has had enough of waiting
+                    raise
+                except Exception as error:
+                    defect = defect or error
+                    self._stop_after_defect(error)
+            self._stop.drain_first(None)
+        for _ in range(self._workers):
+            self._tasks.put(None)
+        if defect is not None:
+            raise defect
+        return self._progress_now()
+
+    def _step(self) -> bool:
+        """Starts what may start, waits for what happens next, and tells of it; False when all is over."""
+        wait_s = self._start_jobs()
+        self._commit()
+        if not self._under_way and (self._is_stopping() or wait_s is None):
+            return False
+        self._hear(TICK_S if wait_s is None else min(TICK_S, wait_s))
+        self._progress.show(self._progress_now())
+        return True
+
+    # Starting
+
+    def _start_jobs(self) -> Optional[float]:
+        """Starts what may start now; in how many seconds more may, None where that is not known."""
+        while not self._is_stopping() and len(self._under_way) < self._command.concurrency:
+            affordable = self._next_affordable()
+            if affordable is None:
+                return self._give_up_on_money()
+            planned, hold = affordable
+            now_s = time.monotonic()
+            wait_s = self._pacer.wait_s(len(planned.missing), now_s)
+            if wait_s:
+                self._budget.release(hold)
+                self._waiting.insert(0, planned)
+                return wait_s
+            self._start(planned, hold, now_s)
+        return None
+
+    def _next_affordable(self) -> Optional[Tuple[PlannedJob, Hold]]:
+        """The first job for which there is money by now, with that money. One that has to wait for its money
+        takes up a place meanwhile."""
+        for place, planned in enumerate(self._waiting):
+            hold = self._budget.take(planned.high_usd or 0.0)
+            if hold is not None:
+                del self._waiting[place]
+                return planned, hold
+        while len(self._under_way) + len(self._waiting) < self._command.concurrency:
+            taken = self._plan.take()
+            if taken is None:
+                break
+            hold = self._budget.take(taken.high_usd or 0.0)
+            if hold is not None:
+                return taken, hold
+            self._waiting.append(taken)
+        return None
+
+    def _give_up_on_money(self) -> Optional[float]:
+        """Leaves out jobs that wait for money, where nothing is under way that may leave some."""
+        if self._under_way or not self._waiting:
+            return None
+        for planned in self._waiting:
+            self._plan.end(planned.number, OVER_BUDGET, {})
+        self._tally = replace(self._tally, over_budget=self._tally.over_budget + len(self._waiting))
+        self._waiting.clear()
+        return 0.0
+
+    def _start(self, planned: PlannedJob, hold: Hold, now_s: float) -> None:
+        self._pacer.start(len(planned.missing), now_s)
+        job, _ = read_job(self._jobs.jobs_file.text_at(planned.offset), self._jobs.defaults)
+        running = RunningJob(planned, job, hold, self._client, self._jobs.folder, self._post, now_s)
+        if self._workers == len(self._under_way):
+            threading.Thread(target=self._work, daemon=True).start()
+            self._workers += 1
+        self._under_way[planned.number] = running
+        if job.sources:
+            self._tasks.put(running.load)
+        else:
+            self._make_ready(running, InputsLoaded(job.request))
+
+    def _make_ready(self, running: RunningJob, loaded: InputsLoaded) -> None:
+        if self._is_stopping():
+            self._leave(running)
+            running.drop()
+            return
+        planned = running.planned
+        try:
+            running.prepare(loaded.request, lambda name: self._plan.is_anothers(name, planned))
+        except Exception as error:
+            self._end(running, CallEnded(None, error))
+        else:
+            self._ready.append(running)
+
+    def _commit(self) -> None:
+        """Puts on disk, by one flush, that jobs have ended and that others are sent; only then sends these,
+        and tells of those."""
+        noted = [running for running in self._ended if running.is_noted]
+        lines = [running.ended_entry() for running in noted]
+        lines += [running.sent_entry() for running in self._ready]
+        try:
+            self._journal.extend(lines)
+        except OutputError as failed:
+            self._stop_starting(failed.code)
+            for running in noted:
+                running.error = failed
+            for running in self._take_back_ready():
+                running.end(CallEnded(None, failed))
+                self._ended.append(running)
+        for running in self._ready:
+            running.send()
+            self._tasks.put(running.call)
+        self._ready.clear()
+        ended, self._ended = self._ended, []
+        for running in ended:
+            self._book(running)
+
+    def _take_back_ready(self) -> List[RunningJob]:
+        """The attempts that were ready to be sent, and are not under way any more."""
+        ready, self._ready = self._ready, []
+        for running in ready:
+            self._leave(running)
+        return ready
+
+    # In a worker
+
+    def _work(self) -> None:
+        task = self._tasks.get()
+        while task is not None:
+            task()
+            task = self._tasks.get()
+
+    def _post(self, running: RunningJob, news: News) -> None:
+        self._news.put((running, news))
+
+    # Hearing
+
+    def _hear(self, wait_s: float) -> None:
+        """Takes in what the workers have posted; waits where that is nothing."""
+        try:
+            running, news = self._news.get(timeout=wait_s)
+            while True:
+                self._take_in(running, news)
+                running, news = self._news.get_nowait()
+        except Empty:
+            return
+
+    def _take_in(self, running: RunningJob, news: News) -> None:
+        if isinstance(news, HeadersReceived):
+            self._pacer.learn(news.limits, len(running.planned.missing))
+        elif isinstance(news, ImageSaved):
+            self._plan.hold_name(self._jobs.folder.name_of(news.image.path), running.planned)
+            self._progress.saved(news.image)
+        elif isinstance(news, InputsLoaded):
+            self._make_ready(running, news)
+        else:
+            self._end(running, news)
+
+    def _end(self, running: RunningJob, ended: CallEnded) -> None:
+        """A job is not under way any more."""
+        try:
+            running.end(ended)
+        finally:
+            self._leave(running)
+        if self._goes_again(running):
+            self._waiting.insert(0, running.planned)
+        elif running.error is not None and not running.is_unsent:
+            self._failures += 1
+            self._stop_after(running.error)
+        self._ended.append(running)
+
+    def _leave(self, running: RunningJob) -> None:
+        """Gives back its place and what is left of its money."""
+        del self._under_way[running.planned.number]
+        self._pacer.end(len(running.planned.missing))
+        self._budget.release(running.hold)
+
+    def _goes_again(self, running: RunningJob) -> bool:
+        """Whether the job may simply go again later; then everybody is told to wait."""
+        error, number = running.error, running.planned.number
+        if error is None or not error.retry_safe or error.billed is not Billed.NO:
+            return False
+        now_s = time.monotonic()
+        if error.http_status == _TOO_MANY_REQUESTS:
+            self._pacer.refuse(len(running.planned.missing), error.retry_after_s, error.message, now_s)
+        elif error.retry_after_s is not None:
+            self._pacer.pause(error.retry_after_s, now_s)
+        else:
+            return False
+        self._refusals[number] = self._refusals.get(number, 0) + 1
+        running.goes_again = self._refusals[number] <= _MOST_REFUSALS
+        return running.goes_again
+
+    def _book(self, running: RunningJob) -> None:
+        """Notes in the plan how a job has ended, and tells of it."""
+        if running.goes_again or running.is_unsent:
+            return
+        planned, error, cost_usd = running.planned, running.error, running.cost_usd
+        self._refusals.pop(planned.number, None)
+        state, outcome = DONE if error is None else FAILED, running.outcome()
+        self._plan.end(planned.number, state, outcome)
+        tally = self._tally
+        self._tally = replace(
+            tally,
+            done=tally.done + (error is None),
+            failed=tally.failed + (error is not None),
+            images=tally.images + running.images_saved,
+            spent_usd=tally.spent_usd + (cost_usd or 0.0),
+            unpriced=tally.unpriced + (cost_usd is None and running.billed is not Billed.NO),
+        )
+        self._progress.ended(planned, state, outcome)
+
+    # Stopping
+
+    def _stop_after(self, error: GptImage2Error) -> None:
+        """Starts nothing more where no other job can fare better, or too many have failed."""
+        is_refused = isinstance(error, AuthenticationError) and error.http_status == _UNAUTHORIZED
+        most = self._command.max_failures
+        if is_refused or isinstance(error, (QuotaError, ConfigError)):
+            self._stop_starting(error.code)
+        elif most is not None and self._failures >= most:
+            self._stop_starting(MAX_FAILURES)
+
+    def _stop_after_defect(self, defect: Exception) -> None:
+        """What is under way still ends, for it is paid for; what is not sent by now never is."""
+        self._stop_starting(type(defect).__name__)
+        self._ended.clear()
+        for running in self._take_back_ready():
+            running.drop()
+
+    def _stop_starting(self, reason: str) -> None:
+        """Nothing more is started. A signal handler calls it, so it takes no lock."""
+        self._stopped = self._stopped or reason
+
+    def _is_stopping(self) -> bool:
+        return bool(self._stopped) or self._stop.is_set
+
+    def _progress_now(self) -> Tally:
+        now_s = time.monotonic()
+        started_s = [running.started_s for running in self._under_way.values()]
+        return replace(
+            self._tally,
+            in_flight=len(started_s),
+            oldest_s=now_s - min(started_s, default=now_s),
+            paused_s=self._pacer.paused_s(now_s),
+            stopped=self._stopped or (MAX_COST if self._tally.over_budget else ""),
+        )
+
+
 # ------------------------------------------------------------------------------------------------------------
 # batch/run
 #
@@ -3934,16 +4040,16 @@ class _Run:
         self._output = output
         self._stop = stop
         self._client = self._make_client(stack)
-        self._batch = open_batch(command.jobs, self._client, output, stack)
-        self._plan = self._batch.plan
+        self._jobs = open_jobs(command.jobs, self._client, output, stack)
+        self._plan = self._jobs.plan
 
     def run(self) -> int:
         """From the plan to the exit code."""
-        if self._batch.journal is None:
+        if self._jobs.journal is None:
             return self._show_dry_run()
         self._client.settings.require_key()
         find_curl()
-        return self._finish(*self._send(self._batch.journal))
+        return self._send(self._jobs.journal)
 
     def _make_client(self, stack: ExitStack) -> Client:
         command, jobs = self._command, self._command.jobs
@@ -3963,49 +4069,23 @@ class _Run:
             stop=self._stop,
         )
 
-    def _send(self, journal: Journal) -> Tuple[Tally, Progress]:
-        command = self._command
-        pacer = Pacer(command.images_per_minute)
-        place = Workplace(
-            plan=self._plan,
-            jobs_file=self._batch.jobs_file,
-            journal=journal,
-            folder=self._batch.folder,
-            client=self._client,
-            defaults=self._batch.defaults,
-            pacer=pacer,
-            budget=Budget(command.jobs.max_cost_usd, self._batch.spent_usd),
-            stop=self._stop,
-        )
-        runner = Runner(place, command.concurrency, command.max_failures, self._saved, self._ended)
+    def _send(self, journal: Journal) -> int:
+        """Runs the jobs, and says how it ended; the exit code."""
         found = counts(self._plan)
         self._output.say(f"{in_words(found)}; {self._plan.images_to_make()} images to make")
-        progress = Progress(self._output, runner, pacer, found["not_started"], command.jobs.max_cost_usd)
+        progress = Progress(self._output, found["not_started"], self._command.jobs.max_cost_usd)
+        scheduler = Scheduler(self._jobs, journal, self._client, self._command, progress, self._stop)
         with self._output.heartbeat():
-            return runner.run(progress, TICK_S), progress
-
-    def _saved(self, image: SavedImage) -> None:
-        self._output.result(saved_line(image.path, image.size_bytes))
-
-    def _ended(self, job: PlannedJob, state: str, outcome: Mapping[str, Any]) -> None:
-        row = job_row({"job": job.number, "line": job.line, "id": job.id, "status": state, **outcome})
-        self._output.event({"event": "job_finished", **row})
-        if row["error"]:
-            self._output.complain(
-                f"job {job.number} (line {job.line}): {show(row['error']['message'], limit=None)} "
-                f"(billed: {row['billed']})"
-            )
+            tally = scheduler.run()
+        return self._finish(tally, progress)
 
     def _finish(self, tally: Tally, progress: Progress) -> int:
-        """Writes the contact sheet, and says how it ended."""
         found = counts(self._plan)
-        if tally.over_budget and not tally.stopped:
-            tally = replace(tally, stopped=MAX_COST)
         sheet = self._write_sheet(in_words(found))
         error = what_remains(self._plan, tally)
         unpriced = f" and {tally.unpriced} calls of unknown cost" if tally.unpriced else ""
         self._output.say(
-            f"{in_words(found)}; ${tally.spent_usd:.4f}{unpriced}; {sheet or self._batch.folder.path}"
+            f"{in_words(found)}; ${tally.spent_usd:.4f}{unpriced}; {sheet or self._jobs.folder.path}"
         )
         if error is not None:
             self._output.complain(f"{error['message']}; {error['hint']}")
@@ -4018,7 +4098,7 @@ class _Run:
             "unpriced": tally.unpriced,
             "images_per_minute": round(progress.images_per_minute(tally), 2),
             "elapsed_s": round(progress.elapsed_s, 3),
-            "out_dir": str(self._batch.folder.path),
+            "out_dir": str(self._jobs.folder.path),
             "contact_sheet": sheet,
             "error": error,
         }
@@ -4029,9 +4109,7 @@ class _Run:
         """The contact sheet's path; None where it could not be written, or another file has its name."""
         title = f"{PROGRAM} batch: {os.path.basename(self._command.jobs.path)}"
         try:
-            return write_sheet(
-                self._batch.folder.path, title, words, self._plan.rows(), self._batch.requests()
-            )
+            return write_sheet(self._jobs.folder.path, title, words, self._plan.rows(), self._jobs.requests())
         except (OSError, ValueError, OutputError) as error:
             self._output.warn(str(error))
             return None
@@ -4047,8 +4125,8 @@ class _Run:
         say(f"Estimated cost: {cost_in_words(sums.total.cost)}")
         pace = f", {command.images_per_minute:g} images/min" if command.images_per_minute else ""
         say(f"Estimated time: {duration(sums.estimated_s)} at {command.concurrency} calls at once{pace}")
-        if self._batch.spent_usd:
-            say(f"Earlier runs in this folder: ${self._batch.spent_usd:.4f}")
+        if self._jobs.spent_usd:
+            say(f"Earlier runs in this folder: ${self._jobs.spent_usd:.4f}")
         say("Nothing was sent.")
         self._output.finish(
             {
@@ -4057,8 +4135,8 @@ class _Run:
                 "dry_run": True,
                 **found,
                 **forecast_json(sums),
-                "spent_usd": round(self._batch.spent_usd, 6),
-                "out_dir": str(self._batch.folder.path),
+                "spent_usd": round(self._jobs.spent_usd, 6),
+                "out_dir": str(self._jobs.folder.path),
                 "billed": "no",
             }
         )
@@ -4487,7 +4565,7 @@ class _Fetching:
             prepare_folder(path)
             with temporary_folder() as scratch, Journal(path) as journal, PastJobs(path, scratch) as past:
                 keeper = Keeper(
-                    Folder(path, self._rescue_folder),
+                    OutputFolder(path, self._rescue_folder),
                     journal,
                     past,
                     desk.book,
@@ -4859,7 +4937,7 @@ def run_submit(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
         config=jobs.config, base_url=jobs.base_url, api_key=jobs.api_key, history=jobs.history, stop=stop
     )
     with ExitStack() as stack:
-        batch = open_batch(jobs, client, output, stack)
+        batch = open_jobs(jobs, client, output, stack)
         estimate = _half_price(batch.plan)
         if batch.journal is None:
             return _show_batch_dry_run(batch, estimate, output)
@@ -4881,7 +4959,7 @@ class _Submission:
     def __init__(
         self,
         command: SubmitCommand,
-        batch: OpenBatch,
+        batch: OpenJobs,
         journal: Journal,
         client: Client,
         book: Book,
@@ -5054,7 +5132,7 @@ def _half_price(plan: Plan) -> Optional[CostEstimate]:
     return None if total is None else total.at(BATCH_DISCOUNT)
 
 
-def _check_budget(batch: OpenBatch, estimate: Optional[CostEstimate], max_cost_usd: Optional[float]) -> None:
+def _check_budget(batch: OpenJobs, estimate: Optional[CostEstimate], max_cost_usd: Optional[float]) -> None:
     """Raises where the jobs might pass the cap: a batch cannot be stopped at a sum, so none is handed over.
 
     Raises:
@@ -5071,7 +5149,7 @@ def _check_budget(batch: OpenBatch, estimate: Optional[CostEstimate], max_cost_u
     )
 
 
-def _show_batch_dry_run(batch: OpenBatch, estimate: Optional[CostEstimate], output: Output) -> int:
+def _show_batch_dry_run(batch: OpenJobs, estimate: Optional[CostEstimate], output: Output) -> int:
     found = counts(batch.plan)
     images = batch.plan.images_to_make()
     output.result(f"{in_words(found)}; {images:,} images to make")

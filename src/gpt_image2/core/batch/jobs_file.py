@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from pathlib import Path
 from typing import IO, Iterator, Optional
 
@@ -35,7 +34,6 @@ class JobsFile:
         Raises:
             UsageError: it cannot be read.
         """
-        self._lock = threading.Lock()
         try:
             self._file = _copied(path, scratch)
         except OSError as error:
@@ -67,11 +65,9 @@ class JobsFile:
                 yield _decoded(data, number, start)
 
     def text_at(self, offset: int) -> str:
-        """The text of the line that begins at an offset. Safe for threads."""
-        with self._lock:
-            self._file.seek(offset)
-            data = self._file.readline(_MAX_JOB_BYTES)
-        return _decoded(data, 0, offset).text or ""
+        """The text of the line that begins at an offset."""
+        self._file.seek(offset)
+        return _decoded(self._file.readline(_MAX_JOB_BYTES), 0, offset).text or ""
 
     def _skip_line(self) -> int:
         skipped = 0

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import threading
 import time
 from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple, cast
@@ -57,7 +56,7 @@ class Entry(Record):
 
 
 class Journal:
-    """An open journal. A context manager; `append` is safe for threads."""
+    """An open journal. A context manager; for one thread alone."""
 
     def __init__(self, folder: Path) -> None:
         """Opens the journal of a folder, which must exist.
@@ -79,9 +78,6 @@ class Journal:
                 code="batch_running",
             )
         end_line(self._descriptor)  # a line that a crash has torn must not swallow the next one
-        self._lock = threading.Lock()
-        self._syncing = threading.Lock()
-        self._written = self._synced = 0
 
     def __enter__(self) -> Journal:
         return self
@@ -90,41 +86,25 @@ class Journal:
         os.close(self._descriptor)
 
     def append(self, entry: Entry) -> None:
-        """Writes a line and returns when it is on the disk. Lines of many threads share one flush.
-
-        Raises:
-            OutputError: the disk does not take it.
-        """
-        data = json.dumps(entry_json(entry), ensure_ascii=False).encode("utf-8", "surrogateescape") + b"\n"
-        try:
-            with self._lock:
-                view = memoryview(data)
-                while view:
-                    view = view[os.write(self._descriptor, view) :]
-                self._written += 1
-                mine = self._written
-            with self._syncing:
-                if self._synced < mine:
-                    upto = self._written
-                    os.fsync(self._descriptor)
-                    self._synced = upto
-        except OSError as error:
-            raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from None
+        """Writes a line, as `extend` does."""
+        self.extend([entry])
 
     def extend(self, entries: Iterable[Entry]) -> None:
-        """Writes many lines and returns when all are on the disk, by one flush.
+        """Writes lines and returns when all are on the disk, by one flush.
 
         Raises:
             OutputError: the disk does not take them.
         """
+        has_written = False
         try:
-            with self._lock:
-                for entry in entries:
-                    text = json.dumps(entry_json(entry), ensure_ascii=False) + "\n"
-                    view = memoryview(text.encode("utf-8", "surrogateescape"))
-                    while view:
-                        view = view[os.write(self._descriptor, view) :]
-            os.fsync(self._descriptor)
+            for entry in entries:
+                has_written = True
+                text = json.dumps(entry_json(entry), ensure_ascii=False) + "\n"
+                view = memoryview(text.encode("utf-8", "surrogateescape"))
+                while view:
+                    view = view[os.write(self._descriptor, view) :]
+            if has_written:
+                os.fsync(self._descriptor)
         except OSError as error:
             raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from None
 

@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import ExitStack
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
-from typing import Dict, List, Mapping, Optional, Tuple
+from typing import Dict, Iterator, List, Mapping, Optional, Tuple
 
 from ..api.images import is_whole_image, saved_image_at, sha256_of
 from ..api.models import MAX_INPUT_IMAGES, Prices
@@ -17,36 +19,100 @@ from ..base.errors import GptImage2Error, UsageError
 from ..base.outcome import Billed, SavedImage
 from ..base.record import Record, replace
 from ..base.redact import show
+from ..calls.client import Client
 from ..calls.inputs import check_local_inputs
-from ..outputs.naming import OutputPlan, extension, plan_output, slug
+from ..outputs.files import prepare_folder, temporary_folder
+from ..outputs.naming import extension, slug
+from ..telling.output import Output
 from ..telling.report import image_json
 from .contact_sheet import SHEET_NAME
 from .jobs import Job, job_key, read_job
 from .jobs_file import JobsFile, Line
 from .journal import DONE, FAILED, JOURNAL_NAME, SENT, SUBMITTED, Entry, Journal, journal_images, read_journal
-from .plan import AMBIGUOUS, Plan, PlannedJob
+from .options import JobsOptions
+from .output_folder import OutputFolder
+from .plan import AMBIGUOUS, INVALID, Plan, PlannedJob
 
 _MAX_WARNINGS = 50
+_SHOWN_PROBLEMS = 20
 
 
-class Folder(Record):
-    """Where a batch writes: an absolute folder, and the one for what its images cannot go to."""
+class OpenJobs(Record):
+    """A batch whose jobs are planned. `journal` is None for a dry run; `spent_usd` is what earlier runs there
+    may have cost."""
 
-    path: Path
-    rescue: Path
+    plan: Plan
+    jobs_file: JobsFile
+    folder: OutputFolder
+    journal: Optional[Journal]
+    defaults: Job
+    spent_usd: float
 
-    def outputs(self, name: str, request: ImageRequest, named: bool) -> OutputPlan:
-        """Where the images of a job go. A name that was made up never replaces a file.
+    def requests(self) -> Iterator[ImageRequest]:
+        """The request of every row of the plan; for a line that is no job, its text."""
+        for row in self.plan.rows():
+            text = self.jobs_file.text_at(row["offset"])
+            try:
+                yield read_job(text, self.defaults)[0].request
+            except UsageError:
+                yield ImageRequest(prompt=text[:500])
 
-        Raises:
-            UsageError: the name cannot be one.
-        """
-        if named:
-            return plan_output(
-                str(self.path / name), request.effective_format, request.count, "", self.rescue
-            )
-        stem, _, suffix = name.rpartition(".")
-        return OutputPlan(self.path, stem, f".{suffix}", request.count > 1, True, self.rescue)
+
+def open_jobs(jobs: JobsOptions, client: Client, output: Output, stack: ExitStack) -> OpenJobs:
+    """Plans the jobs of a file; everything is closed with the stack.
+
+    Raises:
+        UsageError: lines that are no jobs and are not to be skipped, or a price that is needed and unknown.
+        OutputError: the folder does not take the journal.
+    """
+    scratch = stack.enter_context(temporary_folder())
+    jobs_file = stack.enter_context(JobsFile(jobs.path, scratch))
+    if not jobs.out_dir:
+        raise UsageError("--out-dir is empty", hint="name a folder")
+    path = Path(os.path.abspath(os.path.expanduser(jobs.out_dir)))
+    folder = OutputFolder(path, client.rescue_folder)
+    plan = Plan(scratch)
+    stack.callback(plan.close)
+    journal: Optional[Journal] = None
+    if not jobs.dry_run:
+        prepare_folder(path)
+        journal = stack.enter_context(Journal(path))
+    planner = Planner(plan, folder, jobs.defaults, client.settings.prices, jobs.retry_ambiguous)
+    planning = planner.run(jobs_file, journal)
+    for warning in (*client.settings.warnings, *planning.warnings):
+        output.warn(warning)
+    _refuse_invalid(plan, jobs.skip_invalid, output)
+    if jobs.max_cost_usd is not None and any(share.cost is None for share in plan.shares()):
+        raise UsageError(
+            "the cost of some jobs is unknown, so --max-cost cannot be kept",
+            hint="leave --max-cost out, or give those jobs a model and quality with a known price",
+        )
+    return OpenJobs(plan, jobs_file, folder, journal, jobs.defaults, planning.spent_usd)
+
+
+def _refuse_invalid(plan: Plan, skip: bool, output: Output) -> None:
+    """Names the lines that are no jobs.
+
+    Raises:
+        UsageError: there are some, and they are not to be skipped.
+    """
+    count = plan.count().get(INVALID, 0)
+    if not count:
+        return
+    problems: List[str] = []
+    for row in islice(plan.rows(INVALID), _SHOWN_PROBLEMS):
+        hint = f"; {row['error']['hint']}" if row["error"]["hint"] else ""
+        problems.append(f"line {row['line']}: {row['error']['message']}{hint}")
+    if count > len(problems):
+        problems.append(f"… and {count - len(problems):,} more")
+    if not skip:
+        raise UsageError(
+            f"{'1 line is no job' if count == 1 else f'{count:,} lines are no jobs'}: {'; '.join(problems)}",
+            hint="correct them, or add --skip-invalid; nothing was sent",
+            code="invalid_jobs",
+        )
+    for problem in problems:
+        output.warn(f"skipped: {show(problem, limit=None)}")
 
 
 class Planning(Record):
@@ -62,7 +128,7 @@ class Planner:
     def __init__(
         self,
         plan: Plan,
-        folder: Folder,
+        folder: OutputFolder,
         defaults: Job,
         prices: Mapping[str, Prices],
         retry_ambiguous: bool,
@@ -118,6 +184,7 @@ class Planner:
             copy=0,
             name=name,
             named=named,
+            replaces=named and all(os.path.lexists(outputs.path(each)) for each in numbers),
             images=request.count,
             quality=request.effective_quality,
             low_usd=estimate.low_usd if estimate else None,

@@ -1,10 +1,17 @@
-"""Runs the jobs of a plan side by side: each by way of budget, gate and journal, and then as any call."""
+"""Runs the jobs of a plan side by side.
+
+One thread decides and writes: the main one, where signals arrive too. It alone has the plan, the money, the
+pace, the journal and what is told. Workers take what they are given, load inputs or make a call, and post
+what they meet to a queue, on which this thread waits: for news, for the pace to let more go, or for the next
+moment to tell how far it is.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
-from typing import Callable, Dict, Optional
+from queue import Empty, SimpleQueue
+from typing import Callable, Dict, List, Optional, Tuple
 
 from ..base.errors import (
     AuthenticationError,
@@ -14,203 +21,317 @@ from ..base.errors import (
     OutputError,
     QuotaError,
 )
-from ..base.outcome import Billed, SavedImage
-from ..base.record import Record, replace
-from ..calls.budget import Hold
-from .attempt import Sending, Workplace
-from .journal import DONE, FAILED
-from .plan import OVER_BUDGET, PENDING, PlannedJob
+from ..base.events import HeadersReceived, ImageSaved
+from ..base.interrupt import StopSwitch
+from ..base.outcome import Billed
+from ..base.record import replace
+from ..calls.budget import Budget, Hold
+from ..calls.client import Client
+from .jobs import read_job
+from .journal import DONE, FAILED, Journal
+from .options import BatchRunCommand
+from .pacer import Pacer
+from .plan import OVER_BUDGET, PlannedJob
+from .planning import OpenJobs
+from .progress import TICK_S, Progress
+from .running_job import CallEnded, InputsLoaded, News, RunningJob
+from .summary import INTERRUPTED, MAX_COST, MAX_FAILURES, Tally
 
 _MOST_REFUSALS = 20  # of one job, by a rate limit
-_UNAUTHORIZED = 401
-INTERRUPTED, MAX_FAILURES, MAX_COST = "interrupted", "max_failures", "max_cost"
+_UNAUTHORIZED, _TOO_MANY_REQUESTS = 401, 429
 
 
-class Tally(Record):
-    """How far a run is. `stopped` says why nothing more is started, empty while more is; `oldest_s` is how
-    many seconds the longest call under way has run."""
-
-    done: int = 0
-    failed: int = 0
-    images: int = 0
-    in_flight: int = 0
-    oldest_s: float = 0.0
-    spent_usd: float = 0.0
-    unpriced: int = 0
-    over_budget: int = 0
-    stopped: str = ""
-
-
-class Runner:
-    """One run. `on_saved` hears of each image, `on_end` of each job, its state and its outcome, in turn."""
+class Scheduler:
+    """One run of the jobs of a plan."""
 
     def __init__(
         self,
-        place: Workplace,
-        concurrency: int,
-        max_failures: Optional[int],
-        on_saved: Callable[[SavedImage], None],
-        on_end: Callable[[PlannedJob, str, Dict[str, object]], None],
+        jobs: OpenJobs,
+        journal: Journal,
+        client: Client,
+        command: BatchRunCommand,
+        progress: Progress,
+        stop: StopSwitch,
     ) -> None:
-        self._place = place
-        self._concurrency = concurrency
-        self._max_failures = max_failures
-        self._on_saved = on_saved
-        self._on_end = on_end
-        self._voice = threading.Lock()
-        self._changed = threading.Condition()
+        self._jobs = jobs
+        self._plan = jobs.plan
+        self._journal = journal
+        self._client = client
+        self._command = command
+        self._progress = progress
+        self._stop = stop
+        self._pacer = Pacer(command.images_per_minute, time.monotonic())
+        self._budget = Budget(command.jobs.max_cost_usd, jobs.spent_usd)
         self._tally = Tally()
+        self._failures = 0
         self._stopped = ""
-        self._afforded = 0  # jobs whose money is set aside
-        self._started: Dict[int, float] = {}  # those that are out, and since when
-        self._problem: Optional[BaseException] = None
+        self._waiting: List[PlannedJob] = []  # taken from the plan; money or the server keeps them back
+        self._refusals: Dict[int, int] = {}
+        self._under_way: Dict[int, RunningJob] = {}
+        self._ready: List[RunningJob] = []  # to be sent when the journal says so
+        self._ended: List[RunningJob] = []  # to be told when the journal says so
+        # Both are safe for signal handlers, which may come while this thread is in them.
+        self._news: SimpleQueue[Tuple[RunningJob, News]] = SimpleQueue()
+        self._tasks: SimpleQueue[Optional[Callable[[], None]]] = SimpleQueue()
+        self._workers = 0
 
-    def run(self, tick: Callable[[], None], tick_s: float) -> Tally:
-        """Runs until nothing is left, or nothing more is to be started; calls `tick` from time to time.
+    def run(self) -> Tally:
+        """Runs until nothing is left, or nothing more is to be started and all that was has ended.
 
         Raises:
-            Exception: a defect of the program; what was under way has ended.
+            Exception: a defect of the program; what was paid for has ended by then.
         """
-        count = min(self._concurrency, self._place.plan.count().get(PENDING, 0))
-        threads = [threading.Thread(target=self._work_safely, daemon=True) for _ in range(count)]
-        with self._place.stop:
-            self._place.stop.drain_first(lambda: self._stop_starting(INTERRUPTED))
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                while thread.is_alive():
-                    thread.join(tick_s)
-                    tick()
-            self._place.stop.drain_first(None)
-        if self._problem is not None:
-            raise self._problem
-        return self.tally()
+        defect: Optional[Exception] = None
+        with self._stop:
+            self._stop.drain_first(lambda: self._stop_starting(INTERRUPTED))
+            is_running = True
+            while is_running:
+                try:
+                    is_running = self._step()
+                except InterruptedCall:  # the user has had enough of waiting
+                    raise
+                except Exception as error:
+                    defect = defect or error
+                    self._stop_after_defect(error)
+            self._stop.drain_first(None)
+        for _ in range(self._workers):
+            self._tasks.put(None)
+        if defect is not None:
+            raise defect
+        return self._progress_now()
 
-    def tally(self) -> Tally:
-        """How far it is."""
-        with self._changed:
-            now = time.monotonic()
-            oldest_s = max((now - started for started in self._started.values()), default=0.0)
-            return replace(
-                self._tally, in_flight=len(self._started), oldest_s=oldest_s, stopped=self._stopped
-            )
-
-    def _work_safely(self) -> None:
-        try:
-            while self._work():
-                pass
-        except BaseException as error:
-            self._problem = self._problem or error
-            self._stop_starting(type(error).__name__)
-
-    def _work(self) -> bool:
-        """Takes one job and sees it to its end; False when nothing more is to be done."""
-        if self._is_stopping():
+    def _step(self) -> bool:
+        """Starts what may start, waits for what happens next, and tells of it; False when all is over."""
+        wait_s = self._start_jobs()
+        self._commit()
+        if not self._under_way and (self._is_stopping() or wait_s is None):
             return False
-        job = self._place.plan.take()
-        if job is None:
-            return False
-        hold = self._afford(job)
-        if hold is None:
-            if self._is_stopping():
-                self._place.plan.put_back(job.number)
-                return False
-            self._place.plan.end(job.number, OVER_BUDGET, {})
-            self._count(over_budget=1)
-            return True
-        try:
-            self._see_through(job, hold)
-        finally:
-            with self._changed:
-                self._afforded -= 1
-                self._place.budget.release(hold)
-                self._changed.notify_all()
+        self._hear(TICK_S if wait_s is None else min(TICK_S, wait_s))
+        self._progress.show(self._progress_now())
         return True
 
-    def _afford(self, job: PlannedJob) -> Optional[Hold]:
-        """The money for a job; None when it would pass the cap even after all that is under way has ended."""
-        with self._changed:
-            while True:
-                hold = self._place.budget.take(job.high_usd or 0.0)
-                if hold is not None:
-                    self._afforded += 1
-                if hold is not None or not self._afforded or self._is_stopping():
-                    return hold
-                self._changed.wait(1.0)
+    # Starting
 
-    def _see_through(self, job: PlannedJob, hold: Hold) -> None:
-        """Sends a job until it has ended in a way that sending it again would not change."""
-        refusals = 0
-        while True:
-            sending = Sending(self._place, job, hold, self._saved)
-            if not self._place.pacer.enter(len(job.missing), self._is_stopping):
-                self._place.plan.put_back(job.number)
-                return
-            with self._changed:
-                self._started[job.number] = time.monotonic()
-            try:
-                error = sending.run()
-            finally:
-                self._place.pacer.leave(len(job.missing))
-                with self._changed:
-                    del self._started[job.number]
-            if error is None or not self._must_wait(error, len(job.missing)) or refusals >= _MOST_REFUSALS:
+    def _start_jobs(self) -> Optional[float]:
+        """Starts what may start now; in how many seconds more may, None where that is not known."""
+        while not self._is_stopping() and len(self._under_way) < self._command.concurrency:
+            affordable = self._next_affordable()
+            if affordable is None:
+                return self._give_up_on_money()
+            planned, hold = affordable
+            now_s = time.monotonic()
+            wait_s = self._pacer.wait_s(len(planned.missing), now_s)
+            if wait_s:
+                self._budget.release(hold)
+                self._waiting.insert(0, planned)
+                return wait_s
+            self._start(planned, hold, now_s)
+        return None
+
+    def _next_affordable(self) -> Optional[Tuple[PlannedJob, Hold]]:
+        """The first job for which there is money by now, with that money. One that has to wait for its money
+        takes up a place meanwhile."""
+        for place, planned in enumerate(self._waiting):
+            hold = self._budget.take(planned.high_usd or 0.0)
+            if hold is not None:
+                del self._waiting[place]
+                return planned, hold
+        while len(self._under_way) + len(self._waiting) < self._command.concurrency:
+            taken = self._plan.take()
+            if taken is None:
                 break
-            refusals += 1
-        if isinstance(error, InterruptedCall) and error.billed is Billed.NO:
-            self._place.plan.put_back(job.number)
-            return
-        self._book(job, sending, error)
+            hold = self._budget.take(taken.high_usd or 0.0)
+            if hold is not None:
+                return taken, hold
+            self._waiting.append(taken)
+        return None
 
-    def _must_wait(self, error: GptImage2Error, images: int) -> bool:
+    def _give_up_on_money(self) -> Optional[float]:
+        """Leaves out jobs that wait for money, where nothing is under way that may leave some."""
+        if self._under_way or not self._waiting:
+            return None
+        for planned in self._waiting:
+            self._plan.end(planned.number, OVER_BUDGET, {})
+        self._tally = replace(self._tally, over_budget=self._tally.over_budget + len(self._waiting))
+        self._waiting.clear()
+        return 0.0
+
+    def _start(self, planned: PlannedJob, hold: Hold, now_s: float) -> None:
+        self._pacer.start(len(planned.missing), now_s)
+        job, _ = read_job(self._jobs.jobs_file.text_at(planned.offset), self._jobs.defaults)
+        running = RunningJob(planned, job, hold, self._client, self._jobs.folder, self._post, now_s)
+        if self._workers == len(self._under_way):
+            threading.Thread(target=self._work, daemon=True).start()
+            self._workers += 1
+        self._under_way[planned.number] = running
+        if job.sources:
+            self._tasks.put(running.load)
+        else:
+            self._make_ready(running, InputsLoaded(job.request))
+
+    def _make_ready(self, running: RunningJob, loaded: InputsLoaded) -> None:
+        if self._is_stopping():
+            self._leave(running)
+            running.drop()
+            return
+        planned = running.planned
+        try:
+            running.prepare(loaded.request, lambda name: self._plan.is_anothers(name, planned))
+        except Exception as error:
+            self._end(running, CallEnded(None, error))
+        else:
+            self._ready.append(running)
+
+    def _commit(self) -> None:
+        """Puts on disk, by one flush, that jobs have ended and that others are sent; only then sends these,
+        and tells of those."""
+        noted = [running for running in self._ended if running.is_noted]
+        lines = [running.ended_entry() for running in noted]
+        lines += [running.sent_entry() for running in self._ready]
+        try:
+            self._journal.extend(lines)
+        except OutputError as failed:
+            self._stop_starting(failed.code)
+            for running in noted:
+                running.error = failed
+            for running in self._take_back_ready():
+                running.end(CallEnded(None, failed))
+                self._ended.append(running)
+        for running in self._ready:
+            running.send()
+            self._tasks.put(running.call)
+        self._ready.clear()
+        ended, self._ended = self._ended, []
+        for running in ended:
+            self._book(running)
+
+    def _take_back_ready(self) -> List[RunningJob]:
+        """The attempts that were ready to be sent, and are not under way any more."""
+        ready, self._ready = self._ready, []
+        for running in ready:
+            self._leave(running)
+        return ready
+
+    # In a worker
+
+    def _work(self) -> None:
+        task = self._tasks.get()
+        while task is not None:
+            task()
+            task = self._tasks.get()
+
+    def _post(self, running: RunningJob, news: News) -> None:
+        self._news.put((running, news))
+
+    # Hearing
+
+    def _hear(self, wait_s: float) -> None:
+        """Takes in what the workers have posted; waits where that is nothing."""
+        try:
+            running, news = self._news.get(timeout=wait_s)
+            while True:
+                self._take_in(running, news)
+                running, news = self._news.get_nowait()
+        except Empty:
+            return
+
+    def _take_in(self, running: RunningJob, news: News) -> None:
+        if isinstance(news, HeadersReceived):
+            self._pacer.learn(news.limits, len(running.planned.missing))
+        elif isinstance(news, ImageSaved):
+            self._plan.hold_name(self._jobs.folder.name_of(news.image.path), running.planned)
+            self._progress.saved(news.image)
+        elif isinstance(news, InputsLoaded):
+            self._make_ready(running, news)
+        else:
+            self._end(running, news)
+
+    def _end(self, running: RunningJob, ended: CallEnded) -> None:
+        """A job is not under way any more."""
+        try:
+            running.end(ended)
+        finally:
+            self._leave(running)
+        if self._goes_again(running):
+            self._waiting.insert(0, running.planned)
+        elif running.error is not None and not running.is_unsent:
+            self._failures += 1
+            self._stop_after(running.error)
+        self._ended.append(running)
+
+    def _leave(self, running: RunningJob) -> None:
+        """Gives back its place and what is left of its money."""
+        del self._under_way[running.planned.number]
+        self._pacer.end(len(running.planned.missing))
+        self._budget.release(running.hold)
+
+    def _goes_again(self, running: RunningJob) -> bool:
         """Whether the job may simply go again later; then everybody is told to wait."""
-        if not error.retry_safe or error.billed is not Billed.NO:
+        error, number = running.error, running.planned.number
+        if error is None or not error.retry_safe or error.billed is not Billed.NO:
             return False
-        if error.http_status == 429:
-            self._place.pacer.refused(images, error.retry_after_s, error.message)
-            return True
-        if error.retry_after_s is not None:
-            self._place.pacer.pause(error.retry_after_s)
-            return True
-        return False
+        now_s = time.monotonic()
+        if error.http_status == _TOO_MANY_REQUESTS:
+            self._pacer.refuse(len(running.planned.missing), error.retry_after_s, error.message, now_s)
+        elif error.retry_after_s is not None:
+            self._pacer.pause(error.retry_after_s, now_s)
+        else:
+            return False
+        self._refusals[number] = self._refusals.get(number, 0) + 1
+        running.goes_again = self._refusals[number] <= _MOST_REFUSALS
+        return running.goes_again
 
-    def _book(self, job: PlannedJob, sending: Sending, error: Optional[GptImage2Error]) -> None:
-        state = DONE if error is None else FAILED
-        outcome = sending.outcome(error)
-        self._place.plan.end(job.number, state, outcome)
-        cost = sending.cost_usd
-        self._count(
-            done=int(error is None),
-            failed=int(error is not None),
-            images=sending.images_saved,
-            spent_usd=cost or 0.0,
-            unpriced=int(cost is None and sending.billed is not Billed.NO),
-        )
-        with self._voice:
-            self._on_end(job, state, outcome)
-        if error is None:
+    def _book(self, running: RunningJob) -> None:
+        """Notes in the plan how a job has ended, and tells of it."""
+        if running.goes_again or running.is_unsent:
             return
-        if isinstance(error, (QuotaError, ConfigError)) or (
-            isinstance(error, AuthenticationError) and error.http_status == _UNAUTHORIZED
-        ):
-            self._stop_starting(error.code)  # no other job can fare better
-        elif isinstance(error, OutputError) and sending.journal_failed:
+        planned, error, cost_usd = running.planned, running.error, running.cost_usd
+        self._refusals.pop(planned.number, None)
+        state, outcome = DONE if error is None else FAILED, running.outcome()
+        self._plan.end(planned.number, state, outcome)
+        tally = self._tally
+        self._tally = replace(
+            tally,
+            done=tally.done + (error is None),
+            failed=tally.failed + (error is not None),
+            images=tally.images + running.images_saved,
+            spent_usd=tally.spent_usd + (cost_usd or 0.0),
+            unpriced=tally.unpriced + (cost_usd is None and running.billed is not Billed.NO),
+        )
+        self._progress.ended(planned, state, outcome)
+
+    # Stopping
+
+    def _stop_after(self, error: GptImage2Error) -> None:
+        """Starts nothing more where no other job can fare better, or too many have failed."""
+        is_refused = isinstance(error, AuthenticationError) and error.http_status == _UNAUTHORIZED
+        most = self._command.max_failures
+        if is_refused or isinstance(error, (QuotaError, ConfigError)):
             self._stop_starting(error.code)
-        elif self._max_failures is not None and self.tally().failed >= self._max_failures:
+        elif most is not None and self._failures >= most:
             self._stop_starting(MAX_FAILURES)
 
-    def _saved(self, image: SavedImage) -> None:
-        with self._voice:
-            self._on_saved(image)
-
-    def _count(self, **more: float) -> None:
-        with self._changed:
-            values = {name: getattr(self._tally, name) + value for name, value in more.items()}
-            self._tally = replace(self._tally, **values)
-
-    def _is_stopping(self) -> bool:
-        return bool(self._stopped) or self._place.stop.is_set
+    def _stop_after_defect(self, defect: Exception) -> None:
+        """What is under way still ends, for it is paid for; what is not sent by now never is."""
+        self._stop_starting(type(defect).__name__)
+        self._ended.clear()
+        for running in self._take_back_ready():
+            running.drop()
 
     def _stop_starting(self, reason: str) -> None:
-        """Nothing more is started. Called from a signal handler too, so it takes no lock."""
+        """Nothing more is started. A signal handler calls it, so it takes no lock."""
         self._stopped = self._stopped or reason
+
+    def _is_stopping(self) -> bool:
+        return bool(self._stopped) or self._stop.is_set
+
+    def _progress_now(self) -> Tally:
+        now_s = time.monotonic()
+        started_s = [running.started_s for running in self._under_way.values()]
+        return replace(
+            self._tally,
+            in_flight=len(started_s),
+            oldest_s=now_s - min(started_s, default=now_s),
+            paused_s=self._pacer.paused_s(now_s),
+            stopped=self._stopped or (MAX_COST if self._tally.over_budget else ""),
+        )

@@ -10,12 +10,30 @@ from ..base.record import Record
 from ..telling.report import estimate_json
 from .journal import DONE, FAILED, SUBMITTED
 from .pacer import MINUTE_S
-from .plan import AMBIGUOUS, INVALID, OVER_BUDGET, PENDING, RUNNING, Plan, Share
-from .scheduler import INTERRUPTED, MAX_COST, MAX_FAILURES, Tally
+from .plan import AMBIGUOUS, INVALID, OVER_BUDGET, PENDING, Plan, Share
 
-_STATUS = {PENDING: "not_started", RUNNING: "not_started", OVER_BUDGET: "not_started"}
+#: Why nothing more is started, besides the code of an error.
+INTERRUPTED, MAX_FAILURES, MAX_COST = "interrupted", "max_failures", "max_cost"
+_STATUS = {PENDING: "not_started", OVER_BUDGET: "not_started"}
 _UNKNOWN_QUALITY_S = TYPICAL_SECONDS["auto"]
 _SIGNAL_EXIT = 128
+
+
+class Tally(Record):
+    """How far a run is. `stopped` says why nothing more is started, empty while more is. Of what is in
+    flight, `oldest_s` is how long the longest call has run; `paused_s` is for how long more the server has
+    asked to wait, in seconds."""
+
+    done: int = 0
+    failed: int = 0
+    images: int = 0
+    in_flight: int = 0
+    oldest_s: float = 0.0
+    paused_s: float = 0.0
+    spent_usd: float = 0.0
+    unpriced: int = 0
+    over_budget: int = 0
+    stopped: str = ""
 
 
 class Forecast(Record):

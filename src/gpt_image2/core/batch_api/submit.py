@@ -15,8 +15,8 @@ from ..base.outcome import Billed, ExitCode
 from ..base.record import replace
 from ..batch.jobs import read_job
 from ..batch.journal import FAILED, SUBMITTED, Journal, journal_images
-from ..batch.opening import OpenBatch, open_batch
 from ..batch.plan import Plan, PlannedJob
+from ..batch.planning import OpenJobs, open_jobs
 from ..batch.summary import counts, forecast, in_words, job_rows
 from ..calls.budget import OVER_MAX_COST, Budget
 from ..calls.client import Client
@@ -52,7 +52,7 @@ def run_submit(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
         config=jobs.config, base_url=jobs.base_url, api_key=jobs.api_key, history=jobs.history, stop=stop
     )
     with ExitStack() as stack:
-        batch = open_batch(jobs, client, output, stack)
+        batch = open_jobs(jobs, client, output, stack)
         estimate = _half_price(batch.plan)
         if batch.journal is None:
             return _show_batch_dry_run(batch, estimate, output)
@@ -74,7 +74,7 @@ class _Submission:
     def __init__(
         self,
         command: SubmitCommand,
-        batch: OpenBatch,
+        batch: OpenJobs,
         journal: Journal,
         client: Client,
         book: Book,
@@ -247,7 +247,7 @@ def _half_price(plan: Plan) -> Optional[CostEstimate]:
     return None if total is None else total.at(BATCH_DISCOUNT)
 
 
-def _check_budget(batch: OpenBatch, estimate: Optional[CostEstimate], max_cost_usd: Optional[float]) -> None:
+def _check_budget(batch: OpenJobs, estimate: Optional[CostEstimate], max_cost_usd: Optional[float]) -> None:
     """Raises where the jobs might pass the cap: a batch cannot be stopped at a sum, so none is handed over.
 
     Raises:
@@ -264,7 +264,7 @@ def _check_budget(batch: OpenBatch, estimate: Optional[CostEstimate], max_cost_u
     )
 
 
-def _show_batch_dry_run(batch: OpenBatch, estimate: Optional[CostEstimate], output: Output) -> int:
+def _show_batch_dry_run(batch: OpenJobs, estimate: Optional[CostEstimate], output: Output) -> int:
     found = counts(batch.plan)
     images = batch.plan.images_to_make()
     output.result(f"{in_words(found)}; {images:,} images to make")
