@@ -1792,7 +1792,7 @@ def stranger(remote: RemoteBatch, base_url: str) -> RememberedBatch:
 
 
 #: Why nothing more is started, besides the code of an error.
-INTERRUPTED, MAX_FAILURES, MAX_COST = "interrupted", "max_failures", "max_cost"
+INTERRUPTED, MAX_FAILURES = "interrupted", "max_failures"
 _STATUS = {PENDING: "not_started", OVER_BUDGET: "not_started"}
 _UNKNOWN_QUALITY_S = TYPICAL_SECONDS["auto"]
 _SIGNAL_EXIT = 128
@@ -1879,7 +1879,7 @@ def what_remains(plan: Plan, tally: Tally) -> Optional[Dict[str, object]]:
     hints = {
         INTERRUPTED: "the same command goes on with what is missing",
         MAX_FAILURES: "look at the failures; the same command goes on with what is missing",
-        MAX_COST: "raise --max-cost; the same command goes on with what is missing",
+        OVER_MAX_COST: "raise --max-cost; the same command goes on with what is missing",
     }
     hint = hints.get(tally.stopped, "the same command runs again what failed without being billed")
     if found[SUBMITTED]:
@@ -4011,7 +4011,7 @@ class Scheduler:
             in_flight=len(started_s),
             oldest_s=now_s - min(started_s, default=now_s),
             paused_s=self._pacer.paused_s(now_s),
-            stopped=self._stopped or (MAX_COST if self._tally.over_budget else ""),
+            stopped=self._stopped or (OVER_MAX_COST if self._tally.over_budget else ""),
         )
 
 

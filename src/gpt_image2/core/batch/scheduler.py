@@ -25,7 +25,7 @@ from ..base.events import HeadersReceived, ImageSaved
 from ..base.interrupt import StopSwitch
 from ..base.outcome import Billed
 from ..base.record import replace
-from ..calls.budget import Budget, Hold
+from ..calls.budget import OVER_MAX_COST, Budget, Hold
 from ..calls.client import Client
 from .jobs import read_job
 from .journal import DONE, FAILED, Journal
@@ -35,7 +35,7 @@ from .plan import OVER_BUDGET, PlannedJob
 from .planning import OpenJobs
 from .progress import TICK_S, Progress
 from .running_job import CallEnded, InputsLoaded, News, RunningJob
-from .summary import INTERRUPTED, MAX_COST, MAX_FAILURES, Tally
+from .summary import INTERRUPTED, MAX_FAILURES, Tally
 
 _MOST_REFUSALS = 20  # of one job, by a rate limit
 _UNAUTHORIZED, _TOO_MANY_REQUESTS = 401, 429
@@ -333,5 +333,5 @@ class Scheduler:
             in_flight=len(started_s),
             oldest_s=now_s - min(started_s, default=now_s),
             paused_s=self._pacer.paused_s(now_s),
-            stopped=self._stopped or (MAX_COST if self._tally.over_budget else ""),
+            stopped=self._stopped or (OVER_MAX_COST if self._tally.over_budget else ""),
         )

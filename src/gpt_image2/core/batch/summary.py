@@ -7,13 +7,14 @@ from typing import Any, Dict, Iterator, Optional, Tuple
 from ..api.models import TYPICAL_SECONDS, CostEstimate
 from ..base.outcome import ExitCode
 from ..base.record import Record
+from ..calls.budget import OVER_MAX_COST
 from ..telling.report import estimate_json
 from .journal import DONE, FAILED, SUBMITTED
 from .pacer import MINUTE_S
 from .plan import AMBIGUOUS, INVALID, OVER_BUDGET, PENDING, Plan, Share
 
 #: Why nothing more is started, besides the code of an error.
-INTERRUPTED, MAX_FAILURES, MAX_COST = "interrupted", "max_failures", "max_cost"
+INTERRUPTED, MAX_FAILURES = "interrupted", "max_failures"
 _STATUS = {PENDING: "not_started", OVER_BUDGET: "not_started"}
 _UNKNOWN_QUALITY_S = TYPICAL_SECONDS["auto"]
 _SIGNAL_EXIT = 128
@@ -100,7 +101,7 @@ def what_remains(plan: Plan, tally: Tally) -> Optional[Dict[str, object]]:
     hints = {
         INTERRUPTED: "the same command goes on with what is missing",
         MAX_FAILURES: "look at the failures; the same command goes on with what is missing",
-        MAX_COST: "raise --max-cost; the same command goes on with what is missing",
+        OVER_MAX_COST: "raise --max-cost; the same command goes on with what is missing",
     }
     hint = hints.get(tally.stopped, "the same command runs again what failed without being billed")
     if found[SUBMITTED]:
