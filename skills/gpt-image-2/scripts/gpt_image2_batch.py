@@ -1785,6 +1785,118 @@ def stranger(remote: RemoteBatch, base_url: str) -> RememberedBatch:
 
 
 # ------------------------------------------------------------------------------------------------------------
+# batch/resume
+#
+# What earlier runs in an output folder have left to do, by its journal: which images are there, which jobs
+# may have been paid for in vain, and what was spent.
+# ------------------------------------------------------------------------------------------------------------
+
+
+def resume_jobs(plan: Plan, folder: OutputFolder, journal: Optional[Journal], retry_ambiguous: bool) -> float:
+    """Takes out of a plan what the journal of the folder knows to be done, with the Batch API, or in doubt;
+    what was spent there, or may have been, in USD.
+
+    An open journal takes a line for each job of which an earlier run could not say that it was done.
+
+    Raises:
+        OutputError: the journal does not take a line.
+    """
+    spent_usd = _replay(plan, folder)
+    for job, entry in plan.remembered():
+        _settle(plan, folder, job, entry, journal, retry_ambiguous)
+    return spent_usd
+
+
+def _replay(plan: Plan, folder: OutputFolder) -> float:
+    """Takes the lines of the journal into the plan, and adds up what they cost."""
+    spent_usd = 0.0
+    under_way: Dict[Tuple[str, int], float] = {}
+    for entry in read_journal(folder.path):
+        plan.remember(entry)
+        job = entry.key, entry.copy
+        if entry.event in (SENT, SUBMITTED):
+            spent_usd += under_way.get(job, 0.0)  # sent before, and its end is not known
+            under_way[job] = entry.high_usd
+            continue
+        high_usd = under_way.pop(job, None)
+        if high_usd is not None and entry.billed is not Billed.NO:
+            spent_usd += high_usd if entry.cost_usd is None else entry.cost_usd
+    return spent_usd + sum(under_way.values())
+
+
+def _settle(
+    plan: Plan,
+    folder: OutputFolder,
+    job: PlannedJob,
+    entry: Entry,
+    journal: Optional[Journal],
+    retry_ambiguous: bool,
+) -> None:
+    """Decides what is left of a job by its last line in the journal."""
+    there = _images_there(folder, job, entry)
+    missing = tuple(number for number in job.missing if number not in there)
+    outcome: Dict[str, object] = {
+        "images": [image_json(image) for _, image in sorted(there.items())],
+        "billed": entry.billed.value,
+        "cost_usd": entry.cost_usd,
+        "resumed": True,
+    }
+    if not missing:
+        if entry.event != DONE and journal is not None:
+            images = journal_images(there, folder.path)
+            journal.append(replace(entry, event=DONE, images=images, billed=Billed.YES))
+        plan.end(job.number, DONE, {**outcome, "billed": Billed.YES.value})
+    elif entry.event == SUBMITTED:
+        plan.end(job.number, SUBMITTED, {**outcome, "batch_id": entry.batch_id})
+    elif _is_ambiguous(entry) and not retry_ambiguous:
+        doubt = failure_json(_doubt(entry))
+        plan.end(job.number, AMBIGUOUS, {**outcome, "billed": Billed.MAYBE.value, "error": doubt})
+    elif len(missing) < len(job.missing):
+        plan.leave(job.number, missing, there)
+
+
+def _images_there(folder: OutputFolder, job: PlannedJob, entry: Entry) -> Dict[int, SavedImage]:
+    """The images of a job that are on disk, by their numbers: as the journal says, and what a killed run had
+    saved but could not say any more, which is a whole image where there was no file."""
+    there: Dict[int, SavedImage] = {}
+    for image in entry.images:
+        saved = saved_image_at(str(folder.path / image.path))
+        if saved is not None and saved.sha256 == image.sha256:
+            there[image.number] = saved
+    if entry.event == SENT and not entry.existed:
+        outputs = folder.outputs(entry.name, ImageRequest(prompt="", n=len(job.missing)), job.named)
+        for number in job.missing:
+            path = str(outputs.path(number))
+            saved = saved_image_at(path) if number not in there and _is_whole(path) else None
+            if saved is not None:
+                there[number] = saved
+    return there
+
+
+def _is_ambiguous(entry: Entry) -> bool:
+    """Whether more may have been paid for than has come."""
+    return entry.event == SENT or (
+        entry.event == FAILED and entry.billed is not Billed.NO and not entry.settled
+    )
+
+
+def _doubt(entry: Entry) -> GptImage2Error:
+    code, message = entry.code, entry.message
+    if entry.event == SENT:
+        code, message = "in_flight", "it was in flight when an earlier run ended"
+    hint = "it may have been billed; check your usage, or run it again with --retry-ambiguous"
+    return GptImage2Error(message, hint=hint, code=code)
+
+
+def _is_whole(path: str) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return is_whole_image(file)
+    except OSError:
+        return False
+
+
+# ------------------------------------------------------------------------------------------------------------
 # batch/summary
 #
 # What a batch says at its end, and before it begins: rows, sums and words. Pure but for reading the plan.
@@ -3187,7 +3299,7 @@ def _only(sources: Sequence[Source]) -> Optional[Source]:
 # ------------------------------------------------------------------------------------------------------------
 # batch/options
 #
-# The command line of `batch run` as data. Pure.
+# The command line of `batch run`, as a typed namespace. Pure.
 # ------------------------------------------------------------------------------------------------------------
 
 
@@ -3207,33 +3319,49 @@ BATCH_COMMANDS: Tuple[Tuple[str, str], ...] = (
 )
 
 
-class JobsOptions(Record):
-    """What a command line says of its jobs, however they are run. `defaults` is what a line leaves out."""
+class JobsOptions(argparse.Namespace):
+    """What a command line says of its jobs, however they are run: its flags, and what follows from them."""
 
-    path: str
+    jobs: str  # the file
     out_dir: str
-    defaults: Job
+    image: Optional[List[str]]
+    mask: Optional[str]
+    dry_run: bool
     skip_invalid: bool
     max_cost_usd: Optional[float]
     retry_ambiguous: bool
-    dry_run: bool
+    no_history: bool
     config: Optional[str]
     base_url: Optional[str]
     api_key: Optional[str]
-    history: Optional[bool]
+
+    @property
+    def defaults(self) -> Job:
+        """What a line leaves out."""
+        return Job(request_of(self, ""), tuple(self.image or ()), self.mask)
+
+    @property
+    def history(self) -> Optional[bool]:
+        """Whether calls are recorded; None leaves that to the settings."""
+        return False if self.no_history else None
 
 
-class BatchRunCommand(Record):
-    """A `batch run` command line, understood."""
+class BatchRunCommand(JobsOptions):
+    """A `batch run` command line."""
 
-    jobs: JobsOptions
     concurrency: int
     images_per_minute: Optional[float]
+    fail_fast: bool
     max_failures: Optional[int]
     sandbox: bool
-    timeout_s: float
+    timeout: float
     retries: int
-    max_download_bytes: int
+    max_download: float  # MB
+
+    @property
+    def failures_allowed(self) -> Optional[int]:
+        """After how many failures nothing more is started; None is never."""
+        return 1 if self.fail_fast else self.max_failures
 
 
 def batch_parser() -> Parser:
@@ -3301,6 +3429,7 @@ def add_jobs_flags(parser: Parser) -> None:
     add("--skip-invalid", action="store_true", help="go on without the lines that are no jobs")
     add(
         "--max-cost",
+        dest="max_cost_usd",
         type=amount,
         metavar="USD",
         help="start nothing that might pass this sum, earlier runs included (input images not counted)",
@@ -3309,19 +3438,7 @@ def add_jobs_flags(parser: Parser) -> None:
 
 def jobs_options(args: argparse.Namespace) -> JobsOptions:
     """What a command line says of its jobs."""
-    return JobsOptions(
-        path=args.jobs,
-        out_dir=args.out_dir,
-        defaults=Job(request_of(args, ""), tuple(args.image or ()), args.mask),
-        skip_invalid=args.skip_invalid,
-        max_cost_usd=args.max_cost,
-        retry_ambiguous=args.retry_ambiguous,
-        dry_run=args.dry_run,
-        config=args.config,
-        base_url=args.base_url,
-        api_key=args.api_key,
-        history=False if args.no_history else None,
-    )
+    return JobsOptions(**vars(args))
 
 
 def read_batch_run(argv: Sequence[str]) -> BatchRunCommand:
@@ -3331,7 +3448,7 @@ def read_batch_run(argv: Sequence[str]) -> BatchRunCommand:
         UsageError: unknown, missing or impossible arguments.
         SystemExit: after `--help`.
     """
-    args = batch_run_parser().parse_args(list(argv))
+    args = batch_run_parser().parse_args(list(argv), BatchRunCommand())
     if not 1 <= args.concurrency <= MAX_CONCURRENCY:
         raise UsageError(
             f"--concurrency is {args.concurrency}; it must be from 1 to {MAX_CONCURRENCY}",
@@ -3341,16 +3458,7 @@ def read_batch_run(argv: Sequence[str]) -> BatchRunCommand:
         raise UsageError("--images-per-minute must be more than 0", hint="leave it out to learn it")
     if args.max_failures is not None and args.max_failures < 1:
         raise UsageError("--max-failures must be 1 or more", hint="--fail-fast stops at the first")
-    return BatchRunCommand(
-        jobs=jobs_options(args),
-        concurrency=args.concurrency,
-        images_per_minute=args.images_per_minute,
-        max_failures=1 if args.fail_fast else args.max_failures,
-        sandbox=args.sandbox,
-        timeout_s=args.timeout,
-        retries=args.retries,
-        max_download_bytes=int(args.max_download * MEGABYTE),
-    )
+    return args
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -3380,8 +3488,8 @@ def run_batch(rest: List[str], output: Output, stop: StopSwitch) -> int:
 # ------------------------------------------------------------------------------------------------------------
 # batch/planning
 #
-# Makes the plan of a batch before anything is paid for: every line read and checked, every image named, and
-# what earlier runs have done found again by the journal.
+# What every command for a jobs file begins with, before anything is paid for: the file read, its folder
+# locked, every line checked, every image named, and what earlier runs have done found again.
 # ------------------------------------------------------------------------------------------------------------
 
 
@@ -3390,8 +3498,8 @@ _SHOWN_PROBLEMS = 20
 
 
 class OpenJobs(Record):
-    """A batch whose jobs are planned. `journal` is None for a dry run; `spent_usd` is what earlier runs there
-    may have cost."""
+    """A jobs file whose jobs are planned. `journal` is None for a dry run; `spent_usd` is what earlier runs
+    in the folder may have cost."""
 
     plan: Plan
     jobs_file: JobsFile
@@ -3410,7 +3518,7 @@ class OpenJobs(Record):
                 yield ImageRequest(prompt=text[:500])
 
 
-def open_jobs(jobs: JobsOptions, client: Client, output: Output, stack: ExitStack) -> OpenJobs:
+def open_jobs(options: JobsOptions, client: Client, output: Output, stack: ExitStack) -> OpenJobs:
     """Plans the jobs of a file; everything is closed with the stack.
 
     Raises:
@@ -3418,28 +3526,31 @@ def open_jobs(jobs: JobsOptions, client: Client, output: Output, stack: ExitStac
         OutputError: the folder does not take the journal.
     """
     scratch = stack.enter_context(temporary_folder())
-    jobs_file = stack.enter_context(JobsFile(jobs.path, scratch))
-    if not jobs.out_dir:
+    jobs_file = stack.enter_context(JobsFile(options.jobs, scratch))
+    if not options.out_dir:
         raise UsageError("--out-dir is empty", hint="name a folder")
-    path = Path(os.path.abspath(os.path.expanduser(jobs.out_dir)))
+    path = Path(os.path.abspath(os.path.expanduser(options.out_dir)))
     folder = OutputFolder(path, client.rescue_folder)
     plan = Plan(scratch)
     stack.callback(plan.close)
     journal: Optional[Journal] = None
-    if not jobs.dry_run:
+    if not options.dry_run:
         prepare_folder(path)
         journal = stack.enter_context(Journal(path))
-    planner = Planner(plan, folder, jobs.defaults, client.settings.prices, jobs.retry_ambiguous)
-    planning = planner.run(jobs_file, journal)
-    for warning in (*client.settings.warnings, *planning.warnings):
+    planner = _Planner(plan, folder, options.defaults, client.settings.prices)
+    for line in jobs_file.lines():
+        planner.add(line)
+    plan.number_copies()
+    spent_usd = resume_jobs(plan, folder, journal, options.retry_ambiguous)
+    for warning in (*client.settings.warnings, *planner.warnings):
         output.warn(warning)
-    _refuse_invalid(plan, jobs.skip_invalid, output)
-    if jobs.max_cost_usd is not None and any(share.cost is None for share in plan.shares()):
+    _refuse_invalid(plan, options.skip_invalid, output)
+    if options.max_cost_usd is not None and any(share.cost is None for share in plan.shares()):
         raise UsageError(
             "the cost of some jobs is unknown, so --max-cost cannot be kept",
             hint="leave --max-cost out, or give those jobs a model and quality with a known price",
         )
-    return OpenJobs(plan, jobs_file, folder, journal, jobs.defaults, planning.spent_usd)
+    return OpenJobs(plan, jobs_file, folder, journal, options.defaults, spent_usd)
 
 
 def _refuse_invalid(plan: Plan, skip: bool, output: Output) -> None:
@@ -3467,68 +3578,61 @@ def _refuse_invalid(plan: Plan, skip: bool, output: Output) -> None:
         output.warn(f"skipped: {show(problem, limit=None)}")
 
 
-class Planning(Record):
-    """What planning found besides the plan: warnings, and what earlier runs may have spent, in USD."""
+class _Planner:
+    """Takes lines of a jobs file into a plan."""
 
-    warnings: Tuple[str, ...]
-    spent_usd: float
-
-
-class Planner:
-    """Fills a plan. With a journal, what an earlier run left unsaid is noted there."""
-
-    def __init__(
-        self,
-        plan: Plan,
-        folder: OutputFolder,
-        defaults: Job,
-        prices: Mapping[str, Prices],
-        retry_ambiguous: bool,
-    ) -> None:
+    def __init__(self, plan: Plan, folder: OutputFolder, defaults: Job, prices: Mapping[str, Prices]) -> None:
         self._plan = plan
         self._folder = folder
         self._real_folder = os.path.realpath(str(folder.path))
         self._defaults = defaults
         self._prices = prices
-        self._retry_ambiguous = retry_ambiguous
+        self._lines = 0
         self._warnings: Dict[str, int] = {}
 
-    def run(self, jobs_file: JobsFile, journal: Optional[Journal]) -> Planning:
-        """Reads every line, then the journal of the folder."""
-        for number, line in enumerate(jobs_file.lines(), 1):
-            try:
-                self._add(number, line)
-            except GptImage2Error as error:
-                self._plan.refuse(number, line, {"error": _error_json(error)})
-        self._plan.number_copies()
-        spent_usd = self._replay()
-        for job, entry in self._plan.remembered():
-            self._settle(job, entry, journal)
-        warnings = [f"{text} ({count} jobs)" if count > 1 else text for text, count in self._warnings.items()]
-        return Planning(tuple(warnings), spent_usd)
+    @property
+    def warnings(self) -> List[str]:
+        """What the user should know of the jobs; each once."""
+        return [f"{text} ({count} jobs)" if count > 1 else text for text, count in self._warnings.items()]
 
-    def _add(self, number: int, line: Line) -> None:
+    def add(self, line: Line) -> None:
+        """Takes a line as the next job, or as one that is refused."""
+        self._lines += 1
+        try:
+            planned, names = self._planned(line)
+            clash = self._plan.add(planned, names)
+            if clash:
+                raise UsageError(clash, hint="give each job its own")
+        except GptImage2Error as error:
+            self._plan.refuse(self._lines, line, {"error": failure_json(_without_flags(error))})
+
+    def _planned(self, line: Line) -> Tuple[PlannedJob, List[str]]:
+        """The job of a line, and the names of its files.
+
+        Raises:
+            UsageError: it is no job.
+        """
         if line.text is None:
             raise UsageError(line.problem, hint="write one job a line")
         job, unknown = read_job(line.text, self._defaults)
         check_local_inputs(job.sources, job.mask)
         if len(job.sources) > MAX_INPUT_IMAGES:
-            raise UsageError(f"{len(job.sources)} images; at most {MAX_INPUT_IMAGES} may be sent", hint="")
+            raise UsageError(f"{len(job.sources)} images; at most {MAX_INPUT_IMAGES} may be sent")
         request, warnings = checked(job.request)
         for name in unknown:
             self._warn(f"field {show(name, limit=40)!r} is not known here and is passed through")
         for warning in warnings:
             self._warn(warning)
         named = job.output is not None
-        name = _relative(job.output) if job.output is not None else _made_up(number, request)
+        name = _made_up(self._lines, request) if job.output is None else _relative(job.output)
         if named and os.path.isdir(str(self._folder.path / name)):
             raise UsageError(f"output {show(name, limit=100)!r} is a folder", hint="name a file")
         outputs = self._folder.outputs(name, request, named)
         numbers = tuple(range(1, request.count + 1))
-        names = [self._claimed(outputs.path(each)) if named else outputs.path(each).name for each in numbers]
+        paths = [outputs.path(number) for number in numbers]
         estimate = request.estimate(self._prices)
         planned = PlannedJob(
-            number=number,
+            number=self._lines,
             line=line.number,
             offset=line.offset,
             id=job.id,
@@ -3536,16 +3640,14 @@ class Planner:
             copy=0,
             name=name,
             named=named,
-            replaces=named and all(os.path.lexists(outputs.path(each)) for each in numbers),
+            replaces=named and all(map(os.path.lexists, paths)),
             images=request.count,
             quality=request.effective_quality,
             low_usd=estimate.low_usd if estimate else None,
             high_usd=estimate.high_usd if estimate else None,
             missing=numbers,
         )
-        clash = self._plan.add(planned, names)
-        if clash:
-            raise UsageError(clash, hint="give each job its own")
+        return planned, [self._claimed(path) if named else path.name for path in paths]
 
     def _claimed(self, path: Path) -> str:
         """The file behind an output that the user named, as a path below the folder.
@@ -3563,68 +3665,6 @@ class Planner:
         if name in (JOURNAL_NAME, SHEET_NAME):
             raise UsageError(f"output {shown!r} is a file of the batch itself", hint="choose another name")
         return name
-
-    def _replay(self) -> float:
-        """Takes the journal in; what it says was spent, or may have been, in USD."""
-        spent_usd = 0.0
-        under_way: Dict[Tuple[str, int], float] = {}
-        for entry in read_journal(self._folder.path):
-            self._plan.remember(entry)
-            job = entry.key, entry.copy
-            if entry.event in (SENT, SUBMITTED):
-                spent_usd += under_way.get(job, 0.0)  # sent before, and its end is not known
-                under_way[job] = entry.high_usd
-                continue
-            high_usd = under_way.pop(job, None)
-            if high_usd is not None and entry.billed is not Billed.NO:
-                spent_usd += high_usd if entry.cost_usd is None else entry.cost_usd
-        return spent_usd + sum(under_way.values())
-
-    def _settle(self, job: PlannedJob, entry: Entry, journal: Optional[Journal]) -> None:
-        """What is left of a job that an earlier run has met."""
-        there: Dict[int, SavedImage] = {}
-        for image in entry.images:
-            saved = saved_image_at(str(self._folder.path / image.path))
-            if saved is not None and saved.sha256 == image.sha256:
-                there[image.number] = saved
-        if entry.event == SENT and not entry.existed:
-            there.update(self._unsaid(job, entry, there))
-        missing = tuple(number for number in job.missing if number not in there)
-        outcome: Dict[str, object] = {
-            "images": [image_json(image) for _, image in sorted(there.items())],
-            "billed": entry.billed.value,
-            "cost_usd": entry.cost_usd,
-            "resumed": True,
-        }
-        if not missing:
-            if entry.event != DONE and journal is not None:
-                journal.append(
-                    replace(
-                        entry, event=DONE, images=journal_images(there, self._folder.path), billed=Billed.YES
-                    )
-                )
-            self._plan.end(job.number, DONE, {**outcome, "billed": Billed.YES.value})
-        elif entry.event == SUBMITTED:
-            self._plan.end(job.number, SUBMITTED, {**outcome, "batch_id": entry.batch_id})
-        elif _is_ambiguous(entry) and not self._retry_ambiguous:
-            self._plan.end(
-                job.number, AMBIGUOUS, {**outcome, "billed": Billed.MAYBE.value, "error": _doubt(entry)}
-            )
-        elif len(missing) < len(job.missing):
-            self._plan.leave(job.number, missing, there)
-
-    def _unsaid(self, job: PlannedJob, entry: Entry, known: Dict[int, SavedImage]) -> Dict[int, SavedImage]:
-        """Images that a killed run had saved, but could not say so any more: whole files where none were."""
-        count = len(job.missing)
-        outputs = self._folder.outputs(entry.name, ImageRequest(prompt="", n=count), job.named)
-        found: Dict[int, SavedImage] = {}
-        for number in job.missing:
-            path = outputs.path(number)
-            if number not in known and _is_whole(path):
-                saved = saved_image_at(str(path))
-                if saved is not None:
-                    found[number] = saved
-        return found
 
     def _warn(self, text: str) -> None:
         if text in self._warnings or len(self._warnings) < _MAX_WARNINGS:
@@ -3649,39 +3689,13 @@ def _made_up(number: int, request: ImageRequest) -> str:
     return f"{number:04d}-{slug(request.prompt)}.{extension(request.effective_format)}"
 
 
-def _is_ambiguous(entry: Entry) -> bool:
-    """Whether more may have been paid for than has come."""
-    return entry.event == SENT or (
-        entry.event == FAILED and entry.billed is not Billed.NO and not entry.settled
-    )
+def _without_flags(error: GptImage2Error) -> GptImage2Error:
+    """An error in the terms of a jobs file, where the checks speak of flags."""
 
+    def fields(text: str) -> str:
+        return re.sub(r"--(?!out-dir)([a-z][a-z-]*)", lambda flag: flag.group(1).replace("-", "_"), text)
 
-def _doubt(entry: Entry) -> Dict[str, object]:
-    code, message = entry.code, entry.message
-    if entry.event == SENT:
-        code, message = "in_flight", "it was in flight when an earlier run ended"
-    return {
-        "code": code,
-        "message": message,
-        "hint": "it may have been billed; check your usage, or run it again with --retry-ambiguous",
-    }
-
-
-def _error_json(error: GptImage2Error) -> Dict[str, object]:
-    """What is wrong with a line: in its own terms, where the checks speak of flags."""
-    return {"code": error.code, "message": _without_flags(error.message), "hint": _without_flags(error.hint)}
-
-
-def _without_flags(text: str) -> str:
-    return re.sub(r"--(?!out-dir)([a-z][a-z-]*)", lambda match: match.group(1).replace("-", "_"), text)
-
-
-def _is_whole(path: Path) -> bool:
-    try:
-        with open(str(path), "rb") as file:
-            return is_whole_image(file)
-    except OSError:
-        return False
+    return GptImage2Error(fields(error.message), hint=fields(error.hint), code=error.code)
 
 
 def _fingerprints(job: Job) -> Tuple[List[str], Optional[str]]:
@@ -3739,7 +3753,7 @@ class Scheduler:
         self._progress = progress
         self._stop = stop
         self._pacer = Pacer(command.images_per_minute, time.monotonic())
-        self._budget = Budget(command.jobs.max_cost_usd, jobs.spent_usd)
+        self._budget = Budget(command.max_cost_usd, jobs.spent_usd)
         self._tally = Tally()
         self._failures = 0
         self._stopped = ""
@@ -3983,7 +3997,7 @@ class Scheduler:
     def _stop_after(self, error: GptImage2Error) -> None:
         """Starts nothing more where no other job can fare better, or too many have failed."""
         is_refused = isinstance(error, AuthenticationError) and error.http_status == _UNAUTHORIZED
-        most = self._command.max_failures
+        most = self._command.failures_allowed
         if is_refused or isinstance(error, (QuotaError, ConfigError)):
             self._stop_starting(error.code)
         elif most is not None and self._failures >= most:
@@ -4040,7 +4054,7 @@ class _Run:
         self._output = output
         self._stop = stop
         self._client = self._make_client(stack)
-        self._jobs = open_jobs(command.jobs, self._client, output, stack)
+        self._jobs = open_jobs(command, self._client, output, stack)
         self._plan = self._jobs.plan
 
     def run(self) -> int:
@@ -4052,20 +4066,20 @@ class _Run:
         return self._send(self._jobs.journal)
 
     def _make_client(self, stack: ExitStack) -> Client:
-        command, jobs = self._command, self._command.jobs
-        base_url, api_key, config = jobs.base_url, jobs.api_key, jobs.config
+        command = self._command
+        base_url, api_key, config = command.base_url, command.api_key, command.config
         if command.sandbox:
             base_url, api_key, config = stack.enter_context(start_sandbox()), SANDBOX_KEY, None
         return Client(
             config=config,
             base_url=base_url,
             api_key=api_key,
-            timeout_s=command.timeout_s,
+            timeout_s=command.timeout,
             retries=command.retries,
-            retry_ambiguous=jobs.retry_ambiguous,
-            max_download_bytes=command.max_download_bytes,
+            retry_ambiguous=command.retry_ambiguous,
+            max_download_bytes=int(command.max_download * MEGABYTE),
             waits_for_server=False,
-            history=jobs.history,
+            history=command.history,
             stop=self._stop,
         )
 
@@ -4073,7 +4087,7 @@ class _Run:
         """Runs the jobs, and says how it ended; the exit code."""
         found = counts(self._plan)
         self._output.say(f"{in_words(found)}; {self._plan.images_to_make()} images to make")
-        progress = Progress(self._output, found["not_started"], self._command.jobs.max_cost_usd)
+        progress = Progress(self._output, found["not_started"], self._command.max_cost_usd)
         scheduler = Scheduler(self._jobs, journal, self._client, self._command, progress, self._stop)
         with self._output.heartbeat():
             tally = scheduler.run()
@@ -4107,7 +4121,7 @@ class _Run:
 
     def _write_sheet(self, words: str) -> Optional[str]:
         """The contact sheet's path; None where it could not be written, or another file has its name."""
-        title = f"{PROGRAM} batch: {os.path.basename(self._command.jobs.path)}"
+        title = f"{PROGRAM} batch: {os.path.basename(self._command.jobs)}"
         try:
             return write_sheet(self._jobs.folder.path, title, words, self._plan.rows(), self._jobs.requests())
         except (OSError, ValueError, OutputError) as error:

@@ -12,6 +12,7 @@ from ..base.interrupt import StopSwitch
 from ..base.outcome import ExitCode
 from ..calls.client import Client
 from ..commands.extras import SANDBOX_KEY, start_sandbox
+from ..commands.options import MEGABYTE
 from ..telling.output import Output
 from ..telling.report import cost_in_words
 from ..wire.curl import find_curl
@@ -51,7 +52,7 @@ class _Run:
         self._output = output
         self._stop = stop
         self._client = self._make_client(stack)
-        self._jobs = open_jobs(command.jobs, self._client, output, stack)
+        self._jobs = open_jobs(command, self._client, output, stack)
         self._plan = self._jobs.plan
 
     def run(self) -> int:
@@ -63,20 +64,20 @@ class _Run:
         return self._send(self._jobs.journal)
 
     def _make_client(self, stack: ExitStack) -> Client:
-        command, jobs = self._command, self._command.jobs
-        base_url, api_key, config = jobs.base_url, jobs.api_key, jobs.config
+        command = self._command
+        base_url, api_key, config = command.base_url, command.api_key, command.config
         if command.sandbox:
             base_url, api_key, config = stack.enter_context(start_sandbox()), SANDBOX_KEY, None
         return Client(
             config=config,
             base_url=base_url,
             api_key=api_key,
-            timeout_s=command.timeout_s,
+            timeout_s=command.timeout,
             retries=command.retries,
-            retry_ambiguous=jobs.retry_ambiguous,
-            max_download_bytes=command.max_download_bytes,
+            retry_ambiguous=command.retry_ambiguous,
+            max_download_bytes=int(command.max_download * MEGABYTE),
             waits_for_server=False,
-            history=jobs.history,
+            history=command.history,
             stop=self._stop,
         )
 
@@ -84,7 +85,7 @@ class _Run:
         """Runs the jobs, and says how it ended; the exit code."""
         found = counts(self._plan)
         self._output.say(f"{in_words(found)}; {self._plan.images_to_make()} images to make")
-        progress = Progress(self._output, found["not_started"], self._command.jobs.max_cost_usd)
+        progress = Progress(self._output, found["not_started"], self._command.max_cost_usd)
         scheduler = Scheduler(self._jobs, journal, self._client, self._command, progress, self._stop)
         with self._output.heartbeat():
             tally = scheduler.run()
@@ -118,7 +119,7 @@ class _Run:
 
     def _write_sheet(self, words: str) -> Optional[str]:
         """The contact sheet's path; None where it could not be written, or another file has its name."""
-        title = f"{PROGRAM} batch: {os.path.basename(self._command.jobs.path)}"
+        title = f"{PROGRAM} batch: {os.path.basename(self._command.jobs)}"
         try:
             return write_sheet(self._jobs.folder.path, title, words, self._plan.rows(), self._jobs.requests())
         except (OSError, ValueError, OutputError) as error:

@@ -61,7 +61,7 @@ class Scheduler:
         self._progress = progress
         self._stop = stop
         self._pacer = Pacer(command.images_per_minute, time.monotonic())
-        self._budget = Budget(command.jobs.max_cost_usd, jobs.spent_usd)
+        self._budget = Budget(command.max_cost_usd, jobs.spent_usd)
         self._tally = Tally()
         self._failures = 0
         self._stopped = ""
@@ -305,7 +305,7 @@ class Scheduler:
     def _stop_after(self, error: GptImage2Error) -> None:
         """Starts nothing more where no other job can fare better, or too many have failed."""
         is_refused = isinstance(error, AuthenticationError) and error.http_status == _UNAUTHORIZED
-        most = self._command.max_failures
+        most = self._command.failures_allowed
         if is_refused or isinstance(error, (QuotaError, ConfigError)):
             self._stop_starting(error.code)
         elif most is not None and self._failures >= most:
