@@ -22,7 +22,7 @@ import threading
 import time
 from collections import deque
 from contextlib import ExitStack, suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from html import escape
 from itertools import count, islice
 from pathlib import Path
@@ -195,7 +195,7 @@ _LINE_HINT = 'a line is a JSON object such as {"prompt": "a cat"}, or a bare pro
 
 class Job(Record):
     """One job. `request` has no input images yet: `sources` and `mask` name them. `output` is below the
-    folder of the batch, None for a name made from the prompt."""
+    output folder, None for a name made from the prompt."""
 
     request: ImageRequest
     sources: Tuple[str, ...] = ()
@@ -229,7 +229,7 @@ def _parsed(text: str) -> Dict[str, Any]:
     except UnicodeEncodeError:
         raise UsageError("it has half a character (a lone surrogate) in it", hint="mend its text") from None
     except (ValueError, RecursionError) as error:
-        reason = getattr(error, "msg", "") or "a number that is none, or nested too deeply"
+        reason = getattr(error, "msg", "") or "a number that JSON does not have, or nested too deeply"
         raise UsageError(f"not valid JSON: {reason}", hint=_LINE_HINT) from None
     return cast(Dict[str, Any], content)
 
@@ -338,7 +338,7 @@ class Line(Record):
 
 
 class JobsFile:
-    """An open jobs file. A context manager; its lines can be read again while it is open."""
+    """An open jobs file, whose lines can be read again until `close`."""
 
     def __init__(self, path: str, scratch: Path) -> None:
         """Copies a file, or standard input for `-`, into the scratch folder: what is sent is what was
@@ -355,10 +355,7 @@ class JobsFile:
                 hint="name a file with a job a line, or - for standard input",
             ) from None
 
-    def __enter__(self) -> JobsFile:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         self._file.close()
 
     def lines(self) -> Iterator[Line]:
@@ -656,11 +653,10 @@ def _reference(source: Source) -> List[Union[bytes, InputImage]]:
 # ------------------------------------------------------------------------------------------------------------
 # batch/contact_sheet
 #
-# The contact sheet: one HTML page in the folder of a batch with every image, its prompt, settings and cost.
+# The contact sheet: one HTML page in the output folder with every image, its prompt, settings and cost.
 #
 # It opens from disk and asks for nothing but the images beside it: no script, no network, and a policy that
-# forbids both. Every text is escaped. Made in pieces, so that
-# a million jobs fill no memory.
+# forbids both. Every text is escaped. Made in pieces, so that a million jobs fill no memory.
 # ------------------------------------------------------------------------------------------------------------
 
 
@@ -755,7 +751,7 @@ def _facts(row: Dict[str, Any], request: ImageRequest) -> str:
 # ------------------------------------------------------------------------------------------------------------
 # batch/journal
 #
-# The memory of a batch: an append-only file in its folder, on disk before a job is sent and after it ended.
+# The memory of an output folder: an append-only file in it, on disk before a job is sent and after it ended.
 #
 # Each line is a JSON object: what happened to which job. A job goes by its key (see `job_key`) and by its copy:
 # how many jobs with the same key stand before it in the file. While a journal is open nobody else can open it.
@@ -904,35 +900,33 @@ def read_entry(line: Dict[str, Any]) -> Entry:
         KeyError, TypeError, ValueError: it is none.
     """
     images: List[Dict[str, Any]] = line.get("images", [])
-    cost: Any = line.get("cost_usd")
-    high_usd = float(line.get("high_usd", 0.0))
-    is_sound = _KEY.fullmatch(str(line["key"])) and 0 <= int(line["copy"]) < _MOST
-    if not is_sound or not all(0 <= usd < _MOST for usd in (high_usd, cost or 0.0)):
-        raise ValueError("no key or copy of a job, or no sum of money")
-    return Entry(
+    kinds = {**dict.fromkeys(("name", "code", "message", "batch_id"), str), "existed": bool, "settled": bool}
+    known: Dict[str, Any] = {name: kind(line[name]) for name, kind in kinds.items() if name in line}
+    for name in ("cost_usd", "high_usd"):
+        if line.get(name) is not None:
+            known[name] = float(line[name])
+    entry = Entry(
         event=str(line["event"]),
         key=str(line["key"]),
         copy=int(line["copy"]),
-        name=str(line.get("name", "")),
-        existed=bool(line.get("existed", False)),
         images=tuple(
             JournalImage(int(image["number"]), str(image["path"]), int(image["bytes"]), str(image["sha256"]))
             for image in images
         ),
         billed=Billed(line["billed"]),
-        cost_usd=None if cost is None else float(cost),
-        high_usd=high_usd,
-        code=str(line.get("code", "")),
-        message=str(line.get("message", "")),
-        batch_id=str(line.get("batch_id", "")),
-        settled=bool(line.get("settled", False)),
+        **known,
     )
+    if not _KEY.fullmatch(entry.key):
+        raise ValueError("no key of a job")
+    if not all(0 <= number < _MOST for number in (entry.copy, entry.high_usd, entry.cost_usd or 0.0)):
+        raise ValueError("no copy of a job, or no sum of money")
+    return entry
 
 
 # ------------------------------------------------------------------------------------------------------------
 # batch/plan
 #
-# All jobs of a batch, in a scratch database on disk, so that a million of them fill no memory.
+# All jobs of a run, in a scratch database on disk, so that a million of them fill no memory.
 #
 # It knows where each job stands in the jobs file, how it is named, and what has become of it. Touches nothing
 # but its own database, which goes with its folder.
@@ -941,26 +935,6 @@ def read_entry(line: Dict[str, Any]) -> Entry:
 
 #: The states of a job besides those that the journal knows: not ended yet, and how else it can end.
 PENDING, AMBIGUOUS, INVALID, OVER_BUDGET = "pending", "ambiguous", "invalid", "over_budget"
-
-_SCHEMA = """
-PRAGMA journal_mode = OFF;
-PRAGMA synchronous = OFF;
-CREATE TABLE jobs (
-    number INTEGER PRIMARY KEY, line INTEGER, offset INTEGER, id TEXT, key TEXT, copy INTEGER DEFAULT 0,
-    name TEXT, named INTEGER, replaces INTEGER, images INTEGER, quality TEXT, low_usd REAL, high_usd REAL,
-    missing TEXT, there TEXT, state TEXT, outcome TEXT);
-CREATE INDEX by_state ON jobs (state, number);
-CREATE TABLE outputs (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
-CREATE TABLE folders (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
-CREATE TABLE ids (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
-CREATE TABLE holders (name TEXT PRIMARY KEY, key TEXT, copy INTEGER) WITHOUT ROWID;
-CREATE TABLE past (key TEXT, copy INTEGER, entry TEXT, PRIMARY KEY (key, copy)) WITHOUT ROWID;
-"""
-_COLUMNS = (
-    "number, line, offset, id, key, copy, name, named, replaces, images, quality, low_usd, high_usd,"
-    " missing, there"
-)
-_FIELDS = _COLUMNS.split(", ")
 
 
 class PlannedJob(Record):
@@ -985,6 +959,21 @@ class PlannedJob(Record):
     there: Tuple[Tuple[int, SavedImage], ...] = ()
 
 
+_FIELDS = PlannedJob.__match_args__
+_COLUMNS = ", ".join(_FIELDS)
+_SCHEMA = f"""
+PRAGMA journal_mode = OFF;
+PRAGMA synchronous = OFF;
+CREATE TABLE jobs (number INTEGER PRIMARY KEY, {", ".join(_FIELDS[1:])}, state, outcome);
+CREATE INDEX by_state ON jobs (state, number);
+CREATE TABLE outputs (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
+CREATE TABLE folders (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
+CREATE TABLE ids (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
+CREATE TABLE holders (name TEXT PRIMARY KEY, key TEXT, copy INTEGER) WITHOUT ROWID;
+CREATE TABLE past (key TEXT, copy INTEGER, entry TEXT, PRIMARY KEY (key, copy)) WITHOUT ROWID;
+"""
+
+
 class Share(Record):
     """Jobs, images and cost of one quality; the cost is None where a price is unknown."""
 
@@ -1006,7 +995,6 @@ class Plan:
         self._last_taken = 0
 
     def close(self) -> None:
-        """Closes the database, which then goes with its folder."""
         self._db.close()
 
     def add(self, job: PlannedJob, names: Sequence[str]) -> str:
@@ -1899,7 +1887,7 @@ def _is_whole(path: str) -> bool:
 # ------------------------------------------------------------------------------------------------------------
 # batch/summary
 #
-# What a batch says at its end, and before it begins: rows, sums and words. Pure but for reading the plan.
+# What a run says of itself before it begins and at its end: rows, sums and words. Reads only the plan.
 # ------------------------------------------------------------------------------------------------------------
 
 
@@ -1923,12 +1911,12 @@ class Tally(Record):
     paused_s: float = 0.0
     spent_usd: float = 0.0
     unpriced: int = 0
-    over_budget: int = 0
+    is_over_budget: bool = False
     stopped: str = ""
 
 
 class Forecast(Record):
-    """What a batch would take: its parts by quality, their sum, and seconds."""
+    """What a run would take: its parts by quality, their sum, and seconds."""
 
     by_quality: Tuple[Share, ...]
     total: Share
@@ -1984,7 +1972,7 @@ def in_words(found: Dict[str, int]) -> str:
 
 
 def what_remains(plan: Plan, tally: Tally) -> Optional[Dict[str, object]]:
-    """The error of a batch whose jobs are not all done, as an object; None when they are."""
+    """The error of a run whose jobs are not all done, as an object; None when they are."""
     found = counts(plan)
     if found[DONE] == found["jobs"]:
         return None
@@ -1998,8 +1986,7 @@ def what_remains(plan: Plan, tally: Tally) -> Optional[Dict[str, object]]:
         hint += "; what is with the Batch API comes by batch wait and batch fetch"
     if found[AMBIGUOUS]:
         hint += "; jobs in doubt run again only with --retry-ambiguous"
-    code = tally.stopped or "partial"
-    return {"code": code, "message": in_words(found), "hint": hint, "http_status": None, "request_id": None}
+    return failure_json(PartialError(in_words(found), hint=hint, code=tally.stopped))
 
 
 def forecast(plan: Plan, concurrency: int, images_per_minute: Optional[float]) -> Forecast:
@@ -2365,186 +2352,115 @@ def _never_run(error: ServerError, secrets: Tuple[str, ...]) -> GptImage2Error:
 # ------------------------------------------------------------------------------------------------------------
 # batch/running_job
 #
-# One job sent once: its inputs loaded, its call made, and how that ended as the journal and its row say it.
+# A job that is under way: what is sent for it, and how it ended, as the journal and its row say it.
 #
-# `load` and `call` run in a worker. They decide nothing: what they meet goes to the scheduler by `post`, and
-# all else here is for the scheduler's thread alone.
+# For the scheduler's thread alone. Touches no file but to see whether it is there.
 # ------------------------------------------------------------------------------------------------------------
 
 
-class InputsLoaded(Record):
-    """The inputs of a job are there: the request with them."""
-
-    request: ImageRequest
-
-
-class CallEnded(Record):
-    """A call has ended, or could not be made; without an error all its images are saved."""
-
-    result: Optional[Result]
-    error: Optional[Exception] = None
-
-
-News = Union[HeadersReceived, ImageSaved, InputsLoaded, CallEnded]
-
-
 class RunningJob:
-    """A job that is under way. `hold` is the money set aside for it."""
+    """A job sent once. `hold` is the money set aside for it; `inputs` closes what was loaded for it."""
 
-    def __init__(
-        self,
-        planned: PlannedJob,
-        job: Job,
-        hold: Hold,
-        client: Client,
-        folder: OutputFolder,
-        post: Callable[[RunningJob, News], None],
-        started_s: float,
-    ) -> None:
+    def __init__(self, planned: PlannedJob, job: Job, hold: Hold, started_s: float) -> None:
         self.planned = planned
         self.job = job
         self.hold = hold
         self.started_s = started_s
+        self.inputs = ExitStack()
+        self.result: Optional[Result] = None
         self.error: Optional[GptImage2Error] = None
         self.billed = Billed.NO
         #: Whether the journal is to tell how it ended: it was sent, and how is known.
         self.is_noted = False
-        #: Whether the job goes again later, since the server asked for a wait.
+        #: Whether the server has asked it to come again later.
         self.goes_again = False
-        self._client = client
-        self._folder = folder
-        self._post = post
-        self._inputs = ExitStack()
-        self._prepared: Optional[PreparedCall] = None
+        self.images: Dict[int, SavedImage] = {}
+        self._call: Optional[PreparedCall] = None
         self._is_sent = False
-        self._result: Optional[Result] = None
-        self._images: Dict[int, SavedImage] = {}
         self._elsewhere: List[str] = []  # images that are not where the user named them
 
-    # In a worker
-
-    def load(self) -> None:
-        """Loads the input images, which may have to be fetched."""
-        job = self.job
-        try:
-            inputs = self._client.with_inputs(job.request, job.sources, job.mask)
-            request = self._inputs.enter_context(inputs)
-        except Exception as error:
-            self._post(self, CallEnded(None, error))
-        else:
-            self._post(self, InputsLoaded(request))
-
-    def call(self) -> None:
-        """Makes the call, whose images are saved as they come."""
-        assert self._prepared is not None
-        try:
-            with self._inputs:
-                ended = CallEnded(self._client.run(self._prepared, observer=self._hear))
-        except GptImage2Error as error:
-            ended = CallEnded(error.result, error)
-        except Exception as error:  # a defect that this job has met must not end the others
-            ended = CallEnded(None, error)
-        self._post(self, ended)
-
-    def _hear(self, event: Event) -> None:
-        if isinstance(event, ImageSaved) or (isinstance(event, HeadersReceived) and event.limits):
-            self._post(self, event)
-
-    # In the scheduler's thread
-
     @property
-    def cost_usd(self) -> Optional[float]:
-        """What it cost, None where that is unknown or nothing was paid."""
-        return self._result.cost_usd if self._result else None
-
-    @property
-    def images_saved(self) -> int:
-        """How many images it has saved."""
-        return len(self._images)
-
-    def prepare(self, request: ImageRequest, is_anothers: Callable[[str], bool]) -> None:
-        """Prepares the call for the images that are missing. `is_anothers` tells whether a file below the
-        folder is an image of another job.
-
-        Raises:
-            UsageError: it cannot be sent.
-        """
-        planned = self.planned
-        output = self._folder.path / planned.name
-        prepared = self._client.prepare(request, output, no_clobber=not planned.replaces)
-        targets = [prepared.plan.path(number) for number in planned.missing]
-        if any(not os.path.lexists(path) or is_anothers(self._folder.name_of(path)) for path in targets):
-            # What was not there yet may be another job's by the time that this one ends.
-            prepared = replace(prepared, plan=replace(prepared.plan, no_clobber=True))
-        if len(planned.missing) < prepared.request.count:
-            rest = replace(prepared.request, n=len(planned.missing))
-            prepared = replace(prepared, request=rest, numbers=planned.missing)
-        self._prepared = prepared
-
-    def send(self) -> None:
-        """The journal says that it is sent: from now on it may cost all that is held for it."""
-        self.hold.sent()
-        self._is_sent = self.is_noted = True
-
-    def drop(self) -> None:
-        """It is not to be sent."""
-        self._inputs.close()
-
-    def end(self, ended: CallEnded) -> None:
-        """Takes in how it ended."""
-        self.drop()
-        error = ended.error
-        if error is not None and not isinstance(error, GptImage2Error):
-            self._end_by_defect(error)
-            return
-        self.error, self._result = error, ended.result
-        if not self._is_sent:
-            return
-        if error is not None:
-            self.billed = error.billed
-        elif self._result is not None:
-            self.billed = self._result.billed
-        self.hold.settle(self.billed, self.cost_usd)
-        self._number_images()
-
-    def _end_by_defect(self, defect: Exception) -> None:
-        """A defect of the program. What was sent by then stays in doubt in the journal, and paid for."""
-        self.is_noted = False
-        self.billed = Billed.MAYBE if self._is_sent else Billed.NO
-        said = mask_secrets(str(defect), self._client.settings.secrets)
-        self.error = GptImage2Error(f"internal error: {type(defect).__name__}: {said}", billed=self.billed)
+    def call(self) -> PreparedCall:
+        """The call for those images of the job that are missing."""
+        assert self._call is not None
+        return self._call
 
     @property
     def is_unsent(self) -> bool:
         """Whether it was stopped before anything was paid for."""
         return isinstance(self.error, InterruptedCall) and self.billed is Billed.NO
 
-    def sent_entry(self) -> Entry:
-        """The line of the journal before it is sent."""
-        assert self._prepared is not None
-        paths = [self._prepared.plan.path(number) for number in self.planned.missing]
-        return replace(
-            self._entry(SENT),
-            existed=any(os.path.lexists(path) for path in paths),
-            billed=Billed.MAYBE,
-            high_usd=self.hold.high_usd,
-        )
+    @property
+    def cost_usd(self) -> Optional[float]:
+        """What it cost, None where that is unknown or nothing was paid."""
+        return self.result.cost_usd if self.result else None
 
-    def ended_entry(self) -> Entry:
-        """The line of the journal after it has ended."""
-        error = self.error
-        return replace(
-            self._entry(DONE if error is None else FAILED),
-            billed=self.billed,
-            cost_usd=self.cost_usd,
-            code=error.code if error else "",
-            message=error.message if error else "",
-            settled=error is not None and error.code == "fewer_images",
+    def prepare(
+        self, client: Client, request: ImageRequest, folder: OutputFolder, is_anothers: Callable[[str], bool]
+    ) -> None:
+        """Prepares the call. `is_anothers` tells whether a file below the folder is another job's image.
+
+        Raises:
+            UsageError: it cannot be sent.
+        """
+        planned, missing = self.planned, self.planned.missing
+        call = client.prepare(request, folder.path / planned.name, no_clobber=not planned.replaces)
+        targets = [call.plan.path(number) for number in missing]
+        if any(not os.path.lexists(path) or is_anothers(folder.name_of(path)) for path in targets):
+            # What was not there yet may be another job's by the time that this one ends.
+            call = replace(call, plan=replace(call.plan, no_clobber=True))
+        if len(missing) < call.request.count:
+            call = replace(call, request=replace(call.request, n=len(missing)), numbers=missing)
+        self._call = call
+
+    def send(self) -> None:
+        """From now on it may cost all that is held for it."""
+        self.hold.sent()
+        self._is_sent = self.is_noted = True
+
+    def end(self, result: Optional[Result], error: Optional[Exception], secrets: Tuple[str, ...]) -> None:
+        """Takes in how it ended; without an error all its images are saved."""
+        if error is not None and not isinstance(error, GptImage2Error):
+            # A defect of the program. What was sent by then stays in doubt in the journal, and paid for.
+            self.is_noted = False
+            self.billed = Billed.MAYBE if self._is_sent else Billed.NO
+            said = f"internal error: {type(error).__name__}: {mask_secrets(str(error), secrets)}"
+            self.error = GptImage2Error(said, billed=self.billed)
+            return
+        self.result, self.error = result, error
+        if self._is_sent:
+            ending = error or result
+            self.billed = ending.billed if ending is not None else Billed.MAYBE
+            self.hold.settle(self.billed, self.cost_usd)
+            self._number_images()
+
+    def entry(self, event: str, folder: OutputFolder) -> Entry:
+        """Its line in the journal, before it is sent or after it has ended."""
+        planned, error = self.planned, self.error
+        entry = Entry(
+            event=event,
+            key=planned.key,
+            copy=planned.copy,
+            name=planned.name,
+            images=journal_images(self._all_images(), folder.path),
         )
+        if event == SENT:
+            existed = any(os.path.lexists(self.call.plan.path(number)) for number in planned.missing)
+            return replace(entry, existed=existed, billed=Billed.MAYBE, high_usd=self.hold.high_usd)
+        entry = replace(entry, billed=self.billed, cost_usd=self.cost_usd)
+        if error is None:
+            return entry
+        is_settled = error.code == "fewer_images"
+        return replace(entry, code=error.code, message=error.message, settled=is_settled)
+
+    @property
+    def state(self) -> str:
+        """How it has ended, in the words of the journal."""
+        return DONE if self.error is None else FAILED
 
     def outcome(self) -> Dict[str, object]:
         """What has become of the job, as its row tells it."""
-        result = self._result
+        result = self.result
         return {
             "images": [image_json(image) for _, image in sorted(self._all_images().items())],
             "billed": self.billed.value,
@@ -2555,35 +2471,27 @@ class RunningJob:
             "error": failure_json(self.error),
         }
 
-    def _entry(self, event: str) -> Entry:
-        job = self.planned
-        images = journal_images(self._all_images(), self._folder.path)
-        return Entry(event=event, key=job.key, copy=job.copy, name=job.name, images=images)
-
     def _all_images(self) -> Dict[int, SavedImage]:
         """The images of the job by their numbers, those of earlier runs too."""
-        return {**dict(self.planned.there), **self._images}
+        return {**dict(self.planned.there), **self.images}
 
     def _number_images(self) -> None:
         """Gives each saved image its number in the job: by its name, else the next that is free."""
-        assert self._prepared is not None
-        missing = self.planned.missing
-        free = {str(self._prepared.plan.path(number)): number for number in missing}
+        planned = self.planned
+        free = {str(self.call.plan.path(number)): number for number in planned.missing}
         strangers: List[SavedImage] = []
-        for image in self._result.images if self._result else ():
+        for image in self.result.images if self.result else ():
             number = free.pop(image.path, None)
             if number is None:
                 strangers.append(image)
             else:
-                self._images[number] = image
+                self.images[number] = image
         rest = iter(sorted(free.values()))
-        further = max(missing) + 1
+        further = max(planned.missing) + 1
         for offset, image in enumerate(strangers):
-            self._images[next(rest, further + offset)] = image
-            if self.planned.named and not image.rescued:
-                self._elsewhere.append(
-                    f"{self.planned.name} was taken; an image was saved as {show(image.path)}"
-                )
+            self.images[next(rest, further + offset)] = image
+            if planned.named and not image.rescued:
+                self._elsewhere.append(f"{planned.name} was taken; an image was saved as {show(image.path)}")
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -3526,7 +3434,8 @@ def open_jobs(options: JobsOptions, client: Client, output: Output, stack: ExitS
         OutputError: the folder does not take the journal.
     """
     scratch = stack.enter_context(temporary_folder())
-    jobs_file = stack.enter_context(JobsFile(options.jobs, scratch))
+    jobs_file = JobsFile(options.jobs, scratch)
+    stack.callback(jobs_file.close)
     if not options.out_dir:
         raise UsageError("--out-dir is empty", hint="name a folder")
     path = Path(os.path.abspath(os.path.expanduser(options.out_dir)))
@@ -3724,8 +3633,8 @@ def _content_hash(path: str, size_bytes: int, mtime_ns: int) -> str:
 #
 # One thread decides and writes: the main one, where signals arrive too. It alone has the plan, the money, the
 # pace, the journal and what is told. Workers take what they are given, load inputs or make a call, and post
-# what they meet to a queue, on which this thread waits: for news, for the pace to let more go, or for the next
-# moment to tell how far it is.
+# what this thread is to do about it to a queue. There it waits: for news, for the pace to let more go, or for
+# the next moment to tell how far it is.
 # ------------------------------------------------------------------------------------------------------------
 
 
@@ -3762,10 +3671,10 @@ class Scheduler:
         self._under_way: Dict[int, RunningJob] = {}
         self._ready: List[RunningJob] = []  # to be sent when the journal says so
         self._ended: List[RunningJob] = []  # to be told when the journal says so
-        # Both are safe for signal handlers, which may come while this thread is in them.
-        self._news: SimpleQueue[Tuple[RunningJob, News]] = SimpleQueue()
-        self._tasks: SimpleQueue[Optional[Callable[[], None]]] = SimpleQueue()
         self._workers = 0
+        # Safe also for a signal handler that interrupts this thread in the midst of one of them.
+        self._tasks: SimpleQueue[Optional[Callable[[], None]]] = SimpleQueue()  # for workers
+        self._news: SimpleQueue[Callable[[], None]] = SimpleQueue()  # from workers
 
     def run(self) -> Tally:
         """Runs until nothing is left, or nothing more is to be started and all that was has ended.
@@ -3775,22 +3684,24 @@ class Scheduler:
         """
         defect: Optional[Exception] = None
         with self._stop:
-            self._stop.drain_first(lambda: self._stop_starting(INTERRUPTED))
+            self._stop.drain_first(partial(self._stop_starting, INTERRUPTED))
             is_running = True
             while is_running:
                 try:
                     is_running = self._step()
                 except InterruptedCall:  # the user has had enough of waiting
                     raise
-                except Exception as error:
+                except Exception as error:  # what is under way still ends, for it is paid for
                     defect = defect or error
-                    self._stop_after_defect(error)
+                    self._stop_starting(type(error).__name__)
+                    self._take_back_ready()
+                    self._ended.clear()
             self._stop.drain_first(None)
         for _ in range(self._workers):
             self._tasks.put(None)
         if defect is not None:
             raise defect
-        return self._progress_now()
+        return self._tally_now()
 
     def _step(self) -> bool:
         """Starts what may start, waits for what happens next, and tells of it; False when all is over."""
@@ -3799,17 +3710,26 @@ class Scheduler:
         if not self._under_way and (self._is_stopping() or wait_s is None):
             return False
         self._hear(TICK_S if wait_s is None else min(TICK_S, wait_s))
-        self._progress.show(self._progress_now())
+        self._progress.show(self._tally_now())
         return True
+
+    def _hear(self, wait_s: float) -> None:
+        """Does what the workers have posted; waits where that is nothing."""
+        try:
+            self._news.get(timeout=wait_s)()
+            while True:
+                self._news.get_nowait()()
+        except Empty:
+            return
 
     # Starting
 
     def _start_jobs(self) -> Optional[float]:
-        """Starts what may start now; in how many seconds more may, None where that is not known."""
+        """Starts what may start now; in how many seconds more may, None where only news can tell."""
         while not self._is_stopping() and len(self._under_way) < self._command.concurrency:
             affordable = self._next_affordable()
             if affordable is None:
-                return self._give_up_on_money()
+                return self._leave_out_unaffordable()
             planned, hold = affordable
             now_s = time.monotonic()
             wait_s = self._pacer.wait_s(len(planned.missing), now_s)
@@ -3821,8 +3741,7 @@ class Scheduler:
         return None
 
     def _next_affordable(self) -> Optional[Tuple[PlannedJob, Hold]]:
-        """The first job for which there is money by now, with that money. One that has to wait for its money
-        takes up a place meanwhile."""
+        """The first job that there is money for, and the money. One that waits for its own takes a place."""
         for place, planned in enumerate(self._waiting):
             hold = self._budget.take(planned.high_usd or 0.0)
             if hold is not None:
@@ -3831,80 +3750,78 @@ class Scheduler:
         while len(self._under_way) + len(self._waiting) < self._command.concurrency:
             taken = self._plan.take()
             if taken is None:
-                break
+                return None
             hold = self._budget.take(taken.high_usd or 0.0)
             if hold is not None:
                 return taken, hold
             self._waiting.append(taken)
         return None
 
-    def _give_up_on_money(self) -> Optional[float]:
-        """Leaves out jobs that wait for money, where nothing is under way that may leave some."""
+    def _leave_out_unaffordable(self) -> Optional[float]:
+        """Gives up on jobs that wait for money when nothing is under way that may leave some."""
         if self._under_way or not self._waiting:
             return None
         for planned in self._waiting:
             self._plan.end(planned.number, OVER_BUDGET, {})
-        self._tally = replace(self._tally, over_budget=self._tally.over_budget + len(self._waiting))
         self._waiting.clear()
+        self._tally = replace(self._tally, is_over_budget=True)
         return 0.0
 
     def _start(self, planned: PlannedJob, hold: Hold, now_s: float) -> None:
-        self._pacer.start(len(planned.missing), now_s)
-        job, _ = read_job(self._jobs.jobs_file.text_at(planned.offset), self._jobs.defaults)
-        running = RunningJob(planned, job, hold, self._client, self._jobs.folder, self._post, now_s)
         if self._workers == len(self._under_way):
             threading.Thread(target=self._work, daemon=True).start()
             self._workers += 1
+        job, _ = read_job(self._jobs.jobs_file.text_at(planned.offset), self._jobs.defaults)
+        running = RunningJob(planned, job, hold, now_s)
         self._under_way[planned.number] = running
+        self._pacer.start(len(planned.missing), now_s)
         if job.sources:
-            self._tasks.put(running.load)
+            self._tasks.put(partial(self._load, running))
         else:
-            self._make_ready(running, InputsLoaded(job.request))
+            self._make_ready(running, job.request)
 
-    def _make_ready(self, running: RunningJob, loaded: InputsLoaded) -> None:
+    def _make_ready(self, running: RunningJob, request: ImageRequest) -> None:
+        """A job's inputs are there: it is sent with the next lines of the journal."""
         if self._is_stopping():
             self._leave(running)
-            running.drop()
             return
-        planned = running.planned
+        is_anothers = partial(self._plan.is_anothers, job=running.planned)
         try:
-            running.prepare(loaded.request, lambda name: self._plan.is_anothers(name, planned))
+            running.prepare(self._client, request, self._jobs.folder, is_anothers)
         except Exception as error:
-            self._end(running, CallEnded(None, error))
+            self._end(running, None, error)
         else:
             self._ready.append(running)
 
     def _commit(self) -> None:
-        """Puts on disk, by one flush, that jobs have ended and that others are sent; only then sends these,
-        and tells of those."""
-        noted = [running for running in self._ended if running.is_noted]
-        lines = [running.ended_entry() for running in noted]
-        lines += [running.sent_entry() for running in self._ready]
+        """Puts on disk, by one flush, which jobs have ended and which are sent; only then sends these, and
+        tells of those."""
+        folder = self._jobs.folder
+        lines = [running.entry(running.state, folder) for running in self._ended if running.is_noted]
+        lines += [running.entry(SENT, folder) for running in self._ready]
         try:
             self._journal.extend(lines)
         except OutputError as failed:
             self._stop_starting(failed.code)
-            for running in noted:
-                running.error = failed
-            for running in self._take_back_ready():
-                running.end(CallEnded(None, failed))
-                self._ended.append(running)
+            self._ended += self._take_back_ready()
+            for running in self._ended:
+                running.error = running.error or failed
         for running in self._ready:
             running.send()
-            self._tasks.put(running.call)
+            self._tasks.put(partial(self._call, running))
         self._ready.clear()
         ended, self._ended = self._ended, []
         for running in ended:
             self._book(running)
 
     def _take_back_ready(self) -> List[RunningJob]:
-        """The attempts that were ready to be sent, and are not under way any more."""
+        """The jobs that were about to be sent, which are not under way any more."""
         ready, self._ready = self._ready, []
         for running in ready:
             self._leave(running)
         return ready
 
-    # In a worker
+    # In a worker: nothing is decided here
 
     def _work(self) -> None:
         task = self._tasks.get()
@@ -3912,59 +3829,72 @@ class Scheduler:
             task()
             task = self._tasks.get()
 
-    def _post(self, running: RunningJob, news: News) -> None:
-        self._news.put((running, news))
+    def _load(self, running: RunningJob) -> None:
+        """Loads the inputs of a job, which may have to be fetched."""
+        job = running.job
+        try:
+            inputs = self._client.with_inputs(job.request, job.sources, job.mask)
+            request = running.inputs.enter_context(inputs)
+        except Exception as error:
+            self._news.put(partial(self._end, running, None, error))
+        else:
+            self._news.put(partial(self._make_ready, running, request))
+
+    def _call(self, running: RunningJob) -> None:
+        """Makes the call of a job, whose images are saved as they come."""
+        result: Optional[Result] = None
+        error: Optional[Exception] = None
+        try:
+            with running.inputs:
+                result = self._client.run(running.call, observer=partial(self._post, running))
+        except GptImage2Error as failed:
+            result, error = failed.result, failed
+        except Exception as defect:  # one job's, however it comes, must not end the others
+            error = defect
+        self._news.put(partial(self._end, running, result, error))
+
+    def _post(self, running: RunningJob, event: Event) -> None:
+        if isinstance(event, ImageSaved) or (isinstance(event, HeadersReceived) and event.limits):
+            self._news.put(partial(self._take_in, running, event))
 
     # Hearing
 
-    def _hear(self, wait_s: float) -> None:
-        """Takes in what the workers have posted; waits where that is nothing."""
-        try:
-            running, news = self._news.get(timeout=wait_s)
-            while True:
-                self._take_in(running, news)
-                running, news = self._news.get_nowait()
-        except Empty:
-            return
+    def _take_in(self, running: RunningJob, event: Event) -> None:
+        if isinstance(event, HeadersReceived):
+            self._pacer.learn(event.limits, len(running.planned.missing))
+        elif isinstance(event, ImageSaved):
+            self._plan.hold_name(self._jobs.folder.name_of(event.image.path), running.planned)
+            self._progress.saved(event.image)
 
-    def _take_in(self, running: RunningJob, news: News) -> None:
-        if isinstance(news, HeadersReceived):
-            self._pacer.learn(news.limits, len(running.planned.missing))
-        elif isinstance(news, ImageSaved):
-            self._plan.hold_name(self._jobs.folder.name_of(news.image.path), running.planned)
-            self._progress.saved(news.image)
-        elif isinstance(news, InputsLoaded):
-            self._make_ready(running, news)
-        else:
-            self._end(running, news)
-
-    def _end(self, running: RunningJob, ended: CallEnded) -> None:
-        """A job is not under way any more."""
+    def _end(self, running: RunningJob, result: Optional[Result], error: Optional[Exception]) -> None:
+        """A job has ended: what others may do follows at once, what is told of it when it is on disk."""
         try:
-            running.end(ended)
+            running.end(result, error, self._client.settings.secrets)
         finally:
             self._leave(running)
-        if self._goes_again(running):
-            self._waiting.insert(0, running.planned)
-        elif running.error is not None and not running.is_unsent:
-            self._failures += 1
-            self._stop_after(running.error)
+        if running.error is not None and not running.is_unsent:
+            if self._goes_again(running, running.error):
+                self._waiting.insert(0, running.planned)
+            else:
+                self._failures += 1
+                self._stop_after(running.error)
         self._ended.append(running)
 
     def _leave(self, running: RunningJob) -> None:
-        """Gives back its place and what is left of its money."""
+        """Gives back a job's place, and what is left of its money."""
         del self._under_way[running.planned.number]
         self._pacer.end(len(running.planned.missing))
         self._budget.release(running.hold)
+        running.inputs.close()
 
-    def _goes_again(self, running: RunningJob) -> bool:
-        """Whether the job may simply go again later; then everybody is told to wait."""
-        error, number = running.error, running.planned.number
-        if error is None or not error.retry_safe or error.billed is not Billed.NO:
+    def _goes_again(self, running: RunningJob, error: GptImage2Error) -> bool:
+        """Whether a job may simply go again later; then everybody is told to wait."""
+        if not error.retry_safe or error.billed is not Billed.NO:
             return False
-        now_s = time.monotonic()
+        now_s, number = time.monotonic(), running.planned.number
         if error.http_status == _TOO_MANY_REQUESTS:
-            self._pacer.refuse(len(running.planned.missing), error.retry_after_s, error.message, now_s)
+            images = len(running.planned.missing)
+            self._pacer.refuse(images, error.retry_after_s, error.message, now_s)
         elif error.retry_after_s is not None:
             self._pacer.pause(error.retry_after_s, now_s)
         else:
@@ -3977,20 +3907,30 @@ class Scheduler:
         """Notes in the plan how a job has ended, and tells of it."""
         if running.goes_again or running.is_unsent:
             return
-        planned, error, cost_usd = running.planned, running.error, running.cost_usd
+        planned, error, cost_usd, tally = running.planned, running.error, running.cost_usd, self._tally
         self._refusals.pop(planned.number, None)
-        state, outcome = DONE if error is None else FAILED, running.outcome()
-        self._plan.end(planned.number, state, outcome)
-        tally = self._tally
         self._tally = replace(
             tally,
             done=tally.done + (error is None),
             failed=tally.failed + (error is not None),
-            images=tally.images + running.images_saved,
+            images=tally.images + len(running.images),
             spent_usd=tally.spent_usd + (cost_usd or 0.0),
             unpriced=tally.unpriced + (cost_usd is None and running.billed is not Billed.NO),
         )
-        self._progress.ended(planned, state, outcome)
+        outcome = running.outcome()
+        self._plan.end(planned.number, running.state, outcome)
+        self._progress.ended(planned, running.state, outcome)
+
+    def _tally_now(self) -> Tally:
+        now_s = time.monotonic()
+        started_s = [running.started_s for running in self._under_way.values()]
+        return replace(
+            self._tally,
+            in_flight=len(started_s),
+            oldest_s=now_s - min(started_s, default=now_s),
+            paused_s=self._pacer.paused_s(now_s),
+            stopped=self._stopped or (OVER_MAX_COST if self._tally.is_over_budget else ""),
+        )
 
     # Stopping
 
@@ -4003,30 +3943,12 @@ class Scheduler:
         elif most is not None and self._failures >= most:
             self._stop_starting(MAX_FAILURES)
 
-    def _stop_after_defect(self, defect: Exception) -> None:
-        """What is under way still ends, for it is paid for; what is not sent by now never is."""
-        self._stop_starting(type(defect).__name__)
-        self._ended.clear()
-        for running in self._take_back_ready():
-            running.drop()
-
     def _stop_starting(self, reason: str) -> None:
         """Nothing more is started. A signal handler calls it, so it takes no lock."""
         self._stopped = self._stopped or reason
 
     def _is_stopping(self) -> bool:
         return bool(self._stopped) or self._stop.is_set
-
-    def _progress_now(self) -> Tally:
-        now_s = time.monotonic()
-        started_s = [running.started_s for running in self._under_way.values()]
-        return replace(
-            self._tally,
-            in_flight=len(started_s),
-            oldest_s=now_s - min(started_s, default=now_s),
-            paused_s=self._pacer.paused_s(now_s),
-            stopped=self._stopped or (OVER_MAX_COST if self._tally.over_budget else ""),
-        )
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -4058,7 +3980,6 @@ class _Run:
         self._plan = self._jobs.plan
 
     def run(self) -> int:
-        """From the plan to the exit code."""
         if self._jobs.journal is None:
             return self._show_dry_run()
         self._client.settings.require_key()

@@ -1,8 +1,7 @@
-"""The contact sheet: one HTML page in the folder of a batch with every image, its prompt, settings and cost.
+"""The contact sheet: one HTML page in the output folder with every image, its prompt, settings and cost.
 
 It opens from disk and asks for nothing but the images beside it: no script, no network, and a policy that
-forbids both. Every text is escaped. Made in pieces, so that
-a million jobs fill no memory.
+forbids both. Every text is escaped. Made in pieces, so that a million jobs fill no memory.
 """
 
 from __future__ import annotations

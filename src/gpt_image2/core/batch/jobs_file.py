@@ -25,7 +25,7 @@ class Line(Record):
 
 
 class JobsFile:
-    """An open jobs file. A context manager; its lines can be read again while it is open."""
+    """An open jobs file, whose lines can be read again until `close`."""
 
     def __init__(self, path: str, scratch: Path) -> None:
         """Copies a file, or standard input for `-`, into the scratch folder: what is sent is what was
@@ -42,10 +42,7 @@ class JobsFile:
                 hint="name a file with a job a line, or - for standard input",
             ) from None
 
-    def __enter__(self) -> JobsFile:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         self._file.close()
 
     def lines(self) -> Iterator[Line]:

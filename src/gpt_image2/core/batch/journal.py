@@ -1,4 +1,4 @@
-"""The memory of a batch: an append-only file in its folder, on disk before a job is sent and after it ended.
+"""The memory of an output folder: an append-only file in it, on disk before a job is sent and after it ended.
 
 Each line is a JSON object: what happened to which job. A job goes by its key (see `job_key`) and by its copy:
 how many jobs with the same key stand before it in the file. While a journal is open nobody else can open it.
@@ -160,26 +160,24 @@ def read_entry(line: Dict[str, Any]) -> Entry:
         KeyError, TypeError, ValueError: it is none.
     """
     images: List[Dict[str, Any]] = line.get("images", [])
-    cost: Any = line.get("cost_usd")
-    high_usd = float(line.get("high_usd", 0.0))
-    is_sound = _KEY.fullmatch(str(line["key"])) and 0 <= int(line["copy"]) < _MOST
-    if not is_sound or not all(0 <= usd < _MOST for usd in (high_usd, cost or 0.0)):
-        raise ValueError("no key or copy of a job, or no sum of money")
-    return Entry(
+    kinds = {**dict.fromkeys(("name", "code", "message", "batch_id"), str), "existed": bool, "settled": bool}
+    known: Dict[str, Any] = {name: kind(line[name]) for name, kind in kinds.items() if name in line}
+    for name in ("cost_usd", "high_usd"):
+        if line.get(name) is not None:
+            known[name] = float(line[name])
+    entry = Entry(
         event=str(line["event"]),
         key=str(line["key"]),
         copy=int(line["copy"]),
-        name=str(line.get("name", "")),
-        existed=bool(line.get("existed", False)),
         images=tuple(
             JournalImage(int(image["number"]), str(image["path"]), int(image["bytes"]), str(image["sha256"]))
             for image in images
         ),
         billed=Billed(line["billed"]),
-        cost_usd=None if cost is None else float(cost),
-        high_usd=high_usd,
-        code=str(line.get("code", "")),
-        message=str(line.get("message", "")),
-        batch_id=str(line.get("batch_id", "")),
-        settled=bool(line.get("settled", False)),
+        **known,
     )
+    if not _KEY.fullmatch(entry.key):
+        raise ValueError("no key of a job")
+    if not all(0 <= number < _MOST for number in (entry.copy, entry.high_usd, entry.cost_usd or 0.0)):
+        raise ValueError("no copy of a job, or no sum of money")
+    return entry

@@ -1,4 +1,4 @@
-"""All jobs of a batch, in a scratch database on disk, so that a million of them fill no memory.
+"""All jobs of a run, in a scratch database on disk, so that a million of them fill no memory.
 
 It knows where each job stands in the jobs file, how it is named, and what has become of it. Touches nothing
 but its own database, which goes with its folder.
@@ -20,26 +20,6 @@ from .journal import Entry, entry_json, read_entry
 
 #: The states of a job besides those that the journal knows: not ended yet, and how else it can end.
 PENDING, AMBIGUOUS, INVALID, OVER_BUDGET = "pending", "ambiguous", "invalid", "over_budget"
-
-_SCHEMA = """
-PRAGMA journal_mode = OFF;
-PRAGMA synchronous = OFF;
-CREATE TABLE jobs (
-    number INTEGER PRIMARY KEY, line INTEGER, offset INTEGER, id TEXT, key TEXT, copy INTEGER DEFAULT 0,
-    name TEXT, named INTEGER, replaces INTEGER, images INTEGER, quality TEXT, low_usd REAL, high_usd REAL,
-    missing TEXT, there TEXT, state TEXT, outcome TEXT);
-CREATE INDEX by_state ON jobs (state, number);
-CREATE TABLE outputs (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
-CREATE TABLE folders (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
-CREATE TABLE ids (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
-CREATE TABLE holders (name TEXT PRIMARY KEY, key TEXT, copy INTEGER) WITHOUT ROWID;
-CREATE TABLE past (key TEXT, copy INTEGER, entry TEXT, PRIMARY KEY (key, copy)) WITHOUT ROWID;
-"""
-_COLUMNS = (
-    "number, line, offset, id, key, copy, name, named, replaces, images, quality, low_usd, high_usd,"
-    " missing, there"
-)
-_FIELDS = _COLUMNS.split(", ")
 
 
 class PlannedJob(Record):
@@ -64,6 +44,21 @@ class PlannedJob(Record):
     there: Tuple[Tuple[int, SavedImage], ...] = ()
 
 
+_FIELDS = PlannedJob.__match_args__
+_COLUMNS = ", ".join(_FIELDS)
+_SCHEMA = f"""
+PRAGMA journal_mode = OFF;
+PRAGMA synchronous = OFF;
+CREATE TABLE jobs (number INTEGER PRIMARY KEY, {", ".join(_FIELDS[1:])}, state, outcome);
+CREATE INDEX by_state ON jobs (state, number);
+CREATE TABLE outputs (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
+CREATE TABLE folders (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
+CREATE TABLE ids (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
+CREATE TABLE holders (name TEXT PRIMARY KEY, key TEXT, copy INTEGER) WITHOUT ROWID;
+CREATE TABLE past (key TEXT, copy INTEGER, entry TEXT, PRIMARY KEY (key, copy)) WITHOUT ROWID;
+"""
+
+
 class Share(Record):
     """Jobs, images and cost of one quality; the cost is None where a price is unknown."""
 
@@ -85,7 +80,6 @@ class Plan:
         self._last_taken = 0
 
     def close(self) -> None:
-        """Closes the database, which then goes with its folder."""
         self._db.close()
 
     def add(self, job: PlannedJob, names: Sequence[str]) -> str:

@@ -66,7 +66,8 @@ def open_jobs(options: JobsOptions, client: Client, output: Output, stack: ExitS
         OutputError: the folder does not take the journal.
     """
     scratch = stack.enter_context(temporary_folder())
-    jobs_file = stack.enter_context(JobsFile(options.jobs, scratch))
+    jobs_file = JobsFile(options.jobs, scratch)
+    stack.callback(jobs_file.close)
     if not options.out_dir:
         raise UsageError("--out-dir is empty", hint="name a folder")
     path = Path(os.path.abspath(os.path.expanduser(options.out_dir)))

@@ -56,7 +56,6 @@ class _Run:
         self._plan = self._jobs.plan
 
     def run(self) -> int:
-        """From the plan to the exit code."""
         if self._jobs.journal is None:
             return self._show_dry_run()
         self._client.settings.require_key()

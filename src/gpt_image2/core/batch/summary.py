@@ -1,14 +1,15 @@
-"""What a batch says at its end, and before it begins: rows, sums and words. Pure but for reading the plan."""
+"""What a run says of itself before it begins and at its end: rows, sums and words. Reads only the plan."""
 
 from __future__ import annotations
 
 from typing import Any, Dict, Iterator, Optional, Tuple
 
 from ..api.models import TYPICAL_SECONDS, CostEstimate
+from ..base.errors import PartialError
 from ..base.outcome import ExitCode
 from ..base.record import Record
 from ..calls.budget import OVER_MAX_COST
-from ..telling.report import estimate_json
+from ..telling.report import estimate_json, failure_json
 from .journal import DONE, FAILED, SUBMITTED
 from .pacer import MINUTE_S
 from .plan import AMBIGUOUS, INVALID, OVER_BUDGET, PENDING, Plan, Share
@@ -33,12 +34,12 @@ class Tally(Record):
     paused_s: float = 0.0
     spent_usd: float = 0.0
     unpriced: int = 0
-    over_budget: int = 0
+    is_over_budget: bool = False
     stopped: str = ""
 
 
 class Forecast(Record):
-    """What a batch would take: its parts by quality, their sum, and seconds."""
+    """What a run would take: its parts by quality, their sum, and seconds."""
 
     by_quality: Tuple[Share, ...]
     total: Share
@@ -94,7 +95,7 @@ def in_words(found: Dict[str, int]) -> str:
 
 
 def what_remains(plan: Plan, tally: Tally) -> Optional[Dict[str, object]]:
-    """The error of a batch whose jobs are not all done, as an object; None when they are."""
+    """The error of a run whose jobs are not all done, as an object; None when they are."""
     found = counts(plan)
     if found[DONE] == found["jobs"]:
         return None
@@ -108,8 +109,7 @@ def what_remains(plan: Plan, tally: Tally) -> Optional[Dict[str, object]]:
         hint += "; what is with the Batch API comes by batch wait and batch fetch"
     if found[AMBIGUOUS]:
         hint += "; jobs in doubt run again only with --retry-ambiguous"
-    code = tally.stopped or "partial"
-    return {"code": code, "message": in_words(found), "hint": hint, "http_status": None, "request_id": None}
+    return failure_json(PartialError(in_words(found), hint=hint, code=tally.stopped))
 
 
 def forecast(plan: Plan, concurrency: int, images_per_minute: Optional[float]) -> Forecast:
