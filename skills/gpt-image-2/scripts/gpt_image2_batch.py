@@ -1923,9 +1923,9 @@ class Forecast(Record):
     estimated_s: float
 
 
-def job_rows(plan: Plan, status: Optional[str] = None) -> Iterator[Dict[str, Any]]:
+def job_rows(plan: Plan) -> Iterator[Dict[str, Any]]:
     """A row a job as `--json` and `--events` print it."""
-    for row in plan.rows(status):
+    for row in plan.rows():
         del row["offset"]
         yield job_row(row)
 
@@ -1944,9 +1944,8 @@ def counts(plan: Plan) -> Dict[str, int]:
     return {"jobs": sum(states.values()), **found}
 
 
-def exit_code(plan: Plan, tally: Tally, signum: Optional[int]) -> int:
+def exit_code(found: Dict[str, int], tally: Tally, signum: Optional[int]) -> int:
     """How the command ends: well, by a signal, or with jobs that are not done."""
-    found = counts(plan)
     if found[DONE] == found["jobs"]:
         return int(ExitCode.OK)
     if signum is not None:
@@ -1971,9 +1970,8 @@ def in_words(found: Dict[str, int]) -> str:
     return ", ".join(parts)
 
 
-def what_remains(plan: Plan, tally: Tally) -> Optional[Dict[str, object]]:
-    """The error of a run whose jobs are not all done, as an object; None when they are."""
-    found = counts(plan)
+def what_remains(found: Dict[str, int], tally: Tally) -> Optional[PartialError]:
+    """The error of a run whose jobs are not all done; None when they are."""
     if found[DONE] == found["jobs"]:
         return None
     hints = {
@@ -1986,7 +1984,7 @@ def what_remains(plan: Plan, tally: Tally) -> Optional[Dict[str, object]]:
         hint += "; what is with the Batch API comes by batch wait and batch fetch"
     if found[AMBIGUOUS]:
         hint += "; jobs in doubt run again only with --retry-ambiguous"
-    return failure_json(PartialError(in_words(found), hint=hint, code=tally.stopped))
+    return PartialError(in_words(found), hint=hint, code=tally.stopped)
 
 
 def forecast(plan: Plan, concurrency: int, images_per_minute: Optional[float]) -> Forecast:
@@ -2361,6 +2359,8 @@ def _never_run(error: ServerError, secrets: Tuple[str, ...]) -> GptImage2Error:
 class RunningJob:
     """A job sent once. `hold` is the money set aside for it; `inputs` closes what was loaded for it."""
 
+    call: PreparedCall  # from `prepare` on, for those images of the job that are missing
+
     def __init__(self, planned: PlannedJob, job: Job, hold: Hold, started_s: float) -> None:
         self.planned = planned
         self.job = job
@@ -2375,15 +2375,8 @@ class RunningJob:
         #: Whether the server has asked it to come again later.
         self.goes_again = False
         self.images: Dict[int, SavedImage] = {}
-        self._call: Optional[PreparedCall] = None
         self._is_sent = False
         self._elsewhere: List[str] = []  # images that are not where the user named them
-
-    @property
-    def call(self) -> PreparedCall:
-        """The call for those images of the job that are missing."""
-        assert self._call is not None
-        return self._call
 
     @property
     def is_unsent(self) -> bool:
@@ -2411,7 +2404,7 @@ class RunningJob:
             call = replace(call, plan=replace(call.plan, no_clobber=True))
         if len(missing) < call.request.count:
             call = replace(call, request=replace(call.request, n=len(missing)), numbers=missing)
-        self._call = call
+        self.call = call
 
     def send(self) -> None:
         """From now on it may cost all that is held for it."""
@@ -4017,13 +4010,13 @@ class _Run:
     def _finish(self, tally: Tally, progress: Progress) -> int:
         found = counts(self._plan)
         sheet = self._write_sheet(in_words(found))
-        error = what_remains(self._plan, tally)
+        error = what_remains(found, tally)
         unpriced = f" and {tally.unpriced} calls of unknown cost" if tally.unpriced else ""
         self._output.say(
             f"{in_words(found)}; ${tally.spent_usd:.4f}{unpriced}; {sheet or self._jobs.folder.path}"
         )
         if error is not None:
-            self._output.complain(f"{error['message']}; {error['hint']}")
+            self._output.complain(f"{error.message}; {error.hint}")
         outcome: Dict[str, object] = {
             "ok": error is None,
             "command": "batch run",
@@ -4035,10 +4028,10 @@ class _Run:
             "elapsed_s": round(progress.elapsed_s, 3),
             "out_dir": str(self._jobs.folder.path),
             "contact_sheet": sheet,
-            "error": error,
+            "error": failure_json(error),
         }
         self._output.finish(outcome, job_rows(self._plan))
-        return exit_code(self._plan, tally, self._stop.signum)
+        return exit_code(found, tally, self._stop.signum)
 
     def _write_sheet(self, words: str) -> Optional[str]:
         """The contact sheet's path; None where it could not be written, or another file has its name."""

@@ -14,7 +14,7 @@ from ..calls.client import Client
 from ..commands.extras import SANDBOX_KEY, start_sandbox
 from ..commands.options import MEGABYTE
 from ..telling.output import Output
-from ..telling.report import cost_in_words
+from ..telling.report import cost_in_words, failure_json
 from ..wire.curl import find_curl
 from .contact_sheet import write_sheet
 from .journal import Journal
@@ -93,13 +93,13 @@ class _Run:
     def _finish(self, tally: Tally, progress: Progress) -> int:
         found = counts(self._plan)
         sheet = self._write_sheet(in_words(found))
-        error = what_remains(self._plan, tally)
+        error = what_remains(found, tally)
         unpriced = f" and {tally.unpriced} calls of unknown cost" if tally.unpriced else ""
         self._output.say(
             f"{in_words(found)}; ${tally.spent_usd:.4f}{unpriced}; {sheet or self._jobs.folder.path}"
         )
         if error is not None:
-            self._output.complain(f"{error['message']}; {error['hint']}")
+            self._output.complain(f"{error.message}; {error.hint}")
         outcome: Dict[str, object] = {
             "ok": error is None,
             "command": "batch run",
@@ -111,10 +111,10 @@ class _Run:
             "elapsed_s": round(progress.elapsed_s, 3),
             "out_dir": str(self._jobs.folder.path),
             "contact_sheet": sheet,
-            "error": error,
+            "error": failure_json(error),
         }
         self._output.finish(outcome, job_rows(self._plan))
-        return exit_code(self._plan, tally, self._stop.signum)
+        return exit_code(found, tally, self._stop.signum)
 
     def _write_sheet(self, words: str) -> Optional[str]:
         """The contact sheet's path; None where it could not be written, or another file has its name."""

@@ -26,6 +26,8 @@ from .plan import PlannedJob
 class RunningJob:
     """A job sent once. `hold` is the money set aside for it; `inputs` closes what was loaded for it."""
 
+    call: PreparedCall  # from `prepare` on, for those images of the job that are missing
+
     def __init__(self, planned: PlannedJob, job: Job, hold: Hold, started_s: float) -> None:
         self.planned = planned
         self.job = job
@@ -40,15 +42,8 @@ class RunningJob:
         #: Whether the server has asked it to come again later.
         self.goes_again = False
         self.images: Dict[int, SavedImage] = {}
-        self._call: Optional[PreparedCall] = None
         self._is_sent = False
         self._elsewhere: List[str] = []  # images that are not where the user named them
-
-    @property
-    def call(self) -> PreparedCall:
-        """The call for those images of the job that are missing."""
-        assert self._call is not None
-        return self._call
 
     @property
     def is_unsent(self) -> bool:
@@ -76,7 +71,7 @@ class RunningJob:
             call = replace(call, plan=replace(call.plan, no_clobber=True))
         if len(missing) < call.request.count:
             call = replace(call, request=replace(call.request, n=len(missing)), numbers=missing)
-        self._call = call
+        self.call = call
 
     def send(self) -> None:
         """From now on it may cost all that is held for it."""

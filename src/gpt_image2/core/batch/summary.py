@@ -9,7 +9,7 @@ from ..base.errors import PartialError
 from ..base.outcome import ExitCode
 from ..base.record import Record
 from ..calls.budget import OVER_MAX_COST
-from ..telling.report import estimate_json, failure_json
+from ..telling.report import estimate_json
 from .journal import DONE, FAILED, SUBMITTED
 from .pacer import MINUTE_S
 from .plan import AMBIGUOUS, INVALID, OVER_BUDGET, PENDING, Plan, Share
@@ -46,9 +46,9 @@ class Forecast(Record):
     estimated_s: float
 
 
-def job_rows(plan: Plan, status: Optional[str] = None) -> Iterator[Dict[str, Any]]:
+def job_rows(plan: Plan) -> Iterator[Dict[str, Any]]:
     """A row a job as `--json` and `--events` print it."""
-    for row in plan.rows(status):
+    for row in plan.rows():
         del row["offset"]
         yield job_row(row)
 
@@ -67,9 +67,8 @@ def counts(plan: Plan) -> Dict[str, int]:
     return {"jobs": sum(states.values()), **found}
 
 
-def exit_code(plan: Plan, tally: Tally, signum: Optional[int]) -> int:
+def exit_code(found: Dict[str, int], tally: Tally, signum: Optional[int]) -> int:
     """How the command ends: well, by a signal, or with jobs that are not done."""
-    found = counts(plan)
     if found[DONE] == found["jobs"]:
         return int(ExitCode.OK)
     if signum is not None:
@@ -94,9 +93,8 @@ def in_words(found: Dict[str, int]) -> str:
     return ", ".join(parts)
 
 
-def what_remains(plan: Plan, tally: Tally) -> Optional[Dict[str, object]]:
-    """The error of a run whose jobs are not all done, as an object; None when they are."""
-    found = counts(plan)
+def what_remains(found: Dict[str, int], tally: Tally) -> Optional[PartialError]:
+    """The error of a run whose jobs are not all done; None when they are."""
     if found[DONE] == found["jobs"]:
         return None
     hints = {
@@ -109,7 +107,7 @@ def what_remains(plan: Plan, tally: Tally) -> Optional[Dict[str, object]]:
         hint += "; what is with the Batch API comes by batch wait and batch fetch"
     if found[AMBIGUOUS]:
         hint += "; jobs in doubt run again only with --retry-ambiguous"
-    return failure_json(PartialError(in_words(found), hint=hint, code=tally.stopped))
+    return PartialError(in_words(found), hint=hint, code=tally.stopped)
 
 
 def forecast(plan: Plan, concurrency: int, images_per_minute: Optional[float]) -> Forecast:
