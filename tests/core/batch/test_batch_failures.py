@@ -321,13 +321,13 @@ def test_a_file_that_gave_way_to_another_jobs_image_is_not_replaced_any_more(
     def answer(request: Request) -> Answer:
         if prompt_of(request) != "a cat":
             return paint(request)
-        (out_of(home) / "x-1.png").unlink()
+        (out_of(home) / "x-2.png").unlink()
         return images(*extra)
 
     painter.server.answer = answer
     out_of(home).mkdir()
-    (out_of(home) / "x-1.png").write_bytes(b"old")
-    jobs = ({"prompt": "a cat", "output": "x.png"}, {"prompt": "a dog", "output": "x-1.png"})
+    (out_of(home) / "x-2.png").write_bytes(b"old")
+    jobs = ({"prompt": "a cat", "output": "x.png"}, {"prompt": "a dog", "output": "x-2.png"})
     run = batch(home, painter.base_url, *jobs, flags=ONE)
     assert run.code == 0, run.stderr
     there = {path.read_bytes() for path in out_of(home).rglob("*.png")}
