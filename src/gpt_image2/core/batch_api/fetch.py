@@ -12,9 +12,9 @@ from ..base.errors import GptImage2Error, InterruptedCall, OutputError
 from ..base.interrupt import StopSwitch
 from ..base.outcome import ExitCode
 from ..base.redact import show
+from ..batch.contact_sheet import write_sheet
 from ..batch.journal import DONE, FAILED, Journal
-from ..batch.planner import Folder
-from ..batch.sheet import write_sheet
+from ..batch.output_folder import OutputFolder
 from ..ledger.recording import Ledger
 from ..outputs.files import prepare_folder, temporary_folder
 from ..outputs.naming import OutputPlan
@@ -149,7 +149,7 @@ class _Fetching:
             prepare_folder(path)
             with temporary_folder() as scratch, Journal(path) as journal, PastJobs(path, scratch) as past:
                 keeper = Keeper(
-                    Folder(path, self._rescue_folder),
+                    OutputFolder(path, self._rescue_folder),
                     journal,
                     past,
                     desk.book,

@@ -20,7 +20,7 @@ from ..base.outcome import Billed, Result, SavedImage
 from ..base.record import Record, replace
 from ..base.redact import show
 from ..batch.journal import DONE, FAILED, SUBMITTED, Entry, Journal, journal_images
-from ..batch.planner import Folder
+from ..batch.output_folder import OutputFolder
 from ..calls.download import Downloader, DownloadFailed, leads_to_private_network
 from ..ledger.database import Database
 from ..ledger.entries import Opening, ending_of, input_file_of, request_from_fields
@@ -54,7 +54,7 @@ class Keeper:
 
     def __init__(
         self,
-        folder: Folder,
+        folder: OutputFolder,
         journal: Journal,
         past: PastJobs,
         book: Book,

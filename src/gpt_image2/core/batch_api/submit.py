@@ -9,22 +9,21 @@ from typing import Dict, List, Optional, Sequence, Tuple
 
 from ..api.models import BATCH_DISCOUNT, CostEstimate
 from ..api.request import checked
-from ..base.errors import GptImage2Error, InterruptedCall, LedgerError
+from ..base.errors import GptImage2Error, InterruptedCall, LedgerError, UsageError
 from ..base.interrupt import StopSwitch
 from ..base.outcome import Billed, ExitCode
 from ..base.record import replace
 from ..batch.jobs import read_job
 from ..batch.journal import FAILED, SUBMITTED, Journal, journal_images
-from ..batch.opening import OpenBatch, open_batch
 from ..batch.plan import Plan, PlannedJob
+from ..batch.planning import OpenJobs, open_jobs
 from ..batch.summary import counts, forecast, in_words, job_rows
-from ..calls.budget import Budget
+from ..calls.budget import OVER_MAX_COST, Budget
 from ..calls.client import Client
 from ..ledger.entries import other_fields
 from ..outputs.files import temporary_folder
-from ..telling.as_json import estimate_json, failure_json, image_json
-from ..telling.in_words import cost_in_words
 from ..telling.output import Output
+from ..telling.report import cost_in_words, estimate_json, failure_json, image_json
 from ..wire.curl import find_curl
 from .book import Book, RememberedBatch, RememberedJob, open_book
 from .bundle import Bundle
@@ -53,11 +52,11 @@ def run_submit(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
         config=jobs.config, base_url=jobs.base_url, api_key=jobs.api_key, history=jobs.history, stop=stop
     )
     with ExitStack() as stack:
-        batch = open_batch(jobs, client, output, stack)
+        batch = open_jobs(jobs, client, output, stack)
         estimate = _half_price(batch.plan)
         if batch.journal is None:
             return _show_batch_dry_run(batch, estimate, output)
-        Budget(jobs.max_cost_usd, batch.spent_usd).check(estimate, "all these jobs together")
+        _check_budget(batch, estimate, jobs.max_cost_usd)
         client.settings.require_key()
         server = BatchServer(client.settings, os.environ, stop, told(output))
         find_curl()
@@ -75,7 +74,7 @@ class _Submission:
     def __init__(
         self,
         command: SubmitCommand,
-        batch: OpenBatch,
+        batch: OpenJobs,
         journal: Journal,
         client: Client,
         book: Book,
@@ -140,7 +139,7 @@ class _Submission:
     def _new_bundle(self, scratch: Path, group: _Group) -> Bundle:
         model, endpoint = group
         token = os.urandom(_TOKEN_BYTES).hex()
-        base_url, out_dir = self._client.settings.base_url, str(self._batch.folder.path)
+        base_url, out_dir = self._client.settings.base_url.value, str(self._batch.folder.path)
         is_recorded = self._client.ledger is not None
         number = self._book.prepare(token, base_url, endpoint, model, out_dir, is_recorded)
         self._tokens[number] = token
@@ -158,7 +157,7 @@ class _Submission:
         count = len(planned.missing)
         sent = request if count == request.count else replace(request, n=count)
         custom_id = custom_id_of(planned.key, planned.copy)
-        fields = sent.wire_fields(self._client.settings.format_field)
+        fields = sent.wire_fields(self._client.settings.format_field.value)
         line = batch_line(custom_id, endpoint, fields, inputs.sources, inputs.mask)
         remembered = RememberedJob(
             custom_id=custom_id,
@@ -248,7 +247,24 @@ def _half_price(plan: Plan) -> Optional[CostEstimate]:
     return None if total is None else total.at(BATCH_DISCOUNT)
 
 
-def _show_batch_dry_run(batch: OpenBatch, estimate: Optional[CostEstimate], output: Output) -> int:
+def _check_budget(batch: OpenJobs, estimate: Optional[CostEstimate], max_cost_usd: Optional[float]) -> None:
+    """Raises where the jobs might pass the cap: a batch cannot be stopped at a sum, so none is handed over.
+
+    Raises:
+        UsageError: they might.
+    """
+    high_usd = estimate.high_usd if estimate else 0.0
+    if Budget(max_cost_usd, batch.spent_usd).take(high_usd) is not None:
+        return
+    raise UsageError(
+        f"the jobs may cost up to ${high_usd:.4f} by the Batch API, and earlier runs in this folder may have "
+        f"cost ${batch.spent_usd:.4f}: more than --max-cost ${max_cost_usd or 0.0:.4f}",
+        hint="choose a lower quality or fewer jobs, or raise --max-cost; nothing was sent",
+        code=OVER_MAX_COST,
+    )
+
+
+def _show_batch_dry_run(batch: OpenJobs, estimate: Optional[CostEstimate], output: Output) -> int:
     found = counts(batch.plan)
     images = batch.plan.images_to_make()
     output.result(f"{in_words(found)}; {images:,} images to make")
