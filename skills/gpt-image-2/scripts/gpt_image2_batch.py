@@ -1389,7 +1389,7 @@ def _number_of(fields: Mapping[str, Any], name: str) -> int:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# batch_api/book
+# batch_api/store
 #
 # The ledger's memory of batches: which were handed over, and what their results need to become files.
 #
@@ -1861,7 +1861,7 @@ def run_batch_api(name: str, rest: Sequence[str], output: Output, stop: StopSwit
 
 
 # ------------------------------------------------------------------------------------------------------------
-# batch_api/result_lines
+# batch_api/results
 #
 # Reads the output and error files of a batch while they arrive: line by line, its images on disk by then.
 #
@@ -2919,7 +2919,7 @@ def forecast_json(sums: Forecast) -> Dict[str, object]:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# batch_api/server
+# batch_api/api
 #
 # The requests of the Batch and Files APIs. All are free, so they go again by themselves; but one.
 #
@@ -3254,7 +3254,7 @@ def _nobody_knows(error: GptImage2Error, label: str) -> GptImage2Error:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# batch_api/keeper
+# batch_api/saving
 #
 # Keeps the results of batches in one folder: each image once, on the journal, and in the ledger.
 #

@@ -8,8 +8,8 @@ from typing import IO, List
 from ..base.errors import OutputError
 from ..base.record import Record
 from ..base.redact import show
-from .book import Book, RememberedJob
 from .lines import BatchLine
+from .store import Book, RememberedJob
 
 MAX_LINES = 50_000
 MAX_MB = 200

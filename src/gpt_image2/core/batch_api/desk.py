@@ -13,10 +13,10 @@ from ..base.redact import show
 from ..settings.config import Settings, load_settings
 from ..telling.output import Output
 from ..wire.curl import find_curl
-from .book import GIVEN_UP, UNKNOWN, Book, RememberedBatch, open_book
+from .api import BatchServer, told
 from .handover import find_batch
 from .parsers import BatchesCommand
-from .server import BatchServer, told
+from .store import GIVEN_UP, UNKNOWN, Book, RememberedBatch, open_book
 from .wording import stranger
 
 

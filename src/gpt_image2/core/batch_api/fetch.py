@@ -20,14 +20,14 @@ from ..outputs.files import prepare_folder, temporary_folder
 from ..outputs.naming import OutputPlan
 from ..settings.config import state_folder
 from ..telling.output import Output
-from .book import GIVEN_UP, WAITING, RememberedBatch
 from .desk import Desk, is_lost, open_desk
-from .keeper import Keeper, request_of_job, rescued, row_of_job
 from .outcomes import error_of_whole
 from .parsers import fetch_parser, read_batches_command
 from .past_jobs import PastJobs
 from .remote import RemoteBatch
-from .result_lines import ResultLine, ResultReader
+from .results import ResultLine, ResultReader
+from .saving import Keeper, request_of_job, rescued, row_of_job
+from .store import GIVEN_UP, WAITING, RememberedBatch
 from .wording import batch_json
 
 _PART_NAME = "batch-result"

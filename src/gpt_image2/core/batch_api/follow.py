@@ -15,7 +15,6 @@ from ..batch.journal import FAILED, SUBMITTED, Entry, Journal
 from ..outputs.files import temporary_folder
 from ..telling.output import Output
 from ..telling.report import failure_json
-from .book import RememberedBatch
 from .desk import Desk, is_lost, open_desk
 from .handover import entry_of
 from .parsers import (
@@ -30,6 +29,7 @@ from .parsers import (
 )
 from .past_jobs import PastJobs
 from .remote import COMPLETED
+from .store import RememberedBatch
 from .wording import batch_in_words, batch_json, stranger
 
 _GROWTH = 1.5

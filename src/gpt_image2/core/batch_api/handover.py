@@ -13,10 +13,10 @@ from ..base.errors import ApiError, GptImage2Error, LedgerError, OutputError
 from ..base.outcome import Billed
 from ..base.record import Record, replace
 from ..batch.journal import FAILED, SUBMITTED, Entry, Journal
-from .book import Book, RememberedBatch, RememberedJob
+from .api import BatchServer
 from .bundle import Bundle
 from .remote import COMPLETION_WINDOW, MARK_FIELD, RemoteBatch
-from .server import BatchServer
+from .store import Book, RememberedBatch, RememberedJob
 
 _JSONL = "application/jsonl"
 OUTCOME_UNKNOWN = "batch_outcome_unknown"

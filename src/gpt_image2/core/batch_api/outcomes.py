@@ -13,7 +13,7 @@ from ..calls.response import Answer, ServerError
 from ..calls.retry import Attempt, is_refusal, judge
 from ..wire.curl import ResponseHead, TransferEnd
 from .remote import RemoteBatch
-from .result_lines import ResultLine
+from .results import ResultLine
 
 #: Codes of lines that were never run.
 _UNRUN = ("batch_expired", "batch_cancelled")

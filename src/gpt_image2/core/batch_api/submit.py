@@ -25,12 +25,12 @@ from ..outputs.files import temporary_folder
 from ..telling.output import Output
 from ..telling.report import cost_in_words, estimate_json, failure_json, image_json
 from ..wire.curl import find_curl
-from .book import Book, RememberedBatch, RememberedJob, open_book
+from .api import BatchServer, told
 from .bundle import Bundle
 from .handover import Handover
 from .lines import BatchLine, batch_line, custom_id_of
 from .parsers import SubmitCommand, read_submit
-from .server import BatchServer, told
+from .store import Book, RememberedBatch, RememberedJob, open_book
 from .uploads import Uploads
 from .wording import batch_in_words, batch_json
 

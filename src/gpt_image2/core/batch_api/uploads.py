@@ -11,8 +11,8 @@ from ..batch.jobs import Job
 from ..calls.inputs import local_input
 from ..ledger.entries import InputFile, input_file
 from ..outputs.naming import extension
+from .api import BatchServer
 from .lines import Source
-from .server import BatchServer
 
 #: The images of a line go within it up to this sum; a batch of larger lines would soon be full.
 _MOST_WITHIN_BYTES = 8 << 20

@@ -6,8 +6,8 @@ from typing import Dict
 
 from ..base.redact import show
 from ..history.moments import local_time
-from .book import RememberedBatch
 from .remote import RemoteBatch
+from .store import RememberedBatch
 
 
 def batch_json(batch: RememberedBatch) -> Dict[str, object]:

@@ -30,11 +30,11 @@ from ..outputs.store import ImageWriter, NotAnImage
 from ..settings.config import Settings
 from ..telling.output import Output
 from ..telling.report import failure_json, image_json, saved_line
-from .book import WAITING, Book, RememberedBatch, RememberedJob, end_job
 from .handover import entry_of
 from .outcomes import error_of_line, too_few
 from .past_jobs import PastJobs
-from .result_lines import ResultLine
+from .results import ResultLine
+from .store import WAITING, Book, RememberedBatch, RememberedJob, end_job
 
 
 class Kept(Record):
