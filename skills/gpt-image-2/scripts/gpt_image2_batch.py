@@ -22,7 +22,7 @@ import threading
 import time
 from collections import deque
 from contextlib import ExitStack, suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from html import escape
 from itertools import count, islice
 from pathlib import Path
@@ -38,6 +38,7 @@ from typing import (
     Mapping,
     Optional,
     Sequence,
+    Set,
     Tuple,
     Union,
     cast,
@@ -677,94 +678,6 @@ class Pacer:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# batch_api/lines
-#
-# One line of a batch's input file: a request as JSON, its images within it, encoded as they are read.
-#
-# How long a line will be is known before its first byte: base64 takes four characters for three bytes.
-# ------------------------------------------------------------------------------------------------------------
-
-
-CUSTOM_ID_CHARS = 64
-_KEY_CHARS = 40
-_ENCODED_BYTES = 3 << 18  # a multiple of 3: the pieces' base64 joins without padding
-
-
-class Source(Record):
-    """An input of a request: an address, the id of an uploaded file, or a file to go within the line."""
-
-    url: str = ""
-    file_id: str = ""
-    image: Optional[InputImage] = None
-
-
-class BatchLine(Record):
-    """A line in parts: bytes as they are, and images to be encoded in their place."""
-
-    parts: Tuple[Union[bytes, InputImage], ...]
-
-    @property
-    def size_bytes(self) -> int:
-        """How long it will be."""
-        return sum(
-            len(part) if isinstance(part, bytes) else base64_chars(part.size_bytes) for part in self.parts
-        )
-
-    def pieces(self) -> Iterator[bytes]:
-        """The line, piece by piece; reads its images.
-
-        Raises:
-            OSError: an image cannot be read.
-        """
-        for part in self.parts:
-            if isinstance(part, bytes):
-                yield part
-                continue
-            with open(part.path, "rb") as file:
-                for block in iter(lambda: file.read(_ENCODED_BYTES), b""):
-                    yield base64.b64encode(block)
-
-
-def custom_id_of(key: str, copy: int) -> str:
-    """The name of a job in a batch: it leads back to the job on the journal."""
-    return f"{key[:_KEY_CHARS]}-{copy}"[:CUSTOM_ID_CHARS]
-
-
-def batch_line(
-    custom_id: str,
-    url: str,
-    fields: Mapping[str, object],
-    sources: Sequence[Source] = (),
-    mask: Optional[Source] = None,
-) -> BatchLine:
-    """The line of a request. `url` is the endpoint as the Batch API writes it, with `/v1`."""
-    head = json.dumps({"custom_id": custom_id, "method": "POST", "url": url}, ensure_ascii=False)
-    body = json.dumps(fields, ensure_ascii=False)
-    parts: List[Union[bytes, InputImage]] = [f'{head[:-1]}, "body": {body[:-1]}'.encode()]
-    for number, source in enumerate(sources):
-        parts.append(b", " if number else b', "images": [')
-        parts += _reference(source)
-    if sources:
-        parts.append(b"]")
-    if mask is not None:
-        parts += [b', "mask": ', *_reference(mask)]
-    return BatchLine((*parts, b"}}\n"))
-
-
-def base64_chars(size_bytes: int) -> int:
-    """How many characters base64 takes."""
-    return -(-size_bytes // 3) * 4
-
-
-def _reference(source: Source) -> List[Union[bytes, InputImage]]:
-    if source.image is not None:
-        head = f'{{"image_url": "data:{source.image.mime_type};base64,'
-        return [head.encode(), source.image, b'"}']
-    named: Dict[str, str] = {"file_id": source.file_id} if source.file_id else {"image_url": source.url}
-    return [json.dumps(named, ensure_ascii=False).encode()]
-
-
-# ------------------------------------------------------------------------------------------------------------
 # batch/journal
 #
 # The memory of a batch: an append-only file in its folder, on disk before a job is sent and after it ended.
@@ -1236,833 +1149,6 @@ def write_sheet(
                 raise OutputError(f"{path} is not ours; the contact sheet was left out")
     write_pieces(path, contact_sheet(title, words, rows, requests, str(folder)))
     return str(path)
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch_api/past_jobs
-#
-# What the journal of a folder says of its jobs by now, in a scratch database: the last line of each.
-# ------------------------------------------------------------------------------------------------------------
-
-
-class PastJobs:
-    """The last line of each job of a folder, by the job's name in a batch. A context manager."""
-
-    def __init__(self, folder: Path, scratch: Path) -> None:
-        import sqlite3
-
-        self._db = sqlite3.connect(str(scratch / "past.sqlite3"), isolation_level=None)
-        self._db.execute("PRAGMA journal_mode = OFF")
-        self._db.execute("CREATE TABLE past (id TEXT PRIMARY KEY, entry TEXT) WITHOUT ROWID")
-        self._db.execute("BEGIN")
-        for entry in read_journal(folder):
-            self.remember(entry)
-
-    def __enter__(self) -> PastJobs:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._db.close()
-
-    def remember(self, entry: Entry) -> None:
-        """Takes one more line."""
-        self._db.execute(
-            "INSERT OR REPLACE INTO past VALUES (?, ?)",
-            (custom_id_of(entry.key, entry.copy), json.dumps(entry_json(entry))),
-        )
-
-    def last(self, custom_id: str) -> Optional[Entry]:
-        """The last line of a job; None where there is none."""
-        row = self._db.execute("SELECT entry FROM past WHERE id = ?", (custom_id,)).fetchone()
-        return None if row is None else read_entry(json.loads(row[0]))
-
-    def count(self) -> int:
-        """How many jobs the folder has."""
-        return int(self._db.execute("SELECT COUNT(*) FROM past").fetchone()[0])
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch_api/remote
-#
-# A batch as the server tells of it. Pure: parsed JSON in, frozen data out.
-# ------------------------------------------------------------------------------------------------------------
-
-
-COMPLETION_WINDOW = "24h"
-MARK_FIELD = "gpt_image2_submission"
-COMPLETED = "completed"
-#: A batch in one of these has ended; nothing more comes of it.
-ENDED = frozenset({COMPLETED, "failed", "expired", "cancelled"})
-_MAX_PROBLEMS = 3
-_NAME_CHARS = 200
-
-
-class RemoteBatch(Record):
-    """A batch on the server. The counts are of requests; `token` is the mark that `batch submit` gave it,
-    `problem` why it failed as a whole."""
-
-    id: str
-    status: str
-    created_at: str
-    endpoint: str = ""
-    model: str = ""
-    input_file_id: Optional[str] = None
-    output_file_id: Optional[str] = None
-    error_file_id: Optional[str] = None
-    total: int = 0
-    completed: int = 0
-    failed: int = 0
-    token: str = ""
-    problem: str = ""
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether nothing more comes of it."""
-        return self.status in ENDED
-
-
-def read_remote_batch(document: object) -> Optional[RemoteBatch]:
-    """The batch that a parsed answer tells of, None where it tells of none."""
-    fields = _fields(document)
-    batch_id, status = fields.get("id"), fields.get("status")
-    if not isinstance(batch_id, str) or not batch_id or not isinstance(status, str):
-        return None
-    counts = _fields(fields.get("request_counts"))
-    created: Any = fields.get("created_at")
-    return RemoteBatch(
-        id=batch_id,
-        status=show(status, limit=_NAME_CHARS),
-        created_at=utc_text(float(created)) if isinstance(created, (int, float)) else "",
-        endpoint=_text(fields, "endpoint") or "",
-        model=_text(fields, "model") or "",
-        input_file_id=_text(fields, "input_file_id"),
-        output_file_id=_text(fields, "output_file_id"),
-        error_file_id=_text(fields, "error_file_id"),
-        total=_number_of(counts, "total"),
-        completed=_number_of(counts, "completed"),
-        failed=_number_of(counts, "failed"),
-        token=_text(_fields(fields.get("metadata")), MARK_FIELD) or "",
-        problem=_problem(fields.get("errors")),
-    )
-
-
-def read_page(document: object) -> List[object]:
-    """The objects on a page of a list."""
-    data: Any = _fields(document).get("data")
-    return cast(List[object], data) if isinstance(data, list) else []
-
-
-def has_more(document: object) -> bool:
-    """Whether another page follows."""
-    return _fields(document).get("has_more") is True
-
-
-def read_id(document: object) -> Optional[str]:
-    """The id of the object in a parsed answer."""
-    return _text(_fields(document), "id")
-
-
-def _problem(errors: object) -> str:
-    """What is wrong with a batch as a whole, in words."""
-    found = read_page(errors)
-    words: List[str] = []
-    for error in map(_fields, found[:_MAX_PROBLEMS]):
-        where = f"line {error['line']}: " if error.get("line") else ""
-        words.append(where + show(str(error.get("message") or error.get("code") or error)))
-    if len(found) > _MAX_PROBLEMS:
-        words.append(f"and {len(found) - _MAX_PROBLEMS} more")
-    return "; ".join(words)
-
-
-def _fields(value: object) -> Mapping[str, Any]:
-    return cast(Dict[str, Any], value) if isinstance(value, dict) else {}
-
-
-def _text(fields: Mapping[str, Any], name: str) -> Optional[str]:
-    value: Any = fields.get(name)
-    return value if isinstance(value, str) and value else None
-
-
-def _number_of(fields: Mapping[str, Any], name: str) -> int:
-    value: Any = fields.get(name)
-    return value if isinstance(value, int) else 0
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch_api/store
-#
-# The ledger's memory of batches: which were handed over, and what their results need to become files.
-#
-# A batch is fetched hours or days later, by another process, maybe without its jobs file: all that is needed
-# for that is kept here, from before the batch is made on the server.
-# ------------------------------------------------------------------------------------------------------------
-
-
-#: States of a batch that only this machine knows: its file is being made; nobody knows whether the server has
-#: it; and the user has given up on that.
-PREPARING, UNKNOWN, GIVEN_UP = "preparing", "unknown", "given_up"
-#: A job whose result has not been fetched; `done` and `failed` are the others.
-WAITING = "submitted"
-_LOCAL = "local-"
-_PAGE = 500
-
-_JOB_FIELDS = (
-    "custom_id, job, line, id, key, copy, name, named, numbers, there, high_usd, prompt, fields, inputs,"
-    " mask, state, outcome"
-)
-_INSERT_JOB = (
-    f"INSERT INTO batch_jobs (batch, {_JOB_FIELDS}) VALUES "  # noqa: S608
-    "(?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-)
-
-
-class RememberedBatch(Record):
-    """A batch as the ledger has it. `number` is the ledger's own, `id` the server's where that is known."""
-
-    number: int
-    id: Optional[str]
-    token: str
-    base_url: str
-    created_at: str
-    status: str
-    endpoint: str
-    model: str
-    input_file_id: Optional[str]
-    output_file_id: Optional[str]
-    error_file_id: Optional[str]
-    out_dir: str
-    total: int
-    completed: int
-    failed: int
-    high_usd: Optional[float]
-    history: bool
-    fetched_at: Optional[str]
-
-    @property
-    def label(self) -> str:
-        """What it is called: its id, or a name of its own while it has none."""
-        return self.id or f"{_LOCAL}{self.number}"
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether nothing more comes of it on the server."""
-        return self.status in ENDED
-
-    @property
-    def is_open(self) -> bool:
-        """Whether something may still come of it."""
-        return not self.has_ended and self.status != GIVEN_UP
-
-
-class RememberedJob(Record):
-    """A job of a batch. `numbers` are those of the images asked for, `there` those that were there before, as
-    the journal keeps them; `fields`, `inputs` and `mask` are JSON as the ledger keeps them of a request;
-    `outcome` is what its row shows once it has ended."""
-
-    custom_id: str
-    job: int
-    line: int
-    id: Optional[str]
-    key: str
-    copy: int
-    name: str
-    named: bool
-    numbers: Tuple[int, ...]
-    there: Tuple[JournalImage, ...]
-    high_usd: Optional[float]
-    prompt: str
-    fields: Mapping[str, Any]
-    inputs: Sequence[Mapping[str, Any]]
-    mask: Optional[Mapping[str, Any]]
-    state: str = WAITING
-    outcome: Optional[Mapping[str, Any]] = None
-
-
-class Book:
-    """The batches of one ledger. `secrets` are masked wherever they turn up."""
-
-    def __init__(self, database: Database, secrets: Tuple[str, ...]) -> None:
-        self.database = database
-        self._secrets = secrets
-
-    def url(self, base_url: str) -> str:
-        """A base URL as it is kept here."""
-        return mask_secrets(base_url, self._secrets)
-
-    def prepare(
-        self, token: str, base_url: str, endpoint: str, model: str, out_dir: str, is_recorded: bool
-    ) -> int:
-        """Begins a batch whose input file is being made; its number."""
-        return self.database.insert(
-            "INSERT INTO batches (token, base_url, created_at, status, endpoint, model, out_dir, total,"
-            " completed, failed, history) VALUES (?, ?, ?, ?, ?, ?, CAST(? AS TEXT), 0, 0, 0, ?)",
-            (
-                token,
-                self.url(base_url),
-                utc_text(time.time()),
-                PREPARING,
-                endpoint,
-                model,
-                stored(out_dir),
-                int(is_recorded),
-            ),
-        )
-
-    def add_jobs(self, number: int, jobs: Iterable[RememberedJob]) -> None:
-        """Takes jobs of a batch that is being made."""
-        with self.database.transaction():
-            for job in jobs:
-                self.database.change(_INSERT_JOB, (number, *self._job_values(job)))
-
-    def hand_over(self, number: int, input_file_id: str, total: int, high_usd: Optional[float]) -> None:
-        """From now on the server may have the batch."""
-        self.database.change(
-            "UPDATE batches SET status = ?, input_file_id = ?, total = ?, high_usd = ? WHERE number = ?",
-            (UNKNOWN, input_file_id, total, high_usd, number),
-        )
-
-    def update(self, number: int, remote: RemoteBatch) -> None:
-        """What the server says of a batch."""
-        self.database.change(
-            "UPDATE batches SET id = ?, status = ?, created_at = ?, output_file_id = ?, error_file_id = ?,"
-            " total = MAX(total, ?), completed = ?, failed = ? WHERE number = ?",
-            (
-                remote.id,
-                remote.status,
-                remote.created_at or utc_text(time.time()),
-                remote.output_file_id,
-                remote.error_file_id,
-                remote.total,
-                remote.completed,
-                remote.failed,
-                number,
-            ),
-        )
-
-    def give_up(self, number: int) -> None:
-        """The user waits no longer for a batch that the server may have."""
-        self.database.change("UPDATE batches SET status = ? WHERE number = ?", (GIVEN_UP, number))
-
-    def forget(self, number: int) -> None:
-        """Lets a batch go that the server does not have."""
-        with self.database.transaction():
-            self.database.change("DELETE FROM batch_jobs WHERE batch = ?", (number,))
-            self.database.change("DELETE FROM batches WHERE number = ?", (number,))
-
-    def forget_unsent(self, out_dir: str) -> None:
-        """Lets go what a killed `batch submit` had prepared for a folder and not handed over."""
-        unsent = "SELECT number FROM batches WHERE status = ? AND out_dir = CAST(? AS TEXT)"
-        for row in self.database.rows(unsent, (PREPARING, stored(out_dir))):
-            self.forget(row["number"])
-
-    def fetched(self, number: int) -> None:
-        """All results of a batch are here."""
-        self.database.change(
-            "UPDATE batches SET fetched_at = ? WHERE number = ?", (utc_text(time.time()), number)
-        )
-
-    def forget_jobs(self, number: int) -> None:
-        """Leaves only the bare row of a batch."""
-        self.database.change("DELETE FROM batch_jobs WHERE batch = ?", (number,))
-
-    def batches(self) -> List[RememberedBatch]:
-        """All batches that the server has or may have, oldest first."""
-        rows = self.database.rows("SELECT * FROM batches WHERE status != ? ORDER BY number", (PREPARING,))
-        return [_remembered_batch(row) for row in rows]
-
-    def batch_number(self, number: int) -> RememberedBatch:
-        """The batch with this number, which must exist."""
-        rows = self.database.rows("SELECT * FROM batches WHERE number = ?", (number,))
-        return _remembered_batch(rows[0])
-
-    def batch(self, label: str) -> Optional[RememberedBatch]:
-        """The batch with an id, or a name of its own."""
-        batches = reversed(self.batches())
-        return next((batch for batch in batches if label in (batch.id, f"{_LOCAL}{batch.number}")), None)
-
-    def jobs(self, number: int) -> Iterator[RememberedJob]:
-        """The jobs of a batch in the order of their jobs file."""
-        last = -1, ""
-        query = (
-            "SELECT * FROM batch_jobs WHERE batch = ? AND (job > ? OR (job = ? AND custom_id > ?))"
-            " ORDER BY job, custom_id LIMIT ?"
-        )
-        while True:
-            page = self.database.rows(query, (number, last[0], *last, _PAGE))
-            if not page:
-                return
-            for row in page:
-                yield _remembered_job(row)
-            last = page[-1]["job"], page[-1]["custom_id"]
-
-    def jobs_of_folder(self, out_dir: str) -> Iterator[Tuple[RememberedBatch, RememberedJob]]:
-        """All jobs of a folder, each with the last batch that it was in."""
-        batches = [batch for batch in self.batches() if batch.out_dir == out_dir]
-        later = "SELECT 1 FROM batch_jobs WHERE batch = ? AND custom_id = ?"
-        for place, batch in enumerate(batches):
-            for job in self.jobs(batch.number):
-                following = batches[place + 1 :]
-                if not any(self.database.rows(later, (one.number, job.custom_id)) for one in following):
-                    yield batch, job
-
-    def job(self, number: int, custom_id: str) -> Optional[RememberedJob]:
-        """One job of a batch."""
-        rows = self.database.rows(
-            "SELECT * FROM batch_jobs WHERE batch = ? AND custom_id = ?", (number, custom_id)
-        )
-        return _remembered_job(rows[0]) if rows else None
-
-    def count(self, number: int) -> Dict[str, int]:
-        """How many jobs of a batch are in each state."""
-        query = "SELECT state, COUNT(*) AS jobs FROM batch_jobs WHERE batch = ? GROUP BY state"
-        return {row["state"]: row["jobs"] for row in self.database.rows(query, (number,))}
-
-    def _job_values(self, job: RememberedJob) -> Tuple[object, ...]:
-        return (
-            job.custom_id,
-            job.job,
-            job.line,
-            job.id,
-            job.key,
-            job.copy,
-            stored(job.name),
-            int(job.named),
-            json.dumps(job.numbers),
-            json.dumps([dict(vars(image)) for image in job.there]),
-            job.high_usd,
-            self._masked(job.prompt),
-            self._masked(json.dumps(job.fields)),
-            self._masked(json.dumps(job.inputs)),
-            None if job.mask is None else self._masked(json.dumps(job.mask)),
-            job.state,
-            None if job.outcome is None else json.dumps(job.outcome),
-        )
-
-    def _masked(self, text: str) -> str:
-        return mask_secrets(text, self._secrets)
-
-
-def end_job(database: Database, number: int, job: RememberedJob) -> None:
-    """Writes down what has become of a job."""
-    database.change(
-        "UPDATE batch_jobs SET state = ?, outcome = ? WHERE batch = ? AND custom_id = ?",
-        (job.state, json.dumps(job.outcome), number, job.custom_id),
-    )
-
-
-def open_book(env: Mapping[str, str], secrets: Tuple[str, ...]) -> Book:
-    """The memory of batches, made where it is missing.
-
-    Raises:
-        LedgerError: it cannot be used; without it no batch could be fetched.
-    """
-    path = state_folder(env) / LEDGER_NAME
-    try:
-        return Book(open_database(path), secrets)
-    except LedgerError as error:
-        raise LedgerError(
-            f"{error.message}; batches cannot be remembered without it",
-            hint=f"mend or move {path}, or name another place with XDG_STATE_HOME; nothing was sent",
-            code=error.code,
-        ) from None
-
-
-def _remembered_batch(row: Mapping[str, Any]) -> RememberedBatch:
-    values: Dict[str, Any] = {**row, "history": bool(row["history"])}
-    return RememberedBatch(**values)
-
-
-def _remembered_job(row: Mapping[str, Any]) -> RememberedJob:
-    values: Dict[str, Any] = {name: value for name, value in row.items() if name != "batch"}
-    values.update(
-        named=bool(row["named"]),
-        numbers=tuple(json.loads(row["numbers"])),
-        there=tuple(JournalImage(**image) for image in json.loads(row["there"])),
-        fields=json.loads(row["fields"]),
-        inputs=json.loads(row["inputs"]),
-        mask=None if row["mask"] is None else json.loads(row["mask"]),
-        outcome=None if row["outcome"] is None else json.loads(row["outcome"]),
-    )
-    return RememberedJob(**values)
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch_api/bundle
-#
-# The input files of batches on their way to disk: lines of one model and one endpoint, up to the limits.
-# ------------------------------------------------------------------------------------------------------------
-
-
-MAX_LINES = 50_000
-MAX_MB = 200
-BYTES_PER_MB = 1_000_000
-_JOBS_AT_ONCE = 200
-
-
-class Limits(Record):
-    """What one input file may hold."""
-
-    lines: int = MAX_LINES
-    size_bytes: int = MAX_MB * BYTES_PER_MB
-
-
-class Bundle:
-    """An input file that is being written, and the jobs of its lines in the ledger, as batch `number`."""
-
-    def __init__(self, path: Path, book: Book, number: int, limits: Limits) -> None:
-        self.path = path
-        self.number = number
-        self.lines = 0
-        self.high_usd = 0.0
-        self._book = book
-        self._limits = limits
-        self._size_bytes = 0
-        self._jobs: List[RememberedJob] = []
-        self._file: IO[bytes] = open(str(path), "xb")  # noqa: SIM115 - open until it is handed over
-
-    def takes(self, line: BatchLine) -> bool:
-        """Whether a line still fits."""
-        is_within = self._size_bytes + line.size_bytes <= self._limits.size_bytes
-        return self.lines == 0 or (self.lines < self._limits.lines and is_within)
-
-    def add(self, line: BatchLine, job: RememberedJob) -> None:
-        """Writes a line and remembers its job.
-
-        Raises:
-            OutputError: the disk does not take it, or an image of it cannot be read.
-            LedgerError: the ledger does not take the job.
-        """
-        try:
-            for piece in line.pieces():
-                self._file.write(piece)
-                self._size_bytes += len(piece)
-        except OSError as error:
-            raise OutputError(
-                f"cannot write line {show(job.custom_id)} of a batch: {error.strerror or error}",
-                hint="see to it that its images can be read and that there is space in the temp folder",
-            ) from None
-        self.lines += 1
-        self.high_usd += job.high_usd or 0.0
-        self._jobs.append(job)
-        if len(self._jobs) >= _JOBS_AT_ONCE:
-            self._flush()
-
-    def close(self) -> None:
-        """Everything is on disk and in the ledger.
-
-        Raises:
-            OutputError, LedgerError: as `add`.
-        """
-        self._flush()
-        try:
-            self._file.close()
-        except OSError as error:
-            raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from None
-
-    def discard(self) -> None:
-        """Deletes the file."""
-        self._file.close()
-        self.path.unlink()
-
-    def _flush(self) -> None:
-        jobs, self._jobs = self._jobs, []
-        if jobs:
-            self._book.add_jobs(self.number, jobs)
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch_api/wording
-#
-# Batches for people and as JSON. Pure.
-# ------------------------------------------------------------------------------------------------------------
-
-
-def batch_json(batch: RememberedBatch) -> Dict[str, object]:
-    """A remembered batch as `--json` shows it."""
-    return {
-        "id": batch.id,
-        "name": batch.label,
-        "status": batch.status,
-        "base_url": batch.base_url,
-        "endpoint": batch.endpoint,
-        "model": batch.model,
-        "created_at": batch.created_at,
-        "total": batch.total,
-        "completed": batch.completed,
-        "failed": batch.failed,
-        "high_usd": None if batch.high_usd is None else round(batch.high_usd, 6),
-        "out_dir": batch.out_dir or None,
-        "fetched_at": batch.fetched_at,
-    }
-
-
-def batch_in_words(batch: RememberedBatch) -> str:
-    """A batch on one line."""
-    state = batch.status + (", fetched" if batch.fetched_at else "")
-    parts = [
-        show(batch.label),
-        show(state),
-        f"{batch.completed}/{batch.failed}/{batch.total}",
-        local_time(batch.created_at),
-        show(batch.out_dir, limit=None) or "-",
-    ]
-    return "  ".join(parts)
-
-
-def stranger(remote: RemoteBatch, base_url: str) -> RememberedBatch:
-    """A batch of the server that is not remembered here."""
-    return RememberedBatch(
-        number=0,
-        id=remote.id,
-        token=remote.token,
-        base_url=base_url,
-        created_at=remote.created_at,
-        status=remote.status,
-        endpoint=remote.endpoint,
-        model=remote.model,
-        input_file_id=remote.input_file_id,
-        output_file_id=remote.output_file_id,
-        error_file_id=remote.error_file_id,
-        out_dir="",
-        total=remote.total,
-        completed=remote.completed,
-        failed=remote.failed,
-        high_usd=None,
-        history=False,
-        fetched_at=None,
-    )
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch_api/commands
-#
-# The Batch API's commands below `batch`, by name.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_CommandRunner = Callable[[Sequence[str], Output, StopSwitch], int]
-
-
-def run_batch_api(name: str, rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs one of them; its exit code.
-
-    Raises:
-        GptImage2Error: as that command.
-    """
-    commands: Mapping[str, _CommandRunner] = {
-        "submit": run_submit,
-        "status": run_status,
-        "wait": run_wait,
-        "fetch": run_fetch,
-        "cancel": run_cancel,
-        "list": run_list,
-    }
-    return commands[name](rest, output, stop)
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch_api/results
-#
-# Reads the output and error files of a batch while they arrive: line by line, its images on disk by then.
-#
-# The name of a line's job may stand behind its images, so these are parts without a name until the line ends.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_LINE_BYTES = 1 << 20  # of a line, its images left out
-_CUSTOM_ID = rb'"custom_id"\s*:\s*"([^"\\]{1,200})"'
-
-
-class ResultLine(Record):
-    """A line that has come whole. `status` is the HTTP status of the request, 0 where it was never run;
-    `writers` are its images; `kept_aside` is where bytes are that are none; `lost` why some are nowhere."""
-
-    custom_id: str
-    status: int
-    request_id: Optional[str]
-    usage: Optional[Usage]
-    error: Optional[ServerError]
-    writers: Tuple[ImageWriter, ...] = ()
-    addresses: Tuple[str, ...] = ()
-    kept_aside: Tuple[str, ...] = ()
-    lost: Tuple[str, ...] = ()
-
-
-class LineImages:
-    """What has come of the images of a line by now."""
-
-    def __init__(self) -> None:
-        self.writers: List[ImageWriter] = []
-        self.addresses: List[str] = []
-
-
-class ResultReader:
-    """`feed` the pieces of a file, then `close`. `on_line` is given each line, and its images."""
-
-    def __init__(self, plan: OutputPlan, on_line: Callable[[ResultLine], None]) -> None:
-        self._plan = plan
-        self._on_line = on_line
-        self._begin()
-
-    def feed(self, chunk: bytes) -> None:
-        """Takes the next piece."""
-        *ended, rest = chunk.split(b"\n")
-        for piece in ended:
-            self._json.feed(piece)
-            self._end()
-        self._json.feed(rest)
-
-    def close(self) -> None:
-        """The file has ended, or was cut: a line that is not whole leaves nothing behind."""
-        if self._document.strip() and self._parsed() is not None:
-            self._end()
-            return
-        self._collector.close()
-        for writer in self._images.writers:
-            writer.discard()
-
-    def _begin(self) -> None:
-        self._json = JsonSplitter(self._wants, self._keep)
-        self._document = bytearray()
-        self._images = LineImages()
-        self._collector = ImageCollector(self._plan, count(1), _hear_nothing, _hear_nothing)
-
-    def _wants(self, key: str) -> Optional[StringSink]:
-        if key not in ("b64_json", "url"):
-            return None
-        return ImageText(self._collector, key == "b64_json", self._image_ended, self._text_ended)
-
-    def _image_ended(self, writer: ImageWriter) -> None:
-        self._collector.let_go(writer)
-        self._images.writers.append(writer)
-
-    def _text_ended(self, text: bytes, is_address: bool) -> None:
-        if is_address:
-            self._images.addresses.append(text.decode("utf-8", "replace"))
-
-    def _keep(self, data: bytes) -> None:
-        if len(self._document) <= _LINE_BYTES:
-            self._document += data
-
-    def _parsed(self) -> Optional[Mapping[str, Any]]:
-        try:
-            value: Any = json.loads(bytes(self._document).decode("utf-8", "replace"), strict=False)
-        except (ValueError, RecursionError):
-            return None
-        return cast(Dict[str, Any], value) if isinstance(value, dict) else None
-
-    def _end(self) -> None:
-        if self._document.strip():
-            self._on_line(_result_line(self._parsed() or self._torn(), self._collector, self._images))
-        self._collector.close()
-        self._begin()
-
-    def _torn(self) -> Mapping[str, Any]:
-        """What can be told of a line that is no JSON."""
-        match = re.search(_CUSTOM_ID, self._document)
-        name = match.group(1).decode("utf-8", "replace") if match else ""
-        error = {"code": "unreadable_result", "message": "its line in the results is no JSON"}
-        return {"custom_id": name, "error": error}
-
-
-def _result_line(document: Mapping[str, Any], collector: ImageCollector, images: LineImages) -> ResultLine:
-    response = _object(document.get("response"))
-    body = response.get("body")
-    status: Any = response.get("status_code")
-    request_id: Any = response.get("request_id")
-    error = read_server_error(body)
-    if error is None and document.get("error"):
-        error = read_server_error({"error": document["error"]})
-    return ResultLine(
-        custom_id=str(document.get("custom_id") or ""),
-        status=status if isinstance(status, int) else 0,
-        request_id=request_id if isinstance(request_id, str) else None,
-        usage=read_usage(body),
-        error=error,
-        writers=tuple(images.writers),
-        addresses=tuple(images.addresses),
-        kept_aside=collector.kept_aside,
-        lost=collector.lost,
-    )
-
-
-def _hear_nothing(_what: object, _detail: object) -> None:
-    """Images get their names elsewhere."""
-
-
-def _object(value: object) -> Mapping[str, Any]:
-    return cast(Dict[str, Any], value) if isinstance(value, dict) else {}
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch_api/outcomes
-#
-# What a line of a batch's results means: whether it failed, why, and whether it was billed. Pure.
-# ------------------------------------------------------------------------------------------------------------
-
-
-#: Codes of lines that were never run.
-_UNRUN = ("batch_expired", "batch_cancelled")
-_OK = 200
-
-
-def error_of_line(
-    line: ResultLine, request: ImageRequest, base_url: str, secrets: Tuple[str, ...]
-) -> Optional[GptImage2Error]:
-    """Why a job failed by the words of its line; None where the server made its images."""
-    if line.error is None and line.status in (0, _OK) and (line.writers or line.addresses):
-        return None
-    if line.status == 0:
-        return _never_run(line.error or ServerError("its line in the results holds nothing"), secrets)
-    answer = Answer("json", complete=True, error=line.error, text=line.error.message if line.error else "")
-    attempt = Attempt(
-        ResponseHead(line.status, {}),
-        TransferEnd(0, "", sent=True),
-        answer,
-        images=len(line.writers),
-        kept_aside=line.kept_aside,
-    )
-    rule = judge(attempt)
-    error = explain(attempt, rule, request, base_url, secrets)
-    error.request_id = show(line.request_id, secrets) if line.request_id else None
-    return error
-
-
-def error_of_whole(batch: RemoteBatch) -> GptImage2Error:
-    """Why a job has no line in the results of a batch that has ended."""
-    if batch.status == "failed":
-        return ApiError(
-            f"the server refused the whole batch: {batch.problem or 'it does not say why'}",
-            hint="correct the jobs and submit them again; nothing was billed",
-            code="batch_failed",
-        )
-    is_unrun = batch.status != "completed"
-    return ApiError(
-        f"the batch is {batch.status}, and its results do not tell of this job",
-        hint="ask the provider; it may have been billed",
-        code="no_result",
-        billed=Billed.NO if is_unrun and not batch.output_file_id else Billed.MAYBE,
-    )
-
-
-def too_few(saved: int, asked: int) -> GptImage2Error:
-    """The error of a job that the server did not make all images for."""
-    return PartialError(
-        f"the server sent {saved} images instead of {asked}",
-        hint="submit the job again for the rest",
-        code="fewer_images",
-        billed=Billed.YES if saved else Billed.MAYBE,
-    )
-
-
-def _never_run(error: ServerError, secrets: Tuple[str, ...]) -> GptImage2Error:
-    code = show(error.code or error.type or "not_run", secrets, 100)
-    is_free = code in _UNRUN or is_refusal(code)
-    made = ApiError(show(error.message, secrets), code=code, hint="submit it again")
-    if not is_free:
-        made.billed = Billed.MAYBE
-        made.hint = "it may have been billed; check your usage"
-    return made
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -2921,37 +2007,63 @@ def forecast_json(sums: Forecast) -> Dict[str, object]:
 # ------------------------------------------------------------------------------------------------------------
 # batch_api/api
 #
-# The requests of the Batch and Files APIs. All are free, so they go again by themselves; but one.
+# The requests of the Batch and Files APIs, and what the server answers to them.
 #
-# `create` is the one that leads to a bill: it is sent again only where the server cannot have taken it.
+# All of them are free and are repeated until they are answered, but for one: `create` leads to a bill, so it
+# goes again only where the server cannot have taken it.
 # ------------------------------------------------------------------------------------------------------------
 
 
+COMPLETED = "completed"
+#: A batch in one of these has ended; nothing more comes of it.
+ENDED = frozenset({COMPLETED, "failed", "expired", "cancelled"})
+
+_COMPLETION_WINDOW = "24h"
+_MARK_FIELD = "gpt_image2_submission"
+_MAX_PROBLEMS = 3
+_STATUS_CHARS = 200
 _ASK_TIMEOUT_S = 60.0
 _MOVE_TIMEOUT_S = 24 * 3600.0  # for files of any size; a stall ends it sooner
 _STALL_S = 300.0
 _TRIES = 4
 _PAGE_SIZE = 100
-_MAX_PAGES = 20
 _LATER_HINT = "run it again in a while; this request costs nothing"
 _PASSING = (408, 429)
 _ERROR_BYTES = 1 << 16
 
 
-class BatchServer:
-    """One host's Batch API. `waiting` is told before each wait: seconds, and why."""
+class ServerBatch(Record):
+    """A batch as the server shows it; `id` is None while it has not said anything of it. The counts are of
+    requests. `mark` is in its metadata and tells which submission made it; `problem` is why it failed as a
+    whole."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        env: Mapping[str, str],
-        stop: StopSwitch,
-        waiting: Callable[[float, str], None],
-    ) -> None:
+    id: Optional[str]
+    status: str
+    created_at: str = ""
+    endpoint: str = ""
+    model: str = ""
+    input_file_id: Optional[str] = None
+    output_file_id: Optional[str] = None
+    error_file_id: Optional[str] = None
+    total: int = 0
+    completed: int = 0
+    failed: int = 0
+    mark: str = ""
+    problem: str = ""
+
+    @property
+    def has_ended(self) -> bool:
+        return self.status in ENDED
+
+
+class BatchApi:
+    """One host's Batch API."""
+
+    def __init__(self, settings: Settings, env: Mapping[str, str], output: Output, stop: StopSwitch) -> None:
         self._settings = settings
         self._env = env
+        self._output = output
         self._stop = stop
-        self._waiting = waiting
 
     def upload(self, path: Path, filename: str, purpose: str, mime_type: str) -> str:
         """Uploads a file straight from disk; its id.
@@ -2963,58 +2075,77 @@ class BatchServer:
             FormPart("purpose", text=purpose),
             FormPart("file", path=str(path), filename=filename, mime_type=mime_type),
         )
-        file_id = read_id(self._persist(self._request("/files", form=form, timeout_s=_MOVE_TIMEOUT_S)))
+        _, answer = self._ask(self._request("/files", form=form, timeout_s=_MOVE_TIMEOUT_S))
+        file_id = _text(_fields(answer), "id")
         if file_id is None:
             raise ApiError("the upload was answered without the id of a file", code="no_file_id")
         return file_id
 
-    def create(self, body: bytes) -> Tuple[Optional[RemoteBatch], Optional[GptImage2Error]]:
-        """Makes a batch. The batch, or why there is none; that error is billed `maybe` where nobody knows."""
-        with temporary_folder() as folder:
-            request = self._with_body("/batches", body, folder)
-            for number in range(_TRIES):
-                attempt, document = self._send(request)
-                batch = read_remote_batch(document) if attempt.status == 200 else None
-                if batch is not None:
-                    return batch, None
-                error = self._creation_error(attempt)
-                is_over = number == _TRIES - 1 or not error.retry_safe
-                if is_over or not self._wait(number, attempt, error):
-                    return None, error
-        raise AssertionError
+    def create(self, input_file_id: str, endpoint: str, mark: str) -> ServerBatch:
+        """Makes a batch of an uploaded file.
 
-    def batch(self, batch_id: str) -> RemoteBatch:
+        Raises:
+            GptImage2Error: there is none; billed `maybe` where the server may have made one all the same.
+        """
+        body = {
+            "input_file_id": input_file_id,
+            "endpoint": endpoint,
+            "completion_window": _COMPLETION_WINDOW,
+            "metadata": {_MARK_FIELD: mark},
+        }
+        attempt, answer = self._post("/batches", body, self._why_not_created)
+        batch = _server_batch(answer)
+        if batch is None:
+            raise self._why_not_created(attempt)
+        return batch
+
+    def batch(self, batch_id: str) -> ServerBatch:
         """What the server says of a batch.
 
         Raises:
             GptImage2Error: it does not say.
         """
-        return self._batch_of(self._persist(self._request(f"/batches/{_part_of_url(batch_id)}")))
+        return _batch_in(self._ask(self._request(f"/batches/{_part_of_url(batch_id)}"))[1])
 
-    def cancel(self, batch_id: str) -> RemoteBatch:
+    def cancel(self, batch_id: str) -> ServerBatch:
         """Asks the server to cancel a batch.
 
         Raises:
             GptImage2Error: it does not.
         """
-        with temporary_folder() as folder:
-            request = self._with_body(f"/batches/{_part_of_url(batch_id)}/cancel", b"{}", folder)
-            return self._batch_of(self._persist(request))
+        return _batch_in(self._post(f"/batches/{_part_of_url(batch_id)}/cancel", {})[1])
 
-    def batches(self) -> Iterator[RemoteBatch]:
-        """The batches of the server, newest first.
+    def batches(self) -> Iterator[ServerBatch]:
+        """All batches of the server, newest first. Only where this ends without an error was it all of them.
 
         Raises:
-            GptImage2Error: it does not tell.
+            GptImage2Error: the server does not show its list, or not to the end.
         """
-        after = ""
-        for _ in range(_MAX_PAGES):
-            document = self._persist(self._request(f"/batches?limit={_PAGE_SIZE}{after}"))
-            found = [batch for batch in map(read_remote_batch, read_page(document)) if batch is not None]
+        last = ""
+        while True:
+            after = f"&after={_part_of_url(last)}" if last else ""
+            _, answer = self._ask(self._request(f"/batches?limit={_PAGE_SIZE}{after}"))
+            page = _fields(answer).get("data")
+            if not isinstance(page, list):
+                raise ApiError("the server's answer is no list of batches", code="no_list")
+            found = [batch for batch in map(_server_batch, cast(List[object], page)) if batch is not None]
             yield from found
-            if not found or not has_more(document):
+            if _fields(answer).get("has_more") is not True:
                 return
-            after = f"&after={_part_of_url(found[-1].id)}"
+            if not found or found[-1].id == last:
+                raise ApiError("the server does not show its list of batches to the end", code="no_list")
+            last = found[-1].id or ""
+
+    def find(self, mark: str, input_file_id: Optional[str]) -> Optional[ServerBatch]:
+        """The batch that a submission has made; None where the whole list of the server is without it.
+
+        Raises:
+            GptImage2Error: as `batches`; then nobody knows.
+        """
+        for batch in self.batches():
+            if batch.mark == mark or (input_file_id and batch.input_file_id == input_file_id):
+                return batch
+        return None
 
     def download(self, file_id: str, take: Callable[[bytes], None]) -> None:
         """Gives the content of a file to `take`, piece by piece.
@@ -3037,14 +2168,9 @@ class BatchServer:
                     refusal += chunk
             end = transfer.end()
         if not is_good or end.exit_code != 0:
-            attempt = _attempt_of(head, end, refusal, size, time.monotonic() - started)
-            raise self._error(attempt)
-
-    def _batch_of(self, document: object) -> RemoteBatch:
-        batch = read_remote_batch(document)
-        if batch is None:
-            raise ApiError("the server's answer tells of no batch", code="no_batch")
-        return batch
+            answer = _answer_of(refusal)
+            attempt = Attempt(head, end, answer, body_bytes=size, elapsed_s=time.monotonic() - started)
+            raise self._why_failed(attempt)
 
     def _request(
         self, path: str, timeout_s: float = _ASK_TIMEOUT_S, form: Tuple[FormPart, ...] = ()
@@ -3057,55 +2183,59 @@ class BatchServer:
         url = self._settings.base_url.value + path
         return HttpRequest(url, headers, timeout_s, form=form, stall_s=_STALL_S)
 
-    def _with_body(self, path: str, body: bytes, folder: Path) -> HttpRequest:
-        file = folder / "body"
-        write_private(file, body)
+    def _post(
+        self,
+        path: str,
+        body: Mapping[str, object],
+        why: Optional[Callable[[Attempt], GptImage2Error]] = None,
+    ) -> Tuple[Attempt, object]:
         request = self._request(path)
         headers = (*request.headers, ("Content-Type", "application/json"))
-        return replace(request, headers=headers, body_path=str(file))
+        with temporary_folder() as folder:
+            file = folder / "body"
+            write_private(file, json.dumps(body).encode("ascii"))
+            return self._ask(replace(request, headers=headers, body_path=str(file)), why)
 
-    def _send(self, request: HttpRequest) -> Tuple[Attempt, object]:
-        attempt, document = send_free(request, self._settings, self._env, self._stop)
-        too_old = too_old_error(attempt.end)
-        if too_old is not None:
-            raise too_old
-        return attempt, document
-
-    def _persist(self, request: HttpRequest) -> object:
-        """Sends a free request until it is answered or refused; the answer."""
-        for number in range(_TRIES):
-            attempt, document = self._send(request)
-            if attempt.status == 200 and not attempt.was_cut and document is not None:
-                return document
-            error = self._error(attempt)
-            if number == _TRIES - 1 or not is_passing(attempt) or not self._wait(number, attempt, error):
+    def _ask(
+        self, request: HttpRequest, why: Optional[Callable[[Attempt], GptImage2Error]] = None
+    ) -> Tuple[Attempt, object]:
+        """Sends a request until it is answered, or its error, made by `why`, is not `retry_safe`."""
+        number = 0
+        while True:
+            attempt, answer = send_free(request, self._settings, self._env, self._stop)
+            too_old = too_old_error(attempt.end)
+            if too_old is not None:
+                raise too_old
+            if attempt.status == 200 and answer is not None:
+                return attempt, answer
+            error = (why or self._why_failed)(attempt)
+            number += 1
+            if number == _TRIES or not error.retry_safe or not self._wait(number, attempt, error):
                 raise error
-        raise AssertionError
 
     def _wait(self, number: int, attempt: Attempt, error: GptImage2Error) -> bool:
         """Waits before another try; False when the user stops it."""
         asked_s = server_wait_s(attempt)
-        wait_s = backoff_s(number) if asked_s is None else asked_s
-        self._waiting(wait_s, error.message)
+        wait_s = backoff_s(number - 1) if asked_s is None else asked_s
+        self._output.say(f"{error.message}; trying again in {wait_s:.0f} s")
         return not self._stop.wait(wait_s)
 
-    def _error(self, attempt: Attempt) -> GptImage2Error:
-        """Why a free request failed."""
+    def _why_failed(self, attempt: Attempt) -> GptImage2Error:
+        """The error of a free request."""
         if self._stop.is_set:
             return InterruptedCall("interrupted", signum=self._stop.signum or 2)
         error = self._explained(attempt, Billed.NO)
-        error.retry_safe = is_passing(attempt)
+        error.retry_safe = _is_passing(attempt)
         if error.retry_safe and attempt.end.sent:
             error.hint = _LATER_HINT
         return error
 
-    def _creation_error(self, attempt: Attempt) -> GptImage2Error:
-        """Why no batch was made, or why nobody knows."""
-        rule = judge(attempt)
+    def _why_not_created(self, attempt: Attempt) -> GptImage2Error:
+        """The error of the request that makes a batch."""
         is_refused = 300 <= attempt.status < 500 and attempt.status != 408
-        was_sent = attempt.end.sent and not is_refused
-        error = self._explained(attempt, Billed.MAYBE if was_sent else Billed.NO)
-        error.retry_safe = not was_sent and rule.again is Again.SAFE
+        may_be_made = attempt.end.sent and not is_refused
+        error = self._explained(attempt, Billed.MAYBE if may_be_made else Billed.NO)
+        error.retry_safe = not may_be_made and judge(attempt).again is Again.SAFE
         return error
 
     def _explained(self, attempt: Attempt, billed: Billed) -> GptImage2Error:
@@ -3114,12 +2244,7 @@ class BatchServer:
         return explain(attempt, rule, ImageRequest(prompt=""), settings.base_url.value, settings.secrets)
 
 
-def told(output: Output) -> Callable[[float, str], None]:
-    """What a server tells before it waits, said by a command."""
-    return lambda wait_s, why: output.say(f"{why}; trying again in {wait_s:.0f} s")
-
-
-def is_passing(attempt: Attempt) -> bool:
+def _is_passing(attempt: Attempt) -> bool:
     """Whether a free request that failed may well succeed in a while."""
     if attempt.status == 0 or attempt.was_cut:
         return attempt.end.sent or judge(attempt).again is Again.SAFE
@@ -3127,17 +2252,73 @@ def is_passing(attempt: Attempt) -> bool:
     return is_wait or attempt.status >= 500
 
 
-def _attempt_of(
-    head: Optional[ResponseHead], end: TransferEnd, body: bytes, size: int, elapsed_s: float
-) -> Attempt:
-    """A failed download as the policy sees it."""
+def _answer_of(body: bytes) -> Answer:
+    """What stands in place of a file."""
     text = body.decode("utf-8", "replace")
     try:
         document: object = json.loads(text)
     except ValueError:
         document = None
-    answer = Answer(shape="other", complete=False, error=read_server_error(document), text=text)
-    return Attempt(head, end, answer, body_bytes=size, elapsed_s=elapsed_s)
+    return Answer(shape="other", complete=False, error=read_server_error(document), text=text)
+
+
+def _batch_in(answer: object) -> ServerBatch:
+    batch = _server_batch(answer)
+    if batch is None:
+        raise ApiError("the server's answer tells of no batch", code="no_batch")
+    return batch
+
+
+def _server_batch(document: object) -> Optional[ServerBatch]:
+    """The batch that a parsed answer tells of, None where it tells of none."""
+    fields = _fields(document)
+    batch_id, status = fields.get("id"), fields.get("status")
+    if not isinstance(batch_id, str) or not batch_id or not isinstance(status, str):
+        return None
+    counts = _fields(fields.get("request_counts"))
+    created: Any = fields.get("created_at")
+    return ServerBatch(
+        id=batch_id,
+        status=show(status, limit=_STATUS_CHARS),
+        created_at=utc_text(float(created)) if isinstance(created, (int, float)) else "",
+        endpoint=_text(fields, "endpoint") or "",
+        model=_text(fields, "model") or "",
+        input_file_id=_text(fields, "input_file_id"),
+        output_file_id=_text(fields, "output_file_id"),
+        error_file_id=_text(fields, "error_file_id"),
+        total=_count_of(counts, "total"),
+        completed=_count_of(counts, "completed"),
+        failed=_count_of(counts, "failed"),
+        mark=_text(_fields(fields.get("metadata")), _MARK_FIELD) or "",
+        problem=_problem(fields.get("errors")),
+    )
+
+
+def _problem(errors: object) -> str:
+    """What is wrong with a batch as a whole, in words."""
+    data: Any = _fields(errors).get("data")
+    found: List[object] = cast(List[object], data) if isinstance(data, list) else []
+    words: List[str] = []
+    for error in map(_fields, found[:_MAX_PROBLEMS]):
+        where = f"line {error['line']}: " if error.get("line") else ""
+        words.append(where + show(str(error.get("message") or error.get("code") or error)))
+    if len(found) > _MAX_PROBLEMS:
+        words.append(f"and {len(found) - _MAX_PROBLEMS} more")
+    return "; ".join(words)
+
+
+def _fields(value: object) -> Mapping[str, Any]:
+    return cast(Dict[str, Any], value) if isinstance(value, dict) else {}
+
+
+def _text(fields: Mapping[str, Any], name: str) -> Optional[str]:
+    value: Any = fields.get(name)
+    return value if isinstance(value, str) and value else None
+
+
+def _count_of(fields: Mapping[str, Any], name: str) -> int:
+    value: Any = fields.get(name)
+    return value if isinstance(value, int) else 0
 
 
 def _part_of_url(text: str) -> str:
@@ -3145,448 +2326,646 @@ def _part_of_url(text: str) -> str:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# batch_api/handover
+# batch_api/results
 #
-# Hands one input file over: upload, ledger, journal, and only then the request that makes a batch of it.
+# Reads the output and error files of a batch while they arrive, and tells what their lines mean.
 #
-# After a crash at any point, or an answer that nobody understands, its jobs count as with the Batch API, or
-# were never offered to it: none is sent twice by itself.
+# The images of a line are on disk by its end. The name of its job may stand behind them, so they are parts
+# without a name until then.
 # ------------------------------------------------------------------------------------------------------------
 
 
-_JSONL = "application/jsonl"
-OUTCOME_UNKNOWN = "batch_outcome_unknown"
+_LINE_BYTES = 1 << 20  # of a line, its images left out
+_CUSTOM_ID = rb'"custom_id"\s*:\s*"([^"\\]{1,200})"'
+#: Codes of lines that were never run.
+_UNRUN = ("batch_expired", "batch_cancelled")
 
 
-class Handed(Record):
-    """How a hand-over ended. `batch` is None where the server clearly has none of it; with an error and a
-    batch, nobody knows."""
+class ResultLine(Record):
+    """A line that has come whole. `status` is the HTTP status of the request, 0 where it was never run;
+    `writers` are its images; `kept_aside` is where bytes are that turned out to be no image; `lost` says why
+    images could not be written anywhere."""
 
-    batch: Optional[RememberedBatch]
-    error: Optional[GptImage2Error] = None
+    custom_id: str
+    status: int = 0
+    request_id: Optional[str] = None
+    usage: Optional[Usage] = None
+    error: Optional[ServerError] = None
+    writers: Tuple[ImageWriter, ...] = ()
+    addresses: Tuple[str, ...] = ()
+    kept_aside: Tuple[str, ...] = ()
+    lost: Tuple[str, ...] = ()
 
 
-class Handover:
-    """Hands bundles over, for one folder's journal."""
+class ResultReader:
+    """`feed` the pieces of a file, then `close`. `on_line` is given each line, and its images."""
 
-    def __init__(self, book: Book, journal: Journal, server: BatchServer) -> None:
-        self._book = book
-        self._journal = journal
-        self._server = server
+    def __init__(self, plan: OutputPlan, on_line: Callable[[ResultLine], None]) -> None:
+        self._plan = plan
+        self._on_line = on_line
+        self._begin()
 
-    def hand_over(self, bundle: Bundle, token: str, endpoint: str) -> Handed:
-        """Makes a batch of a bundle.
+    def feed(self, chunk: bytes) -> None:
+        """Takes the next piece."""
+        *ended, rest = chunk.split(b"\n")
+        for piece in ended:
+            self._json.feed(piece)
+            self._end()
+        self._json.feed(rest)
 
-        Raises:
-            GptImage2Error: it was not offered to the server: it could not be uploaded, or not noted.
-        """
-        bundle.close()
-        file_id = self._server.upload(bundle.path, f"gpt-image2-{token}.jsonl", "batch", _JSONL)
-        self._book.hand_over(bundle.number, file_id, bundle.lines, bundle.high_usd)
-        known = self._book.batch_number(bundle.number)
-        self._journal.extend(self._entries(bundle.number, known.label))
-        body = {
-            "input_file_id": file_id,
-            "endpoint": endpoint,
-            "completion_window": COMPLETION_WINDOW,
-            "metadata": {MARK_FIELD: token},
-        }
-        remote, error = self._server.create(json.dumps(body).encode("ascii"))
-        if remote is None and error is not None and error.billed is Billed.MAYBE:
-            remote = find_batch(self._server, token, file_id)
-        if remote is not None:
-            return self._made(known, remote)
-        assert error is not None
-        if error.billed is Billed.MAYBE:
-            return Handed(known, _nobody_knows(error, known.label))
-        self._journal.extend(failed_entries(self._book, bundle.number, error))
-        return Handed(None, error)
+    def close(self) -> None:
+        """The file has ended, or was cut: a line that is not whole leaves nothing behind."""
+        if self._document.strip() and self._parsed() is not None:
+            self._end()
+            return
+        self._collector.close()
+        for writer in self._writers:
+            writer.discard()
 
-    def _made(self, known: RememberedBatch, remote: RemoteBatch) -> Handed:
-        """Notes a batch that the server has, whatever becomes of the notes."""
+    def _begin(self) -> None:
+        self._json = JsonSplitter(self._wants, self._keep)
+        self._document = bytearray()
+        self._writers: List[ImageWriter] = []
+        self._addresses: List[str] = []
+        self._collector = ImageCollector(self._plan, count(1), _name_elsewhere, _name_elsewhere)
+
+    def _wants(self, key: str) -> Optional[StringSink]:
+        if key not in ("b64_json", "url"):
+            return None
+        return ImageText(self._collector, key == "b64_json", self._image_ended, self._text_ended)
+
+    def _image_ended(self, writer: ImageWriter) -> None:
+        self._collector.let_go(writer)
+        self._writers.append(writer)
+
+    def _text_ended(self, text: bytes, is_address: bool) -> None:
+        if is_address:
+            self._addresses.append(text.decode("utf-8", "replace"))
+
+    def _keep(self, data: bytes) -> None:
+        if len(self._document) <= _LINE_BYTES:
+            self._document += data
+
+    def _parsed(self) -> Optional[Mapping[str, Any]]:
         try:
-            self._book.update(known.number, remote)
-            self._journal.extend(self._entries(known.number, remote.id))
-            return Handed(self._book.batch_number(known.number))
-        except (LedgerError, OutputError) as error:
-            return Handed(replace(known, id=remote.id, status=remote.status), error)
+            value: Any = json.loads(bytes(self._document).decode("utf-8", "replace"), strict=False)
+        except (ValueError, RecursionError):
+            return None
+        return cast(Dict[str, Any], value) if isinstance(value, dict) else None
 
-    def _entries(self, number: int, label: str) -> Iterator[Entry]:
-        for job in self._book.jobs(number):
-            high_usd = job.high_usd or 0.0
-            yield replace(entry_of(job), billed=Billed.MAYBE, high_usd=high_usd, batch_id=label)
+    def _end(self) -> None:
+        if self._document.strip():
+            self._on_line(self._line(self._parsed() or self._torn()))
+        self._collector.close()
+        self._begin()
 
+    def _torn(self) -> Mapping[str, Any]:
+        """What can be told of a line that is no JSON."""
+        match = re.search(_CUSTOM_ID, self._document)
+        name = match.group(1).decode("utf-8", "replace") if match else ""
+        error = {"code": "unreadable_result", "message": "its line in the results is no JSON"}
+        return {"custom_id": name, "error": error}
 
-def entry_of(job: RememberedJob) -> Entry:
-    """What every line of the journal says of a job that went to the Batch API."""
-    return Entry(event=SUBMITTED, key=job.key, copy=job.copy, name=job.name, images=job.there)
-
-
-def failed_entries(book: Book, number: int, error: GptImage2Error) -> Iterator[Entry]:
-    """The lines of the journal for a batch of which the server did none."""
-    for job in book.jobs(number):
-        yield replace(
-            entry_of(job), event=FAILED, billed=error.billed, code=error.code, message=error.message
+    def _line(self, document: Mapping[str, Any]) -> ResultLine:
+        response = _object(document.get("response"))
+        body = response.get("body")
+        status: Any = response.get("status_code")
+        request_id: Any = response.get("request_id")
+        error = read_server_error(body)
+        if error is None and document.get("error"):
+            error = read_server_error({"error": document["error"]})
+        return ResultLine(
+            custom_id=str(document.get("custom_id") or ""),
+            status=status if isinstance(status, int) else 0,
+            request_id=request_id if isinstance(request_id, str) else None,
+            usage=read_usage(body),
+            error=error,
+            writers=tuple(self._writers),
+            addresses=tuple(self._addresses),
+            kept_aside=self._collector.kept_aside,
+            lost=self._collector.lost,
         )
 
 
-def find_batch(server: BatchServer, token: str, input_file_id: Optional[str]) -> Optional[RemoteBatch]:
-    """The batch that was made of an input file, by the server's list; None where that does not show it."""
-    try:
-        for remote in server.batches():
-            if remote.token == token or (input_file_id and remote.input_file_id == input_file_id):
-                return remote
-    except GptImage2Error:
+def error_of_line(line: ResultLine, request: ImageRequest, settings: Settings) -> Optional[GptImage2Error]:
+    """Why a job failed, and whether it was billed, by its line; None where the server made its images."""
+    if line.error is None and line.status in (0, 200) and (line.writers or line.addresses):
         return None
-    return None
+    if line.status == 0:
+        return _never_run(line.error or ServerError("its line in the results holds nothing"), settings)
+    attempt = Attempt(
+        ResponseHead(line.status, {}),
+        TransferEnd(0, "", sent=True),
+        Answer("json", complete=True, error=line.error, text=line.error.message if line.error else ""),
+        images=len(line.writers),
+        kept_aside=line.kept_aside,
+    )
+    error = explain(attempt, judge(attempt), request, settings.base_url.value, settings.secrets)
+    error.request_id = show(line.request_id, settings.secrets) if line.request_id else None
+    return error
 
 
-def _nobody_knows(error: GptImage2Error, label: str) -> GptImage2Error:
+def error_without_line(batch: ServerBatch) -> GptImage2Error:
+    """Why a job has no line in the results of a batch that has ended."""
+    if batch.status == "failed":
+        return ApiError(
+            f"the server refused the whole batch: {batch.problem or 'it does not say why'}",
+            hint="correct the jobs and submit them again; nothing was billed",
+            code="batch_failed",
+        )
+    was_run = batch.status == COMPLETED or batch.output_file_id is not None
     return ApiError(
-        f"nobody knows whether the server has taken a batch: {error.message}",
-        hint=f"its jobs are not sent again; ask later with batch status {label}, or give it up with "
-        f"batch cancel {label}",
-        code=OUTCOME_UNKNOWN,
-        billed=Billed.MAYBE,
-        http_status=error.http_status,
-        request_id=error.request_id,
+        f"the batch is {batch.status}, and its results do not tell of this job",
+        hint="ask the provider; it may have been billed",
+        code="no_result",
+        billed=Billed.MAYBE if was_run else Billed.NO,
     )
 
 
+def error_of_missing(saved: int, asked: int) -> GptImage2Error:
+    """The error of a job that the server did not make all images for."""
+    return PartialError(
+        f"the server sent {saved} images instead of {asked}",
+        hint="submit the job again for the rest",
+        code="fewer_images",
+        billed=Billed.YES if saved else Billed.MAYBE,
+    )
+
+
+def _never_run(error: ServerError, settings: Settings) -> GptImage2Error:
+    code = show(error.code or error.type or "not_run", settings.secrets, 100)
+    message = show(error.message, settings.secrets)
+    if code in _UNRUN or is_refusal(code):
+        return ApiError(message, code=code, hint="submit it again")
+    hint = "it may have been billed; check your usage"
+    return ApiError(message, code=code, hint=hint, billed=Billed.MAYBE)
+
+
+def _name_elsewhere(_what: object, _detail: object) -> None:
+    """Images get their names elsewhere."""
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    return cast(Dict[str, Any], value) if isinstance(value, dict) else {}
+
+
 # ------------------------------------------------------------------------------------------------------------
-# batch_api/saving
+# batch_api/store
 #
-# Keeps the results of batches in one folder: each image once, on the journal, and in the ledger.
+# What this machine remembers of batches: their rows in the ledger, and the lines of their jobs in a journal.
 #
-# The journal decides what is there; whatever is not there by it is saved. Days may lie between the submission
-# and this, so no file is ever replaced: a name that is taken by then gets a number.
+# A batch is fetched hours or days later, by another process, maybe without its jobs file: all that is needed
+# for that is in the ledger before the batch is made on the server.
 # ------------------------------------------------------------------------------------------------------------
 
 
-class Kept(Record):
-    """How keeping a job's result ended."""
+#: What a batch is where the server has not said: nobody knows whether it was made; and the user waits for it
+#: no longer.
+UNKNOWN, GIVEN_UP = "unknown", "given_up"
+#: A job whose result has not been fetched; `done` and `failed` are the others.
+WAITING = "submitted"
 
-    images: Mapping[int, SavedImage]
-    new: Tuple[SavedImage, ...]
-    error: Optional[GptImage2Error]
-    billed: Billed
-    cost_usd: Optional[float]
-    warnings: Tuple[str, ...]
+_LOCAL = "local-"
+_CUSTOM_ID_CHARS = 64
+_KEY_CHARS = 40
+_PAGE = 500
+
+_INSERT_BATCH = (
+    "INSERT INTO batches (token, base_url, created_at, status, endpoint, model, input_file_id, out_dir,"
+    " total, completed, failed, high_usd, history)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?, 0, 0, ?, ?)"
+)
+_UPDATE_BATCH = (
+    "UPDATE batches SET id = ?, status = ?, created_at = ?, output_file_id = ?, error_file_id = ?, total = ?,"
+    " completed = ?, failed = ? WHERE number = ?"
+)
 
 
-class Keeper:
-    """Keeps results in a folder whose journal is open."""
+class Batch(Record):
+    """A batch by its server and by the ledger. `number` is the ledger's own, 0 for one that is not in it;
+    `out_dir` is empty where it is not known; `history` tells whether its requests are to stay in the
+    history."""
 
-    def __init__(
-        self,
-        folder: Folder,
-        journal: Journal,
-        past: PastJobs,
-        book: Book,
-        ledger: Ledger,
-        settings: Settings,
-        env: Mapping[str, str],
-        output: Output,
-        stop: StopSwitch,
-    ) -> None:
-        self._folder = folder
-        self._journal = journal
-        self._past = past
-        self._book = book
-        self._ledger = ledger
-        self._settings = settings
-        self._output = output
-        self._base_url = settings.base_url.value
-        self._downloader: Callable[[], Downloader] = lambda: Downloader(
-            env,
-            stop,
-            allow_private=leads_to_private_network(self._base_url),
-            secrets=settings.secrets,
-        )
-        self.saved = 0
-        #: Why results could not be kept: they wait to be fetched again.
-        self.failures: List[str] = []
+    base_url: str
+    server: ServerBatch
+    number: int = 0
+    out_dir: str = ""
+    high_usd: Optional[float] = None
+    history: bool = False
+    fetched_at: Optional[str] = None
 
-    def take(self, batch: RememberedBatch, job: RememberedJob, line: ResultLine) -> None:
-        """Keeps what a line of the results says of a job."""
-        request = request_of_job(batch, job)
-        last = self._past.last(job.custom_id)
-        there = self._still_there(last, job)
-        outputs = self._folder.outputs(job.name, request, job.named)
-        try:
-            images, new, warnings = self._place(line, job, outputs, there)
-        except OutputError as error:
-            self.failures.append(f"job {job.job}: {error.message}")
-            return
-        if line.lost:
-            self.failures.append(f"job {job.job}: {'; '.join(line.lost)}")
-            return
-        error = error_of_line(line, request, self._base_url, self._settings.secrets)
-        missing = [number for number in job.numbers if number not in images]
-        if error is None and missing:
-            error = too_few(len(job.numbers) - len(missing), len(job.numbers))
-        billed = error.billed if error is not None and not new else Billed.YES
-        cost_usd = cost_of_usage(batch.model, line.usage, self._settings.prices) if line.usage else None
-        cost_usd = None if cost_usd is None else cost_usd * BATCH_DISCOUNT
-        self._book_result(batch, job, line, Kept(images, new, error, billed, cost_usd, warnings), last)
+    @property
+    def id(self) -> Optional[str]:
+        return self.server.id
 
-    def fail(self, batch: RememberedBatch, job: RememberedJob, error: GptImage2Error) -> None:
-        """Notes that nothing will come of a job that still waits."""
-        last = self._past.last(job.custom_id)
-        images = self._still_there(last, job)
-        nothing = ResultLine(job.custom_id, 0, None, None, None)
-        self._book_result(batch, job, nothing, Kept(images, (), error, error.billed, None, ()), last)
+    @property
+    def label(self) -> str:
+        """What it is called: its id, or a name of its own while it has none."""
+        return self.server.id or self.local_name
 
-    def _still_there(self, last: Optional[Entry], job: RememberedJob) -> Dict[int, SavedImage]:
-        """The images of a job that are on disk as the journal says."""
-        found: Dict[int, SavedImage] = {}
-        for image in last.images if last is not None else job.there:
-            path = self._folder.path / image.path
-            saved = saved_image_at(str(path))
-            if saved is not None and saved.sha256 == image.sha256:
-                found[image.number] = saved
-        return found
+    @property
+    def local_name(self) -> str:
+        return f"{_LOCAL}{self.number}"
 
-    def _place(
-        self,
-        line: ResultLine,
-        job: RememberedJob,
-        outputs: OutputPlan,
-        there: Mapping[int, SavedImage],
-    ) -> Tuple[Dict[int, SavedImage], Tuple[SavedImage, ...], Tuple[str, ...]]:
-        """Gives the images of a line their names: all of the job by now, those that are new, and warnings.
+    @property
+    def is_open(self) -> bool:
+        """Whether something may still come of it."""
+        return not self.server.has_ended and self.server.status != GIVEN_UP
 
-        Raises:
-            OutputError: no folder takes one of them; nothing is lost, for the server still has it.
-        """
-        images: Dict[int, SavedImage] = dict(there)
-        new: List[SavedImage] = []
-        warnings: List[str] = []
-        further = count(max(job.numbers) + 1)
-        for place, writer in enumerate([*line.writers, *self._fetched(line, outputs)]):
-            is_asked = place < len(job.numbers)
-            number = job.numbers[place] if is_asked else next(further)
-            if any(writer.sha256 == image.sha256 for image in there.values()):
-                writer.discard()
-                continue
-            writer.aim(outputs)
-            image = _named(writer, outputs, number)
-            if image is None:
-                warnings.append("what the server sent as an image is none; it was kept in the rescue folder")
-                continue
-            new.append(image)
-            if number not in images:
-                images[number] = image
-            self._tell(image, writer.rescue_reason)
-        return images, tuple(new), tuple(warnings)
+    @property
+    def is_lost(self) -> bool:
+        """Whether nobody knows that the server has it."""
+        return self.server.id is None
 
-    def _fetched(self, line: ResultLine, outputs: OutputPlan) -> List[ImageWriter]:
-        """The images that came as addresses, where the line holds none itself."""
-        if line.writers or line.error is not None:
-            return []
-        found: List[ImageWriter] = []
-        for number, address in enumerate(line.addresses, 1):
-            holder = [ImageWriter(outputs, outputs.path(number))]
-
-            def restart(holder: List[ImageWriter] = holder, number: int = number) -> None:
-                holder[0].discard()
-                holder[0] = ImageWriter(outputs, outputs.path(number))
-
-            def take(data: bytes, holder: List[ImageWriter] = holder) -> None:
-                holder[0].write(data)
-
-            try:
-                self._downloader().fetch(address, take, restart)
-            except DownloadFailed as error:
-                holder[0].discard()
-                raise OutputError(f"an image could not be fetched from its address: {error}") from None
-            found.append(holder[0])
-        return found
-
-    def _tell(self, image: SavedImage, rescue_reason: str) -> None:
-        self.saved += 1
-        self._output.result(saved_line(image.path, image.size_bytes))
-        self._output.event({"event": "image_saved", "image": image_json(image)})
-        if rescue_reason:
-            path = show(image.path, limit=None)
-            self._output.warn(f"the output could not be written ({rescue_reason}); it was saved as {path}")
-
-    def _book_result(
-        self,
-        batch: RememberedBatch,
-        job: RememberedJob,
-        line: ResultLine,
-        kept: Kept,
-        last: Optional[Entry],
-    ) -> None:
-        """Writes a result to the journal and to the ledger, where they do not have it yet."""
-        entry = replace(
-            entry_of(job),
-            event=DONE if kept.error is None else FAILED,
-            images=journal_images(dict(kept.images), self._folder.path),
-            billed=kept.billed,
-            cost_usd=kept.cost_usd,
-            code=kept.error.code if kept.error else "",
-            message=kept.error.message if kept.error else "",
-            batch_id=batch.id or "",
-            settled=kept.error is not None and kept.error.code == "fewer_images",
-        )
-        if kept.new or _is_news(entry, last, batch):
-            self._journal.append(entry)
-            self._past.remember(entry)
-        if job.state != WAITING:
-            return
-        ended = replace(job, state=entry.event, outcome=_row_of(batch, kept))
-        if not batch.history:
-            end_job(self._book.database, batch.number, ended)
-        else:
-            self._record(batch, ended, line, kept)
-        self._say(batch, ended)
-
-    def _record(self, batch: RememberedBatch, job: RememberedJob, line: ResultLine, kept: Kept) -> None:
-        request = replace(request_of_job(batch, job), n=len(job.numbers))
-        estimate = request.estimate(self._settings.prices)
-        command = "edit" if job.inputs else "generate"
-        result = Result(
-            command=command,
-            model=batch.model,
-            images=kept.new or tuple(kept.images[number] for number in job.numbers if number in kept.images),
-            usage=line.usage,
-            cost_usd=kept.cost_usd,
-            billed=kept.billed,
-            http_status=line.status or None,
-            request_id=show(line.request_id, self._settings.secrets) if line.request_id else None,
-            attempts=1,
-        )
-        opening = Opening(
-            base_url=self._base_url,
-            command=command,
-            request=request,
-            output=str(self._folder.path / job.name),
-            inputs=tuple(input_file_of(file) for file in job.inputs),
-            mask=None if job.mask is None else input_file_of(job.mask),
-            estimate=None if estimate is None else estimate.at(BATCH_DISCOUNT),
-            discount=BATCH_DISCOUNT,
-            batch_id=batch.id,
-            started_at=batch.created_at,
+    def as_shown_by(self, server: ServerBatch) -> Batch:
+        """The batch with what the server says of it now; what only the submission knew stays."""
+        if not self.number:
+            return replace(self, server=server)
+        known = self.server
+        return replace(
+            self,
+            server=replace(
+                server,
+                created_at=server.created_at or utc_text(time.time()),
+                endpoint=known.endpoint,
+                model=known.model,
+                input_file_id=known.input_file_id,
+                total=max(known.total, server.total),
+                mark=known.mark,
+            ),
         )
 
-        def also(database: Database) -> None:
-            end_job(database, batch.number, job)
 
-        ending = ending_of(result, kept.error, len(job.numbers))
-        self._ledger.record(opening, ending, self._output.warn, also)
+class JobIdentity(Record):
+    """Which job it is: its number and line in the jobs file, the user's own id, its key and copy in the
+    journal, and the name of its output; `named` tells that the user chose that."""
 
-    def _say(self, batch: RememberedBatch, job: RememberedJob) -> None:
-        row = row_of_job(batch, job)
-        self._output.event({"event": "job_finished", **row})
-        error = row["error"]
-        if isinstance(error, dict):
-            self._output.complain(
-                f"job {job.job} (line {job.line}): {show(str(error['message']), limit=None)} "  # pyright: ignore[reportUnknownArgumentType]
-                f"(billed: {row['billed']})"
-            )
+    number: int
+    line: int
+    id: Optional[str]
+    key: str
+    copy: int
+    name: str
+    named: bool
 
 
-def rescued(line: ResultLine, output: Output) -> Tuple[str, ...]:
-    """Keeps the images of a line in the rescue folder; where they are."""
-    places: List[str] = []
-    for number, writer in enumerate(line.writers, 1):
-        path = writer.keep(f"{slug(line.custom_id) or 'result'}-{number}.png")
-        places.append(path)
-        output.result(saved_line(path, writer.size_bytes))
-    return tuple(places)
+class JobRequest(Record):
+    """What was asked for: the request as it stands in the jobs file, the numbers of those of its images that
+    are to be made, and the input files."""
+
+    request: ImageRequest
+    numbers: Tuple[int, ...]
+    inputs: Tuple[InputFile, ...] = ()
+    mask: Optional[InputFile] = None
 
 
-def row_of_job(batch: RememberedBatch, job: RememberedJob) -> Dict[str, object]:
-    """The row of a job, with the fields that rows of `batch run` have."""
-    return {
-        "images": [],
-        "billed": Billed.MAYBE.value,
-        "cost_usd": None,
-        "error": None,
-        "warnings": [],
-        **(job.outcome or {}),
-        "job": job.job,
-        "line": job.line,
-        "id": job.id,
-        "status": job.state,
-        "batch_id": batch.label,
-    }
+class BatchJob(Record):
+    """A job of a batch. `there` are the images that it had before; `outcome` is what its row shows."""
+
+    identity: JobIdentity
+    asked: JobRequest
+    there: Tuple[JournalImage, ...]
+    high_usd: Optional[float]
+    state: str = WAITING
+    outcome: Optional[Mapping[str, Any]] = None
+
+    @property
+    def custom_id(self) -> str:
+        """Its name in a batch."""
+        return custom_id_of(self.identity.key, self.identity.copy)
+
+    def entry(self, event: str, **fields: object) -> Entry:
+        """A line of the journal on it."""
+        who = self.identity
+        entry = Entry(event=event, key=who.key, copy=who.copy, name=who.name, images=self.there)
+        return replace(entry, **fields)
 
 
-def request_of_job(batch: RememberedBatch, job: RememberedJob) -> ImageRequest:
-    """The request of a job as it is remembered, without its images."""
-    return request_from_fields(job.prompt, batch.model, job.fields)
+class BatchStore:
+    """The batches of one ledger. `secrets` are masked wherever they turn up."""
+
+    def __init__(self, database: Database, secrets: Tuple[str, ...]) -> None:
+        self.database = database
+        self._secrets = secrets
+
+    def url(self, base_url: str) -> str:
+        """A base URL as it is kept here."""
+        return mask_secrets(base_url, self._secrets)
+
+    def add(self, batch: Batch, jobs: Iterable[BatchJob]) -> Batch:
+        """Takes a batch that is about to be made, and its jobs: all of it, or nothing."""
+        server = batch.server
+        values = (
+            server.mark,
+            self.url(batch.base_url),
+            server.created_at,
+            server.status,
+            server.endpoint,
+            server.model,
+            server.input_file_id,
+            stored(batch.out_dir),
+            server.total,
+            batch.high_usd,
+            int(batch.history),
+        )
+        with self.database.transaction():
+            number = self.database.insert(_INSERT_BATCH, values)
+            for job in jobs:
+                row = (
+                    number,
+                    job.identity.number,
+                    job.custom_id,
+                    json.dumps(self._masked_job(job)),
+                    job.state,
+                    json.dumps(job.outcome),
+                )
+                self.database.change("INSERT INTO batch_jobs VALUES (?, ?, ?, ?, ?, ?)", row)
+        return replace(batch, number=number)
+
+    def update(self, batch: Batch) -> None:
+        """Writes down what the server says of a batch."""
+        server = batch.server
+        values = (server.id, server.status, server.created_at, server.output_file_id, server.error_file_id)
+        counts = server.total, server.completed, server.failed
+        self.database.change(_UPDATE_BATCH, (*values, *counts, batch.number))
+
+    def mark_fetched(self, batch: Batch) -> Batch:
+        """All results of a batch are here."""
+        now = utc_text(time.time())
+        self.database.change("UPDATE batches SET fetched_at = ? WHERE number = ?", (now, batch.number))
+        return replace(batch, fetched_at=now)
+
+    def forget(self, batch: Batch) -> None:
+        """Lets a batch go that the server does not have."""
+        with self.database.transaction():
+            self.forget_jobs(batch)
+            self.database.change("DELETE FROM batches WHERE number = ?", (batch.number,))
+
+    def forget_jobs(self, batch: Batch) -> None:
+        """Leaves only the bare row of a batch."""
+        self.database.change("DELETE FROM batch_jobs WHERE batch = ?", (batch.number,))
+
+    def batches(self) -> List[Batch]:
+        """All batches, oldest first."""
+        return [_batch_of(row) for row in self.database.rows("SELECT * FROM batches ORDER BY number")]
+
+    def batch(self, label: str) -> Optional[Batch]:
+        """The batch with an id, or a name of its own."""
+        return next(
+            (batch for batch in reversed(self.batches()) if label in (batch.id, batch.local_name)), None
+        )
+
+    def jobs(self, batch: Batch) -> Iterator[BatchJob]:
+        """The jobs of a batch in the order of their jobs file."""
+        query = "SELECT * FROM batch_jobs WHERE batch = ? AND number > ? ORDER BY number LIMIT ?"
+        last = 0
+        while True:
+            page = self.database.rows(query, (batch.number, last, _PAGE))
+            if not page:
+                return
+            for row in page:
+                yield _stored_job(row, batch)
+            last = page[-1]["number"]
+
+    def jobs_of_folder(self, out_dir: str) -> Iterator[Tuple[Batch, BatchJob]]:
+        """All jobs of a folder, each with the last batch that it was in."""
+        batches = [batch for batch in self.batches() if batch.out_dir == out_dir]
+        later = "SELECT 1 FROM batch_jobs WHERE batch = ? AND custom_id = ?"
+        for place, batch in enumerate(batches):
+            for job in self.jobs(batch):
+                following = batches[place + 1 :]
+                if not any(self.database.rows(later, (one.number, job.custom_id)) for one in following):
+                    yield batch, job
+
+    def job(self, batch: Batch, custom_id: str) -> Optional[BatchJob]:
+        """One job of a batch."""
+        query = "SELECT * FROM batch_jobs WHERE batch = ? AND custom_id = ?"
+        rows = self.database.rows(query, (batch.number, custom_id))
+        return _stored_job(rows[0], batch) if rows else None
+
+    def count(self, batch: Batch) -> Dict[str, int]:
+        """How many jobs of a batch are in each state."""
+        query = "SELECT state, COUNT(*) AS jobs FROM batch_jobs WHERE batch = ? GROUP BY state"
+        return {row["state"]: row["jobs"] for row in self.database.rows(query, (batch.number,))}
+
+    def _masked_job(self, job: BatchJob) -> Mapping[str, object]:
+        fields = job_json(job)
+        words = {name: _without(fields[name], self._secrets) for name in ("prompt", "inputs", "mask")}
+        request = cast(Dict[str, object], fields["fields"])
+        names = {self.url(name): _without(value, self._secrets) for name, value in request.items()}
+        return {**fields, **words, "fields": names}
 
 
-def _named(writer: ImageWriter, outputs: OutputPlan, number: int) -> Optional[SavedImage]:
-    """Gives an image its name; one that is there already, of the same bytes, is the image itself."""
-    target = outputs.path(number)
-    there = saved_image_at(str(target))
-    if there is not None and there.sha256 == writer.sha256:
-        writer.discard()
-        return there
-    with suppress(OSError):
-        os.makedirs(str(target.parent), exist_ok=True)
+class LastEntries:
+    """The last line of each job in the journal of a folder, in a scratch database. A context manager."""
+
+    def __init__(self, folder: Path, scratch: Path) -> None:
+        import sqlite3
+
+        self._db = sqlite3.connect(str(scratch / "past.sqlite3"), isolation_level=None)
+        self._db.execute("PRAGMA journal_mode = OFF")
+        self._db.execute("CREATE TABLE past (id TEXT PRIMARY KEY, entry TEXT) WITHOUT ROWID")
+        self._db.execute("BEGIN")
+        for entry in read_journal(folder):
+            self.add(entry)
+
+    def __enter__(self) -> LastEntries:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._db.close()
+
+    def add(self, entry: Entry) -> None:
+        """Takes one more line."""
+        values = custom_id_of(entry.key, entry.copy), json.dumps(entry_json(entry))
+        self._db.execute("INSERT OR REPLACE INTO past VALUES (?, ?)", values)
+
+    def of(self, job: BatchJob) -> Optional[Entry]:
+        """The last line of a job; None where there is none."""
+        row = self._db.execute("SELECT entry FROM past WHERE id = ?", (job.custom_id,)).fetchone()
+        return None if row is None else read_entry(json.loads(row[0]))
+
+    def count(self) -> int:
+        """How many jobs the folder has."""
+        return int(self._db.execute("SELECT COUNT(*) FROM past").fetchone()[0])
+
+
+def open_store(env: Mapping[str, str], secrets: Tuple[str, ...]) -> BatchStore:
+    """The memory of batches, made where it is missing.
+
+    Raises:
+        LedgerError: it cannot be used; without it no batch could be fetched.
+    """
+    path = state_folder(env) / LEDGER_NAME
     try:
-        return writer.commit(target, number, keep_existing=True)
-    except NotAnImage:
-        return None
+        return BatchStore(open_database(path), secrets)
+    except LedgerError as error:
+        raise LedgerError(
+            f"{error.message}; batches cannot be remembered without it",
+            hint=f"mend or move {path}, or name another place with XDG_STATE_HOME; nothing was sent",
+            code=error.code,
+        ) from None
 
 
-def _is_news(entry: Entry, last: Optional[Entry], batch: RememberedBatch) -> bool:
-    """Whether the journal does not know of a result yet; a failure never hides what came later."""
-    if last is None or entry.event == last.event == DONE:
-        return last is None
-    if entry.event == DONE:
-        return True
-    names = ("", batch.id or "", f"local-{batch.number}")
-    return last.event in (SUBMITTED, FAILED) and last.batch_id in names and last.code != entry.code
+def end_job(database: Database, batch: Batch, job: BatchJob) -> None:
+    """Writes down what has become of a job."""
+    database.change(
+        "UPDATE batch_jobs SET state = ?, outcome = ? WHERE batch = ? AND number = ?",
+        (job.state, json.dumps(job.outcome), batch.number, job.identity.number),
+    )
 
 
-def _row_of(batch: RememberedBatch, kept: Kept) -> Dict[str, object]:
+def custom_id_of(key: str, copy: int) -> str:
+    """The name of a job in a batch: it leads back to the job in the journal."""
+    return f"{key[:_KEY_CHARS]}-{copy}"[:_CUSTOM_ID_CHARS]
+
+
+def submitted_entries(jobs: Iterable[BatchJob], label: str) -> Iterator[Entry]:
+    """The lines of the journal for jobs that may be paid for from now on."""
+    for job in jobs:
+        yield job.entry(SUBMITTED, billed=Billed.MAYBE, high_usd=job.high_usd or 0.0, batch_id=label)
+
+
+def job_json(job: BatchJob) -> Dict[str, object]:
+    """A job as JSON, but for its state; the column `job` of the ledger holds this."""
+    asked = job.asked
     return {
-        "images": [image_json(image) for _, image in sorted(kept.images.items())],
-        "billed": kept.billed.value,
-        "cost_usd": None if kept.cost_usd is None else round(kept.cost_usd, 6),
-        "warnings": list(kept.warnings),
-        "error": failure_json(kept.error),
-        "batch_id": batch.label,
+        **vars(job.identity),
+        "numbers": asked.numbers,
+        "there": [dict(vars(image)) for image in job.there],
+        "high_usd": job.high_usd,
+        "prompt": asked.request.prompt,
+        "fields": other_fields(asked.request),
+        "inputs": [file.json() for file in asked.inputs],
+        "mask": None if asked.mask is None else asked.mask.json(),
     }
 
 
+def job_from_json(
+    fields: Mapping[str, Any],
+    model: str,
+    state: str = WAITING,
+    outcome: Optional[Mapping[str, Any]] = None,
+) -> BatchJob:
+    """The job of which `job_json` made an object."""
+    return BatchJob(
+        identity=JobIdentity(**{name: fields[name] for name in JobIdentity.__match_args__}),
+        asked=JobRequest(
+            request=request_from_fields(fields["prompt"], model, fields["fields"]),
+            numbers=tuple(fields["numbers"]),
+            inputs=tuple(map(input_file_of, fields["inputs"])),
+            mask=None if fields["mask"] is None else input_file_of(fields["mask"]),
+        ),
+        there=tuple(JournalImage(**image) for image in fields["there"]),
+        high_usd=fields["high_usd"],
+        state=state,
+        outcome=outcome,
+    )
+
+
+def _stored_job(row: Mapping[str, Any], batch: Batch) -> BatchJob:
+    outcome = None if row["outcome"] is None else json.loads(row["outcome"])
+    return job_from_json(json.loads(row["job"]), batch.server.model, row["state"], outcome)
+
+
+def _batch_of(row: Mapping[str, Any]) -> Batch:
+    fields: Dict[str, Any] = {**row, "mark": row["token"], "history": bool(row["history"])}
+    server = ServerBatch(**{name: fields[name] for name in ServerBatch.__match_args__ if name in fields})
+    own = {name: fields[name] for name in Batch.__match_args__ if name in fields}
+    return Batch(server=server, **own)
+
+
+def _without(value: object, secrets: Tuple[str, ...]) -> object:
+    """A JSON value with secrets masked in all of its texts; the names in it stay."""
+    if isinstance(value, str):
+        return mask_secrets(value, secrets)
+    if isinstance(value, list):
+        return [_without(each, secrets) for each in cast(List[object], value)]
+    if isinstance(value, dict):
+        return {name: _without(each, secrets) for name, each in cast(Dict[str, object], value).items()}
+    return value
+
+
 # ------------------------------------------------------------------------------------------------------------
-# batch_api/uploads
+# batch_api/bundle
 #
-# The input images of one `batch submit`: which go within their line, and which are uploaded, once each.
+# Writes the input file of a batch: a request a line, as JSON, with the images that go within their line.
+#
+# An image that many lines share, or that is too large for a line, is uploaded once and named by its id. How
+# long a line will be is known before its first byte: base64 takes four characters for three bytes.
 # ------------------------------------------------------------------------------------------------------------
 
 
+MAX_LINES = 50_000
+MAX_MB = 200
+BYTES_PER_MB = 1_000_000
+
+_MARK_BYTES = 12
+_ENCODED_BYTES = 3 << 18  # a multiple of 3: the pieces' base64 joins without padding
 #: The images of a line go within it up to this sum; a batch of larger lines would soon be full.
 _MOST_WITHIN_BYTES = 8 << 20
-_PURPOSE = "vision"
 _SEEN = ""
 
 
-class LineInputs(Record):
-    """The inputs of one job, as its line names them, and as the ledger keeps them."""
+class Limits(Record):
+    """What one input file may hold."""
 
-    sources: Tuple[Source, ...] = ()
-    mask: Optional[Source] = None
-    files: Tuple[InputFile, ...] = ()
-    mask_file: Optional[InputFile] = None
+    lines: int = MAX_LINES
+    size_bytes: int = MAX_MB * BYTES_PER_MB
 
 
-class Uploads:
-    """Uploads what many lines share or what is too large for a line. Knows files by their content."""
+class Group(Record):
+    """What one batch may have only one of. The endpoint is as the Batch API writes it, with `/v1`."""
 
-    def __init__(self, server: BatchServer) -> None:
-        self._server = server
-        self._ids: Dict[str, str] = {}
+    model: str
+    endpoint: str
 
-    def inputs_of(self, job: Job) -> LineInputs:
-        """The inputs of a job.
+
+class LineInput(Record):
+    """An input as its line names it: by the id of an uploaded file, by a file here that goes within the line,
+    else by its address."""
+
+    file: InputFile
+    file_id: str = ""
+    image: Optional[InputImage] = None
+
+
+class BatchLine(Record):
+    """A line in parts: bytes as they are, and images to be encoded in their place."""
+
+    parts: Tuple[Union[bytes, InputImage], ...]
+
+    @property
+    def size_bytes(self) -> int:
+        """How long it will be."""
+        return sum(
+            len(part) if isinstance(part, bytes) else -(-part.size_bytes // 3) * 4 for part in self.parts
+        )
+
+    def pieces(self) -> Iterator[bytes]:
+        """The line, piece by piece; reads its images.
+
+        Raises:
+            OSError: an image cannot be read.
+        """
+        for part in self.parts:
+            if isinstance(part, bytes):
+                yield part
+                continue
+            with open(part.path, "rb") as file:
+                for block in iter(lambda: file.read(_ENCODED_BYTES), b""):
+                    yield base64.b64encode(block)
+
+
+class LineInputs:
+    """Decides how inputs are named in their lines, and uploads what is to be uploaded, each content once."""
+
+    def __init__(self, api: BatchApi) -> None:
+        self._api = api
+        self._ids: Dict[str, str] = {}  # by hash; `_SEEN` for one that went within a line
+
+    def of(self, job: Job) -> Tuple[List[LineInput], Optional[LineInput]]:
+        """The input images of a job and its mask.
 
         Raises:
             UsageError: one of them is no usable image any more.
@@ -3595,37 +2974,120 @@ class Uploads:
         named = [*job.sources, *([job.mask] if job.mask is not None else [])]
         images = [None if is_address(source) else local_input(source) for source in named]
         size_bytes = sum(image.size_bytes for image in images if image is not None)
-        found = [
-            self._source(source, image, size_bytes > _MOST_WITHIN_BYTES)
+        inputs = [
+            LineInput(InputFile(source, "", "", "", 0))
+            if image is None
+            else self._local(image, size_bytes > _MOST_WITHIN_BYTES)
             for source, image in zip(named, images)
         ]
-        sources, files = [source for source, _ in found], [file for _, file in found]
-        count = len(job.sources)
-        return LineInputs(
-            sources=tuple(sources[:count]),
-            mask=_only(sources[count:]),
-            files=tuple(files[:count]),
-            mask_file=files[count] if len(files) > count else None,
-        )
+        mask = inputs.pop() if job.mask is not None else None
+        return inputs, mask
 
-    def _source(self, name: str, image: Optional[InputImage], is_heavy: bool) -> Tuple[Source, InputFile]:
-        if image is None:
-            return Source(url=name), InputFile(name, "", "", "", 0)
+    def _local(self, image: InputImage, is_heavy: bool) -> LineInput:
         file = input_file(image)
         known = self._ids.get(file.sha256)
         if known is None and not is_heavy:
             self._ids[file.sha256] = _SEEN
-            return Source(image=image), file
+            return LineInput(file, image=image)
         if not known:
             filename = f"{file.sha256[:16]}.{extension(image.format)}"
-            known = self._server.upload(Path(image.path), filename, _PURPOSE, image.mime_type)
+            known = self._api.upload(Path(image.path), filename, "vision", image.mime_type)
             self._ids[file.sha256] = known
-        return Source(file_id=known), file
+        return LineInput(file, file_id=known)
 
 
-def _only(sources: Sequence[Source]) -> Optional[Source]:
-    found: List[Source] = list(sources)
-    return found[0] if found else None
+class Bundle:
+    """An input file that is being written. Its jobs lie in a file beside it: they would fill the memory."""
+
+    def __init__(self, folder: Path, group: Group, limits: Limits) -> None:
+        self.group = group
+        #: Tells the batch that will be made of it from all others.
+        self.mark = os.urandom(_MARK_BYTES).hex()
+        self.path = folder / f"{self.mark}.jsonl"
+        self.lines = 0
+        self.high_usd = 0.0
+        self._limits = limits
+        self._size_bytes = 0
+        self._jobs_path = folder / f"{self.mark}.jobs"
+        self._file = open(str(self.path), "xb")  # noqa: SIM115 - open until it is handed over
+        self._jobs_file = open(str(self._jobs_path), "x", encoding="ascii")  # noqa: SIM115
+
+    def takes(self, line: BatchLine) -> bool:
+        """Whether a line still fits."""
+        is_within = self._size_bytes + line.size_bytes <= self._limits.size_bytes
+        return self.lines == 0 or (self.lines < self._limits.lines and is_within)
+
+    def add(self, line: BatchLine, job: BatchJob) -> None:
+        """Writes a line and its job.
+
+        Raises:
+            OutputError: the disk does not take them, or an image cannot be read.
+        """
+        try:
+            for piece in line.pieces():
+                self._file.write(piece)
+                self._size_bytes += len(piece)
+            self._jobs_file.write(json.dumps([job_json(job), job.outcome]) + "\n")
+        except OSError as error:
+            raise OutputError(
+                f"cannot write line {show(job.custom_id)} of a batch: {error.strerror or error}",
+                hint="see to it that its images can be read and that there is space in the temp folder",
+            ) from None
+        self.lines += 1
+        self.high_usd += job.high_usd or 0.0
+
+    def close(self) -> None:
+        """Everything is on disk.
+
+        Raises:
+            OutputError: the disk does not take it.
+        """
+        try:
+            self._file.close()
+            self._jobs_file.close()
+        except OSError as error:
+            raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from None
+
+    def jobs(self) -> Iterator[BatchJob]:
+        """The jobs of a closed bundle, in the order of their lines."""
+        with open(str(self._jobs_path), encoding="ascii") as file:
+            for line in file:
+                fields, outcome = json.loads(line)
+                yield job_from_json(fields, self.group.model, outcome=outcome)
+
+    def discard(self) -> None:
+        """Deletes the files."""
+        self.path.unlink()
+        self._jobs_path.unlink()
+
+
+def batch_line(
+    custom_id: str,
+    endpoint: str,
+    fields: Mapping[str, object],
+    inputs: Sequence[LineInput] = (),
+    mask: Optional[LineInput] = None,
+) -> BatchLine:
+    """The line of a request."""
+    head = json.dumps({"custom_id": custom_id, "method": "POST", "url": endpoint}, ensure_ascii=False)
+    body = json.dumps(fields, ensure_ascii=False)
+    parts: List[Union[bytes, InputImage]] = [f'{head[:-1]}, "body": {body[:-1]}'.encode()]
+    for number, each in enumerate(inputs):
+        parts.append(b", " if number else b', "images": [')
+        parts += _reference(each)
+    if inputs:
+        parts.append(b"]")
+    if mask is not None:
+        parts += [b', "mask": ', *_reference(mask)]
+    return BatchLine((*parts, b"}}\n"))
+
+
+def _reference(each: LineInput) -> List[Union[bytes, InputImage]]:
+    if each.image is not None:
+        head = f'{{"image_url": "data:{each.image.mime_type};base64,'
+        return [head.encode(), each.image, b'"}']
+    named = {"file_id": each.file_id} if each.file_id else {"image_url": each.file.source}
+    return [json.dumps(named, ensure_ascii=False).encode()]
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -4066,45 +3528,220 @@ class _Run:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# batch_api/parsers
+# batch_api/commands
 #
-# The command lines of the Batch API's commands as data. Pure.
+# The Batch API's commands below `batch`: their flags, what they work with, and how a batch is shown.
 # ------------------------------------------------------------------------------------------------------------
 
 
 MIN_POLL_S = 0.05
 FIRST_POLL_S, SLOWEST_POLL_S = 5.0, 60.0
 
+_ALL_OR_SOME, _SOME = "[ID...]", "ID..."
+#: The commands for batches: how they name those that are meant, and what they do.
+_BATCHES_COMMANDS = {
+    "status": (_ALL_OR_SOME, "Ask the server how batches are (default: all that have not ended)."),
+    "wait": (_ALL_OR_SOME, "Wait until batches have ended (default: all that have not)."),
+    "fetch": (_ALL_OR_SOME, "Save the results of batches (default: all that were not fetched yet)."),
+    "cancel": (_SOME, "Cancel batches; what is done by then can be fetched."),
+    "list": ("", "List the batches that are remembered here."),
+}
 
-class SubmitCommand(Record):
-    """A `batch submit` command line, understood."""
 
-    jobs: JobsOptions
-    limits: Limits
+def run_batch_api(name: str, rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
+    """Runs one of the commands; its exit code.
+
+    Raises:
+        GptImage2Error: it came to nothing.
+    """
+    commands: Mapping[str, Callable[[Sequence[str], Output, StopSwitch], int]] = {
+        "submit": run_submit,
+        "status": run_status,
+        "wait": run_wait,
+        "fetch": run_fetch,
+        "cancel": run_cancel,
+        "list": run_list,
+    }
+    return commands[name](rest, output, stop)
 
 
-class BatchesCommand(Record):
-    """The command line of a command for batches, understood. Without `ids` it is for all that are remembered.
-    `poll_s` and `timeout_s` are those of `wait`, `remote` that of `list`."""
+class BatchesArguments(argparse.Namespace):
+    """The command line of a command for batches. Without `ids` it is for all that are remembered."""
 
-    ids: Tuple[str, ...]
     config: Optional[str]
     base_url: Optional[str]
     api_key: Optional[str]
-    poll_s: Optional[float] = None
-    timeout_s: Optional[float] = None
+    ids: Sequence[str] = ()
+    poll: Optional[float] = None
+    timeout: Optional[float] = None
     remote: bool = False
+
+
+class Session(Record):
+    """What a command for batches has at hand."""
+
+    settings: Settings
+    store: BatchStore
+    api: BatchApi
+    output: Output
+    stop: StopSwitch
+
+    @property
+    def base_url(self) -> str:
+        """The base URL as batches are remembered by it."""
+        return self.store.url(self.settings.base_url.value)
+
+    def chosen(self, ids: Sequence[str], is_meant: Callable[[Batch], bool]) -> List[Batch]:
+        """The batches with these ids, known here or not; without ids all of this server that are meant.
+
+        Raises:
+            UsageError: an id belongs to another base URL.
+        """
+        if ids:
+            return [self._by_id(one) for one in dict.fromkeys(ids)]
+        meant = [batch for batch in self.store.batches() if is_meant(batch)]
+        others = sorted({batch.base_url for batch in meant if batch.base_url != self.base_url})
+        if others:
+            self.output.warn(
+                f"batches of other base URLs are left out (--base-url names one): {show(', '.join(others))}"
+            )
+        return [batch for batch in meant if batch.base_url == self.base_url]
+
+    def refreshed(self, batch: Batch) -> Batch:
+        """A batch as the server has it now. One that may not have been made is looked for in the server's
+        list, and stays as it is where the whole list is without it.
+
+        Raises:
+            GptImage2Error: the server does not say.
+        """
+        if batch.id is None:
+            found = self.api.find(batch.server.mark, batch.server.input_file_id)
+        else:
+            found = self.api.batch(batch.id)
+        if found is None:
+            self.output.warn(
+                f"the server does not show {batch.label}: nobody knows whether it has it; "
+                f"batch cancel {batch.label} gives it up"
+            )
+            return batch
+        if batch.number and found.problem:
+            self.output.warn(f"{found.id}: {found.problem}")
+        return self.update(batch, found)
+
+    def update(self, batch: Batch, found: ServerBatch) -> Batch:
+        """A batch with what the server says of it, which is remembered if the batch is."""
+        batch = batch.as_shown_by(found)
+        if batch.number:
+            self.store.update(batch)
+        return batch
+
+    def _by_id(self, batch_id: str) -> Batch:
+        batch = self.store.batch(batch_id)
+        if batch is None:
+            return Batch(self.base_url, ServerBatch(batch_id, UNKNOWN))
+        if batch.base_url != self.base_url:
+            raise UsageError(
+                f"batch {show(batch_id)} belongs to {show(batch.base_url)}, not to {show(self.base_url)}",
+                hint=f"add --base-url {show(batch.base_url)}; nothing was sent",
+                code="other_base_url",
+            )
+        return batch
+
+
+def open_session(settings: Settings, output: Output, stop: StopSwitch, stack: ExitStack) -> Session:
+    """What a command needs; it is closed with the stack.
+
+    Raises:
+        ConfigError: no curl, or the ledger cannot be used.
+    """
+    find_curl()
+    store = open_store(os.environ, settings.secrets)
+    stack.callback(store.database.close)
+    return Session(settings, store, BatchApi(settings, os.environ, output, stop), output, stop)
+
+
+def batches_session(
+    arguments: BatchesArguments, output: Output, stop: StopSwitch, stack: ExitStack
+) -> Session:
+    """What a command for batches needs; it is closed with the stack.
+
+    Raises:
+        ConfigError: the settings or the ledger cannot be used, or there is no curl.
+    """
+    settings = load_settings(
+        os.environ, config=arguments.config, base_url=arguments.base_url, api_key=arguments.api_key
+    )
+    for warning in settings.warnings:
+        output.warn(warning)
+    return open_session(settings, output, stop, stack)
+
+
+def batch_json(batch: Batch) -> Dict[str, object]:
+    """A batch as `--json` shows it."""
+    server = batch.server
+    return {
+        "id": server.id,
+        "name": batch.label,
+        "status": server.status,
+        "base_url": batch.base_url,
+        "endpoint": server.endpoint,
+        "model": server.model,
+        "created_at": server.created_at,
+        "total": server.total,
+        "completed": server.completed,
+        "failed": server.failed,
+        "high_usd": None if batch.high_usd is None else round(batch.high_usd, 6),
+        "out_dir": batch.out_dir or None,
+        "fetched_at": batch.fetched_at,
+    }
+
+
+def batch_in_words(batch: Batch) -> str:
+    """A batch on one line."""
+    server = batch.server
+    parts = [
+        show(batch.label),
+        show(server.status + (", fetched" if batch.fetched_at else "")),
+        f"{server.completed}/{server.failed}/{server.total}",
+        local_time(server.created_at),
+        show(batch.out_dir, limit=None) or "-",
+    ]
+    return "  ".join(parts)
+
+
+def read_submit(argv: Sequence[str]) -> Tuple[JobsOptions, Limits]:
+    """What a `batch submit` command line says of its jobs, and how large a batch may become.
+
+    Raises:
+        UsageError: unknown, missing or impossible arguments.
+    """
+    args = submit_parser().parse_args(list(argv))
+    for name, value, most in (("--max-lines", args.max_lines, MAX_LINES), ("--max-mb", args.max_mb, MAX_MB)):
+        if not 0 < value <= most:
+            raise UsageError(
+                f"{name} is {value}; it must be more than 0 and at most {most:,}",
+                hint="the Batch API takes no larger files; leave it out for its limit",
+            )
+    return jobs_options(args), Limits(args.max_lines, int(args.max_mb * BYTES_PER_MB))
+
+
+def read_batches(name: str, argv: Sequence[str]) -> BatchesArguments:
+    """The command line of a command for batches.
+
+    Raises:
+        UsageError: unknown, missing or impossible arguments.
+    """
+    arguments = batches_parser(name).parse_args(list(argv), BatchesArguments())
+    if arguments.poll is not None and arguments.poll < MIN_POLL_S:
+        raise UsageError(f"--poll must be at least {MIN_POLL_S}", hint="leave it out for 5 to 60 seconds")
+    return arguments
 
 
 def submit_parser() -> Parser:
     """The parser of `batch submit`."""
-    parser = Parser(
-        prog=f"{PROGRAM} batch submit",
-        usage=f"{PROGRAM} batch submit JOBS [options]",
-        description="Hand the jobs of a file to the Batch API: half the price, results within 24 hours.",
-        epilog=EXIT_CODES,
-        formatter_class=HelpFormatter,
-        allow_abbrev=False,
+    parser = _parser(
+        "submit JOBS",
+        "Hand the jobs of a file to the Batch API: half the price, results within 24 hours.",
     )
     add_jobs_flags(parser)
     add = parser.add_argument_group("the batches").add_argument
@@ -4134,231 +3771,544 @@ def submit_parser() -> Parser:
     return parser
 
 
-def status_parser() -> Parser:
-    """The parser of `batch status`."""
-    return _batches_parser("status", "Ask the server how batches are (default: all that have not ended).")
-
-
-def wait_parser() -> Parser:
-    """The parser of `batch wait`."""
-    parser = _batches_parser("wait", "Wait until batches have ended (default: all that have not).")
-    add = parser.add_argument
-    add(
-        "--poll",
-        type=amount,
-        metavar="S",
-        help=f"ask every S seconds (default {FIRST_POLL_S:.0f}, growing to {SLOWEST_POLL_S:.0f})",
-    )
-    add("--timeout", type=amount, metavar="S", help="give up waiting after S seconds; batches run on")
-    return parser
-
-
-def fetch_parser() -> Parser:
-    """The parser of `batch fetch`."""
-    return _batches_parser("fetch", "Save the results of batches (default: all that were not fetched yet).")
-
-
-def cancel_parser() -> Parser:
-    """The parser of `batch cancel`."""
-    return _batches_parser("cancel", "Cancel batches; what is done by then can be fetched.", ids="+")
-
-
-def list_parser() -> Parser:
-    """The parser of `batch list`."""
-    parser = _parser("list", "[options]", "List the batches that are remembered here.")
-    parser.add_argument("--remote", action="store_true", help="list those of the server instead")
-    return parser
-
-
-def read_submit(argv: Sequence[str]) -> SubmitCommand:
-    """A `batch submit` command line as data.
-
-    Raises:
-        UsageError: unknown, missing or impossible arguments.
-    """
-    args = submit_parser().parse_args(list(argv))
-    for name, value, most in (("--max-lines", args.max_lines, MAX_LINES), ("--max-mb", args.max_mb, MAX_MB)):
-        if not 0 < value <= most:
-            raise UsageError(
-                f"{name} is {value}; it must be more than 0 and at most {most:,}",
-                hint="the Batch API takes no larger files; leave it out for its limit",
-            )
-    return SubmitCommand(jobs_options(args), Limits(args.max_lines, int(args.max_mb * BYTES_PER_MB)))
-
-
-def read_batches_command(parser: Parser, argv: Sequence[str]) -> BatchesCommand:
-    """The command line of any other command as data.
-
-    Raises:
-        UsageError: unknown, missing or impossible arguments.
-    """
-    args = parser.parse_args(list(argv))
-    poll_s: Optional[float] = getattr(args, "poll", None)
-    if poll_s is not None and poll_s < MIN_POLL_S:
-        raise UsageError(f"--poll must be at least {MIN_POLL_S}", hint="leave it out for 5 to 60 seconds")
-    return BatchesCommand(
-        ids=tuple(dict.fromkeys(getattr(args, "ids", ()))),
-        config=args.config,
-        base_url=args.base_url,
-        api_key=args.api_key,
-        poll_s=poll_s,
-        timeout_s=getattr(args, "timeout", None),
-        remote=getattr(args, "remote", False),
-    )
-
-
-def _batches_parser(name: str, description: str, ids: str = "*") -> Parser:
-    usage = "ID... [options]" if ids == "+" else "[ID...] [options]"
-    parser = _parser(name, usage, description)
-    parser.add_argument("ids", nargs=ids, metavar="ID", help="a batch, as `batch list` names it")
-    return parser
-
-
-def _parser(name: str, usage: str, description: str) -> Parser:
-    parser = Parser(
-        prog=f"{PROGRAM} batch {name}",
-        usage=f"{PROGRAM} batch {name} {usage}",
-        description=description,
-        epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+def batches_parser(name: str) -> Parser:
+    """The parser of a command for batches."""
+    ids, description = _BATCHES_COMMANDS[name]
+    parser = _parser(f"{name} {ids}".strip(), description)
     add_output_flags(parser.add_argument)
     add_server_flags(parser)
+    add = parser.add_argument
+    if ids:
+        add("ids", nargs="+" if ids == _SOME else "*", metavar="ID", help="a batch, as `batch list` names it")
+    if name == "wait":
+        add(
+            "--poll",
+            type=amount,
+            metavar="S",
+            help=f"ask every S seconds (default {FIRST_POLL_S:.0f}, growing to {SLOWEST_POLL_S:.0f})",
+        )
+        add("--timeout", type=amount, metavar="S", help="give up waiting after S seconds; batches run on")
+    if name == "list":
+        add("--remote", action="store_true", help="list those of the server instead")
     return parser
+
+
+def _parser(usage: str, description: str) -> Parser:
+    """A parser; its usage begins with the command's name."""
+    return Parser(
+        prog=f"{PROGRAM} batch {usage.split()[0]}",
+        usage=f"{PROGRAM} batch {usage} [options]",
+        description=description,
+        epilog=EXIT_CODES,
+        formatter_class=HelpFormatter,
+        allow_abbrev=False,
+    )
 
 
 #: The parser of each command here.
-BATCH_API_PARSERS = {
+BATCH_API_PARSERS: Mapping[str, Callable[[], Parser]] = {
     "submit": submit_parser,
-    "status": status_parser,
-    "wait": wait_parser,
-    "fetch": fetch_parser,
-    "cancel": cancel_parser,
-    "list": list_parser,
+    **{name: partial(batches_parser, name) for name in _BATCHES_COMMANDS},
 }
 
 
 # ------------------------------------------------------------------------------------------------------------
-# batch_api/desk
+# batch_api/follow
 #
-# Where the commands for batches begin: the server of these settings, the ledger, and the batches meant.
+# `batch status`, `list`, `wait` and `cancel`: how the batches are that were handed to the server.
 # ------------------------------------------------------------------------------------------------------------
 
 
-class Desk(Record):
-    """What every command for batches has at hand."""
-
-    settings: Settings
-    book: Book
-    server: BatchServer
-    output: Output
-    stop: StopSwitch
-
-    @property
-    def base_url(self) -> str:
-        """The base URL as batches are remembered by it."""
-        return self.book.url(self.settings.base_url.value)
-
-    def chosen(
-        self, ids: Sequence[str], is_meant: Callable[[RememberedBatch], bool]
-    ) -> List[RememberedBatch]:
-        """The batches with these ids, known here or not; without ids all of this server that are meant.
-
-        Raises:
-            UsageError: an id belongs to another base URL.
-        """
-        if ids:
-            return [self._by_id(one) for one in ids]
-        meant = [batch for batch in self.book.batches() if is_meant(batch)]
-        others = sorted({batch.base_url for batch in meant if batch.base_url != self.base_url})
-        if others:
-            self.output.warn(
-                f"batches of other base URLs are left out (--base-url names one): {show(', '.join(others))}"
-            )
-        return [batch for batch in meant if batch.base_url == self.base_url]
-
-    def refreshed(self, batch: RememberedBatch) -> RememberedBatch:
-        """A batch as the server has it now; one that it may not have is looked for in its list.
-
-        Raises:
-            GptImage2Error: the server does not say.
-        """
-        if batch.id is None:
-            found = find_batch(self.server, batch.token, batch.input_file_id)
-        else:
-            found = self.server.batch(batch.id)
-        if found is None:
-            self.output.warn(
-                f"the server does not show {batch.label}: nobody knows whether it has it; "
-                f"batch cancel {batch.label} gives it up"
-            )
-            return batch
-        if not batch.number:
-            return stranger(found, self.base_url)
-        self.book.update(batch.number, found)
-        if found.problem:
-            self.output.warn(f"{found.id}: {found.problem}")
-        return self.book.batch_number(batch.number)
-
-    def _by_id(self, batch_id: str) -> RememberedBatch:
-        batch = self.book.batch(batch_id)
-        if batch is None:
-            return unknown_here(batch_id, self.base_url)
-        if batch.base_url != self.base_url:
-            raise UsageError(
-                f"batch {show(batch_id)} belongs to {show(batch.base_url)}, not to {show(self.base_url)}",
-                hint=f"add --base-url {show(batch.base_url)}; nothing was sent",
-                code="other_base_url",
-            )
-        return batch
+_GROWTH = 1.5
+_MAX_LISTED = 2000
 
 
-def open_desk(command: BatchesCommand, output: Output, stop: StopSwitch, stack: ExitStack) -> Desk:
-    """The desk for a command; it is closed with the stack.
+def run_status(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
+    """Runs `batch status`; its exit code.
 
     Raises:
-        ConfigError: no curl, or the ledger cannot be used.
+        GptImage2Error: the server says nothing of any batch.
     """
-    settings = load_settings(
-        os.environ, config=command.config, base_url=command.base_url, api_key=command.api_key
+    arguments = read_batches("status", rest)
+    with ExitStack() as stack:
+        session = batches_session(arguments, output, stop, stack)
+        return _each(session, "status", _under_way(session, arguments), session.refreshed)
+
+
+def run_list(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
+    """Runs `batch list`; its exit code.
+
+    Raises:
+        GptImage2Error: the ledger cannot be read, or the server does not answer.
+    """
+    arguments = read_batches("list", rest)
+    with ExitStack() as stack:
+        session = batches_session(arguments, output, stop, stack)
+        batches = session.store.batches()
+        if arguments.remote:
+            known = {batch.id: batch for batch in batches}
+            remote = islice(session.api.batches(), _MAX_LISTED)
+            batches = [known.get(server.id) or Batch(session.base_url, server) for server in remote]
+    for batch in batches:
+        output.result(batch_in_words(batch))
+    if not batches:
+        output.say("no batches")
+    return _finish_batches(output, "list", batches, {}, ExitCode.OK)
+
+
+def run_cancel(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
+    """Runs `batch cancel`; its exit code.
+
+    Raises:
+        GptImage2Error: no batch could be cancelled.
+    """
+    arguments = read_batches("cancel", rest)
+    with ExitStack() as stack:
+        session = batches_session(arguments, output, stop, stack)
+        batches = session.chosen(arguments.ids, lambda _: False)
+        return _each(session, "cancel", batches, lambda batch: _cancelled(session, batch))
+
+
+def run_wait(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
+    """Runs `batch wait`; its exit code.
+
+    Raises:
+        GptImage2Error: the server refuses to say, or the user stops waiting.
+    """
+    arguments = read_batches("wait", rest)
+    with ExitStack() as stack:
+        session = batches_session(arguments, output, stop, stack)
+        with stop, output.heartbeat():
+            batches = _Watch(session, arguments).run()
+    for batch in batches:
+        output.result(batch_in_words(batch))
+    if stop.is_set:
+        raise InterruptedCall(
+            "interrupted; the batches run on", signum=stop.signum or 2, hint="batch wait goes on waiting"
+        )
+    is_good = all(batch.server.status == COMPLETED and not batch.server.failed for batch in batches)
+    if any(batch.is_open for batch in batches):
+        output.complain("not all have ended in that time; they run on, and batch wait goes on waiting")
+    return _finish_batches(output, "wait", batches, {}, ExitCode.OK if is_good else ExitCode.PARTIAL)
+
+
+class _Watch:
+    """One `batch wait`."""
+
+    def __init__(self, session: Session, arguments: BatchesArguments) -> None:
+        self._session = session
+        self._batches = _under_way(session, arguments)
+        self._poll_s = arguments.poll
+        self._until_s = None if arguments.timeout is None else time.monotonic() + arguments.timeout
+        self._not_shown: Set[int] = set()  # what the server's list is without: looked for once
+
+    def run(self) -> List[Batch]:
+        """Asks until all have ended, time is up or the user stops it; how they are then."""
+        wait_s = FIRST_POLL_S
+        while True:
+            asked_s = self._look()
+            if not any(map(self._is_awaited, self._batches)):
+                return self._batches
+            pause_s = max(asked_s, wait_s if self._poll_s is None else self._poll_s)
+            if self._until_s is not None:
+                pause_s = min(pause_s, self._until_s - time.monotonic())
+            if pause_s <= 0 or self._session.stop.wait(pause_s):
+                return self._batches
+            wait_s = min(wait_s * _GROWTH, SLOWEST_POLL_S)
+
+    def _is_awaited(self, batch: Batch) -> bool:
+        return batch.is_open and batch.number not in self._not_shown
+
+    def _look(self) -> float:
+        """Asks for each that is awaited; for how many seconds the server wants to be left alone."""
+        asked_s = 0.0
+        for place, batch in enumerate(self._batches):
+            if not self._is_awaited(batch) or self._session.stop.is_set:
+                continue
+            try:
+                now = self._batches[place] = self._session.refreshed(batch)
+            except InterruptedCall:
+                break
+            except (NetworkError, RateLimitError, ApiError) as error:
+                if not error.retry_safe:
+                    raise
+                asked_s = max(asked_s, error.retry_after_s or 0.0)
+                self._session.output.say(f"{batch.label}: {error.message}; asking again")
+                continue
+            if now.is_lost:
+                self._not_shown.add(now.number)
+            self._say_changes(batch.server, now)
+        return asked_s
+
+    def _say_changes(self, before: ServerBatch, now: Batch) -> None:
+        server = now.server
+        if (before.status, before.completed, before.failed) != (
+            server.status,
+            server.completed,
+            server.failed,
+        ):
+            self._session.output.say(batch_in_words(now))
+            self._session.output.event({"event": "batch_changed", "batch": batch_json(now)})
+
+
+def _under_way(session: Session, arguments: BatchesArguments) -> List[Batch]:
+    batches = session.chosen(arguments.ids, lambda batch: batch.is_open)
+    if not batches:
+        session.output.say("no batch is under way")
+    return batches
+
+
+def _each(session: Session, action: str, batches: Sequence[Batch], work: Callable[[Batch], Batch]) -> int:
+    """Does something for each batch and says how each is now; what fails for one is told in its row.
+
+    Raises:
+        GptImage2Error: it failed for all.
+    """
+    output = session.output
+    now: List[Batch] = []
+    errors: Dict[str, GptImage2Error] = {}
+    for batch in batches:
+        try:
+            batch = work(batch)
+        except InterruptedCall:
+            raise
+        except GptImage2Error as error:
+            errors[batch.label] = error
+        now.append(batch)
+    if errors and len(errors) == len(now):
+        raise next(iter(errors.values()))
+    for batch in now:
+        output.result(batch_in_words(batch))
+        if batch.label in errors:
+            output.complain(f"{batch.label}: {errors[batch.label].message}")
+    return _finish_batches(output, action, now, errors, ExitCode.PARTIAL if errors else ExitCode.OK)
+
+
+def _finish_batches(
+    output: Output,
+    action: str,
+    batches: Sequence[Batch],
+    errors: Mapping[str, GptImage2Error],
+    code: ExitCode,
+) -> int:
+    rows = [{**batch_json(batch), "error": failure_json(errors.get(batch.label))} for batch in batches]
+    output.finish({"ok": code is ExitCode.OK, "command": f"batch {action}", "batches": rows})
+    return int(code)
+
+
+def _cancelled(session: Session, batch: Batch) -> Batch:
+    """A batch after its cancellation. One that the whole list of the server is without is given up."""
+    if batch.is_lost:
+        batch = session.refreshed(batch)
+        if batch.is_lost:
+            return _given_up(session, batch)
+    return session.update(batch, session.api.cancel(batch.id or ""))
+
+
+def _given_up(session: Session, batch: Batch) -> Batch:
+    """Gives up a batch that the server may have: its jobs may be sent again if the user says so once more."""
+    folder = Path(batch.out_dir)
+    if folder.is_dir():
+        with temporary_folder() as scratch, Journal(folder) as journal, LastEntries(folder, scratch) as last:
+            journal.extend(_given_up_entries(session, batch, last))
+    batch = replace(batch, server=replace(batch.server, status=GIVEN_UP))
+    session.store.update(batch)
+    session.output.warn(
+        f"{batch.label} is given up: its jobs may have been billed, and run again only with --retry-ambiguous"
     )
-    for warning in settings.warnings:
-        output.warn(warning)
-    server = BatchServer(settings, os.environ, stop, told(output))
-    find_curl()
-    book = open_book(os.environ, settings.secrets)
-    stack.callback(book.database.close)
-    return Desk(settings, book, server, output, stop)
+    return batch
 
 
-def is_lost(batch: RememberedBatch) -> bool:
-    """Whether nobody knows that the server has a batch."""
-    return batch.id is None and batch.status in (UNKNOWN, GIVEN_UP)
+def _given_up_entries(session: Session, batch: Batch, last_entries: LastEntries) -> Iterator[Entry]:
+    for job in session.store.jobs(batch):
+        last: Optional[Entry] = last_entries.of(job)
+        if last is not None and last.event == SUBMITTED and last.batch_id == batch.label:
+            yield job.entry(
+                FAILED,
+                billed=Billed.MAYBE,
+                code="batch_given_up",
+                message="nobody knows whether its batch was made",
+            )
 
 
-def unknown_here(batch_id: str, base_url: str, out_dir: Optional[str] = None) -> RememberedBatch:
-    """A batch of which nothing is known but its id."""
-    return RememberedBatch(
-        number=0,
-        id=batch_id,
-        token="",
-        base_url=base_url,
-        created_at="",
-        status=UNKNOWN,
-        endpoint="",
-        model="",
-        input_file_id=None,
-        output_file_id=None,
-        error_file_id=None,
-        out_dir=out_dir or "",
-        total=0,
-        completed=0,
-        failed=0,
-        high_usd=None,
-        history=False,
-        fetched_at=None,
-    )
+# ------------------------------------------------------------------------------------------------------------
+# batch_api/saving
+#
+# Saves the results of jobs in one folder: each image once, in the journal, and in the ledger.
+#
+# The journal decides what is there; whatever is not there by it is saved. Days may lie between the submission
+# and this, so no file is ever replaced: where a name is taken by then, the image gets a number.
+# ------------------------------------------------------------------------------------------------------------
+
+
+class JobResult(Record):
+    """What has come of a job: its images by their numbers, those of them that are new, and the error that it
+    ended with."""
+
+    line: ResultLine
+    images: Mapping[int, SavedImage]
+    error: Optional[GptImage2Error]
+    billed: Billed
+    new: Tuple[SavedImage, ...] = ()
+    cost_usd: Optional[float] = None
+    warnings: Tuple[str, ...] = ()
+
+
+class ResultSaver:
+    """Saves results in a folder whose journal is open."""
+
+    def __init__(
+        self, session: Session, ledger: Ledger, folder: Folder, journal: Journal, last_entries: LastEntries
+    ) -> None:
+        self._session = session
+        self._settings = session.settings
+        self._output = session.output
+        self._ledger = ledger
+        self._folder = folder
+        self._journal = journal
+        self._last_entries = last_entries
+        self.saved = 0
+        #: Why results could not be saved: they wait to be fetched again.
+        self.failures: List[str] = []
+
+    def save(self, batch: Batch, job: BatchJob, line: ResultLine) -> None:
+        """Saves what a line of the results says of a job."""
+        asked, number = job.asked, job.identity.number
+        last = self._last_entries.of(job)
+        there = self._still_there(last, job)
+        outputs = self._folder.outputs(job.identity.name, asked.request, job.identity.named)
+        try:
+            images, new, warnings = self._place(line, job, outputs, there)
+        except OutputError as failed:
+            self.failures.append(f"job {number}: {failed.message}")
+            return
+        if line.lost:
+            self.failures.append(f"job {number}: {'; '.join(line.lost)}")
+            return
+        error = error_of_line(line, asked.request, self._settings)
+        here = sum(each in images for each in asked.numbers)
+        if error is None and here < len(asked.numbers):
+            error = error_of_missing(here, len(asked.numbers))
+        billed = error.billed if error is not None and not new else Billed.YES
+        cost_usd = (
+            cost_of_usage(batch.server.model, line.usage, self._settings.prices) if line.usage else None
+        )
+        if cost_usd is not None:
+            cost_usd *= BATCH_DISCOUNT
+        self._note(batch, job, JobResult(line, images, error, billed, new, cost_usd, warnings), last)
+
+    def fail(self, batch: Batch, job: BatchJob, error: GptImage2Error) -> None:
+        """Notes that nothing will come of a job that still waits."""
+        last = self._last_entries.of(job)
+        nothing = ResultLine(job.custom_id)
+        self._note(batch, job, JobResult(nothing, self._still_there(last, job), error, error.billed), last)
+
+    def _still_there(self, last: Optional[Entry], job: BatchJob) -> Dict[int, SavedImage]:
+        """The images of a job that are on disk as the journal says."""
+        found: Dict[int, SavedImage] = {}
+        for image in last.images if last is not None else job.there:
+            saved = saved_image_at(str(self._folder.path / image.path))
+            if saved is not None and saved.sha256 == image.sha256:
+                found[image.number] = saved
+        return found
+
+    def _place(
+        self, line: ResultLine, job: BatchJob, outputs: OutputPlan, there: Mapping[int, SavedImage]
+    ) -> Tuple[Dict[int, SavedImage], Tuple[SavedImage, ...], Tuple[str, ...]]:
+        """Gives the images of a line their names: all of the job by now, those that are new, and warnings.
+
+        Raises:
+            OutputError: no folder takes one of them; nothing is lost, for the server still has it.
+        """
+        images: Dict[int, SavedImage] = dict(there)
+        new: List[SavedImage] = []
+        warnings: List[str] = []
+        asked = job.asked.numbers
+        unasked = count(max(asked) + 1)
+        for place, writer in enumerate([*line.writers, *self._downloaded(line, outputs)]):
+            number = asked[place] if place < len(asked) else next(unasked)
+            if any(writer.sha256 == image.sha256 for image in there.values()):
+                writer.discard()
+                continue
+            writer.aim(outputs)
+            image = _named(writer, outputs, number)
+            if image is None:
+                warnings.append("what the server sent is not an image; it was kept in the rescue folder")
+                continue
+            new.append(image)
+            images.setdefault(number, image)
+            self._say_saved(image, writer.rescue_reason)
+        return images, tuple(new), tuple(warnings)
+
+    def _downloaded(self, line: ResultLine, outputs: OutputPlan) -> List[ImageWriter]:
+        """The images that came as addresses, where the line holds none itself."""
+        if line.writers or line.error is not None:
+            return []
+        return [self._download(address, outputs, number) for number, address in enumerate(line.addresses, 1)]
+
+    def _download(self, address: str, outputs: OutputPlan, number: int) -> ImageWriter:
+        settings = self._settings
+        writer = ImageWriter(outputs, outputs.path(number))
+
+        def restart() -> None:
+            nonlocal writer
+            writer.discard()
+            writer = ImageWriter(outputs, outputs.path(number))
+
+        downloader = Downloader(
+            os.environ,
+            self._session.stop,
+            allow_private=leads_to_private_network(settings.base_url.value),
+            secrets=settings.secrets,
+        )
+        try:
+            downloader.fetch(address, lambda data: writer.write(data), restart)
+        except DownloadFailed as error:
+            writer.discard()
+            raise OutputError(f"an image could not be fetched from its address: {error}") from None
+        return writer
+
+    def _say_saved(self, image: SavedImage, rescue_reason: str) -> None:
+        self.saved += 1
+        self._output.result(saved_line(image.path, image.size_bytes))
+        self._output.event({"event": "image_saved", "image": image_json(image)})
+        if rescue_reason:
+            path = show(image.path, limit=None)
+            self._output.warn(f"the output could not be written ({rescue_reason}); it was saved as {path}")
+
+    def _note(self, batch: Batch, job: BatchJob, result: JobResult, last: Optional[Entry]) -> None:
+        """Writes a result to the journal and then to the ledger, where they do not have it yet."""
+        error = result.error
+        entry = job.entry(
+            DONE if error is None else FAILED,
+            images=journal_images(dict(result.images), self._folder.path),
+            billed=result.billed,
+            cost_usd=result.cost_usd,
+            code=error.code if error else "",
+            message=error.message if error else "",
+            batch_id=batch.id or "",
+            settled=error is not None and error.code == "fewer_images",
+        )
+        if result.new or _is_news(entry, last, batch):
+            self._journal.append(entry)
+            self._last_entries.add(entry)
+        if job.state != WAITING:
+            return
+        ended = replace(job, state=entry.event, outcome=_outcome(batch, result))
+        if batch.history:
+            self._record(batch, ended, result)
+        else:
+            end_job(self._session.store.database, batch, ended)
+        self._say_ended(batch, ended)
+
+    def _record(self, batch: Batch, job: BatchJob, result: JobResult) -> None:
+        """Completes the job in the ledger, and its request in the history: both, or neither."""
+        asked, line = job.asked, result.line
+        request = replace(asked.request, n=len(asked.numbers))
+        estimate = request.estimate(self._settings.prices)
+        command = "edit" if asked.inputs else "generate"
+        known = tuple(result.images[number] for number in asked.numbers if number in result.images)
+        opening = Opening(
+            base_url=self._settings.base_url.value,
+            command=command,
+            request=request,
+            output=str(self._folder.path / job.identity.name),
+            inputs=asked.inputs,
+            mask=asked.mask,
+            estimate=None if estimate is None else estimate.at(BATCH_DISCOUNT),
+            discount=BATCH_DISCOUNT,
+            batch_id=batch.id,
+            started_at=batch.server.created_at,
+        )
+        outcome = Result(
+            command=command,
+            model=batch.server.model,
+            images=result.new or known,
+            usage=line.usage,
+            cost_usd=result.cost_usd,
+            billed=result.billed,
+            http_status=line.status or None,
+            request_id=show(line.request_id, self._settings.secrets) if line.request_id else None,
+            attempts=1,
+        )
+        ending = ending_of(outcome, result.error, len(asked.numbers))
+        self._ledger.record(
+            opening, ending, self._output.warn, lambda database: end_job(database, batch, job)
+        )
+
+    def _say_ended(self, batch: Batch, job: BatchJob) -> None:
+        row = job_row_of(batch, job)
+        self._output.event({"event": "job_finished", **row})
+        if row["error"]:
+            error = cast(Dict[str, str], row["error"])
+            self._output.complain(
+                f"job {job.identity.number} (line {job.identity.line}): {show(error['message'], limit=None)} "
+                f"(billed: {row['billed']})"
+            )
+
+
+def rescue_images(line: ResultLine, output: Output) -> Tuple[str, ...]:
+    """Saves the images of a line in the rescue folder; where they are."""
+    places: List[str] = []
+    for number, writer in enumerate(line.writers, 1):
+        path = writer.keep(f"{slug(line.custom_id) or 'result'}-{number}.png")
+        places.append(path)
+        output.result(saved_line(path, writer.size_bytes))
+    return tuple(places)
+
+
+def job_row_of(batch: Batch, job: BatchJob) -> Dict[str, object]:
+    """The row of a job, with the fields that rows of `batch run` have."""
+    return {
+        "images": [],
+        "billed": Billed.MAYBE.value,
+        "cost_usd": None,
+        "error": None,
+        "warnings": [],
+        **(job.outcome or {}),
+        "job": job.identity.number,
+        "line": job.identity.line,
+        "id": job.identity.id,
+        "status": job.state,
+        "batch_id": batch.label,
+    }
+
+
+def _named(writer: ImageWriter, outputs: OutputPlan, number: int) -> Optional[SavedImage]:
+    """Gives an image its name; one that is there already, of the same bytes, is the image itself."""
+    target = outputs.path(number)
+    there = saved_image_at(str(target))
+    if there is not None and there.sha256 == writer.sha256:
+        writer.discard()
+        return there
+    with suppress(OSError):
+        os.makedirs(str(target.parent), exist_ok=True)
+    try:
+        return writer.commit(target, number, keep_existing=True)
+    except NotAnImage:
+        return None
+
+
+def _is_news(entry: Entry, last: Optional[Entry], batch: Batch) -> bool:
+    """Whether the journal does not know of a result yet; a failure never hides what came later."""
+    if last is None or entry.event == last.event == DONE:
+        return last is None
+    if entry.event == DONE:
+        return True
+    is_ours = last.batch_id in ("", batch.id or "", batch.local_name)
+    return is_ours and last.event in (SUBMITTED, FAILED) and last.code != entry.code
+
+
+def _outcome(batch: Batch, result: JobResult) -> Dict[str, object]:
+    """What the row of a job shows once it has ended."""
+    return {
+        "images": [image_json(image) for _, image in sorted(result.images.items())],
+        "billed": result.billed.value,
+        "cost_usd": None if result.cost_usd is None else round(result.cost_usd, 6),
+        "warnings": list(result.warnings),
+        "error": failure_json(result.error),
+        "batch_id": batch.label,
+    }
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -4380,15 +4330,15 @@ def run_fetch(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
     Raises:
         GptImage2Error: nothing could be fetched.
     """
-    command = read_batches_command(fetch_parser(), rest)
+    arguments = read_batches("fetch", rest)
     with ExitStack() as stack:
-        desk = open_desk(command, output, stop, stack)
-        batches = desk.chosen(
-            command.ids, lambda batch: batch.fetched_at is None and batch.status != GIVEN_UP
+        session = batches_session(arguments, output, stop, stack)
+        batches = session.chosen(
+            arguments.ids, lambda batch: batch.fetched_at is None and batch.server.status != GIVEN_UP
         )
         if not batches:
             output.say("nothing is left to fetch")
-        fetching = _Fetching(desk)
+        fetching = _Fetching(session)
         with stop, output.heartbeat():
             fetching.run(batches)
         return fetching.finish()
@@ -4397,38 +4347,38 @@ def run_fetch(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
 class _Fetching:
     """One `batch fetch`."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-        self._output = desk.output
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._store = session.store
+        self._output = session.output
         self._rescue_folder = state_folder(os.environ) / "rescued"
-        self._ledger = Ledger(state_folder(os.environ), desk.settings.secrets)
-        self._batches: List[RememberedBatch] = []
+        self._ledger = Ledger(state_folder(os.environ), session.settings.secrets)
+        self._batches: List[Batch] = []
         self._errors: List[GptImage2Error] = []
         self._problems: List[str] = []
         self._rescued: List[str] = []
         self._sheets: List[str] = []
         self._saved = 0
 
-    def run(self, batches: Sequence[RememberedBatch]) -> None:
+    def run(self, batches: Sequence[Batch]) -> None:
         """Fetches batch after batch, folder by folder."""
-        by_folder: Dict[str, List[RememberedBatch]] = {}
+        by_folder: Dict[str, List[Batch]] = {}
         for batch in batches:
             try:
-                now = self._desk.refreshed(batch)
+                batch = self._session.refreshed(batch)
             except GptImage2Error as error:
                 self._failed(batch, error)
-                now = batch
-            self._batches.append(now)
-            if not is_lost(now):
-                by_folder.setdefault(now.out_dir, []).append(now)
+            self._batches.append(batch)
+            if not batch.is_lost:
+                by_folder.setdefault(batch.out_dir, []).append(batch)
         for out_dir, group in by_folder.items():
-            if self._desk.stop.is_set:
+            if self._session.stop.is_set:
                 return
             if out_dir:
                 self._fetch_folder(Path(out_dir), group)
             else:
                 for batch in group:
-                    self._fetch_stranger(batch)
+                    self._fetch_unknown(batch)
 
     def finish(self) -> int:
         """Says how it ended; the exit code.
@@ -4436,7 +4386,7 @@ class _Fetching:
         Raises:
             GptImage2Error: nothing could be fetched.
         """
-        desk, stop = self._desk, self._desk.stop
+        stop = self._session.stop
         if stop.is_set:
             raise InterruptedCall(
                 "interrupted; what was saved is saved",
@@ -4462,13 +4412,14 @@ class _Fetching:
                 "request_id": None,
             }
             self._output.complain(f"{words}; {hint}")
+        costs = (row["cost_usd"] for row in self._rows())
         self._output.finish(
             {
                 "ok": is_good,
                 "command": "batch fetch",
                 **found,
                 "images": self._saved,
-                "cost_usd": round(self._cost_usd(), 6),
+                "cost_usd": round(sum(cost for cost in costs if isinstance(cost, float)), 6),
                 "batches": [batch_json(batch) for batch in self._batches],
                 "contact_sheets": self._sheets,
                 "rescued": self._rescued,
@@ -4478,83 +4429,62 @@ class _Fetching:
         )
         for batch in self._batches:
             if batch.number and batch.fetched_at and not batch.history:
-                desk.book.forget_jobs(batch.number)
+                self._store.forget_jobs(batch)
         return int(ExitCode.OK if is_good else ExitCode.PARTIAL)
 
-    def _fetch_folder(self, path: Path, batches: Sequence[RememberedBatch]) -> None:
-        desk = self._desk
+    def _fetch_folder(self, path: Path, batches: Sequence[Batch]) -> None:
+        folder = Folder(path, self._rescue_folder)
         try:
             prepare_folder(path)
-            with temporary_folder() as scratch, Journal(path) as journal, PastJobs(path, scratch) as past:
-                keeper = Keeper(
-                    Folder(path, self._rescue_folder),
-                    journal,
-                    past,
-                    desk.book,
-                    self._ledger,
-                    desk.settings,
-                    os.environ,
-                    self._output,
-                    desk.stop,
-                )
+            with temporary_folder() as scratch, Journal(path) as journal, LastEntries(path, scratch) as last:
+                saver = ResultSaver(self._session, self._ledger, folder, journal, last)
                 for batch in batches:
-                    self._fetch(batch, keeper, path)
-                self._saved += keeper.saved
-                self._problems += keeper.failures
-                self._write_contact_sheet(path, past)
+                    self._fetch(batch, saver, path)
+                self._saved += saver.saved
+                self._problems += saver.failures
+                self._write_contact_sheet(path, last)
         except GptImage2Error as error:
             for batch in batches:
                 self._failed(batch, error)
 
-    def _fetch(self, batch: RememberedBatch, keeper: Keeper, path: Path) -> None:
+    def _fetch(self, batch: Batch, saver: ResultSaver, path: Path) -> None:
         """Fetches one batch as far as it has results."""
-        book = self._desk.book
 
         def take(line: ResultLine) -> None:
-            job = book.job(batch.number, line.custom_id)
+            job = self._store.job(batch, line.custom_id)
             if job is None:
                 self._rescue(batch, line)
             else:
-                keeper.take(batch, job, line)
+                saver.save(batch, job, line)
 
-        if not self._read_files(batch, path, take) or not batch.has_ended:
+        if not self._read_files(batch, path, take) or not batch.server.has_ended or saver.failures:
             return
-        if keeper.failures:
-            return
-        remote = self._desk.server.batch(batch.id or "")
-        self._close_waiting(batch, keeper, remote)
-        if not book.count(batch.number).get(WAITING):
-            book.fetched(batch.number)
-            self._refresh(batch)
-
-    def _close_waiting(self, batch: RememberedBatch, keeper: Keeper, remote: RemoteBatch) -> None:
-        """The batch has ended and its files were read: what still waits will never come."""
-        for job in self._desk.book.jobs(batch.number):
+        # What still waits will never come: the batch has ended, and its files were read.
+        error = error_without_line(self._session.api.batch(batch.id or ""))
+        for job in self._store.jobs(batch):
             if job.state == WAITING:
-                keeper.fail(batch, job, error_of_whole(remote))
+                saver.fail(batch, job, error)
+        if not self._store.count(batch).get(WAITING):
+            self._batches[self._batches.index(batch)] = self._store.mark_fetched(batch)
 
-    def _refresh(self, batch: RememberedBatch) -> None:
-        now = self._desk.book.batch_number(batch.number)
-        self._batches = [now if one.number == now.number else one for one in self._batches]
-
-    def _fetch_stranger(self, batch: RememberedBatch) -> None:
-        """A batch that is not remembered here: its images are kept all the same."""
+    def _fetch_unknown(self, batch: Batch) -> None:
+        """A batch that is not remembered here: its images are saved all the same."""
         self._output.warn(f"{batch.label} is not known here: its images go to {self._rescue_folder}")
         self._rescue_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._read_files(batch, self._rescue_folder, lambda line: self._rescue(batch, line))
 
-    def _rescue(self, batch: RememberedBatch, line: ResultLine) -> None:
-        places = rescued(line, self._output)
+    def _rescue(self, batch: Batch, line: ResultLine) -> None:
+        places = rescue_images(line, self._output)
         self._rescued += places
         name = show(line.custom_id, limit=100)
         where = f"; saved as {', '.join(places)}" if places else " and holds no image"
         self._output.warn(f"{batch.label} has a result for {name!r}, which is not known here{where}")
 
-    def _read_files(self, batch: RememberedBatch, path: Path, take: Callable[[ResultLine], None]) -> bool:
+    def _read_files(self, batch: Batch, path: Path, take: Callable[[ResultLine], None]) -> bool:
         """Reads the output file and the error file; whether both came whole."""
         plan = OutputPlan(path, _PART_NAME, "", False, True, self._rescue_folder)
         is_whole = True
-        for file_id in (batch.output_file_id, batch.error_file_id):
+        for file_id in (batch.server.output_file_id, batch.server.error_file_id):
             if file_id is None:
                 continue
             try:
@@ -4569,26 +4499,26 @@ class _Fetching:
         for number in range(_TRIES_PER_FILE):
             reader = ResultReader(plan, take)
             try:
-                self._desk.server.download(file_id, reader.feed)
+                self._session.api.download(file_id, reader.feed)
                 return
             except GptImage2Error as error:
-                if number == _TRIES_PER_FILE - 1 or not error.retry_safe or self._desk.stop.wait(number):
+                if number == _TRIES_PER_FILE - 1 or not error.retry_safe or self._session.stop.wait(number):
                     raise
                 self._output.say(f"{error.message}; reading it again")
             finally:
                 reader.close()
 
-    def _failed(self, batch: RememberedBatch, error: GptImage2Error) -> None:
+    def _failed(self, batch: Batch, error: GptImage2Error) -> None:
         self._errors.append(error)
         self._problems.append(f"{batch.label}: {error.message}")
 
-    def _write_contact_sheet(self, path: Path, past: PastJobs) -> None:
+    def _write_contact_sheet(self, path: Path, last_entries: LastEntries) -> None:
         """Writes the contact sheet anew where all jobs of the folder are remembered here."""
-        book = self._desk.book
-        if sum(1 for _ in book.jobs_of_folder(str(path))) != past.count():
+        out_dir = str(path)
+        if sum(1 for _ in self._store.jobs_of_folder(out_dir)) != last_entries.count():
             return
-        rows = (row_of_job(batch, job) for batch, job in book.jobs_of_folder(str(path)))
-        requests = (request_of_job(batch, job) for batch, job in book.jobs_of_folder(str(path)))
+        rows = (job_row_of(batch, job) for batch, job in self._store.jobs_of_folder(out_dir))
+        requests = (job.asked.request for _, job in self._store.jobs_of_folder(out_dir))
         try:
             self._sheets.append(write_sheet(path, f"{PROGRAM} batch: {path.name}", "", rows, requests))
         except (OSError, ValueError, OutputError) as error:
@@ -4597,254 +4527,28 @@ class _Fetching:
     def _counts(self) -> Dict[str, int]:
         found = {DONE: 0, FAILED: 0, WAITING: 0}
         for batch in self._batches:
-            for state, jobs in self._desk.book.count(batch.number).items():
+            for state, jobs in self._store.count(batch).items():
                 found[state] += jobs
         return {"jobs": sum(found.values()), **found}
 
     def _rows(self) -> Iterator[Dict[str, object]]:
         for batch in self._batches:
-            for job in self._desk.book.jobs(batch.number):
-                yield row_of_job(batch, job)
-
-    def _cost_usd(self) -> float:
-        costs = (row["cost_usd"] for row in self._rows())
-        return sum(cost for cost in costs if isinstance(cost, float))
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch_api/follow
-#
-# `batch status`, `list`, `wait` and `cancel`: what the server makes of the batches that it was handed.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_GROWTH = 1.5
-
-
-def run_status(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch status`; its exit code.
-
-    Raises:
-        GptImage2Error: the server says nothing of any batch.
-    """
-    command = read_batches_command(status_parser(), rest)
-    with ExitStack() as stack:
-        desk = open_desk(command, output, stop, stack)
-        return _each(desk, "status", _meant(desk, command), desk.refreshed)
-
-
-def run_list(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch list`; its exit code.
-
-    Raises:
-        GptImage2Error: the ledger cannot be read, or the server does not answer.
-    """
-    command = read_batches_command(list_parser(), rest)
-    with ExitStack() as stack:
-        desk = open_desk(command, output, stop, stack)
-        batches = desk.book.batches()
-        if command.remote:
-            known = {batch.id: batch for batch in batches}
-            batches = [
-                known.get(remote.id) or stranger(remote, desk.base_url) for remote in desk.server.batches()
-            ]
-    for batch in batches:
-        output.result(batch_in_words(batch))
-    if not batches:
-        output.say("no batches")
-    return _finish_batches(output, "list", batches, {}, int(ExitCode.OK))
-
-
-def run_cancel(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch cancel`; its exit code.
-
-    Raises:
-        GptImage2Error: no batch could be cancelled.
-    """
-    command = read_batches_command(cancel_parser(), rest)
-    with ExitStack() as stack:
-        desk = open_desk(command, output, stop, stack)
-        return _each(
-            desk, "cancel", desk.chosen(command.ids, lambda _: False), lambda batch: _cancelled(desk, batch)
-        )
-
-
-def run_wait(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch wait`; its exit code.
-
-    Raises:
-        GptImage2Error: the server refuses to say, or the user stops waiting.
-    """
-    command = read_batches_command(wait_parser(), rest)
-    with ExitStack() as stack:
-        desk = open_desk(command, output, stop, stack)
-        with stop, output.heartbeat():
-            batches = _Watch(desk, command).run()
-    for batch in batches:
-        output.result(batch_in_words(batch))
-    if stop.is_set:
-        raise InterruptedCall(
-            "interrupted; the batches run on", signum=stop.signum or 2, hint="batch wait goes on waiting"
-        )
-    is_good = all(batch.status == COMPLETED and not batch.failed for batch in batches)
-    if any(batch.is_open for batch in batches):
-        output.complain("not all have ended in that time; they run on, and batch wait goes on waiting")
-    return _finish_batches(output, "wait", batches, {}, int(ExitCode.OK if is_good else ExitCode.PARTIAL))
-
-
-class _Watch:
-    """One `batch wait`."""
-
-    def __init__(self, desk: Desk, command: BatchesCommand) -> None:
-        self._desk = desk
-        self._batches = _meant(desk, command)
-        self._poll_s = command.poll_s
-        self._has_looked = False
-        self._until_s = None if command.timeout_s is None else time.monotonic() + command.timeout_s
-
-    def run(self) -> List[RememberedBatch]:
-        """Asks until all have ended, time is up or the user stops it; how they are then. One that the server
-        does not show is looked for once."""
-        wait_s = FIRST_POLL_S
-        while True:
-            asked_s = self._look()
-            if not any(batch.is_open and not is_lost(batch) for batch in self._batches):
-                return self._batches
-            pause_s = max(asked_s, wait_s if self._poll_s is None else self._poll_s)
-            if self._until_s is not None:
-                pause_s = min(pause_s, self._until_s - time.monotonic())
-            if pause_s <= 0 or self._desk.stop.wait(pause_s):
-                return self._batches
-            wait_s = min(wait_s * _GROWTH, SLOWEST_POLL_S)
-
-    def _look(self) -> float:
-        """Asks for each that has not ended; for how many seconds the server wants to be left alone."""
-        asked_s = 0.0
-        for place, batch in enumerate(self._batches):
-            if not batch.is_open or self._desk.stop.is_set or (is_lost(batch) and self._has_looked):
-                continue
-            try:
-                self._batches[place] = self._desk.refreshed(batch)
-            except InterruptedCall:
-                break
-            except (NetworkError, RateLimitError, ApiError) as error:
-                if not error.retry_safe:
-                    raise
-                asked_s = max(asked_s, error.retry_after_s or 0.0)
-                self._desk.output.say(f"{batch.label}: {error.message}; asking again")
-            self._tell(batch, self._batches[place])
-        self._has_looked = True
-        return asked_s
-
-    def _tell(self, before: RememberedBatch, now: RememberedBatch) -> None:
-        if (before.status, before.completed, before.failed) != (now.status, now.completed, now.failed):
-            self._desk.output.say(batch_in_words(now))
-            self._desk.output.event({"event": "batch_changed", "batch": batch_json(now)})
-
-
-def _meant(desk: Desk, command: BatchesCommand) -> List[RememberedBatch]:
-    batches = desk.chosen(command.ids, lambda batch: batch.is_open)
-    if not batches:
-        desk.output.say("no batch is under way")
-    return batches
-
-
-def _each(
-    desk: Desk,
-    action: str,
-    batches: Sequence[RememberedBatch],
-    work: Callable[[RememberedBatch], RememberedBatch],
-) -> int:
-    """Does something for each batch and says how each is now; what fails for one is told in its row.
-
-    Raises:
-        GptImage2Error: it failed for all.
-    """
-    now: List[RememberedBatch] = []
-    errors: Dict[str, GptImage2Error] = {}
-    for batch in batches:
-        try:
-            batch = work(batch)
-        except InterruptedCall:
-            raise
-        except GptImage2Error as error:
-            errors[batch.label] = error
-        now.append(batch)
-    if errors and len(errors) == len(now):
-        raise next(iter(errors.values()))
-    for batch in now:
-        desk.output.result(batch_in_words(batch))
-        if batch.label in errors:
-            desk.output.complain(f"{batch.label}: {errors[batch.label].message}")
-    return _finish_batches(desk.output, action, now, errors, int(ExitCode.PARTIAL if errors else ExitCode.OK))
-
-
-def _finish_batches(
-    output: Output,
-    action: str,
-    batches: Sequence[RememberedBatch],
-    errors: Mapping[str, GptImage2Error],
-    code: int,
-) -> int:
-    rows = [{**batch_json(batch), "error": failure_json(errors.get(batch.label))} for batch in batches]
-    output.finish({"ok": code == 0, "command": f"batch {action}", "batches": rows})
-    return code
-
-
-def _cancelled(desk: Desk, batch: RememberedBatch) -> RememberedBatch:
-    """A batch after its cancellation. One that the server does not show is given up."""
-    if is_lost(batch):
-        batch = desk.refreshed(batch)
-        if is_lost(batch):
-            return _given_up(desk, batch)
-    remote = desk.server.cancel(batch.id or "")
-    if not batch.number:
-        return stranger(remote, desk.base_url)
-    desk.book.update(batch.number, remote)
-    return desk.book.batch_number(batch.number)
-
-
-def _given_up(desk: Desk, batch: RememberedBatch) -> RememberedBatch:
-    """Gives up a batch that the server may have: its jobs may be sent again if the user says so once more."""
-    folder = Path(batch.out_dir)
-    if folder.is_dir():
-        with temporary_folder() as scratch, Journal(folder) as journal, PastJobs(folder, scratch) as past:
-            journal.extend(_given_up_entries(desk, batch, past))
-    desk.book.give_up(batch.number)
-    desk.output.warn(
-        f"{batch.label} is given up: its jobs may have been billed, and run again only with --retry-ambiguous"
-    )
-    return desk.book.batch_number(batch.number)
-
-
-def _given_up_entries(desk: Desk, batch: RememberedBatch, past: PastJobs) -> List[Entry]:
-    entries: List[Entry] = []
-    for job in desk.book.jobs(batch.number):
-        last: Optional[Entry] = past.last(job.custom_id)
-        if last is not None and last.event == SUBMITTED and last.batch_id == batch.label:
-            entries.append(
-                replace(
-                    entry_of(job),
-                    event=FAILED,
-                    billed=Billed.MAYBE,
-                    code="batch_given_up",
-                    message="nobody knows whether its batch was made",
-                )
-            )
-    return entries
+            for job in self._store.jobs(batch):
+                yield job_row_of(batch, job)
 
 
 # ------------------------------------------------------------------------------------------------------------
 # batch_api/submit
 #
 # `batch submit`: what is still to do of a jobs file goes to the Batch API, in files up to its limits.
+#
+# A file is written and uploaded first. Then its batch and its jobs go into the ledger, then the journal says
+# that they are submitted, and only then the request goes out that makes the batch. After a crash at any point,
+# or an answer that nobody understands, the jobs count as submitted, or were never offered to the server.
 # ------------------------------------------------------------------------------------------------------------
 
 
 _GENERATIONS, _EDITS = "/v1/images/generations", "/v1/images/edits"
-_TOKEN_BYTES = 12
-#: What one batch may hold only one of: a model, and an endpoint.
-_Group = Tuple[str, str]
 
 
 def run_submit(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
@@ -4853,79 +4557,58 @@ def run_submit(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
     Raises:
         GptImage2Error: nothing was handed over.
     """
-    command = read_submit(rest)
-    jobs = command.jobs
+    jobs, limits = read_submit(rest)
     client = Client(
         config=jobs.config, base_url=jobs.base_url, api_key=jobs.api_key, history=jobs.history, stop=stop
     )
     with ExitStack() as stack:
-        batch = open_batch(jobs, client, output, stack)
-        estimate = _half_price(batch.plan)
-        if batch.journal is None:
-            return _show_batch_dry_run(batch, estimate, output)
-        _check_budget(batch, estimate, jobs.max_cost_usd)
+        folder = open_batch(jobs, client, output, stack)
+        estimate = _half_price(folder.plan)
+        if folder.journal is None:
+            return _show_submit_dry_run(folder, estimate, output)
+        _check_budget(folder, estimate, jobs.max_cost_usd)
         client.settings.require_key()
-        server = BatchServer(client.settings, os.environ, stop, told(output))
-        find_curl()
-        book = open_book(os.environ, client.settings.secrets)
-        stack.callback(book.database.close)
+        session = open_session(client.settings, output, stop, stack)
+        submission = _Submission(session, folder, folder.journal, limits, client.ledger is not None)
         with stop:
-            return _Submission(command, batch, batch.journal, client, book, server, output, stop).run(
-                estimate
-            )
+            submission.run()
+            return submission.finish(estimate)
 
 
 class _Submission:
     """One `batch submit`, all of whose jobs may be paid for."""
 
     def __init__(
-        self,
-        command: SubmitCommand,
-        batch: OpenBatch,
-        journal: Journal,
-        client: Client,
-        book: Book,
-        server: BatchServer,
-        output: Output,
-        stop: StopSwitch,
+        self, session: Session, folder: OpenBatch, journal: Journal, limits: Limits, is_recorded: bool
     ) -> None:
-        self._limits = command.limits
-        self._batch = batch
-        self._plan = batch.plan
-        self._client = client
-        self._book = book
-        self._output = output
-        self._stop = stop
-        self._uploads = Uploads(server)
-        self._handover = Handover(book, journal, server)
-        self._bundles: Dict[_Group, Bundle] = {}
-        self._tokens: Dict[int, str] = {}
-        self._handed: List[RememberedBatch] = []
+        self._session = session
+        self._folder = folder
+        self._plan = folder.plan
+        self._journal = journal
+        self._limits = limits
+        self._is_recorded = is_recorded
+        self._output = session.output
+        self._inputs = LineInputs(session.api)
+        self._bundles: Dict[Group, Bundle] = {}
+        self._submitted: List[Batch] = []
         self._error: Optional[GptImage2Error] = None
         self._was_stopped = False
         self._has_warned = False
 
-    def run(self, estimate: Optional[CostEstimate]) -> int:
-        """Hands over batch after batch, until nothing is left or one of them could not be; the exit code.
-
-        Raises:
-            GptImage2Error: nothing was handed over.
-        """
-        self._book.forget_unsent(str(self._batch.folder.path))
-        self._stop.drain_first(self._stop_starting)
+    def run(self) -> None:
+        """Hands over batch after batch, until nothing is left or one of them could not be."""
+        stop = self._session.stop
+        stop.drain_first(self._stop_starting)
         try:
             with temporary_folder() as scratch:
                 self._fill_bundles(scratch)
-                for group in list(self._bundles):
+                for bundle in list(self._bundles.values()):
                     if not self._is_stopping():
-                        self._send(group)
+                        self._send(bundle)
         except GptImage2Error as error:
             self._error = self._error or error
         finally:
-            self._stop.drain_first(None)
-            with suppress(LedgerError):  # the next submission does it
-                self._book.forget_unsent(str(self._batch.folder.path))
-        return self._finish(estimate)
+            stop.drain_first(None)
 
     def _fill_bundles(self, scratch: Path) -> None:
         while not self._is_stopping():
@@ -4935,97 +4618,150 @@ class _Submission:
             group, line, job = self._line_of(planned)
             bundle = self._bundles.get(group)
             if bundle is not None and not bundle.takes(line):
-                self._send(group)
+                self._send(bundle)
                 bundle = None
                 if self._is_stopping():
                     return
             if bundle is None:
-                bundle = self._bundles[group] = self._new_bundle(scratch, group)
+                bundle = self._bundles[group] = Bundle(scratch, group, self._limits)
             bundle.add(line, job)
 
-    def _new_bundle(self, scratch: Path, group: _Group) -> Bundle:
-        model, endpoint = group
-        token = os.urandom(_TOKEN_BYTES).hex()
-        base_url, out_dir = self._client.settings.base_url.value, str(self._batch.folder.path)
-        is_recorded = self._client.ledger is not None
-        number = self._book.prepare(token, base_url, endpoint, model, out_dir, is_recorded)
-        self._tokens[number] = token
-        return Bundle(scratch / f"{token}.jsonl", self._book, number, self._limits)
-
-    def _line_of(self, planned: PlannedJob) -> Tuple[_Group, BatchLine, RememberedJob]:
-        """A job's line and what is remembered of it; uploads what does not go within the line."""
-        job, _ = read_job(self._batch.jobs_file.text_at(planned.offset), self._batch.defaults)
+    def _line_of(self, planned: PlannedJob) -> Tuple[Group, BatchLine, BatchJob]:
+        """A job's line, and what is remembered of it; uploads what does not go within the line."""
+        job, _ = read_job(self._folder.jobs_file.text_at(planned.offset), self._folder.defaults)
         request, _ = checked(job.request)
         if request.stream:
             self._warn_of_stream()
             request = request.without_stream()
-        inputs = self._uploads.inputs_of(job)
-        endpoint = _EDITS if job.sources else _GENERATIONS
+        inputs, mask = self._inputs.of(job)
+        group = Group(request.model, _EDITS if job.sources else _GENERATIONS)
         count = len(planned.missing)
         sent = request if count == request.count else replace(request, n=count)
-        custom_id = custom_id_of(planned.key, planned.copy)
-        fields = sent.wire_fields(self._client.settings.format_field.value)
-        line = batch_line(custom_id, endpoint, fields, inputs.sources, inputs.mask)
-        remembered = RememberedJob(
-            custom_id=custom_id,
-            job=planned.number,
-            line=planned.line,
-            id=planned.id,
-            key=planned.key,
-            copy=planned.copy,
-            name=planned.name,
-            named=planned.named,
-            numbers=planned.missing,
-            there=journal_images(dict(planned.there), self._batch.folder.path),
+        fields = sent.wire_fields(self._session.settings.format_field.value)
+        line = batch_line(custom_id_of(planned.key, planned.copy), group.endpoint, fields, inputs, mask)
+        remembered = BatchJob(
+            identity=JobIdentity(
+                number=planned.number,
+                line=planned.line,
+                id=planned.id,
+                key=planned.key,
+                copy=planned.copy,
+                name=planned.name,
+                named=planned.named,
+            ),
+            asked=JobRequest(
+                request=request,
+                numbers=planned.missing,
+                inputs=tuple(each.file for each in inputs),
+                mask=None if mask is None else mask.file,
+            ),
+            there=journal_images(dict(planned.there), self._folder.folder.path),
             high_usd=None if planned.high_usd is None else planned.high_usd * BATCH_DISCOUNT,
-            prompt=request.prompt,
-            fields=other_fields(request),
-            inputs=[file.json() for file in inputs.files],
-            mask=None if inputs.mask_file is None else inputs.mask_file.json(),
             outcome={"images": [image_json(image) for _, image in planned.there]},
         )
-        return (request.model, endpoint), line, remembered
+        return group, line, remembered
 
     def _warn_of_stream(self) -> None:
         if not self._has_warned:
             self._has_warned = True
             self._output.warn("the Batch API does not stream: stream and partial_images are left out")
 
-    def _send(self, group: _Group) -> None:
-        """Hands a group's bundle over; a failure ends the submission."""
-        bundle = self._bundles[group]
-        self._output.say(f"handing over {bundle.lines:,} jobs: {group[0]}, {group[1]}")
-        handed = self._handover.hand_over(bundle, self._tokens[bundle.number], group[1])
-        del self._bundles[group]
+    def _send(self, bundle: Bundle) -> None:
+        """Makes a batch of a bundle; a failure ends the submission."""
+        del self._bundles[bundle.group]
+        self._output.say(f"handing over {bundle.lines:,} jobs: {bundle.group.model}, {bundle.group.endpoint}")
+        batch, self._error = self._hand_over(bundle)
+        state, billed = (FAILED, Billed.NO) if batch is None else (SUBMITTED, Billed.MAYBE)
+        outcome: Dict[str, object] = {"billed": billed.value, "error": failure_json(self._error)}
+        if batch is not None:
+            outcome["batch_id"] = batch.label
+            self._submitted.append(batch)
+            self._output.result(f"Submitted: {batch_in_words(batch)}")
+            self._output.event({"event": "batch_submitted", "batch": batch_json(batch)})
+        for job in bundle.jobs():
+            self._plan.end(job.identity.number, state, {**(job.outcome or {}), **outcome})
         bundle.discard()
-        self._error = handed.error
-        state = FAILED if handed.batch is None else SUBMITTED
-        outcome: Dict[str, object] = {"billed": Billed.MAYBE.value, "error": failure_json(handed.error)}
-        if handed.batch is None:
-            outcome["billed"] = Billed.NO.value
-        else:
-            outcome["batch_id"] = handed.batch.label
-            self._handed.append(handed.batch)
-            self._output.result(f"Submitted: {batch_in_words(handed.batch)}")
-            self._output.event({"event": "batch_submitted", "batch": batch_json(handed.batch)})
-        for job in self._book.jobs(bundle.number):
-            self._plan.end(job.job, state, {**(job.outcome or {}), **outcome})
-        if handed.batch is None:
-            self._book.forget(bundle.number)
+
+    def _hand_over(self, bundle: Bundle) -> Tuple[Optional[Batch], Optional[GptImage2Error]]:
+        """The batch that a bundle was made into, None where the server clearly refused it; and what went
+        wrong. A batch and an error: nobody knows whether it was made, or its id could not be noted.
+
+        Raises:
+            GptImage2Error: it was not offered to the server: it could not be uploaded, or not noted.
+        """
+        store, api = self._session.store, self._session.api
+        bundle.close()
+        file_id = api.upload(bundle.path, f"gpt-image2-{bundle.mark}.jsonl", "batch", "application/jsonl")
+        batch = store.add(self._unmade_batch(bundle, file_id), bundle.jobs())
+        self._journal.extend(submitted_entries(bundle.jobs(), batch.label))
+        try:
+            made = api.create(file_id, bundle.group.endpoint, bundle.mark)
+        except GptImage2Error as error:
+            if error.billed is not Billed.MAYBE:
+                self._refused(bundle, batch, error)
+                return None, error
+            found = self._found(batch)
+            if found is None:
+                return batch, _nobody_knows(error, batch.label)
+            made = found
+        batch = batch.as_shown_by(made)
+        try:
+            store.update(batch)
+            self._journal.extend(submitted_entries(bundle.jobs(), batch.label))
+        except (LedgerError, OutputError) as error:  # the batch runs, whatever becomes of the notes
+            return batch, error
+        return batch, None
+
+    def _unmade_batch(self, bundle: Bundle, file_id: str) -> Batch:
+        return Batch(
+            base_url=self._session.base_url,
+            server=ServerBatch(
+                id=None,
+                status=UNKNOWN,
+                created_at=utc_text(time.time()),
+                endpoint=bundle.group.endpoint,
+                model=bundle.group.model,
+                input_file_id=file_id,
+                total=bundle.lines,
+                mark=bundle.mark,
+            ),
+            out_dir=str(self._folder.folder.path),
+            high_usd=bundle.high_usd,
+            history=self._is_recorded,
+        )
+
+    def _refused(self, bundle: Bundle, batch: Batch, error: GptImage2Error) -> None:
+        self._journal.extend(
+            job.entry(FAILED, billed=error.billed, code=error.code, message=error.message)
+            for job in bundle.jobs()
+        )
+        with suppress(LedgerError):  # it stays there as one that the server does not show
+            self._session.store.forget(batch)
+
+    def _found(self, batch: Batch) -> Optional[ServerBatch]:
+        try:
+            return self._session.api.find(batch.server.mark, batch.server.input_file_id)
+        except GptImage2Error:  # `batch status` and the others will look again
+            return None
 
     def _stop_starting(self) -> None:
         self._was_stopped = True
 
     def _is_stopping(self) -> bool:
-        return self._was_stopped or self._stop.is_set or self._error is not None
+        return self._was_stopped or self._session.stop.is_set or self._error is not None
 
-    def _finish(self, estimate: Optional[CostEstimate]) -> int:
-        error = self._error
-        if self._was_stopped or self._stop.is_set:
+    def finish(self, estimate: Optional[CostEstimate]) -> int:
+        """Says how it ended; the exit code.
+
+        Raises:
+            GptImage2Error: nothing was handed over.
+        """
+        error, stop = self._error, self._session.stop
+        if self._was_stopped or stop.is_set:
             error = InterruptedCall(
-                "interrupted; batches that were handed over run on", signum=self._stop.signum or 2
+                "interrupted; batches that were handed over run on", signum=stop.signum or 2
             )
-        if error is not None and not self._handed:
+        if error is not None and not self._submitted:
             raise error
         found = counts(self._plan)
         self._output.say(f"{in_words(found)}; {cost_in_words(estimate)} at half price")
@@ -5037,9 +4773,9 @@ class _Submission:
             "ok": error is None,
             "command": "batch submit",
             **found,
-            "batches": [batch_json(batch) for batch in self._handed],
+            "batches": [batch_json(batch) for batch in self._submitted],
             "cost_usd": estimate_json(estimate),
-            "out_dir": str(self._batch.folder.path),
+            "out_dir": str(self._folder.folder.path),
             "error": failure_json(error),
         }
         self._output.finish(outcome, job_rows(self._plan))
@@ -5048,36 +4784,48 @@ class _Submission:
         return int(ExitCode.OK if error is None else ExitCode.PARTIAL)
 
 
+def _nobody_knows(error: GptImage2Error, label: str) -> GptImage2Error:
+    return ApiError(
+        f"nobody knows whether the server has taken a batch: {error.message}",
+        hint=f"its jobs are not sent again; ask later with batch status {label}, or give it up with "
+        f"batch cancel {label}",
+        code="batch_outcome_unknown",
+        billed=Billed.MAYBE,
+        http_status=error.http_status,
+        request_id=error.request_id,
+    )
+
+
 def _half_price(plan: Plan) -> Optional[CostEstimate]:
     """What the jobs that are to be submitted would cost, None where a price is unknown."""
     total = forecast(plan, 1, None).total.cost
     return None if total is None else total.at(BATCH_DISCOUNT)
 
 
-def _check_budget(batch: OpenBatch, estimate: Optional[CostEstimate], max_cost_usd: Optional[float]) -> None:
-    """Raises where the jobs might pass the cap: a batch cannot be stopped at a sum, so none is handed over.
+def _check_budget(folder: OpenBatch, estimate: Optional[CostEstimate], max_cost_usd: Optional[float]) -> None:
+    """A batch cannot be stopped at a sum, so none is handed over where the jobs might pass the cap.
 
     Raises:
         UsageError: they might.
     """
     high_usd = estimate.high_usd if estimate else 0.0
-    if Budget(max_cost_usd, batch.spent_usd).take(high_usd) is not None:
+    if Budget(max_cost_usd, folder.spent_usd).take(high_usd) is not None:
         return
     raise UsageError(
         f"the jobs may cost up to ${high_usd:.4f} by the Batch API, and earlier runs in this folder may have "
-        f"cost ${batch.spent_usd:.4f}: more than --max-cost ${max_cost_usd or 0.0:.4f}",
+        f"cost ${folder.spent_usd:.4f}: more than --max-cost ${max_cost_usd or 0.0:.4f}",
         hint="choose a lower quality or fewer jobs, or raise --max-cost; nothing was sent",
         code=OVER_MAX_COST,
     )
 
 
-def _show_batch_dry_run(batch: OpenBatch, estimate: Optional[CostEstimate], output: Output) -> int:
-    found = counts(batch.plan)
-    images = batch.plan.images_to_make()
+def _show_submit_dry_run(folder: OpenBatch, estimate: Optional[CostEstimate], output: Output) -> int:
+    found = counts(folder.plan)
+    images = folder.plan.images_to_make()
     output.result(f"{in_words(found)}; {images:,} images to make")
     output.result(f"Estimated cost: {cost_in_words(estimate)} by the Batch API")
-    if batch.spent_usd:
-        output.result(f"Earlier runs in this folder: ${batch.spent_usd:.4f}")
+    if folder.spent_usd:
+        output.result(f"Earlier runs in this folder: ${folder.spent_usd:.4f}")
     output.result("Nothing was sent.")
     output.finish(
         {
@@ -5087,8 +4835,8 @@ def _show_batch_dry_run(batch: OpenBatch, estimate: Optional[CostEstimate], outp
             **found,
             "images": images,
             "cost_usd": estimate_json(estimate),
-            "spent_usd": round(batch.spent_usd, 6),
-            "out_dir": str(batch.folder.path),
+            "spent_usd": round(folder.spent_usd, 6),
+            "out_dir": str(folder.folder.path),
             "billed": Billed.NO.value,
         }
     )

@@ -1,105 +1,150 @@
-"""The ledger's memory of batches: which were handed over, and what their results need to become files.
+"""What this machine remembers of batches: their rows in the ledger, and the lines of their jobs in a journal.
 
 A batch is fetched hours or days later, by another process, maybe without its jobs file: all that is needed
-for that is kept here, from before the batch is made on the server.
+for that is in the ledger before the batch is made on the server.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
+from pathlib import Path
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple, cast
 
+from ..api.request import ImageRequest
 from ..base.errors import LedgerError
-from ..base.record import Record
+from ..base.outcome import Billed
+from ..base.record import Record, replace
 from ..base.redact import mask_secrets
-from ..batch.journal import JournalImage
+from ..batch.journal import SUBMITTED, Entry, JournalImage, entry_json, read_entry, read_journal
 from ..ledger.database import LEDGER_NAME, Database, open_database, stored
-from ..ledger.entries import utc_text
+from ..ledger.entries import InputFile, input_file_of, other_fields, request_from_fields, utc_text
 from ..settings.config import state_folder
-from .remote import ENDED, RemoteBatch
+from .api import ServerBatch
 
-#: States of a batch that only this machine knows: its file is being made; nobody knows whether the server has
-#: it; and the user has given up on that.
-PREPARING, UNKNOWN, GIVEN_UP = "preparing", "unknown", "given_up"
+#: What a batch is where the server has not said: nobody knows whether it was made; and the user waits for it
+#: no longer.
+UNKNOWN, GIVEN_UP = "unknown", "given_up"
 #: A job whose result has not been fetched; `done` and `failed` are the others.
 WAITING = "submitted"
+
 _LOCAL = "local-"
+_CUSTOM_ID_CHARS = 64
+_KEY_CHARS = 40
 _PAGE = 500
 
-_JOB_FIELDS = (
-    "custom_id, job, line, id, key, copy, name, named, numbers, there, high_usd, prompt, fields, inputs,"
-    " mask, state, outcome"
+_INSERT_BATCH = (
+    "INSERT INTO batches (token, base_url, created_at, status, endpoint, model, input_file_id, out_dir,"
+    " total, completed, failed, high_usd, history)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?, 0, 0, ?, ?)"
 )
-_INSERT_JOB = (
-    f"INSERT INTO batch_jobs (batch, {_JOB_FIELDS}) VALUES "  # noqa: S608
-    "(?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_UPDATE_BATCH = (
+    "UPDATE batches SET id = ?, status = ?, created_at = ?, output_file_id = ?, error_file_id = ?, total = ?,"
+    " completed = ?, failed = ? WHERE number = ?"
 )
 
 
-class RememberedBatch(Record):
-    """A batch as the ledger has it. `number` is the ledger's own, `id` the server's where that is known."""
+class Batch(Record):
+    """A batch by its server and by the ledger. `number` is the ledger's own, 0 for one that is not in it;
+    `out_dir` is empty where it is not known; `history` tells whether its requests are to stay in the
+    history."""
 
-    number: int
-    id: Optional[str]
-    token: str
     base_url: str
-    created_at: str
-    status: str
-    endpoint: str
-    model: str
-    input_file_id: Optional[str]
-    output_file_id: Optional[str]
-    error_file_id: Optional[str]
-    out_dir: str
-    total: int
-    completed: int
-    failed: int
-    high_usd: Optional[float]
-    history: bool
-    fetched_at: Optional[str]
+    server: ServerBatch
+    number: int = 0
+    out_dir: str = ""
+    high_usd: Optional[float] = None
+    history: bool = False
+    fetched_at: Optional[str] = None
+
+    @property
+    def id(self) -> Optional[str]:
+        return self.server.id
 
     @property
     def label(self) -> str:
         """What it is called: its id, or a name of its own while it has none."""
-        return self.id or f"{_LOCAL}{self.number}"
+        return self.server.id or self.local_name
 
     @property
-    def has_ended(self) -> bool:
-        """Whether nothing more comes of it on the server."""
-        return self.status in ENDED
+    def local_name(self) -> str:
+        return f"{_LOCAL}{self.number}"
 
     @property
     def is_open(self) -> bool:
         """Whether something may still come of it."""
-        return not self.has_ended and self.status != GIVEN_UP
+        return not self.server.has_ended and self.server.status != GIVEN_UP
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether nobody knows that the server has it."""
+        return self.server.id is None
+
+    def as_shown_by(self, server: ServerBatch) -> Batch:
+        """The batch with what the server says of it now; what only the submission knew stays."""
+        if not self.number:
+            return replace(self, server=server)
+        known = self.server
+        return replace(
+            self,
+            server=replace(
+                server,
+                created_at=server.created_at or utc_text(time.time()),
+                endpoint=known.endpoint,
+                model=known.model,
+                input_file_id=known.input_file_id,
+                total=max(known.total, server.total),
+                mark=known.mark,
+            ),
+        )
 
 
-class RememberedJob(Record):
-    """A job of a batch. `numbers` are those of the images asked for, `there` those that were there before, as
-    the journal keeps them; `fields`, `inputs` and `mask` are JSON as the ledger keeps them of a request;
-    `outcome` is what its row shows once it has ended."""
+class JobIdentity(Record):
+    """Which job it is: its number and line in the jobs file, the user's own id, its key and copy in the
+    journal, and the name of its output; `named` tells that the user chose that."""
 
-    custom_id: str
-    job: int
+    number: int
     line: int
     id: Optional[str]
     key: str
     copy: int
     name: str
     named: bool
+
+
+class JobRequest(Record):
+    """What was asked for: the request as it stands in the jobs file, the numbers of those of its images that
+    are to be made, and the input files."""
+
+    request: ImageRequest
     numbers: Tuple[int, ...]
+    inputs: Tuple[InputFile, ...] = ()
+    mask: Optional[InputFile] = None
+
+
+class BatchJob(Record):
+    """A job of a batch. `there` are the images that it had before; `outcome` is what its row shows."""
+
+    identity: JobIdentity
+    asked: JobRequest
     there: Tuple[JournalImage, ...]
     high_usd: Optional[float]
-    prompt: str
-    fields: Mapping[str, Any]
-    inputs: Sequence[Mapping[str, Any]]
-    mask: Optional[Mapping[str, Any]]
     state: str = WAITING
     outcome: Optional[Mapping[str, Any]] = None
 
+    @property
+    def custom_id(self) -> str:
+        """Its name in a batch."""
+        return custom_id_of(self.identity.key, self.identity.copy)
 
-class Book:
+    def entry(self, event: str, **fields: object) -> Entry:
+        """A line of the journal on it."""
+        who = self.identity
+        entry = Entry(event=event, key=who.key, copy=who.copy, name=who.name, images=self.there)
+        return replace(entry, **fields)
+
+
+class BatchStore:
     """The batches of one ledger. `secrets` are masked wherever they turn up."""
 
     def __init__(self, database: Database, secrets: Tuple[str, ...]) -> None:
@@ -110,168 +155,145 @@ class Book:
         """A base URL as it is kept here."""
         return mask_secrets(base_url, self._secrets)
 
-    def prepare(
-        self, token: str, base_url: str, endpoint: str, model: str, out_dir: str, is_recorded: bool
-    ) -> int:
-        """Begins a batch whose input file is being made; its number."""
-        return self.database.insert(
-            "INSERT INTO batches (token, base_url, created_at, status, endpoint, model, out_dir, total,"
-            " completed, failed, history) VALUES (?, ?, ?, ?, ?, ?, CAST(? AS TEXT), 0, 0, 0, ?)",
-            (
-                token,
-                self.url(base_url),
-                utc_text(time.time()),
-                PREPARING,
-                endpoint,
-                model,
-                stored(out_dir),
-                int(is_recorded),
-            ),
+    def add(self, batch: Batch, jobs: Iterable[BatchJob]) -> Batch:
+        """Takes a batch that is about to be made, and its jobs: all of it, or nothing."""
+        server = batch.server
+        values = (
+            server.mark,
+            self.url(batch.base_url),
+            server.created_at,
+            server.status,
+            server.endpoint,
+            server.model,
+            server.input_file_id,
+            stored(batch.out_dir),
+            server.total,
+            batch.high_usd,
+            int(batch.history),
         )
-
-    def add_jobs(self, number: int, jobs: Iterable[RememberedJob]) -> None:
-        """Takes jobs of a batch that is being made."""
         with self.database.transaction():
+            number = self.database.insert(_INSERT_BATCH, values)
             for job in jobs:
-                self.database.change(_INSERT_JOB, (number, *self._job_values(job)))
+                row = (
+                    number,
+                    job.identity.number,
+                    job.custom_id,
+                    json.dumps(self._masked_job(job)),
+                    job.state,
+                    json.dumps(job.outcome),
+                )
+                self.database.change("INSERT INTO batch_jobs VALUES (?, ?, ?, ?, ?, ?)", row)
+        return replace(batch, number=number)
 
-    def hand_over(self, number: int, input_file_id: str, total: int, high_usd: Optional[float]) -> None:
-        """From now on the server may have the batch."""
-        self.database.change(
-            "UPDATE batches SET status = ?, input_file_id = ?, total = ?, high_usd = ? WHERE number = ?",
-            (UNKNOWN, input_file_id, total, high_usd, number),
-        )
+    def update(self, batch: Batch) -> None:
+        """Writes down what the server says of a batch."""
+        server = batch.server
+        values = (server.id, server.status, server.created_at, server.output_file_id, server.error_file_id)
+        counts = server.total, server.completed, server.failed
+        self.database.change(_UPDATE_BATCH, (*values, *counts, batch.number))
 
-    def update(self, number: int, remote: RemoteBatch) -> None:
-        """What the server says of a batch."""
-        self.database.change(
-            "UPDATE batches SET id = ?, status = ?, created_at = ?, output_file_id = ?, error_file_id = ?,"
-            " total = MAX(total, ?), completed = ?, failed = ? WHERE number = ?",
-            (
-                remote.id,
-                remote.status,
-                remote.created_at or utc_text(time.time()),
-                remote.output_file_id,
-                remote.error_file_id,
-                remote.total,
-                remote.completed,
-                remote.failed,
-                number,
-            ),
-        )
+    def mark_fetched(self, batch: Batch) -> Batch:
+        """All results of a batch are here."""
+        now = utc_text(time.time())
+        self.database.change("UPDATE batches SET fetched_at = ? WHERE number = ?", (now, batch.number))
+        return replace(batch, fetched_at=now)
 
-    def give_up(self, number: int) -> None:
-        """The user waits no longer for a batch that the server may have."""
-        self.database.change("UPDATE batches SET status = ? WHERE number = ?", (GIVEN_UP, number))
-
-    def forget(self, number: int) -> None:
+    def forget(self, batch: Batch) -> None:
         """Lets a batch go that the server does not have."""
         with self.database.transaction():
-            self.database.change("DELETE FROM batch_jobs WHERE batch = ?", (number,))
-            self.database.change("DELETE FROM batches WHERE number = ?", (number,))
+            self.forget_jobs(batch)
+            self.database.change("DELETE FROM batches WHERE number = ?", (batch.number,))
 
-    def forget_unsent(self, out_dir: str) -> None:
-        """Lets go what a killed `batch submit` had prepared for a folder and not handed over."""
-        unsent = "SELECT number FROM batches WHERE status = ? AND out_dir = CAST(? AS TEXT)"
-        for row in self.database.rows(unsent, (PREPARING, stored(out_dir))):
-            self.forget(row["number"])
-
-    def fetched(self, number: int) -> None:
-        """All results of a batch are here."""
-        self.database.change(
-            "UPDATE batches SET fetched_at = ? WHERE number = ?", (utc_text(time.time()), number)
-        )
-
-    def forget_jobs(self, number: int) -> None:
+    def forget_jobs(self, batch: Batch) -> None:
         """Leaves only the bare row of a batch."""
-        self.database.change("DELETE FROM batch_jobs WHERE batch = ?", (number,))
+        self.database.change("DELETE FROM batch_jobs WHERE batch = ?", (batch.number,))
 
-    def batches(self) -> List[RememberedBatch]:
-        """All batches that the server has or may have, oldest first."""
-        rows = self.database.rows("SELECT * FROM batches WHERE status != ? ORDER BY number", (PREPARING,))
-        return [_remembered_batch(row) for row in rows]
+    def batches(self) -> List[Batch]:
+        """All batches, oldest first."""
+        return [_batch_of(row) for row in self.database.rows("SELECT * FROM batches ORDER BY number")]
 
-    def batch_number(self, number: int) -> RememberedBatch:
-        """The batch with this number, which must exist."""
-        rows = self.database.rows("SELECT * FROM batches WHERE number = ?", (number,))
-        return _remembered_batch(rows[0])
-
-    def batch(self, label: str) -> Optional[RememberedBatch]:
+    def batch(self, label: str) -> Optional[Batch]:
         """The batch with an id, or a name of its own."""
-        batches = reversed(self.batches())
-        return next((batch for batch in batches if label in (batch.id, f"{_LOCAL}{batch.number}")), None)
-
-    def jobs(self, number: int) -> Iterator[RememberedJob]:
-        """The jobs of a batch in the order of their jobs file."""
-        last = -1, ""
-        query = (
-            "SELECT * FROM batch_jobs WHERE batch = ? AND (job > ? OR (job = ? AND custom_id > ?))"
-            " ORDER BY job, custom_id LIMIT ?"
+        return next(
+            (batch for batch in reversed(self.batches()) if label in (batch.id, batch.local_name)), None
         )
+
+    def jobs(self, batch: Batch) -> Iterator[BatchJob]:
+        """The jobs of a batch in the order of their jobs file."""
+        query = "SELECT * FROM batch_jobs WHERE batch = ? AND number > ? ORDER BY number LIMIT ?"
+        last = 0
         while True:
-            page = self.database.rows(query, (number, last[0], *last, _PAGE))
+            page = self.database.rows(query, (batch.number, last, _PAGE))
             if not page:
                 return
             for row in page:
-                yield _remembered_job(row)
-            last = page[-1]["job"], page[-1]["custom_id"]
+                yield _stored_job(row, batch)
+            last = page[-1]["number"]
 
-    def jobs_of_folder(self, out_dir: str) -> Iterator[Tuple[RememberedBatch, RememberedJob]]:
+    def jobs_of_folder(self, out_dir: str) -> Iterator[Tuple[Batch, BatchJob]]:
         """All jobs of a folder, each with the last batch that it was in."""
         batches = [batch for batch in self.batches() if batch.out_dir == out_dir]
         later = "SELECT 1 FROM batch_jobs WHERE batch = ? AND custom_id = ?"
         for place, batch in enumerate(batches):
-            for job in self.jobs(batch.number):
+            for job in self.jobs(batch):
                 following = batches[place + 1 :]
                 if not any(self.database.rows(later, (one.number, job.custom_id)) for one in following):
                     yield batch, job
 
-    def job(self, number: int, custom_id: str) -> Optional[RememberedJob]:
+    def job(self, batch: Batch, custom_id: str) -> Optional[BatchJob]:
         """One job of a batch."""
-        rows = self.database.rows(
-            "SELECT * FROM batch_jobs WHERE batch = ? AND custom_id = ?", (number, custom_id)
-        )
-        return _remembered_job(rows[0]) if rows else None
+        query = "SELECT * FROM batch_jobs WHERE batch = ? AND custom_id = ?"
+        rows = self.database.rows(query, (batch.number, custom_id))
+        return _stored_job(rows[0], batch) if rows else None
 
-    def count(self, number: int) -> Dict[str, int]:
+    def count(self, batch: Batch) -> Dict[str, int]:
         """How many jobs of a batch are in each state."""
         query = "SELECT state, COUNT(*) AS jobs FROM batch_jobs WHERE batch = ? GROUP BY state"
-        return {row["state"]: row["jobs"] for row in self.database.rows(query, (number,))}
+        return {row["state"]: row["jobs"] for row in self.database.rows(query, (batch.number,))}
 
-    def _job_values(self, job: RememberedJob) -> Tuple[object, ...]:
-        return (
-            job.custom_id,
-            job.job,
-            job.line,
-            job.id,
-            job.key,
-            job.copy,
-            stored(job.name),
-            int(job.named),
-            json.dumps(job.numbers),
-            json.dumps([dict(vars(image)) for image in job.there]),
-            job.high_usd,
-            self._masked(job.prompt),
-            self._masked(json.dumps(job.fields)),
-            self._masked(json.dumps(job.inputs)),
-            None if job.mask is None else self._masked(json.dumps(job.mask)),
-            job.state,
-            None if job.outcome is None else json.dumps(job.outcome),
-        )
-
-    def _masked(self, text: str) -> str:
-        return mask_secrets(text, self._secrets)
+    def _masked_job(self, job: BatchJob) -> Mapping[str, object]:
+        fields = job_json(job)
+        words = {name: _without(fields[name], self._secrets) for name in ("prompt", "inputs", "mask")}
+        request = cast(Dict[str, object], fields["fields"])
+        names = {self.url(name): _without(value, self._secrets) for name, value in request.items()}
+        return {**fields, **words, "fields": names}
 
 
-def end_job(database: Database, number: int, job: RememberedJob) -> None:
-    """Writes down what has become of a job."""
-    database.change(
-        "UPDATE batch_jobs SET state = ?, outcome = ? WHERE batch = ? AND custom_id = ?",
-        (job.state, json.dumps(job.outcome), number, job.custom_id),
-    )
+class LastEntries:
+    """The last line of each job in the journal of a folder, in a scratch database. A context manager."""
+
+    def __init__(self, folder: Path, scratch: Path) -> None:
+        import sqlite3
+
+        self._db = sqlite3.connect(str(scratch / "past.sqlite3"), isolation_level=None)
+        self._db.execute("PRAGMA journal_mode = OFF")
+        self._db.execute("CREATE TABLE past (id TEXT PRIMARY KEY, entry TEXT) WITHOUT ROWID")
+        self._db.execute("BEGIN")
+        for entry in read_journal(folder):
+            self.add(entry)
+
+    def __enter__(self) -> LastEntries:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._db.close()
+
+    def add(self, entry: Entry) -> None:
+        """Takes one more line."""
+        values = custom_id_of(entry.key, entry.copy), json.dumps(entry_json(entry))
+        self._db.execute("INSERT OR REPLACE INTO past VALUES (?, ?)", values)
+
+    def of(self, job: BatchJob) -> Optional[Entry]:
+        """The last line of a job; None where there is none."""
+        row = self._db.execute("SELECT entry FROM past WHERE id = ?", (job.custom_id,)).fetchone()
+        return None if row is None else read_entry(json.loads(row[0]))
+
+    def count(self) -> int:
+        """How many jobs the folder has."""
+        return int(self._db.execute("SELECT COUNT(*) FROM past").fetchone()[0])
 
 
-def open_book(env: Mapping[str, str], secrets: Tuple[str, ...]) -> Book:
+def open_store(env: Mapping[str, str], secrets: Tuple[str, ...]) -> BatchStore:
     """The memory of batches, made where it is missing.
 
     Raises:
@@ -279,7 +301,7 @@ def open_book(env: Mapping[str, str], secrets: Tuple[str, ...]) -> Book:
     """
     path = state_folder(env) / LEDGER_NAME
     try:
-        return Book(open_database(path), secrets)
+        return BatchStore(open_database(path), secrets)
     except LedgerError as error:
         raise LedgerError(
             f"{error.message}; batches cannot be remembered without it",
@@ -288,20 +310,80 @@ def open_book(env: Mapping[str, str], secrets: Tuple[str, ...]) -> Book:
         ) from None
 
 
-def _remembered_batch(row: Mapping[str, Any]) -> RememberedBatch:
-    values: Dict[str, Any] = {**row, "history": bool(row["history"])}
-    return RememberedBatch(**values)
-
-
-def _remembered_job(row: Mapping[str, Any]) -> RememberedJob:
-    values: Dict[str, Any] = {name: value for name, value in row.items() if name != "batch"}
-    values.update(
-        named=bool(row["named"]),
-        numbers=tuple(json.loads(row["numbers"])),
-        there=tuple(JournalImage(**image) for image in json.loads(row["there"])),
-        fields=json.loads(row["fields"]),
-        inputs=json.loads(row["inputs"]),
-        mask=None if row["mask"] is None else json.loads(row["mask"]),
-        outcome=None if row["outcome"] is None else json.loads(row["outcome"]),
+def end_job(database: Database, batch: Batch, job: BatchJob) -> None:
+    """Writes down what has become of a job."""
+    database.change(
+        "UPDATE batch_jobs SET state = ?, outcome = ? WHERE batch = ? AND number = ?",
+        (job.state, json.dumps(job.outcome), batch.number, job.identity.number),
     )
-    return RememberedJob(**values)
+
+
+def custom_id_of(key: str, copy: int) -> str:
+    """The name of a job in a batch: it leads back to the job in the journal."""
+    return f"{key[:_KEY_CHARS]}-{copy}"[:_CUSTOM_ID_CHARS]
+
+
+def submitted_entries(jobs: Iterable[BatchJob], label: str) -> Iterator[Entry]:
+    """The lines of the journal for jobs that may be paid for from now on."""
+    for job in jobs:
+        yield job.entry(SUBMITTED, billed=Billed.MAYBE, high_usd=job.high_usd or 0.0, batch_id=label)
+
+
+def job_json(job: BatchJob) -> Dict[str, object]:
+    """A job as JSON, but for its state; the column `job` of the ledger holds this."""
+    asked = job.asked
+    return {
+        **vars(job.identity),
+        "numbers": asked.numbers,
+        "there": [dict(vars(image)) for image in job.there],
+        "high_usd": job.high_usd,
+        "prompt": asked.request.prompt,
+        "fields": other_fields(asked.request),
+        "inputs": [file.json() for file in asked.inputs],
+        "mask": None if asked.mask is None else asked.mask.json(),
+    }
+
+
+def job_from_json(
+    fields: Mapping[str, Any],
+    model: str,
+    state: str = WAITING,
+    outcome: Optional[Mapping[str, Any]] = None,
+) -> BatchJob:
+    """The job of which `job_json` made an object."""
+    return BatchJob(
+        identity=JobIdentity(**{name: fields[name] for name in JobIdentity.__match_args__}),
+        asked=JobRequest(
+            request=request_from_fields(fields["prompt"], model, fields["fields"]),
+            numbers=tuple(fields["numbers"]),
+            inputs=tuple(map(input_file_of, fields["inputs"])),
+            mask=None if fields["mask"] is None else input_file_of(fields["mask"]),
+        ),
+        there=tuple(JournalImage(**image) for image in fields["there"]),
+        high_usd=fields["high_usd"],
+        state=state,
+        outcome=outcome,
+    )
+
+
+def _stored_job(row: Mapping[str, Any], batch: Batch) -> BatchJob:
+    outcome = None if row["outcome"] is None else json.loads(row["outcome"])
+    return job_from_json(json.loads(row["job"]), batch.server.model, row["state"], outcome)
+
+
+def _batch_of(row: Mapping[str, Any]) -> Batch:
+    fields: Dict[str, Any] = {**row, "mark": row["token"], "history": bool(row["history"])}
+    server = ServerBatch(**{name: fields[name] for name in ServerBatch.__match_args__ if name in fields})
+    own = {name: fields[name] for name in Batch.__match_args__ if name in fields}
+    return Batch(server=server, **own)
+
+
+def _without(value: object, secrets: Tuple[str, ...]) -> object:
+    """A JSON value with secrets masked in all of its texts; the names in it stay."""
+    if isinstance(value, str):
+        return mask_secrets(value, secrets)
+    if isinstance(value, list):
+        return [_without(each, secrets) for each in cast(List[object], value)]
+    if isinstance(value, dict):
+        return {name: _without(each, secrets) for name, each in cast(Dict[str, object], value).items()}
+    return value
