@@ -149,6 +149,25 @@ def test_a_file_that_has_come_to_be_there_meanwhile_is_not_replaced(home: Home, 
     assert row["images"][0]["path"].endswith("cat-1.jpg")
 
 
+def test_an_image_that_was_changed_or_deleted_since_is_saved_once_more_when_it_is_fetched_by_its_batch(
+    home: Home, host: Service
+) -> None:
+    (batch,) = submit(home, host.base_url, write_jobs(home, prompts(3, "touched")), "--json").json["batches"]
+    wait(home, host.base_url)
+    assert fetch(home, host.base_url).json["images"] == 3
+    assert fetch(home, host.base_url).json["batches"] == []  # all is fetched
+    changed, deleted, _ = pictures_in(home.cwd / "out")
+    picture = (home.cwd / "out" / changed).read_bytes()
+    (home.cwd / "out" / changed).write_bytes(png(8, 8))
+    (home.cwd / "out" / deleted).unlink()
+    again = fetch(home, host.base_url, batch["id"]).json
+    assert again["ok"] and again["images"] == 2
+    assert (home.cwd / "out" / changed).read_bytes() == png(8, 8)
+    assert (home.cwd / "out" / changed.replace(".jpg", "-1.jpg")).read_bytes() == picture
+    assert (home.cwd / "out" / deleted).is_file()
+    assert len(pictures_in(home.cwd / "out")) == 4 and len(rows_of(home.ledger)) == 3
+
+
 def test_results_that_are_not_known_here_are_rescued_and_told(home: Home, host: Service) -> None:
     picture = png(1024, 1024)
     body = {"data": [{"b64_json": base64.b64encode(picture).decode()}]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from typing import Iterator, List, Optional
@@ -112,6 +113,105 @@ def test_a_batch_that_the_server_never_had_can_be_given_up_and_sent_again_by_two
     # The same folder, another host: the journal decides.
     assert submit(home, host.base_url, jobs, "--json").json["batches"] == []
     assert len(submit(home, host.base_url, jobs, "--json", "--retry-ambiguous").json["batches"]) == 1
+
+
+PAGE = json.dumps({"data": [{"id": "batch_other", "status": "completed"}], "has_more": True}).encode()
+BUSY = b'{"error": {"message": "overloaded, try again in 1ms", "type": "x", "param": null, "code": "busy"}}'
+NO_LIST = {
+    "busy": Reply(503, BUSY),
+    "refused": Reply(403, b"<html>no</html>"),
+    "no list": Reply(200, b"{}"),
+    "never ending": Reply(200, PAGE),
+}
+
+
+@pytest.mark.parametrize("answer", NO_LIST.values(), ids=NO_LIST.keys())
+def test_a_list_that_is_not_shown_to_its_end_is_an_error_and_gives_up_nothing(
+    home: Home, host: Service, answer: Reply
+) -> None:
+    def tamper(call: Call, forward: Forward) -> Optional[Reply]:
+        if call.path.startswith("/v1/batches?"):
+            return answer
+        return None if _is_create(call) else forward()
+
+    jobs = write_jobs(home, prompts(2, "unlisted"))
+    with proxy(host.base_url, tamper) as url:
+        (batch,) = submit(home, url, jobs, "--json").json["batches"]
+        for command in ("cancel", "status", "fetch"):
+            run = home.run("batch", command, batch["name"], "--json", base_url=url)
+            assert run.code not in (0, 9) and not run.json["ok"], command
+            assert "does not show local" not in run.stderr and "given up" not in run.stderr
+        assert wait(home, url, "--timeout", "0.1").code != 0
+    (row,) = rows_of(home.ledger, "batches")
+    assert row["status"] == "unknown"
+    assert {line["event"] for line in journal(home)} == {"submitted"}
+
+
+def test_a_batch_is_waited_for_while_the_list_is_away_and_found_on_a_later_page(
+    home: Home, host: Service
+) -> None:
+    refusals = 5  # one more than a command sends by itself
+
+    def tamper(call: Call, forward: Forward) -> Optional[Reply]:
+        nonlocal refusals
+        if call.path == "/v1/batches?limit=100":
+            refusals -= 1
+            return Reply(503, BUSY) if refusals >= 0 else Reply(200, PAGE)
+        if call.path == "/v1/batches?limit=100&after=batch_other":
+            return forward_list(call)
+        reply = forward()
+        return None if _is_create(call) else reply
+
+    def forward_list(call: Call) -> Reply:
+        return Reply(200, json.dumps({"data": host.batches(), "has_more": False}).encode())
+
+    with proxy(host.base_url, tamper) as url:
+        submit(home, url, write_jobs(home, prompts(2, "paged")))
+        assert rows_of(home.ledger, "batches")[0]["id"] is None and refusals == 1
+        refusals = 5
+        assert wait(home, url).code == 0
+        assert fetch(home, url).json["done"] == 2
+    assert len(_of(host, "paged")) == 2
+
+
+def test_the_ledger_then_the_journal_know_all_before_the_request_that_makes_the_batch(
+    home: Home, host: Service
+) -> None:
+    seen = {}
+
+    def tamper(call: Call, forward: Forward) -> Optional[Reply]:
+        if call.method == "POST":
+            known = {table: rows_of(home.ledger, table) for table in ("batches", "batch_jobs")}
+            seen[call.path] = (known, [line["event"] for line in journal(home)])
+        return forward()
+
+    with proxy(host.base_url, tamper) as url:
+        assert submit(home, url, write_jobs(home, prompts(3, "ordered"))).code == 0
+    assert seen["/v1/files"] == ({"batches": [], "batch_jobs": []}, [])
+    known, events = seen["/v1/batches"]
+    (batch,) = known["batches"]
+    assert (batch["id"], batch["status"], batch["total"]) == (None, "unknown", 3)
+    assert [job["state"] for job in known["batch_jobs"]] == ["submitted"] * 3 == events
+
+
+def test_a_ledger_that_does_not_take_all_jobs_takes_none_and_nothing_is_sent(
+    home: Home, host: Service
+) -> None:
+    other = write_jobs(home, prompts(1, "before"), "other.jsonl")
+    submit(home, host.base_url, other, "--out-dir", "elsewhere")
+    change(
+        home.ledger,
+        "CREATE TRIGGER full BEFORE INSERT ON batch_jobs WHEN NEW.number = 3 BEGIN"
+        " SELECT RAISE(ABORT, 'full'); END",
+    )
+    jobs = write_jobs(home, prompts(4, "all"))
+    before = len(host.batches())
+    run = submit(home, host.base_url, jobs, "--json")
+    assert run.code == 3 and "full" in run.json["error"]["message"]
+    assert len(host.batches()) == before and journal(home) == []
+    assert len(rows_of(home.ledger, "batches")) == len(rows_of(home.ledger, "batch_jobs")) == 1
+    change(home.ledger, "DROP TRIGGER full")
+    assert submit(home, host.base_url, jobs, "--json").json["submitted"] == 4
 
 
 def test_a_refused_batch_is_failed_and_free_and_its_jobs_can_go_again(home: Home, host: Service) -> None:
