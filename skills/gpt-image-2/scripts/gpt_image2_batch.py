@@ -21,7 +21,7 @@ import sys
 import threading
 import time
 from collections import deque
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import lru_cache, partial
 from html import escape
 from itertools import count, islice
@@ -32,6 +32,7 @@ from typing import (
     Callable,
     Deque,
     Dict,
+    Generator,
     Iterable,
     Iterator,
     List,
@@ -2030,6 +2031,7 @@ _PAGE_SIZE = 100
 _LATER_HINT = "run it again in a while; this request costs nothing"
 _PASSING = (408, 429)
 _ERROR_BYTES = 1 << 16
+_Why = Callable[[Attempt], GptImage2Error]
 
 
 class ServerBatch(Record):
@@ -2057,7 +2059,7 @@ class ServerBatch(Record):
 
 
 class BatchApi:
-    """One host's Batch API."""
+    """One host's Batch API. Its methods raise a `GptImage2Error` where the server does not do as asked."""
 
     def __init__(self, settings: Settings, env: Mapping[str, str], output: Output, stop: StopSwitch) -> None:
         self._settings = settings
@@ -2066,27 +2068,19 @@ class BatchApi:
         self._stop = stop
 
     def upload(self, path: Path, filename: str, purpose: str, mime_type: str) -> str:
-        """Uploads a file straight from disk; its id.
-
-        Raises:
-            GptImage2Error: it cannot be uploaded.
-        """
+        """Uploads a file straight from disk; its id."""
         form = (
             FormPart("purpose", text=purpose),
             FormPart("file", path=str(path), filename=filename, mime_type=mime_type),
         )
         _, answer = self._ask(self._request("/files", form=form, timeout_s=_MOVE_TIMEOUT_S))
-        file_id = _text(_fields(answer), "id")
+        file_id = _text(fields_of(answer), "id")
         if file_id is None:
             raise ApiError("the upload was answered without the id of a file", code="no_file_id")
         return file_id
 
     def create(self, input_file_id: str, endpoint: str, mark: str) -> ServerBatch:
-        """Makes a batch of an uploaded file.
-
-        Raises:
-            GptImage2Error: there is none; billed `maybe` where the server may have made one all the same.
-        """
+        """Makes a batch of an uploaded file; an error is billed `maybe` where there may be one anyhow."""
         body = {
             "input_file_id": input_file_id,
             "endpoint": endpoint,
@@ -2100,59 +2094,37 @@ class BatchApi:
         return batch
 
     def batch(self, batch_id: str) -> ServerBatch:
-        """What the server says of a batch.
-
-        Raises:
-            GptImage2Error: it does not say.
-        """
         return _batch_in(self._ask(self._request(f"/batches/{_part_of_url(batch_id)}"))[1])
 
     def cancel(self, batch_id: str) -> ServerBatch:
-        """Asks the server to cancel a batch.
-
-        Raises:
-            GptImage2Error: it does not.
-        """
         return _batch_in(self._post(f"/batches/{_part_of_url(batch_id)}/cancel", {})[1])
 
     def batches(self) -> Iterator[ServerBatch]:
-        """All batches of the server, newest first. Only where this ends without an error was it all of them.
-
-        Raises:
-            GptImage2Error: the server does not show its list, or not to the end.
-        """
+        """All batches of the server, newest first; only without an error at the end it was all of them."""
         last = ""
         while True:
             after = f"&after={_part_of_url(last)}" if last else ""
             _, answer = self._ask(self._request(f"/batches?limit={_PAGE_SIZE}{after}"))
-            page = _fields(answer).get("data")
+            page = fields_of(answer).get("data")
             if not isinstance(page, list):
                 raise ApiError("the server's answer is no list of batches", code="no_list")
             found = [batch for batch in map(_server_batch, cast(List[object], page)) if batch is not None]
             yield from found
-            if _fields(answer).get("has_more") is not True:
+            if fields_of(answer).get("has_more") is not True:
                 return
             if not found or found[-1].id == last:
                 raise ApiError("the server does not show its list of batches to the end", code="no_list")
             last = found[-1].id or ""
 
     def find(self, mark: str, input_file_id: Optional[str]) -> Optional[ServerBatch]:
-        """The batch that a submission has made; None where the whole list of the server is without it.
-
-        Raises:
-            GptImage2Error: as `batches`; then nobody knows.
-        """
+        """The batch that a submission has made; None where the whole list of the server is without it."""
         for batch in self.batches():
             if batch.mark == mark or (input_file_id and batch.input_file_id == input_file_id):
                 return batch
         return None
 
     def download(self, file_id: str, take: Callable[[bytes], None]) -> None:
-        """Gives the content of a file to `take`, piece by piece.
-
-        Raises:
-            GptImage2Error: it did not come whole; what came was given all the same.
-        """
+        """Gives the content of a file to `take`, piece by piece; what came before an error, too."""
         request = self._request(f"/files/{_part_of_url(file_id)}/content", timeout_s=_MOVE_TIMEOUT_S)
         started = time.monotonic()
         size = 0
@@ -2184,10 +2156,7 @@ class BatchApi:
         return HttpRequest(url, headers, timeout_s, form=form, stall_s=_STALL_S)
 
     def _post(
-        self,
-        path: str,
-        body: Mapping[str, object],
-        why: Optional[Callable[[Attempt], GptImage2Error]] = None,
+        self, path: str, body: Mapping[str, object], why: Optional[_Why] = None
     ) -> Tuple[Attempt, object]:
         request = self._request(path)
         headers = (*request.headers, ("Content-Type", "application/json"))
@@ -2196,9 +2165,7 @@ class BatchApi:
             write_private(file, json.dumps(body).encode("ascii"))
             return self._ask(replace(request, headers=headers, body_path=str(file)), why)
 
-    def _ask(
-        self, request: HttpRequest, why: Optional[Callable[[Attempt], GptImage2Error]] = None
-    ) -> Tuple[Attempt, object]:
+    def _ask(self, request: HttpRequest, why: Optional[_Why] = None) -> Tuple[Attempt, object]:
         """Sends a request until it is answered, or its error, made by `why`, is not `retry_safe`."""
         number = 0
         while True:
@@ -2271,11 +2238,11 @@ def _batch_in(answer: object) -> ServerBatch:
 
 def _server_batch(document: object) -> Optional[ServerBatch]:
     """The batch that a parsed answer tells of, None where it tells of none."""
-    fields = _fields(document)
+    fields = fields_of(document)
     batch_id, status = fields.get("id"), fields.get("status")
     if not isinstance(batch_id, str) or not batch_id or not isinstance(status, str):
         return None
-    counts = _fields(fields.get("request_counts"))
+    counts = fields_of(fields.get("request_counts"))
     created: Any = fields.get("created_at")
     return ServerBatch(
         id=batch_id,
@@ -2289,17 +2256,17 @@ def _server_batch(document: object) -> Optional[ServerBatch]:
         total=_count_of(counts, "total"),
         completed=_count_of(counts, "completed"),
         failed=_count_of(counts, "failed"),
-        mark=_text(_fields(fields.get("metadata")), _MARK_FIELD) or "",
+        mark=_text(fields_of(fields.get("metadata")), _MARK_FIELD) or "",
         problem=_problem(fields.get("errors")),
     )
 
 
 def _problem(errors: object) -> str:
     """What is wrong with a batch as a whole, in words."""
-    data: Any = _fields(errors).get("data")
+    data: Any = fields_of(errors).get("data")
     found: List[object] = cast(List[object], data) if isinstance(data, list) else []
     words: List[str] = []
-    for error in map(_fields, found[:_MAX_PROBLEMS]):
+    for error in map(fields_of, found[:_MAX_PROBLEMS]):
         where = f"line {error['line']}: " if error.get("line") else ""
         words.append(where + show(str(error.get("message") or error.get("code") or error)))
     if len(found) > _MAX_PROBLEMS:
@@ -2307,7 +2274,8 @@ def _problem(errors: object) -> str:
     return "; ".join(words)
 
 
-def _fields(value: object) -> Mapping[str, Any]:
+def fields_of(value: object) -> Mapping[str, Any]:
+    """The fields of a JSON object; none where it is something else."""
     return cast(Dict[str, Any], value) if isinstance(value, dict) else {}
 
 
@@ -2366,7 +2334,6 @@ class ResultReader:
         self._begin()
 
     def feed(self, chunk: bytes) -> None:
-        """Takes the next piece."""
         *ended, rest = chunk.split(b"\n")
         for piece in ended:
             self._json.feed(piece)
@@ -2427,7 +2394,7 @@ class ResultReader:
         return {"custom_id": name, "error": error}
 
     def _line(self, document: Mapping[str, Any]) -> ResultLine:
-        response = _object(document.get("response"))
+        response = fields_of(document.get("response"))
         body = response.get("body")
         status: Any = response.get("status_code")
         request_id: Any = response.get("request_id")
@@ -2505,10 +2472,6 @@ def _name_elsewhere(_what: object, _detail: object) -> None:
     """Images get their names elsewhere."""
 
 
-def _object(value: object) -> Mapping[str, Any]:
-    return cast(Dict[str, Any], value) if isinstance(value, dict) else {}
-
-
 # ------------------------------------------------------------------------------------------------------------
 # batch_api/store
 #
@@ -2535,10 +2498,9 @@ _INSERT_BATCH = (
     " total, completed, failed, high_usd, history)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?, 0, 0, ?, ?)"
 )
-_UPDATE_BATCH = (
-    "UPDATE batches SET id = ?, status = ?, created_at = ?, output_file_id = ?, error_file_id = ?, total = ?,"
-    " completed = ?, failed = ? WHERE number = ?"
-)
+#: What answers of the server change of a batch: names of columns and of fields.
+_CHANGING = ("id", "status", "created_at", "output_file_id", "error_file_id", "total", "completed", "failed")
+_UPDATE_BATCH = f"UPDATE batches SET {' = ?, '.join(_CHANGING)} = ? WHERE number = ?"  # noqa: S608
 
 
 class Batch(Record):
@@ -2578,22 +2540,18 @@ class Batch(Record):
         return self.server.id is None
 
     def as_shown_by(self, server: ServerBatch) -> Batch:
-        """The batch with what the server says of it now; what only the submission knew stays."""
-        if not self.number:
-            return replace(self, server=server)
+        """The batch with what the server says of it now; what the submission said of itself stays."""
         known = self.server
-        return replace(
-            self,
-            server=replace(
-                server,
-                created_at=server.created_at or utc_text(time.time()),
-                endpoint=known.endpoint,
-                model=known.model,
-                input_file_id=known.input_file_id,
-                total=max(known.total, server.total),
-                mark=known.mark,
-            ),
+        server = replace(
+            server,
+            created_at=server.created_at or known.created_at,
+            endpoint=known.endpoint or server.endpoint,
+            model=known.model or server.model,
+            input_file_id=known.input_file_id or server.input_file_id,
+            total=max(known.total, server.total),
+            mark=known.mark or server.mark,
         )
+        return replace(self, server=server)
 
 
 class JobIdentity(Record):
@@ -2684,10 +2642,8 @@ class BatchStore:
 
     def update(self, batch: Batch) -> None:
         """Writes down what the server says of a batch."""
-        server = batch.server
-        values = (server.id, server.status, server.created_at, server.output_file_id, server.error_file_id)
-        counts = server.total, server.completed, server.failed
-        self.database.change(_UPDATE_BATCH, (*values, *counts, batch.number))
+        values = (getattr(batch.server, name) for name in _CHANGING)
+        self.database.change(_UPDATE_BATCH, (*values, batch.number))
 
     def mark_fetched(self, batch: Batch) -> Batch:
         """All results of a batch are here."""
@@ -2776,7 +2732,6 @@ class LastEntries:
         self._db.close()
 
     def add(self, entry: Entry) -> None:
-        """Takes one more line."""
         values = custom_id_of(entry.key, entry.copy), json.dumps(entry_json(entry))
         self._db.execute("INSERT OR REPLACE INTO past VALUES (?, ?)", values)
 
@@ -2937,17 +2892,12 @@ class BatchLine(Record):
 
     @property
     def size_bytes(self) -> int:
-        """How long it will be."""
         return sum(
             len(part) if isinstance(part, bytes) else -(-part.size_bytes // 3) * 4 for part in self.parts
         )
 
     def pieces(self) -> Iterator[bytes]:
-        """The line, piece by piece; reads its images.
-
-        Raises:
-            OSError: an image cannot be read.
-        """
+        """The line, piece by piece; reads its images."""
         for part in self.parts:
             if isinstance(part, bytes):
                 yield part
@@ -3013,16 +2963,10 @@ class Bundle:
         self._jobs_file = open(str(self._jobs_path), "x", encoding="ascii")  # noqa: SIM115
 
     def takes(self, line: BatchLine) -> bool:
-        """Whether a line still fits."""
         is_within = self._size_bytes + line.size_bytes <= self._limits.size_bytes
         return self.lines == 0 or (self.lines < self._limits.lines and is_within)
 
     def add(self, line: BatchLine, job: BatchJob) -> None:
-        """Writes a line and its job.
-
-        Raises:
-            OutputError: the disk does not take them, or an image cannot be read.
-        """
         try:
             for piece in line.pieces():
                 self._file.write(piece)
@@ -3037,11 +2981,6 @@ class Bundle:
         self.high_usd += job.high_usd or 0.0
 
     def close(self) -> None:
-        """Everything is on disk.
-
-        Raises:
-            OutputError: the disk does not take it.
-        """
         try:
             self._file.close()
             self._jobs_file.close()
@@ -3056,7 +2995,6 @@ class Bundle:
                 yield job_from_json(fields, self.group.model, outcome=outcome)
 
     def discard(self) -> None:
-        """Deletes the files."""
         self.path.unlink()
         self._jobs_path.unlink()
 
@@ -3549,11 +3487,7 @@ _BATCHES_COMMANDS = {
 
 
 def run_batch_api(name: str, rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs one of the commands; its exit code.
-
-    Raises:
-        GptImage2Error: it came to nothing.
-    """
+    """Runs one of the commands; its exit code."""
     commands: Mapping[str, Callable[[Sequence[str], Output, StopSwitch], int]] = {
         "submit": run_submit,
         "status": run_status,
@@ -3609,11 +3543,7 @@ class Session(Record):
 
     def refreshed(self, batch: Batch) -> Batch:
         """A batch as the server has it now. One that may not have been made is looked for in the server's
-        list, and stays as it is where the whole list is without it.
-
-        Raises:
-            GptImage2Error: the server does not say.
-        """
+        list, and stays as it is where the whole list is without it."""
         if batch.id is None:
             found = self.api.find(batch.server.mark, batch.server.input_file_id)
         else:
@@ -3648,32 +3578,32 @@ class Session(Record):
         return batch
 
 
-def open_session(settings: Settings, output: Output, stop: StopSwitch, stack: ExitStack) -> Session:
-    """What a command needs; it is closed with the stack.
-
-    Raises:
-        ConfigError: no curl, or the ledger cannot be used.
-    """
+@contextmanager
+def open_session(settings: Settings, output: Output, stop: StopSwitch) -> Generator[Session, None, None]:
+    """What a command needs of curl and the ledger, which must be usable."""
     find_curl()
     store = open_store(os.environ, settings.secrets)
-    stack.callback(store.database.close)
-    return Session(settings, store, BatchApi(settings, os.environ, output, stop), output, stop)
+    try:
+        yield Session(settings, store, BatchApi(settings, os.environ, output, stop), output, stop)
+    finally:
+        store.database.close()
 
 
+@contextmanager
 def batches_session(
-    arguments: BatchesArguments, output: Output, stop: StopSwitch, stack: ExitStack
-) -> Session:
-    """What a command for batches needs; it is closed with the stack.
-
-    Raises:
-        ConfigError: the settings or the ledger cannot be used, or there is no curl.
-    """
+    name: str, rest: Sequence[str], output: Output, stop: StopSwitch
+) -> Generator[Tuple[Session, BatchesArguments], None, None]:
+    """What a command for batches needs, and its command line."""
+    arguments = batches_parser(name).parse_args(list(rest), BatchesArguments())
+    if arguments.poll is not None and arguments.poll < MIN_POLL_S:
+        raise UsageError(f"--poll must be at least {MIN_POLL_S}", hint="leave it out for 5 to 60 seconds")
     settings = load_settings(
         os.environ, config=arguments.config, base_url=arguments.base_url, api_key=arguments.api_key
     )
     for warning in settings.warnings:
         output.warn(warning)
-    return open_session(settings, output, stop, stack)
+    with open_session(settings, output, stop) as session:
+        yield session, arguments
 
 
 def batch_json(batch: Batch) -> Dict[str, object]:
@@ -3699,22 +3629,14 @@ def batch_json(batch: Batch) -> Dict[str, object]:
 def batch_in_words(batch: Batch) -> str:
     """A batch on one line."""
     server = batch.server
-    parts = [
-        show(batch.label),
-        show(server.status + (", fetched" if batch.fetched_at else "")),
-        f"{server.completed}/{server.failed}/{server.total}",
-        local_time(server.created_at),
-        show(batch.out_dir, limit=None) or "-",
-    ]
-    return "  ".join(parts)
+    state = show(server.status + (", fetched" if batch.fetched_at else ""))
+    counts = f"{server.completed}/{server.failed}/{server.total}"
+    out_dir = show(batch.out_dir, limit=None) or "-"
+    return "  ".join([show(batch.label), state, counts, local_time(server.created_at), out_dir])
 
 
 def read_submit(argv: Sequence[str]) -> Tuple[JobsOptions, Limits]:
-    """What a `batch submit` command line says of its jobs, and how large a batch may become.
-
-    Raises:
-        UsageError: unknown, missing or impossible arguments.
-    """
+    """What a `batch submit` command line says of its jobs, and how large a batch may become."""
     args = submit_parser().parse_args(list(argv))
     for name, value, most in (("--max-lines", args.max_lines, MAX_LINES), ("--max-mb", args.max_mb, MAX_MB)):
         if not 0 < value <= most:
@@ -3723,18 +3645,6 @@ def read_submit(argv: Sequence[str]) -> Tuple[JobsOptions, Limits]:
                 hint="the Batch API takes no larger files; leave it out for its limit",
             )
     return jobs_options(args), Limits(args.max_lines, int(args.max_mb * BYTES_PER_MB))
-
-
-def read_batches(name: str, argv: Sequence[str]) -> BatchesArguments:
-    """The command line of a command for batches.
-
-    Raises:
-        UsageError: unknown, missing or impossible arguments.
-    """
-    arguments = batches_parser(name).parse_args(list(argv), BatchesArguments())
-    if arguments.poll is not None and arguments.poll < MIN_POLL_S:
-        raise UsageError(f"--poll must be at least {MIN_POLL_S}", hint="leave it out for 5 to 60 seconds")
-    return arguments
 
 
 def submit_parser() -> Parser:
@@ -3824,26 +3734,14 @@ _MAX_LISTED = 2000
 
 
 def run_status(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch status`; its exit code.
-
-    Raises:
-        GptImage2Error: the server says nothing of any batch.
-    """
-    arguments = read_batches("status", rest)
-    with ExitStack() as stack:
-        session = batches_session(arguments, output, stop, stack)
+    """Runs `batch status`; its exit code."""
+    with batches_session("status", rest, output, stop) as (session, arguments):
         return _each(session, "status", _under_way(session, arguments), session.refreshed)
 
 
 def run_list(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch list`; its exit code.
-
-    Raises:
-        GptImage2Error: the ledger cannot be read, or the server does not answer.
-    """
-    arguments = read_batches("list", rest)
-    with ExitStack() as stack:
-        session = batches_session(arguments, output, stop, stack)
+    """Runs `batch list`; its exit code."""
+    with batches_session("list", rest, output, stop) as (session, arguments):
         batches = session.store.batches()
         if arguments.remote:
             known = {batch.id: batch for batch in batches}
@@ -3857,29 +3755,16 @@ def run_list(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
 
 
 def run_cancel(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch cancel`; its exit code.
-
-    Raises:
-        GptImage2Error: no batch could be cancelled.
-    """
-    arguments = read_batches("cancel", rest)
-    with ExitStack() as stack:
-        session = batches_session(arguments, output, stop, stack)
+    """Runs `batch cancel`; its exit code."""
+    with batches_session("cancel", rest, output, stop) as (session, arguments):
         batches = session.chosen(arguments.ids, lambda _: False)
         return _each(session, "cancel", batches, lambda batch: _cancelled(session, batch))
 
 
 def run_wait(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch wait`; its exit code.
-
-    Raises:
-        GptImage2Error: the server refuses to say, or the user stops waiting.
-    """
-    arguments = read_batches("wait", rest)
-    with ExitStack() as stack:
-        session = batches_session(arguments, output, stop, stack)
-        with stop, output.heartbeat():
-            batches = _Watch(session, arguments).run()
+    """Runs `batch wait`; its exit code."""
+    with batches_session("wait", rest, output, stop) as (session, arguments), stop, output.heartbeat():
+        batches = _Watch(session, arguments).run()
     for batch in batches:
         output.result(batch_in_words(batch))
     if stop.is_set:
@@ -3959,11 +3844,7 @@ def _under_way(session: Session, arguments: BatchesArguments) -> List[Batch]:
 
 
 def _each(session: Session, action: str, batches: Sequence[Batch], work: Callable[[Batch], Batch]) -> int:
-    """Does something for each batch and says how each is now; what fails for one is told in its row.
-
-    Raises:
-        GptImage2Error: it failed for all.
-    """
+    """Does something for each batch and says how each is now; what fails for one is told in its row."""
     output = session.output
     now: List[Batch] = []
     errors: Dict[str, GptImage2Error] = {}
@@ -4125,7 +4006,10 @@ class ResultSaver:
         warnings: List[str] = []
         asked = job.asked.numbers
         unasked = count(max(asked) + 1)
-        for place, writer in enumerate([*line.writers, *self._downloaded(line, outputs)]):
+        writers = [*line.writers]
+        if not writers and line.error is None:
+            writers = [self._download(url, outputs, place) for place, url in enumerate(line.addresses, 1)]
+        for place, writer in enumerate(writers):
             number = asked[place] if place < len(asked) else next(unasked)
             if any(writer.sha256 == image.sha256 for image in there.values()):
                 writer.discard()
@@ -4139,12 +4023,6 @@ class ResultSaver:
             images.setdefault(number, image)
             self._say_saved(image, writer.rescue_reason)
         return images, tuple(new), tuple(warnings)
-
-    def _downloaded(self, line: ResultLine, outputs: OutputPlan) -> List[ImageWriter]:
-        """The images that came as addresses, where the line holds none itself."""
-        if line.writers or line.error is not None:
-            return []
-        return [self._download(address, outputs, number) for number, address in enumerate(line.addresses, 1)]
 
     def _download(self, address: str, outputs: OutputPlan, number: int) -> ImageWriter:
         settings = self._settings
@@ -4247,16 +4125,6 @@ class ResultSaver:
             )
 
 
-def rescue_images(line: ResultLine, output: Output) -> Tuple[str, ...]:
-    """Saves the images of a line in the rescue folder; where they are."""
-    places: List[str] = []
-    for number, writer in enumerate(line.writers, 1):
-        path = writer.keep(f"{slug(line.custom_id) or 'result'}-{number}.png")
-        places.append(path)
-        output.result(saved_line(path, writer.size_bytes))
-    return tuple(places)
-
-
 def job_row_of(batch: Batch, job: BatchJob) -> Dict[str, object]:
     """The row of a job, with the fields that rows of `batch run` have."""
     return {
@@ -4325,14 +4193,8 @@ _FAILED_HINT = "batch submit or batch run with the same jobs goes on with what w
 
 
 def run_fetch(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch fetch`; its exit code.
-
-    Raises:
-        GptImage2Error: nothing could be fetched.
-    """
-    arguments = read_batches("fetch", rest)
-    with ExitStack() as stack:
-        session = batches_session(arguments, output, stop, stack)
+    """Runs `batch fetch`; its exit code."""
+    with batches_session("fetch", rest, output, stop) as (session, arguments):
         batches = session.chosen(
             arguments.ids, lambda batch: batch.fetched_at is None and batch.server.status != GIVEN_UP
         )
@@ -4381,11 +4243,7 @@ class _Fetching:
                     self._fetch_unknown(batch)
 
     def finish(self) -> int:
-        """Says how it ended; the exit code.
-
-        Raises:
-            GptImage2Error: nothing could be fetched.
-        """
+        """Says how it ended; the exit code."""
         stop = self._session.stop
         if stop.is_set:
             raise InterruptedCall(
@@ -4401,16 +4259,10 @@ class _Fetching:
             f"{found[DONE]} of {found['jobs']} jobs done, {found[FAILED]} failed, {found[WAITING]} waiting"
         )
         self._output.say(f"{words}; {self._saved} images saved")
-        error: Optional[Dict[str, object]] = None
+        error: Optional[PartialError] = None
         if not is_good:
             hint = "; ".join(self._problems) or (_WAITING_HINT if found[WAITING] else _FAILED_HINT)
-            error = {
-                "code": "partial" if not found[WAITING] else "not_ready",
-                "message": words,
-                "hint": hint,
-                "http_status": None,
-                "request_id": None,
-            }
+            error = PartialError(words, hint=hint, code="not_ready" if found[WAITING] else "partial")
             self._output.complain(f"{words}; {hint}")
         costs = (row["cost_usd"] for row in self._rows())
         self._output.finish(
@@ -4423,7 +4275,7 @@ class _Fetching:
                 "batches": [batch_json(batch) for batch in self._batches],
                 "contact_sheets": self._sheets,
                 "rescued": self._rescued,
-                "error": error,
+                "error": failure_json(error),
             },
             self._rows(),
         )
@@ -4474,7 +4326,11 @@ class _Fetching:
         self._read_files(batch, self._rescue_folder, lambda line: self._rescue(batch, line))
 
     def _rescue(self, batch: Batch, line: ResultLine) -> None:
-        places = rescue_images(line, self._output)
+        """Saves the images of a line for which there is no job."""
+        places: List[str] = []
+        for number, writer in enumerate(line.writers, 1):
+            places.append(writer.keep(f"{slug(line.custom_id) or 'result'}-{number}.png"))
+            self._output.result(saved_line(places[-1], writer.size_bytes))
         self._rescued += places
         name = show(line.custom_id, limit=100)
         where = f"; saved as {', '.join(places)}" if places else " and holds no image"
@@ -4552,11 +4408,7 @@ _GENERATIONS, _EDITS = "/v1/images/generations", "/v1/images/edits"
 
 
 def run_submit(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch submit`; its exit code.
-
-    Raises:
-        GptImage2Error: nothing was handed over.
-    """
+    """Runs `batch submit`; its exit code."""
     jobs, limits = read_submit(rest)
     client = Client(
         config=jobs.config, base_url=jobs.base_url, api_key=jobs.api_key, history=jobs.history, stop=stop
@@ -4568,7 +4420,7 @@ def run_submit(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
             return _show_submit_dry_run(folder, estimate, output)
         _check_budget(folder, estimate, jobs.max_cost_usd)
         client.settings.require_key()
-        session = open_session(client.settings, output, stop, stack)
+        session = stack.enter_context(open_session(client.settings, output, stop))
         submission = _Submission(session, folder, folder.journal, limits, client.ledger is not None)
         with stop:
             submission.run()
@@ -4700,7 +4552,9 @@ class _Submission:
             if error.billed is not Billed.MAYBE:
                 self._refused(bundle, batch, error)
                 return None, error
-            found = self._found(batch)
+            found: Optional[ServerBatch] = None
+            with suppress(GptImage2Error):  # `batch status` and the others will look again
+                found = api.find(bundle.mark, file_id)
             if found is None:
                 return batch, _nobody_knows(error, batch.label)
             made = found
@@ -4738,12 +4592,6 @@ class _Submission:
         with suppress(LedgerError):  # it stays there as one that the server does not show
             self._session.store.forget(batch)
 
-    def _found(self, batch: Batch) -> Optional[ServerBatch]:
-        try:
-            return self._session.api.find(batch.server.mark, batch.server.input_file_id)
-        except GptImage2Error:  # `batch status` and the others will look again
-            return None
-
     def _stop_starting(self) -> None:
         self._was_stopped = True
 
@@ -4751,11 +4599,7 @@ class _Submission:
         return self._was_stopped or self._session.stop.is_set or self._error is not None
 
     def finish(self, estimate: Optional[CostEstimate]) -> int:
-        """Says how it ended; the exit code.
-
-        Raises:
-            GptImage2Error: nothing was handed over.
-        """
+        """Says how it ended; the exit code."""
         error, stop = self._error, self._session.stop
         if self._was_stopped or stop.is_set:
             error = InterruptedCall(

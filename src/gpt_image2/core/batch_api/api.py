@@ -46,6 +46,7 @@ _PAGE_SIZE = 100
 _LATER_HINT = "run it again in a while; this request costs nothing"
 _PASSING = (408, 429)
 _ERROR_BYTES = 1 << 16
+_Why = Callable[[Attempt], GptImage2Error]
 
 
 class ServerBatch(Record):
@@ -73,7 +74,7 @@ class ServerBatch(Record):
 
 
 class BatchApi:
-    """One host's Batch API."""
+    """One host's Batch API. Its methods raise a `GptImage2Error` where the server does not do as asked."""
 
     def __init__(self, settings: Settings, env: Mapping[str, str], output: Output, stop: StopSwitch) -> None:
         self._settings = settings
@@ -82,27 +83,19 @@ class BatchApi:
         self._stop = stop
 
     def upload(self, path: Path, filename: str, purpose: str, mime_type: str) -> str:
-        """Uploads a file straight from disk; its id.
-
-        Raises:
-            GptImage2Error: it cannot be uploaded.
-        """
+        """Uploads a file straight from disk; its id."""
         form = (
             FormPart("purpose", text=purpose),
             FormPart("file", path=str(path), filename=filename, mime_type=mime_type),
         )
         _, answer = self._ask(self._request("/files", form=form, timeout_s=_MOVE_TIMEOUT_S))
-        file_id = _text(_fields(answer), "id")
+        file_id = _text(fields_of(answer), "id")
         if file_id is None:
             raise ApiError("the upload was answered without the id of a file", code="no_file_id")
         return file_id
 
     def create(self, input_file_id: str, endpoint: str, mark: str) -> ServerBatch:
-        """Makes a batch of an uploaded file.
-
-        Raises:
-            GptImage2Error: there is none; billed `maybe` where the server may have made one all the same.
-        """
+        """Makes a batch of an uploaded file; an error is billed `maybe` where there may be one anyhow."""
         body = {
             "input_file_id": input_file_id,
             "endpoint": endpoint,
@@ -116,59 +109,37 @@ class BatchApi:
         return batch
 
     def batch(self, batch_id: str) -> ServerBatch:
-        """What the server says of a batch.
-
-        Raises:
-            GptImage2Error: it does not say.
-        """
         return _batch_in(self._ask(self._request(f"/batches/{_part_of_url(batch_id)}"))[1])
 
     def cancel(self, batch_id: str) -> ServerBatch:
-        """Asks the server to cancel a batch.
-
-        Raises:
-            GptImage2Error: it does not.
-        """
         return _batch_in(self._post(f"/batches/{_part_of_url(batch_id)}/cancel", {})[1])
 
     def batches(self) -> Iterator[ServerBatch]:
-        """All batches of the server, newest first. Only where this ends without an error was it all of them.
-
-        Raises:
-            GptImage2Error: the server does not show its list, or not to the end.
-        """
+        """All batches of the server, newest first; only without an error at the end it was all of them."""
         last = ""
         while True:
             after = f"&after={_part_of_url(last)}" if last else ""
             _, answer = self._ask(self._request(f"/batches?limit={_PAGE_SIZE}{after}"))
-            page = _fields(answer).get("data")
+            page = fields_of(answer).get("data")
             if not isinstance(page, list):
                 raise ApiError("the server's answer is no list of batches", code="no_list")
             found = [batch for batch in map(_server_batch, cast(List[object], page)) if batch is not None]
             yield from found
-            if _fields(answer).get("has_more") is not True:
+            if fields_of(answer).get("has_more") is not True:
                 return
             if not found or found[-1].id == last:
                 raise ApiError("the server does not show its list of batches to the end", code="no_list")
             last = found[-1].id or ""
 
     def find(self, mark: str, input_file_id: Optional[str]) -> Optional[ServerBatch]:
-        """The batch that a submission has made; None where the whole list of the server is without it.
-
-        Raises:
-            GptImage2Error: as `batches`; then nobody knows.
-        """
+        """The batch that a submission has made; None where the whole list of the server is without it."""
         for batch in self.batches():
             if batch.mark == mark or (input_file_id and batch.input_file_id == input_file_id):
                 return batch
         return None
 
     def download(self, file_id: str, take: Callable[[bytes], None]) -> None:
-        """Gives the content of a file to `take`, piece by piece.
-
-        Raises:
-            GptImage2Error: it did not come whole; what came was given all the same.
-        """
+        """Gives the content of a file to `take`, piece by piece; what came before an error, too."""
         request = self._request(f"/files/{_part_of_url(file_id)}/content", timeout_s=_MOVE_TIMEOUT_S)
         started = time.monotonic()
         size = 0
@@ -200,10 +171,7 @@ class BatchApi:
         return HttpRequest(url, headers, timeout_s, form=form, stall_s=_STALL_S)
 
     def _post(
-        self,
-        path: str,
-        body: Mapping[str, object],
-        why: Optional[Callable[[Attempt], GptImage2Error]] = None,
+        self, path: str, body: Mapping[str, object], why: Optional[_Why] = None
     ) -> Tuple[Attempt, object]:
         request = self._request(path)
         headers = (*request.headers, ("Content-Type", "application/json"))
@@ -212,9 +180,7 @@ class BatchApi:
             write_private(file, json.dumps(body).encode("ascii"))
             return self._ask(replace(request, headers=headers, body_path=str(file)), why)
 
-    def _ask(
-        self, request: HttpRequest, why: Optional[Callable[[Attempt], GptImage2Error]] = None
-    ) -> Tuple[Attempt, object]:
+    def _ask(self, request: HttpRequest, why: Optional[_Why] = None) -> Tuple[Attempt, object]:
         """Sends a request until it is answered, or its error, made by `why`, is not `retry_safe`."""
         number = 0
         while True:
@@ -287,11 +253,11 @@ def _batch_in(answer: object) -> ServerBatch:
 
 def _server_batch(document: object) -> Optional[ServerBatch]:
     """The batch that a parsed answer tells of, None where it tells of none."""
-    fields = _fields(document)
+    fields = fields_of(document)
     batch_id, status = fields.get("id"), fields.get("status")
     if not isinstance(batch_id, str) or not batch_id or not isinstance(status, str):
         return None
-    counts = _fields(fields.get("request_counts"))
+    counts = fields_of(fields.get("request_counts"))
     created: Any = fields.get("created_at")
     return ServerBatch(
         id=batch_id,
@@ -305,17 +271,17 @@ def _server_batch(document: object) -> Optional[ServerBatch]:
         total=_count_of(counts, "total"),
         completed=_count_of(counts, "completed"),
         failed=_count_of(counts, "failed"),
-        mark=_text(_fields(fields.get("metadata")), _MARK_FIELD) or "",
+        mark=_text(fields_of(fields.get("metadata")), _MARK_FIELD) or "",
         problem=_problem(fields.get("errors")),
     )
 
 
 def _problem(errors: object) -> str:
     """What is wrong with a batch as a whole, in words."""
-    data: Any = _fields(errors).get("data")
+    data: Any = fields_of(errors).get("data")
     found: List[object] = cast(List[object], data) if isinstance(data, list) else []
     words: List[str] = []
-    for error in map(_fields, found[:_MAX_PROBLEMS]):
+    for error in map(fields_of, found[:_MAX_PROBLEMS]):
         where = f"line {error['line']}: " if error.get("line") else ""
         words.append(where + show(str(error.get("message") or error.get("code") or error)))
     if len(found) > _MAX_PROBLEMS:
@@ -323,7 +289,8 @@ def _problem(errors: object) -> str:
     return "; ".join(words)
 
 
-def _fields(value: object) -> Mapping[str, Any]:
+def fields_of(value: object) -> Mapping[str, Any]:
+    """The fields of a JSON object; none where it is something else."""
     return cast(Dict[str, Any], value) if isinstance(value, dict) else {}
 
 

@@ -64,17 +64,12 @@ class BatchLine(Record):
 
     @property
     def size_bytes(self) -> int:
-        """How long it will be."""
         return sum(
             len(part) if isinstance(part, bytes) else -(-part.size_bytes // 3) * 4 for part in self.parts
         )
 
     def pieces(self) -> Iterator[bytes]:
-        """The line, piece by piece; reads its images.
-
-        Raises:
-            OSError: an image cannot be read.
-        """
+        """The line, piece by piece; reads its images."""
         for part in self.parts:
             if isinstance(part, bytes):
                 yield part
@@ -140,16 +135,10 @@ class Bundle:
         self._jobs_file = open(str(self._jobs_path), "x", encoding="ascii")  # noqa: SIM115
 
     def takes(self, line: BatchLine) -> bool:
-        """Whether a line still fits."""
         is_within = self._size_bytes + line.size_bytes <= self._limits.size_bytes
         return self.lines == 0 or (self.lines < self._limits.lines and is_within)
 
     def add(self, line: BatchLine, job: BatchJob) -> None:
-        """Writes a line and its job.
-
-        Raises:
-            OutputError: the disk does not take them, or an image cannot be read.
-        """
         try:
             for piece in line.pieces():
                 self._file.write(piece)
@@ -164,11 +153,6 @@ class Bundle:
         self.high_usd += job.high_usd or 0.0
 
     def close(self) -> None:
-        """Everything is on disk.
-
-        Raises:
-            OutputError: the disk does not take it.
-        """
         try:
             self._file.close()
             self._jobs_file.close()
@@ -183,7 +167,6 @@ class Bundle:
                 yield job_from_json(fields, self.group.model, outcome=outcome)
 
     def discard(self) -> None:
-        """Deletes the files."""
         self.path.unlink()
         self._jobs_path.unlink()
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
-from contextlib import ExitStack
+from contextlib import contextmanager
 from functools import partial
-from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Callable, Dict, Generator, List, Mapping, Optional, Sequence, Tuple
 
 from ..base.about import PROGRAM
 from ..base.errors import UsageError
@@ -46,11 +46,7 @@ _BATCHES_COMMANDS = {
 
 
 def run_batch_api(name: str, rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs one of the commands; its exit code.
-
-    Raises:
-        GptImage2Error: it came to nothing.
-    """
+    """Runs one of the commands; its exit code."""
     from .fetch import run_fetch
     from .follow import run_cancel, run_list, run_status, run_wait
     from .submit import run_submit
@@ -110,11 +106,7 @@ class Session(Record):
 
     def refreshed(self, batch: Batch) -> Batch:
         """A batch as the server has it now. One that may not have been made is looked for in the server's
-        list, and stays as it is where the whole list is without it.
-
-        Raises:
-            GptImage2Error: the server does not say.
-        """
+        list, and stays as it is where the whole list is without it."""
         if batch.id is None:
             found = self.api.find(batch.server.mark, batch.server.input_file_id)
         else:
@@ -149,32 +141,32 @@ class Session(Record):
         return batch
 
 
-def open_session(settings: Settings, output: Output, stop: StopSwitch, stack: ExitStack) -> Session:
-    """What a command needs; it is closed with the stack.
-
-    Raises:
-        ConfigError: no curl, or the ledger cannot be used.
-    """
+@contextmanager
+def open_session(settings: Settings, output: Output, stop: StopSwitch) -> Generator[Session, None, None]:
+    """What a command needs of curl and the ledger, which must be usable."""
     find_curl()
     store = open_store(os.environ, settings.secrets)
-    stack.callback(store.database.close)
-    return Session(settings, store, BatchApi(settings, os.environ, output, stop), output, stop)
+    try:
+        yield Session(settings, store, BatchApi(settings, os.environ, output, stop), output, stop)
+    finally:
+        store.database.close()
 
 
+@contextmanager
 def batches_session(
-    arguments: BatchesArguments, output: Output, stop: StopSwitch, stack: ExitStack
-) -> Session:
-    """What a command for batches needs; it is closed with the stack.
-
-    Raises:
-        ConfigError: the settings or the ledger cannot be used, or there is no curl.
-    """
+    name: str, rest: Sequence[str], output: Output, stop: StopSwitch
+) -> Generator[Tuple[Session, BatchesArguments], None, None]:
+    """What a command for batches needs, and its command line."""
+    arguments = batches_parser(name).parse_args(list(rest), BatchesArguments())
+    if arguments.poll is not None and arguments.poll < MIN_POLL_S:
+        raise UsageError(f"--poll must be at least {MIN_POLL_S}", hint="leave it out for 5 to 60 seconds")
     settings = load_settings(
         os.environ, config=arguments.config, base_url=arguments.base_url, api_key=arguments.api_key
     )
     for warning in settings.warnings:
         output.warn(warning)
-    return open_session(settings, output, stop, stack)
+    with open_session(settings, output, stop) as session:
+        yield session, arguments
 
 
 def batch_json(batch: Batch) -> Dict[str, object]:
@@ -200,22 +192,14 @@ def batch_json(batch: Batch) -> Dict[str, object]:
 def batch_in_words(batch: Batch) -> str:
     """A batch on one line."""
     server = batch.server
-    parts = [
-        show(batch.label),
-        show(server.status + (", fetched" if batch.fetched_at else "")),
-        f"{server.completed}/{server.failed}/{server.total}",
-        local_time(server.created_at),
-        show(batch.out_dir, limit=None) or "-",
-    ]
-    return "  ".join(parts)
+    state = show(server.status + (", fetched" if batch.fetched_at else ""))
+    counts = f"{server.completed}/{server.failed}/{server.total}"
+    out_dir = show(batch.out_dir, limit=None) or "-"
+    return "  ".join([show(batch.label), state, counts, local_time(server.created_at), out_dir])
 
 
 def read_submit(argv: Sequence[str]) -> Tuple[JobsOptions, Limits]:
-    """What a `batch submit` command line says of its jobs, and how large a batch may become.
-
-    Raises:
-        UsageError: unknown, missing or impossible arguments.
-    """
+    """What a `batch submit` command line says of its jobs, and how large a batch may become."""
     args = submit_parser().parse_args(list(argv))
     for name, value, most in (("--max-lines", args.max_lines, MAX_LINES), ("--max-mb", args.max_mb, MAX_MB)):
         if not 0 < value <= most:
@@ -224,18 +208,6 @@ def read_submit(argv: Sequence[str]) -> Tuple[JobsOptions, Limits]:
                 hint="the Batch API takes no larger files; leave it out for its limit",
             )
     return jobs_options(args), Limits(args.max_lines, int(args.max_mb * BYTES_PER_MB))
-
-
-def read_batches(name: str, argv: Sequence[str]) -> BatchesArguments:
-    """The command line of a command for batches.
-
-    Raises:
-        UsageError: unknown, missing or impossible arguments.
-    """
-    arguments = batches_parser(name).parse_args(list(argv), BatchesArguments())
-    if arguments.poll is not None and arguments.poll < MIN_POLL_S:
-        raise UsageError(f"--poll must be at least {MIN_POLL_S}", hint="leave it out for 5 to 60 seconds")
-    return arguments
 
 
 def submit_parser() -> Parser:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Callable, Dict, Iterator, List, Optional, Sequence
 
 from ..base.about import PROGRAM
-from ..base.errors import GptImage2Error, InterruptedCall, OutputError
+from ..base.errors import GptImage2Error, InterruptedCall, OutputError, PartialError
 from ..base.interrupt import StopSwitch
 from ..base.outcome import ExitCode
 from ..base.redact import show
@@ -17,12 +16,13 @@ from ..batch.planner import Folder
 from ..batch.sheet import write_sheet
 from ..ledger.recording import Ledger
 from ..outputs.files import prepare_folder, temporary_folder
-from ..outputs.naming import OutputPlan
+from ..outputs.naming import OutputPlan, slug
 from ..settings.config import state_folder
 from ..telling.output import Output
-from .commands import Session, batch_json, batches_session, read_batches
+from ..telling.report import failure_json, saved_line
+from .commands import Session, batch_json, batches_session
 from .results import ResultLine, ResultReader, error_without_line
-from .saving import ResultSaver, job_row_of, rescue_images
+from .saving import ResultSaver, job_row_of
 from .store import GIVEN_UP, WAITING, Batch, LastEntries
 
 _PART_NAME = "batch-result"
@@ -32,14 +32,8 @@ _FAILED_HINT = "batch submit or batch run with the same jobs goes on with what w
 
 
 def run_fetch(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch fetch`; its exit code.
-
-    Raises:
-        GptImage2Error: nothing could be fetched.
-    """
-    arguments = read_batches("fetch", rest)
-    with ExitStack() as stack:
-        session = batches_session(arguments, output, stop, stack)
+    """Runs `batch fetch`; its exit code."""
+    with batches_session("fetch", rest, output, stop) as (session, arguments):
         batches = session.chosen(
             arguments.ids, lambda batch: batch.fetched_at is None and batch.server.status != GIVEN_UP
         )
@@ -88,11 +82,7 @@ class _Fetching:
                     self._fetch_unknown(batch)
 
     def finish(self) -> int:
-        """Says how it ended; the exit code.
-
-        Raises:
-            GptImage2Error: nothing could be fetched.
-        """
+        """Says how it ended; the exit code."""
         stop = self._session.stop
         if stop.is_set:
             raise InterruptedCall(
@@ -108,16 +98,10 @@ class _Fetching:
             f"{found[DONE]} of {found['jobs']} jobs done, {found[FAILED]} failed, {found[WAITING]} waiting"
         )
         self._output.say(f"{words}; {self._saved} images saved")
-        error: Optional[Dict[str, object]] = None
+        error: Optional[PartialError] = None
         if not is_good:
             hint = "; ".join(self._problems) or (_WAITING_HINT if found[WAITING] else _FAILED_HINT)
-            error = {
-                "code": "partial" if not found[WAITING] else "not_ready",
-                "message": words,
-                "hint": hint,
-                "http_status": None,
-                "request_id": None,
-            }
+            error = PartialError(words, hint=hint, code="not_ready" if found[WAITING] else "partial")
             self._output.complain(f"{words}; {hint}")
         costs = (row["cost_usd"] for row in self._rows())
         self._output.finish(
@@ -130,7 +114,7 @@ class _Fetching:
                 "batches": [batch_json(batch) for batch in self._batches],
                 "contact_sheets": self._sheets,
                 "rescued": self._rescued,
-                "error": error,
+                "error": failure_json(error),
             },
             self._rows(),
         )
@@ -181,7 +165,11 @@ class _Fetching:
         self._read_files(batch, self._rescue_folder, lambda line: self._rescue(batch, line))
 
     def _rescue(self, batch: Batch, line: ResultLine) -> None:
-        places = rescue_images(line, self._output)
+        """Saves the images of a line for which there is no job."""
+        places: List[str] = []
+        for number, writer in enumerate(line.writers, 1):
+            places.append(writer.keep(f"{slug(line.custom_id) or 'result'}-{number}.png"))
+            self._output.result(saved_line(places[-1], writer.size_bytes))
         self._rescued += places
         name = show(line.custom_id, limit=100)
         where = f"; saved as {', '.join(places)}" if places else " and holds no image"

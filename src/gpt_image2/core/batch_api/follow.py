@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 from typing import Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Set
@@ -25,7 +24,6 @@ from .commands import (
     batch_in_words,
     batch_json,
     batches_session,
-    read_batches,
 )
 from .store import GIVEN_UP, Batch, LastEntries
 
@@ -34,26 +32,14 @@ _MAX_LISTED = 2000
 
 
 def run_status(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch status`; its exit code.
-
-    Raises:
-        GptImage2Error: the server says nothing of any batch.
-    """
-    arguments = read_batches("status", rest)
-    with ExitStack() as stack:
-        session = batches_session(arguments, output, stop, stack)
+    """Runs `batch status`; its exit code."""
+    with batches_session("status", rest, output, stop) as (session, arguments):
         return _each(session, "status", _under_way(session, arguments), session.refreshed)
 
 
 def run_list(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch list`; its exit code.
-
-    Raises:
-        GptImage2Error: the ledger cannot be read, or the server does not answer.
-    """
-    arguments = read_batches("list", rest)
-    with ExitStack() as stack:
-        session = batches_session(arguments, output, stop, stack)
+    """Runs `batch list`; its exit code."""
+    with batches_session("list", rest, output, stop) as (session, arguments):
         batches = session.store.batches()
         if arguments.remote:
             known = {batch.id: batch for batch in batches}
@@ -67,29 +53,16 @@ def run_list(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
 
 
 def run_cancel(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch cancel`; its exit code.
-
-    Raises:
-        GptImage2Error: no batch could be cancelled.
-    """
-    arguments = read_batches("cancel", rest)
-    with ExitStack() as stack:
-        session = batches_session(arguments, output, stop, stack)
+    """Runs `batch cancel`; its exit code."""
+    with batches_session("cancel", rest, output, stop) as (session, arguments):
         batches = session.chosen(arguments.ids, lambda _: False)
         return _each(session, "cancel", batches, lambda batch: _cancelled(session, batch))
 
 
 def run_wait(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch wait`; its exit code.
-
-    Raises:
-        GptImage2Error: the server refuses to say, or the user stops waiting.
-    """
-    arguments = read_batches("wait", rest)
-    with ExitStack() as stack:
-        session = batches_session(arguments, output, stop, stack)
-        with stop, output.heartbeat():
-            batches = _Watch(session, arguments).run()
+    """Runs `batch wait`; its exit code."""
+    with batches_session("wait", rest, output, stop) as (session, arguments), stop, output.heartbeat():
+        batches = _Watch(session, arguments).run()
     for batch in batches:
         output.result(batch_in_words(batch))
     if stop.is_set:
@@ -169,11 +142,7 @@ def _under_way(session: Session, arguments: BatchesArguments) -> List[Batch]:
 
 
 def _each(session: Session, action: str, batches: Sequence[Batch], work: Callable[[Batch], Batch]) -> int:
-    """Does something for each batch and says how each is now; what fails for one is told in its row.
-
-    Raises:
-        GptImage2Error: it failed for all.
-    """
+    """Does something for each batch and says how each is now; what fails for one is told in its row."""
     output = session.output
     now: List[Batch] = []
     errors: Dict[str, GptImage2Error] = {}

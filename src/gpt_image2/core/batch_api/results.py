@@ -25,7 +25,7 @@ from ..outputs.store import ImageWriter
 from ..settings.config import Settings
 from ..wire.curl import ResponseHead, TransferEnd
 from ..wire.json_stream import JsonSplitter, StringSink
-from .api import COMPLETED, ServerBatch
+from .api import COMPLETED, ServerBatch, fields_of
 
 _LINE_BYTES = 1 << 20  # of a line, its images left out
 _CUSTOM_ID = rb'"custom_id"\s*:\s*"([^"\\]{1,200})"'
@@ -58,7 +58,6 @@ class ResultReader:
         self._begin()
 
     def feed(self, chunk: bytes) -> None:
-        """Takes the next piece."""
         *ended, rest = chunk.split(b"\n")
         for piece in ended:
             self._json.feed(piece)
@@ -119,7 +118,7 @@ class ResultReader:
         return {"custom_id": name, "error": error}
 
     def _line(self, document: Mapping[str, Any]) -> ResultLine:
-        response = _object(document.get("response"))
+        response = fields_of(document.get("response"))
         body = response.get("body")
         status: Any = response.get("status_code")
         request_id: Any = response.get("request_id")
@@ -195,7 +194,3 @@ def _never_run(error: ServerError, settings: Settings) -> GptImage2Error:
 
 def _name_elsewhere(_what: object, _detail: object) -> None:
     """Images get their names elsewhere."""
-
-
-def _object(value: object) -> Mapping[str, Any]:
-    return cast(Dict[str, Any], value) if isinstance(value, dict) else {}

@@ -22,9 +22,8 @@ from ..batch.planner import Folder
 from ..calls.download import Downloader, DownloadFailed, leads_to_private_network
 from ..ledger.entries import Opening, ending_of
 from ..ledger.recording import Ledger
-from ..outputs.naming import OutputPlan, slug
+from ..outputs.naming import OutputPlan
 from ..outputs.store import ImageWriter, NotAnImage
-from ..telling.output import Output
 from ..telling.report import failure_json, image_json, saved_line
 from .commands import Session
 from .results import ResultLine, error_of_line, error_of_missing
@@ -115,7 +114,10 @@ class ResultSaver:
         warnings: List[str] = []
         asked = job.asked.numbers
         unasked = count(max(asked) + 1)
-        for place, writer in enumerate([*line.writers, *self._downloaded(line, outputs)]):
+        writers = [*line.writers]
+        if not writers and line.error is None:
+            writers = [self._download(url, outputs, place) for place, url in enumerate(line.addresses, 1)]
+        for place, writer in enumerate(writers):
             number = asked[place] if place < len(asked) else next(unasked)
             if any(writer.sha256 == image.sha256 for image in there.values()):
                 writer.discard()
@@ -129,12 +131,6 @@ class ResultSaver:
             images.setdefault(number, image)
             self._say_saved(image, writer.rescue_reason)
         return images, tuple(new), tuple(warnings)
-
-    def _downloaded(self, line: ResultLine, outputs: OutputPlan) -> List[ImageWriter]:
-        """The images that came as addresses, where the line holds none itself."""
-        if line.writers or line.error is not None:
-            return []
-        return [self._download(address, outputs, number) for number, address in enumerate(line.addresses, 1)]
 
     def _download(self, address: str, outputs: OutputPlan, number: int) -> ImageWriter:
         settings = self._settings
@@ -235,16 +231,6 @@ class ResultSaver:
                 f"job {job.identity.number} (line {job.identity.line}): {show(error['message'], limit=None)} "
                 f"(billed: {row['billed']})"
             )
-
-
-def rescue_images(line: ResultLine, output: Output) -> Tuple[str, ...]:
-    """Saves the images of a line in the rescue folder; where they are."""
-    places: List[str] = []
-    for number, writer in enumerate(line.writers, 1):
-        path = writer.keep(f"{slug(line.custom_id) or 'result'}-{number}.png")
-        places.append(path)
-        output.result(saved_line(path, writer.size_bytes))
-    return tuple(places)
 
 
 def job_row_of(batch: Batch, job: BatchJob) -> Dict[str, object]:

@@ -38,10 +38,9 @@ _INSERT_BATCH = (
     " total, completed, failed, high_usd, history)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?, 0, 0, ?, ?)"
 )
-_UPDATE_BATCH = (
-    "UPDATE batches SET id = ?, status = ?, created_at = ?, output_file_id = ?, error_file_id = ?, total = ?,"
-    " completed = ?, failed = ? WHERE number = ?"
-)
+#: What answers of the server change of a batch: names of columns and of fields.
+_CHANGING = ("id", "status", "created_at", "output_file_id", "error_file_id", "total", "completed", "failed")
+_UPDATE_BATCH = f"UPDATE batches SET {' = ?, '.join(_CHANGING)} = ? WHERE number = ?"  # noqa: S608
 
 
 class Batch(Record):
@@ -81,22 +80,18 @@ class Batch(Record):
         return self.server.id is None
 
     def as_shown_by(self, server: ServerBatch) -> Batch:
-        """The batch with what the server says of it now; what only the submission knew stays."""
-        if not self.number:
-            return replace(self, server=server)
+        """The batch with what the server says of it now; what the submission said of itself stays."""
         known = self.server
-        return replace(
-            self,
-            server=replace(
-                server,
-                created_at=server.created_at or utc_text(time.time()),
-                endpoint=known.endpoint,
-                model=known.model,
-                input_file_id=known.input_file_id,
-                total=max(known.total, server.total),
-                mark=known.mark,
-            ),
+        server = replace(
+            server,
+            created_at=server.created_at or known.created_at,
+            endpoint=known.endpoint or server.endpoint,
+            model=known.model or server.model,
+            input_file_id=known.input_file_id or server.input_file_id,
+            total=max(known.total, server.total),
+            mark=known.mark or server.mark,
         )
+        return replace(self, server=server)
 
 
 class JobIdentity(Record):
@@ -187,10 +182,8 @@ class BatchStore:
 
     def update(self, batch: Batch) -> None:
         """Writes down what the server says of a batch."""
-        server = batch.server
-        values = (server.id, server.status, server.created_at, server.output_file_id, server.error_file_id)
-        counts = server.total, server.completed, server.failed
-        self.database.change(_UPDATE_BATCH, (*values, *counts, batch.number))
+        values = (getattr(batch.server, name) for name in _CHANGING)
+        self.database.change(_UPDATE_BATCH, (*values, batch.number))
 
     def mark_fetched(self, batch: Batch) -> Batch:
         """All results of a batch are here."""
@@ -279,7 +272,6 @@ class LastEntries:
         self._db.close()
 
     def add(self, entry: Entry) -> None:
-        """Takes one more line."""
         values = custom_id_of(entry.key, entry.copy), json.dumps(entry_json(entry))
         self._db.execute("INSERT OR REPLACE INTO past VALUES (?, ?)", values)
 

@@ -46,11 +46,7 @@ _GENERATIONS, _EDITS = "/v1/images/generations", "/v1/images/edits"
 
 
 def run_submit(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch submit`; its exit code.
-
-    Raises:
-        GptImage2Error: nothing was handed over.
-    """
+    """Runs `batch submit`; its exit code."""
     jobs, limits = read_submit(rest)
     client = Client(
         config=jobs.config, base_url=jobs.base_url, api_key=jobs.api_key, history=jobs.history, stop=stop
@@ -62,7 +58,7 @@ def run_submit(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
             return _show_submit_dry_run(folder, estimate, output)
         _check_budget(folder, estimate, jobs.max_cost_usd)
         client.settings.require_key()
-        session = open_session(client.settings, output, stop, stack)
+        session = stack.enter_context(open_session(client.settings, output, stop))
         submission = _Submission(session, folder, folder.journal, limits, client.ledger is not None)
         with stop:
             submission.run()
@@ -194,7 +190,9 @@ class _Submission:
             if error.billed is not Billed.MAYBE:
                 self._refused(bundle, batch, error)
                 return None, error
-            found = self._found(batch)
+            found: Optional[ServerBatch] = None
+            with suppress(GptImage2Error):  # `batch status` and the others will look again
+                found = api.find(bundle.mark, file_id)
             if found is None:
                 return batch, _nobody_knows(error, batch.label)
             made = found
@@ -232,12 +230,6 @@ class _Submission:
         with suppress(LedgerError):  # it stays there as one that the server does not show
             self._session.store.forget(batch)
 
-    def _found(self, batch: Batch) -> Optional[ServerBatch]:
-        try:
-            return self._session.api.find(batch.server.mark, batch.server.input_file_id)
-        except GptImage2Error:  # `batch status` and the others will look again
-            return None
-
     def _stop_starting(self) -> None:
         self._was_stopped = True
 
@@ -245,11 +237,7 @@ class _Submission:
         return self._was_stopped or self._session.stop.is_set or self._error is not None
 
     def finish(self, estimate: Optional[CostEstimate]) -> int:
-        """Says how it ended; the exit code.
-
-        Raises:
-            GptImage2Error: nothing was handed over.
-        """
+        """Says how it ended; the exit code."""
         error, stop = self._error, self._session.stop
         if self._was_stopped or stop.is_set:
             error = InterruptedCall(
