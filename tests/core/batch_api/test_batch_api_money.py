@@ -22,7 +22,7 @@ from batch_apis import (
     wait,
     write_jobs,
 )
-from harness import Home
+from harness import KEY, Home
 from ledgers import change, rows_of
 
 
@@ -212,6 +212,71 @@ def test_a_ledger_that_does_not_take_all_jobs_takes_none_and_nothing_is_sent(
     assert len(rows_of(home.ledger, "batches")) == len(rows_of(home.ledger, "batch_jobs")) == 1
     change(home.ledger, "DROP TRIGGER full")
     assert submit(home, host.base_url, jobs, "--json").json["submitted"] == 4
+
+
+def test_a_batch_that_was_given_up_and_failed_later_does_not_hide_what_was_made_instead(
+    home: Home, host: Service
+) -> None:
+    is_blind = True
+
+    def tamper(call: Call, forward: Forward) -> Optional[Reply]:
+        if is_blind and call.path.startswith("/v1/batches?"):
+            return Reply(200, b'{"data": [], "has_more": false}')
+        if call.path.endswith("/content"):
+            return Reply(200, _refusals(jobs_of(home)))
+        reply = forward()
+        return None if is_blind and _is_create(call) else reply
+
+    jobs = write_jobs(home, prompts(2, "instead"))
+    with proxy(host.base_url, tamper) as url:
+        (batch,) = submit(home, url, jobs, "--json").json["batches"]
+        assert home.run("batch", "cancel", batch["name"], base_url=url).code == 0
+        words = ("batch", "run", jobs, "--out-dir", "out", "--retry-ambiguous")
+        assert home.run(*words, base_url=host.base_url).code == 0
+        is_blind = False
+        assert fetch(home, url, batch["name"]).json["failed"] == 2
+    assert [line["event"] for line in journal(home)][-2:] == ["done", "done"]
+    assert home.run("batch", "run", jobs, "--out-dir", "out", base_url=host.base_url).code == 0
+
+
+def jobs_of(home: Home) -> List[str]:
+    """The names of all jobs in batches."""
+    return [row["custom_id"] for row in rows_of(home.ledger, "batch_jobs")]
+
+
+def _refusals(names: List[str]) -> bytes:
+    error = {"code": "batch_expired", "message": "too late"}
+    lines = [json.dumps({"custom_id": name, "response": None, "error": error}) for name in names]
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def test_a_result_is_in_the_journal_before_the_ledger_and_is_not_saved_twice(
+    home: Home, host: Service
+) -> None:
+    jobs = write_jobs(home, prompts(2, "journal first"))
+    submit(home, host.base_url, jobs, "--no-history")
+    wait(home, host.base_url)
+    change(
+        home.ledger,
+        "CREATE TRIGGER stuck BEFORE UPDATE OF state ON batch_jobs BEGIN SELECT RAISE(ABORT, 'stuck'); END",
+    )
+    first = fetch(home, host.base_url)
+    assert first.code == 9 and "stuck" in first.json["error"]["hint"]
+    assert [line["event"] for line in journal(home)].count("done") == first.json["images"] == 1
+    change(home.ledger, "DROP TRIGGER stuck")
+    second = fetch(home, host.base_url).json
+    assert second["ok"] and second["done"] == 2 and second["images"] == 1
+    assert [line["event"] for line in journal(home)].count("done") == 2
+
+
+def test_a_key_in_a_prompt_does_not_get_into_the_ledger(home: Home, host: Service) -> None:
+    submit(home, host.base_url, write_jobs(home, [{"prompt": f"a lamp with {KEY}", "user": KEY, KEY: KEY}]))
+    (row,) = rows_of(home.ledger, "batch_jobs")
+    assert "a lamp with sk-" in row["job"] and KEY not in row["job"]
+    wait(home, host.base_url)
+    fetch(home, host.base_url)
+    files = [path for path in home.state.rglob("*") if path.is_file()]
+    assert files and not any(KEY.encode() in path.read_bytes() for path in files)
 
 
 def test_a_refused_batch_is_failed_and_free_and_its_jobs_can_go_again(home: Home, host: Service) -> None:
