@@ -2517,10 +2517,6 @@ class Batch(Record):
     fetched_at: Optional[str] = None
 
     @property
-    def id(self) -> Optional[str]:
-        return self.server.id
-
-    @property
     def label(self) -> str:
         """What it is called: its id, or a name of its own while it has none."""
         return self.server.id or self.local_name
@@ -2535,7 +2531,7 @@ class Batch(Record):
         return not self.server.has_ended and self.server.status != GIVEN_UP
 
     @property
-    def is_lost(self) -> bool:
+    def is_unconfirmed(self) -> bool:
         """Whether nobody knows that the server has it."""
         return self.server.id is None
 
@@ -2566,6 +2562,11 @@ class JobIdentity(Record):
     name: str
     named: bool
 
+    @property
+    def custom_id(self) -> str:
+        """Its name in a batch."""
+        return custom_id_of(self.key, self.copy)
+
 
 class JobRequest(Record):
     """What was asked for: the request as it stands in the jobs file, the numbers of those of its images that
@@ -2586,11 +2587,6 @@ class BatchJob(Record):
     high_usd: Optional[float]
     state: str = WAITING
     outcome: Optional[Mapping[str, Any]] = None
-
-    @property
-    def custom_id(self) -> str:
-        """Its name in a batch."""
-        return custom_id_of(self.identity.key, self.identity.copy)
 
     def entry(self, event: str, **fields: object) -> Entry:
         """A line of the journal on it."""
@@ -2632,7 +2628,7 @@ class BatchStore:
                 row = (
                     number,
                     job.identity.number,
-                    job.custom_id,
+                    job.identity.custom_id,
                     json.dumps(self._masked_job(job)),
                     job.state,
                     json.dumps(job.outcome),
@@ -2668,7 +2664,8 @@ class BatchStore:
     def batch(self, label: str) -> Optional[Batch]:
         """The batch with an id, or a name of its own."""
         return next(
-            (batch for batch in reversed(self.batches()) if label in (batch.id, batch.local_name)), None
+            (batch for batch in reversed(self.batches()) if label in (batch.server.id, batch.local_name)),
+            None,
         )
 
     def jobs(self, batch: Batch) -> Iterator[BatchJob]:
@@ -2690,7 +2687,9 @@ class BatchStore:
         for place, batch in enumerate(batches):
             for job in self.jobs(batch):
                 following = batches[place + 1 :]
-                if not any(self.database.rows(later, (one.number, job.custom_id)) for one in following):
+                if not any(
+                    self.database.rows(later, (one.number, job.identity.custom_id)) for one in following
+                ):
                     yield batch, job
 
     def job(self, batch: Batch, custom_id: str) -> Optional[BatchJob]:
@@ -2737,7 +2736,7 @@ class LastEntries:
 
     def of(self, job: BatchJob) -> Optional[Entry]:
         """The last line of a job; None where there is none."""
-        row = self._db.execute("SELECT entry FROM past WHERE id = ?", (job.custom_id,)).fetchone()
+        row = self._db.execute("SELECT entry FROM past WHERE id = ?", (job.identity.custom_id,)).fetchone()
         return None if row is None else read_entry(json.loads(row[0]))
 
     def count(self) -> int:
@@ -2974,7 +2973,7 @@ class Bundle:
             self._jobs_file.write(json.dumps([job_json(job), job.outcome]) + "\n")
         except OSError as error:
             raise OutputError(
-                f"cannot write line {show(job.custom_id)} of a batch: {error.strerror or error}",
+                f"cannot write line {show(job.identity.custom_id)} of a batch: {error.strerror or error}",
                 hint="see to it that its images can be read and that there is space in the temp folder",
             ) from None
         self.lines += 1
@@ -3544,10 +3543,10 @@ class Session(Record):
     def refreshed(self, batch: Batch) -> Batch:
         """A batch as the server has it now. One that may not have been made is looked for in the server's
         list, and stays as it is where the whole list is without it."""
-        if batch.id is None:
+        if batch.server.id is None:
             found = self.api.find(batch.server.mark, batch.server.input_file_id)
         else:
-            found = self.api.batch(batch.id)
+            found = self.api.batch(batch.server.id)
         if found is None:
             self.output.warn(
                 f"the server does not show {batch.label}: nobody knows whether it has it; "
@@ -3744,7 +3743,7 @@ def run_list(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
     with batches_session("list", rest, output, stop) as (session, arguments):
         batches = session.store.batches()
         if arguments.remote:
-            known = {batch.id: batch for batch in batches}
+            known = {batch.server.id: batch for batch in batches}
             remote = islice(session.api.batches(), _MAX_LISTED)
             batches = [known.get(server.id) or Batch(session.base_url, server) for server in remote]
     for batch in batches:
@@ -3820,7 +3819,7 @@ class _Watch:
                 asked_s = max(asked_s, error.retry_after_s or 0.0)
                 self._session.output.say(f"{batch.label}: {error.message}; asking again")
                 continue
-            if now.is_lost:
+            if now.is_unconfirmed:
                 self._not_shown.add(now.number)
             self._say_changes(batch.server, now)
         return asked_s
@@ -3879,11 +3878,11 @@ def _finish_batches(
 
 def _cancelled(session: Session, batch: Batch) -> Batch:
     """A batch after its cancellation. One that the whole list of the server is without is given up."""
-    if batch.is_lost:
+    if batch.is_unconfirmed:
         batch = session.refreshed(batch)
-        if batch.is_lost:
+        if batch.is_unconfirmed:
             return _given_up(session, batch)
-    return session.update(batch, session.api.cancel(batch.id or ""))
+    return session.update(batch, session.api.cancel(batch.server.id or ""))
 
 
 def _given_up(session: Session, batch: Batch) -> Batch:
@@ -3981,7 +3980,7 @@ class ResultSaver:
     def fail(self, batch: Batch, job: BatchJob, error: GptImage2Error) -> None:
         """Notes that nothing will come of a job that still waits."""
         last = self._last_entries.of(job)
-        nothing = ResultLine(job.custom_id)
+        nothing = ResultLine(job.identity.custom_id)
         self._note(batch, job, JobResult(nothing, self._still_there(last, job), error, error.billed), last)
 
     def _still_there(self, last: Optional[Entry], job: BatchJob) -> Dict[int, SavedImage]:
@@ -4064,7 +4063,7 @@ class ResultSaver:
             cost_usd=result.cost_usd,
             code=error.code if error else "",
             message=error.message if error else "",
-            batch_id=batch.id or "",
+            batch_id=batch.server.id or "",
             settled=error is not None and error.code == "fewer_images",
         )
         if result.new or _is_news(entry, last, batch):
@@ -4095,7 +4094,7 @@ class ResultSaver:
             mask=asked.mask,
             estimate=None if estimate is None else estimate.at(BATCH_DISCOUNT),
             discount=BATCH_DISCOUNT,
-            batch_id=batch.id,
+            batch_id=batch.server.id,
             started_at=batch.server.created_at,
         )
         outcome = Result(
@@ -4163,7 +4162,7 @@ def _is_news(entry: Entry, last: Optional[Entry], batch: Batch) -> bool:
         return last is None
     if entry.event == DONE:
         return True
-    is_ours = last.batch_id in ("", batch.id or "", batch.local_name)
+    is_ours = last.batch_id in ("", batch.server.id or "", batch.local_name)
     return is_ours and last.event in (SUBMITTED, FAILED) and last.code != entry.code
 
 
@@ -4231,7 +4230,7 @@ class _Fetching:
             except GptImage2Error as error:
                 self._failed(batch, error)
             self._batches.append(batch)
-            if not batch.is_lost:
+            if not batch.is_unconfirmed:
                 by_folder.setdefault(batch.out_dir, []).append(batch)
         for out_dir, group in by_folder.items():
             if self._session.stop.is_set:
@@ -4312,7 +4311,7 @@ class _Fetching:
         if not self._read_files(batch, path, take) or not batch.server.has_ended or saver.failures:
             return
         # What still waits will never come: the batch has ended, and its files were read.
-        error = error_without_line(self._session.api.batch(batch.id or ""))
+        error = error_without_line(self._session.api.batch(batch.server.id or ""))
         for job in self._store.jobs(batch):
             if job.state == WAITING:
                 saver.fail(batch, job, error)
@@ -4490,17 +4489,17 @@ class _Submission:
         count = len(planned.missing)
         sent = request if count == request.count else replace(request, n=count)
         fields = sent.wire_fields(self._session.settings.format_field.value)
-        line = batch_line(custom_id_of(planned.key, planned.copy), group.endpoint, fields, inputs, mask)
+        identity = JobIdentity(
+            number=planned.number,
+            line=planned.line,
+            id=planned.id,
+            key=planned.key,
+            copy=planned.copy,
+            name=planned.name,
+            named=planned.named,
+        )
         remembered = BatchJob(
-            identity=JobIdentity(
-                number=planned.number,
-                line=planned.line,
-                id=planned.id,
-                key=planned.key,
-                copy=planned.copy,
-                name=planned.name,
-                named=planned.named,
-            ),
+            identity=identity,
             asked=JobRequest(
                 request=request,
                 numbers=planned.missing,
@@ -4511,7 +4510,7 @@ class _Submission:
             high_usd=None if planned.high_usd is None else planned.high_usd * BATCH_DISCOUNT,
             outcome={"images": [image_json(image) for _, image in planned.there]},
         )
-        return group, line, remembered
+        return group, batch_line(identity.custom_id, group.endpoint, fields, inputs, mask), remembered
 
     def _warn_of_stream(self) -> None:
         if not self._has_warned:

@@ -146,7 +146,7 @@ class Bundle:
             self._jobs_file.write(json.dumps([job_json(job), job.outcome]) + "\n")
         except OSError as error:
             raise OutputError(
-                f"cannot write line {show(job.custom_id)} of a batch: {error.strerror or error}",
+                f"cannot write line {show(job.identity.custom_id)} of a batch: {error.strerror or error}",
                 hint="see to it that its images can be read and that there is space in the temp folder",
             ) from None
         self.lines += 1

@@ -107,10 +107,10 @@ class Session(Record):
     def refreshed(self, batch: Batch) -> Batch:
         """A batch as the server has it now. One that may not have been made is looked for in the server's
         list, and stays as it is where the whole list is without it."""
-        if batch.id is None:
+        if batch.server.id is None:
             found = self.api.find(batch.server.mark, batch.server.input_file_id)
         else:
-            found = self.api.batch(batch.id)
+            found = self.api.batch(batch.server.id)
         if found is None:
             self.output.warn(
                 f"the server does not show {batch.label}: nobody knows whether it has it; "

@@ -70,7 +70,7 @@ class _Fetching:
             except GptImage2Error as error:
                 self._failed(batch, error)
             self._batches.append(batch)
-            if not batch.is_lost:
+            if not batch.is_unconfirmed:
                 by_folder.setdefault(batch.out_dir, []).append(batch)
         for out_dir, group in by_folder.items():
             if self._session.stop.is_set:
@@ -151,7 +151,7 @@ class _Fetching:
         if not self._read_files(batch, path, take) or not batch.server.has_ended or saver.failures:
             return
         # What still waits will never come: the batch has ended, and its files were read.
-        error = error_without_line(self._session.api.batch(batch.id or ""))
+        error = error_without_line(self._session.api.batch(batch.server.id or ""))
         for job in self._store.jobs(batch):
             if job.state == WAITING:
                 saver.fail(batch, job, error)

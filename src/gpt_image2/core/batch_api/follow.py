@@ -42,7 +42,7 @@ def run_list(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
     with batches_session("list", rest, output, stop) as (session, arguments):
         batches = session.store.batches()
         if arguments.remote:
-            known = {batch.id: batch for batch in batches}
+            known = {batch.server.id: batch for batch in batches}
             remote = islice(session.api.batches(), _MAX_LISTED)
             batches = [known.get(server.id) or Batch(session.base_url, server) for server in remote]
     for batch in batches:
@@ -118,7 +118,7 @@ class _Watch:
                 asked_s = max(asked_s, error.retry_after_s or 0.0)
                 self._session.output.say(f"{batch.label}: {error.message}; asking again")
                 continue
-            if now.is_lost:
+            if now.is_unconfirmed:
                 self._not_shown.add(now.number)
             self._say_changes(batch.server, now)
         return asked_s
@@ -177,11 +177,11 @@ def _finish_batches(
 
 def _cancelled(session: Session, batch: Batch) -> Batch:
     """A batch after its cancellation. One that the whole list of the server is without is given up."""
-    if batch.is_lost:
+    if batch.is_unconfirmed:
         batch = session.refreshed(batch)
-        if batch.is_lost:
+        if batch.is_unconfirmed:
             return _given_up(session, batch)
-    return session.update(batch, session.api.cancel(batch.id or ""))
+    return session.update(batch, session.api.cancel(batch.server.id or ""))
 
 
 def _given_up(session: Session, batch: Batch) -> Batch:

@@ -89,7 +89,7 @@ class ResultSaver:
     def fail(self, batch: Batch, job: BatchJob, error: GptImage2Error) -> None:
         """Notes that nothing will come of a job that still waits."""
         last = self._last_entries.of(job)
-        nothing = ResultLine(job.custom_id)
+        nothing = ResultLine(job.identity.custom_id)
         self._note(batch, job, JobResult(nothing, self._still_there(last, job), error, error.billed), last)
 
     def _still_there(self, last: Optional[Entry], job: BatchJob) -> Dict[int, SavedImage]:
@@ -172,7 +172,7 @@ class ResultSaver:
             cost_usd=result.cost_usd,
             code=error.code if error else "",
             message=error.message if error else "",
-            batch_id=batch.id or "",
+            batch_id=batch.server.id or "",
             settled=error is not None and error.code == "fewer_images",
         )
         if result.new or _is_news(entry, last, batch):
@@ -203,7 +203,7 @@ class ResultSaver:
             mask=asked.mask,
             estimate=None if estimate is None else estimate.at(BATCH_DISCOUNT),
             discount=BATCH_DISCOUNT,
-            batch_id=batch.id,
+            batch_id=batch.server.id,
             started_at=batch.server.created_at,
         )
         outcome = Result(
@@ -271,7 +271,7 @@ def _is_news(entry: Entry, last: Optional[Entry], batch: Batch) -> bool:
         return last is None
     if entry.event == DONE:
         return True
-    is_ours = last.batch_id in ("", batch.id or "", batch.local_name)
+    is_ours = last.batch_id in ("", batch.server.id or "", batch.local_name)
     return is_ours and last.event in (SUBMITTED, FAILED) and last.code != entry.code
 
 

@@ -57,10 +57,6 @@ class Batch(Record):
     fetched_at: Optional[str] = None
 
     @property
-    def id(self) -> Optional[str]:
-        return self.server.id
-
-    @property
     def label(self) -> str:
         """What it is called: its id, or a name of its own while it has none."""
         return self.server.id or self.local_name
@@ -75,7 +71,7 @@ class Batch(Record):
         return not self.server.has_ended and self.server.status != GIVEN_UP
 
     @property
-    def is_lost(self) -> bool:
+    def is_unconfirmed(self) -> bool:
         """Whether nobody knows that the server has it."""
         return self.server.id is None
 
@@ -106,6 +102,11 @@ class JobIdentity(Record):
     name: str
     named: bool
 
+    @property
+    def custom_id(self) -> str:
+        """Its name in a batch."""
+        return custom_id_of(self.key, self.copy)
+
 
 class JobRequest(Record):
     """What was asked for: the request as it stands in the jobs file, the numbers of those of its images that
@@ -126,11 +127,6 @@ class BatchJob(Record):
     high_usd: Optional[float]
     state: str = WAITING
     outcome: Optional[Mapping[str, Any]] = None
-
-    @property
-    def custom_id(self) -> str:
-        """Its name in a batch."""
-        return custom_id_of(self.identity.key, self.identity.copy)
 
     def entry(self, event: str, **fields: object) -> Entry:
         """A line of the journal on it."""
@@ -172,7 +168,7 @@ class BatchStore:
                 row = (
                     number,
                     job.identity.number,
-                    job.custom_id,
+                    job.identity.custom_id,
                     json.dumps(self._masked_job(job)),
                     job.state,
                     json.dumps(job.outcome),
@@ -208,7 +204,8 @@ class BatchStore:
     def batch(self, label: str) -> Optional[Batch]:
         """The batch with an id, or a name of its own."""
         return next(
-            (batch for batch in reversed(self.batches()) if label in (batch.id, batch.local_name)), None
+            (batch for batch in reversed(self.batches()) if label in (batch.server.id, batch.local_name)),
+            None,
         )
 
     def jobs(self, batch: Batch) -> Iterator[BatchJob]:
@@ -230,7 +227,9 @@ class BatchStore:
         for place, batch in enumerate(batches):
             for job in self.jobs(batch):
                 following = batches[place + 1 :]
-                if not any(self.database.rows(later, (one.number, job.custom_id)) for one in following):
+                if not any(
+                    self.database.rows(later, (one.number, job.identity.custom_id)) for one in following
+                ):
                     yield batch, job
 
     def job(self, batch: Batch, custom_id: str) -> Optional[BatchJob]:
@@ -277,7 +276,7 @@ class LastEntries:
 
     def of(self, job: BatchJob) -> Optional[Entry]:
         """The last line of a job; None where there is none."""
-        row = self._db.execute("SELECT entry FROM past WHERE id = ?", (job.custom_id,)).fetchone()
+        row = self._db.execute("SELECT entry FROM past WHERE id = ?", (job.identity.custom_id,)).fetchone()
         return None if row is None else read_entry(json.loads(row[0]))
 
     def count(self) -> int:

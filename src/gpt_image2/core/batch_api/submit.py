@@ -38,7 +38,6 @@ from .store import (
     BatchJob,
     JobIdentity,
     JobRequest,
-    custom_id_of,
     submitted_entries,
 )
 
@@ -128,17 +127,17 @@ class _Submission:
         count = len(planned.missing)
         sent = request if count == request.count else replace(request, n=count)
         fields = sent.wire_fields(self._session.settings.format_field.value)
-        line = batch_line(custom_id_of(planned.key, planned.copy), group.endpoint, fields, inputs, mask)
+        identity = JobIdentity(
+            number=planned.number,
+            line=planned.line,
+            id=planned.id,
+            key=planned.key,
+            copy=planned.copy,
+            name=planned.name,
+            named=planned.named,
+        )
         remembered = BatchJob(
-            identity=JobIdentity(
-                number=planned.number,
-                line=planned.line,
-                id=planned.id,
-                key=planned.key,
-                copy=planned.copy,
-                name=planned.name,
-                named=planned.named,
-            ),
+            identity=identity,
             asked=JobRequest(
                 request=request,
                 numbers=planned.missing,
@@ -149,7 +148,7 @@ class _Submission:
             high_usd=None if planned.high_usd is None else planned.high_usd * BATCH_DISCOUNT,
             outcome={"images": [image_json(image) for _, image in planned.there]},
         )
-        return group, line, remembered
+        return group, batch_line(identity.custom_id, group.endpoint, fields, inputs, mask), remembered
 
     def _warn_of_stream(self) -> None:
         if not self._has_warned:
