@@ -21,7 +21,7 @@ import sys
 import threading
 import time
 from collections import deque
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import lru_cache, partial
 from html import escape
 from itertools import count, islice
@@ -2354,7 +2354,7 @@ class ResultReader:
         self._document = bytearray()
         self._writers: List[ImageWriter] = []
         self._addresses: List[str] = []
-        self._collector = ImageCollector(self._plan, count(1), _name_elsewhere, _name_elsewhere)
+        self._collector = ImageCollector(self._plan, count(1), lambda _, __: None, lambda _, __: None)
 
     def _wants(self, key: str) -> Optional[StringSink]:
         if key not in ("b64_json", "url"):
@@ -2466,10 +2466,6 @@ def _never_run(error: ServerError, settings: Settings) -> GptImage2Error:
         return ApiError(message, code=code, hint="submit it again")
     hint = "it may have been billed; check your usage"
     return ApiError(message, code=code, hint=hint, billed=Billed.MAYBE)
-
-
-def _name_elsewhere(_what: object, _detail: object) -> None:
-    """Images get their names elsewhere."""
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -2744,23 +2740,6 @@ class LastEntries:
         return int(self._db.execute("SELECT COUNT(*) FROM past").fetchone()[0])
 
 
-def open_store(env: Mapping[str, str], secrets: Tuple[str, ...]) -> BatchStore:
-    """The memory of batches, made where it is missing.
-
-    Raises:
-        LedgerError: it cannot be used; without it no batch could be fetched.
-    """
-    path = state_folder(env) / LEDGER_NAME
-    try:
-        return BatchStore(open_database(path), secrets)
-    except LedgerError as error:
-        raise LedgerError(
-            f"{error.message}; batches cannot be remembered without it",
-            hint=f"mend or move {path}, or name another place with XDG_STATE_HOME; nothing was sent",
-            code=error.code,
-        ) from None
-
-
 def end_job(database: Database, batch: Batch, job: BatchJob) -> None:
     """Writes down what has become of a job."""
     database.change(
@@ -2796,10 +2775,7 @@ def job_json(job: BatchJob) -> Dict[str, object]:
 
 
 def job_from_json(
-    fields: Mapping[str, Any],
-    model: str,
-    state: str = WAITING,
-    outcome: Optional[Mapping[str, Any]] = None,
+    fields: Mapping[str, Any], model: str, state: str = WAITING, outcome: Optional[Mapping[str, Any]] = None
 ) -> BatchJob:
     """The job of which `job_json` made an object."""
     return BatchJob(
@@ -3579,13 +3555,24 @@ class Session(Record):
 
 @contextmanager
 def open_session(settings: Settings, output: Output, stop: StopSwitch) -> Generator[Session, None, None]:
-    """What a command needs of curl and the ledger, which must be usable."""
+    """What a command has at hand.
+
+    Raises:
+        ConfigError: there is no curl, or the ledger cannot be used; without it no batch could be fetched.
+    """
     find_curl()
-    store = open_store(os.environ, settings.secrets)
+    path = state_folder(os.environ) / LEDGER_NAME
     try:
+        database = open_database(path)
+    except LedgerError as error:
+        raise LedgerError(
+            f"{error.message}; batches cannot be remembered without it",
+            hint=f"mend or move {path}, or name another place with XDG_STATE_HOME; nothing was sent",
+            code=error.code,
+        ) from None
+    with closing(database):
+        store = BatchStore(database, settings.secrets)
         yield Session(settings, store, BatchApi(settings, os.environ, output, stop), output, stop)
-    finally:
-        store.database.close()
 
 
 @contextmanager
@@ -3649,25 +3636,16 @@ def read_submit(argv: Sequence[str]) -> Tuple[JobsOptions, Limits]:
 def submit_parser() -> Parser:
     """The parser of `batch submit`."""
     parser = _parser(
-        "submit JOBS",
-        "Hand the jobs of a file to the Batch API: half the price, results within 24 hours.",
+        "submit JOBS", "Hand the jobs of a file to the Batch API: half the price, results within 24 hours."
     )
     add_jobs_flags(parser)
     add = parser.add_argument_group("the batches").add_argument
-    add(
-        "--max-lines",
-        type=int,
-        default=MAX_LINES,
-        metavar="N",
-        help=f"jobs in a batch (default {MAX_LINES:,}, the API's limit)",
-    )
-    add(
-        "--max-mb",
-        type=amount,
-        default=MAX_MB,
-        metavar="N",
-        help=f"megabytes in a batch (default {MAX_MB}, the API's limit)",
-    )
+    for flag, kind, most, what in (
+        ("--max-lines", int, MAX_LINES, "jobs"),
+        ("--max-mb", amount, MAX_MB, "megabytes"),
+    ):
+        words = f"{what} in a batch (default {most:,}, the API's limit)"
+        add(flag, type=kind, default=most, metavar="N", help=words)
     add(
         "--retry-ambiguous",
         action="store_true",
@@ -3750,7 +3728,7 @@ def run_list(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
         output.result(batch_in_words(batch))
     if not batches:
         output.say("no batches")
-    return _finish_batches(output, "list", batches, {}, ExitCode.OK)
+    return _finish_batches(output, "list", [_row_of_batch(batch) for batch in batches], True)
 
 
 def run_cancel(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
@@ -3773,7 +3751,7 @@ def run_wait(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
     is_good = all(batch.server.status == COMPLETED and not batch.server.failed for batch in batches)
     if any(batch.is_open for batch in batches):
         output.complain("not all have ended in that time; they run on, and batch wait goes on waiting")
-    return _finish_batches(output, "wait", batches, {}, ExitCode.OK if is_good else ExitCode.PARTIAL)
+    return _finish_batches(output, "wait", [_row_of_batch(batch) for batch in batches], is_good)
 
 
 class _Watch:
@@ -3861,19 +3839,17 @@ def _each(session: Session, action: str, batches: Sequence[Batch], work: Callabl
         output.result(batch_in_words(batch))
         if batch.label in errors:
             output.complain(f"{batch.label}: {errors[batch.label].message}")
-    return _finish_batches(output, action, now, errors, ExitCode.PARTIAL if errors else ExitCode.OK)
+    rows = [_row_of_batch(batch, errors.get(batch.label)) for batch in now]
+    return _finish_batches(output, action, rows, not errors)
 
 
-def _finish_batches(
-    output: Output,
-    action: str,
-    batches: Sequence[Batch],
-    errors: Mapping[str, GptImage2Error],
-    code: ExitCode,
-) -> int:
-    rows = [{**batch_json(batch), "error": failure_json(errors.get(batch.label))} for batch in batches]
-    output.finish({"ok": code is ExitCode.OK, "command": f"batch {action}", "batches": rows})
-    return int(code)
+def _row_of_batch(batch: Batch, error: Optional[GptImage2Error] = None) -> Mapping[str, object]:
+    return {**batch_json(batch), "error": failure_json(error)}
+
+
+def _finish_batches(output: Output, action: str, rows: List[Mapping[str, object]], is_good: bool) -> int:
+    output.finish({"ok": is_good, "command": f"batch {action}", "batches": rows})
+    return int(ExitCode.OK if is_good else ExitCode.PARTIAL)
 
 
 def _cancelled(session: Session, batch: Batch) -> Batch:

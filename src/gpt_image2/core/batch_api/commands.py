@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from typing import Callable, Dict, Generator, List, Mapping, Optional, Sequence, Tuple
 
 from ..base.about import PROGRAM
-from ..base.errors import UsageError
+from ..base.errors import LedgerError, UsageError
 from ..base.exit_codes import EXIT_CODES
 from ..base.interrupt import StopSwitch
 from ..base.record import Record
@@ -24,12 +24,13 @@ from ..commands.options import (
     amount,
 )
 from ..history.moments import local_time
-from ..settings.config import Settings, load_settings
+from ..ledger.database import LEDGER_NAME, open_database
+from ..settings.config import Settings, load_settings, state_folder
 from ..telling.output import Output
 from ..wire.curl import find_curl
 from .api import BatchApi, ServerBatch
 from .bundle import BYTES_PER_MB, MAX_LINES, MAX_MB, Limits
-from .store import UNKNOWN, Batch, BatchStore, open_store
+from .store import UNKNOWN, Batch, BatchStore
 
 MIN_POLL_S = 0.05
 FIRST_POLL_S, SLOWEST_POLL_S = 5.0, 60.0
@@ -143,13 +144,24 @@ class Session(Record):
 
 @contextmanager
 def open_session(settings: Settings, output: Output, stop: StopSwitch) -> Generator[Session, None, None]:
-    """What a command needs of curl and the ledger, which must be usable."""
+    """What a command has at hand.
+
+    Raises:
+        ConfigError: there is no curl, or the ledger cannot be used; without it no batch could be fetched.
+    """
     find_curl()
-    store = open_store(os.environ, settings.secrets)
+    path = state_folder(os.environ) / LEDGER_NAME
     try:
+        database = open_database(path)
+    except LedgerError as error:
+        raise LedgerError(
+            f"{error.message}; batches cannot be remembered without it",
+            hint=f"mend or move {path}, or name another place with XDG_STATE_HOME; nothing was sent",
+            code=error.code,
+        ) from None
+    with closing(database):
+        store = BatchStore(database, settings.secrets)
         yield Session(settings, store, BatchApi(settings, os.environ, output, stop), output, stop)
-    finally:
-        store.database.close()
 
 
 @contextmanager
@@ -213,25 +225,16 @@ def read_submit(argv: Sequence[str]) -> Tuple[JobsOptions, Limits]:
 def submit_parser() -> Parser:
     """The parser of `batch submit`."""
     parser = _parser(
-        "submit JOBS",
-        "Hand the jobs of a file to the Batch API: half the price, results within 24 hours.",
+        "submit JOBS", "Hand the jobs of a file to the Batch API: half the price, results within 24 hours."
     )
     add_jobs_flags(parser)
     add = parser.add_argument_group("the batches").add_argument
-    add(
-        "--max-lines",
-        type=int,
-        default=MAX_LINES,
-        metavar="N",
-        help=f"jobs in a batch (default {MAX_LINES:,}, the API's limit)",
-    )
-    add(
-        "--max-mb",
-        type=amount,
-        default=MAX_MB,
-        metavar="N",
-        help=f"megabytes in a batch (default {MAX_MB}, the API's limit)",
-    )
+    for flag, kind, most, what in (
+        ("--max-lines", int, MAX_LINES, "jobs"),
+        ("--max-mb", amount, MAX_MB, "megabytes"),
+    ):
+        words = f"{what} in a batch (default {most:,}, the API's limit)"
+        add(flag, type=kind, default=most, metavar="N", help=words)
     add(
         "--retry-ambiguous",
         action="store_true",

@@ -49,7 +49,7 @@ def run_list(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
         output.result(batch_in_words(batch))
     if not batches:
         output.say("no batches")
-    return _finish_batches(output, "list", batches, {}, ExitCode.OK)
+    return _finish_batches(output, "list", [_row_of_batch(batch) for batch in batches], True)
 
 
 def run_cancel(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
@@ -72,7 +72,7 @@ def run_wait(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
     is_good = all(batch.server.status == COMPLETED and not batch.server.failed for batch in batches)
     if any(batch.is_open for batch in batches):
         output.complain("not all have ended in that time; they run on, and batch wait goes on waiting")
-    return _finish_batches(output, "wait", batches, {}, ExitCode.OK if is_good else ExitCode.PARTIAL)
+    return _finish_batches(output, "wait", [_row_of_batch(batch) for batch in batches], is_good)
 
 
 class _Watch:
@@ -160,19 +160,17 @@ def _each(session: Session, action: str, batches: Sequence[Batch], work: Callabl
         output.result(batch_in_words(batch))
         if batch.label in errors:
             output.complain(f"{batch.label}: {errors[batch.label].message}")
-    return _finish_batches(output, action, now, errors, ExitCode.PARTIAL if errors else ExitCode.OK)
+    rows = [_row_of_batch(batch, errors.get(batch.label)) for batch in now]
+    return _finish_batches(output, action, rows, not errors)
 
 
-def _finish_batches(
-    output: Output,
-    action: str,
-    batches: Sequence[Batch],
-    errors: Mapping[str, GptImage2Error],
-    code: ExitCode,
-) -> int:
-    rows = [{**batch_json(batch), "error": failure_json(errors.get(batch.label))} for batch in batches]
-    output.finish({"ok": code is ExitCode.OK, "command": f"batch {action}", "batches": rows})
-    return int(code)
+def _row_of_batch(batch: Batch, error: Optional[GptImage2Error] = None) -> Mapping[str, object]:
+    return {**batch_json(batch), "error": failure_json(error)}
+
+
+def _finish_batches(output: Output, action: str, rows: List[Mapping[str, object]], is_good: bool) -> int:
+    output.finish({"ok": is_good, "command": f"batch {action}", "batches": rows})
+    return int(ExitCode.OK if is_good else ExitCode.PARTIAL)
 
 
 def _cancelled(session: Session, batch: Batch) -> Batch:

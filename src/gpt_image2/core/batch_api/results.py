@@ -78,7 +78,7 @@ class ResultReader:
         self._document = bytearray()
         self._writers: List[ImageWriter] = []
         self._addresses: List[str] = []
-        self._collector = ImageCollector(self._plan, count(1), _name_elsewhere, _name_elsewhere)
+        self._collector = ImageCollector(self._plan, count(1), lambda _, __: None, lambda _, __: None)
 
     def _wants(self, key: str) -> Optional[StringSink]:
         if key not in ("b64_json", "url"):
@@ -190,7 +190,3 @@ def _never_run(error: ServerError, settings: Settings) -> GptImage2Error:
         return ApiError(message, code=code, hint="submit it again")
     hint = "it may have been billed; check your usage"
     return ApiError(message, code=code, hint=hint, billed=Billed.MAYBE)
-
-
-def _name_elsewhere(_what: object, _detail: object) -> None:
-    """Images get their names elsewhere."""

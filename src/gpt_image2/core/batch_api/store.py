@@ -12,14 +12,12 @@ from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple, cast
 
 from ..api.request import ImageRequest
-from ..base.errors import LedgerError
 from ..base.outcome import Billed
 from ..base.record import Record, replace
 from ..base.redact import mask_secrets
 from ..batch.journal import SUBMITTED, Entry, JournalImage, entry_json, read_entry, read_journal
-from ..ledger.database import LEDGER_NAME, Database, open_database, stored
+from ..ledger.database import Database, stored
 from ..ledger.entries import InputFile, input_file_of, other_fields, request_from_fields, utc_text
-from ..settings.config import state_folder
 from .api import ServerBatch
 
 #: What a batch is where the server has not said: nobody knows whether it was made; and the user waits for it
@@ -284,23 +282,6 @@ class LastEntries:
         return int(self._db.execute("SELECT COUNT(*) FROM past").fetchone()[0])
 
 
-def open_store(env: Mapping[str, str], secrets: Tuple[str, ...]) -> BatchStore:
-    """The memory of batches, made where it is missing.
-
-    Raises:
-        LedgerError: it cannot be used; without it no batch could be fetched.
-    """
-    path = state_folder(env) / LEDGER_NAME
-    try:
-        return BatchStore(open_database(path), secrets)
-    except LedgerError as error:
-        raise LedgerError(
-            f"{error.message}; batches cannot be remembered without it",
-            hint=f"mend or move {path}, or name another place with XDG_STATE_HOME; nothing was sent",
-            code=error.code,
-        ) from None
-
-
 def end_job(database: Database, batch: Batch, job: BatchJob) -> None:
     """Writes down what has become of a job."""
     database.change(
@@ -336,10 +317,7 @@ def job_json(job: BatchJob) -> Dict[str, object]:
 
 
 def job_from_json(
-    fields: Mapping[str, Any],
-    model: str,
-    state: str = WAITING,
-    outcome: Optional[Mapping[str, Any]] = None,
+    fields: Mapping[str, Any], model: str, state: str = WAITING, outcome: Optional[Mapping[str, Any]] = None
 ) -> BatchJob:
     """The job of which `job_json` made an object."""
     return BatchJob(

@@ -32,14 +32,7 @@ from ..telling.report import cost_in_words, estimate_json, failure_json, image_j
 from .api import ServerBatch
 from .bundle import BatchLine, Bundle, Group, Limits, LineInputs, batch_line
 from .commands import Session, batch_in_words, batch_json, open_session, read_submit
-from .store import (
-    UNKNOWN,
-    Batch,
-    BatchJob,
-    JobIdentity,
-    JobRequest,
-    submitted_entries,
-)
+from .store import UNKNOWN, Batch, BatchJob, JobIdentity, JobRequest, submitted_entries
 
 _GENERATIONS, _EDITS = "/v1/images/generations", "/v1/images/edits"
 
