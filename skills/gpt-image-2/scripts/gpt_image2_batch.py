@@ -4523,6 +4523,8 @@ class _Submission:
         self._journal.extend(submitted_entries(bundle.jobs(), batch.label))
         try:
             made = api.create(file_id, bundle.group.endpoint, bundle.mark)
+        except InterruptedCall:  # the user did not wait for it to end: it may have been sent
+            raise
         except GptImage2Error as error:
             if error.billed is not Billed.MAYBE:
                 self._refused(bundle, batch, error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 from typing import Iterator, List, Optional
 
 import pytest
@@ -291,6 +292,31 @@ def test_a_refused_batch_is_failed_and_free_and_its_jobs_can_go_again(home: Home
     assert [line["billed"] for line in journal(home) if line["event"] == "failed"] == ["no", "no"]
     assert rows_of(home.ledger, "batches") == []
     assert submit(home, host.base_url, jobs, "--json").json["submitted"] == 2
+
+
+def test_ctrl_c_again_and_again_while_a_batch_is_made_leaves_its_jobs_submitted(
+    home: Home, host: Service
+) -> None:
+    process: Optional[subprocess.Popen] = None
+
+    def tamper(call: Call, forward: Forward) -> Optional[Reply]:
+        reply = forward()
+        if process is None or not _is_create(call):
+            return reply
+        while process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        return None
+
+    jobs = write_jobs(home, prompts(2, "impatient"))
+    with proxy(host.base_url, tamper) as url:
+        process = home.start("batch", "submit", jobs, "--out-dir", "out", base_url=url)
+        process.communicate()
+        process = None
+        assert {line["event"] for line in journal(home)} == {"submitted"}
+        assert submit(home, url, jobs, "--json").json["batches"] == []
+        wait(home, url)
+        assert fetch(home, url).json["done"] == 2
+    assert len(_of(host, "impatient")) == 2
 
 
 def test_killed_between_upload_and_creation_nothing_goes_out_twice(home: Home, host: Service) -> None:
