@@ -2485,8 +2485,7 @@ UNKNOWN, GIVEN_UP = "unknown", "given_up"
 WAITING = "submitted"
 
 _LOCAL = "local-"
-_CUSTOM_ID_CHARS = 64
-_KEY_CHARS = 40
+_KEY_CHARS = 40  # of 64: a name in a batch may not be longer than that
 _PAGE = 500
 
 _INSERT_BATCH = (
@@ -2679,13 +2678,9 @@ class BatchStore:
     def jobs_of_folder(self, out_dir: str) -> Iterator[Tuple[Batch, BatchJob]]:
         """All jobs of a folder, each with the last batch that it was in."""
         batches = [batch for batch in self.batches() if batch.out_dir == out_dir]
-        later = "SELECT 1 FROM batch_jobs WHERE batch = ? AND custom_id = ?"
         for place, batch in enumerate(batches):
             for job in self.jobs(batch):
-                following = batches[place + 1 :]
-                if not any(
-                    self.database.rows(later, (one.number, job.identity.custom_id)) for one in following
-                ):
+                if not any(self.job(later, job.identity.custom_id) for later in batches[place + 1 :]):
                     yield batch, job
 
     def job(self, batch: Batch, custom_id: str) -> Optional[BatchJob]:
@@ -2750,7 +2745,7 @@ def end_job(database: Database, batch: Batch, job: BatchJob) -> None:
 
 def custom_id_of(key: str, copy: int) -> str:
     """The name of a job in a batch: it leads back to the job in the journal."""
-    return f"{key[:_KEY_CHARS]}-{copy}"[:_CUSTOM_ID_CHARS]
+    return f"{key[:_KEY_CHARS]}-{copy}"
 
 
 def submitted_entries(jobs: Iterable[BatchJob], label: str) -> Iterator[Entry]:
@@ -2890,12 +2885,8 @@ class LineInputs:
         self._ids: Dict[str, str] = {}  # by hash; `_SEEN` for one that went within a line
 
     def of(self, job: Job) -> Tuple[List[LineInput], Optional[LineInput]]:
-        """The input images of a job and its mask.
-
-        Raises:
-            UsageError: one of them is no usable image any more.
-            GptImage2Error: one of them cannot be uploaded.
-        """
+        """The input images of a job and its mask. Raises where one is no usable image any more, or cannot be
+        uploaded."""
         named = [*job.sources, *([job.mask] if job.mask is not None else [])]
         images = [None if is_address(source) else local_input(source) for source in named]
         size_bytes = sum(image.size_bytes for image in images if image is not None)
@@ -3501,11 +3492,7 @@ class Session(Record):
         return self.store.url(self.settings.base_url.value)
 
     def chosen(self, ids: Sequence[str], is_meant: Callable[[Batch], bool]) -> List[Batch]:
-        """The batches with these ids, known here or not; without ids all of this server that are meant.
-
-        Raises:
-            UsageError: an id belongs to another base URL.
-        """
+        """The batches with these ids, known here or not; without ids all of this server that are meant."""
         if ids:
             return [self._by_id(one) for one in dict.fromkeys(ids)]
         meant = [batch for batch in self.store.batches() if is_meant(batch)]
@@ -3803,12 +3790,8 @@ class _Watch:
         return asked_s
 
     def _say_changes(self, before: ServerBatch, now: Batch) -> None:
-        server = now.server
-        if (before.status, before.completed, before.failed) != (
-            server.status,
-            server.completed,
-            server.failed,
-        ):
+        then = before.status, before.completed, before.failed
+        if then != (now.server.status, now.server.completed, now.server.failed):
             self._session.output.say(batch_in_words(now))
             self._session.output.event({"event": "batch_changed", "batch": batch_json(now)})
 
@@ -3972,10 +3955,7 @@ class ResultSaver:
         self, line: ResultLine, job: BatchJob, outputs: OutputPlan, there: Mapping[int, SavedImage]
     ) -> Tuple[Dict[int, SavedImage], Tuple[SavedImage, ...], Tuple[str, ...]]:
         """Gives the images of a line their names: all of the job by now, those that are new, and warnings.
-
-        Raises:
-            OutputError: no folder takes one of them; nothing is lost, for the server still has it.
-        """
+        Raises where no folder takes one of them; nothing is lost, for the server still has it."""
         images: Dict[int, SavedImage] = dict(there)
         new: List[SavedImage] = []
         warnings: List[str] = []
@@ -4458,7 +4438,9 @@ class _Submission:
         job, _ = read_job(self._folder.jobs_file.text_at(planned.offset), self._folder.defaults)
         request, _ = checked(job.request)
         if request.stream:
-            self._warn_of_stream()
+            if not self._has_warned:
+                self._output.warn("the Batch API does not stream: stream and partial_images are left out")
+            self._has_warned = True
             request = request.without_stream()
         inputs, mask = self._inputs.of(job)
         group = Group(request.model, _EDITS if job.sources else _GENERATIONS)
@@ -4487,11 +4469,6 @@ class _Submission:
             outcome={"images": [image_json(image) for _, image in planned.there]},
         )
         return group, batch_line(identity.custom_id, group.endpoint, fields, inputs, mask), remembered
-
-    def _warn_of_stream(self) -> None:
-        if not self._has_warned:
-            self._has_warned = True
-            self._output.warn("the Batch API does not stream: stream and partial_images are left out")
 
     def _send(self, bundle: Bundle) -> None:
         """Makes a batch of a bundle; a failure ends the submission."""
@@ -4624,11 +4601,7 @@ def _half_price(plan: Plan) -> Optional[CostEstimate]:
 
 
 def _check_budget(folder: OpenBatch, estimate: Optional[CostEstimate], max_cost_usd: Optional[float]) -> None:
-    """A batch cannot be stopped at a sum, so none is handed over where the jobs might pass the cap.
-
-    Raises:
-        UsageError: they might.
-    """
+    """Raises where the jobs might pass the cap: a batch that is made cannot be stopped at a sum."""
     high_usd = estimate.high_usd if estimate else 0.0
     if Budget(max_cost_usd, folder.spent_usd).take(high_usd) is not None:
         return

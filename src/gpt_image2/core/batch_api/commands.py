@@ -90,11 +90,7 @@ class Session(Record):
         return self.store.url(self.settings.base_url.value)
 
     def chosen(self, ids: Sequence[str], is_meant: Callable[[Batch], bool]) -> List[Batch]:
-        """The batches with these ids, known here or not; without ids all of this server that are meant.
-
-        Raises:
-            UsageError: an id belongs to another base URL.
-        """
+        """The batches with these ids, known here or not; without ids all of this server that are meant."""
         if ids:
             return [self._by_id(one) for one in dict.fromkeys(ids)]
         meant = [batch for batch in self.store.batches() if is_meant(batch)]

@@ -124,12 +124,8 @@ class _Watch:
         return asked_s
 
     def _say_changes(self, before: ServerBatch, now: Batch) -> None:
-        server = now.server
-        if (before.status, before.completed, before.failed) != (
-            server.status,
-            server.completed,
-            server.failed,
-        ):
+        then = before.status, before.completed, before.failed
+        if then != (now.server.status, now.server.completed, now.server.failed):
             self._session.output.say(batch_in_words(now))
             self._session.output.event({"event": "batch_changed", "batch": batch_json(now)})
 

@@ -105,10 +105,7 @@ class ResultSaver:
         self, line: ResultLine, job: BatchJob, outputs: OutputPlan, there: Mapping[int, SavedImage]
     ) -> Tuple[Dict[int, SavedImage], Tuple[SavedImage, ...], Tuple[str, ...]]:
         """Gives the images of a line their names: all of the job by now, those that are new, and warnings.
-
-        Raises:
-            OutputError: no folder takes one of them; nothing is lost, for the server still has it.
-        """
+        Raises where no folder takes one of them; nothing is lost, for the server still has it."""
         images: Dict[int, SavedImage] = dict(there)
         new: List[SavedImage] = []
         warnings: List[str] = []

@@ -27,8 +27,7 @@ UNKNOWN, GIVEN_UP = "unknown", "given_up"
 WAITING = "submitted"
 
 _LOCAL = "local-"
-_CUSTOM_ID_CHARS = 64
-_KEY_CHARS = 40
+_KEY_CHARS = 40  # of 64: a name in a batch may not be longer than that
 _PAGE = 500
 
 _INSERT_BATCH = (
@@ -221,13 +220,9 @@ class BatchStore:
     def jobs_of_folder(self, out_dir: str) -> Iterator[Tuple[Batch, BatchJob]]:
         """All jobs of a folder, each with the last batch that it was in."""
         batches = [batch for batch in self.batches() if batch.out_dir == out_dir]
-        later = "SELECT 1 FROM batch_jobs WHERE batch = ? AND custom_id = ?"
         for place, batch in enumerate(batches):
             for job in self.jobs(batch):
-                following = batches[place + 1 :]
-                if not any(
-                    self.database.rows(later, (one.number, job.identity.custom_id)) for one in following
-                ):
+                if not any(self.job(later, job.identity.custom_id) for later in batches[place + 1 :]):
                     yield batch, job
 
     def job(self, batch: Batch, custom_id: str) -> Optional[BatchJob]:
@@ -292,7 +287,7 @@ def end_job(database: Database, batch: Batch, job: BatchJob) -> None:
 
 def custom_id_of(key: str, copy: int) -> str:
     """The name of a job in a batch: it leads back to the job in the journal."""
-    return f"{key[:_KEY_CHARS]}-{copy}"[:_CUSTOM_ID_CHARS]
+    return f"{key[:_KEY_CHARS]}-{copy}"
 
 
 def submitted_entries(jobs: Iterable[BatchJob], label: str) -> Iterator[Entry]:

@@ -113,7 +113,9 @@ class _Submission:
         job, _ = read_job(self._folder.jobs_file.text_at(planned.offset), self._folder.defaults)
         request, _ = checked(job.request)
         if request.stream:
-            self._warn_of_stream()
+            if not self._has_warned:
+                self._output.warn("the Batch API does not stream: stream and partial_images are left out")
+            self._has_warned = True
             request = request.without_stream()
         inputs, mask = self._inputs.of(job)
         group = Group(request.model, _EDITS if job.sources else _GENERATIONS)
@@ -142,11 +144,6 @@ class _Submission:
             outcome={"images": [image_json(image) for _, image in planned.there]},
         )
         return group, batch_line(identity.custom_id, group.endpoint, fields, inputs, mask), remembered
-
-    def _warn_of_stream(self) -> None:
-        if not self._has_warned:
-            self._has_warned = True
-            self._output.warn("the Batch API does not stream: stream and partial_images are left out")
 
     def _send(self, bundle: Bundle) -> None:
         """Makes a batch of a bundle; a failure ends the submission."""
@@ -279,11 +276,7 @@ def _half_price(plan: Plan) -> Optional[CostEstimate]:
 
 
 def _check_budget(folder: OpenBatch, estimate: Optional[CostEstimate], max_cost_usd: Optional[float]) -> None:
-    """A batch cannot be stopped at a sum, so none is handed over where the jobs might pass the cap.
-
-    Raises:
-        UsageError: they might.
-    """
+    """Raises where the jobs might pass the cap: a batch that is made cannot be stopped at a sum."""
     high_usd = estimate.high_usd if estimate else 0.0
     if Budget(max_cost_usd, folder.spent_usd).take(high_usd) is not None:
         return
