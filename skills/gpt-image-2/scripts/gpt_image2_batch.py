@@ -2449,8 +2449,8 @@ def error_without_line(batch: ServerBatch) -> GptImage2Error:
     )
 
 
-def error_of_missing(saved: int, asked: int) -> GptImage2Error:
-    """The error of a job that the server did not make all images for."""
+def fewer_images(saved: int, asked: int) -> GptImage2Error:
+    """The error of a job of whose images the server made only some."""
     return PartialError(
         f"the server sent {saved} images instead of {asked}",
         hint="submit the job again for the rest",
@@ -2658,10 +2658,8 @@ class BatchStore:
 
     def batch(self, label: str) -> Optional[Batch]:
         """The batch with an id, or a name of its own."""
-        return next(
-            (batch for batch in reversed(self.batches()) if label in (batch.server.id, batch.local_name)),
-            None,
-        )
+        found = [batch for batch in self.batches() if label in (batch.server.id, batch.local_name)]
+        return found[-1] if found else None
 
     def jobs(self, batch: Batch) -> Iterator[BatchJob]:
         """The jobs of a batch in the order of their jobs file."""
@@ -3927,7 +3925,7 @@ class ResultSaver:
         error = error_of_line(line, asked.request, self._settings)
         here = sum(each in images for each in asked.numbers)
         if error is None and here < len(asked.numbers):
-            error = error_of_missing(here, len(asked.numbers))
+            error = fewer_images(here, len(asked.numbers))
         billed = error.billed if error is not None and not new else Billed.YES
         cost_usd = (
             cost_of_usage(batch.server.model, line.usage, self._settings.prices) if line.usage else None

@@ -173,8 +173,8 @@ def error_without_line(batch: ServerBatch) -> GptImage2Error:
     )
 
 
-def error_of_missing(saved: int, asked: int) -> GptImage2Error:
-    """The error of a job that the server did not make all images for."""
+def fewer_images(saved: int, asked: int) -> GptImage2Error:
+    """The error of a job of whose images the server made only some."""
     return PartialError(
         f"the server sent {saved} images instead of {asked}",
         hint="submit the job again for the rest",

@@ -26,7 +26,7 @@ from ..outputs.naming import OutputPlan
 from ..outputs.store import ImageWriter, NotAnImage
 from ..telling.report import failure_json, image_json, saved_line
 from .commands import Session
-from .results import ResultLine, error_of_line, error_of_missing
+from .results import ResultLine, error_of_line, fewer_images
 from .store import WAITING, Batch, BatchJob, LastEntries, end_job
 
 
@@ -77,7 +77,7 @@ class ResultSaver:
         error = error_of_line(line, asked.request, self._settings)
         here = sum(each in images for each in asked.numbers)
         if error is None and here < len(asked.numbers):
-            error = error_of_missing(here, len(asked.numbers))
+            error = fewer_images(here, len(asked.numbers))
         billed = error.billed if error is not None and not new else Billed.YES
         cost_usd = (
             cost_of_usage(batch.server.model, line.usage, self._settings.prices) if line.usage else None

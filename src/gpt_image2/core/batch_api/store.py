@@ -200,10 +200,8 @@ class BatchStore:
 
     def batch(self, label: str) -> Optional[Batch]:
         """The batch with an id, or a name of its own."""
-        return next(
-            (batch for batch in reversed(self.batches()) if label in (batch.server.id, batch.local_name)),
-            None,
-        )
+        found = [batch for batch in self.batches() if label in (batch.server.id, batch.local_name)]
+        return found[-1] if found else None
 
     def jobs(self, batch: Batch) -> Iterator[BatchJob]:
         """The jobs of a batch in the order of their jobs file."""
