@@ -110,6 +110,7 @@ def test_a_batch_that_the_server_never_had_can_be_given_up_and_sent_again_by_two
         assert wait(home, url).code == 9  # it is not waited for for ever
         given_up = home.run("batch", "cancel", batch["name"], "--json", base_url=url).json
         assert given_up["batches"][0]["status"] == "given_up"
+        assert [row["status"] for row in rows_of(home.ledger, "batches")] == ["given_up"]
         assert submit(home, url, jobs, "--json").json["ambiguous"] == 2
     # The same folder, another host: the journal decides.
     assert submit(home, host.base_url, jobs, "--json").json["batches"] == []
@@ -234,6 +235,8 @@ def test_a_batch_that_was_given_up_and_failed_later_does_not_hide_what_was_made_
         assert home.run("batch", "cancel", batch["name"], base_url=url).code == 0
         words = ("batch", "run", jobs, "--out-dir", "out", "--retry-ambiguous")
         assert home.run(*words, base_url=host.base_url).code == 0
+        assert home.run("batch", "cancel", batch["name"], base_url=url).code == 0  # once more, too late
+        assert [line["event"] for line in journal(home)][-2:] == ["done", "done"]
         is_blind = False
         assert fetch(home, url, batch["name"]).json["failed"] == 2
     assert [line["event"] for line in journal(home)][-2:] == ["done", "done"]
