@@ -74,8 +74,10 @@ def service(job_s: float = 0.0) -> Iterator[Service]:
     )
     assert process.stdout is not None
     with process:
-        yield Service(process.stdout.readline().decode().split()[1])
-        process.terminate()
+        try:
+            yield Service(process.stdout.readline().decode().split()[1])
+        finally:  # a test that fails must not wait for it
+            process.terminate()
 
 
 def write_jobs(home: Home, jobs: List[Dict[str, Any]], name: str = "jobs.jsonl") -> str:
