@@ -21,23 +21,26 @@ import sys
 import threading
 import time
 from collections import deque
-from contextlib import ExitStack, suppress
-from functools import lru_cache
+from contextlib import ExitStack, closing, contextmanager, suppress
+from functools import lru_cache, partial
 from html import escape
 from itertools import count, islice
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import (
     IO,
     Any,
     Callable,
     Deque,
     Dict,
+    Generator,
     Iterable,
     Iterator,
     List,
     Mapping,
     Optional,
     Sequence,
+    Set,
     Tuple,
     Union,
     cast,
@@ -56,7 +59,6 @@ from gpt_image2 import (
     SANDBOX_KEY,
     TYPICAL_SECONDS,
     USER_AGENT,
-    WIRE_FIELDS,
     Again,
     Answer,
     ApiError,
@@ -76,7 +78,6 @@ from gpt_image2 import (
     FormPart,
     GptImage2Error,
     HeadersReceived,
-    HelpFormatter,
     Hold,
     HttpRequest,
     ImageCollector,
@@ -103,7 +104,6 @@ from gpt_image2 import (
     QuotaError,
     RateLimit,
     RateLimitError,
-    Received,
     Record,
     ResponseHead,
     Result,
@@ -184,85 +184,6 @@ from gpt_image2 import (
 
 
 # ------------------------------------------------------------------------------------------------------------
-# batch/contact_sheet
-#
-# The contact sheet: one HTML page in the folder of a batch with every image, its prompt, settings and cost.
-#
-# It opens from disk and asks for nothing but the images beside it: no script, no network, and a policy that
-# forbids both. Every text is escaped. Pure: pieces of text come out.
-# ------------------------------------------------------------------------------------------------------------
-
-
-SHEET_NAME = "index.html"
-SHEET_MARK = '<meta name="generator" content="gpt-image2 batch">'
-
-_POLICY = "default-src 'none'; img-src file: 'self'; style-src 'unsafe-inline'"
-_STYLE = """
-:root { color-scheme: light dark; --line: #8884; --bad: #c33; }
-body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 90rem; padding: 0 1rem; }
-h1 { font-size: 1.4rem; margin: 0; }
-header p { margin: .3rem 0 1.5rem; opacity: .75; }
-main { display: grid; gap: 1.2rem; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); }
-article { border: 1px solid var(--line); border-radius: 8px; overflow: hidden; }
-article.failed { border-color: var(--bad); }
-.images { display: grid; grid-template-columns: repeat(auto-fit, minmax(45%, 1fr)); gap: 2px; }
-img { aspect-ratio: 1; background: #8881; display: block; height: auto; object-fit: contain; }
-img { width: 100%; }
-.text { padding: .6rem .8rem; }
-.prompt { margin: 0 0 .4rem; max-height: 9rem; overflow-y: auto; }
-.prompt { overflow-wrap: anywhere; white-space: pre-wrap; }
-.facts { font-size: .82rem; margin: 0; opacity: .75; overflow-wrap: anywhere; }
-.error { color: var(--bad); font-size: .85rem; margin: .4rem 0 0; overflow-wrap: anywhere; }
-"""
-
-
-def contact_sheet(
-    title: str, summary: str, rows: Iterable[Dict[str, Any]], requests: Iterable[ImageRequest], folder: str
-) -> Iterator[str]:
-    """The page in pieces. Each row is that of a job, beside its request; paths are shown from `folder`."""
-    yield (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{escape(_POLICY)}">\n{SHEET_MARK}\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-        f"<header><h1>{escape(title)}</h1><p>{escape(summary)}</p></header>\n<main>\n"
-    )
-    for row, request in zip(rows, requests):
-        yield _card(row, request, folder)
-    yield "</main>\n</body>\n</html>\n"
-
-
-def _card(row: Dict[str, Any], request: ImageRequest, folder: str) -> str:
-    error: Dict[str, Any] = row.get("error") or {}
-    images = "".join(_thumbnail(image["path"], request.prompt, folder) for image in row.get("images", []))
-    parts: List[str] = [f'<p class="prompt" dir="auto">{escape(request.prompt)}</p>']
-    parts.append(f'<p class="facts">{escape(_facts(row, request))}</p>')
-    if error:
-        said = f"{error.get('code', '')}: {error.get('message', '')}"
-        parts.append(f'<p class="error">{escape(said)} (billed: {escape(str(row.get("billed", "no")))})</p>')
-    kind = ' class="failed"' if error else ""
-    pictures = f'<div class="images">{images}</div>' if images else ""
-    text = f'<div class="text">{"".join(parts)}</div>'
-    return f'<article{kind} id="job-{int(row["job"])}">{pictures}{text}</article>\n'
-
-
-def _thumbnail(path: str, prompt: str, folder: str) -> str:
-    name = os.path.relpath(path, folder).replace(os.sep, "/")
-    address = escape(percent_encode(name, safe="/", errors="surrogateescape"))
-    shown = escape(f"{name}: {prompt[:200]}".encode("utf-8", "replace").decode("utf-8"))
-    return f'<a href="{address}"><img src="{address}" alt="{shown}" loading="lazy" decoding="async"></a>'
-
-
-def _facts(row: Dict[str, Any], request: ImageRequest) -> str:
-    facts = [f"#{row['job']}", str(row["id"]) if row.get("id") else "", str(row["status"]), request.model]
-    fields = ((name, getattr(request, name)) for name in WIRE_FIELDS)
-    facts += [f"{name} {value}" for name, value in fields if value is not None]
-    cost = row.get("cost_usd")
-    facts.append(f"${cost:.4f}" if cost is not None else "")
-    return " · ".join(fact for fact in facts if fact)
-
-
-# ------------------------------------------------------------------------------------------------------------
 # batch/jobs
 #
 # One line of a jobs file: from its text to a job, and what makes two jobs the same. Pure.
@@ -280,7 +201,7 @@ _LINE_HINT = 'a line is a JSON object such as {"prompt": "a cat"}, or a bare pro
 
 class Job(Record):
     """One job. `request` has no input images yet: `sources` and `mask` name them. `output` is below the
-    folder of the batch, None for a name made from the prompt."""
+    output folder, None for a name made from the prompt."""
 
     request: ImageRequest
     sources: Tuple[str, ...] = ()
@@ -314,7 +235,7 @@ def _parsed(text: str) -> Dict[str, Any]:
     except UnicodeEncodeError:
         raise UsageError("it has half a character (a lone surrogate) in it", hint="mend its text") from None
     except (ValueError, RecursionError) as error:
-        reason = getattr(error, "msg", "") or "a number that is none, or nested too deeply"
+        reason = getattr(error, "msg", "") or "a number that JSON does not have, or nested too deeply"
         raise UsageError(f"not valid JSON: {reason}", hint=_LINE_HINT) from None
     return cast(Dict[str, Any], content)
 
@@ -423,7 +344,7 @@ class Line(Record):
 
 
 class JobsFile:
-    """An open jobs file. A context manager; its lines can be read again while it is open."""
+    """An open jobs file, whose lines can be read again until `close`."""
 
     def __init__(self, path: str, scratch: Path) -> None:
         """Copies a file, or standard input for `-`, into the scratch folder: what is sent is what was
@@ -432,7 +353,6 @@ class JobsFile:
         Raises:
             UsageError: it cannot be read.
         """
-        self._lock = threading.Lock()
         try:
             self._file = _copied(path, scratch)
         except OSError as error:
@@ -441,10 +361,7 @@ class JobsFile:
                 hint="name a file with a job a line, or - for standard input",
             ) from None
 
-    def __enter__(self) -> JobsFile:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         self._file.close()
 
     def lines(self) -> Iterator[Line]:
@@ -464,11 +381,9 @@ class JobsFile:
                 yield _decoded(data, number, start)
 
     def text_at(self, offset: int) -> str:
-        """The text of the line that begins at an offset. Safe for threads."""
-        with self._lock:
-            self._file.seek(offset)
-            data = self._file.readline(_MAX_JOB_BYTES)
-        return _decoded(data, 0, offset).text or ""
+        """The text of the line that begins at an offset."""
+        self._file.seek(offset)
+        return _decoded(self._file.readline(_MAX_JOB_BYTES), 0, offset).text or ""
 
     def _skip_line(self) -> int:
         skipped = 0
@@ -503,12 +418,14 @@ def _decoded(data: bytes, number: int, offset: int) -> Line:
 # ------------------------------------------------------------------------------------------------------------
 # batch/pacer
 #
-# The one gate through which all requests of a batch go out: as fast as allowed, and no faster.
+# When the next request of a run may go out: as fast as allowed, and no faster.
 #
 # What is allowed comes, best first, from the user, from the server's headers, from the words of a refusal, and
 # from refusals alone: then by additive increase and multiplicative decrease, as in TCP (RFC 5681). A wait that
-# the server asks for holds everybody back. Requests that go out by rate are spaced evenly (a virtual schedule,
-# as in the generic cell rate algorithm).
+# the server asks for holds all requests back. Requests that go out by rate are spaced evenly (a virtual
+# schedule, as in the generic cell rate algorithm).
+#
+# Pure: it has no clock and never sleeps. `now_s` is a moment in seconds, on a clock that never goes back.
 # ------------------------------------------------------------------------------------------------------------
 
 
@@ -521,7 +438,6 @@ _DECREASE_AGAIN = 0.6  # two refusals shortly after each other: the guess is far
 _SOON_S = 30.0
 _INCREASE_EVERY_S = 15.0
 _DEFAULT_WAIT_S = 2.0
-_LOOK_S = 0.2  # how often a waiting request looks whether it is still wanted
 
 
 class Meter:
@@ -533,11 +449,11 @@ class Meter:
         self._next_s = 0.0
 
     def ready_s(self, units: float) -> float:
-        """When so many may go, on the clock of `take`."""
+        """The moment from which so many units may go."""
         return 0.0 if self.spare >= units else self._next_s
 
     def take(self, units: float, now_s: float) -> None:
-        """Lets them go."""
+        """So many units go."""
         if self.spare >= units:
             self.spare -= units
         else:
@@ -546,100 +462,34 @@ class Meter:
 
 
 class Pacer:
-    """Shared by all workers. `images_per_minute` is the user's own word; None is to learn it."""
+    """The pace of one run. `images_per_minute` is the user's own word; None is to learn it."""
 
-    def __init__(
-        self, images_per_minute: Optional[float] = None, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._turn = threading.Lock()
+    def __init__(self, images_per_minute: Optional[float], now_s: float) -> None:
         self._meters: Dict[str, Meter] = {}
         self._most_per_s: Dict[str, float] = {}  # limits that are known, by kind
         self._under_way: Dict[str, float] = {IMAGES: 0.0, REQUESTS: 0.0}
         self._gone: Deque[Tuple[float, float]] = deque()  # when how many images went out and were not refused
-        self._started_s = clock()
-        self._paused_until_s = 0.0
-        self._changed_s = self._started_s
+        self._started_s = now_s
+        self._paused_until_s = now_s
+        self._changed_s = now_s
+        self._is_told = images_per_minute is not None
         if images_per_minute is not None:
             self._most_per_s[IMAGES] = images_per_minute / MINUTE_S
             self._meters[IMAGES] = Meter(images_per_minute / MINUTE_S)
-        self._is_told = images_per_minute is not None
 
-    @property
-    def paused_s(self) -> float:
-        """For how many seconds more everybody waits."""
-        return max(0.0, self._paused_until_s - self._clock())
-
-    def enter(self, images: int, unwanted: Callable[[], bool]) -> bool:
-        """Waits until a request for so many images may go out; False when it is no longer wanted by then."""
-        with self._turn:
-            while not unwanted():
-                with self._lock:
-                    now_s = self._clock()
-                    wait_s = self._ready_s(images) - now_s
-                    if wait_s <= 0:
-                        self._let_go(images, now_s)
-                        return True
-                time.sleep(min(wait_s, _LOOK_S))
-        return False
-
-    def leave(self, images: int) -> None:
-        """A request that went out has ended."""
-        with self._lock:
-            self._under_way[IMAGES] -= images
-            self._under_way[REQUESTS] -= 1
-
-    def heard(self, limits: Iterable[RateLimit], images: int) -> None:
-        """The answer to a request for so many images told of the server's limits: those on images count, and
-        where none are told, those on requests."""
-        known = {limit.kind: limit for limit in limits}
-        kind = IMAGES if IMAGES in known else REQUESTS
-        limit = known.get(kind)
-        if limit is None or self._is_told:
-            return
-        with self._lock:
-            self._know(kind, limit.limit)
-            # Other requests under way may not be counted there yet.
-            others = self._under_way[kind] - (images if kind == IMAGES else 1)
-            self._meters[kind].spare = max(0.0, limit.remaining - others)
-
-    def refused(self, images: int, wait_s: Optional[float], message: str) -> None:
-        """The server refused a request as one too many; `wait_s` is the wait that it asks for."""
-        with self._lock:
-            now_s = self._clock()
-            if self._gone:
-                self._gone.pop()
-            for meter in self._meters.values():
-                meter.spare = 0.0
-            told = limit_in_words(message)
-            if told is not None and not self._is_told:
-                self._know(*told)
-            elif now_s >= self._paused_until_s:  # refusals of one moment count as one
-                self._slow_down(now_s, images, wait_s)
-            self._changed_s = now_s
-            self._paused_until_s = max(
-                self._paused_until_s, now_s + (_DEFAULT_WAIT_S if wait_s is None else wait_s)
-            )
-
-    def pause(self, wait_s: float) -> None:
-        """The server asks everybody to wait."""
-        with self._lock:
-            self._paused_until_s = max(self._paused_until_s, self._clock() + wait_s)
-
-    def images_per_minute(self) -> Optional[float]:
-        """The pace in force, None while nothing holds anybody back."""
-        meter = self._meters.get(IMAGES) or self._meters.get(REQUESTS)
-        return meter.per_s * MINUTE_S if meter else None
-
-    def _ready_s(self, images: int) -> float:
+    def wait_s(self, images: int, now_s: float) -> float:
+        """For how many seconds a request for so many images has to wait; 0 when it may go."""
         units = {IMAGES: float(images), REQUESTS: 1.0}
-        self._speed_up()
-        return max(
-            [self._paused_until_s, *(meter.ready_s(units[kind]) for kind, meter in self._meters.items())]
-        )
+        ready = [meter.ready_s(units[kind]) for kind, meter in self._meters.items()]
+        return max(0.0, max([self._paused_until_s, *ready]) - now_s)
 
-    def _let_go(self, images: int, now_s: float) -> None:
+    def paused_s(self, now_s: float) -> float:
+        """For how many seconds more the server has asked everybody to wait."""
+        return max(0.0, self._paused_until_s - now_s)
+
+    def start(self, images: int, now_s: float) -> None:
+        """A request for so many images goes out."""
+        self._speed_up(now_s)
         units = {IMAGES: float(images), REQUESTS: 1.0}
         for kind, meter in self._meters.items():
             meter.take(units[kind], now_s)
@@ -649,6 +499,42 @@ class Pacer:
         while self._gone and self._gone[0][0] < now_s - MINUTE_S:
             self._gone.popleft()
 
+    def end(self, images: int) -> None:
+        """A request that went out has ended."""
+        self._under_way[IMAGES] -= images
+        self._under_way[REQUESTS] -= 1
+
+    def learn(self, limits: Iterable[RateLimit], images: int) -> None:
+        """Takes in the limits that the answer to a request for so many images tells of: the one on images,
+        and where there is none, the one on requests."""
+        known = {limit.kind: limit for limit in limits}
+        kind = IMAGES if IMAGES in known else REQUESTS
+        limit = known.get(kind)
+        if limit is None or self._is_told:
+            return
+        self._know(kind, limit.limit)
+        # Other requests under way may not be counted there yet.
+        others = self._under_way[kind] - (images if kind == IMAGES else 1)
+        self._meters[kind].spare = max(0.0, limit.remaining - others)
+
+    def refuse(self, images: int, wait_s: Optional[float], message: str, now_s: float) -> None:
+        """The server refused a request as one too many; `wait_s` is the wait that it asks for."""
+        if self._gone:
+            self._gone.pop()
+        for meter in self._meters.values():
+            meter.spare = 0.0
+        told = limit_in_words(message)
+        if told is not None and not self._is_told:
+            self._know(*told)
+        elif now_s >= self._paused_until_s:  # refusals of one moment count as one
+            self._slow_down(images, wait_s, now_s)
+        self._changed_s = now_s
+        self.pause(_DEFAULT_WAIT_S if wait_s is None else wait_s, now_s)
+
+    def pause(self, wait_s: float, now_s: float) -> None:
+        """The server asks everybody to wait."""
+        self._paused_until_s = max(self._paused_until_s, now_s + wait_s)
+
     def _know(self, kind: str, limit: int) -> None:
         """A limit a minute is known: it is the most, whatever was guessed before."""
         per_s = limit / MINUTE_S
@@ -656,7 +542,7 @@ class Pacer:
             self._most_per_s[kind] = per_s
             self._meters[kind] = Meter(per_s * _MARGIN)
 
-    def _slow_down(self, now_s: float, images: int, wait_s: Optional[float]) -> None:
+    def _slow_down(self, images: int, wait_s: Optional[float], now_s: float) -> None:
         meter = self._meters.get(IMAGES) or self._meters.get(REQUESTS)
         if meter is not None:
             meter.per_s *= _DECREASE if now_s - self._changed_s > _SOON_S else _DECREASE_AGAIN
@@ -671,9 +557,8 @@ class Pacer:
             guess = max(guess, gone / max(1.0, now_s - self._started_s) / 2)
         self._meters[IMAGES] = Meter(max(guess, 1 / MINUTE_S))
 
-    def _speed_up(self) -> None:
+    def _speed_up(self, now_s: float) -> None:
         """After a while without refusals a bit more is tried: an image a minute, up to what is known."""
-        now_s = self._clock()
         if now_s - self._changed_s < _INCREASE_EVERY_S:
             return
         self._changed_s = now_s
@@ -684,9 +569,107 @@ class Pacer:
 
 
 # ------------------------------------------------------------------------------------------------------------
+# batch/contact_sheet
+#
+# The contact sheet: one HTML page in the output folder with every image, its prompt, settings and cost.
+#
+# It opens from disk and asks for nothing but the images beside it: no script, no network, and a policy that
+# forbids both. Every text is escaped. Made in pieces, so that a million jobs fill no memory.
+# ------------------------------------------------------------------------------------------------------------
+
+
+SHEET_NAME = "index.html"
+_SHEET_MARK = '<meta name="generator" content="gpt-image2 batch">'
+_HEAD_BYTES_READ = 4096
+
+_POLICY = "default-src 'none'; img-src file: 'self'; style-src 'unsafe-inline'"
+_STYLE = """
+:root { color-scheme: light dark; --line: #8884; --bad: #c33; }
+body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 90rem; padding: 0 1rem; }
+h1 { font-size: 1.4rem; margin: 0; }
+header p { margin: .3rem 0 1.5rem; opacity: .75; }
+main { display: grid; gap: 1.2rem; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); }
+article { border: 1px solid var(--line); border-radius: 8px; overflow: hidden; }
+article.failed { border-color: var(--bad); }
+.images { display: grid; grid-template-columns: repeat(auto-fit, minmax(45%, 1fr)); gap: 2px; }
+img { aspect-ratio: 1; background: #8881; display: block; height: auto; object-fit: contain; }
+img { width: 100%; }
+.text { padding: .6rem .8rem; }
+.prompt { margin: 0 0 .4rem; max-height: 9rem; overflow-y: auto; }
+.prompt { overflow-wrap: anywhere; white-space: pre-wrap; }
+.facts { font-size: .82rem; margin: 0; opacity: .75; overflow-wrap: anywhere; }
+.error { color: var(--bad); font-size: .85rem; margin: .4rem 0 0; overflow-wrap: anywhere; }
+"""
+
+
+def write_sheet(
+    folder: Path, title: str, words: str, rows: Iterable[Dict[str, Any]], requests: Iterable[ImageRequest]
+) -> str:
+    """Writes the contact sheet of a folder anew; its path.
+
+    Raises:
+        OutputError: another file has its name, or it cannot be written.
+        OSError: what is there cannot be read.
+    """
+    path = folder / SHEET_NAME
+    if path.exists():
+        with open(str(path), "rb") as file:
+            if _SHEET_MARK.encode() not in file.read(_HEAD_BYTES_READ):
+                raise OutputError(f"{path} is not ours; the contact sheet was left out")
+    write_pieces(path, _pieces(title, words, rows, requests, str(folder)))
+    return str(path)
+
+
+def _pieces(
+    title: str, summary: str, rows: Iterable[Dict[str, Any]], requests: Iterable[ImageRequest], folder: str
+) -> Iterator[str]:
+    """The page in pieces. Each row is that of a job, beside its request; paths are shown from `folder`."""
+    yield (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{escape(_POLICY)}">\n{_SHEET_MARK}\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
+        f"<header><h1>{escape(title)}</h1><p>{escape(summary)}</p></header>\n<main>\n"
+    )
+    for row, request in zip(rows, requests):
+        yield _card(row, request, folder)
+    yield "</main>\n</body>\n</html>\n"
+
+
+def _card(row: Dict[str, Any], request: ImageRequest, folder: str) -> str:
+    error: Dict[str, Any] = row.get("error") or {}
+    images = "".join(_thumbnail(image["path"], request.prompt, folder) for image in row.get("images", []))
+    parts: List[str] = [f'<p class="prompt" dir="auto">{escape(request.prompt)}</p>']
+    parts.append(f'<p class="facts">{escape(_facts(row, request))}</p>')
+    if error:
+        said = f"{error.get('code', '')}: {error.get('message', '')}"
+        parts.append(f'<p class="error">{escape(said)} (billed: {escape(str(row.get("billed", "no")))})</p>')
+    kind = ' class="failed"' if error else ""
+    pictures = f'<div class="images">{images}</div>' if images else ""
+    text = f'<div class="text">{"".join(parts)}</div>'
+    return f'<article{kind} id="job-{int(row["job"])}">{pictures}{text}</article>\n'
+
+
+def _thumbnail(path: str, prompt: str, folder: str) -> str:
+    name = os.path.relpath(path, folder).replace(os.sep, "/")
+    address = escape(percent_encode(name, safe="/", errors="surrogateescape"))
+    shown = escape(f"{name}: {prompt[:200]}".encode("utf-8", "replace").decode("utf-8"))
+    return f'<a href="{address}"><img src="{address}" alt="{shown}" loading="lazy" decoding="async"></a>'
+
+
+def _facts(row: Dict[str, Any], request: ImageRequest) -> str:
+    facts = [f"#{row['job']}", str(row["id"]) if row.get("id") else "", str(row["status"]), request.model]
+    fields = request.without_stream().wire_fields("output_format")
+    facts += [f"{name} {value}" for name, value in fields.items() if name not in ("model", "prompt")]
+    cost = row.get("cost_usd")
+    facts.append(f"${cost:.4f}" if cost is not None else "")
+    return " · ".join(fact for fact in facts if fact)
+
+
+# ------------------------------------------------------------------------------------------------------------
 # batch/journal
 #
-# The memory of a batch: an append-only file in its folder, on disk before a job is sent and after it ended.
+# The memory of an output folder: an append-only file in it, on disk before a job is sent and after it ended.
 #
 # Each line is a JSON object: what happened to which job. A job goes by its key (see `job_key`) and by its copy:
 # how many jobs with the same key stand before it in the file. While a journal is open nobody else can open it.
@@ -731,7 +714,7 @@ class Entry(Record):
 
 
 class Journal:
-    """An open journal. A context manager; `append` is safe for threads."""
+    """An open journal. A context manager; for one thread alone."""
 
     def __init__(self, folder: Path) -> None:
         """Opens the journal of a folder, which must exist.
@@ -753,9 +736,6 @@ class Journal:
                 code="batch_running",
             )
         end_line(self._descriptor)  # a line that a crash has torn must not swallow the next one
-        self._lock = threading.Lock()
-        self._syncing = threading.Lock()
-        self._written = self._synced = 0
 
     def __enter__(self) -> Journal:
         return self
@@ -764,41 +744,25 @@ class Journal:
         os.close(self._descriptor)
 
     def append(self, entry: Entry) -> None:
-        """Writes a line and returns when it is on the disk. Lines of many threads share one flush.
-
-        Raises:
-            OutputError: the disk does not take it.
-        """
-        data = json.dumps(entry_json(entry), ensure_ascii=False).encode("utf-8", "surrogateescape") + b"\n"
-        try:
-            with self._lock:
-                view = memoryview(data)
-                while view:
-                    view = view[os.write(self._descriptor, view) :]
-                self._written += 1
-                mine = self._written
-            with self._syncing:
-                if self._synced < mine:
-                    upto = self._written
-                    os.fsync(self._descriptor)
-                    self._synced = upto
-        except OSError as error:
-            raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from None
+        """Writes a line, as `extend` does."""
+        self.extend([entry])
 
     def extend(self, entries: Iterable[Entry]) -> None:
-        """Writes many lines and returns when all are on the disk, by one flush.
+        """Writes lines and returns when all are on the disk, by one flush.
 
         Raises:
             OutputError: the disk does not take them.
         """
+        has_written = False
         try:
-            with self._lock:
-                for entry in entries:
-                    text = json.dumps(entry_json(entry), ensure_ascii=False) + "\n"
-                    view = memoryview(text.encode("utf-8", "surrogateescape"))
-                    while view:
-                        view = view[os.write(self._descriptor, view) :]
-            os.fsync(self._descriptor)
+            for entry in entries:
+                has_written = True
+                text = json.dumps(entry_json(entry), ensure_ascii=False) + "\n"
+                view = memoryview(text.encode("utf-8", "surrogateescape"))
+                while view:
+                    view = view[os.write(self._descriptor, view) :]
+            if has_written:
+                os.fsync(self._descriptor)
         except OSError as error:
             raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from None
 
@@ -854,74 +818,47 @@ def read_entry(line: Dict[str, Any]) -> Entry:
         KeyError, TypeError, ValueError: it is none.
     """
     images: List[Dict[str, Any]] = line.get("images", [])
-    cost: Any = line.get("cost_usd")
-    high_usd = float(line.get("high_usd", 0.0))
-    is_sound = _KEY.fullmatch(str(line["key"])) and 0 <= int(line["copy"]) < _MOST
-    if not is_sound or not all(0 <= usd < _MOST for usd in (high_usd, cost or 0.0)):
-        raise ValueError("no key or copy of a job, or no sum of money")
-    return Entry(
+    kinds = {**dict.fromkeys(("name", "code", "message", "batch_id"), str), "existed": bool, "settled": bool}
+    known: Dict[str, Any] = {name: kind(line[name]) for name, kind in kinds.items() if name in line}
+    for name in ("cost_usd", "high_usd"):
+        if line.get(name) is not None:
+            known[name] = float(line[name])
+    entry = Entry(
         event=str(line["event"]),
         key=str(line["key"]),
         copy=int(line["copy"]),
-        name=str(line.get("name", "")),
-        existed=bool(line.get("existed", False)),
         images=tuple(
             JournalImage(int(image["number"]), str(image["path"]), int(image["bytes"]), str(image["sha256"]))
             for image in images
         ),
         billed=Billed(line["billed"]),
-        cost_usd=None if cost is None else float(cost),
-        high_usd=high_usd,
-        code=str(line.get("code", "")),
-        message=str(line.get("message", "")),
-        batch_id=str(line.get("batch_id", "")),
-        settled=bool(line.get("settled", False)),
+        **known,
     )
+    if not _KEY.fullmatch(entry.key):
+        raise ValueError("no key of a job")
+    if not all(0 <= number < _MOST for number in (entry.copy, entry.high_usd, entry.cost_usd or 0.0)):
+        raise ValueError("no copy of a job, or no sum of money")
+    return entry
 
 
 # ------------------------------------------------------------------------------------------------------------
 # batch/plan
 #
-# All jobs of a batch, in a scratch database on disk, so that a million of them fill no memory.
+# All jobs of a run, in a scratch database on disk, so that a million of them fill no memory.
 #
 # It knows where each job stands in the jobs file, how it is named, and what has become of it. Touches nothing
 # but its own database, which goes with its folder.
 # ------------------------------------------------------------------------------------------------------------
 
 
-#: The states of a job besides those that the journal knows: what may still run, and how else it can end.
-PENDING, RUNNING, AMBIGUOUS, INVALID, OVER_BUDGET = (
-    "pending",
-    "running",
-    "ambiguous",
-    "invalid",
-    "over_budget",
-)
-
-_SCHEMA = """
-PRAGMA journal_mode = OFF;
-PRAGMA synchronous = OFF;
-CREATE TABLE jobs (
-    number INTEGER PRIMARY KEY, line INTEGER, offset INTEGER, id TEXT, key TEXT, copy INTEGER DEFAULT 0,
-    name TEXT, named INTEGER, images INTEGER, quality TEXT, low_usd REAL, high_usd REAL, missing TEXT,
-    there TEXT, state TEXT, outcome TEXT);
-CREATE INDEX by_state ON jobs (state, number);
-CREATE TABLE outputs (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
-CREATE TABLE folders (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
-CREATE TABLE ids (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
-CREATE TABLE holders (name TEXT PRIMARY KEY, key TEXT, copy INTEGER) WITHOUT ROWID;
-CREATE TABLE past (key TEXT, copy INTEGER, entry TEXT, PRIMARY KEY (key, copy)) WITHOUT ROWID;
-"""
-_COLUMNS = (
-    "number, line, offset, id, key, copy, name, named, images, quality, low_usd, high_usd, missing, there"
-)
-_FIELDS = _COLUMNS.split(", ")
+#: The states of a job besides those that the journal knows: not ended yet, and how else it can end.
+PENDING, AMBIGUOUS, INVALID, OVER_BUDGET = "pending", "ambiguous", "invalid", "over_budget"
 
 
 class PlannedJob(Record):
-    """One job as planned. `named` tells that the user chose the name; `missing` are the numbers of the images
-    that are still to be made, from 1, and `there` those that are. The estimate is in USD, None where a price
-    is unknown."""
+    """One job as planned. `named` tells that the user chose the name, `replaces` that files are there by it,
+    which the job may replace; `missing` are the numbers of the images that are still to be made, from 1, and
+    `there` those that are. The estimate is in USD, None where a price is unknown."""
 
     number: int
     line: int
@@ -931,12 +868,28 @@ class PlannedJob(Record):
     copy: int
     name: str
     named: bool
+    replaces: bool
     images: int
     quality: str
     low_usd: Optional[float]
     high_usd: Optional[float]
     missing: Tuple[int, ...]
     there: Tuple[Tuple[int, SavedImage], ...] = ()
+
+
+_FIELDS = PlannedJob.__match_args__
+_COLUMNS = ", ".join(_FIELDS)
+_SCHEMA = f"""
+PRAGMA journal_mode = OFF;
+PRAGMA synchronous = OFF;
+CREATE TABLE jobs (number INTEGER PRIMARY KEY, {", ".join(_FIELDS[1:])}, state, outcome);
+CREATE INDEX by_state ON jobs (state, number);
+CREATE TABLE outputs (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
+CREATE TABLE folders (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
+CREATE TABLE ids (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
+CREATE TABLE holders (name TEXT PRIMARY KEY, key TEXT, copy INTEGER) WITHOUT ROWID;
+CREATE TABLE past (key TEXT, copy INTEGER, entry TEXT, PRIMARY KEY (key, copy)) WITHOUT ROWID;
+"""
 
 
 class Share(Record):
@@ -949,19 +902,17 @@ class Share(Record):
 
 
 class Plan:
-    """The jobs of one run, by their number from 1. Safe for threads once it is made."""
+    """The jobs of one run, by their number from 1. For one thread alone."""
 
     def __init__(self, scratch: Path) -> None:
         import sqlite3  # not every Python has it, and only batches and the ledger need it
 
-        path = str(scratch / "plan.sqlite3")
-        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        self._db = sqlite3.connect(str(scratch / "plan.sqlite3"), isolation_level=None)
         self._db.executescript(_SCHEMA)
         self._db.execute("BEGIN")
-        self._lock = threading.Lock()
+        self._last_taken = 0
 
     def close(self) -> None:
-        """Lets the database go."""
         self._db.close()
 
     def add(self, job: PlannedJob, names: Sequence[str]) -> str:
@@ -1004,13 +955,11 @@ class Plan:
 
     def hold_name(self, name: str, job: PlannedJob) -> None:
         """A file below the folder is an image of this job."""
-        with self._lock:
-            self._db.execute("INSERT OR REPLACE INTO holders VALUES (?,?,?)", (name, job.key, job.copy))
+        self._db.execute("INSERT OR REPLACE INTO holders VALUES (?,?,?)", (name, job.key, job.copy))
 
     def is_anothers(self, name: str, job: PlannedJob) -> bool:
         """Whether a file below the folder is an image of another job, of this run or an earlier one."""
-        with self._lock:
-            row = self._db.execute("SELECT key, copy FROM holders WHERE name = ?", (name,)).fetchone()
+        row = self._db.execute("SELECT key, copy FROM holders WHERE name = ?", (name,)).fetchone()
         return row is not None and row != (job.key, job.copy)
 
     def remembered(self) -> Iterator[Tuple[PlannedJob, Entry]]:
@@ -1021,18 +970,13 @@ class Plan:
             yield _planned(row[:-1]), read_entry(json.loads(row[-1]))
 
     def take(self) -> Optional[PlannedJob]:
-        """The next job that is to be run, from now on running; None when there is none."""
-        query = f"SELECT {_COLUMNS} FROM jobs WHERE state = ? ORDER BY number LIMIT 1"  # noqa: S608
-        with self._lock:
-            row = self._db.execute(query, (PENDING,)).fetchone()
-            if row is not None:
-                self._db.execute("UPDATE jobs SET state = ? WHERE number = ?", (RUNNING, row[0]))
-        return None if row is None else _planned(row)
-
-    def put_back(self, number: int) -> None:
-        """A job that was taken and not sent is to be run again."""
-        with self._lock:
-            self._db.execute("UPDATE jobs SET state = ? WHERE number = ?", (PENDING, number))
+        """The next job that is to be run, each once; None when there is none."""
+        query = f"SELECT {_COLUMNS} FROM jobs WHERE state = ? AND number > ? ORDER BY number LIMIT 1"  # noqa: S608
+        row = self._db.execute(query, (PENDING, self._last_taken)).fetchone()
+        if row is None:
+            return None
+        self._last_taken = row[0]
+        return _planned(row)
 
     def leave(self, number: int, missing: Sequence[int], there: Mapping[int, SavedImage]) -> None:
         """Of a job only some images are still to be made, for their part of the estimate."""
@@ -1044,27 +988,21 @@ class Plan:
             "number": number,
         }
         query = f"UPDATE jobs SET missing = :missing, there = :there, {part} WHERE number = :number"  # noqa: S608
-        with self._lock:
-            self._db.execute(query, values)
+        self._db.execute(query, values)
 
     def end(self, number: int, state: str, outcome: Mapping[str, object]) -> None:
         """What has become of a job."""
-        with self._lock:
-            self._db.execute(
-                "UPDATE jobs SET state = ?, outcome = ? WHERE number = ?",
-                (state, json.dumps(outcome), number),
-            )
+        values = (state, json.dumps(outcome), number)
+        self._db.execute("UPDATE jobs SET state = ?, outcome = ? WHERE number = ?", values)
 
     def count(self) -> Dict[str, int]:
         """How many jobs are in each state."""
-        with self._lock:
-            return dict(self._db.execute("SELECT state, count(*) FROM jobs GROUP BY state").fetchall())
+        return dict(self._db.execute("SELECT state, count(*) FROM jobs GROUP BY state").fetchall())
 
     def images_to_make(self) -> int:
         """How many images the jobs ask for that are to be run."""
-        with self._lock:
-            query = "SELECT coalesce(sum(images), 0) FROM jobs WHERE state = ?"
-            return int(self._db.execute(query, (PENDING,)).fetchone()[0])
+        query = "SELECT coalesce(sum(images), 0) FROM jobs WHERE state = ?"
+        return int(self._db.execute(query, (PENDING,)).fetchone()[0])
 
     def shares(self) -> List[Share]:
         """The jobs that are to be run, by quality."""
@@ -1072,11 +1010,9 @@ class Plan:
             "SELECT quality, count(*), sum(images), sum(low_usd), sum(high_usd), count(high_usd) FROM jobs"
             " WHERE state = ? GROUP BY quality ORDER BY quality"
         )
-        with self._lock:
-            rows = self._db.execute(query, (PENDING,)).fetchall()
         return [
             Share(quality, jobs, images, CostEstimate(low, high, "") if priced == jobs else None)
-            for quality, jobs, images, low, high, priced in rows
+            for quality, jobs, images, low, high, priced in self._db.execute(query, (PENDING,))
         ]
 
     def rows(self, state: Optional[str] = None) -> Iterator[Dict[str, Any]]:
@@ -1087,8 +1023,7 @@ class Plan:
             " WHERE number > ? AND (? IS NULL OR state = ?) ORDER BY number LIMIT 500"
         )
         while True:
-            with self._lock:
-                page = self._db.execute(query, (last, state, state)).fetchall()
+            page = self._db.execute(query, (last, state, state)).fetchall()
             if not page:
                 return
             for number, line, offset, job_id, status, outcome in page:
@@ -1130,46 +1065,14 @@ def _planned(row: Sequence[Any]) -> PlannedJob:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# batch/sheet
+# batch/output_folder
 #
-# Puts the contact sheet in the folder of a batch.
+# The output folder of a run, as paths. Touches no file.
 # ------------------------------------------------------------------------------------------------------------
 
 
-_HEAD_BYTES_READ = 4096
-
-
-def write_sheet(
-    folder: Path, title: str, words: str, rows: Iterable[Dict[str, Any]], requests: Iterable[ImageRequest]
-) -> str:
-    """Writes the contact sheet of a folder anew; its path.
-
-    Raises:
-        OutputError: another file has its name, or it cannot be written.
-        OSError: what is there cannot be read.
-    """
-    path = folder / SHEET_NAME
-    if path.exists():
-        with open(str(path), "rb") as file:
-            if SHEET_MARK.encode() not in file.read(_HEAD_BYTES_READ):
-                raise OutputError(f"{path} is not ours; the contact sheet was left out")
-    write_pieces(path, contact_sheet(title, words, rows, requests, str(folder)))
-    return str(path)
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch/planner
-#
-# Makes the plan of a batch before anything is paid for: every line read and checked, every image named, and
-# what earlier runs have done found again by the journal.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_MAX_WARNINGS = 50
-
-
-class Folder(Record):
-    """Where a batch writes: an absolute folder, and the one for what its images cannot go to."""
+class OutputFolder(Record):
+    """Where a run writes: an absolute folder, and the one for images that it does not take."""
 
     path: Path
     rescue: Path
@@ -1187,186 +1090,98 @@ class Folder(Record):
         stem, _, suffix = name.rpartition(".")
         return OutputPlan(self.path, stem, f".{suffix}", request.count > 1, True, self.rescue)
 
-
-class Planning(Record):
-    """What planning found besides the plan: warnings, and what earlier runs may have spent, in USD."""
-
-    warnings: Tuple[str, ...]
-    spent_usd: float
+    def name_of(self, path: Union[str, Path]) -> str:
+        """A path as a name below this folder."""
+        return os.path.relpath(str(path), str(self.path))
 
 
-class Planner:
-    """Fills a plan. With a journal, what an earlier run left unsaid is noted there."""
-
-    def __init__(
-        self,
-        plan: Plan,
-        folder: Folder,
-        defaults: Job,
-        prices: Mapping[str, Prices],
-        retry_ambiguous: bool,
-    ) -> None:
-        self._plan = plan
-        self._folder = folder
-        self._real_folder = os.path.realpath(str(folder.path))
-        self._defaults = defaults
-        self._prices = prices
-        self._retry_ambiguous = retry_ambiguous
-        self._warnings: Dict[str, int] = {}
-
-    def run(self, jobs_file: JobsFile, journal: Optional[Journal]) -> Planning:
-        """Reads every line, then the journal of the folder."""
-        for number, line in enumerate(jobs_file.lines(), 1):
-            try:
-                self._add(number, line)
-            except GptImage2Error as error:
-                self._plan.refuse(number, line, {"error": _error_json(error)})
-        self._plan.number_copies()
-        spent_usd = self._replay()
-        for job, entry in self._plan.remembered():
-            self._settle(job, entry, journal)
-        warnings = [f"{text} ({count} jobs)" if count > 1 else text for text, count in self._warnings.items()]
-        return Planning(tuple(warnings), spent_usd)
-
-    def _add(self, number: int, line: Line) -> None:
-        if line.text is None:
-            raise UsageError(line.problem, hint="write one job a line")
-        job, unknown = read_job(line.text, self._defaults)
-        check_local_inputs(job.sources, job.mask)
-        if len(job.sources) > MAX_INPUT_IMAGES:
-            raise UsageError(f"{len(job.sources)} images; at most {MAX_INPUT_IMAGES} may be sent", hint="")
-        request, warnings = checked(job.request)
-        for name in unknown:
-            self._warn(f"field {show(name, limit=40)!r} is not known here and is passed through")
-        for warning in warnings:
-            self._warn(warning)
-        named = job.output is not None
-        name = _relative(job.output) if job.output is not None else _made_up(number, request)
-        if named and os.path.isdir(str(self._folder.path / name)):
-            raise UsageError(f"output {show(name, limit=100)!r} is a folder", hint="name a file")
-        outputs = self._folder.outputs(name, request, named)
-        numbers = tuple(range(1, request.count + 1))
-        names = [self._claimed(outputs.path(each)) if named else outputs.path(each).name for each in numbers]
-        estimate = request.estimate(self._prices)
-        planned = PlannedJob(
-            number=number,
-            line=line.number,
-            offset=line.offset,
-            id=job.id,
-            key=job_key(request, *_fingerprints(job)),
-            copy=0,
-            name=name,
-            named=named,
-            images=request.count,
-            quality=request.effective_quality,
-            low_usd=estimate.low_usd if estimate else None,
-            high_usd=estimate.high_usd if estimate else None,
-            missing=numbers,
-        )
-        clash = self._plan.add(planned, names)
-        if clash:
-            raise UsageError(clash, hint="give each job its own")
-
-    def _claimed(self, path: Path) -> str:
-        """The file behind an output that the user named, as a path below the folder.
-
-        Raises:
-            UsageError: it is outside, also by a link, or cannot be a file.
-        """
-        real = os.path.realpath(str(path))
-        shown = show(str(path.name), limit=100)
-        if not real.startswith(self._real_folder + os.sep):
-            raise UsageError(f"output {shown!r} leaves the output folder", hint="name a file below --out-dir")
-        if os.path.isdir(real):
-            raise UsageError(f"output {shown!r} is a folder", hint="name a file")
-        name = os.path.relpath(real, self._real_folder)
-        if name in (JOURNAL_NAME, SHEET_NAME):
-            raise UsageError(f"output {shown!r} is a file of the batch itself", hint="choose another name")
-        return name
-
-    def _replay(self) -> float:
-        """Takes the journal in; what it says was spent, or may have been, in USD."""
-        spent_usd = 0.0
-        under_way: Dict[Tuple[str, int], float] = {}
-        for entry in read_journal(self._folder.path):
-            self._plan.remember(entry)
-            job = entry.key, entry.copy
-            if entry.event in (SENT, SUBMITTED):
-                spent_usd += under_way.get(job, 0.0)  # sent before, and its end is not known
-                under_way[job] = entry.high_usd
-                continue
-            high_usd = under_way.pop(job, None)
-            if high_usd is not None and entry.billed is not Billed.NO:
-                spent_usd += high_usd if entry.cost_usd is None else entry.cost_usd
-        return spent_usd + sum(under_way.values())
-
-    def _settle(self, job: PlannedJob, entry: Entry, journal: Optional[Journal]) -> None:
-        """What is left of a job that an earlier run has met."""
-        there: Dict[int, SavedImage] = {}
-        for image in entry.images:
-            saved = saved_image_at(str(self._folder.path / image.path))
-            if saved is not None and saved.sha256 == image.sha256:
-                there[image.number] = saved
-        if entry.event == SENT and not entry.existed:
-            there.update(self._unsaid(job, entry, there))
-        missing = tuple(number for number in job.missing if number not in there)
-        outcome: Dict[str, object] = {
-            "images": [image_json(image) for _, image in sorted(there.items())],
-            "billed": entry.billed.value,
-            "cost_usd": entry.cost_usd,
-            "resumed": True,
-        }
-        if not missing:
-            if entry.event != DONE and journal is not None:
-                journal.append(
-                    replace(
-                        entry, event=DONE, images=journal_images(there, self._folder.path), billed=Billed.YES
-                    )
-                )
-            self._plan.end(job.number, DONE, {**outcome, "billed": Billed.YES.value})
-        elif entry.event == SUBMITTED:
-            self._plan.end(job.number, SUBMITTED, {**outcome, "batch_id": entry.batch_id})
-        elif _is_ambiguous(entry) and not self._retry_ambiguous:
-            self._plan.end(
-                job.number, AMBIGUOUS, {**outcome, "billed": Billed.MAYBE.value, "error": _doubt(entry)}
-            )
-        elif len(missing) < len(job.missing):
-            self._plan.leave(job.number, missing, there)
-
-    def _unsaid(self, job: PlannedJob, entry: Entry, known: Dict[int, SavedImage]) -> Dict[int, SavedImage]:
-        """Images that a killed run had saved, but could not say so any more: whole files where none were."""
-        count = len(job.missing)
-        outputs = self._folder.outputs(entry.name, ImageRequest(prompt="", n=count), job.named)
-        found: Dict[int, SavedImage] = {}
-        for number in job.missing:
-            path = outputs.path(number)
-            if number not in known and _is_whole(path):
-                saved = saved_image_at(str(path))
-                if saved is not None:
-                    found[number] = saved
-        return found
-
-    def _warn(self, text: str) -> None:
-        if text in self._warnings or len(self._warnings) < _MAX_WARNINGS:
-            self._warnings[text] = self._warnings.get(text, 0) + 1
+# ------------------------------------------------------------------------------------------------------------
+# batch/resume
+#
+# What earlier runs in an output folder have left to do, by its journal: which images are there, which jobs
+# may have been paid for in vain, and what was spent.
+# ------------------------------------------------------------------------------------------------------------
 
 
-def _relative(output: str) -> str:
-    """An output as a plain relative path.
+def resume_jobs(plan: Plan, folder: OutputFolder, journal: Optional[Journal], retry_ambiguous: bool) -> float:
+    """Takes out of a plan what the journal of the folder knows to be done, with the Batch API, or in doubt;
+    what was spent there, or may have been, in USD.
+
+    An open journal takes a line for each job of which an earlier run could not say that it was done.
 
     Raises:
-        UsageError: it cannot be a file below a folder.
+        OutputError: the journal does not take a line.
     """
-    shown = show(output, limit=100)
-    if not output.strip() or "\0" in output or output.endswith(("/", os.sep)):
-        raise UsageError(f"output {shown!r} is no file name", hint="leave it out: one is made up")
-    if os.path.isabs(output) or os.path.splitdrive(output)[0]:
-        raise UsageError(f"output {shown!r} leaves the output folder", hint="name a file below --out-dir")
-    return os.path.normpath(output)
+    spent_usd = _replay(plan, folder)
+    for job, entry in plan.remembered():
+        _settle(plan, folder, job, entry, journal, retry_ambiguous)
+    return spent_usd
 
 
-def _made_up(number: int, request: ImageRequest) -> str:
-    return f"{number:04d}-{slug(request.prompt)}.{extension(request.effective_format)}"
+def _replay(plan: Plan, folder: OutputFolder) -> float:
+    """Takes the lines of the journal into the plan, and adds up what they cost."""
+    spent_usd = 0.0
+    under_way: Dict[Tuple[str, int], float] = {}
+    for entry in read_journal(folder.path):
+        plan.remember(entry)
+        job = entry.key, entry.copy
+        if entry.event in (SENT, SUBMITTED):
+            spent_usd += under_way.get(job, 0.0)  # sent before, and its end is not known
+            under_way[job] = entry.high_usd
+            continue
+        high_usd = under_way.pop(job, None)
+        if high_usd is not None and entry.billed is not Billed.NO:
+            spent_usd += high_usd if entry.cost_usd is None else entry.cost_usd
+    return spent_usd + sum(under_way.values())
+
+
+def _settle(
+    plan: Plan,
+    folder: OutputFolder,
+    job: PlannedJob,
+    entry: Entry,
+    journal: Optional[Journal],
+    retry_ambiguous: bool,
+) -> None:
+    """Decides what is left of a job by its last line in the journal."""
+    there = _images_there(folder, job, entry)
+    missing = tuple(number for number in job.missing if number not in there)
+    outcome: Dict[str, object] = {
+        "images": [image_json(image) for _, image in sorted(there.items())],
+        "billed": entry.billed.value,
+        "cost_usd": entry.cost_usd,
+        "resumed": True,
+    }
+    if not missing:
+        if entry.event != DONE and journal is not None:
+            images = journal_images(there, folder.path)
+            journal.append(replace(entry, event=DONE, images=images, billed=Billed.YES))
+        plan.end(job.number, DONE, {**outcome, "billed": Billed.YES.value})
+    elif entry.event == SUBMITTED:
+        plan.end(job.number, SUBMITTED, {**outcome, "batch_id": entry.batch_id})
+    elif _is_ambiguous(entry) and not retry_ambiguous:
+        doubt = failure_json(_doubt(entry))
+        plan.end(job.number, AMBIGUOUS, {**outcome, "billed": Billed.MAYBE.value, "error": doubt})
+    elif len(missing) < len(job.missing):
+        plan.leave(job.number, missing, there)
+
+
+def _images_there(folder: OutputFolder, job: PlannedJob, entry: Entry) -> Dict[int, SavedImage]:
+    """The images of a job that are on disk, by their numbers: as the journal says, and what a killed run had
+    saved but could not say any more, which is a whole image where there was no file."""
+    there: Dict[int, SavedImage] = {}
+    for image in entry.images:
+        saved = saved_image_at(str(folder.path / image.path))
+        if saved is not None and saved.sha256 == image.sha256:
+            there[image.number] = saved
+    if entry.event == SENT and not entry.existed:
+        outputs = folder.outputs(entry.name, ImageRequest(prompt="", n=len(job.missing)), job.named)
+        for number in job.missing:
+            path = str(outputs.path(number))
+            saved = saved_image_at(path) if number not in there and _is_whole(path) else None
+            if saved is not None:
+                there[number] = saved
+    return there
 
 
 def _is_ambiguous(entry: Entry) -> bool:
@@ -1376,543 +1191,64 @@ def _is_ambiguous(entry: Entry) -> bool:
     )
 
 
-def _doubt(entry: Entry) -> Dict[str, object]:
+def _doubt(entry: Entry) -> GptImage2Error:
     code, message = entry.code, entry.message
     if entry.event == SENT:
         code, message = "in_flight", "it was in flight when an earlier run ended"
-    return {
-        "code": code,
-        "message": message,
-        "hint": "it may have been billed; check your usage, or run it again with --retry-ambiguous",
-    }
+    hint = "it may have been billed; check your usage, or run it again with --retry-ambiguous"
+    return GptImage2Error(message, hint=hint, code=code)
 
 
-def _error_json(error: GptImage2Error) -> Dict[str, object]:
-    """What is wrong with a line: in its own terms, where the checks speak of flags."""
-    return {"code": error.code, "message": _without_flags(error.message), "hint": _without_flags(error.hint)}
-
-
-def _without_flags(text: str) -> str:
-    return re.sub(r"--(?!out-dir)([a-z][a-z-]*)", lambda match: match.group(1).replace("-", "_"), text)
-
-
-def _is_whole(path: Path) -> bool:
+def _is_whole(path: str) -> bool:
     try:
-        with open(str(path), "rb") as file:
+        with open(path, "rb") as file:
             return is_whole_image(file)
     except OSError:
         return False
 
 
-def _fingerprints(job: Job) -> Tuple[List[str], Optional[str]]:
-    return [_fingerprint(each) for each in job.sources], _fingerprint(job.mask) if job.mask else None
-
-
-def _fingerprint(source: str) -> str:
-    """What an input is: the hash of a file's content, or the address it is fetched from."""
-    if is_address(source):
-        return source
-    path = os.path.abspath(os.path.expanduser(source))
-    info = os.stat(path)
-    return _content_hash(path, info.st_size, info.st_mtime_ns)
-
-
-@lru_cache(maxsize=1024)
-def _content_hash(path: str, size_bytes: int, mtime_ns: int) -> str:
-    del size_bytes, mtime_ns  # they tell a changed file from the one that was hashed
-    return sha256_of(path)
-
-
 # ------------------------------------------------------------------------------------------------------------
-# batch/sending
+# batch/summary
 #
-# One job sent once: prepared, noted in the journal, sent as any call, and noted again.
+# What a run says of itself before it begins and at its end: rows, sums and words. Reads only the plan.
 # ------------------------------------------------------------------------------------------------------------
 
 
-class Workplace(Record):
-    """What the workers of a run share."""
-
-    plan: Plan
-    jobs_file: JobsFile
-    journal: Journal
-    folder: Folder
-    client: Client
-    defaults: Job
-    pacer: Pacer
-    budget: Budget
-    stop: StopSwitch
-
-
-class Sending:
-    """A job sent once: prepared, noted in the journal, sent, and noted again."""
-
-    def __init__(
-        self, place: Workplace, job: PlannedJob, hold: Hold, on_saved: Callable[[SavedImage], None]
-    ) -> None:
-        self._place = place
-        self._job = job
-        self._hold = hold
-        self._on_saved = on_saved
-        self._result: Optional[Result] = None
-        self._images: Dict[int, SavedImage] = {}
-        self._elsewhere: List[str] = []  # images that are not where the user named them
-        self._is_sent = False
-        self.billed = Billed.NO
-        #: The journal does not take lines any more: nothing further may be sent.
-        self.journal_failed = False
-
-    def run(self) -> Optional[GptImage2Error]:
-        """Sends the job; the error that it ended with, None when all its images are saved."""
-        try:
-            with ExitStack() as stack:
-                prepared = self._prepared(stack)
-                self._note(SENT, prepared)
-                self._hold.sent()
-                self._is_sent = True
-                error = self._call(prepared)
-        except GptImage2Error as before:  # nothing was sent
-            return before
-        except Exception as defect:  # one job's, however it comes, must not end the others
-            return self._broken(defect)
-        try:
-            self._note(DONE if error is None else FAILED, prepared, error)
-        except OutputError as failed:
-            return failed
-        return error
-
-    @property
-    def cost_usd(self) -> Optional[float]:
-        """What it cost, None where that is unknown or nothing was paid."""
-        return self._result.cost_usd if self._result else None
-
-    @property
-    def images_saved(self) -> int:
-        """How many images this sending has saved."""
-        return len(self._images)
-
-    def outcome(self, error: Optional[GptImage2Error]) -> Dict[str, object]:
-        """What became of the job, as its row tells it."""
-        result = self._result
-        return {
-            "images": [image_json(image) for _, image in sorted(self._all_images().items())],
-            "billed": self.billed.value,
-            "cost_usd": None if self.cost_usd is None else round(self.cost_usd, 6),
-            "attempts": result.attempts if result else 0,
-            "elapsed_s": round(result.elapsed_s, 3) if result else 0.0,
-            "warnings": [*(result.warnings if result else ()), *self._elsewhere],
-            "error": failure_json(error),
-        }
-
-    def _all_images(self) -> Dict[int, SavedImage]:
-        """The images of the job by their numbers, those of earlier runs too."""
-        return {**dict(self._job.there), **self._images}
-
-    def _prepared(self, stack: ExitStack) -> PreparedCall:
-        """The call of this job, for those of its images that are still missing."""
-        place, planned = self._place, self._job
-        job, _ = read_job(place.jobs_file.text_at(planned.offset), place.defaults)
-        request = job.request
-        if job.sources:
-            request = stack.enter_context(place.client.with_inputs(request, job.sources, job.mask))
-        output = place.folder.path / planned.name
-        prepared = place.client.prepare(request, output, no_clobber=not planned.named)
-        if any(self._is_anothers(prepared.plan.path(number)) for number in planned.missing):
-            prepared = replace(prepared, plan=replace(prepared.plan, no_clobber=True))
-        if len(planned.missing) == prepared.request.count:
-            return prepared
-        rest = replace(prepared.request, n=len(planned.missing))
-        return replace(prepared, request=rest, numbers=planned.missing)
-
-    def _call(self, prepared: PreparedCall) -> Optional[GptImage2Error]:
-        error: Optional[GptImage2Error] = None
-        try:
-            self._result = self._place.client.run(prepared, observer=self._hear)
-            self.billed = self._result.billed
-        except GptImage2Error as failed:
-            error, self._result, self.billed = failed, failed.result, failed.billed
-        self._hold.settle(self.billed, self.cost_usd)
-        self._number_images(prepared)
-        return error
-
-    def _broken(self, defect: Exception) -> GptImage2Error:
-        """A defect of the program met by this job. What was sent by then stays in doubt in the journal."""
-        self.billed = Billed.MAYBE if self._is_sent else Billed.NO
-        said = mask_secrets(str(defect), self._place.client.settings.secrets)
-        return GptImage2Error(f"internal error: {type(defect).__name__}: {said}", billed=self.billed)
-
-    def _hear(self, event: Event) -> None:
-        if isinstance(event, HeadersReceived):
-            self._place.pacer.heard(event.limits, len(self._job.missing))
-        elif isinstance(event, ImageSaved):
-            self._place.plan.hold_name(self._name_of(event.image.path), self._job)
-            self._on_saved(event.image)
-
-    def _is_anothers(self, path: Path) -> bool:
-        """Whether an output is not ours to replace: what was not there yet may be another job's by then."""
-        return not os.path.lexists(str(path)) or self._place.plan.is_anothers(
-            self._name_of(str(path)), self._job
-        )
-
-    def _name_of(self, path: str) -> str:
-        return os.path.relpath(path, str(self._place.folder.path))
-
-    def _number_images(self, prepared: PreparedCall) -> None:
-        """Gives each saved image its number in the job: by its name, else the next that is free."""
-        free = {str(prepared.plan.path(number)): number for number in self._job.missing}
-        strangers: List[SavedImage] = []
-        for image in self._result.images if self._result else ():
-            number = free.pop(image.path, None)
-            if number is None:
-                strangers.append(image)
-            else:
-                self._images[number] = image
-        rest = iter(sorted(free.values()))
-        further = max(self._job.missing) + 1
-        for offset, image in enumerate(strangers):
-            self._images[next(rest, further + offset)] = image
-            if self._job.named and not image.rescued:
-                self._elsewhere.append(
-                    f"{self._job.name} was taken; an image was saved as {show(image.path)}"
-                )
-
-    def _note(self, event: str, prepared: PreparedCall, error: Optional[GptImage2Error] = None) -> None:
-        """A line in the journal.
-
-        Raises:
-            OutputError: the disk does not take it.
-        """
-        job = self._job
-        entry = Entry(
-            event=event,
-            key=job.key,
-            copy=job.copy,
-            name=job.name,
-            existed=any(os.path.lexists(str(prepared.plan.path(number))) for number in job.missing),
-            images=journal_images(self._all_images(), self._place.folder.path),
-            billed=self.billed if event != SENT else Billed.MAYBE,
-            cost_usd=self.cost_usd if event != SENT else None,
-            high_usd=self._hold.high_usd if event == SENT else 0.0,
-            code=error.code if error else "",
-            message=error.message if error else "",
-            settled=error is not None and error.code == "fewer_images",
-        )
-        try:
-            self._place.journal.append(entry)
-        except OutputError:
-            self.journal_failed = True
-            raise
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch/runner
-#
-# Runs the jobs of a plan side by side: each by way of budget, gate and journal, and then as any call.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_MOST_REFUSALS = 20  # of one job, by a rate limit
-_UNAUTHORIZED = 401
-INTERRUPTED, MAX_FAILURES, MAX_COST = "interrupted", "max_failures", "max_cost"
+#: Why nothing more is started, besides the code of an error.
+INTERRUPTED, MAX_FAILURES = "interrupted", "max_failures"
+_STATUS = {PENDING: "not_started", OVER_BUDGET: "not_started"}
+_UNKNOWN_QUALITY_S = TYPICAL_SECONDS["auto"]
+_SIGNAL_EXIT = 128
 
 
 class Tally(Record):
-    """How far a run is. `stopped` says why nothing more is started, empty while more is; `oldest_s` is how
-    many seconds the longest call under way has run."""
+    """How far a run is. `stopped` says why nothing more is started, empty while more is. Of what is in
+    flight, `oldest_s` is how long the longest call has run; `paused_s` is for how long more the server has
+    asked to wait, in seconds."""
 
     done: int = 0
     failed: int = 0
     images: int = 0
     in_flight: int = 0
     oldest_s: float = 0.0
+    paused_s: float = 0.0
     spent_usd: float = 0.0
     unpriced: int = 0
-    over_budget: int = 0
+    is_over_budget: bool = False
     stopped: str = ""
 
 
-class Runner:
-    """One run. `on_saved` hears of each image, `on_end` of each job, its state and its outcome, in turn."""
-
-    def __init__(
-        self,
-        place: Workplace,
-        concurrency: int,
-        max_failures: Optional[int],
-        on_saved: Callable[[SavedImage], None],
-        on_end: Callable[[PlannedJob, str, Dict[str, object]], None],
-    ) -> None:
-        self._place = place
-        self._concurrency = concurrency
-        self._max_failures = max_failures
-        self._on_saved = on_saved
-        self._on_end = on_end
-        self._voice = threading.Lock()
-        self._changed = threading.Condition()
-        self._tally = Tally()
-        self._stopped = ""
-        self._afforded = 0  # jobs whose money is set aside
-        self._started: Dict[int, float] = {}  # those that are out, and since when
-        self._problem: Optional[BaseException] = None
-
-    def run(self, tick: Callable[[], None], tick_s: float) -> Tally:
-        """Runs until nothing is left, or nothing more is to be started; calls `tick` from time to time.
-
-        Raises:
-            Exception: a defect of the program; what was under way has ended.
-        """
-        count = min(self._concurrency, self._place.plan.count().get(PENDING, 0))
-        threads = [threading.Thread(target=self._work_safely, daemon=True) for _ in range(count)]
-        with self._place.stop:
-            self._place.stop.drain_first(lambda: self._stop_starting(INTERRUPTED))
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                while thread.is_alive():
-                    thread.join(tick_s)
-                    tick()
-            self._place.stop.drain_first(None)
-        if self._problem is not None:
-            raise self._problem
-        return self.tally()
-
-    def tally(self) -> Tally:
-        """How far it is."""
-        with self._changed:
-            now = time.monotonic()
-            oldest_s = max((now - started for started in self._started.values()), default=0.0)
-            return replace(
-                self._tally, in_flight=len(self._started), oldest_s=oldest_s, stopped=self._stopped
-            )
-
-    def _work_safely(self) -> None:
-        try:
-            while self._work():
-                pass
-        except BaseException as error:
-            self._problem = self._problem or error
-            self._stop_starting(type(error).__name__)
-
-    def _work(self) -> bool:
-        """Takes one job and sees it to its end; False when nothing more is to be done."""
-        if self._is_stopping():
-            return False
-        job = self._place.plan.take()
-        if job is None:
-            return False
-        hold = self._afford(job)
-        if hold is None:
-            if self._is_stopping():
-                self._place.plan.put_back(job.number)
-                return False
-            self._place.plan.end(job.number, OVER_BUDGET, {})
-            self._count(over_budget=1)
-            return True
-        try:
-            self._see_through(job, hold)
-        finally:
-            with self._changed:
-                self._afforded -= 1
-                self._place.budget.release(hold)
-                self._changed.notify_all()
-        return True
-
-    def _afford(self, job: PlannedJob) -> Optional[Hold]:
-        """The money for a job; None when it would pass the cap even after all that is under way has ended."""
-        with self._changed:
-            while True:
-                hold = self._place.budget.take(job.high_usd or 0.0)
-                if hold is not None:
-                    self._afforded += 1
-                if hold is not None or not self._afforded or self._is_stopping():
-                    return hold
-                self._changed.wait(1.0)
-
-    def _see_through(self, job: PlannedJob, hold: Hold) -> None:
-        """Sends a job until it has ended in a way that sending it again would not change."""
-        refusals = 0
-        while True:
-            sending = Sending(self._place, job, hold, self._saved)
-            if not self._place.pacer.enter(len(job.missing), self._is_stopping):
-                self._place.plan.put_back(job.number)
-                return
-            with self._changed:
-                self._started[job.number] = time.monotonic()
-            try:
-                error = sending.run()
-            finally:
-                self._place.pacer.leave(len(job.missing))
-                with self._changed:
-                    del self._started[job.number]
-            if error is None or not self._must_wait(error, len(job.missing)) or refusals >= _MOST_REFUSALS:
-                break
-            refusals += 1
-        if isinstance(error, InterruptedCall) and error.billed is Billed.NO:
-            self._place.plan.put_back(job.number)
-            return
-        self._book(job, sending, error)
-
-    def _must_wait(self, error: GptImage2Error, images: int) -> bool:
-        """Whether the job may simply go again later; then everybody is told to wait."""
-        if not error.retry_safe or error.billed is not Billed.NO:
-            return False
-        if error.http_status == 429:
-            self._place.pacer.refused(images, error.retry_after_s, error.message)
-            return True
-        if error.retry_after_s is not None:
-            self._place.pacer.pause(error.retry_after_s)
-            return True
-        return False
-
-    def _book(self, job: PlannedJob, sending: Sending, error: Optional[GptImage2Error]) -> None:
-        state = DONE if error is None else FAILED
-        outcome = sending.outcome(error)
-        self._place.plan.end(job.number, state, outcome)
-        cost = sending.cost_usd
-        self._count(
-            done=int(error is None),
-            failed=int(error is not None),
-            images=sending.images_saved,
-            spent_usd=cost or 0.0,
-            unpriced=int(cost is None and sending.billed is not Billed.NO),
-        )
-        with self._voice:
-            self._on_end(job, state, outcome)
-        if error is None:
-            return
-        if isinstance(error, (QuotaError, ConfigError)) or (
-            isinstance(error, AuthenticationError) and error.http_status == _UNAUTHORIZED
-        ):
-            self._stop_starting(error.code)  # no other job can fare better
-        elif isinstance(error, OutputError) and sending.journal_failed:
-            self._stop_starting(error.code)
-        elif self._max_failures is not None and self.tally().failed >= self._max_failures:
-            self._stop_starting(MAX_FAILURES)
-
-    def _saved(self, image: SavedImage) -> None:
-        with self._voice:
-            self._on_saved(image)
-
-    def _count(self, **more: float) -> None:
-        with self._changed:
-            values = {name: getattr(self._tally, name) + value for name, value in more.items()}
-            self._tally = replace(self._tally, **values)
-
-    def _is_stopping(self) -> bool:
-        return bool(self._stopped) or self._place.stop.is_set
-
-    def _stop_starting(self, reason: str) -> None:
-        """Nothing more is started. Called from a signal handler too, so it takes no lock."""
-        self._stopped = self._stopped or reason
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch/progress
-#
-# How far a batch is, for a person: a live line on a terminal, else a line a minute.
-# ------------------------------------------------------------------------------------------------------------
-
-
-TICK_S = 0.25
-_LINE_EVERY_S = 60.0
-
-
-class Progress:
-    """Called from time to time while a run lasts. `jobs` is how many are to be run."""
-
-    def __init__(
-        self, output: Output, runner: Runner, pacer: Pacer, jobs: int, max_cost_usd: Optional[float]
-    ) -> None:
-        self._output = output
-        self._runner = runner
-        self._pacer = pacer
-        self._jobs = jobs
-        self._max_cost_usd = max_cost_usd
-        self._started_s = time.monotonic()
-        self._next_line_s = self._started_s + _LINE_EVERY_S
-        self._told_to_stop = False
-
-    def __call__(self) -> None:
-        """Says what there is to say now."""
-        tally = self._runner.tally()
-        if tally.stopped == INTERRUPTED and not self._told_to_stop:
-            self._told_to_stop = True
-            self._output.say(_farewell(tally))
-        if self._output.is_live:
-            self._output.live(self._line(tally))
-        elif time.monotonic() >= self._next_line_s:
-            self._next_line_s += _LINE_EVERY_S
-            self._output.say(self._line(tally))
-
-    @property
-    def elapsed_s(self) -> float:
-        """Seconds since the start."""
-        return max(0.001, time.monotonic() - self._started_s)
-
-    def images_per_minute(self, tally: Tally) -> float:
-        """The pace since the start."""
-        return tally.images * MINUTE_S / self.elapsed_s
-
-    def _line(self, tally: Tally) -> str:
-        parts = [
-            f"{tally.done}/{self._jobs} done",
-            f"{tally.failed} failed",
-            f"{tally.in_flight} in flight",
-            f"{self.images_per_minute(tally):.1f} images/min",
-            f"${tally.spent_usd:.4f} spent",
-        ]
-        if self._max_cost_usd is not None:
-            parts.append(f"${max(0.0, self._max_cost_usd - tally.spent_usd):.4f} left")
-        ended = tally.done + tally.failed
-        if ended:
-            left_s = (self._jobs - ended) * self.elapsed_s / ended
-            parts.append(f"about {duration(left_s)} to go")
-        if self._pacer.paused_s:
-            parts.append(f"paused for {duration(self._pacer.paused_s)} as the server asks")
-        return ", ".join(parts)
-
-
-def duration(seconds: float) -> str:
-    """A duration in words, to two units."""
-    whole = round(seconds)
-    hours, minutes = whole // 3600, whole % 3600 // 60
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {whole % 60} s" if minutes else f"{whole} s"
-
-
-def _farewell(tally: Tally) -> str:
-    longest_s = max(TYPICAL_SECONDS.values())
-    return (
-        f"nothing more is started; waiting for {tally.in_flight} requests that are paid for "
-        f"(the oldest is {duration(tally.oldest_s)} old; one may take {duration(longest_s)}). "
-        "Ctrl-C again ends them"
-    )
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch/summary
-#
-# What a batch says at its end, and before it begins: rows, sums and words. Pure but for reading the plan.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_STATUS = {PENDING: "not_started", RUNNING: "not_started", OVER_BUDGET: "not_started"}
-_UNKNOWN_QUALITY_S = TYPICAL_SECONDS["auto"]
-_SIGNAL_EXIT = 128
-
-
 class Forecast(Record):
-    """What a batch would take: its parts by quality, their sum, and seconds."""
+    """What a run would take: its parts by quality, their sum, and seconds."""
 
     by_quality: Tuple[Share, ...]
     total: Share
     estimated_s: float
 
 
-def job_rows(plan: Plan, status: Optional[str] = None) -> Iterator[Dict[str, Any]]:
+def job_rows(plan: Plan) -> Iterator[Dict[str, Any]]:
     """A row a job as `--json` and `--events` print it."""
-    for row in plan.rows(status):
+    for row in plan.rows():
         del row["offset"]
         yield job_row(row)
 
@@ -1931,9 +1267,8 @@ def counts(plan: Plan) -> Dict[str, int]:
     return {"jobs": sum(states.values()), **found}
 
 
-def exit_code(plan: Plan, tally: Tally, signum: Optional[int]) -> int:
+def exit_code(found: Dict[str, int], tally: Tally, signum: Optional[int]) -> int:
     """How the command ends: well, by a signal, or with jobs that are not done."""
-    found = counts(plan)
     if found[DONE] == found["jobs"]:
         return int(ExitCode.OK)
     if signum is not None:
@@ -1958,23 +1293,21 @@ def in_words(found: Dict[str, int]) -> str:
     return ", ".join(parts)
 
 
-def what_remains(plan: Plan, tally: Tally) -> Optional[Dict[str, object]]:
-    """The error of a batch whose jobs are not all done, as an object; None when they are."""
-    found = counts(plan)
+def what_remains(found: Dict[str, int], tally: Tally) -> Optional[PartialError]:
+    """The error of a run whose jobs are not all done; None when they are."""
     if found[DONE] == found["jobs"]:
         return None
     hints = {
         INTERRUPTED: "the same command goes on with what is missing",
         MAX_FAILURES: "look at the failures; the same command goes on with what is missing",
-        MAX_COST: "raise --max-cost; the same command goes on with what is missing",
+        OVER_MAX_COST: "raise --max-cost; the same command goes on with what is missing",
     }
     hint = hints.get(tally.stopped, "the same command runs again what failed without being billed")
     if found[SUBMITTED]:
         hint += "; what is with the Batch API comes by batch wait and batch fetch"
     if found[AMBIGUOUS]:
         hint += "; jobs in doubt run again only with --retry-ambiguous"
-    code = tally.stopped or "partial"
-    return {"code": code, "message": in_words(found), "hint": hint, "http_status": None, "request_id": None}
+    return PartialError(in_words(found), hint=hint, code=tally.stopped)
 
 
 def forecast(plan: Plan, concurrency: int, images_per_minute: Optional[float]) -> Forecast:
@@ -2011,9 +1344,244 @@ def forecast_json(sums: Forecast) -> Dict[str, object]:
 
 
 # ------------------------------------------------------------------------------------------------------------
+# batch/progress
+#
+# What a run tells while it lasts: its images and failures as they come, and how far it is: by a live line on
+# a terminal, else by a line a minute.
+# ------------------------------------------------------------------------------------------------------------
+
+
+TICK_S = 0.25
+_LINE_EVERY_S = 60.0
+
+
+class Progress:
+    """The voice of one run. `jobs` is how many are to be run."""
+
+    def __init__(self, output: Output, jobs: int, max_cost_usd: Optional[float]) -> None:
+        self._output = output
+        self._jobs = jobs
+        self._max_cost_usd = max_cost_usd
+        self._started_s = time.monotonic()
+        self._every_s = TICK_S if output.is_live else _LINE_EVERY_S
+        self._next_s = self._started_s + self._every_s
+        self._has_said_goodbye = False
+
+    def saved(self, image: SavedImage) -> None:
+        """An image is on disk."""
+        self._output.result(saved_line(image.path, image.size_bytes))
+
+    def ended(self, job: PlannedJob, state: str, outcome: Mapping[str, Any]) -> None:
+        """A job has ended."""
+        row = job_row({"job": job.number, "line": job.line, "id": job.id, "status": state, **outcome})
+        self._output.event({"event": "job_finished", **row})
+        if row["error"]:
+            self._output.complain(
+                f"job {job.number} (line {job.line}): {show(row['error']['message'], limit=None)} "
+                f"(billed: {row['billed']})"
+            )
+
+    def show(self, tally: Tally) -> None:
+        """Tells how far the run is, where it is time to; may be called at any time."""
+        if tally.stopped == INTERRUPTED and not self._has_said_goodbye:
+            self._has_said_goodbye = True
+            self._output.say(_farewell(tally))
+        now_s = time.monotonic()
+        if now_s >= self._next_s:
+            self._next_s = now_s + self._every_s
+            tell = self._output.live if self._output.is_live else self._output.say
+            tell(self._line(tally))
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the start."""
+        return max(0.001, time.monotonic() - self._started_s)
+
+    def images_per_minute(self, tally: Tally) -> float:
+        """The pace since the start."""
+        return tally.images * MINUTE_S / self.elapsed_s
+
+    def _line(self, tally: Tally) -> str:
+        parts = [
+            f"{tally.done}/{self._jobs} done",
+            f"{tally.failed} failed",
+            f"{tally.in_flight} in flight",
+            f"{self.images_per_minute(tally):.1f} images/min",
+            f"${tally.spent_usd:.4f} spent",
+        ]
+        if self._max_cost_usd is not None:
+            parts.append(f"${max(0.0, self._max_cost_usd - tally.spent_usd):.4f} left")
+        ended = tally.done + tally.failed
+        if ended:
+            left_s = (self._jobs - ended) * self.elapsed_s / ended
+            parts.append(f"about {duration(left_s)} to go")
+        if tally.paused_s:
+            parts.append(f"paused for {duration(tally.paused_s)} as the server asks")
+        return ", ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """A duration in words, to two units."""
+    whole = round(seconds)
+    hours, minutes = whole // 3600, whole % 3600 // 60
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {whole % 60} s" if minutes else f"{whole} s"
+
+
+def _farewell(tally: Tally) -> str:
+    longest_s = max(TYPICAL_SECONDS.values())
+    return (
+        f"nothing more is started; waiting for {tally.in_flight} requests that are paid for "
+        f"(the oldest is {duration(tally.oldest_s)} old; one may take {duration(longest_s)}). "
+        "Ctrl-C again ends them"
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch/running_job
+#
+# A job that is under way: what is sent for it, and how it ended, as the journal and its row say it.
+#
+# For the scheduler's thread alone. Touches no file but to see whether it is there.
+# ------------------------------------------------------------------------------------------------------------
+
+
+class RunningJob:
+    """A job sent once. `hold` is the money set aside for it; `inputs` closes what was loaded for it."""
+
+    call: PreparedCall  # from `prepare` on, for those images of the job that are missing
+
+    def __init__(self, planned: PlannedJob, job: Job, hold: Hold, started_s: float) -> None:
+        self.planned = planned
+        self.job = job
+        self.hold = hold
+        self.started_s = started_s
+        self.inputs = ExitStack()
+        self.result: Optional[Result] = None
+        self.error: Optional[GptImage2Error] = None
+        self.billed = Billed.NO
+        #: Whether the journal is to tell how it ended: it was sent, and how is known.
+        self.is_noted = False
+        #: Whether the server has asked it to come again later.
+        self.goes_again = False
+        self.images: Dict[int, SavedImage] = {}
+        self._is_sent = False
+        self._elsewhere: List[str] = []  # images that are not where the user named them
+
+    @property
+    def is_unsent(self) -> bool:
+        """Whether it was stopped before anything was paid for."""
+        return isinstance(self.error, InterruptedCall) and self.billed is Billed.NO
+
+    @property
+    def cost_usd(self) -> Optional[float]:
+        """What it cost, None where that is unknown or nothing was paid."""
+        return self.result.cost_usd if self.result else None
+
+    def prepare(
+        self, client: Client, request: ImageRequest, folder: OutputFolder, is_anothers: Callable[[str], bool]
+    ) -> None:
+        """Prepares the call. `is_anothers` tells whether a file below the folder is another job's image.
+
+        Raises:
+            UsageError: it cannot be sent.
+        """
+        planned, missing = self.planned, self.planned.missing
+        call = client.prepare(request, folder.path / planned.name, no_clobber=not planned.replaces)
+        targets = [call.plan.path(number) for number in missing]
+        if any(not os.path.lexists(path) or is_anothers(folder.name_of(path)) for path in targets):
+            # What was not there yet may be another job's by the time that this one ends.
+            call = replace(call, plan=replace(call.plan, no_clobber=True))
+        if len(missing) < call.request.count:
+            call = replace(call, request=replace(call.request, n=len(missing)), numbers=missing)
+        self.call = call
+
+    def send(self) -> None:
+        """From now on it may cost all that is held for it."""
+        self.hold.sent()
+        self._is_sent = self.is_noted = True
+
+    def end(self, result: Optional[Result], error: Optional[Exception], secrets: Tuple[str, ...]) -> None:
+        """Takes in how it ended; without an error all its images are saved."""
+        if error is not None and not isinstance(error, GptImage2Error):
+            # A defect of the program. What was sent by then stays in doubt in the journal, and paid for.
+            self.is_noted = False
+            self.billed = Billed.MAYBE if self._is_sent else Billed.NO
+            said = f"internal error: {type(error).__name__}: {mask_secrets(str(error), secrets)}"
+            self.error = GptImage2Error(said, billed=self.billed)
+            return
+        self.result, self.error = result, error
+        if self._is_sent:
+            ending = error or result
+            self.billed = ending.billed if ending is not None else Billed.MAYBE
+            self.hold.settle(self.billed, self.cost_usd)
+            self._number_images()
+
+    def entry(self, event: str, folder: OutputFolder) -> Entry:
+        """Its line in the journal, before it is sent or after it has ended."""
+        planned, error = self.planned, self.error
+        entry = Entry(
+            event=event,
+            key=planned.key,
+            copy=planned.copy,
+            name=planned.name,
+            images=journal_images(self._all_images(), folder.path),
+        )
+        if event == SENT:
+            existed = any(os.path.lexists(self.call.plan.path(number)) for number in planned.missing)
+            return replace(entry, existed=existed, billed=Billed.MAYBE, high_usd=self.hold.high_usd)
+        entry = replace(entry, billed=self.billed, cost_usd=self.cost_usd)
+        if error is None:
+            return entry
+        is_settled = error.code == "fewer_images"
+        return replace(entry, code=error.code, message=error.message, settled=is_settled)
+
+    @property
+    def state(self) -> str:
+        """How it has ended, in the words of the journal."""
+        return DONE if self.error is None else FAILED
+
+    def outcome(self) -> Dict[str, object]:
+        """What has become of the job, as its row tells it."""
+        result = self.result
+        return {
+            "images": [image_json(image) for _, image in sorted(self._all_images().items())],
+            "billed": self.billed.value,
+            "cost_usd": None if self.cost_usd is None else round(self.cost_usd, 6),
+            "attempts": result.attempts if result else 0,
+            "elapsed_s": round(result.elapsed_s, 3) if result else 0.0,
+            "warnings": [*(result.warnings if result else ()), *self._elsewhere],
+            "error": failure_json(self.error),
+        }
+
+    def _all_images(self) -> Dict[int, SavedImage]:
+        """The images of the job by their numbers, those of earlier runs too."""
+        return {**dict(self.planned.there), **self.images}
+
+    def _number_images(self) -> None:
+        """Gives each saved image its number in the job: by its name, else the next that is free."""
+        planned = self.planned
+        free = {str(self.call.plan.path(number)): number for number in planned.missing}
+        strangers: List[SavedImage] = []
+        for image in self.result.images if self.result else ():
+            number = free.pop(image.path, None)
+            if number is None:
+                strangers.append(image)
+            else:
+                self.images[number] = image
+        rest = iter(sorted(free.values()))
+        further = max(planned.missing) + 1
+        for offset, image in enumerate(strangers):
+            self.images[next(rest, further + offset)] = image
+            if planned.named and not image.rescued:
+                self._elsewhere.append(f"{planned.name} was taken; an image was saved as {show(image.path)}")
+
+
+# ------------------------------------------------------------------------------------------------------------
 # batch/options
 #
-# The command line of `batch run` as data. Pure.
+# The command line of `batch run`, as a typed namespace. Pure.
 # ------------------------------------------------------------------------------------------------------------
 
 
@@ -2033,33 +1601,49 @@ BATCH_COMMANDS: Tuple[Tuple[str, str], ...] = (
 )
 
 
-class JobsOptions(Record):
-    """What a command line says of its jobs, however they are run. `defaults` is what a line leaves out."""
+class JobsOptions(argparse.Namespace):
+    """What a command line says of its jobs, however they are run: its flags, and what follows from them."""
 
-    path: str
+    jobs: str  # the file
     out_dir: str
-    defaults: Job
+    image: Optional[List[str]]
+    mask: Optional[str]
+    dry_run: bool
     skip_invalid: bool
     max_cost_usd: Optional[float]
     retry_ambiguous: bool
-    dry_run: bool
+    no_history: bool
     config: Optional[str]
     base_url: Optional[str]
     api_key: Optional[str]
-    history: Optional[bool]
+
+    @property
+    def defaults(self) -> Job:
+        """What a line leaves out."""
+        return Job(request_of(self, ""), tuple(self.image or ()), self.mask)
+
+    @property
+    def history(self) -> Optional[bool]:
+        """Whether calls are recorded; None leaves that to the settings."""
+        return False if self.no_history else None
 
 
-class BatchRunCommand(Record):
-    """A `batch run` command line, understood."""
+class BatchRunCommand(JobsOptions):
+    """A `batch run` command line."""
 
-    jobs: JobsOptions
     concurrency: int
     images_per_minute: Optional[float]
+    fail_fast: bool
     max_failures: Optional[int]
     sandbox: bool
-    timeout_s: float
+    timeout: float
     retries: int
-    max_download_bytes: int
+    max_download: float  # MB
+
+    @property
+    def failures_allowed(self) -> Optional[int]:
+        """After how many failures nothing more is started; None is never."""
+        return 1 if self.fail_fast else self.max_failures
 
 
 def batch_parser() -> Parser:
@@ -2070,8 +1654,6 @@ def batch_parser() -> Parser:
         usage=f"{PROGRAM} batch COMMAND [options]",
         description="Run many jobs from a file: now, or by the Batch API at half the price.",
         epilog=f"commands:\n{commands}\n\nHelp for one: {PROGRAM} batch COMMAND --help",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
 
 
@@ -2082,8 +1664,6 @@ def batch_run_parser() -> Parser:
         usage=f"{PROGRAM} batch run JOBS [options]",
         description="Run every job of a file; run it again to do only what is missing.",
         epilog=EXIT_CODES,
-        formatter_class=HelpFormatter,
-        allow_abbrev=False,
     )
     add_jobs_flags(parser)
     group = parser.add_argument_group("the run")
@@ -2127,6 +1707,7 @@ def add_jobs_flags(parser: Parser) -> None:
     add("--skip-invalid", action="store_true", help="go on without the lines that are no jobs")
     add(
         "--max-cost",
+        dest="max_cost_usd",
         type=amount,
         metavar="USD",
         help="start nothing that might pass this sum, earlier runs included (input images not counted)",
@@ -2135,19 +1716,7 @@ def add_jobs_flags(parser: Parser) -> None:
 
 def jobs_options(args: argparse.Namespace) -> JobsOptions:
     """What a command line says of its jobs."""
-    return JobsOptions(
-        path=args.jobs,
-        out_dir=args.out_dir,
-        defaults=Job(request_of(args, ""), tuple(args.image or ()), args.mask),
-        skip_invalid=args.skip_invalid,
-        max_cost_usd=args.max_cost,
-        retry_ambiguous=args.retry_ambiguous,
-        dry_run=args.dry_run,
-        config=args.config,
-        base_url=args.base_url,
-        api_key=args.api_key,
-        history=False if args.no_history else None,
-    )
+    return JobsOptions(**vars(args))
 
 
 def read_batch_run(argv: Sequence[str]) -> BatchRunCommand:
@@ -2157,7 +1726,7 @@ def read_batch_run(argv: Sequence[str]) -> BatchRunCommand:
         UsageError: unknown, missing or impossible arguments.
         SystemExit: after `--help`.
     """
-    args = batch_run_parser().parse_args(list(argv))
+    args = batch_run_parser().parse_args(list(argv), BatchRunCommand())
     if not 1 <= args.concurrency <= MAX_CONCURRENCY:
         raise UsageError(
             f"--concurrency is {args.concurrency}; it must be from 1 to {MAX_CONCURRENCY}",
@@ -2167,59 +1736,28 @@ def read_batch_run(argv: Sequence[str]) -> BatchRunCommand:
         raise UsageError("--images-per-minute must be more than 0", hint="leave it out to learn it")
     if args.max_failures is not None and args.max_failures < 1:
         raise UsageError("--max-failures must be 1 or more", hint="--fail-fast stops at the first")
-    return BatchRunCommand(
-        jobs=jobs_options(args),
-        concurrency=args.concurrency,
-        images_per_minute=args.images_per_minute,
-        max_failures=1 if args.fail_fast else args.max_failures,
-        sandbox=args.sandbox,
-        timeout_s=args.timeout,
-        retries=args.retries,
-        max_download_bytes=int(args.max_download * MEGABYTE),
-    )
+    return args
 
 
 # ------------------------------------------------------------------------------------------------------------
-# batch/commands
+# batch/planning
 #
-# The commands of `batch`, by name.
+# What every command for a jobs file begins with, before anything is paid for: the file read, its folder
+# locked, every line checked, every image named, and what earlier runs have done found again.
 # ------------------------------------------------------------------------------------------------------------
 
 
-def run_batch(rest: List[str], output: Output, stop: StopSwitch) -> int:
-    """Runs a `batch` command; its exit code.
-
-    Raises:
-        GptImage2Error: as that command.
-    """
-    name, words = (rest[0], rest[1:]) if rest else ("--help", [])
-    if name in ("-h", "--help"):
-        batch_parser().print_help()
-        return int(ExitCode.OK)
-    if name == "run":
-        return run_batch_run(words, output, stop)
-    if name in dict(BATCH_COMMANDS):
-        return run_batch_api(name, words, output, stop)
-    raise UsageError(f"unknown command batch {name!r}", hint=f"see {PROGRAM} batch --help")
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch/opening
-#
-# What every command for a jobs file begins with: the file read, its folder locked, its jobs planned.
-# ------------------------------------------------------------------------------------------------------------
-
-
+_MAX_WARNINGS = 50
 _SHOWN_PROBLEMS = 20
 
 
-class OpenBatch(Record):
-    """A batch whose jobs are planned. `journal` is None for a dry run; `spent_usd` is what earlier runs there
-    may have cost."""
+class OpenJobs(Record):
+    """A jobs file whose jobs are planned. `journal` is None for a dry run; `spent_usd` is what earlier runs
+    in the folder may have cost."""
 
     plan: Plan
     jobs_file: JobsFile
-    folder: Folder
+    folder: OutputFolder
     journal: Optional[Journal]
     defaults: Job
     spent_usd: float
@@ -2234,7 +1772,7 @@ class OpenBatch(Record):
                 yield ImageRequest(prompt=text[:500])
 
 
-def open_batch(jobs: JobsOptions, client: Client, output: Output, stack: ExitStack) -> OpenBatch:
+def open_jobs(options: JobsOptions, client: Client, output: Output, stack: ExitStack) -> OpenJobs:
     """Plans the jobs of a file; everything is closed with the stack.
 
     Raises:
@@ -2242,28 +1780,32 @@ def open_batch(jobs: JobsOptions, client: Client, output: Output, stack: ExitSta
         OutputError: the folder does not take the journal.
     """
     scratch = stack.enter_context(temporary_folder())
-    jobs_file = stack.enter_context(JobsFile(jobs.path, scratch))
-    if not jobs.out_dir:
+    jobs_file = JobsFile(options.jobs, scratch)
+    stack.callback(jobs_file.close)
+    if not options.out_dir:
         raise UsageError("--out-dir is empty", hint="name a folder")
-    path = Path(os.path.abspath(os.path.expanduser(jobs.out_dir)))
-    folder = Folder(path, client.rescue_folder)
+    path = Path(os.path.abspath(os.path.expanduser(options.out_dir)))
+    folder = OutputFolder(path, client.rescue_folder)
     plan = Plan(scratch)
     stack.callback(plan.close)
     journal: Optional[Journal] = None
-    if not jobs.dry_run:
+    if not options.dry_run:
         prepare_folder(path)
         journal = stack.enter_context(Journal(path))
-    planner = Planner(plan, folder, jobs.defaults, client.settings.prices, jobs.retry_ambiguous)
-    planning = planner.run(jobs_file, journal)
-    for warning in (*client.settings.warnings, *planning.warnings):
+    planner = _Planner(plan, folder, options.defaults, client.settings.prices)
+    for line in jobs_file.lines():
+        planner.add(line)
+    plan.number_copies()
+    spent_usd = resume_jobs(plan, folder, journal, options.retry_ambiguous)
+    for warning in (*client.settings.warnings, *planner.warnings):
         output.warn(warning)
-    _refuse_invalid(plan, jobs.skip_invalid, output)
-    if jobs.max_cost_usd is not None and any(share.cost is None for share in plan.shares()):
+    _refuse_invalid(plan, options.skip_invalid, output)
+    if options.max_cost_usd is not None and any(share.cost is None for share in plan.shares()):
         raise UsageError(
             "the cost of some jobs is unknown, so --max-cost cannot be kept",
             hint="leave --max-cost out, or give those jobs a model and quality with a known price",
         )
-    return OpenBatch(plan, jobs_file, folder, journal, jobs.defaults, planning.spent_usd)
+    return OpenJobs(plan, jobs_file, folder, journal, options.defaults, spent_usd)
 
 
 def _refuse_invalid(plan: Plan, skip: bool, output: Output) -> None:
@@ -2291,6 +1833,461 @@ def _refuse_invalid(plan: Plan, skip: bool, output: Output) -> None:
         output.warn(f"skipped: {show(problem, limit=None)}")
 
 
+class _Planner:
+    """Takes lines of a jobs file into a plan."""
+
+    def __init__(self, plan: Plan, folder: OutputFolder, defaults: Job, prices: Mapping[str, Prices]) -> None:
+        self._plan = plan
+        self._folder = folder
+        self._real_folder = os.path.realpath(str(folder.path))
+        self._defaults = defaults
+        self._prices = prices
+        self._lines = 0
+        self._warnings: Dict[str, int] = {}
+
+    @property
+    def warnings(self) -> List[str]:
+        """What the user should know of the jobs; each once."""
+        return [f"{text} ({count} jobs)" if count > 1 else text for text, count in self._warnings.items()]
+
+    def add(self, line: Line) -> None:
+        """Takes a line as the next job, or as one that is refused."""
+        self._lines += 1
+        try:
+            planned, names = self._planned(line)
+            clash = self._plan.add(planned, names)
+            if clash:
+                raise UsageError(clash, hint="give each job its own")
+        except GptImage2Error as error:
+            self._plan.refuse(self._lines, line, {"error": failure_json(error)})
+
+    def _planned(self, line: Line) -> Tuple[PlannedJob, List[str]]:
+        """The job of a line, and the names of its files.
+
+        Raises:
+            UsageError: it is no job.
+        """
+        if line.text is None:
+            raise UsageError(line.problem, hint="write one job a line")
+        job, unknown = read_job(line.text, self._defaults)
+        check_local_inputs(job.sources, job.mask)
+        if len(job.sources) > MAX_INPUT_IMAGES:
+            raise UsageError(f"{len(job.sources)} images; at most {MAX_INPUT_IMAGES} may be sent")
+        request, warnings = checked(job.request)
+        for name in unknown:
+            self._warn(f"field {show(name, limit=40)!r} is not known here and is passed through")
+        for warning in warnings:
+            self._warn(warning)
+        named = job.output is not None
+        name = _made_up(self._lines, request) if job.output is None else _relative(job.output)
+        if named and os.path.isdir(str(self._folder.path / name)):
+            raise UsageError(f"output {show(name, limit=100)!r} is a folder", hint="name a file")
+        outputs = self._folder.outputs(name, request, named)
+        numbers = tuple(range(1, request.count + 1))
+        paths = [outputs.path(number) for number in numbers]
+        estimate = request.estimate(self._prices)
+        planned = PlannedJob(
+            number=self._lines,
+            line=line.number,
+            offset=line.offset,
+            id=job.id,
+            key=job_key(request, *_fingerprints(job)),
+            copy=0,
+            name=name,
+            named=named,
+            replaces=named and all(map(os.path.lexists, paths)),
+            images=request.count,
+            quality=request.effective_quality,
+            low_usd=estimate.low_usd if estimate else None,
+            high_usd=estimate.high_usd if estimate else None,
+            missing=numbers,
+        )
+        return planned, [self._claimed(path) if named else path.name for path in paths]
+
+    def _claimed(self, path: Path) -> str:
+        """The file behind an output that the user named, as a path below the folder.
+
+        Raises:
+            UsageError: it is outside, also by a link, or cannot be a file.
+        """
+        real = os.path.realpath(str(path))
+        shown = show(str(path.name), limit=100)
+        if not real.startswith(self._real_folder + os.sep):
+            raise UsageError(f"output {shown!r} leaves the output folder", hint="name a file below --out-dir")
+        if os.path.isdir(real):
+            raise UsageError(f"output {shown!r} is a folder", hint="name a file")
+        name = os.path.relpath(real, self._real_folder)
+        if name in (JOURNAL_NAME, SHEET_NAME):
+            raise UsageError(f"output {shown!r} is a file of the batch itself", hint="choose another name")
+        return name
+
+    def _warn(self, text: str) -> None:
+        if text in self._warnings or len(self._warnings) < _MAX_WARNINGS:
+            self._warnings[text] = self._warnings.get(text, 0) + 1
+
+
+def _relative(output: str) -> str:
+    """An output as a plain relative path.
+
+    Raises:
+        UsageError: it cannot be a file below a folder.
+    """
+    shown = show(output, limit=100)
+    if not output.strip() or "\0" in output or output.endswith(("/", os.sep)):
+        raise UsageError(f"output {shown!r} is no file name", hint="leave it out: one is made up")
+    if os.path.isabs(output) or os.path.splitdrive(output)[0]:
+        raise UsageError(f"output {shown!r} leaves the output folder", hint="name a file below --out-dir")
+    return os.path.normpath(output)
+
+
+def _made_up(number: int, request: ImageRequest) -> str:
+    return f"{number:04d}-{slug(request.prompt)}.{extension(request.effective_format)}"
+
+
+def _fingerprints(job: Job) -> Tuple[List[str], Optional[str]]:
+    return [_fingerprint(each) for each in job.sources], _fingerprint(job.mask) if job.mask else None
+
+
+def _fingerprint(source: str) -> str:
+    """What an input is: the hash of a file's content, or the address it is fetched from."""
+    if is_address(source):
+        return source
+    path = os.path.abspath(os.path.expanduser(source))
+    info = os.stat(path)
+    return _content_hash(path, info.st_size, info.st_mtime_ns)
+
+
+@lru_cache(maxsize=1024)
+def _content_hash(path: str, size_bytes: int, mtime_ns: int) -> str:
+    del size_bytes, mtime_ns  # they tell a changed file from the one that was hashed
+    return sha256_of(path)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch/scheduler
+#
+# Runs the jobs of a plan side by side.
+#
+# One thread decides and writes: the main one, where signals arrive too. It alone has the plan, the money, the
+# pace, the journal and what is told. Workers take what they are given, load inputs or make a call, and post
+# what this thread is to do about it to a queue. There it waits: for news, for the pace to let more go, or for
+# the next moment to tell how far it is.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_MOST_REFUSALS = 20  # of one job, by a rate limit
+_UNAUTHORIZED, _TOO_MANY_REQUESTS = 401, 429
+
+
+class Scheduler:
+    """One run of the jobs of a plan."""
+
+    def __init__(
+        self,
+        jobs: OpenJobs,
+        journal: Journal,
+        client: Client,
+        command: BatchRunCommand,
+        progress: Progress,
+        stop: StopSwitch,
+    ) -> None:
+        self._jobs = jobs
+        self._plan = jobs.plan
+        self._journal = journal
+        self._client = client
+        self._command = command
+        self._progress = progress
+        self._stop = stop
+        self._pacer = Pacer(command.images_per_minute, time.monotonic())
+        self._budget = Budget(command.max_cost_usd, jobs.spent_usd)
+        self._tally = Tally()
+        self._failures = 0
+        self._stopped = ""
+        self._waiting: List[PlannedJob] = []  # taken from the plan; money or the server keeps them back
+        self._refusals: Dict[int, int] = {}
+        self._under_way: Dict[int, RunningJob] = {}
+        self._ready: List[RunningJob] = []  # to be sent when the journal says so
+        self._ended: List[RunningJob] = []  # to be told when the journal says so
+        self._workers = 0
+        # Safe also for a signal handler that interrupts this thread in the midst of one of them.
+        self._tasks: SimpleQueue[Optional[Callable[[], None]]] = SimpleQueue()  # for workers
+        self._news: SimpleQueue[Callable[[], None]] = SimpleQueue()  # from workers
+
+    def run(self) -> Tally:
+        """Runs until nothing is left, or nothing more is to be started and all that was has ended.
+
+        Raises:
+            Exception: a defect of the program; what was paid for has ended by then.
+        """
+        defect: Optional[Exception] = None
+        with self._stop:
+            self._stop.drain_first(partial(self._stop_starting, INTERRUPTED))
+            is_running = True
+            while is_running:
+                try:
+                    is_running = self._step()
+                except InterruptedCall:  # the user has had enough of waiting
+                    raise
+                except Exception as error:  # what is under way still ends, for it is paid for
+                    defect = defect or error
+                    self._stop_starting(type(error).__name__)
+                    self._take_back_ready()
+                    self._ended.clear()
+            self._stop.drain_first(None)
+        for _ in range(self._workers):
+            self._tasks.put(None)
+        if defect is not None:
+            raise defect
+        return self._tally_now()
+
+    def _step(self) -> bool:
+        """Starts what may start, waits for what happens next, and tells of it; False when all is over."""
+        wait_s = self._start_jobs()
+        self._commit()
+        if not self._under_way and (self._is_stopping() or wait_s is None):
+            return False
+        self._hear(TICK_S if wait_s is None else min(TICK_S, wait_s))
+        self._progress.show(self._tally_now())
+        return True
+
+    def _hear(self, wait_s: float) -> None:
+        """Does what the workers have posted; waits where that is nothing."""
+        try:
+            self._news.get(timeout=wait_s)()
+            while True:
+                self._news.get_nowait()()
+        except Empty:
+            return
+
+    # Starting
+
+    def _start_jobs(self) -> Optional[float]:
+        """Starts what may start now; in how many seconds more may, None where only news can tell."""
+        while not self._is_stopping() and len(self._under_way) < self._command.concurrency:
+            affordable = self._next_affordable()
+            if affordable is None:
+                return self._leave_out_unaffordable()
+            planned, hold = affordable
+            now_s = time.monotonic()
+            wait_s = self._pacer.wait_s(len(planned.missing), now_s)
+            if wait_s:
+                self._budget.release(hold)
+                self._waiting.insert(0, planned)
+                return wait_s
+            self._start(planned, hold, now_s)
+        return None
+
+    def _next_affordable(self) -> Optional[Tuple[PlannedJob, Hold]]:
+        """The first job that there is money for, and the money. One that waits for its own takes a place."""
+        for place, planned in enumerate(self._waiting):
+            hold = self._budget.take(planned.high_usd or 0.0)
+            if hold is not None:
+                del self._waiting[place]
+                return planned, hold
+        while len(self._under_way) + len(self._waiting) < self._command.concurrency:
+            taken = self._plan.take()
+            if taken is None:
+                return None
+            hold = self._budget.take(taken.high_usd or 0.0)
+            if hold is not None:
+                return taken, hold
+            self._waiting.append(taken)
+        return None
+
+    def _leave_out_unaffordable(self) -> Optional[float]:
+        """Gives up on jobs that wait for money when nothing is under way that may leave some."""
+        if self._under_way or not self._waiting:
+            return None
+        for planned in self._waiting:
+            self._plan.end(planned.number, OVER_BUDGET, {})
+        self._waiting.clear()
+        self._tally = replace(self._tally, is_over_budget=True)
+        return 0.0
+
+    def _start(self, planned: PlannedJob, hold: Hold, now_s: float) -> None:
+        if self._workers == len(self._under_way):
+            threading.Thread(target=self._work, daemon=True).start()
+            self._workers += 1
+        job, _ = read_job(self._jobs.jobs_file.text_at(planned.offset), self._jobs.defaults)
+        running = RunningJob(planned, job, hold, now_s)
+        self._under_way[planned.number] = running
+        self._pacer.start(len(planned.missing), now_s)
+        if job.sources:
+            self._tasks.put(partial(self._load, running))
+        else:
+            self._make_ready(running, job.request)
+
+    def _make_ready(self, running: RunningJob, request: ImageRequest) -> None:
+        """A job's inputs are there: it is sent with the next lines of the journal."""
+        if self._is_stopping():
+            self._leave(running)
+            return
+        is_anothers = partial(self._plan.is_anothers, job=running.planned)
+        try:
+            running.prepare(self._client, request, self._jobs.folder, is_anothers)
+        except Exception as error:
+            self._end(running, None, error)
+        else:
+            self._ready.append(running)
+
+    def _commit(self) -> None:
+        """Puts on disk, by one flush, which jobs have ended and which are sent; only then sends these, and
+        tells of those."""
+        folder = self._jobs.folder
+        lines = [running.entry(running.state, folder) for running in self._ended if running.is_noted]
+        lines += [running.entry(SENT, folder) for running in self._ready]
+        try:
+            self._journal.extend(lines)
+        except OutputError as failed:
+            self._stop_starting(failed.code)
+            self._ended += self._take_back_ready()
+            for running in self._ended:
+                running.error = running.error or failed
+        for running in self._ready:
+            running.send()
+            self._tasks.put(partial(self._call, running))
+        self._ready.clear()
+        ended, self._ended = self._ended, []
+        for running in ended:
+            self._book(running)
+
+    def _take_back_ready(self) -> List[RunningJob]:
+        """The jobs that were about to be sent, which are not under way any more."""
+        ready, self._ready = self._ready, []
+        for running in ready:
+            self._leave(running)
+        return ready
+
+    # In a worker: nothing is decided here
+
+    def _work(self) -> None:
+        task = self._tasks.get()
+        while task is not None:
+            task()
+            task = self._tasks.get()
+
+    def _load(self, running: RunningJob) -> None:
+        """Loads the inputs of a job, which may have to be fetched."""
+        job = running.job
+        try:
+            inputs = self._client.with_inputs(job.request, job.sources, job.mask)
+            request = running.inputs.enter_context(inputs)
+        except Exception as error:
+            self._news.put(partial(self._end, running, None, error))
+        else:
+            self._news.put(partial(self._make_ready, running, request))
+
+    def _call(self, running: RunningJob) -> None:
+        """Makes the call of a job, whose images are saved as they come."""
+        result: Optional[Result] = None
+        error: Optional[Exception] = None
+        try:
+            with running.inputs:
+                result = self._client.run(running.call, observer=partial(self._post, running))
+        except GptImage2Error as failed:
+            result, error = failed.result, failed
+        except Exception as defect:  # one job's, however it comes, must not end the others
+            error = defect
+        self._news.put(partial(self._end, running, result, error))
+
+    def _post(self, running: RunningJob, event: Event) -> None:
+        if isinstance(event, ImageSaved) or (isinstance(event, HeadersReceived) and event.limits):
+            self._news.put(partial(self._take_in, running, event))
+
+    # Hearing
+
+    def _take_in(self, running: RunningJob, event: Event) -> None:
+        if isinstance(event, HeadersReceived):
+            self._pacer.learn(event.limits, len(running.planned.missing))
+        elif isinstance(event, ImageSaved):
+            self._plan.hold_name(self._jobs.folder.name_of(event.image.path), running.planned)
+            self._progress.saved(event.image)
+
+    def _end(self, running: RunningJob, result: Optional[Result], error: Optional[Exception]) -> None:
+        """A job has ended: what others may do follows at once, what is told of it when it is on disk."""
+        try:
+            running.end(result, error, self._client.settings.secrets)
+        finally:
+            self._leave(running)
+        if running.error is not None and not running.is_unsent:
+            if self._goes_again(running, running.error):
+                self._waiting.insert(0, running.planned)
+            else:
+                self._failures += 1
+                self._stop_after(running.error)
+        self._ended.append(running)
+
+    def _leave(self, running: RunningJob) -> None:
+        """Gives back a job's place, and what is left of its money."""
+        del self._under_way[running.planned.number]
+        self._pacer.end(len(running.planned.missing))
+        self._budget.release(running.hold)
+        running.inputs.close()
+
+    def _goes_again(self, running: RunningJob, error: GptImage2Error) -> bool:
+        """Whether a job may simply go again later; then everybody is told to wait."""
+        if not error.retry_safe or error.billed is not Billed.NO:
+            return False
+        now_s, number = time.monotonic(), running.planned.number
+        if error.http_status == _TOO_MANY_REQUESTS:
+            images = len(running.planned.missing)
+            self._pacer.refuse(images, error.retry_after_s, error.message, now_s)
+        elif error.retry_after_s is not None:
+            self._pacer.pause(error.retry_after_s, now_s)
+        else:
+            return False
+        self._refusals[number] = self._refusals.get(number, 0) + 1
+        running.goes_again = self._refusals[number] <= _MOST_REFUSALS
+        return running.goes_again
+
+    def _book(self, running: RunningJob) -> None:
+        """Notes in the plan how a job has ended, and tells of it."""
+        if running.goes_again or running.is_unsent:
+            return
+        planned, error, cost_usd, tally = running.planned, running.error, running.cost_usd, self._tally
+        self._refusals.pop(planned.number, None)
+        self._tally = replace(
+            tally,
+            done=tally.done + (error is None),
+            failed=tally.failed + (error is not None),
+            images=tally.images + len(running.images),
+            spent_usd=tally.spent_usd + (cost_usd or 0.0),
+            unpriced=tally.unpriced + (cost_usd is None and running.billed is not Billed.NO),
+        )
+        outcome = running.outcome()
+        self._plan.end(planned.number, running.state, outcome)
+        self._progress.ended(planned, running.state, outcome)
+
+    def _tally_now(self) -> Tally:
+        now_s = time.monotonic()
+        started_s = [running.started_s for running in self._under_way.values()]
+        return replace(
+            self._tally,
+            in_flight=len(started_s),
+            oldest_s=now_s - min(started_s, default=now_s),
+            paused_s=self._pacer.paused_s(now_s),
+            stopped=self._stopped or (OVER_MAX_COST if self._tally.is_over_budget else ""),
+        )
+
+    # Stopping
+
+    def _stop_after(self, error: GptImage2Error) -> None:
+        """Starts nothing more where no other job can fare better, or too many have failed."""
+        is_refused = isinstance(error, AuthenticationError) and error.http_status == _UNAUTHORIZED
+        most = self._command.failures_allowed
+        if is_refused or isinstance(error, (QuotaError, ConfigError)):
+            self._stop_starting(error.code)
+        elif most is not None and self._failures >= most:
+            self._stop_starting(MAX_FAILURES)
+
+    def _stop_starting(self, reason: str) -> None:
+        """Nothing more is started. A signal handler calls it, so it takes no lock."""
+        self._stopped = self._stopped or reason
+
+    def _is_stopping(self) -> bool:
+        return bool(self._stopped) or self._stop.is_set
+
+
 # ------------------------------------------------------------------------------------------------------------
 # batch/run
 #
@@ -2316,81 +2313,54 @@ class _Run:
         self._output = output
         self._stop = stop
         self._client = self._make_client(stack)
-        self._batch = open_batch(command.jobs, self._client, output, stack)
-        self._plan = self._batch.plan
+        self._jobs = open_jobs(command, self._client, output, stack)
+        self._plan = self._jobs.plan
 
     def run(self) -> int:
-        """From the plan to the exit code."""
-        if self._batch.journal is None:
+        if self._jobs.journal is None:
             return self._show_dry_run()
         self._client.settings.require_key()
         find_curl()
-        return self._finish(*self._send(self._batch.journal))
+        return self._send(self._jobs.journal)
 
     def _make_client(self, stack: ExitStack) -> Client:
-        command, jobs = self._command, self._command.jobs
-        base_url, api_key, config = jobs.base_url, jobs.api_key, jobs.config
+        command = self._command
+        base_url, api_key, config = command.base_url, command.api_key, command.config
         if command.sandbox:
             base_url, api_key, config = stack.enter_context(start_sandbox()), SANDBOX_KEY, None
         return Client(
             config=config,
             base_url=base_url,
             api_key=api_key,
-            timeout_s=command.timeout_s,
+            timeout_s=command.timeout,
             retries=command.retries,
-            retry_ambiguous=jobs.retry_ambiguous,
-            max_download_bytes=command.max_download_bytes,
+            retry_ambiguous=command.retry_ambiguous,
+            max_download_bytes=int(command.max_download * MEGABYTE),
             waits_for_server=False,
-            history=jobs.history,
+            history=command.history,
             stop=self._stop,
         )
 
-    def _send(self, journal: Journal) -> Tuple[Tally, Progress]:
-        command = self._command
-        pacer = Pacer(command.images_per_minute)
-        place = Workplace(
-            plan=self._plan,
-            jobs_file=self._batch.jobs_file,
-            journal=journal,
-            folder=self._batch.folder,
-            client=self._client,
-            defaults=self._batch.defaults,
-            pacer=pacer,
-            budget=Budget(command.jobs.max_cost_usd, self._batch.spent_usd),
-            stop=self._stop,
-        )
-        runner = Runner(place, command.concurrency, command.max_failures, self._saved, self._ended)
+    def _send(self, journal: Journal) -> int:
+        """Runs the jobs, and says how it ended; the exit code."""
         found = counts(self._plan)
         self._output.say(f"{in_words(found)}; {self._plan.images_to_make()} images to make")
-        progress = Progress(self._output, runner, pacer, found["not_started"], command.jobs.max_cost_usd)
+        progress = Progress(self._output, found["not_started"], self._command.max_cost_usd)
+        scheduler = Scheduler(self._jobs, journal, self._client, self._command, progress, self._stop)
         with self._output.heartbeat():
-            return runner.run(progress, TICK_S), progress
-
-    def _saved(self, image: SavedImage) -> None:
-        self._output.result(saved_line(image.path, image.size_bytes))
-
-    def _ended(self, job: PlannedJob, state: str, outcome: Mapping[str, Any]) -> None:
-        row = job_row({"job": job.number, "line": job.line, "id": job.id, "status": state, **outcome})
-        self._output.event({"event": "job_finished", **row})
-        if row["error"]:
-            self._output.complain(
-                f"job {job.number} (line {job.line}): {show(row['error']['message'], limit=None)} "
-                f"(billed: {row['billed']})"
-            )
+            tally = scheduler.run()
+        return self._finish(tally, progress)
 
     def _finish(self, tally: Tally, progress: Progress) -> int:
-        """Writes the contact sheet, and says how it ended."""
         found = counts(self._plan)
-        if tally.over_budget and not tally.stopped:
-            tally = replace(tally, stopped=MAX_COST)
         sheet = self._write_sheet(in_words(found))
-        error = what_remains(self._plan, tally)
+        error = what_remains(found, tally)
         unpriced = f" and {tally.unpriced} calls of unknown cost" if tally.unpriced else ""
         self._output.say(
-            f"{in_words(found)}; ${tally.spent_usd:.4f}{unpriced}; {sheet or self._batch.folder.path}"
+            f"{in_words(found)}; ${tally.spent_usd:.4f}{unpriced}; {sheet or self._jobs.folder.path}"
         )
         if error is not None:
-            self._output.complain(f"{error['message']}; {error['hint']}")
+            self._output.complain(f"{error.message}; {error.hint}")
         outcome: Dict[str, object] = {
             "ok": error is None,
             "command": "batch run",
@@ -2400,20 +2370,18 @@ class _Run:
             "unpriced": tally.unpriced,
             "images_per_minute": round(progress.images_per_minute(tally), 2),
             "elapsed_s": round(progress.elapsed_s, 3),
-            "out_dir": str(self._batch.folder.path),
+            "out_dir": str(self._jobs.folder.path),
             "contact_sheet": sheet,
-            "error": error,
+            "error": failure_json(error),
         }
         self._output.finish(outcome, job_rows(self._plan))
-        return exit_code(self._plan, tally, self._stop.signum)
+        return exit_code(found, tally, self._stop.signum)
 
     def _write_sheet(self, words: str) -> Optional[str]:
         """The contact sheet's path; None where it could not be written, or another file has its name."""
-        title = f"{PROGRAM} batch: {os.path.basename(self._command.jobs.path)}"
+        title = f"{PROGRAM} batch: {os.path.basename(self._command.jobs)}"
         try:
-            return write_sheet(
-                self._batch.folder.path, title, words, self._plan.rows(), self._batch.requests()
-            )
+            return write_sheet(self._jobs.folder.path, title, words, self._plan.rows(), self._jobs.requests())
         except (OSError, ValueError, OutputError) as error:
             self._output.warn(str(error))
             return None
@@ -2429,8 +2397,8 @@ class _Run:
         say(f"Estimated cost: {cost_in_words(sums.total.cost)}")
         pace = f", {command.images_per_minute:g} images/min" if command.images_per_minute else ""
         say(f"Estimated time: {duration(sums.estimated_s)} at {command.concurrency} calls at once{pace}")
-        if self._batch.spent_usd:
-            say(f"Earlier runs in this folder: ${self._batch.spent_usd:.4f}")
+        if self._jobs.spent_usd:
+            say(f"Earlier runs in this folder: ${self._jobs.spent_usd:.4f}")
         say("Nothing was sent.")
         self._output.finish(
             {
@@ -2439,8 +2407,8 @@ class _Run:
                 "dry_run": True,
                 **found,
                 **forecast_json(sums),
-                "spent_usd": round(self._batch.spent_usd, 6),
-                "out_dir": str(self._batch.folder.path),
+                "spent_usd": round(self._jobs.spent_usd, 6),
+                "out_dir": str(self._jobs.folder.path),
                 "billed": "no",
             }
         )
@@ -2455,159 +2423,42 @@ class _Run:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# batch_api/lines
+# batch_api/api
 #
-# One line of a batch's input file: a request as JSON, its images within it, encoded as they are read.
+# The requests of the Batch and Files APIs, and what the server answers to them.
 #
-# How long a line will be is known before its first byte: base64 takes four characters for three bytes.
+# All of them are free and are repeated until they are answered, but for one: `create` leads to a bill, so it
+# goes again only where the server cannot have taken it.
 # ------------------------------------------------------------------------------------------------------------
 
 
-CUSTOM_ID_CHARS = 64
-_KEY_CHARS = 40
-_ENCODED_BYTES = 3 << 18  # a multiple of 3: the pieces' base64 joins without padding
-
-
-class Source(Record):
-    """An input of a request: an address, the id of an uploaded file, or a file to go within the line."""
-
-    url: str = ""
-    file_id: str = ""
-    image: Optional[InputImage] = None
-
-
-class BatchLine(Record):
-    """A line in parts: bytes as they are, and images to be encoded in their place."""
-
-    parts: Tuple[Union[bytes, InputImage], ...]
-
-    @property
-    def size_bytes(self) -> int:
-        """How long it will be."""
-        return sum(
-            len(part) if isinstance(part, bytes) else base64_chars(part.size_bytes) for part in self.parts
-        )
-
-    def pieces(self) -> Iterator[bytes]:
-        """The line, piece by piece; reads its images.
-
-        Raises:
-            OSError: an image cannot be read.
-        """
-        for part in self.parts:
-            if isinstance(part, bytes):
-                yield part
-                continue
-            with open(part.path, "rb") as file:
-                for block in iter(lambda: file.read(_ENCODED_BYTES), b""):
-                    yield base64.b64encode(block)
-
-
-def custom_id_of(key: str, copy: int) -> str:
-    """The name of a job in a batch: it leads back to the job on the journal."""
-    return f"{key[:_KEY_CHARS]}-{copy}"[:CUSTOM_ID_CHARS]
-
-
-def batch_line(
-    custom_id: str,
-    url: str,
-    fields: Mapping[str, object],
-    sources: Sequence[Source] = (),
-    mask: Optional[Source] = None,
-) -> BatchLine:
-    """The line of a request. `url` is the endpoint as the Batch API writes it, with `/v1`."""
-    head = json.dumps({"custom_id": custom_id, "method": "POST", "url": url}, ensure_ascii=False)
-    body = json.dumps(fields, ensure_ascii=False)
-    parts: List[Union[bytes, InputImage]] = [f'{head[:-1]}, "body": {body[:-1]}'.encode()]
-    for number, source in enumerate(sources):
-        parts.append(b", " if number else b', "images": [')
-        parts += _reference(source)
-    if sources:
-        parts.append(b"]")
-    if mask is not None:
-        parts += [b', "mask": ', *_reference(mask)]
-    return BatchLine((*parts, b"}}\n"))
-
-
-def base64_chars(size_bytes: int) -> int:
-    """How many characters base64 takes."""
-    return -(-size_bytes // 3) * 4
-
-
-def _reference(source: Source) -> List[Union[bytes, InputImage]]:
-    if source.image is not None:
-        head = f'{{"image_url": "data:{source.image.mime_type};base64,'
-        return [head.encode(), source.image, b'"}']
-    named: Dict[str, str] = {"file_id": source.file_id} if source.file_id else {"image_url": source.url}
-    return [json.dumps(named, ensure_ascii=False).encode()]
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch_api/past_jobs
-#
-# What the journal of a folder says of its jobs by now, in a scratch database: the last line of each.
-# ------------------------------------------------------------------------------------------------------------
-
-
-class PastJobs:
-    """The last line of each job of a folder, by the job's name in a batch. A context manager."""
-
-    def __init__(self, folder: Path, scratch: Path) -> None:
-        import sqlite3
-
-        self._db = sqlite3.connect(str(scratch / "past.sqlite3"), isolation_level=None)
-        self._db.execute("PRAGMA journal_mode = OFF")
-        self._db.execute("CREATE TABLE past (id TEXT PRIMARY KEY, entry TEXT) WITHOUT ROWID")
-        self._db.execute("BEGIN")
-        for entry in read_journal(folder):
-            self.remember(entry)
-
-    def __enter__(self) -> PastJobs:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._db.close()
-
-    def remember(self, entry: Entry) -> None:
-        """Takes one more line."""
-        self._db.execute(
-            "INSERT OR REPLACE INTO past VALUES (?, ?)",
-            (custom_id_of(entry.key, entry.copy), json.dumps(entry_json(entry))),
-        )
-
-    def last(self, custom_id: str) -> Optional[Entry]:
-        """The last line of a job; None where there is none."""
-        row = self._db.execute("SELECT entry FROM past WHERE id = ?", (custom_id,)).fetchone()
-        return None if row is None else read_entry(json.loads(row[0]))
-
-    def count(self) -> int:
-        """How many jobs the folder has."""
-        return int(self._db.execute("SELECT COUNT(*) FROM past").fetchone()[0])
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch_api/remote
-#
-# A batch as the server tells of it. Pure: parsed JSON in, frozen data out.
-# ------------------------------------------------------------------------------------------------------------
-
-
-COMPLETION_WINDOW = "24h"
-MARK_FIELD = "gpt_image2_submission"
 COMPLETED = "completed"
 #: A batch in one of these has ended; nothing more comes of it.
 ENDED = frozenset({COMPLETED, "failed", "expired", "cancelled"})
+
+_COMPLETION_WINDOW = "24h"
+_MARK_FIELD = "gpt_image2_submission"
 _MAX_PROBLEMS = 3
-_NAME_CHARS = 200
+_STATUS_CHARS = 200
+_ASK_TIMEOUT_S = 60.0
+_MOVE_TIMEOUT_S = 24 * 3600.0  # for files of any size; a stall ends it sooner
+_STALL_S = 300.0
+_TRIES = 4
+_PAGE_SIZE = 100
+_LATER_HINT = "run it again in a while; this request costs nothing"
+_PASSING = (408, 429)
+_ERROR_BYTES = 1 << 16
+_Why = Callable[[Attempt], GptImage2Error]
 
 
-class RemoteBatch(Record):
-    """A batch on the server. The counts are of requests; `token` is the mark that `batch submit` gave it,
-    `problem` why it failed as a whole."""
+class ServerBatch(Record):
+    """A batch as the server shows it; `id` is None while it has not said anything of it. The counts are of
+    requests. `mark` is in its metadata and tells which submission made it; `problem` is why it failed as a
+    whole."""
 
-    id: str
+    id: Optional[str]
     status: str
-    created_at: str
+    created_at: str = ""
     endpoint: str = ""
     model: str = ""
     input_file_id: Optional[str] = None
@@ -2616,61 +2467,222 @@ class RemoteBatch(Record):
     total: int = 0
     completed: int = 0
     failed: int = 0
-    token: str = ""
+    mark: str = ""
     problem: str = ""
 
     @property
     def has_ended(self) -> bool:
-        """Whether nothing more comes of it."""
         return self.status in ENDED
 
 
-def read_remote_batch(document: object) -> Optional[RemoteBatch]:
+class BatchApi:
+    """One host's Batch API. Its methods raise a `GptImage2Error` where the server does not do as asked."""
+
+    def __init__(self, settings: Settings, env: Mapping[str, str], output: Output, stop: StopSwitch) -> None:
+        self._settings = settings
+        self._curl = Curl(env, settings.secrets, stop)
+        self._output = output
+        self._stop = stop
+
+    def upload(self, path: Path, filename: str, purpose: str, mime_type: str) -> str:
+        """Uploads a file straight from disk; its id."""
+        form = (
+            FormPart("purpose", text=purpose),
+            FormPart("file", path=str(path), filename=filename, mime_type=mime_type),
+        )
+        _, answer = self._ask(self._request("/files", form=form, timeout_s=_MOVE_TIMEOUT_S))
+        file_id = _text(fields_of(answer), "id")
+        if file_id is None:
+            raise ApiError("the upload was answered without the id of a file", code="no_file_id")
+        return file_id
+
+    def create(self, input_file_id: str, endpoint: str, mark: str) -> ServerBatch:
+        """Makes a batch of an uploaded file; an error is billed `maybe` where there may be one anyhow."""
+        body = {
+            "input_file_id": input_file_id,
+            "endpoint": endpoint,
+            "completion_window": _COMPLETION_WINDOW,
+            "metadata": {_MARK_FIELD: mark},
+        }
+        attempt, answer = self._post("/batches", body, self._why_not_created)
+        batch = _server_batch(answer)
+        if batch is None:
+            raise self._why_not_created(attempt)
+        return batch
+
+    def batch(self, batch_id: str) -> ServerBatch:
+        return _batch_in(self._ask(self._request(f"/batches/{_part_of_url(batch_id)}"))[1])
+
+    def cancel(self, batch_id: str) -> ServerBatch:
+        return _batch_in(self._post(f"/batches/{_part_of_url(batch_id)}/cancel", {})[1])
+
+    def batches(self) -> Iterator[ServerBatch]:
+        """All batches of the server, newest first; only without an error at the end it was all of them."""
+        last = ""
+        while True:
+            after = f"&after={_part_of_url(last)}" if last else ""
+            _, answer = self._ask(self._request(f"/batches?limit={_PAGE_SIZE}{after}"))
+            page = fields_of(answer).get("data")
+            if not isinstance(page, list):
+                raise ApiError("the server's answer is no list of batches", code="no_list")
+            found = [batch for batch in map(_server_batch, cast(List[object], page)) if batch is not None]
+            yield from found
+            if fields_of(answer).get("has_more") is not True:
+                return
+            if not found or found[-1].id == last:
+                raise ApiError("the server does not show its list of batches to the end", code="no_list")
+            last = found[-1].id or ""
+
+    def find(self, mark: str, input_file_id: Optional[str]) -> Optional[ServerBatch]:
+        """The batch that a submission has made; None where the whole list of the server is without it."""
+        for batch in self.batches():
+            if batch.mark == mark or (input_file_id and batch.input_file_id == input_file_id):
+                return batch
+        return None
+
+    def download(self, file_id: str, take: Callable[[bytes], None]) -> None:
+        """Gives the content of a file to `take`, piece by piece; what came before an error, too."""
+        request = self._request(f"/files/{_part_of_url(file_id)}/content", timeout_s=_MOVE_TIMEOUT_S)
+        heads: List[ResponseHead] = []
+        refusal = bytearray()
+
+        def take_or_keep(chunk: bytes) -> None:
+            if heads and heads[0].status == 200:
+                take(chunk)
+            elif len(refusal) < _ERROR_BYTES:
+                refusal.extend(chunk)
+
+        received = self._curl.receive(request, take_or_keep, heads.append)
+        if not heads or heads[0].status != 200 or received.end.exit_code != 0:
+            attempt = Attempt(
+                received.head,
+                received.end,
+                _answer_of(bytes(refusal)),
+                body_bytes=received.body_bytes,
+                elapsed_s=received.elapsed_s,
+            )
+            raise self._why_failed(attempt)
+
+    def _request(
+        self, path: str, timeout_s: float = _ASK_TIMEOUT_S, form: Tuple[FormPart, ...] = ()
+    ) -> HttpRequest:
+        headers = (
+            auth_header(self._settings, self._settings.require_key()),
+            ("User-Agent", USER_AGENT),
+            ("Accept", "application/json" if timeout_s == _ASK_TIMEOUT_S or form else "*/*"),
+        )
+        url = self._settings.base_url + path
+        return HttpRequest(url, headers, timeout_s, form=form, stall_s=_STALL_S)
+
+    def _post(
+        self, path: str, body: Mapping[str, object], why: Optional[_Why] = None
+    ) -> Tuple[Attempt, object]:
+        request = self._request(path)
+        headers = (*request.headers, ("Content-Type", "application/json"))
+        with temporary_folder() as folder:
+            file = folder / "body"
+            write_private(file, json.dumps(body).encode("ascii"))
+            return self._ask(replace(request, headers=headers, body_path=str(file)), why)
+
+    def _ask(self, request: HttpRequest, why: Optional[_Why] = None) -> Tuple[Attempt, object]:
+        """Sends a request until it is answered, or its error, made by `why`, is not `retry_safe`."""
+        number = 0
+        while True:
+            attempt, answer = send_free(self._curl, request)
+            if attempt.status == 200 and answer is not None:
+                return attempt, answer
+            error = (why or self._why_failed)(attempt)
+            number += 1
+            if number == _TRIES or not error.retry_safe or not self._wait(number, attempt, error):
+                raise error
+
+    def _wait(self, number: int, attempt: Attempt, error: GptImage2Error) -> bool:
+        """Waits before another try; False when the user stops it."""
+        asked_s = server_wait_s(attempt)
+        wait_s = backoff_s(number - 1) if asked_s is None else asked_s
+        self._output.say(f"{error.message}; trying again in {wait_s:.0f} s")
+        return not self._stop.wait(wait_s)
+
+    def _why_failed(self, attempt: Attempt) -> GptImage2Error:
+        """The error of a free request."""
+        if self._stop.is_set:
+            return InterruptedCall("interrupted", signum=self._stop.signum or 2)
+        error = self._explained(attempt, Billed.NO)
+        error.retry_safe = _is_passing(attempt)
+        if error.retry_safe and attempt.end.sent:
+            error.hint = _LATER_HINT
+        return error
+
+    def _why_not_created(self, attempt: Attempt) -> GptImage2Error:
+        """The error of the request that makes a batch."""
+        is_refused = 300 <= attempt.status < 500 and attempt.status != 408
+        may_be_made = attempt.end.sent and not is_refused
+        error = self._explained(attempt, Billed.MAYBE if may_be_made else Billed.NO)
+        error.retry_safe = not may_be_made and judge(attempt).again is Again.SAFE
+        return error
+
+    def _explained(self, attempt: Attempt, billed: Billed) -> GptImage2Error:
+        rule = replace(judge(attempt), billed=billed, again=Again.NEVER)
+        settings = self._settings
+        return explain(attempt, rule, ImageRequest(prompt=""), settings.base_url, settings.secrets)
+
+
+def _is_passing(attempt: Attempt) -> bool:
+    """Whether a free request that failed may well succeed in a while."""
+    if attempt.status == 0 or attempt.was_cut:
+        return attempt.end.sent or judge(attempt).again is Again.SAFE
+    is_wait = attempt.status in _PASSING and not is_quota(attempt.code)
+    return is_wait or attempt.status >= 500
+
+
+def _answer_of(body: bytes) -> Answer:
+    """What stands in place of a file."""
+    text = body.decode("utf-8", "replace")
+    try:
+        document: object = json.loads(text)
+    except ValueError:
+        document = None
+    return Answer(shape="other", complete=False, error=read_server_error(document), text=text)
+
+
+def _batch_in(answer: object) -> ServerBatch:
+    batch = _server_batch(answer)
+    if batch is None:
+        raise ApiError("the server's answer tells of no batch", code="no_batch")
+    return batch
+
+
+def _server_batch(document: object) -> Optional[ServerBatch]:
     """The batch that a parsed answer tells of, None where it tells of none."""
-    fields = _fields(document)
+    fields = fields_of(document)
     batch_id, status = fields.get("id"), fields.get("status")
     if not isinstance(batch_id, str) or not batch_id or not isinstance(status, str):
         return None
-    counts = _fields(fields.get("request_counts"))
+    counts = fields_of(fields.get("request_counts"))
     created: Any = fields.get("created_at")
-    return RemoteBatch(
+    return ServerBatch(
         id=batch_id,
-        status=show(status, limit=_NAME_CHARS),
+        status=show(status, limit=_STATUS_CHARS),
         created_at=utc_text(float(created)) if isinstance(created, (int, float)) else "",
         endpoint=_text(fields, "endpoint") or "",
         model=_text(fields, "model") or "",
         input_file_id=_text(fields, "input_file_id"),
         output_file_id=_text(fields, "output_file_id"),
         error_file_id=_text(fields, "error_file_id"),
-        total=_number_of(counts, "total"),
-        completed=_number_of(counts, "completed"),
-        failed=_number_of(counts, "failed"),
-        token=_text(_fields(fields.get("metadata")), MARK_FIELD) or "",
+        total=_count_of(counts, "total"),
+        completed=_count_of(counts, "completed"),
+        failed=_count_of(counts, "failed"),
+        mark=_text(fields_of(fields.get("metadata")), _MARK_FIELD) or "",
         problem=_problem(fields.get("errors")),
     )
 
 
-def read_page(document: object) -> List[object]:
-    """The objects on a page of a list."""
-    data: Any = _fields(document).get("data")
-    return cast(List[object], data) if isinstance(data, list) else []
-
-
-def has_more(document: object) -> bool:
-    """Whether another page follows."""
-    return _fields(document).get("has_more") is True
-
-
-def read_id(document: object) -> Optional[str]:
-    """The id of the object in a parsed answer."""
-    return _text(_fields(document), "id")
-
-
 def _problem(errors: object) -> str:
     """What is wrong with a batch as a whole, in words."""
-    found = read_page(errors)
+    data: Any = fields_of(errors).get("data")
+    found: List[object] = cast(List[object], data) if isinstance(data, list) else []
     words: List[str] = []
-    for error in map(_fields, found[:_MAX_PROBLEMS]):
+    for error in map(fields_of, found[:_MAX_PROBLEMS]):
         where = f"line {error['line']}: " if error.get("line") else ""
         words.append(where + show(str(error.get("message") or error.get("code") or error)))
     if len(found) > _MAX_PROBLEMS:
@@ -2678,7 +2690,8 @@ def _problem(errors: object) -> str:
     return "; ".join(words)
 
 
-def _fields(value: object) -> Mapping[str, Any]:
+def fields_of(value: object) -> Mapping[str, Any]:
+    """The fields of a JSON object; none where it is something else."""
     return cast(Dict[str, Any], value) if isinstance(value, dict) else {}
 
 
@@ -2687,517 +2700,45 @@ def _text(fields: Mapping[str, Any], name: str) -> Optional[str]:
     return value if isinstance(value, str) and value else None
 
 
-def _number_of(fields: Mapping[str, Any], name: str) -> int:
+def _count_of(fields: Mapping[str, Any], name: str) -> int:
     value: Any = fields.get(name)
     return value if isinstance(value, int) else 0
 
 
+def _part_of_url(text: str) -> str:
+    return percent_encode(text, safe="")
+
+
 # ------------------------------------------------------------------------------------------------------------
-# batch_api/book
+# batch_api/results
 #
-# The ledger's memory of batches: which were handed over, and what their results need to become files.
+# Reads the output and error files of a batch while they arrive, and tells what their lines mean.
 #
-# A batch is fetched hours or days later, by another process, maybe without its jobs file: all that is needed
-# for that is kept here, from before the batch is made on the server.
-# ------------------------------------------------------------------------------------------------------------
-
-
-#: States of a batch that only this machine knows: its file is being made; nobody knows whether the server has
-#: it; and the user has given up on that.
-PREPARING, UNKNOWN, GIVEN_UP = "preparing", "unknown", "given_up"
-#: A job whose result has not been fetched; `done` and `failed` are the others.
-WAITING = "submitted"
-_LOCAL = "local-"
-_PAGE = 500
-
-_JOB_FIELDS = (
-    "custom_id, job, line, id, key, copy, name, named, numbers, there, high_usd, prompt, fields, inputs,"
-    " mask, state, outcome"
-)
-_INSERT_JOB = (
-    f"INSERT INTO batch_jobs (batch, {_JOB_FIELDS}) VALUES "  # noqa: S608
-    "(?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-)
-
-
-class RememberedBatch(Record):
-    """A batch as the ledger has it. `number` is the ledger's own, `id` the server's where that is known."""
-
-    number: int
-    id: Optional[str]
-    token: str
-    base_url: str
-    created_at: str
-    status: str
-    endpoint: str
-    model: str
-    input_file_id: Optional[str]
-    output_file_id: Optional[str]
-    error_file_id: Optional[str]
-    out_dir: str
-    total: int
-    completed: int
-    failed: int
-    high_usd: Optional[float]
-    history: bool
-    fetched_at: Optional[str]
-
-    @property
-    def label(self) -> str:
-        """What it is called: its id, or a name of its own while it has none."""
-        return self.id or f"{_LOCAL}{self.number}"
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether nothing more comes of it on the server."""
-        return self.status in ENDED
-
-    @property
-    def is_open(self) -> bool:
-        """Whether something may still come of it."""
-        return not self.has_ended and self.status != GIVEN_UP
-
-
-class RememberedJob(Record):
-    """A job of a batch. `numbers` are those of the images asked for, `there` those that were there before, as
-    the journal keeps them; `fields`, `inputs` and `mask` are JSON as the ledger keeps them of a request;
-    `outcome` is what its row shows once it has ended."""
-
-    custom_id: str
-    job: int
-    line: int
-    id: Optional[str]
-    key: str
-    copy: int
-    name: str
-    named: bool
-    numbers: Tuple[int, ...]
-    there: Tuple[JournalImage, ...]
-    high_usd: Optional[float]
-    prompt: str
-    fields: Mapping[str, Any]
-    inputs: Sequence[Mapping[str, Any]]
-    mask: Optional[Mapping[str, Any]]
-    state: str = WAITING
-    outcome: Optional[Mapping[str, Any]] = None
-
-
-class Book:
-    """The batches of one ledger. `secrets` are masked wherever they turn up."""
-
-    def __init__(self, database: Database, secrets: Tuple[str, ...]) -> None:
-        self.database = database
-        self._secrets = secrets
-
-    def url(self, base_url: str) -> str:
-        """A base URL as it is kept here."""
-        return mask_secrets(base_url, self._secrets)
-
-    def prepare(
-        self, token: str, base_url: str, endpoint: str, model: str, out_dir: str, is_recorded: bool
-    ) -> int:
-        """Begins a batch whose input file is being made; its number."""
-        return self.database.insert(
-            "INSERT INTO batches (token, base_url, created_at, status, endpoint, model, out_dir, total,"
-            " completed, failed, history) VALUES (?, ?, ?, ?, ?, ?, CAST(? AS TEXT), 0, 0, 0, ?)",
-            (
-                token,
-                self.url(base_url),
-                utc_text(time.time()),
-                PREPARING,
-                endpoint,
-                model,
-                stored(out_dir),
-                int(is_recorded),
-            ),
-        )
-
-    def add_jobs(self, number: int, jobs: Iterable[RememberedJob]) -> None:
-        """Takes jobs of a batch that is being made."""
-        with self.database.transaction():
-            for job in jobs:
-                self.database.change(_INSERT_JOB, (number, *self._job_values(job)))
-
-    def hand_over(self, number: int, input_file_id: str, total: int, high_usd: Optional[float]) -> None:
-        """From now on the server may have the batch."""
-        self.database.change(
-            "UPDATE batches SET status = ?, input_file_id = ?, total = ?, high_usd = ? WHERE number = ?",
-            (UNKNOWN, input_file_id, total, high_usd, number),
-        )
-
-    def update(self, number: int, remote: RemoteBatch) -> None:
-        """What the server says of a batch."""
-        self.database.change(
-            "UPDATE batches SET id = ?, status = ?, created_at = ?, output_file_id = ?, error_file_id = ?,"
-            " total = MAX(total, ?), completed = ?, failed = ? WHERE number = ?",
-            (
-                remote.id,
-                remote.status,
-                remote.created_at or utc_text(time.time()),
-                remote.output_file_id,
-                remote.error_file_id,
-                remote.total,
-                remote.completed,
-                remote.failed,
-                number,
-            ),
-        )
-
-    def give_up(self, number: int) -> None:
-        """The user waits no longer for a batch that the server may have."""
-        self.database.change("UPDATE batches SET status = ? WHERE number = ?", (GIVEN_UP, number))
-
-    def forget(self, number: int) -> None:
-        """Lets a batch go that the server does not have."""
-        with self.database.transaction():
-            self.database.change("DELETE FROM batch_jobs WHERE batch = ?", (number,))
-            self.database.change("DELETE FROM batches WHERE number = ?", (number,))
-
-    def forget_unsent(self, out_dir: str) -> None:
-        """Lets go what a killed `batch submit` had prepared for a folder and not handed over."""
-        unsent = "SELECT number FROM batches WHERE status = ? AND out_dir = CAST(? AS TEXT)"
-        for row in self.database.rows(unsent, (PREPARING, stored(out_dir))):
-            self.forget(row["number"])
-
-    def fetched(self, number: int) -> None:
-        """All results of a batch are here."""
-        self.database.change(
-            "UPDATE batches SET fetched_at = ? WHERE number = ?", (utc_text(time.time()), number)
-        )
-
-    def forget_jobs(self, number: int) -> None:
-        """Leaves only the bare row of a batch."""
-        self.database.change("DELETE FROM batch_jobs WHERE batch = ?", (number,))
-
-    def batches(self) -> List[RememberedBatch]:
-        """All batches that the server has or may have, oldest first."""
-        rows = self.database.rows("SELECT * FROM batches WHERE status != ? ORDER BY number", (PREPARING,))
-        return [_remembered_batch(row) for row in rows]
-
-    def batch_number(self, number: int) -> RememberedBatch:
-        """The batch with this number, which must exist."""
-        rows = self.database.rows("SELECT * FROM batches WHERE number = ?", (number,))
-        return _remembered_batch(rows[0])
-
-    def batch(self, label: str) -> Optional[RememberedBatch]:
-        """The batch with an id, or a name of its own."""
-        batches = reversed(self.batches())
-        return next((batch for batch in batches if label in (batch.id, f"{_LOCAL}{batch.number}")), None)
-
-    def jobs(self, number: int) -> Iterator[RememberedJob]:
-        """The jobs of a batch in the order of their jobs file."""
-        last = -1, ""
-        query = (
-            "SELECT * FROM batch_jobs WHERE batch = ? AND (job > ? OR (job = ? AND custom_id > ?))"
-            " ORDER BY job, custom_id LIMIT ?"
-        )
-        while True:
-            page = self.database.rows(query, (number, last[0], *last, _PAGE))
-            if not page:
-                return
-            for row in page:
-                yield _remembered_job(row)
-            last = page[-1]["job"], page[-1]["custom_id"]
-
-    def jobs_of_folder(self, out_dir: str) -> Iterator[Tuple[RememberedBatch, RememberedJob]]:
-        """All jobs of a folder, each with the last batch that it was in."""
-        batches = [batch for batch in self.batches() if batch.out_dir == out_dir]
-        later = "SELECT 1 FROM batch_jobs WHERE batch = ? AND custom_id = ?"
-        for place, batch in enumerate(batches):
-            for job in self.jobs(batch.number):
-                following = batches[place + 1 :]
-                if not any(self.database.rows(later, (one.number, job.custom_id)) for one in following):
-                    yield batch, job
-
-    def job(self, number: int, custom_id: str) -> Optional[RememberedJob]:
-        """One job of a batch."""
-        rows = self.database.rows(
-            "SELECT * FROM batch_jobs WHERE batch = ? AND custom_id = ?", (number, custom_id)
-        )
-        return _remembered_job(rows[0]) if rows else None
-
-    def count(self, number: int) -> Dict[str, int]:
-        """How many jobs of a batch are in each state."""
-        query = "SELECT state, COUNT(*) AS jobs FROM batch_jobs WHERE batch = ? GROUP BY state"
-        return {row["state"]: row["jobs"] for row in self.database.rows(query, (number,))}
-
-    def _job_values(self, job: RememberedJob) -> Tuple[object, ...]:
-        return (
-            job.custom_id,
-            job.job,
-            job.line,
-            job.id,
-            job.key,
-            job.copy,
-            stored(job.name),
-            int(job.named),
-            json.dumps(job.numbers),
-            json.dumps([dict(vars(image)) for image in job.there]),
-            job.high_usd,
-            self._masked(job.prompt),
-            self._masked(json.dumps(job.fields)),
-            self._masked(json.dumps(job.inputs)),
-            None if job.mask is None else self._masked(json.dumps(job.mask)),
-            job.state,
-            None if job.outcome is None else json.dumps(job.outcome),
-        )
-
-    def _masked(self, text: str) -> str:
-        return mask_secrets(text, self._secrets)
-
-
-def end_job(database: Database, number: int, job: RememberedJob) -> None:
-    """Writes down what has become of a job."""
-    database.change(
-        "UPDATE batch_jobs SET state = ?, outcome = ? WHERE batch = ? AND custom_id = ?",
-        (job.state, json.dumps(job.outcome), number, job.custom_id),
-    )
-
-
-def open_book(env: Mapping[str, str], secrets: Tuple[str, ...]) -> Book:
-    """The memory of batches, made where it is missing.
-
-    Raises:
-        LedgerError: it cannot be used; without it no batch could be fetched.
-    """
-    path = state_folder(env) / LEDGER_NAME
-    try:
-        return Book(open_database(path), secrets)
-    except LedgerError as error:
-        raise LedgerError(
-            f"{error.message}; batches cannot be remembered without it",
-            hint=f"mend or move {path}, or name another place with XDG_STATE_HOME; nothing was sent",
-            code=error.code,
-        ) from None
-
-
-def _remembered_batch(row: Mapping[str, Any]) -> RememberedBatch:
-    values: Dict[str, Any] = {**row, "history": bool(row["history"])}
-    return RememberedBatch(**values)
-
-
-def _remembered_job(row: Mapping[str, Any]) -> RememberedJob:
-    values: Dict[str, Any] = {name: value for name, value in row.items() if name != "batch"}
-    values.update(
-        named=bool(row["named"]),
-        numbers=tuple(json.loads(row["numbers"])),
-        there=tuple(JournalImage(**image) for image in json.loads(row["there"])),
-        fields=json.loads(row["fields"]),
-        inputs=json.loads(row["inputs"]),
-        mask=None if row["mask"] is None else json.loads(row["mask"]),
-        outcome=None if row["outcome"] is None else json.loads(row["outcome"]),
-    )
-    return RememberedJob(**values)
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch_api/bundle
-#
-# The input files of batches on their way to disk: lines of one model and one endpoint, up to the limits.
-# ------------------------------------------------------------------------------------------------------------
-
-
-MAX_LINES = 50_000
-MAX_MB = 200
-BYTES_PER_MB = 1_000_000
-_JOBS_AT_ONCE = 200
-
-
-class Limits(Record):
-    """What one input file may hold."""
-
-    lines: int = MAX_LINES
-    size_bytes: int = MAX_MB * BYTES_PER_MB
-
-
-class Bundle:
-    """An input file that is being written, and the jobs of its lines in the ledger, as batch `number`."""
-
-    def __init__(self, path: Path, book: Book, number: int, limits: Limits) -> None:
-        self.path = path
-        self.number = number
-        self.lines = 0
-        self.high_usd = 0.0
-        self._book = book
-        self._limits = limits
-        self._size_bytes = 0
-        self._jobs: List[RememberedJob] = []
-        self._file: IO[bytes] = open(str(path), "xb")  # noqa: SIM115 - open until it is handed over
-
-    def takes(self, line: BatchLine) -> bool:
-        """Whether a line still fits."""
-        is_within = self._size_bytes + line.size_bytes <= self._limits.size_bytes
-        return self.lines == 0 or (self.lines < self._limits.lines and is_within)
-
-    def add(self, line: BatchLine, job: RememberedJob) -> None:
-        """Writes a line and remembers its job.
-
-        Raises:
-            OutputError: the disk does not take it, or an image of it cannot be read.
-            LedgerError: the ledger does not take the job.
-        """
-        try:
-            for piece in line.pieces():
-                self._file.write(piece)
-                self._size_bytes += len(piece)
-        except OSError as error:
-            raise OutputError(
-                f"cannot write line {show(job.custom_id)} of a batch: {error.strerror or error}",
-                hint="see to it that its images can be read and that there is space in the temp folder",
-            ) from None
-        self.lines += 1
-        self.high_usd += job.high_usd or 0.0
-        self._jobs.append(job)
-        if len(self._jobs) >= _JOBS_AT_ONCE:
-            self._flush()
-
-    def close(self) -> None:
-        """Everything is on disk and in the ledger.
-
-        Raises:
-            OutputError, LedgerError: as `add`.
-        """
-        self._flush()
-        try:
-            self._file.close()
-        except OSError as error:
-            raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from None
-
-    def discard(self) -> None:
-        """Deletes the file."""
-        self._file.close()
-        self.path.unlink()
-
-    def _flush(self) -> None:
-        jobs, self._jobs = self._jobs, []
-        if jobs:
-            self._book.add_jobs(self.number, jobs)
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch_api/wording
-#
-# Batches for people and as JSON. Pure.
-# ------------------------------------------------------------------------------------------------------------
-
-
-def batch_json(batch: RememberedBatch) -> Dict[str, object]:
-    """A remembered batch as `--json` shows it."""
-    return {
-        "id": batch.id,
-        "name": batch.label,
-        "status": batch.status,
-        "base_url": batch.base_url,
-        "endpoint": batch.endpoint,
-        "model": batch.model,
-        "created_at": batch.created_at,
-        "total": batch.total,
-        "completed": batch.completed,
-        "failed": batch.failed,
-        "high_usd": None if batch.high_usd is None else round(batch.high_usd, 6),
-        "out_dir": batch.out_dir or None,
-        "fetched_at": batch.fetched_at,
-    }
-
-
-def batch_in_words(batch: RememberedBatch) -> str:
-    """A batch on one line."""
-    state = batch.status + (", fetched" if batch.fetched_at else "")
-    parts = [
-        show(batch.label),
-        show(state),
-        f"{batch.completed}/{batch.failed}/{batch.total}",
-        local_time(batch.created_at),
-        show(batch.out_dir, limit=None) or "-",
-    ]
-    return "  ".join(parts)
-
-
-def stranger(remote: RemoteBatch, base_url: str) -> RememberedBatch:
-    """A batch of the server that is not remembered here."""
-    return RememberedBatch(
-        number=0,
-        id=remote.id,
-        token=remote.token,
-        base_url=base_url,
-        created_at=remote.created_at,
-        status=remote.status,
-        endpoint=remote.endpoint,
-        model=remote.model,
-        input_file_id=remote.input_file_id,
-        output_file_id=remote.output_file_id,
-        error_file_id=remote.error_file_id,
-        out_dir="",
-        total=remote.total,
-        completed=remote.completed,
-        failed=remote.failed,
-        high_usd=None,
-        history=False,
-        fetched_at=None,
-    )
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch_api/commands
-#
-# The Batch API's commands below `batch`, by name.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_CommandRunner = Callable[[Sequence[str], Output, StopSwitch], int]
-
-
-def run_batch_api(name: str, rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs one of them; its exit code.
-
-    Raises:
-        GptImage2Error: as that command.
-    """
-    commands: Mapping[str, _CommandRunner] = {
-        "submit": run_submit,
-        "status": run_status,
-        "wait": run_wait,
-        "fetch": run_fetch,
-        "cancel": run_cancel,
-        "list": run_list,
-    }
-    return commands[name](rest, output, stop)
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch_api/result_lines
-#
-# Reads the output and error files of a batch while they arrive: line by line, its images on disk by then.
-#
-# The name of a line's job may stand behind its images, so these are parts without a name until the line ends.
+# The images of a line are on disk by its end. The name of its job may stand behind them, so they are parts
+# without a name until then.
 # ------------------------------------------------------------------------------------------------------------
 
 
 _LINE_BYTES = 1 << 20  # of a line, its images left out
 _CUSTOM_ID = rb'"custom_id"\s*:\s*"([^"\\]{1,200})"'
+#: Codes of lines that were never run.
+_UNRUN = ("batch_expired", "batch_cancelled")
 
 
 class ResultLine(Record):
     """A line that has come whole. `status` is the HTTP status of the request, 0 where it was never run;
-    `writers` are its images; `kept_aside` is where bytes are that are none; `lost` why some are nowhere."""
+    `writers` are its images; `kept_aside` is where bytes are that turned out to be no image; `lost` says why
+    images could not be written anywhere."""
 
     custom_id: str
-    status: int
-    request_id: Optional[str]
-    usage: Optional[Usage]
-    error: Optional[ServerError]
+    status: int = 0
+    request_id: Optional[str] = None
+    usage: Optional[Usage] = None
+    error: Optional[ServerError] = None
     writers: Tuple[ImageWriter, ...] = ()
     addresses: Tuple[str, ...] = ()
     kept_aside: Tuple[str, ...] = ()
     lost: Tuple[str, ...] = ()
-
-
-class LineImages:
-    """What has come of the images of a line by now."""
-
-    def __init__(self) -> None:
-        self.writers: List[ImageWriter] = []
-        self.addresses: List[str] = []
 
 
 class ResultReader:
@@ -3209,7 +2750,6 @@ class ResultReader:
         self._begin()
 
     def feed(self, chunk: bytes) -> None:
-        """Takes the next piece."""
         *ended, rest = chunk.split(b"\n")
         for piece in ended:
             self._json.feed(piece)
@@ -3222,14 +2762,15 @@ class ResultReader:
             self._end()
             return
         self._collector.close()
-        for writer in self._images.writers:
+        for writer in self._writers:
             writer.discard()
 
     def _begin(self) -> None:
         self._json = JsonSplitter(self._wants, self._keep)
         self._document = bytearray()
-        self._images = LineImages()
-        self._collector = ImageCollector(self._plan, count(1), _hear_nothing, _hear_nothing)
+        self._writers: List[ImageWriter] = []
+        self._addresses: List[str] = []
+        self._collector = ImageCollector(self._plan, count(1), lambda _, __: None, lambda _, __: None)
 
     def _wants(self, key: str) -> Optional[StringSink]:
         if key not in ("b64_json", "url"):
@@ -3238,11 +2779,11 @@ class ResultReader:
 
     def _image_ended(self, writer: ImageWriter) -> None:
         self._collector.let_go(writer)
-        self._images.writers.append(writer)
+        self._writers.append(writer)
 
     def _text_ended(self, text: bytes, is_address: bool) -> None:
         if is_address:
-            self._images.addresses.append(text.decode("utf-8", "replace"))
+            self._addresses.append(text.decode("utf-8", "replace"))
 
     def _keep(self, data: bytes) -> None:
         if len(self._document) <= _LINE_BYTES:
@@ -3257,7 +2798,7 @@ class ResultReader:
 
     def _end(self) -> None:
         if self._document.strip():
-            self._on_line(_result_line(self._parsed() or self._torn(), self._collector, self._images))
+            self._on_line(self._line(self._parsed() or self._torn()))
         self._collector.close()
         self._begin()
 
@@ -3268,71 +2809,46 @@ class ResultReader:
         error = {"code": "unreadable_result", "message": "its line in the results is no JSON"}
         return {"custom_id": name, "error": error}
 
-
-def _result_line(document: Mapping[str, Any], collector: ImageCollector, images: LineImages) -> ResultLine:
-    response = _object(document.get("response"))
-    body = response.get("body")
-    status: Any = response.get("status_code")
-    request_id: Any = response.get("request_id")
-    error = read_server_error(body)
-    if error is None and document.get("error"):
-        error = read_server_error({"error": document["error"]})
-    return ResultLine(
-        custom_id=str(document.get("custom_id") or ""),
-        status=status if isinstance(status, int) else 0,
-        request_id=request_id if isinstance(request_id, str) else None,
-        usage=read_usage(body),
-        error=error,
-        writers=tuple(images.writers),
-        addresses=tuple(images.addresses),
-        kept_aside=collector.kept_aside,
-        lost=collector.lost,
-    )
-
-
-def _hear_nothing(_what: object, _detail: object) -> None:
-    """Images get their names elsewhere."""
+    def _line(self, document: Mapping[str, Any]) -> ResultLine:
+        response = fields_of(document.get("response"))
+        body = response.get("body")
+        status: Any = response.get("status_code")
+        request_id: Any = response.get("request_id")
+        error = read_server_error(body)
+        if error is None and document.get("error"):
+            error = read_server_error({"error": document["error"]})
+        return ResultLine(
+            custom_id=str(document.get("custom_id") or ""),
+            status=status if isinstance(status, int) else 0,
+            request_id=request_id if isinstance(request_id, str) else None,
+            usage=read_usage(body),
+            error=error,
+            writers=tuple(self._writers),
+            addresses=tuple(self._addresses),
+            kept_aside=self._collector.kept_aside,
+            lost=self._collector.lost,
+        )
 
 
-def _object(value: object) -> Mapping[str, Any]:
-    return cast(Dict[str, Any], value) if isinstance(value, dict) else {}
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch_api/outcomes
-#
-# What a line of a batch's results means: whether it failed, why, and whether it was billed. Pure.
-# ------------------------------------------------------------------------------------------------------------
-
-
-#: Codes of lines that were never run.
-_UNRUN = ("batch_expired", "batch_cancelled")
-_OK = 200
-
-
-def error_of_line(
-    line: ResultLine, request: ImageRequest, base_url: str, secrets: Tuple[str, ...]
-) -> Optional[GptImage2Error]:
-    """Why a job failed by the words of its line; None where the server made its images."""
-    if line.error is None and line.status in (0, _OK) and (line.writers or line.addresses):
+def error_of_line(line: ResultLine, request: ImageRequest, settings: Settings) -> Optional[GptImage2Error]:
+    """Why a job failed, and whether it was billed, by its line; None where the server made its images."""
+    if line.error is None and line.status in (0, 200) and (line.writers or line.addresses):
         return None
     if line.status == 0:
-        return _never_run(line.error or ServerError("its line in the results holds nothing"), secrets)
-    answer = Answer("json", complete=True, error=line.error, text=line.error.message if line.error else "")
+        return _never_run(line.error or ServerError("its line in the results holds nothing"), settings)
     attempt = Attempt(
         ResponseHead(line.status, {}),
         TransferEnd(0, "", sent=True),
-        answer,
+        Answer("json", complete=True, error=line.error, text=line.error.message if line.error else ""),
         images=len(line.writers),
         kept_aside=line.kept_aside,
     )
-    rule = judge(attempt)
-    error = explain(attempt, rule, request, base_url, secrets)
-    error.request_id = show(line.request_id, secrets) if line.request_id else None
+    error = explain(attempt, judge(attempt), request, settings.base_url, settings.secrets)
+    error.request_id = show(line.request_id, settings.secrets) if line.request_id else None
     return error
 
 
-def error_of_whole(batch: RemoteBatch) -> GptImage2Error:
+def error_without_line(batch: ServerBatch) -> GptImage2Error:
     """Why a job has no line in the results of a batch that has ended."""
     if batch.status == "failed":
         return ApiError(
@@ -3340,17 +2856,17 @@ def error_of_whole(batch: RemoteBatch) -> GptImage2Error:
             hint="correct the jobs and submit them again; nothing was billed",
             code="batch_failed",
         )
-    is_unrun = batch.status != "completed"
+    was_run = batch.status == COMPLETED or batch.output_file_id is not None
     return ApiError(
         f"the batch is {batch.status}, and its results do not tell of this job",
         hint="ask the provider; it may have been billed",
         code="no_result",
-        billed=Billed.NO if is_unrun and not batch.output_file_id else Billed.MAYBE,
+        billed=Billed.MAYBE if was_run else Billed.NO,
     )
 
 
-def too_few(saved: int, asked: int) -> GptImage2Error:
-    """The error of a job that the server did not make all images for."""
+def fewer_images(saved: int, asked: int) -> GptImage2Error:
+    """The error of a job of whose images the server made only some."""
     return PartialError(
         f"the server sent {saved} images instead of {asked}",
         hint="submit the job again for the rest",
@@ -3359,492 +2875,1109 @@ def too_few(saved: int, asked: int) -> GptImage2Error:
     )
 
 
-def _never_run(error: ServerError, secrets: Tuple[str, ...]) -> GptImage2Error:
-    code = show(error.code or error.type or "not_run", secrets, 100)
-    is_free = code in _UNRUN or is_refusal(code)
-    made = ApiError(show(error.message, secrets), code=code, hint="submit it again")
-    if not is_free:
-        made.billed = Billed.MAYBE
-        made.hint = "it may have been billed; check your usage"
-    return made
+def _never_run(error: ServerError, settings: Settings) -> GptImage2Error:
+    code = show(error.code or error.type or "not_run", settings.secrets, 100)
+    message = show(error.message, settings.secrets)
+    if code in _UNRUN or is_refusal(code):
+        return ApiError(message, code=code, hint="submit it again")
+    hint = "it may have been billed; check your usage"
+    return ApiError(message, code=code, hint=hint, billed=Billed.MAYBE)
 
 
 # ------------------------------------------------------------------------------------------------------------
-# batch_api/server
+# batch_api/store
 #
-# The requests of the Batch and Files APIs. All are free, so they go again by themselves; but one.
+# What this machine remembers of batches: their rows in the ledger, and the lines of their jobs in a journal.
 #
-# `create` is the one that leads to a bill: it is sent again only where the server cannot have taken it.
+# A batch is fetched hours or days later, by another process, maybe without its jobs file: all that is needed
+# for that is in the ledger before the batch is made on the server.
 # ------------------------------------------------------------------------------------------------------------
 
 
-_ASK_TIMEOUT_S = 60.0
-_MOVE_TIMEOUT_S = 24 * 3600.0  # for files of any size; a stall ends it sooner
-_STALL_S = 300.0
-_TRIES = 4
-_PAGE_SIZE = 100
-_MAX_PAGES = 20
-_LATER_HINT = "run it again in a while; this request costs nothing"
-_PASSING = (408, 429)
-_ERROR_BYTES = 1 << 16
+#: What a batch is where the server has not said: nobody knows whether it was made; and the user waits for it
+#: no longer.
+UNKNOWN, GIVEN_UP = "unknown", "given_up"
+#: A job whose result has not been fetched; `done` and `failed` are the others.
+WAITING = "submitted"
+
+_LOCAL = "local-"
+_KEY_CHARS = 40  # of 64: a name in a batch may not be longer than that
+_PAGE = 500
+
+_INSERT_BATCH = (
+    "INSERT INTO batches (token, base_url, created_at, status, endpoint, model, input_file_id, out_dir,"
+    " total, completed, failed, high_usd, history)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?, 0, 0, ?, ?)"
+)
+#: What answers of the server change of a batch: names of columns and of fields.
+_CHANGING = ("id", "status", "created_at", "output_file_id", "error_file_id", "total", "completed", "failed")
+_UPDATE_BATCH = f"UPDATE batches SET {' = ?, '.join(_CHANGING)} = ? WHERE number = ?"  # noqa: S608
 
 
-class BatchServer:
-    """One host's Batch API. `waiting` is told before each wait: seconds, and why."""
+class Batch(Record):
+    """A batch by its server and by the ledger. `number` is the ledger's own, 0 for one that is not in it;
+    `out_dir` is empty where it is not known; `history` tells whether its requests are to stay in the
+    history."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        env: Mapping[str, str],
-        stop: StopSwitch,
-        waiting: Callable[[float, str], None],
-    ) -> None:
-        self._settings = settings
-        self._curl = Curl(env, settings.secrets, stop)
-        self._stop = stop
-        self._waiting = waiting
+    base_url: str
+    server: ServerBatch
+    number: int = 0
+    out_dir: str = ""
+    high_usd: Optional[float] = None
+    history: bool = False
+    fetched_at: Optional[str] = None
 
-    def upload(self, path: Path, filename: str, purpose: str, mime_type: str) -> str:
-        """Uploads a file straight from disk; its id.
+    @property
+    def label(self) -> str:
+        """What it is called: its id, or a name of its own while it has none."""
+        return self.server.id or self.local_name
 
-        Raises:
-            GptImage2Error: it cannot be uploaded.
-        """
-        form = (
-            FormPart("purpose", text=purpose),
-            FormPart("file", path=str(path), filename=filename, mime_type=mime_type),
+    @property
+    def local_name(self) -> str:
+        return f"{_LOCAL}{self.number}"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something may still come of it."""
+        return not self.server.has_ended and self.server.status != GIVEN_UP
+
+    @property
+    def is_unconfirmed(self) -> bool:
+        """Whether nobody knows that the server has it."""
+        return self.server.id is None
+
+    def as_shown_by(self, server: ServerBatch) -> Batch:
+        """The batch with what the server says of it now; what the submission said of itself stays."""
+        known = self.server
+        server = replace(
+            server,
+            created_at=server.created_at or known.created_at,
+            endpoint=known.endpoint or server.endpoint,
+            model=known.model or server.model,
+            input_file_id=known.input_file_id or server.input_file_id,
+            total=max(known.total, server.total),
+            mark=known.mark or server.mark,
         )
-        file_id = read_id(self._persist(self._request("/files", form=form, timeout_s=_MOVE_TIMEOUT_S)))
-        if file_id is None:
-            raise ApiError("the upload was answered without the id of a file", code="no_file_id")
-        return file_id
+        return replace(self, server=server)
 
-    def create(self, body: bytes) -> Tuple[Optional[RemoteBatch], Optional[GptImage2Error]]:
-        """Makes a batch. The batch, or why there is none; that error is billed `maybe` where nobody knows."""
-        with temporary_folder() as folder:
-            request = self._with_body("/batches", body, folder)
-            for number in range(_TRIES):
-                attempt, document = send_free(self._curl, request)
-                batch = read_remote_batch(document) if attempt.status == 200 else None
-                if batch is not None:
-                    return batch, None
-                error = self._creation_error(attempt)
-                is_over = number == _TRIES - 1 or not error.retry_safe
-                if is_over or not self._wait(number, attempt, error):
-                    return None, error
-        raise AssertionError
 
-    def batch(self, batch_id: str) -> RemoteBatch:
-        """What the server says of a batch.
+class JobIdentity(Record):
+    """Which job it is: its number and line in the jobs file, the user's own id, its key and copy in the
+    journal, and the name of its output; `named` tells that the user chose that."""
 
-        Raises:
-            GptImage2Error: it does not say.
-        """
-        return self._batch_of(self._persist(self._request(f"/batches/{_part_of_url(batch_id)}")))
+    number: int
+    line: int
+    id: Optional[str]
+    key: str
+    copy: int
+    name: str
+    named: bool
 
-    def cancel(self, batch_id: str) -> RemoteBatch:
-        """Asks the server to cancel a batch.
+    @property
+    def custom_id(self) -> str:
+        """Its name in a batch."""
+        return custom_id_of(self.key, self.copy)
 
-        Raises:
-            GptImage2Error: it does not.
-        """
-        with temporary_folder() as folder:
-            request = self._with_body(f"/batches/{_part_of_url(batch_id)}/cancel", b"{}", folder)
-            return self._batch_of(self._persist(request))
 
-    def batches(self) -> Iterator[RemoteBatch]:
-        """The batches of the server, newest first.
+class JobRequest(Record):
+    """What was asked for: the request as it stands in the jobs file, the numbers of those of its images that
+    are to be made, and the input files."""
 
-        Raises:
-            GptImage2Error: it does not tell.
-        """
-        after = ""
-        for _ in range(_MAX_PAGES):
-            document = self._persist(self._request(f"/batches?limit={_PAGE_SIZE}{after}"))
-            found = [batch for batch in map(read_remote_batch, read_page(document)) if batch is not None]
-            yield from found
-            if not found or not has_more(document):
+    request: ImageRequest
+    numbers: Tuple[int, ...]
+    inputs: Tuple[InputFile, ...] = ()
+    mask: Optional[InputFile] = None
+
+
+class BatchJob(Record):
+    """A job of a batch. `there` are the images that it had before; `outcome` is what its row shows."""
+
+    identity: JobIdentity
+    asked: JobRequest
+    there: Tuple[JournalImage, ...]
+    high_usd: Optional[float]
+    state: str = WAITING
+    outcome: Optional[Mapping[str, Any]] = None
+
+    def entry(self, event: str, **fields: object) -> Entry:
+        """A line of the journal on it."""
+        who = self.identity
+        entry = Entry(event=event, key=who.key, copy=who.copy, name=who.name, images=self.there)
+        return replace(entry, **fields)
+
+
+class BatchStore:
+    """The batches of one ledger. `secrets` are masked wherever they turn up."""
+
+    def __init__(self, database: Database, secrets: Tuple[str, ...]) -> None:
+        self.database = database
+        self._secrets = secrets
+
+    def url(self, base_url: str) -> str:
+        """A base URL as it is kept here."""
+        return mask_secrets(base_url, self._secrets)
+
+    def add(self, batch: Batch, jobs: Iterable[BatchJob]) -> Batch:
+        """Takes a batch that is about to be made, and its jobs: all of it, or nothing."""
+        server = batch.server
+        values = (
+            server.mark,
+            self.url(batch.base_url),
+            server.created_at,
+            server.status,
+            server.endpoint,
+            server.model,
+            server.input_file_id,
+            stored(batch.out_dir),
+            server.total,
+            batch.high_usd,
+            int(batch.history),
+        )
+        with self.database.transaction():
+            number = self.database.insert(_INSERT_BATCH, values)
+            for job in jobs:
+                row = (
+                    number,
+                    job.identity.number,
+                    job.identity.custom_id,
+                    json.dumps(self._masked_job(job)),
+                    job.state,
+                    json.dumps(job.outcome),
+                )
+                self.database.change("INSERT INTO batch_jobs VALUES (?, ?, ?, ?, ?, ?)", row)
+        return replace(batch, number=number)
+
+    def update(self, batch: Batch) -> None:
+        """Writes down what the server says of a batch."""
+        values = (getattr(batch.server, name) for name in _CHANGING)
+        self.database.change(_UPDATE_BATCH, (*values, batch.number))
+
+    def mark_fetched(self, batch: Batch) -> Batch:
+        """All results of a batch are here."""
+        now = utc_text(time.time())
+        self.database.change("UPDATE batches SET fetched_at = ? WHERE number = ?", (now, batch.number))
+        return replace(batch, fetched_at=now)
+
+    def forget(self, batch: Batch) -> None:
+        """Lets a batch go that the server does not have."""
+        with self.database.transaction():
+            self.forget_jobs(batch)
+            self.database.change("DELETE FROM batches WHERE number = ?", (batch.number,))
+
+    def forget_jobs(self, batch: Batch) -> None:
+        """Leaves only the bare row of a batch."""
+        self.database.change("DELETE FROM batch_jobs WHERE batch = ?", (batch.number,))
+
+    def batches(self) -> List[Batch]:
+        """All batches, oldest first."""
+        return [_batch_of(row) for row in self.database.rows("SELECT * FROM batches ORDER BY number")]
+
+    def batch(self, label: str) -> Optional[Batch]:
+        """The batch with an id, or a name of its own."""
+        found = [batch for batch in self.batches() if label in (batch.server.id, batch.local_name)]
+        return found[-1] if found else None
+
+    def jobs(self, batch: Batch) -> Iterator[BatchJob]:
+        """The jobs of a batch in the order of their jobs file."""
+        query = "SELECT * FROM batch_jobs WHERE batch = ? AND number > ? ORDER BY number LIMIT ?"
+        last = 0
+        while True:
+            page = self.database.rows(query, (batch.number, last, _PAGE))
+            if not page:
                 return
-            after = f"&after={_part_of_url(found[-1].id)}"
+            for row in page:
+                yield _stored_job(row, batch)
+            last = page[-1]["number"]
 
-    def download(self, file_id: str, take: Callable[[bytes], None]) -> None:
-        """Gives the content of a file to `take`, piece by piece.
+    def jobs_of_folder(self, out_dir: str) -> Iterator[Tuple[Batch, BatchJob]]:
+        """All jobs of a folder, each with the last batch that it was in."""
+        batches = [batch for batch in self.batches() if batch.out_dir == out_dir]
+        for place, batch in enumerate(batches):
+            for job in self.jobs(batch):
+                if not any(self.job(later, job.identity.custom_id) for later in batches[place + 1 :]):
+                    yield batch, job
 
-        Raises:
-            GptImage2Error: it did not come whole; what came was given all the same.
-        """
-        request = self._request(f"/files/{_part_of_url(file_id)}/content", timeout_s=_MOVE_TIMEOUT_S)
-        heads: List[ResponseHead] = []
-        refusal = bytearray()
+    def job(self, batch: Batch, custom_id: str) -> Optional[BatchJob]:
+        """One job of a batch."""
+        query = "SELECT * FROM batch_jobs WHERE batch = ? AND custom_id = ?"
+        rows = self.database.rows(query, (batch.number, custom_id))
+        return _stored_job(rows[0], batch) if rows else None
 
-        def take_or_keep(chunk: bytes) -> None:
-            if heads and heads[0].status == 200:
-                take(chunk)
-            elif len(refusal) < _ERROR_BYTES:
-                refusal.extend(chunk)
+    def count(self, batch: Batch) -> Dict[str, int]:
+        """How many jobs of a batch are in each state."""
+        query = "SELECT state, COUNT(*) AS jobs FROM batch_jobs WHERE batch = ? GROUP BY state"
+        return {row["state"]: row["jobs"] for row in self.database.rows(query, (batch.number,))}
 
-        received = self._curl.receive(request, take_or_keep, heads.append)
-        if not heads or heads[0].status != 200 or received.end.exit_code != 0:
-            raise self._error(_attempt_of(received, bytes(refusal)))
+    def _masked_job(self, job: BatchJob) -> Mapping[str, object]:
+        fields = job_json(job)
+        words = {name: _without(fields[name], self._secrets) for name in ("prompt", "inputs", "mask")}
+        request = cast(Dict[str, object], fields["fields"])
+        names = {self.url(name): _without(value, self._secrets) for name, value in request.items()}
+        return {**fields, **words, "fields": names}
 
-    def _batch_of(self, document: object) -> RemoteBatch:
-        batch = read_remote_batch(document)
-        if batch is None:
-            raise ApiError("the server's answer tells of no batch", code="no_batch")
+
+class LastEntries:
+    """The last line of each job in the journal of a folder, in a scratch database. A context manager."""
+
+    def __init__(self, folder: Path, scratch: Path) -> None:
+        import sqlite3
+
+        self._db = sqlite3.connect(str(scratch / "past.sqlite3"), isolation_level=None)
+        self._db.execute("PRAGMA journal_mode = OFF")
+        self._db.execute("CREATE TABLE past (id TEXT PRIMARY KEY, entry TEXT) WITHOUT ROWID")
+        self._db.execute("BEGIN")
+        for entry in read_journal(folder):
+            self.add(entry)
+
+    def __enter__(self) -> LastEntries:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._db.close()
+
+    def add(self, entry: Entry) -> None:
+        values = custom_id_of(entry.key, entry.copy), json.dumps(entry_json(entry))
+        self._db.execute("INSERT OR REPLACE INTO past VALUES (?, ?)", values)
+
+    def of(self, job: BatchJob) -> Optional[Entry]:
+        """The last line of a job; None where there is none."""
+        row = self._db.execute("SELECT entry FROM past WHERE id = ?", (job.identity.custom_id,)).fetchone()
+        return None if row is None else read_entry(json.loads(row[0]))
+
+    def count(self) -> int:
+        """How many jobs the folder has."""
+        return int(self._db.execute("SELECT COUNT(*) FROM past").fetchone()[0])
+
+
+def end_job(database: Database, batch: Batch, job: BatchJob) -> None:
+    """Writes down what has become of a job."""
+    database.change(
+        "UPDATE batch_jobs SET state = ?, outcome = ? WHERE batch = ? AND number = ?",
+        (job.state, json.dumps(job.outcome), batch.number, job.identity.number),
+    )
+
+
+def custom_id_of(key: str, copy: int) -> str:
+    """The name of a job in a batch: it leads back to the job in the journal."""
+    return f"{key[:_KEY_CHARS]}-{copy}"
+
+
+def submitted_entries(jobs: Iterable[BatchJob], label: str) -> Iterator[Entry]:
+    """The lines of the journal for jobs that may be paid for from now on."""
+    for job in jobs:
+        yield job.entry(SUBMITTED, billed=Billed.MAYBE, high_usd=job.high_usd or 0.0, batch_id=label)
+
+
+def job_json(job: BatchJob) -> Dict[str, object]:
+    """A job as JSON, but for its state; the column `job` of the ledger holds this."""
+    asked = job.asked
+    return {
+        **vars(job.identity),
+        "numbers": asked.numbers,
+        "there": [dict(vars(image)) for image in job.there],
+        "high_usd": job.high_usd,
+        "prompt": asked.request.prompt,
+        "fields": other_fields(asked.request),
+        "inputs": [file.json() for file in asked.inputs],
+        "mask": None if asked.mask is None else asked.mask.json(),
+    }
+
+
+def job_from_json(
+    fields: Mapping[str, Any], model: str, state: str = WAITING, outcome: Optional[Mapping[str, Any]] = None
+) -> BatchJob:
+    """The job of which `job_json` made an object."""
+    return BatchJob(
+        identity=JobIdentity(**{name: fields[name] for name in JobIdentity.__match_args__}),
+        asked=JobRequest(
+            request=request_from_fields(fields["prompt"], model, fields["fields"]),
+            numbers=tuple(fields["numbers"]),
+            inputs=tuple(map(input_file_of, fields["inputs"])),
+            mask=None if fields["mask"] is None else input_file_of(fields["mask"]),
+        ),
+        there=tuple(JournalImage(**image) for image in fields["there"]),
+        high_usd=fields["high_usd"],
+        state=state,
+        outcome=outcome,
+    )
+
+
+def _stored_job(row: Mapping[str, Any], batch: Batch) -> BatchJob:
+    outcome = None if row["outcome"] is None else json.loads(row["outcome"])
+    return job_from_json(json.loads(row["job"]), batch.server.model, row["state"], outcome)
+
+
+def _batch_of(row: Mapping[str, Any]) -> Batch:
+    fields: Dict[str, Any] = {**row, "mark": row["token"], "history": bool(row["history"])}
+    server = ServerBatch(**{name: fields[name] for name in ServerBatch.__match_args__ if name in fields})
+    own = {name: fields[name] for name in Batch.__match_args__ if name in fields}
+    return Batch(server=server, **own)
+
+
+def _without(value: object, secrets: Tuple[str, ...]) -> object:
+    """A JSON value with secrets masked in all of its texts; the names in it stay."""
+    if isinstance(value, str):
+        return mask_secrets(value, secrets)
+    if isinstance(value, list):
+        return [_without(each, secrets) for each in cast(List[object], value)]
+    if isinstance(value, dict):
+        return {name: _without(each, secrets) for name, each in cast(Dict[str, object], value).items()}
+    return value
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch_api/bundle
+#
+# Writes the input file of a batch: a request a line, as JSON, with the images that go within their line.
+#
+# An image that many lines share, or that is too large for a line, is uploaded once and named by its id. How
+# long a line will be is known before its first byte: base64 takes four characters for three bytes.
+# ------------------------------------------------------------------------------------------------------------
+
+
+MAX_LINES = 50_000
+MAX_MB = 200
+BYTES_PER_MB = 1_000_000
+
+_MARK_BYTES = 12
+_ENCODED_BYTES = 3 << 18  # a multiple of 3: the pieces' base64 joins without padding
+#: The images of a line go within it up to this sum; a batch of larger lines would soon be full.
+_MOST_WITHIN_BYTES = 8 << 20
+_SEEN = ""
+
+
+class Limits(Record):
+    """What one input file may hold."""
+
+    lines: int = MAX_LINES
+    size_bytes: int = MAX_MB * BYTES_PER_MB
+
+
+class Group(Record):
+    """What one batch may have only one of. The endpoint is as the Batch API writes it, with `/v1`."""
+
+    model: str
+    endpoint: str
+
+
+class LineInput(Record):
+    """An input as its line names it: by the id of an uploaded file, by a file here that goes within the line,
+    else by its address."""
+
+    file: InputFile
+    file_id: str = ""
+    image: Optional[InputImage] = None
+
+
+class BatchLine(Record):
+    """A line in parts: bytes as they are, and images to be encoded in their place."""
+
+    parts: Tuple[Union[bytes, InputImage], ...]
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(
+            len(part) if isinstance(part, bytes) else -(-part.size_bytes // 3) * 4 for part in self.parts
+        )
+
+    def pieces(self) -> Iterator[bytes]:
+        """The line, piece by piece; reads its images."""
+        for part in self.parts:
+            if isinstance(part, bytes):
+                yield part
+                continue
+            with open(part.path, "rb") as file:
+                for block in iter(lambda: file.read(_ENCODED_BYTES), b""):
+                    yield base64.b64encode(block)
+
+
+class LineInputs:
+    """Decides how inputs are named in their lines, and uploads what is to be uploaded, each content once."""
+
+    def __init__(self, api: BatchApi) -> None:
+        self._api = api
+        self._ids: Dict[str, str] = {}  # by hash; `_SEEN` for one that went within a line
+
+    def of(self, job: Job) -> Tuple[List[LineInput], Optional[LineInput]]:
+        """The input images of a job and its mask. Raises where one is no usable image any more, or cannot be
+        uploaded."""
+        named = [*job.sources, *([job.mask] if job.mask is not None else [])]
+        images = [None if is_address(source) else local_input(source) for source in named]
+        size_bytes = sum(image.size_bytes for image in images if image is not None)
+        inputs = [
+            LineInput(InputFile(source, "", "", "", 0))
+            if image is None
+            else self._local(image, size_bytes > _MOST_WITHIN_BYTES)
+            for source, image in zip(named, images)
+        ]
+        mask = inputs.pop() if job.mask is not None else None
+        return inputs, mask
+
+    def _local(self, image: InputImage, is_heavy: bool) -> LineInput:
+        file = input_file(image)
+        known = self._ids.get(file.sha256)
+        if known is None and not is_heavy:
+            self._ids[file.sha256] = _SEEN
+            return LineInput(file, image=image)
+        if not known:
+            filename = f"{file.sha256[:16]}.{extension(image.format)}"
+            known = self._api.upload(Path(image.path), filename, "vision", image.mime_type)
+            self._ids[file.sha256] = known
+        return LineInput(file, file_id=known)
+
+
+class Bundle:
+    """An input file that is being written. Its jobs lie in a file beside it: they would fill the memory."""
+
+    def __init__(self, folder: Path, group: Group, limits: Limits) -> None:
+        self.group = group
+        #: Tells the batch that will be made of it from all others.
+        self.mark = os.urandom(_MARK_BYTES).hex()
+        self.path = folder / f"{self.mark}.jsonl"
+        self.lines = 0
+        self.high_usd = 0.0
+        self._limits = limits
+        self._size_bytes = 0
+        self._jobs_path = folder / f"{self.mark}.jobs"
+        self._file = open(str(self.path), "xb")  # noqa: SIM115 - open until it is handed over
+        self._jobs_file = open(str(self._jobs_path), "x", encoding="ascii")  # noqa: SIM115
+
+    def takes(self, line: BatchLine) -> bool:
+        is_within = self._size_bytes + line.size_bytes <= self._limits.size_bytes
+        return self.lines == 0 or (self.lines < self._limits.lines and is_within)
+
+    def add(self, line: BatchLine, job: BatchJob) -> None:
+        try:
+            for piece in line.pieces():
+                self._file.write(piece)
+                self._size_bytes += len(piece)
+            self._jobs_file.write(json.dumps([job_json(job), job.outcome]) + "\n")
+        except OSError as error:
+            raise OutputError(
+                f"cannot write line {show(job.identity.custom_id)} of a batch: {error.strerror or error}",
+                hint="see to it that its images can be read and that there is space in the temp folder",
+            ) from None
+        self.lines += 1
+        self.high_usd += job.high_usd or 0.0
+
+    def close(self) -> None:
+        try:
+            self._file.close()
+            self._jobs_file.close()
+        except OSError as error:
+            raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from None
+
+    def jobs(self) -> Iterator[BatchJob]:
+        """The jobs of a closed bundle, in the order of their lines."""
+        with open(str(self._jobs_path), encoding="ascii") as file:
+            for line in file:
+                fields, outcome = json.loads(line)
+                yield job_from_json(fields, self.group.model, outcome=outcome)
+
+    def discard(self) -> None:
+        self.path.unlink()
+        self._jobs_path.unlink()
+
+
+def batch_line(
+    custom_id: str,
+    endpoint: str,
+    fields: Mapping[str, object],
+    inputs: Sequence[LineInput] = (),
+    mask: Optional[LineInput] = None,
+) -> BatchLine:
+    """The line of a request."""
+    head = json.dumps({"custom_id": custom_id, "method": "POST", "url": endpoint}, ensure_ascii=False)
+    body = json.dumps(fields, ensure_ascii=False)
+    parts: List[Union[bytes, InputImage]] = [f'{head[:-1]}, "body": {body[:-1]}'.encode()]
+    for number, each in enumerate(inputs):
+        parts.append(b", " if number else b', "images": [')
+        parts += _reference(each)
+    if inputs:
+        parts.append(b"]")
+    if mask is not None:
+        parts += [b', "mask": ', *_reference(mask)]
+    return BatchLine((*parts, b"}}\n"))
+
+
+def _reference(each: LineInput) -> List[Union[bytes, InputImage]]:
+    if each.image is not None:
+        head = f'{{"image_url": "data:{each.image.mime_type};base64,'
+        return [head.encode(), each.image, b'"}']
+    named = {"file_id": each.file_id} if each.file_id else {"image_url": each.file.source}
+    return [json.dumps(named, ensure_ascii=False).encode()]
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch_api/commands
+#
+# The Batch API's commands below `batch`: their flags, what they work with, and how a batch is shown.
+# ------------------------------------------------------------------------------------------------------------
+
+
+MIN_POLL_S = 0.05
+FIRST_POLL_S, SLOWEST_POLL_S = 5.0, 60.0
+
+_ALL_OR_SOME, _SOME = "[ID...]", "ID..."
+#: The commands for batches: how they name those that are meant, and what they do.
+_BATCHES_COMMANDS = {
+    "status": (_ALL_OR_SOME, "Ask the server how batches are (default: all that have not ended)."),
+    "wait": (_ALL_OR_SOME, "Wait until batches have ended (default: all that have not)."),
+    "fetch": (_ALL_OR_SOME, "Save the results of batches (default: all that were not fetched yet)."),
+    "cancel": (_SOME, "Cancel batches; what is done by then can be fetched."),
+    "list": ("", "List the batches that are remembered here."),
+}
+
+
+def run_batch_api(name: str, rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
+    """Runs one of the commands; its exit code."""
+    commands: Mapping[str, Callable[[Sequence[str], Output, StopSwitch], int]] = {
+        "submit": run_submit,
+        "status": run_status,
+        "wait": run_wait,
+        "fetch": run_fetch,
+        "cancel": run_cancel,
+        "list": run_list_batches,
+    }
+    return commands[name](rest, output, stop)
+
+
+class BatchesArguments(argparse.Namespace):
+    """The command line of a command for batches. Without `ids` it is for all that are remembered."""
+
+    config: Optional[str]
+    base_url: Optional[str]
+    api_key: Optional[str]
+    ids: Sequence[str] = ()
+    poll: Optional[float] = None
+    timeout: Optional[float] = None
+    remote: bool = False
+
+
+class Session(Record):
+    """What a command for batches has at hand."""
+
+    settings: Settings
+    store: BatchStore
+    api: BatchApi
+    output: Output
+    stop: StopSwitch
+
+    @property
+    def base_url(self) -> str:
+        """The base URL as batches are remembered by it."""
+        return self.store.url(self.settings.base_url)
+
+    def chosen(self, ids: Sequence[str], is_meant: Callable[[Batch], bool]) -> List[Batch]:
+        """The batches with these ids, known here or not; without ids all of this server that are meant."""
+        if ids:
+            return [self._by_id(one) for one in dict.fromkeys(ids)]
+        meant = [batch for batch in self.store.batches() if is_meant(batch)]
+        others = sorted({batch.base_url for batch in meant if batch.base_url != self.base_url})
+        if others:
+            self.output.warn(
+                f"batches of other base URLs are left out (--base-url names one): {show(', '.join(others))}"
+            )
+        return [batch for batch in meant if batch.base_url == self.base_url]
+
+    def refreshed(self, batch: Batch) -> Batch:
+        """A batch as the server has it now. One that may not have been made is looked for in the server's
+        list, and stays as it is where the whole list is without it."""
+        if batch.server.id is None:
+            found = self.api.find(batch.server.mark, batch.server.input_file_id)
+        else:
+            found = self.api.batch(batch.server.id)
+        if found is None:
+            self.output.warn(
+                f"the server does not show {batch.label}: nobody knows whether it has it; "
+                f"batch cancel {batch.label} gives it up"
+            )
+            return batch
+        if batch.number and found.problem:
+            self.output.warn(f"{found.id}: {found.problem}")
+        return self.update(batch, found)
+
+    def update(self, batch: Batch, found: ServerBatch) -> Batch:
+        """A batch with what the server says of it, which is remembered if the batch is."""
+        batch = batch.as_shown_by(found)
+        if batch.number:
+            self.store.update(batch)
         return batch
 
-    def _request(
-        self, path: str, timeout_s: float = _ASK_TIMEOUT_S, form: Tuple[FormPart, ...] = ()
-    ) -> HttpRequest:
-        headers = (
-            auth_header(self._settings, self._settings.require_key()),
-            ("User-Agent", USER_AGENT),
-            ("Accept", "application/json" if timeout_s == _ASK_TIMEOUT_S or form else "*/*"),
-        )
-        url = self._settings.base_url + path
-        return HttpRequest(url, headers, timeout_s, form=form, stall_s=_STALL_S)
-
-    def _with_body(self, path: str, body: bytes, folder: Path) -> HttpRequest:
-        file = folder / "body"
-        write_private(file, body)
-        request = self._request(path)
-        headers = (*request.headers, ("Content-Type", "application/json"))
-        return replace(request, headers=headers, body_path=str(file))
-
-    def _persist(self, request: HttpRequest) -> object:
-        """Sends a free request until it is answered or refused; the answer."""
-        for number in range(_TRIES):
-            attempt, document = send_free(self._curl, request)
-            if attempt.status == 200 and not attempt.was_cut and document is not None:
-                return document
-            error = self._error(attempt)
-            if number == _TRIES - 1 or not is_passing(attempt) or not self._wait(number, attempt, error):
-                raise error
-        raise AssertionError
-
-    def _wait(self, number: int, attempt: Attempt, error: GptImage2Error) -> bool:
-        """Waits before another try; False when the user stops it."""
-        asked_s = server_wait_s(attempt)
-        wait_s = backoff_s(number) if asked_s is None else asked_s
-        self._waiting(wait_s, error.message)
-        return not self._stop.wait(wait_s)
-
-    def _error(self, attempt: Attempt) -> GptImage2Error:
-        """Why a free request failed."""
-        if self._stop.is_set:
-            return InterruptedCall("interrupted", signum=self._stop.signum or 2)
-        error = self._explained(attempt, Billed.NO)
-        error.retry_safe = is_passing(attempt)
-        if error.retry_safe and attempt.end.sent:
-            error.hint = _LATER_HINT
-        return error
-
-    def _creation_error(self, attempt: Attempt) -> GptImage2Error:
-        """Why no batch was made, or why nobody knows."""
-        rule = judge(attempt)
-        is_refused = 300 <= attempt.status < 500 and attempt.status != 408
-        was_sent = attempt.end.sent and not is_refused
-        error = self._explained(attempt, Billed.MAYBE if was_sent else Billed.NO)
-        error.retry_safe = not was_sent and rule.again is Again.SAFE
-        return error
-
-    def _explained(self, attempt: Attempt, billed: Billed) -> GptImage2Error:
-        rule = replace(judge(attempt), billed=billed, again=Again.NEVER)
-        settings = self._settings
-        return explain(attempt, rule, ImageRequest(prompt=""), settings.base_url, settings.secrets)
+    def _by_id(self, batch_id: str) -> Batch:
+        batch = self.store.batch(batch_id)
+        if batch is None:
+            return Batch(self.base_url, ServerBatch(batch_id, UNKNOWN))
+        if batch.base_url != self.base_url:
+            raise UsageError(
+                f"batch {show(batch_id)} belongs to {show(batch.base_url)}, not to {show(self.base_url)}",
+                hint=f"add --base-url {show(batch.base_url)}; nothing was sent",
+                code="other_base_url",
+            )
+        return batch
 
 
-def told(output: Output) -> Callable[[float, str], None]:
-    """What a server tells before it waits, said by a command."""
-    return lambda wait_s, why: output.say(f"{why}; trying again in {wait_s:.0f} s")
+@contextmanager
+def open_session(settings: Settings, output: Output, stop: StopSwitch) -> Generator[Session, None, None]:
+    """What a command has at hand.
 
-
-def is_passing(attempt: Attempt) -> bool:
-    """Whether a free request that failed may well succeed in a while."""
-    if attempt.status == 0 or attempt.was_cut:
-        return attempt.end.sent or judge(attempt).again is Again.SAFE
-    is_wait = attempt.status in _PASSING and not is_quota(attempt.code)
-    return is_wait or attempt.status >= 500
-
-
-def _attempt_of(received: Received, body: bytes) -> Attempt:
-    """A failed download as the policy sees it."""
-    text = body.decode("utf-8", "replace")
+    Raises:
+        ConfigError: there is no curl, or the ledger cannot be used; without it no batch could be fetched.
+    """
+    find_curl()
+    path = state_folder(os.environ) / LEDGER_NAME
     try:
-        document: object = json.loads(text)
-    except ValueError:
-        document = None
-    answer = Answer(shape="other", complete=False, error=read_server_error(document), text=text)
-    return Attempt(
-        received.head,
-        received.end,
-        answer,
-        body_bytes=received.body_bytes,
-        elapsed_s=received.elapsed_s,
+        database = open_database(path)
+    except LedgerError as error:
+        raise LedgerError(
+            f"{error.message}; batches cannot be remembered without it",
+            hint=f"mend or move {path}, or name another place with XDG_STATE_HOME; nothing was sent",
+            code=error.code,
+        ) from None
+    with closing(database):
+        store = BatchStore(database, settings.secrets)
+        yield Session(settings, store, BatchApi(settings, os.environ, output, stop), output, stop)
+
+
+@contextmanager
+def batches_session(
+    name: str, rest: Sequence[str], output: Output, stop: StopSwitch
+) -> Generator[Tuple[Session, BatchesArguments], None, None]:
+    """What a command for batches needs, and its command line."""
+    arguments = batches_parser(name).parse_args(list(rest), BatchesArguments())
+    if arguments.poll is not None and arguments.poll < MIN_POLL_S:
+        raise UsageError(f"--poll must be at least {MIN_POLL_S}", hint="leave it out for 5 to 60 seconds")
+    settings = load_settings(
+        os.environ, config=arguments.config, base_url=arguments.base_url, api_key=arguments.api_key
+    )
+    for warning in settings.warnings:
+        output.warn(warning)
+    with open_session(settings, output, stop) as session:
+        yield session, arguments
+
+
+def batch_json(batch: Batch) -> Dict[str, object]:
+    """A batch as `--json` shows it."""
+    server = batch.server
+    return {
+        "id": server.id,
+        "name": batch.label,
+        "status": server.status,
+        "base_url": batch.base_url,
+        "endpoint": server.endpoint,
+        "model": server.model,
+        "created_at": server.created_at,
+        "total": server.total,
+        "completed": server.completed,
+        "failed": server.failed,
+        "high_usd": None if batch.high_usd is None else round(batch.high_usd, 6),
+        "out_dir": batch.out_dir or None,
+        "fetched_at": batch.fetched_at,
+    }
+
+
+def batch_in_words(batch: Batch) -> str:
+    """A batch on one line."""
+    server = batch.server
+    state = show(server.status + (", fetched" if batch.fetched_at else ""))
+    counts = f"{server.completed}/{server.failed}/{server.total}"
+    out_dir = show(batch.out_dir, limit=None) or "-"
+    return "  ".join([show(batch.label), state, counts, local_time(server.created_at), out_dir])
+
+
+def read_submit(argv: Sequence[str]) -> Tuple[JobsOptions, Limits]:
+    """What a `batch submit` command line says of its jobs, and how large a batch may become."""
+    args = submit_parser().parse_args(list(argv))
+    for name, value, most in (("--max-lines", args.max_lines, MAX_LINES), ("--max-mb", args.max_mb, MAX_MB)):
+        if not 0 < value <= most:
+            raise UsageError(
+                f"{name} is {value}; it must be more than 0 and at most {most:,}",
+                hint="the Batch API takes no larger files; leave it out for its limit",
+            )
+    return jobs_options(args), Limits(args.max_lines, int(args.max_mb * BYTES_PER_MB))
+
+
+def submit_parser() -> Parser:
+    """The parser of `batch submit`."""
+    parser = _parser(
+        "submit JOBS", "Hand the jobs of a file to the Batch API: half the price, results within 24 hours."
+    )
+    add_jobs_flags(parser)
+    add = parser.add_argument_group("the batches").add_argument
+    for flag, kind, most, what in (
+        ("--max-lines", int, MAX_LINES, "jobs"),
+        ("--max-mb", amount, MAX_MB, "megabytes"),
+    ):
+        words = f"{what} in a batch (default {most:,}, the API's limit)"
+        add(flag, type=kind, default=most, metavar="N", help=words)
+    add(
+        "--retry-ambiguous",
+        action="store_true",
+        help="also submit what may have been billed before: you may pay twice",
+    )
+    add("--no-history", action="store_true", help="leave no trace in the history once all is fetched")
+    add_output_flags(add)
+    add_field_flags(parser.add_argument_group("defaults for all jobs").add_argument)
+    add_server_flags(parser)
+    return parser
+
+
+def batches_parser(name: str) -> Parser:
+    """The parser of a command for batches."""
+    ids, description = _BATCHES_COMMANDS[name]
+    parser = _parser(f"{name} {ids}".strip(), description)
+    add_output_flags(parser.add_argument)
+    add_server_flags(parser)
+    add = parser.add_argument
+    if ids:
+        add("ids", nargs="+" if ids == _SOME else "*", metavar="ID", help="a batch, as `batch list` names it")
+    if name == "wait":
+        add(
+            "--poll",
+            type=amount,
+            metavar="S",
+            help=f"ask every S seconds (default {FIRST_POLL_S:.0f}, growing to {SLOWEST_POLL_S:.0f})",
+        )
+        add("--timeout", type=amount, metavar="S", help="give up waiting after S seconds; batches run on")
+    if name == "list":
+        add("--remote", action="store_true", help="list those of the server instead")
+    return parser
+
+
+def _parser(usage: str, description: str) -> Parser:
+    """A parser; its usage begins with the command's name."""
+    return Parser(
+        prog=f"{PROGRAM} batch {usage.split()[0]}",
+        usage=f"{PROGRAM} batch {usage} [options]",
+        description=description,
+        epilog=EXIT_CODES,
     )
 
 
-def _part_of_url(text: str) -> str:
-    return percent_encode(text, safe="")
+#: The parser of each command here.
+BATCH_API_PARSERS: Mapping[str, Callable[[], Parser]] = {
+    "submit": submit_parser,
+    **{name: partial(batches_parser, name) for name in _BATCHES_COMMANDS},
+}
 
 
 # ------------------------------------------------------------------------------------------------------------
-# batch_api/handover
+# batch_api/follow
 #
-# Hands one input file over: upload, ledger, journal, and only then the request that makes a batch of it.
-#
-# After a crash at any point, or an answer that nobody understands, its jobs count as with the Batch API, or
-# were never offered to it: none is sent twice by itself.
+# `batch status`, `list`, `wait` and `cancel`: how the batches are that were handed to the server.
 # ------------------------------------------------------------------------------------------------------------
 
 
-_JSONL = "application/jsonl"
-OUTCOME_UNKNOWN = "batch_outcome_unknown"
+_GROWTH = 1.5
+_MAX_LISTED = 2000
 
 
-class Handed(Record):
-    """How a hand-over ended. `batch` is None where the server clearly has none of it; with an error and a
-    batch, nobody knows."""
-
-    batch: Optional[RememberedBatch]
-    error: Optional[GptImage2Error] = None
+def run_status(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
+    """Runs `batch status`; its exit code."""
+    with batches_session("status", rest, output, stop) as (session, arguments):
+        return _each(session, "status", _under_way(session, arguments), session.refreshed)
 
 
-class Handover:
-    """Hands bundles over, for one folder's journal."""
+def run_list_batches(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
+    """Runs `batch list`; its exit code."""
+    with batches_session("list", rest, output, stop) as (session, arguments):
+        batches = session.store.batches()
+        if arguments.remote:
+            known = {batch.server.id: batch for batch in batches}
+            remote = islice(session.api.batches(), _MAX_LISTED)
+            batches = [known.get(server.id) or Batch(session.base_url, server) for server in remote]
+    for batch in batches:
+        output.result(batch_in_words(batch))
+    if not batches:
+        output.say("no batches")
+    return _finish_batches(output, "list", [_row_of_batch(batch) for batch in batches], True)
 
-    def __init__(self, book: Book, journal: Journal, server: BatchServer) -> None:
-        self._book = book
-        self._journal = journal
-        self._server = server
 
-    def hand_over(self, bundle: Bundle, token: str, endpoint: str) -> Handed:
-        """Makes a batch of a bundle.
+def run_cancel(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
+    """Runs `batch cancel`; its exit code."""
+    with batches_session("cancel", rest, output, stop) as (session, arguments):
+        batches = session.chosen(arguments.ids, lambda _: False)
+        return _each(session, "cancel", batches, lambda batch: _cancelled(session, batch))
 
-        Raises:
-            GptImage2Error: it was not offered to the server: it could not be uploaded, or not noted.
-        """
-        bundle.close()
-        file_id = self._server.upload(bundle.path, f"gpt-image2-{token}.jsonl", "batch", _JSONL)
-        self._book.hand_over(bundle.number, file_id, bundle.lines, bundle.high_usd)
-        known = self._book.batch_number(bundle.number)
-        self._journal.extend(self._entries(bundle.number, known.label))
-        body = {
-            "input_file_id": file_id,
-            "endpoint": endpoint,
-            "completion_window": COMPLETION_WINDOW,
-            "metadata": {MARK_FIELD: token},
-        }
-        remote, error = self._server.create(json.dumps(body).encode("ascii"))
-        if remote is None and error is not None and error.billed is Billed.MAYBE:
-            remote = find_batch(self._server, token, file_id)
-        if remote is not None:
-            return self._made(known, remote)
-        assert error is not None
-        if error.billed is Billed.MAYBE:
-            return Handed(known, _nobody_knows(error, known.label))
-        self._journal.extend(failed_entries(self._book, bundle.number, error))
-        return Handed(None, error)
 
-    def _made(self, known: RememberedBatch, remote: RemoteBatch) -> Handed:
-        """Notes a batch that the server has, whatever becomes of the notes."""
+def run_wait(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
+    """Runs `batch wait`; its exit code."""
+    with batches_session("wait", rest, output, stop) as (session, arguments), stop, output.heartbeat():
+        batches = _Watch(session, arguments).run()
+    for batch in batches:
+        output.result(batch_in_words(batch))
+    if stop.is_set:
+        raise InterruptedCall(
+            "interrupted; the batches run on", signum=stop.signum or 2, hint="batch wait goes on waiting"
+        )
+    is_good = all(batch.server.status == COMPLETED and not batch.server.failed for batch in batches)
+    if any(batch.is_open for batch in batches):
+        output.complain("not all have ended in that time; they run on, and batch wait goes on waiting")
+    return _finish_batches(output, "wait", [_row_of_batch(batch) for batch in batches], is_good)
+
+
+class _Watch:
+    """One `batch wait`."""
+
+    def __init__(self, session: Session, arguments: BatchesArguments) -> None:
+        self._session = session
+        self._batches = _under_way(session, arguments)
+        self._poll_s = arguments.poll
+        self._until_s = None if arguments.timeout is None else time.monotonic() + arguments.timeout
+        self._not_shown: Set[int] = set()  # what the server's list is without: looked for once
+
+    def run(self) -> List[Batch]:
+        """Asks until all have ended, time is up or the user stops it; how they are then."""
+        wait_s = FIRST_POLL_S
+        while True:
+            asked_s = self._look()
+            if not any(map(self._is_awaited, self._batches)):
+                return self._batches
+            pause_s = max(asked_s, wait_s if self._poll_s is None else self._poll_s)
+            if self._until_s is not None:
+                pause_s = min(pause_s, self._until_s - time.monotonic())
+            if pause_s <= 0 or self._session.stop.wait(pause_s):
+                return self._batches
+            wait_s = min(wait_s * _GROWTH, SLOWEST_POLL_S)
+
+    def _is_awaited(self, batch: Batch) -> bool:
+        return batch.is_open and batch.number not in self._not_shown
+
+    def _look(self) -> float:
+        """Asks for each that is awaited; for how many seconds the server wants to be left alone."""
+        asked_s = 0.0
+        for place, batch in enumerate(self._batches):
+            if not self._is_awaited(batch) or self._session.stop.is_set:
+                continue
+            try:
+                now = self._batches[place] = self._session.refreshed(batch)
+            except InterruptedCall:
+                break
+            except (NetworkError, RateLimitError, ApiError) as error:
+                if not error.retry_safe:
+                    raise
+                asked_s = max(asked_s, error.retry_after_s or 0.0)
+                self._session.output.say(f"{batch.label}: {error.message}; asking again")
+                continue
+            if now.is_unconfirmed:
+                self._not_shown.add(now.number)
+            self._say_changes(batch.server, now)
+        return asked_s
+
+    def _say_changes(self, before: ServerBatch, now: Batch) -> None:
+        then = before.status, before.completed, before.failed
+        if then != (now.server.status, now.server.completed, now.server.failed):
+            self._session.output.say(batch_in_words(now))
+            self._session.output.event({"event": "batch_changed", "batch": batch_json(now)})
+
+
+def _under_way(session: Session, arguments: BatchesArguments) -> List[Batch]:
+    batches = session.chosen(arguments.ids, lambda batch: batch.is_open)
+    if not batches:
+        session.output.say("no batch is under way")
+    return batches
+
+
+def _each(session: Session, action: str, batches: Sequence[Batch], work: Callable[[Batch], Batch]) -> int:
+    """Does something for each batch and says how each is now; what fails for one is told in its row."""
+    output = session.output
+    now: List[Batch] = []
+    errors: Dict[str, GptImage2Error] = {}
+    for batch in batches:
         try:
-            self._book.update(known.number, remote)
-            self._journal.extend(self._entries(known.number, remote.id))
-            return Handed(self._book.batch_number(known.number))
-        except (LedgerError, OutputError) as error:
-            return Handed(replace(known, id=remote.id, status=remote.status), error)
-
-    def _entries(self, number: int, label: str) -> Iterator[Entry]:
-        for job in self._book.jobs(number):
-            high_usd = job.high_usd or 0.0
-            yield replace(entry_of(job), billed=Billed.MAYBE, high_usd=high_usd, batch_id=label)
-
-
-def entry_of(job: RememberedJob) -> Entry:
-    """What every line of the journal says of a job that went to the Batch API."""
-    return Entry(event=SUBMITTED, key=job.key, copy=job.copy, name=job.name, images=job.there)
-
-
-def failed_entries(book: Book, number: int, error: GptImage2Error) -> Iterator[Entry]:
-    """The lines of the journal for a batch of which the server did none."""
-    for job in book.jobs(number):
-        yield replace(
-            entry_of(job), event=FAILED, billed=error.billed, code=error.code, message=error.message
-        )
+            batch = work(batch)
+        except InterruptedCall:
+            raise
+        except GptImage2Error as error:
+            errors[batch.label] = error
+        now.append(batch)
+    if errors and len(errors) == len(now):
+        raise next(iter(errors.values()))
+    for batch in now:
+        output.result(batch_in_words(batch))
+        if batch.label in errors:
+            output.complain(f"{batch.label}: {errors[batch.label].message}")
+    rows = [_row_of_batch(batch, errors.get(batch.label)) for batch in now]
+    return _finish_batches(output, action, rows, not errors)
 
 
-def find_batch(server: BatchServer, token: str, input_file_id: Optional[str]) -> Optional[RemoteBatch]:
-    """The batch that was made of an input file, by the server's list; None where that does not show it."""
-    try:
-        for remote in server.batches():
-            if remote.token == token or (input_file_id and remote.input_file_id == input_file_id):
-                return remote
-    except GptImage2Error:
-        return None
-    return None
+def _row_of_batch(batch: Batch, error: Optional[GptImage2Error] = None) -> Mapping[str, object]:
+    return {**batch_json(batch), "error": failure_json(error)}
 
 
-def _nobody_knows(error: GptImage2Error, label: str) -> GptImage2Error:
-    return ApiError(
-        f"nobody knows whether the server has taken a batch: {error.message}",
-        hint=f"its jobs are not sent again; ask later with batch status {label}, or give it up with "
-        f"batch cancel {label}",
-        code=OUTCOME_UNKNOWN,
-        billed=Billed.MAYBE,
-        http_status=error.http_status,
-        request_id=error.request_id,
+def _finish_batches(output: Output, action: str, rows: List[Mapping[str, object]], is_good: bool) -> int:
+    output.finish({"ok": is_good, "command": f"batch {action}", "batches": rows})
+    return int(ExitCode.OK if is_good else ExitCode.PARTIAL)
+
+
+def _cancelled(session: Session, batch: Batch) -> Batch:
+    """A batch after its cancellation. One that the whole list of the server is without is given up."""
+    if batch.is_unconfirmed:
+        batch = session.refreshed(batch)
+        if batch.is_unconfirmed:
+            return _given_up(session, batch)
+    return session.update(batch, session.api.cancel(batch.server.id or ""))
+
+
+def _given_up(session: Session, batch: Batch) -> Batch:
+    """Gives up a batch that the server may have: its jobs may be sent again if the user says so once more."""
+    folder = Path(batch.out_dir)
+    if folder.is_dir():
+        with temporary_folder() as scratch, Journal(folder) as journal, LastEntries(folder, scratch) as last:
+            journal.extend(_given_up_entries(session, batch, last))
+    batch = replace(batch, server=replace(batch.server, status=GIVEN_UP))
+    session.store.update(batch)
+    session.output.warn(
+        f"{batch.label} is given up: its jobs may have been billed, and run again only with --retry-ambiguous"
     )
+    return batch
+
+
+def _given_up_entries(session: Session, batch: Batch, last_entries: LastEntries) -> Iterator[Entry]:
+    for job in session.store.jobs(batch):
+        last: Optional[Entry] = last_entries.of(job)
+        if last is not None and last.event == SUBMITTED and last.batch_id == batch.label:
+            yield job.entry(
+                FAILED,
+                billed=Billed.MAYBE,
+                code="batch_given_up",
+                message="nobody knows whether its batch was made",
+            )
 
 
 # ------------------------------------------------------------------------------------------------------------
-# batch_api/keeper
+# batch_api/saving
 #
-# Keeps the results of batches in one folder: each image once, on the journal, and in the ledger.
+# Saves the results of jobs in one folder: each image once, in the journal, and in the ledger.
 #
 # The journal decides what is there; whatever is not there by it is saved. Days may lie between the submission
-# and this, so no file is ever replaced: a name that is taken by then gets a number.
+# and this, so no file is ever replaced: where a name is taken by then, the image gets a number.
 # ------------------------------------------------------------------------------------------------------------
 
 
-class Kept(Record):
-    """How keeping a job's result ended."""
+class JobResult(Record):
+    """What has come of a job: its images by their numbers, those of them that are new, and the error that it
+    ended with."""
 
+    line: ResultLine
     images: Mapping[int, SavedImage]
-    new: Tuple[SavedImage, ...]
     error: Optional[GptImage2Error]
     billed: Billed
-    cost_usd: Optional[float]
-    warnings: Tuple[str, ...]
+    new: Tuple[SavedImage, ...] = ()
+    cost_usd: Optional[float] = None
+    warnings: Tuple[str, ...] = ()
 
 
-class Keeper:
-    """Keeps results in a folder whose journal is open."""
+class ResultSaver:
+    """Saves results in a folder whose journal is open."""
 
     def __init__(
         self,
-        folder: Folder,
-        journal: Journal,
-        past: PastJobs,
-        book: Book,
+        session: Session,
         ledger: Ledger,
-        settings: Settings,
-        env: Mapping[str, str],
-        output: Output,
-        stop: StopSwitch,
+        folder: OutputFolder,
+        journal: Journal,
+        last_entries: LastEntries,
     ) -> None:
+        self._session = session
+        self._settings = session.settings
+        self._output = session.output
+        self._ledger = ledger
         self._folder = folder
         self._journal = journal
-        self._past = past
-        self._book = book
-        self._ledger = ledger
-        self._settings = settings
-        self._output = output
-        self._base_url = settings.base_url
-        self._downloader = Downloader(
-            Curl(env, settings.secrets, stop), allow_private=leads_to_private_network(self._base_url)
-        )
+        self._last_entries = last_entries
         self.saved = 0
-        #: Why results could not be kept: they wait to be fetched again.
+        #: Why results could not be saved: they wait to be fetched again.
         self.failures: List[str] = []
 
-    def take(self, batch: RememberedBatch, job: RememberedJob, line: ResultLine) -> None:
-        """Keeps what a line of the results says of a job."""
-        request = request_of_job(batch, job)
-        last = self._past.last(job.custom_id)
+    def save(self, batch: Batch, job: BatchJob, line: ResultLine) -> None:
+        """Saves what a line of the results says of a job."""
+        asked, number = job.asked, job.identity.number
+        last = self._last_entries.of(job)
         there = self._still_there(last, job)
-        outputs = self._folder.outputs(job.name, request, job.named)
+        outputs = self._folder.outputs(job.identity.name, asked.request, job.identity.named)
         try:
             images, new, warnings = self._place(line, job, outputs, there)
-        except OutputError as error:
-            self.failures.append(f"job {job.job}: {error.message}")
+        except OutputError as failed:
+            self.failures.append(f"job {number}: {failed.message}")
             return
         if line.lost:
-            self.failures.append(f"job {job.job}: {'; '.join(line.lost)}")
+            self.failures.append(f"job {number}: {'; '.join(line.lost)}")
             return
-        error = error_of_line(line, request, self._base_url, self._settings.secrets)
-        missing = [number for number in job.numbers if number not in images]
-        if error is None and missing:
-            error = too_few(len(job.numbers) - len(missing), len(job.numbers))
+        error = error_of_line(line, asked.request, self._settings)
+        here = sum(each in images for each in asked.numbers)
+        if error is None and here < len(asked.numbers):
+            error = fewer_images(here, len(asked.numbers))
         billed = error.billed if error is not None and not new else Billed.YES
-        cost_usd = cost_of_usage(batch.model, line.usage, self._settings.prices) if line.usage else None
-        cost_usd = None if cost_usd is None else cost_usd * BATCH_DISCOUNT
-        self._book_result(batch, job, line, Kept(images, new, error, billed, cost_usd, warnings), last)
+        cost_usd = (
+            cost_of_usage(batch.server.model, line.usage, self._settings.prices) if line.usage else None
+        )
+        if cost_usd is not None:
+            cost_usd *= BATCH_DISCOUNT
+        self._note(batch, job, JobResult(line, images, error, billed, new, cost_usd, warnings), last)
 
-    def fail(self, batch: RememberedBatch, job: RememberedJob, error: GptImage2Error) -> None:
+    def fail(self, batch: Batch, job: BatchJob, error: GptImage2Error) -> None:
         """Notes that nothing will come of a job that still waits."""
-        last = self._past.last(job.custom_id)
-        images = self._still_there(last, job)
-        nothing = ResultLine(job.custom_id, 0, None, None, None)
-        self._book_result(batch, job, nothing, Kept(images, (), error, error.billed, None, ()), last)
+        last = self._last_entries.of(job)
+        nothing = ResultLine(job.identity.custom_id)
+        self._note(batch, job, JobResult(nothing, self._still_there(last, job), error, error.billed), last)
 
-    def _still_there(self, last: Optional[Entry], job: RememberedJob) -> Dict[int, SavedImage]:
+    def _still_there(self, last: Optional[Entry], job: BatchJob) -> Dict[int, SavedImage]:
         """The images of a job that are on disk as the journal says."""
         found: Dict[int, SavedImage] = {}
         for image in last.images if last is not None else job.there:
-            path = self._folder.path / image.path
-            saved = saved_image_at(str(path))
+            saved = saved_image_at(str(self._folder.path / image.path))
             if saved is not None and saved.sha256 == image.sha256:
                 found[image.number] = saved
         return found
 
     def _place(
-        self,
-        line: ResultLine,
-        job: RememberedJob,
-        outputs: OutputPlan,
-        there: Mapping[int, SavedImage],
+        self, line: ResultLine, job: BatchJob, outputs: OutputPlan, there: Mapping[int, SavedImage]
     ) -> Tuple[Dict[int, SavedImage], Tuple[SavedImage, ...], Tuple[str, ...]]:
         """Gives the images of a line their names: all of the job by now, those that are new, and warnings.
-
-        Raises:
-            OutputError: no folder takes one of them; nothing is lost, for the server still has it.
-        """
+        Raises where no folder takes one of them; nothing is lost, for the server still has it."""
         images: Dict[int, SavedImage] = dict(there)
         new: List[SavedImage] = []
         warnings: List[str] = []
-        further = count(max(job.numbers) + 1)
-        for place, writer in enumerate([*line.writers, *self._fetched(line, outputs)]):
-            is_asked = place < len(job.numbers)
-            number = job.numbers[place] if is_asked else next(further)
+        asked = job.asked.numbers
+        unasked = count(max(asked) + 1)
+        writers = [*line.writers]
+        if not writers and line.error is None:
+            writers = [self._download(url, outputs, place) for place, url in enumerate(line.addresses, 1)]
+        for place, writer in enumerate(writers):
+            number = asked[place] if place < len(asked) else next(unasked)
             if any(writer.sha256 == image.sha256 for image in there.values()):
                 writer.discard()
                 continue
             writer.aim(outputs)
             image = _named(writer, outputs, number)
             if image is None:
-                warnings.append("what the server sent as an image is none; it was kept in the rescue folder")
+                warnings.append("what the server sent is not an image; it was kept in the rescue folder")
                 continue
             new.append(image)
-            if number not in images:
-                images[number] = image
-            self._tell(image, writer.rescue_reason)
+            images.setdefault(number, image)
+            self._say_saved(image, writer.rescue_reason)
         return images, tuple(new), tuple(warnings)
 
-    def _fetched(self, line: ResultLine, outputs: OutputPlan) -> List[ImageWriter]:
-        """The images that came as addresses, where the line holds none itself."""
-        if line.writers or line.error is not None:
-            return []
-        found: List[ImageWriter] = []
-        for number, address in enumerate(line.addresses, 1):
-            holder = [ImageWriter(outputs, outputs.path(number))]
+    def _download(self, address: str, outputs: OutputPlan, number: int) -> ImageWriter:
+        settings = self._settings
+        writer = ImageWriter(outputs, outputs.path(number))
 
-            def restart(holder: List[ImageWriter] = holder, number: int = number) -> None:
-                holder[0].discard()
-                holder[0] = ImageWriter(outputs, outputs.path(number))
+        def restart() -> None:
+            nonlocal writer
+            writer.discard()
+            writer = ImageWriter(outputs, outputs.path(number))
 
-            def take(data: bytes, holder: List[ImageWriter] = holder) -> None:
-                holder[0].write(data)
+        curl = Curl(os.environ, settings.secrets, self._session.stop)
+        downloader = Downloader(curl, allow_private=leads_to_private_network(settings.base_url))
+        try:
+            downloader.fetch(address, lambda data: writer.write(data), restart)
+        except DownloadFailed as error:
+            writer.discard()
+            raise OutputError(f"an image could not be fetched from its address: {error}") from None
+        return writer
 
-            try:
-                self._downloader.fetch(address, take, restart)
-            except DownloadFailed as error:
-                holder[0].discard()
-                raise OutputError(f"an image could not be fetched from its address: {error}") from None
-            found.append(holder[0])
-        return found
-
-    def _tell(self, image: SavedImage, rescue_reason: str) -> None:
+    def _say_saved(self, image: SavedImage, rescue_reason: str) -> None:
         self.saved += 1
         self._output.result(saved_line(image.path, image.size_bytes))
         self._output.event({"event": "image_saved", "image": image_json(image)})
@@ -3852,94 +3985,78 @@ class Keeper:
             path = show(image.path, limit=None)
             self._output.warn(f"the output could not be written ({rescue_reason}); it was saved as {path}")
 
-    def _book_result(
-        self,
-        batch: RememberedBatch,
-        job: RememberedJob,
-        line: ResultLine,
-        kept: Kept,
-        last: Optional[Entry],
-    ) -> None:
-        """Writes a result to the journal and to the ledger, where they do not have it yet."""
-        entry = replace(
-            entry_of(job),
-            event=DONE if kept.error is None else FAILED,
-            images=journal_images(dict(kept.images), self._folder.path),
-            billed=kept.billed,
-            cost_usd=kept.cost_usd,
-            code=kept.error.code if kept.error else "",
-            message=kept.error.message if kept.error else "",
-            batch_id=batch.id or "",
-            settled=kept.error is not None and kept.error.code == "fewer_images",
+    def _note(self, batch: Batch, job: BatchJob, result: JobResult, last: Optional[Entry]) -> None:
+        """Writes a result to the journal and then to the ledger, where they do not have it yet."""
+        error = result.error
+        entry = job.entry(
+            DONE if error is None else FAILED,
+            images=journal_images(dict(result.images), self._folder.path),
+            billed=result.billed,
+            cost_usd=result.cost_usd,
+            code=error.code if error else "",
+            message=error.message if error else "",
+            batch_id=batch.server.id or "",
+            settled=error is not None and error.code == "fewer_images",
         )
-        if kept.new or _is_news(entry, last, batch):
+        if result.new or _is_news(entry, last, batch):
             self._journal.append(entry)
-            self._past.remember(entry)
+            self._last_entries.add(entry)
         if job.state != WAITING:
             return
-        ended = replace(job, state=entry.event, outcome=_row_of(batch, kept))
-        if not batch.history:
-            end_job(self._book.database, batch.number, ended)
+        ended = replace(job, state=entry.event, outcome=_outcome(batch, result))
+        if batch.history:
+            self._record(batch, ended, result)
         else:
-            self._record(batch, ended, line, kept)
-        self._say(batch, ended)
+            end_job(self._session.store.database, batch, ended)
+        self._say_ended(batch, ended)
 
-    def _record(self, batch: RememberedBatch, job: RememberedJob, line: ResultLine, kept: Kept) -> None:
-        request = replace(request_of_job(batch, job), n=len(job.numbers))
+    def _record(self, batch: Batch, job: BatchJob, result: JobResult) -> None:
+        """Completes the job in the ledger, and its request in the history: both, or neither."""
+        asked, line = job.asked, result.line
+        request = replace(asked.request, n=len(asked.numbers))
         estimate = request.estimate(self._settings.prices)
-        command = "edit" if job.inputs else "generate"
-        result = Result(
+        command = "edit" if asked.inputs else "generate"
+        known = tuple(result.images[number] for number in asked.numbers if number in result.images)
+        opening = Opening(
+            base_url=self._settings.base_url,
             command=command,
-            model=batch.model,
-            images=kept.new or tuple(kept.images[number] for number in job.numbers if number in kept.images),
+            request=request,
+            output=str(self._folder.path / job.identity.name),
+            inputs=asked.inputs,
+            mask=asked.mask,
+            estimate=None if estimate is None else estimate.at(BATCH_DISCOUNT),
+            discount=BATCH_DISCOUNT,
+            batch_id=batch.server.id,
+            started_at=batch.server.created_at,
+        )
+        outcome = Result(
+            command=command,
+            model=batch.server.model,
+            images=result.new or known,
             usage=line.usage,
-            cost_usd=kept.cost_usd,
-            billed=kept.billed,
+            cost_usd=result.cost_usd,
+            billed=result.billed,
             http_status=line.status or None,
             request_id=show(line.request_id, self._settings.secrets) if line.request_id else None,
             attempts=1,
         )
-        opening = Opening(
-            base_url=self._base_url,
-            command=command,
-            request=request,
-            output=str(self._folder.path / job.name),
-            inputs=tuple(input_file_of(file) for file in job.inputs),
-            mask=None if job.mask is None else input_file_of(job.mask),
-            estimate=None if estimate is None else estimate.at(BATCH_DISCOUNT),
-            discount=BATCH_DISCOUNT,
-            batch_id=batch.id,
-            started_at=batch.created_at,
+        ending = ending_of(outcome, result.error, len(asked.numbers))
+        self._ledger.record(
+            opening, ending, self._output.warn, lambda database: end_job(database, batch, job)
         )
 
-        def also(database: Database) -> None:
-            end_job(database, batch.number, job)
-
-        ending = ending_of(result, kept.error, len(job.numbers))
-        self._ledger.record(opening, ending, self._output.warn, also)
-
-    def _say(self, batch: RememberedBatch, job: RememberedJob) -> None:
-        row = row_of_job(batch, job)
+    def _say_ended(self, batch: Batch, job: BatchJob) -> None:
+        row = job_row_of(batch, job)
         self._output.event({"event": "job_finished", **row})
-        error = row["error"]
-        if isinstance(error, dict):
+        if row["error"]:
+            error = cast(Dict[str, str], row["error"])
             self._output.complain(
-                f"job {job.job} (line {job.line}): {show(str(error['message']), limit=None)} "  # pyright: ignore[reportUnknownArgumentType]
+                f"job {job.identity.number} (line {job.identity.line}): {show(error['message'], limit=None)} "
                 f"(billed: {row['billed']})"
             )
 
 
-def rescued(line: ResultLine, output: Output) -> Tuple[str, ...]:
-    """Keeps the images of a line in the rescue folder; where they are."""
-    places: List[str] = []
-    for number, writer in enumerate(line.writers, 1):
-        path = writer.keep(f"{slug(line.custom_id) or 'result'}-{number}.png")
-        places.append(path)
-        output.result(saved_line(path, writer.size_bytes))
-    return tuple(places)
-
-
-def row_of_job(batch: RememberedBatch, job: RememberedJob) -> Dict[str, object]:
+def job_row_of(batch: Batch, job: BatchJob) -> Dict[str, object]:
     """The row of a job, with the fields that rows of `batch run` have."""
     return {
         "images": [],
@@ -3948,17 +4065,12 @@ def row_of_job(batch: RememberedBatch, job: RememberedJob) -> Dict[str, object]:
         "error": None,
         "warnings": [],
         **(job.outcome or {}),
-        "job": job.job,
-        "line": job.line,
-        "id": job.id,
+        "job": job.identity.number,
+        "line": job.identity.line,
+        "id": job.identity.id,
         "status": job.state,
         "batch_id": batch.label,
     }
-
-
-def request_of_job(batch: RememberedBatch, job: RememberedJob) -> ImageRequest:
-    """The request of a job as it is remembered, without its images."""
-    return request_from_fields(job.prompt, batch.model, job.fields)
 
 
 def _named(writer: ImageWriter, outputs: OutputPlan, number: int) -> Optional[SavedImage]:
@@ -3976,393 +4088,26 @@ def _named(writer: ImageWriter, outputs: OutputPlan, number: int) -> Optional[Sa
         return None
 
 
-def _is_news(entry: Entry, last: Optional[Entry], batch: RememberedBatch) -> bool:
+def _is_news(entry: Entry, last: Optional[Entry], batch: Batch) -> bool:
     """Whether the journal does not know of a result yet; a failure never hides what came later."""
     if last is None or entry.event == last.event == DONE:
         return last is None
     if entry.event == DONE:
         return True
-    names = ("", batch.id or "", f"local-{batch.number}")
-    return last.event in (SUBMITTED, FAILED) and last.batch_id in names and last.code != entry.code
+    is_ours = last.batch_id in ("", batch.server.id or "", batch.local_name)
+    return is_ours and last.event in (SUBMITTED, FAILED) and last.code != entry.code
 
 
-def _row_of(batch: RememberedBatch, kept: Kept) -> Dict[str, object]:
+def _outcome(batch: Batch, result: JobResult) -> Dict[str, object]:
+    """What the row of a job shows once it has ended."""
     return {
-        "images": [image_json(image) for _, image in sorted(kept.images.items())],
-        "billed": kept.billed.value,
-        "cost_usd": None if kept.cost_usd is None else round(kept.cost_usd, 6),
-        "warnings": list(kept.warnings),
-        "error": failure_json(kept.error),
+        "images": [image_json(image) for _, image in sorted(result.images.items())],
+        "billed": result.billed.value,
+        "cost_usd": None if result.cost_usd is None else round(result.cost_usd, 6),
+        "warnings": list(result.warnings),
+        "error": failure_json(result.error),
         "batch_id": batch.label,
     }
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch_api/uploads
-#
-# The input images of one `batch submit`: which go within their line, and which are uploaded, once each.
-# ------------------------------------------------------------------------------------------------------------
-
-
-#: The images of a line go within it up to this sum; a batch of larger lines would soon be full.
-_MOST_WITHIN_BYTES = 8 << 20
-_PURPOSE = "vision"
-_SEEN = ""
-
-
-class LineInputs(Record):
-    """The inputs of one job, as its line names them, and as the ledger keeps them."""
-
-    sources: Tuple[Source, ...] = ()
-    mask: Optional[Source] = None
-    files: Tuple[InputFile, ...] = ()
-    mask_file: Optional[InputFile] = None
-
-
-class Uploads:
-    """Uploads what many lines share or what is too large for a line. Knows files by their content."""
-
-    def __init__(self, server: BatchServer) -> None:
-        self._server = server
-        self._ids: Dict[str, str] = {}
-
-    def inputs_of(self, job: Job) -> LineInputs:
-        """The inputs of a job.
-
-        Raises:
-            UsageError: one of them is no usable image any more.
-            GptImage2Error: one of them cannot be uploaded.
-        """
-        named = [*job.sources, *([job.mask] if job.mask is not None else [])]
-        images = [None if is_address(source) else local_input(source) for source in named]
-        size_bytes = sum(image.size_bytes for image in images if image is not None)
-        found = [
-            self._source(source, image, size_bytes > _MOST_WITHIN_BYTES)
-            for source, image in zip(named, images)
-        ]
-        sources, files = [source for source, _ in found], [file for _, file in found]
-        count = len(job.sources)
-        return LineInputs(
-            sources=tuple(sources[:count]),
-            mask=_only(sources[count:]),
-            files=tuple(files[:count]),
-            mask_file=files[count] if len(files) > count else None,
-        )
-
-    def _source(self, name: str, image: Optional[InputImage], is_heavy: bool) -> Tuple[Source, InputFile]:
-        if image is None:
-            return Source(url=name), InputFile(name, "", "", "", 0)
-        file = input_file(image)
-        known = self._ids.get(file.sha256)
-        if known is None and not is_heavy:
-            self._ids[file.sha256] = _SEEN
-            return Source(image=image), file
-        if not known:
-            filename = f"{file.sha256[:16]}.{extension(image.format)}"
-            known = self._server.upload(Path(image.path), filename, _PURPOSE, image.mime_type)
-            self._ids[file.sha256] = known
-        return Source(file_id=known), file
-
-
-def _only(sources: Sequence[Source]) -> Optional[Source]:
-    found: List[Source] = list(sources)
-    return found[0] if found else None
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch_api/parsers
-#
-# The command lines of the Batch API's commands as data. Pure.
-# ------------------------------------------------------------------------------------------------------------
-
-
-MIN_POLL_S = 0.05
-FIRST_POLL_S, SLOWEST_POLL_S = 5.0, 60.0
-
-
-class SubmitCommand(Record):
-    """A `batch submit` command line, understood."""
-
-    jobs: JobsOptions
-    limits: Limits
-
-
-class BatchesCommand(Record):
-    """The command line of a command for batches, understood. Without `ids` it is for all that are remembered.
-    `poll_s` and `timeout_s` are those of `wait`, `remote` that of `list`."""
-
-    ids: Tuple[str, ...]
-    config: Optional[str]
-    base_url: Optional[str]
-    api_key: Optional[str]
-    poll_s: Optional[float] = None
-    timeout_s: Optional[float] = None
-    remote: bool = False
-
-
-def submit_parser() -> Parser:
-    """The parser of `batch submit`."""
-    parser = Parser(
-        prog=f"{PROGRAM} batch submit",
-        usage=f"{PROGRAM} batch submit JOBS [options]",
-        description="Hand the jobs of a file to the Batch API: half the price, results within 24 hours.",
-        epilog=EXIT_CODES,
-        formatter_class=HelpFormatter,
-        allow_abbrev=False,
-    )
-    add_jobs_flags(parser)
-    add = parser.add_argument_group("the batches").add_argument
-    add(
-        "--max-lines",
-        type=int,
-        default=MAX_LINES,
-        metavar="N",
-        help=f"jobs in a batch (default {MAX_LINES:,}, the API's limit)",
-    )
-    add(
-        "--max-mb",
-        type=amount,
-        default=MAX_MB,
-        metavar="N",
-        help=f"megabytes in a batch (default {MAX_MB}, the API's limit)",
-    )
-    add(
-        "--retry-ambiguous",
-        action="store_true",
-        help="also submit what may have been billed before: you may pay twice",
-    )
-    add("--no-history", action="store_true", help="leave no trace in the history once all is fetched")
-    add_output_flags(add)
-    add_field_flags(parser.add_argument_group("defaults for all jobs").add_argument)
-    add_server_flags(parser)
-    return parser
-
-
-def status_parser() -> Parser:
-    """The parser of `batch status`."""
-    return _batches_parser("status", "Ask the server how batches are (default: all that have not ended).")
-
-
-def wait_parser() -> Parser:
-    """The parser of `batch wait`."""
-    parser = _batches_parser("wait", "Wait until batches have ended (default: all that have not).")
-    add = parser.add_argument
-    add(
-        "--poll",
-        type=amount,
-        metavar="S",
-        help=f"ask every S seconds (default {FIRST_POLL_S:.0f}, growing to {SLOWEST_POLL_S:.0f})",
-    )
-    add("--timeout", type=amount, metavar="S", help="give up waiting after S seconds; batches run on")
-    return parser
-
-
-def fetch_parser() -> Parser:
-    """The parser of `batch fetch`."""
-    return _batches_parser("fetch", "Save the results of batches (default: all that were not fetched yet).")
-
-
-def cancel_parser() -> Parser:
-    """The parser of `batch cancel`."""
-    return _batches_parser("cancel", "Cancel batches; what is done by then can be fetched.", ids="+")
-
-
-def list_parser() -> Parser:
-    """The parser of `batch list`."""
-    parser = _parser("list", "[options]", "List the batches that are remembered here.")
-    parser.add_argument("--remote", action="store_true", help="list those of the server instead")
-    return parser
-
-
-def read_submit(argv: Sequence[str]) -> SubmitCommand:
-    """A `batch submit` command line as data.
-
-    Raises:
-        UsageError: unknown, missing or impossible arguments.
-    """
-    args = submit_parser().parse_args(list(argv))
-    for name, value, most in (("--max-lines", args.max_lines, MAX_LINES), ("--max-mb", args.max_mb, MAX_MB)):
-        if not 0 < value <= most:
-            raise UsageError(
-                f"{name} is {value}; it must be more than 0 and at most {most:,}",
-                hint="the Batch API takes no larger files; leave it out for its limit",
-            )
-    return SubmitCommand(jobs_options(args), Limits(args.max_lines, int(args.max_mb * BYTES_PER_MB)))
-
-
-def read_batches_command(parser: Parser, argv: Sequence[str]) -> BatchesCommand:
-    """The command line of any other command as data.
-
-    Raises:
-        UsageError: unknown, missing or impossible arguments.
-    """
-    args = parser.parse_args(list(argv))
-    poll_s: Optional[float] = getattr(args, "poll", None)
-    if poll_s is not None and poll_s < MIN_POLL_S:
-        raise UsageError(f"--poll must be at least {MIN_POLL_S}", hint="leave it out for 5 to 60 seconds")
-    return BatchesCommand(
-        ids=tuple(dict.fromkeys(getattr(args, "ids", ()))),
-        config=args.config,
-        base_url=args.base_url,
-        api_key=args.api_key,
-        poll_s=poll_s,
-        timeout_s=getattr(args, "timeout", None),
-        remote=getattr(args, "remote", False),
-    )
-
-
-def _batches_parser(name: str, description: str, ids: str = "*") -> Parser:
-    usage = "ID... [options]" if ids == "+" else "[ID...] [options]"
-    parser = _parser(name, usage, description)
-    parser.add_argument("ids", nargs=ids, metavar="ID", help="a batch, as `batch list` names it")
-    return parser
-
-
-def _parser(name: str, usage: str, description: str) -> Parser:
-    parser = Parser(
-        prog=f"{PROGRAM} batch {name}",
-        usage=f"{PROGRAM} batch {name} {usage}",
-        description=description,
-        epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    add_output_flags(parser.add_argument)
-    add_server_flags(parser)
-    return parser
-
-
-#: The parser of each command here.
-BATCH_API_PARSERS = {
-    "submit": submit_parser,
-    "status": status_parser,
-    "wait": wait_parser,
-    "fetch": fetch_parser,
-    "cancel": cancel_parser,
-    "list": list_parser,
-}
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch_api/desk
-#
-# Where the commands for batches begin: the server of these settings, the ledger, and the batches meant.
-# ------------------------------------------------------------------------------------------------------------
-
-
-class Desk(Record):
-    """What every command for batches has at hand."""
-
-    settings: Settings
-    book: Book
-    server: BatchServer
-    output: Output
-    stop: StopSwitch
-
-    @property
-    def base_url(self) -> str:
-        """The base URL as batches are remembered by it."""
-        return self.book.url(self.settings.base_url)
-
-    def chosen(
-        self, ids: Sequence[str], is_meant: Callable[[RememberedBatch], bool]
-    ) -> List[RememberedBatch]:
-        """The batches with these ids, known here or not; without ids all of this server that are meant.
-
-        Raises:
-            UsageError: an id belongs to another base URL.
-        """
-        if ids:
-            return [self._by_id(one) for one in ids]
-        meant = [batch for batch in self.book.batches() if is_meant(batch)]
-        others = sorted({batch.base_url for batch in meant if batch.base_url != self.base_url})
-        if others:
-            self.output.warn(
-                f"batches of other base URLs are left out (--base-url names one): {show(', '.join(others))}"
-            )
-        return [batch for batch in meant if batch.base_url == self.base_url]
-
-    def refreshed(self, batch: RememberedBatch) -> RememberedBatch:
-        """A batch as the server has it now; one that it may not have is looked for in its list.
-
-        Raises:
-            GptImage2Error: the server does not say.
-        """
-        if batch.id is None:
-            found = find_batch(self.server, batch.token, batch.input_file_id)
-        else:
-            found = self.server.batch(batch.id)
-        if found is None:
-            self.output.warn(
-                f"the server does not show {batch.label}: nobody knows whether it has it; "
-                f"batch cancel {batch.label} gives it up"
-            )
-            return batch
-        if not batch.number:
-            return stranger(found, self.base_url)
-        self.book.update(batch.number, found)
-        if found.problem:
-            self.output.warn(f"{found.id}: {found.problem}")
-        return self.book.batch_number(batch.number)
-
-    def _by_id(self, batch_id: str) -> RememberedBatch:
-        batch = self.book.batch(batch_id)
-        if batch is None:
-            return unknown_here(batch_id, self.base_url)
-        if batch.base_url != self.base_url:
-            raise UsageError(
-                f"batch {show(batch_id)} belongs to {show(batch.base_url)}, not to {show(self.base_url)}",
-                hint=f"add --base-url {show(batch.base_url)}; nothing was sent",
-                code="other_base_url",
-            )
-        return batch
-
-
-def open_desk(command: BatchesCommand, output: Output, stop: StopSwitch, stack: ExitStack) -> Desk:
-    """The desk for a command; it is closed with the stack.
-
-    Raises:
-        ConfigError: no curl, or the ledger cannot be used.
-    """
-    settings = load_settings(
-        os.environ, config=command.config, base_url=command.base_url, api_key=command.api_key
-    )
-    for warning in settings.warnings:
-        output.warn(warning)
-    server = BatchServer(settings, os.environ, stop, told(output))
-    find_curl()
-    book = open_book(os.environ, settings.secrets)
-    stack.callback(book.database.close)
-    return Desk(settings, book, server, output, stop)
-
-
-def is_lost(batch: RememberedBatch) -> bool:
-    """Whether nobody knows that the server has a batch."""
-    return batch.id is None and batch.status in (UNKNOWN, GIVEN_UP)
-
-
-def unknown_here(batch_id: str, base_url: str, out_dir: Optional[str] = None) -> RememberedBatch:
-    """A batch of which nothing is known but its id."""
-    return RememberedBatch(
-        number=0,
-        id=batch_id,
-        token="",
-        base_url=base_url,
-        created_at="",
-        status=UNKNOWN,
-        endpoint="",
-        model="",
-        input_file_id=None,
-        output_file_id=None,
-        error_file_id=None,
-        out_dir=out_dir or "",
-        total=0,
-        completed=0,
-        failed=0,
-        high_usd=None,
-        history=False,
-        fetched_at=None,
-    )
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -4379,20 +4124,14 @@ _FAILED_HINT = "batch submit or batch run with the same jobs goes on with what w
 
 
 def run_fetch(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch fetch`; its exit code.
-
-    Raises:
-        GptImage2Error: nothing could be fetched.
-    """
-    command = read_batches_command(fetch_parser(), rest)
-    with ExitStack() as stack:
-        desk = open_desk(command, output, stop, stack)
-        batches = desk.chosen(
-            command.ids, lambda batch: batch.fetched_at is None and batch.status != GIVEN_UP
+    """Runs `batch fetch`; its exit code."""
+    with batches_session("fetch", rest, output, stop) as (session, arguments):
+        batches = session.chosen(
+            arguments.ids, lambda batch: batch.fetched_at is None and batch.server.status != GIVEN_UP
         )
         if not batches:
             output.say("nothing is left to fetch")
-        fetching = _Fetching(desk)
+        fetching = _Fetching(session)
         with stop, output.heartbeat():
             fetching.run(batches)
         return fetching.finish()
@@ -4401,46 +4140,42 @@ def run_fetch(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
 class _Fetching:
     """One `batch fetch`."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-        self._output = desk.output
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._store = session.store
+        self._output = session.output
         self._rescue_folder = state_folder(os.environ) / "rescued"
-        self._ledger = Ledger(state_folder(os.environ), desk.settings.secrets)
-        self._batches: List[RememberedBatch] = []
+        self._ledger = Ledger(state_folder(os.environ), session.settings.secrets)
+        self._batches: List[Batch] = []
         self._errors: List[GptImage2Error] = []
         self._problems: List[str] = []
         self._rescued: List[str] = []
         self._sheets: List[str] = []
         self._saved = 0
 
-    def run(self, batches: Sequence[RememberedBatch]) -> None:
+    def run(self, batches: Sequence[Batch]) -> None:
         """Fetches batch after batch, folder by folder."""
-        by_folder: Dict[str, List[RememberedBatch]] = {}
+        by_folder: Dict[str, List[Batch]] = {}
         for batch in batches:
             try:
-                now = self._desk.refreshed(batch)
+                batch = self._session.refreshed(batch)
             except GptImage2Error as error:
                 self._failed(batch, error)
-                now = batch
-            self._batches.append(now)
-            if not is_lost(now):
-                by_folder.setdefault(now.out_dir, []).append(now)
+            self._batches.append(batch)
+            if not batch.is_unconfirmed:
+                by_folder.setdefault(batch.out_dir, []).append(batch)
         for out_dir, group in by_folder.items():
-            if self._desk.stop.is_set:
+            if self._session.stop.is_set:
                 return
             if out_dir:
                 self._fetch_folder(Path(out_dir), group)
             else:
                 for batch in group:
-                    self._fetch_stranger(batch)
+                    self._fetch_unknown(batch)
 
     def finish(self) -> int:
-        """Says how it ended; the exit code.
-
-        Raises:
-            GptImage2Error: nothing could be fetched.
-        """
-        desk, stop = self._desk, self._desk.stop
+        """Says how it ended; the exit code."""
+        stop = self._session.stop
         if stop.is_set:
             raise InterruptedCall(
                 "interrupted; what was saved is saved",
@@ -4455,110 +4190,88 @@ class _Fetching:
             f"{found[DONE]} of {found['jobs']} jobs done, {found[FAILED]} failed, {found[WAITING]} waiting"
         )
         self._output.say(f"{words}; {self._saved} images saved")
-        error: Optional[Dict[str, object]] = None
+        error: Optional[PartialError] = None
         if not is_good:
             hint = "; ".join(self._problems) or (_WAITING_HINT if found[WAITING] else _FAILED_HINT)
-            error = {
-                "code": "partial" if not found[WAITING] else "not_ready",
-                "message": words,
-                "hint": hint,
-                "http_status": None,
-                "request_id": None,
-            }
+            error = PartialError(words, hint=hint, code="not_ready" if found[WAITING] else "partial")
             self._output.complain(f"{words}; {hint}")
+        costs = (row["cost_usd"] for row in self._rows())
         self._output.finish(
             {
                 "ok": is_good,
                 "command": "batch fetch",
                 **found,
                 "images": self._saved,
-                "cost_usd": round(self._cost_usd(), 6),
+                "cost_usd": round(sum(cost for cost in costs if isinstance(cost, float)), 6),
                 "batches": [batch_json(batch) for batch in self._batches],
                 "contact_sheets": self._sheets,
                 "rescued": self._rescued,
-                "error": error,
+                "error": failure_json(error),
             },
             self._rows(),
         )
         for batch in self._batches:
             if batch.number and batch.fetched_at and not batch.history:
-                desk.book.forget_jobs(batch.number)
+                self._store.forget_jobs(batch)
         return int(ExitCode.OK if is_good else ExitCode.PARTIAL)
 
-    def _fetch_folder(self, path: Path, batches: Sequence[RememberedBatch]) -> None:
-        desk = self._desk
+    def _fetch_folder(self, path: Path, batches: Sequence[Batch]) -> None:
+        folder = OutputFolder(path, self._rescue_folder)
         try:
             prepare_folder(path)
-            with temporary_folder() as scratch, Journal(path) as journal, PastJobs(path, scratch) as past:
-                keeper = Keeper(
-                    Folder(path, self._rescue_folder),
-                    journal,
-                    past,
-                    desk.book,
-                    self._ledger,
-                    desk.settings,
-                    os.environ,
-                    self._output,
-                    desk.stop,
-                )
+            with temporary_folder() as scratch, Journal(path) as journal, LastEntries(path, scratch) as last:
+                saver = ResultSaver(self._session, self._ledger, folder, journal, last)
                 for batch in batches:
-                    self._fetch(batch, keeper, path)
-                self._saved += keeper.saved
-                self._problems += keeper.failures
-                self._write_contact_sheet(path, past)
+                    self._fetch(batch, saver, path)
+                self._saved += saver.saved
+                self._problems += saver.failures
+                self._write_contact_sheet(path, last)
         except GptImage2Error as error:
             for batch in batches:
                 self._failed(batch, error)
 
-    def _fetch(self, batch: RememberedBatch, keeper: Keeper, path: Path) -> None:
+    def _fetch(self, batch: Batch, saver: ResultSaver, path: Path) -> None:
         """Fetches one batch as far as it has results."""
-        book = self._desk.book
 
         def take(line: ResultLine) -> None:
-            job = book.job(batch.number, line.custom_id)
+            job = self._store.job(batch, line.custom_id)
             if job is None:
                 self._rescue(batch, line)
             else:
-                keeper.take(batch, job, line)
+                saver.save(batch, job, line)
 
-        if not self._read_files(batch, path, take) or not batch.has_ended:
+        if not self._read_files(batch, path, take) or not batch.server.has_ended or saver.failures:
             return
-        if keeper.failures:
-            return
-        remote = self._desk.server.batch(batch.id or "")
-        self._close_waiting(batch, keeper, remote)
-        if not book.count(batch.number).get(WAITING):
-            book.fetched(batch.number)
-            self._refresh(batch)
-
-    def _close_waiting(self, batch: RememberedBatch, keeper: Keeper, remote: RemoteBatch) -> None:
-        """The batch has ended and its files were read: what still waits will never come."""
-        for job in self._desk.book.jobs(batch.number):
+        # What still waits will never come: the batch has ended, and its files were read.
+        error = error_without_line(self._session.api.batch(batch.server.id or ""))
+        for job in self._store.jobs(batch):
             if job.state == WAITING:
-                keeper.fail(batch, job, error_of_whole(remote))
+                saver.fail(batch, job, error)
+        if not self._store.count(batch).get(WAITING):
+            self._batches[self._batches.index(batch)] = self._store.mark_fetched(batch)
 
-    def _refresh(self, batch: RememberedBatch) -> None:
-        now = self._desk.book.batch_number(batch.number)
-        self._batches = [now if one.number == now.number else one for one in self._batches]
-
-    def _fetch_stranger(self, batch: RememberedBatch) -> None:
-        """A batch that is not remembered here: its images are kept all the same."""
+    def _fetch_unknown(self, batch: Batch) -> None:
+        """A batch that is not remembered here: its images are saved all the same."""
         self._output.warn(f"{batch.label} is not known here: its images go to {self._rescue_folder}")
         self._rescue_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._read_files(batch, self._rescue_folder, lambda line: self._rescue(batch, line))
 
-    def _rescue(self, batch: RememberedBatch, line: ResultLine) -> None:
-        places = rescued(line, self._output)
+    def _rescue(self, batch: Batch, line: ResultLine) -> None:
+        """Saves the images of a line for which there is no job."""
+        places: List[str] = []
+        for number, writer in enumerate(line.writers, 1):
+            places.append(writer.keep(f"{slug(line.custom_id) or 'result'}-{number}.png"))
+            self._output.result(saved_line(places[-1], writer.size_bytes))
         self._rescued += places
         name = show(line.custom_id, limit=100)
         where = f"; saved as {', '.join(places)}" if places else " and holds no image"
         self._output.warn(f"{batch.label} has a result for {name!r}, which is not known here{where}")
 
-    def _read_files(self, batch: RememberedBatch, path: Path, take: Callable[[ResultLine], None]) -> bool:
+    def _read_files(self, batch: Batch, path: Path, take: Callable[[ResultLine], None]) -> bool:
         """Reads the output file and the error file; whether both came whole."""
         plan = OutputPlan(path, _PART_NAME, "", False, True, self._rescue_folder)
         is_whole = True
-        for file_id in (batch.output_file_id, batch.error_file_id):
+        for file_id in (batch.server.output_file_id, batch.server.error_file_id):
             if file_id is None:
                 continue
             try:
@@ -4573,26 +4286,26 @@ class _Fetching:
         for number in range(_TRIES_PER_FILE):
             reader = ResultReader(plan, take)
             try:
-                self._desk.server.download(file_id, reader.feed)
+                self._session.api.download(file_id, reader.feed)
                 return
             except GptImage2Error as error:
-                if number == _TRIES_PER_FILE - 1 or not error.retry_safe or self._desk.stop.wait(number):
+                if number == _TRIES_PER_FILE - 1 or not error.retry_safe or self._session.stop.wait(number):
                     raise
                 self._output.say(f"{error.message}; reading it again")
             finally:
                 reader.close()
 
-    def _failed(self, batch: RememberedBatch, error: GptImage2Error) -> None:
+    def _failed(self, batch: Batch, error: GptImage2Error) -> None:
         self._errors.append(error)
         self._problems.append(f"{batch.label}: {error.message}")
 
-    def _write_contact_sheet(self, path: Path, past: PastJobs) -> None:
+    def _write_contact_sheet(self, path: Path, last_entries: LastEntries) -> None:
         """Writes the contact sheet anew where all jobs of the folder are remembered here."""
-        book = self._desk.book
-        if sum(1 for _ in book.jobs_of_folder(str(path))) != past.count():
+        out_dir = str(path)
+        if sum(1 for _ in self._store.jobs_of_folder(out_dir)) != last_entries.count():
             return
-        rows = (row_of_job(batch, job) for batch, job in book.jobs_of_folder(str(path)))
-        requests = (request_of_job(batch, job) for batch, job in book.jobs_of_folder(str(path)))
+        rows = (job_row_of(batch, job) for batch, job in self._store.jobs_of_folder(out_dir))
+        requests = (job.asked.request for _, job in self._store.jobs_of_folder(out_dir))
         try:
             self._sheets.append(write_sheet(path, f"{PROGRAM} batch: {path.name}", "", rows, requests))
         except (OSError, ValueError, OutputError) as error:
@@ -4601,335 +4314,84 @@ class _Fetching:
     def _counts(self) -> Dict[str, int]:
         found = {DONE: 0, FAILED: 0, WAITING: 0}
         for batch in self._batches:
-            for state, jobs in self._desk.book.count(batch.number).items():
+            for state, jobs in self._store.count(batch).items():
                 found[state] += jobs
         return {"jobs": sum(found.values()), **found}
 
     def _rows(self) -> Iterator[Dict[str, object]]:
         for batch in self._batches:
-            for job in self._desk.book.jobs(batch.number):
-                yield row_of_job(batch, job)
-
-    def _cost_usd(self) -> float:
-        costs = (row["cost_usd"] for row in self._rows())
-        return sum(cost for cost in costs if isinstance(cost, float))
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch_api/follow
-#
-# `batch status`, `list`, `wait` and `cancel`: what the server makes of the batches that it was handed.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_GROWTH = 1.5
-
-
-def run_status(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch status`; its exit code.
-
-    Raises:
-        GptImage2Error: the server says nothing of any batch.
-    """
-    command = read_batches_command(status_parser(), rest)
-    with ExitStack() as stack:
-        desk = open_desk(command, output, stop, stack)
-        return _each(desk, "status", _meant(desk, command), desk.refreshed)
-
-
-def run_list(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch list`; its exit code.
-
-    Raises:
-        GptImage2Error: the ledger cannot be read, or the server does not answer.
-    """
-    command = read_batches_command(list_parser(), rest)
-    with ExitStack() as stack:
-        desk = open_desk(command, output, stop, stack)
-        batches = desk.book.batches()
-        if command.remote:
-            known = {batch.id: batch for batch in batches}
-            batches = [
-                known.get(remote.id) or stranger(remote, desk.base_url) for remote in desk.server.batches()
-            ]
-    for batch in batches:
-        output.result(batch_in_words(batch))
-    if not batches:
-        output.say("no batches")
-    return _finish_batches(output, "list", batches, {}, int(ExitCode.OK))
-
-
-def run_cancel(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch cancel`; its exit code.
-
-    Raises:
-        GptImage2Error: no batch could be cancelled.
-    """
-    command = read_batches_command(cancel_parser(), rest)
-    with ExitStack() as stack:
-        desk = open_desk(command, output, stop, stack)
-        return _each(
-            desk, "cancel", desk.chosen(command.ids, lambda _: False), lambda batch: _cancelled(desk, batch)
-        )
-
-
-def run_wait(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch wait`; its exit code.
-
-    Raises:
-        GptImage2Error: the server refuses to say, or the user stops waiting.
-    """
-    command = read_batches_command(wait_parser(), rest)
-    with ExitStack() as stack:
-        desk = open_desk(command, output, stop, stack)
-        with stop, output.heartbeat():
-            batches = _Watch(desk, command).run()
-    for batch in batches:
-        output.result(batch_in_words(batch))
-    if stop.is_set:
-        raise InterruptedCall(
-            "interrupted; the batches run on", signum=stop.signum or 2, hint="batch wait goes on waiting"
-        )
-    is_good = all(batch.status == COMPLETED and not batch.failed for batch in batches)
-    if any(batch.is_open for batch in batches):
-        output.complain("not all have ended in that time; they run on, and batch wait goes on waiting")
-    return _finish_batches(output, "wait", batches, {}, int(ExitCode.OK if is_good else ExitCode.PARTIAL))
-
-
-class _Watch:
-    """One `batch wait`."""
-
-    def __init__(self, desk: Desk, command: BatchesCommand) -> None:
-        self._desk = desk
-        self._batches = _meant(desk, command)
-        self._poll_s = command.poll_s
-        self._has_looked = False
-        self._until_s = None if command.timeout_s is None else time.monotonic() + command.timeout_s
-
-    def run(self) -> List[RememberedBatch]:
-        """Asks until all have ended, time is up or the user stops it; how they are then. One that the server
-        does not show is looked for once."""
-        wait_s = FIRST_POLL_S
-        while True:
-            asked_s = self._look()
-            if not any(batch.is_open and not is_lost(batch) for batch in self._batches):
-                return self._batches
-            pause_s = max(asked_s, wait_s if self._poll_s is None else self._poll_s)
-            if self._until_s is not None:
-                pause_s = min(pause_s, self._until_s - time.monotonic())
-            if pause_s <= 0 or self._desk.stop.wait(pause_s):
-                return self._batches
-            wait_s = min(wait_s * _GROWTH, SLOWEST_POLL_S)
-
-    def _look(self) -> float:
-        """Asks for each that has not ended; for how many seconds the server wants to be left alone."""
-        asked_s = 0.0
-        for place, batch in enumerate(self._batches):
-            if not batch.is_open or self._desk.stop.is_set or (is_lost(batch) and self._has_looked):
-                continue
-            try:
-                self._batches[place] = self._desk.refreshed(batch)
-            except InterruptedCall:
-                break
-            except (NetworkError, RateLimitError, ApiError) as error:
-                if not error.retry_safe:
-                    raise
-                asked_s = max(asked_s, error.retry_after_s or 0.0)
-                self._desk.output.say(f"{batch.label}: {error.message}; asking again")
-            self._tell(batch, self._batches[place])
-        self._has_looked = True
-        return asked_s
-
-    def _tell(self, before: RememberedBatch, now: RememberedBatch) -> None:
-        if (before.status, before.completed, before.failed) != (now.status, now.completed, now.failed):
-            self._desk.output.say(batch_in_words(now))
-            self._desk.output.event({"event": "batch_changed", "batch": batch_json(now)})
-
-
-def _meant(desk: Desk, command: BatchesCommand) -> List[RememberedBatch]:
-    batches = desk.chosen(command.ids, lambda batch: batch.is_open)
-    if not batches:
-        desk.output.say("no batch is under way")
-    return batches
-
-
-def _each(
-    desk: Desk,
-    action: str,
-    batches: Sequence[RememberedBatch],
-    work: Callable[[RememberedBatch], RememberedBatch],
-) -> int:
-    """Does something for each batch and says how each is now; what fails for one is told in its row.
-
-    Raises:
-        GptImage2Error: it failed for all.
-    """
-    now: List[RememberedBatch] = []
-    errors: Dict[str, GptImage2Error] = {}
-    for batch in batches:
-        try:
-            batch = work(batch)
-        except InterruptedCall:
-            raise
-        except GptImage2Error as error:
-            errors[batch.label] = error
-        now.append(batch)
-    if errors and len(errors) == len(now):
-        raise next(iter(errors.values()))
-    for batch in now:
-        desk.output.result(batch_in_words(batch))
-        if batch.label in errors:
-            desk.output.complain(f"{batch.label}: {errors[batch.label].message}")
-    return _finish_batches(desk.output, action, now, errors, int(ExitCode.PARTIAL if errors else ExitCode.OK))
-
-
-def _finish_batches(
-    output: Output,
-    action: str,
-    batches: Sequence[RememberedBatch],
-    errors: Mapping[str, GptImage2Error],
-    code: int,
-) -> int:
-    rows = [{**batch_json(batch), "error": failure_json(errors.get(batch.label))} for batch in batches]
-    output.finish({"ok": code == 0, "command": f"batch {action}", "batches": rows})
-    return code
-
-
-def _cancelled(desk: Desk, batch: RememberedBatch) -> RememberedBatch:
-    """A batch after its cancellation. One that the server does not show is given up."""
-    if is_lost(batch):
-        batch = desk.refreshed(batch)
-        if is_lost(batch):
-            return _given_up(desk, batch)
-    remote = desk.server.cancel(batch.id or "")
-    if not batch.number:
-        return stranger(remote, desk.base_url)
-    desk.book.update(batch.number, remote)
-    return desk.book.batch_number(batch.number)
-
-
-def _given_up(desk: Desk, batch: RememberedBatch) -> RememberedBatch:
-    """Gives up a batch that the server may have: its jobs may be sent again if the user says so once more."""
-    folder = Path(batch.out_dir)
-    if folder.is_dir():
-        with temporary_folder() as scratch, Journal(folder) as journal, PastJobs(folder, scratch) as past:
-            journal.extend(_given_up_entries(desk, batch, past))
-    desk.book.give_up(batch.number)
-    desk.output.warn(
-        f"{batch.label} is given up: its jobs may have been billed, and run again only with --retry-ambiguous"
-    )
-    return desk.book.batch_number(batch.number)
-
-
-def _given_up_entries(desk: Desk, batch: RememberedBatch, past: PastJobs) -> List[Entry]:
-    entries: List[Entry] = []
-    for job in desk.book.jobs(batch.number):
-        last: Optional[Entry] = past.last(job.custom_id)
-        if last is not None and last.event == SUBMITTED and last.batch_id == batch.label:
-            entries.append(
-                replace(
-                    entry_of(job),
-                    event=FAILED,
-                    billed=Billed.MAYBE,
-                    code="batch_given_up",
-                    message="nobody knows whether its batch was made",
-                )
-            )
-    return entries
+            for job in self._store.jobs(batch):
+                yield job_row_of(batch, job)
 
 
 # ------------------------------------------------------------------------------------------------------------
 # batch_api/submit
 #
 # `batch submit`: what is still to do of a jobs file goes to the Batch API, in files up to its limits.
+#
+# A file is written and uploaded first. Then its batch and its jobs go into the ledger, then the journal says
+# that they are submitted, and only then the request goes out that makes the batch. After a crash at any point,
+# or an answer that nobody understands, the jobs count as submitted, or were never offered to the server.
 # ------------------------------------------------------------------------------------------------------------
 
 
 _GENERATIONS, _EDITS = "/v1/images/generations", "/v1/images/edits"
-_TOKEN_BYTES = 12
-#: What one batch may hold only one of: a model, and an endpoint.
-_Group = Tuple[str, str]
 
 
 def run_submit(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch submit`; its exit code.
-
-    Raises:
-        GptImage2Error: nothing was handed over.
-    """
-    command = read_submit(rest)
-    jobs = command.jobs
+    """Runs `batch submit`; its exit code."""
+    jobs, limits = read_submit(rest)
     client = Client(
         config=jobs.config, base_url=jobs.base_url, api_key=jobs.api_key, history=jobs.history, stop=stop
     )
     with ExitStack() as stack:
-        batch = open_batch(jobs, client, output, stack)
-        estimate = _half_price(batch.plan)
-        if batch.journal is None:
-            return _show_batch_dry_run(batch, estimate, output)
-        _check_budget(batch, estimate, jobs.max_cost_usd)
+        folder = open_jobs(jobs, client, output, stack)
+        estimate = _half_price(folder.plan)
+        if folder.journal is None:
+            return _show_submit_dry_run(folder, estimate, output)
+        Budget(jobs.max_cost_usd, folder.spent_usd).check(estimate, "these jobs, by the Batch API,")
         client.settings.require_key()
-        server = BatchServer(client.settings, os.environ, stop, told(output))
-        find_curl()
-        book = open_book(os.environ, client.settings.secrets)
-        stack.callback(book.database.close)
+        session = stack.enter_context(open_session(client.settings, output, stop))
+        submission = _Submission(session, folder, folder.journal, limits, client.ledger is not None)
         with stop:
-            return _Submission(command, batch, batch.journal, client, book, server, output, stop).run(
-                estimate
-            )
+            submission.run()
+            return submission.finish(estimate)
 
 
 class _Submission:
     """One `batch submit`, all of whose jobs may be paid for."""
 
     def __init__(
-        self,
-        command: SubmitCommand,
-        batch: OpenBatch,
-        journal: Journal,
-        client: Client,
-        book: Book,
-        server: BatchServer,
-        output: Output,
-        stop: StopSwitch,
+        self, session: Session, folder: OpenJobs, journal: Journal, limits: Limits, is_recorded: bool
     ) -> None:
-        self._limits = command.limits
-        self._batch = batch
-        self._plan = batch.plan
-        self._client = client
-        self._book = book
-        self._output = output
-        self._stop = stop
-        self._uploads = Uploads(server)
-        self._handover = Handover(book, journal, server)
-        self._bundles: Dict[_Group, Bundle] = {}
-        self._tokens: Dict[int, str] = {}
-        self._handed: List[RememberedBatch] = []
+        self._session = session
+        self._folder = folder
+        self._plan = folder.plan
+        self._journal = journal
+        self._limits = limits
+        self._is_recorded = is_recorded
+        self._output = session.output
+        self._inputs = LineInputs(session.api)
+        self._bundles: Dict[Group, Bundle] = {}
+        self._submitted: List[Batch] = []
         self._error: Optional[GptImage2Error] = None
         self._was_stopped = False
         self._has_warned = False
 
-    def run(self, estimate: Optional[CostEstimate]) -> int:
-        """Hands over batch after batch, until nothing is left or one of them could not be; the exit code.
-
-        Raises:
-            GptImage2Error: nothing was handed over.
-        """
-        self._book.forget_unsent(str(self._batch.folder.path))
-        self._stop.drain_first(self._stop_starting)
+    def run(self) -> None:
+        """Hands over batch after batch, until nothing is left or one of them could not be."""
+        stop = self._session.stop
+        stop.drain_first(self._stop_starting)
         try:
             with temporary_folder() as scratch:
                 self._fill_bundles(scratch)
-                for group in list(self._bundles):
+                for bundle in list(self._bundles.values()):
                     if not self._is_stopping():
-                        self._send(group)
+                        self._send(bundle)
         except GptImage2Error as error:
             self._error = self._error or error
         finally:
-            self._stop.drain_first(None)
-            with suppress(LedgerError):  # the next submission does it
-                self._book.forget_unsent(str(self._batch.folder.path))
-        return self._finish(estimate)
+            stop.drain_first(None)
 
     def _fill_bundles(self, scratch: Path) -> None:
         while not self._is_stopping():
@@ -4939,97 +4401,141 @@ class _Submission:
             group, line, job = self._line_of(planned)
             bundle = self._bundles.get(group)
             if bundle is not None and not bundle.takes(line):
-                self._send(group)
+                self._send(bundle)
                 bundle = None
                 if self._is_stopping():
                     return
             if bundle is None:
-                bundle = self._bundles[group] = self._new_bundle(scratch, group)
+                bundle = self._bundles[group] = Bundle(scratch, group, self._limits)
             bundle.add(line, job)
 
-    def _new_bundle(self, scratch: Path, group: _Group) -> Bundle:
-        model, endpoint = group
-        token = os.urandom(_TOKEN_BYTES).hex()
-        base_url, out_dir = self._client.settings.base_url, str(self._batch.folder.path)
-        is_recorded = self._client.ledger is not None
-        number = self._book.prepare(token, base_url, endpoint, model, out_dir, is_recorded)
-        self._tokens[number] = token
-        return Bundle(scratch / f"{token}.jsonl", self._book, number, self._limits)
-
-    def _line_of(self, planned: PlannedJob) -> Tuple[_Group, BatchLine, RememberedJob]:
-        """A job's line and what is remembered of it; uploads what does not go within the line."""
-        job, _ = read_job(self._batch.jobs_file.text_at(planned.offset), self._batch.defaults)
+    def _line_of(self, planned: PlannedJob) -> Tuple[Group, BatchLine, BatchJob]:
+        """A job's line, and what is remembered of it; uploads what does not go within the line."""
+        job, _ = read_job(self._folder.jobs_file.text_at(planned.offset), self._folder.defaults)
         request, _ = checked(job.request)
         if request.stream:
-            self._warn_of_stream()
+            if not self._has_warned:
+                self._output.warn("the Batch API does not stream: stream and partial_images are left out")
+            self._has_warned = True
             request = request.without_stream()
-        inputs = self._uploads.inputs_of(job)
-        endpoint = _EDITS if job.sources else _GENERATIONS
+        inputs, mask = self._inputs.of(job)
+        group = Group(request.model, _EDITS if job.sources else _GENERATIONS)
         count = len(planned.missing)
         sent = request if count == request.count else replace(request, n=count)
-        custom_id = custom_id_of(planned.key, planned.copy)
-        fields = sent.wire_fields(self._client.settings.format_field)
-        line = batch_line(custom_id, endpoint, fields, inputs.sources, inputs.mask)
-        remembered = RememberedJob(
-            custom_id=custom_id,
-            job=planned.number,
+        fields = sent.wire_fields(self._session.settings.format_field)
+        identity = JobIdentity(
+            number=planned.number,
             line=planned.line,
             id=planned.id,
             key=planned.key,
             copy=planned.copy,
             name=planned.name,
             named=planned.named,
-            numbers=planned.missing,
-            there=journal_images(dict(planned.there), self._batch.folder.path),
+        )
+        remembered = BatchJob(
+            identity=identity,
+            asked=JobRequest(
+                request=request,
+                numbers=planned.missing,
+                inputs=tuple(each.file for each in inputs),
+                mask=None if mask is None else mask.file,
+            ),
+            there=journal_images(dict(planned.there), self._folder.folder.path),
             high_usd=None if planned.high_usd is None else planned.high_usd * BATCH_DISCOUNT,
-            prompt=request.prompt,
-            fields=other_fields(request),
-            inputs=[file.json() for file in inputs.files],
-            mask=None if inputs.mask_file is None else inputs.mask_file.json(),
             outcome={"images": [image_json(image) for _, image in planned.there]},
         )
-        return (request.model, endpoint), line, remembered
+        return group, batch_line(identity.custom_id, group.endpoint, fields, inputs, mask), remembered
 
-    def _warn_of_stream(self) -> None:
-        if not self._has_warned:
-            self._has_warned = True
-            self._output.warn("the Batch API does not stream: stream and partial_images are left out")
-
-    def _send(self, group: _Group) -> None:
-        """Hands a group's bundle over; a failure ends the submission."""
-        bundle = self._bundles[group]
-        self._output.say(f"handing over {bundle.lines:,} jobs: {group[0]}, {group[1]}")
-        handed = self._handover.hand_over(bundle, self._tokens[bundle.number], group[1])
-        del self._bundles[group]
+    def _send(self, bundle: Bundle) -> None:
+        """Makes a batch of a bundle; a failure ends the submission."""
+        del self._bundles[bundle.group]
+        self._output.say(f"handing over {bundle.lines:,} jobs: {bundle.group.model}, {bundle.group.endpoint}")
+        batch, self._error = self._hand_over(bundle)
+        state, billed = (FAILED, Billed.NO) if batch is None else (SUBMITTED, Billed.MAYBE)
+        outcome: Dict[str, object] = {"billed": billed.value, "error": failure_json(self._error)}
+        if batch is not None:
+            outcome["batch_id"] = batch.label
+            self._submitted.append(batch)
+            self._output.result(f"Submitted: {batch_in_words(batch)}")
+            self._output.event({"event": "batch_submitted", "batch": batch_json(batch)})
+        for job in bundle.jobs():
+            self._plan.end(job.identity.number, state, {**(job.outcome or {}), **outcome})
         bundle.discard()
-        self._error = handed.error
-        state = FAILED if handed.batch is None else SUBMITTED
-        outcome: Dict[str, object] = {"billed": Billed.MAYBE.value, "error": failure_json(handed.error)}
-        if handed.batch is None:
-            outcome["billed"] = Billed.NO.value
-        else:
-            outcome["batch_id"] = handed.batch.label
-            self._handed.append(handed.batch)
-            self._output.result(f"Submitted: {batch_in_words(handed.batch)}")
-            self._output.event({"event": "batch_submitted", "batch": batch_json(handed.batch)})
-        for job in self._book.jobs(bundle.number):
-            self._plan.end(job.job, state, {**(job.outcome or {}), **outcome})
-        if handed.batch is None:
-            self._book.forget(bundle.number)
+
+    def _hand_over(self, bundle: Bundle) -> Tuple[Optional[Batch], Optional[GptImage2Error]]:
+        """The batch that a bundle was made into, None where the server clearly refused it; and what went
+        wrong. A batch and an error: nobody knows whether it was made, or its id could not be noted.
+
+        Raises:
+            GptImage2Error: it was not offered to the server: it could not be uploaded, or not noted.
+        """
+        store, api = self._session.store, self._session.api
+        bundle.close()
+        file_id = api.upload(bundle.path, f"gpt-image2-{bundle.mark}.jsonl", "batch", "application/jsonl")
+        batch = store.add(self._unmade_batch(bundle, file_id), bundle.jobs())
+        self._journal.extend(submitted_entries(bundle.jobs(), batch.label))
+        try:
+            made = api.create(file_id, bundle.group.endpoint, bundle.mark)
+        except InterruptedCall:  # the user did not wait for it to end: it may have been sent
+            raise
+        except GptImage2Error as error:
+            if error.billed is not Billed.MAYBE:
+                self._refused(bundle, batch, error)
+                return None, error
+            found: Optional[ServerBatch] = None
+            with suppress(GptImage2Error):  # `batch status` and the others will look again
+                found = api.find(bundle.mark, file_id)
+            if found is None:
+                return batch, _nobody_knows(error, batch.label)
+            made = found
+        batch = batch.as_shown_by(made)
+        try:
+            store.update(batch)
+            self._journal.extend(submitted_entries(bundle.jobs(), batch.label))
+        except (LedgerError, OutputError) as error:  # the batch runs, whatever becomes of the notes
+            return batch, error
+        return batch, None
+
+    def _unmade_batch(self, bundle: Bundle, file_id: str) -> Batch:
+        return Batch(
+            base_url=self._session.base_url,
+            server=ServerBatch(
+                id=None,
+                status=UNKNOWN,
+                created_at=utc_text(time.time()),
+                endpoint=bundle.group.endpoint,
+                model=bundle.group.model,
+                input_file_id=file_id,
+                total=bundle.lines,
+                mark=bundle.mark,
+            ),
+            out_dir=str(self._folder.folder.path),
+            high_usd=bundle.high_usd,
+            history=self._is_recorded,
+        )
+
+    def _refused(self, bundle: Bundle, batch: Batch, error: GptImage2Error) -> None:
+        self._journal.extend(
+            job.entry(FAILED, billed=error.billed, code=error.code, message=error.message)
+            for job in bundle.jobs()
+        )
+        with suppress(LedgerError):  # it stays there as one that the server does not show
+            self._session.store.forget(batch)
 
     def _stop_starting(self) -> None:
         self._was_stopped = True
 
     def _is_stopping(self) -> bool:
-        return self._was_stopped or self._stop.is_set or self._error is not None
+        return self._was_stopped or self._session.stop.is_set or self._error is not None
 
-    def _finish(self, estimate: Optional[CostEstimate]) -> int:
-        error = self._error
-        if self._was_stopped or self._stop.is_set:
+    def finish(self, estimate: Optional[CostEstimate]) -> int:
+        """Says how it ended; the exit code."""
+        error, stop = self._error, self._session.stop
+        if self._was_stopped or stop.is_set:
             error = InterruptedCall(
-                "interrupted; batches that were handed over run on", signum=self._stop.signum or 2
+                "interrupted; batches that were handed over run on", signum=stop.signum or 2
             )
-        if error is not None and not self._handed:
+        if error is not None and not self._submitted:
             raise error
         found = counts(self._plan)
         self._output.say(f"{in_words(found)}; {cost_in_words(estimate)} at half price")
@@ -5041,9 +4547,9 @@ class _Submission:
             "ok": error is None,
             "command": "batch submit",
             **found,
-            "batches": [batch_json(batch) for batch in self._handed],
+            "batches": [batch_json(batch) for batch in self._submitted],
             "cost_usd": estimate_json(estimate),
-            "out_dir": str(self._batch.folder.path),
+            "out_dir": str(self._folder.folder.path),
             "error": failure_json(error),
         }
         self._output.finish(outcome, job_rows(self._plan))
@@ -5052,36 +4558,31 @@ class _Submission:
         return int(ExitCode.OK if error is None else ExitCode.PARTIAL)
 
 
+def _nobody_knows(error: GptImage2Error, label: str) -> GptImage2Error:
+    return ApiError(
+        f"nobody knows whether the server has taken a batch: {error.message}",
+        hint=f"its jobs are not sent again; ask later with batch status {label}, or give it up with "
+        f"batch cancel {label}",
+        code="batch_outcome_unknown",
+        billed=Billed.MAYBE,
+        http_status=error.http_status,
+        request_id=error.request_id,
+    )
+
+
 def _half_price(plan: Plan) -> Optional[CostEstimate]:
     """What the jobs that are to be submitted would cost, None where a price is unknown."""
     total = forecast(plan, 1, None).total.cost
     return None if total is None else total.at(BATCH_DISCOUNT)
 
 
-def _check_budget(batch: OpenBatch, estimate: Optional[CostEstimate], max_cost_usd: Optional[float]) -> None:
-    """Raises where the jobs might pass the cap: a batch cannot be stopped at a sum, so none is handed over.
-
-    Raises:
-        UsageError: they might.
-    """
-    high_usd = estimate.high_usd if estimate else 0.0
-    if Budget(max_cost_usd, batch.spent_usd).take(high_usd) is not None:
-        return
-    raise UsageError(
-        f"the jobs may cost up to ${high_usd:.4f} by the Batch API, and earlier runs in this folder may have "
-        f"cost ${batch.spent_usd:.4f}: more than --max-cost ${max_cost_usd or 0.0:.4f}",
-        hint="choose a lower quality or fewer jobs, or raise --max-cost; nothing was sent",
-        code=OVER_MAX_COST,
-    )
-
-
-def _show_batch_dry_run(batch: OpenBatch, estimate: Optional[CostEstimate], output: Output) -> int:
-    found = counts(batch.plan)
-    images = batch.plan.images_to_make()
+def _show_submit_dry_run(folder: OpenJobs, estimate: Optional[CostEstimate], output: Output) -> int:
+    found = counts(folder.plan)
+    images = folder.plan.images_to_make()
     output.result(f"{in_words(found)}; {images:,} images to make")
     output.result(f"Estimated cost: {cost_in_words(estimate)} by the Batch API")
-    if batch.spent_usd:
-        output.result(f"Earlier runs in this folder: ${batch.spent_usd:.4f}")
+    if folder.spent_usd:
+        output.result(f"Earlier runs in this folder: ${folder.spent_usd:.4f}")
     output.result("Nothing was sent.")
     output.finish(
         {
@@ -5091,8 +4592,8 @@ def _show_batch_dry_run(batch: OpenBatch, estimate: Optional[CostEstimate], outp
             **found,
             "images": images,
             "cost_usd": estimate_json(estimate),
-            "spent_usd": round(batch.spent_usd, 6),
-            "out_dir": str(batch.folder.path),
+            "spent_usd": round(folder.spent_usd, 6),
+            "out_dir": str(folder.folder.path),
             "billed": Billed.NO.value,
         }
     )

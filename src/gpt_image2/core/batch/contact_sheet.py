@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, List
 from urllib.parse import quote as percent_encode
 
-from ..api.request import WIRE_FIELDS, ImageRequest
+from ..api.request import ImageRequest
 from ..base.errors import OutputError
 from ..outputs.files import write_pieces
 
@@ -97,8 +97,8 @@ def _thumbnail(path: str, prompt: str, folder: str) -> str:
 
 def _facts(row: Dict[str, Any], request: ImageRequest) -> str:
     facts = [f"#{row['job']}", str(row["id"]) if row.get("id") else "", str(row["status"]), request.model]
-    fields = ((name, getattr(request, name)) for name in WIRE_FIELDS)
-    facts += [f"{name} {value}" for name, value in fields if value is not None]
+    fields = request.without_stream().wire_fields("output_format")
+    facts += [f"{name} {value}" for name, value in fields.items() if name not in ("model", "prompt")]
     cost = row.get("cost_usd")
     facts.append(f"${cost:.4f}" if cost is not None else "")
     return " · ".join(fact for fact in facts if fact)

@@ -9,7 +9,6 @@ from ..base.about import PROGRAM
 from ..base.errors import UsageError
 from ..base.exit_codes import EXIT_CODES
 from ..commands.options import (
-    HelpFormatter,
     Parser,
     add_field_flags,
     add_output_flags,
@@ -89,8 +88,6 @@ def batch_parser() -> Parser:
         usage=f"{PROGRAM} batch COMMAND [options]",
         description="Run many jobs from a file: now, or by the Batch API at half the price.",
         epilog=f"commands:\n{commands}\n\nHelp for one: {PROGRAM} batch COMMAND --help",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
 
 
@@ -101,8 +98,6 @@ def batch_run_parser() -> Parser:
         usage=f"{PROGRAM} batch run JOBS [options]",
         description="Run every job of a file; run it again to do only what is missing.",
         epilog=EXIT_CODES,
-        formatter_class=HelpFormatter,
-        allow_abbrev=False,
     )
     add_jobs_flags(parser)
     group = parser.add_argument_group("the run")

@@ -5,7 +5,6 @@ locked, every line checked, every image named, and what earlier runs have done f
 from __future__ import annotations
 
 import os
-import re
 from contextlib import ExitStack
 from functools import lru_cache
 from itertools import islice
@@ -22,8 +21,8 @@ from ..calls.client import Client
 from ..calls.inputs import check_local_inputs
 from ..outputs.files import prepare_folder, temporary_folder
 from ..outputs.naming import extension, slug
+from ..telling.as_json import failure_json
 from ..telling.output import Output
-from ..telling.report import failure_json
 from .contact_sheet import SHEET_NAME
 from .jobs import Job, job_key, read_job
 from .jobs_file import JobsFile, Line
@@ -145,7 +144,7 @@ class _Planner:
             if clash:
                 raise UsageError(clash, hint="give each job its own")
         except GptImage2Error as error:
-            self._plan.refuse(self._lines, line, {"error": failure_json(_without_flags(error))})
+            self._plan.refuse(self._lines, line, {"error": failure_json(error)})
 
     def _planned(self, line: Line) -> Tuple[PlannedJob, List[str]]:
         """The job of a line, and the names of its files.
@@ -228,15 +227,6 @@ def _relative(output: str) -> str:
 
 def _made_up(number: int, request: ImageRequest) -> str:
     return f"{number:04d}-{slug(request.prompt)}.{extension(request.effective_format)}"
-
-
-def _without_flags(error: GptImage2Error) -> GptImage2Error:
-    """An error in the terms of a jobs file, where the checks speak of flags."""
-
-    def fields(text: str) -> str:
-        return re.sub(r"--(?!out-dir)([a-z][a-z-]*)", lambda flag: flag.group(1).replace("-", "_"), text)
-
-    return GptImage2Error(fields(error.message), hint=fields(error.hint), code=error.code)
 
 
 def _fingerprints(job: Job) -> Tuple[List[str], Optional[str]]:

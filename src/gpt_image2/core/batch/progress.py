@@ -10,8 +10,8 @@ from typing import Any, Mapping, Optional
 from ..api.models import TYPICAL_SECONDS
 from ..base.outcome import SavedImage
 from ..base.redact import show
+from ..telling.in_words import saved_line
 from ..telling.output import Output
-from ..telling.report import saved_line
 from .pacer import MINUTE_S
 from .plan import PlannedJob
 from .summary import INTERRUPTED, Tally, job_row

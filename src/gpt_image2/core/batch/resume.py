@@ -11,7 +11,7 @@ from ..api.request import ImageRequest
 from ..base.errors import GptImage2Error
 from ..base.outcome import Billed, SavedImage
 from ..base.record import replace
-from ..telling.report import failure_json, image_json
+from ..telling.as_json import failure_json, image_json
 from .journal import DONE, FAILED, SENT, SUBMITTED, Entry, Journal, journal_images, read_journal
 from .output_folder import OutputFolder
 from .plan import AMBIGUOUS, Plan, PlannedJob

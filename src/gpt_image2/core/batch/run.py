@@ -11,10 +11,11 @@ from ..base.errors import OutputError
 from ..base.interrupt import StopSwitch
 from ..base.outcome import ExitCode
 from ..calls.client import Client
-from ..commands.extras import SANDBOX_KEY, start_sandbox
 from ..commands.options import MEGABYTE
+from ..commands.package_extras import SANDBOX_KEY, start_sandbox
+from ..telling.as_json import failure_json
+from ..telling.in_words import cost_in_words
 from ..telling.output import Output
-from ..telling.report import cost_in_words, failure_json
 from ..wire.curl import find_curl
 from .contact_sheet import write_sheet
 from .journal import Journal

@@ -16,7 +16,7 @@ from ..base.record import replace
 from ..base.redact import mask_secrets, show
 from ..calls.budget import Hold
 from ..calls.client import Client, PreparedCall
-from ..telling.report import failure_json, image_json
+from ..telling.as_json import failure_json, image_json
 from .jobs import Job
 from .journal import DONE, FAILED, SENT, Entry, journal_images
 from .output_folder import OutputFolder

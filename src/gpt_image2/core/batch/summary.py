@@ -9,7 +9,7 @@ from ..base.errors import PartialError
 from ..base.outcome import ExitCode
 from ..base.record import Record
 from ..calls.budget import OVER_MAX_COST
-from ..telling.report import estimate_json
+from ..telling.as_json import estimate_json
 from .journal import DONE, FAILED, SUBMITTED
 from .pacer import MINUTE_S
 from .plan import AMBIGUOUS, INVALID, OVER_BUDGET, PENDING, Plan, Share

@@ -13,6 +13,7 @@ from ..api.models import CostEstimate
 from ..base.errors import UsageError
 from ..base.outcome import Billed
 
+OVER_MAX_COST = "over_max_cost"
 _ROUNDING_USD = 1e-9
 
 
@@ -83,7 +84,7 @@ class Budget:
                 f"{what} may cost up to ${high_usd:.4f}, more than `max_cost_usd` "
                 f"${self.max_cost_usd or 0.0:.4f}{taken}",
                 hint=f"choose a lower `quality`, a smaller `size` or `n`, or {way_out}; nothing was sent",
-                code="over_max_cost",
+                code=OVER_MAX_COST,
             )
         try:
             yield hold
