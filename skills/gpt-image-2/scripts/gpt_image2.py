@@ -39,13 +39,11 @@ import os
 import re
 import signal
 import stat
-import struct
 import subprocess
 import sys
 import threading
 import time
 import weakref
-import zlib
 from contextlib import ExitStack, contextmanager, suppress
 from enum import Enum, IntEnum
 from functools import lru_cache, partial
@@ -7455,6 +7453,69 @@ def _prices_in_words(settings: Settings) -> str:
 
 
 # ------------------------------------------------------------------------------------------------------------
+# commands/doctor
+#
+# The command `doctor`: says what the checks find, and pays for a probe when it is asked to.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_STATUS_WIDTH = 5
+_NAME_WIDTH = 13
+
+
+def run_doctor(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
+    """Runs `doctor`: every check in turn; the exit code of the first that failed."""
+    args = doctor_parser().parse_args(list(words))
+    where = {"config": args.config, "base_url": args.base_url, "api_key": args.api_key}
+    if args.probe and not args.yes:
+        probe_in_words = load_side("gpt_image2_more").probe_in_words
+        raise UsageError(probe_in_words(load_settings(os.environ, **where)), hint="add --yes to pay for it")
+    checks: List[Check] = []
+    billed = Billed.NO
+    found = (
+        iter([_forget(load_settings(os.environ, **where))])
+        if args.forget
+        else examine(os.environ, stop, **where)
+    )
+    for check in found:
+        checks.append(check)
+        _say_check(check, output)
+    if args.probe and verdict(checks) is ExitCode.OK:
+        probe_and_tell = load_side("gpt_image2_more").probe_and_tell
+        check, billed = probe_and_tell(load_settings(os.environ, **where), stop, output)
+        checks.append(check)
+        _say_check(check, output)
+    failed = next((check for check in checks if check.status == "fail"), None)
+    error: Optional[Dict[str, object]] = None
+    if failed is not None:
+        error = {"code": f"doctor_{failed.name}", "message": failed.detail, "hint": failed.cure}
+    output.finish(
+        {
+            "ok": failed is None,
+            "command": "doctor",
+            "checks": [check_json(check) for check in checks],
+            "billed": billed.value,
+            "error": error,
+        }
+    )
+    return verdict(checks)
+
+
+def _forget(settings: Settings) -> Check:
+    """Forgets what a probe learnt about the base URL in force."""
+    url = settings.base_url
+    forgotten = forget_facts(state_folder(os.environ), url)
+    return Check("forget", "ok", f"forgot {url}" if forgotten else f"nothing was known of {url}")
+
+
+def _say_check(check: Check, output: Output) -> None:
+    seconds = f" in {check.elapsed_s:.3f} s" if check.elapsed_s is not None else ""
+    output.result(f"{check.status:<{_STATUS_WIDTH}} {check.name:<{_NAME_WIDTH}} {check.detail}{seconds}")
+    if check.cure:
+        output.result(f"{'':<{_STATUS_WIDTH}} {'':<{_NAME_WIDTH}} → {check.cure}")
+
+
+# ------------------------------------------------------------------------------------------------------------
 # commands/make_images
 #
 # The commands `generate` and `edit`: from a parsed command line to what is printed.
@@ -7572,1072 +7633,6 @@ def _show_dry_run(prepared: PreparedCall, client: Client, command: ImageCommand,
 
 
 # ------------------------------------------------------------------------------------------------------------
-# commands/probe
-#
-# Learns, for the price of one small image, what a base URL really does.
-#
-# A refusal is free, so the form of a refusal is asked for first. The paid request is an edit of two tiny
-# pictures, streamed, as jpeg, in a given size: its one answer tells the most. Where a field or the endpoint is
-# refused, it is changed and asked again; refusals before work cost nothing either.
-# ------------------------------------------------------------------------------------------------------------
-
-
-PROBE_COMMAND = "doctor"
-PROBE_TIMEOUT_S = 600.0
-_PROBE_SIZE = "1024x1024"
-_INPUT_EDGE = 64
-_MAX_REFUSALS = 5
-_NO_SUCH_MODEL = "no-such-model-this-is-a-probe"
-_FIELD_REFUSED = (400, 422)
-_ENDPOINT_MISSING = (404, 405, 501)
-PROBE = ImageRequest(
-    prompt="A plain grey circle on a white ground",
-    size=_PROBE_SIZE,
-    quality="low",
-    output_format="jpeg",
-    stream=True,
-    partial_images=1,
-)
-
-
-class ProbeOutcome(Record):
-    """What was learnt, and what the paid request ended with."""
-
-    facts: HostFacts
-    result: Result
-
-
-def probe_price(prices: Mapping[str, Prices]) -> Optional[CostEstimate]:
-    """What a probe costs by these prices, but for its two tiny input images."""
-    return PROBE.estimate(prices)
-
-
-def probe(host: Host, picture: Path) -> ProbeOutcome:
-    """Asks the base URL; the picture that it paints is saved, since it is paid for.
-
-    Raises:
-        GptImage2Error: the server cannot be reached, does not accept the key, or made no image; `result`
-            says what was sent.
-    """
-    started = time.monotonic()
-    with temporary_folder() as folder:
-        facts = HostFacts(probed_on=today(), refusal=_refusal(host, folder))
-        inputs = tuple(_input(folder / f"{name}.png", shade) for name, shade in (("a", 64), ("b", 192)))
-        request = replace(PROBE, images=inputs)
-        refusals = 0
-        while True:
-            attempt, images = _send(host, request, picture)
-            result = replace(
-                _result(host, request, attempt, images),
-                attempts=refusals + 1,
-                elapsed_s=time.monotonic() - started,
-            )
-            if images or attempt.answer.urls:
-                return ProbeOutcome(_learnt(host, facts, request, attempt, images), result)
-            changed = _changed(host, request, attempt)
-            refusals += 1
-            if changed is None or refusals > _MAX_REFUSALS:
-                error = _failure(host, request, attempt)
-                error.result = result
-                raise error
-            host, request = changed
-
-
-def _refusal(host: Host, folder: Path) -> Optional[str]:
-    """What a refusal looks like: `openai` for the official envelope, else `other`; None without one."""
-    body = folder / "refused"
-    write_private(body, json.dumps({"model": _NO_SUCH_MODEL, "prompt": "x"}).encode())
-    attempt, document = ask(host, "/images/generations", str(body))
-    if not 400 <= attempt.status < 500:
-        return None
-    error = read_server_error(document)
-    return "openai" if error is not None and (error.type or error.code) else "other"
-
-
-def _send(host: Host, request: ImageRequest, picture: Path) -> Tuple[Attempt, Tuple[SavedImage, ...]]:
-    plan = OutputPlan(picture.parent, picture.stem, picture.suffix, False, True, picture.parent)
-    collector = ImageCollector(plan, count(1), _ignore_all, _ignore_all)
-    spool = Spool(picture.parent, host.settings.secrets)
-    try:
-        attempt = send_once(host, request, collector, spool, PROBE_TIMEOUT_S)
-    finally:
-        collector.close()
-        spool.discard()
-    return attempt, collector.images
-
-
-def _result(host: Host, request: ImageRequest, attempt: Attempt, images: Tuple[SavedImage, ...]) -> Result:
-    usage = attempt.answer.usage
-    return Result(
-        command=PROBE_COMMAND,
-        model=request.model,
-        images=images,
-        usage=usage,
-        cost_usd=cost_of_usage(request.model, usage, host.settings.prices) if usage else None,
-        billed=Billed.YES if images or attempt.answer.urls else judge(attempt).billed,
-        http_status=attempt.status or None,
-        request_id=request_id(attempt.head, host.settings.secrets),
-    )
-
-
-def _learnt(
-    host: Host, facts: HostFacts, request: ImageRequest, attempt: Attempt, images: Tuple[SavedImage, ...]
-) -> HostFacts:
-    image = images[0] if images else None
-    return replace(
-        facts,
-        answers="b64_json" if images else "url",
-        streams=attempt.answer.shape == "sse" if request.stream else False,
-        edits=bool(request.images),
-        image_field=host.settings.image_field if request.images else None,
-        format_field=host.settings.format_field if image and image.format == "jpeg" else None,
-        honours_size=None if image is None else f"{image.width}x{image.height}" == _PROBE_SIZE,
-    )
-
-
-def _changed(host: Host, request: ImageRequest, attempt: Attempt) -> Optional[Tuple[Host, ImageRequest]]:
-    """The next thing to ask after a free refusal, or None when nothing is left to change."""
-    if attempt.status in _ENDPOINT_MISSING and request.images:
-        return host, replace(request, images=())
-    if attempt.status not in _FIELD_REFUSED or attempt.error is None:
-        return None
-    if request.stream and refuses_stream(attempt):
-        return host, request.without_stream()
-    settings = host.settings
-    about = f"{attempt.error.param} {attempt.error.message}"
-    if settings.format_field in about and settings.format_field != "format":
-        settings = replace(settings, format_field="format")
-    elif "image" in about and settings.image_field != "image":
-        settings = replace(settings, image_field="image")
-    else:
-        return None
-    return replace(host, settings=settings), request
-
-
-def _failure(host: Host, request: ImageRequest, attempt: Attempt) -> GptImage2Error:
-    settings = host.settings
-    return explain(attempt, judge(attempt), request, settings.base_url, settings.secrets)
-
-
-def _input(path: Path, shade: int) -> InputImage:
-    """A small grey PNG."""
-    rows = (b"\0" + bytes([shade, shade, shade]) * _INPUT_EDGE) * _INPUT_EDGE
-    header = struct.pack(">IIBBBBB", _INPUT_EDGE, _INPUT_EDGE, 8, 2, 0, 0, 0)
-    chunks: List[bytes] = []
-    for kind, data in ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")):
-        chunks.append(struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)))
-    data = b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
-    write_private(path, data)
-    return InputImage(str(path), path.name, "png", _INPUT_EDGE, _INPUT_EDGE, len(data), False)
-
-
-def _ignore_all(*_: object) -> None:
-    pass
-
-
-# ------------------------------------------------------------------------------------------------------------
-# commands/doctor
-#
-# The command `doctor`: says what the checks find, and pays for a probe when it is asked to.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_STATUS_WIDTH = 5
-_NAME_WIDTH = 13
-
-
-def run_doctor(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `doctor`: every check in turn; the exit code of the first that failed."""
-    args = doctor_parser().parse_args(list(words))
-    where = {"config": args.config, "base_url": args.base_url, "api_key": args.api_key}
-    if args.probe and not args.yes:
-        raise UsageError(_probe_price(load_settings(os.environ, **where)), hint="add --yes to pay for it")
-    checks: List[Check] = []
-    billed = Billed.NO
-    found = (
-        iter([_forget(load_settings(os.environ, **where))])
-        if args.forget
-        else examine(os.environ, stop, **where)
-    )
-    for check in found:
-        checks.append(check)
-        _say_check(check, output)
-    if args.probe and verdict(checks) is ExitCode.OK:
-        settings = load_settings(os.environ, **where)
-        output.say(_probe_price(settings))
-        check, billed = _probe(settings, stop, output)
-        checks.append(check)
-        _say_check(check, output)
-    failed = next((check for check in checks if check.status == "fail"), None)
-    error: Optional[Dict[str, object]] = None
-    if failed is not None:
-        error = {"code": f"doctor_{failed.name}", "message": failed.detail, "hint": failed.cure}
-    output.finish(
-        {
-            "ok": failed is None,
-            "command": "doctor",
-            "checks": [check_json(check) for check in checks],
-            "billed": billed.value,
-            "error": error,
-        }
-    )
-    return verdict(checks)
-
-
-def _probe_price(settings: Settings) -> str:
-    price = probe_price(settings.prices)
-    cost = f"about ${price.high_usd:.3f}" if price else "an unknown price"
-    return f"--probe makes one low-quality image for {cost}"
-
-
-def _probe(settings: Settings, stop: StopSwitch, output: Output) -> Tuple[Check, Billed]:
-    """Probes the base URL and keeps what was learnt; the finding, and whether it was paid for."""
-    folder = state_folder(os.environ)
-    prepare_folder(folder)
-    picture = folder / f"probe-{os.urandom(4).hex()}.jpg"
-    try:
-        outcome = _recorded_probe(settings, picture, stop, output)
-    except GptImage2Error as error:
-        check = Check("probe", "fail", error.message, error.hint, exit_code=error.exit_code)
-        return check, error.billed
-    save_facts(folder, settings.base_url, outcome.facts)
-    facts = ", ".join(
-        f"{name}: {YES_NO.get(value, value) if isinstance(value, bool) else value}"
-        for name, value in vars(outcome.facts).items()
-        if value is not None
-    )
-    result = outcome.result
-    cost = f"; cost ${result.cost_usd:.4f}" if result.cost_usd is not None else ""
-    place = f"; picture: {result.images[0].path}" if result.images else ""
-    return Check("probe", "ok", facts + cost + place), Billed.YES
-
-
-def _recorded_probe(settings: Settings, picture: Path, stop: StopSwitch, output: Output) -> ProbeOutcome:
-    """Runs the probe and records it in the ledger like any call, since it is paid for."""
-    outcomes: List[ProbeOutcome] = []
-
-    def run(warnings: Tuple[str, ...]) -> Result:
-        for warning in warnings:
-            output.warn(warning)
-        with stop:
-            outcomes.append(probe(host_of(settings, os.environ, stop), picture))
-        return outcomes[0].result
-
-    def observe(event: Event) -> None:
-        if isinstance(event, Warned):
-            output.warn(event.message)
-
-    if settings.history:
-        opening = Opening(
-            base_url=settings.base_url,
-            command=PROBE_COMMAND,
-            request=PROBE,
-            output=str(picture),
-            estimate=probe_price(settings.prices),
-        )
-        recorded(Ledger(state_folder(os.environ), settings.secrets), opening, run, observe)
-    else:
-        run(())
-    return outcomes[0]
-
-
-def _forget(settings: Settings) -> Check:
-    """Forgets what a probe learnt about the base URL in force."""
-    url = settings.base_url
-    forgotten = forget_facts(state_folder(os.environ), url)
-    return Check("forget", "ok", f"forgot {url}" if forgotten else f"nothing was known of {url}")
-
-
-def _say_check(check: Check, output: Output) -> None:
-    seconds = f" in {check.elapsed_s:.3f} s" if check.elapsed_s is not None else ""
-    output.result(f"{check.status:<{_STATUS_WIDTH}} {check.name:<{_NAME_WIDTH}} {check.detail}{seconds}")
-    if check.cure:
-        output.result(f"{'':<{_STATUS_WIDTH}} {'':<{_NAME_WIDTH}} → {check.cure}")
-
-
-# ============================================================================================================
-# history/
-#
-# Reading and using the ledger: the commands `history`, `spend` and `cost`.
-# ============================================================================================================
-
-
-# ------------------------------------------------------------------------------------------------------------
-# history/dates
-#
-# Dates and times as people write them (2026-11-25, 7d) and read them; UTC in the ledger. Pure.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_SPAN = re.compile(r"(\d{1,6})([smhdw])")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-_HINT = (
-    "give a date (2026-11-25), a local date-time (2026-11-25T14:30), or a span back from now (7d, 12h, 30m)"
-)
-
-
-def read_moment(text: str, now_s: float) -> str:
-    """The moment that a text names, as the ledger writes it; a date-time without a zone is local.
-
-    Raises:
-        UsageError: the text names no moment.
-    """
-    from datetime import datetime
-
-    span = _SPAN.fullmatch(text.strip().lower())
-    try:
-        if span:
-            return utc_text(max(0.0, now_s - int(span.group(1)) * _SECONDS[span.group(2)]))
-        return utc_text(datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text.strip())).timestamp())
-    except (ValueError, OverflowError, OSError):
-        raise UsageError(f"{text!r} is no moment in time", hint=_HINT) from None
-
-
-def local_time(moment: str) -> str:
-    """A moment of the ledger in local time, to the minute."""
-    from datetime import datetime
-
-    try:
-        utc = datetime.fromisoformat(moment.replace("Z", "+00:00"))
-        return utc.astimezone().strftime("%Y-%m-%d %H:%M")
-    except (ValueError, OverflowError, OSError):
-        return moment
-
-
-def local_day(moment: str) -> str:
-    """The local day of a moment of the ledger."""
-    return local_time(moment)[:10]
-
-
-# ------------------------------------------------------------------------------------------------------------
-# history/search
-#
-# Reads the ledger: finds requests by text, time, id or image, and forgets them. Images stay.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_MAX_ID = 2**63 - 1
-#: The jobs of batches from before a moment; those that were not fetched yet are needed for that.
-_FORGET_BATCH_JOBS = (
-    "DELETE FROM batch_jobs WHERE batch IN"
-    " (SELECT number FROM batches WHERE fetched_at IS NOT NULL AND created_at < ?)"
-)
-
-
-class PastRequest(Record):
-    """One row of the ledger with its images. `fields` are the API's but for model, prompt and images."""
-
-    id: int
-    started_at: str
-    elapsed_s: Optional[float]
-    base_url: str
-    host: str
-    command: str
-    model: str
-    prompt: str
-    fields: Mapping[str, object]
-    inputs: Tuple[InputFile, ...]
-    mask: Optional[InputFile]
-    output: str
-    status: str
-    error_code: Optional[str]
-    error_message: Optional[str]
-    http_status: Optional[int]
-    request_id: Optional[str]
-    attempts: int
-    billed: str
-    usage: Optional[Mapping[str, Any]]
-    estimate_low_usd: Optional[float]
-    estimate_high_usd: Optional[float]
-    cost_usd: Optional[float]
-    discount: float
-    batch_id: Optional[str]
-    images: Tuple[SavedImage, ...]
-
-
-def find_requests(
-    database: Database, search: Optional[str], since: Optional[str], limit: Optional[int]
-) -> List[PastRequest]:
-    """The requests from `since` on whose prompt or image path holds a text, newest first.
-
-    The case of letters does not matter. `since` is a moment as the ledger writes it.
-    """
-    at_most = limit if limit is not None and search is None else -1
-    rows = database.rows(
-        "SELECT * FROM requests WHERE started_at >= ? ORDER BY started_at DESC, id DESC LIMIT ?",
-        (since or "", at_most),
-    )
-    found: List[PastRequest] = []
-    for row in rows:
-        if limit is not None and len(found) >= limit:
-            break
-        if search is None or _holds(database, row, search.casefold()):
-            found.append(_past_request(database, row))
-    return found
-
-
-def request_by_id(database: Database, number: int) -> Optional[PastRequest]:
-    """The request with this id, or None."""
-    if number > _MAX_ID:
-        return None
-    rows = database.rows("SELECT * FROM requests WHERE id = ?", (number,))
-    return _past_request(database, rows[0]) if rows else None
-
-
-def request_by_file(database: Database, path: str) -> Optional[PastRequest]:
-    """The newest request that made an image with the bytes of this file, else one with this path, or None.
-
-    Of several with the same bytes, one with this path goes first.
-    """
-    is_here = "path = CAST(? AS TEXT)"
-    by_hash = f"SELECT request FROM images WHERE sha256 = ? ORDER BY {is_here} DESC, request DESC LIMIT 1"  # noqa: S608
-    by_path = f"SELECT request FROM images WHERE {is_here} ORDER BY request DESC LIMIT 1"  # noqa: S608
-    sha256, place = sha256_of(path), stored(os.path.abspath(path))
-    rows = database.rows(by_hash, (sha256, place)) if sha256 else []
-    rows = rows or database.rows(by_path, (place,))
-    return request_by_id(database, rows[0]["request"]) if rows else None
-
-
-def missing_ids(database: Database, ids: Sequence[int]) -> List[int]:
-    """The ids that no request has."""
-    return [number for number in ids if request_by_id(database, number) is None]
-
-
-def forget_requests(
-    database: Database, ids: Sequence[int] = (), before: Optional[str] = None, everything: bool = False
-) -> int:
-    """Deletes requests by id, by age or all of them, and overwrites what they held; how many there were."""
-    if everything:
-        condition, values, moment = "1", [()], "9"
-    elif before is not None:
-        condition, values, moment = "started_at < ?", [(before,)], before
-    else:
-        condition, values, moment = "id = ?", [(number,) for number in ids], ""
-    ids_of_them = f"SELECT id FROM requests WHERE {condition}"  # noqa: S608
-    count = 0
-    database.rows("PRAGMA secure_delete = ON")
-    with database.transaction():
-        for value in values:
-            database.change(f"DELETE FROM images WHERE request IN ({ids_of_them})", value)  # noqa: S608
-            count += database.change(f"DELETE FROM requests WHERE {condition}", value)  # noqa: S608
-        database.change(_FORGET_BATCH_JOBS, (moment,))
-    database.rows("PRAGMA wal_checkpoint(TRUNCATE)")  # the log would still hold the rows
-    return count
-
-
-def _holds(database: Database, row: Mapping[str, Any], text: str) -> bool:
-    if text in row["prompt"].casefold():
-        return True
-    paths = database.rows("SELECT path FROM images WHERE request = ?", (row["id"],))
-    return any(text in image["path"].casefold() for image in paths)
-
-
-def _past_request(database: Database, row: Mapping[str, Any]) -> PastRequest:
-    images = database.rows("SELECT * FROM images WHERE request = ? ORDER BY number", (row["id"],))
-    values: Dict[str, Any] = dict(row)
-    values["fields"] = json.loads(row["fields"])
-    values["inputs"] = tuple(input_file_of(file) for file in json.loads(row["inputs"]))
-    values["mask"] = None if row["mask"] is None else input_file_of(json.loads(row["mask"]))
-    values["usage"] = None if row["usage"] is None else json.loads(row["usage"])
-    values["images"] = tuple(_image_of(image) for image in images)
-    return PastRequest(**values)
-
-
-def _image_of(row: Mapping[str, Any]) -> SavedImage:
-    return SavedImage(
-        path=row["path"],
-        size_bytes=row["bytes"],
-        format=row["format"],
-        width=row["width"],
-        height=row["height"],
-        sha256=row["sha256"],
-        rescued=bool(row["rescued"]),
-        number=row["number"],
-    )
-
-
-# ------------------------------------------------------------------------------------------------------------
-# history/spending
-#
-# Adds up what requests cost, by day, model, host or quality. Pure; an unknown cost is never guessed.
-# ------------------------------------------------------------------------------------------------------------
-
-
-Row = Mapping[str, Any]
-#: What requests can be grouped by, and how the name of a request's group is read from its row.
-GROUPINGS: Mapping[str, Callable[[Row], str]] = {
-    "day": lambda row: local_day(row["started_at"]),
-    "model": lambda row: row["model"],
-    "host": lambda row: row["host"],
-    "quality": lambda row: str(json.loads(row["fields"]).get("quality", "auto")),
-}
-
-
-class Spending(Record):
-    """What a group of requests cost. Two kinds of requests are in no sum of money.
-
-    `unknown_cost` counts those that were billed at a cost that is not known, `maybe_billed` those that may
-    have been billed.
-    """
-
-    name: str
-    requests: int = 0
-    images: int = 0
-    tokens: int = 0
-    cost_usd: float = 0.0
-    unknown_cost: int = 0
-    maybe_billed: int = 0
-
-    def with_row(self, row: Row) -> Spending:
-        """The sum with one more request."""
-        usage: Mapping[str, Any] = json.loads(row["usage"]) if row["usage"] else {}
-        is_unknown = row["cost_usd"] is None and row["billed"] == Billed.YES.value
-        return replace(
-            self,
-            requests=self.requests + 1,
-            images=self.images + row["images"],
-            tokens=self.tokens + usage.get("total_tokens", 0),
-            cost_usd=self.cost_usd + (row["cost_usd"] or 0.0),
-            unknown_cost=self.unknown_cost + is_unknown,
-            maybe_billed=self.maybe_billed + (row["billed"] == Billed.MAYBE.value),
-        )
-
-
-def spending_rows(database: Database, since: Optional[str]) -> List[Row]:
-    """What is needed of each request from a moment on, oldest first."""
-    return list(
-        database.rows(
-            "SELECT started_at, base_url, host, model, fields, billed, cost_usd, usage,"
-            " (SELECT COUNT(*) FROM images WHERE request = requests.id) AS images"
-            " FROM requests WHERE started_at >= ? ORDER BY started_at",
-            (since or "",),
-        )
-    )
-
-
-def sum_of(rows: Iterable[Row], name: str) -> Spending:
-    """All rows in one sum."""
-    total = Spending(name)
-    for row in rows:
-        total = total.with_row(row)
-    return total
-
-
-def sums_by(rows: Iterable[Row], by: str) -> List[Spending]:
-    """A sum for each group, by name."""
-    groups: Dict[str, Spending] = {}
-    for row in rows:
-        name = GROUPINGS[by](row)
-        groups[name] = groups.get(name, Spending(name)).with_row(row)
-    return [groups[name] for name in sorted(groups)]
-
-
-def is_rehearsal(row: Row) -> bool:
-    """Whether a request went to this machine, such as to the sandbox: that is no real money."""
-    return is_loopback(row["base_url"])
-
-
-# ------------------------------------------------------------------------------------------------------------
-# history/formatting
-#
-# Requests of the history and sums of money, as lines for people and as JSON. Pure.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_PROMPT_CHARS = 40
-
-
-def request_json(past: PastRequest) -> Dict[str, object]:
-    """One request as `--json` shows it."""
-    shown = dict(vars(past))
-    code, message = shown.pop("error_code"), shown.pop("error_message")
-    low, high = shown.pop("estimate_low_usd"), shown.pop("estimate_high_usd")
-    return {
-        **shown,
-        "inputs": [file.json() for file in past.inputs],
-        "mask": past.mask and past.mask.json(),
-        "error": None if code is None else {"code": code, "message": message},
-        "estimate_usd": None if low is None else {"low": low, "high": high},
-        "images": [{**image_json(image), "rescued": image.rescued} for image in past.images],
-    }
-
-
-def listing(requests: Sequence[PastRequest]) -> List[str]:
-    """One line a request, in columns."""
-    return _columns(
-        [
-            [
-                str(past.id),
-                local_time(past.started_at),
-                past.command,
-                f"{past.fields.get('quality', 'auto')}/{past.fields.get('size', 'auto')}",
-                past.status,
-                _cost(past),
-                show(past.prompt, limit=_PROMPT_CHARS),
-                show(past.images[0].path, limit=None) if past.images else "-",
-            ]
-            for past in requests
-        ],
-        right=(0, 5),
-    )
-
-
-def details(past: PastRequest) -> List[str]:
-    """All of one request, one line a field."""
-    files = [("input", file) for file in past.inputs] + [("mask", file) for file in (past.mask,) if file]
-    rows = [
-        ["id", str(past.id)],
-        ["time", local_time(past.started_at)],
-        ["status", past.status],
-        ["command", past.command],
-        ["base URL", past.base_url],
-        ["model", past.model],
-        ["prompt", past.prompt],
-        *([name, str(value)] for name, value in past.fields.items()),
-        *([name, f"{file.path or file.source} ({file.sha256})"] for name, file in files),
-        ["output", past.output],
-    ]
-    if past.error_code:
-        rows.append(["error", f"{past.error_code}: {past.error_message}"])
-    rows += [
-        ["HTTP status", _or_dash(past.http_status)],
-        ["request id", _or_dash(past.request_id)],
-        ["attempts", str(past.attempts)],
-        ["took", _or_dash(past.elapsed_s, " s")],
-        ["billed", past.billed],
-        ["cost", _cost(past)],
-        ["estimate", _estimate(past)],
-    ]
-    if past.discount != 1.0:
-        rows.append(["discount", str(past.discount)])
-    if past.batch_id:
-        rows.append(["batch", past.batch_id])
-    rows += [[name, str(count)] for name, count in (past.usage or {}).items()]
-    for number, image in enumerate(past.images, 1):
-        place = "rescued to " if image.rescued else ""
-        rows.append([f"image {number}", f"{place}{image.path}"])
-        rows.append(["", f"{image.width}x{image.height} {image.format}, {image.size_bytes} bytes"])
-        rows.append(["", f"SHA-256 {image.sha256}"])
-    return _columns([[name, show(value, limit=None)] for name, value in rows])
-
-
-def spending_json(spending: Spending) -> Dict[str, object]:
-    """A sum as `--json` shows it."""
-    return {**vars(spending), "cost_usd": round(spending.cost_usd, 6)}
-
-
-def spending_table(by: str, sums: Sequence[Spending], foot: Sequence[Spending]) -> List[str]:
-    """Sums in columns, and below them a note on costs that are not known."""
-    head = [[by, "requests", "images", "tokens", "cost"]]
-    rows = [
-        [show(one.name), f"{one.requests:,}", f"{one.images:,}", f"{one.tokens:,}", f"${one.cost_usd:.4f}"]
-        for one in (*sums, *foot)
-    ]
-    lines = _columns(head + rows, right=(1, 2, 3, 4))
-    for one in foot:
-        if one.unknown_cost:
-            lines.append(f"{one.name}: {one.unknown_cost} requests were billed at a cost that is not known")
-        if one.maybe_billed:
-            lines.append(f"{one.name}: {one.maybe_billed} requests may have been billed, nobody can tell")
-    return lines
-
-
-def _cost(past: PastRequest) -> str:
-    if past.cost_usd is not None:
-        return f"${past.cost_usd:.4f}"
-    if past.billed == Billed.NO.value:
-        return "$0"
-    return "maybe" if past.billed == Billed.MAYBE.value else "unknown"
-
-
-def _estimate(past: PastRequest) -> str:
-    if past.estimate_low_usd is None or past.estimate_high_usd is None:
-        return "unknown"
-    text = f"${past.estimate_low_usd:.4f}"
-    if past.estimate_high_usd > past.estimate_low_usd:
-        text += f" to ${past.estimate_high_usd:.4f}"
-    return text
-
-
-def _or_dash(value: Optional[object], unit: str = "") -> str:
-    return "-" if value is None else f"{value}{unit}"
-
-
-def _columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> List[str]:
-    """Rows as lines, every column as wide as its widest cell; the numbers in `right` are set to the right."""
-    if not rows:
-        return []
-    widths = [max(len(row[number]) for row in rows) for number in range(len(rows[0]))]
-    return [
-        "  ".join(
-            cell.rjust(width) if number in right else cell.ljust(width)
-            for number, (cell, width) in enumerate(zip(row, widths))
-        ).rstrip()
-        for row in rows
-    ]
-
-
-# ------------------------------------------------------------------------------------------------------------
-# history/options
-#
-# The command lines of `history`, `spend` and `cost`. Pure.
-# ------------------------------------------------------------------------------------------------------------
-
-
-DEFAULT_LIMIT = 20
-_WHEN_HELP = "a date, a date-time, or a span back from now: 7d, 12h, 30m"
-
-#: The commands below `history`, with what each does in a line.
-HISTORY_COMMANDS: Tuple[Tuple[str, str], ...] = (
-    ("show", "show everything about one request"),
-    ("redo", "send a request again, with changes"),
-    ("forget", "delete requests from the history; images stay"),
-)
-
-
-def history_parser() -> Parser:
-    commands = "\n".join(f"  {name:<7} {summary}" for name, summary in HISTORY_COMMANDS)
-    parser = Parser(
-        prog=f"{PROGRAM} history",
-        usage=f"{PROGRAM} history [show|redo|forget] [options]",
-        description="List the requests that were sent, newest first.",
-        epilog=f"commands:\n{commands}\n\nHelp for one: {PROGRAM} history COMMAND --help",
-    )
-    parser.add_argument("--search", metavar="TEXT", help="only those with this text in the prompt or a path")
-    parser.add_argument(
-        "--since", type=_moment, metavar="WHEN", help=f"only those from then on: {_WHEN_HELP}"
-    )
-    parser.add_argument(
-        "--limit",
-        type=int,
-        default=DEFAULT_LIMIT,
-        metavar="N",
-        help=f"at most this many (default {DEFAULT_LIMIT})",
-    )
-    add_output_flags(parser.add_argument)
-    return parser
-
-
-def show_parser() -> Parser:
-    parser = Parser(
-        prog=f"{PROGRAM} history show",
-        description="Show everything about one request.",
-    )
-    parser.add_argument(
-        "target", metavar="ID|FILE", help="the request's id, or an image that it made, whatever its name now"
-    )
-    add_output_flags(parser.add_argument)
-    return parser
-
-
-def forget_parser() -> Parser:
-    parser = Parser(
-        prog=f"{PROGRAM} history forget",
-        usage=f"{PROGRAM} history forget ID... | --before WHEN | --all --yes",
-        description="Delete requests from the history. Their images stay.",
-    )
-    parser.add_argument("ids", nargs="*", metavar="ID", type=_id, help="the request's id")
-    parser.add_argument("--before", type=_moment, metavar="WHEN", help=f"all that are older: {_WHEN_HELP}")
-    parser.add_argument("--all", action="store_true", help="the whole history; needs --yes")
-    parser.add_argument("--yes", action="store_true", help="with --all: yes, all of it")
-    add_output_flags(parser.add_argument)
-    return parser
-
-
-def spend_parser() -> Parser:
-    parser = Parser(
-        prog=f"{PROGRAM} spend",
-        description="Add up what the requests of the history cost.",
-    )
-    parser.add_argument("--by", choices=tuple(GROUPINGS), default="day", help="a sum for each (default day)")
-    parser.add_argument(
-        "--since", type=_moment, metavar="WHEN", help=f"only requests from then on: {_WHEN_HELP}"
-    )
-    add_output_flags(parser.add_argument)
-    return parser
-
-
-def cost_parser() -> Parser:
-    parser = Parser(
-        prog=f"{PROGRAM} cost",
-        usage=f"{PROGRAM} cost [PROMPT] [options]",
-        description="Tell what a request would cost. Free; sends nothing.",
-    )
-    add = parser.add_argument
-    add("words", nargs="?", metavar="PROMPT", help="the prompt, whose tokens cost too")
-    add("--prompt", metavar="TEXT", help="the prompt, by a flag")
-    add("--quality", help="low, medium, high, auto (default)")
-    add("--size", help=f"WxH, auto (default), a ratio, or {', '.join(SIZE_NAMES)}")
-    add("--n", type=int, metavar="N", help="number of images, 1 to 10 (default 1)")
-    add("--model", default=DEFAULT_MODEL, help=f"default {DEFAULT_MODEL}")
-    add("--stream", action="store_true", help="as a stream, with previews")
-    add("--partial-images", type=int, metavar=f"0-{MAX_PARTIAL_IMAGES}", help="previews under --stream")
-    add("--batch", action="store_true", help="by the Batch API, at half the price")
-    add("--config", metavar="PATH", help="this config file instead of the one that is found")
-    add_output_flags(add)
-    return parser
-
-
-#: The parser of each command below `history`.
-HISTORY_PARSERS = {"show": show_parser, "redo": redo_parser, "forget": forget_parser}
-
-
-def _moment(text: str) -> str:
-    return read_moment(text, time.time())
-
-
-def _id(text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
-        raise argparse.ArgumentTypeError(f"an id is a number, found {text!r}")
-    return int(text)
-
-
-# ------------------------------------------------------------------------------------------------------------
-# history/redo
-#
-# Completes a `history redo` command line from the request that it repeats.
-# ------------------------------------------------------------------------------------------------------------
-
-
-def fill_in(command: ImageCommand, past: PastRequest, image_path: Optional[str]) -> None:
-    """Takes from `past` whatever the command line leaves out: fields, inputs, mask and output.
-
-    By default its output is a free name beside `image_path`, else beside the first image of the request.
-
-    Raises:
-        UsageError: it cannot be sent again, or an input is not there any more.
-    """
-    if past.command == PROBE_COMMAND:
-        raise UsageError(
-            f"request {past.id} is a probe of a base URL", hint="send a new one: doctor --probe --yes"
-        )
-    inputs = () if command.sources else past.inputs
-    mask = None if command.mask else past.mask
-    command.request = _changed_request(past, command.request)
-    if command.output is None:
-        command.output = _beside(past, image_path, command.request.effective_format)
-        command.no_clobber = True
-    if inputs:
-        command.sources = tuple(_kept_source(past, file, "input image") for file in inputs)
-    if mask:
-        command.mask = _kept_source(past, mask, "mask")
-    command.command = "edit" if command.sources else "generate"
-    kept = (*inputs, *((mask,) if mask else ()))
-    command.expected_sha256 = tuple((file.path or file.source, file.sha256) for file in kept)
-
-
-def _changed_request(past: PastRequest, changes: ImageRequest) -> ImageRequest:
-    """The request as it was, but for the fields that are set in `changes`."""
-    given = {name: getattr(changes, name) for name in ("prompt", *REQUEST_FIELDS)}
-    changed = {name: value for name, value in given.items() if value not in (None, "") and value is not False}
-    request = request_from_fields(past.prompt, past.model, past.fields)
-    extra = {**dict(request.extra), **dict(changes.extra)}
-    return replace(request, extra=tuple(extra.items()), **changed)
-
-
-def _kept_source(past: PastRequest, file: InputFile, what: str) -> str:
-    if file.source == "-":
-        raise UsageError(
-            f"the {what} of request {past.id} came from standard input and was not kept",
-            hint=_replacement(what),
-        )
-    if file.path and not os.path.isfile(file.path):
-        raise UsageError(
-            f"the {what} of request {past.id} is missing: {file.path}",
-            hint=f"put it back, or {_replacement(what)}",
-        )
-    return file.path or file.source
-
-
-def _replacement(what: str) -> str:
-    return f"give another with {'--mask' if what == 'mask' else '--image'}"
-
-
-def _beside(past: PastRequest, image_path: Optional[str], output_format: str) -> str:
-    """A free name like that of the output that was asked for, in the folder where its image is now."""
-    asked = Path(image_path or past.output)
-    was = past.fields.get("output_format") or "png"
-    if asked.suffix and was != output_format:
-        asked = asked.with_suffix(f".{extension(output_format)}")
-    names = (asked.with_name(f"{asked.stem}-{number}{asked.suffix}") for number in count(1))
-    return str(next(path for path in chain([asked], names) if not os.path.lexists(str(path))))
-
-
-# ------------------------------------------------------------------------------------------------------------
-# history/commands
-#
-# The commands `history` (with `show`, `redo` and `forget`), `spend` and `cost`.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_ANY_PROMPT = "-"
-
-
-def run_list(words: Sequence[str], output: Output, _: StopSwitch) -> int:
-    flags = history_parser().parse_args(list(words))
-    if flags.limit < 1:
-        raise UsageError(
-            f"--limit is {flags.limit}; it must be at least 1", hint="leave it out for the default"
-        )
-    with ExitStack() as stack:
-        found = find_requests(_opened(stack), flags.search, flags.since, flags.limit)
-    for line in listing(found):
-        output.result(line)
-    if not found:
-        output.say("nothing is in the history" + (" that fits" if flags.search or flags.since else ""))
-    return _finish(output, "list", {"requests": [request_json(past) for past in found]})
-
-
-def run_show(words: Sequence[str], output: Output, _: StopSwitch) -> int:
-    past, _image = _found(show_parser().parse_args(list(words)).target)
-    for line in details(past):
-        output.result(line)
-    return _finish(output, "show", {"request": request_json(past)})
-
-
-def run_forget(words: Sequence[str], output: Output, _: StopSwitch) -> int:
-    flags = forget_parser().parse_args(list(words))
-    if bool(flags.ids) + (flags.before is not None) + flags.all != 1:
-        raise UsageError(
-            "it must be said in one way what to forget", hint="give ids, or --before WHEN, or --all --yes"
-        )
-    if flags.all and not flags.yes:
-        raise UsageError("--all deletes the whole history", hint="add --yes if that is meant")
-    with ExitStack() as stack:
-        database = _opened(stack)
-        missing = missing_ids(database, flags.ids)
-        if missing:
-            raise _no_such_request(", ".join(map(str, missing)))
-        count = forget_requests(database, flags.ids, flags.before, flags.all)
-    output.result(f"Forgotten: {count} request{'' if count == 1 else 's'}; images were not touched")
-    return _finish(output, "forget", {"forgotten": count})
-
-
-def run_redo(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    command = read_redo_command(words)
-    past, image_path = _found(command.target)
-    fill_in(command, past, image_path)
-    if not command.sandbox:
-        _warn_of_another_host(past, command, output)
-    return make_images(command, output, stop)
-
-
-def _warn_of_another_host(past: PastRequest, command: ImageCommand, output: Output) -> None:
-    """Warns where a request now goes to another host: what was a rehearsal may cost money this time."""
-    settings = load_settings(
-        os.environ, config=command.config, base_url=command.base_url, api_key=command.api_key
-    )
-    url = settings.base_url
-    if url != past.base_url:
-        output.warn(f"request {past.id} went to {show(past.base_url)}; this goes to {show(url)}")
-
-
-def run_spend(words: Sequence[str], output: Output, _: StopSwitch) -> int:
-    query = spend_parser().parse_args(list(words))
-    with ExitStack() as stack:
-        rows = spending_rows(_opened(stack), query.since)
-    rehearsals = sum_of(filter(is_rehearsal, rows), "loopback")
-    real = [row for row in rows if not is_rehearsal(row)]
-    total, everything = sum_of(real, "total"), sum_of(rows, "everything")
-    is_by_host = query.by == "host"
-    foot = [total] if is_by_host or not rehearsals.requests else [total, rehearsals]
-    for line in spending_table(query.by, sums_by(rows if is_by_host else real, query.by), foot):
-        output.result(line)
-    if rehearsals.requests:
-        output.result("loopback hosts are this machine (the sandbox): no real money, and not in the total")
-    output.finish(
-        {
-            "ok": True,
-            "command": "spend",
-            "by": query.by,
-            "since": query.since,
-            "groups": [spending_json(one) for one in sums_by(rows, query.by)],
-            "requests": everything.requests,
-            "images": everything.images,
-            "tokens": everything.tokens,
-            "total_usd": round(everything.cost_usd, 6),
-            "loopback_usd": round(rehearsals.cost_usd, 6),
-            "unknown_cost": everything.unknown_cost,
-            "maybe_billed": everything.maybe_billed,
-        }
-    )
-    return ExitCode.OK
-
-
-def run_cost(words: Sequence[str], output: Output, _: StopSwitch) -> int:
-    query = cost_parser().parse_args(list(words))
-    if query.words is not None and query.prompt is not None:
-        raise UsageError("the prompt is given twice", hint="give PROMPT or --prompt, not both")
-    prompt = query.prompt if query.words is None else query.words
-    request, warnings = checked(request_of(query, _ANY_PROMPT if prompt is None else prompt))
-    if prompt is None:
-        request = replace(request, prompt="")
-    prices = load_settings(os.environ, config=query.config).prices
-    estimate = request.estimate(prices)
-    if estimate is not None:
-        notes = [
-            estimate.note,
-            "the prompt is not counted" if prompt is None else "",
-            "by the Batch API" if query.batch else "",
-        ]
-        estimate = replace(
-            estimate.at(BATCH_DISCOUNT if query.batch else 1.0), note="; ".join(filter(None, notes))
-        )
-    for warning in warnings:
-        output.warn(warning)
-    output.result(f"Estimated cost: {cost_in_words(estimate)}")
-    output.finish(
-        {
-            "ok": True,
-            "command": "cost",
-            "model": request.model,
-            "size": request.effective_size,
-            "quality": request.effective_quality,
-            "n": request.count,
-            "batch": query.batch,
-            "cost_usd": estimate_json(estimate),
-            "note": estimate.note if estimate else "",
-            "warnings": list(warnings),
-        }
-    )
-    return ExitCode.OK
-
-
-def _opened(stack: ExitStack) -> Database:
-    """The ledger, closed with the stack; an empty one where there is none yet."""
-    database = read_database(state_folder(os.environ) / LEDGER_NAME)
-    stack.callback(database.close)
-    return database
-
-
-def _found(target: str) -> Tuple[PastRequest, Optional[str]]:
-    """The request that an id or a file names, and the file where it is one that exists."""
-    with ExitStack() as stack:
-        database = _opened(stack)
-        if target.isascii() and target.isdigit():
-            past, image_path = request_by_id(database, int(target)), None
-        else:
-            path = os.path.abspath(os.path.expanduser(target))
-            past, image_path = request_by_file(database, path), path
-    if past is None:
-        raise _no_such_request(target)
-    return past, image_path if image_path and os.path.exists(image_path) else None
-
-
-def _no_such_request(target: str) -> UsageError:
-    return UsageError(
-        f"no request {show(target)} in the history",
-        hint="list them: history; a file is found by its content, unless it was changed",
-        code="not_in_history",
-    )
-
-
-def _finish(output: Output, action: str, outcome: Dict[str, object]) -> int:
-    output.finish({"ok": True, "command": "history", "action": action, **outcome})
-    return ExitCode.OK
-
-
-# ------------------------------------------------------------------------------------------------------------
 # cli
 #
 # The command's front door: `--help` and `--version` at once, everything else by `dispatch`.
@@ -8749,6 +7744,12 @@ def _runners(command: str) -> Mapping[str, CommandRunner]:
     if command == "doctor":
         return {"doctor": run_doctor}
     if command in ("history", "spend", "cost"):
+        run_cost = load_side("gpt_image2_more").run_cost
+        run_forget = load_side("gpt_image2_more").run_forget
+        run_list = load_side("gpt_image2_more").run_list
+        run_redo = load_side("gpt_image2_more").run_redo
+        run_show = load_side("gpt_image2_more").run_show
+        run_spend = load_side("gpt_image2_more").run_spend
         return {
             "history": run_list,
             "history show": run_show,
@@ -8758,13 +7759,13 @@ def _runners(command: str) -> Mapping[str, CommandRunner]:
             "cost": run_cost,
         }
     if command == "batch":
-        run_batch_run = load_side("gpt_image2_batch").run_batch_run
-        run_fetch = load_side("gpt_image2_batch").run_fetch
-        run_cancel = load_side("gpt_image2_batch").run_cancel
-        run_list_batches = load_side("gpt_image2_batch").run_list_batches
-        run_status = load_side("gpt_image2_batch").run_status
-        run_wait = load_side("gpt_image2_batch").run_wait
-        run_submit = load_side("gpt_image2_batch").run_submit
+        run_batch_run = load_side("gpt_image2_more").run_batch_run
+        run_fetch = load_side("gpt_image2_more").run_fetch
+        run_cancel = load_side("gpt_image2_more").run_cancel
+        run_list_batches = load_side("gpt_image2_more").run_list_batches
+        run_status = load_side("gpt_image2_more").run_status
+        run_wait = load_side("gpt_image2_more").run_wait
+        run_submit = load_side("gpt_image2_more").run_submit
         return {
             "batch": _run_batch,
             "batch run": run_batch_run,
@@ -8780,7 +7781,7 @@ def _runners(command: str) -> Mapping[str, CommandRunner]:
 
 def _run_batch(words: Sequence[str], _output: Output, _stop: StopSwitch) -> int:
     """`batch` without a command below it: its help."""
-    batch_parser = load_side("gpt_image2_batch").batch_parser
+    batch_parser = load_side("gpt_image2_more").batch_parser
     if words and words[0] not in ("-h", "--help"):
         raise UsageError(f"unknown command batch {words[0]!r}", hint=f"see {PROGRAM} batch --help")
     batch_parser().print_help()
