@@ -6,6 +6,7 @@ from typing import Any, Dict, List, Mapping, Optional, cast
 
 from ..base.record import Record
 from ..base.redact import show
+from ..base.untrusted import moment_s
 from ..ledger.entries import utc_text
 
 COMPLETION_WINDOW = "24h"
@@ -48,11 +49,11 @@ def read_remote_batch(document: object) -> Optional[RemoteBatch]:
     if not isinstance(batch_id, str) or not batch_id or not isinstance(status, str):
         return None
     counts = _fields(fields.get("request_counts"))
-    created: Any = fields.get("created_at")
+    created_s = moment_s(fields.get("created_at"))
     return RemoteBatch(
         id=batch_id,
         status=show(status, limit=_NAME_CHARS),
-        created_at=utc_text(float(created)) if isinstance(created, (int, float)) else "",
+        created_at="" if created_s is None else utc_text(created_s),
         endpoint=_text(fields, "endpoint") or "",
         model=_text(fields, "model") or "",
         input_file_id=_text(fields, "input_file_id"),
