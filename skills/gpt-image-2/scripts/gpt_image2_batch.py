@@ -149,6 +149,7 @@ from gpt_image2 import (
     local_time,
     lock_file,
     mask_secrets,
+    moment_s,
     open_database,
     open_to_append,
     other_fields,
@@ -2632,11 +2633,11 @@ def read_remote_batch(document: object) -> Optional[RemoteBatch]:
     if not isinstance(batch_id, str) or not batch_id or not isinstance(status, str):
         return None
     counts = _fields(fields.get("request_counts"))
-    created: Any = fields.get("created_at")
+    created_s = moment_s(fields.get("created_at"))
     return RemoteBatch(
         id=batch_id,
         status=show(status, limit=_NAME_CHARS),
-        created_at=utc_text(float(created)) if isinstance(created, (int, float)) else "",
+        created_at="" if created_s is None else utc_text(created_s),
         endpoint=_text(fields, "endpoint") or "",
         model=_text(fields, "model") or "",
         input_file_id=_text(fields, "input_file_id"),
