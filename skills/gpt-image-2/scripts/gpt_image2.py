@@ -4896,8 +4896,7 @@ class Refusal(Record):
 
 _QUOTA_CODES = (
     r"insufficient_(?:user_)?(?:quota|balance|credits?|funds)|pre_consume_token_quota_failed|quota_exhausted"
-    r"|credit_balance_exhausted|billing_hard_limit_reached|payment_required"
-    r"|\w{0,100}(?:spend|usage)_limit_exceeded"
+    r"|credit_balance_exhausted|billing_hard_limit_reached|payment_required|(?:spend|usage)_limit_exceeded"
 )
 _MODERATION_CODES = (
     r"moderation_blocked|content_policy_violation|content_?filter(?:ed)?|(?:image_)?safety|prohibited_content"
@@ -4907,12 +4906,12 @@ QUOTA = Refusal(
     QuotaError,
     "insufficient_quota",
     "add credit or raise the limit in the provider's billing settings",
-    codes=_QUOTA_CODES,
+    codes=_QUOTA_CODES + r"|\w{1,100}_(?:spend|usage)_limit_exceeded",
     words=_QUOTA_CODES
     + r"|exceeded your current quota|quota (?:is |was |has been )?(?:exhausted|not enough|insufficient)"
     r"|(?:insufficient|not enough) (?:user |account |token )?(?:quota|balance|credits?|funds)"
     r"|out of credits?\b|balance is (?:too low|insufficient|not enough)"
-    r"|(?:余额|额度|配额|点数|积分)(?:已)?(?:不足|用尽|耗尽|用完)",
+    r"|billing hard limit|(?:余额|额度|配额|点数|积分)已?(?:不足|用尽|耗尽|用完)|预扣费额度失败|欠费",
     statuses=(402,),
 )
 MODERATION = Refusal(
@@ -4985,7 +4984,7 @@ REFUSALS: Tuple[Refusal, ...] = (
         "model_not_found",
         "check --model, and that your account may use it",
         codes="model_not_found",
-        words="no available channel|无可用渠道|没有可用(?:的)?渠道",
+        words="no available channel|无可用渠道|没有可用的?渠道|the model .{1,100} does not exist",
     ),
     Refusal(
         ApiError,
@@ -5308,10 +5307,10 @@ def _reason_elsewhere(fields: Dict[str, Any]) -> Optional[ServerError]:
         if isinstance(value, str) and re.search(_STOPPED if path[-1] in _CODE_STEPS else r"\S", value):
             return ServerError(_text_of(value), code=value if path[-1] in _CODE_STEPS else "")
     data: Any = fields.get("data")
-    first = _members(cast(List[Any], data)[0]) if isinstance(data, list) and data else {}
-    said = {name: value for name, value in first.items() if value}
-    if list(said) == ["revised_prompt"]:
-        return ServerError(_text_of(said["revised_prompt"]))
+    items = [_members(item) for item in cast(List[Any], data)] if isinstance(data, list) else []
+    said = [{name: value for name, value in item.items() if value is not None} for item in items]
+    if said and all(list(one) == ["revised_prompt"] for one in said):
+        return ServerError(_text_of(said[0]["revised_prompt"]))
     return None
 
 

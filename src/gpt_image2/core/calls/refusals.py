@@ -40,8 +40,7 @@ class Refusal(Record):
 
 _QUOTA_CODES = (
     r"insufficient_(?:user_)?(?:quota|balance|credits?|funds)|pre_consume_token_quota_failed|quota_exhausted"
-    r"|credit_balance_exhausted|billing_hard_limit_reached|payment_required"
-    r"|\w{0,100}(?:spend|usage)_limit_exceeded"
+    r"|credit_balance_exhausted|billing_hard_limit_reached|payment_required|(?:spend|usage)_limit_exceeded"
 )
 _MODERATION_CODES = (
     r"moderation_blocked|content_policy_violation|content_?filter(?:ed)?|(?:image_)?safety|prohibited_content"
@@ -51,12 +50,12 @@ QUOTA = Refusal(
     QuotaError,
     "insufficient_quota",
     "add credit or raise the limit in the provider's billing settings",
-    codes=_QUOTA_CODES,
+    codes=_QUOTA_CODES + r"|\w{1,100}_(?:spend|usage)_limit_exceeded",
     words=_QUOTA_CODES
     + r"|exceeded your current quota|quota (?:is |was |has been )?(?:exhausted|not enough|insufficient)"
     r"|(?:insufficient|not enough) (?:user |account |token )?(?:quota|balance|credits?|funds)"
     r"|out of credits?\b|balance is (?:too low|insufficient|not enough)"
-    r"|(?:余额|额度|配额|点数|积分)(?:已)?(?:不足|用尽|耗尽|用完)",
+    r"|billing hard limit|(?:余额|额度|配额|点数|积分)已?(?:不足|用尽|耗尽|用完)|预扣费额度失败|欠费",
     statuses=(402,),
 )
 MODERATION = Refusal(
@@ -129,7 +128,7 @@ REFUSALS: Tuple[Refusal, ...] = (
         "model_not_found",
         "check --model, and that your account may use it",
         codes="model_not_found",
-        words="no available channel|无可用渠道|没有可用(?:的)?渠道",
+        words="no available channel|无可用渠道|没有可用的?渠道|the model .{1,100} does not exist",
     ),
     Refusal(
         ApiError,

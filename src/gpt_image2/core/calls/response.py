@@ -295,10 +295,10 @@ def _reason_elsewhere(fields: Dict[str, Any]) -> Optional[ServerError]:
         if isinstance(value, str) and re.search(_STOPPED if path[-1] in _CODE_STEPS else r"\S", value):
             return ServerError(_text_of(value), code=value if path[-1] in _CODE_STEPS else "")
     data: Any = fields.get("data")
-    first = _members(cast(List[Any], data)[0]) if isinstance(data, list) and data else {}
-    said = {name: value for name, value in first.items() if value}
-    if list(said) == ["revised_prompt"]:
-        return ServerError(_text_of(said["revised_prompt"]))
+    items = [_members(item) for item in cast(List[Any], data)] if isinstance(data, list) else []
+    said = [{name: value for name, value in item.items() if value is not None} for item in items]
+    if said and all(list(one) == ["revised_prompt"] for one in said):
+        return ServerError(_text_of(said[0]["revised_prompt"]))
     return None
 
 
