@@ -51,6 +51,20 @@ def attempt(
 
 SAYS_YES, SAYS_NO = {"x-should-retry": "true"}, {"x-should-retry": "false"}
 
+OUT_OF_CREDIT = (
+    "账户余额不足",
+    "该令牌额度已用尽",
+    "预扣费额度失败, 用户剩余额度: 0.02",
+    "账户已欠费",
+    "Quota exhausted",
+    "your quota has been exhausted",
+    "insufficient account balance",
+    "not enough credits",
+    "Your credit balance is too low",
+    "you are out of credits",
+    "Billing hard limit has been reached",
+    'upstream said {"code": "insufficient_user_quota"}',
+)
 #: Every rule: what it says of money, whether it allows another request, and attempts that fall under it.
 TABLE: List[Tuple[str, Billed, Again, List[Attempt]]] = [
     (
@@ -101,8 +115,7 @@ TABLE: List[Tuple[str, Billed, Again, List[Attempt]]] = [
             attempt(403, "pre_consume_token_quota_failed"),
             attempt(429, type_="x", message="You exceeded your current quota, please check your plan"),
             attempt(403, type_="new_api_error", message="用户额度不足, 剩余额度: 0"),
-            attempt(500, type_="x", message="账户余额不足"),
-            attempt(403, type_="x", message="Quota exhausted"),
+            *(attempt(500, type_="x", message=words) for words in OUT_OF_CREDIT),
             attempt(403, answer=Answer("other", text="user quota is not enough")),
             attempt(402),
         ],

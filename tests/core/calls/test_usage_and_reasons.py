@@ -196,6 +196,7 @@ def test_the_reason_is_found_wherever_an_answer_gives_it(
     "document",
     [
         {"data": [{"b64_json": "", "revised_prompt": "a cat"}, {"b64_json": ""}], "message": "here you are"},
+        {"data": [{"b64_json": "", "revised_prompt": "a cat"}]},
         {"data": [{"url": "https://x/1.png", "revised_prompt": "a cat"}]},
         {"data": [{"revised_prompt": "not that"}, {"url": "https://x/1.png", "revised_prompt": "a cat"}]},
         {"code": 0, "message": "success", "data": None},
