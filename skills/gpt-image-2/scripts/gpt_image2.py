@@ -327,7 +327,7 @@ class Result(Record):
 # ├── ApiError               the server refused, or answered without a usable image  exit 6
 # │   ├── AuthenticationError    401, 403                                            exit 3
 # │   ├── RateLimitError         429: too fast                                       exit 4
-# │   ├── QuotaError             429, 400: out of money or over a spend limit        exit 4
+# │   ├── QuotaError             out of money or over a spend limit                  exit 4
 # │   └── ModerationError        the prompt or the image was blocked                 exit 5
 # ├── NetworkError           no connection, cut, timeout, TLS, proxy                 exit 7
 # ├── OutputError            an image could not be written where it was asked for    exit 8
@@ -5309,8 +5309,9 @@ def _reason_elsewhere(fields: Dict[str, Any]) -> Optional[ServerError]:
     data: Any = fields.get("data")
     items = [_members(item) for item in cast(List[Any], data)] if isinstance(data, list) else []
     said = [{name: value for name, value in item.items() if value is not None} for item in items]
-    if said and all(list(one) == ["revised_prompt"] for one in said):
-        return ServerError(_text_of(said[0]["revised_prompt"]))
+    reason = said[0].get("revised_prompt") if said else None
+    if reason and all(list(one) == ["revised_prompt"] for one in said):
+        return ServerError(_text_of(reason))
     return None
 
 

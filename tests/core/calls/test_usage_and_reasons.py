@@ -199,6 +199,7 @@ def test_the_reason_is_found_wherever_an_answer_gives_it(
         {"data": [{"b64_json": "", "revised_prompt": "a cat"}]},
         {"data": [{"url": "https://x/1.png", "revised_prompt": "a cat"}]},
         {"data": [{"revised_prompt": "not that"}, {"url": "https://x/1.png", "revised_prompt": "a cat"}]},
+        {"data": [{"revised_prompt": ""}]},
         {"code": 0, "message": "success", "data": None},
         {"success": True, "msg": "done"},
         {"id": "task_1", "status": "queued", "message": "your turn comes"},

@@ -297,8 +297,9 @@ def _reason_elsewhere(fields: Dict[str, Any]) -> Optional[ServerError]:
     data: Any = fields.get("data")
     items = [_members(item) for item in cast(List[Any], data)] if isinstance(data, list) else []
     said = [{name: value for name, value in item.items() if value is not None} for item in items]
-    if said and all(list(one) == ["revised_prompt"] for one in said):
-        return ServerError(_text_of(said[0]["revised_prompt"]))
+    reason = said[0].get("revised_prompt") if said else None
+    if reason and all(list(one) == ["revised_prompt"] for one in said):
+        return ServerError(_text_of(reason))
     return None
 
 
