@@ -325,7 +325,7 @@ class Result(Record):
 # ├── ApiError               the server refused, or answered without a usable image  exit 6
 # │   ├── AuthenticationError    401, 403                                            exit 3
 # │   ├── RateLimitError         429: too fast                                       exit 4
-# │   ├── QuotaError             429, 400: out of money or over a spend limit        exit 4
+# │   ├── QuotaError             out of money or over a spend limit                  exit 4
 # │   └── ModerationError        the prompt or the image was blocked                 exit 5
 # ├── NetworkError           no connection, cut, timeout, TLS, proxy                 exit 7
 # ├── OutputError            an image could not be written where it was asked for    exit 8
@@ -632,14 +632,21 @@ class SignalsHandled:
 # ------------------------------------------------------------------------------------------------------------
 # base/redact
 #
-# Makes text safe to show and to keep: keys masked, control characters gone, length bounded. Pure.
+# Makes text safe to show and to keep: keys masked, control characters made visible, length bounded. Pure.
 # ------------------------------------------------------------------------------------------------------------
 
 
 MAX_SHOWN_CHARS = 500
 
 _KEY_LIKE = r"\bsk-[A-Za-z0-9_\-]{8,}|(?<=[Bb]earer )[^\s\"',;]{8,}"
-_CONTROL = "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]|[\ud800-\udfff]"
+#: What ends a line, somewhere; and the blanks after it.
+_LINE_ENDS = "[\t-\r\x85\u2028\u2029][ \t-\r\x85\u2028\u2029]*"
+#: What steers a terminal, turns the direction of text, or hides in it. Joiners (U+200C, U+200D) are part of
+#: ordinary words and of emoji, and stay.
+_CONTROL = (
+    "[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
+    "|[\ud800-\udfff]|[\U000e0000-\U000e007f]"
+)
 
 
 def mask_key(key: str) -> str:
@@ -656,16 +663,113 @@ def mask_secrets(text: str, secrets: Iterable[str] = ()) -> str:
 
 
 def printable(text: str) -> str:
-    """The text on one line, without characters that could steer a terminal."""
+    """The text on one line, with the characters that could steer a terminal or hide written as escapes."""
     if not text.isprintable():
-        text = re.sub(_CONTROL, "", text)
-    return " ".join(text.split())
+        text = re.sub(_CONTROL, _escape_of, re.sub(_LINE_ENDS, " ", text))
+    return text.strip()
 
 
 def show(text: str, secrets: Iterable[str] = (), limit: Optional[int] = MAX_SHOWN_CHARS) -> str:
     """Foreign text as it may be printed: keys masked, one line, at most `limit` characters."""
     text = printable(mask_secrets(text, secrets))
     return text if limit is None or len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _escape_of(match: Match[str]) -> str:
+    code = ord(match.group())
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+# ------------------------------------------------------------------------------------------------------------
+# base/untrusted
+#
+# Values that a server sends, as far as they can be true: bounded, finite, ASCII digits, or absent. Pure.
+#
+# Nothing here raises, whatever it is given, and the time it takes grows no faster than what it is given.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: More is no number of anything that is counted here, and `int` takes no more than 4,300 from Python 3.11 on.
+_MOST_DIGITS = 18
+#: The last second of the year 9999: what a date can hold.
+_LAST_MOMENT_S = 253_402_300_799.0
+#: So much of a text is read for a length of time; a number is never longer.
+_DURATION_CHARS = 100
+_UNIT_S = {
+    **dict.fromkeys(("", "s", "sec", "secs", "second", "seconds"), 1.0),
+    **dict.fromkeys(("ms", "millisecond", "milliseconds"), 0.001),
+    **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), 60.0),
+    **dict.fromkeys(("h", "hour", "hours"), 3600.0),
+    **dict.fromkeys(("d", "day", "days"), 86_400.0),
+}
+_STEP = re.compile(
+    r"([0-9]+(?:\.[0-9]+)?(?:e\+?[0-9]+)?)"
+    r"(?: ?(ms|m|s|h|d|secs?|mins?|milliseconds?|seconds?|minutes?|hours?|days?)(?![a-z]))?(?:, ?| )?",
+    re.I,
+)
+
+
+def whole_number(text: str, most: int) -> Optional[int]:
+    """The number that ASCII digits write, None for anything else and for more than `most`."""
+    if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS):
+        return None
+    number = int(text)
+    return number if number <= most else None
+
+
+def count_of(value: object, most: int) -> Optional[int]:
+    """A count out of parsed JSON, None where it is none, is negative, or is more than `most`."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or not 0 <= cast(float, value) <= most:
+        return None
+    number = int(cast(float, value))
+    return number if number == value else None
+
+
+def duration_s(text: str, most_s: float, whole: bool = True) -> Optional[float]:
+    """Seconds of a duration such as `6m0s`, `240ms`, `1.5` or `2 minutes`, at most `most_s`; None for another
+    text. With `whole` false, what follows the duration is passed over."""
+    text = text[:_DURATION_CHARS]
+    at, total_s = 0, 0.0
+    step = _STEP.match(text)
+    while step is not None:
+        total_s += float(step.group(1)) * _UNIT_S[(step.group(2) or "").lower()]
+        at = step.end()
+        step = _STEP.match(text, at)
+    is_none = at == 0 or (whole and at < len(text))
+    return None if is_none else min(total_s, most_s)
+
+
+def moment_s(value: object) -> Optional[float]:
+    """Seconds since 1970 out of parsed JSON, None where no date can hold them."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or not 0 <= cast(float, value) <= _LAST_MOMENT_S:
+        return None
+    return float(cast(float, value))
+
+
+def first_json(text: str) -> object:
+    """The JSON value that a text begins with, None where it begins with none or nests too deep.
+
+    What follows is passed over: gateways write there. A number that is none (NaN, infinite, of thousands of
+    digits) is None.
+    """
+    decoder = json.JSONDecoder(
+        strict=False, parse_int=_json_int, parse_float=_json_float, parse_constant=lambda _: None
+    )
+    try:
+        return cast(object, decoder.raw_decode(text.lstrip())[0])
+    except (ValueError, RecursionError):
+        return None
+
+
+def _json_int(text: str) -> Optional[int]:
+    return int(text) if len(text) <= _MOST_DIGITS else None
+
+
+def _json_float(text: str) -> Optional[float]:
+    number = float(text)
+    return number if abs(number) < float("inf") else None
 
 
 # ============================================================================================================
@@ -1058,18 +1162,21 @@ def estimate_cost(
 def cost_of_usage(model: str, usage: Usage, prices: Mapping[str, Prices] = PRICES) -> Optional[float]:
     """What an answer cost in USD by the tokens that the server counted, or None for a model without prices.
 
-    Where the answer does not split its input tokens, they are taken as text (no image was sent in).
+    Where the answer does not split its input tokens, they are taken as text (no image was sent in). The cost
+    is never negative: more tokens cannot have come from a cache than there were.
     """
     price = prices_of(model, prices)
     if price is None:
         return None
     image_in = usage.image_tokens or 0
-    text_in = usage.text_tokens if usage.text_tokens is not None else usage.input_tokens - image_in
+    text_in = max(usage.text_tokens or 0, usage.input_tokens - image_in)
+    cached_text = min(usage.cached_text_tokens, text_in)
+    cached_image = min(usage.cached_image_tokens, image_in)
     return (
-        (text_in - usage.cached_text_tokens) * price.text_in
-        + usage.cached_text_tokens * price.cached_text_in
-        + (image_in - usage.cached_image_tokens) * price.image_in
-        + usage.cached_image_tokens * price.cached_image_in
+        (text_in - cached_text) * price.text_in
+        + cached_text * price.cached_text_in
+        + (image_in - cached_image) * price.image_in
+        + cached_image * price.cached_image_in
         + usage.output_tokens * price.image_out
     ) / 1e6
 
@@ -1372,22 +1479,25 @@ def _check_format_rules(request: ImageRequest, known_model: bool) -> None:
 #: What is counted. Images come first: where a server tells of them, they are what runs out.
 LIMIT_KINDS = ("images", "requests", "tokens")
 
-_STEPS = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|h|m|s)?)+")
-_STEP = re.compile(r"(\d+(?:\.\d+)?) ?(ms|h|m|s)?", re.I)
-_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
-_IN_WORDS = re.compile(r"\b(images|requests) per min\w*\b.{0,20}?\bLimit:? ?(\d{1,9})\b", re.I | re.DOTALL)
+#: More is no limit a minute, and a limit that is whole again after more than a day is none of a minute.
+_MOST_A_MINUTE = 10**9
+_MOST_RESET_S = 86_400.0
+_IN_WORDS = re.compile(
+    r"\b(images|requests) per min[a-z]{0,9}\b.{0,20}?\bLimit:? ?([0-9]{1,9})\b", re.I | re.DOTALL
+)
 
 
 def read_rate_limits(headers: Mapping[str, str]) -> Tuple[RateLimit, ...]:
     """The limits that the headers of an answer tell of; header names are in lower case."""
     found: List[RateLimit] = []
     for kind in LIMIT_KINDS:
-        limit = headers.get(f"x-ratelimit-limit-{kind}", "")
-        remaining = headers.get(f"x-ratelimit-remaining-{kind}", "")
-        if limit.isdigit() and remaining.isdigit() and int(limit) > 0:
+        limit = whole_number(headers.get(f"x-ratelimit-limit-{kind}", ""), _MOST_A_MINUTE)
+        remaining = whole_number(headers.get(f"x-ratelimit-remaining-{kind}", ""), _MOST_A_MINUTE)
+        if limit and remaining is not None:
             reset = headers.get(f"x-ratelimit-reset-{kind}", "").replace(" ", "")
-            reset_s = duration_s(reset) if _STEPS.fullmatch(reset) else 0.0
-            found.append(RateLimit(kind, int(limit), int(remaining), reset_s))
+            reset_s = duration_s(reset, math.inf) or 0.0
+            is_known = reset_s <= _MOST_RESET_S
+            found.append(RateLimit(kind, limit, min(remaining, limit), reset_s if is_known else 0.0))
     return tuple(found)
 
 
@@ -1395,11 +1505,6 @@ def limit_in_words(message: str) -> Optional[Tuple[str, int]]:
     """Kind and number of a limit a minute as a refusal words it ("on images per min: Limit 5"), or None."""
     match = _IN_WORDS.search(message)
     return (match.group(1).lower(), int(match.group(2))) if match and int(match.group(2)) else None
-
-
-def duration_s(text: str) -> float:
-    """Seconds of a duration such as `6m0s`, `240ms` or `1.5`; what is no step of one is passed over."""
-    return sum(float(number) * _UNIT_S[unit.lower()] for number, unit in _STEP.findall(text))
 
 
 # ============================================================================================================
@@ -4768,6 +4873,160 @@ def unknown_cost(what: str) -> UsageError:
 
 
 # ------------------------------------------------------------------------------------------------------------
+# calls/refusals
+#
+# What a server's refusal means: one row for each thing that it refuses for, known by code, words or status.
+#
+# The policy of what is sent again (`retry`) and the explanations (`explain`) both read this table, so that one
+# more relay's way to say the same is one more word in its row. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+class Refusal(Record):
+    """One reason to refuse. `codes` and `words` are patterns: of a whole error code or type, and of a part of
+    the message. `statuses` mean it where neither code nor words mean anything; `under` is the only status
+    that the words count under, 0 for any. `code` is shown where the server gives none.
+
+    What is refused by code or words was not billed, but for what moderation stops: it may have been made.
+    """
+
+    raises: Type[GptImage2Error]
+    code: str
+    cure: str = ""
+    codes: str = ""
+    words: str = ""
+    statuses: Tuple[int, ...] = ()
+    under: int = 0
+
+
+_QUOTA_CODES = (
+    r"insufficient_(?:user_)?(?:quota|balance|credits?|funds)|pre_consume_token_quota_failed|quota_exhausted"
+    r"|credit_balance_exhausted|billing_hard_limit_reached|payment_required|(?:spend|usage)_limit_exceeded"
+)
+_MODERATION_CODES = (
+    r"moderation_blocked|content_policy_violation|content_?filter(?:ed)?|(?:image_)?safety|prohibited_content"
+)
+
+QUOTA = Refusal(
+    QuotaError,
+    "insufficient_quota",
+    "add credit or raise the limit in the provider's billing settings",
+    codes=_QUOTA_CODES + r"|\w{1,100}_(?:spend|usage)_limit_exceeded",
+    words=_QUOTA_CODES
+    + r"|exceeded your current quota|quota (?:is |was |has been )?(?:exhausted|not enough|insufficient)"
+    r"|(?:insufficient|not enough) (?:user |account |token )?(?:quota|balance|credits?|funds)"
+    r"|out of credits?\b|balance is (?:too low|insufficient|not enough)"
+    r"|billing hard limit|(?:余额|额度|配额|点数|积分)已?(?:不足|用尽|耗尽|用完)|预扣费额度失败|欠费",
+    statuses=(402,),
+)
+MODERATION = Refusal(
+    ModerationError,
+    "moderation_blocked",
+    "change the prompt or the images; --moderation low is less strict",
+    codes=_MODERATION_CODES,
+    words=r"moderation_blocked|content_policy_violation|safety system"
+    r"|content[ _](?:management )?polic(?:y|ies)|内容政策|内容审核",
+)
+#: Words that a relay looks for in the prompt itself, before it passes it on.
+PROMPT_WORDS = Refusal(
+    ModerationError,
+    "sensitive_words_detected",
+    "change the prompt",
+    codes="sensitive_words_detected",
+    words=r"sensitive_words_detected|sensitive words? detected|敏感词",
+)
+#: Known by code and status alone: what is sent again is not guessed from words.
+RATE_LIMIT = Refusal(
+    RateLimitError, "rate_limit_exceeded", codes="rate_limit_exceeded|slow_down", statuses=(429,)
+)
+OVERLOAD = Refusal(
+    ApiError,
+    "overloaded",
+    "the server is overloaded; try again later",
+    codes="server_is_overloaded|overloaded|overloaded_error",
+    statuses=(503,),
+)
+BAD_FIELD = Refusal(ApiError, "bad_request", codes="unknown_parameter|invalid_value", statuses=(400, 422))
+PROXY = Refusal(
+    NetworkError, "proxy", "check HTTPS_PROXY and HTTP_PROXY, and the credentials in it", statuses=(407,)
+)
+
+#: In the order in which words are looked for.
+REFUSALS: Tuple[Refusal, ...] = (
+    QUOTA,
+    PROMPT_WORDS,
+    MODERATION,
+    RATE_LIMIT,
+    OVERLOAD,
+    Refusal(
+        AuthenticationError,
+        "invalid_api_key",
+        "check the key: config --show says where it comes from",
+        codes="invalid_api_key",
+        words=r"(?:incorrect|invalid) api key|无效的令牌|令牌(?:已过期|无效|不可用)",
+        statuses=(401,),
+    ),
+    Refusal(
+        AuthenticationError,
+        "organization_not_verified",
+        "verify the organisation in the provider's settings (up to 15 minutes until it counts)",
+        words="verif",
+        under=403,
+    ),
+    Refusal(
+        AuthenticationError,
+        "unsupported_region",
+        "the API is not offered where you are",
+        codes="unsupported_country_region_territory",
+        words="country|region",
+        under=403,
+    ),
+    Refusal(
+        AuthenticationError, "forbidden", "this key may not do that; check its permissions", statuses=(403,)
+    ),
+    Refusal(
+        ApiError,
+        "model_not_found",
+        "check --model, and that your account may use it",
+        codes="model_not_found",
+        words="no available channel|无可用渠道|没有可用的?渠道|the model .{1,100} does not exist",
+    ),
+    Refusal(
+        ApiError,
+        "model_not_found",
+        "check --model, and that your account may use it",
+        words="model",
+        under=404,
+    ),
+    BAD_FIELD,
+    Refusal(ApiError, "not_found", "check base_url; it usually ends in /v1", statuses=(404,)),
+    PROXY,
+)
+
+
+def refusal_by_code(*names: str) -> Optional[Refusal]:
+    """What an error's code or its type says that was refused, None where they say nothing known."""
+    for name in names:
+        for refusal in REFUSALS:
+            if refusal.codes and re.fullmatch(refusal.codes, name, re.I):
+                return refusal
+    return None
+
+
+def refusal_by_words(message: str, status: int) -> Optional[Refusal]:
+    """What a message says that was refused, None where it says nothing known."""
+    for refusal in REFUSALS:
+        if refusal.words and refusal.under in (0, status) and re.search(refusal.words, message, re.I):
+            return refusal
+    return None
+
+
+def refusal_by_status(status: int) -> Optional[Refusal]:
+    """What a status means by itself, None where that is nothing in particular."""
+    return next((refusal for refusal in REFUSALS if status in refusal.statuses), None)
+
+
+# ------------------------------------------------------------------------------------------------------------
 # calls/response
 #
 # Body chunks in, an `Answer` out; the images in it are on disk before the body has ended.
@@ -4785,11 +5044,42 @@ _TYPE = rb'"type"\s*:\s*"([^"\\]*)"'
 _PARTIAL_INDEX = rb'"partial_image_index"\s*:\s*(\d{1,9})'
 _TITLE = r"(?is)<title[^>]{0,200}>(.{0,1000}?)</title>"
 _TITLE_CHARS = 1 << 16  # so far it is looked for
-_MAX_TOKENS = 10**12  # more is no count of tokens
+#: More is no count of tokens: ten of the largest images, with all their inputs, are less than 200,000.
+_MAX_TOKENS = 10**7
+_MESSAGE_CHARS = 10_000
+_MOST_NAMES = 20
+_MOST_STATUS = 599
+_CODES_OF_SUCCESS = (0, 200, "0", "200", "success", "ok")
+#: The status of a task that was accepted.
+_UNDER_WAY = (
+    "queued",
+    "pending",
+    "submitted",
+    "accepted",
+    "starting",
+    "processing",
+    "running",
+    "in_progress",
+)
+#: Where relays that have no `error` put it.
+_ERROR_FIELDS = ("detail", "errors", "message", "msg", "error_msg")
+#: Where an answer that is no error says why it holds no image: keys and places in lists.
+_REASONS: Tuple[Tuple[Union[str, int], ...], ...] = (
+    ("response", "incomplete_details", "reason"),
+    ("incomplete_details", "reason"),
+    ("choices", 0, "message", "refusal"),
+    ("choices", 0, "finish_reason"),
+    ("promptFeedback", "blockReason"),
+    ("candidates", 0, "finishReason"),
+)
+#: The last steps of those that are codes, and not sentences.
+_CODE_STEPS = ("reason", "finish_reason", "blockReason", "finishReason")
+_STOPPED = r"(?i)filter|safety|block|prohibit|policy|refus"
 
 
 class ServerError(Record):
-    """What the server says went wrong, by the fields of the official envelope."""
+    """What the server says went wrong, by the fields of the official envelope. `status` is that of an HTTP
+    error where its code is one, else 0."""
 
     message: str
     type: str = ""
@@ -4797,6 +5087,7 @@ class ServerError(Record):
     param: str = ""
     moderation_stage: str = ""
     moderation_categories: Tuple[str, ...] = ()
+    status: int = 0
 
 
 class Answer(Record):
@@ -4948,15 +5239,14 @@ class AnswerReader:
         found, self._found = self._found, False
         addresses, self._addresses = self._addresses, []
         is_preview = self._is_preview()
-        try:
-            text = bytes(self._document).decode("utf-8", "replace")
-            document: Any = json.loads(text, strict=False)
-            lone = [url for url in _lone_addresses(document) if url in addresses]
-            error = read_server_error(document)
-        except (ValueError, RecursionError):
-            # It was cut, or is too long to be held: what was seen of it counts.
+        document = first_json(bytes(self._document).decode("utf-8", "replace"))
+        if document is None:
+            # It was cut, is too long to be held, or nests too deep: what was seen of it counts.
             self._urls += [] if is_preview else addresses
             return
+        known = set(addresses)
+        lone = [url for url in _lone_addresses(document) if url in known]
+        error = read_server_error(document)
         if error is None and not is_preview:
             self._urls += addresses
             self._lone_urls += lone
@@ -4973,68 +5263,120 @@ class AnswerReader:
 
 
 def read_server_error(document: object) -> Optional[ServerError]:
-    """The error in a parsed answer, in the official envelope or a relay's form; None without one."""
+    """Why there is no image, by a parsed answer: the official envelope or a relay's form; None without it."""
     if not isinstance(document, dict):
         return None
     fields = cast(Dict[str, Any], document)
-    error: Any = fields.get("error")
-    if not error and not ("data" in fields or "b64_json" in fields):
-        error = fields.get("detail") or fields.get("errors") or fields.get("message")
+    error: Any = fields.get("error") or _members(fields.get("response")).get("error")  # as the Responses API
+    error = None if error is True else error
+    if not error and not _has_result(fields):
+        named = (fields.get(name) for name in _ERROR_FIELDS)
+        error = next((value for value in named if value), None)
     if not error:
-        return None
-    if not isinstance(error, dict):
-        return ServerError(message=error if isinstance(error, str) else json.dumps(error))
-    envelope = cast(Dict[str, Any], error)
-    details: Any = envelope.get("moderation_details")
-    details = cast(Dict[str, Any], details) if isinstance(details, dict) else {}
-    categories: Any = details.get("categories")
+        return _reason_elsewhere(fields)
+    if isinstance(error, list):  # one error a field: the first says enough
+        error = cast(List[Any], error)[0]
+    envelope = _members(error)
+    details = _members(envelope.get("moderation_details"))
+    code = _word(envelope.get("code")) or _word(fields.get("code"))
+    status = whole_number(code, _MOST_STATUS) or 0
     return ServerError(
-        message=str(envelope.get("message") or json.dumps(error)),
-        type=str(envelope.get("type") or ""),
-        code=str(envelope.get("code") or ""),
-        param=str(envelope.get("param") or ""),
-        moderation_stage=str(details.get("moderation_stage") or ""),
-        moderation_categories=tuple(str(item) for item in _names(categories)),
+        message=_text_of(envelope.get("message") or envelope.get("msg") or error),
+        type=_word(envelope.get("type")),
+        code="" if status >= 400 or code in _CODES_OF_SUCCESS else code,
+        param=_word(envelope.get("param")),
+        moderation_stage=_word(details.get("moderation_stage")),
+        moderation_categories=tuple(_word(item) for item in _names(details.get("categories"))[:_MOST_NAMES]),
+        status=status if status >= 400 else 0,
     )
+
+
+def _has_result(fields: Dict[str, Any]) -> bool:
+    """Whether an answer holds, or says that it holds, what was asked for: its message is no error then."""
+    says_ok = fields.get("success") is True or fields.get("code") in _CODES_OF_SUCCESS
+    goes_on = fields.get("status") in _UNDER_WAY
+    return says_ok or goes_on or bool(fields.get("data")) or "b64_json" in fields
+
+
+def _reason_elsewhere(fields: Dict[str, Any]) -> Optional[ServerError]:
+    """A reason in one of the places where answers without an error and without an image give it."""
+    for path in _REASONS:
+        value: Any = fields
+        for step in path:
+            if isinstance(step, str) and isinstance(value, dict):
+                value = cast(Dict[str, Any], value).get(step)
+            elif isinstance(step, int) and isinstance(value, list) and cast(List[Any], value):
+                value = cast(List[Any], value)[step]
+            else:
+                value = None
+        if isinstance(value, str) and re.search(_STOPPED if path[-1] in _CODE_STEPS else r"\S", value):
+            return ServerError(_text_of(value), code=value if path[-1] in _CODE_STEPS else "")
+    data: Any = fields.get("data")
+    items = [_members(item) for item in cast(List[Any], data)] if isinstance(data, list) else []
+    said = [{name: value for name, value in item.items() if value is not None} for item in items]
+    reason = said[0].get("revised_prompt") if said else None
+    if reason and all(list(one) == ["revised_prompt"] for one in said):
+        return ServerError(_text_of(reason))
+    return None
 
 
 def read_usage(document: object) -> Optional[Usage]:
-    """The `usage` of a parsed answer, or None where it is missing or not of the official form."""
-    usage: Any = cast(Dict[str, Any], document).get("usage") if isinstance(document, dict) else None
-    if not isinstance(usage, dict):
+    """The `usage` of a parsed answer, by its official names or those of chat; None where it is missing or
+    cannot be true: no output, or a part that is more than its whole."""
+    fields = _members(_members(document).get("usage"))
+    for names in (("input_tokens", "output_tokens"), ("prompt_tokens", "completion_tokens")):
+        tokens_in, tokens_out = (count_of(fields.get(name), _MAX_TOKENS) for name in names)
+        if tokens_in is not None and tokens_out:
+            return _split_usage(fields, tokens_in, tokens_out)
+    return None
+
+
+def _split_usage(fields: Dict[str, Any], tokens_in: int, tokens_out: int) -> Optional[Usage]:
+    split = _members(fields.get("input_tokens_details") or fields.get("prompt_tokens_details"))
+    kinds = _members(split.get("cached_tokens_details"))
+    text, image = (count_of(split.get(kind), _MAX_TOKENS) for kind in ("text_tokens", "image_tokens"))
+    image_in = image or 0
+    text_in = max(text or 0, tokens_in - image_in)
+    if kinds:
+        cached_text, cached_image = (_part(kinds.get(kind)) for kind in ("text_tokens", "image_tokens"))
+    else:
+        # Of unknown kind: text first, which is the cheaper one, so that the cost is not told too low.
+        cached_tokens = _part(split.get("cached_tokens"))
+        cached_text = min(cached_tokens, text_in)
+        cached_image = cached_tokens - cached_text
+    if text_in + image_in > tokens_in or cached_text > text_in or cached_image > image_in:
         return None
-    fields = cast(Dict[str, Any], usage)
-    details: Any = fields.get("input_tokens_details")
-    split = cast(Dict[str, Any], details) if isinstance(details, dict) else {}
-    cached: Any = split.get("cached_tokens_details")
-    cached = cast(Dict[str, Any], cached) if isinstance(cached, dict) else {}
-    tokens_in, tokens_out = _count(fields.get("input_tokens")), _count(fields.get("output_tokens"))
-    if tokens_in is None or tokens_out is None:
-        return None
+    total = count_of(fields.get("total_tokens"), 2 * _MAX_TOKENS) or 0
     return Usage(
         input_tokens=tokens_in,
         output_tokens=tokens_out,
-        total_tokens=_count(fields.get("total_tokens")) or tokens_in + tokens_out,
-        text_tokens=_count(split.get("text_tokens")),
-        image_tokens=_count(split.get("image_tokens")),
-        cached_text_tokens=_count(cached.get("text_tokens")) or 0,
-        cached_image_tokens=_count(cached.get("image_tokens")) or 0,
+        total_tokens=max(total, tokens_in + tokens_out),
+        text_tokens=text,
+        image_tokens=image,
+        cached_text_tokens=cached_text,
+        cached_image_tokens=cached_image,
     )
 
 
-def _lone_addresses(value: object) -> Iterator[str]:
+def _part(value: object) -> int:
+    """A number of tokens that may be missing; one that cannot be true is more than any whole."""
+    number = 0 if value is None else count_of(value, _MAX_TOKENS)
+    return _MAX_TOKENS + 1 if number is None else number
+
+
+def _lone_addresses(document: object) -> Iterator[str]:
     """The addresses in a parsed answer that have no image beside them."""
-    children: List[object] = []
-    if isinstance(value, dict):
-        fields = cast(Dict[str, Any], value)
-        address: Any = fields.get("url")
-        if isinstance(address, str) and not isinstance(fields.get("b64_json"), str):
-            yield address
-        children = list(fields.values())
-    elif isinstance(value, list):
-        children = cast(List[object], value)
-    for child in children:
-        yield from _lone_addresses(child)
+    waiting: List[object] = [document]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            fields = cast(Dict[str, Any], value)
+            address: Any = fields.get("url")
+            if isinstance(address, str) and not isinstance(fields.get("b64_json"), str):
+                yield address
+            waiting += reversed(list(fields.values()))
+        elif isinstance(value, list):
+            waiting += reversed(cast(List[object], value))
 
 
 def _add_usage(one: Optional[Usage], other: Optional[Usage]) -> Optional[Usage]:
@@ -5043,9 +5385,25 @@ def _add_usage(one: Optional[Usage], other: Optional[Usage]) -> Optional[Usage]:
     return one + other
 
 
-def _count(value: object) -> Optional[int]:
-    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_TOKENS
-    return cast(int, value) if is_count else None
+def _members(value: object) -> Dict[str, Any]:
+    """A parsed object; empty for anything else."""
+    return cast(Dict[str, Any], value) if isinstance(value, dict) else {}
+
+
+def _word(value: object) -> str:
+    """A name or a number out of an error; empty for anything else."""
+    is_word = isinstance(value, (str, int)) and not isinstance(value, bool)
+    return str(value)[:_MESSAGE_CHARS] if is_word else ""
+
+
+def _text_of(value: object) -> str:
+    """What an error says, as text."""
+    if isinstance(value, str):
+        return value[:_MESSAGE_CHARS]
+    try:
+        return json.dumps(value)[:_MESSAGE_CHARS]
+    except (ValueError, RecursionError):
+        return ""
 
 
 def _names(value: object) -> List[object]:
@@ -5068,22 +5426,22 @@ def _names(value: object) -> List[object]:
 
 
 MAX_BACKOFF_S = 60.0
+#: The longest wait that a server is obeyed in, two hours: limits by the hour come back in it, and a wait of
+#: years, asked for in error, does not look like a hang.
+MAX_SERVER_WAIT_S = 7200.0
 DEFAULT_RETRIES = 2
 _REQUEST_ID_CHARS = 200
-
-QUOTA_CODES = frozenset({"insufficient_quota", "credit_balance_exhausted", "billing_hard_limit_reached"})
-_QUOTA_CODE = r".*_(spend|usage)_limit_exceeded"
-_RATE_CODES = frozenset({"rate_limit_exceeded", "slow_down"})
-_OVERLOAD_CODES = frozenset({"server_is_overloaded", "overloaded", "overloaded_error"})
-_REFUSAL_CODES = frozenset({"invalid_api_key", "unknown_parameter", "model_not_found", "invalid_value"})
+_DATE_CHARS = 64
+_PAGE_CHARS = 200
 
 #: curl's codes for what may well succeed next time: proxy, name, connect, timeout, TLS, send, receive.
 _PASSING_CONNECT_CODES = frozenset({5, 6, 7, 28, 35, 52, 55, 56, 97})
+#: How curl tells that a proxy refused for good to connect; 408 and 429 may pass.
+_PROXY_REFUSED = r"(?:response|HTTP code) (?:40[0-7]|41\d|501|505)\b"
+#: Statuses that the same request gets again, whatever the server asks for.
+_LASTING = frozenset({405, 407, 411, 413, 414, 415, 431, 501, 505, 511})
 
-_WAIT_WORDS = (
-    r"\b(?:re)?try(?: again)? (?:in|after) "
-    r"((?:\d+(?:\.\d+)? ?(?:ms|h|m|s|sec|min|hour|minute|second)?s?,? ?)+)"
-)
+_WAIT_WORDS = r"\b(?:re)?try(?: again)? (?:in|after) (?=[0-9])"
 _MAX_DOUBLINGS = 6
 
 
@@ -5122,6 +5480,20 @@ class Attempt(Record):
         return (self.error.code or self.error.type) if self.error else ""
 
     @property
+    def said_status(self) -> int:
+        """The status that the answer says: the HTTP status, or under 200 that in the error itself."""
+        return self.error.status if self.error and self.error.status and self.status < 300 else self.status
+
+    @property
+    def refusal(self) -> Optional[Refusal]:
+        """What the server refused the request for, by its code or its words; of a page, its first words."""
+        error, status = self.error, self.said_status
+        if error is not None:
+            return refusal_by_code(error.code, error.type) or refusal_by_words(error.message, status)
+        page = self.answer.title or self.answer.text[:_PAGE_CHARS]
+        return refusal_by_words(page, status) if status >= 400 else None
+
+    @property
     def was_cut(self) -> bool:
         """Whether the transfer ended in another way than HTTP ends."""
         return self.end.exit_code != 0
@@ -5152,21 +5524,35 @@ RULES: Tuple[Rule, ...] = (
     Rule(
         "never-connected",
         "no connection was made (curl 5, 6, 7, 28, 35 … before the request was sent)",
-        lambda a: not a.end.sent and a.end.exit_code in _PASSING_CONNECT_CODES,
+        lambda a: not a.end.sent and a.end.exit_code in _PASSING_CONNECT_CODES and not is_lasting(a),
         Billed.NO,
         Again.SAFE,
     ),
     Rule(
         "cannot-connect",
-        "no connection can be made (certificate, CA file, bad URL …)",
+        "no connection can be made (certificate, CA file, bad URL, a proxy that refuses …)",
         lambda a: not a.end.sent and a.was_cut,
         Billed.NO,
         Again.NEVER,
     ),
     Rule(
         "quota",
-        "out of credit, or over a spend or usage limit",
-        lambda a: a.status >= 400 and is_quota(a.code),
+        "out of credit, or over a spend or usage limit, by code, by words or by 402",
+        lambda a: a.refusal is QUOTA or a.said_status == 402,
+        Billed.NO,
+        Again.NEVER,
+    ),
+    Rule(
+        "moderation",
+        "blocked by moderation, unless the answer says that it was the input",
+        lambda a: is_blocked(a),
+        Billed.MAYBE,
+        Again.NEVER,
+    ),
+    Rule(
+        "lasting",
+        "405, 407, 411, 413, 414, 415, 431, 501, 505 or 511: no other answer can come",
+        lambda a: is_lasting(a),
         Billed.NO,
         Again.NEVER,
     ),
@@ -5180,56 +5566,56 @@ RULES: Tuple[Rule, ...] = (
     Rule(
         "server-says-stop",
         "429, or an overload as below, with the header `x-should-retry: false`",
-        lambda a: (a.status == 429 or is_overload(a)) and a.header("x-should-retry").lower() == "false",
+        lambda a: (a.said_status == 429 or is_overload(a)) and a.header("x-should-retry").lower() == "false",
         Billed.NO,
         Again.NEVER,
     ),
     Rule(
         "request-too-large",
         "429: more in one request than the limit allows in a minute",
-        lambda a: a.status == 429 and is_too_large(a),
+        lambda a: a.said_status == 429 and is_too_large(a),
         Billed.NO,
         Again.NEVER,
     ),
     Rule(
         "rate-limit",
         "429: too many requests or tokens a minute",
-        lambda a: a.status == 429,
+        lambda a: a.said_status == 429,
         Billed.NO,
         Again.SAFE,
     ),
     Rule(
         "overload",
-        "503 with the API's own overload error, or with `Retry-After`",
+        "5xx with the API's own overload error, or 503 with `Retry-After`",
         lambda a: is_overload(a),
         Billed.NO,
         Again.SAFE,
     ),
     Rule(
-        "moderation-output",
-        "the finished image was blocked by moderation",
-        lambda a: a.error is not None and a.error.moderation_stage == "output",
-        Billed.MAYBE,
-        Again.NEVER,
-    ),
-    Rule(
         "request-timeout",
         "408: the server gave up waiting",
-        lambda a: a.status == 408,
+        lambda a: a.said_status == 408,
         Billed.MAYBE,
         Again.OPT_IN,
     ),
     Rule(
         "refused",
         "any other 3xx or 4xx: refused before work",
-        lambda a: 300 <= a.status < 500,
+        lambda a: 300 <= a.said_status < 500,
+        Billed.NO,
+        Again.NEVER,
+    ),
+    Rule(
+        "refused-by-words",
+        "any other error whose code or words say that it was refused before work, under 200 or a 5xx",
+        lambda a: a.refusal is not None,
         Billed.NO,
         Again.NEVER,
     ),
     Rule(
         "server-error",
         "500, 502, 504, 524 and any other 5xx",
-        lambda a: a.status >= 500,
+        lambda a: a.said_status >= 500,
         Billed.MAYBE,
         Again.OPT_IN,
     ),
@@ -5239,13 +5625,6 @@ RULES: Tuple[Rule, ...] = (
         lambda a: a.was_cut,
         Billed.MAYBE,
         Again.OPT_IN,
-    ),
-    Rule(
-        "refused-under-200",
-        "an error under status 200 whose code says that it was refused before work",
-        lambda a: is_refusal(a.code),
-        Billed.NO,
-        Again.NEVER,
     ),
     Rule(
         "unusable-answer",
@@ -5268,23 +5647,31 @@ def may_send_again(rule: Rule, retry_ambiguous: bool) -> bool:
 
 
 def server_wait_s(attempt: Attempt, now: Optional[float] = None) -> Optional[float]:
-    """The wait that the server asks for in seconds, by header or by its message; None when it names none."""
-    headers: Mapping[str, str] = attempt.head.headers if attempt.head else {}
-    milliseconds = _number(headers.get("retry-after-ms", ""))
+    """The wait that the server asks for in seconds, by header or by its message, at most
+    `MAX_SERVER_WAIT_S`; None when it names none."""
+    milliseconds = duration_s(attempt.header("retry-after-ms"), 1000 * MAX_SERVER_WAIT_S)
     if milliseconds is not None:
         return milliseconds / 1000
-    after = headers.get("retry-after", "")
-    seconds = _number(after)
-    if seconds is not None:
-        return seconds
-    if after:
-        from email.utils import parsedate_to_datetime
+    after = attempt.header("retry-after")
+    seconds = duration_s(after, MAX_SERVER_WAIT_S)
+    if seconds is None and after:
+        seconds = _until_date(after, time.time() if now is None else now)
+    if seconds is None and attempt.error is not None:
+        match = re.search(_WAIT_WORDS, attempt.error.message, re.I)
+        words = attempt.error.message[match.end() :] if match else ""
+        seconds = duration_s(words, MAX_SERVER_WAIT_S, whole=False)
+    return seconds
 
-        try:
-            return max(0.0, parsedate_to_datetime(after).timestamp() - (time.time() if now is None else now))
-        except (TypeError, ValueError, IndexError, OverflowError):  # by version of Python
-            pass
-    return _wait_in_words(attempt.error.message) if attempt.error else None
+
+def _until_date(text: str, now_s: float) -> Optional[float]:
+    """Seconds until an HTTP date, at most as long as a server is obeyed; None where it is none."""
+    from email.utils import parsedate_to_datetime
+
+    try:
+        wait_s = parsedate_to_datetime(text[:_DATE_CHARS]).timestamp() - now_s
+    except (TypeError, ValueError, IndexError, OverflowError, OSError):  # by version of Python
+        return None
+    return min(max(0.0, wait_s), MAX_SERVER_WAIT_S)
 
 
 def backoff_s(retry: int, dice: Optional[float] = None) -> float:
@@ -5301,8 +5688,21 @@ def backoff_s(retry: int, dice: Optional[float] = None) -> float:
 
 def is_overload(attempt: Attempt) -> bool:
     """Whether the API itself says that it is overloaded, and not a gateway behind which a job may run."""
-    is_reported = attempt.code in _OVERLOAD_CODES | _RATE_CODES or bool(attempt.header("retry-after"))
-    return attempt.status == 503 and is_reported
+    is_reported = attempt.said_status >= 500 and attempt.refusal in (OVERLOAD, RATE_LIMIT)
+    return is_reported or (attempt.status == 503 and bool(attempt.header("retry-after")))
+
+
+def is_blocked(attempt: Attempt) -> bool:
+    """Whether moderation stopped it, perhaps only when the image was there."""
+    stage = attempt.error.moderation_stage if attempt.error else ""
+    return stage == "output" or (attempt.refusal is MODERATION and stage != "input")
+
+
+def is_lasting(attempt: Attempt) -> bool:
+    """Whether the same request gets the same answer for good: nobody is asked again in vain."""
+    if not attempt.end.sent:
+        return re.search(_PROXY_REFUSED, attempt.end.message) is not None
+    return attempt.said_status in _LASTING
 
 
 def is_too_large(attempt: Attempt) -> bool:
@@ -5312,12 +5712,12 @@ def is_too_large(attempt: Attempt) -> bool:
 
 def is_quota(code: str) -> bool:
     """Whether an error code says that the money is gone, not that it is too fast."""
-    return code in QUOTA_CODES or re.fullmatch(_QUOTA_CODE, code) is not None
+    return refusal_by_code(code) is QUOTA
 
 
 def is_refusal(code: str) -> bool:
     """Whether an error code by itself says that the request was refused before work."""
-    return is_quota(code) or code in _RATE_CODES | _OVERLOAD_CODES | _REFUSAL_CODES
+    return refusal_by_code(code) not in (None, MODERATION)
 
 
 def request_id(head: Optional[ResponseHead], secrets: Iterable[str]) -> Optional[str]:
@@ -5326,15 +5726,6 @@ def request_id(head: Optional[ResponseHead], secrets: Iterable[str]) -> Optional
         return None
     given = head.headers.get("x-request-id") or head.headers.get("apim-request-id")
     return show(given, secrets, _REQUEST_ID_CHARS) if given else None
-
-
-def _wait_in_words(message: str) -> Optional[float]:
-    match = re.search(_WAIT_WORDS, message, re.I)
-    return duration_s(match.group(1)) if match else None
-
-
-def _number(text: str) -> Optional[float]:
-    return float(text) if re.fullmatch(r"\d+(\.\d+)?", text) else None
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -5659,7 +6050,7 @@ _FLAGS = {
     "image[]": "the input images",
     "prompt": "the prompt",
 }
-_SIZE = r"(\d{1,5})\s*x\s*(\d{1,5})"
+_SIZE = r"([0-9]{1,5}) ?x ?([0-9]{1,5})"
 
 
 class _Cause(NamedTuple):
@@ -5699,7 +6090,7 @@ def explain(
 ) -> GptImage2Error:
     """The error for an attempt that brought no image; `rule` is the row of the policy that it fell under."""
     secrets = tuple(secrets)
-    host = urlsplit(base_url).netloc
+    host = show(urlsplit(base_url).netloc, secrets)
     hostname = urlsplit(base_url).hostname or ""
     if attempt.was_cut and attempt.error is None and not attempt.status >= 300:
         cause = _network_cause(attempt, host, hostname, secrets)
@@ -5783,36 +6174,21 @@ def _is_about_proxy(said: str, hostname: str) -> bool:
 
 def _server_cause(attempt: Attempt, request: ImageRequest, secrets: Iterable[str]) -> _Cause:
     error = attempt.error
-    status, code = attempt.status, attempt.code
+    status, said_status = attempt.status, attempt.said_status
     name = error.code if error else ""
     said = show(error.message, secrets) if error else _describe_page(attempt, secrets)
     text = f"HTTP {status}: {said}" if status >= 300 else f"the server answered an error: {said}"
-    lower = said.lower()
-    if is_quota(code):
-        return _Cause(
-            QuotaError, code, text, "add credit or raise the limit in the provider's billing settings"
-        )
-    if status == 429 or (status < 300 and code in ("rate_limit_exceeded", "slow_down")):
-        return _Cause(RateLimitError, name or "rate_limit_exceeded", text, _wait_hint(attempt))
-    if code in ("moderation_blocked", "content_policy_violation") or "safety system" in lower:
+    refusal = attempt.refusal or refusal_by_status(said_status)
+    if refusal is MODERATION or (error is not None and error.moderation_stage):
         return _moderation(attempt, text)
-    if status == 401 or code == "invalid_api_key":
-        return _Cause(
-            AuthenticationError,
-            name or "invalid_api_key",
-            text,
-            "check the key: config --show says where it comes from",
-        )
-    if status == 403:
-        return _forbidden(name, text, lower)
-    if code == "model_not_found" or (status == 404 and "model" in lower):
-        return _Cause(
-            ApiError, name or "model_not_found", text, "check --model, and that your account may use it"
-        )
-    if status in (400, 422) and error is not None:
+    if refusal is BAD_FIELD and error is not None:
         return _bad_request(attempt, text, request)
-    if status == 404:
-        return _Cause(ApiError, name or "not_found", text, "check base_url; it usually ends in /v1")
+    if refusal is PROXY:
+        return _Cause(PROXY.raises, PROXY.code, f"the proxy refused the request: {text}", PROXY.cure)
+    if refusal is not None and refusal is not BAD_FIELD:
+        cure = _wait_hint(attempt) if refusal is RATE_LIMIT else refusal.cure
+        by_type = error.type if error and refusal_by_code(error.type) is refusal else ""
+        return _Cause(refusal.raises, name or by_type or refusal.code, text, cure)
     if 300 <= status < 400:
         where = show(attempt.header("location"), secrets, 200)
         return _Cause(
@@ -5821,11 +6197,9 @@ def _server_cause(attempt: Attempt, request: ImageRequest, secrets: Iterable[str
             f"{text} (to {where})",
             "redirects are not followed with a key; correct base_url",
         )
-    if status in (504, 524) or (status == 502 and attempt.elapsed_s >= _GATEWAY_WINDOWS_S[0][0]):
+    if said_status in (504, 524) or (said_status == 502 and attempt.elapsed_s >= _GATEWAY_WINDOWS_S[0][0]):
         return _Cause(ApiError, name or "gateway_cut", text, _STREAM_HINT)
-    if status == 503:
-        return _Cause(ApiError, name or "overloaded", text, "the server is overloaded; try again later")
-    return _Cause(ApiError, name or ("server_error" if status >= 500 else "api_error"), text, "")
+    return _Cause(ApiError, name or ("server_error" if said_status >= 500 else "api_error"), text, "")
 
 
 def _moderation(attempt: Attempt, text: str) -> _Cause:
@@ -5836,25 +6210,7 @@ def _moderation(attempt: Attempt, text: str) -> _Cause:
     if error is not None and error.moderation_categories:
         details.append("categories: " + show(", ".join(error.moderation_categories)))
     suffix = f" ({'; '.join(details)})" if details else ""
-    return _Cause(
-        ModerationError,
-        "moderation_blocked",
-        text + suffix,
-        "change the prompt or the images; --moderation low is less strict",
-    )
-
-
-def _forbidden(code: str, text: str, lower: str) -> _Cause:
-    if "verif" in lower:
-        hint = "verify the organisation in the provider's settings (up to 15 minutes until it counts)"
-        return _Cause(AuthenticationError, code or "organization_not_verified", text, hint)
-    if "country" in code or "country" in lower or "region" in lower:
-        return _Cause(
-            AuthenticationError, code or "unsupported_region", text, "the API is not offered where you are"
-        )
-    return _Cause(
-        AuthenticationError, code or "forbidden", text, "this key may not do that; check its permissions"
-    )
+    return _Cause(MODERATION.raises, MODERATION.code, text + suffix, MODERATION.cure)
 
 
 def _bad_request(attempt: Attempt, text: str, request: ImageRequest) -> _Cause:
@@ -5904,10 +6260,11 @@ def _describe_page(attempt: Attempt, secrets: Iterable[str]) -> str:
 def _wait_hint(attempt: Attempt) -> str:
     if is_too_large(attempt):
         return "no wait helps: ask for fewer images at once (--n), or a smaller size"
-    wait: Optional[float] = server_wait_s(attempt)
-    return (
-        f"the server asks to wait {wait:.0f} s" if wait else "wait a minute, or send fewer requests at a time"
-    )
+    wait = server_wait_s(attempt)
+    if not wait:
+        return "wait a minute, or send fewer requests at a time"
+    more = " or longer (more is never waited for)" if wait >= MAX_SERVER_WAIT_S else ""
+    return f"the server asks to wait {wait:.0f} s{more}"
 
 
 # ------------------------------------------------------------------------------------------------------------

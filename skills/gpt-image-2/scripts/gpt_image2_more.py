@@ -164,6 +164,7 @@ from gpt_image2 import (
     lock_file,
     make_images,
     mask_secrets,
+    moment_s,
     open_database,
     open_to_append,
     other_fields,
@@ -3695,11 +3696,11 @@ def _server_batch(document: object) -> Optional[ServerBatch]:
     if not isinstance(batch_id, str) or not batch_id or not isinstance(status, str):
         return None
     counts = fields_of(fields.get("request_counts"))
-    created: Any = fields.get("created_at")
+    created_s = moment_s(fields.get("created_at"))
     return ServerBatch(
         id=batch_id,
         status=show(status, limit=_STATUS_CHARS),
-        created_at=utc_text(float(created)) if isinstance(created, (int, float)) else "",
+        created_at="" if created_s is None else utc_text(created_s),
         endpoint=_text(fields, "endpoint") or "",
         model=_text(fields, "model") or "",
         input_file_id=_text(fields, "input_file_id"),

@@ -183,7 +183,7 @@ def test_a_web_page_is_named_by_its_title(home: Home, recorder: Recorder) -> Non
     )
     run = generate(home, recorder.base_url)
     assert run.json["error"]["code"] == "html_page"
-    assert run.json["error"]["message"] == "the server answered a web page: Just a [31mmoment..."
+    assert run.json["error"]["message"] == r"the server answered a web page: Just a \x1b[31mmoment..."
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 413, 500, 502, 524])

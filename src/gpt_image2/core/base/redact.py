@@ -1,14 +1,21 @@
-"""Makes text safe to show and to keep: keys masked, control characters gone, length bounded. Pure."""
+"""Makes text safe to show and to keep: keys masked, control characters made visible, length bounded. Pure."""
 
 from __future__ import annotations
 
 import re
-from typing import Iterable, Optional
+from typing import Iterable, Match, Optional
 
 MAX_SHOWN_CHARS = 500
 
 _KEY_LIKE = r"\bsk-[A-Za-z0-9_\-]{8,}|(?<=[Bb]earer )[^\s\"',;]{8,}"
-_CONTROL = "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]|[\ud800-\udfff]"
+#: What ends a line, somewhere; and the blanks after it.
+_LINE_ENDS = "[\t-\r\x85\u2028\u2029][ \t-\r\x85\u2028\u2029]*"
+#: What steers a terminal, turns the direction of text, or hides in it. Joiners (U+200C, U+200D) are part of
+#: ordinary words and of emoji, and stay.
+_CONTROL = (
+    "[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
+    "|[\ud800-\udfff]|[\U000e0000-\U000e007f]"
+)
 
 
 def mask_key(key: str) -> str:
@@ -25,13 +32,18 @@ def mask_secrets(text: str, secrets: Iterable[str] = ()) -> str:
 
 
 def printable(text: str) -> str:
-    """The text on one line, without characters that could steer a terminal."""
+    """The text on one line, with the characters that could steer a terminal or hide written as escapes."""
     if not text.isprintable():
-        text = re.sub(_CONTROL, "", text)
-    return " ".join(text.split())
+        text = re.sub(_CONTROL, _escape_of, re.sub(_LINE_ENDS, " ", text))
+    return text.strip()
 
 
 def show(text: str, secrets: Iterable[str] = (), limit: Optional[int] = MAX_SHOWN_CHARS) -> str:
     """Foreign text as it may be printed: keys masked, one line, at most `limit` characters."""
     text = printable(mask_secrets(text, secrets))
     return text if limit is None or len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _escape_of(match: Match[str]) -> str:
+    code = ord(match.group())
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
