@@ -2543,49 +2543,6 @@ def _reference(source: Source) -> List[Union[bytes, InputImage]]:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# batch_api/past_jobs
-#
-# What the journal of a folder says of its jobs by now, in a scratch database: the last line of each.
-# ------------------------------------------------------------------------------------------------------------
-
-
-class PastJobs:
-    """The last line of each job of a folder, by the job's name in a batch. A context manager."""
-
-    def __init__(self, folder: Path, scratch: Path) -> None:
-        import sqlite3
-
-        self._db = sqlite3.connect(str(scratch / "past.sqlite3"), isolation_level=None)
-        self._db.execute("PRAGMA journal_mode = OFF")
-        self._db.execute("CREATE TABLE past (id TEXT PRIMARY KEY, entry TEXT) WITHOUT ROWID")
-        self._db.execute("BEGIN")
-        for entry in read_journal(folder):
-            self.remember(entry)
-
-    def __enter__(self) -> PastJobs:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._db.close()
-
-    def remember(self, entry: Entry) -> None:
-        """Takes one more line."""
-        self._db.execute(
-            "INSERT OR REPLACE INTO past VALUES (?, ?)",
-            (custom_id_of(entry.key, entry.copy), json.dumps(entry_json(entry))),
-        )
-
-    def last(self, custom_id: str) -> Optional[Entry]:
-        """The last line of a job; None where there is none."""
-        row = self._db.execute("SELECT entry FROM past WHERE id = ?", (custom_id,)).fetchone()
-        return None if row is None else read_entry(json.loads(row[0]))
-
-    def count(self) -> int:
-        """How many jobs the folder has."""
-        return int(self._db.execute("SELECT COUNT(*) FROM past").fetchone()[0])
-
-
-# ------------------------------------------------------------------------------------------------------------
 # batch_api/remote
 #
 # A batch as the server tells of it. Pure: parsed JSON in, frozen data out.
@@ -2690,6 +2647,49 @@ def _text(fields: Mapping[str, Any], name: str) -> Optional[str]:
 def _number_of(fields: Mapping[str, Any], name: str) -> int:
     value: Any = fields.get(name)
     return value if isinstance(value, int) else 0
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch_api/past_jobs
+#
+# What the journal of a folder says of its jobs by now, in a scratch database: the last line of each.
+# ------------------------------------------------------------------------------------------------------------
+
+
+class PastJobs:
+    """The last line of each job of a folder, by the job's name in a batch. A context manager."""
+
+    def __init__(self, folder: Path, scratch: Path) -> None:
+        import sqlite3
+
+        self._db = sqlite3.connect(str(scratch / "past.sqlite3"), isolation_level=None)
+        self._db.execute("PRAGMA journal_mode = OFF")
+        self._db.execute("CREATE TABLE past (id TEXT PRIMARY KEY, entry TEXT) WITHOUT ROWID")
+        self._db.execute("BEGIN")
+        for entry in read_journal(folder):
+            self.remember(entry)
+
+    def __enter__(self) -> PastJobs:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._db.close()
+
+    def remember(self, entry: Entry) -> None:
+        """Takes one more line."""
+        self._db.execute(
+            "INSERT OR REPLACE INTO past VALUES (?, ?)",
+            (custom_id_of(entry.key, entry.copy), json.dumps(entry_json(entry))),
+        )
+
+    def last(self, custom_id: str) -> Optional[Entry]:
+        """The last line of a job; None where there is none."""
+        row = self._db.execute("SELECT entry FROM past WHERE id = ?", (custom_id,)).fetchone()
+        return None if row is None else read_entry(json.loads(row[0]))
+
+    def count(self) -> int:
+        """How many jobs the folder has."""
+        return int(self._db.execute("SELECT COUNT(*) FROM past").fetchone()[0])
 
 
 # ------------------------------------------------------------------------------------------------------------

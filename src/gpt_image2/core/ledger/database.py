@@ -15,6 +15,7 @@ from typing import Any, Dict, Generator, List, Optional, Sequence, Tuple
 
 from ..base.errors import LedgerError
 from ..outputs.files import open_part, private_folder, rename_if_free
+from ..outputs.ours import check_ours
 
 LEDGER_NAME = "ledger.sqlite3"
 BUSY_TIMEOUT_S = 2.0
@@ -202,6 +203,8 @@ def _create(path: Path) -> None:
 def _connected(path: Path, other_place: Optional[str] = None) -> Database:
     import sqlite3
 
+    for suffix in ("", "-wal", "-shm", "-journal"):  # SQLite follows links and opens whatever is there
+        check_ours(Path(f"{path}{suffix}"))
     connection = sqlite3.connect(
         # It never makes a file here: others could read that.
         other_place or f"{path.absolute().as_uri()}?mode=rw",
