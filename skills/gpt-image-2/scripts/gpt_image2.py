@@ -2725,7 +2725,7 @@ class OutputPlan(Record):
     rescue_folder: Path
     #: The names are ours, so what has one is moved aside and never replaced.
     moves_aside: bool = False
-    #: What was at each name when the plan was made, or was put there by this call since. Any other file is not
+    #: What was at each name when the plan was made, or was put there by this call since: no other file is
     #: replaced. None where nobody has looked.
     met: Optional[Dict[str, Optional[FileMark]]] = None
 
@@ -3540,13 +3540,12 @@ class ImageWriter:
                 if self._plan.met is not None:
                     self._plan.met[target.name] = mark_of(real)
                 return target
-            info = stat_of(real)
-            kind = kind_of(info) if info is not None else ""
             # The part lies beside what a link leads to, and cannot be renamed further than that.
             path = self._take_free_name(real if target.is_symlink() else target, number)
-        became = f"became {kind}" if kind else "was written by somebody else"
-        self.warning = f"{show(str(target), limit=None)} {became} during the call and was left alone; "
-        self.warning += f"the image was saved as {show(str(path), limit=None)}"
+        self.warning = (
+            f"{show(str(target), limit=None)} was written by somebody else during the call and was "
+        )
+        self.warning += f"left alone; the image was saved as {show(str(path), limit=None)}"
         return path
 
     def _take_free_name(self, target: Path, number: int) -> Path:
@@ -3555,17 +3554,21 @@ class ImageWriter:
         return next(path for path in names if rename_if_free(part, path, file))
 
     def _replace(self, real: Path, target: Path) -> bool:
-        """Gives the part a name that nothing has, or the file that was met there; False for anything else."""
+        """Gives the part a name that nothing has, or the file that was met there; False for another file.
+
+        Raises:
+            NotOurs: it is no file.
+        """
         part, file = self._file.path, self._file.file
-        info = stat_of(real)
-        if info is None:
+        check_replaceable(real)
+        now = mark_of(real)
+        if now is None:
             return rename_if_free(part, real, file)
-        met = self._plan.met
-        is_met = met is None or target.name not in met or met[target.name] == mark_of(real)
-        if kind_of(info) or not (is_met or self._plan.moves_aside):
+        met = now if self._plan.met is None else self._plan.met.get(target.name, now)
+        if met != now and not self._plan.moves_aside:
             return False
         with suppress(OSError):
-            os.chmod(str(part), stat.S_IMODE(info.st_mode))
+            os.chmod(str(part), stat.S_IMODE(real.stat().st_mode))
         if self._plan.moves_aside:
             aside = move_aside(real)
             self.warning = f"the picture that was {show(str(target), limit=None)} is now "
@@ -4352,8 +4355,9 @@ def _complaints_explained(path: Path) -> Generator[None, None, None]:
     try:
         yield
     except OSError as error:
+        place = error.filename if isinstance(error, NotOurs) else path
         raise LedgerError(
-            f"the ledger {path} cannot be opened: {error.strerror or error}",
+            f"the ledger {place} cannot be opened: {error.strerror or error}",
             hint=f"see to it that its folder can be written, {_OFF_HINT}",
         ) from None
     except sqlite3.OperationalError as error:

@@ -15,7 +15,7 @@ from typing import Any, Dict, Generator, List, Optional, Sequence, Tuple
 
 from ..base.errors import LedgerError
 from ..outputs.files import open_part, private_folder, rename_if_free
-from ..outputs.ours import check_ours
+from ..outputs.ours import NotOurs, check_ours
 
 LEDGER_NAME = "ledger.sqlite3"
 BUSY_TIMEOUT_S = 2.0
@@ -258,8 +258,9 @@ def _complaints_explained(path: Path) -> Generator[None, None, None]:
     try:
         yield
     except OSError as error:
+        place = error.filename if isinstance(error, NotOurs) else path
         raise LedgerError(
-            f"the ledger {path} cannot be opened: {error.strerror or error}",
+            f"the ledger {place} cannot be opened: {error.strerror or error}",
             hint=f"see to it that its folder can be written, {_OFF_HINT}",
         ) from None
     except sqlite3.OperationalError as error:

@@ -39,7 +39,7 @@ class OutputPlan(Record):
     rescue_folder: Path
     #: The names are ours, so what has one is moved aside and never replaced.
     moves_aside: bool = False
-    #: What was at each name when the plan was made, or was put there by this call since. Any other file is not
+    #: What was at each name when the plan was made, or was put there by this call since: no other file is
     #: replaced. None where nobody has looked.
     met: Optional[Dict[str, Optional[FileMark]]] = None
 

@@ -31,7 +31,7 @@ from .files import (
     write_all,
 )
 from .naming import OutputPlan, mark_of
-from .ours import folder_lock, kind_of, real_path, stat_of
+from .ours import check_replaceable, folder_lock, real_path
 
 _SPOOL_BYTES = 1 << 20
 _BASE64_BLOCK = 3 << 18
@@ -232,13 +232,12 @@ class ImageWriter:
                 if self._plan.met is not None:
                     self._plan.met[target.name] = mark_of(real)
                 return target
-            info = stat_of(real)
-            kind = kind_of(info) if info is not None else ""
             # The part lies beside what a link leads to, and cannot be renamed further than that.
             path = self._take_free_name(real if target.is_symlink() else target, number)
-        became = f"became {kind}" if kind else "was written by somebody else"
-        self.warning = f"{show(str(target), limit=None)} {became} during the call and was left alone; "
-        self.warning += f"the image was saved as {show(str(path), limit=None)}"
+        self.warning = (
+            f"{show(str(target), limit=None)} was written by somebody else during the call and was "
+        )
+        self.warning += f"left alone; the image was saved as {show(str(path), limit=None)}"
         return path
 
     def _take_free_name(self, target: Path, number: int) -> Path:
@@ -247,17 +246,21 @@ class ImageWriter:
         return next(path for path in names if rename_if_free(part, path, file))
 
     def _replace(self, real: Path, target: Path) -> bool:
-        """Gives the part a name that nothing has, or the file that was met there; False for anything else."""
+        """Gives the part a name that nothing has, or the file that was met there; False for another file.
+
+        Raises:
+            NotOurs: it is no file.
+        """
         part, file = self._file.path, self._file.file
-        info = stat_of(real)
-        if info is None:
+        check_replaceable(real)
+        now = mark_of(real)
+        if now is None:
             return rename_if_free(part, real, file)
-        met = self._plan.met
-        is_met = met is None or target.name not in met or met[target.name] == mark_of(real)
-        if kind_of(info) or not (is_met or self._plan.moves_aside):
+        met = now if self._plan.met is None else self._plan.met.get(target.name, now)
+        if met != now and not self._plan.moves_aside:
             return False
         with suppress(OSError):
-            os.chmod(str(part), stat.S_IMODE(info.st_mode))
+            os.chmod(str(part), stat.S_IMODE(real.stat().st_mode))
         if self._plan.moves_aside:
             aside = move_aside(real)
             self.warning = f"the picture that was {show(str(target), limit=None)} is now "
