@@ -16,9 +16,11 @@ Everything this script touches:
               ~/.config/gpt-image-2/config.json
               ~/.gpt-image-2-config.json
               ~/.hermes/gpt-image-2-config.json
-  writes    The outputs (default ~/gpt-image2-output.png) and their missing parent folders.
+  writes    The outputs (default ~/gpt-image2-output.png; the one that was there becomes gpt-image2-output.1.png)
+            and their missing parent folders.
             The configuration file, by `config --init` only.
-            A private temporary folder for the prompt and the request and answer bodies, deleted whatever happens.
+            A private temporary folder for the prompt and the request and answer bodies, deleted whatever happens;
+            a marker in it is locked while its process lives. What killed runs left is deleted a day later.
             $XDG_STATE_HOME/gpt-image-2/ (default ~/.local/state/gpt-image-2/): images and answers that could not
             be saved where they were asked for, what `doctor --probe` learnt, and ledger.sqlite3, the history of
             requests (without keys; not with --no-history) and the batches that `batch submit` handed over.
