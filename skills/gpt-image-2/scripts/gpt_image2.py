@@ -2706,9 +2706,7 @@ _MAX_SLUG_BYTES = 100
 _MAX_NAME_BYTES = 255  # what common file systems take
 _EXTENSIONS = {"png": ("png",), "jpeg": ("jpg", "jpeg", "jpe", "jfif"), "webp": ("webp",)}
 #: Devices on Windows, whatever extension follows.
-_RESERVED = re.compile(
-    r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[1-9¹²³]) *(\..*)?", re.IGNORECASE | re.DOTALL
-)
+_RESERVED = r"(?is)(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[1-9¹²³]) *(\..*)?"
 #: What ends a line somewhere or moves a cursor: a name that holds it could pass for a line of our own.
 _CONTROLS = "[\x00-\x1f\x7f-\x9f\u2028\u2029]"
 
@@ -3319,16 +3317,15 @@ def move_aside(path: Path) -> Path:
 
 
 def _stale(folder: Path, pattern: str) -> List[os.DirEntry[str]]:
-    """What this user left in a folder under such a name, a day ago or longer; a file with one name only."""
+    """What this user left in a folder under such a name, a day ago or longer."""
     found: List[os.DirEntry[str]] = []
     with suppress(OSError), os.scandir(str(folder)) as entries:
         for entry in entries:
             if not re.match(pattern, entry.name):
                 continue
             with suppress(OSError):
-                info = os.lstat(entry.path)
-                is_left = stat.S_ISDIR(info.st_mode) or (stat.S_ISREG(info.st_mode) and info.st_nlink == 1)
-                if is_left and is_mine(info) and time.time() - info.st_mtime > STALE_S:
+                info = entry.stat(follow_symlinks=False)
+                if is_mine(info) and time.time() - info.st_mtime > STALE_S:
                     found.append(entry)
     return found
 
@@ -3544,10 +3541,8 @@ class ImageWriter:
                 return target
             # The part lies beside what a link leads to, and cannot be renamed further than that.
             path = self._take_free_name(real if target.is_symlink() else target, number)
-        self.warning = (
-            f"{show(str(target), limit=None)} was written by somebody else during the call and was "
-        )
-        self.warning += f"left alone; the image was saved as {show(str(path), limit=None)}"
+        self.warning = f"{show(str(target), limit=None)} was written by somebody else during the call; "
+        self.warning += f"the image was saved as {show(str(path), limit=None)}"
         return path
 
     def _take_free_name(self, target: Path, number: int) -> Path:

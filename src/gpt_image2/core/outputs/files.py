@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 import time
 from contextlib import contextmanager, suppress
 from itertools import count
@@ -284,15 +283,14 @@ def move_aside(path: Path) -> Path:
 
 
 def _stale(folder: Path, pattern: str) -> List[os.DirEntry[str]]:
-    """What this user left in a folder under such a name, a day ago or longer; a file with one name only."""
+    """What this user left in a folder under such a name, a day ago or longer."""
     found: List[os.DirEntry[str]] = []
     with suppress(OSError), os.scandir(str(folder)) as entries:
         for entry in entries:
             if not re.match(pattern, entry.name):
                 continue
             with suppress(OSError):
-                info = os.lstat(entry.path)
-                is_left = stat.S_ISDIR(info.st_mode) or (stat.S_ISREG(info.st_mode) and info.st_nlink == 1)
-                if is_left and is_mine(info) and time.time() - info.st_mtime > STALE_S:
+                info = entry.stat(follow_symlinks=False)
+                if is_mine(info) and time.time() - info.st_mtime > STALE_S:
                     found.append(entry)
     return found

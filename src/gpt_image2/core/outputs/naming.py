@@ -18,9 +18,7 @@ _MAX_SLUG_BYTES = 100
 _MAX_NAME_BYTES = 255  # what common file systems take
 _EXTENSIONS = {"png": ("png",), "jpeg": ("jpg", "jpeg", "jpe", "jfif"), "webp": ("webp",)}
 #: Devices on Windows, whatever extension follows.
-_RESERVED = re.compile(
-    r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[1-9¹²³]) *(\..*)?", re.IGNORECASE | re.DOTALL
-)
+_RESERVED = r"(?is)(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[1-9¹²³]) *(\..*)?"
 #: What ends a line somewhere or moves a cursor: a name that holds it could pass for a line of our own.
 _CONTROLS = "[\x00-\x1f\x7f-\x9f\u2028\u2029]"
 

@@ -234,10 +234,8 @@ class ImageWriter:
                 return target
             # The part lies beside what a link leads to, and cannot be renamed further than that.
             path = self._take_free_name(real if target.is_symlink() else target, number)
-        self.warning = (
-            f"{show(str(target), limit=None)} was written by somebody else during the call and was "
-        )
-        self.warning += f"left alone; the image was saved as {show(str(path), limit=None)}"
+        self.warning = f"{show(str(target), limit=None)} was written by somebody else during the call; "
+        self.warning += f"the image was saved as {show(str(path), limit=None)}"
         return path
 
     def _take_free_name(self, target: Path, number: int) -> Path:
