@@ -13,6 +13,7 @@ from ledgers import change
 from servers import Recorder
 
 from gpt_image2.core.base.errors import OutputError
+from gpt_image2.core.outputs import ours
 from gpt_image2.core.outputs.files import open_to_append, write_pieces, write_private_file
 from gpt_image2.core.outputs.ours import NotOurs, real_path
 
@@ -85,6 +86,14 @@ def test_a_journal_of_another_user_is_not_written(tmp_path: Path, victim: Path) 
     with pytest.raises(NotOurs, match="another user"):
         open_to_append(victim)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bashrc"]
+
+
+def test_where_all_files_are_given_to_one_user_those_are_ours(
+    tmp_path: Path, victim: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ours, "is_mine", lambda info: False)  # as on a mount that maps every owner to one
+    os.close(open_to_append(victim))
+    os.close(open_to_append(tmp_path / "new"))
 
 
 def test_a_plain_file_is_appended_to_and_a_missing_one_made(tmp_path: Path) -> None:

@@ -281,6 +281,14 @@ def test_a_part_that_has_another_name_is_left_alone(folder: Path) -> None:
 
 
 @ON_POSIX
+def test_a_part_that_has_got_its_name_loses_only_the_other_one(folder: Path) -> None:
+    part = stray(folder)
+    os.link(str(part), str(folder / "cat.png"))
+    assert sweep(folder, folder.parent / "rescued") == []
+    assert [path.read_bytes() for path in folder.iterdir()] == [png()] and not part.exists()
+
+
+@ON_POSIX
 def test_a_fifo_with_the_name_of_a_part_is_left_alone(folder: Path) -> None:
     part = stray(folder)
     part.unlink()

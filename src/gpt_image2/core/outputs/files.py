@@ -161,14 +161,17 @@ def sweep(folder: Path, rescue_folder: Path) -> List[str]:
     rescued: List[str] = []
     parts = {part.path: part.name for place in (folder, rescue_folder) for part in _stale(place, _PART)}
     for path, part_name in parts.items():
+        match = re.match(_PART, part_name)
+        name = match.group("name") if match else part_name
         with suppress(OSError):
+            if _is_same(path, os.path.join(os.path.dirname(path), name)):
+                os.unlink(path)  # it had got its name when its process was killed
+                continue
             with os.fdopen(open_ours(Path(path), os.O_RDWR), "rb") as file:
                 if try_lock(file.fileno()) is False:
                     continue  # its process lives
                 whole = is_whole_image(file)
             if whole:
-                match = re.match(_PART, part_name)
-                name = match.group("name") if match else part_name
                 target = private_folder(rescue_folder) / shortened(f"{os.urandom(3).hex()}-{name}")
                 import shutil
 
@@ -271,7 +274,7 @@ def move_aside(path: Path) -> Path:
         try:
             os.link(str(path), str(aside))
         except FileExistsError:
-            if not os.path.samestat(os.lstat(str(path)), os.lstat(str(aside))):
+            if not _is_same(str(path), str(aside)):
                 continue  # else a call that was killed here had come so far
         except OSError:
             # A file system without hard links: a check and a rename is the best there is.
@@ -280,6 +283,14 @@ def move_aside(path: Path) -> Path:
             os.rename(str(path), str(aside))
         return aside
     raise AssertionError("numbers do not end")
+
+
+def _is_same(path: str, other: str) -> bool:
+    """Whether two paths are names of one file; a link is not what it leads to."""
+    try:
+        return os.path.samestat(os.lstat(path), os.lstat(other))
+    except OSError:
+        return False
 
 
 def _stale(folder: Path, pattern: str) -> List[os.DirEntry[str]]:
