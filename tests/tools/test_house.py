@@ -53,6 +53,8 @@ WRONG_IMPORTS = {
 #: What opens, makes or removes files, by module of core; whatever else writes calls `outputs/files`.
 WRITERS = {
     "outputs/files.py": "all of it",
+    "outputs/ours.py": "opens files of ours, and asks a folder whose new files are",
+    "outputs/owned.py": "makes, marks and deletes temporary folders",
     "outputs/store.py": "removes the parts that it opened",
     "ledger/database.py": "removes the part that SQLite made whole",
     "telling/streams.py": "opens the null device for a closed stream",

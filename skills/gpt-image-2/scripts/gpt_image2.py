@@ -16,9 +16,11 @@ Everything this script touches:
               ~/.config/gpt-image-2/config.json
               ~/.gpt-image-2-config.json
               ~/.hermes/gpt-image-2-config.json
-  writes    The outputs (default ~/gpt-image2-output.png) and their missing parent folders.
+  writes    The outputs (default ~/gpt-image2-output.png; the one that was there becomes gpt-image2-output.1.png)
+            and their missing parent folders.
             The configuration file, by `config --init` only.
-            A private temporary folder for the prompt and the request and answer bodies, deleted whatever happens.
+            A private temporary folder for the prompt and the request and answer bodies, deleted whatever happens;
+            a marker in it is locked while its process lives. What killed runs left is deleted a day later.
             $XDG_STATE_HOME/gpt-image-2/ (default ~/.local/state/gpt-image-2/): images and answers that could not
             be saved where they were asked for, what `doctor --probe` learnt, and ledger.sqlite3, the history of
             requests (without keys; not with --no-history) and the batches that `batch submit` handed over.
@@ -2544,6 +2546,551 @@ def _line_end(piece: bytes, at: int) -> int:
 
 
 # ------------------------------------------------------------------------------------------------------------
+# outputs/ours
+#
+# What is ours in folders that others can write to as well: files that are opened only when they are this
+# user's own, links that are followed only when their owner may be trusted, and locks.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_LOCKED_BYTE = 1 << 40  # far behind any content: Windows locks are mandatory
+_LOCK_WAIT_S = 2.0
+_MAX_LINKS = 40  # what Linux follows
+#: Nothing is followed, waited for or handed to children. Windows has none of the first three.
+_CAREFUL = sum(
+    getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_NOCTTY", "O_CLOEXEC", "O_BINARY")
+)
+_KINDS = {
+    stat.S_IFLNK: "a link",
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+class NotOurs(PermissionError):
+    """What lies at a path is not ours to use; `strerror` says what it is and what to do."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(errno.EPERM, reason, str(path))
+
+
+def is_mine(info: os.stat_result) -> bool:
+    """Whether this user owns it; on Windows the folder's own rights decide."""
+    return not hasattr(os, "geteuid") or info.st_uid == os.geteuid()
+
+
+def stat_of(path: Path) -> Optional[os.stat_result]:
+    """What is at a path, a link being itself; None where nothing is."""
+    try:
+        return os.lstat(str(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def kind_of(info: os.stat_result) -> str:
+    """What it is in words; empty for a regular file."""
+    kind = stat.S_IFMT(info.st_mode)
+    return "" if kind == stat.S_IFREG else _KINDS.get(kind, "no regular file")
+
+
+def check_replaceable(path: Path) -> None:
+    """A `NotOurs` where something else than a regular file would be renamed over."""
+    info = stat_of(path)
+    if info is not None and kind_of(info):
+        raise NotOurs(path, f"it is {kind_of(info)}; move it away")
+
+
+def check_ours(path: Path) -> None:
+    """A `NotOurs` where there is something else than a regular file of this user with one name."""
+    info = stat_of(path)
+    if info is not None:
+        _check(path, info)
+
+
+def open_ours(path: Path, flags: int, mode: int = 0o600) -> int:
+    """Opens a regular file of this user with one name: no link leads to it, and nothing else is opened.
+
+    Raises:
+        NotOurs: it is something else.
+        OSError: it cannot be opened.
+    """
+    check_ours(path)
+    descriptor = os.open(str(path), flags | _CAREFUL, mode)
+    try:
+        info = os.fstat(descriptor)
+        _check(path, info)
+        if not os.path.samestat(os.lstat(str(path)), info):
+            raise NotOurs(path, "it was exchanged while it was opened; look at who writes there")
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def read_ours(path: Path) -> bytes:
+    """The content of a file that `open_ours` opens."""
+    with os.fdopen(open_ours(path, os.O_RDONLY), "rb") as file:
+        return file.read()
+
+
+def real_path(path: Path, follow: bool = True) -> Path:
+    """The path with its links followed; without `follow` the last part stays as it is.
+
+    A link in a folder that everybody may write to and that is sticky, such as /tmp, is followed only where it
+    is this user's or the folder's owner's. Linux does the same where `fs.protected_symlinks` is on.
+
+    Raises:
+        NotOurs: there is a link of somebody else.
+        OSError: it cannot be looked at, or links lead round and round.
+    """
+    if not follow:
+        return real_path(path.parent) / path.name
+    if os.name == "nt":
+        return Path(os.path.realpath(str(path)))
+    here, links = "/", 0
+    rest = os.path.abspath(str(path)).split("/")[::-1]
+    while rest:
+        name = rest.pop()
+        if name == "..":
+            here = os.path.dirname(here)
+        if name in ("", ".", ".."):
+            continue
+        there = os.path.join(here, name)
+        info = stat_of(Path(there))
+        if info is None or not stat.S_ISLNK(info.st_mode):
+            here = there
+            continue
+        _check_link(there, info, os.lstat(here))
+        links += 1
+        if links > _MAX_LINKS:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+        target = os.readlink(there)
+        here = "/" if target.startswith("/") else here
+        rest += target.split("/")[::-1]
+    return Path(here)
+
+
+def try_lock(descriptor: int) -> Optional[bool]:
+    """Locks an open file until it is closed. False where somebody else has it locked, None where files have
+    no locks."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return False if error.errno in (errno.EACCES, errno.EAGAIN, errno.EDEADLK) else None
+    return True
+
+
+@contextmanager
+def folder_lock(folder: Path) -> Generator[None, None, None]:
+    """One of our processes and threads after the other, where folders have locks (not on Windows).
+
+    Nobody waits for long: a stopped process must not keep an image from its name.
+    """
+    descriptor = -1
+    with suppress(OSError):
+        if hasattr(os, "O_DIRECTORY"):
+            descriptor = os.open(str(folder), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        deadline = time.monotonic() + _LOCK_WAIT_S
+        while descriptor >= 0 and try_lock(descriptor) is False and time.monotonic() < deadline:
+            time.sleep(0.002)
+        yield
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+def _check(path: Path, info: os.stat_result) -> None:
+    kind = kind_of(info)
+    if kind:
+        raise NotOurs(path, f"it is {kind}, which is not followed or written to; move it away")
+    if info.st_nlink > 1:
+        raise NotOurs(path, "it is a hard link, the file has another name too; put a copy in its place")
+    if not is_mine(info) and info.st_uid != _owner_of_new_files(path.parent):
+        raise NotOurs(path, "it belongs to another user; put a copy of your own in its place")
+
+
+def _owner_of_new_files(folder: Path) -> int:
+    """Whose the files are that we make there: some file systems give all files to one user."""
+    probe = folder / f".gi2-{os.urandom(6).hex()}.tmp"
+    try:
+        descriptor = os.open(str(probe), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError:
+        return -1
+    try:
+        return os.fstat(descriptor).st_uid
+    finally:
+        os.close(descriptor)
+        with suppress(OSError):
+            os.unlink(str(probe))
+
+
+def _check_link(link: str, info: os.stat_result, folder: os.stat_result) -> None:
+    is_open_to_all = folder.st_mode & stat.S_ISVTX and folder.st_mode & stat.S_IWOTH
+    if is_open_to_all and not is_mine(info) and info.st_uid != folder.st_uid:
+        raise NotOurs(Path(link), f"{link} is a link of another user in a folder that everybody may write to")
+
+
+# ------------------------------------------------------------------------------------------------------------
+# outputs/naming
+#
+# Names the outputs before anything is paid for: from `-o`, the count and the prompt to paths.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_MAX_SLUG_BYTES = 100
+_MAX_NAME_BYTES = 255  # what common file systems take
+_EXTENSIONS = {"png": ("png",), "jpeg": ("jpg", "jpeg", "jpe", "jfif"), "webp": ("webp",)}
+#: Devices on Windows, whatever extension follows.
+_RESERVED = r"(?is)(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[1-9¹²³]) *(\..*)?"
+#: What ends a line somewhere or moves a cursor: a name that holds it could pass for a line of our own.
+_CONTROLS = "[\x00-\x1f\x7f-\x9f\u2028\u2029]"
+
+#: What a file is told from another by: device, inode, time of change in ns, size.
+FileMark = Tuple[int, int, int, int]
+
+
+class OutputPlan(Record):
+    """Where the images of a call go. Made by `plan_output`, before anything is paid for."""
+
+    folder: Path
+    stem: str
+    suffix: str
+    numbered: bool
+    no_clobber: bool
+    rescue_folder: Path
+    #: The names are ours, so what has one is moved aside and never replaced.
+    moves_aside: bool = False
+    #: What was at each name when the plan was made, or was put there by this call since: no other file is
+    #: replaced. None where nobody has looked.
+    met: Optional[Dict[str, Optional[FileMark]]] = None
+
+    def path(self, index: int) -> Path:
+        """The path asked for the image with this 1-based index (any further image than asked is numbered)."""
+        number = f"-{index}" if self.numbered or index > 1 else ""
+        return self.folder / f"{self.stem}{number}{self.suffix}"
+
+    def partial_path(self, index: int, partial_index: int) -> Path:
+        """The path of a preview of that image."""
+        path = self.path(index)
+        return path.with_name(f"{path.stem}.partial-{partial_index}{path.suffix}")
+
+    def free_paths(self, target: Path, index: int) -> Iterator[Path]:
+        """A target, then the names that `--no-clobber` may take in its stead."""
+        yield target
+        stem = self.stem if target == self.path(index) else target.stem
+        for number in count(index + 1 if self.numbered else 1):
+            yield target.with_name(f"{stem}-{number}{self.suffix}")
+
+
+def plan_output(
+    output: str, output_format: str, n: int, prompt: str, rescue_folder: Path, no_clobber: bool = False
+) -> OutputPlan:
+    """Where the images go: a file name, or a folder (existing, or with a trailing slash).
+
+    Raises:
+        UsageError: the target is a device, or a name that cannot be one or is too long.
+    """
+    if not output or "\0" in output:
+        raise UsageError("the output path is empty or has a NUL in it", hint="give -o FILE, -o DIR/ or -o -")
+    path = Path(os.path.abspath(_expanded(output)))
+    if re.search(_CONTROLS, str(path)):
+        raise _bad_name(str(path), "has a control character in it")
+    if output.endswith(("/", os.sep)) or os.path.isdir(path):
+        stem = f"{time.strftime('%Y%m%d-%H%M%S')}-{slug(prompt)}"
+        # Names made by us never replace a file.
+        return OutputPlan(path, stem, "." + extension(output_format), n > 1, True, rescue_folder)
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise UsageError(f"{path} is not a regular file", hint="for standard output use -o -")
+    problem = name_problem(path.name)
+    if problem:
+        raise _bad_name(path.name, problem)
+    plan = OutputPlan(path.parent, path.stem, path.suffix, n > 1, no_clobber, rescue_folder)
+    length = len(os.fsencode(plan.path(n).name))
+    if length > _MAX_NAME_BYTES:
+        raise UsageError(
+            f"the output's name has {length} bytes; file systems take up to {_MAX_NAME_BYTES}",
+            hint="give -o a shorter name, or a folder: -o DIR/",
+        )
+    return plan
+
+
+def looked_at(plan: OutputPlan, n: int, previews: int = 0) -> OutputPlan:
+    """The plan with what is at its names now: those of `n` images, each with so many previews.
+
+    Raises:
+        UsageError: a link of somebody else leads there, or what has a name is no regular file.
+    """
+    met: Dict[str, Optional[FileMark]] = {}
+    try:
+        real_path(plan.folder)
+        for index in range(1, n + 1) if not plan.no_clobber else ():
+            for path in (plan.path(index), *(plan.partial_path(index, each) for each in range(previews))):
+                met[path.name] = _met(path)
+    except OSError as error:
+        raise UsageError(
+            f"cannot write to {plan.folder}: {error.strerror or error}",
+            hint="choose another place with -o; nothing was sent",
+            code="output_not_writable",
+        ) from None
+    return replace(plan, met=met)
+
+
+def folders_of(plan: OutputPlan, numbers: Iterable[int]) -> Tuple[Path, ...]:
+    """Every folder that a plan writes to: its own, and those that links in it lead to.
+
+    Raises:
+        OSError: a link of somebody else leads there.
+    """
+    paths = [] if plan.no_clobber else [plan.path(number) for number in numbers]
+    return (plan.folder, *(real_path(path).parent for path in paths if path.is_symlink()))
+
+
+def mark_of(path: Path) -> Optional[FileMark]:
+    """What tells the file at a path from another; None where there is nothing."""
+    info = stat_of(path)
+    return None if info is None else (info.st_dev, info.st_ino, info.st_mtime_ns, info.st_size)
+
+
+def name_problem(name: str) -> str:
+    """What keeps a file name, or a relative path, from being an output on every system, in words that follow
+    the name; empty where nothing does.
+
+    Windows takes no reserved name and drops dots and blanks at the end. What only Windows refuses and others
+    use (a colon in a time) is refused there only.
+    """
+    if re.search(_CONTROLS, name):
+        return "has a control character in it"
+    for part in re.split(r"[\\/]" if os.name == "nt" else "/", name):
+        if re.fullmatch(_RESERVED, part):
+            return "is the name of a device on Windows"
+        if part.endswith((".", " ")) and part not in (".", ".."):
+            return "ends in a dot or a blank, which Windows drops"
+        if os.name == "nt" and re.search('[<>:"|?*]', part):
+            return "has a character in it that Windows does not take"
+    return ""
+
+
+def canonical(name: str) -> str:
+    """What is equal for two names that one folder may take for the same: by case, or by how an accent is
+    written."""
+    from unicodedata import normalize
+
+    return normalize("NFC", normalize("NFC", name).casefold())
+
+
+def extension(image_format: str) -> str:
+    """The usual file extension of a format, without the dot."""
+    return _EXTENSIONS.get(image_format, (image_format,))[0]
+
+
+def has_matching_extension(path: str, image_format: str) -> bool:
+    """Whether a file name says what the bytes are."""
+    return Path(path).suffix.lower().lstrip(".") in _EXTENSIONS.get(image_format, (image_format,))
+
+
+def slug(prompt: str, limit: int = 40) -> str:
+    """A prompt as a part of a file name: letters and digits of any script, joined by hyphens."""
+    words = re.findall(r"[^\W_]+", prompt.lower())
+    text = ""
+    for word in words:
+        longer = f"{text}-{word}" if text else word[:limit]
+        if len(longer) > limit or len(longer.encode("utf-8", "replace")) > _MAX_SLUG_BYTES:
+            break
+        text = longer
+    return text or "image"
+
+
+def _expanded(output: str) -> str:
+    """The output with `~` replaced.
+
+    Raises:
+        UsageError: there is no home folder that it could stand for.
+    """
+    path = os.path.expanduser(output)
+    of_home = output == "~" or output.startswith(("~/", "~" + os.sep))
+    if of_home and (path.startswith("~") or not os.environ.get("HOME", "unset")):
+        raise UsageError(
+            "-o starts with ~, and there is no home folder", hint="set HOME, or give a whole path"
+        )
+    return path
+
+
+def _bad_name(name: str, problem: str) -> UsageError:
+    return UsageError(f"the output {show(name, limit=200)!r} {problem}", hint="give -o another name")
+
+
+def _met(path: Path) -> Optional[FileMark]:
+    real = real_path(path)
+    info = stat_of(real)
+    if info is not None and kind_of(info):
+        raise UsageError(f"{path} is {kind_of(info)}, not a regular file", hint="choose another name with -o")
+    return mark_of(real)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# outputs/owned
+#
+# Folders that belong to a living process: whoever finds one can tell whether its owner is still at work.
+#
+# Such a folder is private (0700) and holds a marker that its owner keeps locked while it lives. Only what has
+# our marker and no living owner is abandoned; a folder that merely has a name like ours is somebody else's.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_MARKER = ".gpt-image-2-owner"
+_MARK = b"gpt-image-2 "
+STALE_S = 24 * 3600.0
+
+
+class OwnedFolder:
+    """A folder of this process. A context manager: leaving it closes it. Neither way out ever raises."""
+
+    def __init__(self, path: Path, marker: int) -> None:
+        self.path = path
+        self._marker = marker
+        self._made = os.lstat(str(path))
+
+    def __enter__(self) -> OwnedFolder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Deletes it with all that is in it. It may be gone by then, or another folder have its name."""
+        marker, self._marker = self._marker, -1
+        if marker < 0:
+            return
+        if self._is_there():
+            _empty(self.path)
+            _delete_marker(self.path)  # while it is locked: nobody takes over what is being deleted
+        with suppress(OSError):
+            os.close(marker)
+        if self._is_there():
+            _delete_marker(self.path)  # Windows deletes no open file
+            with suppress(OSError):
+                self.path.rmdir()
+
+    def leave(self) -> None:
+        """Leaves it where it is, abandoned, for another process to take over."""
+        marker, self._marker = self._marker, -1
+        if marker >= 0:
+            with suppress(OSError):
+                os.close(marker)
+
+    def _is_there(self) -> bool:
+        info = _folder_stat(self.path)
+        return info is not None and os.path.samestat(info, self._made)
+
+
+def owned_folder(parent: Path, prefix: str) -> OwnedFolder:
+    """A new folder of this process with a name of its own; an `OSError` where it cannot be made."""
+    return own_folder(parent / f"{prefix}{os.urandom(4).hex()}", prefix.strip("-"))
+
+
+def own_folder(folder: Path, kind: str) -> OwnedFolder:
+    """As `owned_folder`, by exactly this name. `kind` is for those who look into the marker."""
+    folder.mkdir(mode=0o700)
+    marker = -1
+    try:
+        marker = os.open(
+            str(folder / _MARKER),
+            os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0),
+            0o600,
+        )
+        try_lock(marker)
+        os.lseek(marker, 0, os.SEEK_SET)
+        # Only now does it say what it is: an unlocked marker with its mark has no living owner.
+        os.write(marker, _MARK + kind.encode("utf-8") + b"\n")
+        return OwnedFolder(folder, marker)
+    except BaseException:
+        if marker >= 0:
+            os.close(marker)
+        _delete_marker(folder)
+        with suppress(OSError):
+            folder.rmdir()
+        raise
+
+
+def taken_over(folder: Path) -> Optional[OwnedFolder]:
+    """An abandoned folder, which is this process's from now on; None where it is not abandoned."""
+    path = folder / _MARKER
+    info = _folder_stat(folder)
+    if info is None or not is_mine(info):
+        return None
+    try:
+        marker = open_ours(path, os.O_RDWR)
+    except OSError:
+        return None
+    owned: Optional[OwnedFolder] = None
+    with suppress(OSError):
+        if os.read(marker, len(_MARK)) == _MARK and _has_no_owner(marker, path, info):
+            owned = OwnedFolder(folder, marker)
+    if owned is None:
+        os.close(marker)
+    return owned
+
+
+def is_abandoned(folder: Path) -> bool:
+    """Whether it has our marker and no living owner. Without locks, what is younger than a day has one."""
+    owned = taken_over(folder)
+    if owned is not None:
+        owned.leave()
+    return owned is not None
+
+
+def _has_no_owner(marker: int, path: Path, folder: os.stat_result) -> bool:
+    lock = try_lock(marker)
+    opened, there = os.fstat(marker), stat_of(path)
+    if lock is None:
+        return time.time() - max(opened.st_mtime, folder.st_mtime) > STALE_S
+    return lock and there is not None and os.path.samestat(opened, there)
+
+
+def _folder_stat(folder: Path) -> Optional[os.stat_result]:
+    """What is known of a real folder; None for a link (on Windows a junction too), and for anything else."""
+    try:
+        info = stat_of(folder)
+    except OSError:
+        return None
+    if info is None or not stat.S_ISDIR(info.st_mode) or getattr(info, "st_reparse_tag", 0):
+        return None
+    return info
+
+
+def _empty(folder: Path) -> None:
+    """Deletes what is in a folder, but for its marker."""
+    with suppress(OSError), os.scandir(str(folder)) as entries:
+        for entry in list(entries):
+            if entry.name == _MARKER:
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                import shutil
+
+                shutil.rmtree(entry.path, ignore_errors=True)
+                continue
+            with suppress(OSError):
+                os.unlink(entry.path)
+
+
+def _delete_marker(folder: Path) -> None:
+    with suppress(OSError):
+        os.unlink(str(folder / _MARKER))
+
+
+# ------------------------------------------------------------------------------------------------------------
 # outputs/files
 #
 # The only place that writes outputs to disk: folders, private files, parts, renames, the sweep of strays.
@@ -2555,16 +3102,15 @@ def _line_end(piece: bytes, at: int) -> int:
 
 _PART = r"(?s)^\.(?P<name>.+)\.gi2-[0-9a-f]{12}\.part$"
 _TEMP_PREFIX = "gpt-image-2-"
-_TEMP_FOLDER = _TEMP_PREFIX + r"\w{8}$"
-_STALE_S = 24 * 3600.0
+_TEMP_FOLDER = _TEMP_PREFIX + r"[0-9a-f]{8}$"
 _MAX_PART_NAME_BYTES = 200
 _COPY_BYTES = 1 << 20
-_LOCKED_BYTE = 1 << 40  # far behind any content: Windows locks are mandatory
 
 
 def prepare_folder(folder: Path) -> None:
     """Makes the output folder and probes that files can be written there; a `UsageError` where not."""
     try:
+        real_path(folder)  # no link of somebody else leads there
         folder.mkdir(parents=True, exist_ok=True)
         probe, file = open_part(folder / "probe", 0o600)
         try:
@@ -2583,28 +3129,24 @@ def prepare_folder(folder: Path) -> None:
 
 @contextmanager
 def temporary_folder() -> Generator[Path, None, None]:
-    """A private (0700) folder of the system's temp folder, deleted at the end whatever happens."""
-    folder = temp_place() / f"{_TEMP_PREFIX}{os.urandom(4).hex()}"
+    """A private (0700) folder of the system's temp folder, deleted at the end whatever happens.
+
+    It may vanish at any moment, as a cleaner of that folder likes; leaving it never raises.
+    """
     try:
-        folder.mkdir(mode=0o700)
+        folder = owned_folder(temp_place(), _TEMP_PREFIX)
     except OSError as error:
         raise UsageError(
             f"cannot make a temporary folder: {error.strerror or error}",
             hint="free some space there, or name another with TMPDIR; nothing was sent",
             code="temp_not_writable",
         ) from None
-    try:
-        yield folder
-    finally:
-        for path in folder.iterdir():
-            with suppress(OSError):
-                path.unlink()
-        with suppress(OSError):
-            folder.rmdir()
+    with folder:
+        yield folder.path
 
 
 def temp_place() -> Path:
-    """The system's folder for temporary files."""
+    """The system's folder for temporary files; an `OSError` where it has none."""
     for place in (os.environ.get("TMPDIR", ""), "/tmp"):  # noqa: S108
         if os.name == "posix" and os.path.isabs(place) and os.access(place, os.W_OK | os.X_OK):
             return Path(place)
@@ -2641,6 +3183,7 @@ def write_private_file(path: Path, text: str) -> None:
         if not path.parent.exists():
             path.parent.mkdir(parents=True, mode=0o700)
         write_private(part, text.encode("utf-8"))
+        check_replaceable(path)
         os.replace(str(part), str(path))
     except OSError as error:
         with suppress(OSError):
@@ -2656,6 +3199,7 @@ def write_pieces(path: Path, pieces: Iterable[str]) -> None:
             with file:
                 for piece in pieces:
                     write_all(file, piece.encode("utf-8", "replace"))
+            check_replaceable(path)
             os.replace(str(part), str(path))
         except BaseException:
             with suppress(OSError):
@@ -2666,9 +3210,13 @@ def write_pieces(path: Path, pieces: Iterable[str]) -> None:
 
 
 def open_to_append(path: Path) -> int:
-    """A file, made where it is missing, whose writes all go to its end."""
-    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-    return os.open(str(path), flags, 0o666)
+    """A file of this user, made where it is missing, whose writes all go to its end.
+
+    Raises:
+        OSError: it is a link or anything else than a plain file of ours (its text says what), or cannot be
+            opened.
+    """
+    return open_ours(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
 
 
 def end_line(descriptor: int) -> None:
@@ -2682,20 +3230,8 @@ def end_line(descriptor: int) -> None:
 
 def lock_file(descriptor: int) -> bool:
     """Locks an open file until it is closed; False when another process has it locked."""
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        # A file system without locks: better unguarded than not at all.
-        return error.errno not in (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
-    return True
+    # A file system without locks: better unguarded than not at all.
+    return try_lock(descriptor) is not False
 
 
 def sweep(folder: Path, rescue_folder: Path) -> List[str]:
@@ -2706,12 +3242,17 @@ def sweep(folder: Path, rescue_folder: Path) -> List[str]:
     rescued: List[str] = []
     parts = {part.path: part.name for place in (folder, rescue_folder) for part in _stale(place, _PART)}
     for path, part_name in parts.items():
-        try:
-            with open(path, "rb") as file:
+        match = re.match(_PART, part_name)
+        name = match.group("name") if match else part_name
+        with suppress(OSError):
+            if _is_same(path, os.path.join(os.path.dirname(path), name)):
+                os.unlink(path)  # it had got its name when its process was killed
+                continue
+            with os.fdopen(open_ours(Path(path), os.O_RDWR), "rb") as file:
+                if try_lock(file.fileno()) is False:
+                    continue  # its process lives
                 whole = is_whole_image(file)
             if whole:
-                match = re.match(_PART, part_name)
-                name = match.group("name") if match else part_name
                 target = private_folder(rescue_folder) / shortened(f"{os.urandom(3).hex()}-{name}")
                 import shutil
 
@@ -2719,25 +3260,27 @@ def sweep(folder: Path, rescue_folder: Path) -> List[str]:
                 rescued.append(str(target))
             else:
                 os.unlink(path)
-        except OSError:
-            continue
-    for left in _stale(temp_place(), _TEMP_FOLDER):
-        import shutil
-
-        shutil.rmtree(left.path, ignore_errors=True)
+    with suppress(OSError):
+        for left in _stale(temp_place(), _TEMP_FOLDER):
+            abandoned = taken_over(Path(left.path))
+            if abandoned is not None:
+                abandoned.close()
     return rescued
 
 
-def rescue_folders(rescue_folder: Path) -> Tuple[Path, Path]:
+def rescue_folders(rescue_folder: Path) -> List[Path]:
     """Where an image goes that its target does not take, best first."""
     user = str(os.getuid()) if hasattr(os, "getuid") else "user"
-    return rescue_folder, temp_place() / f"{_TEMP_PREFIX}rescued-{user}"
+    folders = [rescue_folder]
+    with suppress(OSError):
+        folders.append(temp_place() / f"{_TEMP_PREFIX}rescued-{user}")
+    return folders
 
 
 def private_folder(folder: Path) -> Path:
     """The folder, made with mode 0700 where it was missing; an `OSError` where somebody else owns it."""
     folder.mkdir(parents=True, mode=0o700, exist_ok=True)
-    if hasattr(os, "getuid") and os.lstat(str(folder)).st_uid != os.getuid():
+    if not is_mine(os.lstat(str(folder))):
         raise PermissionError(f"{folder} belongs to another user")
     return folder
 
@@ -2750,10 +3293,14 @@ def write_all(file: IO[bytes], data: bytes) -> None:
 
 
 def open_part(target: Path, mode: int = 0o666) -> Tuple[Path, IO[bytes]]:
-    """A new, empty, unbuffered file beside the target, and its path."""
+    """A new, empty, unbuffered file beside the target, and its path. While it is open it is locked, which
+    tells that its process lives."""
     part = target.with_name(f".{shortened(target.name)}.gi2-{os.urandom(6).hex()}.part")
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-    return part, os.fdopen(os.open(str(part), flags, mode), "r+b", buffering=0)
+    descriptor = os.open(str(part), flags, mode)
+    try_lock(descriptor)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return part, os.fdopen(descriptor, "r+b", buffering=0)
 
 
 def shortened(name: str) -> str:
@@ -2798,7 +3345,37 @@ def rename_if_free(part: Path, target: Path, file: IO[bytes]) -> bool:
     return True
 
 
+def move_aside(path: Path) -> Path:
+    """Gives a file the next free name of `NAME.1.png`, `NAME.2.png` …; the name.
+
+    The old name stands as well until something is renamed over it, so a kill between the two loses nothing.
+    """
+    for number in count(1):
+        aside = path.with_name(f"{path.stem}.{number}{path.suffix}")
+        try:
+            os.link(str(path), str(aside))
+        except FileExistsError:
+            if not _is_same(str(path), str(aside)):
+                continue  # else a call that was killed here had come so far
+        except OSError:
+            # A file system without hard links: a check and a rename is the best there is.
+            if os.path.lexists(str(aside)):
+                continue
+            os.rename(str(path), str(aside))
+        return aside
+    raise AssertionError("numbers do not end")
+
+
+def _is_same(path: str, other: str) -> bool:
+    """Whether two paths are names of one file; a link is not what it leads to."""
+    try:
+        return os.path.samestat(os.lstat(path), os.lstat(other))
+    except OSError:
+        return False
+
+
 def _stale(folder: Path, pattern: str) -> List[os.DirEntry[str]]:
+    """What this user left in a folder under such a name, a day ago or longer."""
     found: List[os.DirEntry[str]] = []
     with suppress(OSError), os.scandir(str(folder)) as entries:
         for entry in entries:
@@ -2806,99 +3383,9 @@ def _stale(folder: Path, pattern: str) -> List[os.DirEntry[str]]:
                 continue
             with suppress(OSError):
                 info = entry.stat(follow_symlinks=False)
-                mine = not hasattr(os, "getuid") or info.st_uid == os.getuid()
-                if mine and time.time() - info.st_mtime > _STALE_S:
+                if is_mine(info) and time.time() - info.st_mtime > STALE_S:
                     found.append(entry)
     return found
-
-
-# ------------------------------------------------------------------------------------------------------------
-# outputs/naming
-#
-# Names the outputs before anything is paid for: from `-o`, the count and the prompt to paths.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_MAX_SLUG_BYTES = 100
-_MAX_NAME_BYTES = 255  # what common file systems take
-_EXTENSIONS = {"png": ("png",), "jpeg": ("jpg", "jpeg", "jpe", "jfif"), "webp": ("webp",)}
-
-
-class OutputPlan(Record):
-    """Where the images of a call go. Made by `plan_output`, before anything is paid for."""
-
-    folder: Path
-    stem: str
-    suffix: str
-    numbered: bool
-    no_clobber: bool
-    rescue_folder: Path
-
-    def path(self, index: int) -> Path:
-        """The path asked for the image with this 1-based index (any further image than asked is numbered)."""
-        number = f"-{index}" if self.numbered or index > 1 else ""
-        return self.folder / f"{self.stem}{number}{self.suffix}"
-
-    def partial_path(self, index: int, partial_index: int) -> Path:
-        """The path of a preview of that image."""
-        path = self.path(index)
-        return path.with_name(f"{path.stem}.partial-{partial_index}{path.suffix}")
-
-    def free_paths(self, target: Path, index: int) -> Iterator[Path]:
-        """A target, then the names that `--no-clobber` may take in its stead."""
-        yield target
-        stem = self.stem if target == self.path(index) else target.stem
-        for number in count(index + 1 if self.numbered else 1):
-            yield target.with_name(f"{stem}-{number}{self.suffix}")
-
-
-def plan_output(
-    output: str, output_format: str, n: int, prompt: str, rescue_folder: Path, no_clobber: bool = False
-) -> OutputPlan:
-    """Where the images go: a file name, or a folder (existing, or with a trailing slash).
-
-    Raises:
-        UsageError: the target is a device, or a name that cannot be one or is too long.
-    """
-    if not output or "\0" in output:
-        raise UsageError("the output path is empty or has a NUL in it", hint="give -o FILE, -o DIR/ or -o -")
-    path = Path(os.path.abspath(os.path.expanduser(output)))
-    if output.endswith(("/", os.sep)) or os.path.isdir(path):
-        stem = f"{time.strftime('%Y%m%d-%H%M%S')}-{slug(prompt)}"
-        # Names made by us never replace a file.
-        return OutputPlan(path, stem, "." + extension(output_format), n > 1, True, rescue_folder)
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise UsageError(f"{path} is not a regular file", hint="for standard output use -o -")
-    plan = OutputPlan(path.parent, path.stem, path.suffix, n > 1, no_clobber, rescue_folder)
-    length = len(os.fsencode(plan.path(n).name))
-    if length > _MAX_NAME_BYTES:
-        raise UsageError(
-            f"the output's name has {length} bytes; file systems take up to {_MAX_NAME_BYTES}",
-            hint="give -o a shorter name, or a folder: -o DIR/",
-        )
-    return plan
-
-
-def extension(image_format: str) -> str:
-    """The usual file extension of a format, without the dot."""
-    return _EXTENSIONS.get(image_format, (image_format,))[0]
-
-
-def has_matching_extension(path: str, image_format: str) -> bool:
-    """Whether a file name says what the bytes are."""
-    return Path(path).suffix.lower().lstrip(".") in _EXTENSIONS.get(image_format, (image_format,))
-
-
-def slug(prompt: str, limit: int = 40) -> str:
-    """A prompt as a part of a file name: letters and digits of any script, joined by hyphens."""
-    words = re.findall(r"[^\W_]+", prompt.lower())
-    text = ""
-    for word in words:
-        longer = f"{text}-{word}" if text else word[:limit]
-        if len(longer) > limit or len(longer.encode("utf-8", "replace")) > _MAX_SLUG_BYTES:
-            break
-        text = longer
-    return text or "image"
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -2929,8 +3416,11 @@ class MovingFile:
     Whatever needs a folder raises `OutputError` when no folder takes the bytes.
     """
 
-    def __init__(self, rescue_folder: Path, name: str, target: Optional[Path] = None) -> None:
-        """Opens it beside `target`; where that fails, or there is none, in a rescue folder."""
+    def __init__(
+        self, rescue_folder: Path, name: str, target: Optional[Path] = None, follow: bool = True
+    ) -> None:
+        """Opens it beside `target`, or with `follow` beside what a link there leads to; where that fails, or
+        there is no target, in a rescue folder."""
         self._rescue_folder = rescue_folder
         self._name = name
         self._open: Optional[Tuple[Path, IO[bytes]]] = None
@@ -2940,7 +3430,7 @@ class MovingFile:
         try:
             if target is None:
                 raise OSError("it has no target")
-            self._open = open_part(target)
+            self._open = open_part(real_path(target, follow))
         except OSError as error:
             self.move(error)
 
@@ -3021,9 +3511,10 @@ class ImageWriter:
         self._hash = hashlib.sha256()
         self._head = b""
         # A symlink keeps pointing where it did: the file behind it is what is replaced.
-        real = Path(os.path.realpath(str(target)))
-        self._file = MovingFile(plan.rescue_folder, target.name, real)
+        self._file = MovingFile(plan.rescue_folder, target.name, target, follow=not plan.no_clobber)
         self.size_bytes = 0
+        #: What the user should know of how it got its name; empty where it is as asked.
+        self.warning = ""
 
     @property
     def sha256(self) -> str:
@@ -3098,15 +3589,47 @@ class ImageWriter:
 
     def _place(self, target: Path, number: int, keep_existing: bool) -> Path:
         """Gives the part its final name, atomically; the name."""
+        real = real_path(target, follow=not keep_existing)
+        with folder_lock(real.parent):
+            if keep_existing:
+                return self._take_free_name(target, number)
+            if self._replace(real, target):
+                if self._plan.met is not None:
+                    self._plan.met[target.name] = mark_of(real)
+                return target
+            # The part lies beside what a link leads to, and cannot be renamed further than that.
+            path = self._take_free_name(real if target.is_symlink() else target, number)
+        self.warning = f"{show(str(target), limit=None)} was written by somebody else during the call; "
+        self.warning += f"the image was saved as {show(str(path), limit=None)}"
+        return path
+
+    def _take_free_name(self, target: Path, number: int) -> Path:
         part, file = self._file.path, self._file.file
-        if keep_existing:
-            names = self._plan.free_paths(target, number)
-            return next(path for path in names if rename_if_free(part, path, file))
-        real = Path(os.path.realpath(str(target)))
+        names = self._plan.free_paths(target, number)
+        return next(path for path in names if rename_if_free(part, path, file))
+
+    def _replace(self, real: Path, target: Path) -> bool:
+        """Gives the part a name that nothing has, or the file that was met there; False for another file.
+
+        Raises:
+            NotOurs: it is no file.
+        """
+        part, file = self._file.path, self._file.file
+        check_replaceable(real)
+        now = mark_of(real)
+        if now is None:
+            return rename_if_free(part, real, file)
+        met = now if self._plan.met is None else self._plan.met.get(target.name, now)
+        if met != now and not self._plan.moves_aside:
+            return False
         with suppress(OSError):
             os.chmod(str(part), stat.S_IMODE(real.stat().st_mode))
+        if self._plan.moves_aside:
+            aside = move_aside(real)
+            self.warning = f"the picture that was {show(str(target), limit=None)} is now "
+            self.warning += show(str(aside), limit=None)
         rename(part, real, file)
-        return target
+        return True
 
 
 class Spool:
@@ -3216,8 +3739,9 @@ def _remove(part: Path, file: IO[bytes]) -> None:
 class ImageCollector:
     """Where the images of one answer go.
 
-    `indices` gives the 1-based number of each image; `on_saved` and `on_partial` are told of each file. An
-    image above `asked` has a name that nobody planned, so it never replaces a file.
+    `indices` gives the 1-based number of each image; `on_saved` and `on_partial` are told of each file, and
+    `on_warning` where one got its name otherwise than planned. An image above `asked` has a name that nobody
+    planned, so it never replaces a file.
     """
 
     def __init__(
@@ -3228,12 +3752,14 @@ class ImageCollector:
         on_partial: Callable[[int, Optional[str]], None],
         save_partials: bool = False,
         asked: Optional[int] = None,
+        on_warning: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._plan = plan
         self._asked = asked
         self._indices = indices
         self._on_saved = on_saved
         self._on_partial = on_partial
+        self._on_warning = on_warning
         self._save_partials = save_partials
         self._index: Optional[int] = None
         self._preview: Optional[ImageWriter] = None
@@ -3268,6 +3794,8 @@ class ImageCollector:
         self.images += (image,)
         self._drop_preview()
         self._on_saved(image, writer.rescue_reason)
+        if writer.warning:
+            self._on_warning(writer.warning)
 
     def let_go(self, writer: ImageWriter) -> None:
         """A final image is whole, and somebody else names it."""
@@ -3281,6 +3809,8 @@ class ImageCollector:
             index = self._index or 1
             try:
                 path = writer.commit(self._plan.partial_path(index, partial_index), index).path
+                if writer.warning:
+                    self._on_warning(writer.warning)
             except NotAnImage as error:
                 self.kept_aside += (error.kept,)
             except OutputError as error:
@@ -3473,6 +4003,158 @@ class ImageText:
 # The record of what was paid: every request, its images and its cost, in one SQLite file in the state
 # folder, which only this room opens.
 # ============================================================================================================
+
+
+# ------------------------------------------------------------------------------------------------------------
+# ledger/entries
+#
+# What the ledger keeps of a request, as frozen data: what is known before it is sent, and how it ended.
+# ------------------------------------------------------------------------------------------------------------
+
+
+class Status(str, Enum):
+    """How a request ended. `sent` is a request that still runs, or whose process was killed."""
+
+    SENT = "sent"
+    SAVED = "saved"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+class InputFile(Record):
+    """An input image or mask as it was sent. `path` is empty where there is no lasting file of it."""
+
+    source: str
+    path: str
+    filename: str
+    sha256: str
+    size_bytes: int
+
+    def json(self) -> Dict[str, object]:
+        """As JSON, in the ledger and for those who read it."""
+        return {
+            "source": self.source,
+            "path": self.path,
+            "filename": self.filename,
+            "sha256": self.sha256,
+            "bytes": self.size_bytes,
+        }
+
+
+class Opening(Record):
+    """What is known of a request before it is sent.
+
+    `discount` is the factor on the list price (1.0; 0.5 for the Batch API). `started_at` is UTC, as
+    `utc_text` writes it; None stands for now.
+    """
+
+    base_url: str
+    command: str
+    request: ImageRequest
+    output: str
+    inputs: Tuple[InputFile, ...] = ()
+    mask: Optional[InputFile] = None
+    estimate: Optional[CostEstimate] = None
+    discount: float = 1.0
+    batch_id: Optional[str] = None
+    started_at: Optional[str] = None
+
+
+class Ending(Record):
+    """How a request ended. `result.cost_usd` is what it cost, with any discount taken off."""
+
+    status: Status
+    result: Result
+    error_code: Optional[str] = None
+    error_message: Optional[str] = None
+
+
+def opening_of(
+    base_url: str, request: ImageRequest, plan: OutputPlan, estimate: Optional[CostEstimate]
+) -> Opening:
+    """The opening of a checked request; its input files are read to hash them."""
+    return Opening(
+        base_url=base_url,
+        command=request.command,
+        request=request,
+        output=str(plan.folder / f"{plan.stem}{plan.suffix}"),
+        inputs=tuple(input_file(image) for image in request.images),
+        mask=None if request.mask is None else input_file(request.mask),
+        estimate=estimate,
+    )
+
+
+def input_file(image: InputImage) -> InputFile:
+    """An input as the ledger keeps it; one that was fetched or read from standard input has no path."""
+    source = image.source or image.path
+    lasting = source != "-" and not is_address(source)
+    return InputFile(
+        source, image.path if lasting else "", image.filename, sha256_of(image.path), image.size_bytes
+    )
+
+
+def input_file_of(fields: Mapping[str, Any]) -> InputFile:
+    """The input that `InputFile.json` made an object of."""
+    return InputFile(
+        fields["source"], fields["path"], fields["filename"], fields["sha256"], int(fields["bytes"])
+    )
+
+
+def check_unchanged(request: ImageRequest, expected: Tuple[Tuple[str, str], ...]) -> None:
+    """Raises a `UsageError` where an input's SHA-256 is another than expected."""
+    known = dict(expected)
+    for image in (*request.images, *((request.mask,) if request.mask else ())):
+        if image.source in known and sha256_of(image.path) != known[image.source]:
+            what = "mask" if image is request.mask else "input image"
+            raise UsageError(
+                f"the {what} {image.source} has changed since the request was sent",
+                hint=f"put the old one back, or give another with --{'mask' if what == 'mask' else 'image'}",
+            )
+
+
+def ending_of(result: Result, error: Optional[GptImage2Error], asked: int) -> Ending:
+    """How a request ended, by its result and its error; `asked` is the number of images asked for."""
+    if isinstance(error, InterruptedCall):
+        status = Status.INTERRUPTED
+    elif len(result.images) >= asked:
+        status = Status.SAVED
+    else:
+        status = Status.PARTIAL if result.images else Status.FAILED
+    return Ending(status, result, error.code if error else None, error.message if error else None)
+
+
+def ending_without_result(error: BaseException, opening: Opening, elapsed_s: float) -> Ending:
+    """The ending of a request without a result: stopped before it was sent, or cut by an internal error."""
+    if isinstance(error, GptImage2Error):
+        billed, code, message = error.billed, error.code, error.message
+    else:
+        billed, code, message = Billed.MAYBE, "internal_error", f"{type(error).__name__}: {error}"
+    is_stopped = isinstance(error, InterruptedCall) or not isinstance(error, Exception)
+    status = Status.INTERRUPTED if is_stopped else Status.FAILED
+    result = Result(opening.command, opening.request.model, billed=billed, elapsed_s=elapsed_s)
+    return Ending(status, result, code, message)
+
+
+def utc_text(seconds: float) -> str:
+    """A moment, in seconds since 1970, as the ledger writes it: `2026-11-25T03:22:20.123Z`."""
+    milliseconds = int(seconds * 1000)
+    moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(milliseconds // 1000))
+    return f"{moment}.{milliseconds % 1000:03d}Z"
+
+
+def request_from_fields(prompt: str, model: str, fields: Mapping[str, Any]) -> ImageRequest:
+    """The request, without its images, of which `other_fields` made an object."""
+    own = set(ImageRequest.__match_args__) - {"prompt", "model", "images", "mask", "extra"}
+    known = {name: value for name, value in fields.items() if name in own}
+    extra = tuple((name, value) for name, value in fields.items() if name not in own)
+    return ImageRequest(prompt=prompt, model=model, extra=extra, **known)
+
+
+def other_fields(request: ImageRequest) -> Mapping[str, object]:
+    """The fields of a request but for model, prompt and images, by the API's names."""
+    wire = request.wire_fields("output_format")
+    return {name: value for name, value in wire.items() if name not in ("model", "prompt")}
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -3697,6 +4379,8 @@ def _create(path: Path) -> None:
 def _connected(path: Path, other_place: Optional[str] = None) -> Database:
     import sqlite3
 
+    for suffix in ("", "-wal", "-shm", "-journal"):  # SQLite follows links and opens whatever is there
+        check_ours(Path(f"{path}{suffix}"))
     connection = sqlite3.connect(
         # It never makes a file here: others could read that.
         other_place or f"{path.absolute().as_uri()}?mode=rw",
@@ -3774,8 +4458,9 @@ def _complaints_explained(path: Path) -> Generator[None, None, None]:
     try:
         yield
     except OSError as error:
+        place = error.filename if isinstance(error, NotOurs) else path
         raise LedgerError(
-            f"the ledger {path} cannot be opened: {error.strerror or error}",
+            f"the ledger {place} cannot be opened: {error.strerror or error}",
             hint=f"see to it that its folder can be written, {_OFF_HINT}",
         ) from None
     except sqlite3.OperationalError as error:
@@ -3799,158 +4484,6 @@ def locked(path: Path) -> LedgerError:
         hint=f"end the program that holds it, {_OFF_HINT}",
         code=LOCKED,
     )
-
-
-# ------------------------------------------------------------------------------------------------------------
-# ledger/entries
-#
-# What the ledger keeps of a request, as frozen data: what is known before it is sent, and how it ended.
-# ------------------------------------------------------------------------------------------------------------
-
-
-class Status(str, Enum):
-    """How a request ended. `sent` is a request that still runs, or whose process was killed."""
-
-    SENT = "sent"
-    SAVED = "saved"
-    PARTIAL = "partial"
-    FAILED = "failed"
-    INTERRUPTED = "interrupted"
-
-
-class InputFile(Record):
-    """An input image or mask as it was sent. `path` is empty where there is no lasting file of it."""
-
-    source: str
-    path: str
-    filename: str
-    sha256: str
-    size_bytes: int
-
-    def json(self) -> Dict[str, object]:
-        """As JSON, in the ledger and for those who read it."""
-        return {
-            "source": self.source,
-            "path": self.path,
-            "filename": self.filename,
-            "sha256": self.sha256,
-            "bytes": self.size_bytes,
-        }
-
-
-class Opening(Record):
-    """What is known of a request before it is sent.
-
-    `discount` is the factor on the list price (1.0; 0.5 for the Batch API). `started_at` is UTC, as
-    `utc_text` writes it; None stands for now.
-    """
-
-    base_url: str
-    command: str
-    request: ImageRequest
-    output: str
-    inputs: Tuple[InputFile, ...] = ()
-    mask: Optional[InputFile] = None
-    estimate: Optional[CostEstimate] = None
-    discount: float = 1.0
-    batch_id: Optional[str] = None
-    started_at: Optional[str] = None
-
-
-class Ending(Record):
-    """How a request ended. `result.cost_usd` is what it cost, with any discount taken off."""
-
-    status: Status
-    result: Result
-    error_code: Optional[str] = None
-    error_message: Optional[str] = None
-
-
-def opening_of(
-    base_url: str, request: ImageRequest, plan: OutputPlan, estimate: Optional[CostEstimate]
-) -> Opening:
-    """The opening of a checked request; its input files are read to hash them."""
-    return Opening(
-        base_url=base_url,
-        command=request.command,
-        request=request,
-        output=str(plan.folder / f"{plan.stem}{plan.suffix}"),
-        inputs=tuple(input_file(image) for image in request.images),
-        mask=None if request.mask is None else input_file(request.mask),
-        estimate=estimate,
-    )
-
-
-def input_file(image: InputImage) -> InputFile:
-    """An input as the ledger keeps it; one that was fetched or read from standard input has no path."""
-    source = image.source or image.path
-    lasting = source != "-" and not is_address(source)
-    return InputFile(
-        source, image.path if lasting else "", image.filename, sha256_of(image.path), image.size_bytes
-    )
-
-
-def input_file_of(fields: Mapping[str, Any]) -> InputFile:
-    """The input that `InputFile.json` made an object of."""
-    return InputFile(
-        fields["source"], fields["path"], fields["filename"], fields["sha256"], int(fields["bytes"])
-    )
-
-
-def check_unchanged(request: ImageRequest, expected: Tuple[Tuple[str, str], ...]) -> None:
-    """Raises a `UsageError` where an input's SHA-256 is another than expected."""
-    known = dict(expected)
-    for image in (*request.images, *((request.mask,) if request.mask else ())):
-        if image.source in known and sha256_of(image.path) != known[image.source]:
-            what = "mask" if image is request.mask else "input image"
-            raise UsageError(
-                f"the {what} {image.source} has changed since the request was sent",
-                hint=f"put the old one back, or give another with --{'mask' if what == 'mask' else 'image'}",
-            )
-
-
-def ending_of(result: Result, error: Optional[GptImage2Error], asked: int) -> Ending:
-    """How a request ended, by its result and its error; `asked` is the number of images asked for."""
-    if isinstance(error, InterruptedCall):
-        status = Status.INTERRUPTED
-    elif len(result.images) >= asked:
-        status = Status.SAVED
-    else:
-        status = Status.PARTIAL if result.images else Status.FAILED
-    return Ending(status, result, error.code if error else None, error.message if error else None)
-
-
-def ending_without_result(error: BaseException, opening: Opening, elapsed_s: float) -> Ending:
-    """The ending of a request without a result: stopped before it was sent, or cut by an internal error."""
-    if isinstance(error, GptImage2Error):
-        billed, code, message = error.billed, error.code, error.message
-    else:
-        billed, code, message = Billed.MAYBE, "internal_error", f"{type(error).__name__}: {error}"
-    is_stopped = isinstance(error, InterruptedCall) or not isinstance(error, Exception)
-    status = Status.INTERRUPTED if is_stopped else Status.FAILED
-    result = Result(opening.command, opening.request.model, billed=billed, elapsed_s=elapsed_s)
-    return Ending(status, result, code, message)
-
-
-def utc_text(seconds: float) -> str:
-    """A moment, in seconds since 1970, as the ledger writes it: `2026-11-25T03:22:20.123Z`."""
-    milliseconds = int(seconds * 1000)
-    moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(milliseconds // 1000))
-    return f"{moment}.{milliseconds % 1000:03d}Z"
-
-
-def request_from_fields(prompt: str, model: str, fields: Mapping[str, Any]) -> ImageRequest:
-    """The request, without its images, of which `other_fields` made an object."""
-    own = set(ImageRequest.__match_args__) - {"prompt", "model", "images", "mask", "extra"}
-    known = {name: value for name, value in fields.items() if name in own}
-    extra = tuple((name, value) for name, value in fields.items() if name not in own)
-    return ImageRequest(prompt=prompt, model=model, extra=extra, **known)
-
-
-def other_fields(request: ImageRequest) -> Mapping[str, object]:
-    """The fields of a request but for model, prompt and images, by the API's names."""
-    wire = request.wire_fields("output_format")
-    return {name: value for name, value in wire.items() if name not in ("model", "prompt")}
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -4228,7 +4761,7 @@ def forget_facts(state_folder: Path, base_url: str) -> bool:
 
 def _read(state_folder: Path) -> Dict[str, Any]:
     try:
-        content: Any = json.loads((state_folder / _FILE_NAME).read_text(encoding="utf-8"))
+        content: Any = json.loads(read_ours(state_folder / _FILE_NAME).decode("utf-8"))
     except (OSError, ValueError):
         return {}
     return cast(Dict[str, Any], content) if isinstance(content, dict) else {}
@@ -6470,6 +7003,7 @@ class _Lane:
             self._partial_came,
             call.policy.save_partials,
             asked=max(call.numbers),
+            on_warning=call.warn,
         )
         spool = Spool(call.plan.rescue_folder, settings.secrets)
         self._attempts += 1
@@ -6988,6 +7522,9 @@ class Client:
         plan = plan_output(
             name, request.effective_format, request.count, request.prompt, self.rescue_folder, no_clobber
         )
+        if output is None:
+            plan = replace(plan, moves_aside=not no_clobber)
+        plan = looked_at(plan, request.count, request.partial_images or 0)
         Budget(max_cost_usd).check(request.estimate(self.settings.prices), f"this call of {request.model}")
         return PreparedCall(request, plan, self.settings.warnings + warnings)
 
@@ -7026,7 +7563,10 @@ class Client:
 
     def _default_output(self, output_format: str) -> str:
         suffix = "png" if output_format == "png" else extension(output_format)
-        return str(home_folder(self._env) / f"{DEFAULT_OUTPUT_STEM}.{suffix}")
+        try:
+            return str(home_folder(self._env) / f"{DEFAULT_OUTPUT_STEM}.{suffix}")
+        except RuntimeError:  # HOME is not set, and the system knows no home of this user
+            raise UsageError("there is no home folder to save to", hint="give -o FILE, or set HOME") from None
 
 
 def generate(prompt: str, *, output: Optional[PathLike] = None, **options: Any) -> Result:
@@ -7045,14 +7585,20 @@ def edit(
     return Client().edit(image, prompt, output=output, **options)
 
 
-def _folders(prepared: PreparedCall) -> List[Path]:
-    """Every folder that will be written to: the output's, and those that links in it lead to."""
-    plan = prepared.plan
-    folders = [plan.folder]
-    if not plan.no_clobber:
-        paths = [plan.path(number) for number in prepared.numbers or range(1, prepared.request.count + 1)]
-        folders += [Path(os.path.realpath(path)).parent for path in paths if os.path.islink(path)]
-    return folders
+def _folders(prepared: PreparedCall) -> Tuple[Path, ...]:
+    """Every folder that will be written to.
+
+    Raises:
+        UsageError: a link of somebody else leads there.
+    """
+    try:
+        return folders_of(prepared.plan, prepared.numbers or range(1, prepared.request.count + 1))
+    except OSError as error:
+        raise UsageError(
+            f"cannot write the output: {error.strerror or error}",
+            hint="choose another place with -o; nothing was sent",
+            code="output_not_writable",
+        ) from None
 
 
 def _ignore(event: Event) -> None:

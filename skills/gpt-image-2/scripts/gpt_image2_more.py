@@ -824,6 +824,37 @@ class Pacer:
 
 
 # ------------------------------------------------------------------------------------------------------------
+# batch/output_folder
+#
+# The output folder of a run, as paths. Touches no file.
+# ------------------------------------------------------------------------------------------------------------
+
+
+class OutputFolder(Record):
+    """Where a run writes: an absolute folder, and the one for images that it does not take."""
+
+    path: Path
+    rescue: Path
+
+    def outputs(self, name: str, request: ImageRequest, named: bool) -> OutputPlan:
+        """Where the images of a job go. A name that was made up never replaces a file.
+
+        Raises:
+            UsageError: the name cannot be one.
+        """
+        if named:
+            return plan_output(
+                str(self.path / name), request.effective_format, request.count, "", self.rescue
+            )
+        stem, _, suffix = name.rpartition(".")
+        return OutputPlan(self.path, stem, f".{suffix}", request.count > 1, True, self.rescue)
+
+    def name_of(self, path: Union[str, Path]) -> str:
+        """A path as a name below this folder."""
+        return os.path.relpath(str(path), str(self.path))
+
+
+# ------------------------------------------------------------------------------------------------------------
 # batch/contact_sheet
 #
 # The contact sheet: one HTML page in the output folder with every image, its prompt, settings and cost.
@@ -1317,37 +1348,6 @@ def _planned(row: Sequence[Any]) -> PlannedJob:
     there = tuple((int(number), SavedImage(**image)) for number, image in json.loads(values["there"]))
     values.update(missing=tuple(json.loads(values["missing"])), there=there)
     return PlannedJob(**values)
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch/output_folder
-#
-# The output folder of a run, as paths. Touches no file.
-# ------------------------------------------------------------------------------------------------------------
-
-
-class OutputFolder(Record):
-    """Where a run writes: an absolute folder, and the one for images that it does not take."""
-
-    path: Path
-    rescue: Path
-
-    def outputs(self, name: str, request: ImageRequest, named: bool) -> OutputPlan:
-        """Where the images of a job go. A name that was made up never replaces a file.
-
-        Raises:
-            UsageError: the name cannot be one.
-        """
-        if named:
-            return plan_output(
-                str(self.path / name), request.effective_format, request.count, "", self.rescue
-            )
-        stem, _, suffix = name.rpartition(".")
-        return OutputPlan(self.path, stem, f".{suffix}", request.count > 1, True, self.rescue)
-
-    def name_of(self, path: Union[str, Path]) -> str:
-        """A path as a name below this folder."""
-        return os.path.relpath(str(path), str(self.path))
 
 
 # ------------------------------------------------------------------------------------------------------------

@@ -231,6 +231,7 @@ class _Lane:
             self._partial_came,
             call.policy.save_partials,
             asked=max(call.numbers),
+            on_warning=call.warn,
         )
         spool = Spool(call.plan.rescue_folder, settings.secrets)
         self._attempts += 1
