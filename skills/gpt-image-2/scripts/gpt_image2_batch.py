@@ -142,7 +142,6 @@ from gpt_image2 import (
     is_refusal,
     is_whole_image,
     judge,
-    leads_to_private_network,
     limit_in_words,
     load_settings,
     local_input,
@@ -2693,6 +2692,33 @@ def _number_of(fields: Mapping[str, Any], name: str) -> int:
 
 
 # ------------------------------------------------------------------------------------------------------------
+# batch_api/commands
+#
+# The Batch API's commands below `batch`, by name.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_CommandRunner = Callable[[Sequence[str], Output, StopSwitch], int]
+
+
+def run_batch_api(name: str, rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
+    """Runs one of them; its exit code.
+
+    Raises:
+        GptImage2Error: as that command.
+    """
+    commands: Mapping[str, _CommandRunner] = {
+        "submit": run_submit,
+        "status": run_status,
+        "wait": run_wait,
+        "fetch": run_fetch,
+        "cancel": run_cancel,
+        "list": run_list,
+    }
+    return commands[name](rest, output, stop)
+
+
+# ------------------------------------------------------------------------------------------------------------
 # batch_api/book
 #
 # The ledger's memory of batches: which were handed over, and what their results need to become files.
@@ -3135,33 +3161,6 @@ def stranger(remote: RemoteBatch, base_url: str) -> RememberedBatch:
         history=False,
         fetched_at=None,
     )
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch_api/commands
-#
-# The Batch API's commands below `batch`, by name.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_CommandRunner = Callable[[Sequence[str], Output, StopSwitch], int]
-
-
-def run_batch_api(name: str, rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs one of them; its exit code.
-
-    Raises:
-        GptImage2Error: as that command.
-    """
-    commands: Mapping[str, _CommandRunner] = {
-        "submit": run_submit,
-        "status": run_status,
-        "wait": run_wait,
-        "fetch": run_fetch,
-        "cancel": run_cancel,
-        "list": run_list,
-    }
-    return commands[name](rest, output, stop)
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -3741,9 +3740,7 @@ class Keeper:
         self._settings = settings
         self._output = output
         self._base_url = settings.base_url
-        self._downloader = Downloader(
-            Curl(env, settings.secrets, stop), allow_private=leads_to_private_network(self._base_url)
-        )
+        self._downloader = Downloader(Curl(env, settings.secrets, stop), base_url=self._base_url)
         self.saved = 0
         #: Why results could not be kept: they wait to be fetched again.
         self.failures: List[str] = []

@@ -11,11 +11,12 @@ import pytest
 from faulty import Exchange, serving
 from harness import KEY, Home, Run, Sandbox
 from pictures import png
-from servers import Answer, Recorder, Request
+from servers import Answer, Recorder, Request, recording
 
 from gpt_image2.core.base.interrupt import StopSwitch
 from gpt_image2.core.calls import download
-from gpt_image2.core.calls.download import Downloader, DownloadFailed, is_public, leads_to_private_network
+from gpt_image2.core.calls.download import Downloader, DownloadFailed
+from gpt_image2.core.wire.addresses import is_public
 from gpt_image2.core.wire.curl import Curl, HttpRequest, Received, ResponseHead, TransferEnd
 
 ONE, TWO, THREE = (png(noise=bytes([number])) for number in (1, 2, 3))
@@ -259,10 +260,16 @@ def curl(monkeypatch: pytest.MonkeyPatch) -> NoCurl:
     return NoCurl()
 
 
-def fetch(curl: NoCurl, url: str, env: Optional[Dict[str, str]] = None, allow_private: bool = False) -> str:
+def fetch(
+    curl: NoCurl,
+    url: str,
+    env: Optional[Dict[str, str]] = None,
+    allow_private: bool = False,
+    base_url: str = "",
+) -> str:
     """Why an address was not fetched."""
     curl.env = env or {}
-    downloader = Downloader(curl, allow_private=allow_private)
+    downloader = Downloader(curl, allow_private=allow_private, base_url=base_url)
     with pytest.raises(DownloadFailed) as caught:
         downloader.fetch(url, lambda data: None, lambda: None)
     return str(caught.value)
@@ -289,6 +296,23 @@ def fetch(curl: NoCurl, url: str, env: Optional[Dict[str, str]] = None, allow_pr
         "http://nat.inner/",
         "http://both.example/",
         "http://user:pass@127.0.0.1/",
+        "http://127.1/",
+        "http://0x7f.1/",
+        "http://017700000001/",
+        "http://2130706433/",
+        "http://\uff11\uff12\uff17.0.0.1/",
+        "http://127\u30020\u30020\u30021/",
+        "http://localhost/",
+        "http://LOCALHOST./",
+        "http://internal.localhost:8080/",
+        "http://metadata.google.internal/computeMetadata/v1/",
+        "http://100.100.100.200/latest/meta-data",
+        "http://168.63.129.16/machine",
+        "http://[fd00:ec2::254]/",
+        "http://[::7f00:1]/",
+        "http://[fec0::1]/",
+        "http://[64:ff9b:1::7f00:1]/",
+        "http://printer.local/",
         "http://good.example@127.0.0.1/",
     ],
 )
@@ -325,21 +349,28 @@ def test_what_is_no_plain_address_is_never_given_to_curl(url: str, curl: NoCurl)
 
 
 @pytest.mark.parametrize(
-    "url, pinned",
+    "url, plain, pinned",
     [
-        ("https://good.example/a.png", "good.example:443:93.184.216.34"),
-        ("http://GOOD.example:8080/a.png", "good.example:8080:93.184.216.34"),
-        ("https://six.example/", "six.example:443:[2606:2800:220:1::1]"),
-        ("https://nat.example/", "nat.example:443:[64:ff9b::5db8:d822]"),
-        ("https://93.184.216.34/", None),
+        ("https://good.example/a.png", None, "good.example:443:93.184.216.34"),
+        (
+            "http://GOOD.example.:8080/a.png",
+            "http://good.example:8080/a.png",
+            "good.example:8080:93.184.216.34",
+        ),
+        ("https://six.example/", None, "six.example:443:[2606:2800:220:1::1]"),
+        ("https://nat.example/", None, "nat.example:443:[64:ff9b::5db8:d822]"),
+        ("https://93.184.216.34/", None, None),
+        ("https://0x5DB8D822/", "https://93.184.216.34/", None),
+        ("https://[2606:2800:0220:0001:0:0:0:1]/", "https://[2606:2800:220:1::1]/", None),
+        ("https://\uff27ood.example/", "https://good.example/", "good.example:443:93.184.216.34"),
     ],
 )
-def test_a_public_name_is_pinned_to_the_address_that_was_checked(
-    url: str, pinned: Optional[str], curl: NoCurl
+def test_a_public_name_is_pinned_to_the_address_that_was_checked_in_the_spelling_that_was_checked(
+    url: str, plain: Optional[str], pinned: Optional[str], curl: NoCurl
 ) -> None:
     assert "stopped here" in fetch(curl, url)
     (request,) = curl.asked
-    assert (request.url, request.resolve) == (url, pinned)
+    assert (request.url, request.resolve) == (plain or url, pinned)
     assert "uthorization" not in str(request.headers)
 
 
@@ -379,8 +410,136 @@ def test_an_address_is_public_or_it_is_not(address: str, expected: bool) -> None
     assert is_public(address) is expected
 
 
-def test_only_a_private_base_url_lets_downloads_into_private_networks(curl: NoCurl) -> None:
-    assert leads_to_private_network("http://127.0.0.1:8787/v1")
-    assert leads_to_private_network("https://inner.example/v1")
-    assert not leads_to_private_network("https://good.example/v1")
-    assert not leads_to_private_network("https://nowhere.example/v1")
+@pytest.mark.parametrize(
+    "url, is_open",
+    [
+        ("http://127.0.0.1:8787/files/a.png", True),
+        ("/files/a.png", True),
+        ("a.png", True),
+        ("//127.0.0.1:8787/a.png", True),
+        ("http://localhost:8787/a.png", True),
+        ("http://127.0.0.1:8788/a.png", False),
+        ("//127.0.0.1/a.png", False),
+        ("http://127.0.0.1/a.png", False),
+        ("http://10.0.0.7:8787/a.png", False),
+        ("http://inner.example:8787/a.png", False),
+    ],
+)
+def test_a_server_on_this_machine_opens_nothing_but_itself(url: str, is_open: bool, curl: NoCurl) -> None:
+    said = fetch(curl, url, base_url="http://127.0.0.1:8787/v1")
+    assert ("stopped here" if is_open else "private network") in said
+    assert len(curl.asked) == is_open
+
+
+def test_a_server_in_a_private_network_opens_nothing_but_itself(curl: NoCurl) -> None:
+    base_url = "https://inner.example/v1"
+    assert "stopped here" in fetch(curl, "https://INNER.example:443/a.png", base_url=base_url)
+    assert "private network" in fetch(curl, "https://inner.example:8443/a.png", base_url=base_url)
+    assert "private network" in fetch(curl, "https://10.0.0.7/a.png", base_url=base_url)
+
+
+def test_a_name_that_means_the_inside_does_not_go_to_the_proxy(curl: NoCurl) -> None:
+    env = {"https_proxy": "http://proxy:1", "http_proxy": "http://proxy:1"}
+    for name in ("internal.localhost", "metadata.google.internal", "nas.local", "router.home.arpa"):
+        assert "private network" in fetch(curl, f"http://{name}/", env)
+    assert "cannot find" in fetch(curl, "https://intranet/", env)
+    assert curl.asked == []
+
+
+def test_a_name_that_nobody_knows_does_not_go_out_where_no_proxy_names_it(
+    curl: NoCurl, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(download, "backoff_s", lambda retry: 0.0)
+    env = {"HTTPS_PROXY": "http://proxy:1", "NO_PROXY": "cdn.example"}
+    assert "cannot find" in fetch(curl, "https://cdn.example/1", env)
+    assert curl.asked == []
+
+
+# Which time, how many, and when the key goes along
+
+
+def test_a_download_that_stalls_ends_with_the_timeout_of_the_call_and_few_are_begun(home: Home) -> None:
+    def talk(exchange: Exchange) -> None:
+        if exchange.path.endswith(".png"):
+            exchange.start(100_000)
+            exchange.send(ONE[:8])
+            server.wait_for_request()
+        else:
+            urls = [f"{server.root}/{number}.png" for number in range(50)]
+            exchange.answer(json.dumps({"data": [{"url": url} for url in urls]}).encode())
+
+    with serving(talk) as server:
+        run = generate(home, server, "--timeout", "2")
+        assert len(server.exchanges) < 10
+    assert (run.code, run.json["billed"], server.hits) == (7, "yes", 1)
+    assert run.json["elapsed_s"] < 20
+    assert "--timeout" in run.json["error"]["message"]
+
+
+def test_only_as_many_addresses_are_fetched_as_images_were_asked_for_and_a_few(
+    home: Home, recorder: Recorder
+) -> None:
+    pictures = {f"/{number}.png": [image(png(noise=bytes([number])))] for number in range(50)}
+    addressed(recorder, *(recorder.root + path for path in pictures), files=pictures)
+    run = generate(home, recorder, n=2)
+    fetched = [request for request in recorder.requests if request.method == "GET"]
+    assert (run.code, len(fetched)) == (0, 2 + download.MAX_FURTHER_ADDRESSES)
+    assert any("50 addresses" in warning for warning in run.json["warnings"])
+
+
+@pytest.mark.parametrize("refusal", [401, 403])
+def test_the_key_goes_along_to_the_server_itself_once_it_asks_for_it(
+    refusal: int, home: Home, recorder: Recorder
+) -> None:
+    def answer(request: Request) -> Answer:
+        if request.method == "POST":
+            return Answer(body=json.dumps({"data": [{"url": "/my cat (1).png"}]}).encode())
+        return image(ONE) if KEY in str(request.headers) else Answer(refusal)
+
+    recorder.answer = answer
+    run = generate(home, recorder)
+    assert (run.code, saved(run)) == (0, [ONE])
+    assert [request.path for request in recorder.requests[1:]] == ["/my%20cat%20(1).png"] * 2
+    assert KEY not in str(recorder.requests[1].headers)
+
+
+def test_the_key_goes_to_no_other_origin_whatever_it_asks_for(home: Home, recorder: Recorder) -> None:
+    with recording() as other:
+        other.answer = lambda request: Answer(401)
+        addressed(recorder, f"{recorder.root}/1", files={"/1": [redirect(f"{other.root}/2")]})
+        for host in ("127.0.0.1", "localhost"):
+            recorder.requests.clear()
+            usual = recorder.answer
+            url = f"{recorder.root}/1".replace("127.0.0.1", host)
+            body = json.dumps({"data": [{"url": url}]}).encode()
+            recorder.answer = lambda request: (
+                Answer(body=body)  # noqa: B023
+                if request.method == "POST"
+                else Answer(401)
+                if "localhost" in str(request.headers)
+                else usual(request)  # noqa: B023
+            )
+            assert generate(home, recorder).code == 7
+            assert KEY not in str([request.headers for request in recorder.requests[1:]])
+            recorder.answer = usual
+        assert other.requests == [], "it is in no way the server's own"
+
+
+@pytest.mark.parametrize("url", ["/files/a.png", "files/a.png", "a.webp?x=1", "/img/my cat (1).png"])
+def test_a_relative_address_is_taken_from_the_base_url(url: str, home: Home, recorder: Recorder) -> None:
+    recorder.answer = lambda request: (
+        image(ONE)
+        if request.method == "GET"
+        else Answer(body=json.dumps({"data": [{"url": url, "b64_json": None}]}).encode())
+    )
+    run = generate(home, recorder)
+    assert (run.code, saved(run)) == (0, [ONE]), run.stdout
+    root = "" if url.startswith("/") else "/v1/"
+    assert recorder.requests[1].path == root + url.replace(" ", "%20")
+
+
+@pytest.mark.parametrize("url", ["", "none", "see the docs", "a/b/c", "#x", "?page=2", "null.", "<a.png>"])
+def test_what_is_no_address_beside_no_image_is_not_fetched(url: str, home: Home, recorder: Recorder) -> None:
+    recorder.answer = lambda request: Answer(body=json.dumps({"data": [{"url": url}]}).encode())
+    assert generate(home, recorder).code == 6
+    assert len(recorder.requests) == 1

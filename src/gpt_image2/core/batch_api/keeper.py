@@ -21,7 +21,7 @@ from ..base.record import Record, replace
 from ..base.redact import show
 from ..batch.journal import DONE, FAILED, SUBMITTED, Entry, Journal, journal_images
 from ..batch.planner import Folder
-from ..calls.download import Downloader, DownloadFailed, leads_to_private_network
+from ..calls.download import Downloader, DownloadFailed
 from ..ledger.database import Database
 from ..ledger.entries import Opening, ending_of, input_file_of, request_from_fields
 from ..ledger.recording import Ledger
@@ -72,9 +72,7 @@ class Keeper:
         self._settings = settings
         self._output = output
         self._base_url = settings.base_url
-        self._downloader = Downloader(
-            Curl(env, settings.secrets, stop), allow_private=leads_to_private_network(self._base_url)
-        )
+        self._downloader = Downloader(Curl(env, settings.secrets, stop), base_url=self._base_url)
         self.saved = 0
         #: Why results could not be kept: they wait to be fetched again.
         self.failures: List[str] = []
