@@ -651,8 +651,9 @@ _INVISIBLE = (
     "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
     "\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
 )
-#: What may stand between two characters of a key that is known: also as JSON writes it.
-_GAP = rf"(?:[{_INVISIBLE}\t\r\n]|\\u[0-9a-fA-F]{{4}}|\\[bfnrt])*"
+#: What may stand between two characters of a key that is known: also as JSON writes it. Bounded, since a
+#: server that knows how keys begin could make an endless search of it.
+_GAP = rf"(?:[{_INVISIBLE}\t\r\n]|\\u[0-9a-fA-F]{{4}}|\\[bfnrt]){{0,8}}"
 _KEY_LIKE = rf"\bsk-[A-Za-z0-9_\-{_INVISIBLE}]{{8,}}|(?<=[Bb]earer )[^\s\"',;]{{8,}}"
 _CONTROL = "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]|[\ud800-\udfff]"
 
@@ -2119,7 +2120,9 @@ def _decode_plain(text: memoryview) -> Optional[bytes]:
 _PIECE_BYTES = 1 << 16
 _FREE_BYTES = 64 << 20  # so much may come out of anything
 _MAX_RATIO = 200  # above it: an answer with images shrinks to no less than a half
+_MAX_LAYERS = 3
 _GZIP_START = b"\x1f\x8b"
+_JSON_STARTS = (b"{", b"[")  # no text that is compressed begins so
 _PLAIN = ("", "identity")
 _ZLIB = ("gzip", "x-gzip", "deflate")
 
@@ -2138,7 +2141,8 @@ class BodyDecoder:
     def __init__(self, encoding: str) -> None:
         names = [name.strip().lower() for name in encoding.split(",")]
         self._names = [name for name in names if name not in _PLAIN]
-        self._unknown = [name for name in self._names if name not in _ZLIB]
+        self._unknown = [name for name in self._names[:_MAX_LAYERS] if name not in _ZLIB]
+        self._unknown += self._names[_MAX_LAYERS:][:1]
         self._layers: List[_Inflater] = []
         if not self._unknown:
             # The last that is named was the last to be applied.
@@ -2198,19 +2202,25 @@ class _Inflater:
         if self._passes:
             yield data
             return
+        data, self._start = self._start + data, b""
         while data:
+            if self._zlib.eof:
+                # One more part of gzip may follow; anything else is padding.
+                if not self._is_gzip or not data.startswith(_GZIP_START[: len(data)]):
+                    return
+                if len(data) < len(_GZIP_START):
+                    self._start = data
+                    return
+                self._zlib = zlib.decompressobj(31)
+            before = self._zlib.copy()
             try:
                 piece = self._zlib.decompress(data, _PIECE_BYTES)
             except zlib.error as error:
+                yield from _until_damage(before.decompress, data)
                 raise BadEncoding(f"the compressed answer is damaged ({error})") from None
             if piece:
                 yield piece
-            data = self._zlib.unconsumed_tail
-            if self._zlib.eof:
-                data = self._zlib.unused_data
-                if not (self._is_gzip and data.startswith(_GZIP_START)):
-                    return  # what follows the end is padding
-                self._zlib = zlib.decompressobj(31)
+            data = self._zlib.unused_data if self._zlib.eof else self._zlib.unconsumed_tail
 
     def finish(self) -> Iterator[bytes]:
         if not self._begun:
@@ -2230,13 +2240,20 @@ class _Inflater:
         if self._is_gzip:
             self._passes = not start.startswith(_GZIP_START)
             return
+        if start[:1] in _JSON_STARTS:
+            self._passes = True
+            return
         is_zlib = start[0] & 0x0F == 8 and int.from_bytes(start[:2], "big") % 31 == 0
         self._zlib = zlib.decompressobj(15 if is_zlib else -15)
-        if not is_zlib:
-            try:
-                self._zlib.copy().decompress(start, 1)
-            except zlib.error:
-                self._passes = True
+
+
+def _until_damage(inflate: Callable[[bytes], bytes], data: bytes) -> Iterator[bytes]:
+    """What came before the byte that is wrong, which zlib throws away together with it."""
+    for at in range(len(data)):
+        try:
+            yield inflate(data[at : at + 1])
+        except zlib.error:
+            return
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -2581,6 +2598,13 @@ class TransferEnd(Record):
     connect_s: float = 0.0
     tls_s: float = 0.0
     first_byte_s: float = 0.0
+    #: Whether it went through a proxy, or was to.
+    through_proxy: bool = False
+
+    @property
+    def is_undecodable(self) -> bool:
+        """Whether it was ended since the body cannot be decompressed."""
+        return self.exit_code == _BAD_ENCODING
 
     @property
     def is_too_long(self) -> bool:
@@ -2749,7 +2773,7 @@ class _Transfer:
         times = [float(value.replace(",", ".")) for value in report.split()]
         sent = times[0] > 0 if times else code != _BAD_OPTION
         message = re.sub(r"^curl: \(\d+\) ", "", without_credentials(message, self._proxy).strip())
-        return TransferEnd(code, message, sent, *times[1:])
+        return TransferEnd(code, message, sent, *times[1:5], through_proxy=bool(self._proxy))
 
     def _read(self) -> bytes:
         """The next bytes of the body. Headers that come beside it are trailers, and of no use."""
@@ -6759,7 +6783,8 @@ class _Lane:
             error = OutputError("; ".join(collector.lost), billed=rule.billed)
         elif not images:
             error = explain(attempt, rule, self._request, settings.base_url, settings.secrets)
-            if attempt.status == 200 and not attempt.was_cut and attempt.error is None and spool.size_bytes:
+            is_readable = not attempt.was_cut or attempt.end.is_undecodable
+            if attempt.status == 200 and is_readable and attempt.error is None and spool.size_bytes:
                 error.hint = f"the answer was kept: {spool.keep('answer.txt')}; {error.hint}".rstrip("; ")
         elif len(images) < asked:
             error = self._too_few(attempt, rule, len(images), collector.kept_aside)
@@ -7226,7 +7251,10 @@ class Client:
         if not sources:
             raise UsageError("an edit needs an input image", hint="name a png, jpeg or webp file")
         curl = host_of(self.settings, self._env, self._stop).curl
-        downloader = Downloader(curl, allow_private=allow_private)
+        until = time.monotonic() + self._timeout_s
+        downloader = Downloader(
+            curl, allow_private=allow_private, remaining_s=lambda: until - time.monotonic()
+        )
         with temporary_folder() as folder:
             images, loaded_mask = load_inputs(
                 [os.fspath(source) for source in sources],

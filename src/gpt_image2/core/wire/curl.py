@@ -87,6 +87,13 @@ class TransferEnd(Record):
     connect_s: float = 0.0
     tls_s: float = 0.0
     first_byte_s: float = 0.0
+    #: Whether it went through a proxy, or was to.
+    through_proxy: bool = False
+
+    @property
+    def is_undecodable(self) -> bool:
+        """Whether it was ended since the body cannot be decompressed."""
+        return self.exit_code == _BAD_ENCODING
 
     @property
     def is_too_long(self) -> bool:
@@ -255,7 +262,7 @@ class _Transfer:
         times = [float(value.replace(",", ".")) for value in report.split()]
         sent = times[0] > 0 if times else code != _BAD_OPTION
         message = re.sub(r"^curl: \(\d+\) ", "", without_credentials(message, self._proxy).strip())
-        return TransferEnd(code, message, sent, *times[1:])
+        return TransferEnd(code, message, sent, *times[1:5], through_proxy=bool(self._proxy))
 
     def _read(self) -> bytes:
         """The next bytes of the body. Headers that come beside it are trailers, and of no use."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import zlib
-from typing import Iterator, List
+from typing import Callable, Iterator, List
 
 _PIECE_BYTES = 1 << 16
 _FREE_BYTES = 64 << 20  # so much may come out of anything
 _MAX_RATIO = 200  # above it: an answer with images shrinks to no less than a half
+_MAX_LAYERS = 3
 _GZIP_START = b"\x1f\x8b"
+_JSON_STARTS = (b"{", b"[")  # no text that is compressed begins so
 _PLAIN = ("", "identity")
 _ZLIB = ("gzip", "x-gzip", "deflate")
 
@@ -27,7 +29,8 @@ class BodyDecoder:
     def __init__(self, encoding: str) -> None:
         names = [name.strip().lower() for name in encoding.split(",")]
         self._names = [name for name in names if name not in _PLAIN]
-        self._unknown = [name for name in self._names if name not in _ZLIB]
+        self._unknown = [name for name in self._names[:_MAX_LAYERS] if name not in _ZLIB]
+        self._unknown += self._names[_MAX_LAYERS:][:1]
         self._layers: List[_Inflater] = []
         if not self._unknown:
             # The last that is named was the last to be applied.
@@ -87,19 +90,25 @@ class _Inflater:
         if self._passes:
             yield data
             return
+        data, self._start = self._start + data, b""
         while data:
+            if self._zlib.eof:
+                # One more part of gzip may follow; anything else is padding.
+                if not self._is_gzip or not data.startswith(_GZIP_START[: len(data)]):
+                    return
+                if len(data) < len(_GZIP_START):
+                    self._start = data
+                    return
+                self._zlib = zlib.decompressobj(31)
+            before = self._zlib.copy()
             try:
                 piece = self._zlib.decompress(data, _PIECE_BYTES)
             except zlib.error as error:
+                yield from _until_damage(before.decompress, data)
                 raise BadEncoding(f"the compressed answer is damaged ({error})") from None
             if piece:
                 yield piece
-            data = self._zlib.unconsumed_tail
-            if self._zlib.eof:
-                data = self._zlib.unused_data
-                if not (self._is_gzip and data.startswith(_GZIP_START)):
-                    return  # what follows the end is padding
-                self._zlib = zlib.decompressobj(31)
+            data = self._zlib.unused_data if self._zlib.eof else self._zlib.unconsumed_tail
 
     def finish(self) -> Iterator[bytes]:
         if not self._begun:
@@ -119,10 +128,17 @@ class _Inflater:
         if self._is_gzip:
             self._passes = not start.startswith(_GZIP_START)
             return
+        if start[:1] in _JSON_STARTS:
+            self._passes = True
+            return
         is_zlib = start[0] & 0x0F == 8 and int.from_bytes(start[:2], "big") % 31 == 0
         self._zlib = zlib.decompressobj(15 if is_zlib else -15)
-        if not is_zlib:
-            try:
-                self._zlib.copy().decompress(start, 1)
-            except zlib.error:
-                self._passes = True
+
+
+def _until_damage(inflate: Callable[[bytes], bytes], data: bytes) -> Iterator[bytes]:
+    """What came before the byte that is wrong, which zlib throws away together with it."""
+    for at in range(len(data)):
+        try:
+            yield inflate(data[at : at + 1])
+        except zlib.error:
+            return
