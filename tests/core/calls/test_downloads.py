@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
+import threading
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional
 
@@ -11,7 +13,7 @@ import pytest
 from faulty import Exchange, serving
 from harness import KEY, Home, Run, Sandbox
 from pictures import png
-from servers import Answer, Recorder, Request, recording
+from servers import WAIT_S, Answer, Recorder, Request, recording
 
 from gpt_image2.core.base.interrupt import StopSwitch
 from gpt_image2.core.calls import download
@@ -208,6 +210,27 @@ def test_previews_by_address_are_not_taken_for_images(home: Home, recorder: Reco
     recorder.answer = answer
     run = generate(home, recorder, "--stream")
     assert (run.code, saved(run), run.json["warnings"]) == (0, [TWO], [])
+
+
+def test_a_curl_that_is_gone_before_the_address_is_fetched_costs_neither_the_answer_nor_its_address(
+    home: Home, recorder: Recorder
+) -> None:
+    programs = home.cwd.parent / "programs"
+    programs.mkdir()
+    curl = programs / "curl"
+    curl.symlink_to(str(shutil.which("curl")))
+    url = f"{recorder.root}/1.png"
+
+    def answer(request: Request) -> Answer:
+        curl.unlink()
+        return Answer(body=json.dumps({"data": [{"url": url}]}).encode())
+
+    recorder.answer = answer
+    run = home.run("generate", "a cat", "--json", base_url=recorder.base_url, env={"PATH": str(programs)})
+    assert (run.code, run.json["billed"], paid(recorder)) == (7, "yes", 1), run.stdout
+    assert url in run.json["error"]["message"]
+    (kept,) = home.rescued.glob("*answer.json")
+    assert url in kept.read_text()
 
 
 # Where an address may lead
@@ -463,13 +486,15 @@ def test_a_download_that_stalls_ends_with_the_timeout_of_the_call_and_few_are_be
         if exchange.path.endswith(".png"):
             exchange.start(100_000)
             exchange.send(ONE[:8])
-            server.wait_for_request()
+            ended.wait(WAIT_S)
         else:
             urls = [f"{server.root}/{number}.png" for number in range(50)]
             exchange.answer(json.dumps({"data": [{"url": url} for url in urls]}).encode())
 
+    ended = threading.Event()
     with serving(talk) as server:
         run = generate(home, server, "--timeout", "2")
+        ended.set()
         assert len(server.exchanges) < 10
     assert (run.code, run.json["billed"], server.hits) == (7, "yes", 1)
     assert run.json["elapsed_s"] < 20

@@ -289,12 +289,12 @@ def test_a_compression_that_cannot_be_undone_is_told_and_the_answer_is_kept(
 def test_a_bomb_ends_as_an_error_and_what_came_is_kept(home: Home, recorder: Recorder) -> None:
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
     block = b" " * (1 << 20)
-    body = packer.compress(BODY[:-1]) + b"".join(packer.compress(block) for _ in range(300)) + packer.flush()
+    body = packer.compress(BODY) + b"".join(packer.compress(block) for _ in range(300)) + packer.flush()
     recorder.answer = lambda request: Answer(200, body, (("Content-Encoding", "gzip"),))
     run = generate(home, recorder.base_url)
     assert (home.cwd / "cat.png").read_bytes() == ONE
     assert (run.json["billed"], len(recorder.requests)) == ("yes", 1)
-    assert sum(path.stat().st_size for path in home.root.rglob("*") if path.is_file()) < 100 << 20
+    assert any("the answer was cut" in warning for warning in run.json["warnings"])
 
 
 def test_a_bomb_in_place_of_an_image_is_bounded_like_any_download(home: Home, recorder: Recorder) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Callable, List, Optional, Tuple
 
 from ..base.about import USER_AGENT
+from ..base.errors import ConfigError
 from ..base.redact import show
 from ..wire.addresses import (
     Address,
@@ -127,11 +128,14 @@ class Downloader:
             max_bytes=self._max_bytes,
         )
         statuses: List[int] = []
-        return self._curl.receive(
-            request,
-            lambda chunk: take(chunk) if statuses == [200] else None,
-            lambda head: statuses.append(head.status),
-        )
+        try:
+            return self._curl.receive(
+                request,
+                lambda chunk: take(chunk) if statuses == [200] else None,
+                lambda head: statuses.append(head.status),
+            )
+        except ConfigError as error:  # curl has gone since the request that led here
+            raise DownloadFailed(error.message) from None
 
     def _pin(self, address: Address) -> Optional[str]:
         """Checks where an address leads; `host:port:address` for curl, so that it goes just there."""

@@ -188,9 +188,13 @@ class _Transfer:
                 # A Ctrl-C at the terminal is for us alone: we end curl when what has arrived is safe.
                 start_new_session=os.name == "posix",
             )
-        except BaseException:
+        except OSError as error:
             self._heads.close()
-            raise
+            raise ConfigError(
+                f"curl cannot be started: {error.strerror or error}",
+                hint=f"check {path}",
+                code="no_curl",
+            ) from None
         assert self._process.stdout is not None
         self._heads.started(self._process.stdout.fileno())
         self._stop.watch(self._process.terminate)
@@ -242,6 +246,8 @@ class _Transfer:
         decoder = BodyDecoder(encoding)
         for chunk in iter(self._read, b""):
             yield from decoder.feed(chunk)
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_TERMINATE_S)  # where it was cut, curl says so better than the decoder
         yield from decoder.finish()
 
     def cancel(self, code: int, reason: str) -> None:
@@ -289,7 +295,7 @@ class _HeadsChannel:
     a pipe, or where a pipe has no path (Windows) a private file that lasts as long as the transfer."""
 
     def __init__(self) -> None:
-        self.is_pipe = os.path.exists("/dev/fd")
+        self.is_pipe = os.name == "posix" and os.path.exists("/dev/fd")
         #: What curl must be started with.
         self.inherited: Tuple[int, ...] = ()
         self._poll: Optional[select.poll] = None
