@@ -43,7 +43,6 @@ import stat
 import struct
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import weakref
@@ -2814,6 +2813,8 @@ class _HeadsChannel:
             self._fd, end = os.pipe()
             self.inherited, self.path = (end,), f"/dev/fd/{end}"
         else:
+            import tempfile
+
             self._fd, self.path = tempfile.mkstemp(prefix="gpt-image-2-")
 
     def started(self, body: int) -> None:

@@ -11,7 +11,6 @@ import os
 import re
 import select
 import subprocess
-import tempfile
 import time
 from contextlib import suppress
 from functools import lru_cache
@@ -303,6 +302,8 @@ class _HeadsChannel:
             self._fd, end = os.pipe()
             self.inherited, self.path = (end,), f"/dev/fd/{end}"
         else:
+            import tempfile
+
             self._fd, self.path = tempfile.mkstemp(prefix="gpt-image-2-")
 
     def started(self, body: int) -> None:
