@@ -59,6 +59,7 @@ WRITERS = {
     "ledger/database.py": "removes the part that SQLite made whole",
     "telling/streams.py": "opens the null device for a closed stream",
     "commands/make_images.py": "removes an image that standard output took",
+    "wire/curl.py": "a private file for headers, where a pipe has no path",
     "batch/jobs_file.py": "copies the jobs into the scratch folder",
     "batch_api/bundle.py": "writes a batch's file into the scratch folder",
     "batch_api/fetch.py": "makes the rescue folder",

@@ -39,6 +39,7 @@ import json
 import math
 import os
 import re
+import select
 import signal
 import stat
 import subprocess
@@ -46,6 +47,7 @@ import sys
 import threading
 import time
 import weakref
+import zlib
 from contextlib import ExitStack, contextmanager, suppress
 from enum import Enum, IntEnum
 from functools import lru_cache, partial
@@ -68,6 +70,7 @@ from typing import (
     NamedTuple,
     NoReturn,
     Optional,
+    Pattern,
     Sequence,
     Set,
     TextIO,
@@ -77,7 +80,7 @@ from typing import (
     Union,
     cast,
 )
-from urllib.parse import SplitResult, unquote, urljoin, urlsplit
+from urllib.parse import SplitResult, quote as percent_encode, unquote, urljoin, urlsplit
 
 __all__ = [
     "VERSION",
@@ -640,7 +643,18 @@ class SignalsHandled:
 
 MAX_SHOWN_CHARS = 500
 
-_KEY_LIKE = r"\bsk-[A-Za-z0-9_\-]{8,}|(?<=[Bb]earer )[^\s\"',;]{8,}"
+#: Shorter secrets are words (`1`, `none`, `local`): masked, they would mangle what is shown and hide nothing.
+MIN_SECRET_CHARS = 8
+
+#: Characters that show nothing, by which a key may be echoed in pieces.
+_INVISIBLE = (
+    "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
+    "\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
+)
+#: What may stand between two characters of a key that is known: also as JSON writes it. Bounded, since a
+#: server that knows how keys begin could make an endless search of it.
+_GAP = rf"(?:[{_INVISIBLE}\t\r\n]|\\u[0-9a-fA-F]{{4}}|\\[bfnrt]){{0,8}}"
+_KEY_LIKE = rf"\bsk-[A-Za-z0-9_\-{_INVISIBLE}]{{8,}}|(?<=[Bb]earer )[^\s\"',;]{{8,}}"
 #: What ends a line, somewhere; and the blanks after it.
 _LINE_ENDS = "[\t-\r\x85\u2028\u2029][ \t-\r\x85\u2028\u2029]*"
 #: What steers a terminal, turns the direction of text, or hides in it. Joiners (U+200C, U+200D) are part of
@@ -656,12 +670,24 @@ def mask_key(key: str) -> str:
     return f"{key[:3]}…{key[-4:]}" if len(key) >= 20 else "****"
 
 
+def is_maskable(secret: str) -> bool:
+    """Whether a secret is long enough to be masked in a text."""
+    return len(secret) >= MIN_SECRET_CHARS
+
+
 def mask_secrets(text: str, secrets: Iterable[str] = ()) -> str:
-    """The text with every given secret, and everything that looks like a key, masked."""
+    """The text with every given secret, and everything that looks like a key, masked: also one that is
+    written in another case, or with characters in it that cannot be seen."""
     for secret in secrets:
-        if secret:
-            text = text.replace(secret, mask_key(secret))
-    return re.sub(_KEY_LIKE, lambda match: mask_key(match.group()), text)
+        if is_maskable(secret):
+            mask = mask_key(secret)
+            text = _in_pieces(secret).sub(lambda _: mask, text)  # noqa: B023
+    return re.sub(_KEY_LIKE, lambda match: mask_key(re.sub(f"[{_INVISIBLE}]", "", match.group())), text)
+
+
+@lru_cache(maxsize=32)
+def _in_pieces(secret: str) -> Pattern[str]:
+    return re.compile(_GAP.join(map(re.escape, secret)), re.IGNORECASE)
 
 
 def printable(text: str) -> str:
@@ -1910,6 +1936,158 @@ class EventsOutput(Output):
 
 
 # ------------------------------------------------------------------------------------------------------------
+# wire/addresses
+#
+# What an http(s) address is: one plain spelling of it, where its host leads, and whether that is public.
+#
+# An address is checked and used in the same spelling, so that nothing between the check and the connection can
+# read it in another way. Looks names up; connects to nothing.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_PORTS = {"http": 80, "https": 443}
+_HOST_NAME = r"(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*"
+_NUMBER = r"[0-9]+|0x[0-9a-f]*"
+_SAFE = "!#$%&'()*+,/:;=?@[]~\"<>^`{|}"  # what stays as it is in path and query, beside letters and digits
+_USER_SAFE = "!$%&'()*+,;=:~"
+_MAX_ADDRESS_CHARS = 1 << 14
+#: Names that stand for this machine or its network, whatever a name server says: RFC 6761, 6762, 8375, and
+#: `internal`, where the clouds keep their metadata.
+_LOCAL_NAMES = ("localhost", "local", "localdomain", "internal", "home.arpa")
+#: Public by its number, but answered by the cloud's own host (Azure).
+_CLOUD_ADDRESSES = ("168.63.129.16",)
+
+
+class Address(Record):
+    """An address in its plain spelling: the host in lower-case ASCII, an IP as its number is usually written
+    (IPv6 without brackets), and no fragment."""
+
+    url: str
+    scheme: str
+    host: str
+    port: int
+
+    @property
+    def origin(self) -> Tuple[str, str, int]:
+        """Scheme, host and port: what a key belongs to."""
+        return self.scheme, self.host, self.port
+
+    @property
+    def is_ip(self) -> bool:
+        """Whether the host is a number, and no name."""
+        return _is_ip(self.host)
+
+
+def read_address(text: str, base: str = "") -> Address:
+    """The plain spelling of an address; one that is relative is taken from `base`.
+
+    Raises:
+        ValueError: it is no http(s) address, or one that can be read in more than one way.
+    """
+    text = text.strip(" ")
+    if len(text) > _MAX_ADDRESS_CHARS or re.search(r"[\x00-\x1f\x7f\\]", text):
+        raise ValueError("not an http or https address")
+    parts = urlsplit(urljoin(base, text) if base else text)
+    scheme, (user, at, _) = parts.scheme, parts.netloc.rpartition("@")
+    if scheme not in _PORTS or not parts.hostname:
+        raise ValueError("not an http or https address")
+    host, port = plain_host(parts.hostname), parts.port or _PORTS[scheme]
+    shown = f"[{host}]" if ":" in host else host
+    shown += "" if port == _PORTS[scheme] else f":{port}"
+    path = percent_encode(parts.path or "/", safe=_SAFE, errors="surrogatepass")
+    query = "?" + percent_encode(parts.query, safe=_SAFE, errors="surrogatepass") if parts.query else ""
+    user = percent_encode(user, safe=_USER_SAFE)
+    return Address(f"{scheme}://{user}{at}{shown}{path}{query}", scheme, host, port)
+
+
+def plain_host(host: str) -> str:
+    """The one spelling of a host that is checked and connected to.
+
+    Raises:
+        ValueError: it is neither a name nor an IP address.
+    """
+    import ipaddress
+
+    if "%" in host:
+        raise ValueError(f"not an address: {host!r} is no host")
+    if ":" in host:
+        return str(ipaddress.IPv6Address(host))
+    try:
+        plain = host if host.isascii() else host.encode("idna").decode("ascii")
+    except UnicodeError:
+        raise ValueError(f"not an address: {host!r} is no host") from None
+    plain = plain.lower()
+    plain = plain[:-1] if plain.endswith(".") else plain
+    if not re.fullmatch(_HOST_NAME, plain):
+        raise ValueError(f"not an address: {host!r} is no host")
+    return _plain_ipv4(plain) if re.fullmatch(_NUMBER, plain.rpartition(".")[2]) else plain
+
+
+def resolve_addresses(host: str) -> List[str]:
+    """The IP addresses of a host, none when it has none."""
+    import socket
+
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return []
+    return list(dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in found))
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address belongs to the public internet, and to no cloud's inside."""
+    import ipaddress
+
+    parsed = ipaddress.ip_address(address)
+    if isinstance(parsed, ipaddress.IPv6Address):
+        inner = parsed.ipv4_mapped or parsed.sixtofour
+        if parsed in ipaddress.ip_network("64:ff9b::/96"):  # NAT64: an IPv4 address within IPv6
+            inner = ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)
+        elif parsed not in ipaddress.ip_network("2000::/3"):  # all that is given out as public
+            return False
+        if inner is not None and not is_public(str(inner)):
+            return False
+    return parsed.is_global and not parsed.is_multicast and address not in _CLOUD_ADDRESSES
+
+
+def is_local_name(host: str) -> bool:
+    """Whether a plain host is a name that never means a host of the public internet."""
+    return any(host == name or host.endswith("." + name) for name in _LOCAL_NAMES)
+
+
+def is_loopback_host(host: str) -> bool:
+    """Whether a host is this machine, by its name or its number."""
+    try:
+        host = plain_host(host)
+    except ValueError:
+        return False
+    is_number = _is_ip(host) and (host.startswith("127.") or host == "::1")
+    return is_number or host == "localhost" or host.endswith(".localhost")
+
+
+def _plain_ipv4(host: str) -> str:
+    """An IPv4 address as `inet_aton` reads it: one to four numbers, decimal, octal or hexadecimal."""
+    import ipaddress
+
+    texts = host.split(".")
+    if len(texts) > 4 or not all(re.fullmatch(r"0[0-7]*|[1-9][0-9]*|0x[0-9a-f]+", text) for text in texts):
+        raise ValueError(f"not an address: {host!r} is no host")
+    if any(len(text) > 12 for text in texts):
+        raise ValueError(f"not an address: {host!r} is no host")
+    numbers = [int(text, 16 if text[:2] == "0x" else 8 if text[0] == "0" else 10) for text in texts]
+    *first, last = numbers
+    if any(number > 255 for number in first) or last >= 256 ** (5 - len(numbers)):
+        raise ValueError(f"not an address: {host!r} is no host")
+    value = sum(number << (24 - 8 * place) for place, number in enumerate(first)) + last
+    return str(ipaddress.IPv4Address(value))
+
+
+def _is_ip(host: str) -> bool:
+    """Whether a plain host is a number: no name ends in one."""
+    return ":" in host or host.rpartition(".")[2].isdigit()
+
+
+# ------------------------------------------------------------------------------------------------------------
 # wire/base64_stream
 #
 # Decodes base64 that arrives in pieces. Pure: text bytes in, image bytes out.
@@ -1982,345 +2160,223 @@ def _decode_plain(text: memoryview) -> Optional[bytes]:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# wire/curl
+# wire/decompress
 #
-# The only place that starts a process: a request goes to `curl`, its status, headers and body come out.
-#
-# All that is secret or free text reaches curl through its standard input (`--config -`) or private files,
-# never through its arguments or its environment. `-q` comes first, so no `.curlrc` changes what is sent.
+# Undoes the compression of an answer that nobody asked to be compressed, in pieces of bounded size. Pure.
 # ------------------------------------------------------------------------------------------------------------
 
 
-MIN_VERSION = (7, 64)  # the first with all that is used here
-CONNECT_TIMEOUT_S = 30.0
-KEEPALIVE_S = 30
-
-_CHUNK_BYTES = 7 << 14  # malloc takes fresh pages from the system for every piece of 128 KiB or more
-_MAX_HEADER_BYTES = 1 << 18
-_TERMINATE_S = 2.0
-_BAD_OPTION = 2
-_TOO_LONG = 63  # curl's own code for a file that is too large
-_REPORT = "gpt-image2-report"
-_REPORTED = ("time_pretransfer", "time_namelookup", "time_connect", "time_appconnect", "time_starttransfer")
-_QUOTED = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v"}
+_PIECE_BYTES = 1 << 16
+_FREE_BYTES = 64 << 20  # so much may come out of anything
+_MAX_RATIO = 200  # above it: an answer with images shrinks to no less than a half
+_MAX_LAYERS = 3
+_GZIP_START = b"\x1f\x8b"
+_JSON_STARTS = (b"{", b"[")  # no text that is compressed begins so
+_PLAIN = ("", "identity")
+_ZLIB = ("gzip", "x-gzip", "deflate")
 
 
-class FormPart(Record):
-    """One part of a multipart body: a text, or a file's content; with `filename` it is sent as a file."""
-
-    name: str
-    text: Optional[str] = None
-    path: Optional[str] = None
-    filename: Optional[str] = None
-    mime_type: Optional[str] = None
+class BadEncoding(Exception):
+    """The body cannot be decompressed any further; the text says why."""
 
 
-class HttpRequest(Record):
-    """One HTTP request. `headers` may hold secrets. `body_path` is a file, `form` a multipart body.
+class BodyDecoder:
+    """`feed` the body as it came, then `finish`; both give it in pieces as it was meant.
 
-    Where `stall_s` is set, so many seconds without a byte end it before its time is up; where `max_bytes` is,
-    so many bytes of an answer's body.
+    What is not compressed although the header says so passes as it is: gateways decompress and leave the
+    header. So does what is compressed in a way that only others know, for `finish` to refuse.
     """
 
-    url: str
-    headers: Tuple[Tuple[str, str], ...]
-    timeout_s: float
-    body_path: Optional[str] = None
-    form: Tuple[FormPart, ...] = ()
-    #: `host:port:address` pins a name to an address that was checked.
-    resolve: Optional[str] = None
-    stall_s: Optional[float] = None
-    max_bytes: Optional[int] = None
+    def __init__(self, encoding: str) -> None:
+        names = [name.strip().lower() for name in encoding.split(",")]
+        self._names = [name for name in names if name not in _PLAIN]
+        self._unknown = [name for name in self._names[:_MAX_LAYERS] if name not in _ZLIB]
+        self._unknown += self._names[_MAX_LAYERS:][:1]
+        self._layers: List[_Inflater] = []
+        if not self._unknown:
+            # The last that is named was the last to be applied.
+            self._layers = [_Inflater(name) for name in reversed(self._names)]
+        self._came = 0
+        self._given = 0
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """The pieces that these bytes bring.
+
+        Raises:
+            BadEncoding: they are damaged, or grow beyond all measure.
+        """
+        self._came += len(data)
+        yield from self._through(data, 0)
+
+    def finish(self) -> Iterator[bytes]:
+        """The last pieces.
+
+        Raises:
+            BadEncoding: the body ends too early, or its compression is unknown.
+        """
+        for number, layer in enumerate(self._layers):
+            for piece in layer.finish():
+                yield from self._through(piece, number + 1)
+        if self._came and self._unknown:
+            raise BadEncoding(f"it is compressed by {', '.join(self._unknown)}, which cannot be undone here")
+
+    def _through(self, data: bytes, layer: int) -> Iterator[bytes]:
+        if layer < len(self._layers):
+            for piece in self._layers[layer].feed(data):
+                yield from self._through(piece, layer + 1)
+        elif data:
+            self._given += len(data)
+            if self._layers and self._given > max(_FREE_BYTES, _MAX_RATIO * self._came):
+                raise BadEncoding(f"the answer grows without end: {self._given:,} bytes from {self._came:,}")
+            yield data
 
 
-class ResponseHead(Record):
-    """Status and headers; header names are in lower case, the last of equal names counts."""
+class _Inflater:
+    """One layer of gzip or deflate."""
 
-    status: int
-    headers: Mapping[str, str]
+    def __init__(self, name: str) -> None:
+        self._is_gzip = name != "deflate"
+        self._start = b""
+        self._passes = False
+        self._zlib = zlib.decompressobj(31)
+        self._begun = False
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        if not self._begun:
+            self._start += data
+            if len(self._start) < len(_GZIP_START):
+                return
+            data, self._start, self._begun = self._start, b"", True
+            self._choose(data)
+        if self._passes:
+            yield data
+            return
+        data, self._start = self._start + data, b""
+        while data:
+            if self._zlib.eof:
+                # One more part of gzip may follow; anything else is padding.
+                if not self._is_gzip or not data.startswith(_GZIP_START[: len(data)]):
+                    return
+                if len(data) < len(_GZIP_START):
+                    self._start = data
+                    return
+                self._zlib = zlib.decompressobj(31)
+            before = self._zlib.copy()
+            try:
+                piece = self._zlib.decompress(data, _PIECE_BYTES)
+            except zlib.error as error:
+                yield from _until_damage(before.decompress, data)
+                raise BadEncoding(f"the compressed answer is damaged ({error})") from None
+            if piece:
+                yield piece
+            data = self._zlib.unused_data if self._zlib.eof else self._zlib.unconsumed_tail
+
+    def finish(self) -> Iterator[bytes]:
+        if not self._begun:
+            if self._start:
+                yield self._start
+            return
+        if self._passes:
+            return
+        while not self._zlib.eof:
+            piece = self._zlib.decompress(self._zlib.unconsumed_tail, _PIECE_BYTES)
+            if not piece:
+                raise BadEncoding("the compressed answer ends too early")
+            yield piece
+
+    def _choose(self, start: bytes) -> None:
+        """Tells by the first bytes what it is: what servers call deflate comes in two forms."""
+        if self._is_gzip:
+            self._passes = not start.startswith(_GZIP_START)
+            return
+        if start[:1] in _JSON_STARTS:
+            self._passes = True
+            return
+        is_zlib = start[0] & 0x0F == 8 and int.from_bytes(start[:2], "big") % 31 == 0
+        self._zlib = zlib.decompressobj(15 if is_zlib else -15)
 
 
-class TransferEnd(Record):
-    """How a transfer ended. `exit_code` is curl's (0: as HTTP ends). `sent` tells whether the connection
-    was ever ready to carry the request; while it is False the server cannot have seen any of it.
-    The times are seconds from the start to that step's end, 0 for a step that was not reached."""
+def _until_damage(inflate: Callable[[bytes], bytes], data: bytes) -> Iterator[bytes]:
+    """What came before the byte that is wrong, which zlib throws away together with it."""
+    for at in range(len(data)):
+        try:
+            yield inflate(data[at : at + 1])
+        except zlib.error:
+            return
 
-    exit_code: int
-    message: str
-    sent: bool
-    name_s: float = 0.0
-    connect_s: float = 0.0
-    tls_s: float = 0.0
-    first_byte_s: float = 0.0
+
+# ------------------------------------------------------------------------------------------------------------
+# wire/heads
+#
+# The status and headers of an answer, read from the bytes that curl passes on. Pure.
+#
+# As lenient as curl: lines may end in LF alone, be folded, come twice, or hold other characters than ASCII.
+# ------------------------------------------------------------------------------------------------------------
+
+
+MAX_HEAD_BYTES = 1 << 20  # more than any curl that bounds it lets through
+_STATUS_LINE = rb"HTTP/[0-9](?:\.[0-9])? +([0-9]{3})(?![0-9])"
+
+#: The status, and the headers: their names in lower case, the last of equal names counts.
+_Head = Tuple[int, Mapping[str, str]]
+
+
+class HeadReader:
+    """`feed` the pieces; `head` is that of the final answer, once it is whole. Interim answers (1xx) are
+    passed over, as is all that follows: trailers come by the same way."""
+
+    def __init__(self) -> None:
+        self.head: Optional[_Head] = None
+        self.size_bytes = 0
+        self._rest = b""
+        self._lines: List[bytes] = []
 
     @property
     def is_too_long(self) -> bool:
-        """Whether it was ended since the body has more bytes than the request admits."""
-        return self.exit_code == _TOO_LONG
+        """Whether the headers are longer than any that are real."""
+        return self.size_bytes > MAX_HEAD_BYTES
 
-
-class Received(Record):
-    """How one request was answered. The body's size is in bytes, the time in seconds from start to end."""
-
-    head: Optional[ResponseHead]
-    end: TransferEnd
-    body_bytes: int
-    elapsed_s: float
-
-
-class Curl:
-    """How curl is run: with an environment that holds no key, and ended when a stop is asked for."""
-
-    def __init__(self, env: Mapping[str, str], secrets: Iterable[str], stop: StopSwitch) -> None:
-        self.env = env
-        self.secrets = tuple(secrets)
-        self.stop = stop
-
-    def receive(
-        self,
-        request: HttpRequest,
-        take: Callable[[bytes], object],
-        on_head: Callable[[ResponseHead], object] = lambda _: None,
-    ) -> Received:
-        """Sends a request; gives status and headers to `on_head`, then the body to `take`, as they arrive.
-
-        A body above `max_bytes` ends as one that curl itself finds too long. When this returns or raises,
-        whatever the reason, curl has ended.
-
-        Raises:
-            ConfigError: there is no curl, or one that is too old.
-        """
-        started = time.monotonic()
-        size = 0
-        with _Transfer(request, self) as transfer:
-            head = transfer.read_head()
-            if head is not None:
-                on_head(head)
-            for chunk in transfer.chunks():
-                if request.max_bytes is not None and size + len(chunk) > request.max_bytes:
-                    transfer.cancel(f"longer than {request.max_bytes:,} bytes")
-                    break
-                size += len(chunk)
-                take(chunk)
-            end = transfer.end()
-        too_old = _too_old_error(end)
-        if too_old is not None:
-            raise too_old
-        return Received(head, end, size, time.monotonic() - started)
-
-
-class _Transfer:
-    """A running curl. A context manager: leaving it ends the process, whatever happened."""
-
-    def __init__(self, request: HttpRequest, curl: Curl) -> None:
-        self._stop = curl.stop
-        self._rest = b""
-        self._too_long = ""
-        self._process = subprocess.Popen(
-            # The option among the arguments is one that a curl older than MIN_VERSION refuses (exit 2).
-            [find_curl(), "-q", "--no-http0.9", "--config", "-"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=clean_environment(curl.env, curl.secrets),
-            bufsize=0,
-            # A Ctrl-C at the terminal is for us alone: we end curl when what has arrived is safe.
-            start_new_session=os.name == "posix",
-        )
-        self._stop.watch(self._process.terminate)
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(render_config(request).encode("utf-8", "surrogateescape"))
-            self._process.stdin.close()
-        except BrokenPipeError:
-            pass  # curl has ended already; its exit code says why
-
-    def __enter__(self) -> _Transfer:
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        self._stop.unwatch(self._process.terminate)
-        self._terminate()
-        for pipe in (self._process.stdout, self._process.stderr):
-            if pipe is not None:
-                pipe.close()
-
-    def read_head(self) -> Optional[ResponseHead]:
-        """The final status and headers, as soon as they are here; None when none ever come."""
-        data = b""
-        while True:
-            block, separator, rest = data.partition(b"\r\n\r\n")
-            if separator:
-                head = parse_head(block)
-                if head is not None and head.status >= 200:
-                    self._rest = rest
-                    return head
-                data = rest
+    def feed(self, data: bytes) -> None:
+        """Takes the next bytes."""
+        self.size_bytes += len(data)
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            if self.head is not None:
+                return
+            line = line[:-1] if line.endswith(b"\r") else line
+            if line:
+                self._lines.append(line)
                 continue
-            chunk = self._read()
-            if not chunk or len(data) > _MAX_HEADER_BYTES:
-                return None
-            data += chunk
-
-    def chunks(self) -> Iterator[bytes]:
-        """The body in pieces of any size, as they arrive, until it ends or is cut."""
-        if self._rest:
-            yield self._rest
-            self._rest = b""
-        yield from iter(self._read, b"")
-
-    def cancel(self, reason: str) -> None:
-        self._too_long = reason
-        self._terminate()
-
-    def end(self) -> TransferEnd:
-        """How it ended; waits for curl."""
-        assert self._process.stderr is not None
-        text = self._process.stderr.read().decode("utf-8", "replace")
-        code = self._process.wait()
-        if self._too_long:
-            return TransferEnd(_TOO_LONG, self._too_long, sent=True)
-        message, _, report = text.partition(_REPORT)
-        times = [float(value.replace(",", ".")) for value in report.split()]
-        sent = times[0] > 0 if times else code != _BAD_OPTION
-        message = re.sub(r"^curl: \(\d+\) ", "", message.strip())
-        return TransferEnd(code, message, sent, *times[1:])
-
-    def _read(self) -> bytes:
-        assert self._process.stdout is not None
-        return os.read(self._process.stdout.fileno(), _CHUNK_BYTES)
-
-    def _terminate(self) -> None:
-        if self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(_TERMINATE_S)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+            head = parse_head(self._lines)
+            self._lines = []
+            if head is not None and head[0] >= 200:
+                self.head = head
 
 
-def render_config(request: HttpRequest) -> str:
-    """What curl reads on its standard input: one option a line, every value quoted."""
-    lines: List[Tuple[str, str]] = [
-        ("url", request.url),
-        ("proto", "=http,https"),
-        ("connect-timeout", f"{min(CONNECT_TIMEOUT_S, request.timeout_s):.3f}"),
-        ("max-time", f"{request.timeout_s:.3f}"),
-        ("keepalive-time", str(KEEPALIVE_S)),
-        ("write-out", "%{stderr}" + _REPORT + "".join(f" %{{{name}}}" for name in _REPORTED)),
-    ]
-    lines += [("header", f"{name}: {value}") for name, value in request.headers]
-    if request.resolve:
-        lines.append(("resolve", request.resolve))
-    if request.stall_s is not None:
-        lines += [("speed-limit", "1"), ("speed-time", f"{request.stall_s:.0f}")]
-    if request.body_path is not None:
-        lines.append(("data-binary", "@" + request.body_path))
-    lines += [_form_line(part) for part in request.form]
-    if request.form or request.body_path is not None:
-        lines.append(("header", "Expect:"))  # no wait for a 100 that relays do not send
-    flags = ["silent", "show-error", "include", "no-buffer", "suppress-connect-headers", "globoff"]
-    return "".join([f"{flag}\n" for flag in flags] + [f"{name} = {quote(value)}\n" for name, value in lines])
-
-
-def quote(value: str) -> str:
-    """A value in double quotes, as a curl config file and curl's `--form` understand them."""
-    return '"' + "".join(_QUOTED.get(char, char) for char in value) + '"'
-
-
-def form_filename(name: str) -> str:
-    """A file name as multipart/form-data carries it: quotes and control characters percent-encoded.
-
-    Source: the WHATWG HTML standard, "Multipart form data". Done here, since older curls differ.
-    """
-    return re.sub(r'["\x00-\x1f\x7f]', lambda match: f"%{ord(match.group()):02X}", name)
-
-
-def parse_head(block: bytes) -> Optional[ResponseHead]:
+def parse_head(lines: List[bytes]) -> Optional[_Head]:
     """The status line and headers of one block, or None when it is no HTTP answer."""
-    lines = block.decode("latin-1").split("\r\n")
-    match = re.match(r"HTTP/\d(?:\.\d)? (\d{3})", lines[0])
+    match = re.match(_STATUS_LINE, lines[0]) if lines else None
     if match is None:
         return None
     headers: Dict[str, str] = {}
+    name = ""
     for line in lines[1:]:
-        name, separator, value = line.partition(":")
-        if separator:
-            headers[name.strip().lower()] = value.strip()
-    return ResponseHead(int(match.group(1)), headers)
+        text = _header_text(line)
+        if text[0] in " \t" and name:
+            headers[name] = f"{headers[name]} {text.strip()}".strip()
+            continue
+        name, separator, value = text.partition(":")
+        name = name.strip().lower() if separator else ""
+        if name:
+            headers[name] = value.strip()
+    return int(match.group(1)), headers
 
 
-def clean_environment(env: Mapping[str, str], secrets: Iterable[str]) -> Dict[str, str]:
-    """The environment for curl: proxies and CA settings stay, whatever holds a key does not."""
-    hidden = [secret for secret in secrets if secret]
-    return {
-        name: value
-        for name, value in env.items()
-        if "API_KEY" not in name.upper() and not any(secret in value for secret in hidden)
-    }
-
-
-@lru_cache(maxsize=None)
-def find_curl() -> str:
-    """The path of curl; a `ConfigError` where there is none."""
-    name = "curl.exe" if os.name == "nt" else "curl"
-    places = [os.path.join(folder, name) for folder in os.get_exec_path()]
-    path = next((place for place in places if os.path.isfile(place) and os.access(place, os.X_OK)), None)
-    if path is None:
-        raise ConfigError(
-            "curl is not installed, or not on the PATH",
-            hint="install it (apt install curl, brew install curl, winget install curl)",
-            code="no_curl",
-        )
-    return path
-
-
-def curl_version(path: str) -> Tuple[int, ...]:
-    """The version of a curl program, () when it does not tell."""
-    done = subprocess.run(
-        [path, "-q", "--version"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env={name: value for name, value in os.environ.items() if "API_KEY" not in name.upper()},
-        check=False,
-    )
-    match = re.match(rb"curl (\d+)\.(\d+)(?:\.(\d+))?", done.stdout)
-    return tuple(int(part) for part in match.groups() if part) if match else ()
-
-
-def _too_old_error(end: TransferEnd) -> Optional[ConfigError]:
-    """The error to show when curl itself refused our options, as a too old one does; None otherwise."""
-    if end.exit_code != _BAD_OPTION or end.sent:
-        return None
-    version = ".".join(map(str, curl_version(find_curl()))) or "unknown"
-    wanted = ".".join(map(str, MIN_VERSION))
-    return ConfigError(
-        f"curl {version} does not work here: {end.message}",
-        hint=f"install curl {wanted} or newer",
-        code="curl_too_old",
-    )
-
-
-def _form_line(part: FormPart) -> Tuple[str, str]:
-    if part.path is None:
-        return "form-string", f"{part.name}={part.text or ''}"
-    if part.filename is None:
-        return "form", f"{part.name}=<{_quote_form(part.path)}"
-    value = f"{part.name}=@{_quote_form(part.path)};filename={_quote_form(form_filename(part.filename))}"
-    return "form", f"{value};type={part.mime_type}" if part.mime_type else value
-
-
-def _quote_form(value: str) -> str:
-    """A value inside `--form`: in double quotes, where only quotes and backslashes are escaped."""
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+def _header_text(line: bytes) -> str:
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError:
+        return line.decode("latin-1")
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -2451,6 +2507,508 @@ def _unescape_one(escape: bytes) -> bytes:
     except ValueError:
         return escape
     return content.encode("utf-8", "surrogatepass")
+
+
+# ------------------------------------------------------------------------------------------------------------
+# wire/proxies
+#
+# Which proxy the environment names for an address, by the rules of curl. Pure.
+#
+# Decided here and told to curl, so that what is thought of a proxy is what happens. Lower case goes first;
+# HTTP_PROXY in upper case does not count, since a web server sets it from a header of its visitor. This machine
+# is never reached through a proxy: what listens there was started here, and a proxy would look on its own.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: The variables that curl would read by itself, in lower case.
+PROXY_VARIABLES = frozenset({"http_proxy", "https_proxy", "all_proxy", "no_proxy"})
+
+
+def proxy_for(env: Mapping[str, str], scheme: str, host: str, port: int) -> str:
+    """The proxy for a host, as the environment spells it; empty where there is none."""
+    if is_loopback_host(host) or is_without_proxy(_first(env, "no_proxy", "NO_PROXY"), host, port):
+        return ""
+    # Where variables have no case (Windows), both spellings are one variable.
+    loud = (f"{scheme.upper()}_PROXY",) if scheme != "http" or os.name == "nt" else ()
+    return _first(env, f"{scheme}_proxy", *loud, "all_proxy", "ALL_PROXY")
+
+
+def is_without_proxy(no_proxy: str, host: str, port: int) -> bool:
+    """Whether NO_PROXY names a host: by its name or a domain above it (with or without a dot or `*.` in
+    front), its address or a network (10.0.0.0/8), any of them with a port (`host:8080`), or by `*`."""
+    try:
+        host = plain_host(host)
+    except ValueError:
+        return no_proxy.strip() == "*"
+    return any(_covers(entry.lower(), host, port) for entry in re.split(r"[,\s]+", no_proxy) if entry)
+
+
+def without_credentials(text: str, proxy: str) -> str:
+    """What curl says, without the name and the password that stand in a proxy's address."""
+    user, at, _ = proxy.partition("//")[2].rpartition("@") if "//" in proxy else proxy.rpartition("@")
+    return text.replace(user + at, "****@") if user else text
+
+
+def _covers(entry: str, host: str, port: int) -> bool:
+    import ipaddress
+
+    match = re.fullmatch(r"(.*?\]|[^:]*):([0-9]{1,5})", entry)
+    if match:
+        if int(match.group(2)) != port:
+            return False
+        entry = match.group(1)
+    entry = entry[1:-1] if entry[:1] == "[" and entry[-1:] == "]" else entry
+    if entry == "*":
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        entry = entry.lstrip("*").lstrip(".").rstrip(".")
+        return bool(entry) and (host == entry or host.endswith("." + entry))
+    try:
+        return address in ipaddress.ip_network(entry, strict=False)
+    except (ValueError, TypeError):
+        return False
+
+
+def _first(env: Mapping[str, str], *names: str) -> str:
+    """The first variable that is set and not empty, as curl takes it."""
+    return next((env[name] for name in names if env.get(name)), "")
+
+
+# ------------------------------------------------------------------------------------------------------------
+# wire/curl
+#
+# The only place that starts a process: a request goes to `curl`, its status, headers and body come out.
+#
+# All that is secret or free text reaches curl through its standard input (`--config -`) or private files,
+# never through its arguments or its environment. `-q` comes first, so no `.curlrc` changes what is sent.
+# Headers and body come by ways of their own.
+# ------------------------------------------------------------------------------------------------------------
+
+
+MIN_VERSION = (7, 64)  # the first with all that is used here
+CONNECT_TIMEOUT_S = 30.0
+KEEPALIVE_S = 30
+
+_CHUNK_BYTES = 7 << 14  # malloc takes fresh pages from the system for every piece of 128 KiB or more
+_TERMINATE_S = 2.0
+_BAD_OPTION = 2
+#: curl's own codes for a broken answer, a bad encoding, and a file that is too large.
+_BROKEN, _BAD_ENCODING, _TOO_LONG = 56, 61, 63
+_REPORTED = ("time_pretransfer", "time_namelookup", "time_connect", "time_appconnect", "time_starttransfer")
+_QUOTED = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v"}
+
+
+class FormPart(Record):
+    """One part of a multipart body: a text, or a file's content; with `filename` it is sent as a file."""
+
+    name: str
+    text: Optional[str] = None
+    path: Optional[str] = None
+    filename: Optional[str] = None
+    mime_type: Optional[str] = None
+
+
+class HttpRequest(Record):
+    """One HTTP request. `headers` may hold secrets. `body_path` is a file, `form` a multipart body.
+
+    Where `stall_s` is set, so many seconds without a byte end it before its time is up; where `max_bytes` is,
+    so many bytes of an answer's body.
+    """
+
+    url: str
+    headers: Tuple[Tuple[str, str], ...]
+    timeout_s: float
+    body_path: Optional[str] = None
+    form: Tuple[FormPart, ...] = ()
+    #: `host:port:address` pins a name to an address that was checked.
+    resolve: Optional[str] = None
+    stall_s: Optional[float] = None
+    max_bytes: Optional[int] = None
+
+
+class ResponseHead(Record):
+    """Status and headers; header names are in lower case, the last of equal names counts."""
+
+    status: int
+    headers: Mapping[str, str]
+
+
+class TransferEnd(Record):
+    """How a transfer ended. `exit_code` is curl's (0: as HTTP ends). `sent` tells whether the connection
+    was ever ready to carry the request; while it is False the server cannot have seen any of it.
+    The times are seconds from the start to that step's end, 0 for a step that was not reached."""
+
+    exit_code: int
+    message: str
+    sent: bool
+    name_s: float = 0.0
+    connect_s: float = 0.0
+    tls_s: float = 0.0
+    first_byte_s: float = 0.0
+    #: Whether it went through a proxy, or was to.
+    through_proxy: bool = False
+
+    @property
+    def is_undecodable(self) -> bool:
+        """Whether it was ended since the body cannot be decompressed."""
+        return self.exit_code == _BAD_ENCODING
+
+    @property
+    def is_too_long(self) -> bool:
+        """Whether it was ended since the body has more bytes than the request admits."""
+        return self.exit_code == _TOO_LONG
+
+
+class Received(Record):
+    """How one request was answered. The body's size is in bytes, the time in seconds from start to end."""
+
+    head: Optional[ResponseHead]
+    end: TransferEnd
+    body_bytes: int
+    elapsed_s: float
+
+
+class Curl:
+    """How curl is run: with an environment that holds no key, and ended when a stop is asked for."""
+
+    def __init__(self, env: Mapping[str, str], secrets: Iterable[str], stop: StopSwitch) -> None:
+        self.env = env
+        self.secrets = tuple(secrets)
+        self.stop = stop
+
+    def proxy_for(self, url: str) -> str:
+        """The proxy that a request to this URL goes through; empty where it goes straight there."""
+        try:
+            address = read_address(url)
+        except ValueError:  # curl will refuse it in its own words
+            return ""
+        return proxy_for(self.env, address.scheme, address.host, address.port)
+
+    def receive(
+        self,
+        request: HttpRequest,
+        take: Callable[[bytes], object],
+        on_head: Callable[[ResponseHead], object] = lambda _: None,
+    ) -> Received:
+        """Sends a request; gives status and headers to `on_head`, then the body to `take`, as they arrive.
+
+        A body that is compressed is given as it was before. One above `max_bytes` ends as one that curl
+        itself finds too long, one that cannot be decompressed as one in an encoding that curl does not know;
+        what came until then was given. When this returns or raises, whatever the reason, curl has ended.
+
+        Raises:
+            ConfigError: there is no curl, or one that is too old.
+        """
+        started = time.monotonic()
+        size = 0
+        with _Transfer(request, self) as transfer:
+            head = transfer.read_head()
+            if head is not None:
+                on_head(head)
+            try:
+                for piece in transfer.body(head.headers.get("content-encoding", "") if head else ""):
+                    if request.max_bytes is not None and size + len(piece) > request.max_bytes:
+                        transfer.cancel(_TOO_LONG, f"longer than {request.max_bytes:,} bytes")
+                        break
+                    size += len(piece)
+                    take(piece)
+            except BadEncoding as error:
+                transfer.cancel(_BAD_ENCODING, str(error))
+            end = transfer.end()
+        too_old = _too_old_error(end)
+        if too_old is not None:
+            raise too_old
+        return Received(head, end, size, time.monotonic() - started)
+
+
+class _Transfer:
+    """A running curl. A context manager: leaving it ends the process, whatever happened."""
+
+    def __init__(self, request: HttpRequest, curl: Curl) -> None:
+        self._stop = curl.stop
+        self._cancelled: Optional[TransferEnd] = None
+        self._proxy = curl.proxy_for(request.url)
+        # Nobody else knows the mark, so nobody else can write a report.
+        self._mark = os.urandom(12).hex()
+        self._first = b""
+        path = find_curl()
+        self._heads = _HeadsChannel()
+        try:
+            self._process = subprocess.Popen(
+                # The option among the arguments is one that a curl older than MIN_VERSION refuses (exit 2).
+                [path, "-q", "--no-http0.9", "--config", "-"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=clean_environment(curl.env, curl.secrets),
+                bufsize=0,
+                pass_fds=self._heads.inherited,
+                # A Ctrl-C at the terminal is for us alone: we end curl when what has arrived is safe.
+                start_new_session=os.name == "posix",
+            )
+        except OSError as error:
+            self._heads.close()
+            raise ConfigError(
+                f"curl cannot be started: {error.strerror or error}",
+                hint=f"check {path}",
+                code="no_curl",
+            ) from None
+        assert self._process.stdout is not None
+        self._heads.started(self._process.stdout.fileno())
+        self._stop.watch(self._process.terminate)
+        assert self._process.stdin is not None
+        config = render_config(request, self._proxy, self._heads.path, self._mark)
+        try:
+            self._process.stdin.write(config.encode("utf-8", "surrogateescape"))
+            self._process.stdin.close()
+        except BrokenPipeError:
+            pass  # curl has ended already; its exit code says why
+
+    def __enter__(self) -> _Transfer:
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        self._stop.unwatch(self._process.terminate)
+        self._terminate()
+        for pipe in (self._process.stdout, self._process.stderr):
+            if pipe is not None:
+                pipe.close()
+        self._heads.close()
+
+    def read_head(self) -> Optional[ResponseHead]:
+        """The final status and headers, as soon as they are here; None when none ever come."""
+        if not self._heads.is_pipe:
+            self._first = self._read()  # curl writes the headers before the first byte of the body
+        reader = HeadReader()
+        while reader.head is None:
+            if reader.is_too_long:
+                self.cancel(_BROKEN, f"the headers are longer than {MAX_HEAD_BYTES:,} bytes")
+                return None
+            data = self._heads.read()
+            if not data:
+                return None
+            reader.feed(data)
+        return ResponseHead(*reader.head)
+
+    def body(self, encoding: str) -> Iterator[bytes]:
+        """The body in pieces of any size, as they arrive, until it ends or is cut; never compressed.
+
+        Raises:
+            BadEncoding: it cannot be decompressed.
+        """
+        decoder = BodyDecoder(encoding)
+        for chunk in iter(self._read, b""):
+            yield from decoder.feed(chunk)
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_TERMINATE_S)  # where it was cut, curl says so better than the decoder
+        yield from decoder.finish()
+
+    def cancel(self, code: int, reason: str) -> None:
+        """Ends it for a reason of our own, under the code that curl has for such a thing."""
+        if self._cancelled is None:
+            self._cancelled = TransferEnd(code, reason, sent=True)
+        self._terminate()
+
+    def end(self) -> TransferEnd:
+        """How it ended; waits for curl."""
+        assert self._process.stderr is not None
+        text = self._process.stderr.read().decode("utf-8", "replace")
+        code = self._process.wait()
+        # A body that is cut cannot be decompressed to its end: then the cut is what matters.
+        if self._cancelled is not None and not (self._cancelled.exit_code == _BAD_ENCODING and code > 0):
+            return self._cancelled
+        message, _, report = text.rpartition(self._mark) if self._mark in text else (text, "", "")
+        times = [float(value.replace(",", ".")) for value in report.split()]
+        sent = times[0] > 0 if times else code != _BAD_OPTION
+        message = re.sub(r"^curl: \(\d+\) ", "", without_credentials(message, self._proxy).strip())
+        return TransferEnd(code, message, sent, *times[1:5], through_proxy=bool(self._proxy))
+
+    def _read(self) -> bytes:
+        """The next bytes of the body. Headers that come beside it are trailers, and of no use."""
+        assert self._process.stdout is not None
+        first, self._first = self._first, b""
+        if first:
+            return first
+        body = self._process.stdout.fileno()
+        self._heads.drain_until_readable(body)
+        return os.read(body, _CHUNK_BYTES)
+
+    def _terminate(self) -> None:
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(_TERMINATE_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+
+
+class _HeadsChannel:
+    """The way by which curl passes headers on, apart from the body, so that neither can end in the other:
+    a pipe, or where a pipe has no path (Windows) a private file that lasts as long as the transfer."""
+
+    def __init__(self) -> None:
+        self.is_pipe = os.name == "posix" and os.path.exists("/dev/fd")
+        #: What curl must be started with.
+        self.inherited: Tuple[int, ...] = ()
+        self._poll: Optional[select.poll] = None
+        if self.is_pipe:
+            self._fd, end = os.pipe()
+            self.inherited, self.path = (end,), f"/dev/fd/{end}"
+        else:
+            import tempfile
+
+            self._fd, self.path = tempfile.mkstemp(prefix="gpt-image-2-")
+
+    def started(self, body: int) -> None:
+        """curl runs, and gives the body to this descriptor."""
+        if self.is_pipe:
+            self._close_inherited()
+            self._poll = select.poll()
+            self._poll.register(self._fd, select.POLLIN)
+            self._poll.register(body, select.POLLIN)
+
+    def read(self) -> bytes:
+        return os.read(self._fd, _CHUNK_BYTES)
+
+    def drain_until_readable(self, body: int) -> None:
+        """Waits for the body; throws away what comes here meanwhile, since curl waits in a full pipe."""
+        while self._poll is not None:
+            ready = [fd for fd, _ in self._poll.poll()]
+            if self._fd in ready and not self.read():
+                self._poll = None
+            if body in ready:
+                return
+
+    def close(self) -> None:
+        self._close_inherited()
+        os.close(self._fd)
+        if not self.is_pipe:
+            with suppress(OSError):
+                os.unlink(self.path)
+
+    def _close_inherited(self) -> None:
+        for end in self.inherited:
+            os.close(end)
+        self.inherited = ()
+
+
+def render_config(request: HttpRequest, proxy: str, heads_path: str, mark: str) -> str:
+    """What curl reads on its standard input: one option a line, every value quoted. Headers go to
+    `heads_path`; `mark` is what its report on standard error begins with."""
+    lines: List[Tuple[str, str]] = [
+        ("url", request.url),
+        ("proto", "=http,https"),
+        ("connect-timeout", f"{min(CONNECT_TIMEOUT_S, request.timeout_s):.3f}"),
+        ("max-time", f"{request.timeout_s:.3f}"),
+        ("keepalive-time", str(KEEPALIVE_S)),
+        ("dump-header", heads_path),
+        # Nothing is left to the environment.
+        ("proxy", proxy) if proxy else ("noproxy", "*"),
+        ("write-out", "%{stderr}" + mark + "".join(f" %{{{name}}}" for name in _REPORTED)),
+    ]
+    lines += [("header", f"{name}: {value}") for name, value in request.headers]
+    if request.resolve:
+        lines.append(("resolve", request.resolve))
+    if request.stall_s is not None:
+        lines += [("speed-limit", "1"), ("speed-time", f"{request.stall_s:.0f}")]
+    if request.body_path is not None:
+        lines.append(("data-binary", "@" + request.body_path))
+    lines += [_form_line(part) for part in request.form]
+    if request.form or request.body_path is not None:
+        lines.append(("header", "Expect:"))  # no wait for a 100 that relays do not send
+    flags = ["silent", "show-error", "no-buffer", "suppress-connect-headers", "globoff"]
+    return "".join([f"{flag}\n" for flag in flags] + [f"{name} = {quote(value)}\n" for name, value in lines])
+
+
+def quote(value: str) -> str:
+    """A value in double quotes, as a curl config file and curl's `--form` understand them."""
+    return '"' + "".join(_QUOTED.get(char, char) for char in value) + '"'
+
+
+def form_filename(name: str) -> str:
+    """A file name as multipart/form-data carries it: quotes and control characters percent-encoded.
+
+    Source: the WHATWG HTML standard, "Multipart form data". Done here, since older curls differ.
+    """
+    return re.sub(r'["\x00-\x1f\x7f]', lambda match: f"%{ord(match.group()):02X}", name)
+
+
+def clean_environment(env: Mapping[str, str], secrets: Iterable[str]) -> Dict[str, str]:
+    """The environment for curl: CA settings stay; whatever holds a key does not, nor do the proxies, of which
+    curl is told. A secret that is but a word (`1`, `local`) stands in many a value by chance."""
+    hidden = [secret for secret in secrets if secret]
+    return {
+        name: value
+        for name, value in env.items()
+        if "API_KEY" not in name.upper()
+        and name.lower() not in PROXY_VARIABLES
+        and not any(value == secret or (secret in value and is_maskable(secret)) for secret in hidden)
+    }
+
+
+@lru_cache(maxsize=None)
+def find_curl() -> str:
+    """The path of curl; a `ConfigError` where there is none."""
+    name = "curl.exe" if os.name == "nt" else "curl"
+    places = [os.path.join(folder, name) for folder in os.get_exec_path()]
+    path = next((place for place in places if os.path.isfile(place) and os.access(place, os.X_OK)), None)
+    if path is None:
+        raise ConfigError(
+            "curl is not installed, or not on the PATH",
+            hint="install it (apt install curl, brew install curl, winget install curl)",
+            code="no_curl",
+        )
+    return path
+
+
+def curl_version(path: str) -> Tuple[int, ...]:
+    """The version of a curl program, () when it does not tell."""
+    done = subprocess.run(
+        [path, "-q", "--version"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={name: value for name, value in os.environ.items() if "API_KEY" not in name.upper()},
+        check=False,
+    )
+    match = re.match(rb"curl (\d+)\.(\d+)(?:\.(\d+))?", done.stdout)
+    return tuple(int(part) for part in match.groups() if part) if match else ()
+
+
+def _too_old_error(end: TransferEnd) -> Optional[ConfigError]:
+    """The error to show when curl itself refused our options, as a too old one does; None otherwise."""
+    if end.exit_code != _BAD_OPTION or end.sent:
+        return None
+    version = ".".join(map(str, curl_version(find_curl()))) or "unknown"
+    wanted = ".".join(map(str, MIN_VERSION))
+    return ConfigError(
+        f"curl {version} does not work here: {end.message}",
+        hint=f"install curl {wanted} or newer",
+        code="curl_too_old",
+    )
+
+
+def _form_line(part: FormPart) -> Tuple[str, str]:
+    if part.path is None:
+        return "form-string", f"{part.name}={part.text or ''}"
+    if part.filename is None:
+        return "form", f"{part.name}=<{_quote_form(part.path)}"
+    value = f"{part.name}=@{_quote_form(part.path)};filename={_quote_form(form_filename(part.filename))}"
+    return "form", f"{value};type={part.mime_type}" if part.mime_type else value
+
+
+def _quote_form(value: str) -> str:
+    """A value inside `--form`: in double quotes, where only quotes and backslashes are escaped."""
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -3635,14 +4193,11 @@ class ImageWriter:
 class Spool:
     """Keeps the small part of an answer in memory, and the whole of a long one in the state folder.
 
-    Secrets are masked on the way in, also where they fall between two writes.
+    Nothing is masked in it: it may be all that is left of something paid, and is for this user alone.
     """
 
-    def __init__(self, rescue_folder: Path, secrets: Tuple[str, ...] = ()) -> None:
+    def __init__(self, rescue_folder: Path) -> None:
         self._folder = rescue_folder
-        self._masks = [(secret.encode(), mask_key(secret).encode()) for secret in secrets if secret]
-        self._hold = max((len(secret) - 1 for secret, _ in self._masks), default=0)
-        self._held = b""
         self._memory: List[bytes] = []
         self._file: Optional[MovingFile] = None
         self._is_full = False
@@ -3650,16 +4205,21 @@ class Spool:
 
     def write(self, data: bytes) -> None:
         """Appends bytes. When no disk takes them, the rest of this record is lost, never the call."""
-        self._held += data
-        for secret, mask in self._masks:
-            self._held = self._held.replace(secret, mask)
-        cut = max(0, len(self._held) - self._hold)
-        self._store(self._held[:cut])
-        self._held = self._held[cut:]
+        if self._is_full:
+            return
+        self.size_bytes += len(data)
+        try:
+            if self._file is not None:
+                self._file.write(data)
+                return
+            self._memory.append(data)
+            if self.size_bytes > _SPOOL_BYTES:
+                self._file = self._spilled()
+        except OutputError:
+            self._is_full = True
 
     def keep(self, name: str) -> Optional[str]:
         """Stores all that was written as a private file; its path, or None when no folder takes it."""
-        self._flush()
         try:
             file, self._file = self._file or self._spilled(), None
             return str(file.name_rescued(name))
@@ -3668,7 +4228,6 @@ class Spool:
 
     def text(self) -> str:
         """All that was written as text, when it is short enough to be held in memory; else its beginning."""
-        self._flush()
         if self._file is None:
             data = b"".join(self._memory)
         else:
@@ -3683,30 +4242,12 @@ class Spool:
             self._file.remove()
         self._file, self._memory = None, []
 
-    def _store(self, data: bytes) -> None:
-        if self._is_full:
-            return
-        self.size_bytes += len(data)
-        try:
-            if self._file is not None:
-                self._file.write(data)
-                return
-            self._memory.append(data)
-            if self.size_bytes > _SPOOL_BYTES:
-                self._file = self._spilled()
-        except OutputError:
-            self._is_full = True
-
     def _spilled(self) -> MovingFile:
         """What is in memory, in a file of a rescue folder."""
         file = MovingFile(self._folder, "answer")
         file.write(b"".join(self._memory))
         self._memory = []
         return file
-
-    def _flush(self) -> None:
-        held, self._held = self._held, b""
-        self._store(held)
 
 
 def _copy_as_base64(source: IO[bytes], target: IO[bytes], size: int) -> None:
@@ -3884,10 +4425,13 @@ _HEAD_BYTES = 8
 _MAX_URI_HEADER_BYTES = 256
 _MAX_ADDRESS_BYTES = 16384
 _ADDRESS_STARTS = (b"http://", b"https://")
+#: An address without its server: a path from the root, or one with a file's extension.
+_RELATIVE = rb"/[^\x00-\x1f]+|[^\x00-\x20:/?#<>{}][^\x00-\x1f:?#<>{}]*\.[A-Za-z0-9]{2,5}([?#][^\x00-\x1f]*)?"
 
 
 class ImageText:
-    """The sink for one string that may hold an image: base64, a data URI, or the address of an image.
+    """The sink for one string that may hold an image: base64, a data URI, or the address of an image, which
+    may be relative where no base64 is expected.
 
     `on_image(writer)` is called when the string has ended and was an image's; `on_text(text, is_address)`
     gets a string that is none, a very long one in pieces. Bytes go to disk as they come; a fault in the
@@ -3977,8 +4521,10 @@ class ImageText:
         if self._head is not None:
             self._decide(at_end=True)
         if self._text is not None:
-            is_address = not self._is_long and self._text.lower().startswith(_ADDRESS_STARTS)
-            self._on_text(self._text, is_address)
+            is_address = self._text.lower().startswith(_ADDRESS_STARTS) or (
+                not self._is_base64 and re.fullmatch(_RELATIVE, self._text) is not None
+            )
+            self._on_text(self._text, is_address and not self._is_long)
         if self._writer is None or self._lost:
             return
         try:
@@ -4951,7 +5497,8 @@ def _json_type(value: object) -> str:
 #
 # Priority, field by field: the file named by `--config` > flags > the config file that was found >
 # environment variables > defaults. A key belongs to a host: `OPENAI_API_KEY` is used by itself only for the
-# official base URL, and a key from a file is not sent to another host than the one that file states.
+# official base URL, or as a pair with `OPENAI_BASE_URL`, as the SDKs read them; a key from a file is not sent
+# to another host than the one that file states.
 # ------------------------------------------------------------------------------------------------------------
 
 
@@ -4963,10 +5510,12 @@ CONFIG_NAME = "gpt-image-2"
 KEY_VARIABLE = "GPT_IMAGE2_API_KEY"
 BASE_URL_VARIABLE = "GPT_IMAGE2_BASE_URL"
 OFFICIAL_KEY_VARIABLE = "OPENAI_API_KEY"
+OFFICIAL_URL_VARIABLE = "OPENAI_BASE_URL"
 
 TEMPLATE = json.dumps({"base_url": DEFAULT_BASE_URL, "api_key_env": OFFICIAL_KEY_VARIABLE}, indent=2) + "\n"
 
 _DEFAULT = "default"
+_QUOTES = tuple("\"'`\u2018\u2019\u201c\u201d")
 
 
 #: A value, and the source that gave it, in words (`--base-url`, a path, a variable, `default`).
@@ -5022,23 +5571,43 @@ class Settings(Record):
 
 
 def config_locations(env: Mapping[str, str]) -> List[Path]:
-    """The places where a config file is looked for, best first."""
-    home = home_folder(env)
-    places = [home / ".config" / CONFIG_NAME / "config.json"]
+    """The places where a config file is looked for, best first; those in the home folder only where there is
+    one."""
     xdg = env.get("XDG_CONFIG_HOME", "")
-    if Path(xdg).is_absolute():
-        places.insert(0, Path(xdg) / CONFIG_NAME / "config.json")
-    return [*places, home / ".gpt-image-2-config.json", home / ".hermes" / "gpt-image-2-config.json"]
+    places = [Path(xdg) / CONFIG_NAME / "config.json"] if Path(xdg).is_absolute() else []
+    home = _find_home(env)
+    if home is None:
+        return places
+    return [
+        *places,
+        home / ".config" / CONFIG_NAME / "config.json",
+        home / ".gpt-image-2-config.json",
+        home / ".hermes" / "gpt-image-2-config.json",
+    ]
 
 
 def home_folder(env: Mapping[str, str]) -> Path:
-    """The user's home folder by the environment, else by the system."""
-    home = env.get("HOME") or env.get("USERPROFILE")
-    return Path(home) if home else Path.home()
+    """The user's home folder by the environment, else by the system.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    home = _find_home(env)
+    if home is None:
+        raise ConfigError(
+            "there is no home folder: HOME is not set, and the system knows none for this user",
+            hint="set HOME to a folder that can be written to",
+            code="no_home",
+        )
+    return home
 
 
 def state_folder(env: Mapping[str, str]) -> Path:
-    """Where rescued images and kept answers live: `$XDG_STATE_HOME/gpt-image-2` or its default."""
+    """Where rescued images and kept answers live: `$XDG_STATE_HOME/gpt-image-2` or its default.
+
+    Raises:
+        ConfigError: there is neither that variable nor a home folder.
+    """
     xdg = env.get("XDG_STATE_HOME", "")
     base = Path(xdg) if Path(xdg).is_absolute() else home_folder(env) / ".local" / "state"
     return base / CONFIG_NAME
@@ -5063,8 +5632,9 @@ def load_settings(
     file_first = config is not None
     if file and file_first:
         warnings += _shadowed_flags(file, flags)
-    url, url_source = _pick_base_url(env, file, base_url, file_first)
+    url, url_source = _pick_base_url(env, file, flags, file_first)
     check_base_url(url, url_source)
+    warnings += _shadowed_urls(env, file, url, url_source)
     hint = ""
     try:
         key, problem = _pick_key(env, file, api_key, file_first, url)
@@ -5076,7 +5646,7 @@ def load_settings(
         if parts.scheme == "http" and not _is_loopback_name(parts):
             warnings.append(f"the key goes to {url} unencrypted; use https")
     url = url.rstrip("/")
-    facts = load_facts(state_folder(env), url)
+    facts = _facts_of(env, url)
     format_field, format_source = _pick_format_field(file, facts)
     image_field = facts.image_field if facts else None
     streams = facts.streams if facts else None
@@ -5132,6 +5702,25 @@ def is_loopback(url: str) -> bool:
         return False
 
 
+def _find_home(env: Mapping[str, str]) -> Optional[Path]:
+    home = env.get("HOME") or env.get("USERPROFILE") or ""
+    if not home and os.name == "posix":
+        import pwd
+
+        with suppress(KeyError):  # a user whom the system does not know, as in a container
+            home = pwd.getpwuid(os.getuid()).pw_dir
+    elif not home:
+        home = os.path.expanduser("~")
+    return Path(home) if os.path.isabs(home) else None
+
+
+def _facts_of(env: Mapping[str, str], url: str) -> Optional[HostFacts]:
+    try:
+        return load_facts(state_folder(env), url)
+    except ConfigError:  # without a home nothing was learnt
+        return None
+
+
 def _base_url_problem(url: str) -> Optional[str]:
     if re.search(r"[\x00-\x20\x7f\\]", url):
         return "has a blank, a backslash or a control character in it"
@@ -5146,6 +5735,12 @@ def _base_url_problem(url: str) -> Optional[str]:
         return f"needs http:// or https:// in front, found {url!r}"
     if not parts.hostname:
         return f"has no host: {url!r}"
+    if not parts.hostname.isascii():
+        return "has other characters than ASCII in its host; write it in its form with xn--"
+    try:
+        read_address(url)
+    except ValueError as error:
+        return f"cannot be read: {error}"
     if parts.query or parts.fragment:
         return "has a query or a fragment; only scheme, host and path belong in it"
     return None
@@ -5175,17 +5770,49 @@ def _shadowed_flags(file: ConfigFile, flags: Mapping[str, Optional[str]]) -> Lis
     ]
 
 
+def _shadowed_urls(env: Mapping[str, str], file: Optional[ConfigFile], url: str, source: str) -> List[str]:
+    """Warnings for a base URL of the environment that is passed over: the user would pay elsewhere than they
+    think."""
+    by_file = file is not None and source == file.path
+    names = [BASE_URL_VARIABLE] if by_file else []
+    if by_file and file and file.fields.get("api_key_env") == OFFICIAL_KEY_VARIABLE:
+        names.append(OFFICIAL_URL_VARIABLE)
+    why = f"{source} sets it and goes first"
+    if source == _DEFAULT:
+        names = [OFFICIAL_URL_VARIABLE]
+        why = f"it goes with {OFFICIAL_KEY_VARIABLE} only; {BASE_URL_VARIABLE} goes with every key"
+    shadowed = [name for name in names if env.get(name) and env[name].rstrip("/") != url.rstrip("/")]
+    return [f"{name} is not used: {why}" for name in shadowed]
+
+
 def _pick_base_url(
-    env: Mapping[str, str], file: Optional[ConfigFile], flag: Optional[str], file_first: bool
+    env: Mapping[str, str], file: Optional[ConfigFile], flags: Mapping[str, Optional[str]], file_first: bool
 ) -> _Found:
     found: List[_Found] = []
-    if flag is not None:
-        found.append((flag, "--base-url"))
+    if flags["base_url"] is not None:
+        found.append((flags["base_url"], "--base-url"))
     if file and "base_url" in file.fields:
         found.insert(0 if file_first else len(found), (file.fields["base_url"], file.path))
     if env.get(BASE_URL_VARIABLE):
         found.append((env[BASE_URL_VARIABLE], BASE_URL_VARIABLE))
+    if env.get(OFFICIAL_URL_VARIABLE) and _is_official_key_meant(env, file, flags["api_key"]):
+        found.append((env[OFFICIAL_URL_VARIABLE], OFFICIAL_URL_VARIABLE))
     return found[0] if found else (DEFAULT_BASE_URL, _DEFAULT)
+
+
+def _is_official_key_meant(env: Mapping[str, str], file: Optional[ConfigFile], flag: Optional[str]) -> bool:
+    """Whether the key is that of `OPENAI_API_KEY`, which `OPENAI_BASE_URL` belongs to."""
+    fields: Mapping[str, str] = file.fields if file else {}
+    if "api_key" in fields or flag is not None:
+        return False
+    if "api_key_env" in fields:
+        return fields["api_key_env"] == OFFICIAL_KEY_VARIABLE
+    return bool(env.get(OFFICIAL_KEY_VARIABLE)) and not env.get(KEY_VARIABLE)
+
+
+def _official_url(env: Mapping[str, str]) -> str:
+    """The base URL whose host `OPENAI_API_KEY` belongs to."""
+    return env.get(OFFICIAL_URL_VARIABLE) or DEFAULT_BASE_URL
 
 
 def _pick_format_field(file: Optional[ConfigFile], facts: Optional[HostFacts]) -> _Found:
@@ -5221,9 +5848,10 @@ def _pick_key(
     if env.get(KEY_VARIABLE):
         return (env[KEY_VARIABLE], KEY_VARIABLE), ""
     if env.get(OFFICIAL_KEY_VARIABLE) and not problem:
-        if is_official(url):
+        owner = _official_url(env)
+        if _origin(url) == _origin(owner):
             return (env[OFFICIAL_KEY_VARIABLE], OFFICIAL_KEY_VARIABLE), ""
-        problem = f"no API key for {url} ({OFFICIAL_KEY_VARIABLE} goes to {DEFAULT_BASE_URL} only)"
+        problem = f"no API key for {url} ({OFFICIAL_KEY_VARIABLE} goes to {owner} only)"
     return None, problem
 
 
@@ -5248,13 +5876,19 @@ def _file_key(env: Mapping[str, str], file: ConfigFile, url: str) -> Tuple[Optio
         return None, ""
     owner = file.fields.get("base_url")
     if owner is None and file.fields.get("api_key_env") == OFFICIAL_KEY_VARIABLE:
-        owner = DEFAULT_BASE_URL
+        owner = _official_url(env)
     if owner is None or _origin(owner) == _origin(url) or _is_loopback_name(urlsplit(url)):
         return key, ""
     return None, f"the key in {file.path} belongs to {owner} and is not sent to {url}"
 
 
 def _check_key(key: str, source: str) -> None:
+    if key[:1] in _QUOTES or key[-1:] in _QUOTES:
+        raise ConfigError(
+            f"the API key from {source} has quotes around it, which would be sent as a part of it",
+            hint="set it again without quotes; cmd.exe keeps them: set NAME=sk-…",
+            code="bad_api_key",
+        )
     if not key.strip() or not key.isascii() or not key.isprintable() or " " in key:
         raise ConfigError(
             f"the API key from {source} has a line break, a blank or another character no key has",
@@ -5273,8 +5907,7 @@ def _origin(url: str) -> Tuple[str, str, Optional[int]]:
 
 
 def _is_loopback_name(parts: SplitResult) -> bool:
-    host = parts.hostname or ""
-    return host in ("localhost", "::1") or re.fullmatch(r"127(\.\d{1,3}){3}", host) is not None
+    return is_loopback_host(parts.hostname or "")
 
 
 def _key_hint(base_url: str) -> str:
@@ -6273,10 +6906,13 @@ def request_id(head: Optional[ResponseHead], secrets: Iterable[str]) -> Optional
 DEFAULT_MAX_DOWNLOAD_BYTES = 100 * 1024 * 1024
 DOWNLOAD_TRIES = 4
 DOWNLOAD_TIMEOUT_S = 120.0
+DOWNLOAD_STALL_S = 30.0
+#: So many addresses above the number of images that were asked for are fetched; a list may have no end.
+MAX_FURTHER_ADDRESSES = 4
 _MAX_REDIRECTS = 5
 _ADDRESS_CHARS = 200
-_ODD = r"[\s\x00-\x1f\\]"
-_NAT64 = "64:ff9b::/96"
+_REDIRECTS = (301, 302, 303, 307, 308)
+_KEY_WANTED = (401, 403)
 
 
 class DownloadFailed(Exception):
@@ -6288,56 +6924,66 @@ class DownloadFailed(Exception):
 
 
 class Downloader:
-    """Fetches addresses under one set of limits. `allow_private` admits loopback and private networks."""
+    """Fetches addresses under one set of limits.
+
+    `base_url` is that of the server whose answers hold the addresses: relative ones are taken from it, its
+    own origin may be private, and gets `key_header` once it has refused to answer without. `allow_private`
+    admits every private network. `remaining_s` tells the seconds that are left for all that is fetched.
+    """
 
     def __init__(
-        self, curl: Curl, *, max_bytes: int = DEFAULT_MAX_DOWNLOAD_BYTES, allow_private: bool = False
+        self,
+        curl: Curl,
+        *,
+        max_bytes: int = DEFAULT_MAX_DOWNLOAD_BYTES,
+        base_url: str = "",
+        key_header: Optional[Tuple[str, str]] = None,
+        allow_private: bool = False,
+        remaining_s: Callable[[], float] = lambda: DOWNLOAD_TIMEOUT_S,
     ) -> None:
         self._curl = curl
         self._max_bytes = max_bytes
+        self._base = f"{base_url}/" if base_url else ""
+        self._home = _home(base_url)
+        self._key_header = key_header
         self._allow_private = allow_private
+        self._remaining_s = remaining_s
 
     def fetch(self, url: str, take: Callable[[bytes], object], restart: Callable[[], None]) -> None:
         """Gives the bytes at an address to `take`, piece by piece; `restart` forgets them before a new try.
 
-        `DownloadFailed` where it cannot be fetched, is too large, or leads to a private network.
+        `DownloadFailed` where it cannot be fetched, is too large or slow, or leads to a private network.
         """
         for number in range(DOWNLOAD_TRIES):
             try:
-                self._follow(url, take)
+                self._follow(_readable(url, self._base), take)
                 return
             except DownloadFailed as error:
-                if not error.again or number == DOWNLOAD_TRIES - 1 or self._curl.stop.wait(backoff_s(number)):
+                wait_s = backoff_s(number)
+                if not error.again or number == DOWNLOAD_TRIES - 1 or wait_s >= self._remaining_s():
+                    raise
+                if self._curl.stop.wait(wait_s):
                     raise
                 restart()
 
-    def _follow(self, url: str, take: Callable[[bytes], object]) -> None:
+    def _follow(self, address: Address, take: Callable[[bytes], object]) -> None:
         for _ in range(_MAX_REDIRECTS + 1):
-            following = self._get(url, take)
+            following = self._get(address, take)
             if following is None:
                 return
-            url = urljoin(url, following)
+            address = _readable(following, address.url)
         raise DownloadFailed(f"more than {_MAX_REDIRECTS} redirects")
 
-    def _get(self, url: str, take: Callable[[bytes], object]) -> Optional[str]:
-        """One request; the address to go to next when the answer is a redirect."""
-        request = HttpRequest(
-            url=url,
-            headers=(("User-Agent", USER_AGENT), ("Accept", "image/*")),
-            timeout_s=DOWNLOAD_TIMEOUT_S,
-            resolve=self._pin(url),
-            max_bytes=self._max_bytes,
-        )
-        statuses: List[int] = []
-        received = self._curl.receive(
-            request,
-            lambda chunk: take(chunk) if statuses == [200] else None,
-            lambda head: statuses.append(head.status),
-        )
+    def _get(self, address: Address, take: Callable[[bytes], object]) -> Optional[str]:
+        """One step; the address to go to next when the answer is a redirect."""
+        received = self._ask(address, take, ())
+        is_home = self._home is not None and address.origin == self._home.origin
+        if is_home and self._key_header and received.head and received.head.status in _KEY_WANTED:
+            received = self._ask(address, take, (self._key_header,))
         head, end = received.head, received.end
         if head is None:
             raise DownloadFailed(end.message or "no answer", again=True)
-        if head.status in (301, 302, 303, 307, 308) and head.headers.get("location"):
+        if head.status in _REDIRECTS and head.headers.get("location"):
             return head.headers["location"]
         if head.status != 200:
             raise DownloadFailed(f"HTTP {head.status}", again=head.status >= 500 or head.status in (408, 429))
@@ -6347,68 +6993,71 @@ class Downloader:
             raise DownloadFailed(f"cut after {received.body_bytes:,} bytes: {end.message}", again=True)
         return None
 
-    def _pin(self, url: str) -> Optional[str]:
-        """Checks where an address leads; `host:port:address` for curl, so that it goes just there."""
+    def _ask(
+        self, address: Address, take: Callable[[bytes], object], key: Tuple[Tuple[str, str], ...]
+    ) -> Received:
+        """One request."""
+        resolve = self._pin(address)
+        remaining_s = self._remaining_s()
+        if remaining_s <= 0:
+            raise DownloadFailed("the time of the call is up (see --timeout)")
+        request = HttpRequest(
+            url=address.url,
+            headers=(("User-Agent", USER_AGENT), ("Accept", "image/*"), *key),
+            timeout_s=min(DOWNLOAD_TIMEOUT_S, remaining_s),
+            resolve=resolve,
+            stall_s=DOWNLOAD_STALL_S,
+            max_bytes=self._max_bytes,
+        )
+        statuses: List[int] = []
         try:
-            parts = urlsplit(url)
-            host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-        except ValueError as error:
-            raise DownloadFailed(f"not an address: {error}") from None
-        if parts.scheme not in ("http", "https") or not host or "%" in host or re.search(_ODD, url):
-            raise DownloadFailed("not an http or https address")
-        if self._allow_private:
+            return self._curl.receive(
+                request,
+                lambda chunk: take(chunk) if statuses == [200] else None,
+                lambda head: statuses.append(head.status),
+            )
+        except ConfigError as error:  # curl has gone since the request that led here
+            raise DownloadFailed(error.message) from None
+
+    def _pin(self, address: Address) -> Optional[str]:
+        """Checks where an address leads; `host:port:address` for curl, so that it goes just there."""
+        if self._allow_private or self._is_home(address):
             return None
-        addresses = resolve_addresses(host)
-        if not addresses and self._has_proxy(parts.scheme):
+        host = address.host
+        shown = show(host, limit=_ADDRESS_CHARS)
+        if is_local_name(host):
+            raise DownloadFailed(f"{shown} is in a private network; refused")
+        addresses = [host] if address.is_ip else resolve_addresses(host)
+        if any(not is_public(found) for found in addresses):
+            raise DownloadFailed(f"{shown} is in a private network; refused")
+        if address.is_ip:
+            return None
+        if not addresses and "." in host and self._curl.proxy_for(address.url):
             return None  # only the proxy knows the name
         if not addresses:
-            raise DownloadFailed(f"cannot find the host {show(host, limit=_ADDRESS_CHARS)}", again=True)
-        if any(not is_public(address) for address in addresses):
-            raise DownloadFailed(f"{show(host, limit=_ADDRESS_CHARS)} is in a private network; refused")
-        if _is_literal(host):
-            return None
-        return f"{host}:{port}:{','.join(_bracketed(address) for address in addresses)}"
+            raise DownloadFailed(f"cannot find the host {shown}", again=True)
+        return f"{host}:{address.port}:{','.join(map(_bracketed, addresses))}"
 
-    def _has_proxy(self, scheme: str) -> bool:
-        names = (f"{scheme}_proxy", f"{scheme.upper()}_PROXY", "all_proxy", "ALL_PROXY")
-        return any(self._curl.env.get(name) for name in names)
-
-
-def leads_to_private_network(url: str) -> bool:
-    """Whether the host of a URL is, or has, an address that is loopback, private or link-local."""
-    return any(not is_public(address) for address in resolve_addresses(urlsplit(url).hostname or ""))
+    def _is_home(self, address: Address) -> bool:
+        """Whether an address is on the server itself; on this machine whatever the name that it has here."""
+        home = self._home
+        if home is None or address.port != home.port:
+            return False
+        return address.host == home.host or (is_loopback_host(address.host) and is_loopback_host(home.host))
 
 
-def resolve_addresses(host: str) -> List[str]:
-    """The IP addresses of a host, none when it has none."""
-    import socket
-
+def _readable(url: str, base: str) -> Address:
     try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        return []
-    return list(dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in found))
+        return read_address(url, base)
+    except ValueError as error:
+        raise DownloadFailed(f"not an address: {show(str(error), limit=_ADDRESS_CHARS)}") from None
 
 
-def is_public(address: str) -> bool:
-    """Whether an IP address belongs to the public internet."""
-    import ipaddress
-
-    parsed = ipaddress.ip_address(address)
-    inner = getattr(parsed, "ipv4_mapped", None) or getattr(parsed, "sixtofour", None)
-    if parsed in ipaddress.ip_network(_NAT64):
-        inner = ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)
-    return parsed.is_global and not parsed.is_multicast and (inner is None or inner.is_global)
-
-
-def _is_literal(host: str) -> bool:
-    import ipaddress
-
+def _home(base_url: str) -> Optional[Address]:
     try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
+        return read_address(base_url)
+    except ValueError:  # then no address is taken for its own
+        return None
 
 
 def _bracketed(address: str) -> str:
@@ -6995,7 +7644,6 @@ class _Lane:
 
     def _send(self) -> Tuple[_LaneEnd, Attempt, Rule]:
         call = self._call
-        settings = call.host.settings
         collector = ImageCollector(
             call.plan,
             self._indices,
@@ -7005,7 +7653,7 @@ class _Lane:
             asked=max(call.numbers),
             on_warning=call.warn,
         )
-        spool = Spool(call.plan.rescue_folder, settings.secrets)
+        spool = Spool(call.plan.rescue_folder)
         self._attempts += 1
         typical = TYPICAL_SECONDS.get(self._request.effective_quality, TYPICAL_SECONDS["auto"])
         call.emit(RequestStarted(self._attempts, typical, call.elapsed_s))
@@ -7042,7 +7690,8 @@ class _Lane:
             error = OutputError("; ".join(collector.lost), billed=rule.billed)
         elif not images:
             error = explain(attempt, rule, self._request, settings.base_url, settings.secrets)
-            if attempt.status == 200 and not attempt.was_cut and attempt.error is None and spool.size_bytes:
+            is_readable = not attempt.was_cut or attempt.end.is_undecodable
+            if attempt.status == 200 and is_readable and attempt.error is None and spool.size_bytes:
                 error.hint = f"the answer was kept: {spool.keep('answer.txt')}; {error.hint}".rstrip("; ")
         elif len(images) < asked:
             error = self._too_few(attempt, rule, len(images), collector.kept_aside)
@@ -7108,9 +7757,15 @@ class _Lane:
         downloader = Downloader(
             host.curl,
             max_bytes=self._call.policy.max_download_bytes,
-            allow_private=leads_to_private_network(host.settings.base_url),
+            base_url=host.settings.base_url,
+            key_header=auth_header(host.settings, host.settings.require_key()),
+            remaining_s=lambda: self._call.remaining_s,
         )
-        for url in attempt.answer.urls:
+        most = self._request.count + MAX_FURTHER_ADDRESSES
+        if len(attempt.answer.urls) > most:
+            came, asked = len(attempt.answer.urls), self._request.count
+            self._call.warn(f"{came} addresses came for {asked} images; only the first {most} are fetched")
+        for url in attempt.answer.urls[:most]:
             try:
                 collector.take(lambda take, restart: downloader.fetch(url, take, restart))  # noqa: B023
             except OutputError as error:
@@ -7494,7 +8149,10 @@ class Client:
         if not sources:
             raise UsageError("an edit needs an input image", hint="name a png, jpeg or webp file")
         curl = host_of(self.settings, self._env, self._stop).curl
-        downloader = Downloader(curl, allow_private=allow_private)
+        until = time.monotonic() + self._policy.timeout_s
+        downloader = Downloader(
+            curl, allow_private=allow_private, remaining_s=lambda: until - time.monotonic()
+        )
         with temporary_folder() as folder:
             images, loaded_mask = load_inputs(
                 [os.fspath(source) for source in sources],
@@ -7801,11 +8459,9 @@ def _disk(folder: Path) -> Check:
 
 def _name_lookup(settings: Settings, env: Mapping[str, str]) -> Optional[Check]:
     """Looks the host's name up; None where a proxy does that."""
-    parts = urlsplit(settings.base_url)
-    names = (f"{parts.scheme}_proxy", f"{parts.scheme.upper()}_PROXY", "all_proxy", "ALL_PROXY")
-    if any(env.get(name) for name in names):
+    if Curl(env, settings.secrets, StopSwitch()).proxy_for(settings.base_url):
         return None
-    host = parts.hostname or ""
+    host = urlsplit(settings.base_url).hostname or ""
     started = time.monotonic()
     addresses = resolve_addresses(host)
     elapsed_s = time.monotonic() - started

@@ -157,7 +157,6 @@ from gpt_image2 import (
     is_refusal,
     is_whole_image,
     judge,
-    leads_to_private_network,
     limit_in_words,
     load_settings,
     local_input,
@@ -295,7 +294,7 @@ def _refusal(host: Host, folder: Path) -> Optional[str]:
 def _send(host: Host, request: ImageRequest, picture: Path) -> Tuple[Attempt, Tuple[SavedImage, ...]]:
     plan = OutputPlan(picture.parent, picture.stem, picture.suffix, False, True, picture.parent)
     collector = ImageCollector(plan, count(1), _ignore_all, _ignore_all)
-    spool = Spool(picture.parent, host.settings.secrets)
+    spool = Spool(picture.parent)
     try:
         attempt = send_once(host, request, collector, spool, PROBE_TIMEOUT_S)
     finally:
@@ -5006,7 +5005,7 @@ class ResultSaver:
             writer = ImageWriter(outputs, outputs.path(number))
 
         curl = Curl(os.environ, settings.secrets, self._session.stop)
-        downloader = Downloader(curl, allow_private=leads_to_private_network(settings.base_url))
+        downloader = Downloader(curl, base_url=settings.base_url)
         try:
             downloader.fetch(address, lambda data: writer.write(data), restart)
         except DownloadFailed as error:

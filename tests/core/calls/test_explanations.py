@@ -283,7 +283,8 @@ def test_a_key_is_masked_wherever_the_server_puts_it(home: Home, recorder: Recor
             assert KEY[3:-4] not in run.stdout + run.stderr, place
             assert "nopqrstuvwxyz12" not in run.stdout + run.stderr
     for path in home.root.rglob("*"):
-        assert not path.is_file() or KEY[3:-4].encode() not in path.read_bytes()
+        is_kept = path.parent == home.rescued  # as it came, for this user alone
+        assert not path.is_file() or is_kept or KEY[3:-4].encode() not in path.read_bytes()
 
 
 # The network
@@ -360,10 +361,10 @@ def test_time_that_ran_out_is_told_with_the_time_and_the_cure() -> None:
 
 
 def test_a_name_that_does_not_resolve_is_told(home: Home) -> None:
-    run = generate(home, "http://a..b/v1", *ONCE)
+    run = generate(home, "http://nowhere.onion/v1", *ONCE)  # curl asks nobody for such a name
     code, message, _ = error_of(run)
     assert (run.code, code, run.json["billed"]) == (7, "dns", "no")
-    assert "a..b" in message
+    assert "nowhere.onion" in message
 
 
 def test_a_proxy_that_is_down_is_not_taken_for_the_server(home: Home) -> None:

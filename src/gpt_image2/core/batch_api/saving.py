@@ -19,7 +19,7 @@ from ..base.record import Record, replace
 from ..base.redact import show
 from ..batch.journal import DONE, FAILED, SUBMITTED, Entry, Journal, journal_images
 from ..batch.output_folder import OutputFolder
-from ..calls.download import Downloader, DownloadFailed, leads_to_private_network
+from ..calls.download import Downloader, DownloadFailed
 from ..ledger.entries import Opening, ending_of
 from ..ledger.recording import Ledger
 from ..outputs.naming import OutputPlan
@@ -146,7 +146,7 @@ class ResultSaver:
             writer = ImageWriter(outputs, outputs.path(number))
 
         curl = Curl(os.environ, settings.secrets, self._session.stop)
-        downloader = Downloader(curl, allow_private=leads_to_private_network(settings.base_url))
+        downloader = Downloader(curl, base_url=settings.base_url)
         try:
             downloader.fetch(address, lambda data: writer.write(data), restart)
         except DownloadFailed as error:

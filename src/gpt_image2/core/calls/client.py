@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Generator, Mapping, Optional, Sequence, Set, Tuple, Union
@@ -208,7 +209,10 @@ class Client:
         if not sources:
             raise UsageError("an edit needs an input image", hint="name a png, jpeg or webp file")
         curl = host_of(self.settings, self._env, self._stop).curl
-        downloader = Downloader(curl, allow_private=allow_private)
+        until = time.monotonic() + self._policy.timeout_s
+        downloader = Downloader(
+            curl, allow_private=allow_private, remaining_s=lambda: until - time.monotonic()
+        )
         with temporary_folder() as folder:
             images, loaded_mask = load_inputs(
                 [os.fspath(source) for source in sources],

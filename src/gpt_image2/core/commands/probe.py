@@ -114,7 +114,7 @@ def _refusal(host: Host, folder: Path) -> Optional[str]:
 def _send(host: Host, request: ImageRequest, picture: Path) -> Tuple[Attempt, Tuple[SavedImage, ...]]:
     plan = OutputPlan(picture.parent, picture.stem, picture.suffix, False, True, picture.parent)
     collector = ImageCollector(plan, count(1), _ignore_all, _ignore_all)
-    spool = Spool(picture.parent, host.settings.secrets)
+    spool = Spool(picture.parent)
     try:
         attempt = send_once(host, request, collector, spool, PROBE_TIMEOUT_S)
     finally:

@@ -18,7 +18,7 @@ from typing import IO, Callable, List, Optional, Tuple
 from ..api.images import SNIFF_BYTES, read_image_info, sniff_format
 from ..base.errors import OutputError
 from ..base.outcome import SavedImage
-from ..base.redact import mask_key, show
+from ..base.redact import show
 from .files import (
     copy_bytes,
     move_aside,
@@ -270,14 +270,11 @@ class ImageWriter:
 class Spool:
     """Keeps the small part of an answer in memory, and the whole of a long one in the state folder.
 
-    Secrets are masked on the way in, also where they fall between two writes.
+    Nothing is masked in it: it may be all that is left of something paid, and is for this user alone.
     """
 
-    def __init__(self, rescue_folder: Path, secrets: Tuple[str, ...] = ()) -> None:
+    def __init__(self, rescue_folder: Path) -> None:
         self._folder = rescue_folder
-        self._masks = [(secret.encode(), mask_key(secret).encode()) for secret in secrets if secret]
-        self._hold = max((len(secret) - 1 for secret, _ in self._masks), default=0)
-        self._held = b""
         self._memory: List[bytes] = []
         self._file: Optional[MovingFile] = None
         self._is_full = False
@@ -285,16 +282,21 @@ class Spool:
 
     def write(self, data: bytes) -> None:
         """Appends bytes. When no disk takes them, the rest of this record is lost, never the call."""
-        self._held += data
-        for secret, mask in self._masks:
-            self._held = self._held.replace(secret, mask)
-        cut = max(0, len(self._held) - self._hold)
-        self._store(self._held[:cut])
-        self._held = self._held[cut:]
+        if self._is_full:
+            return
+        self.size_bytes += len(data)
+        try:
+            if self._file is not None:
+                self._file.write(data)
+                return
+            self._memory.append(data)
+            if self.size_bytes > _SPOOL_BYTES:
+                self._file = self._spilled()
+        except OutputError:
+            self._is_full = True
 
     def keep(self, name: str) -> Optional[str]:
         """Stores all that was written as a private file; its path, or None when no folder takes it."""
-        self._flush()
         try:
             file, self._file = self._file or self._spilled(), None
             return str(file.name_rescued(name))
@@ -303,7 +305,6 @@ class Spool:
 
     def text(self) -> str:
         """All that was written as text, when it is short enough to be held in memory; else its beginning."""
-        self._flush()
         if self._file is None:
             data = b"".join(self._memory)
         else:
@@ -318,30 +319,12 @@ class Spool:
             self._file.remove()
         self._file, self._memory = None, []
 
-    def _store(self, data: bytes) -> None:
-        if self._is_full:
-            return
-        self.size_bytes += len(data)
-        try:
-            if self._file is not None:
-                self._file.write(data)
-                return
-            self._memory.append(data)
-            if self.size_bytes > _SPOOL_BYTES:
-                self._file = self._spilled()
-        except OutputError:
-            self._is_full = True
-
     def _spilled(self) -> MovingFile:
         """What is in memory, in a file of a rescue folder."""
         file = MovingFile(self._folder, "answer")
         file.write(b"".join(self._memory))
         self._memory = []
         return file
-
-    def _flush(self) -> None:
-        held, self._held = self._held, b""
-        self._store(held)
 
 
 def _copy_as_base64(source: IO[bytes], target: IO[bytes], size: int) -> None:
