@@ -15,7 +15,7 @@ from unittest import mock
 
 from gpt_image2.core.batch.options import BATCH_COMMANDS
 from gpt_image2.core.cli import main as run
-from gpt_image2.core.commands.extras import EXTRAS
+from gpt_image2.core.commands.package_extras import EXTRAS
 from gpt_image2.core.history.options import HISTORY_COMMANDS
 
 #: Flags of this command are not told again of others that take them all.

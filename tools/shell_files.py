@@ -18,7 +18,7 @@ from argparse_manpage.manpage import Manpage  # pyright: ignore[reportMissingTyp
 from gpt_image2.core.base.about import PROGRAM, VERSION
 from gpt_image2.core.base.exit_codes import EXIT_CODES
 from gpt_image2.core.batch.options import BATCH_COMMANDS, batch_parser, batch_run_parser
-from gpt_image2.core.batch_api.parsers import BATCH_API_PARSERS
+from gpt_image2.core.batch_api.commands import BATCH_API_PARSERS
 from gpt_image2.core.cli import COMMANDS
 from gpt_image2.core.commands.options import Parser, config_parser, doctor_parser, image_parser
 from gpt_image2.core.history.options import (
@@ -57,7 +57,6 @@ def whole_parser() -> argparse.ArgumentParser:
         prog=PROGRAM,
         description="Generate and edit images with gpt-image-2.",
         epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=VERSION, help="show the version")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")

@@ -170,3 +170,9 @@ def test_debug_is_a_flag_of_every_command(home: Home) -> None:
 
 def test_python_warnings_do_not_appear(home: Home) -> None:
     assert run(home, SCRIPT, "config", options=("-W", "error", "-X", "dev"))[2] == ""
+
+
+def test_a_side_file_is_loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = imported()
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    assert module.load_side("gpt_image2_more") is module.load_side("gpt_image2_more")

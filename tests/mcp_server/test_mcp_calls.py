@@ -318,7 +318,7 @@ async def test_without_a_key_nothing_is_sent(
         ("generate_image", {"prompt": "a", "api_key": "x"}, "'api_key' was unexpected"),
         ("generate_image", {"prompt": "a", "output_format": "gif"}, "argument output_format"),
         ("generate_image", {"prompt": "a", "size": "100x100"}, "nearest legal size"),
-        ("generate_image", {"prompt": "a", "output_compression": 5}, "add output_format jpeg"),
+        ("generate_image", {"prompt": "a", "output_compression": 5}, "add `output_format` jpeg"),
         ("edit_image", {"prompt": "a"}, "'images' is a required property"),
         ("edit_image", {"prompt": "a", "images": []}, "argument images"),
         ("estimate_cost", {"size": "huge"}, "not understood"),
@@ -355,7 +355,7 @@ async def test_an_internal_error_has_no_stack_trace(
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError(f"with {KEY} in it")
 
-    monkeypatch.setattr("gpt_image2.mcp.studio.Client", broken)
+    monkeypatch.setattr("gpt_image2.mcp.tool_calls.Client", broken)
     result = await generate(place, sandbox.base_url)
     assert result.is_error and result.structured_content["error"]["code"] == "internal_error"
     assert "Traceback" not in text_of(result) and "File " not in text_of(result)
@@ -396,10 +396,28 @@ async def test_an_image_by_address_comes_through_the_proxy_and_without_the_key(
     assert list(place.tmp.iterdir()) == []
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "localhost", "[::1]", "10.0.0.7", "169.254.169.254"])
+@pytest.mark.parametrize("proxy", ["", "http://127.0.0.1:9"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1",
+        "localhost",
+        "LOCALHOST.",
+        "internal.localhost",
+        "0x7f.1",
+        "2130706433",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "10.0.0.7",
+        "169.254.169.254",
+        "metadata.google.internal",
+    ],
+)
 async def test_an_address_in_a_private_network_is_refused(
-    place: Place, sandbox: Sandbox, address: str
+    place: Place, sandbox: Sandbox, address: str, proxy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("http_proxy", proxy)
+    monkeypatch.setenv("no_proxy", "localhost,127.0.0.1")
     source = f"http://{address}:{sandbox.root.rpartition(':')[2]}/cat.png"
     arguments = {"prompt": place.prompt, "images": [source]}
     result = await call(place, sandbox.base_url, "edit_image", arguments)

@@ -1,4 +1,4 @@
-"""The command's front door: `--help` and `--version` at once, everything else by `commands`.
+"""The command's front door: `--help` and `--version` at once, everything else by `dispatch`.
 
 It imports nothing that takes time, not even `typing`: who asks for the version waits for nothing else.
 """
@@ -43,7 +43,7 @@ def _print(text: str) -> int:
     try:
         print(text, flush=True)
     except OSError:
-        from .telling.terminal import detach
+        from .telling.streams import detach
 
         detach(sys.stdout)
     return 0

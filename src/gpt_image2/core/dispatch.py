@@ -1,28 +1,31 @@
-"""Runs one command, from its words to an exit code: one way out for every kind of ending."""
+"""Runs one command, from its words to an exit code: one way out for every kind of ending.
+
+The one place that knows the function of every command. What a command needs is imported when it is asked for.
+"""
 
 from __future__ import annotations
 
 import atexit
 import gc
-import os
-import sys
-from typing import List
+from functools import partial
+from typing import Callable, List, Mapping, Sequence
 
 from .base.about import PROGRAM
 from .base.errors import GptImage2Error, InterruptedCall, UsageError
 from .base.interrupt import SignalsHandled, StopSwitch
 from .base.outcome import ExitCode
 from .base.redact import mask_secrets
-from .telling.output import Output
-from .telling.terminal import standard_terminal
+from .telling.output import Output, output_for
+
+#: What runs a command: by the words behind its name, to an exit code.
+CommandRunner = Callable[[Sequence[str], Output, StopSwitch], int]
 
 
 def run_command(arguments: List[str], names: List[str]) -> int:
     """Runs the command that the first argument names, one of `names`; its exit code."""
     if hasattr(gc, "freeze"):
-        atexit.register(gc.freeze)  # or Python looks for garbage in what ends with the process anyway, 5 ms
-    flags = arguments[: arguments.index("--")] if "--" in arguments else arguments
-    output = Output(standard_terminal(os.environ), sys.stdout, sys.stderr, flags)
+        atexit.register(gc.freeze)  # else Python looks for garbage at its end: 5 to 9 of 130 ms
+    output = output_for(arguments)
     stop = StopSwitch()
     command = arguments[0]
     try:
@@ -30,12 +33,16 @@ def run_command(arguments: List[str], names: List[str]) -> int:
             if command not in names:
                 hint = f"the commands are {', '.join(names)}; see {PROGRAM} --help"
                 raise UsageError(f"unknown command {command!r}", hint=hint)
-            return _dispatch(command, arguments[1:], output, stop)
+            return int(_dispatch(arguments, output, stop))
     except GptImage2Error as error:
+        if isinstance(error, UsageError):
+            from .commands.options import name_flags
+
+            name_flags(error)
         output.fail(error, command)
         return 128 + error.signum if isinstance(error, InterruptedCall) else int(error.exit_code)
     except Exception as error:
-        if "--debug" in flags:
+        if output.shows_tracebacks:
             raise
         internal = GptImage2Error(
             f"internal error: {type(error).__name__}: {mask_secrets(str(error))}",
@@ -45,30 +52,64 @@ def run_command(arguments: List[str], names: List[str]) -> int:
         return int(ExitCode.INTERNAL)
 
 
-def _dispatch(command: str, rest: List[str], output: Output, stop: StopSwitch) -> int:
+def _dispatch(arguments: List[str], output: Output, stop: StopSwitch) -> int:
+    """Runs the command that the first two words name, or else the first."""
+    runners = _runners(arguments[0])
+    size = 2 if " ".join(arguments[:2]) in runners else 1
+    return runners[" ".join(arguments[:size])](arguments[size:], output, stop)
+
+
+def _runners(command: str) -> Mapping[str, CommandRunner]:
+    """What runs a command and those below it, by their words."""
     if command in ("generate", "edit"):
-        from .commands.image_commands import run_image_command
-        from .commands.options import read_image_command
+        from .commands.make_images import run_images
 
-        return int(run_image_command(read_image_command(command, rest), output, stop))
-    if command == "batch":
-        from .batch.commands import run_batch
-
-        return run_batch(rest, output, stop)
+        return {command: partial(run_images, command)}
     if command == "config":
-        from .commands.setup_commands import run_config
+        from .commands.config import run_config
 
-        return int(run_config(rest, output))
+        return {"config": run_config}
     if command == "doctor":
-        from .commands.setup_commands import run_doctor
+        from .commands.doctor import run_doctor
 
-        return int(run_doctor(rest, output, stop))
+        return {"doctor": run_doctor}
     if command in ("history", "spend", "cost"):
-        from .history.commands import run_cost, run_history, run_spend
+        from .history.commands import run_cost, run_forget, run_list, run_redo, run_show, run_spend
 
-        if command == "history":
-            return int(run_history(rest, output, stop))
-        return int(run_spend(rest, output) if command == "spend" else run_cost(rest, output))
-    from .commands.extras import run_extra
+        return {
+            "history": run_list,
+            "history show": run_show,
+            "history redo": run_redo,
+            "history forget": run_forget,
+            "spend": run_spend,
+            "cost": run_cost,
+        }
+    if command == "batch":
+        from .batch.run import run_batch_run
+        from .batch_api.fetch import run_fetch
+        from .batch_api.follow import run_cancel, run_list_batches, run_status, run_wait
+        from .batch_api.submit import run_submit
 
-    return run_extra(command, rest)
+        return {
+            "batch": _run_batch,
+            "batch run": run_batch_run,
+            "batch submit": run_submit,
+            "batch status": run_status,
+            "batch wait": run_wait,
+            "batch fetch": run_fetch,
+            "batch cancel": run_cancel,
+            "batch list": run_list_batches,
+        }
+    from .commands.package_extras import run_extra
+
+    return {command: partial(run_extra, command)}
+
+
+def _run_batch(words: Sequence[str], _output: Output, _stop: StopSwitch) -> int:
+    """`batch` without a command below it: its help."""
+    from .batch.options import batch_parser
+
+    if words and words[0] not in ("-h", "--help"):
+        raise UsageError(f"unknown command batch {words[0]!r}", hint=f"see {PROGRAM} batch --help")
+    batch_parser().print_help()
+    return ExitCode.OK

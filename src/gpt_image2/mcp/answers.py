@@ -1,4 +1,4 @@
-"""From how a call ended to what the client gets: text for a model, the `--json` object, links, previews.
+"""Makes the answer to a call of a tool: text for a model, the `--json` object, links, previews.
 
 Reads the images to make previews of them. An error is a result too: with code, hint and `billed`.
 """
@@ -16,8 +16,10 @@ from gpt_image2.core.api.models import CostEstimate
 from gpt_image2.core.api.request import ImageRequest
 from gpt_image2.core.base.errors import GptImage2Error
 from gpt_image2.core.base.outcome import Result, SavedImage
+from gpt_image2.core.base.record import replace
 from gpt_image2.core.base.redact import show
-from gpt_image2.core.telling.report import error_json, result_json, saved_line
+from gpt_image2.core.telling.as_json import error_json, estimate_json, result_json
+from gpt_image2.core.telling.in_words import cost_in_words, saved_line
 
 from .preview import make_preview
 from .tools import EDIT, GET, argument_names
@@ -39,7 +41,7 @@ def success(result: Result, budget: Mapping[str, float | None], preview: bool) -
 
 
 def failure(error: GptImage2Error, command: str, preview: bool = False) -> types.CallToolResult:
-    """It failed; the images that were saved all the same are in it."""
+    """The call failed; images that were saved nevertheless are in the answer."""
     error.message, error.hint = _as_arguments(error.message), _as_arguments(error.hint)
     images = error.result.images if error.result else ()
     lines = [f"Error {error.code}: {error.message}"]
@@ -68,9 +70,7 @@ def estimate_shown(
     """What a call would cost."""
     cost = "not known for this model, size or quality"
     if estimate:
-        cost = f"${estimate.low_usd:.4f}"
-        if estimate.high_usd > estimate.low_usd:
-            cost += f" to ${estimate.high_usd:.4f}"
+        cost = cost_in_words(replace(estimate, note=""))
     lines = [f"Estimated cost: {cost}; it usually takes {typical_s:.0f} s"]
     if estimate and estimate.note:
         lines.append(f"Note: {estimate.note}")
@@ -84,9 +84,7 @@ def estimate_shown(
         "n": request.count,
         "size": request.effective_size,
         "quality": request.effective_quality,
-        "cost_usd": {"low": round(estimate.low_usd, 6), "high": round(estimate.high_usd, 6)}
-        if estimate
-        else None,
+        "cost_usd": estimate_json(estimate),
         "typical_s": typical_s,
         "note": estimate.note if estimate else "",
         "session": dict(budget),

@@ -9,15 +9,13 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from gpt_image2.core.api import models
-from gpt_image2.core.api.request import WIRE_FIELDS, ImageRequest
+from gpt_image2.core.api.request import REQUEST_FIELDS, ImageRequest
 from gpt_image2.core.base.errors import UsageError
 from gpt_image2.core.base.redact import show
 
 from .tools import argument_names, input_schema
 
 BAD_ARGUMENTS = "bad_arguments"
-_REQUEST_FIELDS = (*WIRE_FIELDS, "partial_images")
 
 
 @dataclass(frozen=True)
@@ -70,12 +68,9 @@ def image_arguments(tool: str, arguments: Mapping[str, Any] | None) -> ImageArgu
 
 def request_of(given: Mapping[str, Any]) -> ImageRequest:
     """The request in checked arguments, without its input images."""
-    return ImageRequest(
-        prompt=given["prompt"],
-        model=given.get("model", models.DEFAULT_MODEL),
-        stream=given.get("stream", "partial_images" in given),
-        **{name: given[name] for name in _REQUEST_FIELDS if name in given},
-    )
+    fields = {name: given[name] for name in ("prompt", *REQUEST_FIELDS) if name in given}
+    fields.setdefault("stream", "partial_images" in given)
+    return ImageRequest(**fields)
 
 
 @lru_cache(maxsize=None)

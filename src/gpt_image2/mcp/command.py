@@ -17,8 +17,8 @@ from gpt_image2.core.base.about import PROGRAM
 from gpt_image2.core.base.errors import GptImage2Error, UsageError
 from gpt_image2.core.base.redact import show
 from gpt_image2.core.calls.client import DEFAULT_TIMEOUT_S, Client
-from gpt_image2.core.commands.extras import start_sandbox
-from gpt_image2.core.commands.options import Parser
+from gpt_image2.core.commands.options import Parser, amount
+from gpt_image2.core.commands.package_extras import SANDBOX_KEY, start_sandbox
 from gpt_image2.core.settings.config import KEY_VARIABLE
 
 from .server import build_server
@@ -26,7 +26,6 @@ from .settings import ServerSettings
 from .transports import HOST, listen, serve_http, serve_stdio
 
 _DEFAULT_PORT = 8788
-_SANDBOX_KEY = "sandbox"
 
 _log = logging.getLogger(__name__)
 
@@ -40,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with ExitStack() as stack:
             if options.sandbox:
                 base_url = stack.enter_context(start_sandbox())
-                settings = replace(settings, base_url=base_url, api_key=_SANDBOX_KEY, config=None)
+                settings = replace(settings, base_url=base_url, api_key=SANDBOX_KEY, config=None)
             _warn(settings, options)
             built = build_server(settings)
             if options.http:
@@ -58,7 +57,6 @@ def _parser() -> Parser:
         prog=f"{PROGRAM} mcp",
         description="Serve the tools generate_image, edit_image, estimate_cost and get_image over the Model "
         "Context Protocol: on stdin and stdout, or with --http on loopback.",
-        allow_abbrev=False,
     )
     add = parser.add_argument
     add(
@@ -76,7 +74,7 @@ def _parser() -> Parser:
     )
     add(
         "--max-cost",
-        type=_dollars,
+        type=amount,
         metavar="USD",
         help="refuse calls that could bring the cost of this session (until the server ends) above this",
     )
@@ -113,16 +111,6 @@ def _parser() -> Parser:
     return parser
 
 
-def _dollars(text: str) -> float:
-    dollars = float(text)
-    if not 0 <= dollars < float("inf"):
-        raise ValueError
-    return dollars
-
-
-_dollars.__name__ = "amount in USD"
-
-
 def _port(text: str) -> int:
     port = int(text)
     if not 0 <= port <= 65535:
@@ -146,7 +134,7 @@ def _settings(options: argparse.Namespace) -> ServerSettings:
 
 
 def _warn(settings: ServerSettings, options: argparse.Namespace) -> None:
-    """Says early what calls will fail of; a server that does not start tells its client nothing."""
+    """Logs early why calls would fail; a server that does not start tells its client nothing."""
     if options.api_key is not None and not options.sandbox:
         _log.warning("--api-key is visible in ps; use %s instead", KEY_VARIABLE)
     try:

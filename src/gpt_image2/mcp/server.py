@@ -17,9 +17,9 @@ from gpt_image2.core.base.about import PROGRAM, VERSION
 from gpt_image2.core.base.errors import InterruptedCall
 
 from .answers import failure
-from .calls import Calls
+from .running_calls import RunningCalls
 from .settings import ServerSettings
-from .studio import Studio
+from .tool_calls import ToolCalls
 from .tools import COMMANDS, ESTIMATE, GET, input_schema, instructions, tools
 
 _log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ class Built:
     """A server for the SDK's transports, and its calls, for whoever has to stop them."""
 
     server: Server[Any]
-    calls: Calls
+    calls: RunningCalls
 
 
 def build_server(settings: ServerSettings) -> Built:
@@ -41,8 +41,8 @@ def build_server(settings: ServerSettings) -> Built:
     Raises:
         UsageError: the output folder or an allowed folder cannot be used.
     """
-    studio = Studio(settings)
-    calls = Calls()
+    tool_calls = ToolCalls(settings)
+    calls = RunningCalls()
 
     async def list_tools(
         _context: Context, _params: types.PaginatedRequestParams | None
@@ -52,13 +52,13 @@ def build_server(settings: ServerSettings) -> Built:
     async def call_tool(context: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
         name, arguments = params.name, params.arguments
         if name == ESTIMATE:
-            return await anyio.to_thread.run_sync(studio.estimate, arguments)
+            return await anyio.to_thread.run_sync(tool_calls.estimate, arguments)
         if name == GET:
-            return await anyio.to_thread.run_sync(studio.get, arguments)
+            return await anyio.to_thread.run_sync(tool_calls.get, arguments)
         if name not in COMMANDS:
             raise MCPError(types.INVALID_PARAMS, f"unknown tool: {name}")
         try:
-            return await calls.run(partial(studio.make, name, arguments), context.session.report_progress)
+            return await calls.run(partial(tool_calls.make, name, arguments), context.session.report_progress)
         except InterruptedCall as error:
             return failure(error, COMMANDS[name])
 

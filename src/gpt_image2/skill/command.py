@@ -10,8 +10,7 @@ from gpt_image2.core.base.about import PROGRAM
 from gpt_image2.core.base.errors import GptImage2Error
 from gpt_image2.core.base.outcome import ExitCode
 from gpt_image2.core.commands.options import Parser, add_output_flags
-from gpt_image2.core.telling.output import Output
-from gpt_image2.core.telling.terminal import standard_terminal
+from gpt_image2.core.telling.output import Output, output_for
 
 from .copying import CopyPlan, copy_skill, plan_copy
 from .places import AGENTS, Place, find_place, find_skill_folder, for_hermes
@@ -22,7 +21,7 @@ COMMAND = "install-skill"
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Runs the command; returns its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    output = Output(standard_terminal(os.environ), sys.stdout, sys.stderr, arguments)
+    output = output_for(arguments)
     try:
         _install(arguments, output)
     except GptImage2Error as error:
@@ -35,7 +34,6 @@ def _parser() -> Parser:
     parser = Parser(
         prog=f"{PROGRAM} {COMMAND}",
         description="Copy the skill folder to where an agent looks for it.",
-        allow_abbrev=False,
     )
     add = parser.add_argument
     add(

@@ -304,6 +304,29 @@ def test_more_images_than_asked_for_are_all_kept(home: Home, painter: Painter) -
     assert len(told) == 3
 
 
+def test_a_file_that_gave_way_to_another_jobs_image_is_not_replaced_any_more(
+    home: Home, painter: Painter
+) -> None:
+    """The second job may replace the file that was there, but not the image that took its name meanwhile."""
+    extra = [picture("a cat", number) for number in (1, 2)]
+    paint = painter.answer
+
+    def answer(request: Request) -> Answer:
+        if prompt_of(request) != "a cat":
+            return paint(request)
+        (out_of(home) / "x-2.png").unlink()
+        return images(*extra)
+
+    painter.server.answer = answer
+    out_of(home).mkdir()
+    (out_of(home) / "x-2.png").write_bytes(b"old")
+    jobs = ({"prompt": "a cat", "output": "x.png"}, {"prompt": "a dog", "output": "x-2.png"})
+    run = batch(home, painter.base_url, *jobs, flags=ONE)
+    assert run.code == 0, run.stderr
+    there = {path.read_bytes() for path in out_of(home).rglob("*.png")}
+    assert there == {*extra, picture("a dog")}
+
+
 def test_a_request_that_no_wait_would_help_holds_up_nobody(home: Home, painter: Painter) -> None:
     """As the API words it when a single request is above the limit of a whole minute."""
     message = "Request too large for gpt-image-2 on images per min: Limit 3000, Requested 9."

@@ -27,7 +27,7 @@ def test_a_cap_of_ten_cents_stops_a_hundred_jobs_at_or_below_it_also_over_runs(
     flags = (*CHEAP, "--max-cost", str(CAP), "--concurrency", "16")
     run = batch(home, sandbox.base_url, *jobs, flags=flags)
     made = len(image_files(out_of(home)))
-    assert (run.code, run.json["error"]["code"]) == (9, "max_cost")
+    assert (run.code, run.json["error"]["code"]) == (9, "over_max_cost")
     assert 0 < run.json["cost_usd"] <= CAP
     assert spent(home) == pytest.approx(run.json["cost_usd"], abs=1e-4)
     assert (run.json["done"], run.json["not_started"]) == (made, 100 - made)

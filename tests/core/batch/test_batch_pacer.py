@@ -1,4 +1,4 @@
-"""The gate keeps to every kind of limit: simulated on a clock of its own, and once against the sandbox."""
+"""The pacer keeps to every kind of limit: simulated on a clock of its own, and once against the sandbox."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import json
 import os
 import subprocess
 import sys
-import threading
+from copy import deepcopy
 from itertools import count
-from types import SimpleNamespace
 from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 import pytest
@@ -17,7 +16,6 @@ from batching import command, write_jobs
 from harness import Home, Sandbox
 
 from gpt_image2.core.base.events import RateLimit
-from gpt_image2.core.batch import pacer as pacer_module
 from gpt_image2.core.batch.pacer import Pacer
 
 MINUTE_S = 60.0
@@ -26,7 +24,7 @@ SANDBOX_PYTHON = os.environ.get("GPT_IMAGE2_SANDBOX_PYTHON", sys.executable)
 
 
 class Clock:
-    """A clock that moves only when somebody sleeps, and does then what is due."""
+    """A clock that moves only when somebody waits, and does then what is due."""
 
     def __init__(self) -> None:
         self.now_s = 1000.0
@@ -40,25 +38,19 @@ class Clock:
         """Does something later."""
         heapq.heappush(self._due, (self.now_s + after_s, next(self._ids), what))
 
-    def sleep(self, seconds: float) -> None:
-        """Lets time pass."""
+    def wait(self, seconds: float = float("inf")) -> None:
+        """Lets so much time pass, or as much as there is until something is due, and does that."""
         until_s = self.now_s + seconds
-        while self._due and self._due[0][0] <= until_s:
+        if self._due and self._due[0][0] <= until_s:
             self.now_s, _, what = heapq.heappop(self._due)
             what()
-        self.now_s = until_s
-
-    def step(self) -> None:
-        """Goes to what is due next."""
-        self.sleep(self._due[0][0] - self.now_s)
+        else:
+            self.now_s = until_s
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The clock of the pacer, too."""
-    made = Clock()
-    monkeypatch.setattr(pacer_module, "time", SimpleNamespace(sleep=made.sleep, monotonic=made))
-    return made
+def clock() -> Clock:
+    return Clock()
 
 
 class Server:
@@ -138,7 +130,7 @@ def simulate(
     latency_s: float,
     images: int = 1,
 ) -> Outcome:
-    """Runs jobs by so many workers, as the runner does."""
+    """Runs jobs, so many at once, as the scheduler does."""
     began_s = clock()
     state = {"free": workers, "left": jobs, "done": 0, "sent": 0, "refused": 0}
     times: List[float] = []
@@ -151,25 +143,37 @@ def simulate(
         clock.at(latency_s if passes else 0.05, lambda: end(passes, wait_s))
 
     def end(passes: bool, wait_s: Optional[float]) -> None:
-        pacer.heard(server.limits(), images)
-        pacer.leave(images)
+        pacer.learn(server.limits(), images)
+        pacer.end(images)
         state["free"] += 1
         if passes:
             state["done"] += 1
         else:
             state["left"] += 1
             state["refused"] += 1
-            pacer.refused(images, wait_s, server.message)
+            pacer.refuse(images, wait_s, server.message, clock())
 
     while state["done"] < jobs:
-        if state["free"] and state["left"]:
+        must_wait_s = pacer.wait_s(images, clock())
+        if not state["free"] or not state["left"]:
+            clock.wait()
+        elif must_wait_s:
+            clock.wait(must_wait_s)
+        else:
             state["left"] -= 1
             state["free"] -= 1
-            assert pacer.enter(images, lambda: False)
+            pacer.start(images, clock())
             send()
-        else:
-            clock.step()
     return Outcome(state["sent"], state["refused"], clock() - began_s, times)
+
+
+def pace(pacer: Pacer, now_s: float) -> Optional[float]:
+    """How many images a minute it would let go from now on; None where nothing holds them back."""
+    tried = deepcopy(pacer)
+    now_s += tried.wait_s(1, now_s)
+    tried.start(1, now_s)
+    wait_s = tried.wait_s(1, now_s)
+    return MINUTE_S / wait_s if wait_s else None
 
 
 WAYS: Dict[str, Tuple[str, ...]] = {
@@ -188,7 +192,7 @@ def test_a_limit_that_is_told_in_any_way_is_used_up_and_hardly_ever_passed(
 ) -> None:
     limit, latency_s = 60, 2.0 if workers == 4 else 12.0
     server = Server(clock, limit, limit, window, WAYS[way])
-    outcome = simulate(clock, Pacer(clock=clock), server, 5 * limit, workers, latency_s)
+    outcome = simulate(clock, Pacer(None, clock()), server, 5 * limit, workers, latency_s)
     # The first minute's images can be had at once, and of a window of which no header tells no minute's.
     ideal_s = (5 if window else 4) * MINUTE_S + latency_s
     surplus = max(0, workers - limit)  # they go out before anything is known
@@ -200,7 +204,7 @@ def test_a_limit_that_is_told_in_any_way_is_used_up_and_hardly_ever_passed(
 @pytest.mark.parametrize("way", ["headers", "words"])
 def test_small_and_large_limits_are_kept_as_well(way: str, limit: int, workers: int, clock: Clock) -> None:
     server = Server(clock, limit, limit, False, WAYS[way])
-    outcome = simulate(clock, Pacer(clock=clock), server, 12 * limit, workers, 10.0)
+    outcome = simulate(clock, Pacer(None, clock()), server, 12 * limit, workers, 10.0)
     assert outcome.share_refused <= 0.05, outcome[:3]
     assert (11 * MINUTE_S + 10) / outcome.elapsed_s >= 0.9, outcome[:3]
 
@@ -208,100 +212,101 @@ def test_small_and_large_limits_are_kept_as_well(way: str, limit: int, workers: 
 @pytest.mark.parametrize("workers", [4, 32])
 def test_refusals_alone_teach_the_pace(workers: int, clock: Clock) -> None:
     server = Server(clock, 60, 60, False, ())
-    outcome = simulate(clock, Pacer(clock=clock), server, 600, workers, 2.0)
+    outcome = simulate(clock, Pacer(None, clock()), server, 600, workers, 2.0)
     assert outcome.share_refused <= 0.05, outcome[:3]
     assert (9 * MINUTE_S) / outcome.elapsed_s >= 0.9, outcome[:3]
 
 
 def test_a_pace_that_the_user_tells_is_kept_evenly_whatever_the_server_says(clock: Clock) -> None:
-    pacer = Pacer(30, clock=clock)
+    pacer = Pacer(30, clock())
     generous = Server(clock, 600, 600, False, ("headers",))
     outcome = simulate(clock, pacer, generous, 20, 8, 1.0)
     gaps = [later - earlier for earlier, later in zip(outcome.times, outcome.times[1:])]
     assert outcome.refused == 0 and min(gaps) >= 1.99
-    assert max(gaps) <= 2.21 and pacer.images_per_minute() == pytest.approx(30)
+    assert max(gaps) <= 2.01 and pace(pacer, clock()) == pytest.approx(30)
 
 
 def test_images_count_and_not_requests(clock: Clock) -> None:
     outcome = simulate(
-        clock, Pacer(60, clock=clock), Server(clock, 10_000, 10_000, False, ()), 10, 8, 0.5, images=4
+        clock, Pacer(60, clock()), Server(clock, 10_000, 10_000, False, ()), 10, 8, 0.5, images=4
     )
     gaps = [later - earlier for earlier, later in zip(outcome.times, outcome.times[1:])]
     assert min(gaps) >= 3.99
     server = Server(clock, 60, 60, False, WAYS["headers"])
-    outcome = simulate(clock, Pacer(clock=clock), server, 60, 16, 3.0, images=4)
+    outcome = simulate(clock, Pacer(None, clock()), server, 60, 16, 3.0, images=4)
     assert outcome.share_refused <= 0.05, outcome[:3]
     assert (180 + 3) / outcome.elapsed_s >= 0.9, outcome[:3]
 
 
 def test_without_any_limit_nobody_waits(clock: Clock) -> None:
-    pacer = Pacer(clock=clock)
+    pacer = Pacer(None, clock())
     outcome = simulate(clock, pacer, Server(clock, 10**6, 10**6, False, ()), 1000, 50, 1.0)
     assert outcome.elapsed_s == pytest.approx(20.0, abs=0.5)
-    assert pacer.images_per_minute() is None
+    assert pace(pacer, clock()) is None
 
 
 def test_a_wait_holds_everybody_until_it_is_over(clock: Clock) -> None:
-    pacer = Pacer(clock=clock)
-    pacer.pause(40.0)
-    assert pacer.paused_s == pytest.approx(40.0)
-    began_s = clock()
-    assert pacer.enter(1, lambda: False)
-    assert clock() - began_s >= 39.99
-    pacer.leave(1)
-    pacer.refused(1, 7.0, PLAIN)
-    pacer.pause(1.0)  # a shorter one does not shorten it
-    began_s = clock()
-    assert pacer.enter(1, lambda: False)
-    assert 6.99 <= clock() - began_s <= 8.0 + MINUTE_S
+    pacer = Pacer(None, clock())
+    pacer.pause(40.0, clock())
+    assert pacer.paused_s(clock()) == pacer.wait_s(1, clock()) == pytest.approx(40.0)
+    clock.wait(39.0)
+    assert pacer.wait_s(1, clock()) == pytest.approx(1.0)
+    clock.wait(1.0)
+    assert pacer.wait_s(1, clock()) == pacer.paused_s(clock()) == 0
+    pacer.start(1, clock())
+    pacer.end(1)
+    pacer.refuse(1, 7.0, PLAIN, clock())
+    pacer.pause(1.0, clock())  # a shorter one does not shorten it
+    assert 6.99 <= pacer.wait_s(1, clock()) <= 8.0
 
 
-def test_a_wait_ends_at_once_when_nobody_wants_it_any_more(clock: Clock) -> None:
-    pacer = Pacer(clock=clock)
-    pacer.pause(3600.0)
-    began_s, wanted = clock(), iter([False, False, True])
-    assert pacer.enter(1, lambda: next(wanted)) is False
-    assert clock() - began_s < 1.0
+def test_asking_how_long_to_wait_changes_nothing(clock: Clock) -> None:
+    """A run that looks often goes out as one that looks seldom."""
+    asked, left_alone = Pacer(30, clock()), Pacer(30, clock())
+    for pacer in (asked, left_alone):
+        pacer.start(1, clock())
+        pacer.refuse(1, None, PLAIN, clock())
+    for _ in range(100):
+        clock.wait(1.0)
+        asked.wait_s(1, clock())
+    for pacer in (asked, left_alone):
+        pacer.start(1, clock())
+    assert asked.wait_s(1, clock()) == left_alone.wait_s(1, clock()) > 0
 
 
 def test_many_refusals_of_one_moment_slow_down_but_once(clock: Clock) -> None:
     paces: List[Optional[float]] = []
     for refusals in (1, 30):
-        pacer = Pacer(clock=clock)
+        pacer = Pacer(None, clock())
         for _ in range(40):
-            assert pacer.enter(1, lambda: False)
-        clock.sleep(5.0)
+            assert pacer.wait_s(1, clock()) == 0
+            pacer.start(1, clock())
+        clock.wait(5.0)
         for _ in range(refusals):
-            pacer.leave(1)
-            pacer.refused(1, None, PLAIN)
-        paces.append(pacer.images_per_minute())
+            pacer.end(1)
+            pacer.refuse(1, None, PLAIN, clock())
+        paces.append(pace(pacer, clock()))
     assert paces[0] == paces[1] and paces[0] is not None
 
 
 def test_after_refusals_have_stopped_the_pace_rises_to_what_is_known_and_no_further(clock: Clock) -> None:
-    pacer = Pacer(clock=clock)
-    pacer.heard([RateLimit("images", 60, 0, 60.0)], 1)
+    pacer = Pacer(None, clock())
+    pacer.learn([RateLimit("images", 60, 0, 60.0)], 1)
     for _ in range(6):
-        pacer.refused(1, None, PLAIN)
-        clock.sleep(3.0)
-    slowed = pacer.images_per_minute()
+        pacer.refuse(1, None, PLAIN, clock())
+        clock.wait(3.0)
+    slowed = pace(pacer, clock())
     assert slowed is not None and slowed < 50
     simulate(clock, pacer, Server(clock, 10_000, 10_000, False, ()), 2000, 8, 0.5)
-    risen = pacer.images_per_minute()
+    risen = pace(pacer, clock())
     assert risen is not None and slowed < risen <= 60
 
 
-def test_the_gate_lets_threads_through_one_by_one_and_none_is_forgotten() -> None:
-    pacer = Pacer(60_000)
-    passed: List[int] = []
-    threads = [
-        threading.Thread(target=lambda: passed.append(pacer.enter(1, lambda: False))) for _ in range(40)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    assert passed == [True] * 40
+def test_requests_of_one_moment_go_out_one_by_one_and_none_is_forgotten(clock: Clock) -> None:
+    fast = Server(clock, 10**6, 10**6, False, ())
+    outcome = simulate(clock, Pacer(60_000, clock()), fast, 40, 40, 1.0)
+    gaps = [later - earlier for earlier, later in zip(outcome.times, outcome.times[1:])]
+    assert outcome.sent == 40 and gaps == [pytest.approx(0.001)] * 39
 
 
 @pytest.fixture

@@ -13,8 +13,9 @@ from typing import Any, Dict, List
 import pytest
 from batching import Painter, again, command, entries, image_files, in_flight, out_of, picture, write_jobs
 from harness import Home
+from pictures import png
 from processes import curls_of, end_of, is_alive, until
-from servers import Recorder
+from servers import Answer, Recorder
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 
@@ -149,6 +150,25 @@ def test_a_signal_while_everybody_waits_for_the_server_ends_the_wait(home: Home,
         run = end_of(process)
     assert (run.code, run.json["failed"], run.json["not_started"]) == (130, 0, 2)
     assert {row["billed"] for row in run.json["rows"]} == {"no"}
+
+
+def test_ctrl_c_while_inputs_are_fetched_sends_nothing_and_leaves_nothing_behind(
+    home: Home, painter: Painter
+) -> None:
+    paint, fetched = painter.answer, Answer(200, png(noise=b"in"), (("Content-Type", "image/png"),))
+    painter.server.answer = lambda request: paint(request) if request.method == "POST" else fetched
+    flags = command(write_jobs(home, {"prompt": "p", "image": f"{painter.server.root}/in.png"}))
+    with home.start(*flags, base_url=painter.base_url) as process:
+        voice = Voice(process)
+        painter.server.wait_for_request()
+        process.send_signal(signal.SIGINT)
+        voice.wait_for("nothing more is started")
+        painter.server.release()
+        outcome = voice.outcome()
+    assert (process.returncode, outcome["not_started"], outcome["failed"]) == (130, 1, 0)
+    assert [request.method for request in painter.server.requests] == ["GET"]
+    assert entries(out_of(home)) == [] and home.leftovers() == []
+    assert (again(home, painter.base_url).code, painter.hits) == (0, {"p": 1})
 
 
 def test_ctrl_c_when_the_last_jobs_are_under_way_changes_nothing_about_them(

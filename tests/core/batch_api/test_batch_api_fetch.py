@@ -27,7 +27,7 @@ from batch_apis import (
 )
 from batching import write_jobs
 from harness import Home
-from ledgers import rows_of
+from ledgers import change, rows_of
 from pictures import png
 from servers import Request
 
@@ -142,6 +142,44 @@ def test_a_file_that_has_come_to_be_there_meanwhile_is_not_replaced(home: Home, 
     (row,) = fetch(home, host.base_url).json["rows"]
     assert (home.cwd / "out" / "cat.jpg").read_bytes() == b"somebody's"
     assert row["images"][0]["path"].endswith("cat-1.jpg")
+
+
+def test_an_image_that_was_changed_or_deleted_since_is_saved_once_more_when_it_is_fetched_by_its_batch(
+    home: Home, host: Service
+) -> None:
+    (batch,) = submit(home, host.base_url, write_jobs(home, *prompts(3, "touched")), "--json").json["batches"]
+    wait(home, host.base_url)
+    assert fetch(home, host.base_url).json["images"] == 3
+    assert fetch(home, host.base_url).json["batches"] == []  # all is fetched
+    changed, deleted, _ = pictures_in(home.cwd / "out")
+    picture = (home.cwd / "out" / changed).read_bytes()
+    (home.cwd / "out" / changed).write_bytes(png(8, 8))
+    (home.cwd / "out" / deleted).unlink()
+    again = fetch(home, host.base_url, batch["id"]).json
+    assert again["ok"] and again["images"] == 2
+    assert (home.cwd / "out" / changed).read_bytes() == png(8, 8)
+    assert (home.cwd / "out" / changed.replace(".jpg", "-1.jpg")).read_bytes() == picture
+    assert (home.cwd / "out" / deleted).is_file()
+    assert {image["path"] for line in journal(home)[-2:] for image in line["images"]} == {
+        *(changed.replace(".jpg", "-1.jpg"), deleted),
+    }
+    assert len(pictures_in(home.cwd / "out")) == 4 and len(rows_of(home.ledger)) == 3
+
+
+def test_killed_between_the_file_and_the_journal_an_image_is_not_saved_twice(
+    home: Home, host: Service
+) -> None:
+    submit(home, host.base_url, write_jobs(home, *prompts(2, "between")))
+    wait(home, host.base_url)
+    before = (home.cwd / "out" / "journal.jsonl").read_bytes()
+    assert fetch(home, host.base_url).json["done"] == 2
+    names = pictures_in(home.cwd / "out")
+    (home.cwd / "out" / "journal.jsonl").write_bytes(before)
+    change(home.ledger, "UPDATE batch_jobs SET state = 'submitted'")
+    change(home.ledger, "UPDATE batches SET fetched_at = NULL")
+    assert fetch(home, host.base_url).json["done"] == 2
+    assert pictures_in(home.cwd / "out") == names
+    assert sum(line["event"] == "done" for line in journal(home)) == 2
 
 
 def test_results_that_are_not_known_here_are_rescued_and_told(home: Home, host: Service) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
 from typing import List, Optional
 
 import pytest
 from batch_apis import Forward, Reply, Service, fetch, journal, prompts, proxy, submit, wait
 from batching import write_jobs
-from harness import Home
+from harness import KEY, Home
 from ledgers import change, rows_of
 from servers import Request
 
@@ -91,10 +93,177 @@ def test_a_batch_that_the_server_never_had_can_be_given_up_and_sent_again_by_two
         assert wait(home, url).code == 9  # it is not waited for for ever
         given_up = home.run("batch", "cancel", batch["name"], "--json", base_url=url).json
         assert given_up["batches"][0]["status"] == "given_up"
+        assert [row["status"] for row in rows_of(home.ledger, "batches")] == ["given_up"]
         assert submit(home, url, jobs, "--json").json["ambiguous"] == 2
     # The same folder, another host: the journal decides.
     assert submit(home, host.base_url, jobs, "--json").json["batches"] == []
     assert len(submit(home, host.base_url, jobs, "--json", "--retry-ambiguous").json["batches"]) == 1
+
+
+PAGE = json.dumps({"data": [{"id": "batch_other", "status": "completed"}], "has_more": True}).encode()
+BUSY = b'{"error": {"message": "overloaded, try again in 1ms", "type": "x", "param": null, "code": "busy"}}'
+NO_LIST = {
+    "busy": Reply(503, BUSY),
+    "refused": Reply(403, b"<html>no</html>"),
+    "no list": Reply(200, b"{}"),
+    "never ending": Reply(200, PAGE),
+}
+
+
+@pytest.mark.parametrize("answer", NO_LIST.values(), ids=NO_LIST.keys())
+def test_a_list_that_is_not_shown_to_its_end_is_an_error_and_gives_up_nothing(
+    home: Home, host: Service, answer: Reply
+) -> None:
+    def tamper(call: Request, forward: Forward) -> Optional[Reply]:
+        if call.path.startswith("/v1/batches?"):
+            return answer
+        return None if _is_create(call) else forward()
+
+    jobs = write_jobs(home, *prompts(2, "unlisted"))
+    with proxy(host.base_url, tamper) as url:
+        (batch,) = submit(home, url, jobs, "--json").json["batches"]
+        for command in ("cancel", "status", "fetch"):
+            run = home.run("batch", command, batch["name"], "--json", base_url=url)
+            assert run.code not in (0, 9) and not run.json["ok"], command
+            assert "does not show local" not in run.stderr and "given up" not in run.stderr
+        assert wait(home, url, "--timeout", "0.1").code != 0
+    (row,) = rows_of(home.ledger, "batches")
+    assert row["status"] == "unknown"
+    assert {line["event"] for line in journal(home)} == {"submitted"}
+
+
+def test_a_batch_is_waited_for_while_the_list_is_away_and_found_on_a_later_page(
+    home: Home, host: Service
+) -> None:
+    refusals = 5  # one more than a command sends by itself
+
+    def tamper(call: Request, forward: Forward) -> Optional[Reply]:
+        nonlocal refusals
+        if call.path == "/v1/batches?limit=100":
+            refusals -= 1
+            return Reply(503, BUSY) if refusals >= 0 else Reply(200, PAGE)
+        if call.path == "/v1/batches?limit=100&after=batch_other":
+            return forward_list(call)
+        reply = forward()
+        return None if _is_create(call) else reply
+
+    def forward_list(call: Request) -> Reply:
+        return Reply(200, json.dumps({"data": host.batches(), "has_more": False}).encode())
+
+    with proxy(host.base_url, tamper) as url:
+        submit(home, url, write_jobs(home, *prompts(2, "paged")))
+        assert rows_of(home.ledger, "batches")[0]["id"] is None and refusals == 1
+        refusals = 5
+        assert wait(home, url).code == 0
+        assert fetch(home, url).json["done"] == 2
+    assert len(_of(host, "paged")) == 2
+
+
+def test_the_ledger_then_the_journal_know_all_before_the_request_that_makes_the_batch(
+    home: Home, host: Service
+) -> None:
+    seen = {}
+
+    def tamper(call: Request, forward: Forward) -> Optional[Reply]:
+        if call.method == "POST":
+            known = {table: rows_of(home.ledger, table) for table in ("batches", "batch_jobs")}
+            seen[call.path] = (known, [line["event"] for line in journal(home)])
+        return forward()
+
+    with proxy(host.base_url, tamper) as url:
+        assert submit(home, url, write_jobs(home, *prompts(3, "ordered"))).code == 0
+    assert seen["/v1/files"] == ({"batches": [], "batch_jobs": []}, [])
+    known, events = seen["/v1/batches"]
+    (batch,) = known["batches"]
+    assert (batch["id"], batch["status"], batch["total"]) == (None, "unknown", 3)
+    assert [job["state"] for job in known["batch_jobs"]] == ["submitted"] * 3 == events
+
+
+def test_a_ledger_that_does_not_take_all_jobs_takes_none_and_nothing_is_sent(
+    home: Home, host: Service
+) -> None:
+    other = write_jobs(home, *prompts(1, "before"), name="other.jsonl")
+    submit(home, host.base_url, other, "--out-dir", "elsewhere")
+    change(
+        home.ledger,
+        "CREATE TRIGGER full BEFORE INSERT ON batch_jobs WHEN NEW.number = 3 BEGIN"
+        " SELECT RAISE(ABORT, 'full'); END",
+    )
+    jobs = write_jobs(home, *prompts(4, "all"))
+    before = len(host.batches())
+    run = submit(home, host.base_url, jobs, "--json")
+    assert run.code == 3 and "full" in run.json["error"]["message"]
+    assert len(host.batches()) == before and journal(home) == []
+    assert len(rows_of(home.ledger, "batches")) == len(rows_of(home.ledger, "batch_jobs")) == 1
+    change(home.ledger, "DROP TRIGGER full")
+    assert submit(home, host.base_url, jobs, "--json").json["submitted"] == 4
+
+
+def test_a_batch_that_was_given_up_and_failed_later_does_not_hide_what_was_made_instead(
+    home: Home, host: Service
+) -> None:
+    is_blind = True
+
+    def tamper(call: Request, forward: Forward) -> Optional[Reply]:
+        if is_blind and call.path.startswith("/v1/batches?"):
+            return Reply(200, b'{"data": [], "has_more": false}')
+        if call.path.endswith("/content"):
+            return Reply(200, _refusals(jobs_of(home)))
+        reply = forward()
+        return None if is_blind and _is_create(call) else reply
+
+    jobs = write_jobs(home, *prompts(2, "instead"))
+    with proxy(host.base_url, tamper) as url:
+        (batch,) = submit(home, url, jobs, "--json").json["batches"]
+        assert home.run("batch", "cancel", batch["name"], base_url=url).code == 0
+        words = ("batch", "run", jobs, "--out-dir", "out", "--retry-ambiguous")
+        assert home.run(*words, base_url=host.base_url).code == 0
+        assert home.run("batch", "cancel", batch["name"], base_url=url).code == 0  # once more, too late
+        assert [line["event"] for line in journal(home)][-2:] == ["done", "done"]
+        is_blind = False
+        assert fetch(home, url, batch["name"]).json["failed"] == 2
+    assert [line["event"] for line in journal(home)][-2:] == ["done", "done"]
+    assert home.run("batch", "run", jobs, "--out-dir", "out", base_url=host.base_url).code == 0
+
+
+def jobs_of(home: Home) -> List[str]:
+    """The names of all jobs in batches."""
+    return [row["custom_id"] for row in rows_of(home.ledger, "batch_jobs")]
+
+
+def _refusals(names: List[str]) -> bytes:
+    error = {"code": "batch_expired", "message": "too late"}
+    lines = [json.dumps({"custom_id": name, "response": None, "error": error}) for name in names]
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def test_a_result_is_in_the_journal_before_the_ledger_and_is_not_saved_twice(
+    home: Home, host: Service
+) -> None:
+    jobs = write_jobs(home, *prompts(2, "journal first"))
+    submit(home, host.base_url, jobs, "--no-history")
+    wait(home, host.base_url)
+    change(
+        home.ledger,
+        "CREATE TRIGGER stuck BEFORE UPDATE OF state ON batch_jobs BEGIN SELECT RAISE(ABORT, 'stuck'); END",
+    )
+    first = fetch(home, host.base_url)
+    assert first.code == 9 and "stuck" in first.json["error"]["hint"]
+    assert [line["event"] for line in journal(home)].count("done") == first.json["images"] == 1
+    change(home.ledger, "DROP TRIGGER stuck")
+    second = fetch(home, host.base_url).json
+    assert second["ok"] and second["done"] == 2 and second["images"] == 1
+    assert [line["event"] for line in journal(home)].count("done") == 2
+
+
+def test_a_key_in_a_prompt_does_not_get_into_the_ledger(home: Home, host: Service) -> None:
+    submit(home, host.base_url, write_jobs(home, {"prompt": f"a lamp with {KEY}", "user": KEY, KEY: KEY}))
+    (row,) = rows_of(home.ledger, "batch_jobs")
+    assert "a lamp with sk-" in row["job"] and KEY not in row["job"]
+    wait(home, host.base_url)
+    fetch(home, host.base_url)
+    files = [path for path in home.state.rglob("*") if path.is_file()]
+    assert files and not any(KEY.encode() in path.read_bytes() for path in files)
 
 
 def test_a_refused_batch_is_failed_and_free_and_its_jobs_can_go_again(home: Home, host: Service) -> None:
@@ -109,6 +278,31 @@ def test_a_refused_batch_is_failed_and_free_and_its_jobs_can_go_again(home: Home
     assert [line["billed"] for line in journal(home) if line["event"] == "failed"] == ["no", "no"]
     assert rows_of(home.ledger, "batches") == []
     assert submit(home, host.base_url, jobs, "--json").json["submitted"] == 2
+
+
+def test_ctrl_c_again_and_again_while_a_batch_is_made_leaves_its_jobs_submitted(
+    home: Home, host: Service
+) -> None:
+    process: Optional[subprocess.Popen] = None
+
+    def tamper(call: Request, forward: Forward) -> Optional[Reply]:
+        reply = forward()
+        if process is None or not _is_create(call):
+            return reply
+        while process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        return None
+
+    jobs = write_jobs(home, *prompts(2, "impatient"))
+    with proxy(host.base_url, tamper) as url:
+        process = home.start("batch", "submit", jobs, "--out-dir", "out", base_url=url)
+        process.communicate()
+        process = None
+        assert {line["event"] for line in journal(home)} == {"submitted"}
+        assert submit(home, url, jobs, "--json").json["batches"] == []
+        wait(home, url)
+        assert fetch(home, url).json["done"] == 2
+    assert len(_of(host, "impatient")) == 2
 
 
 def test_killed_between_upload_and_creation_nothing_goes_out_twice(home: Home, host: Service) -> None:

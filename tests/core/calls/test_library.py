@@ -230,6 +230,31 @@ def test_bad_arguments_raise_before_anything_is_sent(home: Home, recorder: Recor
     assert recorder.requests == []
 
 
+@pytest.mark.parametrize(
+    ("arguments", "flags", "field", "flag"),
+    [
+        ({"n": 11}, ["--n", "11"], "`n` is 11", "--n is 11"),
+        (
+            {"output_format": "webp", "output_compression": 101},
+            ["--format", "webp", "--compression", "101"],
+            "`output_compression` is 101",
+            "--output-compression is 101",
+        ),
+        ({"max_cost_usd": 0}, ["--max-cost", "0"], "more than `max_cost_usd` $0", "more than --max-cost $0"),
+        ({"extra": {"n": 2}}, ["--param", "n=2"], "`extra` holds n", "--param holds n"),
+    ],
+)
+def test_a_refusal_names_the_field_to_a_program_and_its_flag_to_a_command_line(
+    home: Home, recorder: Recorder, arguments: Any, flags: List[str], field: str, flag: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        client(home, recorder).generate("a cat", **arguments)
+    assert field in caught.value.message
+    run = home.run("generate", "a cat", *flags, "--json", base_url=recorder.base_url)
+    assert flag in run.json["error"]["message"] and "`" not in run.json["error"]["hint"]
+    assert recorder.requests == []
+
+
 @pytest.mark.parametrize("timeout_s", [0, -1, float("nan"), float("inf")])
 def test_a_timeout_that_is_none_is_refused(home: Home, recorder: Recorder, timeout_s: float) -> None:
     with pytest.raises(UsageError):

@@ -7,9 +7,10 @@ import json
 import threading
 from typing import List
 
+import pytest
 from harness import Home, Sandbox
 
-from gpt_image2.core.telling.event_lines import EventLines
+from gpt_image2.core.telling.output import EventsOutput
 
 
 def names(events: List[dict]) -> List[str]:
@@ -56,7 +57,7 @@ def test_config_speaks_in_events_as_well(home: Home) -> None:
     assert run.json["settings"]["api_key"]["source"] == "GPT_IMAGE2_API_KEY"
 
 
-def test_the_heart_beats_while_nothing_happens() -> None:
+def test_the_heart_beats_while_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     beat = threading.Event()
 
     class Stderr(io.StringIO):
@@ -65,7 +66,8 @@ def test_the_heart_beats_while_nothing_happens() -> None:
                 beat.set()
             return len(text)
 
-    with EventLines(Stderr(), heartbeat_s=0.01):
+    monkeypatch.setattr("sys.stderr", Stderr())
+    with EventsOutput([], heartbeat_s=0.01).heartbeat():
         assert beat.wait(30)
 
 

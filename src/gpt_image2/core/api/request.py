@@ -31,17 +31,21 @@ from .models import (
 )
 
 DEFAULT_PARTIAL_IMAGES = 1
-#: The optional fields of both endpoints, in the API's order.
-WIRE_FIELDS = (
-    "n",
-    "size",
-    "quality",
-    "output_format",
-    "output_compression",
-    "background",
-    "moderation",
-    "user",
-)
+#: What a user may set of a request besides prompt and images, in the API's order, with the types. Flags,
+#: keyword arguments, the arguments of tools and what is sent are read from here.
+REQUEST_FIELDS: Mapping[str, type] = {
+    "model": str,
+    "n": int,
+    "size": str,
+    "quality": str,
+    "output_format": str,
+    "output_compression": int,
+    "background": str,
+    "moderation": str,
+    "user": str,
+    "stream": bool,
+    "partial_images": int,
+}
 
 
 class InputImage(Record):
@@ -73,7 +77,8 @@ def is_address(source: str) -> bool:
 class ImageRequest(Record):
     """One call by the API's own field names. None means: not set by the user, so not sent.
 
-    `images` makes it an edit. `extra` are further fields, passed through as they are.
+    `images` makes it an edit. `extra` are further fields, passed through as they are. The fields between
+    `prompt` and `images` are those of `REQUEST_FIELDS`.
     """
 
     prompt: str
@@ -129,13 +134,10 @@ class ImageRequest(Record):
     def wire_fields(self, format_field: str) -> Dict[str, object]:
         """The fields to send, in the API's order, without images; only what the user set."""
         wire: Dict[str, object] = {"model": self.model, "prompt": self.prompt}
-        for name in WIRE_FIELDS:
+        for name in REQUEST_FIELDS:
             value = getattr(self, name)
-            if value is not None:
+            if value is not None and value is not False:
                 wire[format_field if name == "output_format" else name] = value
-        if self.stream:
-            wire["stream"] = True
-            wire["partial_images"] = self.partial_images
         wire.update(self.extra)
         return wire
 
@@ -173,8 +175,8 @@ def checked(request: ImageRequest) -> Tuple[ImageRequest, Tuple[str, ...]]:
     """
     _check_prompt(request.prompt)
     _check_range("n", request.n, 1, MAX_N)
-    _check_range("output-compression", request.output_compression, 0, 100)
-    _check_range("partial-images", request.partial_images, 0, MAX_PARTIAL_IMAGES)
+    _check_range("output_compression", request.output_compression, 0, 100)
+    _check_range("partial_images", request.partial_images, 0, MAX_PARTIAL_IMAGES)
     _check_extra(request)
     warnings: List[str] = []
     known_model = request.model in KNOWN_MODELS
@@ -201,7 +203,7 @@ def checked(request: ImageRequest) -> Tuple[ImageRequest, Tuple[str, ...]]:
     if request.stream and request.partial_images is None:
         request = replace(request, partial_images=DEFAULT_PARTIAL_IMAGES)
     if request.partial_images is not None and not request.stream:
-        raise UsageError("partial images come only with a stream", hint="add --stream")
+        raise UsageError("partial images come only with a stream", hint="add `stream`")
     return request, tuple(warnings)
 
 
@@ -241,7 +243,7 @@ def _check_prompt(prompt: str) -> None:
 def _check_range(name: str, value: Optional[int], low: int, high: int) -> None:
     if value is not None and not low <= value <= high:
         raise UsageError(
-            f"--{name} is {value}; it must be from {low} to {high}", hint="choose a value in that range"
+            f"`{name}` is {value}; it must be from {low} to {high}", hint="choose a value in that range"
         )
 
 
@@ -249,9 +251,11 @@ def _check_extra(request: ImageRequest) -> None:
     own = {*ImageRequest.__match_args__, "image", "image[]"}
     for key, _ in request.extra:
         if key in own:
-            raise UsageError(f"--param {key} has a flag of its own", hint=f"use --{key.replace('_', '-')}")
+            raise UsageError(
+                f"`extra` holds {key}, which is a field of its own", hint=f"use `{key.rstrip('[]')}`"
+            )
         if not key.isprintable() or any(char in key for char in '"=;'):
-            raise UsageError(f"--param {key!r} is no field name", hint="use letters, digits, _ and []")
+            raise UsageError(f"{key!r} in `extra` is no field name", hint="use letters, digits, _ and []")
 
 
 def _with_format(request: ImageRequest) -> ImageRequest:
@@ -296,7 +300,8 @@ def _check_format_rules(request: ImageRequest, known_model: bool) -> None:
         return
     if request.output_compression is not None and request.effective_format == "png":
         raise UsageError(
-            "--output-compression is for jpeg and webp only", hint="add --format jpeg or --format webp"
+            "`output_compression` is for jpeg and webp only",
+            hint="add `output_format` jpeg or `output_format` webp",
         )
     if request.background == "transparent" and request.effective_format == "jpeg":
-        raise UsageError("jpeg has no transparency", hint="use --format png or --format webp")
+        raise UsageError("jpeg has no transparency", hint="use `output_format` png or `output_format` webp")

@@ -1,20 +1,24 @@
-"""The contact sheet: one HTML page in the folder of a batch with every image, its prompt, settings and cost.
+"""The contact sheet: one HTML page in the output folder with every image, its prompt, settings and cost.
 
 It opens from disk and asks for nothing but the images beside it: no script, no network, and a policy that
-forbids both. Every text is escaped. Pure: pieces of text come out.
+forbids both. Every text is escaped. Made in pieces, so that a million jobs fill no memory.
 """
 
 from __future__ import annotations
 
 import os
 from html import escape
+from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, List
 from urllib.parse import quote as percent_encode
 
-from ..api.request import WIRE_FIELDS, ImageRequest
+from ..api.request import ImageRequest
+from ..base.errors import OutputError
+from ..outputs.files import write_pieces
 
 SHEET_NAME = "index.html"
-SHEET_MARK = '<meta name="generator" content="gpt-image2 batch">'
+_SHEET_MARK = '<meta name="generator" content="gpt-image2 batch">'
+_HEAD_BYTES_READ = 4096
 
 _POLICY = "default-src 'none'; img-src file: 'self'; style-src 'unsafe-inline'"
 _STYLE = """
@@ -36,13 +40,31 @@ img { width: 100%; }
 """
 
 
-def contact_sheet(
+def write_sheet(
+    folder: Path, title: str, words: str, rows: Iterable[Dict[str, Any]], requests: Iterable[ImageRequest]
+) -> str:
+    """Writes the contact sheet of a folder anew; its path.
+
+    Raises:
+        OutputError: another file has its name, or it cannot be written.
+        OSError: what is there cannot be read.
+    """
+    path = folder / SHEET_NAME
+    if path.exists():
+        with open(str(path), "rb") as file:
+            if _SHEET_MARK.encode() not in file.read(_HEAD_BYTES_READ):
+                raise OutputError(f"{path} is not ours; the contact sheet was left out")
+    write_pieces(path, _pieces(title, words, rows, requests, str(folder)))
+    return str(path)
+
+
+def _pieces(
     title: str, summary: str, rows: Iterable[Dict[str, Any]], requests: Iterable[ImageRequest], folder: str
 ) -> Iterator[str]:
     """The page in pieces. Each row is that of a job, beside its request; paths are shown from `folder`."""
     yield (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{escape(_POLICY)}">\n{SHEET_MARK}\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{escape(_POLICY)}">\n{_SHEET_MARK}\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
         f"<header><h1>{escape(title)}</h1><p>{escape(summary)}</p></header>\n<main>\n"
@@ -75,8 +97,8 @@ def _thumbnail(path: str, prompt: str, folder: str) -> str:
 
 def _facts(row: Dict[str, Any], request: ImageRequest) -> str:
     facts = [f"#{row['job']}", str(row["id"]) if row.get("id") else "", str(row["status"]), request.model]
-    fields = ((name, getattr(request, name)) for name in WIRE_FIELDS)
-    facts += [f"{name} {value}" for name, value in fields if value is not None]
+    fields = request.without_stream().wire_fields("output_format")
+    facts += [f"{name} {value}" for name, value in fields.items() if name not in ("model", "prompt")]
     cost = row.get("cost_usd")
     facts.append(f"${cost:.4f}" if cost is not None else "")
     return " · ".join(fact for fact in facts if fact)

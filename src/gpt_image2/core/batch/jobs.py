@@ -24,7 +24,7 @@ _LINE_HINT = 'a line is a JSON object such as {"prompt": "a cat"}, or a bare pro
 
 class Job(Record):
     """One job. `request` has no input images yet: `sources` and `mask` name them. `output` is below the
-    folder of the batch, None for a name made from the prompt."""
+    output folder, None for a name made from the prompt."""
 
     request: ImageRequest
     sources: Tuple[str, ...] = ()
@@ -58,7 +58,7 @@ def _parsed(text: str) -> Dict[str, Any]:
     except UnicodeEncodeError:
         raise UsageError("it has half a character (a lone surrogate) in it", hint="mend its text") from None
     except (ValueError, RecursionError) as error:
-        reason = getattr(error, "msg", "") or "a number that is none, or nested too deeply"
+        reason = getattr(error, "msg", "") or "a number that JSON does not have, or nested too deeply"
         raise UsageError(f"not valid JSON: {reason}", hint=_LINE_HINT) from None
     return cast(Dict[str, Any], content)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from pathlib import Path
 from typing import IO, Iterator, Optional
 
@@ -26,7 +25,7 @@ class Line(Record):
 
 
 class JobsFile:
-    """An open jobs file. A context manager; its lines can be read again while it is open."""
+    """An open jobs file, whose lines can be read again until `close`."""
 
     def __init__(self, path: str, scratch: Path) -> None:
         """Copies a file, or standard input for `-`, into the scratch folder: what is sent is what was
@@ -35,7 +34,6 @@ class JobsFile:
         Raises:
             UsageError: it cannot be read.
         """
-        self._lock = threading.Lock()
         try:
             self._file = _copied(path, scratch)
         except OSError as error:
@@ -44,10 +42,7 @@ class JobsFile:
                 hint="name a file with a job a line, or - for standard input",
             ) from None
 
-    def __enter__(self) -> JobsFile:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         self._file.close()
 
     def lines(self) -> Iterator[Line]:
@@ -67,11 +62,9 @@ class JobsFile:
                 yield _decoded(data, number, start)
 
     def text_at(self, offset: int) -> str:
-        """The text of the line that begins at an offset. Safe for threads."""
-        with self._lock:
-            self._file.seek(offset)
-            data = self._file.readline(_MAX_JOB_BYTES)
-        return _decoded(data, 0, offset).text or ""
+        """The text of the line that begins at an offset."""
+        self._file.seek(offset)
+        return _decoded(self._file.readline(_MAX_JOB_BYTES), 0, offset).text or ""
 
     def _skip_line(self) -> int:
         skipped = 0

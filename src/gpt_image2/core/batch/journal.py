@@ -1,4 +1,4 @@
-"""The memory of a batch: an append-only file in its folder, on disk before a job is sent and after it ended.
+"""The memory of an output folder: an append-only file in it, on disk before a job is sent and after it ended.
 
 Each line is a JSON object: what happened to which job. A job goes by its key (see `job_key`) and by its copy:
 how many jobs with the same key stand before it in the file. While a journal is open nobody else can open it.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import threading
 import time
 from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple, cast
@@ -57,7 +56,7 @@ class Entry(Record):
 
 
 class Journal:
-    """An open journal. A context manager; `append` is safe for threads."""
+    """An open journal. A context manager; for one thread alone."""
 
     def __init__(self, folder: Path) -> None:
         """Opens the journal of a folder, which must exist.
@@ -79,9 +78,6 @@ class Journal:
                 code="batch_running",
             )
         end_line(self._descriptor)  # a line that a crash has torn must not swallow the next one
-        self._lock = threading.Lock()
-        self._syncing = threading.Lock()
-        self._written = self._synced = 0
 
     def __enter__(self) -> Journal:
         return self
@@ -90,41 +86,25 @@ class Journal:
         os.close(self._descriptor)
 
     def append(self, entry: Entry) -> None:
-        """Writes a line and returns when it is on the disk. Lines of many threads share one flush.
-
-        Raises:
-            OutputError: the disk does not take it.
-        """
-        data = json.dumps(entry_json(entry), ensure_ascii=False).encode("utf-8", "surrogateescape") + b"\n"
-        try:
-            with self._lock:
-                view = memoryview(data)
-                while view:
-                    view = view[os.write(self._descriptor, view) :]
-                self._written += 1
-                mine = self._written
-            with self._syncing:
-                if self._synced < mine:
-                    upto = self._written
-                    os.fsync(self._descriptor)
-                    self._synced = upto
-        except OSError as error:
-            raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from None
+        """Writes a line, as `extend` does."""
+        self.extend([entry])
 
     def extend(self, entries: Iterable[Entry]) -> None:
-        """Writes many lines and returns when all are on the disk, by one flush.
+        """Writes lines and returns when all are on the disk, by one flush.
 
         Raises:
             OutputError: the disk does not take them.
         """
+        has_written = False
         try:
-            with self._lock:
-                for entry in entries:
-                    text = json.dumps(entry_json(entry), ensure_ascii=False) + "\n"
-                    view = memoryview(text.encode("utf-8", "surrogateescape"))
-                    while view:
-                        view = view[os.write(self._descriptor, view) :]
-            os.fsync(self._descriptor)
+            for entry in entries:
+                has_written = True
+                text = json.dumps(entry_json(entry), ensure_ascii=False) + "\n"
+                view = memoryview(text.encode("utf-8", "surrogateescape"))
+                while view:
+                    view = view[os.write(self._descriptor, view) :]
+            if has_written:
+                os.fsync(self._descriptor)
         except OSError as error:
             raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from None
 
@@ -180,26 +160,24 @@ def read_entry(line: Dict[str, Any]) -> Entry:
         KeyError, TypeError, ValueError: it is none.
     """
     images: List[Dict[str, Any]] = line.get("images", [])
-    cost: Any = line.get("cost_usd")
-    high_usd = float(line.get("high_usd", 0.0))
-    is_sound = _KEY.fullmatch(str(line["key"])) and 0 <= int(line["copy"]) < _MOST
-    if not is_sound or not all(0 <= usd < _MOST for usd in (high_usd, cost or 0.0)):
-        raise ValueError("no key or copy of a job, or no sum of money")
-    return Entry(
+    kinds = {**dict.fromkeys(("name", "code", "message", "batch_id"), str), "existed": bool, "settled": bool}
+    known: Dict[str, Any] = {name: kind(line[name]) for name, kind in kinds.items() if name in line}
+    for name in ("cost_usd", "high_usd"):
+        if line.get(name) is not None:
+            known[name] = float(line[name])
+    entry = Entry(
         event=str(line["event"]),
         key=str(line["key"]),
         copy=int(line["copy"]),
-        name=str(line.get("name", "")),
-        existed=bool(line.get("existed", False)),
         images=tuple(
             JournalImage(int(image["number"]), str(image["path"]), int(image["bytes"]), str(image["sha256"]))
             for image in images
         ),
         billed=Billed(line["billed"]),
-        cost_usd=None if cost is None else float(cost),
-        high_usd=high_usd,
-        code=str(line.get("code", "")),
-        message=str(line.get("message", "")),
-        batch_id=str(line.get("batch_id", "")),
-        settled=bool(line.get("settled", False)),
+        **known,
     )
+    if not _KEY.fullmatch(entry.key):
+        raise ValueError("no key of a job")
+    if not all(0 <= number < _MOST for number in (entry.copy, entry.high_usd, entry.cost_usd or 0.0)):
+        raise ValueError("no copy of a job, or no sum of money")
+    return entry

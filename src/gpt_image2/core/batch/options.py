@@ -1,17 +1,14 @@
-"""The command line of `batch run` as data. Pure."""
+"""The command line of `batch run`, as a typed namespace. Pure."""
 
 from __future__ import annotations
 
 import argparse
-from typing import Optional, Sequence, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 from ..base.about import PROGRAM
 from ..base.errors import UsageError
 from ..base.exit_codes import EXIT_CODES
-from ..base.record import Record
 from ..commands.options import (
-    MEGABYTE,
-    HelpFormatter,
     Parser,
     add_field_flags,
     add_output_flags,
@@ -38,33 +35,49 @@ BATCH_COMMANDS: Tuple[Tuple[str, str], ...] = (
 )
 
 
-class JobsOptions(Record):
-    """What a command line says of its jobs, however they are run. `defaults` is what a line leaves out."""
+class JobsOptions(argparse.Namespace):
+    """What a command line says of its jobs, however they are run: its flags, and what follows from them."""
 
-    path: str
+    jobs: str  # the file
     out_dir: str
-    defaults: Job
+    image: Optional[List[str]]
+    mask: Optional[str]
+    dry_run: bool
     skip_invalid: bool
     max_cost_usd: Optional[float]
     retry_ambiguous: bool
-    dry_run: bool
+    no_history: bool
     config: Optional[str]
     base_url: Optional[str]
     api_key: Optional[str]
-    history: Optional[bool]
+
+    @property
+    def defaults(self) -> Job:
+        """What a line leaves out."""
+        return Job(request_of(self, ""), tuple(self.image or ()), self.mask)
+
+    @property
+    def history(self) -> Optional[bool]:
+        """Whether calls are recorded; None leaves that to the settings."""
+        return False if self.no_history else None
 
 
-class BatchRunCommand(Record):
-    """A `batch run` command line, understood."""
+class BatchRunCommand(JobsOptions):
+    """A `batch run` command line."""
 
-    jobs: JobsOptions
     concurrency: int
     images_per_minute: Optional[float]
+    fail_fast: bool
     max_failures: Optional[int]
     sandbox: bool
-    timeout_s: float
+    timeout: float
     retries: int
-    max_download_bytes: int
+    max_download: float  # MB
+
+    @property
+    def failures_allowed(self) -> Optional[int]:
+        """After how many failures nothing more is started; None is never."""
+        return 1 if self.fail_fast else self.max_failures
 
 
 def batch_parser() -> Parser:
@@ -75,8 +88,6 @@ def batch_parser() -> Parser:
         usage=f"{PROGRAM} batch COMMAND [options]",
         description="Run many jobs from a file: now, or by the Batch API at half the price.",
         epilog=f"commands:\n{commands}\n\nHelp for one: {PROGRAM} batch COMMAND --help",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
 
 
@@ -87,8 +98,6 @@ def batch_run_parser() -> Parser:
         usage=f"{PROGRAM} batch run JOBS [options]",
         description="Run every job of a file; run it again to do only what is missing.",
         epilog=EXIT_CODES,
-        formatter_class=HelpFormatter,
-        allow_abbrev=False,
     )
     add_jobs_flags(parser)
     group = parser.add_argument_group("the run")
@@ -132,6 +141,7 @@ def add_jobs_flags(parser: Parser) -> None:
     add("--skip-invalid", action="store_true", help="go on without the lines that are no jobs")
     add(
         "--max-cost",
+        dest="max_cost_usd",
         type=amount,
         metavar="USD",
         help="start nothing that might pass this sum, earlier runs included (input images not counted)",
@@ -140,19 +150,7 @@ def add_jobs_flags(parser: Parser) -> None:
 
 def jobs_options(args: argparse.Namespace) -> JobsOptions:
     """What a command line says of its jobs."""
-    return JobsOptions(
-        path=args.jobs,
-        out_dir=args.out_dir,
-        defaults=Job(request_of(args, ""), tuple(args.image or ()), args.mask),
-        skip_invalid=args.skip_invalid,
-        max_cost_usd=args.max_cost,
-        retry_ambiguous=args.retry_ambiguous,
-        dry_run=args.dry_run,
-        config=args.config,
-        base_url=args.base_url,
-        api_key=args.api_key,
-        history=False if args.no_history else None,
-    )
+    return JobsOptions(**vars(args))
 
 
 def read_batch_run(argv: Sequence[str]) -> BatchRunCommand:
@@ -162,7 +160,7 @@ def read_batch_run(argv: Sequence[str]) -> BatchRunCommand:
         UsageError: unknown, missing or impossible arguments.
         SystemExit: after `--help`.
     """
-    args = batch_run_parser().parse_args(list(argv))
+    args = batch_run_parser().parse_args(list(argv), BatchRunCommand())
     if not 1 <= args.concurrency <= MAX_CONCURRENCY:
         raise UsageError(
             f"--concurrency is {args.concurrency}; it must be from 1 to {MAX_CONCURRENCY}",
@@ -172,13 +170,4 @@ def read_batch_run(argv: Sequence[str]) -> BatchRunCommand:
         raise UsageError("--images-per-minute must be more than 0", hint="leave it out to learn it")
     if args.max_failures is not None and args.max_failures < 1:
         raise UsageError("--max-failures must be 1 or more", hint="--fail-fast stops at the first")
-    return BatchRunCommand(
-        jobs=jobs_options(args),
-        concurrency=args.concurrency,
-        images_per_minute=args.images_per_minute,
-        max_failures=1 if args.fail_fast else args.max_failures,
-        sandbox=args.sandbox,
-        timeout_s=args.timeout,
-        retries=args.retries,
-        max_download_bytes=int(args.max_download * MEGABYTE),
-    )
+    return args

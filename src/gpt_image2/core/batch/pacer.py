@@ -1,17 +1,17 @@
-"""The one gate through which all requests of a batch go out: as fast as allowed, and no faster.
+"""When the next request of a run may go out: as fast as allowed, and no faster.
 
 What is allowed comes, best first, from the user, from the server's headers, from the words of a refusal, and
 from refusals alone: then by additive increase and multiplicative decrease, as in TCP (RFC 5681). A wait that
-the server asks for holds everybody back. Requests that go out by rate are spaced evenly (a virtual schedule,
-as in the generic cell rate algorithm).
+the server asks for holds all requests back. Requests that go out by rate are spaced evenly (a virtual
+schedule, as in the generic cell rate algorithm).
+
+Pure: it has no clock and never sleeps. `now_s` is a moment in seconds, on a clock that never goes back.
 """
 
 from __future__ import annotations
 
-import threading
-import time
 from collections import deque
-from typing import Callable, Deque, Dict, Iterable, Optional, Tuple
+from typing import Deque, Dict, Iterable, Optional, Tuple
 
 from ..api.rate_limits import limit_in_words
 from ..base.events import RateLimit
@@ -25,7 +25,6 @@ _DECREASE_AGAIN = 0.6  # two refusals shortly after each other: the guess is far
 _SOON_S = 30.0
 _INCREASE_EVERY_S = 15.0
 _DEFAULT_WAIT_S = 2.0
-_LOOK_S = 0.2  # how often a waiting request looks whether it is still wanted
 
 
 class Meter:
@@ -37,11 +36,11 @@ class Meter:
         self._next_s = 0.0
 
     def ready_s(self, units: float) -> float:
-        """When so many may go, on the clock of `take`."""
+        """The moment from which so many units may go."""
         return 0.0 if self.spare >= units else self._next_s
 
     def take(self, units: float, now_s: float) -> None:
-        """Lets them go."""
+        """So many units go."""
         if self.spare >= units:
             self.spare -= units
         else:
@@ -50,100 +49,34 @@ class Meter:
 
 
 class Pacer:
-    """Shared by all workers. `images_per_minute` is the user's own word; None is to learn it."""
+    """The pace of one run. `images_per_minute` is the user's own word; None is to learn it."""
 
-    def __init__(
-        self, images_per_minute: Optional[float] = None, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._turn = threading.Lock()
+    def __init__(self, images_per_minute: Optional[float], now_s: float) -> None:
         self._meters: Dict[str, Meter] = {}
         self._most_per_s: Dict[str, float] = {}  # limits that are known, by kind
         self._under_way: Dict[str, float] = {IMAGES: 0.0, REQUESTS: 0.0}
         self._gone: Deque[Tuple[float, float]] = deque()  # when how many images went out and were not refused
-        self._started_s = clock()
-        self._paused_until_s = 0.0
-        self._changed_s = self._started_s
+        self._started_s = now_s
+        self._paused_until_s = now_s
+        self._changed_s = now_s
+        self._is_told = images_per_minute is not None
         if images_per_minute is not None:
             self._most_per_s[IMAGES] = images_per_minute / MINUTE_S
             self._meters[IMAGES] = Meter(images_per_minute / MINUTE_S)
-        self._is_told = images_per_minute is not None
 
-    @property
-    def paused_s(self) -> float:
-        """For how many seconds more everybody waits."""
-        return max(0.0, self._paused_until_s - self._clock())
-
-    def enter(self, images: int, unwanted: Callable[[], bool]) -> bool:
-        """Waits until a request for so many images may go out; False when it is no longer wanted by then."""
-        with self._turn:
-            while not unwanted():
-                with self._lock:
-                    now_s = self._clock()
-                    wait_s = self._ready_s(images) - now_s
-                    if wait_s <= 0:
-                        self._let_go(images, now_s)
-                        return True
-                time.sleep(min(wait_s, _LOOK_S))
-        return False
-
-    def leave(self, images: int) -> None:
-        """A request that went out has ended."""
-        with self._lock:
-            self._under_way[IMAGES] -= images
-            self._under_way[REQUESTS] -= 1
-
-    def heard(self, limits: Iterable[RateLimit], images: int) -> None:
-        """The answer to a request for so many images told of the server's limits: those on images count, and
-        where none are told, those on requests."""
-        known = {limit.kind: limit for limit in limits}
-        kind = IMAGES if IMAGES in known else REQUESTS
-        limit = known.get(kind)
-        if limit is None or self._is_told:
-            return
-        with self._lock:
-            self._know(kind, limit.limit)
-            # Other requests under way may not be counted there yet.
-            others = self._under_way[kind] - (images if kind == IMAGES else 1)
-            self._meters[kind].spare = max(0.0, limit.remaining - others)
-
-    def refused(self, images: int, wait_s: Optional[float], message: str) -> None:
-        """The server refused a request as one too many; `wait_s` is the wait that it asks for."""
-        with self._lock:
-            now_s = self._clock()
-            if self._gone:
-                self._gone.pop()
-            for meter in self._meters.values():
-                meter.spare = 0.0
-            told = limit_in_words(message)
-            if told is not None and not self._is_told:
-                self._know(*told)
-            elif now_s >= self._paused_until_s:  # refusals of one moment count as one
-                self._slow_down(now_s, images, wait_s)
-            self._changed_s = now_s
-            self._paused_until_s = max(
-                self._paused_until_s, now_s + (_DEFAULT_WAIT_S if wait_s is None else wait_s)
-            )
-
-    def pause(self, wait_s: float) -> None:
-        """The server asks everybody to wait."""
-        with self._lock:
-            self._paused_until_s = max(self._paused_until_s, self._clock() + wait_s)
-
-    def images_per_minute(self) -> Optional[float]:
-        """The pace in force, None while nothing holds anybody back."""
-        meter = self._meters.get(IMAGES) or self._meters.get(REQUESTS)
-        return meter.per_s * MINUTE_S if meter else None
-
-    def _ready_s(self, images: int) -> float:
+    def wait_s(self, images: int, now_s: float) -> float:
+        """For how many seconds a request for so many images has to wait; 0 when it may go."""
         units = {IMAGES: float(images), REQUESTS: 1.0}
-        self._speed_up()
-        return max(
-            [self._paused_until_s, *(meter.ready_s(units[kind]) for kind, meter in self._meters.items())]
-        )
+        ready = [meter.ready_s(units[kind]) for kind, meter in self._meters.items()]
+        return max(0.0, max([self._paused_until_s, *ready]) - now_s)
 
-    def _let_go(self, images: int, now_s: float) -> None:
+    def paused_s(self, now_s: float) -> float:
+        """For how many seconds more the server has asked everybody to wait."""
+        return max(0.0, self._paused_until_s - now_s)
+
+    def start(self, images: int, now_s: float) -> None:
+        """A request for so many images goes out."""
+        self._speed_up(now_s)
         units = {IMAGES: float(images), REQUESTS: 1.0}
         for kind, meter in self._meters.items():
             meter.take(units[kind], now_s)
@@ -153,6 +86,42 @@ class Pacer:
         while self._gone and self._gone[0][0] < now_s - MINUTE_S:
             self._gone.popleft()
 
+    def end(self, images: int) -> None:
+        """A request that went out has ended."""
+        self._under_way[IMAGES] -= images
+        self._under_way[REQUESTS] -= 1
+
+    def learn(self, limits: Iterable[RateLimit], images: int) -> None:
+        """Takes in the limits that the answer to a request for so many images tells of: the one on images,
+        and where there is none, the one on requests."""
+        known = {limit.kind: limit for limit in limits}
+        kind = IMAGES if IMAGES in known else REQUESTS
+        limit = known.get(kind)
+        if limit is None or self._is_told:
+            return
+        self._know(kind, limit.limit)
+        # Other requests under way may not be counted there yet.
+        others = self._under_way[kind] - (images if kind == IMAGES else 1)
+        self._meters[kind].spare = max(0.0, limit.remaining - others)
+
+    def refuse(self, images: int, wait_s: Optional[float], message: str, now_s: float) -> None:
+        """The server refused a request as one too many; `wait_s` is the wait that it asks for."""
+        if self._gone:
+            self._gone.pop()
+        for meter in self._meters.values():
+            meter.spare = 0.0
+        told = limit_in_words(message)
+        if told is not None and not self._is_told:
+            self._know(*told)
+        elif now_s >= self._paused_until_s:  # refusals of one moment count as one
+            self._slow_down(images, wait_s, now_s)
+        self._changed_s = now_s
+        self.pause(_DEFAULT_WAIT_S if wait_s is None else wait_s, now_s)
+
+    def pause(self, wait_s: float, now_s: float) -> None:
+        """The server asks everybody to wait."""
+        self._paused_until_s = max(self._paused_until_s, now_s + wait_s)
+
     def _know(self, kind: str, limit: int) -> None:
         """A limit a minute is known: it is the most, whatever was guessed before."""
         per_s = limit / MINUTE_S
@@ -160,7 +129,7 @@ class Pacer:
             self._most_per_s[kind] = per_s
             self._meters[kind] = Meter(per_s * _MARGIN)
 
-    def _slow_down(self, now_s: float, images: int, wait_s: Optional[float]) -> None:
+    def _slow_down(self, images: int, wait_s: Optional[float], now_s: float) -> None:
         meter = self._meters.get(IMAGES) or self._meters.get(REQUESTS)
         if meter is not None:
             meter.per_s *= _DECREASE if now_s - self._changed_s > _SOON_S else _DECREASE_AGAIN
@@ -175,9 +144,8 @@ class Pacer:
             guess = max(guess, gone / max(1.0, now_s - self._started_s) / 2)
         self._meters[IMAGES] = Meter(max(guess, 1 / MINUTE_S))
 
-    def _speed_up(self) -> None:
+    def _speed_up(self, now_s: float) -> None:
         """After a while without refusals a bit more is tried: an image a minute, up to what is known."""
-        now_s = self._clock()
         if now_s - self._changed_s < _INCREASE_EVERY_S:
             return
         self._changed_s = now_s

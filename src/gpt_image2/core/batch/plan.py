@@ -1,4 +1,4 @@
-"""All jobs of a batch, in a scratch database on disk, so that a million of them fill no memory.
+"""All jobs of a run, in a scratch database on disk, so that a million of them fill no memory.
 
 It knows where each job stands in the jobs file, how it is named, and what has become of it. Touches nothing
 but its own database, which goes with its folder.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
@@ -19,39 +18,14 @@ from ..base.redact import show
 from .jobs_file import Line
 from .journal import Entry, entry_json, read_entry
 
-#: The states of a job besides those that the journal knows: what may still run, and how else it can end.
-PENDING, RUNNING, AMBIGUOUS, INVALID, OVER_BUDGET = (
-    "pending",
-    "running",
-    "ambiguous",
-    "invalid",
-    "over_budget",
-)
-
-_SCHEMA = """
-PRAGMA journal_mode = OFF;
-PRAGMA synchronous = OFF;
-CREATE TABLE jobs (
-    number INTEGER PRIMARY KEY, line INTEGER, offset INTEGER, id TEXT, key TEXT, copy INTEGER DEFAULT 0,
-    name TEXT, named INTEGER, images INTEGER, quality TEXT, low_usd REAL, high_usd REAL, missing TEXT,
-    there TEXT, state TEXT, outcome TEXT);
-CREATE INDEX by_state ON jobs (state, number);
-CREATE TABLE outputs (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
-CREATE TABLE folders (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
-CREATE TABLE ids (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
-CREATE TABLE holders (name TEXT PRIMARY KEY, key TEXT, copy INTEGER) WITHOUT ROWID;
-CREATE TABLE past (key TEXT, copy INTEGER, entry TEXT, PRIMARY KEY (key, copy)) WITHOUT ROWID;
-"""
-_COLUMNS = (
-    "number, line, offset, id, key, copy, name, named, images, quality, low_usd, high_usd, missing, there"
-)
-_FIELDS = _COLUMNS.split(", ")
+#: The states of a job besides those that the journal knows: not ended yet, and how else it can end.
+PENDING, AMBIGUOUS, INVALID, OVER_BUDGET = "pending", "ambiguous", "invalid", "over_budget"
 
 
 class PlannedJob(Record):
-    """One job as planned. `named` tells that the user chose the name; `missing` are the numbers of the images
-    that are still to be made, from 1, and `there` those that are. The estimate is in USD, None where a price
-    is unknown."""
+    """One job as planned. `named` tells that the user chose the name, `replaces` that files are there by it,
+    which the job may replace; `missing` are the numbers of the images that are still to be made, from 1, and
+    `there` those that are. The estimate is in USD, None where a price is unknown."""
 
     number: int
     line: int
@@ -61,12 +35,28 @@ class PlannedJob(Record):
     copy: int
     name: str
     named: bool
+    replaces: bool
     images: int
     quality: str
     low_usd: Optional[float]
     high_usd: Optional[float]
     missing: Tuple[int, ...]
     there: Tuple[Tuple[int, SavedImage], ...] = ()
+
+
+_FIELDS = PlannedJob.__match_args__
+_COLUMNS = ", ".join(_FIELDS)
+_SCHEMA = f"""
+PRAGMA journal_mode = OFF;
+PRAGMA synchronous = OFF;
+CREATE TABLE jobs (number INTEGER PRIMARY KEY, {", ".join(_FIELDS[1:])}, state, outcome);
+CREATE INDEX by_state ON jobs (state, number);
+CREATE TABLE outputs (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
+CREATE TABLE folders (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
+CREATE TABLE ids (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
+CREATE TABLE holders (name TEXT PRIMARY KEY, key TEXT, copy INTEGER) WITHOUT ROWID;
+CREATE TABLE past (key TEXT, copy INTEGER, entry TEXT, PRIMARY KEY (key, copy)) WITHOUT ROWID;
+"""
 
 
 class Share(Record):
@@ -79,19 +69,17 @@ class Share(Record):
 
 
 class Plan:
-    """The jobs of one run, by their number from 1. Safe for threads once it is made."""
+    """The jobs of one run, by their number from 1. For one thread alone."""
 
     def __init__(self, scratch: Path) -> None:
         import sqlite3  # not every Python has it, and only batches and the ledger need it
 
-        path = str(scratch / "plan.sqlite3")
-        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        self._db = sqlite3.connect(str(scratch / "plan.sqlite3"), isolation_level=None)
         self._db.executescript(_SCHEMA)
         self._db.execute("BEGIN")
-        self._lock = threading.Lock()
+        self._last_taken = 0
 
     def close(self) -> None:
-        """Lets the database go."""
         self._db.close()
 
     def add(self, job: PlannedJob, names: Sequence[str]) -> str:
@@ -134,13 +122,11 @@ class Plan:
 
     def hold_name(self, name: str, job: PlannedJob) -> None:
         """A file below the folder is an image of this job."""
-        with self._lock:
-            self._db.execute("INSERT OR REPLACE INTO holders VALUES (?,?,?)", (name, job.key, job.copy))
+        self._db.execute("INSERT OR REPLACE INTO holders VALUES (?,?,?)", (name, job.key, job.copy))
 
     def is_anothers(self, name: str, job: PlannedJob) -> bool:
         """Whether a file below the folder is an image of another job, of this run or an earlier one."""
-        with self._lock:
-            row = self._db.execute("SELECT key, copy FROM holders WHERE name = ?", (name,)).fetchone()
+        row = self._db.execute("SELECT key, copy FROM holders WHERE name = ?", (name,)).fetchone()
         return row is not None and row != (job.key, job.copy)
 
     def remembered(self) -> Iterator[Tuple[PlannedJob, Entry]]:
@@ -151,18 +137,13 @@ class Plan:
             yield _planned(row[:-1]), read_entry(json.loads(row[-1]))
 
     def take(self) -> Optional[PlannedJob]:
-        """The next job that is to be run, from now on running; None when there is none."""
-        query = f"SELECT {_COLUMNS} FROM jobs WHERE state = ? ORDER BY number LIMIT 1"  # noqa: S608
-        with self._lock:
-            row = self._db.execute(query, (PENDING,)).fetchone()
-            if row is not None:
-                self._db.execute("UPDATE jobs SET state = ? WHERE number = ?", (RUNNING, row[0]))
-        return None if row is None else _planned(row)
-
-    def put_back(self, number: int) -> None:
-        """A job that was taken and not sent is to be run again."""
-        with self._lock:
-            self._db.execute("UPDATE jobs SET state = ? WHERE number = ?", (PENDING, number))
+        """The next job that is to be run, each once; None when there is none."""
+        query = f"SELECT {_COLUMNS} FROM jobs WHERE state = ? AND number > ? ORDER BY number LIMIT 1"  # noqa: S608
+        row = self._db.execute(query, (PENDING, self._last_taken)).fetchone()
+        if row is None:
+            return None
+        self._last_taken = row[0]
+        return _planned(row)
 
     def leave(self, number: int, missing: Sequence[int], there: Mapping[int, SavedImage]) -> None:
         """Of a job only some images are still to be made, for their part of the estimate."""
@@ -174,27 +155,21 @@ class Plan:
             "number": number,
         }
         query = f"UPDATE jobs SET missing = :missing, there = :there, {part} WHERE number = :number"  # noqa: S608
-        with self._lock:
-            self._db.execute(query, values)
+        self._db.execute(query, values)
 
     def end(self, number: int, state: str, outcome: Mapping[str, object]) -> None:
         """What has become of a job."""
-        with self._lock:
-            self._db.execute(
-                "UPDATE jobs SET state = ?, outcome = ? WHERE number = ?",
-                (state, json.dumps(outcome), number),
-            )
+        values = (state, json.dumps(outcome), number)
+        self._db.execute("UPDATE jobs SET state = ?, outcome = ? WHERE number = ?", values)
 
     def count(self) -> Dict[str, int]:
         """How many jobs are in each state."""
-        with self._lock:
-            return dict(self._db.execute("SELECT state, count(*) FROM jobs GROUP BY state").fetchall())
+        return dict(self._db.execute("SELECT state, count(*) FROM jobs GROUP BY state").fetchall())
 
     def images_to_make(self) -> int:
         """How many images the jobs ask for that are to be run."""
-        with self._lock:
-            query = "SELECT coalesce(sum(images), 0) FROM jobs WHERE state = ?"
-            return int(self._db.execute(query, (PENDING,)).fetchone()[0])
+        query = "SELECT coalesce(sum(images), 0) FROM jobs WHERE state = ?"
+        return int(self._db.execute(query, (PENDING,)).fetchone()[0])
 
     def shares(self) -> List[Share]:
         """The jobs that are to be run, by quality."""
@@ -202,11 +177,9 @@ class Plan:
             "SELECT quality, count(*), sum(images), sum(low_usd), sum(high_usd), count(high_usd) FROM jobs"
             " WHERE state = ? GROUP BY quality ORDER BY quality"
         )
-        with self._lock:
-            rows = self._db.execute(query, (PENDING,)).fetchall()
         return [
             Share(quality, jobs, images, CostEstimate(low, high, "") if priced == jobs else None)
-            for quality, jobs, images, low, high, priced in rows
+            for quality, jobs, images, low, high, priced in self._db.execute(query, (PENDING,))
         ]
 
     def rows(self, state: Optional[str] = None) -> Iterator[Dict[str, Any]]:
@@ -217,8 +190,7 @@ class Plan:
             " WHERE number > ? AND (? IS NULL OR state = ?) ORDER BY number LIMIT 500"
         )
         while True:
-            with self._lock:
-                page = self._db.execute(query, (last, state, state)).fetchall()
+            page = self._db.execute(query, (last, state, state)).fetchall()
             if not page:
                 return
             for number, line, offset, job_id, status, outcome in page:

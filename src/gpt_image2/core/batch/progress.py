@@ -1,45 +1,61 @@
-"""How far a batch is, for a person: a live line on a terminal, else a line a minute."""
+"""What a run tells while it lasts: its images and failures as they come, and how far it is: by a live line on
+a terminal, else by a line a minute.
+"""
 
 from __future__ import annotations
 
 import time
-from typing import Optional
+from typing import Any, Mapping, Optional
 
 from ..api.models import TYPICAL_SECONDS
+from ..base.outcome import SavedImage
+from ..base.redact import show
+from ..telling.in_words import saved_line
 from ..telling.output import Output
-from .pacer import MINUTE_S, Pacer
-from .runner import INTERRUPTED, Runner, Tally
+from .pacer import MINUTE_S
+from .plan import PlannedJob
+from .summary import INTERRUPTED, Tally, job_row
 
 TICK_S = 0.25
 _LINE_EVERY_S = 60.0
 
 
 class Progress:
-    """Called from time to time while a run lasts. `jobs` is how many are to be run."""
+    """The voice of one run. `jobs` is how many are to be run."""
 
-    def __init__(
-        self, output: Output, runner: Runner, pacer: Pacer, jobs: int, max_cost_usd: Optional[float]
-    ) -> None:
+    def __init__(self, output: Output, jobs: int, max_cost_usd: Optional[float]) -> None:
         self._output = output
-        self._runner = runner
-        self._pacer = pacer
         self._jobs = jobs
         self._max_cost_usd = max_cost_usd
         self._started_s = time.monotonic()
-        self._next_line_s = self._started_s + _LINE_EVERY_S
-        self._told_to_stop = False
+        self._every_s = TICK_S if output.is_live else _LINE_EVERY_S
+        self._next_s = self._started_s + self._every_s
+        self._has_said_goodbye = False
 
-    def __call__(self) -> None:
-        """Says what there is to say now."""
-        tally = self._runner.tally()
-        if tally.stopped == INTERRUPTED and not self._told_to_stop:
-            self._told_to_stop = True
+    def saved(self, image: SavedImage) -> None:
+        """An image is on disk."""
+        self._output.result(saved_line(image.path, image.size_bytes))
+
+    def ended(self, job: PlannedJob, state: str, outcome: Mapping[str, Any]) -> None:
+        """A job has ended."""
+        row = job_row({"job": job.number, "line": job.line, "id": job.id, "status": state, **outcome})
+        self._output.event({"event": "job_finished", **row})
+        if row["error"]:
+            self._output.complain(
+                f"job {job.number} (line {job.line}): {show(row['error']['message'], limit=None)} "
+                f"(billed: {row['billed']})"
+            )
+
+    def show(self, tally: Tally) -> None:
+        """Tells how far the run is, where it is time to; may be called at any time."""
+        if tally.stopped == INTERRUPTED and not self._has_said_goodbye:
+            self._has_said_goodbye = True
             self._output.say(_farewell(tally))
-        if self._output.is_live:
-            self._output.live(self._line(tally))
-        elif time.monotonic() >= self._next_line_s:
-            self._next_line_s += _LINE_EVERY_S
-            self._output.say(self._line(tally))
+        now_s = time.monotonic()
+        if now_s >= self._next_s:
+            self._next_s = now_s + self._every_s
+            tell = self._output.live if self._output.is_live else self._output.say
+            tell(self._line(tally))
 
     @property
     def elapsed_s(self) -> float:
@@ -64,8 +80,8 @@ class Progress:
         if ended:
             left_s = (self._jobs - ended) * self.elapsed_s / ended
             parts.append(f"about {duration(left_s)} to go")
-        if self._pacer.paused_s:
-            parts.append(f"paused for {duration(self._pacer.paused_s)} as the server asks")
+        if tally.paused_s:
+            parts.append(f"paused for {duration(tally.paused_s)} as the server asks")
         return ", ".join(parts)
 
 

@@ -4,36 +4,32 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
+from typing import Dict, Optional, Sequence
 
 from ..base.about import PROGRAM
 from ..base.errors import OutputError
 from ..base.interrupt import StopSwitch
-from ..base.outcome import ExitCode, SavedImage
-from ..base.record import replace
-from ..base.redact import show
-from ..calls.budget import Budget
+from ..base.outcome import ExitCode
 from ..calls.client import Client
-from ..commands.extras import SANDBOX_KEY, start_sandbox
+from ..commands.options import MEGABYTE
+from ..commands.package_extras import SANDBOX_KEY, start_sandbox
+from ..telling.as_json import failure_json
+from ..telling.in_words import cost_in_words
 from ..telling.output import Output
-from ..telling.report import cost_in_words, saved_line
 from ..wire.curl import find_curl
+from .contact_sheet import write_sheet
 from .journal import Journal
-from .opening import open_batch
 from .options import BatchRunCommand, read_batch_run
-from .pacer import Pacer
-from .plan import PlannedJob
-from .progress import TICK_S, Progress, duration
-from .runner import MAX_COST, Runner, Tally
-from .sending import Workplace
-from .sheet import write_sheet
+from .planning import open_jobs
+from .progress import Progress, duration
+from .scheduler import Scheduler
 from .summary import (
+    Tally,
     counts,
     exit_code,
     forecast,
     forecast_json,
     in_words,
-    job_row,
     job_rows,
     what_remains,
 )
@@ -57,81 +53,54 @@ class _Run:
         self._output = output
         self._stop = stop
         self._client = self._make_client(stack)
-        self._batch = open_batch(command.jobs, self._client, output, stack)
-        self._plan = self._batch.plan
+        self._jobs = open_jobs(command, self._client, output, stack)
+        self._plan = self._jobs.plan
 
     def run(self) -> int:
-        """From the plan to the exit code."""
-        if self._batch.journal is None:
+        if self._jobs.journal is None:
             return self._show_dry_run()
         self._client.settings.require_key()
         find_curl()
-        return self._finish(*self._send(self._batch.journal))
+        return self._send(self._jobs.journal)
 
     def _make_client(self, stack: ExitStack) -> Client:
-        command, jobs = self._command, self._command.jobs
-        base_url, api_key, config = jobs.base_url, jobs.api_key, jobs.config
+        command = self._command
+        base_url, api_key, config = command.base_url, command.api_key, command.config
         if command.sandbox:
             base_url, api_key, config = stack.enter_context(start_sandbox()), SANDBOX_KEY, None
         return Client(
             config=config,
             base_url=base_url,
             api_key=api_key,
-            timeout_s=command.timeout_s,
+            timeout_s=command.timeout,
             retries=command.retries,
-            retry_ambiguous=jobs.retry_ambiguous,
-            max_download_bytes=command.max_download_bytes,
+            retry_ambiguous=command.retry_ambiguous,
+            max_download_bytes=int(command.max_download * MEGABYTE),
             waits_for_server=False,
-            history=jobs.history,
+            history=command.history,
             stop=self._stop,
         )
 
-    def _send(self, journal: Journal) -> Tuple[Tally, Progress]:
-        command = self._command
-        pacer = Pacer(command.images_per_minute)
-        place = Workplace(
-            plan=self._plan,
-            jobs_file=self._batch.jobs_file,
-            journal=journal,
-            folder=self._batch.folder,
-            client=self._client,
-            defaults=self._batch.defaults,
-            pacer=pacer,
-            budget=Budget(command.jobs.max_cost_usd, self._batch.spent_usd),
-            stop=self._stop,
-        )
-        runner = Runner(place, command.concurrency, command.max_failures, self._saved, self._ended)
+    def _send(self, journal: Journal) -> int:
+        """Runs the jobs, and says how it ended; the exit code."""
         found = counts(self._plan)
         self._output.say(f"{in_words(found)}; {self._plan.images_to_make()} images to make")
-        progress = Progress(self._output, runner, pacer, found["not_started"], command.jobs.max_cost_usd)
+        progress = Progress(self._output, found["not_started"], self._command.max_cost_usd)
+        scheduler = Scheduler(self._jobs, journal, self._client, self._command, progress, self._stop)
         with self._output.heartbeat():
-            return runner.run(progress, TICK_S), progress
-
-    def _saved(self, image: SavedImage) -> None:
-        self._output.result(saved_line(image.path, image.size_bytes))
-
-    def _ended(self, job: PlannedJob, state: str, outcome: Mapping[str, Any]) -> None:
-        row = job_row({"job": job.number, "line": job.line, "id": job.id, "status": state, **outcome})
-        self._output.event({"event": "job_finished", **row})
-        if row["error"]:
-            self._output.complain(
-                f"job {job.number} (line {job.line}): {show(row['error']['message'], limit=None)} "
-                f"(billed: {row['billed']})"
-            )
+            tally = scheduler.run()
+        return self._finish(tally, progress)
 
     def _finish(self, tally: Tally, progress: Progress) -> int:
-        """Writes the contact sheet, and says how it ended."""
         found = counts(self._plan)
-        if tally.over_budget and not tally.stopped:
-            tally = replace(tally, stopped=MAX_COST)
         sheet = self._write_sheet(in_words(found))
-        error = what_remains(self._plan, tally)
+        error = what_remains(found, tally)
         unpriced = f" and {tally.unpriced} calls of unknown cost" if tally.unpriced else ""
         self._output.say(
-            f"{in_words(found)}; ${tally.spent_usd:.4f}{unpriced}; {sheet or self._batch.folder.path}"
+            f"{in_words(found)}; ${tally.spent_usd:.4f}{unpriced}; {sheet or self._jobs.folder.path}"
         )
         if error is not None:
-            self._output.complain(f"{error['message']}; {error['hint']}")
+            self._output.complain(f"{error.message}; {error.hint}")
         outcome: Dict[str, object] = {
             "ok": error is None,
             "command": "batch run",
@@ -141,20 +110,18 @@ class _Run:
             "unpriced": tally.unpriced,
             "images_per_minute": round(progress.images_per_minute(tally), 2),
             "elapsed_s": round(progress.elapsed_s, 3),
-            "out_dir": str(self._batch.folder.path),
+            "out_dir": str(self._jobs.folder.path),
             "contact_sheet": sheet,
-            "error": error,
+            "error": failure_json(error),
         }
         self._output.finish(outcome, job_rows(self._plan))
-        return exit_code(self._plan, tally, self._stop.signum)
+        return exit_code(found, tally, self._stop.signum)
 
     def _write_sheet(self, words: str) -> Optional[str]:
         """The contact sheet's path; None where it could not be written, or another file has its name."""
-        title = f"{PROGRAM} batch: {os.path.basename(self._command.jobs.path)}"
+        title = f"{PROGRAM} batch: {os.path.basename(self._command.jobs)}"
         try:
-            return write_sheet(
-                self._batch.folder.path, title, words, self._plan.rows(), self._batch.requests()
-            )
+            return write_sheet(self._jobs.folder.path, title, words, self._plan.rows(), self._jobs.requests())
         except (OSError, ValueError, OutputError) as error:
             self._output.warn(str(error))
             return None
@@ -170,8 +137,8 @@ class _Run:
         say(f"Estimated cost: {cost_in_words(sums.total.cost)}")
         pace = f", {command.images_per_minute:g} images/min" if command.images_per_minute else ""
         say(f"Estimated time: {duration(sums.estimated_s)} at {command.concurrency} calls at once{pace}")
-        if self._batch.spent_usd:
-            say(f"Earlier runs in this folder: ${self._batch.spent_usd:.4f}")
+        if self._jobs.spent_usd:
+            say(f"Earlier runs in this folder: ${self._jobs.spent_usd:.4f}")
         say("Nothing was sent.")
         self._output.finish(
             {
@@ -180,8 +147,8 @@ class _Run:
                 "dry_run": True,
                 **found,
                 **forecast_json(sums),
-                "spent_usd": round(self._batch.spent_usd, 6),
-                "out_dir": str(self._batch.folder.path),
+                "spent_usd": round(self._jobs.spent_usd, 6),
+                "out_dir": str(self._jobs.folder.path),
                 "billed": "no",
             }
         )

@@ -1,34 +1,54 @@
-"""What a batch says at its end, and before it begins: rows, sums and words. Pure but for reading the plan."""
+"""What a run says of itself before it begins and at its end: rows, sums and words. Reads only the plan."""
 
 from __future__ import annotations
 
 from typing import Any, Dict, Iterator, Optional, Tuple
 
 from ..api.models import TYPICAL_SECONDS, CostEstimate
+from ..base.errors import PartialError
 from ..base.outcome import ExitCode
 from ..base.record import Record
-from ..telling.report import estimate_json
+from ..calls.budget import OVER_MAX_COST
+from ..telling.as_json import estimate_json
 from .journal import DONE, FAILED, SUBMITTED
 from .pacer import MINUTE_S
-from .plan import AMBIGUOUS, INVALID, OVER_BUDGET, PENDING, RUNNING, Plan, Share
-from .runner import INTERRUPTED, MAX_COST, MAX_FAILURES, Tally
+from .plan import AMBIGUOUS, INVALID, OVER_BUDGET, PENDING, Plan, Share
 
-_STATUS = {PENDING: "not_started", RUNNING: "not_started", OVER_BUDGET: "not_started"}
+#: Why nothing more is started, besides the code of an error.
+INTERRUPTED, MAX_FAILURES = "interrupted", "max_failures"
+_STATUS = {PENDING: "not_started", OVER_BUDGET: "not_started"}
 _UNKNOWN_QUALITY_S = TYPICAL_SECONDS["auto"]
 _SIGNAL_EXIT = 128
 
 
+class Tally(Record):
+    """How far a run is. `stopped` says why nothing more is started, empty while more is. Of what is in
+    flight, `oldest_s` is how long the longest call has run; `paused_s` is for how long more the server has
+    asked to wait, in seconds."""
+
+    done: int = 0
+    failed: int = 0
+    images: int = 0
+    in_flight: int = 0
+    oldest_s: float = 0.0
+    paused_s: float = 0.0
+    spent_usd: float = 0.0
+    unpriced: int = 0
+    is_over_budget: bool = False
+    stopped: str = ""
+
+
 class Forecast(Record):
-    """What a batch would take: its parts by quality, their sum, and seconds."""
+    """What a run would take: its parts by quality, their sum, and seconds."""
 
     by_quality: Tuple[Share, ...]
     total: Share
     estimated_s: float
 
 
-def job_rows(plan: Plan, status: Optional[str] = None) -> Iterator[Dict[str, Any]]:
+def job_rows(plan: Plan) -> Iterator[Dict[str, Any]]:
     """A row a job as `--json` and `--events` print it."""
-    for row in plan.rows(status):
+    for row in plan.rows():
         del row["offset"]
         yield job_row(row)
 
@@ -47,9 +67,8 @@ def counts(plan: Plan) -> Dict[str, int]:
     return {"jobs": sum(states.values()), **found}
 
 
-def exit_code(plan: Plan, tally: Tally, signum: Optional[int]) -> int:
+def exit_code(found: Dict[str, int], tally: Tally, signum: Optional[int]) -> int:
     """How the command ends: well, by a signal, or with jobs that are not done."""
-    found = counts(plan)
     if found[DONE] == found["jobs"]:
         return int(ExitCode.OK)
     if signum is not None:
@@ -74,23 +93,21 @@ def in_words(found: Dict[str, int]) -> str:
     return ", ".join(parts)
 
 
-def what_remains(plan: Plan, tally: Tally) -> Optional[Dict[str, object]]:
-    """The error of a batch whose jobs are not all done, as an object; None when they are."""
-    found = counts(plan)
+def what_remains(found: Dict[str, int], tally: Tally) -> Optional[PartialError]:
+    """The error of a run whose jobs are not all done; None when they are."""
     if found[DONE] == found["jobs"]:
         return None
     hints = {
         INTERRUPTED: "the same command goes on with what is missing",
         MAX_FAILURES: "look at the failures; the same command goes on with what is missing",
-        MAX_COST: "raise --max-cost; the same command goes on with what is missing",
+        OVER_MAX_COST: "raise --max-cost; the same command goes on with what is missing",
     }
     hint = hints.get(tally.stopped, "the same command runs again what failed without being billed")
     if found[SUBMITTED]:
         hint += "; what is with the Batch API comes by batch wait and batch fetch"
     if found[AMBIGUOUS]:
         hint += "; jobs in doubt run again only with --retry-ambiguous"
-    code = tally.stopped or "partial"
-    return {"code": code, "message": in_words(found), "hint": hint, "http_status": None, "request_id": None}
+    return PartialError(in_words(found), hint=hint, code=tally.stopped)
 
 
 def forecast(plan: Plan, concurrency: int, images_per_minute: Optional[float]) -> Forecast:

@@ -1,31 +1,281 @@
-"""The Batch API's commands below `batch`, by name."""
+"""The Batch API's commands below `batch`: their flags, what they work with, and how a batch is shown."""
 
 from __future__ import annotations
 
-from typing import Callable, Mapping, Sequence
+import argparse
+import os
+from contextlib import closing, contextmanager
+from functools import partial
+from typing import Callable, Dict, Generator, List, Mapping, Optional, Sequence, Tuple
 
+from ..base.about import PROGRAM
+from ..base.errors import LedgerError, UsageError
+from ..base.exit_codes import EXIT_CODES
 from ..base.interrupt import StopSwitch
+from ..base.record import Record
+from ..base.redact import show
+from ..batch.options import JobsOptions, add_jobs_flags, jobs_options
+from ..commands.options import (
+    Parser,
+    add_field_flags,
+    add_output_flags,
+    add_server_flags,
+    amount,
+)
+from ..history.dates import local_time
+from ..ledger.database import LEDGER_NAME, open_database
+from ..settings.config import Settings, load_settings, state_folder
 from ..telling.output import Output
+from ..wire.curl import find_curl
+from .api import BatchApi, ServerBatch
+from .bundle import BYTES_PER_MB, MAX_LINES, MAX_MB, Limits
+from .store import UNKNOWN, Batch, BatchStore
 
-_CommandRunner = Callable[[Sequence[str], Output, StopSwitch], int]
+MIN_POLL_S = 0.05
+FIRST_POLL_S, SLOWEST_POLL_S = 5.0, 60.0
+
+_ALL_OR_SOME, _SOME = "[ID...]", "ID..."
+#: The commands for batches: how they name those that are meant, and what they do.
+_BATCHES_COMMANDS = {
+    "status": (_ALL_OR_SOME, "Ask the server how batches are (default: all that have not ended)."),
+    "wait": (_ALL_OR_SOME, "Wait until batches have ended (default: all that have not)."),
+    "fetch": (_ALL_OR_SOME, "Save the results of batches (default: all that were not fetched yet)."),
+    "cancel": (_SOME, "Cancel batches; what is done by then can be fetched."),
+    "list": ("", "List the batches that are remembered here."),
+}
 
 
 def run_batch_api(name: str, rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs one of them; its exit code.
-
-    Raises:
-        GptImage2Error: as that command.
-    """
+    """Runs one of the commands; its exit code."""
     from .fetch import run_fetch
-    from .follow import run_cancel, run_list, run_status, run_wait
+    from .follow import run_cancel, run_list_batches, run_status, run_wait
     from .submit import run_submit
 
-    commands: Mapping[str, _CommandRunner] = {
+    commands: Mapping[str, Callable[[Sequence[str], Output, StopSwitch], int]] = {
         "submit": run_submit,
         "status": run_status,
         "wait": run_wait,
         "fetch": run_fetch,
         "cancel": run_cancel,
-        "list": run_list,
+        "list": run_list_batches,
     }
     return commands[name](rest, output, stop)
+
+
+class BatchesArguments(argparse.Namespace):
+    """The command line of a command for batches. Without `ids` it is for all that are remembered."""
+
+    config: Optional[str]
+    base_url: Optional[str]
+    api_key: Optional[str]
+    ids: Sequence[str] = ()
+    poll: Optional[float] = None
+    timeout: Optional[float] = None
+    remote: bool = False
+
+
+class Session(Record):
+    """What a command for batches has at hand."""
+
+    settings: Settings
+    store: BatchStore
+    api: BatchApi
+    output: Output
+    stop: StopSwitch
+
+    @property
+    def base_url(self) -> str:
+        """The base URL as batches are remembered by it."""
+        return self.store.url(self.settings.base_url)
+
+    def chosen(self, ids: Sequence[str], is_meant: Callable[[Batch], bool]) -> List[Batch]:
+        """The batches with these ids, known here or not; without ids all of this server that are meant."""
+        if ids:
+            return [self._by_id(one) for one in dict.fromkeys(ids)]
+        meant = [batch for batch in self.store.batches() if is_meant(batch)]
+        others = sorted({batch.base_url for batch in meant if batch.base_url != self.base_url})
+        if others:
+            self.output.warn(
+                f"batches of other base URLs are left out (--base-url names one): {show(', '.join(others))}"
+            )
+        return [batch for batch in meant if batch.base_url == self.base_url]
+
+    def refreshed(self, batch: Batch) -> Batch:
+        """A batch as the server has it now. One that may not have been made is looked for in the server's
+        list, and stays as it is where the whole list is without it."""
+        if batch.server.id is None:
+            found = self.api.find(batch.server.mark, batch.server.input_file_id)
+        else:
+            found = self.api.batch(batch.server.id)
+        if found is None:
+            self.output.warn(
+                f"the server does not show {batch.label}: nobody knows whether it has it; "
+                f"batch cancel {batch.label} gives it up"
+            )
+            return batch
+        if batch.number and found.problem:
+            self.output.warn(f"{found.id}: {found.problem}")
+        return self.update(batch, found)
+
+    def update(self, batch: Batch, found: ServerBatch) -> Batch:
+        """A batch with what the server says of it, which is remembered if the batch is."""
+        batch = batch.as_shown_by(found)
+        if batch.number:
+            self.store.update(batch)
+        return batch
+
+    def _by_id(self, batch_id: str) -> Batch:
+        batch = self.store.batch(batch_id)
+        if batch is None:
+            return Batch(self.base_url, ServerBatch(batch_id, UNKNOWN))
+        if batch.base_url != self.base_url:
+            raise UsageError(
+                f"batch {show(batch_id)} belongs to {show(batch.base_url)}, not to {show(self.base_url)}",
+                hint=f"add --base-url {show(batch.base_url)}; nothing was sent",
+                code="other_base_url",
+            )
+        return batch
+
+
+@contextmanager
+def open_session(settings: Settings, output: Output, stop: StopSwitch) -> Generator[Session, None, None]:
+    """What a command has at hand.
+
+    Raises:
+        ConfigError: there is no curl, or the ledger cannot be used; without it no batch could be fetched.
+    """
+    find_curl()
+    path = state_folder(os.environ) / LEDGER_NAME
+    try:
+        database = open_database(path)
+    except LedgerError as error:
+        raise LedgerError(
+            f"{error.message}; batches cannot be remembered without it",
+            hint=f"mend or move {path}, or name another place with XDG_STATE_HOME; nothing was sent",
+            code=error.code,
+        ) from None
+    with closing(database):
+        store = BatchStore(database, settings.secrets)
+        yield Session(settings, store, BatchApi(settings, os.environ, output, stop), output, stop)
+
+
+@contextmanager
+def batches_session(
+    name: str, rest: Sequence[str], output: Output, stop: StopSwitch
+) -> Generator[Tuple[Session, BatchesArguments], None, None]:
+    """What a command for batches needs, and its command line."""
+    arguments = batches_parser(name).parse_args(list(rest), BatchesArguments())
+    if arguments.poll is not None and arguments.poll < MIN_POLL_S:
+        raise UsageError(f"--poll must be at least {MIN_POLL_S}", hint="leave it out for 5 to 60 seconds")
+    settings = load_settings(
+        os.environ, config=arguments.config, base_url=arguments.base_url, api_key=arguments.api_key
+    )
+    for warning in settings.warnings:
+        output.warn(warning)
+    with open_session(settings, output, stop) as session:
+        yield session, arguments
+
+
+def batch_json(batch: Batch) -> Dict[str, object]:
+    """A batch as `--json` shows it."""
+    server = batch.server
+    return {
+        "id": server.id,
+        "name": batch.label,
+        "status": server.status,
+        "base_url": batch.base_url,
+        "endpoint": server.endpoint,
+        "model": server.model,
+        "created_at": server.created_at,
+        "total": server.total,
+        "completed": server.completed,
+        "failed": server.failed,
+        "high_usd": None if batch.high_usd is None else round(batch.high_usd, 6),
+        "out_dir": batch.out_dir or None,
+        "fetched_at": batch.fetched_at,
+    }
+
+
+def batch_in_words(batch: Batch) -> str:
+    """A batch on one line."""
+    server = batch.server
+    state = show(server.status + (", fetched" if batch.fetched_at else ""))
+    counts = f"{server.completed}/{server.failed}/{server.total}"
+    out_dir = show(batch.out_dir, limit=None) or "-"
+    return "  ".join([show(batch.label), state, counts, local_time(server.created_at), out_dir])
+
+
+def read_submit(argv: Sequence[str]) -> Tuple[JobsOptions, Limits]:
+    """What a `batch submit` command line says of its jobs, and how large a batch may become."""
+    args = submit_parser().parse_args(list(argv))
+    for name, value, most in (("--max-lines", args.max_lines, MAX_LINES), ("--max-mb", args.max_mb, MAX_MB)):
+        if not 0 < value <= most:
+            raise UsageError(
+                f"{name} is {value}; it must be more than 0 and at most {most:,}",
+                hint="the Batch API takes no larger files; leave it out for its limit",
+            )
+    return jobs_options(args), Limits(args.max_lines, int(args.max_mb * BYTES_PER_MB))
+
+
+def submit_parser() -> Parser:
+    """The parser of `batch submit`."""
+    parser = _parser(
+        "submit JOBS", "Hand the jobs of a file to the Batch API: half the price, results within 24 hours."
+    )
+    add_jobs_flags(parser)
+    add = parser.add_argument_group("the batches").add_argument
+    for flag, kind, most, what in (
+        ("--max-lines", int, MAX_LINES, "jobs"),
+        ("--max-mb", amount, MAX_MB, "megabytes"),
+    ):
+        words = f"{what} in a batch (default {most:,}, the API's limit)"
+        add(flag, type=kind, default=most, metavar="N", help=words)
+    add(
+        "--retry-ambiguous",
+        action="store_true",
+        help="also submit what may have been billed before: you may pay twice",
+    )
+    add("--no-history", action="store_true", help="leave no trace in the history once all is fetched")
+    add_output_flags(add)
+    add_field_flags(parser.add_argument_group("defaults for all jobs").add_argument)
+    add_server_flags(parser)
+    return parser
+
+
+def batches_parser(name: str) -> Parser:
+    """The parser of a command for batches."""
+    ids, description = _BATCHES_COMMANDS[name]
+    parser = _parser(f"{name} {ids}".strip(), description)
+    add_output_flags(parser.add_argument)
+    add_server_flags(parser)
+    add = parser.add_argument
+    if ids:
+        add("ids", nargs="+" if ids == _SOME else "*", metavar="ID", help="a batch, as `batch list` names it")
+    if name == "wait":
+        add(
+            "--poll",
+            type=amount,
+            metavar="S",
+            help=f"ask every S seconds (default {FIRST_POLL_S:.0f}, growing to {SLOWEST_POLL_S:.0f})",
+        )
+        add("--timeout", type=amount, metavar="S", help="give up waiting after S seconds; batches run on")
+    if name == "list":
+        add("--remote", action="store_true", help="list those of the server instead")
+    return parser
+
+
+def _parser(usage: str, description: str) -> Parser:
+    """A parser; its usage begins with the command's name."""
+    return Parser(
+        prog=f"{PROGRAM} batch {usage.split()[0]}",
+        usage=f"{PROGRAM} batch {usage} [options]",
+        description=description,
+        epilog=EXIT_CODES,
+    )
+
+
+#: The parser of each command here.
+BATCH_API_PARSERS: Mapping[str, Callable[[], Parser]] = {
+    "submit": submit_parser,
+    **{name: partial(batches_parser, name) for name in _BATCHES_COMMANDS},
+}

@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Callable, Dict, Iterator, List, Optional, Sequence
 
 from ..base.about import PROGRAM
-from ..base.errors import GptImage2Error, InterruptedCall, OutputError
+from ..base.errors import GptImage2Error, InterruptedCall, OutputError, PartialError
 from ..base.interrupt import StopSwitch
 from ..base.outcome import ExitCode
 from ..base.redact import show
+from ..batch.contact_sheet import write_sheet
 from ..batch.journal import DONE, FAILED, Journal
-from ..batch.planner import Folder
-from ..batch.sheet import write_sheet
+from ..batch.output_folder import OutputFolder
 from ..ledger.recording import Ledger
 from ..outputs.files import prepare_folder, temporary_folder
-from ..outputs.naming import OutputPlan
+from ..outputs.naming import OutputPlan, slug
 from ..settings.config import state_folder
+from ..telling.as_json import failure_json
+from ..telling.in_words import saved_line
 from ..telling.output import Output
-from .book import GIVEN_UP, WAITING, RememberedBatch
-from .desk import Desk, is_lost, open_desk
-from .keeper import Keeper, request_of_job, rescued, row_of_job
-from .outcomes import error_of_whole
-from .parsers import fetch_parser, read_batches_command
-from .past_jobs import PastJobs
-from .remote import RemoteBatch
-from .result_lines import ResultLine, ResultReader
-from .wording import batch_json
+from .commands import Session, batch_json, batches_session
+from .results import ResultLine, ResultReader, error_without_line
+from .saving import ResultSaver, job_row_of
+from .store import GIVEN_UP, WAITING, Batch, LastEntries
 
 _PART_NAME = "batch-result"
 _TRIES_PER_FILE = 3
@@ -37,20 +33,14 @@ _FAILED_HINT = "batch submit or batch run with the same jobs goes on with what w
 
 
 def run_fetch(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch fetch`; its exit code.
-
-    Raises:
-        GptImage2Error: nothing could be fetched.
-    """
-    command = read_batches_command(fetch_parser(), rest)
-    with ExitStack() as stack:
-        desk = open_desk(command, output, stop, stack)
-        batches = desk.chosen(
-            command.ids, lambda batch: batch.fetched_at is None and batch.status != GIVEN_UP
+    """Runs `batch fetch`; its exit code."""
+    with batches_session("fetch", rest, output, stop) as (session, arguments):
+        batches = session.chosen(
+            arguments.ids, lambda batch: batch.fetched_at is None and batch.server.status != GIVEN_UP
         )
         if not batches:
             output.say("nothing is left to fetch")
-        fetching = _Fetching(desk)
+        fetching = _Fetching(session)
         with stop, output.heartbeat():
             fetching.run(batches)
         return fetching.finish()
@@ -59,46 +49,42 @@ def run_fetch(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
 class _Fetching:
     """One `batch fetch`."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-        self._output = desk.output
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._store = session.store
+        self._output = session.output
         self._rescue_folder = state_folder(os.environ) / "rescued"
-        self._ledger = Ledger(state_folder(os.environ), desk.settings.secrets)
-        self._batches: List[RememberedBatch] = []
+        self._ledger = Ledger(state_folder(os.environ), session.settings.secrets)
+        self._batches: List[Batch] = []
         self._errors: List[GptImage2Error] = []
         self._problems: List[str] = []
         self._rescued: List[str] = []
         self._sheets: List[str] = []
         self._saved = 0
 
-    def run(self, batches: Sequence[RememberedBatch]) -> None:
+    def run(self, batches: Sequence[Batch]) -> None:
         """Fetches batch after batch, folder by folder."""
-        by_folder: Dict[str, List[RememberedBatch]] = {}
+        by_folder: Dict[str, List[Batch]] = {}
         for batch in batches:
             try:
-                now = self._desk.refreshed(batch)
+                batch = self._session.refreshed(batch)
             except GptImage2Error as error:
                 self._failed(batch, error)
-                now = batch
-            self._batches.append(now)
-            if not is_lost(now):
-                by_folder.setdefault(now.out_dir, []).append(now)
+            self._batches.append(batch)
+            if not batch.is_unconfirmed:
+                by_folder.setdefault(batch.out_dir, []).append(batch)
         for out_dir, group in by_folder.items():
-            if self._desk.stop.is_set:
+            if self._session.stop.is_set:
                 return
             if out_dir:
                 self._fetch_folder(Path(out_dir), group)
             else:
                 for batch in group:
-                    self._fetch_stranger(batch)
+                    self._fetch_unknown(batch)
 
     def finish(self) -> int:
-        """Says how it ended; the exit code.
-
-        Raises:
-            GptImage2Error: nothing could be fetched.
-        """
-        desk, stop = self._desk, self._desk.stop
+        """Says how it ended; the exit code."""
+        stop = self._session.stop
         if stop.is_set:
             raise InterruptedCall(
                 "interrupted; what was saved is saved",
@@ -113,110 +99,88 @@ class _Fetching:
             f"{found[DONE]} of {found['jobs']} jobs done, {found[FAILED]} failed, {found[WAITING]} waiting"
         )
         self._output.say(f"{words}; {self._saved} images saved")
-        error: Optional[Dict[str, object]] = None
+        error: Optional[PartialError] = None
         if not is_good:
             hint = "; ".join(self._problems) or (_WAITING_HINT if found[WAITING] else _FAILED_HINT)
-            error = {
-                "code": "partial" if not found[WAITING] else "not_ready",
-                "message": words,
-                "hint": hint,
-                "http_status": None,
-                "request_id": None,
-            }
+            error = PartialError(words, hint=hint, code="not_ready" if found[WAITING] else "partial")
             self._output.complain(f"{words}; {hint}")
+        costs = (row["cost_usd"] for row in self._rows())
         self._output.finish(
             {
                 "ok": is_good,
                 "command": "batch fetch",
                 **found,
                 "images": self._saved,
-                "cost_usd": round(self._cost_usd(), 6),
+                "cost_usd": round(sum(cost for cost in costs if isinstance(cost, float)), 6),
                 "batches": [batch_json(batch) for batch in self._batches],
                 "contact_sheets": self._sheets,
                 "rescued": self._rescued,
-                "error": error,
+                "error": failure_json(error),
             },
             self._rows(),
         )
         for batch in self._batches:
             if batch.number and batch.fetched_at and not batch.history:
-                desk.book.forget_jobs(batch.number)
+                self._store.forget_jobs(batch)
         return int(ExitCode.OK if is_good else ExitCode.PARTIAL)
 
-    def _fetch_folder(self, path: Path, batches: Sequence[RememberedBatch]) -> None:
-        desk = self._desk
+    def _fetch_folder(self, path: Path, batches: Sequence[Batch]) -> None:
+        folder = OutputFolder(path, self._rescue_folder)
         try:
             prepare_folder(path)
-            with temporary_folder() as scratch, Journal(path) as journal, PastJobs(path, scratch) as past:
-                keeper = Keeper(
-                    Folder(path, self._rescue_folder),
-                    journal,
-                    past,
-                    desk.book,
-                    self._ledger,
-                    desk.settings,
-                    os.environ,
-                    self._output,
-                    desk.stop,
-                )
+            with temporary_folder() as scratch, Journal(path) as journal, LastEntries(path, scratch) as last:
+                saver = ResultSaver(self._session, self._ledger, folder, journal, last)
                 for batch in batches:
-                    self._fetch(batch, keeper, path)
-                self._saved += keeper.saved
-                self._problems += keeper.failures
-                self._write_contact_sheet(path, past)
+                    self._fetch(batch, saver, path)
+                self._saved += saver.saved
+                self._problems += saver.failures
+                self._write_contact_sheet(path, last)
         except GptImage2Error as error:
             for batch in batches:
                 self._failed(batch, error)
 
-    def _fetch(self, batch: RememberedBatch, keeper: Keeper, path: Path) -> None:
+    def _fetch(self, batch: Batch, saver: ResultSaver, path: Path) -> None:
         """Fetches one batch as far as it has results."""
-        book = self._desk.book
 
         def take(line: ResultLine) -> None:
-            job = book.job(batch.number, line.custom_id)
+            job = self._store.job(batch, line.custom_id)
             if job is None:
                 self._rescue(batch, line)
             else:
-                keeper.take(batch, job, line)
+                saver.save(batch, job, line)
 
-        if not self._read_files(batch, path, take) or not batch.has_ended:
+        if not self._read_files(batch, path, take) or not batch.server.has_ended or saver.failures:
             return
-        if keeper.failures:
-            return
-        remote = self._desk.server.batch(batch.id or "")
-        self._close_waiting(batch, keeper, remote)
-        if not book.count(batch.number).get(WAITING):
-            book.fetched(batch.number)
-            self._refresh(batch)
-
-    def _close_waiting(self, batch: RememberedBatch, keeper: Keeper, remote: RemoteBatch) -> None:
-        """The batch has ended and its files were read: what still waits will never come."""
-        for job in self._desk.book.jobs(batch.number):
+        # What still waits will never come: the batch has ended, and its files were read.
+        error = error_without_line(self._session.api.batch(batch.server.id or ""))
+        for job in self._store.jobs(batch):
             if job.state == WAITING:
-                keeper.fail(batch, job, error_of_whole(remote))
+                saver.fail(batch, job, error)
+        if not self._store.count(batch).get(WAITING):
+            self._batches[self._batches.index(batch)] = self._store.mark_fetched(batch)
 
-    def _refresh(self, batch: RememberedBatch) -> None:
-        now = self._desk.book.batch_number(batch.number)
-        self._batches = [now if one.number == now.number else one for one in self._batches]
-
-    def _fetch_stranger(self, batch: RememberedBatch) -> None:
-        """A batch that is not remembered here: its images are kept all the same."""
+    def _fetch_unknown(self, batch: Batch) -> None:
+        """A batch that is not remembered here: its images are saved all the same."""
         self._output.warn(f"{batch.label} is not known here: its images go to {self._rescue_folder}")
         self._rescue_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._read_files(batch, self._rescue_folder, lambda line: self._rescue(batch, line))
 
-    def _rescue(self, batch: RememberedBatch, line: ResultLine) -> None:
-        places = rescued(line, self._output)
+    def _rescue(self, batch: Batch, line: ResultLine) -> None:
+        """Saves the images of a line for which there is no job."""
+        places: List[str] = []
+        for number, writer in enumerate(line.writers, 1):
+            places.append(writer.keep(f"{slug(line.custom_id) or 'result'}-{number}.png"))
+            self._output.result(saved_line(places[-1], writer.size_bytes))
         self._rescued += places
         name = show(line.custom_id, limit=100)
         where = f"; saved as {', '.join(places)}" if places else " and holds no image"
         self._output.warn(f"{batch.label} has a result for {name!r}, which is not known here{where}")
 
-    def _read_files(self, batch: RememberedBatch, path: Path, take: Callable[[ResultLine], None]) -> bool:
+    def _read_files(self, batch: Batch, path: Path, take: Callable[[ResultLine], None]) -> bool:
         """Reads the output file and the error file; whether both came whole."""
         plan = OutputPlan(path, _PART_NAME, "", False, True, self._rescue_folder)
         is_whole = True
-        for file_id in (batch.output_file_id, batch.error_file_id):
+        for file_id in (batch.server.output_file_id, batch.server.error_file_id):
             if file_id is None:
                 continue
             try:
@@ -231,26 +195,26 @@ class _Fetching:
         for number in range(_TRIES_PER_FILE):
             reader = ResultReader(plan, take)
             try:
-                self._desk.server.download(file_id, reader.feed)
+                self._session.api.download(file_id, reader.feed)
                 return
             except GptImage2Error as error:
-                if number == _TRIES_PER_FILE - 1 or not error.retry_safe or self._desk.stop.wait(number):
+                if number == _TRIES_PER_FILE - 1 or not error.retry_safe or self._session.stop.wait(number):
                     raise
                 self._output.say(f"{error.message}; reading it again")
             finally:
                 reader.close()
 
-    def _failed(self, batch: RememberedBatch, error: GptImage2Error) -> None:
+    def _failed(self, batch: Batch, error: GptImage2Error) -> None:
         self._errors.append(error)
         self._problems.append(f"{batch.label}: {error.message}")
 
-    def _write_contact_sheet(self, path: Path, past: PastJobs) -> None:
+    def _write_contact_sheet(self, path: Path, last_entries: LastEntries) -> None:
         """Writes the contact sheet anew where all jobs of the folder are remembered here."""
-        book = self._desk.book
-        if sum(1 for _ in book.jobs_of_folder(str(path))) != past.count():
+        out_dir = str(path)
+        if sum(1 for _ in self._store.jobs_of_folder(out_dir)) != last_entries.count():
             return
-        rows = (row_of_job(batch, job) for batch, job in book.jobs_of_folder(str(path)))
-        requests = (request_of_job(batch, job) for batch, job in book.jobs_of_folder(str(path)))
+        rows = (job_row_of(batch, job) for batch, job in self._store.jobs_of_folder(out_dir))
+        requests = (job.asked.request for _, job in self._store.jobs_of_folder(out_dir))
         try:
             self._sheets.append(write_sheet(path, f"{PROGRAM} batch: {path.name}", "", rows, requests))
         except (OSError, ValueError, OutputError) as error:
@@ -259,15 +223,11 @@ class _Fetching:
     def _counts(self) -> Dict[str, int]:
         found = {DONE: 0, FAILED: 0, WAITING: 0}
         for batch in self._batches:
-            for state, jobs in self._desk.book.count(batch.number).items():
+            for state, jobs in self._store.count(batch).items():
                 found[state] += jobs
         return {"jobs": sum(found.values()), **found}
 
     def _rows(self) -> Iterator[Dict[str, object]]:
         for batch in self._batches:
-            for job in self._desk.book.jobs(batch.number):
-                yield row_of_job(batch, job)
-
-    def _cost_usd(self) -> float:
-        costs = (row["cost_usd"] for row in self._rows())
-        return sum(cost for cost in costs if isinstance(cost, float))
+            for job in self._store.jobs(batch):
+                yield job_row_of(batch, job)

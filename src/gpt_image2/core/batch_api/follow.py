@@ -1,11 +1,11 @@
-"""`batch status`, `list`, `wait` and `cancel`: what the server makes of the batches that it was handed."""
+"""`batch status`, `list`, `wait` and `cancel`: how the batches are that were handed to the server."""
 
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
-from typing import Callable, Dict, List, Mapping, Optional, Sequence
+from typing import Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Set
 
 from ..base.errors import ApiError, GptImage2Error, InterruptedCall, NetworkError, RateLimitError
 from ..base.interrupt import StopSwitch
@@ -13,168 +13,134 @@ from ..base.outcome import Billed, ExitCode
 from ..base.record import replace
 from ..batch.journal import FAILED, SUBMITTED, Entry, Journal
 from ..outputs.files import temporary_folder
+from ..telling.as_json import failure_json
 from ..telling.output import Output
-from ..telling.report import failure_json
-from .book import RememberedBatch
-from .desk import Desk, is_lost, open_desk
-from .handover import entry_of
-from .parsers import (
+from .api import COMPLETED, ServerBatch
+from .commands import (
     FIRST_POLL_S,
     SLOWEST_POLL_S,
-    BatchesCommand,
-    cancel_parser,
-    list_parser,
-    read_batches_command,
-    status_parser,
-    wait_parser,
+    BatchesArguments,
+    Session,
+    batch_in_words,
+    batch_json,
+    batches_session,
 )
-from .past_jobs import PastJobs
-from .remote import COMPLETED
-from .wording import batch_in_words, batch_json, stranger
+from .store import GIVEN_UP, Batch, LastEntries
 
 _GROWTH = 1.5
+_MAX_LISTED = 2000
 
 
 def run_status(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch status`; its exit code.
-
-    Raises:
-        GptImage2Error: the server says nothing of any batch.
-    """
-    command = read_batches_command(status_parser(), rest)
-    with ExitStack() as stack:
-        desk = open_desk(command, output, stop, stack)
-        return _each(desk, "status", _meant(desk, command), desk.refreshed)
+    """Runs `batch status`; its exit code."""
+    with batches_session("status", rest, output, stop) as (session, arguments):
+        return _each(session, "status", _under_way(session, arguments), session.refreshed)
 
 
-def run_list(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch list`; its exit code.
-
-    Raises:
-        GptImage2Error: the ledger cannot be read, or the server does not answer.
-    """
-    command = read_batches_command(list_parser(), rest)
-    with ExitStack() as stack:
-        desk = open_desk(command, output, stop, stack)
-        batches = desk.book.batches()
-        if command.remote:
-            known = {batch.id: batch for batch in batches}
-            batches = [
-                known.get(remote.id) or stranger(remote, desk.base_url) for remote in desk.server.batches()
-            ]
+def run_list_batches(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
+    """Runs `batch list`; its exit code."""
+    with batches_session("list", rest, output, stop) as (session, arguments):
+        batches = session.store.batches()
+        if arguments.remote:
+            known = {batch.server.id: batch for batch in batches}
+            remote = islice(session.api.batches(), _MAX_LISTED)
+            batches = [known.get(server.id) or Batch(session.base_url, server) for server in remote]
     for batch in batches:
         output.result(batch_in_words(batch))
     if not batches:
         output.say("no batches")
-    return _finish_batches(output, "list", batches, {}, int(ExitCode.OK))
+    return _finish_batches(output, "list", [_row_of_batch(batch) for batch in batches], True)
 
 
 def run_cancel(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch cancel`; its exit code.
-
-    Raises:
-        GptImage2Error: no batch could be cancelled.
-    """
-    command = read_batches_command(cancel_parser(), rest)
-    with ExitStack() as stack:
-        desk = open_desk(command, output, stop, stack)
-        return _each(
-            desk, "cancel", desk.chosen(command.ids, lambda _: False), lambda batch: _cancelled(desk, batch)
-        )
+    """Runs `batch cancel`; its exit code."""
+    with batches_session("cancel", rest, output, stop) as (session, arguments):
+        batches = session.chosen(arguments.ids, lambda _: False)
+        return _each(session, "cancel", batches, lambda batch: _cancelled(session, batch))
 
 
 def run_wait(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch wait`; its exit code.
-
-    Raises:
-        GptImage2Error: the server refuses to say, or the user stops waiting.
-    """
-    command = read_batches_command(wait_parser(), rest)
-    with ExitStack() as stack:
-        desk = open_desk(command, output, stop, stack)
-        with stop, output.heartbeat():
-            batches = _Watch(desk, command).run()
+    """Runs `batch wait`; its exit code."""
+    with batches_session("wait", rest, output, stop) as (session, arguments), stop, output.heartbeat():
+        batches = _Watch(session, arguments).run()
     for batch in batches:
         output.result(batch_in_words(batch))
     if stop.is_set:
         raise InterruptedCall(
             "interrupted; the batches run on", signum=stop.signum or 2, hint="batch wait goes on waiting"
         )
-    is_good = all(batch.status == COMPLETED and not batch.failed for batch in batches)
+    is_good = all(batch.server.status == COMPLETED and not batch.server.failed for batch in batches)
     if any(batch.is_open for batch in batches):
         output.complain("not all have ended in that time; they run on, and batch wait goes on waiting")
-    return _finish_batches(output, "wait", batches, {}, int(ExitCode.OK if is_good else ExitCode.PARTIAL))
+    return _finish_batches(output, "wait", [_row_of_batch(batch) for batch in batches], is_good)
 
 
 class _Watch:
     """One `batch wait`."""
 
-    def __init__(self, desk: Desk, command: BatchesCommand) -> None:
-        self._desk = desk
-        self._batches = _meant(desk, command)
-        self._poll_s = command.poll_s
-        self._has_looked = False
-        self._until_s = None if command.timeout_s is None else time.monotonic() + command.timeout_s
+    def __init__(self, session: Session, arguments: BatchesArguments) -> None:
+        self._session = session
+        self._batches = _under_way(session, arguments)
+        self._poll_s = arguments.poll
+        self._until_s = None if arguments.timeout is None else time.monotonic() + arguments.timeout
+        self._not_shown: Set[int] = set()  # what the server's list is without: looked for once
 
-    def run(self) -> List[RememberedBatch]:
-        """Asks until all have ended, time is up or the user stops it; how they are then. One that the server
-        does not show is looked for once."""
+    def run(self) -> List[Batch]:
+        """Asks until all have ended, time is up or the user stops it; how they are then."""
         wait_s = FIRST_POLL_S
         while True:
             asked_s = self._look()
-            if not any(batch.is_open and not is_lost(batch) for batch in self._batches):
+            if not any(map(self._is_awaited, self._batches)):
                 return self._batches
             pause_s = max(asked_s, wait_s if self._poll_s is None else self._poll_s)
             if self._until_s is not None:
                 pause_s = min(pause_s, self._until_s - time.monotonic())
-            if pause_s <= 0 or self._desk.stop.wait(pause_s):
+            if pause_s <= 0 or self._session.stop.wait(pause_s):
                 return self._batches
             wait_s = min(wait_s * _GROWTH, SLOWEST_POLL_S)
 
+    def _is_awaited(self, batch: Batch) -> bool:
+        return batch.is_open and batch.number not in self._not_shown
+
     def _look(self) -> float:
-        """Asks for each that has not ended; for how many seconds the server wants to be left alone."""
+        """Asks for each that is awaited; for how many seconds the server wants to be left alone."""
         asked_s = 0.0
         for place, batch in enumerate(self._batches):
-            if not batch.is_open or self._desk.stop.is_set or (is_lost(batch) and self._has_looked):
+            if not self._is_awaited(batch) or self._session.stop.is_set:
                 continue
             try:
-                self._batches[place] = self._desk.refreshed(batch)
+                now = self._batches[place] = self._session.refreshed(batch)
             except InterruptedCall:
                 break
             except (NetworkError, RateLimitError, ApiError) as error:
                 if not error.retry_safe:
                     raise
                 asked_s = max(asked_s, error.retry_after_s or 0.0)
-                self._desk.output.say(f"{batch.label}: {error.message}; asking again")
-            self._tell(batch, self._batches[place])
-        self._has_looked = True
+                self._session.output.say(f"{batch.label}: {error.message}; asking again")
+                continue
+            if now.is_unconfirmed:
+                self._not_shown.add(now.number)
+            self._say_changes(batch.server, now)
         return asked_s
 
-    def _tell(self, before: RememberedBatch, now: RememberedBatch) -> None:
-        if (before.status, before.completed, before.failed) != (now.status, now.completed, now.failed):
-            self._desk.output.say(batch_in_words(now))
-            self._desk.output.event({"event": "batch_changed", "batch": batch_json(now)})
+    def _say_changes(self, before: ServerBatch, now: Batch) -> None:
+        then = before.status, before.completed, before.failed
+        if then != (now.server.status, now.server.completed, now.server.failed):
+            self._session.output.say(batch_in_words(now))
+            self._session.output.event({"event": "batch_changed", "batch": batch_json(now)})
 
 
-def _meant(desk: Desk, command: BatchesCommand) -> List[RememberedBatch]:
-    batches = desk.chosen(command.ids, lambda batch: batch.is_open)
+def _under_way(session: Session, arguments: BatchesArguments) -> List[Batch]:
+    batches = session.chosen(arguments.ids, lambda batch: batch.is_open)
     if not batches:
-        desk.output.say("no batch is under way")
+        session.output.say("no batch is under way")
     return batches
 
 
-def _each(
-    desk: Desk,
-    action: str,
-    batches: Sequence[RememberedBatch],
-    work: Callable[[RememberedBatch], RememberedBatch],
-) -> int:
-    """Does something for each batch and says how each is now; what fails for one is told in its row.
-
-    Raises:
-        GptImage2Error: it failed for all.
-    """
-    now: List[RememberedBatch] = []
+def _each(session: Session, action: str, batches: Sequence[Batch], work: Callable[[Batch], Batch]) -> int:
+    """Does something for each batch and says how each is now; what fails for one is told in its row."""
+    output = session.output
+    now: List[Batch] = []
     errors: Dict[str, GptImage2Error] = {}
     for batch in batches:
         try:
@@ -187,62 +153,52 @@ def _each(
     if errors and len(errors) == len(now):
         raise next(iter(errors.values()))
     for batch in now:
-        desk.output.result(batch_in_words(batch))
+        output.result(batch_in_words(batch))
         if batch.label in errors:
-            desk.output.complain(f"{batch.label}: {errors[batch.label].message}")
-    return _finish_batches(desk.output, action, now, errors, int(ExitCode.PARTIAL if errors else ExitCode.OK))
+            output.complain(f"{batch.label}: {errors[batch.label].message}")
+    rows = [_row_of_batch(batch, errors.get(batch.label)) for batch in now]
+    return _finish_batches(output, action, rows, not errors)
 
 
-def _finish_batches(
-    output: Output,
-    action: str,
-    batches: Sequence[RememberedBatch],
-    errors: Mapping[str, GptImage2Error],
-    code: int,
-) -> int:
-    rows = [{**batch_json(batch), "error": failure_json(errors.get(batch.label))} for batch in batches]
-    output.finish({"ok": code == 0, "command": f"batch {action}", "batches": rows})
-    return code
+def _row_of_batch(batch: Batch, error: Optional[GptImage2Error] = None) -> Mapping[str, object]:
+    return {**batch_json(batch), "error": failure_json(error)}
 
 
-def _cancelled(desk: Desk, batch: RememberedBatch) -> RememberedBatch:
-    """A batch after its cancellation. One that the server does not show is given up."""
-    if is_lost(batch):
-        batch = desk.refreshed(batch)
-        if is_lost(batch):
-            return _given_up(desk, batch)
-    remote = desk.server.cancel(batch.id or "")
-    if not batch.number:
-        return stranger(remote, desk.base_url)
-    desk.book.update(batch.number, remote)
-    return desk.book.batch_number(batch.number)
+def _finish_batches(output: Output, action: str, rows: List[Mapping[str, object]], is_good: bool) -> int:
+    output.finish({"ok": is_good, "command": f"batch {action}", "batches": rows})
+    return int(ExitCode.OK if is_good else ExitCode.PARTIAL)
 
 
-def _given_up(desk: Desk, batch: RememberedBatch) -> RememberedBatch:
+def _cancelled(session: Session, batch: Batch) -> Batch:
+    """A batch after its cancellation. One that the whole list of the server is without is given up."""
+    if batch.is_unconfirmed:
+        batch = session.refreshed(batch)
+        if batch.is_unconfirmed:
+            return _given_up(session, batch)
+    return session.update(batch, session.api.cancel(batch.server.id or ""))
+
+
+def _given_up(session: Session, batch: Batch) -> Batch:
     """Gives up a batch that the server may have: its jobs may be sent again if the user says so once more."""
     folder = Path(batch.out_dir)
     if folder.is_dir():
-        with temporary_folder() as scratch, Journal(folder) as journal, PastJobs(folder, scratch) as past:
-            journal.extend(_given_up_entries(desk, batch, past))
-    desk.book.give_up(batch.number)
-    desk.output.warn(
+        with temporary_folder() as scratch, Journal(folder) as journal, LastEntries(folder, scratch) as last:
+            journal.extend(_given_up_entries(session, batch, last))
+    batch = replace(batch, server=replace(batch.server, status=GIVEN_UP))
+    session.store.update(batch)
+    session.output.warn(
         f"{batch.label} is given up: its jobs may have been billed, and run again only with --retry-ambiguous"
     )
-    return desk.book.batch_number(batch.number)
+    return batch
 
 
-def _given_up_entries(desk: Desk, batch: RememberedBatch, past: PastJobs) -> List[Entry]:
-    entries: List[Entry] = []
-    for job in desk.book.jobs(batch.number):
-        last: Optional[Entry] = past.last(job.custom_id)
+def _given_up_entries(session: Session, batch: Batch, last_entries: LastEntries) -> Iterator[Entry]:
+    for job in session.store.jobs(batch):
+        last: Optional[Entry] = last_entries.of(job)
         if last is not None and last.event == SUBMITTED and last.batch_id == batch.label:
-            entries.append(
-                replace(
-                    entry_of(job),
-                    event=FAILED,
-                    billed=Billed.MAYBE,
-                    code="batch_given_up",
-                    message="nobody knows whether its batch was made",
-                )
+            yield job.entry(
+                FAILED,
+                billed=Billed.MAYBE,
+                code="batch_given_up",
+                message="nobody knows whether its batch was made",
             )
-    return entries

@@ -1,124 +1,97 @@
-"""`batch submit`: what is still to do of a jobs file goes to the Batch API, in files up to its limits."""
+"""`batch submit`: what is still to do of a jobs file goes to the Batch API, in files up to its limits.
+
+A file is written and uploaded first. Then its batch and its jobs go into the ledger, then the journal says
+that they are submitted, and only then the request goes out that makes the batch. After a crash at any point,
+or an answer that nobody understands, the jobs count as submitted, or were never offered to the server.
+"""
 
 from __future__ import annotations
 
-import os
+import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Tuple
 
 from ..api.models import BATCH_DISCOUNT, CostEstimate
 from ..api.request import checked
-from ..base.errors import GptImage2Error, InterruptedCall, LedgerError, UsageError
+from ..base.errors import ApiError, GptImage2Error, InterruptedCall, LedgerError, OutputError
 from ..base.interrupt import StopSwitch
 from ..base.outcome import Billed, ExitCode
 from ..base.record import replace
 from ..batch.jobs import read_job
 from ..batch.journal import FAILED, SUBMITTED, Journal, journal_images
-from ..batch.opening import OpenBatch, open_batch
 from ..batch.plan import Plan, PlannedJob
+from ..batch.planning import OpenJobs, open_jobs
 from ..batch.summary import counts, forecast, in_words, job_rows
-from ..calls.budget import OVER_MAX_COST, Budget
+from ..calls.budget import Budget
 from ..calls.client import Client
-from ..ledger.entries import other_fields
+from ..ledger.entries import utc_text
 from ..outputs.files import temporary_folder
+from ..telling.as_json import estimate_json, failure_json, image_json
+from ..telling.in_words import cost_in_words
 from ..telling.output import Output
-from ..telling.report import cost_in_words, estimate_json, failure_json, image_json
-from ..wire.curl import find_curl
-from .book import Book, RememberedBatch, RememberedJob, open_book
-from .bundle import Bundle
-from .handover import Handover
-from .lines import BatchLine, batch_line, custom_id_of
-from .parsers import SubmitCommand, read_submit
-from .server import BatchServer, told
-from .uploads import Uploads
-from .wording import batch_in_words, batch_json
+from .api import ServerBatch
+from .bundle import BatchLine, Bundle, Group, Limits, LineInputs, batch_line
+from .commands import Session, batch_in_words, batch_json, open_session, read_submit
+from .store import UNKNOWN, Batch, BatchJob, JobIdentity, JobRequest, submitted_entries
 
 _GENERATIONS, _EDITS = "/v1/images/generations", "/v1/images/edits"
-_TOKEN_BYTES = 12
-#: What one batch may hold only one of: a model, and an endpoint.
-_Group = Tuple[str, str]
 
 
 def run_submit(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch submit`; its exit code.
-
-    Raises:
-        GptImage2Error: nothing was handed over.
-    """
-    command = read_submit(rest)
-    jobs = command.jobs
+    """Runs `batch submit`; its exit code."""
+    jobs, limits = read_submit(rest)
     client = Client(
         config=jobs.config, base_url=jobs.base_url, api_key=jobs.api_key, history=jobs.history, stop=stop
     )
     with ExitStack() as stack:
-        batch = open_batch(jobs, client, output, stack)
-        estimate = _half_price(batch.plan)
-        if batch.journal is None:
-            return _show_batch_dry_run(batch, estimate, output)
-        _check_budget(batch, estimate, jobs.max_cost_usd)
+        folder = open_jobs(jobs, client, output, stack)
+        estimate = _half_price(folder.plan)
+        if folder.journal is None:
+            return _show_submit_dry_run(folder, estimate, output)
+        Budget(jobs.max_cost_usd, folder.spent_usd).check(estimate, "these jobs, by the Batch API,")
         client.settings.require_key()
-        server = BatchServer(client.settings, os.environ, stop, told(output))
-        find_curl()
-        book = open_book(os.environ, client.settings.secrets)
-        stack.callback(book.database.close)
+        session = stack.enter_context(open_session(client.settings, output, stop))
+        submission = _Submission(session, folder, folder.journal, limits, client.ledger is not None)
         with stop:
-            return _Submission(command, batch, batch.journal, client, book, server, output, stop).run(
-                estimate
-            )
+            submission.run()
+            return submission.finish(estimate)
 
 
 class _Submission:
     """One `batch submit`, all of whose jobs may be paid for."""
 
     def __init__(
-        self,
-        command: SubmitCommand,
-        batch: OpenBatch,
-        journal: Journal,
-        client: Client,
-        book: Book,
-        server: BatchServer,
-        output: Output,
-        stop: StopSwitch,
+        self, session: Session, folder: OpenJobs, journal: Journal, limits: Limits, is_recorded: bool
     ) -> None:
-        self._limits = command.limits
-        self._batch = batch
-        self._plan = batch.plan
-        self._client = client
-        self._book = book
-        self._output = output
-        self._stop = stop
-        self._uploads = Uploads(server)
-        self._handover = Handover(book, journal, server)
-        self._bundles: Dict[_Group, Bundle] = {}
-        self._tokens: Dict[int, str] = {}
-        self._handed: List[RememberedBatch] = []
+        self._session = session
+        self._folder = folder
+        self._plan = folder.plan
+        self._journal = journal
+        self._limits = limits
+        self._is_recorded = is_recorded
+        self._output = session.output
+        self._inputs = LineInputs(session.api)
+        self._bundles: Dict[Group, Bundle] = {}
+        self._submitted: List[Batch] = []
         self._error: Optional[GptImage2Error] = None
         self._was_stopped = False
         self._has_warned = False
 
-    def run(self, estimate: Optional[CostEstimate]) -> int:
-        """Hands over batch after batch, until nothing is left or one of them could not be; the exit code.
-
-        Raises:
-            GptImage2Error: nothing was handed over.
-        """
-        self._book.forget_unsent(str(self._batch.folder.path))
-        self._stop.drain_first(self._stop_starting)
+    def run(self) -> None:
+        """Hands over batch after batch, until nothing is left or one of them could not be."""
+        stop = self._session.stop
+        stop.drain_first(self._stop_starting)
         try:
             with temporary_folder() as scratch:
                 self._fill_bundles(scratch)
-                for group in list(self._bundles):
+                for bundle in list(self._bundles.values()):
                     if not self._is_stopping():
-                        self._send(group)
+                        self._send(bundle)
         except GptImage2Error as error:
             self._error = self._error or error
         finally:
-            self._stop.drain_first(None)
-            with suppress(LedgerError):  # the next submission does it
-                self._book.forget_unsent(str(self._batch.folder.path))
-        return self._finish(estimate)
+            stop.drain_first(None)
 
     def _fill_bundles(self, scratch: Path) -> None:
         while not self._is_stopping():
@@ -128,97 +101,141 @@ class _Submission:
             group, line, job = self._line_of(planned)
             bundle = self._bundles.get(group)
             if bundle is not None and not bundle.takes(line):
-                self._send(group)
+                self._send(bundle)
                 bundle = None
                 if self._is_stopping():
                     return
             if bundle is None:
-                bundle = self._bundles[group] = self._new_bundle(scratch, group)
+                bundle = self._bundles[group] = Bundle(scratch, group, self._limits)
             bundle.add(line, job)
 
-    def _new_bundle(self, scratch: Path, group: _Group) -> Bundle:
-        model, endpoint = group
-        token = os.urandom(_TOKEN_BYTES).hex()
-        base_url, out_dir = self._client.settings.base_url, str(self._batch.folder.path)
-        is_recorded = self._client.ledger is not None
-        number = self._book.prepare(token, base_url, endpoint, model, out_dir, is_recorded)
-        self._tokens[number] = token
-        return Bundle(scratch / f"{token}.jsonl", self._book, number, self._limits)
-
-    def _line_of(self, planned: PlannedJob) -> Tuple[_Group, BatchLine, RememberedJob]:
-        """A job's line and what is remembered of it; uploads what does not go within the line."""
-        job, _ = read_job(self._batch.jobs_file.text_at(planned.offset), self._batch.defaults)
+    def _line_of(self, planned: PlannedJob) -> Tuple[Group, BatchLine, BatchJob]:
+        """A job's line, and what is remembered of it; uploads what does not go within the line."""
+        job, _ = read_job(self._folder.jobs_file.text_at(planned.offset), self._folder.defaults)
         request, _ = checked(job.request)
         if request.stream:
-            self._warn_of_stream()
+            if not self._has_warned:
+                self._output.warn("the Batch API does not stream: stream and partial_images are left out")
+            self._has_warned = True
             request = request.without_stream()
-        inputs = self._uploads.inputs_of(job)
-        endpoint = _EDITS if job.sources else _GENERATIONS
+        inputs, mask = self._inputs.of(job)
+        group = Group(request.model, _EDITS if job.sources else _GENERATIONS)
         count = len(planned.missing)
         sent = request if count == request.count else replace(request, n=count)
-        custom_id = custom_id_of(planned.key, planned.copy)
-        fields = sent.wire_fields(self._client.settings.format_field)
-        line = batch_line(custom_id, endpoint, fields, inputs.sources, inputs.mask)
-        remembered = RememberedJob(
-            custom_id=custom_id,
-            job=planned.number,
+        fields = sent.wire_fields(self._session.settings.format_field)
+        identity = JobIdentity(
+            number=planned.number,
             line=planned.line,
             id=planned.id,
             key=planned.key,
             copy=planned.copy,
             name=planned.name,
             named=planned.named,
-            numbers=planned.missing,
-            there=journal_images(dict(planned.there), self._batch.folder.path),
+        )
+        remembered = BatchJob(
+            identity=identity,
+            asked=JobRequest(
+                request=request,
+                numbers=planned.missing,
+                inputs=tuple(each.file for each in inputs),
+                mask=None if mask is None else mask.file,
+            ),
+            there=journal_images(dict(planned.there), self._folder.folder.path),
             high_usd=None if planned.high_usd is None else planned.high_usd * BATCH_DISCOUNT,
-            prompt=request.prompt,
-            fields=other_fields(request),
-            inputs=[file.json() for file in inputs.files],
-            mask=None if inputs.mask_file is None else inputs.mask_file.json(),
             outcome={"images": [image_json(image) for _, image in planned.there]},
         )
-        return (request.model, endpoint), line, remembered
+        return group, batch_line(identity.custom_id, group.endpoint, fields, inputs, mask), remembered
 
-    def _warn_of_stream(self) -> None:
-        if not self._has_warned:
-            self._has_warned = True
-            self._output.warn("the Batch API does not stream: stream and partial_images are left out")
-
-    def _send(self, group: _Group) -> None:
-        """Hands a group's bundle over; a failure ends the submission."""
-        bundle = self._bundles[group]
-        self._output.say(f"handing over {bundle.lines:,} jobs: {group[0]}, {group[1]}")
-        handed = self._handover.hand_over(bundle, self._tokens[bundle.number], group[1])
-        del self._bundles[group]
+    def _send(self, bundle: Bundle) -> None:
+        """Makes a batch of a bundle; a failure ends the submission."""
+        del self._bundles[bundle.group]
+        self._output.say(f"handing over {bundle.lines:,} jobs: {bundle.group.model}, {bundle.group.endpoint}")
+        batch, self._error = self._hand_over(bundle)
+        state, billed = (FAILED, Billed.NO) if batch is None else (SUBMITTED, Billed.MAYBE)
+        outcome: Dict[str, object] = {"billed": billed.value, "error": failure_json(self._error)}
+        if batch is not None:
+            outcome["batch_id"] = batch.label
+            self._submitted.append(batch)
+            self._output.result(f"Submitted: {batch_in_words(batch)}")
+            self._output.event({"event": "batch_submitted", "batch": batch_json(batch)})
+        for job in bundle.jobs():
+            self._plan.end(job.identity.number, state, {**(job.outcome or {}), **outcome})
         bundle.discard()
-        self._error = handed.error
-        state = FAILED if handed.batch is None else SUBMITTED
-        outcome: Dict[str, object] = {"billed": Billed.MAYBE.value, "error": failure_json(handed.error)}
-        if handed.batch is None:
-            outcome["billed"] = Billed.NO.value
-        else:
-            outcome["batch_id"] = handed.batch.label
-            self._handed.append(handed.batch)
-            self._output.result(f"Submitted: {batch_in_words(handed.batch)}")
-            self._output.event({"event": "batch_submitted", "batch": batch_json(handed.batch)})
-        for job in self._book.jobs(bundle.number):
-            self._plan.end(job.job, state, {**(job.outcome or {}), **outcome})
-        if handed.batch is None:
-            self._book.forget(bundle.number)
+
+    def _hand_over(self, bundle: Bundle) -> Tuple[Optional[Batch], Optional[GptImage2Error]]:
+        """The batch that a bundle was made into, None where the server clearly refused it; and what went
+        wrong. A batch and an error: nobody knows whether it was made, or its id could not be noted.
+
+        Raises:
+            GptImage2Error: it was not offered to the server: it could not be uploaded, or not noted.
+        """
+        store, api = self._session.store, self._session.api
+        bundle.close()
+        file_id = api.upload(bundle.path, f"gpt-image2-{bundle.mark}.jsonl", "batch", "application/jsonl")
+        batch = store.add(self._unmade_batch(bundle, file_id), bundle.jobs())
+        self._journal.extend(submitted_entries(bundle.jobs(), batch.label))
+        try:
+            made = api.create(file_id, bundle.group.endpoint, bundle.mark)
+        except InterruptedCall:  # the user did not wait for it to end: it may have been sent
+            raise
+        except GptImage2Error as error:
+            if error.billed is not Billed.MAYBE:
+                self._refused(bundle, batch, error)
+                return None, error
+            found: Optional[ServerBatch] = None
+            with suppress(GptImage2Error):  # `batch status` and the others will look again
+                found = api.find(bundle.mark, file_id)
+            if found is None:
+                return batch, _nobody_knows(error, batch.label)
+            made = found
+        batch = batch.as_shown_by(made)
+        try:
+            store.update(batch)
+            self._journal.extend(submitted_entries(bundle.jobs(), batch.label))
+        except (LedgerError, OutputError) as error:  # the batch runs, whatever becomes of the notes
+            return batch, error
+        return batch, None
+
+    def _unmade_batch(self, bundle: Bundle, file_id: str) -> Batch:
+        return Batch(
+            base_url=self._session.base_url,
+            server=ServerBatch(
+                id=None,
+                status=UNKNOWN,
+                created_at=utc_text(time.time()),
+                endpoint=bundle.group.endpoint,
+                model=bundle.group.model,
+                input_file_id=file_id,
+                total=bundle.lines,
+                mark=bundle.mark,
+            ),
+            out_dir=str(self._folder.folder.path),
+            high_usd=bundle.high_usd,
+            history=self._is_recorded,
+        )
+
+    def _refused(self, bundle: Bundle, batch: Batch, error: GptImage2Error) -> None:
+        self._journal.extend(
+            job.entry(FAILED, billed=error.billed, code=error.code, message=error.message)
+            for job in bundle.jobs()
+        )
+        with suppress(LedgerError):  # it stays there as one that the server does not show
+            self._session.store.forget(batch)
 
     def _stop_starting(self) -> None:
         self._was_stopped = True
 
     def _is_stopping(self) -> bool:
-        return self._was_stopped or self._stop.is_set or self._error is not None
+        return self._was_stopped or self._session.stop.is_set or self._error is not None
 
-    def _finish(self, estimate: Optional[CostEstimate]) -> int:
-        error = self._error
-        if self._was_stopped or self._stop.is_set:
+    def finish(self, estimate: Optional[CostEstimate]) -> int:
+        """Says how it ended; the exit code."""
+        error, stop = self._error, self._session.stop
+        if self._was_stopped or stop.is_set:
             error = InterruptedCall(
-                "interrupted; batches that were handed over run on", signum=self._stop.signum or 2
+                "interrupted; batches that were handed over run on", signum=stop.signum or 2
             )
-        if error is not None and not self._handed:
+        if error is not None and not self._submitted:
             raise error
         found = counts(self._plan)
         self._output.say(f"{in_words(found)}; {cost_in_words(estimate)} at half price")
@@ -230,9 +247,9 @@ class _Submission:
             "ok": error is None,
             "command": "batch submit",
             **found,
-            "batches": [batch_json(batch) for batch in self._handed],
+            "batches": [batch_json(batch) for batch in self._submitted],
             "cost_usd": estimate_json(estimate),
-            "out_dir": str(self._batch.folder.path),
+            "out_dir": str(self._folder.folder.path),
             "error": failure_json(error),
         }
         self._output.finish(outcome, job_rows(self._plan))
@@ -241,36 +258,31 @@ class _Submission:
         return int(ExitCode.OK if error is None else ExitCode.PARTIAL)
 
 
+def _nobody_knows(error: GptImage2Error, label: str) -> GptImage2Error:
+    return ApiError(
+        f"nobody knows whether the server has taken a batch: {error.message}",
+        hint=f"its jobs are not sent again; ask later with batch status {label}, or give it up with "
+        f"batch cancel {label}",
+        code="batch_outcome_unknown",
+        billed=Billed.MAYBE,
+        http_status=error.http_status,
+        request_id=error.request_id,
+    )
+
+
 def _half_price(plan: Plan) -> Optional[CostEstimate]:
     """What the jobs that are to be submitted would cost, None where a price is unknown."""
     total = forecast(plan, 1, None).total.cost
     return None if total is None else total.at(BATCH_DISCOUNT)
 
 
-def _check_budget(batch: OpenBatch, estimate: Optional[CostEstimate], max_cost_usd: Optional[float]) -> None:
-    """Raises where the jobs might pass the cap: a batch cannot be stopped at a sum, so none is handed over.
-
-    Raises:
-        UsageError: they might.
-    """
-    high_usd = estimate.high_usd if estimate else 0.0
-    if Budget(max_cost_usd, batch.spent_usd).take(high_usd) is not None:
-        return
-    raise UsageError(
-        f"the jobs may cost up to ${high_usd:.4f} by the Batch API, and earlier runs in this folder may have "
-        f"cost ${batch.spent_usd:.4f}: more than --max-cost ${max_cost_usd or 0.0:.4f}",
-        hint="choose a lower quality or fewer jobs, or raise --max-cost; nothing was sent",
-        code=OVER_MAX_COST,
-    )
-
-
-def _show_batch_dry_run(batch: OpenBatch, estimate: Optional[CostEstimate], output: Output) -> int:
-    found = counts(batch.plan)
-    images = batch.plan.images_to_make()
+def _show_submit_dry_run(folder: OpenJobs, estimate: Optional[CostEstimate], output: Output) -> int:
+    found = counts(folder.plan)
+    images = folder.plan.images_to_make()
     output.result(f"{in_words(found)}; {images:,} images to make")
     output.result(f"Estimated cost: {cost_in_words(estimate)} by the Batch API")
-    if batch.spent_usd:
-        output.result(f"Earlier runs in this folder: ${batch.spent_usd:.4f}")
+    if folder.spent_usd:
+        output.result(f"Earlier runs in this folder: ${folder.spent_usd:.4f}")
     output.result("Nothing was sent.")
     output.finish(
         {
@@ -280,8 +292,8 @@ def _show_batch_dry_run(batch: OpenBatch, estimate: Optional[CostEstimate], outp
             **found,
             "images": images,
             "cost_usd": estimate_json(estimate),
-            "spent_usd": round(batch.spent_usd, 6),
-            "out_dir": str(batch.folder.path),
+            "spent_usd": round(folder.spent_usd, 6),
+            "out_dir": str(folder.folder.path),
             "billed": Billed.NO.value,
         }
     )

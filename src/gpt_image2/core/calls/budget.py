@@ -1,4 +1,4 @@
-"""The money cap of many calls: what they have cost, and what those under way may still cost.
+"""The money cap of one call or of many: what they have cost, and what those under way may still cost.
 
 A call first takes hold of its highest estimate; both sums together never pass the cap. Safe for threads.
 """
@@ -51,7 +51,7 @@ class Budget:
         """Sets the highest estimate of a call aside until `release`; None when it might pass the cap."""
         with self._lock:
             taken = self._spent_usd + self._held_usd
-            if self.max_cost_usd is not None and taken + high_usd > self.max_cost_usd + _ROUNDING_USD:
+            if self.max_cost_usd is not None and not taken + high_usd <= self.max_cost_usd + _ROUNDING_USD:
                 return None
             self._held_usd += high_usd
         return Hold(high_usd)
@@ -63,32 +63,38 @@ class Budget:
             self._spent_usd += hold.spent_usd
 
     @contextmanager
-    def hold(self, estimate: Optional[CostEstimate], model: str) -> Generator[Hold, None, None]:
-        """`take` and `release` around a call.
+    def hold(
+        self, estimate: Optional[CostEstimate], what: str, way_out: str = "raise `max_cost_usd`"
+    ) -> Generator[Hold, None, None]:
+        """`take` and `release` around a call. The error names it by `what`, and `way_out` as a last resort.
 
         Raises:
             UsageError: it might pass the cap, or its price is not known while there is one.
         """
         if estimate is None and self.max_cost_usd is not None:
-            raise UsageError(
-                f"the price of {model} at this quality is not known, so --max-cost cannot be kept",
-                hint="use a model and quality with a known price; nothing was sent",
-                code="unknown_cost",
-            )
+            raise unknown_cost(what)
         high_usd = estimate.high_usd if estimate else 0.0
         hold = self.take(high_usd)
         if hold is None:
+            taken = ""
+            if self._spent_usd or self._held_usd:
+                taken = f", of which ${self._spent_usd:.4f} are spent"
+                taken += f" and ${self._held_usd:.4f} held by calls under way" if self._held_usd else ""
             raise UsageError(
-                f"it may cost up to ${high_usd:.4f}; of --max-cost ${self.max_cost_usd or 0.0:.4f} for this "
-                f"session ${self._spent_usd:.4f} are spent and ${self._held_usd:.4f} held by calls "
-                "under way",
-                hint="choose a lower quality, a smaller size or n, or ask the user; nothing was sent",
+                f"{what} may cost up to ${high_usd:.4f}, more than `max_cost_usd` "
+                f"${self.max_cost_usd or 0.0:.4f}{taken}",
+                hint=f"choose a lower `quality`, a smaller `size` or `n`, or {way_out}; nothing was sent",
                 code=OVER_MAX_COST,
             )
         try:
             yield hold
         finally:
             self.release(hold)
+
+    def check(self, estimate: Optional[CostEstimate], what: str) -> None:
+        """Refuses what `hold` would refuse."""
+        with self.hold(estimate, what):
+            pass
 
     def json(self) -> Dict[str, Optional[float]]:
         """Cap, spent, held by calls under way, and left, in USD; None where there is no cap."""
@@ -101,3 +107,12 @@ class Budget:
             "held_usd": round(held, 6),
             "left_usd": left,
         }
+
+
+def unknown_cost(what: str) -> UsageError:
+    """The error where there is a cap, and a price is not known."""
+    return UsageError(
+        f"the cost of {what} is unknown, so `max_cost_usd` cannot be kept",
+        hint="leave `max_cost_usd` out, or choose `model` and `quality` with a known price; nothing was sent",
+        code="unknown_cost",
+    )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager, suppress
+import time
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Generator, List, Mapping, Optional, Sequence, Set, Tuple, Union
 
-from ..api.models import DEFAULT_MODEL, Prices
-from ..api.request import ImageRequest, checked
+from ..api.models import DEFAULT_MODEL
+from ..api.request import REQUEST_FIELDS, ImageRequest, checked
 from ..base.errors import GptImage2Error, UsageError
 from ..base.events import Event, Observer
 from ..base.interrupt import StopSwitch
@@ -17,9 +18,10 @@ from ..base.record import Record, replace
 from ..ledger.entries import opening_of
 from ..ledger.recording import Ledger, recorded
 from ..outputs.files import prepare_folder, sweep, temporary_folder
-from ..outputs.naming import OutputPlan, extension, plan_output
+from ..outputs.naming import OutputPlan, extension, folders_of, looked_at, plan_output
 from ..settings.config import Settings, home_folder, load_settings, state_folder
 from ..wire.curl import find_curl
+from .budget import Budget
 from .call import Call, CallPolicy
 from .download import DEFAULT_MAX_DOWNLOAD_BYTES, Downloader
 from .exchange import Host, host_of
@@ -91,11 +93,14 @@ class Client:
             base_url=base_url,
             api_key=api_key,
         )
-        self._timeout_s = timeout_s
-        self._retries = retries
-        self._retry_ambiguous = retry_ambiguous
-        self._max_download_bytes = max_download_bytes
-        self._waits_for_server = waits_for_server
+        self._policy = CallPolicy(
+            timeout_s=timeout_s,
+            retries=retries,
+            retry_ambiguous=retry_ambiguous,
+            max_download_bytes=max_download_bytes,
+            save_partials=False,
+            waits_for_server=waits_for_server,
+        )
         self._swept: Set[Path] = set()
         self._has_resumed = False
         self._observer: Observer = observer or _ignore
@@ -135,23 +140,7 @@ class Client:
         Raises:
             GptImage2Error: see `gpt_image2.core.errors`; `result` holds the images saved all the same.
         """
-        request = ImageRequest(
-            prompt=prompt,
-            model=model,
-            n=n,
-            size=size,
-            quality=quality,
-            output_format=output_format,
-            output_compression=output_compression,
-            background=background,
-            moderation=moderation,
-            user=user,
-            stream=stream,
-            partial_images=partial_images,
-            extra=tuple((extra or {}).items()),
-        )
-        prepared = self.prepare(request, output, no_clobber=no_clobber, max_cost_usd=max_cost_usd)
-        return self.run(prepared, save_partials=save_partials)
+        return self._make(None, None, locals())
 
     def edit(
         self,
@@ -178,24 +167,28 @@ class Client:
     ) -> Result:
         """Images from one or more images (paths or http(s) addresses) and a text; else as `generate`."""
         sources = [image] if isinstance(image, (str, os.PathLike)) else list(image)
-        request = ImageRequest(
-            prompt=prompt,
-            model=model,
-            n=n,
-            size=size,
-            quality=quality,
-            output_format=output_format,
-            output_compression=output_compression,
-            background=background,
-            moderation=moderation,
-            user=user,
-            stream=stream,
-            partial_images=partial_images,
-            extra=tuple((extra or {}).items()),
-        )
-        with self.with_inputs(request, sources, mask) as whole:
-            prepared = self.prepare(whole, output, no_clobber=no_clobber, max_cost_usd=max_cost_usd)
-            return self.run(prepared, save_partials=save_partials)
+        return self._make(sources, mask, locals())
+
+    def _make(
+        self,
+        sources: Optional[Sequence[PathLike]],
+        mask: Optional[PathLike],
+        keywords: Mapping[str, Any],
+    ) -> Result:
+        """Does what the keyword arguments of `generate` or `edit` ask for; `sources` are those of an edit."""
+        fields = {name: keywords[name] for name in ("prompt", *REQUEST_FIELDS)}
+        extra: Mapping[str, object] = keywords["extra"] or {}
+        request = ImageRequest(extra=tuple(extra.items()), **fields)
+        with ExitStack() as stack:
+            if sources is not None:
+                request = stack.enter_context(self.with_inputs(request, sources, mask))
+            prepared = self.prepare(
+                request,
+                keywords["output"],
+                no_clobber=keywords["no_clobber"],
+                max_cost_usd=keywords["max_cost_usd"],
+            )
+            return self.run(prepared, save_partials=keywords["save_partials"])
 
     @contextmanager
     def with_inputs(
@@ -218,7 +211,10 @@ class Client:
         if not sources:
             raise UsageError("an edit needs an input image", hint="name a png, jpeg or webp file")
         curl = host_of(self.settings, self._env, self._stop).curl
-        downloader = Downloader(curl, allow_private=allow_private)
+        until = time.monotonic() + self._policy.timeout_s
+        downloader = Downloader(
+            curl, allow_private=allow_private, remaining_s=lambda: until - time.monotonic()
+        )
         with temporary_folder() as folder:
             images, loaded_mask = load_inputs(
                 [os.fspath(source) for source in sources],
@@ -246,7 +242,10 @@ class Client:
         plan = plan_output(
             name, request.effective_format, request.count, request.prompt, self.rescue_folder, no_clobber
         )
-        _check_cost(request, self.settings.prices, max_cost_usd)
+        if output is None:
+            plan = replace(plan, moves_aside=not no_clobber)
+        plan = looked_at(plan, request.count, request.partial_images or 0)
+        Budget(max_cost_usd).check(request.estimate(self.settings.prices), f"this call of {request.model}")
         return PreparedCall(request, plan, self.settings.warnings + warnings)
 
     def run(
@@ -261,14 +260,7 @@ class Client:
         find_curl()
         for folder in _folders(prepared):
             prepare_folder(folder)
-        policy = CallPolicy(
-            timeout_s=self._timeout_s,
-            retries=self._retries,
-            retry_ambiguous=self._retry_ambiguous,
-            max_download_bytes=self._max_download_bytes,
-            save_partials=save_partials,
-            waits_for_server=self._waits_for_server,
-        )
+        policy = replace(self._policy, save_partials=save_partials)
         host = host_of(self.settings, self._env, self._stop)
         observer = observer or self._observer
         call = Call(host, prepared.request, prepared.plan, policy, observer, prepared.numbers)
@@ -307,7 +299,10 @@ class Client:
 
     def _default_output(self, output_format: str) -> str:
         suffix = "png" if output_format == "png" else extension(output_format)
-        return str(home_folder(self._env) / f"{DEFAULT_OUTPUT_STEM}.{suffix}")
+        try:
+            return str(home_folder(self._env) / f"{DEFAULT_OUTPUT_STEM}.{suffix}")
+        except RuntimeError:  # HOME is not set, and the system knows no home of this user
+            raise UsageError("there is no home folder to save to", hint="give -o FILE, or set HOME") from None
 
 
 def generate(prompt: str, *, output: Optional[PathLike] = None, **options: Any) -> Result:
@@ -326,31 +321,20 @@ def edit(
     return Client().edit(image, prompt, output=output, **options)
 
 
-def _check_cost(request: ImageRequest, prices: Mapping[str, Prices], max_cost_usd: Optional[float]) -> None:
-    if max_cost_usd is None:
-        return
-    estimate = request.estimate(prices)
-    if estimate is None:
-        raise UsageError(
-            f"the cost of {request.model} is unknown, so --max-cost cannot be kept",
-            hint="leave --max-cost out, or give its prices in the config file",
-        )
-    if not estimate.high_usd <= max_cost_usd:
-        raise UsageError(
-            f"it may cost up to ${estimate.high_usd:.4f}, more than --max-cost ${max_cost_usd:.4f}",
-            hint="choose a lower --quality, a smaller --size or --n, or raise --max-cost",
-            code="over_max_cost",
-        )
+def _folders(prepared: PreparedCall) -> Tuple[Path, ...]:
+    """Every folder that will be written to.
 
-
-def _folders(prepared: PreparedCall) -> List[Path]:
-    """Every folder that will be written to: the output's, and those that links in it lead to."""
-    plan = prepared.plan
-    folders = [plan.folder]
-    if not plan.no_clobber:
-        paths = [plan.path(number) for number in prepared.numbers or range(1, prepared.request.count + 1)]
-        folders += [Path(os.path.realpath(path)).parent for path in paths if os.path.islink(path)]
-    return folders
+    Raises:
+        UsageError: a link of somebody else leads there.
+    """
+    try:
+        return folders_of(prepared.plan, prepared.numbers or range(1, prepared.request.count + 1))
+    except OSError as error:
+        raise UsageError(
+            f"cannot write the output: {error.strerror or error}",
+            hint="choose another place with -o; nothing was sent",
+            code="output_not_writable",
+        ) from None
 
 
 def _ignore(event: Event) -> None:

@@ -21,7 +21,7 @@ from ..outputs.collect import ImageCollector
 from ..outputs.inflight import Left, left_behind
 from ..outputs.naming import OutputPlan
 from ..outputs.store import Spool
-from .download import Downloader, DownloadFailed, leads_to_private_network
+from .download import Downloader, DownloadFailed
 from .exchange import Host
 from .response import Answer, AnswerReader
 
@@ -106,7 +106,7 @@ class Resumer:
         free = [number for number in numbers if number not in {image.number for image in saved}]
         further = range(max(numbers) + 1, max(numbers) + 1 + len(addresses))
         collector = ImageCollector(plan, iter([*free, *further]), note=left.note)
-        downloader = Downloader(self._host.curl, allow_private=leads_to_private_network(left.base_url))
+        downloader = Downloader(self._host.curl, base_url=left.base_url)
         failures: List[str] = []
         done = left.fetched(saved)
         for url in addresses:

@@ -1,199 +1,72 @@
-"""Looks at everything that a call needs, without paying: each check is ok, warn or fail, with a cure."""
+"""The command `doctor`: says what the checks find, and pays for a probe when it is asked to."""
 
 from __future__ import annotations
 
-import sys
-import time
-from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple, cast
-from urllib.parse import urlsplit
+import os
+from typing import Dict, List, Optional, Sequence
 
-from ..api.request import ImageRequest
-from ..base.about import USER_AGENT
-from ..base.errors import ConfigError, GptImage2Error
+from ..base.errors import UsageError
 from ..base.interrupt import StopSwitch
-from ..base.outcome import ExitCode
-from ..base.record import Record
-from ..calls.download import resolve_addresses
-from ..calls.exchange import Host, auth_header, host_of, send_free
-from ..calls.explain import explain
-from ..calls.retry import Attempt, judge
-from ..outputs.files import prepare_folder
+from ..base.outcome import Billed, ExitCode
 from ..settings.config import Settings, load_settings, state_folder
-from ..wire.curl import MIN_VERSION, HttpRequest, curl_version, find_curl
+from ..settings.hosts import forget_facts
+from ..telling.output import Output
+from .checks import Check, check_json, examine, verdict
+from .options import doctor_parser
 
-CHECK_TIMEOUT_S = 30.0
-_MIN_FREE_BYTES = 500 * 1024 * 1024
-
-
-class Check(Record):
-    """One finding. `status` is `ok`, `warn` or `fail`; `exit_code` is what a failure means for a call."""
-
-    name: str
-    status: str
-    detail: str
-    cure: str = ""
-    elapsed_s: Optional[float] = None
-    exit_code: ExitCode = ExitCode.CONFIG
+_STATUS_WIDTH = 5
+_NAME_WIDTH = 13
 
 
-def examine(
-    env: Mapping[str, str],
-    stop: StopSwitch,
-    *,
-    config: Optional[str] = None,
-    base_url: Optional[str] = None,
-    api_key: Optional[str] = None,
-) -> Iterator[Check]:
-    """All checks, one after the other; those that need what has failed are left out."""
-    yield _python()
-    curl = _curl()
-    yield curl
-    try:
-        settings = load_settings(env, config=config, base_url=base_url, api_key=api_key)
-    except ConfigError as error:
-        yield Check("config", "fail", error.message, error.hint)
-        return
-    yield from _settings(settings)
-    yield _state_folder(state_folder(env))
-    yield _disk(state_folder(env))
-    if curl.status == "fail":
-        return
-    name = _name_lookup(settings, env)
-    if name is not None:
-        yield name
-        if name.status == "fail":
-            return
-    yield from _network(settings, env, stop)
+def run_doctor(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
+    """Runs `doctor`: every check in turn; the exit code of the first that failed."""
+    args = doctor_parser().parse_args(list(words))
+    where = {"config": args.config, "base_url": args.base_url, "api_key": args.api_key}
+    if args.probe and not args.yes:
+        from .probe import probe_in_words
 
-
-def verdict(checks: List[Check]) -> ExitCode:
-    """The exit code for all findings: that of the first failure."""
-    return next((check.exit_code for check in checks if check.status == "fail"), ExitCode.OK)
-
-
-def check_json(check: Check) -> Dict[str, object]:
-    """A finding as `--json` prints it."""
-    return {
-        "name": check.name,
-        "status": check.status,
-        "detail": check.detail,
-        "cure": check.cure,
-        "elapsed_s": None if check.elapsed_s is None else round(check.elapsed_s, 3),
-    }
-
-
-def _python() -> Check:
-    import platform
-
-    detail = f"{platform.python_implementation()} {platform.python_version()} ({sys.executable})"
-    return Check("python", "ok", detail)
-
-
-def _curl() -> Check:
-    try:
-        path = find_curl()
-    except ConfigError as error:
-        return Check("curl", "fail", error.message, error.hint)
-    version = curl_version(path)
-    detail = f"curl {'.'.join(map(str, version)) or 'of an unknown version'} ({path})"
-    if version and version[:2] < MIN_VERSION:
-        return Check("curl", "fail", detail, f"install curl {'.'.join(map(str, MIN_VERSION))} or newer")
-    return Check("curl", "ok" if version else "warn", detail)
-
-
-def _settings(settings: Settings) -> Iterator[Check]:
-    file = settings.config_file
-    detail = f"active: {file.path}" if file else "no config file; environment and defaults are used"
-    warnings = "; ".join(settings.warnings)
-    yield Check("config", "warn" if warnings else "ok", detail, warnings)
-    yield Check("base_url", "ok", f"{settings.base_url} (from {settings.sources['base_url']})")
-    try:
-        settings.require_key()
-    except ConfigError as error:
-        yield Check("api_key", "fail", error.message, error.hint)
-        return
-    yield Check("api_key", "ok", f"{settings.masked_key} (from {settings.sources['api_key']})")
-
-
-def _state_folder(folder: Path) -> Check:
-    try:
-        prepare_folder(folder)
-    except GptImage2Error as error:
-        cure = f"make {folder} writable, or set XDG_STATE_HOME; rescued images would go to the temp folder"
-        return Check("state_folder", "warn", error.message, cure)
-    return Check("state_folder", "ok", f"{folder} is writable")
-
-
-def _disk(folder: Path) -> Check:
-    import shutil
-
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    free = shutil.disk_usage(str(folder)).free
-    detail = f"{free / 1e9:.1f} GB free"
-    if free < _MIN_FREE_BYTES:
-        return Check("disk", "warn", detail, "free some space: one image can have 15 MB and more")
-    return Check("disk", "ok", detail)
-
-
-def _name_lookup(settings: Settings, env: Mapping[str, str]) -> Optional[Check]:
-    """Looks the host's name up; None where a proxy does that."""
-    parts = urlsplit(settings.base_url)
-    names = (f"{parts.scheme}_proxy", f"{parts.scheme.upper()}_PROXY", "all_proxy", "ALL_PROXY")
-    if any(env.get(name) for name in names):
-        return None
-    host = parts.hostname or ""
-    started = time.monotonic()
-    addresses = resolve_addresses(host)
-    elapsed_s = time.monotonic() - started
-    if not addresses:
-        cure = "check the base URL, the network and its name servers"
-        return Check("dns", "fail", f"{host} cannot be resolved", cure, elapsed_s, ExitCode.NETWORK)
-    return Check("dns", "ok", f"{host} is {', '.join(addresses[:3])}", "", elapsed_s)
-
-
-def _network(settings: Settings, env: Mapping[str, str], stop: StopSwitch) -> Iterator[Check]:
-    """One free request, `GET /models`: it shows the connection, TLS, and whether the key is accepted."""
-    attempt, document = ask(host_of(settings, env, stop), "/models")
-    end = attempt.end
-    if not end.sent:
-        error = _explained(settings, attempt)
-        yield Check("connection", "fail", error.message, error.hint, attempt.elapsed_s, error.exit_code)
-        return
-    yield Check("connection", "ok", "connected", "", end.connect_s)
-    if settings.base_url.startswith("https://"):
-        yield Check(
-            "tls", "ok", "handshake and certificate are good", "", max(0.0, end.tls_s - end.connect_s)
-        )
-    if settings.api_key is None:
-        return
-    if attempt.status == 200 and isinstance(document, dict):
-        models = cast(Dict[str, Any], document).get("data")
-        count = len(cast(List[Any], models)) if isinstance(models, list) else 0
-        yield Check("api", "ok", f"GET /models: {count} models, the key is accepted", "", attempt.elapsed_s)
-    elif attempt.status in (404, 405) or attempt.status == 200:
-        detail = f"GET /models: HTTP {attempt.status}; the key was not checked"
-        yield Check(
-            "api", "warn", detail, "a relay may not offer it; a real call will show", attempt.elapsed_s
-        )
-    else:
-        error = _explained(settings, attempt)
-        yield Check("api", "fail", error.message, error.hint, attempt.elapsed_s, error.exit_code)
-
-
-def ask(host: Host, path: str, body_path: Optional[str] = None) -> Tuple[Attempt, object]:
-    """One free request below the base URL, and its answer as JSON (None when it is none)."""
-    settings = host.settings
-    headers = [("User-Agent", USER_AGENT), ("Accept", "application/json")]
-    if settings.api_key:
-        headers.append(auth_header(settings, settings.api_key))
-    if body_path is not None:
-        headers.append(("Content-Type", "application/json"))
-    return send_free(
-        host.curl, HttpRequest(settings.base_url + path, tuple(headers), CHECK_TIMEOUT_S, body_path)
+        raise UsageError(probe_in_words(load_settings(os.environ, **where)), hint="add --yes to pay for it")
+    checks: List[Check] = []
+    billed = Billed.NO
+    found = (
+        iter([_forget(load_settings(os.environ, **where))])
+        if args.forget
+        else examine(os.environ, stop, **where)
     )
+    for check in found:
+        checks.append(check)
+        _say_check(check, output)
+    if args.probe and verdict(checks) is ExitCode.OK:
+        from .probe import probe_and_tell
+
+        check, billed = probe_and_tell(load_settings(os.environ, **where), stop, output)
+        checks.append(check)
+        _say_check(check, output)
+    failed = next((check for check in checks if check.status == "fail"), None)
+    error: Optional[Dict[str, object]] = None
+    if failed is not None:
+        error = {"code": f"doctor_{failed.name}", "message": failed.detail, "hint": failed.cure}
+    output.finish(
+        {
+            "ok": failed is None,
+            "command": "doctor",
+            "checks": [check_json(check) for check in checks],
+            "billed": billed.value,
+            "error": error,
+        }
+    )
+    return verdict(checks)
 
 
-def _explained(settings: Settings, attempt: Attempt) -> GptImage2Error:
-    return explain(attempt, judge(attempt), ImageRequest(prompt=""), settings.base_url, settings.secrets)
+def _forget(settings: Settings) -> Check:
+    """Forgets what a probe learnt about the base URL in force."""
+    url = settings.base_url
+    forgotten = forget_facts(state_folder(os.environ), url)
+    return Check("forget", "ok", f"forgot {url}" if forgotten else f"nothing was known of {url}")
+
+
+def _say_check(check: Check, output: Output) -> None:
+    seconds = f" in {check.elapsed_s:.3f} s" if check.elapsed_s is not None else ""
+    output.result(f"{check.status:<{_STATUS_WIDTH}} {check.name:<{_NAME_WIDTH}} {check.detail}{seconds}")
+    if check.cure:
+        output.result(f"{'':<{_STATUS_WIDTH}} {'':<{_NAME_WIDTH}} → {check.cure}")

@@ -1,72 +1,143 @@
-"""The command line as data: which flags there are, and from words to a request. Reads only the prompt."""
+"""The flags that commands have, and from the words of `generate`, `edit` and `history redo` to a request.
+
+A parsed command line is a typed namespace: a subclass of `argparse.Namespace` that names the flags. Reads
+only the prompt.
+"""
 
 from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
+from functools import partial
 from pathlib import Path
-from typing import Callable, List, NoReturn, Optional, Sequence, Tuple
+from typing import Any, Callable, List, NoReturn, Optional, Sequence, Tuple
 
 from ..api.models import DEFAULT_MODEL, MAX_INPUT_IMAGES, MAX_PROMPT_CHARS, SIZE_NAMES
-from ..api.request import DEFAULT_PARTIAL_IMAGES, ImageRequest, parse_extra
+from ..api.request import DEFAULT_PARTIAL_IMAGES, REQUEST_FIELDS, ImageRequest, parse_extra
 from ..base.about import PROGRAM
 from ..base.errors import UsageError
 from ..base.exit_codes import EXIT_CODES
-from ..base.record import Record
-from ..calls.client import DEFAULT_TIMEOUT_S
+from ..base.interrupt import StopSwitch
+from ..calls.client import DEFAULT_TIMEOUT_S, Client
 from ..calls.download import DEFAULT_MAX_DOWNLOAD_BYTES
 from ..calls.retry import DEFAULT_RETRIES
 
 MEGABYTE = 1024 * 1024
+YES_NO = {True: "yes", False: "no", None: "unknown"}
+
+
+#: Fields and keyword arguments whose flag is not just the hyphenated name.
+_OTHER_FLAGS = {
+    "output_format": "--format",
+    "images": "--image",
+    "extra": "--param",
+    "max_cost_usd": "--max-cost",
+    "timeout_s": "--timeout",
+    "max_download_bytes": "--max-download",
+}
+_FIELD_METAVARS = {
+    "output_format": "FORMAT",
+    "n": "N",
+    "output_compression": "0-100",
+    "partial_images": "0-3",
+}
+#: What the help says of a field; it lists them in this order.
+_FIELD_HELP = {
+    "quality": "low (~70 s), medium (~120 s), high (~276 s), auto (default)",
+    "size": f"WxH, auto (default), a ratio (16:9, 16:9@2k), or {', '.join(SIZE_NAMES)}",
+    "output_format": "png (default), jpeg (jpg), webp",
+    "n": "number of images, 1 to 10 (default 1)",
+    "model": f"default {DEFAULT_MODEL}; others are passed through",
+    "background": "auto, opaque, transparent (png and webp only)",
+    "output_compression": "for jpeg and webp (default 100)",
+    "moderation": "auto (default) or low",
+    "user": "an id of your end user, for the provider's abuse checks",
+    "stream": "stream: keeps gateways from cutting a long call",
+    "partial_images": f"previews under --stream (default {DEFAULT_PARTIAL_IMAGES}); "
+    "each costs 100 output tokens",
+}
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that raises instead of leaving the process."""
+    """A parser that takes no abbreviations, keeps the lines of its epilog, and raises instead of leaving the
+    process."""
+
+    def __init__(self, **settings: Any) -> None:
+        kind = argparse.RawDescriptionHelpFormatter if settings.get("epilog") else argparse.HelpFormatter
+        settings.setdefault("formatter_class", partial(kind, width=_help_width()))
+        settings.setdefault("allow_abbrev", False)
+        super().__init__(**settings)
 
     def error(self, message: str) -> NoReturn:
-        """Raises the error for the caller to show."""
+        """Raises an error for the caller to show."""
         raise UsageError(message, hint=f"see {self.prog} --help")
 
 
-class HelpFormatter(argparse.RawDescriptionHelpFormatter):
-    """Help as wide as the terminal; argparse would import `shutil` for that at every start, 4 ms."""
-
-    def __init__(self, prog: str) -> None:
-        try:
-            columns = int(os.environ.get("COLUMNS", "0")) or os.get_terminal_size().columns
-        except (OSError, ValueError):
-            columns = 0
-        super().__init__(prog, width=(columns or 80) - 2)
+def _help_width() -> int:
+    """As wide as the terminal. Left to itself argparse imports `shutil` for that at every start, 3 ms."""
+    try:
+        columns = int(os.environ.get("COLUMNS", "0")) or os.get_terminal_size().columns
+    except (OSError, ValueError):
+        columns = 0
+    return (columns or 80) - 2
 
 
-class ImageCommand(Record):
-    """A `generate` or `edit` command line, understood."""
+def flag_of(name: str) -> str:
+    """The flag of a field or keyword argument."""
+    return _OTHER_FLAGS.get(name) or f"--{name.replace('_', '-')}"
+
+
+def name_flags(error: UsageError) -> None:
+    """Turns the fields that a message of core names (`size`) into the flags of a command line (--size)."""
+    for part in ("message", "hint"):
+        text = re.sub("`([a-z][a-z0-9_]*)`", lambda match: flag_of(match.group(1)), getattr(error, part))
+        setattr(error, part, text)
+
+
+class ServerFlags(argparse.Namespace):
+    """Which server a command talks to, and with which key."""
+
+    config: Optional[str]
+    base_url: Optional[str]
+    api_key: Optional[str]
+
+
+class CallFlags(ServerFlags):
+    """How calls are sent, and sent again."""
+
+    sandbox: bool
+    timeout: float
+    retries: int
+    retry_ambiguous: bool
+    max_download: float  # MB
+    no_history: bool
+
+
+class ImageCommand(CallFlags):
+    """A `generate`, `edit` or `history redo` command line: its words and flags, and what they ask for."""
+
+    image: Optional[str]
+    prompt: Optional[str]
+    more_images: Optional[List[str]]
+    mask: Optional[str]
+    output: Optional[str]
+    prompt_file: Optional[str]
+    save_partials: bool
+    dry_run: bool
+    max_cost: Optional[float]
+    no_clobber: bool
+    json: bool
+    target: str  # of `history redo`: an id or a file
 
     command: str
     request: ImageRequest
     sources: Tuple[str, ...]
-    mask: Optional[str]
-    output: Optional[str]
-    no_clobber: bool
-    save_partials: bool
-    max_cost_usd: Optional[float]
-    dry_run: bool
-    config: Optional[str]
-    base_url: Optional[str]
-    api_key: Optional[str]
-    sandbox: bool
-    timeout_s: float
-    retries: int
-    retry_ambiguous: bool
-    max_download_bytes: int
-    json: bool
-    history: Optional[bool] = None  # None: as the config file says
-    expected_sha256: Tuple[Tuple[str, str], ...] = ()  # of sources that must not have changed
+    expected_sha256: Tuple[Tuple[str, str], ...]  # of sources that must not have changed
 
 
 def image_parser(command: str) -> Parser:
-    """The parser of `generate` or `edit`."""
     is_edit = command == "edit"
     description = "Make new images from images and a text." if is_edit else "Make images from a text."
     parser = Parser(
@@ -74,8 +145,6 @@ def image_parser(command: str) -> Parser:
         usage=f"{PROGRAM} {command} {'IMAGE ' if is_edit else ''}PROMPT [options]",
         description=description,
         epilog=EXIT_CODES,
-        formatter_class=HelpFormatter,
-        allow_abbrev=False,
     )
     if is_edit:
         parser.add_argument(
@@ -87,34 +156,32 @@ def image_parser(command: str) -> Parser:
     _add_image_flags(parser, is_edit)
     _add_call_flags(parser)
     add_setting_flags(parser)
+    parser.set_defaults(command=command, expected_sha256=())
+    if not is_edit:
+        parser.set_defaults(image=None, more_images=None, mask=None)
     return parser
 
 
 def redo_parser() -> Parser:
-    """The parser of `history redo`."""
     parser = Parser(
         prog=f"{PROGRAM} history redo",
         usage=f"{PROGRAM} history redo ID|FILE [changes]",
         description="Send a request of the history again, with the flags given here in place of its own.",
         epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument("target", metavar="ID|FILE", help="the request's id, or an image that it made")
     parser.add_argument("--prompt", metavar="TEXT", help="another prompt; - for stdin")
     _add_image_flags(parser, is_edit=True)
     _add_call_flags(parser)
     add_setting_flags(parser)
-    parser.set_defaults(model="")
+    parser.set_defaults(model="", command="redo")
     return parser
 
 
 def config_parser() -> Parser:
-    """The parser of `config`."""
     parser = Parser(
         prog=f"{PROGRAM} config",
         description="Create a config file, or show which settings are in force and where they come from.",
-        allow_abbrev=False,
     )
     parser.add_argument("--init", action="store_true", help="write a template config file (mode 0600)")
     parser.add_argument(
@@ -127,13 +194,10 @@ def config_parser() -> Parser:
 
 
 def doctor_parser() -> Parser:
-    """The parser of `doctor`."""
     parser = Parser(
         prog=f"{PROGRAM} doctor",
         description="Check all that a call needs: curl, settings, key, network, disk. Free but for --probe.",
         epilog=EXIT_CODES,
-        formatter_class=HelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument("--config", metavar="PATH", help="this config file instead of the one that is found")
     parser.add_argument("--base-url", metavar="URL", help="the API's base URL")
@@ -149,94 +213,77 @@ def doctor_parser() -> Parser:
     return parser
 
 
-def read_image_command(command: str, argv: Sequence[str]) -> ImageCommand:
-    """A `generate` or `edit` command line as data.
+def read_image_command(name: str, argv: Sequence[str]) -> ImageCommand:
+    """A `generate` or `edit` command line.
 
     Raises:
         UsageError: unknown or missing arguments, or a prompt that cannot be read.
         SystemExit: after `--help`.
     """
-    args = _parse(command, list(argv))
-    sources: List[str] = list(getattr(args, "more_images", None) or [])
-    prompt: Optional[str] = args.prompt
-    if command == "edit" and args.image is not None:
-        if sources and prompt is None and args.prompt_file is None:
-            prompt = args.image  # edit --image a.png --image b.png "prompt"
+    command = _parse(name, list(argv))
+    sources = list(command.more_images or ())
+    prompt = command.prompt
+    if command.image is not None:
+        if sources and prompt is None and command.prompt_file is None:
+            prompt = command.image  # edit --image a.png --image b.png "prompt"
         else:
-            sources.insert(0, args.image)
-    return _understood(args, command, _read_prompt(prompt, args.prompt_file, sources), sources)
+            sources.insert(0, command.image)
+    command.sources = tuple(sources)
+    command.request = request_of(command, _read_prompt(prompt, command.prompt_file, sources))
+    return command
 
 
-def read_redo_command(argv: Sequence[str]) -> Tuple[str, ImageCommand]:
-    """What `history redo` is to send again, and the changes; what is not to change is None or empty there.
+def read_redo_command(argv: Sequence[str]) -> ImageCommand:
+    """A `history redo` command line; what is not to change is None or empty in its request.
 
     Raises:
         UsageError: unknown or missing arguments, or a prompt that cannot be read.
         SystemExit: after `--help`.
     """
-    args = redo_parser().parse_args(list(argv))
-    sources: List[str] = list(args.more_images or [])
+    command = redo_parser().parse_args(list(argv), ImageCommand())
+    command.sources = tuple(command.more_images or ())
     prompt = ""
-    if args.prompt is not None or args.prompt_file is not None:
-        prompt = _read_prompt(args.prompt, args.prompt_file, sources)
-    return args.target, _understood(args, "redo", prompt, sources)
+    if command.prompt is not None or command.prompt_file is not None:
+        prompt = _read_prompt(command.prompt, command.prompt_file, command.sources)
+    command.request = request_of(command, prompt)
+    return command
 
 
-def _understood(args: argparse.Namespace, command: str, prompt: str, sources: List[str]) -> ImageCommand:
-    return ImageCommand(
-        command=command,
-        request=request_of(args, prompt),
-        sources=tuple(sources),
-        mask=getattr(args, "mask", None),
-        output=args.output,
-        no_clobber=args.no_clobber,
-        save_partials=args.save_partials,
-        max_cost_usd=args.max_cost,
-        dry_run=args.dry_run,
-        config=args.config,
-        base_url=args.base_url,
-        api_key=args.api_key,
-        sandbox=args.sandbox,
-        timeout_s=args.timeout,
-        retries=args.retries,
-        retry_ambiguous=args.retry_ambiguous,
-        max_download_bytes=int(args.max_download * MEGABYTE),
-        json=args.json,
-        history=False if args.no_history else None,
-    )
-
-
-def request_of(args: argparse.Namespace, prompt: str) -> ImageRequest:
+def request_of(flags: argparse.Namespace, prompt: str) -> ImageRequest:
     """The request that the field flags of a command line ask for."""
-    return ImageRequest(
-        prompt=prompt,
-        model=args.model,
-        n=args.n,
-        size=args.size,
-        quality=args.quality,
-        output_format=args.output_format,
-        output_compression=args.output_compression,
-        background=args.background,
-        moderation=args.moderation,
-        user=args.user,
-        stream=args.stream,
-        partial_images=args.partial_images,
-        extra=tuple(parse_extra(text) for text in args.param),
+    fields = {name: getattr(flags, name) for name in REQUEST_FIELDS if hasattr(flags, name)}
+    extra = tuple(parse_extra(text) for text in getattr(flags, "param", ()))
+    return ImageRequest(prompt=prompt, extra=extra, **fields)
+
+
+def client_of(flags: CallFlags, stop: StopSwitch) -> Client:
+    """The client that the flags of a command line ask for."""
+    return Client(
+        config=flags.config,
+        base_url=flags.base_url,
+        api_key=flags.api_key,
+        timeout_s=flags.timeout,
+        retries=flags.retries,
+        retry_ambiguous=flags.retry_ambiguous,
+        max_download_bytes=int(flags.max_download * MEGABYTE),
+        history=False if flags.no_history else None,
+        stop=stop,
     )
 
 
-def _parse(command: str, argv: List[str]) -> argparse.Namespace:
+def _parse(name: str, argv: List[str]) -> ImageCommand:
     """The words of a command line; what stands after `--` is never a flag (argparse forgets that here)."""
-    parser = image_parser(command)
+    parser = image_parser(name)
     end = argv.index("--") if "--" in argv else len(argv)
-    args = parser.parse_intermixed_args(argv[:end])
-    names = ["image", "prompt"] if command == "edit" else ["prompt"]
-    words = [word for word in (getattr(args, name) for name in names) if word is not None] + argv[end + 1 :]
-    if len(words) > len(names):
-        parser.error(f"unrecognized arguments: {' '.join(words[len(names) :])}")
-    for name, word in zip(names, words):
-        setattr(args, name, word)
-    return args
+    command = parser.parse_intermixed_args(argv[:end], ImageCommand())
+    places = ["image", "prompt"] if name == "edit" else ["prompt"]
+    words = [word for word in (getattr(command, place) for place in places) if word is not None]
+    words += argv[end + 1 :]
+    if len(words) > len(places):
+        parser.error(f"unrecognized arguments: {' '.join(words[len(places) :])}")
+    for place, word in zip(places, words):
+        setattr(command, place, word)
+    return command
 
 
 def amount(text: str) -> float:
@@ -276,28 +323,19 @@ def _add_image_flags(parser: Parser, is_edit: bool) -> None:
 
 def add_field_flags(add: Callable[..., object]) -> None:
     """Adds a flag for each field of the API that a request may have besides its prompt and images."""
-    add("--quality", help="low (~70 s), medium (~120 s), high (~276 s), auto (default)")
-    add("--size", help=f"WxH, auto (default), a ratio (16:9, 16:9@2k), or {', '.join(SIZE_NAMES)}")
-    add("--format", dest="output_format", metavar="FORMAT", help="png (default), jpeg (jpg), webp")
-    add("--n", type=int, metavar="N", help="number of images, 1 to 10 (default 1)")
-    add("--model", default=DEFAULT_MODEL, help=f"default {DEFAULT_MODEL}; others are passed through")
-    add("--background", help="auto, opaque, transparent (png and webp only)")
-    add(
-        "--output-compression",
-        "--compression",
-        type=int,
-        metavar="0-100",
-        help="for jpeg and webp (default 100)",
-    )
-    add("--moderation", help="auto (default) or low")
-    add("--user", help="an id of your end user, for the provider's abuse checks")
-    add("--stream", action="store_true", help="stream: keeps gateways from cutting a long call")
-    add(
-        "--partial-images",
-        type=int,
-        metavar="0-3",
-        help=f"previews under --stream (default {DEFAULT_PARTIAL_IMAGES}); each costs 100 output tokens",
-    )
+    for name, text in _FIELD_HELP.items():
+        flags = [flag_of(name), *(["--compression"] if name == "output_compression" else [])]
+        if REQUEST_FIELDS[name] is bool:
+            add(*flags, dest=name, action="store_true", help=text)
+        else:
+            add(
+                *flags,
+                dest=name,
+                type=REQUEST_FIELDS[name],
+                default=DEFAULT_MODEL if name == "model" else None,
+                metavar=_FIELD_METAVARS.get(name),
+                help=text,
+            )
     add(
         "--param",
         action="append",
@@ -362,13 +400,13 @@ def add_output_flags(add: Callable[..., object]) -> None:
 
 
 def add_setting_flags(parser: Parser) -> None:
-    """Adds the flags that say which server, and with which key; the sandbox is one of them."""
+    """Adds the flags for server and key, and `--sandbox`."""
     add = add_server_flags(parser)
     add("--sandbox", action="store_true", help="use an offline sandbox for this call: no key, no cost")
 
 
 def add_server_flags(parser: Parser) -> Callable[..., object]:
-    """Adds the flags that say which server that stays, and with which key; what adds to their group."""
+    """Adds the flags for server and key; returns what adds further flags to their group."""
     group = parser.add_argument_group("settings (see: config --show)")
     add = group.add_argument
     add("--config", metavar="PATH", help="this config file; what it sets goes before all flags")

@@ -1,26 +1,34 @@
-"""The commands about the past and about money: `history`, `spend` and `cost`."""
+"""The commands `history` (with `show`, `redo` and `forget`), `spend` and `cost`."""
 
 from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, Optional, Sequence, Tuple
 
 from ..api.models import BATCH_DISCOUNT
-from ..api.request import ImageRequest, checked
+from ..api.request import checked
 from ..base.errors import UsageError
 from ..base.interrupt import StopSwitch
 from ..base.outcome import ExitCode
 from ..base.record import replace
 from ..base.redact import show
-from ..commands.image_commands import run_image_command
-from ..commands.options import ImageCommand, read_redo_command
+from ..commands.make_images import make_images
+from ..commands.options import ImageCommand, read_redo_command, request_of
 from ..ledger.database import LEDGER_NAME, Database, read_database
 from ..settings.config import load_settings, state_folder
+from ..telling.as_json import estimate_json
+from ..telling.in_words import cost_in_words
 from ..telling.output import Output
-from ..telling.report import cost_in_words, estimate_json
-from .options import read_cost, read_forget, read_history, read_show, read_spend
-from .redo import redone
+from .formatting import details, listing, request_json, spending_json, spending_table
+from .options import (
+    cost_parser,
+    forget_parser,
+    history_parser,
+    show_parser,
+    spend_parser,
+)
+from .redo import fill_in
 from .search import (
     PastRequest,
     find_requests,
@@ -30,70 +38,61 @@ from .search import (
     request_by_id,
 )
 from .spending import is_rehearsal, spending_rows, sum_of, sums_by
-from .wording import details, listing, request_json, spending_json, spending_table
 
 _ANY_PROMPT = "-"
 
 
-def run_history(rest: List[str], output: Output, stop: StopSwitch) -> ExitCode:
-    """Runs `history` or one of the commands below it.
-
-    Raises:
-        GptImage2Error: wrong arguments, no such request, an unusable ledger, or what `redo` ends with.
-    """
-    command, words = (rest[0], rest[1:]) if rest else ("", [])
-    if command == "redo":
-        return _redo(words, output, stop)
-    if command == "show":
-        _show(read_show(words), output)
-    elif command == "forget":
-        _forget_requests(words, output)
-    else:
-        _list(rest, output)
-    return ExitCode.OK
-
-
-def _list(rest: List[str], output: Output) -> None:
-    query = read_history(rest)
+def run_list(words: Sequence[str], output: Output, _: StopSwitch) -> int:
+    flags = history_parser().parse_args(list(words))
+    if flags.limit < 1:
+        raise UsageError(
+            f"--limit is {flags.limit}; it must be at least 1", hint="leave it out for the default"
+        )
     with ExitStack() as stack:
-        found = find_requests(_opened(stack), query.search, query.since, query.limit)
+        found = find_requests(_opened(stack), flags.search, flags.since, flags.limit)
     for line in listing(found):
         output.result(line)
     if not found:
-        output.say("nothing is in the history" + (" that fits" if query.search or query.since else ""))
-    _finish(output, "list", {"requests": [request_json(past) for past in found]})
+        output.say("nothing is in the history" + (" that fits" if flags.search or flags.since else ""))
+    return _finish(output, "list", {"requests": [request_json(past) for past in found]})
 
 
-def _show(target: str, output: Output) -> None:
-    past, _ = _found(target)
+def run_show(words: Sequence[str], output: Output, _: StopSwitch) -> int:
+    past, _image = _found(show_parser().parse_args(list(words)).target)
     for line in details(past):
         output.result(line)
-    _finish(output, "show", {"request": request_json(past)})
+    return _finish(output, "show", {"request": request_json(past)})
 
 
-def _forget_requests(rest: List[str], output: Output) -> None:
-    query = read_forget(rest)
+def run_forget(words: Sequence[str], output: Output, _: StopSwitch) -> int:
+    flags = forget_parser().parse_args(list(words))
+    if bool(flags.ids) + (flags.before is not None) + flags.all != 1:
+        raise UsageError(
+            "it must be said in one way what to forget", hint="give ids, or --before WHEN, or --all --yes"
+        )
+    if flags.all and not flags.yes:
+        raise UsageError("--all deletes the whole history", hint="add --yes if that is meant")
     with ExitStack() as stack:
         database = _opened(stack)
-        missing = missing_ids(database, query.ids)
+        missing = missing_ids(database, flags.ids)
         if missing:
             raise _no_such_request(", ".join(map(str, missing)))
-        count = forget_requests(database, query.ids, query.before, query.everything)
+        count = forget_requests(database, flags.ids, flags.before, flags.all)
     output.result(f"Forgotten: {count} request{'' if count == 1 else 's'}; images were not touched")
-    _finish(output, "forget", {"forgotten": count})
+    return _finish(output, "forget", {"forgotten": count})
 
 
-def _redo(rest: List[str], output: Output, stop: StopSwitch) -> ExitCode:
-    target, changes = read_redo_command(rest)
-    past, image_path = _found(target)
-    command = redone(past, changes, image_path)
+def run_redo(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
+    command = read_redo_command(words)
+    past, image_path = _found(command.target)
+    fill_in(command, past, image_path)
     if not command.sandbox:
         _warn_of_another_host(past, command, output)
-    return run_image_command(command, output, stop)
+    return make_images(command, output, stop)
 
 
 def _warn_of_another_host(past: PastRequest, command: ImageCommand, output: Output) -> None:
-    """A rehearsal that is done again may cost money; that should be no surprise."""
+    """Warns where a request now goes to another host: what was a rehearsal may cost money this time."""
     settings = load_settings(
         os.environ, config=command.config, base_url=command.base_url, api_key=command.api_key
     )
@@ -102,13 +101,8 @@ def _warn_of_another_host(past: PastRequest, command: ImageCommand, output: Outp
         output.warn(f"request {past.id} went to {show(past.base_url)}; this goes to {show(url)}")
 
 
-def run_spend(rest: List[str], output: Output) -> ExitCode:
-    """Runs `spend`.
-
-    Raises:
-        GptImage2Error: wrong arguments, or an unusable ledger.
-    """
-    query = read_spend(rest)
+def run_spend(words: Sequence[str], output: Output, _: StopSwitch) -> int:
+    query = spend_parser().parse_args(list(words))
     with ExitStack() as stack:
         rows = spending_rows(_opened(stack), query.since)
     rehearsals = sum_of(filter(is_rehearsal, rows), "loopback")
@@ -132,39 +126,27 @@ def run_spend(rest: List[str], output: Output) -> ExitCode:
             "tokens": everything.tokens,
             "total_usd": round(everything.cost_usd, 6),
             "loopback_usd": round(rehearsals.cost_usd, 6),
-            "unknown_cost": everything.unknown,
-            "maybe_billed": everything.maybe,
+            "unknown_cost": everything.unknown_cost,
+            "maybe_billed": everything.maybe_billed,
         }
     )
     return ExitCode.OK
 
 
-def run_cost(rest: List[str], output: Output) -> ExitCode:
-    """Runs `cost`.
-
-    Raises:
-        GptImage2Error: wrong arguments, or an unusable configuration.
-    """
-    query = read_cost(rest)
-    request, warnings = checked(
-        ImageRequest(
-            prompt=_ANY_PROMPT if query.prompt is None else query.prompt,
-            model=query.model,
-            n=query.n,
-            size=query.size,
-            quality=query.quality,
-            stream=query.stream,
-            partial_images=query.partial_images,
-        )
-    )
-    if query.prompt is None:
+def run_cost(words: Sequence[str], output: Output, _: StopSwitch) -> int:
+    query = cost_parser().parse_args(list(words))
+    if query.words is not None and query.prompt is not None:
+        raise UsageError("the prompt is given twice", hint="give PROMPT or --prompt, not both")
+    prompt = query.prompt if query.words is None else query.words
+    request, warnings = checked(request_of(query, _ANY_PROMPT if prompt is None else prompt))
+    if prompt is None:
         request = replace(request, prompt="")
     prices = load_settings(os.environ, config=query.config).prices
     estimate = request.estimate(prices)
     if estimate is not None:
         notes = [
             estimate.note,
-            "the prompt is not counted" if query.prompt is None else "",
+            "the prompt is not counted" if prompt is None else "",
             "by the Batch API" if query.batch else "",
         ]
         estimate = replace(
@@ -219,5 +201,6 @@ def _no_such_request(target: str) -> UsageError:
     )
 
 
-def _finish(output: Output, action: str, outcome: Dict[str, object]) -> None:
+def _finish(output: Output, action: str, outcome: Dict[str, object]) -> int:
     output.finish({"ok": True, "command": "history", "action": action, **outcome})
+    return ExitCode.OK

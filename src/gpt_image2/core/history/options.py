@@ -1,17 +1,15 @@
-"""The command lines of `history`, `spend` and `cost` as data. Pure."""
+"""The command lines of `history`, `spend` and `cost`. Pure."""
 
 from __future__ import annotations
 
 import argparse
 import time
-from typing import Optional, Sequence, Tuple
+from typing import Tuple
 
 from ..api.models import DEFAULT_MODEL, MAX_PARTIAL_IMAGES, SIZE_NAMES
 from ..base.about import PROGRAM
-from ..base.errors import UsageError
-from ..base.record import Record
 from ..commands.options import Parser, add_output_flags, redo_parser
-from .moments import read_moment
+from .dates import read_moment
 from .spending import GROUPINGS
 
 DEFAULT_LIMIT = 20
@@ -25,56 +23,18 @@ HISTORY_COMMANDS: Tuple[Tuple[str, str], ...] = (
 )
 
 
-class HistoryQuery(Record):
-    """A `history` command line, understood. `since` is a moment as the ledger writes it."""
-
-    search: Optional[str]
-    since: Optional[str]
-    limit: int
-
-
-class ForgetQuery(Record):
-    """A `history forget` command line, understood: just one of the three is set."""
-
-    ids: Tuple[int, ...]
-    before: Optional[str]
-    everything: bool
-
-
-class SpendQuery(Record):
-    """A `spend` command line, understood."""
-
-    by: str
-    since: Optional[str]
-
-
-class CostQuery(Record):
-    """A `cost` command line, understood; the fields are the API's."""
-
-    prompt: Optional[str]
-    model: str
-    n: Optional[int]
-    size: Optional[str]
-    quality: Optional[str]
-    stream: bool
-    partial_images: Optional[int]
-    batch: bool
-    config: Optional[str]
-
-
 def history_parser() -> Parser:
-    """The parser of `history` without a command below it."""
     commands = "\n".join(f"  {name:<7} {summary}" for name, summary in HISTORY_COMMANDS)
     parser = Parser(
         prog=f"{PROGRAM} history",
         usage=f"{PROGRAM} history [show|redo|forget] [options]",
         description="List the requests that were sent, newest first.",
         epilog=f"commands:\n{commands}\n\nHelp for one: {PROGRAM} history COMMAND --help",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument("--search", metavar="TEXT", help="only those with this text in the prompt or a path")
-    parser.add_argument("--since", metavar="WHEN", help=f"only those from then on: {_WHEN_HELP}")
+    parser.add_argument(
+        "--since", type=_moment, metavar="WHEN", help=f"only those from then on: {_WHEN_HELP}"
+    )
     parser.add_argument(
         "--limit",
         type=int,
@@ -87,11 +47,9 @@ def history_parser() -> Parser:
 
 
 def show_parser() -> Parser:
-    """The parser of `history show`."""
     parser = Parser(
         prog=f"{PROGRAM} history show",
         description="Show everything about one request.",
-        allow_abbrev=False,
     )
     parser.add_argument(
         "target", metavar="ID|FILE", help="the request's id, or an image that it made, whatever its name now"
@@ -101,15 +59,13 @@ def show_parser() -> Parser:
 
 
 def forget_parser() -> Parser:
-    """The parser of `history forget`."""
     parser = Parser(
         prog=f"{PROGRAM} history forget",
         usage=f"{PROGRAM} history forget ID... | --before WHEN | --all --yes",
         description="Delete requests from the history. Their images stay.",
-        allow_abbrev=False,
     )
     parser.add_argument("ids", nargs="*", metavar="ID", type=_id, help="the request's id")
-    parser.add_argument("--before", metavar="WHEN", help=f"all that are older: {_WHEN_HELP}")
+    parser.add_argument("--before", type=_moment, metavar="WHEN", help=f"all that are older: {_WHEN_HELP}")
     parser.add_argument("--all", action="store_true", help="the whole history; needs --yes")
     parser.add_argument("--yes", action="store_true", help="with --all: yes, all of it")
     add_output_flags(parser.add_argument)
@@ -117,25 +73,23 @@ def forget_parser() -> Parser:
 
 
 def spend_parser() -> Parser:
-    """The parser of `spend`."""
     parser = Parser(
         prog=f"{PROGRAM} spend",
         description="Add up what the requests of the history cost.",
-        allow_abbrev=False,
     )
     parser.add_argument("--by", choices=tuple(GROUPINGS), default="day", help="a sum for each (default day)")
-    parser.add_argument("--since", metavar="WHEN", help=f"only requests from then on: {_WHEN_HELP}")
+    parser.add_argument(
+        "--since", type=_moment, metavar="WHEN", help=f"only requests from then on: {_WHEN_HELP}"
+    )
     add_output_flags(parser.add_argument)
     return parser
 
 
 def cost_parser() -> Parser:
-    """The parser of `cost`."""
     parser = Parser(
         prog=f"{PROGRAM} cost",
         usage=f"{PROGRAM} cost [PROMPT] [options]",
         description="Tell what a request would cost. Free; sends nothing.",
-        allow_abbrev=False,
     )
     add = parser.add_argument
     add("words", nargs="?", metavar="PROMPT", help="the prompt, whose tokens cost too")
@@ -152,83 +106,12 @@ def cost_parser() -> Parser:
     return parser
 
 
-def read_history(argv: Sequence[str]) -> HistoryQuery:
-    """A `history` command line as data.
-
-    Raises:
-        UsageError: unknown arguments, or a value that cannot be one.
-    """
-    args = history_parser().parse_args(list(argv))
-    if args.limit < 1:
-        raise UsageError(
-            f"--limit is {args.limit}; it must be at least 1", hint="leave it out for the default"
-        )
-    return HistoryQuery(args.search, _moment(args.since), args.limit)
-
-
-def read_show(argv: Sequence[str]) -> str:
-    """The id or file that `history show` is about.
-
-    Raises:
-        UsageError: unknown or missing arguments.
-    """
-    return str(show_parser().parse_args(list(argv)).target)
-
-
-def read_forget(argv: Sequence[str]) -> ForgetQuery:
-    """A `history forget` command line as data.
-
-    Raises:
-        UsageError: not just one of ids, `--before` and `--all`, or `--all` without `--yes`.
-    """
-    args = forget_parser().parse_args(list(argv))
-    if bool(args.ids) + (args.before is not None) + args.all != 1:
-        raise UsageError(
-            "it must be said in one way what to forget", hint="give ids, or --before WHEN, or --all --yes"
-        )
-    if args.all and not args.yes:
-        raise UsageError("--all deletes the whole history", hint="add --yes if that is meant")
-    return ForgetQuery(tuple(args.ids), _moment(args.before), args.all)
-
-
-def read_spend(argv: Sequence[str]) -> SpendQuery:
-    """A `spend` command line as data.
-
-    Raises:
-        UsageError: unknown arguments, or a value that cannot be one.
-    """
-    args = spend_parser().parse_args(list(argv))
-    return SpendQuery(args.by, _moment(args.since))
-
-
-def read_cost(argv: Sequence[str]) -> CostQuery:
-    """A `cost` command line as data.
-
-    Raises:
-        UsageError: unknown arguments, or the prompt is given twice.
-    """
-    args = cost_parser().parse_args(list(argv))
-    if args.words is not None and args.prompt is not None:
-        raise UsageError("the prompt is given twice", hint="give PROMPT or --prompt, not both")
-    return CostQuery(
-        prompt=args.prompt if args.words is None else args.words,
-        model=args.model,
-        n=args.n,
-        size=args.size,
-        quality=args.quality,
-        stream=args.stream,
-        partial_images=args.partial_images,
-        batch=args.batch,
-        config=args.config,
-    )
-
-
 #: The parser of each command below `history`.
 HISTORY_PARSERS = {"show": show_parser, "redo": redo_parser, "forget": forget_parser}
 
 
-def _moment(text: Optional[str]) -> Optional[str]:
-    return None if text is None else read_moment(text, time.time())
+def _moment(text: str) -> str:
+    return read_moment(text, time.time())
 
 
 def _id(text: str) -> int:

@@ -1,4 +1,4 @@
-"""From a request of the history and changes to the command that sends it again."""
+"""Completes a `history redo` command line from the request that it repeats."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Optional
 
-from ..api.request import ImageRequest
+from ..api.request import REQUEST_FIELDS, ImageRequest
 from ..base.errors import UsageError
 from ..base.record import replace
 from ..commands.options import ImageCommand
@@ -17,8 +17,8 @@ from ..outputs.naming import extension
 from .search import PastRequest
 
 
-def redone(past: PastRequest, changes: ImageCommand, image_path: Optional[str]) -> ImageCommand:
-    """The command that sends a request again with changes.
+def fill_in(command: ImageCommand, past: PastRequest, image_path: Optional[str]) -> None:
+    """Takes from `past` whatever the command line leaves out: fields, inputs, mask and output.
 
     By default its output is a free name beside `image_path`, else beside the first image of the request.
 
@@ -29,30 +29,24 @@ def redone(past: PastRequest, changes: ImageCommand, image_path: Optional[str]) 
         raise UsageError(
             f"request {past.id} is a probe of a base URL", hint="send a new one: doctor --probe --yes"
         )
-    inputs = () if changes.sources else past.inputs
-    mask = None if changes.mask else past.mask
+    inputs = () if command.sources else past.inputs
+    mask = None if command.mask else past.mask
+    command.request = _changed_request(past, command.request)
+    if command.output is None:
+        command.output = _beside(past, image_path, command.request.effective_format)
+        command.no_clobber = True
+    if inputs:
+        command.sources = tuple(_kept_source(past, file, "input image") for file in inputs)
+    if mask:
+        command.mask = _kept_source(past, mask, "mask")
+    command.command = "edit" if command.sources else "generate"
     kept = (*inputs, *((mask,) if mask else ()))
-    request = _changed_request(past, changes.request)
-    output, no_clobber = changes.output, changes.no_clobber
-    if output is None:
-        output, no_clobber = _beside(past, image_path, request.effective_format), True
-    sources = changes.sources or tuple(_kept_source(past, file, "input image") for file in inputs)
-    return replace(
-        changes,
-        command="edit" if sources else "generate",
-        request=request,
-        sources=sources,
-        mask=changes.mask or (_kept_source(past, mask, "mask") if mask else None),
-        output=output,
-        no_clobber=no_clobber,
-        expected_sha256=tuple((file.path or file.source, file.sha256) for file in kept),
-    )
+    command.expected_sha256 = tuple((file.path or file.source, file.sha256) for file in kept)
 
 
 def _changed_request(past: PastRequest, changes: ImageRequest) -> ImageRequest:
     """The request as it was, but for the fields that are set in `changes`."""
-    own = set(ImageRequest.__match_args__) - {"images", "mask", "extra"}
-    given = {name: getattr(changes, name) for name in own}
+    given = {name: getattr(changes, name) for name in ("prompt", *REQUEST_FIELDS)}
     changed = {name: value for name, value in given.items() if value not in (None, "") and value is not False}
     request = request_from_fields(past.prompt, past.model, past.fields)
     extra = {**dict(request.extra), **dict(changes.extra)}

@@ -95,30 +95,28 @@ def request_by_file(database: Database, path: str) -> Optional[PastRequest]:
 
 
 def missing_ids(database: Database, ids: Sequence[int]) -> List[int]:
-    """Those of the ids that no request has."""
+    """The ids that no request has."""
     return [number for number in ids if request_by_id(database, number) is None]
 
 
 def forget_requests(
     database: Database, ids: Sequence[int] = (), before: Optional[str] = None, everything: bool = False
 ) -> int:
-    """Deletes rows, by id, by age or all of them, and overwrites what they held; how many it were."""
+    """Deletes requests by id, by age or all of them, and overwrites what they held; how many there were."""
+    if everything:
+        condition, values, moment = "1", [()], "9"
+    elif before is not None:
+        condition, values, moment = "started_at < ?", [(before,)], before
+    else:
+        condition, values, moment = "id = ?", [(number,) for number in ids], ""
+    ids_of_them = f"SELECT id FROM requests WHERE {condition}"  # noqa: S608
+    count = 0
     database.rows("PRAGMA secure_delete = ON")
     with database.transaction():
-        if everything:
-            database.change("DELETE FROM images")
-            count = database.change("DELETE FROM requests")
-            database.change(_FORGET_BATCH_JOBS, ("9",))
-        elif before is not None:
-            old = "SELECT id FROM requests WHERE started_at < ?"
-            database.change(f"DELETE FROM images WHERE request IN ({old})", (before,))  # noqa: S608
-            count = database.change("DELETE FROM requests WHERE started_at < ?", (before,))
-            database.change(_FORGET_BATCH_JOBS, (before,))
-        else:
-            count = 0
-            for number in ids:
-                database.change("DELETE FROM images WHERE request = ?", (number,))
-                count += database.change("DELETE FROM requests WHERE id = ?", (number,))
+        for value in values:
+            database.change(f"DELETE FROM images WHERE request IN ({ids_of_them})", value)  # noqa: S608
+            count += database.change(f"DELETE FROM requests WHERE {condition}", value)  # noqa: S608
+        database.change(_FORGET_BATCH_JOBS, (moment,))
     database.rows("PRAGMA wal_checkpoint(TRUNCATE)")  # the log would still hold the rows
     return count
 

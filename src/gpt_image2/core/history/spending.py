@@ -9,7 +9,7 @@ from ..base.outcome import Billed
 from ..base.record import Record, replace
 from ..ledger.database import Database
 from ..settings.config import is_loopback
-from .moments import local_day
+from .dates import local_day
 
 Row = Mapping[str, Any]
 #: What requests can be grouped by, and how the name of a request's group is read from its row.
@@ -24,7 +24,8 @@ GROUPINGS: Mapping[str, Callable[[Row], str]] = {
 class Spending(Record):
     """What a group of requests cost. Two kinds of requests are in no sum of money.
 
-    `unknown` are those that were billed, at a cost nobody told; `maybe` those that may have been billed.
+    `unknown_cost` counts those that were billed at a cost that is not known, `maybe_billed` those that may
+    have been billed.
     """
 
     name: str
@@ -32,21 +33,21 @@ class Spending(Record):
     images: int = 0
     tokens: int = 0
     cost_usd: float = 0.0
-    unknown: int = 0
-    maybe: int = 0
+    unknown_cost: int = 0
+    maybe_billed: int = 0
 
     def with_row(self, row: Row) -> Spending:
         """The sum with one more request."""
         usage: Mapping[str, Any] = json.loads(row["usage"]) if row["usage"] else {}
-        is_open = row["cost_usd"] is None
+        is_unknown = row["cost_usd"] is None and row["billed"] == Billed.YES.value
         return replace(
             self,
             requests=self.requests + 1,
             images=self.images + row["images"],
             tokens=self.tokens + usage.get("total_tokens", 0),
             cost_usd=self.cost_usd + (row["cost_usd"] or 0.0),
-            unknown=self.unknown + (is_open and row["billed"] == Billed.YES.value),
-            maybe=self.maybe + (row["billed"] == Billed.MAYBE.value),
+            unknown_cost=self.unknown_cost + is_unknown,
+            maybe_billed=self.maybe_billed + (row["billed"] == Billed.MAYBE.value),
         )
 
 

@@ -8,20 +8,25 @@ cure for its hint.
 
 from __future__ import annotations
 
+import json
 import os
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Dict, Generator, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Generator, List, Optional, Sequence, Tuple, Union
 
 from ..base.errors import LedgerError
 from ..outputs.files import open_part, private_folder, rename_if_free
+from ..outputs.ours import NotOurs, check_ours
 
 LEDGER_NAME = "ledger.sqlite3"
 BUSY_TIMEOUT_S = 2.0
 LOCKED = "ledger_locked"
 _OFF_HINT = "or leave history off with --no-history"
 
-_VERSION_1 = (
+#: A statement, or what cannot be said by one.
+_Step = Union[str, Callable[["Database"], None]]
+
+_VERSION_1: Tuple[_Step, ...] = (
     """
     CREATE TABLE requests (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -114,8 +119,29 @@ _VERSION_1 = (
     ) WITHOUT ROWID
     """,
 )
-#: The statements that lead from each version of the schema to the next; `PRAGMA user_version` counts them.
-_MIGRATIONS: Tuple[Tuple[str, ...], ...] = (_VERSION_1,)
+#: A job of a batch is one JSON object in place of a column a field, and is found by its number. What was only
+#: being prepared was never sent.
+_VERSION_2: Tuple[_Step, ...] = (
+    "DELETE FROM batch_jobs WHERE batch IN (SELECT number FROM batches WHERE status = 'preparing')",
+    "DELETE FROM batches WHERE status = 'preparing'",
+    "ALTER TABLE batch_jobs RENAME TO batch_jobs_1",
+    """
+    CREATE TABLE batch_jobs (
+        batch INTEGER NOT NULL,
+        number INTEGER NOT NULL,
+        custom_id TEXT NOT NULL,
+        job TEXT NOT NULL,
+        state TEXT NOT NULL,
+        outcome TEXT,
+        PRIMARY KEY (batch, number)
+    ) WITHOUT ROWID
+    """,
+    "CREATE UNIQUE INDEX batch_jobs_custom_id ON batch_jobs (batch, custom_id)",
+    lambda database: _move_jobs(database),
+    "DROP TABLE batch_jobs_1",
+)
+#: What leads from each version of the schema to the next; `PRAGMA user_version` counts them.
+_MIGRATIONS: Tuple[Tuple[_Step, ...], ...] = (_VERSION_1, _VERSION_2)
 SCHEMA_VERSION = len(_MIGRATIONS)
 
 
@@ -202,6 +228,8 @@ def _create(path: Path) -> None:
 def _connected(path: Path, other_place: Optional[str] = None) -> Database:
     import sqlite3
 
+    for suffix in ("", "-wal", "-shm", "-journal"):  # SQLite follows links and opens whatever is there
+        check_ours(Path(f"{path}{suffix}"))
     connection = sqlite3.connect(
         # It never makes a file here: others could read that.
         other_place or f"{path.absolute().as_uri()}?mode=rw",
@@ -232,9 +260,33 @@ def _migrate(database: Database) -> None:
                 f"the ledger {database.path} was written by a newer version of this program",
                 hint=f"update this program, {_OFF_HINT}",
             )
-        for statement in (line for script in _MIGRATIONS[version:] for line in script):
-            database.change(statement)
+        for step in (step for steps in _MIGRATIONS[version:] for step in steps):
+            if isinstance(step, str):
+                database.change(step)
+            else:
+                step(database)
         database.change(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def _move_jobs(database: Database) -> None:
+    """Fills the table of jobs from that of version 1; in Python, since not every SQLite knows JSON."""
+    last = -1, ""
+    query = (
+        "SELECT * FROM batch_jobs_1 WHERE batch > ? OR (batch = ? AND custom_id > ?)"
+        " ORDER BY batch, custom_id LIMIT 500"
+    )
+    while True:
+        page = database.rows(query, (last[0], *last))
+        if not page:
+            return
+        for row in page:
+            job = {name: row[name] for name in ("line", "id", "key", "copy", "name", "high_usd", "prompt")}
+            job.update(number=row["job"], named=bool(row["named"]))
+            for name in ("numbers", "there", "fields", "inputs", "mask"):
+                job[name] = None if row[name] is None else json.loads(row[name])
+            values = row["batch"], row["job"], row["custom_id"], json.dumps(job), row["state"], row["outcome"]
+            database.change("INSERT INTO batch_jobs VALUES (?, ?, ?, ?, ?, ?)", values)
+        last = page[-1]["batch"], page[-1]["custom_id"]
 
 
 def _version(database: Database) -> int:
@@ -255,8 +307,9 @@ def _complaints_explained(path: Path) -> Generator[None, None, None]:
     try:
         yield
     except OSError as error:
+        place = error.filename if isinstance(error, NotOurs) else path
         raise LedgerError(
-            f"the ledger {path} cannot be opened: {error.strerror or error}",
+            f"the ledger {place} cannot be opened: {error.strerror or error}",
             hint=f"see to it that its folder can be written, {_OFF_HINT}",
         ) from None
     except sqlite3.OperationalError as error:

@@ -49,7 +49,7 @@ WHERE id = ?
 """
 _INSERT_IMAGE = "INSERT OR REPLACE INTO images VALUES (?, ?, CAST(? AS TEXT), ?, ?, ?, ?, ?, ?)"
 
-_TRIES = 2
+_RECORDING_TRIES = 2
 
 _Made = TypeVar("_Made")
 Warn = Callable[[str], None]
@@ -243,7 +243,7 @@ def recorded(
 def _tried(work: Callable[[], _Made], otherwise: _Made) -> _Made:
     """What `work` returns, tried again where a defect broke it off: a row without its end tells wrongly what
     was paid for. Whatever comes of it, the call itself ends as it ended."""
-    for _ in range(_TRIES):
+    for _ in range(_RECORDING_TRIES):
         with suppress(Exception):
             return work()
     return otherwise

@@ -18,9 +18,10 @@ from .store import ImageWriter, NotAnImage
 class ImageCollector:
     """Where the images of one answer go.
 
-    `indices` gives the 1-based number of each image; `on_saved` and `on_partial` are told of each file. An
-    image above `asked` has a name that nobody planned, so it never replaces a file. `note` is given what
-    becomes of each file before and after it does: with that, another process can finish what this one began.
+    `indices` gives the 1-based number of each image; `on_saved` and `on_partial` are told of each file, and
+    `on_warning` where one got its name otherwise than planned. An image above `asked` has a name that nobody
+    planned, so it never replaces a file. `note` is given what becomes of each file before and after it does:
+    with that, another process can finish what this one began.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class ImageCollector:
         on_partial: Callable[[int, Optional[str]], object] = lambda _index, _path: None,
         save_partials: bool = False,
         asked: Optional[int] = None,
+        on_warning: Callable[[str], None] = lambda _: None,
         note: Callable[[Mapping[str, object]], None] = lambda _: None,
     ) -> None:
         self._plan = plan
@@ -38,6 +40,7 @@ class ImageCollector:
         self._indices = indices
         self._on_saved = on_saved
         self._on_partial = on_partial
+        self._on_warning = on_warning
         self._save_partials = save_partials
         self._note = note
         self._index: Optional[int] = None
@@ -78,6 +81,8 @@ class ImageCollector:
             self._note({"part": part, "saved": image.path})
             self._drop_preview()
             self._on_saved(image, writer.rescue_reason)
+            if writer.warning:
+                self._on_warning(writer.warning)
         self._index = None
         self._writers.remove(writer)
 
@@ -94,6 +99,8 @@ class ImageCollector:
             index = self._index or 1
             try:
                 path = writer.commit(self._plan.partial_path(index, partial_index), index).path
+                if writer.warning:
+                    self._on_warning(writer.warning)
             except NotAnImage as error:
                 self.kept_aside += (error.kept,)
             except OutputError as error:

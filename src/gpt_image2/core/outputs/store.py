@@ -18,8 +18,10 @@ from typing import IO, Callable, Optional, Tuple
 from ..api.images import SNIFF_BYTES, read_image_info, sniff_format
 from ..base.errors import OutputError
 from ..base.outcome import SavedImage
+from ..base.redact import show
 from .files import (
     copy_bytes,
+    move_aside,
     open_part,
     private_folder,
     rename,
@@ -28,7 +30,8 @@ from .files import (
     shortened,
     write_all,
 )
-from .naming import OutputPlan
+from .naming import OutputPlan, mark_of
+from .ours import check_replaceable, folder_lock, real_path
 
 _SPOOL_BYTES = 1 << 20
 _BASE64_BLOCK = 3 << 18
@@ -48,8 +51,11 @@ class MovingFile:
     Whatever needs a folder raises `OutputError` when no folder takes the bytes.
     """
 
-    def __init__(self, rescue_folder: Path, name: str, target: Optional[Path] = None) -> None:
-        """Opens it beside `target`; where that fails, or there is none, in a rescue folder."""
+    def __init__(
+        self, rescue_folder: Path, name: str, target: Optional[Path] = None, follow: bool = True
+    ) -> None:
+        """Opens it beside `target`, or with `follow` beside what a link there leads to; where that fails, or
+        there is no target, in a rescue folder."""
         self._rescue_folder = rescue_folder
         self._name = name
         self._open: Optional[Tuple[Path, IO[bytes]]] = None
@@ -59,7 +65,7 @@ class MovingFile:
         try:
             if target is None:
                 raise OSError("it has no target")
-            self._open = open_part(target)
+            self._open = open_part(real_path(target, follow))
         except OSError as error:
             self.move(error)
 
@@ -140,9 +146,10 @@ class ImageWriter:
         self._hash = hashlib.sha256()
         self._head = b""
         # A symlink keeps pointing where it did: the file behind it is what is replaced.
-        real = Path(os.path.realpath(str(target)))
-        self._file = MovingFile(plan.rescue_folder, target.name, real)
+        self._file = MovingFile(plan.rescue_folder, target.name, target, follow=not plan.no_clobber)
         self.size_bytes = 0
+        #: What the user should know of how it got its name; empty where it is as asked.
+        self.warning = ""
 
     @property
     def part(self) -> Path:
@@ -226,15 +233,47 @@ class ImageWriter:
 
     def _place(self, target: Path, number: int, keep_existing: bool) -> Path:
         """Gives the part its final name, atomically; the name."""
+        real = real_path(target, follow=not keep_existing)
+        with folder_lock(real.parent):
+            if keep_existing:
+                return self._take_free_name(target, number)
+            if self._replace(real, target):
+                if self._plan.met is not None:
+                    self._plan.met[target.name] = mark_of(real)
+                return target
+            # The part lies beside what a link leads to, and cannot be renamed further than that.
+            path = self._take_free_name(real if target.is_symlink() else target, number)
+        self.warning = f"{show(str(target), limit=None)} was written by somebody else during the call; "
+        self.warning += f"the image was saved as {show(str(path), limit=None)}"
+        return path
+
+    def _take_free_name(self, target: Path, number: int) -> Path:
         part, file = self._file.path, self._file.file
-        if keep_existing:
-            names = self._plan.free_paths(target, number)
-            return next(path for path in names if rename_if_free(part, path, file))
-        real = Path(os.path.realpath(str(target)))
+        names = self._plan.free_paths(target, number)
+        return next(path for path in names if rename_if_free(part, path, file))
+
+    def _replace(self, real: Path, target: Path) -> bool:
+        """Gives the part a name that nothing has, or the file that was met there; False for another file.
+
+        Raises:
+            NotOurs: it is no file.
+        """
+        part, file = self._file.path, self._file.file
+        check_replaceable(real)
+        now = mark_of(real)
+        if now is None:
+            return rename_if_free(part, real, file)
+        met = now if self._plan.met is None else self._plan.met.get(target.name, now)
+        if met != now and not self._plan.moves_aside:
+            return False
         with suppress(OSError):
             os.chmod(str(part), stat.S_IMODE(real.stat().st_mode))
+        if self._plan.moves_aside:
+            aside = move_aside(real)
+            self.warning = f"the picture that was {show(str(target), limit=None)} is now "
+            self.warning += show(str(aside), limit=None)
         rename(part, real, file)
-        return target
+        return True
 
 
 class Spool:

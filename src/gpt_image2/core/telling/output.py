@@ -1,96 +1,204 @@
-"""Where all that a command says goes, by its flags: lines for people, `--json`, `--events`, `--quiet`."""
+"""Where all that a command says goes: results to standard output, everything else to standard error.
+
+One class for people (`--quiet` leaves the progress out), one for programs that read `--events`; in both,
+`--json` makes the result one object.
+"""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import Generator, Iterable, List, Mapping, Optional, TextIO
+import json
+import os
+import sys
+import threading
+import time
+from contextlib import contextmanager, suppress
+from typing import Generator, Iterable, List, Mapping, Optional
 
 from ..base.errors import GptImage2Error
-from ..base.events import Observer
-from .event_lines import EventLines, warning_line
-from .report import Reporter, error_json
-from .terminal import Terminal, print_json
+from ..base.events import (
+    Event,
+    Finished,
+    ImageSaved,
+    Observer,
+    PartialImage,
+    RequestStarted,
+    RetryWaiting,
+    Warned,
+)
+from ..base.redact import show
+from .as_json import error_json, event_json
+from .in_words import ending_in_words, saved_line
+from .streams import keep_paths_printable, print_json, print_line, ticking
+
+HEARTBEAT_S = 15.0
+_TICK_S = 1.0
+_CLEAR_LINE = "\r\x1b[K"
+_RED, _YELLOW = "31", "33"
+
+
+def output_for(arguments: List[str]) -> Output:
+    """The output of a command with these arguments."""
+    keep_paths_printable()
+    flags = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    return EventsOutput(flags) if "--events" in flags else Output(flags)
 
 
 class Output:
-    """One command's voice. Results go to stdout, everything else to stderr."""
+    """For people: one line a message, colours and a live line where a terminal shows them."""
 
-    def __init__(self, terminal: Terminal, stdout: TextIO, stderr: TextIO, flags: List[str]) -> None:
-        self._terminal = terminal
-        self._stdout = stdout
+    def __init__(self, flags: List[str]) -> None:
         self.is_json = "--json" in flags
+        self.shows_tracebacks = "--debug" in flags
         self._quiet = "--quiet" in flags
-        self._lines: Optional[EventLines] = EventLines(stderr) if "--events" in flags else None
+        is_terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self._has_colours = is_terminal and not os.environ.get("NO_COLOR")
+        self.is_live = is_terminal and not self._quiet
+        self._lock = threading.Lock()
+        self._started_s = time.monotonic()
+        self._typical_s: Optional[float] = None
+        self._note = ""
 
     def result(self, text: str) -> None:
         """A line of the result, for people."""
         if not self.is_json:
-            self._terminal.result(text)
+            self.live("")
+            print_line(text, sys.stdout)
 
     def say(self, text: str) -> None:
         """Something good to know."""
-        if not self._quiet and self._lines is None:
-            self._terminal.say(text)
+        if not self._quiet:
+            self._print(text)
 
     def warn(self, text: str) -> None:
         """Something the user should know."""
-        if self._lines is not None:
-            self._lines.write(warning_line(text, self._lines.elapsed_s))
-        else:
-            self._terminal.say(text, "warning", "yellow")
+        self._print(text, "warning", _YELLOW)
 
     def complain(self, text: str) -> None:
         """A failure among many; programs get it with the rest of its row."""
-        if self._lines is None and not self.is_json:
-            self._terminal.say(text, "error", "red")
-
-    @property
-    def is_live(self) -> bool:
-        """Whether a live line shows."""
-        return self._terminal.is_live and not self._quiet and self._lines is None
+        if not self.is_json:
+            self._print(text, "error", _RED)
 
     def live(self, text: str) -> None:
-        """What the live line says now."""
+        """What the live line says now, where there is one."""
         if self.is_live:
-            self._terminal.live(text)
+            with self._lock:
+                sys.stderr.write(_CLEAR_LINE + text)
+                sys.stderr.flush()
 
     def event(self, line: Mapping[str, object]) -> None:
-        """Something happened; only `--events` tells it."""
-        if self._lines is not None:
-            self._lines.write({**line, "elapsed_s": round(self._lines.elapsed_s, 3)})
+        """Something happened; only `--events` shows it."""
 
     def finish(
         self, outcome: Mapping[str, object], rows: Optional[Iterable[Mapping[str, object]]] = None
     ) -> None:
         """How the command ended, as one object: the last that is said. `rows` are for `--json` only."""
-        if self._lines is not None:
-            self._lines.finished(outcome)
         if self.is_json:
-            print_json(outcome, self._stdout, rows)
+            print_json(outcome, sys.stdout, rows)
 
     def fail(self, error: GptImage2Error, command: str) -> None:
-        """The error that the command ended with."""
+        """The error that the command ended with; for people what to do, and whether money may be gone."""
         self.finish(error_json(error, command))
-        if not self.is_json and self._lines is None:
-            self._terminal.error(error)
+        if self.is_json:
+            return
+        text, hint = show(error.message, limit=None), show(error.hint, limit=None)
+        self.complain(f"{text.rstrip('.')}; {hint}" if hint else text)
+        if error.result and error.result.attempts:
+            request = f", request id {error.request_id}" if error.request_id else ""
+            self._print(f"billed: {error.billed.value} (requests sent: {error.result.attempts}{request})")
 
     @contextmanager
     def heartbeat(self) -> Generator[None, None, None]:
-        """Under `--events` the heart beats in this context."""
-        if self._lines is None:
-            yield
-        else:
-            with self._lines:
-                yield
+        """In this context a line comes from time to time under `--events`."""
+        yield
 
     @contextmanager
     def observer(self, results: bool) -> Generator[Observer, None, None]:
         """Who hears the events of a call; with `results`, `Saved:` lines are printed as images come."""
-        results = results and not self.is_json
-        if self._lines is None:
-            with Reporter(self._terminal, quiet=self._quiet, results=results) as reporter:
-                yield reporter
-        else:
-            silent = Reporter(self._terminal, quiet=True, results=results, warnings=False)
-            with self._lines as lines:
-                yield lambda event: (lines(event), silent(event))[1]
+
+        def hear(event: Event) -> None:
+            self._hear(event)
+            if results and isinstance(event, ImageSaved):
+                self.result(saved_line(event.image.path, event.image.size_bytes))
+
+        with self._clock():
+            yield hear
+
+    @contextmanager
+    def _clock(self) -> Generator[None, None, None]:
+        """The live line counts the seconds of a call in this context."""
+        self._started_s = time.monotonic()
+        if not self.is_live:
+            yield
+            return
+        try:
+            with ticking(self._show_clock, _TICK_S):
+                yield
+        finally:
+            self.live("")
+
+    def _show_clock(self) -> None:
+        about = f" of about {self._typical_s:.0f} s" if self._typical_s else ""
+        self.live(f"{time.monotonic() - self._started_s:.0f} s{about}{self._note}")
+
+    def _hear(self, event: Event) -> None:
+        if isinstance(event, RequestStarted):
+            self._typical_s, self._note = event.typical_s, ""
+        elif isinstance(event, PartialImage):
+            self._note = f", preview {event.partial_image_index} has come"
+            if event.path:
+                self.say(f"preview {event.partial_image_index}: {show(event.path, limit=None)}")
+        elif isinstance(event, RetryWaiting):
+            self._print(f"sending again in {event.wait_s:.1f} s ({event.reason})")
+        elif isinstance(event, Warned):
+            self.warn(show(event.message, limit=None))
+        elif isinstance(event, Finished):
+            self.say(ending_in_words(event.result))
+
+    def _print(self, text: str, label: str = "", colour: str = "") -> None:
+        """One line on standard error, with a label in front."""
+        if label:
+            text = f"\x1b[{colour}m{label}\x1b[0m: {text}" if self._has_colours else f"{label}: {text}"
+        self.live("")
+        print_line(text, sys.stderr)
+
+
+class EventsOutput(Output):
+    """For programs: one JSON object a line on standard error, and a heartbeat while nothing happens."""
+
+    def __init__(self, flags: List[str], heartbeat_s: float = HEARTBEAT_S) -> None:
+        super().__init__(flags)
+        self.is_live = False
+        self._heartbeat_s = heartbeat_s
+
+    def warn(self, text: str) -> None:
+        self.event({"event": "warning", "message": text})
+
+    def event(self, line: Mapping[str, object]) -> None:
+        self._write({**line, "elapsed_s": round(time.monotonic() - self._started_s, 3)})
+
+    def finish(
+        self, outcome: Mapping[str, object], rows: Optional[Iterable[Mapping[str, object]]] = None
+    ) -> None:
+        self.event({"event": "finished", **outcome})
+        super().finish(outcome, rows)
+
+    @contextmanager
+    def heartbeat(self) -> Generator[None, None, None]:
+        with ticking(lambda: self.event({"event": "heartbeat"}), self._heartbeat_s):
+            yield
+
+    _clock = heartbeat
+
+    def _hear(self, event: Event) -> None:
+        line = event_json(event)
+        if line is not None:
+            self._write(line)
+
+    def _print(self, text: str, label: str = "", colour: str = "") -> None:
+        """Nothing: lines in words are for people."""
+
+    def _write(self, line: Mapping[str, object]) -> None:
+        """One object on one line; a reader that has gone away does not stop the call."""
+        with self._lock, suppress(OSError, ValueError):
+            sys.stderr.write(json.dumps(line) + "\n")
+            sys.stderr.flush()

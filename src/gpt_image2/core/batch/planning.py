@@ -1,0 +1,248 @@
+"""What every command for a jobs file begins with, before anything is paid for: the file read, its folder
+locked, every line checked, every image named, and what earlier runs have done found again.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import Dict, Iterator, List, Mapping, Optional, Tuple
+
+from ..api.images import sha256_of
+from ..api.models import MAX_INPUT_IMAGES, Prices
+from ..api.request import ImageRequest, checked, is_address
+from ..base.errors import GptImage2Error, UsageError
+from ..base.record import Record
+from ..base.redact import show
+from ..calls.client import Client
+from ..calls.inputs import check_local_inputs
+from ..outputs.files import prepare_folder, temporary_folder
+from ..outputs.naming import extension, slug
+from ..telling.as_json import failure_json
+from ..telling.output import Output
+from .contact_sheet import SHEET_NAME
+from .jobs import Job, job_key, read_job
+from .jobs_file import JobsFile, Line
+from .journal import JOURNAL_NAME, Journal
+from .options import JobsOptions
+from .output_folder import OutputFolder
+from .plan import INVALID, Plan, PlannedJob
+from .resume import resume_jobs
+
+_MAX_WARNINGS = 50
+_SHOWN_PROBLEMS = 20
+
+
+class OpenJobs(Record):
+    """A jobs file whose jobs are planned. `journal` is None for a dry run; `spent_usd` is what earlier runs
+    in the folder may have cost."""
+
+    plan: Plan
+    jobs_file: JobsFile
+    folder: OutputFolder
+    journal: Optional[Journal]
+    defaults: Job
+    spent_usd: float
+
+    def requests(self) -> Iterator[ImageRequest]:
+        """The request of every row of the plan; for a line that is no job, its text."""
+        for row in self.plan.rows():
+            text = self.jobs_file.text_at(row["offset"])
+            try:
+                yield read_job(text, self.defaults)[0].request
+            except UsageError:
+                yield ImageRequest(prompt=text[:500])
+
+
+def open_jobs(options: JobsOptions, client: Client, output: Output, stack: ExitStack) -> OpenJobs:
+    """Plans the jobs of a file; everything is closed with the stack.
+
+    Raises:
+        UsageError: lines that are no jobs and are not to be skipped, or a price that is needed and unknown.
+        OutputError: the folder does not take the journal.
+    """
+    scratch = stack.enter_context(temporary_folder())
+    jobs_file = JobsFile(options.jobs, scratch)
+    stack.callback(jobs_file.close)
+    if not options.out_dir:
+        raise UsageError("--out-dir is empty", hint="name a folder")
+    path = Path(os.path.abspath(os.path.expanduser(options.out_dir)))
+    folder = OutputFolder(path, client.rescue_folder)
+    plan = Plan(scratch)
+    stack.callback(plan.close)
+    journal: Optional[Journal] = None
+    if not options.dry_run:
+        prepare_folder(path)
+        journal = stack.enter_context(Journal(path))
+    planner = _Planner(plan, folder, options.defaults, client.settings.prices)
+    for line in jobs_file.lines():
+        planner.add(line)
+    plan.number_copies()
+    spent_usd = resume_jobs(plan, folder, journal, options.retry_ambiguous)
+    for warning in (*client.settings.warnings, *planner.warnings):
+        output.warn(warning)
+    _refuse_invalid(plan, options.skip_invalid, output)
+    if options.max_cost_usd is not None and any(share.cost is None for share in plan.shares()):
+        raise UsageError(
+            "the cost of some jobs is unknown, so --max-cost cannot be kept",
+            hint="leave --max-cost out, or give those jobs a model and quality with a known price",
+        )
+    return OpenJobs(plan, jobs_file, folder, journal, options.defaults, spent_usd)
+
+
+def _refuse_invalid(plan: Plan, skip: bool, output: Output) -> None:
+    """Names the lines that are no jobs.
+
+    Raises:
+        UsageError: there are some, and they are not to be skipped.
+    """
+    count = plan.count().get(INVALID, 0)
+    if not count:
+        return
+    problems: List[str] = []
+    for row in islice(plan.rows(INVALID), _SHOWN_PROBLEMS):
+        hint = f"; {row['error']['hint']}" if row["error"]["hint"] else ""
+        problems.append(f"line {row['line']}: {row['error']['message']}{hint}")
+    if count > len(problems):
+        problems.append(f"… and {count - len(problems):,} more")
+    if not skip:
+        raise UsageError(
+            f"{'1 line is no job' if count == 1 else f'{count:,} lines are no jobs'}: {'; '.join(problems)}",
+            hint="correct them, or add --skip-invalid; nothing was sent",
+            code="invalid_jobs",
+        )
+    for problem in problems:
+        output.warn(f"skipped: {show(problem, limit=None)}")
+
+
+class _Planner:
+    """Takes lines of a jobs file into a plan."""
+
+    def __init__(self, plan: Plan, folder: OutputFolder, defaults: Job, prices: Mapping[str, Prices]) -> None:
+        self._plan = plan
+        self._folder = folder
+        self._real_folder = os.path.realpath(str(folder.path))
+        self._defaults = defaults
+        self._prices = prices
+        self._lines = 0
+        self._warnings: Dict[str, int] = {}
+
+    @property
+    def warnings(self) -> List[str]:
+        """What the user should know of the jobs; each once."""
+        return [f"{text} ({count} jobs)" if count > 1 else text for text, count in self._warnings.items()]
+
+    def add(self, line: Line) -> None:
+        """Takes a line as the next job, or as one that is refused."""
+        self._lines += 1
+        try:
+            planned, names = self._planned(line)
+            clash = self._plan.add(planned, names)
+            if clash:
+                raise UsageError(clash, hint="give each job its own")
+        except GptImage2Error as error:
+            self._plan.refuse(self._lines, line, {"error": failure_json(error)})
+
+    def _planned(self, line: Line) -> Tuple[PlannedJob, List[str]]:
+        """The job of a line, and the names of its files.
+
+        Raises:
+            UsageError: it is no job.
+        """
+        if line.text is None:
+            raise UsageError(line.problem, hint="write one job a line")
+        job, unknown = read_job(line.text, self._defaults)
+        check_local_inputs(job.sources, job.mask)
+        if len(job.sources) > MAX_INPUT_IMAGES:
+            raise UsageError(f"{len(job.sources)} images; at most {MAX_INPUT_IMAGES} may be sent")
+        request, warnings = checked(job.request)
+        for name in unknown:
+            self._warn(f"field {show(name, limit=40)!r} is not known here and is passed through")
+        for warning in warnings:
+            self._warn(warning)
+        named = job.output is not None
+        name = _made_up(self._lines, request) if job.output is None else _relative(job.output)
+        if named and os.path.isdir(str(self._folder.path / name)):
+            raise UsageError(f"output {show(name, limit=100)!r} is a folder", hint="name a file")
+        outputs = self._folder.outputs(name, request, named)
+        numbers = tuple(range(1, request.count + 1))
+        paths = [outputs.path(number) for number in numbers]
+        estimate = request.estimate(self._prices)
+        planned = PlannedJob(
+            number=self._lines,
+            line=line.number,
+            offset=line.offset,
+            id=job.id,
+            key=job_key(request, *_fingerprints(job)),
+            copy=0,
+            name=name,
+            named=named,
+            replaces=named and all(map(os.path.lexists, paths)),
+            images=request.count,
+            quality=request.effective_quality,
+            low_usd=estimate.low_usd if estimate else None,
+            high_usd=estimate.high_usd if estimate else None,
+            missing=numbers,
+        )
+        return planned, [self._claimed(path) if named else path.name for path in paths]
+
+    def _claimed(self, path: Path) -> str:
+        """The file behind an output that the user named, as a path below the folder.
+
+        Raises:
+            UsageError: it is outside, also by a link, or cannot be a file.
+        """
+        real = os.path.realpath(str(path))
+        shown = show(str(path.name), limit=100)
+        if not real.startswith(self._real_folder + os.sep):
+            raise UsageError(f"output {shown!r} leaves the output folder", hint="name a file below --out-dir")
+        if os.path.isdir(real):
+            raise UsageError(f"output {shown!r} is a folder", hint="name a file")
+        name = os.path.relpath(real, self._real_folder)
+        if name in (JOURNAL_NAME, SHEET_NAME):
+            raise UsageError(f"output {shown!r} is a file of the batch itself", hint="choose another name")
+        return name
+
+    def _warn(self, text: str) -> None:
+        if text in self._warnings or len(self._warnings) < _MAX_WARNINGS:
+            self._warnings[text] = self._warnings.get(text, 0) + 1
+
+
+def _relative(output: str) -> str:
+    """An output as a plain relative path.
+
+    Raises:
+        UsageError: it cannot be a file below a folder.
+    """
+    shown = show(output, limit=100)
+    if not output.strip() or "\0" in output or output.endswith(("/", os.sep)):
+        raise UsageError(f"output {shown!r} is no file name", hint="leave it out: one is made up")
+    if os.path.isabs(output) or os.path.splitdrive(output)[0]:
+        raise UsageError(f"output {shown!r} leaves the output folder", hint="name a file below --out-dir")
+    return os.path.normpath(output)
+
+
+def _made_up(number: int, request: ImageRequest) -> str:
+    return f"{number:04d}-{slug(request.prompt)}.{extension(request.effective_format)}"
+
+
+def _fingerprints(job: Job) -> Tuple[List[str], Optional[str]]:
+    return [_fingerprint(each) for each in job.sources], _fingerprint(job.mask) if job.mask else None
+
+
+def _fingerprint(source: str) -> str:
+    """What an input is: the hash of a file's content, or the address it is fetched from."""
+    if is_address(source):
+        return source
+    path = os.path.abspath(os.path.expanduser(source))
+    info = os.stat(path)
+    return _content_hash(path, info.st_size, info.st_mtime_ns)
+
+
+@lru_cache(maxsize=1024)
+def _content_hash(path: str, size_bytes: int, mtime_ns: int) -> str:
+    del size_bytes, mtime_ns  # they tell a changed file from the one that was hashed
+    return sha256_of(path)

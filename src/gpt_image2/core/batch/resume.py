@@ -1,0 +1,121 @@
+"""What earlier runs in an output folder have left to do, by its journal: which images are there, which jobs
+may have been paid for in vain, and what was spent.
+"""
+
+from __future__ import annotations
+
+from typing import Dict, Optional, Tuple
+
+from ..api.images import is_whole_image, saved_image_at
+from ..api.request import ImageRequest
+from ..base.errors import GptImage2Error
+from ..base.outcome import Billed, SavedImage
+from ..base.record import replace
+from ..telling.as_json import failure_json, image_json
+from .journal import DONE, FAILED, SENT, SUBMITTED, Entry, Journal, journal_images, read_journal
+from .output_folder import OutputFolder
+from .plan import AMBIGUOUS, Plan, PlannedJob
+
+
+def resume_jobs(plan: Plan, folder: OutputFolder, journal: Optional[Journal], retry_ambiguous: bool) -> float:
+    """Takes out of a plan what the journal of the folder knows to be done, with the Batch API, or in doubt;
+    what was spent there, or may have been, in USD.
+
+    An open journal takes a line for each job of which an earlier run could not say that it was done.
+
+    Raises:
+        OutputError: the journal does not take a line.
+    """
+    spent_usd = _replay(plan, folder)
+    for job, entry in plan.remembered():
+        _settle(plan, folder, job, entry, journal, retry_ambiguous)
+    return spent_usd
+
+
+def _replay(plan: Plan, folder: OutputFolder) -> float:
+    """Takes the lines of the journal into the plan, and adds up what they cost."""
+    spent_usd = 0.0
+    under_way: Dict[Tuple[str, int], float] = {}
+    for entry in read_journal(folder.path):
+        plan.remember(entry)
+        job = entry.key, entry.copy
+        if entry.event in (SENT, SUBMITTED):
+            spent_usd += under_way.get(job, 0.0)  # sent before, and its end is not known
+            under_way[job] = entry.high_usd
+            continue
+        high_usd = under_way.pop(job, None)
+        if high_usd is not None and entry.billed is not Billed.NO:
+            spent_usd += high_usd if entry.cost_usd is None else entry.cost_usd
+    return spent_usd + sum(under_way.values())
+
+
+def _settle(
+    plan: Plan,
+    folder: OutputFolder,
+    job: PlannedJob,
+    entry: Entry,
+    journal: Optional[Journal],
+    retry_ambiguous: bool,
+) -> None:
+    """Decides what is left of a job by its last line in the journal."""
+    there = _images_there(folder, job, entry)
+    missing = tuple(number for number in job.missing if number not in there)
+    outcome: Dict[str, object] = {
+        "images": [image_json(image) for _, image in sorted(there.items())],
+        "billed": entry.billed.value,
+        "cost_usd": entry.cost_usd,
+        "resumed": True,
+    }
+    if not missing:
+        if entry.event != DONE and journal is not None:
+            images = journal_images(there, folder.path)
+            journal.append(replace(entry, event=DONE, images=images, billed=Billed.YES))
+        plan.end(job.number, DONE, {**outcome, "billed": Billed.YES.value})
+    elif entry.event == SUBMITTED:
+        plan.end(job.number, SUBMITTED, {**outcome, "batch_id": entry.batch_id})
+    elif _is_ambiguous(entry) and not retry_ambiguous:
+        doubt = failure_json(_doubt(entry))
+        plan.end(job.number, AMBIGUOUS, {**outcome, "billed": Billed.MAYBE.value, "error": doubt})
+    elif len(missing) < len(job.missing):
+        plan.leave(job.number, missing, there)
+
+
+def _images_there(folder: OutputFolder, job: PlannedJob, entry: Entry) -> Dict[int, SavedImage]:
+    """The images of a job that are on disk, by their numbers: as the journal says, and what a killed run had
+    saved but could not say any more, which is a whole image where there was no file."""
+    there: Dict[int, SavedImage] = {}
+    for image in entry.images:
+        saved = saved_image_at(str(folder.path / image.path))
+        if saved is not None and saved.sha256 == image.sha256:
+            there[image.number] = saved
+    if entry.event == SENT and not entry.existed:
+        outputs = folder.outputs(entry.name, ImageRequest(prompt="", n=len(job.missing)), job.named)
+        for number in job.missing:
+            path = str(outputs.path(number))
+            saved = saved_image_at(path) if number not in there and _is_whole(path) else None
+            if saved is not None:
+                there[number] = saved
+    return there
+
+
+def _is_ambiguous(entry: Entry) -> bool:
+    """Whether more may have been paid for than has come."""
+    return entry.event == SENT or (
+        entry.event == FAILED and entry.billed is not Billed.NO and not entry.settled
+    )
+
+
+def _doubt(entry: Entry) -> GptImage2Error:
+    code, message = entry.code, entry.message
+    if entry.event == SENT:
+        code, message = "in_flight", "it was in flight when an earlier run ended"
+    hint = "it may have been billed; check your usage, or run it again with --retry-ambiguous"
+    return GptImage2Error(message, hint=hint, code=code)
+
+
+def _is_whole(path: str) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return is_whole_image(file)
+    except OSError:
+        return False

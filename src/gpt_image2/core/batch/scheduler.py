@@ -1,0 +1,352 @@
+"""Runs the jobs of a plan side by side.
+
+One thread decides and writes: the main one, where signals arrive too. It alone has the plan, the money, the
+pace, the journal and what is told. Workers take what they are given, load inputs or make a call, and post
+what this thread is to do about it to a queue. There it waits: for news, for the pace to let more go, or for
+the next moment to tell how far it is.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import Callable, Dict, List, Optional, Tuple
+
+from ..api.request import ImageRequest
+from ..base.errors import (
+    AuthenticationError,
+    ConfigError,
+    GptImage2Error,
+    InterruptedCall,
+    OutputError,
+    QuotaError,
+)
+from ..base.events import Event, HeadersReceived, ImageSaved
+from ..base.interrupt import StopSwitch
+from ..base.outcome import Billed, Result
+from ..base.record import replace
+from ..calls.budget import OVER_MAX_COST, Budget, Hold
+from ..calls.client import Client
+from .jobs import read_job
+from .journal import SENT, Journal
+from .options import BatchRunCommand
+from .pacer import Pacer
+from .plan import OVER_BUDGET, PlannedJob
+from .planning import OpenJobs
+from .progress import TICK_S, Progress
+from .running_job import RunningJob
+from .summary import INTERRUPTED, MAX_FAILURES, Tally
+
+_MOST_REFUSALS = 20  # of one job, by a rate limit
+_UNAUTHORIZED, _TOO_MANY_REQUESTS = 401, 429
+
+
+class Scheduler:
+    """One run of the jobs of a plan."""
+
+    def __init__(
+        self,
+        jobs: OpenJobs,
+        journal: Journal,
+        client: Client,
+        command: BatchRunCommand,
+        progress: Progress,
+        stop: StopSwitch,
+    ) -> None:
+        self._jobs = jobs
+        self._plan = jobs.plan
+        self._journal = journal
+        self._client = client
+        self._command = command
+        self._progress = progress
+        self._stop = stop
+        self._pacer = Pacer(command.images_per_minute, time.monotonic())
+        self._budget = Budget(command.max_cost_usd, jobs.spent_usd)
+        self._tally = Tally()
+        self._failures = 0
+        self._stopped = ""
+        self._waiting: List[PlannedJob] = []  # taken from the plan; money or the server keeps them back
+        self._refusals: Dict[int, int] = {}
+        self._under_way: Dict[int, RunningJob] = {}
+        self._ready: List[RunningJob] = []  # to be sent when the journal says so
+        self._ended: List[RunningJob] = []  # to be told when the journal says so
+        self._workers = 0
+        # Safe also for a signal handler that interrupts this thread in the midst of one of them.
+        self._tasks: SimpleQueue[Optional[Callable[[], None]]] = SimpleQueue()  # for workers
+        self._news: SimpleQueue[Callable[[], None]] = SimpleQueue()  # from workers
+
+    def run(self) -> Tally:
+        """Runs until nothing is left, or nothing more is to be started and all that was has ended.
+
+        Raises:
+            Exception: a defect of the program; what was paid for has ended by then.
+        """
+        defect: Optional[Exception] = None
+        with self._stop:
+            self._stop.drain_first(partial(self._stop_starting, INTERRUPTED))
+            is_running = True
+            while is_running:
+                try:
+                    is_running = self._step()
+                except InterruptedCall:  # the user has had enough of waiting
+                    raise
+                except Exception as error:  # what is under way still ends, for it is paid for
+                    defect = defect or error
+                    self._stop_starting(type(error).__name__)
+                    self._take_back_ready()
+                    self._ended.clear()
+            self._stop.drain_first(None)
+        for _ in range(self._workers):
+            self._tasks.put(None)
+        if defect is not None:
+            raise defect
+        return self._tally_now()
+
+    def _step(self) -> bool:
+        """Starts what may start, waits for what happens next, and tells of it; False when all is over."""
+        wait_s = self._start_jobs()
+        self._commit()
+        if not self._under_way and (self._is_stopping() or wait_s is None):
+            return False
+        self._hear(TICK_S if wait_s is None else min(TICK_S, wait_s))
+        self._progress.show(self._tally_now())
+        return True
+
+    def _hear(self, wait_s: float) -> None:
+        """Does what the workers have posted; waits where that is nothing."""
+        try:
+            self._news.get(timeout=wait_s)()
+            while True:
+                self._news.get_nowait()()
+        except Empty:
+            return
+
+    # Starting
+
+    def _start_jobs(self) -> Optional[float]:
+        """Starts what may start now; in how many seconds more may, None where only news can tell."""
+        while not self._is_stopping() and len(self._under_way) < self._command.concurrency:
+            affordable = self._next_affordable()
+            if affordable is None:
+                return self._leave_out_unaffordable()
+            planned, hold = affordable
+            now_s = time.monotonic()
+            wait_s = self._pacer.wait_s(len(planned.missing), now_s)
+            if wait_s:
+                self._budget.release(hold)
+                self._waiting.insert(0, planned)
+                return wait_s
+            self._start(planned, hold, now_s)
+        return None
+
+    def _next_affordable(self) -> Optional[Tuple[PlannedJob, Hold]]:
+        """The first job that there is money for, and the money. One that waits for its own takes a place."""
+        for place, planned in enumerate(self._waiting):
+            hold = self._budget.take(planned.high_usd or 0.0)
+            if hold is not None:
+                del self._waiting[place]
+                return planned, hold
+        while len(self._under_way) + len(self._waiting) < self._command.concurrency:
+            taken = self._plan.take()
+            if taken is None:
+                return None
+            hold = self._budget.take(taken.high_usd or 0.0)
+            if hold is not None:
+                return taken, hold
+            self._waiting.append(taken)
+        return None
+
+    def _leave_out_unaffordable(self) -> Optional[float]:
+        """Gives up on jobs that wait for money when nothing is under way that may leave some."""
+        if self._under_way or not self._waiting:
+            return None
+        for planned in self._waiting:
+            self._plan.end(planned.number, OVER_BUDGET, {})
+        self._waiting.clear()
+        self._tally = replace(self._tally, is_over_budget=True)
+        return 0.0
+
+    def _start(self, planned: PlannedJob, hold: Hold, now_s: float) -> None:
+        if self._workers == len(self._under_way):
+            threading.Thread(target=self._work, daemon=True).start()
+            self._workers += 1
+        job, _ = read_job(self._jobs.jobs_file.text_at(planned.offset), self._jobs.defaults)
+        running = RunningJob(planned, job, hold, now_s)
+        self._under_way[planned.number] = running
+        self._pacer.start(len(planned.missing), now_s)
+        if job.sources:
+            self._tasks.put(partial(self._load, running))
+        else:
+            self._make_ready(running, job.request)
+
+    def _make_ready(self, running: RunningJob, request: ImageRequest) -> None:
+        """A job's inputs are there: it is sent with the next lines of the journal."""
+        if self._is_stopping():
+            self._leave(running)
+            return
+        is_anothers = partial(self._plan.is_anothers, job=running.planned)
+        try:
+            running.prepare(self._client, request, self._jobs.folder, is_anothers)
+        except Exception as error:
+            self._end(running, None, error)
+        else:
+            self._ready.append(running)
+
+    def _commit(self) -> None:
+        """Puts on disk, by one flush, which jobs have ended and which are sent; only then sends these, and
+        tells of those."""
+        folder = self._jobs.folder
+        lines = [running.entry(running.state, folder) for running in self._ended if running.is_noted]
+        lines += [running.entry(SENT, folder) for running in self._ready]
+        try:
+            self._journal.extend(lines)
+        except OutputError as failed:
+            self._stop_starting(failed.code)
+            self._ended += self._take_back_ready()
+            for running in self._ended:
+                running.error = running.error or failed
+        for running in self._ready:
+            running.send()
+            self._tasks.put(partial(self._call, running))
+        self._ready.clear()
+        ended, self._ended = self._ended, []
+        for running in ended:
+            self._book(running)
+
+    def _take_back_ready(self) -> List[RunningJob]:
+        """The jobs that were about to be sent, which are not under way any more."""
+        ready, self._ready = self._ready, []
+        for running in ready:
+            self._leave(running)
+        return ready
+
+    # In a worker: nothing is decided here
+
+    def _work(self) -> None:
+        task = self._tasks.get()
+        while task is not None:
+            task()
+            task = self._tasks.get()
+
+    def _load(self, running: RunningJob) -> None:
+        """Loads the inputs of a job, which may have to be fetched."""
+        job = running.job
+        try:
+            inputs = self._client.with_inputs(job.request, job.sources, job.mask)
+            request = running.inputs.enter_context(inputs)
+        except Exception as error:
+            self._news.put(partial(self._end, running, None, error))
+        else:
+            self._news.put(partial(self._make_ready, running, request))
+
+    def _call(self, running: RunningJob) -> None:
+        """Makes the call of a job, whose images are saved as they come."""
+        result: Optional[Result] = None
+        error: Optional[Exception] = None
+        try:
+            with running.inputs:
+                result = self._client.run(running.call, observer=partial(self._post, running))
+        except GptImage2Error as failed:
+            result, error = failed.result, failed
+        except Exception as defect:  # one job's, however it comes, must not end the others
+            error = defect
+        self._news.put(partial(self._end, running, result, error))
+
+    def _post(self, running: RunningJob, event: Event) -> None:
+        if isinstance(event, ImageSaved) or (isinstance(event, HeadersReceived) and event.limits):
+            self._news.put(partial(self._take_in, running, event))
+
+    # Hearing
+
+    def _take_in(self, running: RunningJob, event: Event) -> None:
+        if isinstance(event, HeadersReceived):
+            self._pacer.learn(event.limits, len(running.planned.missing))
+        elif isinstance(event, ImageSaved):
+            self._plan.hold_name(self._jobs.folder.name_of(event.image.path), running.planned)
+            self._progress.saved(event.image)
+
+    def _end(self, running: RunningJob, result: Optional[Result], error: Optional[Exception]) -> None:
+        """A job has ended: what others may do follows at once, what is told of it when it is on disk."""
+        try:
+            running.end(result, error, self._client.settings.secrets)
+        finally:
+            self._leave(running)
+        if running.error is not None and not running.is_unsent:
+            if self._goes_again(running, running.error):
+                self._waiting.insert(0, running.planned)
+            else:
+                self._failures += 1
+                self._stop_after(running.error)
+        self._ended.append(running)
+
+    def _leave(self, running: RunningJob) -> None:
+        """Gives back a job's place, and what is left of its money."""
+        del self._under_way[running.planned.number]
+        self._pacer.end(len(running.planned.missing))
+        self._budget.release(running.hold)
+        running.inputs.close()
+
+    def _goes_again(self, running: RunningJob, error: GptImage2Error) -> bool:
+        """Whether a job may simply go again later; then everybody is told to wait."""
+        if not error.retry_safe or error.billed is not Billed.NO:
+            return False
+        now_s, number = time.monotonic(), running.planned.number
+        if error.http_status == _TOO_MANY_REQUESTS:
+            images = len(running.planned.missing)
+            self._pacer.refuse(images, error.retry_after_s, error.message, now_s)
+        elif error.retry_after_s is not None:
+            self._pacer.pause(error.retry_after_s, now_s)
+        else:
+            return False
+        self._refusals[number] = self._refusals.get(number, 0) + 1
+        running.goes_again = self._refusals[number] <= _MOST_REFUSALS
+        return running.goes_again
+
+    def _book(self, running: RunningJob) -> None:
+        """Notes in the plan how a job has ended, and tells of it."""
+        if running.goes_again or running.is_unsent:
+            return
+        planned, error, cost_usd, tally = running.planned, running.error, running.cost_usd, self._tally
+        self._refusals.pop(planned.number, None)
+        self._tally = replace(
+            tally,
+            done=tally.done + (error is None),
+            failed=tally.failed + (error is not None),
+            images=tally.images + len(running.images),
+            spent_usd=tally.spent_usd + (cost_usd or 0.0),
+            unpriced=tally.unpriced + (cost_usd is None and running.billed is not Billed.NO),
+        )
+        outcome = running.outcome()
+        self._plan.end(planned.number, running.state, outcome)
+        self._progress.ended(planned, running.state, outcome)
+
+    def _tally_now(self) -> Tally:
+        now_s = time.monotonic()
+        started_s = [running.started_s for running in self._under_way.values()]
+        return replace(
+            self._tally,
+            in_flight=len(started_s),
+            oldest_s=now_s - min(started_s, default=now_s),
+            paused_s=self._pacer.paused_s(now_s),
+            stopped=self._stopped or (OVER_MAX_COST if self._tally.is_over_budget else ""),
+        )
+
+    # Stopping
+
+    def _stop_after(self, error: GptImage2Error) -> None:
+        """Starts nothing more where no other job can fare better, or too many have failed."""
+        is_refused = isinstance(error, AuthenticationError) and error.http_status == _UNAUTHORIZED
+        most = self._command.failures_allowed
+        if is_refused or isinstance(error, (QuotaError, ConfigError)):
+            self._stop_starting(error.code)
+        elif most is not None and self._failures >= most:
+            self._stop_starting(MAX_FAILURES)
+
+    def _stop_starting(self, reason: str) -> None:
+        """Nothing more is started. A signal handler calls it, so it takes no lock."""
+        self._stopped = self._stopped or reason
+
+    def _is_stopping(self) -> bool:
+        return bool(self._stopped) or self._stop.is_set

@@ -1,0 +1,133 @@
+"""The commands `generate` and `edit`: from a parsed command line to what is printed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import ExitStack
+from typing import Optional, Sequence
+
+from ..base.errors import OutputError, UsageError
+from ..base.interrupt import StopSwitch
+from ..base.outcome import Billed, ExitCode, Result
+from ..base.redact import mask_secrets
+from ..calls.client import Client, PreparedCall
+from ..calls.exchange import auth_header, describe
+from ..ledger.entries import check_unchanged
+from ..settings.config import KEY_VARIABLE
+from ..telling.as_json import estimate_json, result_json
+from ..telling.in_words import cost_in_words
+from ..telling.output import Output
+from .options import ImageCommand, client_of, read_image_command
+
+
+def run_images(name: str, words: Sequence[str], output: Output, stop: StopSwitch) -> int:
+    """Runs `generate` or `edit`."""
+    return make_images(read_image_command(name, words), output, stop)
+
+
+def make_images(command: ImageCommand, output: Output, stop: StopSwitch) -> int:
+    """Does what a command line asks for; its exit code.
+
+    Raises:
+        GptImage2Error: not all images could be saved as asked.
+    """
+    asked_size = command.request.size
+    with ExitStack() as stack:
+        if command.sandbox:
+            from .package_extras import SANDBOX_KEY, start_sandbox
+
+            command.base_url = stack.enter_context(start_sandbox())
+            command.api_key, command.config = SANDBOX_KEY, None
+        elif command.api_key is not None:
+            output.warn(f"--api-key is visible in ps and in the shell history; use {KEY_VARIABLE} instead")
+        client = client_of(command, stop)
+        request = command.request
+        if command.sources or command.command == "edit":
+            request = stack.enter_context(client.with_inputs(request, command.sources, command.mask))
+            check_unchanged(request, command.expected_sha256)
+        prepared = client.prepare(
+            request,
+            _target(command, client),
+            no_clobber=command.no_clobber,
+            max_cost_usd=command.max_cost,
+        )
+        size = prepared.request.size
+        if size != asked_size:
+            output.say(f"size {asked_size} is {size}")
+        if command.dry_run:
+            _show_dry_run(prepared, client, command, output)
+            return ExitCode.OK
+        with output.observer(results=command.output != "-") as observer:
+            result = client.run(prepared, save_partials=command.save_partials, observer=observer)
+    if command.output == "-":
+        _pour(result)
+        for image in result.images[1:]:
+            output.warn(f"the server sent one more image; it was saved as {image.path}")
+    output.finish(result_json(result))
+    return ExitCode.OK
+
+
+def _target(command: ImageCommand, client: Client) -> Optional[str]:
+    """Where the image goes on disk. For stdout that is the rescue folder, until the reader has it all."""
+    if command.output != "-":
+        return command.output
+    if command.request.n not in (None, 1):
+        raise UsageError("-o - writes one image to stdout", hint="leave --n out, or give a file name")
+    if command.json:
+        raise UsageError("-o - and --json both want stdout", hint="give a file name, or leave --json out")
+    return str(client.rescue_folder) + os.sep
+
+
+def _pour(result: Result) -> None:
+    """Writes the one image to stdout, and removes its file once the reader has taken every byte."""
+    import shutil
+
+    image = result.images[0]
+    try:
+        with open(image.path, "rb") as file:
+            shutil.copyfileobj(file, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        failure = OutputError(
+            f"stdout did not take the image ({error.strerror or error}); it was saved as {image.path}",
+            hint="copy it from there",
+            billed=result.billed,
+        )
+        failure.result = result
+        raise failure from None
+    os.unlink(image.path)
+
+
+def _show_dry_run(prepared: PreparedCall, client: Client, command: ImageCommand, output: Output) -> None:
+    settings, request = client.settings, prepared.request
+    warnings = prepared.warnings
+    if settings.api_key is None and settings.key_problem:
+        warnings += (settings.key_problem,)
+    url, body = describe(settings, request)
+    name, value = auth_header(settings, settings.masked_key)
+    estimate = request.estimate(settings.prices)
+    outputs = [str(prepared.plan.path(index)) for index in range(1, request.count + 1)]
+    body = mask_secrets(body, settings.secrets)
+    kind = "multipart/form-data" if request.images else "application/json"
+    output.result(f"POST {url}\n{name}: {value}\nContent-Type: {kind}\n\n{body}\n")
+    output.result(f"Estimated cost: {cost_in_words(estimate)}")
+    for path in outputs:
+        output.result(f"Output: {path}")
+    output.result("Nothing was sent.")
+    for warning in warnings:
+        output.warn(warning)
+    output.finish(
+        {
+            "ok": True,
+            "command": command.command,
+            "dry_run": True,
+            "url": url,
+            "headers": {name: value},
+            "body": body,
+            "outputs": outputs,
+            "cost_usd": estimate_json(estimate),
+            "billed": Billed.NO.value,
+            "warnings": list(warnings),
+        }
+    )

@@ -1,0 +1,73 @@
+"""The optional parts of the package, which stand above core: found by name when they are asked for."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import ExitStack, contextmanager
+from typing import Any, Callable, ContextManager, Generator, List, NamedTuple, Sequence
+
+from ..base.about import INSTALL_HINT
+from ..base.errors import UsageError
+from ..base.interrupt import StopSwitch
+from ..telling.output import Output
+
+#: What stands for a key where none is needed.
+SANDBOX_KEY = "sandbox"
+
+
+class Extra(NamedTuple):
+    """A layer above core: its module, and the command that installs it."""
+
+    module: str
+    install: str = INSTALL_HINT
+
+
+#: The commands that come with an optional part of the package.
+EXTRAS = {
+    "sandbox": Extra("gpt_image2.sandbox"),
+    "mcp": Extra("gpt_image2.mcp"),
+    "install-skill": Extra("gpt_image2.skill", "pip install gpt-image2"),
+}
+
+
+def run_extra(name: str, words: Sequence[str], _output: Output, _stop: StopSwitch) -> int:
+    """Runs the command of an optional part, which prints for itself; its exit code."""
+    with _installed(name):
+        main: Callable[[List[str]], int] = _import(EXTRAS[name].module).main
+        return main(list(words))
+
+
+@contextmanager
+def start_sandbox() -> Generator[str, None, None]:
+    """A sandbox that runs in this context; its base URL."""
+    with ExitStack() as stack:
+        with _installed("sandbox"):
+            serve: Callable[[], ContextManager[str]] = _import(EXTRAS["sandbox"].module).serve_in_thread
+            base_url = stack.enter_context(serve())
+        yield base_url
+
+
+def _import(module: str) -> Any:
+    """A module of the package; a script of the package's name in the folder of this file would hide it."""
+    import importlib
+
+    path, here = sys.path, os.path.dirname(os.path.abspath(__file__))
+    sys.path = [folder for folder in path if os.path.abspath(folder) != here]
+    try:
+        return importlib.import_module(module)
+    finally:
+        sys.path = path
+
+
+@contextmanager
+def _installed(name: str) -> Generator[None, None, None]:
+    """Turns a missing part into an error that says how to install it."""
+    try:
+        yield
+    except ImportError as error:
+        raise UsageError(
+            f"{name} is not installed here ({error.name} is missing)",
+            hint=f"install it: {EXTRAS[name].install.format(extra=name)}",
+            code="extra_missing",
+        ) from None

@@ -1,0 +1,144 @@
+"""Requests of the history and sums of money, as lines for people and as JSON. Pure."""
+
+from __future__ import annotations
+
+from typing import Dict, List, Optional, Sequence
+
+from ..base.outcome import Billed
+from ..base.redact import show
+from ..telling.as_json import image_json
+from .dates import local_time
+from .search import PastRequest
+from .spending import Spending
+
+_PROMPT_CHARS = 40
+
+
+def request_json(past: PastRequest) -> Dict[str, object]:
+    """One request as `--json` shows it."""
+    shown = dict(vars(past))
+    code, message = shown.pop("error_code"), shown.pop("error_message")
+    low, high = shown.pop("estimate_low_usd"), shown.pop("estimate_high_usd")
+    return {
+        **shown,
+        "inputs": [file.json() for file in past.inputs],
+        "mask": past.mask and past.mask.json(),
+        "error": None if code is None else {"code": code, "message": message},
+        "estimate_usd": None if low is None else {"low": low, "high": high},
+        "images": [{**image_json(image), "rescued": image.rescued} for image in past.images],
+    }
+
+
+def listing(requests: Sequence[PastRequest]) -> List[str]:
+    """One line a request, in columns."""
+    return _columns(
+        [
+            [
+                str(past.id),
+                local_time(past.started_at),
+                past.command,
+                f"{past.fields.get('quality', 'auto')}/{past.fields.get('size', 'auto')}",
+                past.status,
+                _cost(past),
+                show(past.prompt, limit=_PROMPT_CHARS),
+                show(past.images[0].path, limit=None) if past.images else "-",
+            ]
+            for past in requests
+        ],
+        right=(0, 5),
+    )
+
+
+def details(past: PastRequest) -> List[str]:
+    """All of one request, one line a field."""
+    files = [("input", file) for file in past.inputs] + [("mask", file) for file in (past.mask,) if file]
+    rows = [
+        ["id", str(past.id)],
+        ["time", local_time(past.started_at)],
+        ["status", past.status],
+        ["command", past.command],
+        ["base URL", past.base_url],
+        ["model", past.model],
+        ["prompt", past.prompt],
+        *([name, str(value)] for name, value in past.fields.items()),
+        *([name, f"{file.path or file.source} ({file.sha256})"] for name, file in files),
+        ["output", past.output],
+    ]
+    if past.error_code:
+        rows.append(["error", f"{past.error_code}: {past.error_message}"])
+    rows += [
+        ["HTTP status", _or_dash(past.http_status)],
+        ["request id", _or_dash(past.request_id)],
+        ["attempts", str(past.attempts)],
+        ["took", _or_dash(past.elapsed_s, " s")],
+        ["billed", past.billed],
+        ["cost", _cost(past)],
+        ["estimate", _estimate(past)],
+    ]
+    if past.discount != 1.0:
+        rows.append(["discount", str(past.discount)])
+    if past.batch_id:
+        rows.append(["batch", past.batch_id])
+    rows += [[name, str(count)] for name, count in (past.usage or {}).items()]
+    for number, image in enumerate(past.images, 1):
+        place = "rescued to " if image.rescued else ""
+        rows.append([f"image {number}", f"{place}{image.path}"])
+        rows.append(["", f"{image.width}x{image.height} {image.format}, {image.size_bytes} bytes"])
+        rows.append(["", f"SHA-256 {image.sha256}"])
+    return _columns([[name, show(value, limit=None)] for name, value in rows])
+
+
+def spending_json(spending: Spending) -> Dict[str, object]:
+    """A sum as `--json` shows it."""
+    return {**vars(spending), "cost_usd": round(spending.cost_usd, 6)}
+
+
+def spending_table(by: str, sums: Sequence[Spending], foot: Sequence[Spending]) -> List[str]:
+    """Sums in columns, and below them a note on costs that are not known."""
+    head = [[by, "requests", "images", "tokens", "cost"]]
+    rows = [
+        [show(one.name), f"{one.requests:,}", f"{one.images:,}", f"{one.tokens:,}", f"${one.cost_usd:.4f}"]
+        for one in (*sums, *foot)
+    ]
+    lines = _columns(head + rows, right=(1, 2, 3, 4))
+    for one in foot:
+        if one.unknown_cost:
+            lines.append(f"{one.name}: {one.unknown_cost} requests were billed at a cost that is not known")
+        if one.maybe_billed:
+            lines.append(f"{one.name}: {one.maybe_billed} requests may have been billed, nobody can tell")
+    return lines
+
+
+def _cost(past: PastRequest) -> str:
+    if past.cost_usd is not None:
+        return f"${past.cost_usd:.4f}"
+    if past.billed == Billed.NO.value:
+        return "$0"
+    return "maybe" if past.billed == Billed.MAYBE.value else "unknown"
+
+
+def _estimate(past: PastRequest) -> str:
+    if past.estimate_low_usd is None or past.estimate_high_usd is None:
+        return "unknown"
+    text = f"${past.estimate_low_usd:.4f}"
+    if past.estimate_high_usd > past.estimate_low_usd:
+        text += f" to ${past.estimate_high_usd:.4f}"
+    return text
+
+
+def _or_dash(value: Optional[object], unit: str = "") -> str:
+    return "-" if value is None else f"{value}{unit}"
+
+
+def _columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> List[str]:
+    """Rows as lines, every column as wide as its widest cell; the numbers in `right` are set to the right."""
+    if not rows:
+        return []
+    widths = [max(len(row[number]) for row in rows) for number in range(len(rows[0]))]
+    return [
+        "  ".join(
+            cell.rjust(width) if number in right else cell.ljust(width)
+            for number, (cell, width) in enumerate(zip(row, widths))
+        ).rstrip()
+        for row in rows
+    ]

@@ -1,0 +1,103 @@
+"""What happened, as `--json` and `--events` print it. Pure."""
+
+from __future__ import annotations
+
+from typing import Dict, Mapping, Optional
+
+from ..api.models import CostEstimate
+from ..base.errors import GptImage2Error
+from ..base.events import (
+    Event,
+    HeadersReceived,
+    ImageSaved,
+    PartialImage,
+    RequestStarted,
+    RetryWaiting,
+    Warned,
+)
+from ..base.outcome import Result, SavedImage
+
+_EVENT_NAMES: Mapping[type, str] = {
+    RequestStarted: "request_started",
+    HeadersReceived: "headers_received",
+    RetryWaiting: "retry_waiting",
+    PartialImage: "partial_image",
+    ImageSaved: "image_saved",
+    Warned: "warning",
+}
+
+
+def image_json(image: SavedImage) -> Dict[str, object]:
+    """One saved image as `--json` and the events show it."""
+    fields = dict(vars(image))
+    fields["bytes"] = fields.pop("size_bytes")
+    return {name: fields[name] for name in ("path", "bytes", "format", "width", "height", "sha256")}
+
+
+def estimate_json(estimate: Optional[CostEstimate]) -> Optional[Dict[str, float]]:
+    """What a request would cost in USD, as JSON; None where that is not known."""
+    if estimate is None:
+        return None
+    return {"low": round(estimate.low_usd, 6), "high": round(estimate.high_usd, 6)}
+
+
+def result_json(result: Result) -> Dict[str, object]:
+    """A success as the object that `--json` prints."""
+    usage = None
+    if result.usage:
+        usage = {
+            "input_tokens": result.usage.input_tokens,
+            "output_tokens": result.usage.output_tokens,
+            "total_tokens": result.usage.total_tokens,
+        }
+    return {
+        "ok": True,
+        "command": result.command,
+        "model": result.model,
+        "images": [image_json(image) for image in result.images],
+        "usage": usage,
+        "cost_usd": None if result.cost_usd is None else round(result.cost_usd, 6),
+        "billed": result.billed.value,
+        "http_status": result.http_status,
+        "request_id": result.request_id,
+        "attempts": result.attempts,
+        "elapsed_s": round(result.elapsed_s, 3),
+        "warnings": list(result.warnings),
+    }
+
+
+def error_json(error: GptImage2Error, command: str) -> Dict[str, object]:
+    """A failure as the object that `--json` prints, with the images that were saved all the same."""
+    outcome: Dict[str, object] = {"command": command, "images": [], "attempts": 0}
+    if error.result:
+        outcome = result_json(error.result)
+    outcome.update(ok=False, billed=error.billed.value, error=failure_json(error))
+    return {"ok": False, **outcome}
+
+
+def failure_json(error: Optional[GptImage2Error]) -> Optional[Dict[str, object]]:
+    """What went wrong as an object of `--json`; None where nothing did."""
+    if error is None:
+        return None
+    return {
+        "code": error.code,
+        "message": error.message,
+        "hint": error.hint,
+        "http_status": error.http_status,
+        "request_id": error.request_id,
+    }
+
+
+def event_json(event: Event) -> Optional[Dict[str, object]]:
+    """An event of a call; None for the end of the call, which the command itself reports."""
+    name = _EVENT_NAMES.get(type(event))
+    if name is None:
+        return None
+    values: Dict[str, object] = dict(vars(event))
+    if isinstance(event, ImageSaved):
+        values["image"] = image_json(event.image)
+    if isinstance(event, HeadersReceived):
+        del values["limits"]
+        if event.limits:
+            values["limits"] = [dict(vars(limit)) for limit in event.limits]
+    return {"event": name, **values, "elapsed_s": round(event.elapsed_s, 3)}

@@ -1,0 +1,201 @@
+"""The calls of the tools, which block: one method a tool, from its arguments to its answer. Never raises.
+
+Everything that can be refused is refused before the request is sent; money is held before anything else.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from mcp import types
+
+from gpt_image2.core.api import models
+from gpt_image2.core.api.images import saved_image_at
+from gpt_image2.core.api.request import ImageRequest, checked, is_address
+from gpt_image2.core.base.errors import GptImage2Error, InterruptedCall, UsageError
+from gpt_image2.core.base.events import Event, Observer, RequestStarted
+from gpt_image2.core.base.interrupt import StopSwitch
+from gpt_image2.core.base.outcome import Result, SavedImage
+from gpt_image2.core.base.redact import mask_secrets, show
+from gpt_image2.core.calls.budget import Budget, Hold
+from gpt_image2.core.calls.client import Client
+from gpt_image2.core.settings.config import load_settings
+
+from .answers import estimate_shown, failure, image_shown, success
+from .arguments import ImageArguments, checked_arguments, image_arguments, request_of
+from .folders import Folders
+from .settings import ServerSettings
+from .tools import COMMANDS, ESTIMATE, GET
+
+Arguments = Mapping[str, Any] | None
+
+_SIGTERM = 15
+
+_log = logging.getLogger(__name__)
+
+
+class ToolCalls:
+    """Does what the tools of one server are called for.
+
+    Raises:
+        UsageError: the output folder or an allowed folder cannot be used.
+    """
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self._settings = settings
+        self._folders = Folders(settings.output_dir, settings.allow_dirs)
+        self._budget = Budget(settings.max_cost_usd)
+
+    def make(
+        self, tool: str, arguments: Arguments, stop: StopSwitch, observer: Observer
+    ) -> types.CallToolResult:
+        """`generate_image` and `edit_image`."""
+        command = COMMANDS[tool]
+
+        def make() -> types.CallToolResult:
+            asked = image_arguments(tool, arguments)
+            try:
+                result = self._make(asked, stop, observer)
+            except GptImage2Error as error:
+                return failure(error, command, asked.preview)
+            return success(result, self._budget.json(), asked.preview)
+
+        return _answered(make, command)
+
+    def estimate(self, arguments: Arguments) -> types.CallToolResult:
+        """`estimate_cost`."""
+
+        def estimate() -> types.CallToolResult:
+            given = checked_arguments(ESTIMATE, arguments)
+            request, warnings = checked(request_of({"prompt": "-", **given}))
+            cost = models.estimate_cost(
+                request.model,
+                given.get("prompt", ""),
+                request.effective_size,
+                request.effective_quality,
+                request.count,
+                request.partial_images or 0,
+                given.get("input_images", 0),
+                self._prices(),
+            )
+            typical_s = models.TYPICAL_SECONDS.get(request.effective_quality, models.TYPICAL_SECONDS["auto"])
+            return estimate_shown(request, cost, typical_s, warnings, self._budget.json())
+
+        return _answered(estimate, ESTIMATE)
+
+    def get(self, arguments: Arguments) -> types.CallToolResult:
+        """`get_image`."""
+
+        def get() -> types.CallToolResult:
+            given = checked_arguments(GET, arguments)
+            image = _inspected(self._folders.input(given["path"]), given["path"])
+            return image_shown(image, given.get("preview", True))
+
+        return _answered(get, GET)
+
+    def _make(self, asked: ImageArguments, stop: StopSwitch, observer: Observer) -> Result:
+        request, _ = checked(asked.request)
+        output = self._folders.output(asked.output, request.effective_format)
+        with self._budget.hold(
+            request.estimate(self._prices()), f"this call of {request.model}", way_out="ask the user"
+        ) as hold:
+            client = self._client(stop, _with_hold(observer, hold))
+            try:
+                result = self._send(client, asked, output, stop)
+            except GptImage2Error as error:
+                if error.result:
+                    hold.settle(error.billed, error.result.cost_usd)
+                _log.warning("%s: %s; billed: %s", error.code, show(error.message), error.billed.value)
+                raise
+            hold.settle(result.billed, result.cost_usd)
+            return result
+
+    def _send(self, client: Client, asked: ImageArguments, output: str, stop: StopSwitch) -> Result:
+        local = self._local_inputs(asked)
+        with self._with_inputs(client, asked, local) as request:
+            prepared = client.prepare(request, output, no_clobber=True)
+            plan = self._folders.ready(prepared.plan, request.count)
+            if self._local_inputs(asked) != local:
+                raise UsageError("an input was replaced while it was read", hint="send the call again")
+            if stop.is_set:
+                raise InterruptedCall("stopped; nothing was sent", signum=stop.signum or _SIGTERM)
+            return client.run(replace(prepared, plan=plan))
+
+    def _local_inputs(self, asked: ImageArguments) -> dict[str, Path]:
+        """The resolved path of each input that is a file here."""
+        sources = [*asked.images, *([asked.mask] if asked.mask is not None else [])]
+        return {source: self._folders.input(source) for source in sources if not is_address(source)}
+
+    @contextmanager
+    def _with_inputs(
+        self, client: Client, asked: ImageArguments, local: Mapping[str, Path]
+    ) -> Generator[ImageRequest]:
+        """The request with its input images; an address is fetched here, and never from a private network."""
+        if not asked.images:
+            yield asked.request
+            return
+        images = [local.get(source, source) for source in asked.images]
+        mask = None if asked.mask is None else local.get(asked.mask, asked.mask)
+        with client.with_inputs(asked.request, images, mask, allow_private=False) as request:
+            yield request
+
+    def _prices(self) -> Mapping[str, models.Prices]:
+        """The prices in force. A configuration that cannot be read is left to the call, which says more."""
+        try:
+            return load_settings(os.environ, config=self._settings.config).prices
+        except GptImage2Error:
+            return models.PRICES
+
+    def _client(self, stop: StopSwitch, observer: Observer) -> Client:
+        return Client(
+            config=self._settings.config,
+            base_url=self._settings.base_url,
+            api_key=self._settings.api_key,
+            timeout_s=self._settings.timeout_s,
+            observer=observer,
+            stop=stop,
+        )
+
+
+def _answered(work: Callable[[], types.CallToolResult], command: str) -> types.CallToolResult:
+    """What a tool answers; an error of any kind is an answer too, without a stack trace."""
+    try:
+        return work()
+    except GptImage2Error as error:
+        return failure(error, command)
+    except Exception as error:
+        text = f"internal error: {type(error).__name__}: {mask_secrets(str(error))}"
+        _log.error("%s", text)
+        return failure(GptImage2Error(text, hint="report it, with the log of this server"), command)
+
+
+def _with_hold(observer: Observer, hold: Hold) -> Observer:
+    """An observer that also tells the budget when money may be gone."""
+
+    def observe(event: Event) -> None:
+        if isinstance(event, RequestStarted):
+            hold.sent()
+        observer(event)
+
+    return observe
+
+
+def _inspected(path: Path, source: str) -> SavedImage:
+    """A file on disk as an image."""
+    name = show(source, limit=None)
+    try:
+        if not path.is_file():
+            raise UsageError(f"{name} does not exist or is not a file", hint="check the path")
+        with path.open("rb"):  # says why it cannot be read
+            image = saved_image_at(str(path))
+    except OSError as error:
+        raise UsageError(f"cannot read {name}: {error.strerror}", hint="check its permissions") from None
+    if image is None:
+        raise UsageError(f"{name} is not an image by its first bytes", hint="png, jpeg or webp")
+    return image
