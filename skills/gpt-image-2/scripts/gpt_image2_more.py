@@ -293,7 +293,7 @@ def _refusal(host: Host, folder: Path) -> Optional[str]:
 
 def _send(host: Host, request: ImageRequest, picture: Path) -> Tuple[Attempt, Tuple[SavedImage, ...]]:
     plan = OutputPlan(picture.parent, picture.stem, picture.suffix, False, True, picture.parent)
-    collector = ImageCollector(plan, count(1), _ignore_all, _ignore_all)
+    collector = ImageCollector(plan, count(1))
     spool = Spool(picture.parent)
     try:
         attempt = send_once(host, request, collector, spool, PROBE_TIMEOUT_S)
@@ -368,10 +368,6 @@ def _input(path: Path, shade: int) -> InputImage:
     return InputImage(str(path), path.name, "png", _INPUT_EDGE, _INPUT_EDGE, len(data), False)
 
 
-def _ignore_all(*_: object) -> None:
-    pass
-
-
 def probe_in_words(settings: Settings) -> str:
     price = probe_price(settings.prices)
     cost = f"about ${price.high_usd:.3f}" if price else "an unknown price"
@@ -405,7 +401,7 @@ def _recorded_probe(settings: Settings, picture: Path, stop: StopSwitch, output:
     """Runs the probe and records it in the ledger like any call, since it is paid for."""
     outcomes: List[ProbeOutcome] = []
 
-    def run(warnings: Tuple[str, ...]) -> Result:
+    def run(warnings: Tuple[str, ...], _row: int) -> Result:
         for warning in warnings:
             output.warn(warning)
         with stop:
@@ -426,7 +422,7 @@ def _recorded_probe(settings: Settings, picture: Path, stop: StopSwitch, output:
         )
         recorded(Ledger(state_folder(os.environ), settings.secrets), opening, run, observe)
     else:
-        run(())
+        run((), 0)
     return outcomes[0]
 
 

@@ -6,6 +6,7 @@ Usage: python injection.py BASE_URL ROOT SCENARIO. One line a broken call on std
 from __future__ import annotations
 
 import json
+import linecache
 import os
 import sys
 import threading
@@ -37,10 +38,17 @@ TRACED = (
     "outputs/naming.py",
     "outputs/store.py",
     "wire/base64_stream.py",
+    "wire/addresses.py",
     "wire/curl.py",
+    "wire/decompress.py",
+    "wire/heads.py",
+    "wire/proxies.py",
+    "base/redact.py",
     "wire/json_stream.py",
     "wire/sse.py",
 )
+#: What catches where a call is recorded.
+CATCHING = ("recorded", "_tried")
 Line = Tuple[str, int]
 
 
@@ -62,10 +70,10 @@ class Tracer:
         name = frame.f_code.co_filename
         if frame.f_code is SentRequest.left.__code__:
             self.is_on = True
-        return self.local if name in PATHS else None
+        return self.local if name in PATHS and frame.f_code.co_name not in CATCHING else None
 
     def local(self, frame: Any, event: str, _arg: Any) -> Any:
-        if event == "line" and self.is_on and not self.has_raised:
+        if event == "line" and self.is_on and not self.has_raised and not does_nothing(frame):
             line = (PATHS[frame.f_code.co_filename], frame.f_lineno)
             if line == self.target:
                 self.has_raised = True
@@ -76,10 +84,17 @@ class Tracer:
         return self.local
 
 
+def does_nothing(frame: Any) -> bool:
+    """Whether the line is one that cannot fail."""
+    return linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip() == "try:"
+
+
 PATHS: Dict[str, str] = {str(ROOMS / name): name for name in TRACED}
 
 
-def call(base_url: str, root: Path, stream: bool, target: Optional[Line]) -> Tuple[Tracer, Dict[str, Any]]:
+def call(
+    base_url: str, root: Path, prompt: str, stream: bool, target: Optional[Line]
+) -> Tuple[Tracer, Dict[str, Any]]:
     """One call in a home of its own, broken at one line; how it ended."""
     env = {
         "HOME": str(root),
@@ -92,7 +107,7 @@ def call(base_url: str, root: Path, stream: bool, target: Optional[Line]) -> Tup
     n = None if stream else 2
     sys.settrace(tracer)
     try:
-        result = client.generate("a cat", output=root / "cat.png", n=n, stream=stream)
+        result = client.generate(prompt, output=root / "cat.png", n=n, stream=stream)
         ended = {"billed": result.billed.value, "images": len(result.images), "error": ""}
     except core.GptImage2Error as error:
         images = len(error.result.images) if error.result else 0
@@ -110,11 +125,11 @@ def main() -> int:
     stream = scenario == "stream"
     first = root / "first"
     first.mkdir()
-    tracer, _ = call(base_url, first, stream, None)
+    tracer, _ = call(base_url, first, "first", stream, None)
     for number, line in enumerate(tracer.lines):
         home = root / str(number)
         home.mkdir()
-        made, ended = call(base_url, home, stream, line)
+        made, ended = call(base_url, home, home.name, stream, line)
         print(
             json.dumps({"at": f"{line[0]}:{line[1]}", "home": str(home), "raised": made.has_raised, **ended}),
             flush=True,

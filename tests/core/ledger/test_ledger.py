@@ -183,7 +183,7 @@ def test_a_request_whose_process_is_killed_stays_as_sent_and_maybe_billed(
     assert (row["status"], row["billed"], row["elapsed_s"], row["attempts"]) == ("sent", "maybe", None, 0)
     recorder.release()
     home.run("generate", "a dog", "-o", "dog.png", base_url=recorder.base_url)
-    assert [row["status"] for row in rows_of(home.ledger)] == ["sent", "saved"]
+    assert [row["status"] for row in rows_of(home.ledger)] == ["interrupted", "saved"]
 
 
 def test_a_rescued_image_is_recorded_where_it_is(home: Home, recorder: Recorder) -> None:

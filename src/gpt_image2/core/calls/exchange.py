@@ -67,28 +67,23 @@ def send_once(
     """
     key = host.settings.require_key()
     reader = AnswerReader(collector, spool)
-    defects: List[Exception] = []
 
     def take(chunk: bytes) -> None:
-        try:
-            if not defects:
-                reader.feed(chunk)
-        except Exception as defect:
-            defects.append(defect)
-        if defects:
-            spool.write(chunk)
+        reader.feed(chunk)
+        spool.flush()
+
+    def salvage(chunk: bytes) -> None:
+        spool.write(chunk)
         spool.flush()
 
     with temporary_folder() as folder:
         http = _http_request(host.settings, key, request, folder, timeout_s)
         on_sent(True)
         try:
-            received = host.curl.receive(http, take, on_head)
+            received = host.curl.receive(http, take, on_head, salvage)
         except ConfigError:  # there is no curl that could have sent it
             on_sent(False)
             raise
-    if defects:
-        raise defects[0]
     answer = reader.close()
     if received.head is not None and received.head.status >= 300:
         answer = replace(answer, urls=())  # an address in a refusal is that of its documentation

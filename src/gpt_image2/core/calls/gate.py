@@ -67,10 +67,11 @@ class Gate:
     def close(self) -> None:
         """The outcome is recorded: only what is unfinished is left for `resume`."""
         for sending in self._sendings:
-            if sending.is_unfinished:
-                sending.in_flight.leave()
-            else:
-                sending.in_flight.close()
+            with suppress(Exception):  # the call has ended as it ended
+                if sending.is_unfinished:
+                    sending.in_flight.leave()
+                else:
+                    sending.in_flight.close()
 
     def settle(self, defect: BaseException, unsettled: Result, warn: Callable[[str], None]) -> Result:
         """The result of a call that a defect broke off, where every image is where it was asked for.

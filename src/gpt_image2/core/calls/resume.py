@@ -60,7 +60,7 @@ class Resumer:
     def _finish(self, left: Left) -> Resumed:
         plan = self._plan_of(left)
         saved, kept = adopt(left.notes, plan)
-        answer = _answer_of(left, plan)
+        answer = _answer_left(left, plan)
         addresses = left.addresses or answer.urls
         fetched, waiting = self._fetch(left, addresses, saved, plan)
         images = (*saved, *fetched)
@@ -128,7 +128,7 @@ class Resumer:
         self._ledger.finish(left.row, Ending(status, result, "interrupted", message), self._warn)
 
 
-def _answer_of(left: Left, plan: OutputPlan) -> Answer:
+def _answer_left(left: Left, plan: OutputPlan) -> Answer:
     """What the answer held besides its images, as far as it had come."""
     collector = ImageCollector(plan, iter(()))
     reader = AnswerReader(collector, Spool(plan.rescue_folder, left.folder / "read"))

@@ -13,9 +13,9 @@ import select
 import subprocess
 import time
 from contextlib import suppress
-from functools import lru_cache
-from types import TracebackType
-from typing import Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple, Type
+from functools import lru_cache, partial
+from itertools import chain
+from typing import Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 
 from ..base.errors import ConfigError
 from ..base.interrupt import StopSwitch
@@ -130,6 +130,7 @@ class Curl:
         request: HttpRequest,
         take: Callable[[bytes], object],
         on_head: Callable[[ResponseHead], object] = lambda _: None,
+        salvage: Optional[Callable[[bytes], object]] = None,
     ) -> Received:
         """Sends a request; gives status and headers to `on_head`, then the body to `take`, as they arrive.
 
@@ -137,25 +138,33 @@ class Curl:
         itself finds too long, one that cannot be decompressed as one in an encoding that curl does not know;
         what came until then was given. When this returns or raises, whatever the reason, curl has ended.
 
+        What is raised in between, here or by whom the pieces are given to, ends the transfer: at once, or
+        with `salvage` only when all that is still to come has been given to that, as it came.
+
         Raises:
             ConfigError: there is no curl, or one that is too old.
         """
         started = time.monotonic()
         size = 0
         with _Transfer(request, self) as transfer:
-            head = transfer.read_head()
-            if head is not None:
-                on_head(head)
             try:
-                for piece in transfer.body(head.headers.get("content-encoding", "") if head else ""):
-                    if request.max_bytes is not None and size + len(piece) > request.max_bytes:
-                        transfer.cancel(_TOO_LONG, f"longer than {request.max_bytes:,} bytes")
-                        break
-                    size += len(piece)
-                    take(piece)
-            except BadEncoding as error:
-                transfer.cancel(_BAD_ENCODING, str(error))
-            end = transfer.end()
+                head = transfer.read_head()
+                if head is not None:
+                    on_head(head)
+                try:
+                    for piece in transfer.body(head.headers.get("content-encoding", "") if head else ""):
+                        if request.max_bytes is not None and size + len(piece) > request.max_bytes:
+                            transfer.cancel(_TOO_LONG, f"longer than {request.max_bytes:,} bytes")
+                            break
+                        size += len(piece)
+                        take(piece)
+                except BadEncoding as error:
+                    transfer.cancel(_BAD_ENCODING, str(error))
+                end = transfer.end()
+            except Exception:
+                if salvage is not None:
+                    transfer.salvage(salvage)
+                raise
         too_old = _too_old_error(end)
         if too_old is not None:
             raise too_old
@@ -172,6 +181,8 @@ class _Transfer:
         # Nobody else knows the mark, so nobody else can write a report.
         self._mark = os.urandom(12).hex()
         self._first = b""
+        #: What was read last.
+        self._piece = b""
         path = find_curl()
         self._heads = _HeadsChannel()
         try:
@@ -194,10 +205,16 @@ class _Transfer:
                 hint=f"check {path}",
                 code="no_curl",
             ) from None
-        assert self._process.stdout is not None
+        try:
+            self._begin(request)
+        except BaseException:
+            self.__exit__()  # or else it would send the request when its input is closed, with nobody to read
+            raise
+
+    def _begin(self, request: HttpRequest) -> None:
+        assert self._process.stdout is not None and self._process.stdin is not None
         self._heads.started(self._process.stdout.fileno())
         self._stop.watch(self._process.terminate)
-        assert self._process.stdin is not None
         config = render_config(request, self._proxy, self._heads.path, self._mark)
         try:
             self._process.stdin.write(config.encode("utf-8", "surrogateescape"))
@@ -208,15 +225,10 @@ class _Transfer:
     def __enter__(self) -> _Transfer:
         return self
 
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stop.unwatch(self._process.terminate)
         self._terminate()
-        for pipe in (self._process.stdout, self._process.stderr):
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             if pipe is not None:
                 pipe.close()
         self._heads.close()
@@ -249,6 +261,13 @@ class _Transfer:
             self._process.wait(_TERMINATE_S)  # where it was cut, curl says so better than the decoder
         yield from decoder.finish()
 
+    def salvage(self, keep: Callable[[bytes], object]) -> None:
+        """Gives the piece that was read last, and all that is still to come, to `keep`."""
+        assert self._process.stdout is not None
+        read = partial(os.read, self._process.stdout.fileno(), _CHUNK_BYTES)
+        for chunk in chain([self._piece], iter(read, b"")):
+            keep(chunk)
+
     def cancel(self, code: int, reason: str) -> None:
         """Ends it for a reason of our own, under the code that curl has for such a thing."""
         if self._cancelled is None:
@@ -272,12 +291,12 @@ class _Transfer:
     def _read(self) -> bytes:
         """The next bytes of the body. Headers that come beside it are trailers, and of no use."""
         assert self._process.stdout is not None
-        first, self._first = self._first, b""
-        if first:
-            return first
-        body = self._process.stdout.fileno()
-        self._heads.drain_until_readable(body)
-        return os.read(body, _CHUNK_BYTES)
+        self._piece, self._first = self._first, b""
+        if not self._piece:
+            body = self._process.stdout.fileno()
+            self._heads.drain_until_readable(body)
+            self._piece = os.read(body, _CHUNK_BYTES)
+        return self._piece
 
     def _terminate(self) -> None:
         if self._process.poll() is None:
