@@ -7,7 +7,7 @@
 
 _shtab_gpt_image2_batch_subparsers=(run submit status wait fetch cancel list)
 _shtab_gpt_image2_history_subparsers=(show redo forget)
-_shtab_gpt_image2_subparsers=(generate edit batch history spend cost config doctor sandbox mcp install-skill)
+_shtab_gpt_image2_subparsers=(generate edit batch history spend cost resume config doctor sandbox mcp install-skill)
 
 _shtab_gpt_image2_generate_option_strings=(-h --help -o --output --prompt-file --quality --size --format --n --model --background --output-compression --compression --moderation --user --stream --partial-images --param --save-partials --dry-run --max-cost --no-clobber --timeout --retries --retry-ambiguous --max-download --no-history --json --events --quiet --debug --config --base-url --api-key --sandbox)
 _shtab_gpt_image2_edit_option_strings=(-h --help --image --mask -o --output --prompt-file --quality --size --format --n --model --background --output-compression --compression --moderation --user --stream --partial-images --param --save-partials --dry-run --max-cost --no-clobber --timeout --retries --retry-ambiguous --max-download --no-history --json --events --quiet --debug --config --base-url --api-key --sandbox)
@@ -25,6 +25,7 @@ _shtab_gpt_image2_history_forget_option_strings=(-h --help --before --all --yes 
 _shtab_gpt_image2_history_option_strings=(-h --help --search --since --limit --json --events --quiet --debug)
 _shtab_gpt_image2_spend_option_strings=(-h --help --by --since --json --events --quiet --debug)
 _shtab_gpt_image2_cost_option_strings=(-h --help --prompt --quality --size --n --model --stream --partial-images --batch --config --json --events --quiet --debug)
+_shtab_gpt_image2_resume_option_strings=(-h --help --config --json --events --quiet --debug)
 _shtab_gpt_image2_config_option_strings=(-h --help --init --show --force --config --json --events --quiet --debug)
 _shtab_gpt_image2_doctor_option_strings=(-h --help --config --base-url --api-key --probe --yes --forget --json --events --quiet --debug)
 _shtab_gpt_image2_sandbox_option_strings=(-h --help)
@@ -67,13 +68,14 @@ _shtab_gpt_image2_history_redo___output_COMPGEN=_shtab_compgen_files
 _shtab_gpt_image2_history_redo___prompt_file_COMPGEN=_shtab_compgen_files
 _shtab_gpt_image2_history_redo___config_COMPGEN=_shtab_compgen_files
 _shtab_gpt_image2_cost___config_COMPGEN=_shtab_compgen_files
+_shtab_gpt_image2_resume___config_COMPGEN=_shtab_compgen_files
 _shtab_gpt_image2_config___config_COMPGEN=_shtab_compgen_files
 _shtab_gpt_image2_doctor___config_COMPGEN=_shtab_compgen_files
 
 _shtab_gpt_image2_batch_pos_0_choices=(run submit status wait fetch cancel list)
 _shtab_gpt_image2_history_pos_0_choices=(show redo forget)
 _shtab_gpt_image2_spend___by_choices=(day model host quality)
-_shtab_gpt_image2_pos_0_choices=(generate edit batch history spend cost config doctor sandbox mcp install-skill)
+_shtab_gpt_image2_pos_0_choices=(generate edit batch history spend cost resume config doctor sandbox mcp install-skill)
 
 _shtab_gpt_image2_generate__h_nargs=0
 _shtab_gpt_image2_generate___help_nargs=0
@@ -212,6 +214,12 @@ _shtab_gpt_image2_cost___json_nargs=0
 _shtab_gpt_image2_cost___events_nargs=0
 _shtab_gpt_image2_cost___quiet_nargs=0
 _shtab_gpt_image2_cost___debug_nargs=0
+_shtab_gpt_image2_resume__h_nargs=0
+_shtab_gpt_image2_resume___help_nargs=0
+_shtab_gpt_image2_resume___json_nargs=0
+_shtab_gpt_image2_resume___events_nargs=0
+_shtab_gpt_image2_resume___quiet_nargs=0
+_shtab_gpt_image2_resume___debug_nargs=0
 _shtab_gpt_image2_config__h_nargs=0
 _shtab_gpt_image2_config___help_nargs=0
 _shtab_gpt_image2_config___init_nargs=0

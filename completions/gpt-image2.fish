@@ -50,7 +50,7 @@ function _shtab_gpt_image2_using
   test "$_shtab_gpt_image2_cmdpath" = "$argv"
 end
 
-set -g _shtab_gpt_image2_commands generate edit batch 'batch run' 'batch submit' 'batch status' 'batch wait' 'batch fetch' 'batch cancel' 'batch list' history 'history show' 'history redo' 'history forget' spend cost config doctor sandbox mcp install-skill
+set -g _shtab_gpt_image2_commands generate edit batch 'batch run' 'batch submit' 'batch status' 'batch wait' 'batch fetch' 'batch cancel' 'batch list' history 'history show' 'history redo' 'history forget' spend cost resume config doctor sandbox mcp install-skill
 set -g _shtab_gpt_image2_opts_with_value --api-key --background --base-url --before --by --compression --concurrency --config --format --image --images-per-minute --limit --mask --max-cost --max-download --max-failures --max-lines --max-mb --model --moderation --n --out-dir --output --output-compression --param --partial-images --poll --prompt --prompt-file --quality --retries --search --since --size --timeout --user -o
 
 complete -c gpt-image2 -e
@@ -332,6 +332,13 @@ complete -c gpt-image2 -n '_shtab_gpt_image2_using cost' -l json -d 'print one J
 complete -c gpt-image2 -n '_shtab_gpt_image2_using cost' -l events -d 'progress as JSON lines on stderr'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using cost' -l quiet -d 'no progress on stderr'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using cost' -l debug -d 'show the traceback of an internal error'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using; and test $_shtab_gpt_image2_npos -eq 0' -a resume -d 'Finish calls that were killed, or could not fetch an image: give whole images their names, and fetch those that came as addresses. Sends no request, so it costs nothing.'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using resume' -s h -l help -d 'show this help message and exit'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using resume' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'this config file instead of the one that is found'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using resume' -l json -d 'print one JSON object on stdout instead of lines'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using resume' -l events -d 'progress as JSON lines on stderr'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using resume' -l quiet -d 'no progress on stderr'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using resume' -l debug -d 'show the traceback of an internal error'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using; and test $_shtab_gpt_image2_npos -eq 0' -a config -d 'Create a config file, or show which settings are in force and where they come from.'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using config' -s h -l help -d 'show this help message and exit'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using config' -l init -d 'write a template config file (mode 0600)'

@@ -21,6 +21,7 @@ from gpt_image2.core.batch.options import BATCH_COMMANDS, batch_parser, batch_ru
 from gpt_image2.core.batch_api.commands import BATCH_API_PARSERS
 from gpt_image2.core.cli import COMMANDS
 from gpt_image2.core.commands.options import Parser, config_parser, doctor_parser, image_parser
+from gpt_image2.core.commands.resume import resume_parser
 from gpt_image2.core.history.options import (
     HISTORY_COMMANDS,
     HISTORY_PARSERS,
@@ -40,6 +41,7 @@ PARSERS = {
     "cost": cost_parser,
     "config": config_parser,
     "doctor": doctor_parser,
+    "resume": resume_parser,
 }
 #: The commands below a command: name and summary of each, and its parser.
 SUBCOMMANDS = {

@@ -74,6 +74,8 @@ def validate(outcome: Dict[str, Any]) -> None:
     """Holds what a command printed against its schema."""
     if outcome.get("command") == "doctor" and "checks" in outcome:
         jsonschema.validate(outcome, schema("doctor"))
+    elif outcome["command"] == "resume" and "calls" in outcome:
+        jsonschema.validate(outcome, schema("resume"))
     elif outcome["command"] == "batch run":
         jsonschema.validate(outcome, schema("batch"))
     elif outcome["command"].startswith("batch "):

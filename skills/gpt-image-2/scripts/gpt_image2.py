@@ -4159,12 +4159,21 @@ class Left:
 
     def leave(self) -> None:
         """It could not be finished now: another try may."""
-        self.note({"tried": True})
+        if not self.was_tried:
+            self.note({"tried": True})
         self._owned.leave()
 
     def close(self) -> None:
         """Everything of it is finished."""
         self._owned.close()
+
+
+def is_anything_left(state_folder: Path) -> bool:
+    """Whether there may be something to finish: requests that are under way elsewhere count, too."""
+    try:
+        return bool(os.listdir(str(state_folder / FOLDER)))
+    except OSError:
+        return False
 
 
 def left_behind(state_folder: Path, wanted: str = "") -> Iterator[Left]:
@@ -4212,7 +4221,7 @@ def _read_lines(path: Path) -> Iterator[Mapping[str, Any]]:
 # ------------------------------------------------------------------------------------------------------------
 
 
-_SPOOL_BYTES = 1 << 20
+_SPOOL_BYTES = 1 << 18
 _BASE64_BLOCK = 3 << 18
 
 
@@ -8467,146 +8476,6 @@ def _download(url: str, path: Path, downloader: Downloader, what: str) -> None:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# calls/resume
-#
-# Finishes what processes that have ended left of their calls: whole images get their names, and images that
-# came as addresses are fetched.
-#
-# Nothing is sent again. What was paid for and has arrived is had in the end, and the ledger's row is completed.
-# ------------------------------------------------------------------------------------------------------------
-
-
-class Resumed(Record):
-    """What was finished of one call: `new` are the images that were not saved before.
-
-    `kept` says where the answer or previews are of which no image could be made; `waiting` are the addresses
-    that could not be fetched, each with the reason: they wait for another try.
-    """
-
-    id: str
-    result: Result
-    new: Tuple[SavedImage, ...] = ()
-    kept: Tuple[str, ...] = ()
-    waiting: Tuple[str, ...] = ()
-
-
-class Resumer:
-    """Finishes calls, over one host's curl; what the ledger does not take is told by `warn`."""
-
-    def __init__(self, host: Host, ledger: Optional[Ledger], warn: Callable[[str], None]) -> None:
-        self._host = host
-        self._ledger = ledger
-        self._warn = warn
-
-    def run(self, wanted: str = "", in_passing: bool = False) -> Iterator[Resumed]:
-        """Finishes every call that was left, or the one that is wanted by its id; in passing none that was
-        tried before."""
-        for left in left_behind(self._host.state_folder, wanted):
-            if in_passing and left.was_tried:
-                left.leave()
-            else:
-                yield self._finish(left)
-
-    def _finish(self, left: Left) -> Resumed:
-        plan = self._plan_of(left)
-        saved, kept = adopt(left.notes, plan)
-        answer = _answer_left(left, plan)
-        addresses = left.addresses or answer.urls
-        fetched, waiting = self._fetch(left, addresses, saved, plan)
-        images = (*saved, *fetched)
-        if not images and not waiting:
-            kept = (*kept, *_keep_answer(left, plan))
-        usage, prices = answer.usage, self._host.settings.prices
-        result = Result(
-            command=left.command,
-            model=left.model,
-            images=images,
-            usage=usage,
-            cost_usd=cost_of_usage(left.model, usage, prices) if usage else None,
-            billed=Billed.YES if images or addresses else Billed.MAYBE,
-            http_status=left.status,
-            attempts=1,
-        )
-        self._record(left, result)
-        if waiting:
-            left.leave()
-        else:
-            left.close()
-        known = {str(note.get("saved")) for note in left.notes}
-        new = tuple(image for image in images if image.path not in known)
-        return Resumed(left.id, result, new, kept, waiting)
-
-    def _plan_of(self, left: Left) -> OutputPlan:
-        """Where the images were to go; by now other files may have these names, so none is replaced."""
-        rescue_folder = self._host.state_folder / "rescued"
-        return OutputPlan(
-            folder=Path(str(left.output.get("folder") or rescue_folder)),
-            stem=str(left.output.get("stem") or "image"),
-            suffix=str(left.output.get("suffix") or ".png"),
-            numbered=bool(left.output.get("numbered")),
-            no_clobber=True,
-            rescue_folder=rescue_folder,
-        )
-
-    def _fetch(
-        self, left: Left, addresses: Sequence[str], saved: Sequence[SavedImage], plan: OutputPlan
-    ) -> Tuple[Tuple[SavedImage, ...], Tuple[str, ...]]:
-        """Fetches the addresses whose images are not there; those images, and what failed, and why."""
-        numbers = left.numbers
-        free = [number for number in numbers if number not in {image.number for image in saved}]
-        further = range(max(numbers) + 1, max(numbers) + 1 + len(addresses))
-        collector = ImageCollector(plan, iter([*free, *further]), note=left.note)
-        downloader = Downloader(self._host.curl, base_url=left.base_url)
-        failures: List[str] = []
-        done = left.fetched(saved)
-        for url in addresses:
-            if url not in done:
-                try:
-                    collector.take(url, lambda take, restart: downloader.fetch(url, take, restart))  # noqa: B023
-                except (DownloadFailed, GptImage2Error) as error:
-                    failures.append(f"{show(url, limit=None)} ({error})")
-        collector.close()
-        return collector.images, tuple(failures)
-
-    def _record(self, left: Left, result: Result) -> None:
-        if self._ledger is None or not left.row:
-            return
-        status = Status.INTERRUPTED
-        if result.images:
-            status = Status.SAVED if len(result.images) >= len(left.numbers) else Status.PARTIAL
-        message = "its process ended; it was resumed"
-        self._ledger.finish(left.row, Ending(status, result, "interrupted", message), self._warn)
-
-
-def _answer_left(left: Left, plan: OutputPlan) -> Answer:
-    """What the answer held besides its images, as far as it had come."""
-    collector = ImageCollector(plan, iter(()))
-    reader = AnswerReader(collector, Spool(plan.rescue_folder, left.folder / "read"))
-    for block in left.body():
-        reader.feed(block)
-    return reader.close()
-
-
-def _keep_answer(left: Left, plan: OutputPlan) -> Tuple[str, ...]:
-    """What came of an answer without an image is kept in the rescue folder."""
-    spool = Spool(plan.rescue_folder)
-    for block in left.body():
-        spool.write(block)
-    kept = spool.keep("answer.txt")
-    return (kept,) if kept else ()
-
-
-def resumed_in_words(resumed: Resumed) -> Iterator[str]:
-    """What a later call says of what it finished in passing."""
-    for image in resumed.new:
-        yield f"an image of an earlier call that had been killed was saved as {show(image.path, limit=None)}"
-    for place in resumed.kept:
-        yield f"what an earlier call had received when it was killed was kept: {show(place, limit=None)}"
-    for address in resumed.waiting:
-        yield f"an image of an earlier call could not be fetched yet (see: resume {resumed.id}): {address}"
-
-
-# ------------------------------------------------------------------------------------------------------------
 # calls/client
 #
 # The way in for programs and for the command: settings, validation and one call, under one set of rules.
@@ -8875,6 +8744,10 @@ class Client:
         if self._has_resumed:
             return ()
         self._has_resumed = True
+        if not is_anything_left(host.state_folder):
+            return ()
+        Resumer = load_side("gpt_image2_more").Resumer
+        resumed_in_words = load_side("gpt_image2_more").resumed_in_words
         said: List[str] = []
         with suppress(OSError, GptImage2Error):
             for resumed in Resumer(host, self.ledger, said.append).run(in_passing=True):
@@ -9869,6 +9742,7 @@ COMMANDS = (
     ("history", "list, show, redo or forget the requests that were sent"),
     ("spend", "add up what they cost"),
     ("cost", "tell what a request would cost"),
+    ("resume", "finish calls that were killed or could not fetch an image"),
     ("config", "create a config file, or show the settings in force"),
     ("doctor", "check everything that a call needs, for free"),
     ("sandbox", "run an offline Images API on loopback, to rehearse without a key"),
@@ -9964,6 +9838,9 @@ def _runners(command: str) -> Mapping[str, CommandRunner]:
         return {"config": run_config}
     if command == "doctor":
         return {"doctor": run_doctor}
+    if command == "resume":
+        run_resume = load_side("gpt_image2_more").run_resume
+        return {"resume": run_resume}
     if command in ("history", "spend", "cost"):
         run_cost = load_side("gpt_image2_more").run_cost
         run_forget = load_side("gpt_image2_more").run_forget

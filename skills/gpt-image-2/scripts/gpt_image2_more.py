@@ -67,6 +67,7 @@ from gpt_image2 import (
     YES_NO,
     Again,
     Answer,
+    AnswerReader,
     ApiError,
     Attempt,
     AuthenticationError,
@@ -80,6 +81,7 @@ from gpt_image2 import (
     Database,
     DownloadFailed,
     Downloader,
+    Ending,
     Event,
     ExitCode,
     FormPart,
@@ -101,6 +103,7 @@ from gpt_image2 import (
     JsonSplitter,
     Ledger,
     LedgerError,
+    Left,
     NetworkError,
     NotAnImage,
     Opening,
@@ -121,6 +124,7 @@ from gpt_image2 import (
     ServerError,
     Settings,
     Spool,
+    Status,
     StopSwitch,
     StringSink,
     TransferEnd,
@@ -132,6 +136,7 @@ from gpt_image2 import (
     add_sending_flags,
     add_server_flags,
     add_setting_flags,
+    adopt,
     amount,
     ask,
     auth_header,
@@ -157,6 +162,7 @@ from gpt_image2 import (
     is_refusal,
     is_whole_image,
     judge,
+    left_behind,
     limit_in_words,
     load_settings,
     local_input,
@@ -198,6 +204,154 @@ from gpt_image2 import (
     write_pieces,
     write_private,
 )
+
+
+# ============================================================================================================
+# calls/
+#
+# One call, from a checked request to saved images: sent, sent again where that is safe, downloaded,
+# explained. Reads the input images; `wire` sends for it and `outputs` writes for it.
+# ============================================================================================================
+
+
+# ------------------------------------------------------------------------------------------------------------
+# calls/resume
+#
+# Finishes what processes that have ended left of their calls: whole images get their names, and images that
+# came as addresses are fetched.
+#
+# Nothing is sent again. What was paid for and has arrived is had in the end, and the ledger's row is completed.
+# ------------------------------------------------------------------------------------------------------------
+
+
+class Resumed(Record):
+    """What was finished of one call: `new` are the images that were not saved before.
+
+    `kept` says where the answer or previews are of which no image could be made; `waiting` are the addresses
+    that could not be fetched, each with the reason: they wait for another try.
+    """
+
+    id: str
+    result: Result
+    new: Tuple[SavedImage, ...] = ()
+    kept: Tuple[str, ...] = ()
+    waiting: Tuple[str, ...] = ()
+
+
+class Resumer:
+    """Finishes calls, over one host's curl; what the ledger does not take is told by `warn`."""
+
+    def __init__(self, host: Host, ledger: Optional[Ledger], warn: Callable[[str], None]) -> None:
+        self._host = host
+        self._ledger = ledger
+        self._warn = warn
+
+    def run(self, wanted: str = "", in_passing: bool = False) -> Iterator[Resumed]:
+        """Finishes every call that was left, or the one that is wanted by its id; in passing none that was
+        tried before."""
+        for left in left_behind(self._host.state_folder, wanted):
+            if in_passing and left.was_tried:
+                left.leave()
+            else:
+                yield self._finish(left)
+
+    def _finish(self, left: Left) -> Resumed:
+        plan = self._plan_of(left)
+        saved, kept = adopt(left.notes, plan)
+        answer = _answer_left(left, plan)
+        addresses = left.addresses or answer.urls
+        fetched, waiting = self._fetch(left, addresses, saved, plan)
+        images = (*saved, *fetched)
+        if not images and not waiting:
+            kept = (*kept, *_keep_answer(left, plan))
+        usage, prices = answer.usage, self._host.settings.prices
+        result = Result(
+            command=left.command,
+            model=left.model,
+            images=images,
+            usage=usage,
+            cost_usd=cost_of_usage(left.model, usage, prices) if usage else None,
+            billed=Billed.YES if images or addresses else Billed.MAYBE,
+            http_status=left.status,
+            attempts=1,
+        )
+        self._record(left, result)
+        if waiting:
+            left.leave()
+        else:
+            left.close()
+        known = {str(note.get("saved")) for note in left.notes}
+        new = tuple(image for image in images if image.path not in known)
+        return Resumed(left.id, result, new, kept, waiting)
+
+    def _plan_of(self, left: Left) -> OutputPlan:
+        """Where the images were to go; by now other files may have these names, so none is replaced."""
+        rescue_folder = self._host.state_folder / "rescued"
+        return OutputPlan(
+            folder=Path(str(left.output.get("folder") or rescue_folder)),
+            stem=str(left.output.get("stem") or "image"),
+            suffix=str(left.output.get("suffix") or ".png"),
+            numbered=bool(left.output.get("numbered")),
+            no_clobber=True,
+            rescue_folder=rescue_folder,
+        )
+
+    def _fetch(
+        self, left: Left, addresses: Sequence[str], saved: Sequence[SavedImage], plan: OutputPlan
+    ) -> Tuple[Tuple[SavedImage, ...], Tuple[str, ...]]:
+        """Fetches the addresses whose images are not there; those images, and what failed, and why."""
+        numbers = left.numbers
+        free = [number for number in numbers if number not in {image.number for image in saved}]
+        further = range(max(numbers) + 1, max(numbers) + 1 + len(addresses))
+        collector = ImageCollector(plan, iter([*free, *further]), note=left.note)
+        downloader = Downloader(self._host.curl, base_url=left.base_url)
+        failures: List[str] = []
+        done = left.fetched(saved)
+        for url in addresses:
+            if url not in done:
+                try:
+                    collector.take(url, lambda take, restart: downloader.fetch(url, take, restart))  # noqa: B023
+                except (DownloadFailed, GptImage2Error) as error:
+                    failures.append(f"{show(url, limit=None)} ({error})")
+        collector.close()
+        return collector.images, tuple(failures)
+
+    def _record(self, left: Left, result: Result) -> None:
+        if self._ledger is None or not left.row:
+            return
+        status = Status.INTERRUPTED
+        if result.images:
+            status = Status.SAVED if len(result.images) >= len(left.numbers) else Status.PARTIAL
+        message = "its process ended; it was resumed"
+        self._ledger.finish(left.row, Ending(status, result, "interrupted", message), self._warn)
+
+
+def _answer_left(left: Left, plan: OutputPlan) -> Answer:
+    """What the answer held besides its images, as far as it had come."""
+    collector = ImageCollector(plan, iter(()))
+    reader = AnswerReader(collector, Spool(plan.rescue_folder, left.folder / "read"))
+    for block in left.body():
+        reader.feed(block)
+    return reader.close()
+
+
+def _keep_answer(left: Left, plan: OutputPlan) -> Tuple[str, ...]:
+    """What came of an answer without an image is kept in the rescue folder."""
+    spool = Spool(plan.rescue_folder)
+    for block in left.body():
+        spool.write(block)
+    kept = spool.keep("answer.txt")
+    return (kept,) if kept else ()
+
+
+def resumed_in_words(resumed: Resumed) -> Iterator[str]:
+    """What a later call says of what it finished in passing."""
+    for image in resumed.new:
+        yield f"an image of an earlier call that had been killed was saved as {show(image.path, limit=None)}"
+    for place in resumed.kept:
+        yield f"what an earlier call had received when it was killed was kept: {show(place, limit=None)}"
+    for address in resumed.waiting:
+        yield f"an image of an earlier call could not be fetched yet (see: resume {resumed.id}): {address}"
 
 
 # ============================================================================================================
@@ -424,6 +578,96 @@ def _recorded_probe(settings: Settings, picture: Path, stop: StopSwitch, output:
     else:
         run((), 0)
     return outcomes[0]
+
+
+# ------------------------------------------------------------------------------------------------------------
+# commands/resume
+#
+# The command `resume`: finishes the calls whose processes ended before all that was paid for was saved.
+# ------------------------------------------------------------------------------------------------------------
+
+
+def resume_parser() -> Parser:
+    """The flags of `resume`."""
+    parser = Parser(
+        prog=f"{PROGRAM} resume",
+        description="Finish calls that were killed or could not fetch an image: whole images get names, "
+        "those that came as addresses are fetched. Sends no request, so it costs nothing.",
+        epilog=EXIT_CODES,
+    )
+    parser.add_argument("id", nargs="?", default="", help="only the call of this ID")
+    parser.add_argument("--config", metavar="PATH", help="this config file instead of the one that is found")
+    add_output_flags(parser.add_argument)
+    return parser
+
+
+def run_resume(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
+    """Runs `resume`; its exit code.
+
+    Raises:
+        UsageError: nothing is left of the call of that ID.
+    """
+    args = resume_parser().parse_args(list(words))
+    settings = load_settings(os.environ, config=args.config)
+    folder = state_folder(os.environ)
+    ledger = Ledger(folder, settings.secrets) if settings.history else None
+    calls: List[Resumed] = []
+    with stop:
+        for resumed in Resumer(host_of(settings, os.environ, stop), ledger, output.warn).run(args.id):
+            calls.append(resumed)
+            _say(resumed, output)
+            if stop.is_set:
+                break
+    if not calls and args.id:
+        raise UsageError(
+            f"nothing is left of a call {args.id!r}",
+            hint=f"{PROGRAM} resume finishes all that are left",
+        )
+    if not calls:
+        output.say("nothing is left to finish")
+    error = _error(calls, stop)
+    output.finish(
+        {
+            "ok": error is None,
+            "command": "resume",
+            "calls": [_call_json(resumed) for resumed in calls],
+            "billed": Billed.NO.value,
+            "error": failure_json(error),
+        }
+    )
+    if error is None:
+        return ExitCode.OK
+    output.say(f"Error: {error.message}")
+    return 128 + error.signum if isinstance(error, InterruptedCall) else error.exit_code
+
+
+def _error(calls: Sequence[Resumed], stop: StopSwitch) -> Optional[GptImage2Error]:
+    if stop.is_set:
+        return InterruptedCall("interrupted; what is left can be resumed again", signum=stop.signum or 2)
+    waiting = [address for resumed in calls for address in resumed.waiting]
+    if not waiting:
+        return None
+    return NetworkError(
+        f"{len(waiting)} images could not be fetched: {'; '.join(waiting)}",
+        hint=f"run {PROGRAM} resume again soon, the addresses expire",
+        code="download_failed",
+    )
+
+
+def _say(resumed: Resumed, output: Output) -> None:
+    for image in resumed.new:
+        output.result(saved_line(image.path, image.size_bytes))
+    for place in resumed.kept:
+        output.say(f"{resumed.id}: no image; what came was kept: {show(place, limit=None)}")
+
+
+def _call_json(resumed: Resumed) -> Dict[str, object]:
+    return {
+        "id": resumed.id,
+        "images": [image_json(image) for image in resumed.new],
+        "kept": list(resumed.kept),
+        "waiting": list(resumed.waiting),
+    }
 
 
 # ============================================================================================================

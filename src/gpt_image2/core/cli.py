@@ -17,6 +17,7 @@ COMMANDS = (
     ("history", "list, show, redo or forget the requests that were sent"),
     ("spend", "add up what they cost"),
     ("cost", "tell what a request would cost"),
+    ("resume", "finish calls that were killed or could not fetch an image"),
     ("config", "create a config file, or show the settings in force"),
     ("doctor", "check everything that a call needs, for free"),
     ("sandbox", "run an offline Images API on loopback, to rehearse without a key"),

@@ -73,6 +73,10 @@ def _runners(command: str) -> Mapping[str, CommandRunner]:
         from .commands.doctor import run_doctor
 
         return {"doctor": run_doctor}
+    if command == "resume":
+        from .commands.resume import run_resume
+
+        return {"resume": run_resume}
     if command in ("history", "spend", "cost"):
         from .history.commands import run_cost, run_forget, run_list, run_redo, run_show, run_spend
 

@@ -202,5 +202,4 @@ def test_the_whole_image_of_a_killed_run_is_found_a_day_later(home: Home, record
     (left,) = home.cwd.glob(".*.part")
     os.utime(str(left), (time.time() - DAY_S - 60,) * 2)
     assert home.run("generate", "a cat", "-o", "dog.png", base_url=recorder.base_url).code == 0
-    (rescued,) = home.rescued.iterdir()
-    assert rescued.read_bytes() == CATS[0]
+    assert CATS[0] in [path.read_bytes() for path in home.rescued.iterdir()]

@@ -154,7 +154,7 @@ def test_the_functions_of_the_package_use_what_is_configured(
         (refusal(403, "No.", None), AuthenticationError, None, 3, "no"),
         (refusal(429, "Slow down.", "rate_limit_exceeded"), RateLimitError, "rate_limit_exceeded", 4, "no"),
         (refusal(429, "No money.", "insufficient_quota"), QuotaError, "insufficient_quota", 4, "no"),
-        (refusal(400, "Blocked.", "moderation_blocked"), ModerationError, "moderation_blocked", 5, "no"),
+        (refusal(400, "Blocked.", "moderation_blocked"), ModerationError, "moderation_blocked", 5, "maybe"),
         (
             refusal(400, "Unknown parameter: 'x'.", "unknown_parameter"),
             ApiError,

@@ -282,7 +282,9 @@ def test_forgotten_requests_are_gone_from_the_file_and_their_images_stay(
     with closing(sqlite3.connect(str(home.ledger))) as other:  # so that the log is not cleared by itself
         other.execute("SELECT COUNT(*) FROM requests").fetchall()
         run = home.run("history", "forget", "1")
-        assert all(b"very secret" not in path.read_bytes() for path in home.state.iterdir())
+        assert all(
+            b"very secret" not in path.read_bytes() for path in home.state.rglob("*") if path.is_file()
+        )
     assert run.stdout == "Forgotten: 1 request; images were not touched\n"
     assert cat.exists()
     assert [row["prompt"] for row in rows_of(home.ledger)] == ["a dog"]

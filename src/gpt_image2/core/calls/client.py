@@ -18,6 +18,7 @@ from ..base.record import Record, replace
 from ..ledger.entries import opening_of
 from ..ledger.recording import Ledger, recorded
 from ..outputs.files import prepare_folder, sweep, temporary_folder
+from ..outputs.inflight import is_anything_left
 from ..outputs.naming import OutputPlan, extension, folders_of, looked_at, plan_output
 from ..settings.config import Settings, home_folder, load_settings, state_folder
 from ..wire.curl import find_curl
@@ -26,7 +27,6 @@ from .call import Call, CallPolicy
 from .download import DEFAULT_MAX_DOWNLOAD_BYTES, Downloader
 from .exchange import Host, host_of
 from .inputs import load_inputs
-from .resume import Resumer, resumed_in_words
 from .retry import DEFAULT_RETRIES
 
 DEFAULT_TIMEOUT_S = 600.0
@@ -291,6 +291,10 @@ class Client:
         if self._has_resumed:
             return ()
         self._has_resumed = True
+        if not is_anything_left(host.state_folder):
+            return ()
+        from .resume import Resumer, resumed_in_words
+
         said: List[str] = []
         with suppress(OSError, GptImage2Error):
             for resumed in Resumer(host, self.ledger, said.append).run(in_passing=True):

@@ -120,12 +120,21 @@ class Left:
 
     def leave(self) -> None:
         """It could not be finished now: another try may."""
-        self.note({"tried": True})
+        if not self.was_tried:
+            self.note({"tried": True})
         self._owned.leave()
 
     def close(self) -> None:
         """Everything of it is finished."""
         self._owned.close()
+
+
+def is_anything_left(state_folder: Path) -> bool:
+    """Whether there may be something to finish: requests that are under way elsewhere count, too."""
+    try:
+        return bool(os.listdir(str(state_folder / FOLDER)))
+    except OSError:
+        return False
 
 
 def left_behind(state_folder: Path, wanted: str = "") -> Iterator[Left]:

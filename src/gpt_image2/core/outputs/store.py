@@ -33,7 +33,7 @@ from .files import (
 from .naming import OutputPlan, mark_of
 from .ours import check_replaceable, folder_lock, real_path
 
-_SPOOL_BYTES = 1 << 20
+_SPOOL_BYTES = 1 << 18
 _BASE64_BLOCK = 3 << 18
 
 

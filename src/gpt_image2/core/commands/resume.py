@@ -1,0 +1,104 @@
+"""The command `resume`: finishes the calls whose processes ended before all that was paid for was saved."""
+
+from __future__ import annotations
+
+import os
+from typing import Dict, List, Optional, Sequence
+
+from ..base.about import PROGRAM
+from ..base.errors import GptImage2Error, InterruptedCall, NetworkError, UsageError
+from ..base.exit_codes import EXIT_CODES
+from ..base.interrupt import StopSwitch
+from ..base.outcome import Billed, ExitCode
+from ..base.redact import show
+from ..calls.exchange import host_of
+from ..calls.resume import Resumed, Resumer
+from ..ledger.recording import Ledger
+from ..settings.config import load_settings, state_folder
+from ..telling.as_json import failure_json, image_json
+from ..telling.in_words import saved_line
+from ..telling.output import Output
+from .options import Parser, add_output_flags
+
+
+def resume_parser() -> Parser:
+    """The flags of `resume`."""
+    parser = Parser(
+        prog=f"{PROGRAM} resume",
+        description="Finish calls that were killed or could not fetch an image: whole images get names, "
+        "those that came as addresses are fetched. Sends no request, so it costs nothing.",
+        epilog=EXIT_CODES,
+    )
+    parser.add_argument("id", nargs="?", default="", help="only the call of this ID")
+    parser.add_argument("--config", metavar="PATH", help="this config file instead of the one that is found")
+    add_output_flags(parser.add_argument)
+    return parser
+
+
+def run_resume(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
+    """Runs `resume`; its exit code.
+
+    Raises:
+        UsageError: nothing is left of the call of that ID.
+    """
+    args = resume_parser().parse_args(list(words))
+    settings = load_settings(os.environ, config=args.config)
+    folder = state_folder(os.environ)
+    ledger = Ledger(folder, settings.secrets) if settings.history else None
+    calls: List[Resumed] = []
+    with stop:
+        for resumed in Resumer(host_of(settings, os.environ, stop), ledger, output.warn).run(args.id):
+            calls.append(resumed)
+            _say(resumed, output)
+            if stop.is_set:
+                break
+    if not calls and args.id:
+        raise UsageError(
+            f"nothing is left of a call {args.id!r}",
+            hint=f"{PROGRAM} resume finishes all that are left",
+        )
+    if not calls:
+        output.say("nothing is left to finish")
+    error = _error(calls, stop)
+    output.finish(
+        {
+            "ok": error is None,
+            "command": "resume",
+            "calls": [_call_json(resumed) for resumed in calls],
+            "billed": Billed.NO.value,
+            "error": failure_json(error),
+        }
+    )
+    if error is None:
+        return ExitCode.OK
+    output.say(f"Error: {error.message}")
+    return 128 + error.signum if isinstance(error, InterruptedCall) else error.exit_code
+
+
+def _error(calls: Sequence[Resumed], stop: StopSwitch) -> Optional[GptImage2Error]:
+    if stop.is_set:
+        return InterruptedCall("interrupted; what is left can be resumed again", signum=stop.signum or 2)
+    waiting = [address for resumed in calls for address in resumed.waiting]
+    if not waiting:
+        return None
+    return NetworkError(
+        f"{len(waiting)} images could not be fetched: {'; '.join(waiting)}",
+        hint=f"run {PROGRAM} resume again soon, the addresses expire",
+        code="download_failed",
+    )
+
+
+def _say(resumed: Resumed, output: Output) -> None:
+    for image in resumed.new:
+        output.result(saved_line(image.path, image.size_bytes))
+    for place in resumed.kept:
+        output.say(f"{resumed.id}: no image; what came was kept: {show(place, limit=None)}")
+
+
+def _call_json(resumed: Resumed) -> Dict[str, object]:
+    return {
+        "id": resumed.id,
+        "images": [image_json(image) for image in resumed.new],
+        "kept": list(resumed.kept),
+        "waiting": list(resumed.waiting),
+    }

@@ -1,0 +1,135 @@
+"""What a killed or unlucky call had received is finished by `resume`, or in passing by the next call."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Callable, Dict, List
+
+import pytest
+from faulty import Exchange, quoted, serving
+from harness import Home, Run
+from ledgers import rows_of
+from pictures import png
+from servers import WAIT_S, Answer, Recorder, Request, images
+
+ONE, TWO = png(noise=b"\1" * 900), png(noise=b"\2" * 900)
+
+
+def answer_with_addresses(recorder: Recorder, files: Dict[str, Answer]) -> None:
+    urls = [f"{recorder.root}{path}" for path in files]
+
+    def answer(request: Request) -> Answer:
+        if request.method == "POST":
+            return Answer(body=json.dumps({"data": [{"url": url} for url in urls]}).encode())
+        return files[request.path]
+
+    recorder.answer = answer
+
+
+def unfetched(home: Home, recorder: Recorder, files: Dict[str, Answer]) -> Run:
+    """A call whose images came as addresses, of which none can be fetched."""
+    answer_with_addresses(recorder, {path: Answer(404) for path in files})
+    run = home.run("generate", "a cat", "-o", "cat.png", "--n", "2", "--json", base_url=recorder.base_url)
+    assert (run.code, run.json["billed"], list(home.cwd.iterdir())) == (7, "yes", [])
+    answer_with_addresses(recorder, files)
+    recorder.requests.clear()
+    return run
+
+
+def killed(home: Home, talk: Callable[[Exchange], None], is_there: Callable[[], bool]) -> None:
+    """Kills a streaming call as soon as so much of it is on disk."""
+    with serving(talk) as server:
+        args = ["generate", "a cat", "-o", "cat.png", "--stream"]
+        with home.start(*args, base_url=server.base_url) as process:
+            deadline = time.monotonic() + WAIT_S
+            while not is_there():
+                assert process.poll() is None and time.monotonic() < deadline
+                time.sleep(0.02)
+            process.kill()
+
+
+def test_images_that_could_not_be_fetched_are_fetched_without_another_request(
+    home: Home, recorder: Recorder
+) -> None:
+    unfetched(home, recorder, {"/1.png": Answer(body=ONE), "/2.png": Answer(body=TWO)})
+    run = home.run("resume", "--json")
+    (call,) = run.json["calls"]
+    assert (run.code, call["kept"], call["waiting"]) == (0, [], [])
+    assert [Path(image["path"]).name for image in call["images"]] == ["cat-1.png", "cat-2.png"]
+    assert [path.read_bytes() for path in sorted(home.cwd.iterdir())] == [ONE, TWO]
+    assert {request.method for request in recorder.requests} == {"GET"}
+    (row,) = rows_of(home.ledger)
+    assert (row["status"], row["billed"], len(rows_of(home.ledger, "images"))) == ("saved", "yes", 2)
+    again = home.run("resume")
+    assert (again.code, again.stdout, "nothing is left" in again.stderr) == (0, "", True)
+    assert list((home.state / "inflight").iterdir()) == []
+
+
+def test_what_still_cannot_be_fetched_waits_for_another_try(home: Home, recorder: Recorder) -> None:
+    unfetched(home, recorder, {"/1.png": Answer(body=ONE), "/2.png": Answer(404)})
+    run = home.run("resume", "--json")
+    (call,) = run.json["calls"]
+    assert (run.code, run.json["error"]["code"]) == (7, "download_failed")
+    assert [Path(image["path"]).name for image in call["images"]] == ["cat-1.png"]
+    assert len(call["waiting"]) == 1 and "/2.png" in call["waiting"][0] and "404" in call["waiting"][0]
+    answer_with_addresses(recorder, {"/1.png": Answer(body=ONE), "/2.png": Answer(body=TWO)})
+    run = home.run("resume", call["id"])
+    assert (run.code, [path.name for path in run.saved]) == (0, ["cat-2.png"])
+    assert [path.read_bytes() for path in sorted(home.cwd.iterdir())] == [ONE, TWO]
+
+
+def test_the_next_call_finishes_in_passing_once(home: Home, recorder: Recorder) -> None:
+    unfetched(home, recorder, {"/1.png": Answer(body=ONE), "/2.png": Answer(404)})
+    files = recorder.answer
+    recorder.answer = lambda request: files(request) if request.method == "GET" else images(TWO)
+    warned: List[bool] = []
+    for number in range(3):
+        run = home.run("generate", "a dog", "-o", f"dog{number}.png", "--json", base_url=recorder.base_url)
+        assert run.code == 0
+        warned.append("resume" in str(run.json["warnings"]))
+    assert warned == [True, False, False]
+    assert [request.path for request in recorder.requests if request.method == "GET"] == ["/1.png", "/2.png"]
+    assert (home.cwd / "cat-1.png").read_bytes() == ONE
+
+
+def test_a_whole_image_whose_process_was_killed_gets_its_name(home: Home) -> None:
+    def talk(exchange: Exchange) -> None:
+        exchange.start(10_000_000, content_type="text/event-stream")
+        exchange.send(b"data: " + quoted(ONE))  # whether it is the final one would come behind it
+        exchange.wait_until_gone()
+
+    killed(home, talk, lambda: any(path.stat().st_size == len(ONE) for path in home.cwd.glob(".*.part")))
+    run = home.run("resume", "--json")
+    (call,) = run.json["calls"]
+    assert [Path(image["path"]).name for image in call["images"]] == ["cat.png"]
+    assert (run.code, [path.read_bytes() for path in home.cwd.iterdir()]) == (0, [ONE])
+
+
+def test_an_answer_without_an_image_is_kept(home: Home) -> None:
+    def talk(exchange: Exchange) -> None:
+        exchange.start(10_000, content_type="application/json")
+        exchange.send(b'{"data": [{"b64_json": "')
+        exchange.wait_until_gone()
+
+    killed(home, talk, lambda: any(path.stat().st_size for path in home.state.rglob("*body*")))
+    run = home.run("resume", "--json")
+    ((kept,),) = [call["kept"] for call in run.json["calls"]]
+    assert run.code == 0 and b'{"data"' in Path(kept).read_bytes()
+
+
+@pytest.mark.parametrize("wanted", ["no-such-call", "../rescued", "..", "/etc"])
+def test_an_unknown_call_is_refused(wanted: str, home: Home) -> None:
+    run = home.run("resume", wanted)
+    assert run.code == 2 and "nothing is left" in run.stderr
+
+
+def test_a_call_that_is_under_way_is_left_alone(home: Home, recorder: Recorder) -> None:
+    recorder.hold()
+    with home.start("generate", "a cat", "-o", "cat.png", base_url=recorder.base_url) as process:
+        recorder.wait_for_request()
+        assert home.run("resume", "--json").json["calls"] == []
+        recorder.release()
+        assert process.wait() == 0
+    assert (home.cwd / "cat.png").is_file()
