@@ -43,12 +43,7 @@ img { width: 100%; }
 def write_sheet(
     folder: Path, title: str, words: str, rows: Iterable[Dict[str, Any]], requests: Iterable[ImageRequest]
 ) -> str:
-    """Writes the contact sheet of a folder anew; its path.
-
-    Raises:
-        OutputError: another file has its name, or it cannot be written.
-        OSError: what is there cannot be read.
-    """
+    """Writes the contact sheet of a folder anew; its path. Raises where another file has its name."""
     path = folder / SHEET_NAME
     if path.exists():
         with open(str(path), "rb") as file:
@@ -61,7 +56,6 @@ def write_sheet(
 def _pieces(
     title: str, summary: str, rows: Iterable[Dict[str, Any]], requests: Iterable[ImageRequest], folder: str
 ) -> Iterator[str]:
-    """The page in pieces. Each row is that of a job, beside its request; paths are shown from `folder`."""
     yield (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{escape(_POLICY)}">\n{_SHEET_MARK}\n'

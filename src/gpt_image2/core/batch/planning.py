@@ -24,8 +24,7 @@ from ..outputs.naming import extension, slug
 from ..telling.as_json import failure_json
 from ..telling.output import Output
 from .contact_sheet import SHEET_NAME
-from .jobs import Job, job_key, read_job
-from .jobs_file import JobsFile, Line
+from .jobs_file import Job, JobsFile, Line, job_key, read_job
 from .journal import JOURNAL_NAME, Journal
 from .options import JobsOptions
 from .output_folder import OutputFolder
@@ -58,12 +57,7 @@ class OpenJobs(Record):
 
 
 def open_jobs(options: JobsOptions, client: Client, output: Output, stack: ExitStack) -> OpenJobs:
-    """Plans the jobs of a file; everything is closed with the stack.
-
-    Raises:
-        UsageError: lines that are no jobs and are not to be skipped, or a price that is needed and unknown.
-        OutputError: the folder does not take the journal.
-    """
+    """Plans the jobs of a file; everything is closed with the stack. Raises before anything is sent."""
     scratch = stack.enter_context(temporary_folder())
     jobs_file = JobsFile(options.jobs, scratch)
     stack.callback(jobs_file.close)
@@ -85,7 +79,7 @@ def open_jobs(options: JobsOptions, client: Client, output: Output, stack: ExitS
     for warning in (*client.settings.warnings, *planner.warnings):
         output.warn(warning)
     _refuse_invalid(plan, options.skip_invalid, output)
-    if options.max_cost_usd is not None and any(share.cost is None for share in plan.shares()):
+    if options.max_cost_usd is not None and any(share.cost_usd is None for share in plan.shares()):
         raise UsageError(
             "the cost of some jobs is unknown, so --max-cost cannot be kept",
             hint="leave --max-cost out, or give those jobs a model and quality with a known price",
@@ -94,11 +88,7 @@ def open_jobs(options: JobsOptions, client: Client, output: Output, stack: ExitS
 
 
 def _refuse_invalid(plan: Plan, skip: bool, output: Output) -> None:
-    """Names the lines that are no jobs.
-
-    Raises:
-        UsageError: there are some, and they are not to be skipped.
-    """
+    """Names the lines that are no jobs; raises unless they are to be skipped."""
     count = plan.count().get(INVALID, 0)
     if not count:
         return
@@ -132,11 +122,9 @@ class _Planner:
 
     @property
     def warnings(self) -> List[str]:
-        """What the user should know of the jobs; each once."""
         return [f"{text} ({count} jobs)" if count > 1 else text for text, count in self._warnings.items()]
 
     def add(self, line: Line) -> None:
-        """Takes a line as the next job, or as one that is refused."""
         self._lines += 1
         try:
             planned, names = self._planned(line)
@@ -147,11 +135,7 @@ class _Planner:
             self._plan.refuse(self._lines, line, {"error": failure_json(error)})
 
     def _planned(self, line: Line) -> Tuple[PlannedJob, List[str]]:
-        """The job of a line, and the names of its files.
-
-        Raises:
-            UsageError: it is no job.
-        """
+        """The job of a line, and the names of its files."""
         if line.text is None:
             raise UsageError(line.problem, hint="write one job a line")
         job, unknown = read_job(line.text, self._defaults)
@@ -174,27 +158,23 @@ class _Planner:
         planned = PlannedJob(
             number=self._lines,
             line=line.number,
-            offset=line.offset,
             id=job.id,
             key=job_key(request, *_fingerprints(job)),
             copy=0,
             name=name,
             named=named,
-            replaces=named and all(map(os.path.lexists, paths)),
-            images=request.count,
-            quality=request.effective_quality,
-            low_usd=estimate.low_usd if estimate else None,
-            high_usd=estimate.high_usd if estimate else None,
             missing=numbers,
+            high_usd=estimate.high_usd if estimate else None,
+            low_usd=estimate.low_usd if estimate else None,
+            quality=request.effective_quality,
+            offset=line.offset,
+            replaces=named and all(map(os.path.lexists, paths)),
         )
         return planned, [self._claimed(path) if named else path.name for path in paths]
 
     def _claimed(self, path: Path) -> str:
-        """The file behind an output that the user named, as a path below the folder.
-
-        Raises:
-            UsageError: it is outside, also by a link, or cannot be a file.
-        """
+        """The file behind an output that the user named, as a path below the folder; no link may lead out of
+        it."""
         real = os.path.realpath(str(path))
         shown = show(str(path.name), limit=100)
         if not real.startswith(self._real_folder + os.sep):
@@ -212,11 +192,7 @@ class _Planner:
 
 
 def _relative(output: str) -> str:
-    """An output as a plain relative path.
-
-    Raises:
-        UsageError: it cannot be a file below a folder.
-    """
+    """An output as a plain relative path."""
     shown = show(output, limit=100)
     if not output.strip() or "\0" in output or output.endswith(("/", os.sep)):
         raise UsageError(f"output {shown!r} is no file name", hint="leave it out: one is made up")

@@ -16,7 +16,7 @@ from ..api.request import InputImage, is_address
 from ..base.errors import OutputError
 from ..base.record import Record
 from ..base.redact import show
-from ..batch.jobs import Job
+from ..batch.jobs_file import Job
 from ..calls.inputs import local_input
 from ..ledger.entries import InputFile, input_file
 from ..outputs.naming import extension
@@ -69,7 +69,6 @@ class BatchLine(Record):
         )
 
     def pieces(self) -> Iterator[bytes]:
-        """The line, piece by piece; reads its images."""
         for part in self.parts:
             if isinstance(part, bytes):
                 yield part
@@ -142,11 +141,11 @@ class Bundle:
             self._jobs_file.write(json.dumps([job_json(job), job.outcome]) + "\n")
         except OSError as error:
             raise OutputError(
-                f"cannot write line {show(job.identity.custom_id)} of a batch: {error.strerror or error}",
+                f"cannot write line {show(job.custom_id)} of a batch: {error.strerror or error}",
                 hint="see to it that its images can be read and that there is space in the temp folder",
             ) from None
         self.lines += 1
-        self.high_usd += job.high_usd or 0.0
+        self.high_usd += job.planned.high_usd or 0.0
 
     def close(self) -> None:
         try:
@@ -174,7 +173,6 @@ def batch_line(
     inputs: Sequence[LineInput] = (),
     mask: Optional[LineInput] = None,
 ) -> BatchLine:
-    """The line of a request."""
     head = json.dumps({"custom_id": custom_id, "method": "POST", "url": endpoint}, ensure_ascii=False)
     body = json.dumps(fields, ensure_ascii=False)
     parts: List[Union[bytes, InputImage]] = [f'{head[:-1]}, "body": {body[:-1]}'.encode()]

@@ -11,7 +11,7 @@ from ..base.errors import ApiError, GptImage2Error, InterruptedCall, NetworkErro
 from ..base.interrupt import StopSwitch
 from ..base.outcome import Billed, ExitCode
 from ..base.record import replace
-from ..batch.journal import FAILED, SUBMITTED, Entry, Journal
+from ..batch.journal import FAILED, SUBMITTED, Entry
 from ..outputs.files import temporary_folder
 from ..telling.as_json import failure_json
 from ..telling.output import Output
@@ -25,20 +25,18 @@ from .commands import (
     batch_json,
     batches_session,
 )
-from .store import GIVEN_UP, Batch, LastEntries
+from .store import GIVEN_UP, Batch, KnownJournal
 
 _GROWTH = 1.5
 _MAX_LISTED = 2000
 
 
 def run_status(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch status`; its exit code."""
     with batches_session("status", rest, output, stop) as (session, arguments):
         return _each(session, "status", _under_way(session, arguments), session.refreshed)
 
 
 def run_list_batches(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch list`; its exit code."""
     with batches_session("list", rest, output, stop) as (session, arguments):
         batches = session.store.batches()
         if arguments.remote:
@@ -53,14 +51,12 @@ def run_list_batches(rest: Sequence[str], output: Output, stop: StopSwitch) -> i
 
 
 def run_cancel(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch cancel`; its exit code."""
     with batches_session("cancel", rest, output, stop) as (session, arguments):
         batches = session.chosen(arguments.ids, lambda _: False)
         return _each(session, "cancel", batches, lambda batch: _cancelled(session, batch))
 
 
 def run_wait(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch wait`; its exit code."""
     with batches_session("wait", rest, output, stop) as (session, arguments), stop, output.heartbeat():
         batches = _Watch(session, arguments).run()
     for batch in batches:
@@ -182,8 +178,8 @@ def _given_up(session: Session, batch: Batch) -> Batch:
     """Gives up a batch that the server may have: its jobs may be sent again if the user says so once more."""
     folder = Path(batch.out_dir)
     if folder.is_dir():
-        with temporary_folder() as scratch, Journal(folder) as journal, LastEntries(folder, scratch) as last:
-            journal.extend(_given_up_entries(session, batch, last))
+        with temporary_folder() as scratch, KnownJournal(folder, scratch) as journal:
+            journal.extend(_given_up_entries(session, batch, journal))
     batch = replace(batch, server=replace(batch.server, status=GIVEN_UP))
     session.store.update(batch)
     session.output.warn(
@@ -192,9 +188,9 @@ def _given_up(session: Session, batch: Batch) -> Batch:
     return batch
 
 
-def _given_up_entries(session: Session, batch: Batch, last_entries: LastEntries) -> Iterator[Entry]:
+def _given_up_entries(session: Session, batch: Batch, journal: KnownJournal) -> Iterator[Entry]:
     for job in session.store.jobs(batch):
-        last: Optional[Entry] = last_entries.of(job)
+        last = journal.last.of(job.planned.key, job.planned.copy)
         if last is not None and last.event == SUBMITTED and last.batch_id == batch.label:
             yield job.entry(
                 FAILED,

@@ -68,12 +68,10 @@ def examine(
 
 
 def verdict(checks: List[Check]) -> ExitCode:
-    """The exit code for all findings: that of the first failure."""
     return next((check.exit_code for check in checks if check.status == "fail"), ExitCode.OK)
 
 
 def check_json(check: Check) -> Dict[str, object]:
-    """A finding as `--json` prints it."""
     shown = dict(vars(check))
     del shown["exit_code"]
     return {**shown, "elapsed_s": None if check.elapsed_s is None else round(check.elapsed_s, 3)}

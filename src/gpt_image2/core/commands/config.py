@@ -16,7 +16,6 @@ from .options import YES_NO, config_parser
 
 
 def run_config(words: Sequence[str], output: Output, _: StopSwitch) -> int:
-    """Runs `config`: writes a template, shows the settings in force, or both."""
     args = config_parser().parse_args(list(words))
     outcome: Dict[str, object] = {"ok": True, "command": "config"}
     if args.init:
@@ -33,7 +32,6 @@ def run_config(words: Sequence[str], output: Output, _: StopSwitch) -> int:
 
 
 def _show_config(config: Optional[str], output: Output) -> Dict[str, object]:
-    """Says which settings are in force and where each comes from; the same as an object."""
     settings = load_settings(os.environ, config=config)
     active = settings.config_file.path if settings.config_file else None
     sources = {**settings.sources, "state_folder": "XDG_STATE_HOME or its default"}

@@ -26,7 +26,6 @@ _NAME_WIDTH = 13
 
 
 def run_doctor(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `doctor`: every check in turn; the exit code of the first that failed."""
     args = doctor_parser().parse_args(list(words))
     where = {"config": args.config, "base_url": args.base_url, "api_key": args.api_key}
     if args.probe and not args.yes:
@@ -121,7 +120,6 @@ def _recorded_probe(settings: Settings, picture: Path, stop: StopSwitch, output:
 
 
 def _forget(settings: Settings) -> Check:
-    """Forgets what a probe learnt about the base URL in force."""
     url = settings.base_url
     forgotten = forget_facts(state_folder(os.environ), url)
     return Check("forget", "ok", f"forgot {url}" if forgotten else f"nothing was known of {url}")

@@ -71,7 +71,6 @@ class Parser(argparse.ArgumentParser):
         super().__init__(**settings)
 
     def error(self, message: str) -> NoReturn:
-        """Raises an error for the caller to show."""
         raise UsageError(message, hint=f"see {self.prog} --help")
 
 
@@ -85,7 +84,6 @@ def _help_width() -> int:
 
 
 def flag_of(name: str) -> str:
-    """The flag of a field or keyword argument."""
     return _OTHER_FLAGS.get(name) or f"--{name.replace('_', '-')}"
 
 
@@ -102,6 +100,12 @@ class ServerFlags(argparse.Namespace):
     config: Optional[str]
     base_url: Optional[str]
     api_key: Optional[str]
+    no_history: bool
+
+    @property
+    def history(self) -> Optional[bool]:
+        """Whether calls are recorded; None leaves that to the settings."""
+        return False if self.no_history else None
 
 
 class CallFlags(ServerFlags):
@@ -112,7 +116,6 @@ class CallFlags(ServerFlags):
     retries: int
     retry_ambiguous: bool
     max_download: float  # MB
-    no_history: bool
 
 
 class ImageCommand(CallFlags):
@@ -199,9 +202,6 @@ def doctor_parser() -> Parser:
         description="Check all that a call needs: curl, settings, key, network, disk. Free but for --probe.",
         epilog=EXIT_CODES,
     )
-    parser.add_argument("--config", metavar="PATH", help="this config file instead of the one that is found")
-    parser.add_argument("--base-url", metavar="URL", help="the API's base URL")
-    parser.add_argument("--api-key", metavar="KEY", help="the API key (visible in ps)")
     parser.add_argument(
         "--probe",
         action="store_true",
@@ -210,16 +210,11 @@ def doctor_parser() -> Parser:
     parser.add_argument("--yes", action="store_true", help="with --probe: yes, pay for it")
     parser.add_argument("--forget", action="store_true", help="forget what --probe learnt of this base URL")
     add_output_flags(parser.add_argument)
+    add_server_flags(parser)
     return parser
 
 
 def read_image_command(name: str, argv: Sequence[str]) -> ImageCommand:
-    """A `generate` or `edit` command line.
-
-    Raises:
-        UsageError: unknown or missing arguments, or a prompt that cannot be read.
-        SystemExit: after `--help`.
-    """
     command = _parse(name, list(argv))
     sources = list(command.more_images or ())
     prompt = command.prompt
@@ -234,12 +229,7 @@ def read_image_command(name: str, argv: Sequence[str]) -> ImageCommand:
 
 
 def read_redo_command(argv: Sequence[str]) -> ImageCommand:
-    """A `history redo` command line; what is not to change is None or empty in its request.
-
-    Raises:
-        UsageError: unknown or missing arguments, or a prompt that cannot be read.
-        SystemExit: after `--help`.
-    """
+    """A `history redo` command line; what is not to change is None or empty in its request."""
     command = redo_parser().parse_args(list(argv), ImageCommand())
     command.sources = tuple(command.more_images or ())
     prompt = ""
@@ -250,14 +240,12 @@ def read_redo_command(argv: Sequence[str]) -> ImageCommand:
 
 
 def request_of(flags: argparse.Namespace, prompt: str) -> ImageRequest:
-    """The request that the field flags of a command line ask for."""
     fields = {name: getattr(flags, name) for name in REQUEST_FIELDS if hasattr(flags, name)}
     extra = tuple(parse_extra(text) for text in getattr(flags, "param", ()))
     return ImageRequest(prompt=prompt, extra=extra, **fields)
 
 
-def client_of(flags: CallFlags, stop: StopSwitch) -> Client:
-    """The client that the flags of a command line ask for."""
+def client_of(flags: CallFlags, stop: StopSwitch, waits_for_server: bool = True) -> Client:
     return Client(
         config=flags.config,
         base_url=flags.base_url,
@@ -266,7 +254,8 @@ def client_of(flags: CallFlags, stop: StopSwitch) -> Client:
         retries=flags.retries,
         retry_ambiguous=flags.retry_ambiguous,
         max_download_bytes=int(flags.max_download * MEGABYTE),
-        history=False if flags.no_history else None,
+        waits_for_server=waits_for_server,
+        history=flags.history,
         stop=stop,
     )
 
@@ -361,7 +350,6 @@ def _add_call_flags(parser: Parser) -> None:
 
 
 def add_sending_flags(add: Callable[..., object]) -> None:
-    """Adds the flags that say how a request is sent, and sent again."""
     add(
         "--timeout",
         type=float,
@@ -392,7 +380,6 @@ def add_sending_flags(add: Callable[..., object]) -> None:
 
 
 def add_output_flags(add: Callable[..., object]) -> None:
-    """Adds the flags that every command has, by a parser's `add_argument`."""
     add("--json", action="store_true", help="print one JSON object on stdout instead of lines")
     add("--events", action="store_true", help="progress as JSON lines on stderr")
     add("--quiet", action="store_true", help="no progress on stderr")
@@ -400,7 +387,6 @@ def add_output_flags(add: Callable[..., object]) -> None:
 
 
 def add_setting_flags(parser: Parser) -> None:
-    """Adds the flags for server and key, and `--sandbox`."""
     add = add_server_flags(parser)
     add("--sandbox", action="store_true", help="use an offline sandbox for this call: no key, no cost")
 

@@ -57,17 +57,12 @@ class ProbeOutcome(Record):
 
 
 def probe_price(prices: Mapping[str, Prices]) -> Optional[CostEstimate]:
-    """What a probe costs by these prices, but for its two tiny input images."""
     return PROBE.estimate(prices)
 
 
 def probe(host: Host, picture: Path) -> ProbeOutcome:
-    """Asks the base URL; the picture that it paints is saved, since it is paid for.
-
-    Raises:
-        GptImage2Error: the server cannot be reached, does not accept the key, or made no image; `result`
-            says what was sent.
-    """
+    """Asks the base URL; the picture that it paints is saved, since it is paid for. The `result` of an error
+    says what was sent."""
     started = time.monotonic()
     with temporary_folder() as folder:
         facts = HostFacts(probed_on=today(), refusal=_refusal(host, folder))
@@ -169,7 +164,6 @@ def _failure(host: Host, request: ImageRequest, attempt: Attempt) -> GptImage2Er
 
 
 def _input(path: Path, shade: int) -> InputImage:
-    """A small grey PNG."""
     rows = (b"\0" + bytes([shade, shade, shade]) * _INPUT_EDGE) * _INPUT_EDGE
     header = struct.pack(">IIBBBBB", _INPUT_EDGE, _INPUT_EDGE, 8, 2, 0, 0, 0)
     chunks: List[bytes] = []

@@ -15,11 +15,7 @@ _HINT = (
 
 
 def read_moment(text: str, now_s: float) -> str:
-    """The moment that a text names, as the ledger writes it; a date-time without a zone is local.
-
-    Raises:
-        UsageError: the text names no moment.
-    """
+    """The moment that a text names, as the ledger writes it; a date-time without a zone is local."""
     from datetime import datetime
 
     span = _SPAN.fullmatch(text.strip().lower())
@@ -43,5 +39,4 @@ def local_time(moment: str) -> str:
 
 
 def local_day(moment: str) -> str:
-    """The local day of a moment of the ledger."""
     return local_time(moment)[:10]

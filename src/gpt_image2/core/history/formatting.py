@@ -15,7 +15,6 @@ _PROMPT_CHARS = 40
 
 
 def request_json(past: PastRequest) -> Dict[str, object]:
-    """One request as `--json` shows it."""
     shown = dict(vars(past))
     code, message = shown.pop("error_code"), shown.pop("error_message")
     low, high = shown.pop("estimate_low_usd"), shown.pop("estimate_high_usd")
@@ -30,7 +29,6 @@ def request_json(past: PastRequest) -> Dict[str, object]:
 
 
 def listing(requests: Sequence[PastRequest]) -> List[str]:
-    """One line a request, in columns."""
     return _columns(
         [
             [
@@ -50,7 +48,6 @@ def listing(requests: Sequence[PastRequest]) -> List[str]:
 
 
 def details(past: PastRequest) -> List[str]:
-    """All of one request, one line a field."""
     files = [("input", file) for file in past.inputs] + [("mask", file) for file in (past.mask,) if file]
     rows = [
         ["id", str(past.id)],
@@ -89,7 +86,6 @@ def details(past: PastRequest) -> List[str]:
 
 
 def spending_json(spending: Spending) -> Dict[str, object]:
-    """A sum as `--json` shows it."""
     return {**vars(spending), "cost_usd": round(spending.cost_usd, 6)}
 
 

@@ -18,13 +18,8 @@ from .search import PastRequest
 
 
 def fill_in(command: ImageCommand, past: PastRequest, image_path: Optional[str]) -> None:
-    """Takes from `past` whatever the command line leaves out: fields, inputs, mask and output.
-
-    By default its output is a free name beside `image_path`, else beside the first image of the request.
-
-    Raises:
-        UsageError: it cannot be sent again, or an input is not there any more.
-    """
+    """Takes from `past` whatever the command line leaves out: fields, inputs, mask and output. By default its
+    output is a free name beside `image_path`, else beside the first image of the request."""
     if past.command == PROBE_COMMAND:
         raise UsageError(
             f"request {past.id} is a probe of a base URL", hint="send a new one: doctor --probe --yes"

@@ -54,10 +54,8 @@ class PastRequest(Record):
 def find_requests(
     database: Database, search: Optional[str], since: Optional[str], limit: Optional[int]
 ) -> List[PastRequest]:
-    """The requests from `since` on whose prompt or image path holds a text, newest first.
-
-    The case of letters does not matter. `since` is a moment as the ledger writes it.
-    """
+    """The requests from `since` on whose prompt or image path holds a text in letters of any case, newest
+    first."""
     at_most = limit if limit is not None and search is None else -1
     rows = database.rows(
         "SELECT * FROM requests WHERE started_at >= ? ORDER BY started_at DESC, id DESC LIMIT ?",
@@ -73,7 +71,6 @@ def find_requests(
 
 
 def request_by_id(database: Database, number: int) -> Optional[PastRequest]:
-    """The request with this id, or None."""
     if number > _MAX_ID:
         return None
     rows = database.rows("SELECT * FROM requests WHERE id = ?", (number,))

@@ -37,7 +37,6 @@ class Spending(Record):
     maybe_billed: int = 0
 
     def with_row(self, row: Row) -> Spending:
-        """The sum with one more request."""
         usage: Mapping[str, Any] = json.loads(row["usage"]) if row["usage"] else {}
         is_unknown = row["cost_usd"] is None and row["billed"] == Billed.YES.value
         return replace(
@@ -64,7 +63,6 @@ def spending_rows(database: Database, since: Optional[str]) -> List[Row]:
 
 
 def sum_of(rows: Iterable[Row], name: str) -> Spending:
-    """All rows in one sum."""
     total = Spending(name)
     for row in rows:
         total = total.with_row(row)
@@ -72,7 +70,6 @@ def sum_of(rows: Iterable[Row], name: str) -> Spending:
 
 
 def sums_by(rows: Iterable[Row], by: str) -> List[Spending]:
-    """A sum for each group, by name."""
     groups: Dict[str, Spending] = {}
     for row in rows:
         name = GROUPINGS[by](row)

@@ -64,7 +64,6 @@ class Settings(Record):
 
     @property
     def secrets(self) -> Tuple[str, ...]:
-        """What must never be shown."""
         return (self.api_key,) if self.api_key else ()
 
     @property
@@ -73,11 +72,7 @@ class Settings(Record):
         return mask_key(self.api_key) if self.api_key else "(none)"
 
     def require_key(self) -> str:
-        """The key.
-
-        Raises:
-            ConfigError: there is none for this base URL; the hint says how to give one.
-        """
+        """The key; a `ConfigError` whose hint says how to give one where there is none for this base URL."""
         if self.api_key is None:
             raise ConfigError(
                 self.key_problem or f"no API key for {self.base_url}",
@@ -98,7 +93,6 @@ def config_locations(env: Mapping[str, str]) -> List[Path]:
 
 
 def home_folder(env: Mapping[str, str]) -> Path:
-    """The user's home folder by the environment, else by the system."""
     home = env.get("HOME") or env.get("USERPROFILE")
     return Path(home) if home else Path.home()
 
@@ -171,11 +165,7 @@ def load_settings(
 
 
 def check_base_url(url: str, source: str) -> None:
-    """Refuses a base URL that cannot be one.
-
-    Raises:
-        ConfigError: no http(s) scheme or host, or it carries credentials, a query or a control character.
-    """
+    """Refuses a base URL that cannot be one, or that carries credentials."""
     problem = _base_url_problem(url)
     if problem:
         raise ConfigError(
@@ -191,7 +181,6 @@ def is_official(url: str) -> bool:
 
 
 def is_loopback(url: str) -> bool:
-    """Whether a base URL leads to this machine."""
     try:
         return _is_loopback_name(urlsplit(url))
     except ValueError:
@@ -255,7 +244,6 @@ def _pick_base_url(
 
 
 def _pick_format_field(file: Optional[ConfigFile], facts: Optional[HostFacts]) -> _Found:
-    """The name by which this base URL takes the format of an image."""
     if file and "format_field" in file.fields:
         name = file.fields["format_field"]
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", name):
