@@ -31,7 +31,7 @@ ABOUT = "base.about"
 FUTURE = "from __future__ import annotations"
 
 #: Rooms and modules that go into a file of their own beside the script: a single call need not compile them.
-SIDES = {"gpt_image2_batch": ("batch", "batch_api")}
+SIDES = {"gpt_image2_more": ("batch", "batch_api", "history", "commands.probe")}
 
 #: Empty before Python 3.10, where nobody can tell; the check is skipped there.
 STDLIB: FrozenSet[str] = getattr(sys, "stdlib_module_names", frozenset())

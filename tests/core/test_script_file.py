@@ -175,4 +175,4 @@ def test_python_warnings_do_not_appear(home: Home) -> None:
 def test_a_side_file_is_loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     module = imported()
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    assert module.load_side("gpt_image2_batch") is module.load_side("gpt_image2_batch")
+    assert module.load_side("gpt_image2_more") is module.load_side("gpt_image2_more")

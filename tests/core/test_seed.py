@@ -376,12 +376,13 @@ def test_a_config_that_others_can_read_is_warned_about_with_the_command_to_run(
     )
     for mode in (0o640, 0o604, 0o666):
         path.chmod(mode)
-        run = home.run("generate", "a cat", env={"GPT_IMAGE2_API_KEY": None})
+        run = home.run("generate", "a cat", "-o", "cat.png", env={"GPT_IMAGE2_API_KEY": None})
         assert run.code == 0, run.stderr
         (warning,) = [line for line in run.stderr.splitlines() if line.startswith("warning: ")]
         assert f"chmod 600 {path}" in warning
     path.chmod(0o600)
-    assert "warning" not in home.run("generate", "a cat", env={"GPT_IMAGE2_API_KEY": None}).stderr
+    run = home.run("generate", "a cat", "-o", "cat.png", env={"GPT_IMAGE2_API_KEY": None})
+    assert "warning" not in run.stderr
 
 
 def test_a_relay_that_wants_the_old_field_name_gets_it_by_config(home: Home, recorder: Recorder) -> None:

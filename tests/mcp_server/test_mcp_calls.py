@@ -396,10 +396,28 @@ async def test_an_image_by_address_comes_through_the_proxy_and_without_the_key(
     assert list(place.tmp.iterdir()) == []
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "localhost", "[::1]", "10.0.0.7", "169.254.169.254"])
+@pytest.mark.parametrize("proxy", ["", "http://127.0.0.1:9"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1",
+        "localhost",
+        "LOCALHOST.",
+        "internal.localhost",
+        "0x7f.1",
+        "2130706433",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "10.0.0.7",
+        "169.254.169.254",
+        "metadata.google.internal",
+    ],
+)
 async def test_an_address_in_a_private_network_is_refused(
-    place: Place, sandbox: Sandbox, address: str
+    place: Place, sandbox: Sandbox, address: str, proxy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("http_proxy", proxy)
+    monkeypatch.setenv("no_proxy", "localhost,127.0.0.1")
     source = f"http://{address}:{sandbox.root.rpartition(':')[2]}/cat.png"
     arguments = {"prompt": place.prompt, "images": [source]}
     result = await call(place, sandbox.base_url, "edit_image", arguments)

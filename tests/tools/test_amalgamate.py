@@ -471,13 +471,13 @@ def test_a_side_room_goes_into_a_file_beside_the_script_that_loads_it_when_asked
         "late", module(body="def many() -> object:\n    from .batch.many import MANY\n\n    return MANY\n")
     )
     script = project.built()
-    assert '    MANY = load_side("gpt_image2_batch").MANY\n    return MANY\n' in script
+    assert '    MANY = load_side("gpt_image2_more").MANY\n    return MANY\n' in script
     assert "def load_side" in script and "FEW" not in script
-    side = project.script.with_name("gpt_image2_batch.py").read_text(encoding="utf-8")
+    side = project.script.with_name("gpt_image2_more.py").read_text(encoding="utf-8")
     assert "\nfrom gpt_image2 import Lost\n" in side
     assert side.index("# batch/few") < side.index("# batch/many")
     assert project.join("--check").returncode == 0
-    project.script.with_name("gpt_image2_batch.py").write_text("stale\n")
+    project.script.with_name("gpt_image2_more.py").write_text("stale\n")
     assert project.join("--check").returncode == 1
 
 

@@ -16,9 +16,11 @@ Everything this script touches:
               ~/.config/gpt-image-2/config.json
               ~/.gpt-image-2-config.json
               ~/.hermes/gpt-image-2-config.json
-  writes    The outputs (default ~/gpt-image2-output.png) and their missing parent folders.
+  writes    The outputs (default ~/gpt-image2-output.png; the one that was there becomes gpt-image2-output.1.png)
+            and their missing parent folders.
             The configuration file, by `config --init` only.
-            A private temporary folder for the prompt and the request and answer bodies, deleted whatever happens.
+            A private temporary folder for the prompt and the request and answer bodies, deleted whatever happens;
+            a marker in it is locked while its process lives. What killed runs left is deleted a day later.
             $XDG_STATE_HOME/gpt-image-2/ (default ~/.local/state/gpt-image-2/): images and answers that could not
             be saved where they were asked for, what `doctor --probe` learnt, and ledger.sqlite3, the history of
             requests (without keys; not with --no-history) and the batches that `batch submit` handed over.
@@ -37,9 +39,9 @@ import json
 import math
 import os
 import re
+import select
 import signal
 import stat
-import struct
 import subprocess
 import sys
 import threading
@@ -68,6 +70,7 @@ from typing import (
     NamedTuple,
     NoReturn,
     Optional,
+    Pattern,
     Sequence,
     Set,
     TextIO,
@@ -77,7 +80,7 @@ from typing import (
     Union,
     cast,
 )
-from urllib.parse import SplitResult, unquote, urljoin, urlsplit
+from urllib.parse import SplitResult, quote as percent_encode, unquote, urljoin, urlsplit
 
 __all__ = [
     "VERSION",
@@ -327,7 +330,7 @@ class Result(Record):
 # ├── ApiError               the server refused, or answered without a usable image  exit 6
 # │   ├── AuthenticationError    401, 403                                            exit 3
 # │   ├── RateLimitError         429: too fast                                       exit 4
-# │   ├── QuotaError             429, 400: out of money or over a spend limit        exit 4
+# │   ├── QuotaError             out of money or over a spend limit                  exit 4
 # │   └── ModerationError        the prompt or the image was blocked                 exit 5
 # ├── NetworkError           no connection, cut, timeout, TLS, proxy                 exit 7
 # ├── OutputError            an image could not be written where it was asked for    exit 8
@@ -634,14 +637,32 @@ class SignalsHandled:
 # ------------------------------------------------------------------------------------------------------------
 # base/redact
 #
-# Makes text safe to show and to keep: keys masked, control characters gone, length bounded. Pure.
+# Makes text safe to show and to keep: keys masked, control characters made visible, length bounded. Pure.
 # ------------------------------------------------------------------------------------------------------------
 
 
 MAX_SHOWN_CHARS = 500
 
-_KEY_LIKE = r"\bsk-[A-Za-z0-9_\-]{8,}|(?<=[Bb]earer )[^\s\"',;]{8,}"
-_CONTROL = "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]|[\ud800-\udfff]"
+#: Shorter secrets are words (`1`, `none`, `local`): masked, they would mangle what is shown and hide nothing.
+MIN_SECRET_CHARS = 8
+
+#: Characters that show nothing, by which a key may be echoed in pieces.
+_INVISIBLE = (
+    "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
+    "\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
+)
+#: What may stand between two characters of a key that is known: also as JSON writes it. Bounded, since a
+#: server that knows how keys begin could make an endless search of it.
+_GAP = rf"(?:[{_INVISIBLE}\t\r\n]|\\u[0-9a-fA-F]{{4}}|\\[bfnrt]){{0,8}}"
+_KEY_LIKE = rf"\bsk-[A-Za-z0-9_\-{_INVISIBLE}]{{8,}}|(?<=[Bb]earer )[^\s\"',;]{{8,}}"
+#: What ends a line, somewhere; and the blanks after it.
+_LINE_ENDS = "[\t-\r\x85\u2028\u2029][ \t-\r\x85\u2028\u2029]*"
+#: What steers a terminal, turns the direction of text, or hides in it. Joiners (U+200C, U+200D) are part of
+#: ordinary words and of emoji, and stay.
+_CONTROL = (
+    "[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
+    "|[\ud800-\udfff]|[\U000e0000-\U000e007f]"
+)
 
 
 def mask_key(key: str) -> str:
@@ -649,25 +670,134 @@ def mask_key(key: str) -> str:
     return f"{key[:3]}…{key[-4:]}" if len(key) >= 20 else "****"
 
 
+def is_maskable(secret: str) -> bool:
+    """Whether a secret is long enough to be masked in a text."""
+    return len(secret) >= MIN_SECRET_CHARS
+
+
 def mask_secrets(text: str, secrets: Iterable[str] = ()) -> str:
-    """The text with every given secret, and everything that looks like a key, masked."""
+    """The text with every given secret, and everything that looks like a key, masked: also one that is
+    written in another case, or with characters in it that cannot be seen."""
     for secret in secrets:
-        if secret:
-            text = text.replace(secret, mask_key(secret))
-    return re.sub(_KEY_LIKE, lambda match: mask_key(match.group()), text)
+        if is_maskable(secret):
+            mask = mask_key(secret)
+            text = _in_pieces(secret).sub(lambda _: mask, text)  # noqa: B023
+    return re.sub(_KEY_LIKE, lambda match: mask_key(re.sub(f"[{_INVISIBLE}]", "", match.group())), text)
+
+
+@lru_cache(maxsize=32)
+def _in_pieces(secret: str) -> Pattern[str]:
+    return re.compile(_GAP.join(map(re.escape, secret)), re.IGNORECASE)
 
 
 def printable(text: str) -> str:
-    """The text on one line, without characters that could steer a terminal."""
+    """The text on one line, with the characters that could steer a terminal or hide written as escapes."""
     if not text.isprintable():
-        text = re.sub(_CONTROL, "", text)
-    return " ".join(text.split())
+        text = re.sub(_CONTROL, _escape_of, re.sub(_LINE_ENDS, " ", text))
+    return text.strip()
 
 
 def show(text: str, secrets: Iterable[str] = (), limit: Optional[int] = MAX_SHOWN_CHARS) -> str:
     """Foreign text as it may be printed: keys masked, one line, at most `limit` characters."""
     text = printable(mask_secrets(text, secrets))
     return text if limit is None or len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _escape_of(match: Match[str]) -> str:
+    code = ord(match.group())
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+# ------------------------------------------------------------------------------------------------------------
+# base/untrusted
+#
+# Values that a server sends, as far as they can be true: bounded, finite, ASCII digits, or absent. Pure.
+#
+# Nothing here raises, whatever it is given, and the time it takes grows no faster than what it is given.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: More is no number of anything that is counted here, and `int` takes no more than 4,300 from Python 3.11 on.
+_MOST_DIGITS = 18
+#: The last second of the year 9999: what a date can hold.
+_LAST_MOMENT_S = 253_402_300_799.0
+#: So much of a text is read for a length of time; a number is never longer.
+_DURATION_CHARS = 100
+_UNIT_S = {
+    **dict.fromkeys(("", "s", "sec", "secs", "second", "seconds"), 1.0),
+    **dict.fromkeys(("ms", "millisecond", "milliseconds"), 0.001),
+    **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), 60.0),
+    **dict.fromkeys(("h", "hour", "hours"), 3600.0),
+    **dict.fromkeys(("d", "day", "days"), 86_400.0),
+}
+_STEP = re.compile(
+    r"([0-9]+(?:\.[0-9]+)?(?:e\+?[0-9]+)?)"
+    r"(?: ?(ms|m|s|h|d|secs?|mins?|milliseconds?|seconds?|minutes?|hours?|days?)(?![a-z]))?(?:, ?| )?",
+    re.I,
+)
+
+
+def whole_number(text: str, most: int) -> Optional[int]:
+    """The number that ASCII digits write, None for anything else and for more than `most`."""
+    if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS):
+        return None
+    number = int(text)
+    return number if number <= most else None
+
+
+def count_of(value: object, most: int) -> Optional[int]:
+    """A count out of parsed JSON, None where it is none, is negative, or is more than `most`."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or not 0 <= cast(float, value) <= most:
+        return None
+    number = int(cast(float, value))
+    return number if number == value else None
+
+
+def duration_s(text: str, most_s: float, whole: bool = True) -> Optional[float]:
+    """Seconds of a duration such as `6m0s`, `240ms`, `1.5` or `2 minutes`, at most `most_s`; None for another
+    text. With `whole` false, what follows the duration is passed over."""
+    text = text[:_DURATION_CHARS]
+    at, total_s = 0, 0.0
+    step = _STEP.match(text)
+    while step is not None:
+        total_s += float(step.group(1)) * _UNIT_S[(step.group(2) or "").lower()]
+        at = step.end()
+        step = _STEP.match(text, at)
+    is_none = at == 0 or (whole and at < len(text))
+    return None if is_none else min(total_s, most_s)
+
+
+def moment_s(value: object) -> Optional[float]:
+    """Seconds since 1970 out of parsed JSON, None where no date can hold them."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or not 0 <= cast(float, value) <= _LAST_MOMENT_S:
+        return None
+    return float(cast(float, value))
+
+
+def first_json(text: str) -> object:
+    """The JSON value that a text begins with, None where it begins with none or nests too deep.
+
+    What follows is passed over: gateways write there. A number that is none (NaN, infinite, of thousands of
+    digits) is None.
+    """
+    decoder = json.JSONDecoder(
+        strict=False, parse_int=_json_int, parse_float=_json_float, parse_constant=lambda _: None
+    )
+    try:
+        return cast(object, decoder.raw_decode(text.lstrip())[0])
+    except (ValueError, RecursionError):
+        return None
+
+
+def _json_int(text: str) -> Optional[int]:
+    return int(text) if len(text) <= _MOST_DIGITS else None
+
+
+def _json_float(text: str) -> Optional[float]:
+    number = float(text)
+    return number if abs(number) < float("inf") else None
 
 
 # ============================================================================================================
@@ -746,6 +876,7 @@ def is_whole_image(file: IO[bytes]) -> bool:
 
 
 def saved_image_at(path: str) -> Optional[SavedImage]:
+    """The image in a file, None where there is none."""
     try:
         with open(path, "rb") as file:
             info = read_image_info(file)
@@ -767,6 +898,7 @@ def sha256_of(path: str) -> str:
 
 
 def _digest(file: IO[bytes]) -> Tuple[str, int]:
+    """The SHA-256 of an open file, in hexadecimal, and how many bytes it has."""
     digest = hashlib.sha256()
     file.seek(0)
     for block in iter(lambda: file.read(_HASHED_BYTES), b""):
@@ -1058,18 +1190,21 @@ def estimate_cost(
 def cost_of_usage(model: str, usage: Usage, prices: Mapping[str, Prices] = PRICES) -> Optional[float]:
     """What an answer cost in USD by the tokens that the server counted, or None for a model without prices.
 
-    Where the answer does not split its input tokens, they are taken as text (no image was sent in).
+    Where the answer does not split its input tokens, they are taken as text (no image was sent in). The cost
+    is never negative: more tokens cannot have come from a cache than there were.
     """
     price = prices_of(model, prices)
     if price is None:
         return None
     image_in = usage.image_tokens or 0
-    text_in = usage.text_tokens if usage.text_tokens is not None else usage.input_tokens - image_in
+    text_in = max(usage.text_tokens or 0, usage.input_tokens - image_in)
+    cached_text = min(usage.cached_text_tokens, text_in)
+    cached_image = min(usage.cached_image_tokens, image_in)
     return (
-        (text_in - usage.cached_text_tokens) * price.text_in
-        + usage.cached_text_tokens * price.cached_text_in
-        + (image_in - usage.cached_image_tokens) * price.image_in
-        + usage.cached_image_tokens * price.cached_image_in
+        (text_in - cached_text) * price.text_in
+        + cached_text * price.cached_text_in
+        + (image_in - cached_image) * price.image_in
+        + cached_image * price.cached_image_in
         + usage.output_tokens * price.image_out
     ) / 1e6
 
@@ -1120,10 +1255,12 @@ class InputImage(Record):
 
     @property
     def mime_type(self) -> str:
+        """The media type of the file."""
         return f"image/{self.format}"
 
 
 def is_address(source: str) -> bool:
+    """Whether an input image is to be fetched by http(s)."""
     return source.lower().startswith(("http://", "https://"))
 
 
@@ -1152,29 +1289,36 @@ class ImageRequest(Record):
 
     @property
     def command(self) -> str:
+        """`edit` with input images, else `generate`."""
         return "edit" if self.images else "generate"
 
     @property
     def endpoint(self) -> str:
+        """The path below the base URL."""
         return "/images/edits" if self.images else "/images/generations"
 
     @property
     def count(self) -> int:
+        """How many images are asked for."""
         return self.n or 1
 
     @property
     def effective_format(self) -> str:
+        """The format that is asked for, by default png."""
         return self.output_format or "png"
 
     @property
     def effective_quality(self) -> str:
+        """The quality that is asked for, by default auto."""
         return self.quality or "auto"
 
     @property
     def effective_size(self) -> str:
+        """The size that is asked for, by default auto."""
         return self.size or "auto"
 
     def without_stream(self) -> ImageRequest:
+        """The same request, not streamed."""
         return replace(self, stream=False, partial_images=None)
 
     def wire_fields(self, format_field: str) -> Dict[str, object]:
@@ -1188,9 +1332,11 @@ class ImageRequest(Record):
         return wire
 
     def json_body(self, format_field: str) -> bytes:
+        """The body of a generation."""
         return json.dumps(self.wire_fields(format_field), ensure_ascii=False).encode("utf-8")
 
     def form_texts(self, format_field: str) -> List[Tuple[str, str]]:
+        """The text parts of an edit's multipart body."""
         return [
             (name, value if isinstance(value, str) else json.dumps(value))
             for name, value in self.wire_fields(format_field).items()
@@ -1212,8 +1358,11 @@ class ImageRequest(Record):
 
 
 def checked(request: ImageRequest) -> Tuple[ImageRequest, Tuple[str, ...]]:
-    """The request with names resolved (`jpg`, `2k`, `16:9`), and warnings about unknown values; a
-    `UsageError` for what the API is known to refuse."""
+    """The request with names resolved (`jpg`, `2k`, `16:9`), and warnings about unknown values.
+
+    Raises:
+        UsageError: a value that the API is known to refuse; nothing was sent.
+    """
     _check_prompt(request.prompt)
     _check_range("n", request.n, 1, MAX_N)
     _check_range("output_compression", request.output_compression, 0, 100)
@@ -1249,7 +1398,11 @@ def checked(request: ImageRequest) -> Tuple[ImageRequest, Tuple[str, ...]]:
 
 
 def parse_extra(text: str) -> Tuple[str, object]:
-    """`KEY=VALUE` as a field: a value that is JSON (number, true, list …) is sent as such, else as text."""
+    """`KEY=VALUE` as a field: a value that is JSON (number, true, list …) is sent as such, else as text.
+
+    Raises:
+        UsageError: no key, or no equals sign.
+    """
     key, separator, value = text.partition("=")
     if not separator or not key.strip():
         raise UsageError(
@@ -1354,22 +1507,25 @@ def _check_format_rules(request: ImageRequest, known_model: bool) -> None:
 #: What is counted. Images come first: where a server tells of them, they are what runs out.
 LIMIT_KINDS = ("images", "requests", "tokens")
 
-_STEPS = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|h|m|s)?)+")
-_STEP = re.compile(r"(\d+(?:\.\d+)?) ?(ms|h|m|s)?", re.I)
-_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
-_IN_WORDS = re.compile(r"\b(images|requests) per min\w*\b.{0,20}?\bLimit:? ?(\d{1,9})\b", re.I | re.DOTALL)
+#: More is no limit a minute, and a limit that is whole again after more than a day is none of a minute.
+_MOST_A_MINUTE = 10**9
+_MOST_RESET_S = 86_400.0
+_IN_WORDS = re.compile(
+    r"\b(images|requests) per min[a-z]{0,9}\b.{0,20}?\bLimit:? ?([0-9]{1,9})\b", re.I | re.DOTALL
+)
 
 
 def read_rate_limits(headers: Mapping[str, str]) -> Tuple[RateLimit, ...]:
     """The limits that the headers of an answer tell of; header names are in lower case."""
     found: List[RateLimit] = []
     for kind in LIMIT_KINDS:
-        limit = headers.get(f"x-ratelimit-limit-{kind}", "")
-        remaining = headers.get(f"x-ratelimit-remaining-{kind}", "")
-        if limit.isdigit() and remaining.isdigit() and int(limit) > 0:
+        limit = whole_number(headers.get(f"x-ratelimit-limit-{kind}", ""), _MOST_A_MINUTE)
+        remaining = whole_number(headers.get(f"x-ratelimit-remaining-{kind}", ""), _MOST_A_MINUTE)
+        if limit and remaining is not None:
             reset = headers.get(f"x-ratelimit-reset-{kind}", "").replace(" ", "")
-            reset_s = duration_s(reset) if _STEPS.fullmatch(reset) else 0.0
-            found.append(RateLimit(kind, int(limit), int(remaining), reset_s))
+            reset_s = duration_s(reset, math.inf) or 0.0
+            is_known = reset_s <= _MOST_RESET_S
+            found.append(RateLimit(kind, limit, min(remaining, limit), reset_s if is_known else 0.0))
     return tuple(found)
 
 
@@ -1377,11 +1533,6 @@ def limit_in_words(message: str) -> Optional[Tuple[str, int]]:
     """Kind and number of a limit a minute as a refusal words it ("on images per min: Limit 5"), or None."""
     match = _IN_WORDS.search(message)
     return (match.group(1).lower(), int(match.group(2))) if match and int(match.group(2)) else None
-
-
-def duration_s(text: str) -> float:
-    """Seconds of a duration such as `6m0s`, `240ms` or `1.5`; what is no step of one is passed over."""
-    return sum(float(number) * _UNIT_S[unit.lower()] for number, unit in _STEP.findall(text))
 
 
 # ============================================================================================================
@@ -1410,18 +1561,21 @@ _EVENT_NAMES: Mapping[type, str] = {
 
 
 def image_json(image: SavedImage) -> Dict[str, object]:
+    """One saved image as `--json` and the events show it."""
     fields = dict(vars(image))
     fields["bytes"] = fields.pop("size_bytes")
     return {name: fields[name] for name in ("path", "bytes", "format", "width", "height", "sha256")}
 
 
 def estimate_json(estimate: Optional[CostEstimate]) -> Optional[Dict[str, float]]:
+    """What a request would cost in USD, as JSON; None where that is not known."""
     if estimate is None:
         return None
     return {"low": round(estimate.low_usd, 6), "high": round(estimate.high_usd, 6)}
 
 
 def result_json(result: Result) -> Dict[str, object]:
+    """A success as the object that `--json` prints."""
     usage = None
     if result.usage:
         usage = {
@@ -1455,6 +1609,7 @@ def error_json(error: GptImage2Error, command: str) -> Dict[str, object]:
 
 
 def failure_json(error: Optional[GptImage2Error]) -> Optional[Dict[str, object]]:
+    """What went wrong as an object of `--json`; None where nothing did."""
     if error is None:
         return None
     return {
@@ -1494,6 +1649,7 @@ def saved_line(path: str, size_bytes: int) -> str:
 
 
 def cost_in_words(estimate: Optional[CostEstimate]) -> str:
+    """What a request would cost."""
     if estimate is None:
         return "unknown for this model or quality"
     text = f"${estimate.low_usd:.4f}"
@@ -1503,6 +1659,7 @@ def cost_in_words(estimate: Optional[CostEstimate]) -> str:
 
 
 def ending_in_words(result: Result) -> str:
+    """How a call ended: status, time, cost and tokens."""
     status = f"HTTP {result.http_status}" if result.http_status else "no answer"
     cost = f", ${result.cost_usd:.4f}" if result.cost_usd is not None else ""
     tokens = f" ({result.usage.total_tokens:,} tokens)" if result.usage else ""
@@ -1603,6 +1760,7 @@ _RED, _YELLOW = "31", "33"
 
 
 def output_for(arguments: List[str]) -> Output:
+    """The output of a command with these arguments."""
     keep_paths_printable()
     flags = arguments[: arguments.index("--")] if "--" in arguments else arguments
     return EventsOutput(flags) if "--events" in flags else Output(flags)
@@ -1624,15 +1782,18 @@ class Output:
         self._note = ""
 
     def result(self, text: str) -> None:
+        """A line of the result, for people."""
         if not self.is_json:
             self.live("")
             print_line(text, sys.stdout)
 
     def say(self, text: str) -> None:
+        """Something good to know."""
         if not self._quiet:
             self._print(text)
 
     def warn(self, text: str) -> None:
+        """Something the user should know."""
         self._print(text, "warning", _YELLOW)
 
     def complain(self, text: str) -> None:
@@ -1641,6 +1802,7 @@ class Output:
             self._print(text, "error", _RED)
 
     def live(self, text: str) -> None:
+        """What the live line says now, where there is one."""
         if self.is_live:
             with self._lock:
                 sys.stderr.write(_CLEAR_LINE + text)
@@ -1716,6 +1878,7 @@ class Output:
             self.say(ending_in_words(event.result))
 
     def _print(self, text: str, label: str = "", colour: str = "") -> None:
+        """One line on standard error, with a label in front."""
         if label:
             text = f"\x1b[{colour}m{label}\x1b[0m: {text}" if self._has_colours else f"{label}: {text}"
         self.live("")
@@ -1770,6 +1933,158 @@ class EventsOutput(Output):
 # Bytes to and from a server. The only room that starts a process, `curl`; and what reads JSON, server-sent
 # events and base64 while they arrive.
 # ============================================================================================================
+
+
+# ------------------------------------------------------------------------------------------------------------
+# wire/addresses
+#
+# What an http(s) address is: one plain spelling of it, where its host leads, and whether that is public.
+#
+# An address is checked and used in the same spelling, so that nothing between the check and the connection can
+# read it in another way. Looks names up; connects to nothing.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_PORTS = {"http": 80, "https": 443}
+_HOST_NAME = r"(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*"
+_NUMBER = r"[0-9]+|0x[0-9a-f]*"
+_SAFE = "!#$%&'()*+,/:;=?@[]~\"<>^`{|}"  # what stays as it is in path and query, beside letters and digits
+_USER_SAFE = "!$%&'()*+,;=:~"
+_MAX_ADDRESS_CHARS = 1 << 14
+#: Names that stand for this machine or its network, whatever a name server says: RFC 6761, 6762, 8375, and
+#: `internal`, where the clouds keep their metadata.
+_LOCAL_NAMES = ("localhost", "local", "localdomain", "internal", "home.arpa")
+#: Public by its number, but answered by the cloud's own host (Azure).
+_CLOUD_ADDRESSES = ("168.63.129.16",)
+
+
+class Address(Record):
+    """An address in its plain spelling: the host in lower-case ASCII, an IP as its number is usually written
+    (IPv6 without brackets), and no fragment."""
+
+    url: str
+    scheme: str
+    host: str
+    port: int
+
+    @property
+    def origin(self) -> Tuple[str, str, int]:
+        """Scheme, host and port: what a key belongs to."""
+        return self.scheme, self.host, self.port
+
+    @property
+    def is_ip(self) -> bool:
+        """Whether the host is a number, and no name."""
+        return _is_ip(self.host)
+
+
+def read_address(text: str, base: str = "") -> Address:
+    """The plain spelling of an address; one that is relative is taken from `base`.
+
+    Raises:
+        ValueError: it is no http(s) address, or one that can be read in more than one way.
+    """
+    text = text.strip(" ")
+    if len(text) > _MAX_ADDRESS_CHARS or re.search(r"[\x00-\x1f\x7f\\]", text):
+        raise ValueError("not an http or https address")
+    parts = urlsplit(urljoin(base, text) if base else text)
+    scheme, (user, at, _) = parts.scheme, parts.netloc.rpartition("@")
+    if scheme not in _PORTS or not parts.hostname:
+        raise ValueError("not an http or https address")
+    host, port = plain_host(parts.hostname), parts.port or _PORTS[scheme]
+    shown = f"[{host}]" if ":" in host else host
+    shown += "" if port == _PORTS[scheme] else f":{port}"
+    path = percent_encode(parts.path or "/", safe=_SAFE, errors="surrogatepass")
+    query = "?" + percent_encode(parts.query, safe=_SAFE, errors="surrogatepass") if parts.query else ""
+    user = percent_encode(user, safe=_USER_SAFE)
+    return Address(f"{scheme}://{user}{at}{shown}{path}{query}", scheme, host, port)
+
+
+def plain_host(host: str) -> str:
+    """The one spelling of a host that is checked and connected to.
+
+    Raises:
+        ValueError: it is neither a name nor an IP address.
+    """
+    import ipaddress
+
+    if "%" in host:
+        raise ValueError(f"not an address: {host!r} is no host")
+    if ":" in host:
+        return str(ipaddress.IPv6Address(host))
+    try:
+        plain = host if host.isascii() else host.encode("idna").decode("ascii")
+    except UnicodeError:
+        raise ValueError(f"not an address: {host!r} is no host") from None
+    plain = plain.lower()
+    plain = plain[:-1] if plain.endswith(".") else plain
+    if not re.fullmatch(_HOST_NAME, plain):
+        raise ValueError(f"not an address: {host!r} is no host")
+    return _plain_ipv4(plain) if re.fullmatch(_NUMBER, plain.rpartition(".")[2]) else plain
+
+
+def resolve_addresses(host: str) -> List[str]:
+    """The IP addresses of a host, none when it has none."""
+    import socket
+
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return []
+    return list(dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in found))
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address belongs to the public internet, and to no cloud's inside."""
+    import ipaddress
+
+    parsed = ipaddress.ip_address(address)
+    if isinstance(parsed, ipaddress.IPv6Address):
+        inner = parsed.ipv4_mapped or parsed.sixtofour
+        if parsed in ipaddress.ip_network("64:ff9b::/96"):  # NAT64: an IPv4 address within IPv6
+            inner = ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)
+        elif parsed not in ipaddress.ip_network("2000::/3"):  # all that is given out as public
+            return False
+        if inner is not None and not is_public(str(inner)):
+            return False
+    return parsed.is_global and not parsed.is_multicast and address not in _CLOUD_ADDRESSES
+
+
+def is_local_name(host: str) -> bool:
+    """Whether a plain host is a name that never means a host of the public internet."""
+    return any(host == name or host.endswith("." + name) for name in _LOCAL_NAMES)
+
+
+def is_loopback_host(host: str) -> bool:
+    """Whether a host is this machine, by its name or its number."""
+    try:
+        host = plain_host(host)
+    except ValueError:
+        return False
+    is_number = _is_ip(host) and (host.startswith("127.") or host == "::1")
+    return is_number or host == "localhost" or host.endswith(".localhost")
+
+
+def _plain_ipv4(host: str) -> str:
+    """An IPv4 address as `inet_aton` reads it: one to four numbers, decimal, octal or hexadecimal."""
+    import ipaddress
+
+    texts = host.split(".")
+    if len(texts) > 4 or not all(re.fullmatch(r"0[0-7]*|[1-9][0-9]*|0x[0-9a-f]+", text) for text in texts):
+        raise ValueError(f"not an address: {host!r} is no host")
+    if any(len(text) > 12 for text in texts):
+        raise ValueError(f"not an address: {host!r} is no host")
+    numbers = [int(text, 16 if text[:2] == "0x" else 8 if text[0] == "0" else 10) for text in texts]
+    *first, last = numbers
+    if any(number > 255 for number in first) or last >= 256 ** (5 - len(numbers)):
+        raise ValueError(f"not an address: {host!r} is no host")
+    value = sum(number << (24 - 8 * place) for place, number in enumerate(first)) + last
+    return str(ipaddress.IPv4Address(value))
+
+
+def _is_ip(host: str) -> bool:
+    """Whether a plain host is a number: no name ends in one."""
+    return ":" in host or host.rpartition(".")[2].isdigit()
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -1845,345 +2160,223 @@ def _decode_plain(text: memoryview) -> Optional[bytes]:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# wire/curl
+# wire/decompress
 #
-# The only place that starts a process: a request goes to `curl`, its status, headers and body come out.
-#
-# All that is secret or free text reaches curl through its standard input (`--config -`) or private files,
-# never through its arguments or its environment. `-q` comes first, so no `.curlrc` changes what is sent.
+# Undoes the compression of an answer that nobody asked to be compressed, in pieces of bounded size. Pure.
 # ------------------------------------------------------------------------------------------------------------
 
 
-MIN_VERSION = (7, 64)  # the first with all that is used here
-CONNECT_TIMEOUT_S = 30.0
-KEEPALIVE_S = 30
-
-_CHUNK_BYTES = 7 << 14  # malloc takes fresh pages from the system for every piece of 128 KiB or more
-_MAX_HEADER_BYTES = 1 << 18
-_TERMINATE_S = 2.0
-_BAD_OPTION = 2
-_TOO_LONG = 63  # curl's own code for a file that is too large
-_REPORT = "gpt-image2-report"
-_REPORTED = ("time_pretransfer", "time_namelookup", "time_connect", "time_appconnect", "time_starttransfer")
-_QUOTED = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v"}
+_PIECE_BYTES = 1 << 16
+_FREE_BYTES = 64 << 20  # so much may come out of anything
+_MAX_RATIO = 200  # above it: an answer with images shrinks to no less than a half
+_MAX_LAYERS = 3
+_GZIP_START = b"\x1f\x8b"
+_JSON_STARTS = (b"{", b"[")  # no text that is compressed begins so
+_PLAIN = ("", "identity")
+_ZLIB = ("gzip", "x-gzip", "deflate")
 
 
-class FormPart(Record):
-    """One part of a multipart body: a text, or a file's content; with `filename` it is sent as a file."""
-
-    name: str
-    text: Optional[str] = None
-    path: Optional[str] = None
-    filename: Optional[str] = None
-    mime_type: Optional[str] = None
+class BadEncoding(Exception):
+    """The body cannot be decompressed any further; the text says why."""
 
 
-class HttpRequest(Record):
-    """One HTTP request. `headers` may hold secrets. `body_path` is a file, `form` a multipart body.
+class BodyDecoder:
+    """`feed` the body as it came, then `finish`; both give it in pieces as it was meant.
 
-    Where `stall_s` is set, so many seconds without a byte end it before its time is up; where `max_bytes` is,
-    so many bytes of an answer's body.
+    What is not compressed although the header says so passes as it is: gateways decompress and leave the
+    header. So does what is compressed in a way that only others know, for `finish` to refuse.
     """
 
-    url: str
-    headers: Tuple[Tuple[str, str], ...]
-    timeout_s: float
-    body_path: Optional[str] = None
-    form: Tuple[FormPart, ...] = ()
-    #: `host:port:address` pins a name to an address that was checked.
-    resolve: Optional[str] = None
-    stall_s: Optional[float] = None
-    max_bytes: Optional[int] = None
+    def __init__(self, encoding: str) -> None:
+        names = [name.strip().lower() for name in encoding.split(",")]
+        self._names = [name for name in names if name not in _PLAIN]
+        self._unknown = [name for name in self._names[:_MAX_LAYERS] if name not in _ZLIB]
+        self._unknown += self._names[_MAX_LAYERS:][:1]
+        self._layers: List[_Inflater] = []
+        if not self._unknown:
+            # The last that is named was the last to be applied.
+            self._layers = [_Inflater(name) for name in reversed(self._names)]
+        self._came = 0
+        self._given = 0
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """The pieces that these bytes bring.
+
+        Raises:
+            BadEncoding: they are damaged, or grow beyond all measure.
+        """
+        self._came += len(data)
+        yield from self._through(data, 0)
+
+    def finish(self) -> Iterator[bytes]:
+        """The last pieces.
+
+        Raises:
+            BadEncoding: the body ends too early, or its compression is unknown.
+        """
+        for number, layer in enumerate(self._layers):
+            for piece in layer.finish():
+                yield from self._through(piece, number + 1)
+        if self._came and self._unknown:
+            raise BadEncoding(f"it is compressed by {', '.join(self._unknown)}, which cannot be undone here")
+
+    def _through(self, data: bytes, layer: int) -> Iterator[bytes]:
+        if layer < len(self._layers):
+            for piece in self._layers[layer].feed(data):
+                yield from self._through(piece, layer + 1)
+        elif data:
+            self._given += len(data)
+            if self._layers and self._given > max(_FREE_BYTES, _MAX_RATIO * self._came):
+                raise BadEncoding(f"the answer grows without end: {self._given:,} bytes from {self._came:,}")
+            yield data
 
 
-class ResponseHead(Record):
-    """Status and headers; header names are in lower case, the last of equal names counts."""
+class _Inflater:
+    """One layer of gzip or deflate."""
 
-    status: int
-    headers: Mapping[str, str]
+    def __init__(self, name: str) -> None:
+        self._is_gzip = name != "deflate"
+        self._start = b""
+        self._passes = False
+        self._zlib = zlib.decompressobj(31)
+        self._begun = False
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        if not self._begun:
+            self._start += data
+            if len(self._start) < len(_GZIP_START):
+                return
+            data, self._start, self._begun = self._start, b"", True
+            self._choose(data)
+        if self._passes:
+            yield data
+            return
+        data, self._start = self._start + data, b""
+        while data:
+            if self._zlib.eof:
+                # One more part of gzip may follow; anything else is padding.
+                if not self._is_gzip or not data.startswith(_GZIP_START[: len(data)]):
+                    return
+                if len(data) < len(_GZIP_START):
+                    self._start = data
+                    return
+                self._zlib = zlib.decompressobj(31)
+            before = self._zlib.copy()
+            try:
+                piece = self._zlib.decompress(data, _PIECE_BYTES)
+            except zlib.error as error:
+                yield from _until_damage(before.decompress, data)
+                raise BadEncoding(f"the compressed answer is damaged ({error})") from None
+            if piece:
+                yield piece
+            data = self._zlib.unused_data if self._zlib.eof else self._zlib.unconsumed_tail
+
+    def finish(self) -> Iterator[bytes]:
+        if not self._begun:
+            if self._start:
+                yield self._start
+            return
+        if self._passes:
+            return
+        while not self._zlib.eof:
+            piece = self._zlib.decompress(self._zlib.unconsumed_tail, _PIECE_BYTES)
+            if not piece:
+                raise BadEncoding("the compressed answer ends too early")
+            yield piece
+
+    def _choose(self, start: bytes) -> None:
+        """Tells by the first bytes what it is: what servers call deflate comes in two forms."""
+        if self._is_gzip:
+            self._passes = not start.startswith(_GZIP_START)
+            return
+        if start[:1] in _JSON_STARTS:
+            self._passes = True
+            return
+        is_zlib = start[0] & 0x0F == 8 and int.from_bytes(start[:2], "big") % 31 == 0
+        self._zlib = zlib.decompressobj(15 if is_zlib else -15)
 
 
-class TransferEnd(Record):
-    """How a transfer ended. `exit_code` is curl's (0: as HTTP ends). `sent` tells whether the connection
-    was ever ready to carry the request; while it is False the server cannot have seen any of it.
-    The times are seconds from the start to that step's end, 0 for a step that was not reached."""
+def _until_damage(inflate: Callable[[bytes], bytes], data: bytes) -> Iterator[bytes]:
+    """What came before the byte that is wrong, which zlib throws away together with it."""
+    for at in range(len(data)):
+        try:
+            yield inflate(data[at : at + 1])
+        except zlib.error:
+            return
 
-    exit_code: int
-    message: str
-    sent: bool
-    name_s: float = 0.0
-    connect_s: float = 0.0
-    tls_s: float = 0.0
-    first_byte_s: float = 0.0
+
+# ------------------------------------------------------------------------------------------------------------
+# wire/heads
+#
+# The status and headers of an answer, read from the bytes that curl passes on. Pure.
+#
+# As lenient as curl: lines may end in LF alone, be folded, come twice, or hold other characters than ASCII.
+# ------------------------------------------------------------------------------------------------------------
+
+
+MAX_HEAD_BYTES = 1 << 20  # more than any curl that bounds it lets through
+_STATUS_LINE = rb"HTTP/[0-9](?:\.[0-9])? +([0-9]{3})(?![0-9])"
+
+#: The status, and the headers: their names in lower case, the last of equal names counts.
+_Head = Tuple[int, Mapping[str, str]]
+
+
+class HeadReader:
+    """`feed` the pieces; `head` is that of the final answer, once it is whole. Interim answers (1xx) are
+    passed over, as is all that follows: trailers come by the same way."""
+
+    def __init__(self) -> None:
+        self.head: Optional[_Head] = None
+        self.size_bytes = 0
+        self._rest = b""
+        self._lines: List[bytes] = []
 
     @property
     def is_too_long(self) -> bool:
-        """Whether it was ended since the body has more bytes than the request admits."""
-        return self.exit_code == _TOO_LONG
+        """Whether the headers are longer than any that are real."""
+        return self.size_bytes > MAX_HEAD_BYTES
 
-
-class Received(Record):
-    """How one request was answered. The body's size is in bytes, the time in seconds from start to end."""
-
-    head: Optional[ResponseHead]
-    end: TransferEnd
-    body_bytes: int
-    elapsed_s: float
-
-
-class Curl:
-    """How curl is run: with an environment that holds no key, and ended when a stop is asked for."""
-
-    def __init__(self, env: Mapping[str, str], secrets: Iterable[str], stop: StopSwitch) -> None:
-        self.env = env
-        self.secrets = tuple(secrets)
-        self.stop = stop
-
-    def receive(
-        self,
-        request: HttpRequest,
-        take: Callable[[bytes], object],
-        on_head: Callable[[ResponseHead], object] = lambda _: None,
-    ) -> Received:
-        """Sends a request; gives status and headers to `on_head`, then the body to `take`, as they arrive.
-
-        A body above `max_bytes` ends as one that curl itself finds too long. When this returns or raises,
-        whatever the reason, curl has ended.
-
-        Raises:
-            ConfigError: there is no curl, or one that is too old.
-        """
-        started = time.monotonic()
-        size = 0
-        with _Transfer(request, self) as transfer:
-            head = transfer.read_head()
-            if head is not None:
-                on_head(head)
-            for chunk in transfer.chunks():
-                if request.max_bytes is not None and size + len(chunk) > request.max_bytes:
-                    transfer.cancel(f"longer than {request.max_bytes:,} bytes")
-                    break
-                size += len(chunk)
-                take(chunk)
-            end = transfer.end()
-        too_old = _too_old_error(end)
-        if too_old is not None:
-            raise too_old
-        return Received(head, end, size, time.monotonic() - started)
-
-
-class _Transfer:
-    """A running curl. A context manager: leaving it ends the process, whatever happened."""
-
-    def __init__(self, request: HttpRequest, curl: Curl) -> None:
-        self._stop = curl.stop
-        self._rest = b""
-        self._too_long = ""
-        self._process = subprocess.Popen(
-            # The option among the arguments is one that a curl older than MIN_VERSION refuses (exit 2).
-            [find_curl(), "-q", "--no-http0.9", "--config", "-"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=clean_environment(curl.env, curl.secrets),
-            bufsize=0,
-            # A Ctrl-C at the terminal is for us alone: we end curl when what has arrived is safe.
-            start_new_session=os.name == "posix",
-        )
-        self._stop.watch(self._process.terminate)
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(render_config(request).encode("utf-8", "surrogateescape"))
-            self._process.stdin.close()
-        except BrokenPipeError:
-            pass  # curl has ended already; its exit code says why
-
-    def __enter__(self) -> _Transfer:
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        self._stop.unwatch(self._process.terminate)
-        self._terminate()
-        for pipe in (self._process.stdout, self._process.stderr):
-            if pipe is not None:
-                pipe.close()
-
-    def read_head(self) -> Optional[ResponseHead]:
-        """The final status and headers, as soon as they are here; None when none ever come."""
-        data = b""
-        while True:
-            block, separator, rest = data.partition(b"\r\n\r\n")
-            if separator:
-                head = parse_head(block)
-                if head is not None and head.status >= 200:
-                    self._rest = rest
-                    return head
-                data = rest
+    def feed(self, data: bytes) -> None:
+        """Takes the next bytes."""
+        self.size_bytes += len(data)
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            if self.head is not None:
+                return
+            line = line[:-1] if line.endswith(b"\r") else line
+            if line:
+                self._lines.append(line)
                 continue
-            chunk = self._read()
-            if not chunk or len(data) > _MAX_HEADER_BYTES:
-                return None
-            data += chunk
-
-    def chunks(self) -> Iterator[bytes]:
-        """The body in pieces of any size, as they arrive, until it ends or is cut."""
-        if self._rest:
-            yield self._rest
-            self._rest = b""
-        yield from iter(self._read, b"")
-
-    def cancel(self, reason: str) -> None:
-        self._too_long = reason
-        self._terminate()
-
-    def end(self) -> TransferEnd:
-        """How it ended; waits for curl."""
-        assert self._process.stderr is not None
-        text = self._process.stderr.read().decode("utf-8", "replace")
-        code = self._process.wait()
-        if self._too_long:
-            return TransferEnd(_TOO_LONG, self._too_long, sent=True)
-        message, _, report = text.partition(_REPORT)
-        times = [float(value.replace(",", ".")) for value in report.split()]
-        sent = times[0] > 0 if times else code != _BAD_OPTION
-        message = re.sub(r"^curl: \(\d+\) ", "", message.strip())
-        return TransferEnd(code, message, sent, *times[1:])
-
-    def _read(self) -> bytes:
-        assert self._process.stdout is not None
-        return os.read(self._process.stdout.fileno(), _CHUNK_BYTES)
-
-    def _terminate(self) -> None:
-        if self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(_TERMINATE_S)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+            head = parse_head(self._lines)
+            self._lines = []
+            if head is not None and head[0] >= 200:
+                self.head = head
 
 
-def render_config(request: HttpRequest) -> str:
-    """What curl reads on its standard input: one option a line, every value quoted."""
-    lines: List[Tuple[str, str]] = [
-        ("url", request.url),
-        ("proto", "=http,https"),
-        ("connect-timeout", f"{min(CONNECT_TIMEOUT_S, request.timeout_s):.3f}"),
-        ("max-time", f"{request.timeout_s:.3f}"),
-        ("keepalive-time", str(KEEPALIVE_S)),
-        ("write-out", "%{stderr}" + _REPORT + "".join(f" %{{{name}}}" for name in _REPORTED)),
-    ]
-    lines += [("header", f"{name}: {value}") for name, value in request.headers]
-    if request.resolve:
-        lines.append(("resolve", request.resolve))
-    if request.stall_s is not None:
-        lines += [("speed-limit", "1"), ("speed-time", f"{request.stall_s:.0f}")]
-    if request.body_path is not None:
-        lines.append(("data-binary", "@" + request.body_path))
-    lines += [_form_line(part) for part in request.form]
-    if request.form or request.body_path is not None:
-        lines.append(("header", "Expect:"))  # no wait for a 100 that relays do not send
-    flags = ["silent", "show-error", "include", "no-buffer", "suppress-connect-headers", "globoff"]
-    return "".join([f"{flag}\n" for flag in flags] + [f"{name} = {quote(value)}\n" for name, value in lines])
-
-
-def quote(value: str) -> str:
-    """A value in double quotes, as a curl config file and curl's `--form` understand them."""
-    return '"' + "".join(_QUOTED.get(char, char) for char in value) + '"'
-
-
-def form_filename(name: str) -> str:
-    """A file name as multipart/form-data carries it: quotes and control characters percent-encoded.
-
-    Source: the WHATWG HTML standard, "Multipart form data". Done here, since older curls differ.
-    """
-    return re.sub(r'["\x00-\x1f\x7f]', lambda match: f"%{ord(match.group()):02X}", name)
-
-
-def parse_head(block: bytes) -> Optional[ResponseHead]:
+def parse_head(lines: List[bytes]) -> Optional[_Head]:
     """The status line and headers of one block, or None when it is no HTTP answer."""
-    lines = block.decode("latin-1").split("\r\n")
-    match = re.match(r"HTTP/\d(?:\.\d)? (\d{3})", lines[0])
+    match = re.match(_STATUS_LINE, lines[0]) if lines else None
     if match is None:
         return None
     headers: Dict[str, str] = {}
+    name = ""
     for line in lines[1:]:
-        name, separator, value = line.partition(":")
-        if separator:
-            headers[name.strip().lower()] = value.strip()
-    return ResponseHead(int(match.group(1)), headers)
+        text = _header_text(line)
+        if text[0] in " \t" and name:
+            headers[name] = f"{headers[name]} {text.strip()}".strip()
+            continue
+        name, separator, value = text.partition(":")
+        name = name.strip().lower() if separator else ""
+        if name:
+            headers[name] = value.strip()
+    return int(match.group(1)), headers
 
 
-def clean_environment(env: Mapping[str, str], secrets: Iterable[str]) -> Dict[str, str]:
-    """The environment for curl: proxies and CA settings stay, whatever holds a key does not."""
-    hidden = [secret for secret in secrets if secret]
-    return {
-        name: value
-        for name, value in env.items()
-        if "API_KEY" not in name.upper() and not any(secret in value for secret in hidden)
-    }
-
-
-@lru_cache(maxsize=None)
-def find_curl() -> str:
-    """The path of curl; a `ConfigError` where there is none."""
-    name = "curl.exe" if os.name == "nt" else "curl"
-    places = [os.path.join(folder, name) for folder in os.get_exec_path()]
-    path = next((place for place in places if os.path.isfile(place) and os.access(place, os.X_OK)), None)
-    if path is None:
-        raise ConfigError(
-            "curl is not installed, or not on the PATH",
-            hint="install it (apt install curl, brew install curl, winget install curl)",
-            code="no_curl",
-        )
-    return path
-
-
-def curl_version(path: str) -> Tuple[int, ...]:
-    """The version of a curl program, () when it does not tell."""
-    done = subprocess.run(
-        [path, "-q", "--version"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env={name: value for name, value in os.environ.items() if "API_KEY" not in name.upper()},
-        check=False,
-    )
-    match = re.match(rb"curl (\d+)\.(\d+)(?:\.(\d+))?", done.stdout)
-    return tuple(int(part) for part in match.groups() if part) if match else ()
-
-
-def _too_old_error(end: TransferEnd) -> Optional[ConfigError]:
-    """The error to show when curl itself refused our options, as a too old one does; None otherwise."""
-    if end.exit_code != _BAD_OPTION or end.sent:
-        return None
-    version = ".".join(map(str, curl_version(find_curl()))) or "unknown"
-    wanted = ".".join(map(str, MIN_VERSION))
-    return ConfigError(
-        f"curl {version} does not work here: {end.message}",
-        hint=f"install curl {wanted} or newer",
-        code="curl_too_old",
-    )
-
-
-def _form_line(part: FormPart) -> Tuple[str, str]:
-    if part.path is None:
-        return "form-string", f"{part.name}={part.text or ''}"
-    if part.filename is None:
-        return "form", f"{part.name}=<{_quote_form(part.path)}"
-    value = f"{part.name}=@{_quote_form(part.path)};filename={_quote_form(form_filename(part.filename))}"
-    return "form", f"{value};type={part.mime_type}" if part.mime_type else value
-
-
-def _quote_form(value: str) -> str:
-    """A value inside `--form`: in double quotes, where only quotes and backslashes are escaped."""
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+def _header_text(line: bytes) -> str:
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError:
+        return line.decode("latin-1")
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -2317,6 +2510,508 @@ def _unescape_one(escape: bytes) -> bytes:
 
 
 # ------------------------------------------------------------------------------------------------------------
+# wire/proxies
+#
+# Which proxy the environment names for an address, by the rules of curl. Pure.
+#
+# Decided here and told to curl, so that what is thought of a proxy is what happens. Lower case goes first;
+# HTTP_PROXY in upper case does not count, since a web server sets it from a header of its visitor. This machine
+# is never reached through a proxy: what listens there was started here, and a proxy would look on its own.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: The variables that curl would read by itself, in lower case.
+PROXY_VARIABLES = frozenset({"http_proxy", "https_proxy", "all_proxy", "no_proxy"})
+
+
+def proxy_for(env: Mapping[str, str], scheme: str, host: str, port: int) -> str:
+    """The proxy for a host, as the environment spells it; empty where there is none."""
+    if is_loopback_host(host) or is_without_proxy(_first(env, "no_proxy", "NO_PROXY"), host, port):
+        return ""
+    # Where variables have no case (Windows), both spellings are one variable.
+    loud = (f"{scheme.upper()}_PROXY",) if scheme != "http" or os.name == "nt" else ()
+    return _first(env, f"{scheme}_proxy", *loud, "all_proxy", "ALL_PROXY")
+
+
+def is_without_proxy(no_proxy: str, host: str, port: int) -> bool:
+    """Whether NO_PROXY names a host: by its name or a domain above it (with or without a dot or `*.` in
+    front), its address or a network (10.0.0.0/8), any of them with a port (`host:8080`), or by `*`."""
+    try:
+        host = plain_host(host)
+    except ValueError:
+        return no_proxy.strip() == "*"
+    return any(_covers(entry.lower(), host, port) for entry in re.split(r"[,\s]+", no_proxy) if entry)
+
+
+def without_credentials(text: str, proxy: str) -> str:
+    """What curl says, without the name and the password that stand in a proxy's address."""
+    user, at, _ = proxy.partition("//")[2].rpartition("@") if "//" in proxy else proxy.rpartition("@")
+    return text.replace(user + at, "****@") if user else text
+
+
+def _covers(entry: str, host: str, port: int) -> bool:
+    import ipaddress
+
+    match = re.fullmatch(r"(.*?\]|[^:]*):([0-9]{1,5})", entry)
+    if match:
+        if int(match.group(2)) != port:
+            return False
+        entry = match.group(1)
+    entry = entry[1:-1] if entry[:1] == "[" and entry[-1:] == "]" else entry
+    if entry == "*":
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        entry = entry.lstrip("*").lstrip(".").rstrip(".")
+        return bool(entry) and (host == entry or host.endswith("." + entry))
+    try:
+        return address in ipaddress.ip_network(entry, strict=False)
+    except (ValueError, TypeError):
+        return False
+
+
+def _first(env: Mapping[str, str], *names: str) -> str:
+    """The first variable that is set and not empty, as curl takes it."""
+    return next((env[name] for name in names if env.get(name)), "")
+
+
+# ------------------------------------------------------------------------------------------------------------
+# wire/curl
+#
+# The only place that starts a process: a request goes to `curl`, its status, headers and body come out.
+#
+# All that is secret or free text reaches curl through its standard input (`--config -`) or private files,
+# never through its arguments or its environment. `-q` comes first, so no `.curlrc` changes what is sent.
+# Headers and body come by ways of their own.
+# ------------------------------------------------------------------------------------------------------------
+
+
+MIN_VERSION = (7, 64)  # the first with all that is used here
+CONNECT_TIMEOUT_S = 30.0
+KEEPALIVE_S = 30
+
+_CHUNK_BYTES = 7 << 14  # malloc takes fresh pages from the system for every piece of 128 KiB or more
+_TERMINATE_S = 2.0
+_BAD_OPTION = 2
+#: curl's own codes for a broken answer, a bad encoding, and a file that is too large.
+_BROKEN, _BAD_ENCODING, _TOO_LONG = 56, 61, 63
+_REPORTED = ("time_pretransfer", "time_namelookup", "time_connect", "time_appconnect", "time_starttransfer")
+_QUOTED = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v"}
+
+
+class FormPart(Record):
+    """One part of a multipart body: a text, or a file's content; with `filename` it is sent as a file."""
+
+    name: str
+    text: Optional[str] = None
+    path: Optional[str] = None
+    filename: Optional[str] = None
+    mime_type: Optional[str] = None
+
+
+class HttpRequest(Record):
+    """One HTTP request. `headers` may hold secrets. `body_path` is a file, `form` a multipart body.
+
+    Where `stall_s` is set, so many seconds without a byte end it before its time is up; where `max_bytes` is,
+    so many bytes of an answer's body.
+    """
+
+    url: str
+    headers: Tuple[Tuple[str, str], ...]
+    timeout_s: float
+    body_path: Optional[str] = None
+    form: Tuple[FormPart, ...] = ()
+    #: `host:port:address` pins a name to an address that was checked.
+    resolve: Optional[str] = None
+    stall_s: Optional[float] = None
+    max_bytes: Optional[int] = None
+
+
+class ResponseHead(Record):
+    """Status and headers; header names are in lower case, the last of equal names counts."""
+
+    status: int
+    headers: Mapping[str, str]
+
+
+class TransferEnd(Record):
+    """How a transfer ended. `exit_code` is curl's (0: as HTTP ends). `sent` tells whether the connection
+    was ever ready to carry the request; while it is False the server cannot have seen any of it.
+    The times are seconds from the start to that step's end, 0 for a step that was not reached."""
+
+    exit_code: int
+    message: str
+    sent: bool
+    name_s: float = 0.0
+    connect_s: float = 0.0
+    tls_s: float = 0.0
+    first_byte_s: float = 0.0
+    #: Whether it went through a proxy, or was to.
+    through_proxy: bool = False
+
+    @property
+    def is_undecodable(self) -> bool:
+        """Whether it was ended since the body cannot be decompressed."""
+        return self.exit_code == _BAD_ENCODING
+
+    @property
+    def is_too_long(self) -> bool:
+        """Whether it was ended since the body has more bytes than the request admits."""
+        return self.exit_code == _TOO_LONG
+
+
+class Received(Record):
+    """How one request was answered. The body's size is in bytes, the time in seconds from start to end."""
+
+    head: Optional[ResponseHead]
+    end: TransferEnd
+    body_bytes: int
+    elapsed_s: float
+
+
+class Curl:
+    """How curl is run: with an environment that holds no key, and ended when a stop is asked for."""
+
+    def __init__(self, env: Mapping[str, str], secrets: Iterable[str], stop: StopSwitch) -> None:
+        self.env = env
+        self.secrets = tuple(secrets)
+        self.stop = stop
+
+    def proxy_for(self, url: str) -> str:
+        """The proxy that a request to this URL goes through; empty where it goes straight there."""
+        try:
+            address = read_address(url)
+        except ValueError:  # curl will refuse it in its own words
+            return ""
+        return proxy_for(self.env, address.scheme, address.host, address.port)
+
+    def receive(
+        self,
+        request: HttpRequest,
+        take: Callable[[bytes], object],
+        on_head: Callable[[ResponseHead], object] = lambda _: None,
+    ) -> Received:
+        """Sends a request; gives status and headers to `on_head`, then the body to `take`, as they arrive.
+
+        A body that is compressed is given as it was before. One above `max_bytes` ends as one that curl
+        itself finds too long, one that cannot be decompressed as one in an encoding that curl does not know;
+        what came until then was given. When this returns or raises, whatever the reason, curl has ended.
+
+        Raises:
+            ConfigError: there is no curl, or one that is too old.
+        """
+        started = time.monotonic()
+        size = 0
+        with _Transfer(request, self) as transfer:
+            head = transfer.read_head()
+            if head is not None:
+                on_head(head)
+            try:
+                for piece in transfer.body(head.headers.get("content-encoding", "") if head else ""):
+                    if request.max_bytes is not None and size + len(piece) > request.max_bytes:
+                        transfer.cancel(_TOO_LONG, f"longer than {request.max_bytes:,} bytes")
+                        break
+                    size += len(piece)
+                    take(piece)
+            except BadEncoding as error:
+                transfer.cancel(_BAD_ENCODING, str(error))
+            end = transfer.end()
+        too_old = _too_old_error(end)
+        if too_old is not None:
+            raise too_old
+        return Received(head, end, size, time.monotonic() - started)
+
+
+class _Transfer:
+    """A running curl. A context manager: leaving it ends the process, whatever happened."""
+
+    def __init__(self, request: HttpRequest, curl: Curl) -> None:
+        self._stop = curl.stop
+        self._cancelled: Optional[TransferEnd] = None
+        self._proxy = curl.proxy_for(request.url)
+        # Nobody else knows the mark, so nobody else can write a report.
+        self._mark = os.urandom(12).hex()
+        self._first = b""
+        path = find_curl()
+        self._heads = _HeadsChannel()
+        try:
+            self._process = subprocess.Popen(
+                # The option among the arguments is one that a curl older than MIN_VERSION refuses (exit 2).
+                [path, "-q", "--no-http0.9", "--config", "-"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=clean_environment(curl.env, curl.secrets),
+                bufsize=0,
+                pass_fds=self._heads.inherited,
+                # A Ctrl-C at the terminal is for us alone: we end curl when what has arrived is safe.
+                start_new_session=os.name == "posix",
+            )
+        except OSError as error:
+            self._heads.close()
+            raise ConfigError(
+                f"curl cannot be started: {error.strerror or error}",
+                hint=f"check {path}",
+                code="no_curl",
+            ) from None
+        assert self._process.stdout is not None
+        self._heads.started(self._process.stdout.fileno())
+        self._stop.watch(self._process.terminate)
+        assert self._process.stdin is not None
+        config = render_config(request, self._proxy, self._heads.path, self._mark)
+        try:
+            self._process.stdin.write(config.encode("utf-8", "surrogateescape"))
+            self._process.stdin.close()
+        except BrokenPipeError:
+            pass  # curl has ended already; its exit code says why
+
+    def __enter__(self) -> _Transfer:
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        self._stop.unwatch(self._process.terminate)
+        self._terminate()
+        for pipe in (self._process.stdout, self._process.stderr):
+            if pipe is not None:
+                pipe.close()
+        self._heads.close()
+
+    def read_head(self) -> Optional[ResponseHead]:
+        """The final status and headers, as soon as they are here; None when none ever come."""
+        if not self._heads.is_pipe:
+            self._first = self._read()  # curl writes the headers before the first byte of the body
+        reader = HeadReader()
+        while reader.head is None:
+            if reader.is_too_long:
+                self.cancel(_BROKEN, f"the headers are longer than {MAX_HEAD_BYTES:,} bytes")
+                return None
+            data = self._heads.read()
+            if not data:
+                return None
+            reader.feed(data)
+        return ResponseHead(*reader.head)
+
+    def body(self, encoding: str) -> Iterator[bytes]:
+        """The body in pieces of any size, as they arrive, until it ends or is cut; never compressed.
+
+        Raises:
+            BadEncoding: it cannot be decompressed.
+        """
+        decoder = BodyDecoder(encoding)
+        for chunk in iter(self._read, b""):
+            yield from decoder.feed(chunk)
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_TERMINATE_S)  # where it was cut, curl says so better than the decoder
+        yield from decoder.finish()
+
+    def cancel(self, code: int, reason: str) -> None:
+        """Ends it for a reason of our own, under the code that curl has for such a thing."""
+        if self._cancelled is None:
+            self._cancelled = TransferEnd(code, reason, sent=True)
+        self._terminate()
+
+    def end(self) -> TransferEnd:
+        """How it ended; waits for curl."""
+        assert self._process.stderr is not None
+        text = self._process.stderr.read().decode("utf-8", "replace")
+        code = self._process.wait()
+        # A body that is cut cannot be decompressed to its end: then the cut is what matters.
+        if self._cancelled is not None and not (self._cancelled.exit_code == _BAD_ENCODING and code > 0):
+            return self._cancelled
+        message, _, report = text.rpartition(self._mark) if self._mark in text else (text, "", "")
+        times = [float(value.replace(",", ".")) for value in report.split()]
+        sent = times[0] > 0 if times else code != _BAD_OPTION
+        message = re.sub(r"^curl: \(\d+\) ", "", without_credentials(message, self._proxy).strip())
+        return TransferEnd(code, message, sent, *times[1:5], through_proxy=bool(self._proxy))
+
+    def _read(self) -> bytes:
+        """The next bytes of the body. Headers that come beside it are trailers, and of no use."""
+        assert self._process.stdout is not None
+        first, self._first = self._first, b""
+        if first:
+            return first
+        body = self._process.stdout.fileno()
+        self._heads.drain_until_readable(body)
+        return os.read(body, _CHUNK_BYTES)
+
+    def _terminate(self) -> None:
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(_TERMINATE_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+
+
+class _HeadsChannel:
+    """The way by which curl passes headers on, apart from the body, so that neither can end in the other:
+    a pipe, or where a pipe has no path (Windows) a private file that lasts as long as the transfer."""
+
+    def __init__(self) -> None:
+        self.is_pipe = os.name == "posix" and os.path.exists("/dev/fd")
+        #: What curl must be started with.
+        self.inherited: Tuple[int, ...] = ()
+        self._poll: Optional[select.poll] = None
+        if self.is_pipe:
+            self._fd, end = os.pipe()
+            self.inherited, self.path = (end,), f"/dev/fd/{end}"
+        else:
+            import tempfile
+
+            self._fd, self.path = tempfile.mkstemp(prefix="gpt-image-2-")
+
+    def started(self, body: int) -> None:
+        """curl runs, and gives the body to this descriptor."""
+        if self.is_pipe:
+            self._close_inherited()
+            self._poll = select.poll()
+            self._poll.register(self._fd, select.POLLIN)
+            self._poll.register(body, select.POLLIN)
+
+    def read(self) -> bytes:
+        return os.read(self._fd, _CHUNK_BYTES)
+
+    def drain_until_readable(self, body: int) -> None:
+        """Waits for the body; throws away what comes here meanwhile, since curl waits in a full pipe."""
+        while self._poll is not None:
+            ready = [fd for fd, _ in self._poll.poll()]
+            if self._fd in ready and not self.read():
+                self._poll = None
+            if body in ready:
+                return
+
+    def close(self) -> None:
+        self._close_inherited()
+        os.close(self._fd)
+        if not self.is_pipe:
+            with suppress(OSError):
+                os.unlink(self.path)
+
+    def _close_inherited(self) -> None:
+        for end in self.inherited:
+            os.close(end)
+        self.inherited = ()
+
+
+def render_config(request: HttpRequest, proxy: str, heads_path: str, mark: str) -> str:
+    """What curl reads on its standard input: one option a line, every value quoted. Headers go to
+    `heads_path`; `mark` is what its report on standard error begins with."""
+    lines: List[Tuple[str, str]] = [
+        ("url", request.url),
+        ("proto", "=http,https"),
+        ("connect-timeout", f"{min(CONNECT_TIMEOUT_S, request.timeout_s):.3f}"),
+        ("max-time", f"{request.timeout_s:.3f}"),
+        ("keepalive-time", str(KEEPALIVE_S)),
+        ("dump-header", heads_path),
+        # Nothing is left to the environment.
+        ("proxy", proxy) if proxy else ("noproxy", "*"),
+        ("write-out", "%{stderr}" + mark + "".join(f" %{{{name}}}" for name in _REPORTED)),
+    ]
+    lines += [("header", f"{name}: {value}") for name, value in request.headers]
+    if request.resolve:
+        lines.append(("resolve", request.resolve))
+    if request.stall_s is not None:
+        lines += [("speed-limit", "1"), ("speed-time", f"{request.stall_s:.0f}")]
+    if request.body_path is not None:
+        lines.append(("data-binary", "@" + request.body_path))
+    lines += [_form_line(part) for part in request.form]
+    if request.form or request.body_path is not None:
+        lines.append(("header", "Expect:"))  # no wait for a 100 that relays do not send
+    flags = ["silent", "show-error", "no-buffer", "suppress-connect-headers", "globoff"]
+    return "".join([f"{flag}\n" for flag in flags] + [f"{name} = {quote(value)}\n" for name, value in lines])
+
+
+def quote(value: str) -> str:
+    """A value in double quotes, as a curl config file and curl's `--form` understand them."""
+    return '"' + "".join(_QUOTED.get(char, char) for char in value) + '"'
+
+
+def form_filename(name: str) -> str:
+    """A file name as multipart/form-data carries it: quotes and control characters percent-encoded.
+
+    Source: the WHATWG HTML standard, "Multipart form data". Done here, since older curls differ.
+    """
+    return re.sub(r'["\x00-\x1f\x7f]', lambda match: f"%{ord(match.group()):02X}", name)
+
+
+def clean_environment(env: Mapping[str, str], secrets: Iterable[str]) -> Dict[str, str]:
+    """The environment for curl: CA settings stay; whatever holds a key does not, nor do the proxies, of which
+    curl is told. A secret that is but a word (`1`, `local`) stands in many a value by chance."""
+    hidden = [secret for secret in secrets if secret]
+    return {
+        name: value
+        for name, value in env.items()
+        if "API_KEY" not in name.upper()
+        and name.lower() not in PROXY_VARIABLES
+        and not any(value == secret or (secret in value and is_maskable(secret)) for secret in hidden)
+    }
+
+
+@lru_cache(maxsize=None)
+def find_curl() -> str:
+    """The path of curl; a `ConfigError` where there is none."""
+    name = "curl.exe" if os.name == "nt" else "curl"
+    places = [os.path.join(folder, name) for folder in os.get_exec_path()]
+    path = next((place for place in places if os.path.isfile(place) and os.access(place, os.X_OK)), None)
+    if path is None:
+        raise ConfigError(
+            "curl is not installed, or not on the PATH",
+            hint="install it (apt install curl, brew install curl, winget install curl)",
+            code="no_curl",
+        )
+    return path
+
+
+def curl_version(path: str) -> Tuple[int, ...]:
+    """The version of a curl program, () when it does not tell."""
+    done = subprocess.run(
+        [path, "-q", "--version"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={name: value for name, value in os.environ.items() if "API_KEY" not in name.upper()},
+        check=False,
+    )
+    match = re.match(rb"curl (\d+)\.(\d+)(?:\.(\d+))?", done.stdout)
+    return tuple(int(part) for part in match.groups() if part) if match else ()
+
+
+def _too_old_error(end: TransferEnd) -> Optional[ConfigError]:
+    """The error to show when curl itself refused our options, as a too old one does; None otherwise."""
+    if end.exit_code != _BAD_OPTION or end.sent:
+        return None
+    version = ".".join(map(str, curl_version(find_curl()))) or "unknown"
+    wanted = ".".join(map(str, MIN_VERSION))
+    return ConfigError(
+        f"curl {version} does not work here: {end.message}",
+        hint=f"install curl {wanted} or newer",
+        code="curl_too_old",
+    )
+
+
+def _form_line(part: FormPart) -> Tuple[str, str]:
+    if part.path is None:
+        return "form-string", f"{part.name}={part.text or ''}"
+    if part.filename is None:
+        return "form", f"{part.name}=<{_quote_form(part.path)}"
+    value = f"{part.name}=@{_quote_form(part.path)};filename={_quote_form(form_filename(part.filename))}"
+    return "form", f"{value};type={part.mime_type}" if part.mime_type else value
+
+
+def _quote_form(value: str) -> str:
+    """A value inside `--form`: in double quotes, where only quotes and backslashes are escaped."""
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+# ------------------------------------------------------------------------------------------------------------
 # wire/sse
 #
 # Splits a stream of server-sent events into events and the data in them, without holding a line. Pure.
@@ -2409,6 +3104,551 @@ def _line_end(piece: bytes, at: int) -> int:
 
 
 # ------------------------------------------------------------------------------------------------------------
+# outputs/ours
+#
+# What is ours in folders that others can write to as well: files that are opened only when they are this
+# user's own, links that are followed only when their owner may be trusted, and locks.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_LOCKED_BYTE = 1 << 40  # far behind any content: Windows locks are mandatory
+_LOCK_WAIT_S = 2.0
+_MAX_LINKS = 40  # what Linux follows
+#: Nothing is followed, waited for or handed to children. Windows has none of the first three.
+_CAREFUL = sum(
+    getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_NOCTTY", "O_CLOEXEC", "O_BINARY")
+)
+_KINDS = {
+    stat.S_IFLNK: "a link",
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+class NotOurs(PermissionError):
+    """What lies at a path is not ours to use; `strerror` says what it is and what to do."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(errno.EPERM, reason, str(path))
+
+
+def is_mine(info: os.stat_result) -> bool:
+    """Whether this user owns it; on Windows the folder's own rights decide."""
+    return not hasattr(os, "geteuid") or info.st_uid == os.geteuid()
+
+
+def stat_of(path: Path) -> Optional[os.stat_result]:
+    """What is at a path, a link being itself; None where nothing is."""
+    try:
+        return os.lstat(str(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def kind_of(info: os.stat_result) -> str:
+    """What it is in words; empty for a regular file."""
+    kind = stat.S_IFMT(info.st_mode)
+    return "" if kind == stat.S_IFREG else _KINDS.get(kind, "no regular file")
+
+
+def check_replaceable(path: Path) -> None:
+    """A `NotOurs` where something else than a regular file would be renamed over."""
+    info = stat_of(path)
+    if info is not None and kind_of(info):
+        raise NotOurs(path, f"it is {kind_of(info)}; move it away")
+
+
+def check_ours(path: Path) -> None:
+    """A `NotOurs` where there is something else than a regular file of this user with one name."""
+    info = stat_of(path)
+    if info is not None:
+        _check(path, info)
+
+
+def open_ours(path: Path, flags: int, mode: int = 0o600) -> int:
+    """Opens a regular file of this user with one name: no link leads to it, and nothing else is opened.
+
+    Raises:
+        NotOurs: it is something else.
+        OSError: it cannot be opened.
+    """
+    check_ours(path)
+    descriptor = os.open(str(path), flags | _CAREFUL, mode)
+    try:
+        info = os.fstat(descriptor)
+        _check(path, info)
+        if not os.path.samestat(os.lstat(str(path)), info):
+            raise NotOurs(path, "it was exchanged while it was opened; look at who writes there")
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def read_ours(path: Path) -> bytes:
+    """The content of a file that `open_ours` opens."""
+    with os.fdopen(open_ours(path, os.O_RDONLY), "rb") as file:
+        return file.read()
+
+
+def real_path(path: Path, follow: bool = True) -> Path:
+    """The path with its links followed; without `follow` the last part stays as it is.
+
+    A link in a folder that everybody may write to and that is sticky, such as /tmp, is followed only where it
+    is this user's or the folder's owner's. Linux does the same where `fs.protected_symlinks` is on.
+
+    Raises:
+        NotOurs: there is a link of somebody else.
+        OSError: it cannot be looked at, or links lead round and round.
+    """
+    if not follow:
+        return real_path(path.parent) / path.name
+    if os.name == "nt":
+        return Path(os.path.realpath(str(path)))
+    here, links = "/", 0
+    rest = os.path.abspath(str(path)).split("/")[::-1]
+    while rest:
+        name = rest.pop()
+        if name == "..":
+            here = os.path.dirname(here)
+        if name in ("", ".", ".."):
+            continue
+        there = os.path.join(here, name)
+        info = stat_of(Path(there))
+        if info is None or not stat.S_ISLNK(info.st_mode):
+            here = there
+            continue
+        _check_link(there, info, os.lstat(here))
+        links += 1
+        if links > _MAX_LINKS:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+        target = os.readlink(there)
+        here = "/" if target.startswith("/") else here
+        rest += target.split("/")[::-1]
+    return Path(here)
+
+
+def try_lock(descriptor: int) -> Optional[bool]:
+    """Locks an open file until it is closed. False where somebody else has it locked, None where files have
+    no locks."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return False if error.errno in (errno.EACCES, errno.EAGAIN, errno.EDEADLK) else None
+    return True
+
+
+@contextmanager
+def folder_lock(folder: Path) -> Generator[None, None, None]:
+    """One of our processes and threads after the other, where folders have locks (not on Windows).
+
+    Nobody waits for long: a stopped process must not keep an image from its name.
+    """
+    descriptor = -1
+    with suppress(OSError):
+        if hasattr(os, "O_DIRECTORY"):
+            descriptor = os.open(str(folder), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        deadline = time.monotonic() + _LOCK_WAIT_S
+        while descriptor >= 0 and try_lock(descriptor) is False and time.monotonic() < deadline:
+            time.sleep(0.002)
+        yield
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+def _check(path: Path, info: os.stat_result) -> None:
+    kind = kind_of(info)
+    if kind:
+        raise NotOurs(path, f"it is {kind}, which is not followed or written to; move it away")
+    if info.st_nlink > 1:
+        raise NotOurs(path, "it is a hard link, the file has another name too; put a copy in its place")
+    if not is_mine(info) and info.st_uid != _owner_of_new_files(path.parent):
+        raise NotOurs(path, "it belongs to another user; put a copy of your own in its place")
+
+
+def _owner_of_new_files(folder: Path) -> int:
+    """Whose the files are that we make there: some file systems give all files to one user."""
+    probe = folder / f".gi2-{os.urandom(6).hex()}.tmp"
+    try:
+        descriptor = os.open(str(probe), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError:
+        return -1
+    try:
+        return os.fstat(descriptor).st_uid
+    finally:
+        os.close(descriptor)
+        with suppress(OSError):
+            os.unlink(str(probe))
+
+
+def _check_link(link: str, info: os.stat_result, folder: os.stat_result) -> None:
+    is_open_to_all = folder.st_mode & stat.S_ISVTX and folder.st_mode & stat.S_IWOTH
+    if is_open_to_all and not is_mine(info) and info.st_uid != folder.st_uid:
+        raise NotOurs(Path(link), f"{link} is a link of another user in a folder that everybody may write to")
+
+
+# ------------------------------------------------------------------------------------------------------------
+# outputs/naming
+#
+# Names the outputs before anything is paid for: from `-o`, the count and the prompt to paths.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_MAX_SLUG_BYTES = 100
+_MAX_NAME_BYTES = 255  # what common file systems take
+_EXTENSIONS = {"png": ("png",), "jpeg": ("jpg", "jpeg", "jpe", "jfif"), "webp": ("webp",)}
+#: Devices on Windows, whatever extension follows.
+_RESERVED = r"(?is)(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[1-9¹²³]) *(\..*)?"
+#: What ends a line somewhere or moves a cursor: a name that holds it could pass for a line of our own.
+_CONTROLS = "[\x00-\x1f\x7f-\x9f\u2028\u2029]"
+
+#: What a file is told from another by: device, inode, time of change in ns, size.
+FileMark = Tuple[int, int, int, int]
+
+
+class OutputPlan(Record):
+    """Where the images of a call go. Made by `plan_output`, before anything is paid for."""
+
+    folder: Path
+    stem: str
+    suffix: str
+    numbered: bool
+    no_clobber: bool
+    rescue_folder: Path
+    #: The names are ours, so what has one is moved aside and never replaced.
+    moves_aside: bool = False
+    #: What was at each name when the plan was made, or was put there by this call since: no other file is
+    #: replaced. None where nobody has looked.
+    met: Optional[Dict[str, Optional[FileMark]]] = None
+
+    def path(self, index: int) -> Path:
+        """The path asked for the image with this 1-based index (any further image than asked is numbered)."""
+        number = f"-{index}" if self.numbered or index > 1 else ""
+        return self.folder / f"{self.stem}{number}{self.suffix}"
+
+    def partial_path(self, index: int, partial_index: int) -> Path:
+        """The path of a preview of that image."""
+        path = self.path(index)
+        return path.with_name(f"{path.stem}.partial-{partial_index}{path.suffix}")
+
+    def free_paths(self, target: Path, index: int) -> Iterator[Path]:
+        """A target, then the names that `--no-clobber` may take in its stead."""
+        yield target
+        stem = self.stem if target == self.path(index) else target.stem
+        for number in count(index + 1 if self.numbered else 1):
+            yield target.with_name(f"{stem}-{number}{self.suffix}")
+
+
+def plan_output(
+    output: str, output_format: str, n: int, prompt: str, rescue_folder: Path, no_clobber: bool = False
+) -> OutputPlan:
+    """Where the images go: a file name, or a folder (existing, or with a trailing slash).
+
+    Raises:
+        UsageError: the target is a device, or a name that cannot be one or is too long.
+    """
+    if not output or "\0" in output:
+        raise UsageError("the output path is empty or has a NUL in it", hint="give -o FILE, -o DIR/ or -o -")
+    path = Path(os.path.abspath(_expanded(output)))
+    if re.search(_CONTROLS, str(path)):
+        raise _bad_name(str(path), "has a control character in it")
+    if output.endswith(("/", os.sep)) or os.path.isdir(path):
+        stem = f"{time.strftime('%Y%m%d-%H%M%S')}-{slug(prompt)}"
+        # Names made by us never replace a file.
+        return OutputPlan(path, stem, "." + extension(output_format), n > 1, True, rescue_folder)
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise UsageError(f"{path} is not a regular file", hint="for standard output use -o -")
+    problem = name_problem(path.name)
+    if problem:
+        raise _bad_name(path.name, problem)
+    plan = OutputPlan(path.parent, path.stem, path.suffix, n > 1, no_clobber, rescue_folder)
+    length = len(os.fsencode(plan.path(n).name))
+    if length > _MAX_NAME_BYTES:
+        raise UsageError(
+            f"the output's name has {length} bytes; file systems take up to {_MAX_NAME_BYTES}",
+            hint="give -o a shorter name, or a folder: -o DIR/",
+        )
+    return plan
+
+
+def looked_at(plan: OutputPlan, n: int, previews: int = 0) -> OutputPlan:
+    """The plan with what is at its names now: those of `n` images, each with so many previews.
+
+    Raises:
+        UsageError: a link of somebody else leads there, or what has a name is no regular file.
+    """
+    met: Dict[str, Optional[FileMark]] = {}
+    try:
+        real_path(plan.folder)
+        for index in range(1, n + 1) if not plan.no_clobber else ():
+            for path in (plan.path(index), *(plan.partial_path(index, each) for each in range(previews))):
+                met[path.name] = _met(path)
+    except OSError as error:
+        raise UsageError(
+            f"cannot write to {plan.folder}: {error.strerror or error}",
+            hint="choose another place with -o; nothing was sent",
+            code="output_not_writable",
+        ) from None
+    return replace(plan, met=met)
+
+
+def folders_of(plan: OutputPlan, numbers: Iterable[int]) -> Tuple[Path, ...]:
+    """Every folder that a plan writes to: its own, and those that links in it lead to.
+
+    Raises:
+        OSError: a link of somebody else leads there.
+    """
+    paths = [] if plan.no_clobber else [plan.path(number) for number in numbers]
+    return (plan.folder, *(real_path(path).parent for path in paths if path.is_symlink()))
+
+
+def mark_of(path: Path) -> Optional[FileMark]:
+    """What tells the file at a path from another; None where there is nothing."""
+    info = stat_of(path)
+    return None if info is None else (info.st_dev, info.st_ino, info.st_mtime_ns, info.st_size)
+
+
+def name_problem(name: str) -> str:
+    """What keeps a file name, or a relative path, from being an output on every system, in words that follow
+    the name; empty where nothing does.
+
+    Windows takes no reserved name and drops dots and blanks at the end. What only Windows refuses and others
+    use (a colon in a time) is refused there only.
+    """
+    if re.search(_CONTROLS, name):
+        return "has a control character in it"
+    for part in re.split(r"[\\/]" if os.name == "nt" else "/", name):
+        if re.fullmatch(_RESERVED, part):
+            return "is the name of a device on Windows"
+        if part.endswith((".", " ")) and part not in (".", ".."):
+            return "ends in a dot or a blank, which Windows drops"
+        if os.name == "nt" and re.search('[<>:"|?*]', part):
+            return "has a character in it that Windows does not take"
+    return ""
+
+
+def canonical(name: str) -> str:
+    """What is equal for two names that one folder may take for the same: by case, or by how an accent is
+    written."""
+    from unicodedata import normalize
+
+    return normalize("NFC", normalize("NFC", name).casefold())
+
+
+def extension(image_format: str) -> str:
+    """The usual file extension of a format, without the dot."""
+    return _EXTENSIONS.get(image_format, (image_format,))[0]
+
+
+def has_matching_extension(path: str, image_format: str) -> bool:
+    """Whether a file name says what the bytes are."""
+    return Path(path).suffix.lower().lstrip(".") in _EXTENSIONS.get(image_format, (image_format,))
+
+
+def slug(prompt: str, limit: int = 40) -> str:
+    """A prompt as a part of a file name: letters and digits of any script, joined by hyphens."""
+    words = re.findall(r"[^\W_]+", prompt.lower())
+    text = ""
+    for word in words:
+        longer = f"{text}-{word}" if text else word[:limit]
+        if len(longer) > limit or len(longer.encode("utf-8", "replace")) > _MAX_SLUG_BYTES:
+            break
+        text = longer
+    return text or "image"
+
+
+def _expanded(output: str) -> str:
+    """The output with `~` replaced.
+
+    Raises:
+        UsageError: there is no home folder that it could stand for.
+    """
+    path = os.path.expanduser(output)
+    of_home = output == "~" or output.startswith(("~/", "~" + os.sep))
+    if of_home and (path.startswith("~") or not os.environ.get("HOME", "unset")):
+        raise UsageError(
+            "-o starts with ~, and there is no home folder", hint="set HOME, or give a whole path"
+        )
+    return path
+
+
+def _bad_name(name: str, problem: str) -> UsageError:
+    return UsageError(f"the output {show(name, limit=200)!r} {problem}", hint="give -o another name")
+
+
+def _met(path: Path) -> Optional[FileMark]:
+    real = real_path(path)
+    info = stat_of(real)
+    if info is not None and kind_of(info):
+        raise UsageError(f"{path} is {kind_of(info)}, not a regular file", hint="choose another name with -o")
+    return mark_of(real)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# outputs/owned
+#
+# Folders that belong to a living process: whoever finds one can tell whether its owner is still at work.
+#
+# Such a folder is private (0700) and holds a marker that its owner keeps locked while it lives. Only what has
+# our marker and no living owner is abandoned; a folder that merely has a name like ours is somebody else's.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_MARKER = ".gpt-image-2-owner"
+_MARK = b"gpt-image-2 "
+STALE_S = 24 * 3600.0
+
+
+class OwnedFolder:
+    """A folder of this process. A context manager: leaving it closes it. Neither way out ever raises."""
+
+    def __init__(self, path: Path, marker: int) -> None:
+        self.path = path
+        self._marker = marker
+        self._made = os.lstat(str(path))
+
+    def __enter__(self) -> OwnedFolder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Deletes it with all that is in it. It may be gone by then, or another folder have its name."""
+        marker, self._marker = self._marker, -1
+        if marker < 0:
+            return
+        if self._is_there():
+            _empty(self.path)
+            _delete_marker(self.path)  # while it is locked: nobody takes over what is being deleted
+        with suppress(OSError):
+            os.close(marker)
+        if self._is_there():
+            _delete_marker(self.path)  # Windows deletes no open file
+            with suppress(OSError):
+                self.path.rmdir()
+
+    def leave(self) -> None:
+        """Leaves it where it is, abandoned, for another process to take over."""
+        marker, self._marker = self._marker, -1
+        if marker >= 0:
+            with suppress(OSError):
+                os.close(marker)
+
+    def _is_there(self) -> bool:
+        info = _folder_stat(self.path)
+        return info is not None and os.path.samestat(info, self._made)
+
+
+def owned_folder(parent: Path, prefix: str) -> OwnedFolder:
+    """A new folder of this process with a name of its own; an `OSError` where it cannot be made."""
+    return own_folder(parent / f"{prefix}{os.urandom(4).hex()}", prefix.strip("-"))
+
+
+def own_folder(folder: Path, kind: str) -> OwnedFolder:
+    """As `owned_folder`, by exactly this name. `kind` is for those who look into the marker."""
+    folder.mkdir(mode=0o700)
+    marker = -1
+    try:
+        marker = os.open(
+            str(folder / _MARKER),
+            os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0),
+            0o600,
+        )
+        try_lock(marker)
+        os.lseek(marker, 0, os.SEEK_SET)
+        # Only now does it say what it is: an unlocked marker with its mark has no living owner.
+        os.write(marker, _MARK + kind.encode("utf-8") + b"\n")
+        return OwnedFolder(folder, marker)
+    except BaseException:
+        if marker >= 0:
+            os.close(marker)
+        _delete_marker(folder)
+        with suppress(OSError):
+            folder.rmdir()
+        raise
+
+
+def taken_over(folder: Path) -> Optional[OwnedFolder]:
+    """An abandoned folder, which is this process's from now on; None where it is not abandoned."""
+    path = folder / _MARKER
+    info = _folder_stat(folder)
+    if info is None or not is_mine(info):
+        return None
+    try:
+        marker = open_ours(path, os.O_RDWR)
+    except OSError:
+        return None
+    owned: Optional[OwnedFolder] = None
+    with suppress(OSError):
+        if os.read(marker, len(_MARK)) == _MARK and _has_no_owner(marker, path, info):
+            owned = OwnedFolder(folder, marker)
+    if owned is None:
+        os.close(marker)
+    return owned
+
+
+def is_abandoned(folder: Path) -> bool:
+    """Whether it has our marker and no living owner. Without locks, what is younger than a day has one."""
+    owned = taken_over(folder)
+    if owned is not None:
+        owned.leave()
+    return owned is not None
+
+
+def _has_no_owner(marker: int, path: Path, folder: os.stat_result) -> bool:
+    lock = try_lock(marker)
+    opened, there = os.fstat(marker), stat_of(path)
+    if lock is None:
+        return time.time() - max(opened.st_mtime, folder.st_mtime) > STALE_S
+    return lock and there is not None and os.path.samestat(opened, there)
+
+
+def _folder_stat(folder: Path) -> Optional[os.stat_result]:
+    """What is known of a real folder; None for a link (on Windows a junction too), and for anything else."""
+    try:
+        info = stat_of(folder)
+    except OSError:
+        return None
+    if info is None or not stat.S_ISDIR(info.st_mode) or getattr(info, "st_reparse_tag", 0):
+        return None
+    return info
+
+
+def _empty(folder: Path) -> None:
+    """Deletes what is in a folder, but for its marker."""
+    with suppress(OSError), os.scandir(str(folder)) as entries:
+        for entry in list(entries):
+            if entry.name == _MARKER:
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                import shutil
+
+                shutil.rmtree(entry.path, ignore_errors=True)
+                continue
+            with suppress(OSError):
+                os.unlink(entry.path)
+
+
+def _delete_marker(folder: Path) -> None:
+    with suppress(OSError):
+        os.unlink(str(folder / _MARKER))
+
+
+# ------------------------------------------------------------------------------------------------------------
 # outputs/files
 #
 # The only place that writes outputs to disk: folders, private files, parts, renames, the sweep of strays.
@@ -2420,16 +3660,15 @@ def _line_end(piece: bytes, at: int) -> int:
 
 _PART = r"(?s)^\.(?P<name>.+)\.gi2-[0-9a-f]{12}\.part$"
 _TEMP_PREFIX = "gpt-image-2-"
-_TEMP_FOLDER = _TEMP_PREFIX + r"\w{8}$"
-_STALE_S = 24 * 3600.0
+_TEMP_FOLDER = _TEMP_PREFIX + r"[0-9a-f]{8}$"
 _MAX_PART_NAME_BYTES = 200
 _COPY_BYTES = 1 << 20
-_LOCKED_BYTE = 1 << 40  # far behind any content: Windows locks are mandatory
 
 
 def prepare_folder(folder: Path) -> None:
     """Makes the output folder and probes that files can be written there; a `UsageError` where not."""
     try:
+        real_path(folder)  # no link of somebody else leads there
         folder.mkdir(parents=True, exist_ok=True)
         probe, file = open_part(folder / "probe", 0o600)
         try:
@@ -2448,28 +3687,24 @@ def prepare_folder(folder: Path) -> None:
 
 @contextmanager
 def temporary_folder() -> Generator[Path, None, None]:
-    """A private (0700) folder of the system's temp folder, deleted at the end whatever happens."""
-    folder = temp_place() / f"{_TEMP_PREFIX}{os.urandom(4).hex()}"
+    """A private (0700) folder of the system's temp folder, deleted at the end whatever happens.
+
+    It may vanish at any moment, as a cleaner of that folder likes; leaving it never raises.
+    """
     try:
-        folder.mkdir(mode=0o700)
+        folder = owned_folder(temp_place(), _TEMP_PREFIX)
     except OSError as error:
         raise UsageError(
             f"cannot make a temporary folder: {error.strerror or error}",
             hint="free some space there, or name another with TMPDIR; nothing was sent",
             code="temp_not_writable",
         ) from None
-    try:
-        yield folder
-    finally:
-        for path in folder.iterdir():
-            with suppress(OSError):
-                path.unlink()
-        with suppress(OSError):
-            folder.rmdir()
+    with folder:
+        yield folder.path
 
 
 def temp_place() -> Path:
-    """The system's folder for temporary files."""
+    """The system's folder for temporary files; an `OSError` where it has none."""
     for place in (os.environ.get("TMPDIR", ""), "/tmp"):  # noqa: S108
         if os.name == "posix" and os.path.isabs(place) and os.access(place, os.W_OK | os.X_OK):
             return Path(place)
@@ -2506,6 +3741,7 @@ def write_private_file(path: Path, text: str) -> None:
         if not path.parent.exists():
             path.parent.mkdir(parents=True, mode=0o700)
         write_private(part, text.encode("utf-8"))
+        check_replaceable(path)
         os.replace(str(part), str(path))
     except OSError as error:
         with suppress(OSError):
@@ -2521,6 +3757,7 @@ def write_pieces(path: Path, pieces: Iterable[str]) -> None:
             with file:
                 for piece in pieces:
                     write_all(file, piece.encode("utf-8", "replace"))
+            check_replaceable(path)
             os.replace(str(part), str(path))
         except BaseException:
             with suppress(OSError):
@@ -2531,9 +3768,13 @@ def write_pieces(path: Path, pieces: Iterable[str]) -> None:
 
 
 def open_to_append(path: Path) -> int:
-    """A file, made where it is missing, whose writes all go to its end."""
-    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-    return os.open(str(path), flags, 0o666)
+    """A file of this user, made where it is missing, whose writes all go to its end.
+
+    Raises:
+        OSError: it is a link or anything else than a plain file of ours (its text says what), or cannot be
+            opened.
+    """
+    return open_ours(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
 
 
 def end_line(descriptor: int) -> None:
@@ -2547,20 +3788,8 @@ def end_line(descriptor: int) -> None:
 
 def lock_file(descriptor: int) -> bool:
     """Locks an open file until it is closed; False when another process has it locked."""
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        # A file system without locks: better unguarded than not at all.
-        return error.errno not in (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
-    return True
+    # A file system without locks: better unguarded than not at all.
+    return try_lock(descriptor) is not False
 
 
 def sweep(folder: Path, rescue_folder: Path) -> List[str]:
@@ -2571,12 +3800,17 @@ def sweep(folder: Path, rescue_folder: Path) -> List[str]:
     rescued: List[str] = []
     parts = {part.path: part.name for place in (folder, rescue_folder) for part in _stale(place, _PART)}
     for path, part_name in parts.items():
-        try:
-            with open(path, "rb") as file:
+        match = re.match(_PART, part_name)
+        name = match.group("name") if match else part_name
+        with suppress(OSError):
+            if _is_same(path, os.path.join(os.path.dirname(path), name)):
+                os.unlink(path)  # it had got its name when its process was killed
+                continue
+            with os.fdopen(open_ours(Path(path), os.O_RDWR), "rb") as file:
+                if try_lock(file.fileno()) is False:
+                    continue  # its process lives
                 whole = is_whole_image(file)
             if whole:
-                match = re.match(_PART, part_name)
-                name = match.group("name") if match else part_name
                 target = private_folder(rescue_folder) / shortened(f"{os.urandom(3).hex()}-{name}")
                 import shutil
 
@@ -2584,25 +3818,27 @@ def sweep(folder: Path, rescue_folder: Path) -> List[str]:
                 rescued.append(str(target))
             else:
                 os.unlink(path)
-        except OSError:
-            continue
-    for left in _stale(temp_place(), _TEMP_FOLDER):
-        import shutil
-
-        shutil.rmtree(left.path, ignore_errors=True)
+    with suppress(OSError):
+        for left in _stale(temp_place(), _TEMP_FOLDER):
+            abandoned = taken_over(Path(left.path))
+            if abandoned is not None:
+                abandoned.close()
     return rescued
 
 
-def rescue_folders(rescue_folder: Path) -> Tuple[Path, Path]:
+def rescue_folders(rescue_folder: Path) -> List[Path]:
     """Where an image goes that its target does not take, best first."""
     user = str(os.getuid()) if hasattr(os, "getuid") else "user"
-    return rescue_folder, temp_place() / f"{_TEMP_PREFIX}rescued-{user}"
+    folders = [rescue_folder]
+    with suppress(OSError):
+        folders.append(temp_place() / f"{_TEMP_PREFIX}rescued-{user}")
+    return folders
 
 
 def private_folder(folder: Path) -> Path:
     """The folder, made with mode 0700 where it was missing; an `OSError` where somebody else owns it."""
     folder.mkdir(parents=True, mode=0o700, exist_ok=True)
-    if hasattr(os, "getuid") and os.lstat(str(folder)).st_uid != os.getuid():
+    if not is_mine(os.lstat(str(folder))):
         raise PermissionError(f"{folder} belongs to another user")
     return folder
 
@@ -2615,10 +3851,14 @@ def write_all(file: IO[bytes], data: bytes) -> None:
 
 
 def open_part(target: Path, mode: int = 0o666) -> Tuple[Path, IO[bytes]]:
-    """A new, empty, unbuffered file beside the target, and its path."""
+    """A new, empty, unbuffered file beside the target, and its path. While it is open it is locked, which
+    tells that its process lives."""
     part = target.with_name(f".{shortened(target.name)}.gi2-{os.urandom(6).hex()}.part")
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-    return part, os.fdopen(os.open(str(part), flags, mode), "r+b", buffering=0)
+    descriptor = os.open(str(part), flags, mode)
+    try_lock(descriptor)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return part, os.fdopen(descriptor, "r+b", buffering=0)
 
 
 def shortened(name: str) -> str:
@@ -2663,7 +3903,37 @@ def rename_if_free(part: Path, target: Path, file: IO[bytes]) -> bool:
     return True
 
 
+def move_aside(path: Path) -> Path:
+    """Gives a file the next free name of `NAME.1.png`, `NAME.2.png` …; the name.
+
+    The old name stands as well until something is renamed over it, so a kill between the two loses nothing.
+    """
+    for number in count(1):
+        aside = path.with_name(f"{path.stem}.{number}{path.suffix}")
+        try:
+            os.link(str(path), str(aside))
+        except FileExistsError:
+            if not _is_same(str(path), str(aside)):
+                continue  # else a call that was killed here had come so far
+        except OSError:
+            # A file system without hard links: a check and a rename is the best there is.
+            if os.path.lexists(str(aside)):
+                continue
+            os.rename(str(path), str(aside))
+        return aside
+    raise AssertionError("numbers do not end")
+
+
+def _is_same(path: str, other: str) -> bool:
+    """Whether two paths are names of one file; a link is not what it leads to."""
+    try:
+        return os.path.samestat(os.lstat(path), os.lstat(other))
+    except OSError:
+        return False
+
+
 def _stale(folder: Path, pattern: str) -> List[os.DirEntry[str]]:
+    """What this user left in a folder under such a name, a day ago or longer."""
     found: List[os.DirEntry[str]] = []
     with suppress(OSError), os.scandir(str(folder)) as entries:
         for entry in entries:
@@ -2671,99 +3941,9 @@ def _stale(folder: Path, pattern: str) -> List[os.DirEntry[str]]:
                 continue
             with suppress(OSError):
                 info = entry.stat(follow_symlinks=False)
-                mine = not hasattr(os, "getuid") or info.st_uid == os.getuid()
-                if mine and time.time() - info.st_mtime > _STALE_S:
+                if is_mine(info) and time.time() - info.st_mtime > STALE_S:
                     found.append(entry)
     return found
-
-
-# ------------------------------------------------------------------------------------------------------------
-# outputs/naming
-#
-# Names the outputs before anything is paid for: from `-o`, the count and the prompt to paths.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_MAX_SLUG_BYTES = 100
-_MAX_NAME_BYTES = 255  # what common file systems take
-_EXTENSIONS = {"png": ("png",), "jpeg": ("jpg", "jpeg", "jpe", "jfif"), "webp": ("webp",)}
-
-
-class OutputPlan(Record):
-    """Where the images of a call go. Made by `plan_output`, before anything is paid for."""
-
-    folder: Path
-    stem: str
-    suffix: str
-    numbered: bool
-    no_clobber: bool
-    rescue_folder: Path
-
-    def path(self, index: int) -> Path:
-        """The path asked for the image with this 1-based index (any further image than asked is numbered)."""
-        number = f"-{index}" if self.numbered or index > 1 else ""
-        return self.folder / f"{self.stem}{number}{self.suffix}"
-
-    def partial_path(self, index: int, partial_index: int) -> Path:
-        """The path of a preview of that image."""
-        path = self.path(index)
-        return path.with_name(f"{path.stem}.partial-{partial_index}{path.suffix}")
-
-    def free_paths(self, target: Path, index: int) -> Iterator[Path]:
-        """A target, then the names that `--no-clobber` may take in its stead."""
-        yield target
-        stem = self.stem if target == self.path(index) else target.stem
-        for number in count(index + 1 if self.numbered else 1):
-            yield target.with_name(f"{stem}-{number}{self.suffix}")
-
-
-def plan_output(
-    output: str, output_format: str, n: int, prompt: str, rescue_folder: Path, no_clobber: bool = False
-) -> OutputPlan:
-    """Where the images go: a file name, or a folder (existing, or with a trailing slash).
-
-    Raises:
-        UsageError: the target is a device, or a name that cannot be one or is too long.
-    """
-    if not output or "\0" in output:
-        raise UsageError("the output path is empty or has a NUL in it", hint="give -o FILE, -o DIR/ or -o -")
-    path = Path(os.path.abspath(os.path.expanduser(output)))
-    if output.endswith(("/", os.sep)) or os.path.isdir(path):
-        stem = f"{time.strftime('%Y%m%d-%H%M%S')}-{slug(prompt)}"
-        # Names made by us never replace a file.
-        return OutputPlan(path, stem, "." + extension(output_format), n > 1, True, rescue_folder)
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise UsageError(f"{path} is not a regular file", hint="for standard output use -o -")
-    plan = OutputPlan(path.parent, path.stem, path.suffix, n > 1, no_clobber, rescue_folder)
-    length = len(os.fsencode(plan.path(n).name))
-    if length > _MAX_NAME_BYTES:
-        raise UsageError(
-            f"the output's name has {length} bytes; file systems take up to {_MAX_NAME_BYTES}",
-            hint="give -o a shorter name, or a folder: -o DIR/",
-        )
-    return plan
-
-
-def extension(image_format: str) -> str:
-    """The usual file extension of a format, without the dot."""
-    return _EXTENSIONS.get(image_format, (image_format,))[0]
-
-
-def has_matching_extension(path: str, image_format: str) -> bool:
-    """Whether a file name says what the bytes are."""
-    return Path(path).suffix.lower().lstrip(".") in _EXTENSIONS.get(image_format, (image_format,))
-
-
-def slug(prompt: str, limit: int = 40) -> str:
-    """A prompt as a part of a file name: letters and digits of any script, joined by hyphens."""
-    words = re.findall(r"[^\W_]+", prompt.lower())
-    text = ""
-    for word in words:
-        longer = f"{text}-{word}" if text else word[:limit]
-        if len(longer) > limit or len(longer.encode("utf-8", "replace")) > _MAX_SLUG_BYTES:
-            break
-        text = longer
-    return text or "image"
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -2794,8 +3974,11 @@ class MovingFile:
     Whatever needs a folder raises `OutputError` when no folder takes the bytes.
     """
 
-    def __init__(self, rescue_folder: Path, name: str, target: Optional[Path] = None) -> None:
-        """Opens it beside `target`; where that fails, or there is none, in a rescue folder."""
+    def __init__(
+        self, rescue_folder: Path, name: str, target: Optional[Path] = None, follow: bool = True
+    ) -> None:
+        """Opens it beside `target`, or with `follow` beside what a link there leads to; where that fails, or
+        there is no target, in a rescue folder."""
         self._rescue_folder = rescue_folder
         self._name = name
         self._open: Optional[Tuple[Path, IO[bytes]]] = None
@@ -2805,7 +3988,7 @@ class MovingFile:
         try:
             if target is None:
                 raise OSError("it has no target")
-            self._open = open_part(target)
+            self._open = open_part(real_path(target, follow))
         except OSError as error:
             self.move(error)
 
@@ -2886,9 +4069,10 @@ class ImageWriter:
         self._hash = hashlib.sha256()
         self._head = b""
         # A symlink keeps pointing where it did: the file behind it is what is replaced.
-        real = Path(os.path.realpath(str(target)))
-        self._file = MovingFile(plan.rescue_folder, target.name, real)
+        self._file = MovingFile(plan.rescue_folder, target.name, target, follow=not plan.no_clobber)
         self.size_bytes = 0
+        #: What the user should know of how it got its name; empty where it is as asked.
+        self.warning = ""
 
     @property
     def sha256(self) -> str:
@@ -2963,28 +4147,57 @@ class ImageWriter:
 
     def _place(self, target: Path, number: int, keep_existing: bool) -> Path:
         """Gives the part its final name, atomically; the name."""
+        real = real_path(target, follow=not keep_existing)
+        with folder_lock(real.parent):
+            if keep_existing:
+                return self._take_free_name(target, number)
+            if self._replace(real, target):
+                if self._plan.met is not None:
+                    self._plan.met[target.name] = mark_of(real)
+                return target
+            # The part lies beside what a link leads to, and cannot be renamed further than that.
+            path = self._take_free_name(real if target.is_symlink() else target, number)
+        self.warning = f"{show(str(target), limit=None)} was written by somebody else during the call; "
+        self.warning += f"the image was saved as {show(str(path), limit=None)}"
+        return path
+
+    def _take_free_name(self, target: Path, number: int) -> Path:
         part, file = self._file.path, self._file.file
-        if keep_existing:
-            names = self._plan.free_paths(target, number)
-            return next(path for path in names if rename_if_free(part, path, file))
-        real = Path(os.path.realpath(str(target)))
+        names = self._plan.free_paths(target, number)
+        return next(path for path in names if rename_if_free(part, path, file))
+
+    def _replace(self, real: Path, target: Path) -> bool:
+        """Gives the part a name that nothing has, or the file that was met there; False for another file.
+
+        Raises:
+            NotOurs: it is no file.
+        """
+        part, file = self._file.path, self._file.file
+        check_replaceable(real)
+        now = mark_of(real)
+        if now is None:
+            return rename_if_free(part, real, file)
+        met = now if self._plan.met is None else self._plan.met.get(target.name, now)
+        if met != now and not self._plan.moves_aside:
+            return False
         with suppress(OSError):
             os.chmod(str(part), stat.S_IMODE(real.stat().st_mode))
+        if self._plan.moves_aside:
+            aside = move_aside(real)
+            self.warning = f"the picture that was {show(str(target), limit=None)} is now "
+            self.warning += show(str(aside), limit=None)
         rename(part, real, file)
-        return target
+        return True
 
 
 class Spool:
     """Keeps the small part of an answer in memory, and the whole of a long one in the state folder.
 
-    Secrets are masked on the way in, also where they fall between two writes.
+    Nothing is masked in it: it may be all that is left of something paid, and is for this user alone.
     """
 
-    def __init__(self, rescue_folder: Path, secrets: Tuple[str, ...] = ()) -> None:
+    def __init__(self, rescue_folder: Path) -> None:
         self._folder = rescue_folder
-        self._masks = [(secret.encode(), mask_key(secret).encode()) for secret in secrets if secret]
-        self._hold = max((len(secret) - 1 for secret, _ in self._masks), default=0)
-        self._held = b""
         self._memory: List[bytes] = []
         self._file: Optional[MovingFile] = None
         self._is_full = False
@@ -2992,16 +4205,21 @@ class Spool:
 
     def write(self, data: bytes) -> None:
         """Appends bytes. When no disk takes them, the rest of this record is lost, never the call."""
-        self._held += data
-        for secret, mask in self._masks:
-            self._held = self._held.replace(secret, mask)
-        cut = max(0, len(self._held) - self._hold)
-        self._store(self._held[:cut])
-        self._held = self._held[cut:]
+        if self._is_full:
+            return
+        self.size_bytes += len(data)
+        try:
+            if self._file is not None:
+                self._file.write(data)
+                return
+            self._memory.append(data)
+            if self.size_bytes > _SPOOL_BYTES:
+                self._file = self._spilled()
+        except OutputError:
+            self._is_full = True
 
     def keep(self, name: str) -> Optional[str]:
         """Stores all that was written as a private file; its path, or None when no folder takes it."""
-        self._flush()
         try:
             file, self._file = self._file or self._spilled(), None
             return str(file.name_rescued(name))
@@ -3010,7 +4228,6 @@ class Spool:
 
     def text(self) -> str:
         """All that was written as text, when it is short enough to be held in memory; else its beginning."""
-        self._flush()
         if self._file is None:
             data = b"".join(self._memory)
         else:
@@ -3025,30 +4242,12 @@ class Spool:
             self._file.remove()
         self._file, self._memory = None, []
 
-    def _store(self, data: bytes) -> None:
-        if self._is_full:
-            return
-        self.size_bytes += len(data)
-        try:
-            if self._file is not None:
-                self._file.write(data)
-                return
-            self._memory.append(data)
-            if self.size_bytes > _SPOOL_BYTES:
-                self._file = self._spilled()
-        except OutputError:
-            self._is_full = True
-
     def _spilled(self) -> MovingFile:
         """What is in memory, in a file of a rescue folder."""
         file = MovingFile(self._folder, "answer")
         file.write(b"".join(self._memory))
         self._memory = []
         return file
-
-    def _flush(self) -> None:
-        held, self._held = self._held, b""
-        self._store(held)
 
 
 def _copy_as_base64(source: IO[bytes], target: IO[bytes], size: int) -> None:
@@ -3081,8 +4280,9 @@ def _remove(part: Path, file: IO[bytes]) -> None:
 class ImageCollector:
     """Where the images of one answer go.
 
-    `indices` gives the 1-based number of each image; `on_saved` and `on_partial` are told of each file. An
-    image above `asked` has a name that nobody planned, so it never replaces a file.
+    `indices` gives the 1-based number of each image; `on_saved` and `on_partial` are told of each file, and
+    `on_warning` where one got its name otherwise than planned. An image above `asked` has a name that nobody
+    planned, so it never replaces a file.
     """
 
     def __init__(
@@ -3093,12 +4293,14 @@ class ImageCollector:
         on_partial: Callable[[int, Optional[str]], None],
         save_partials: bool = False,
         asked: Optional[int] = None,
+        on_warning: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._plan = plan
         self._asked = asked
         self._indices = indices
         self._on_saved = on_saved
         self._on_partial = on_partial
+        self._on_warning = on_warning
         self._save_partials = save_partials
         self._index: Optional[int] = None
         self._preview: Optional[ImageWriter] = None
@@ -3133,6 +4335,8 @@ class ImageCollector:
         self.images += (image,)
         self._drop_preview()
         self._on_saved(image, writer.rescue_reason)
+        if writer.warning:
+            self._on_warning(writer.warning)
 
     def let_go(self, writer: ImageWriter) -> None:
         """A final image is whole, and somebody else names it."""
@@ -3146,6 +4350,8 @@ class ImageCollector:
             index = self._index or 1
             try:
                 path = writer.commit(self._plan.partial_path(index, partial_index), index).path
+                if writer.warning:
+                    self._on_warning(writer.warning)
             except NotAnImage as error:
                 self.kept_aside += (error.kept,)
             except OutputError as error:
@@ -3219,10 +4425,13 @@ _HEAD_BYTES = 8
 _MAX_URI_HEADER_BYTES = 256
 _MAX_ADDRESS_BYTES = 16384
 _ADDRESS_STARTS = (b"http://", b"https://")
+#: An address without its server: a path from the root, or one with a file's extension.
+_RELATIVE = rb"/[^\x00-\x1f]+|[^\x00-\x20:/?#<>{}][^\x00-\x1f:?#<>{}]*\.[A-Za-z0-9]{2,5}([?#][^\x00-\x1f]*)?"
 
 
 class ImageText:
-    """The sink for one string that may hold an image: base64, a data URI, or the address of an image.
+    """The sink for one string that may hold an image: base64, a data URI, or the address of an image, which
+    may be relative where no base64 is expected.
 
     `on_image(writer)` is called when the string has ended and was an image's; `on_text(text, is_address)`
     gets a string that is none, a very long one in pieces. Bytes go to disk as they come; a fault in the
@@ -3312,8 +4521,10 @@ class ImageText:
         if self._head is not None:
             self._decide(at_end=True)
         if self._text is not None:
-            is_address = not self._is_long and self._text.lower().startswith(_ADDRESS_STARTS)
-            self._on_text(self._text, is_address)
+            is_address = self._text.lower().startswith(_ADDRESS_STARTS) or (
+                not self._is_base64 and re.fullmatch(_RELATIVE, self._text) is not None
+            )
+            self._on_text(self._text, is_address and not self._is_long)
         if self._writer is None or self._lost:
             return
         try:
@@ -3338,6 +4549,158 @@ class ImageText:
 # The record of what was paid: every request, its images and its cost, in one SQLite file in the state
 # folder, which only this room opens.
 # ============================================================================================================
+
+
+# ------------------------------------------------------------------------------------------------------------
+# ledger/entries
+#
+# What the ledger keeps of a request, as frozen data: what is known before it is sent, and how it ended.
+# ------------------------------------------------------------------------------------------------------------
+
+
+class Status(str, Enum):
+    """How a request ended. `sent` is a request that still runs, or whose process was killed."""
+
+    SENT = "sent"
+    SAVED = "saved"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+class InputFile(Record):
+    """An input image or mask as it was sent. `path` is empty where there is no lasting file of it."""
+
+    source: str
+    path: str
+    filename: str
+    sha256: str
+    size_bytes: int
+
+    def json(self) -> Dict[str, object]:
+        """As JSON, in the ledger and for those who read it."""
+        return {
+            "source": self.source,
+            "path": self.path,
+            "filename": self.filename,
+            "sha256": self.sha256,
+            "bytes": self.size_bytes,
+        }
+
+
+class Opening(Record):
+    """What is known of a request before it is sent.
+
+    `discount` is the factor on the list price (1.0; 0.5 for the Batch API). `started_at` is UTC, as
+    `utc_text` writes it; None stands for now.
+    """
+
+    base_url: str
+    command: str
+    request: ImageRequest
+    output: str
+    inputs: Tuple[InputFile, ...] = ()
+    mask: Optional[InputFile] = None
+    estimate: Optional[CostEstimate] = None
+    discount: float = 1.0
+    batch_id: Optional[str] = None
+    started_at: Optional[str] = None
+
+
+class Ending(Record):
+    """How a request ended. `result.cost_usd` is what it cost, with any discount taken off."""
+
+    status: Status
+    result: Result
+    error_code: Optional[str] = None
+    error_message: Optional[str] = None
+
+
+def opening_of(
+    base_url: str, request: ImageRequest, plan: OutputPlan, estimate: Optional[CostEstimate]
+) -> Opening:
+    """The opening of a checked request; its input files are read to hash them."""
+    return Opening(
+        base_url=base_url,
+        command=request.command,
+        request=request,
+        output=str(plan.folder / f"{plan.stem}{plan.suffix}"),
+        inputs=tuple(input_file(image) for image in request.images),
+        mask=None if request.mask is None else input_file(request.mask),
+        estimate=estimate,
+    )
+
+
+def input_file(image: InputImage) -> InputFile:
+    """An input as the ledger keeps it; one that was fetched or read from standard input has no path."""
+    source = image.source or image.path
+    lasting = source != "-" and not is_address(source)
+    return InputFile(
+        source, image.path if lasting else "", image.filename, sha256_of(image.path), image.size_bytes
+    )
+
+
+def input_file_of(fields: Mapping[str, Any]) -> InputFile:
+    """The input that `InputFile.json` made an object of."""
+    return InputFile(
+        fields["source"], fields["path"], fields["filename"], fields["sha256"], int(fields["bytes"])
+    )
+
+
+def check_unchanged(request: ImageRequest, expected: Tuple[Tuple[str, str], ...]) -> None:
+    """Raises a `UsageError` where an input's SHA-256 is another than expected."""
+    known = dict(expected)
+    for image in (*request.images, *((request.mask,) if request.mask else ())):
+        if image.source in known and sha256_of(image.path) != known[image.source]:
+            what = "mask" if image is request.mask else "input image"
+            raise UsageError(
+                f"the {what} {image.source} has changed since the request was sent",
+                hint=f"put the old one back, or give another with --{'mask' if what == 'mask' else 'image'}",
+            )
+
+
+def ending_of(result: Result, error: Optional[GptImage2Error], asked: int) -> Ending:
+    """How a request ended, by its result and its error; `asked` is the number of images asked for."""
+    if isinstance(error, InterruptedCall):
+        status = Status.INTERRUPTED
+    elif len(result.images) >= asked:
+        status = Status.SAVED
+    else:
+        status = Status.PARTIAL if result.images else Status.FAILED
+    return Ending(status, result, error.code if error else None, error.message if error else None)
+
+
+def ending_without_result(error: BaseException, opening: Opening, elapsed_s: float) -> Ending:
+    """The ending of a request without a result: stopped before it was sent, or cut by an internal error."""
+    if isinstance(error, GptImage2Error):
+        billed, code, message = error.billed, error.code, error.message
+    else:
+        billed, code, message = Billed.MAYBE, "internal_error", f"{type(error).__name__}: {error}"
+    is_stopped = isinstance(error, InterruptedCall) or not isinstance(error, Exception)
+    status = Status.INTERRUPTED if is_stopped else Status.FAILED
+    result = Result(opening.command, opening.request.model, billed=billed, elapsed_s=elapsed_s)
+    return Ending(status, result, code, message)
+
+
+def utc_text(seconds: float) -> str:
+    """A moment, in seconds since 1970, as the ledger writes it: `2026-11-25T03:22:20.123Z`."""
+    milliseconds = int(seconds * 1000)
+    moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(milliseconds // 1000))
+    return f"{moment}.{milliseconds % 1000:03d}Z"
+
+
+def request_from_fields(prompt: str, model: str, fields: Mapping[str, Any]) -> ImageRequest:
+    """The request, without its images, of which `other_fields` made an object."""
+    own = set(ImageRequest.__match_args__) - {"prompt", "model", "images", "mask", "extra"}
+    known = {name: value for name, value in fields.items() if name in own}
+    extra = tuple((name, value) for name, value in fields.items() if name not in own)
+    return ImageRequest(prompt=prompt, model=model, extra=extra, **known)
+
+
+def other_fields(request: ImageRequest) -> Mapping[str, object]:
+    """The fields of a request but for model, prompt and images, by the API's names."""
+    wire = request.wire_fields("output_format")
+    return {name: value for name, value in wire.items() if name not in ("model", "prompt")}
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -3562,6 +4925,8 @@ def _create(path: Path) -> None:
 def _connected(path: Path, other_place: Optional[str] = None) -> Database:
     import sqlite3
 
+    for suffix in ("", "-wal", "-shm", "-journal"):  # SQLite follows links and opens whatever is there
+        check_ours(Path(f"{path}{suffix}"))
     connection = sqlite3.connect(
         # It never makes a file here: others could read that.
         other_place or f"{path.absolute().as_uri()}?mode=rw",
@@ -3639,8 +5004,9 @@ def _complaints_explained(path: Path) -> Generator[None, None, None]:
     try:
         yield
     except OSError as error:
+        place = error.filename if isinstance(error, NotOurs) else path
         raise LedgerError(
-            f"the ledger {path} cannot be opened: {error.strerror or error}",
+            f"the ledger {place} cannot be opened: {error.strerror or error}",
             hint=f"see to it that its folder can be written, {_OFF_HINT}",
         ) from None
     except sqlite3.OperationalError as error:
@@ -3664,158 +5030,6 @@ def locked(path: Path) -> LedgerError:
         hint=f"end the program that holds it, {_OFF_HINT}",
         code=LOCKED,
     )
-
-
-# ------------------------------------------------------------------------------------------------------------
-# ledger/entries
-#
-# What the ledger keeps of a request, as frozen data: what is known before it is sent, and how it ended.
-# ------------------------------------------------------------------------------------------------------------
-
-
-class Status(str, Enum):
-    """How a request ended. `sent` is a request that still runs, or whose process was killed."""
-
-    SENT = "sent"
-    SAVED = "saved"
-    PARTIAL = "partial"
-    FAILED = "failed"
-    INTERRUPTED = "interrupted"
-
-
-class InputFile(Record):
-    """An input image or mask as it was sent. `path` is empty where there is no lasting file of it."""
-
-    source: str
-    path: str
-    filename: str
-    sha256: str
-    size_bytes: int
-
-    def json(self) -> Dict[str, object]:
-        """As JSON, in the ledger and for those who read it."""
-        return {
-            "source": self.source,
-            "path": self.path,
-            "filename": self.filename,
-            "sha256": self.sha256,
-            "bytes": self.size_bytes,
-        }
-
-
-class Opening(Record):
-    """What is known of a request before it is sent.
-
-    `discount` is the factor on the list price (1.0; 0.5 for the Batch API). `started_at` is UTC, as
-    `utc_text` writes it; None stands for now.
-    """
-
-    base_url: str
-    command: str
-    request: ImageRequest
-    output: str
-    inputs: Tuple[InputFile, ...] = ()
-    mask: Optional[InputFile] = None
-    estimate: Optional[CostEstimate] = None
-    discount: float = 1.0
-    batch_id: Optional[str] = None
-    started_at: Optional[str] = None
-
-
-class Ending(Record):
-    """How a request ended. `result.cost_usd` is what it cost, with any discount taken off."""
-
-    status: Status
-    result: Result
-    error_code: Optional[str] = None
-    error_message: Optional[str] = None
-
-
-def opening_of(
-    base_url: str, request: ImageRequest, plan: OutputPlan, estimate: Optional[CostEstimate]
-) -> Opening:
-    """The opening of a checked request; its input files are read to hash them."""
-    return Opening(
-        base_url=base_url,
-        command=request.command,
-        request=request,
-        output=str(plan.folder / f"{plan.stem}{plan.suffix}"),
-        inputs=tuple(input_file(image) for image in request.images),
-        mask=None if request.mask is None else input_file(request.mask),
-        estimate=estimate,
-    )
-
-
-def input_file(image: InputImage) -> InputFile:
-    """An input as the ledger keeps it; one that was fetched or read from standard input has no path."""
-    source = image.source or image.path
-    lasting = source != "-" and not is_address(source)
-    return InputFile(
-        source, image.path if lasting else "", image.filename, sha256_of(image.path), image.size_bytes
-    )
-
-
-def input_file_of(fields: Mapping[str, Any]) -> InputFile:
-    """The input that `InputFile.json` made an object of."""
-    return InputFile(
-        fields["source"], fields["path"], fields["filename"], fields["sha256"], int(fields["bytes"])
-    )
-
-
-def check_unchanged(request: ImageRequest, expected: Tuple[Tuple[str, str], ...]) -> None:
-    """Raises a `UsageError` where an input's SHA-256 is another than expected."""
-    known = dict(expected)
-    for image in (*request.images, *((request.mask,) if request.mask else ())):
-        if image.source in known and sha256_of(image.path) != known[image.source]:
-            what = "mask" if image is request.mask else "input image"
-            raise UsageError(
-                f"the {what} {image.source} has changed since the request was sent",
-                hint=f"put the old one back, or give another with --{'mask' if what == 'mask' else 'image'}",
-            )
-
-
-def ending_of(result: Result, error: Optional[GptImage2Error], asked: int) -> Ending:
-    """How a request ended, by its result and its error; `asked` is the number of images asked for."""
-    if isinstance(error, InterruptedCall):
-        status = Status.INTERRUPTED
-    elif len(result.images) >= asked:
-        status = Status.SAVED
-    else:
-        status = Status.PARTIAL if result.images else Status.FAILED
-    return Ending(status, result, error.code if error else None, error.message if error else None)
-
-
-def ending_without_result(error: BaseException, opening: Opening, elapsed_s: float) -> Ending:
-    """The ending of a request without a result: stopped before it was sent, or cut by an internal error."""
-    if isinstance(error, GptImage2Error):
-        billed, code, message = error.billed, error.code, error.message
-    else:
-        billed, code, message = Billed.MAYBE, "internal_error", f"{type(error).__name__}: {error}"
-    is_stopped = isinstance(error, InterruptedCall) or not isinstance(error, Exception)
-    status = Status.INTERRUPTED if is_stopped else Status.FAILED
-    result = Result(opening.command, opening.request.model, billed=billed, elapsed_s=elapsed_s)
-    return Ending(status, result, code, message)
-
-
-def utc_text(seconds: float) -> str:
-    """A moment, in seconds since 1970, as the ledger writes it: `2026-11-25T03:22:20.123Z`."""
-    milliseconds = int(seconds * 1000)
-    moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(milliseconds // 1000))
-    return f"{moment}.{milliseconds % 1000:03d}Z"
-
-
-def request_from_fields(prompt: str, model: str, fields: Mapping[str, Any]) -> ImageRequest:
-    """The request, without its images, of which `other_fields` made an object."""
-    own = set(ImageRequest.__match_args__) - {"prompt", "model", "images", "mask", "extra"}
-    known = {name: value for name, value in fields.items() if name in own}
-    extra = tuple((name, value) for name, value in fields.items() if name not in own)
-    return ImageRequest(prompt=prompt, model=model, extra=extra, **known)
-
-
-def other_fields(request: ImageRequest) -> Mapping[str, object]:
-    """The fields of a request but for model, prompt and images, by the API's names."""
-    wire = request.wire_fields("output_format")
-    return {name: value for name, value in wire.items() if name not in ("model", "prompt")}
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -4033,9 +5247,132 @@ def recorded(
 
 
 # ------------------------------------------------------------------------------------------------------------
+# settings/hosts
+#
+# What a probe has learnt about a base URL, kept in the state folder until it is forgotten.
+#
+# One private JSON file holds all hosts. A file that cannot be read counts as empty: it is only a memory.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_FILE_NAME = "hosts.json"
+
+
+class HostFacts(Record):
+    """What one base URL really does. None means: the probe could not tell.
+
+    `image_field` is the multipart name for several images. `answers` is `b64_json` or `url`.
+    """
+
+    probed_on: str
+    answers: Optional[str] = None
+    streams: Optional[bool] = None
+    format_field: Optional[str] = None
+    image_field: Optional[str] = None
+    honours_size: Optional[bool] = None
+    edits: Optional[bool] = None
+    refusal: Optional[str] = None
+
+
+def today() -> str:
+    """The date of a probe, as it is kept."""
+    return time.strftime("%Y-%m-%d")
+
+
+def load_facts(state_folder: Path, base_url: str) -> Optional[HostFacts]:
+    """What is known of a base URL, or None."""
+    entry = _read(state_folder).get(base_url)
+    if not isinstance(entry, dict):
+        return None
+    known = HostFacts.__match_args__
+    values: Dict[str, Any] = {"probed_on": ""}
+    values.update((name, value) for name, value in cast(Dict[str, Any], entry).items() if name in known)
+    return HostFacts(**values)
+
+
+def save_facts(state_folder: Path, base_url: str, facts: HostFacts) -> None:
+    """Keeps what was learnt of a base URL; an `OutputError` where the state folder does not take it."""
+    _write(state_folder, {**_read(state_folder), base_url: vars(facts)})
+
+
+def forget_facts(state_folder: Path, base_url: str) -> bool:
+    """Forgets a base URL; False when nothing was known of it."""
+    everything = _read(state_folder)
+    if base_url not in everything:
+        return False
+    del everything[base_url]
+    _write(state_folder, everything)
+    return True
+
+
+def _read(state_folder: Path) -> Dict[str, Any]:
+    try:
+        content: Any = json.loads(read_ours(state_folder / _FILE_NAME).decode("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return cast(Dict[str, Any], content) if isinstance(content, dict) else {}
+
+
+def _write(state_folder: Path, everything: Dict[str, Any]) -> None:
+    text = json.dumps(everything, indent=2, ensure_ascii=False) + "\n"
+    write_private_file(state_folder / _FILE_NAME, text)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# settings/prices
+#
+# Reads the `prices` of a config file: what tokens cost where they do not cost the list price. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_MAX_USD = 1_000_000
+_PARTS = Prices.__match_args__
+
+
+def read_prices(content: Mapping[str, Any], place: Callable[..., str]) -> Dict[str, Prices]:
+    """Prices by model; parts that are missing are those of the list price.
+
+    `place` names the file and line of a field, given its name and those around it, outermost first.
+
+    Raises:
+        ConfigError: no number of USD, an unknown part, or a part missing of a model without a list price.
+    """
+    return {model: _read_model(model, value, place) for model, value in content.items()}
+
+
+def _read_model(model: str, content: Any, place: Callable[..., str]) -> Prices:
+    name = f"prices.{model}"
+    if not isinstance(content, dict):
+        raise ConfigError(
+            f"{place('prices', model)}: field {name!r} must be an object",
+            hint=f'it should look like {{"image_out": 30}}; the parts are {", ".join(_PARTS)}',
+        )
+    given = cast(Dict[str, Any], content)
+    for part, usd in given.items():
+        where = f"{place('prices', model, part)}: field {f'{name}.{part}'!r}"
+        if part not in _PARTS:
+            raise ConfigError(f"{where} is not known", hint=f"the parts are {', '.join(_PARTS)}")
+        is_number = isinstance(usd, (int, float)) and not isinstance(usd, bool)
+        if not is_number or not 0 <= usd <= _MAX_USD:
+            raise ConfigError(
+                f"{where} must be a number of USD per million tokens, from 0 to {_MAX_USD:,}",
+                hint="give it without quotes, or remove it for the list price",
+            )
+    parts: Dict[str, float] = dict(vars(PRICES[model])) if model in PRICES else {}
+    parts.update((part, float(usd)) for part, usd in given.items())
+    missing = [part for part in _PARTS if part not in parts]
+    if missing:
+        raise ConfigError(
+            f"{place('prices', model)}: field {name!r} lacks {', '.join(missing)}",
+            hint=f"{model} has no list price to fall back to; give all of its parts",
+        )
+    return Prices(**parts)
+
+
+# ------------------------------------------------------------------------------------------------------------
 # settings/config_file
 #
-# Reads a config file: its known fields and prices, and what is odd about it, by file, line and field.
+# Reads a config file: its known fields, and what is odd about it, by file, line and field.
 # ------------------------------------------------------------------------------------------------------------
 
 
@@ -4077,12 +5414,17 @@ class ConfigFile(Record):
 
     @property
     def given(self) -> Tuple[str, ...]:
+        """The names of the fields that are set in it."""
         others = (("history", self.history is not None), ("prices", bool(self.prices)))
         return (*self.fields, *(name for name, is_set in others if is_set))
 
 
 def read_config_file(path: Path) -> ConfigFile:
-    """A config file's known fields; a `ConfigError` where it cannot be used."""
+    """A config file's known fields.
+
+    Raises:
+        ConfigError: unreadable, not JSON, not an object, or a field of the wrong type.
+    """
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -4148,114 +5490,6 @@ def _json_type(value: object) -> str:
     return _KIND_NAMES.get(type(value), "a number")
 
 
-_MAX_USD = 1_000_000
-_PARTS = Prices.__match_args__
-
-
-def read_prices(content: Mapping[str, Any], place: Callable[..., str]) -> Dict[str, Prices]:
-    """Prices by model; parts that are missing are those of the list price. `place` names the file and line of
-    a field, given its name and those around it, outermost first."""
-    return {model: _read_model(model, value, place) for model, value in content.items()}
-
-
-def _read_model(model: str, content: Any, place: Callable[..., str]) -> Prices:
-    name = f"prices.{model}"
-    if not isinstance(content, dict):
-        raise ConfigError(
-            f"{place('prices', model)}: field {name!r} must be an object",
-            hint=f'it should look like {{"image_out": 30}}; the parts are {", ".join(_PARTS)}',
-        )
-    given = cast(Dict[str, Any], content)
-    for part, usd in given.items():
-        where = f"{place('prices', model, part)}: field {f'{name}.{part}'!r}"
-        if part not in _PARTS:
-            raise ConfigError(f"{where} is not known", hint=f"the parts are {', '.join(_PARTS)}")
-        is_number = isinstance(usd, (int, float)) and not isinstance(usd, bool)
-        if not is_number or not 0 <= usd <= _MAX_USD:
-            raise ConfigError(
-                f"{where} must be a number of USD per million tokens, from 0 to {_MAX_USD:,}",
-                hint="give it without quotes, or remove it for the list price",
-            )
-    parts: Dict[str, float] = dict(vars(PRICES[model])) if model in PRICES else {}
-    parts.update((part, float(usd)) for part, usd in given.items())
-    missing = [part for part in _PARTS if part not in parts]
-    if missing:
-        raise ConfigError(
-            f"{place('prices', model)}: field {name!r} lacks {', '.join(missing)}",
-            hint=f"{model} has no list price to fall back to; give all of its parts",
-        )
-    return Prices(**parts)
-
-
-# ------------------------------------------------------------------------------------------------------------
-# settings/hosts
-#
-# What a probe has learnt about a base URL, kept in the state folder until it is forgotten.
-#
-# One private JSON file holds all hosts. A file that cannot be read counts as empty: it is only a memory.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_FILE_NAME = "hosts.json"
-
-
-class HostFacts(Record):
-    """What one base URL really does. None means: the probe could not tell.
-
-    `image_field` is the multipart name for several images. `answers` is `b64_json` or `url`.
-    """
-
-    probed_on: str
-    answers: Optional[str] = None
-    streams: Optional[bool] = None
-    format_field: Optional[str] = None
-    image_field: Optional[str] = None
-    honours_size: Optional[bool] = None
-    edits: Optional[bool] = None
-    refusal: Optional[str] = None
-
-
-def today() -> str:
-    return time.strftime("%Y-%m-%d")
-
-
-def load_facts(state_folder: Path, base_url: str) -> Optional[HostFacts]:
-    entry = _read(state_folder).get(base_url)
-    if not isinstance(entry, dict):
-        return None
-    known = HostFacts.__match_args__
-    values: Dict[str, Any] = {"probed_on": ""}
-    values.update((name, value) for name, value in cast(Dict[str, Any], entry).items() if name in known)
-    return HostFacts(**values)
-
-
-def save_facts(state_folder: Path, base_url: str, facts: HostFacts) -> None:
-    _write(state_folder, {**_read(state_folder), base_url: vars(facts)})
-
-
-def forget_facts(state_folder: Path, base_url: str) -> bool:
-    """Forgets a base URL; False when nothing was known of it."""
-    everything = _read(state_folder)
-    if base_url not in everything:
-        return False
-    del everything[base_url]
-    _write(state_folder, everything)
-    return True
-
-
-def _read(state_folder: Path) -> Dict[str, Any]:
-    try:
-        content: Any = json.loads((state_folder / _FILE_NAME).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return cast(Dict[str, Any], content) if isinstance(content, dict) else {}
-
-
-def _write(state_folder: Path, everything: Dict[str, Any]) -> None:
-    text = json.dumps(everything, indent=2, ensure_ascii=False) + "\n"
-    write_private_file(state_folder / _FILE_NAME, text)
-
-
 # ------------------------------------------------------------------------------------------------------------
 # settings/config
 #
@@ -4263,7 +5497,8 @@ def _write(state_folder: Path, everything: Dict[str, Any]) -> None:
 #
 # Priority, field by field: the file named by `--config` > flags > the config file that was found >
 # environment variables > defaults. A key belongs to a host: `OPENAI_API_KEY` is used by itself only for the
-# official base URL, and a key from a file is not sent to another host than the one that file states.
+# official base URL, or as a pair with `OPENAI_BASE_URL`, as the SDKs read them; a key from a file is not sent
+# to another host than the one that file states.
 # ------------------------------------------------------------------------------------------------------------
 
 
@@ -4275,10 +5510,12 @@ CONFIG_NAME = "gpt-image-2"
 KEY_VARIABLE = "GPT_IMAGE2_API_KEY"
 BASE_URL_VARIABLE = "GPT_IMAGE2_BASE_URL"
 OFFICIAL_KEY_VARIABLE = "OPENAI_API_KEY"
+OFFICIAL_URL_VARIABLE = "OPENAI_BASE_URL"
 
 TEMPLATE = json.dumps({"base_url": DEFAULT_BASE_URL, "api_key_env": OFFICIAL_KEY_VARIABLE}, indent=2) + "\n"
 
 _DEFAULT = "default"
+_QUOTES = tuple("\"'`\u2018\u2019\u201c\u201d")
 
 
 #: A value, and the source that gave it, in words (`--base-url`, a path, a variable, `default`).
@@ -4310,6 +5547,7 @@ class Settings(Record):
 
     @property
     def secrets(self) -> Tuple[str, ...]:
+        """What must never be shown."""
         return (self.api_key,) if self.api_key else ()
 
     @property
@@ -4318,7 +5556,11 @@ class Settings(Record):
         return mask_key(self.api_key) if self.api_key else "(none)"
 
     def require_key(self) -> str:
-        """The key; a `ConfigError` whose hint says how to give one where there is none for this base URL."""
+        """The key.
+
+        Raises:
+            ConfigError: there is none for this base URL; the hint says how to give one.
+        """
         if self.api_key is None:
             raise ConfigError(
                 self.key_problem or f"no API key for {self.base_url}",
@@ -4329,22 +5571,43 @@ class Settings(Record):
 
 
 def config_locations(env: Mapping[str, str]) -> List[Path]:
-    """The places where a config file is looked for, best first."""
-    home = home_folder(env)
-    places = [home / ".config" / CONFIG_NAME / "config.json"]
+    """The places where a config file is looked for, best first; those in the home folder only where there is
+    one."""
     xdg = env.get("XDG_CONFIG_HOME", "")
-    if Path(xdg).is_absolute():
-        places.insert(0, Path(xdg) / CONFIG_NAME / "config.json")
-    return [*places, home / ".gpt-image-2-config.json", home / ".hermes" / "gpt-image-2-config.json"]
+    places = [Path(xdg) / CONFIG_NAME / "config.json"] if Path(xdg).is_absolute() else []
+    home = _find_home(env)
+    if home is None:
+        return places
+    return [
+        *places,
+        home / ".config" / CONFIG_NAME / "config.json",
+        home / ".gpt-image-2-config.json",
+        home / ".hermes" / "gpt-image-2-config.json",
+    ]
 
 
 def home_folder(env: Mapping[str, str]) -> Path:
-    home = env.get("HOME") or env.get("USERPROFILE")
-    return Path(home) if home else Path.home()
+    """The user's home folder by the environment, else by the system.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    home = _find_home(env)
+    if home is None:
+        raise ConfigError(
+            "there is no home folder: HOME is not set, and the system knows none for this user",
+            hint="set HOME to a folder that can be written to",
+            code="no_home",
+        )
+    return home
 
 
 def state_folder(env: Mapping[str, str]) -> Path:
-    """Where rescued images and kept answers live: `$XDG_STATE_HOME/gpt-image-2` or its default."""
+    """Where rescued images and kept answers live: `$XDG_STATE_HOME/gpt-image-2` or its default.
+
+    Raises:
+        ConfigError: there is neither that variable nor a home folder.
+    """
     xdg = env.get("XDG_STATE_HOME", "")
     base = Path(xdg) if Path(xdg).is_absolute() else home_folder(env) / ".local" / "state"
     return base / CONFIG_NAME
@@ -4369,8 +5632,9 @@ def load_settings(
     file_first = config is not None
     if file and file_first:
         warnings += _shadowed_flags(file, flags)
-    url, url_source = _pick_base_url(env, file, base_url, file_first)
+    url, url_source = _pick_base_url(env, file, flags, file_first)
     check_base_url(url, url_source)
+    warnings += _shadowed_urls(env, file, url, url_source)
     hint = ""
     try:
         key, problem = _pick_key(env, file, api_key, file_first, url)
@@ -4382,7 +5646,7 @@ def load_settings(
         if parts.scheme == "http" and not _is_loopback_name(parts):
             warnings.append(f"the key goes to {url} unencrypted; use https")
     url = url.rstrip("/")
-    facts = load_facts(state_folder(env), url)
+    facts = _facts_of(env, url)
     format_field, format_source = _pick_format_field(file, facts)
     image_field = facts.image_field if facts else None
     streams = facts.streams if facts else None
@@ -4411,7 +5675,11 @@ def load_settings(
 
 
 def check_base_url(url: str, source: str) -> None:
-    """Refuses a base URL that cannot be one, or that carries credentials."""
+    """Refuses a base URL that cannot be one.
+
+    Raises:
+        ConfigError: no http(s) scheme or host, or it carries credentials, a query or a control character.
+    """
     problem = _base_url_problem(url)
     if problem:
         raise ConfigError(
@@ -4427,10 +5695,30 @@ def is_official(url: str) -> bool:
 
 
 def is_loopback(url: str) -> bool:
+    """Whether a base URL leads to this machine."""
     try:
         return _is_loopback_name(urlsplit(url))
     except ValueError:
         return False
+
+
+def _find_home(env: Mapping[str, str]) -> Optional[Path]:
+    home = env.get("HOME") or env.get("USERPROFILE") or ""
+    if not home and os.name == "posix":
+        import pwd
+
+        with suppress(KeyError):  # a user whom the system does not know, as in a container
+            home = pwd.getpwuid(os.getuid()).pw_dir
+    elif not home:
+        home = os.path.expanduser("~")
+    return Path(home) if os.path.isabs(home) else None
+
+
+def _facts_of(env: Mapping[str, str], url: str) -> Optional[HostFacts]:
+    try:
+        return load_facts(state_folder(env), url)
+    except ConfigError:  # without a home nothing was learnt
+        return None
 
 
 def _base_url_problem(url: str) -> Optional[str]:
@@ -4447,6 +5735,12 @@ def _base_url_problem(url: str) -> Optional[str]:
         return f"needs http:// or https:// in front, found {url!r}"
     if not parts.hostname:
         return f"has no host: {url!r}"
+    if not parts.hostname.isascii():
+        return "has other characters than ASCII in its host; write it in its form with xn--"
+    try:
+        read_address(url)
+    except ValueError as error:
+        return f"cannot be read: {error}"
     if parts.query or parts.fragment:
         return "has a query or a fragment; only scheme, host and path belong in it"
     return None
@@ -4476,20 +5770,53 @@ def _shadowed_flags(file: ConfigFile, flags: Mapping[str, Optional[str]]) -> Lis
     ]
 
 
+def _shadowed_urls(env: Mapping[str, str], file: Optional[ConfigFile], url: str, source: str) -> List[str]:
+    """Warnings for a base URL of the environment that is passed over: the user would pay elsewhere than they
+    think."""
+    by_file = file is not None and source == file.path
+    names = [BASE_URL_VARIABLE] if by_file else []
+    if by_file and file and file.fields.get("api_key_env") == OFFICIAL_KEY_VARIABLE:
+        names.append(OFFICIAL_URL_VARIABLE)
+    why = f"{source} sets it and goes first"
+    if source == _DEFAULT:
+        names = [OFFICIAL_URL_VARIABLE]
+        why = f"it goes with {OFFICIAL_KEY_VARIABLE} only; {BASE_URL_VARIABLE} goes with every key"
+    shadowed = [name for name in names if env.get(name) and env[name].rstrip("/") != url.rstrip("/")]
+    return [f"{name} is not used: {why}" for name in shadowed]
+
+
 def _pick_base_url(
-    env: Mapping[str, str], file: Optional[ConfigFile], flag: Optional[str], file_first: bool
+    env: Mapping[str, str], file: Optional[ConfigFile], flags: Mapping[str, Optional[str]], file_first: bool
 ) -> _Found:
     found: List[_Found] = []
-    if flag is not None:
-        found.append((flag, "--base-url"))
+    if flags["base_url"] is not None:
+        found.append((flags["base_url"], "--base-url"))
     if file and "base_url" in file.fields:
         found.insert(0 if file_first else len(found), (file.fields["base_url"], file.path))
     if env.get(BASE_URL_VARIABLE):
         found.append((env[BASE_URL_VARIABLE], BASE_URL_VARIABLE))
+    if env.get(OFFICIAL_URL_VARIABLE) and _is_official_key_meant(env, file, flags["api_key"]):
+        found.append((env[OFFICIAL_URL_VARIABLE], OFFICIAL_URL_VARIABLE))
     return found[0] if found else (DEFAULT_BASE_URL, _DEFAULT)
 
 
+def _is_official_key_meant(env: Mapping[str, str], file: Optional[ConfigFile], flag: Optional[str]) -> bool:
+    """Whether the key is that of `OPENAI_API_KEY`, which `OPENAI_BASE_URL` belongs to."""
+    fields: Mapping[str, str] = file.fields if file else {}
+    if "api_key" in fields or flag is not None:
+        return False
+    if "api_key_env" in fields:
+        return fields["api_key_env"] == OFFICIAL_KEY_VARIABLE
+    return bool(env.get(OFFICIAL_KEY_VARIABLE)) and not env.get(KEY_VARIABLE)
+
+
+def _official_url(env: Mapping[str, str]) -> str:
+    """The base URL whose host `OPENAI_API_KEY` belongs to."""
+    return env.get(OFFICIAL_URL_VARIABLE) or DEFAULT_BASE_URL
+
+
 def _pick_format_field(file: Optional[ConfigFile], facts: Optional[HostFacts]) -> _Found:
+    """The name by which this base URL takes the format of an image."""
     if file and "format_field" in file.fields:
         name = file.fields["format_field"]
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", name):
@@ -4521,9 +5848,10 @@ def _pick_key(
     if env.get(KEY_VARIABLE):
         return (env[KEY_VARIABLE], KEY_VARIABLE), ""
     if env.get(OFFICIAL_KEY_VARIABLE) and not problem:
-        if is_official(url):
+        owner = _official_url(env)
+        if _origin(url) == _origin(owner):
             return (env[OFFICIAL_KEY_VARIABLE], OFFICIAL_KEY_VARIABLE), ""
-        problem = f"no API key for {url} ({OFFICIAL_KEY_VARIABLE} goes to {DEFAULT_BASE_URL} only)"
+        problem = f"no API key for {url} ({OFFICIAL_KEY_VARIABLE} goes to {owner} only)"
     return None, problem
 
 
@@ -4548,13 +5876,19 @@ def _file_key(env: Mapping[str, str], file: ConfigFile, url: str) -> Tuple[Optio
         return None, ""
     owner = file.fields.get("base_url")
     if owner is None and file.fields.get("api_key_env") == OFFICIAL_KEY_VARIABLE:
-        owner = DEFAULT_BASE_URL
+        owner = _official_url(env)
     if owner is None or _origin(owner) == _origin(url) or _is_loopback_name(urlsplit(url)):
         return key, ""
     return None, f"the key in {file.path} belongs to {owner} and is not sent to {url}"
 
 
 def _check_key(key: str, source: str) -> None:
+    if key[:1] in _QUOTES or key[-1:] in _QUOTES:
+        raise ConfigError(
+            f"the API key from {source} has quotes around it, which would be sent as a part of it",
+            hint="set it again without quotes; cmd.exe keeps them: set NAME=sk-…",
+            code="bad_api_key",
+        )
     if not key.strip() or not key.isascii() or not key.isprintable() or " " in key:
         raise ConfigError(
             f"the API key from {source} has a line break, a blank or another character no key has",
@@ -4573,8 +5907,7 @@ def _origin(url: str) -> Tuple[str, str, Optional[int]]:
 
 
 def _is_loopback_name(parts: SplitResult) -> bool:
-    host = parts.hostname or ""
-    return host in ("localhost", "::1") or re.fullmatch(r"127(\.\d{1,3}){3}", host) is not None
+    return is_loopback_host(parts.hostname or "")
 
 
 def _key_hint(base_url: str) -> str:
@@ -4706,6 +6039,160 @@ def unknown_cost(what: str) -> UsageError:
 
 
 # ------------------------------------------------------------------------------------------------------------
+# calls/refusals
+#
+# What a server's refusal means: one row for each thing that it refuses for, known by code, words or status.
+#
+# The policy of what is sent again (`retry`) and the explanations (`explain`) both read this table, so that one
+# more relay's way to say the same is one more word in its row. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+class Refusal(Record):
+    """One reason to refuse. `codes` and `words` are patterns: of a whole error code or type, and of a part of
+    the message. `statuses` mean it where neither code nor words mean anything; `under` is the only status
+    that the words count under, 0 for any. `code` is shown where the server gives none.
+
+    What is refused by code or words was not billed, but for what moderation stops: it may have been made.
+    """
+
+    raises: Type[GptImage2Error]
+    code: str
+    cure: str = ""
+    codes: str = ""
+    words: str = ""
+    statuses: Tuple[int, ...] = ()
+    under: int = 0
+
+
+_QUOTA_CODES = (
+    r"insufficient_(?:user_)?(?:quota|balance|credits?|funds)|pre_consume_token_quota_failed|quota_exhausted"
+    r"|credit_balance_exhausted|billing_hard_limit_reached|payment_required|(?:spend|usage)_limit_exceeded"
+)
+_MODERATION_CODES = (
+    r"moderation_blocked|content_policy_violation|content_?filter(?:ed)?|(?:image_)?safety|prohibited_content"
+)
+
+QUOTA = Refusal(
+    QuotaError,
+    "insufficient_quota",
+    "add credit or raise the limit in the provider's billing settings",
+    codes=_QUOTA_CODES + r"|\w{1,100}_(?:spend|usage)_limit_exceeded",
+    words=_QUOTA_CODES
+    + r"|exceeded your current quota|quota (?:is |was |has been )?(?:exhausted|not enough|insufficient)"
+    r"|(?:insufficient|not enough) (?:user |account |token )?(?:quota|balance|credits?|funds)"
+    r"|out of credits?\b|balance is (?:too low|insufficient|not enough)"
+    r"|billing hard limit|(?:余额|额度|配额|点数|积分)已?(?:不足|用尽|耗尽|用完)|预扣费额度失败|欠费",
+    statuses=(402,),
+)
+MODERATION = Refusal(
+    ModerationError,
+    "moderation_blocked",
+    "change the prompt or the images; --moderation low is less strict",
+    codes=_MODERATION_CODES,
+    words=r"moderation_blocked|content_policy_violation|safety system"
+    r"|content[ _](?:management )?polic(?:y|ies)|内容政策|内容审核",
+)
+#: Words that a relay looks for in the prompt itself, before it passes it on.
+PROMPT_WORDS = Refusal(
+    ModerationError,
+    "sensitive_words_detected",
+    "change the prompt",
+    codes="sensitive_words_detected",
+    words=r"sensitive_words_detected|sensitive words? detected|敏感词",
+)
+#: Known by code and status alone: what is sent again is not guessed from words.
+RATE_LIMIT = Refusal(
+    RateLimitError, "rate_limit_exceeded", codes="rate_limit_exceeded|slow_down", statuses=(429,)
+)
+OVERLOAD = Refusal(
+    ApiError,
+    "overloaded",
+    "the server is overloaded; try again later",
+    codes="server_is_overloaded|overloaded|overloaded_error",
+    statuses=(503,),
+)
+BAD_FIELD = Refusal(ApiError, "bad_request", codes="unknown_parameter|invalid_value", statuses=(400, 422))
+PROXY = Refusal(
+    NetworkError, "proxy", "check HTTPS_PROXY and HTTP_PROXY, and the credentials in it", statuses=(407,)
+)
+
+#: In the order in which words are looked for.
+REFUSALS: Tuple[Refusal, ...] = (
+    QUOTA,
+    PROMPT_WORDS,
+    MODERATION,
+    RATE_LIMIT,
+    OVERLOAD,
+    Refusal(
+        AuthenticationError,
+        "invalid_api_key",
+        "check the key: config --show says where it comes from",
+        codes="invalid_api_key",
+        words=r"(?:incorrect|invalid) api key|无效的令牌|令牌(?:已过期|无效|不可用)",
+        statuses=(401,),
+    ),
+    Refusal(
+        AuthenticationError,
+        "organization_not_verified",
+        "verify the organisation in the provider's settings (up to 15 minutes until it counts)",
+        words="verif",
+        under=403,
+    ),
+    Refusal(
+        AuthenticationError,
+        "unsupported_region",
+        "the API is not offered where you are",
+        codes="unsupported_country_region_territory",
+        words="country|region",
+        under=403,
+    ),
+    Refusal(
+        AuthenticationError, "forbidden", "this key may not do that; check its permissions", statuses=(403,)
+    ),
+    Refusal(
+        ApiError,
+        "model_not_found",
+        "check --model, and that your account may use it",
+        codes="model_not_found",
+        words="no available channel|无可用渠道|没有可用的?渠道|the model .{1,100} does not exist",
+    ),
+    Refusal(
+        ApiError,
+        "model_not_found",
+        "check --model, and that your account may use it",
+        words="model",
+        under=404,
+    ),
+    BAD_FIELD,
+    Refusal(ApiError, "not_found", "check base_url; it usually ends in /v1", statuses=(404,)),
+    PROXY,
+)
+
+
+def refusal_by_code(*names: str) -> Optional[Refusal]:
+    """What an error's code or its type says that was refused, None where they say nothing known."""
+    for name in names:
+        for refusal in REFUSALS:
+            if refusal.codes and re.fullmatch(refusal.codes, name, re.I):
+                return refusal
+    return None
+
+
+def refusal_by_words(message: str, status: int) -> Optional[Refusal]:
+    """What a message says that was refused, None where it says nothing known."""
+    for refusal in REFUSALS:
+        if refusal.words and refusal.under in (0, status) and re.search(refusal.words, message, re.I):
+            return refusal
+    return None
+
+
+def refusal_by_status(status: int) -> Optional[Refusal]:
+    """What a status means by itself, None where that is nothing in particular."""
+    return next((refusal for refusal in REFUSALS if status in refusal.statuses), None)
+
+
+# ------------------------------------------------------------------------------------------------------------
 # calls/response
 #
 # Body chunks in, an `Answer` out; the images in it are on disk before the body has ended.
@@ -4723,11 +6210,42 @@ _TYPE = rb'"type"\s*:\s*"([^"\\]*)"'
 _PARTIAL_INDEX = rb'"partial_image_index"\s*:\s*(\d{1,9})'
 _TITLE = r"(?is)<title[^>]{0,200}>(.{0,1000}?)</title>"
 _TITLE_CHARS = 1 << 16  # so far it is looked for
-_MAX_TOKENS = 10**12  # more is no count of tokens
+#: More is no count of tokens: ten of the largest images, with all their inputs, are less than 200,000.
+_MAX_TOKENS = 10**7
+_MESSAGE_CHARS = 10_000
+_MOST_NAMES = 20
+_MOST_STATUS = 599
+_CODES_OF_SUCCESS = (0, 200, "0", "200", "success", "ok")
+#: The status of a task that was accepted.
+_UNDER_WAY = (
+    "queued",
+    "pending",
+    "submitted",
+    "accepted",
+    "starting",
+    "processing",
+    "running",
+    "in_progress",
+)
+#: Where relays that have no `error` put it.
+_ERROR_FIELDS = ("detail", "errors", "message", "msg", "error_msg")
+#: Where an answer that is no error says why it holds no image: keys and places in lists.
+_REASONS: Tuple[Tuple[Union[str, int], ...], ...] = (
+    ("response", "incomplete_details", "reason"),
+    ("incomplete_details", "reason"),
+    ("choices", 0, "message", "refusal"),
+    ("choices", 0, "finish_reason"),
+    ("promptFeedback", "blockReason"),
+    ("candidates", 0, "finishReason"),
+)
+#: The last steps of those that are codes, and not sentences.
+_CODE_STEPS = ("reason", "finish_reason", "blockReason", "finishReason")
+_STOPPED = r"(?i)filter|safety|block|prohibit|policy|refus"
 
 
 class ServerError(Record):
-    """What the server says went wrong, by the fields of the official envelope."""
+    """What the server says went wrong, by the fields of the official envelope. `status` is that of an HTTP
+    error where its code is one, else 0."""
 
     message: str
     type: str = ""
@@ -4735,6 +6253,7 @@ class ServerError(Record):
     param: str = ""
     moderation_stage: str = ""
     moderation_categories: Tuple[str, ...] = ()
+    status: int = 0
 
 
 class Answer(Record):
@@ -4886,15 +6405,14 @@ class AnswerReader:
         found, self._found = self._found, False
         addresses, self._addresses = self._addresses, []
         is_preview = self._is_preview()
-        try:
-            text = bytes(self._document).decode("utf-8", "replace")
-            document: Any = json.loads(text, strict=False)
-            lone = [url for url in _lone_addresses(document) if url in addresses]
-            error = read_server_error(document)
-        except (ValueError, RecursionError):
-            # It was cut, or is too long to be held: what was seen of it counts.
+        document = first_json(bytes(self._document).decode("utf-8", "replace"))
+        if document is None:
+            # It was cut, is too long to be held, or nests too deep: what was seen of it counts.
             self._urls += [] if is_preview else addresses
             return
+        known = set(addresses)
+        lone = [url for url in _lone_addresses(document) if url in known]
+        error = read_server_error(document)
         if error is None and not is_preview:
             self._urls += addresses
             self._lone_urls += lone
@@ -4911,68 +6429,120 @@ class AnswerReader:
 
 
 def read_server_error(document: object) -> Optional[ServerError]:
-    """The error in a parsed answer, in the official envelope or a relay's form; None without one."""
+    """Why there is no image, by a parsed answer: the official envelope or a relay's form; None without it."""
     if not isinstance(document, dict):
         return None
     fields = cast(Dict[str, Any], document)
-    error: Any = fields.get("error")
-    if not error and not ("data" in fields or "b64_json" in fields):
-        error = fields.get("detail") or fields.get("errors") or fields.get("message")
+    error: Any = fields.get("error") or _members(fields.get("response")).get("error")  # as the Responses API
+    error = None if error is True else error
+    if not error and not _has_result(fields):
+        named = (fields.get(name) for name in _ERROR_FIELDS)
+        error = next((value for value in named if value), None)
     if not error:
-        return None
-    if not isinstance(error, dict):
-        return ServerError(message=error if isinstance(error, str) else json.dumps(error))
-    envelope = cast(Dict[str, Any], error)
-    details: Any = envelope.get("moderation_details")
-    details = cast(Dict[str, Any], details) if isinstance(details, dict) else {}
-    categories: Any = details.get("categories")
+        return _reason_elsewhere(fields)
+    if isinstance(error, list):  # one error a field: the first says enough
+        error = cast(List[Any], error)[0]
+    envelope = _members(error)
+    details = _members(envelope.get("moderation_details"))
+    code = _word(envelope.get("code")) or _word(fields.get("code"))
+    status = whole_number(code, _MOST_STATUS) or 0
     return ServerError(
-        message=str(envelope.get("message") or json.dumps(error)),
-        type=str(envelope.get("type") or ""),
-        code=str(envelope.get("code") or ""),
-        param=str(envelope.get("param") or ""),
-        moderation_stage=str(details.get("moderation_stage") or ""),
-        moderation_categories=tuple(str(item) for item in _names(categories)),
+        message=_text_of(envelope.get("message") or envelope.get("msg") or error),
+        type=_word(envelope.get("type")),
+        code="" if status >= 400 or code in _CODES_OF_SUCCESS else code,
+        param=_word(envelope.get("param")),
+        moderation_stage=_word(details.get("moderation_stage")),
+        moderation_categories=tuple(_word(item) for item in _names(details.get("categories"))[:_MOST_NAMES]),
+        status=status if status >= 400 else 0,
     )
+
+
+def _has_result(fields: Dict[str, Any]) -> bool:
+    """Whether an answer holds, or says that it holds, what was asked for: its message is no error then."""
+    says_ok = fields.get("success") is True or fields.get("code") in _CODES_OF_SUCCESS
+    goes_on = fields.get("status") in _UNDER_WAY
+    return says_ok or goes_on or bool(fields.get("data")) or "b64_json" in fields
+
+
+def _reason_elsewhere(fields: Dict[str, Any]) -> Optional[ServerError]:
+    """A reason in one of the places where answers without an error and without an image give it."""
+    for path in _REASONS:
+        value: Any = fields
+        for step in path:
+            if isinstance(step, str) and isinstance(value, dict):
+                value = cast(Dict[str, Any], value).get(step)
+            elif isinstance(step, int) and isinstance(value, list) and cast(List[Any], value):
+                value = cast(List[Any], value)[step]
+            else:
+                value = None
+        if isinstance(value, str) and re.search(_STOPPED if path[-1] in _CODE_STEPS else r"\S", value):
+            return ServerError(_text_of(value), code=value if path[-1] in _CODE_STEPS else "")
+    data: Any = fields.get("data")
+    items = [_members(item) for item in cast(List[Any], data)] if isinstance(data, list) else []
+    said = [{name: value for name, value in item.items() if value is not None} for item in items]
+    reason = said[0].get("revised_prompt") if said else None
+    if reason and all(list(one) == ["revised_prompt"] for one in said):
+        return ServerError(_text_of(reason))
+    return None
 
 
 def read_usage(document: object) -> Optional[Usage]:
-    """The `usage` of a parsed answer, or None where it is missing or not of the official form."""
-    usage: Any = cast(Dict[str, Any], document).get("usage") if isinstance(document, dict) else None
-    if not isinstance(usage, dict):
+    """The `usage` of a parsed answer, by its official names or those of chat; None where it is missing or
+    cannot be true: no output, or a part that is more than its whole."""
+    fields = _members(_members(document).get("usage"))
+    for names in (("input_tokens", "output_tokens"), ("prompt_tokens", "completion_tokens")):
+        tokens_in, tokens_out = (count_of(fields.get(name), _MAX_TOKENS) for name in names)
+        if tokens_in is not None and tokens_out:
+            return _split_usage(fields, tokens_in, tokens_out)
+    return None
+
+
+def _split_usage(fields: Dict[str, Any], tokens_in: int, tokens_out: int) -> Optional[Usage]:
+    split = _members(fields.get("input_tokens_details") or fields.get("prompt_tokens_details"))
+    kinds = _members(split.get("cached_tokens_details"))
+    text, image = (count_of(split.get(kind), _MAX_TOKENS) for kind in ("text_tokens", "image_tokens"))
+    image_in = image or 0
+    text_in = max(text or 0, tokens_in - image_in)
+    if kinds:
+        cached_text, cached_image = (_part(kinds.get(kind)) for kind in ("text_tokens", "image_tokens"))
+    else:
+        # Of unknown kind: text first, which is the cheaper one, so that the cost is not told too low.
+        cached_tokens = _part(split.get("cached_tokens"))
+        cached_text = min(cached_tokens, text_in)
+        cached_image = cached_tokens - cached_text
+    if text_in + image_in > tokens_in or cached_text > text_in or cached_image > image_in:
         return None
-    fields = cast(Dict[str, Any], usage)
-    details: Any = fields.get("input_tokens_details")
-    split = cast(Dict[str, Any], details) if isinstance(details, dict) else {}
-    cached: Any = split.get("cached_tokens_details")
-    cached = cast(Dict[str, Any], cached) if isinstance(cached, dict) else {}
-    tokens_in, tokens_out = _count(fields.get("input_tokens")), _count(fields.get("output_tokens"))
-    if tokens_in is None or tokens_out is None:
-        return None
+    total = count_of(fields.get("total_tokens"), 2 * _MAX_TOKENS) or 0
     return Usage(
         input_tokens=tokens_in,
         output_tokens=tokens_out,
-        total_tokens=_count(fields.get("total_tokens")) or tokens_in + tokens_out,
-        text_tokens=_count(split.get("text_tokens")),
-        image_tokens=_count(split.get("image_tokens")),
-        cached_text_tokens=_count(cached.get("text_tokens")) or 0,
-        cached_image_tokens=_count(cached.get("image_tokens")) or 0,
+        total_tokens=max(total, tokens_in + tokens_out),
+        text_tokens=text,
+        image_tokens=image,
+        cached_text_tokens=cached_text,
+        cached_image_tokens=cached_image,
     )
 
 
-def _lone_addresses(value: object) -> Iterator[str]:
+def _part(value: object) -> int:
+    """A number of tokens that may be missing; one that cannot be true is more than any whole."""
+    number = 0 if value is None else count_of(value, _MAX_TOKENS)
+    return _MAX_TOKENS + 1 if number is None else number
+
+
+def _lone_addresses(document: object) -> Iterator[str]:
     """The addresses in a parsed answer that have no image beside them."""
-    children: List[object] = []
-    if isinstance(value, dict):
-        fields = cast(Dict[str, Any], value)
-        address: Any = fields.get("url")
-        if isinstance(address, str) and not isinstance(fields.get("b64_json"), str):
-            yield address
-        children = list(fields.values())
-    elif isinstance(value, list):
-        children = cast(List[object], value)
-    for child in children:
-        yield from _lone_addresses(child)
+    waiting: List[object] = [document]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            fields = cast(Dict[str, Any], value)
+            address: Any = fields.get("url")
+            if isinstance(address, str) and not isinstance(fields.get("b64_json"), str):
+                yield address
+            waiting += reversed(list(fields.values()))
+        elif isinstance(value, list):
+            waiting += reversed(cast(List[object], value))
 
 
 def _add_usage(one: Optional[Usage], other: Optional[Usage]) -> Optional[Usage]:
@@ -4981,9 +6551,25 @@ def _add_usage(one: Optional[Usage], other: Optional[Usage]) -> Optional[Usage]:
     return one + other
 
 
-def _count(value: object) -> Optional[int]:
-    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_TOKENS
-    return cast(int, value) if is_count else None
+def _members(value: object) -> Dict[str, Any]:
+    """A parsed object; empty for anything else."""
+    return cast(Dict[str, Any], value) if isinstance(value, dict) else {}
+
+
+def _word(value: object) -> str:
+    """A name or a number out of an error; empty for anything else."""
+    is_word = isinstance(value, (str, int)) and not isinstance(value, bool)
+    return str(value)[:_MESSAGE_CHARS] if is_word else ""
+
+
+def _text_of(value: object) -> str:
+    """What an error says, as text."""
+    if isinstance(value, str):
+        return value[:_MESSAGE_CHARS]
+    try:
+        return json.dumps(value)[:_MESSAGE_CHARS]
+    except (ValueError, RecursionError):
+        return ""
 
 
 def _names(value: object) -> List[object]:
@@ -5006,22 +6592,22 @@ def _names(value: object) -> List[object]:
 
 
 MAX_BACKOFF_S = 60.0
+#: The longest wait that a server is obeyed in, two hours: limits by the hour come back in it, and a wait of
+#: years, asked for in error, does not look like a hang.
+MAX_SERVER_WAIT_S = 7200.0
 DEFAULT_RETRIES = 2
 _REQUEST_ID_CHARS = 200
-
-QUOTA_CODES = frozenset({"insufficient_quota", "credit_balance_exhausted", "billing_hard_limit_reached"})
-_QUOTA_CODE = r".*_(spend|usage)_limit_exceeded"
-_RATE_CODES = frozenset({"rate_limit_exceeded", "slow_down"})
-_OVERLOAD_CODES = frozenset({"server_is_overloaded", "overloaded", "overloaded_error"})
-_REFUSAL_CODES = frozenset({"invalid_api_key", "unknown_parameter", "model_not_found", "invalid_value"})
+_DATE_CHARS = 64
+_PAGE_CHARS = 200
 
 #: curl's codes for what may well succeed next time: proxy, name, connect, timeout, TLS, send, receive.
 _PASSING_CONNECT_CODES = frozenset({5, 6, 7, 28, 35, 52, 55, 56, 97})
+#: How curl tells that a proxy refused for good to connect; 408 and 429 may pass.
+_PROXY_REFUSED = r"(?:response|HTTP code) (?:40[0-7]|41\d|501|505)\b"
+#: Statuses that the same request gets again, whatever the server asks for.
+_LASTING = frozenset({405, 407, 411, 413, 414, 415, 431, 501, 505, 511})
 
-_WAIT_WORDS = (
-    r"\b(?:re)?try(?: again)? (?:in|after) "
-    r"((?:\d+(?:\.\d+)? ?(?:ms|h|m|s|sec|min|hour|minute|second)?s?,? ?)+)"
-)
+_WAIT_WORDS = r"\b(?:re)?try(?: again)? (?:in|after) (?=[0-9])"
 _MAX_DOUBLINGS = 6
 
 
@@ -5060,6 +6646,20 @@ class Attempt(Record):
         return (self.error.code or self.error.type) if self.error else ""
 
     @property
+    def said_status(self) -> int:
+        """The status that the answer says: the HTTP status, or under 200 that in the error itself."""
+        return self.error.status if self.error and self.error.status and self.status < 300 else self.status
+
+    @property
+    def refusal(self) -> Optional[Refusal]:
+        """What the server refused the request for, by its code or its words; of a page, its first words."""
+        error, status = self.error, self.said_status
+        if error is not None:
+            return refusal_by_code(error.code, error.type) or refusal_by_words(error.message, status)
+        page = self.answer.title or self.answer.text[:_PAGE_CHARS]
+        return refusal_by_words(page, status) if status >= 400 else None
+
+    @property
     def was_cut(self) -> bool:
         """Whether the transfer ended in another way than HTTP ends."""
         return self.end.exit_code != 0
@@ -5090,21 +6690,35 @@ RULES: Tuple[Rule, ...] = (
     Rule(
         "never-connected",
         "no connection was made (curl 5, 6, 7, 28, 35 … before the request was sent)",
-        lambda a: not a.end.sent and a.end.exit_code in _PASSING_CONNECT_CODES,
+        lambda a: not a.end.sent and a.end.exit_code in _PASSING_CONNECT_CODES and not is_lasting(a),
         Billed.NO,
         Again.SAFE,
     ),
     Rule(
         "cannot-connect",
-        "no connection can be made (certificate, CA file, bad URL …)",
+        "no connection can be made (certificate, CA file, bad URL, a proxy that refuses …)",
         lambda a: not a.end.sent and a.was_cut,
         Billed.NO,
         Again.NEVER,
     ),
     Rule(
         "quota",
-        "out of credit, or over a spend or usage limit",
-        lambda a: a.status >= 400 and is_quota(a.code),
+        "out of credit, or over a spend or usage limit, by code, by words or by 402",
+        lambda a: a.refusal is QUOTA or a.said_status == 402,
+        Billed.NO,
+        Again.NEVER,
+    ),
+    Rule(
+        "moderation",
+        "blocked by moderation, unless the answer says that it was the input",
+        lambda a: is_blocked(a),
+        Billed.MAYBE,
+        Again.NEVER,
+    ),
+    Rule(
+        "lasting",
+        "405, 407, 411, 413, 414, 415, 431, 501, 505 or 511: no other answer can come",
+        lambda a: is_lasting(a),
         Billed.NO,
         Again.NEVER,
     ),
@@ -5118,56 +6732,56 @@ RULES: Tuple[Rule, ...] = (
     Rule(
         "server-says-stop",
         "429, or an overload as below, with the header `x-should-retry: false`",
-        lambda a: (a.status == 429 or is_overload(a)) and a.header("x-should-retry").lower() == "false",
+        lambda a: (a.said_status == 429 or is_overload(a)) and a.header("x-should-retry").lower() == "false",
         Billed.NO,
         Again.NEVER,
     ),
     Rule(
         "request-too-large",
         "429: more in one request than the limit allows in a minute",
-        lambda a: a.status == 429 and is_too_large(a),
+        lambda a: a.said_status == 429 and is_too_large(a),
         Billed.NO,
         Again.NEVER,
     ),
     Rule(
         "rate-limit",
         "429: too many requests or tokens a minute",
-        lambda a: a.status == 429,
+        lambda a: a.said_status == 429,
         Billed.NO,
         Again.SAFE,
     ),
     Rule(
         "overload",
-        "503 with the API's own overload error, or with `Retry-After`",
+        "5xx with the API's own overload error, or 503 with `Retry-After`",
         lambda a: is_overload(a),
         Billed.NO,
         Again.SAFE,
     ),
     Rule(
-        "moderation-output",
-        "the finished image was blocked by moderation",
-        lambda a: a.error is not None and a.error.moderation_stage == "output",
-        Billed.MAYBE,
-        Again.NEVER,
-    ),
-    Rule(
         "request-timeout",
         "408: the server gave up waiting",
-        lambda a: a.status == 408,
+        lambda a: a.said_status == 408,
         Billed.MAYBE,
         Again.OPT_IN,
     ),
     Rule(
         "refused",
         "any other 3xx or 4xx: refused before work",
-        lambda a: 300 <= a.status < 500,
+        lambda a: 300 <= a.said_status < 500,
+        Billed.NO,
+        Again.NEVER,
+    ),
+    Rule(
+        "refused-by-words",
+        "any other error whose code or words say that it was refused before work, under 200 or a 5xx",
+        lambda a: a.refusal is not None,
         Billed.NO,
         Again.NEVER,
     ),
     Rule(
         "server-error",
         "500, 502, 504, 524 and any other 5xx",
-        lambda a: a.status >= 500,
+        lambda a: a.said_status >= 500,
         Billed.MAYBE,
         Again.OPT_IN,
     ),
@@ -5177,13 +6791,6 @@ RULES: Tuple[Rule, ...] = (
         lambda a: a.was_cut,
         Billed.MAYBE,
         Again.OPT_IN,
-    ),
-    Rule(
-        "refused-under-200",
-        "an error under status 200 whose code says that it was refused before work",
-        lambda a: is_refusal(a.code),
-        Billed.NO,
-        Again.NEVER,
     ),
     Rule(
         "unusable-answer",
@@ -5206,23 +6813,31 @@ def may_send_again(rule: Rule, retry_ambiguous: bool) -> bool:
 
 
 def server_wait_s(attempt: Attempt, now: Optional[float] = None) -> Optional[float]:
-    """The wait that the server asks for in seconds, by header or by its message; None when it names none."""
-    headers: Mapping[str, str] = attempt.head.headers if attempt.head else {}
-    milliseconds = _number(headers.get("retry-after-ms", ""))
+    """The wait that the server asks for in seconds, by header or by its message, at most
+    `MAX_SERVER_WAIT_S`; None when it names none."""
+    milliseconds = duration_s(attempt.header("retry-after-ms"), 1000 * MAX_SERVER_WAIT_S)
     if milliseconds is not None:
         return milliseconds / 1000
-    after = headers.get("retry-after", "")
-    seconds = _number(after)
-    if seconds is not None:
-        return seconds
-    if after:
-        from email.utils import parsedate_to_datetime
+    after = attempt.header("retry-after")
+    seconds = duration_s(after, MAX_SERVER_WAIT_S)
+    if seconds is None and after:
+        seconds = _until_date(after, time.time() if now is None else now)
+    if seconds is None and attempt.error is not None:
+        match = re.search(_WAIT_WORDS, attempt.error.message, re.I)
+        words = attempt.error.message[match.end() :] if match else ""
+        seconds = duration_s(words, MAX_SERVER_WAIT_S, whole=False)
+    return seconds
 
-        try:
-            return max(0.0, parsedate_to_datetime(after).timestamp() - (time.time() if now is None else now))
-        except (TypeError, ValueError, IndexError, OverflowError):  # by version of Python
-            pass
-    return _wait_in_words(attempt.error.message) if attempt.error else None
+
+def _until_date(text: str, now_s: float) -> Optional[float]:
+    """Seconds until an HTTP date, at most as long as a server is obeyed; None where it is none."""
+    from email.utils import parsedate_to_datetime
+
+    try:
+        wait_s = parsedate_to_datetime(text[:_DATE_CHARS]).timestamp() - now_s
+    except (TypeError, ValueError, IndexError, OverflowError, OSError):  # by version of Python
+        return None
+    return min(max(0.0, wait_s), MAX_SERVER_WAIT_S)
 
 
 def backoff_s(retry: int, dice: Optional[float] = None) -> float:
@@ -5239,8 +6854,21 @@ def backoff_s(retry: int, dice: Optional[float] = None) -> float:
 
 def is_overload(attempt: Attempt) -> bool:
     """Whether the API itself says that it is overloaded, and not a gateway behind which a job may run."""
-    is_reported = attempt.code in _OVERLOAD_CODES | _RATE_CODES or bool(attempt.header("retry-after"))
-    return attempt.status == 503 and is_reported
+    is_reported = attempt.said_status >= 500 and attempt.refusal in (OVERLOAD, RATE_LIMIT)
+    return is_reported or (attempt.status == 503 and bool(attempt.header("retry-after")))
+
+
+def is_blocked(attempt: Attempt) -> bool:
+    """Whether moderation stopped it, perhaps only when the image was there."""
+    stage = attempt.error.moderation_stage if attempt.error else ""
+    return stage == "output" or (attempt.refusal is MODERATION and stage != "input")
+
+
+def is_lasting(attempt: Attempt) -> bool:
+    """Whether the same request gets the same answer for good: nobody is asked again in vain."""
+    if not attempt.end.sent:
+        return re.search(_PROXY_REFUSED, attempt.end.message) is not None
+    return attempt.said_status in _LASTING
 
 
 def is_too_large(attempt: Attempt) -> bool:
@@ -5250,12 +6878,12 @@ def is_too_large(attempt: Attempt) -> bool:
 
 def is_quota(code: str) -> bool:
     """Whether an error code says that the money is gone, not that it is too fast."""
-    return code in QUOTA_CODES or re.fullmatch(_QUOTA_CODE, code) is not None
+    return refusal_by_code(code) is QUOTA
 
 
 def is_refusal(code: str) -> bool:
     """Whether an error code by itself says that the request was refused before work."""
-    return is_quota(code) or code in _RATE_CODES | _OVERLOAD_CODES | _REFUSAL_CODES
+    return refusal_by_code(code) not in (None, MODERATION)
 
 
 def request_id(head: Optional[ResponseHead], secrets: Iterable[str]) -> Optional[str]:
@@ -5264,15 +6892,6 @@ def request_id(head: Optional[ResponseHead], secrets: Iterable[str]) -> Optional
         return None
     given = head.headers.get("x-request-id") or head.headers.get("apim-request-id")
     return show(given, secrets, _REQUEST_ID_CHARS) if given else None
-
-
-def _wait_in_words(message: str) -> Optional[float]:
-    match = re.search(_WAIT_WORDS, message, re.I)
-    return duration_s(match.group(1)) if match else None
-
-
-def _number(text: str) -> Optional[float]:
-    return float(text) if re.fullmatch(r"\d+(\.\d+)?", text) else None
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -5287,10 +6906,13 @@ def _number(text: str) -> Optional[float]:
 DEFAULT_MAX_DOWNLOAD_BYTES = 100 * 1024 * 1024
 DOWNLOAD_TRIES = 4
 DOWNLOAD_TIMEOUT_S = 120.0
+DOWNLOAD_STALL_S = 30.0
+#: So many addresses above the number of images that were asked for are fetched; a list may have no end.
+MAX_FURTHER_ADDRESSES = 4
 _MAX_REDIRECTS = 5
 _ADDRESS_CHARS = 200
-_ODD = r"[\s\x00-\x1f\\]"
-_NAT64 = "64:ff9b::/96"
+_REDIRECTS = (301, 302, 303, 307, 308)
+_KEY_WANTED = (401, 403)
 
 
 class DownloadFailed(Exception):
@@ -5302,56 +6924,66 @@ class DownloadFailed(Exception):
 
 
 class Downloader:
-    """Fetches addresses under one set of limits. `allow_private` admits loopback and private networks."""
+    """Fetches addresses under one set of limits.
+
+    `base_url` is that of the server whose answers hold the addresses: relative ones are taken from it, its
+    own origin may be private, and gets `key_header` once it has refused to answer without. `allow_private`
+    admits every private network. `remaining_s` tells the seconds that are left for all that is fetched.
+    """
 
     def __init__(
-        self, curl: Curl, *, max_bytes: int = DEFAULT_MAX_DOWNLOAD_BYTES, allow_private: bool = False
+        self,
+        curl: Curl,
+        *,
+        max_bytes: int = DEFAULT_MAX_DOWNLOAD_BYTES,
+        base_url: str = "",
+        key_header: Optional[Tuple[str, str]] = None,
+        allow_private: bool = False,
+        remaining_s: Callable[[], float] = lambda: DOWNLOAD_TIMEOUT_S,
     ) -> None:
         self._curl = curl
         self._max_bytes = max_bytes
+        self._base = f"{base_url}/" if base_url else ""
+        self._home = _home(base_url)
+        self._key_header = key_header
         self._allow_private = allow_private
+        self._remaining_s = remaining_s
 
     def fetch(self, url: str, take: Callable[[bytes], object], restart: Callable[[], None]) -> None:
         """Gives the bytes at an address to `take`, piece by piece; `restart` forgets them before a new try.
 
-        `DownloadFailed` where it cannot be fetched, is too large, or leads to a private network.
+        `DownloadFailed` where it cannot be fetched, is too large or slow, or leads to a private network.
         """
         for number in range(DOWNLOAD_TRIES):
             try:
-                self._follow(url, take)
+                self._follow(_readable(url, self._base), take)
                 return
             except DownloadFailed as error:
-                if not error.again or number == DOWNLOAD_TRIES - 1 or self._curl.stop.wait(backoff_s(number)):
+                wait_s = backoff_s(number)
+                if not error.again or number == DOWNLOAD_TRIES - 1 or wait_s >= self._remaining_s():
+                    raise
+                if self._curl.stop.wait(wait_s):
                     raise
                 restart()
 
-    def _follow(self, url: str, take: Callable[[bytes], object]) -> None:
+    def _follow(self, address: Address, take: Callable[[bytes], object]) -> None:
         for _ in range(_MAX_REDIRECTS + 1):
-            following = self._get(url, take)
+            following = self._get(address, take)
             if following is None:
                 return
-            url = urljoin(url, following)
+            address = _readable(following, address.url)
         raise DownloadFailed(f"more than {_MAX_REDIRECTS} redirects")
 
-    def _get(self, url: str, take: Callable[[bytes], object]) -> Optional[str]:
-        """One request; the address to go to next when the answer is a redirect."""
-        request = HttpRequest(
-            url=url,
-            headers=(("User-Agent", USER_AGENT), ("Accept", "image/*")),
-            timeout_s=DOWNLOAD_TIMEOUT_S,
-            resolve=self._pin(url),
-            max_bytes=self._max_bytes,
-        )
-        statuses: List[int] = []
-        received = self._curl.receive(
-            request,
-            lambda chunk: take(chunk) if statuses == [200] else None,
-            lambda head: statuses.append(head.status),
-        )
+    def _get(self, address: Address, take: Callable[[bytes], object]) -> Optional[str]:
+        """One step; the address to go to next when the answer is a redirect."""
+        received = self._ask(address, take, ())
+        is_home = self._home is not None and address.origin == self._home.origin
+        if is_home and self._key_header and received.head and received.head.status in _KEY_WANTED:
+            received = self._ask(address, take, (self._key_header,))
         head, end = received.head, received.end
         if head is None:
             raise DownloadFailed(end.message or "no answer", again=True)
-        if head.status in (301, 302, 303, 307, 308) and head.headers.get("location"):
+        if head.status in _REDIRECTS and head.headers.get("location"):
             return head.headers["location"]
         if head.status != 200:
             raise DownloadFailed(f"HTTP {head.status}", again=head.status >= 500 or head.status in (408, 429))
@@ -5361,68 +6993,71 @@ class Downloader:
             raise DownloadFailed(f"cut after {received.body_bytes:,} bytes: {end.message}", again=True)
         return None
 
-    def _pin(self, url: str) -> Optional[str]:
-        """Checks where an address leads; `host:port:address` for curl, so that it goes just there."""
+    def _ask(
+        self, address: Address, take: Callable[[bytes], object], key: Tuple[Tuple[str, str], ...]
+    ) -> Received:
+        """One request."""
+        resolve = self._pin(address)
+        remaining_s = self._remaining_s()
+        if remaining_s <= 0:
+            raise DownloadFailed("the time of the call is up (see --timeout)")
+        request = HttpRequest(
+            url=address.url,
+            headers=(("User-Agent", USER_AGENT), ("Accept", "image/*"), *key),
+            timeout_s=min(DOWNLOAD_TIMEOUT_S, remaining_s),
+            resolve=resolve,
+            stall_s=DOWNLOAD_STALL_S,
+            max_bytes=self._max_bytes,
+        )
+        statuses: List[int] = []
         try:
-            parts = urlsplit(url)
-            host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-        except ValueError as error:
-            raise DownloadFailed(f"not an address: {error}") from None
-        if parts.scheme not in ("http", "https") or not host or "%" in host or re.search(_ODD, url):
-            raise DownloadFailed("not an http or https address")
-        if self._allow_private:
+            return self._curl.receive(
+                request,
+                lambda chunk: take(chunk) if statuses == [200] else None,
+                lambda head: statuses.append(head.status),
+            )
+        except ConfigError as error:  # curl has gone since the request that led here
+            raise DownloadFailed(error.message) from None
+
+    def _pin(self, address: Address) -> Optional[str]:
+        """Checks where an address leads; `host:port:address` for curl, so that it goes just there."""
+        if self._allow_private or self._is_home(address):
             return None
-        addresses = resolve_addresses(host)
-        if not addresses and self._has_proxy(parts.scheme):
+        host = address.host
+        shown = show(host, limit=_ADDRESS_CHARS)
+        if is_local_name(host):
+            raise DownloadFailed(f"{shown} is in a private network; refused")
+        addresses = [host] if address.is_ip else resolve_addresses(host)
+        if any(not is_public(found) for found in addresses):
+            raise DownloadFailed(f"{shown} is in a private network; refused")
+        if address.is_ip:
+            return None
+        if not addresses and "." in host and self._curl.proxy_for(address.url):
             return None  # only the proxy knows the name
         if not addresses:
-            raise DownloadFailed(f"cannot find the host {show(host, limit=_ADDRESS_CHARS)}", again=True)
-        if any(not is_public(address) for address in addresses):
-            raise DownloadFailed(f"{show(host, limit=_ADDRESS_CHARS)} is in a private network; refused")
-        if _is_literal(host):
-            return None
-        return f"{host}:{port}:{','.join(_bracketed(address) for address in addresses)}"
+            raise DownloadFailed(f"cannot find the host {shown}", again=True)
+        return f"{host}:{address.port}:{','.join(map(_bracketed, addresses))}"
 
-    def _has_proxy(self, scheme: str) -> bool:
-        names = (f"{scheme}_proxy", f"{scheme.upper()}_PROXY", "all_proxy", "ALL_PROXY")
-        return any(self._curl.env.get(name) for name in names)
-
-
-def leads_to_private_network(url: str) -> bool:
-    """Whether the host of a URL is, or has, an address that is loopback, private or link-local."""
-    return any(not is_public(address) for address in resolve_addresses(urlsplit(url).hostname or ""))
+    def _is_home(self, address: Address) -> bool:
+        """Whether an address is on the server itself; on this machine whatever the name that it has here."""
+        home = self._home
+        if home is None or address.port != home.port:
+            return False
+        return address.host == home.host or (is_loopback_host(address.host) and is_loopback_host(home.host))
 
 
-def resolve_addresses(host: str) -> List[str]:
-    """The IP addresses of a host, none when it has none."""
-    import socket
-
+def _readable(url: str, base: str) -> Address:
     try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        return []
-    return list(dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in found))
+        return read_address(url, base)
+    except ValueError as error:
+        raise DownloadFailed(f"not an address: {show(str(error), limit=_ADDRESS_CHARS)}") from None
 
 
-def is_public(address: str) -> bool:
-    """Whether an IP address belongs to the public internet."""
-    import ipaddress
-
-    parsed = ipaddress.ip_address(address)
-    inner = getattr(parsed, "ipv4_mapped", None) or getattr(parsed, "sixtofour", None)
-    if parsed in ipaddress.ip_network(_NAT64):
-        inner = ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)
-    return parsed.is_global and not parsed.is_multicast and (inner is None or inner.is_global)
-
-
-def _is_literal(host: str) -> bool:
-    import ipaddress
-
+def _home(base_url: str) -> Optional[Address]:
     try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
+        return read_address(base_url)
+    except ValueError:  # then no address is taken for its own
+        return None
 
 
 def _bracketed(address: str) -> str:
@@ -5597,7 +7232,7 @@ _FLAGS = {
     "image[]": "the input images",
     "prompt": "the prompt",
 }
-_SIZE = r"(\d{1,5})\s*x\s*(\d{1,5})"
+_SIZE = r"([0-9]{1,5}) ?x ?([0-9]{1,5})"
 
 
 class _Cause(NamedTuple):
@@ -5637,7 +7272,7 @@ def explain(
 ) -> GptImage2Error:
     """The error for an attempt that brought no image; `rule` is the row of the policy that it fell under."""
     secrets = tuple(secrets)
-    host = urlsplit(base_url).netloc
+    host = show(urlsplit(base_url).netloc, secrets)
     hostname = urlsplit(base_url).hostname or ""
     if attempt.was_cut and attempt.error is None and not attempt.status >= 300:
         cause = _network_cause(attempt, host, hostname, secrets)
@@ -5721,36 +7356,21 @@ def _is_about_proxy(said: str, hostname: str) -> bool:
 
 def _server_cause(attempt: Attempt, request: ImageRequest, secrets: Iterable[str]) -> _Cause:
     error = attempt.error
-    status, code = attempt.status, attempt.code
+    status, said_status = attempt.status, attempt.said_status
     name = error.code if error else ""
     said = show(error.message, secrets) if error else _describe_page(attempt, secrets)
     text = f"HTTP {status}: {said}" if status >= 300 else f"the server answered an error: {said}"
-    lower = said.lower()
-    if is_quota(code):
-        return _Cause(
-            QuotaError, code, text, "add credit or raise the limit in the provider's billing settings"
-        )
-    if status == 429 or (status < 300 and code in ("rate_limit_exceeded", "slow_down")):
-        return _Cause(RateLimitError, name or "rate_limit_exceeded", text, _wait_hint(attempt))
-    if code in ("moderation_blocked", "content_policy_violation") or "safety system" in lower:
+    refusal = attempt.refusal or refusal_by_status(said_status)
+    if refusal is MODERATION or (error is not None and error.moderation_stage):
         return _moderation(attempt, text)
-    if status == 401 or code == "invalid_api_key":
-        return _Cause(
-            AuthenticationError,
-            name or "invalid_api_key",
-            text,
-            "check the key: config --show says where it comes from",
-        )
-    if status == 403:
-        return _forbidden(name, text, lower)
-    if code == "model_not_found" or (status == 404 and "model" in lower):
-        return _Cause(
-            ApiError, name or "model_not_found", text, "check --model, and that your account may use it"
-        )
-    if status in (400, 422) and error is not None:
+    if refusal is BAD_FIELD and error is not None:
         return _bad_request(attempt, text, request)
-    if status == 404:
-        return _Cause(ApiError, name or "not_found", text, "check base_url; it usually ends in /v1")
+    if refusal is PROXY:
+        return _Cause(PROXY.raises, PROXY.code, f"the proxy refused the request: {text}", PROXY.cure)
+    if refusal is not None and refusal is not BAD_FIELD:
+        cure = _wait_hint(attempt) if refusal is RATE_LIMIT else refusal.cure
+        by_type = error.type if error and refusal_by_code(error.type) is refusal else ""
+        return _Cause(refusal.raises, name or by_type or refusal.code, text, cure)
     if 300 <= status < 400:
         where = show(attempt.header("location"), secrets, 200)
         return _Cause(
@@ -5759,11 +7379,9 @@ def _server_cause(attempt: Attempt, request: ImageRequest, secrets: Iterable[str
             f"{text} (to {where})",
             "redirects are not followed with a key; correct base_url",
         )
-    if status in (504, 524) or (status == 502 and attempt.elapsed_s >= _GATEWAY_WINDOWS_S[0][0]):
+    if said_status in (504, 524) or (said_status == 502 and attempt.elapsed_s >= _GATEWAY_WINDOWS_S[0][0]):
         return _Cause(ApiError, name or "gateway_cut", text, _STREAM_HINT)
-    if status == 503:
-        return _Cause(ApiError, name or "overloaded", text, "the server is overloaded; try again later")
-    return _Cause(ApiError, name or ("server_error" if status >= 500 else "api_error"), text, "")
+    return _Cause(ApiError, name or ("server_error" if said_status >= 500 else "api_error"), text, "")
 
 
 def _moderation(attempt: Attempt, text: str) -> _Cause:
@@ -5774,25 +7392,7 @@ def _moderation(attempt: Attempt, text: str) -> _Cause:
     if error is not None and error.moderation_categories:
         details.append("categories: " + show(", ".join(error.moderation_categories)))
     suffix = f" ({'; '.join(details)})" if details else ""
-    return _Cause(
-        ModerationError,
-        "moderation_blocked",
-        text + suffix,
-        "change the prompt or the images; --moderation low is less strict",
-    )
-
-
-def _forbidden(code: str, text: str, lower: str) -> _Cause:
-    if "verif" in lower:
-        hint = "verify the organisation in the provider's settings (up to 15 minutes until it counts)"
-        return _Cause(AuthenticationError, code or "organization_not_verified", text, hint)
-    if "country" in code or "country" in lower or "region" in lower:
-        return _Cause(
-            AuthenticationError, code or "unsupported_region", text, "the API is not offered where you are"
-        )
-    return _Cause(
-        AuthenticationError, code or "forbidden", text, "this key may not do that; check its permissions"
-    )
+    return _Cause(MODERATION.raises, MODERATION.code, text + suffix, MODERATION.cure)
 
 
 def _bad_request(attempt: Attempt, text: str, request: ImageRequest) -> _Cause:
@@ -5842,10 +7442,11 @@ def _describe_page(attempt: Attempt, secrets: Iterable[str]) -> str:
 def _wait_hint(attempt: Attempt) -> str:
     if is_too_large(attempt):
         return "no wait helps: ask for fewer images at once (--n), or a smaller size"
-    wait: Optional[float] = server_wait_s(attempt)
-    return (
-        f"the server asks to wait {wait:.0f} s" if wait else "wait a minute, or send fewer requests at a time"
-    )
+    wait = server_wait_s(attempt)
+    if not wait:
+        return "wait a minute, or send fewer requests at a time"
+    more = " or longer (more is never waited for)" if wait >= MAX_SERVER_WAIT_S else ""
+    return f"the server asks to wait {wait:.0f} s{more}"
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -6043,7 +7644,6 @@ class _Lane:
 
     def _send(self) -> Tuple[_LaneEnd, Attempt, Rule]:
         call = self._call
-        settings = call.host.settings
         collector = ImageCollector(
             call.plan,
             self._indices,
@@ -6051,8 +7651,9 @@ class _Lane:
             self._partial_came,
             call.policy.save_partials,
             asked=max(call.numbers),
+            on_warning=call.warn,
         )
-        spool = Spool(call.plan.rescue_folder, settings.secrets)
+        spool = Spool(call.plan.rescue_folder)
         self._attempts += 1
         typical = TYPICAL_SECONDS.get(self._request.effective_quality, TYPICAL_SECONDS["auto"])
         call.emit(RequestStarted(self._attempts, typical, call.elapsed_s))
@@ -6089,7 +7690,8 @@ class _Lane:
             error = OutputError("; ".join(collector.lost), billed=rule.billed)
         elif not images:
             error = explain(attempt, rule, self._request, settings.base_url, settings.secrets)
-            if attempt.status == 200 and not attempt.was_cut and attempt.error is None and spool.size_bytes:
+            is_readable = not attempt.was_cut or attempt.end.is_undecodable
+            if attempt.status == 200 and is_readable and attempt.error is None and spool.size_bytes:
                 error.hint = f"the answer was kept: {spool.keep('answer.txt')}; {error.hint}".rstrip("; ")
         elif len(images) < asked:
             error = self._too_few(attempt, rule, len(images), collector.kept_aside)
@@ -6155,9 +7757,15 @@ class _Lane:
         downloader = Downloader(
             host.curl,
             max_bytes=self._call.policy.max_download_bytes,
-            allow_private=leads_to_private_network(host.settings.base_url),
+            base_url=host.settings.base_url,
+            key_header=auth_header(host.settings, host.settings.require_key()),
+            remaining_s=lambda: self._call.remaining_s,
         )
-        for url in attempt.answer.urls:
+        most = self._request.count + MAX_FURTHER_ADDRESSES
+        if len(attempt.answer.urls) > most:
+            came, asked = len(attempt.answer.urls), self._request.count
+            self._call.warn(f"{came} addresses came for {asked} images; only the first {most} are fetched")
+        for url in attempt.answer.urls[:most]:
             try:
                 collector.take(lambda take, restart: downloader.fetch(url, take, restart))  # noqa: B023
             except OutputError as error:
@@ -6541,7 +8149,10 @@ class Client:
         if not sources:
             raise UsageError("an edit needs an input image", hint="name a png, jpeg or webp file")
         curl = host_of(self.settings, self._env, self._stop).curl
-        downloader = Downloader(curl, allow_private=allow_private)
+        until = time.monotonic() + self._policy.timeout_s
+        downloader = Downloader(
+            curl, allow_private=allow_private, remaining_s=lambda: until - time.monotonic()
+        )
         with temporary_folder() as folder:
             images, loaded_mask = load_inputs(
                 [os.fspath(source) for source in sources],
@@ -6569,6 +8180,9 @@ class Client:
         plan = plan_output(
             name, request.effective_format, request.count, request.prompt, self.rescue_folder, no_clobber
         )
+        if output is None:
+            plan = replace(plan, moves_aside=not no_clobber)
+        plan = looked_at(plan, request.count, request.partial_images or 0)
         Budget(max_cost_usd).check(request.estimate(self.settings.prices), f"this call of {request.model}")
         return PreparedCall(request, plan, self.settings.warnings + warnings)
 
@@ -6607,7 +8221,10 @@ class Client:
 
     def _default_output(self, output_format: str) -> str:
         suffix = "png" if output_format == "png" else extension(output_format)
-        return str(home_folder(self._env) / f"{DEFAULT_OUTPUT_STEM}.{suffix}")
+        try:
+            return str(home_folder(self._env) / f"{DEFAULT_OUTPUT_STEM}.{suffix}")
+        except RuntimeError:  # HOME is not set, and the system knows no home of this user
+            raise UsageError("there is no home folder to save to", hint="give -o FILE, or set HOME") from None
 
 
 def generate(prompt: str, *, output: Optional[PathLike] = None, **options: Any) -> Result:
@@ -6626,14 +8243,20 @@ def edit(
     return Client().edit(image, prompt, output=output, **options)
 
 
-def _folders(prepared: PreparedCall) -> List[Path]:
-    """Every folder that will be written to: the output's, and those that links in it lead to."""
-    plan = prepared.plan
-    folders = [plan.folder]
-    if not plan.no_clobber:
-        paths = [plan.path(number) for number in prepared.numbers or range(1, prepared.request.count + 1)]
-        folders += [Path(os.path.realpath(path)).parent for path in paths if os.path.islink(path)]
-    return folders
+def _folders(prepared: PreparedCall) -> Tuple[Path, ...]:
+    """Every folder that will be written to.
+
+    Raises:
+        UsageError: a link of somebody else leads there.
+    """
+    try:
+        return folders_of(prepared.plan, prepared.numbers or range(1, prepared.request.count + 1))
+    except OSError as error:
+        raise UsageError(
+            f"cannot write the output: {error.strerror or error}",
+            hint="choose another place with -o; nothing was sent",
+            code="output_not_writable",
+        ) from None
 
 
 def _ignore(event: Event) -> None:
@@ -6646,6 +8269,74 @@ def _ignore(event: Event) -> None:
 # Words in, one command done: `generate`, `edit`, `config`, `doctor`; and the one door to what is built on
 # core. Reads prompt files; writes config files.
 # ============================================================================================================
+
+
+# ------------------------------------------------------------------------------------------------------------
+# commands/package_extras
+#
+# The optional parts of the package, which stand above core: found by name when they are asked for.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: What stands for a key where none is needed.
+SANDBOX_KEY = "sandbox"
+
+
+class Extra(NamedTuple):
+    """A layer above core: its module, and the command that installs it."""
+
+    module: str
+    install: str = INSTALL_HINT
+
+
+#: The commands that come with an optional part of the package.
+EXTRAS = {
+    "sandbox": Extra("gpt_image2.sandbox"),
+    "mcp": Extra("gpt_image2.mcp"),
+    "install-skill": Extra("gpt_image2.skill", "pip install gpt-image2"),
+}
+
+
+def run_extra(name: str, words: Sequence[str], _output: Output, _stop: StopSwitch) -> int:
+    """Runs the command of an optional part, which prints for itself; its exit code."""
+    with _installed(name):
+        main: Callable[[List[str]], int] = _import(EXTRAS[name].module).main
+        return main(list(words))
+
+
+@contextmanager
+def start_sandbox() -> Generator[str, None, None]:
+    """A sandbox that runs in this context; its base URL."""
+    with ExitStack() as stack:
+        with _installed("sandbox"):
+            serve: Callable[[], ContextManager[str]] = _import(EXTRAS["sandbox"].module).serve_in_thread
+            base_url = stack.enter_context(serve())
+        yield base_url
+
+
+def _import(module: str) -> Any:
+    """A module of the package; a script of the package's name in the folder of this file would hide it."""
+    import importlib
+
+    path, here = sys.path, os.path.dirname(os.path.abspath(__file__))
+    sys.path = [folder for folder in path if os.path.abspath(folder) != here]
+    try:
+        return importlib.import_module(module)
+    finally:
+        sys.path = path
+
+
+@contextmanager
+def _installed(name: str) -> Generator[None, None, None]:
+    """Turns a missing part into an error that says how to install it."""
+    try:
+        yield
+    except ImportError as error:
+        raise UsageError(
+            f"{name} is not installed here ({error.name} is missing)",
+            hint=f"install it: {EXTRAS[name].install.format(extra=name)}",
+            code="extra_missing",
+        ) from None
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -6701,10 +8392,12 @@ def examine(
 
 
 def verdict(checks: List[Check]) -> ExitCode:
+    """The exit code for all findings: that of the first failure."""
     return next((check.exit_code for check in checks if check.status == "fail"), ExitCode.OK)
 
 
 def check_json(check: Check) -> Dict[str, object]:
+    """A finding as `--json` prints it."""
     shown = dict(vars(check))
     del shown["exit_code"]
     return {**shown, "elapsed_s": None if check.elapsed_s is None else round(check.elapsed_s, 3)}
@@ -6766,11 +8459,9 @@ def _disk(folder: Path) -> Check:
 
 def _name_lookup(settings: Settings, env: Mapping[str, str]) -> Optional[Check]:
     """Looks the host's name up; None where a proxy does that."""
-    parts = urlsplit(settings.base_url)
-    names = (f"{parts.scheme}_proxy", f"{parts.scheme.upper()}_PROXY", "all_proxy", "ALL_PROXY")
-    if any(env.get(name) for name in names):
+    if Curl(env, settings.secrets, StopSwitch()).proxy_for(settings.base_url):
         return None
-    host = parts.hostname or ""
+    host = urlsplit(settings.base_url).hostname or ""
     started = time.monotonic()
     addresses = resolve_addresses(host)
     elapsed_s = time.monotonic() - started
@@ -6882,6 +8573,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(**settings)
 
     def error(self, message: str) -> NoReturn:
+        """Raises an error for the caller to show."""
         raise UsageError(message, hint=f"see {self.prog} --help")
 
 
@@ -6895,6 +8587,7 @@ def _help_width() -> int:
 
 
 def flag_of(name: str) -> str:
+    """The flag of a field or keyword argument."""
     return _OTHER_FLAGS.get(name) or f"--{name.replace('_', '-')}"
 
 
@@ -6911,12 +8604,6 @@ class ServerFlags(argparse.Namespace):
     config: Optional[str]
     base_url: Optional[str]
     api_key: Optional[str]
-    no_history: bool
-
-    @property
-    def history(self) -> Optional[bool]:
-        """Whether calls are recorded; None leaves that to the settings."""
-        return False if self.no_history else None
 
 
 class CallFlags(ServerFlags):
@@ -6927,6 +8614,7 @@ class CallFlags(ServerFlags):
     retries: int
     retry_ambiguous: bool
     max_download: float  # MB
+    no_history: bool
 
 
 class ImageCommand(CallFlags):
@@ -7013,6 +8701,9 @@ def doctor_parser() -> Parser:
         description="Check all that a call needs: curl, settings, key, network, disk. Free but for --probe.",
         epilog=EXIT_CODES,
     )
+    parser.add_argument("--config", metavar="PATH", help="this config file instead of the one that is found")
+    parser.add_argument("--base-url", metavar="URL", help="the API's base URL")
+    parser.add_argument("--api-key", metavar="KEY", help="the API key (visible in ps)")
     parser.add_argument(
         "--probe",
         action="store_true",
@@ -7021,11 +8712,16 @@ def doctor_parser() -> Parser:
     parser.add_argument("--yes", action="store_true", help="with --probe: yes, pay for it")
     parser.add_argument("--forget", action="store_true", help="forget what --probe learnt of this base URL")
     add_output_flags(parser.add_argument)
-    add_server_flags(parser)
     return parser
 
 
 def read_image_command(name: str, argv: Sequence[str]) -> ImageCommand:
+    """A `generate` or `edit` command line.
+
+    Raises:
+        UsageError: unknown or missing arguments, or a prompt that cannot be read.
+        SystemExit: after `--help`.
+    """
     command = _parse(name, list(argv))
     sources = list(command.more_images or ())
     prompt = command.prompt
@@ -7040,7 +8736,12 @@ def read_image_command(name: str, argv: Sequence[str]) -> ImageCommand:
 
 
 def read_redo_command(argv: Sequence[str]) -> ImageCommand:
-    """A `history redo` command line; what is not to change is None or empty in its request."""
+    """A `history redo` command line; what is not to change is None or empty in its request.
+
+    Raises:
+        UsageError: unknown or missing arguments, or a prompt that cannot be read.
+        SystemExit: after `--help`.
+    """
     command = redo_parser().parse_args(list(argv), ImageCommand())
     command.sources = tuple(command.more_images or ())
     prompt = ""
@@ -7051,12 +8752,14 @@ def read_redo_command(argv: Sequence[str]) -> ImageCommand:
 
 
 def request_of(flags: argparse.Namespace, prompt: str) -> ImageRequest:
+    """The request that the field flags of a command line ask for."""
     fields = {name: getattr(flags, name) for name in REQUEST_FIELDS if hasattr(flags, name)}
     extra = tuple(parse_extra(text) for text in getattr(flags, "param", ()))
     return ImageRequest(prompt=prompt, extra=extra, **fields)
 
 
-def client_of(flags: CallFlags, stop: StopSwitch, waits_for_server: bool = True) -> Client:
+def client_of(flags: CallFlags, stop: StopSwitch) -> Client:
+    """The client that the flags of a command line ask for."""
     return Client(
         config=flags.config,
         base_url=flags.base_url,
@@ -7065,8 +8768,7 @@ def client_of(flags: CallFlags, stop: StopSwitch, waits_for_server: bool = True)
         retries=flags.retries,
         retry_ambiguous=flags.retry_ambiguous,
         max_download_bytes=int(flags.max_download * MEGABYTE),
-        waits_for_server=waits_for_server,
-        history=flags.history,
+        history=False if flags.no_history else None,
         stop=stop,
     )
 
@@ -7161,6 +8863,7 @@ def _add_call_flags(parser: Parser) -> None:
 
 
 def add_sending_flags(add: Callable[..., object]) -> None:
+    """Adds the flags that say how a request is sent, and sent again."""
     add(
         "--timeout",
         type=float,
@@ -7191,6 +8894,7 @@ def add_sending_flags(add: Callable[..., object]) -> None:
 
 
 def add_output_flags(add: Callable[..., object]) -> None:
+    """Adds the flags that every command has, by a parser's `add_argument`."""
     add("--json", action="store_true", help="print one JSON object on stdout instead of lines")
     add("--events", action="store_true", help="progress as JSON lines on stderr")
     add("--quiet", action="store_true", help="no progress on stderr")
@@ -7198,6 +8902,7 @@ def add_output_flags(add: Callable[..., object]) -> None:
 
 
 def add_setting_flags(parser: Parser) -> None:
+    """Adds the flags for server and key, and `--sandbox`."""
     add = add_server_flags(parser)
     add("--sandbox", action="store_true", help="use an offline sandbox for this call: no key, no cost")
 
@@ -7251,6 +8956,7 @@ def _read_prompt(prompt: Optional[str], prompt_file: Optional[str], sources: Seq
 
 
 def run_config(words: Sequence[str], output: Output, _: StopSwitch) -> int:
+    """Runs `config`: writes a template, shows the settings in force, or both."""
     args = config_parser().parse_args(list(words))
     outcome: Dict[str, object] = {"ok": True, "command": "config"}
     if args.init:
@@ -7267,6 +8973,7 @@ def run_config(words: Sequence[str], output: Output, _: StopSwitch) -> int:
 
 
 def _show_config(config: Optional[str], output: Output) -> Dict[str, object]:
+    """Says which settings are in force and where each comes from; the same as an object."""
     settings = load_settings(os.environ, config=config)
     active = settings.config_file.path if settings.config_file else None
     sources = {**settings.sources, "state_folder": "XDG_STATE_HOME or its default"}
@@ -7305,6 +9012,69 @@ def _prices_in_words(settings: Settings) -> str:
 
 
 # ------------------------------------------------------------------------------------------------------------
+# commands/doctor
+#
+# The command `doctor`: says what the checks find, and pays for a probe when it is asked to.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_STATUS_WIDTH = 5
+_NAME_WIDTH = 13
+
+
+def run_doctor(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
+    """Runs `doctor`: every check in turn; the exit code of the first that failed."""
+    args = doctor_parser().parse_args(list(words))
+    where = {"config": args.config, "base_url": args.base_url, "api_key": args.api_key}
+    if args.probe and not args.yes:
+        probe_in_words = load_side("gpt_image2_more").probe_in_words
+        raise UsageError(probe_in_words(load_settings(os.environ, **where)), hint="add --yes to pay for it")
+    checks: List[Check] = []
+    billed = Billed.NO
+    found = (
+        iter([_forget(load_settings(os.environ, **where))])
+        if args.forget
+        else examine(os.environ, stop, **where)
+    )
+    for check in found:
+        checks.append(check)
+        _say_check(check, output)
+    if args.probe and verdict(checks) is ExitCode.OK:
+        probe_and_tell = load_side("gpt_image2_more").probe_and_tell
+        check, billed = probe_and_tell(load_settings(os.environ, **where), stop, output)
+        checks.append(check)
+        _say_check(check, output)
+    failed = next((check for check in checks if check.status == "fail"), None)
+    error: Optional[Dict[str, object]] = None
+    if failed is not None:
+        error = {"code": f"doctor_{failed.name}", "message": failed.detail, "hint": failed.cure}
+    output.finish(
+        {
+            "ok": failed is None,
+            "command": "doctor",
+            "checks": [check_json(check) for check in checks],
+            "billed": billed.value,
+            "error": error,
+        }
+    )
+    return verdict(checks)
+
+
+def _forget(settings: Settings) -> Check:
+    """Forgets what a probe learnt about the base URL in force."""
+    url = settings.base_url
+    forgotten = forget_facts(state_folder(os.environ), url)
+    return Check("forget", "ok", f"forgot {url}" if forgotten else f"nothing was known of {url}")
+
+
+def _say_check(check: Check, output: Output) -> None:
+    seconds = f" in {check.elapsed_s:.3f} s" if check.elapsed_s is not None else ""
+    output.result(f"{check.status:<{_STATUS_WIDTH}} {check.name:<{_NAME_WIDTH}} {check.detail}{seconds}")
+    if check.cure:
+        output.result(f"{'':<{_STATUS_WIDTH}} {'':<{_NAME_WIDTH}} → {check.cure}")
+
+
+# ------------------------------------------------------------------------------------------------------------
 # commands/make_images
 #
 # The commands `generate` and `edit`: from a parsed command line to what is printed.
@@ -7312,14 +9082,21 @@ def _prices_in_words(settings: Settings) -> str:
 
 
 def run_images(name: str, words: Sequence[str], output: Output, stop: StopSwitch) -> int:
+    """Runs `generate` or `edit`."""
     return make_images(read_image_command(name, words), output, stop)
 
 
 def make_images(command: ImageCommand, output: Output, stop: StopSwitch) -> int:
+    """Does what a command line asks for; its exit code.
+
+    Raises:
+        GptImage2Error: not all images could be saved as asked.
+    """
     asked_size = command.request.size
     with ExitStack() as stack:
         if command.sandbox:
-            use_sandbox(command, stack)
+            command.base_url = stack.enter_context(start_sandbox())
+            command.api_key, command.config = SANDBOX_KEY, None
         elif command.api_key is not None:
             output.warn(f"--api-key is visible in ps and in the shell history; use {KEY_VARIABLE} instead")
         client = client_of(command, stop)
@@ -7412,1118 +9189,6 @@ def _show_dry_run(prepared: PreparedCall, client: Client, command: ImageCommand,
             "warnings": list(warnings),
         }
     )
-
-
-# ------------------------------------------------------------------------------------------------------------
-# commands/package_extras
-#
-# The optional parts of the package, which stand above core: found by name when they are asked for.
-# ------------------------------------------------------------------------------------------------------------
-
-
-#: What stands for a key where none is needed.
-SANDBOX_KEY = "sandbox"
-
-
-class Extra(NamedTuple):
-    """A layer above core: its module, and the command that installs it."""
-
-    module: str
-    install: str = INSTALL_HINT
-
-
-#: The commands that come with an optional part of the package.
-EXTRAS = {
-    "sandbox": Extra("gpt_image2.sandbox"),
-    "mcp": Extra("gpt_image2.mcp"),
-    "install-skill": Extra("gpt_image2.skill", "pip install gpt-image2"),
-}
-
-
-def run_extra(name: str, words: Sequence[str], _output: Output, _stop: StopSwitch) -> int:
-    """Runs the command of an optional part, which prints for itself; its exit code."""
-    with _installed(name):
-        main: Callable[[List[str]], int] = _import(EXTRAS[name].module).main
-        return main(list(words))
-
-
-@contextmanager
-def start_sandbox() -> Generator[str, None, None]:
-    """A sandbox that runs in this context; its base URL."""
-    with ExitStack() as stack:
-        with _installed("sandbox"):
-            serve: Callable[[], ContextManager[str]] = _import(EXTRAS["sandbox"].module).serve_in_thread
-            base_url = stack.enter_context(serve())
-        yield base_url
-
-
-def use_sandbox(flags: CallFlags, stack: ExitStack) -> None:
-    """Turns a command line to a sandbox that runs as long as the stack is open."""
-    flags.base_url = stack.enter_context(start_sandbox())
-    flags.api_key, flags.config = SANDBOX_KEY, None
-
-
-def _import(module: str) -> Any:
-    """A module of the package; a script of the package's name in the folder of this file would hide it."""
-    import importlib
-
-    path, here = sys.path, os.path.dirname(os.path.abspath(__file__))
-    sys.path = [folder for folder in path if os.path.abspath(folder) != here]
-    try:
-        return importlib.import_module(module)
-    finally:
-        sys.path = path
-
-
-@contextmanager
-def _installed(name: str) -> Generator[None, None, None]:
-    """Turns a missing part into an error that says how to install it."""
-    try:
-        yield
-    except ImportError as error:
-        raise UsageError(
-            f"{name} is not installed here ({error.name} is missing)",
-            hint=f"install it: {EXTRAS[name].install.format(extra=name)}",
-            code="extra_missing",
-        ) from None
-
-
-# ------------------------------------------------------------------------------------------------------------
-# commands/probe
-#
-# Learns, for the price of one small image, what a base URL really does.
-#
-# A refusal is free, so the form of a refusal is asked for first. The paid request is an edit of two tiny
-# pictures, streamed, as jpeg, in a given size: its one answer tells the most. Where a field or the endpoint is
-# refused, it is changed and asked again; refusals before work cost nothing either.
-# ------------------------------------------------------------------------------------------------------------
-
-
-PROBE_COMMAND = "doctor"
-PROBE_TIMEOUT_S = 600.0
-_PROBE_SIZE = "1024x1024"
-_INPUT_EDGE = 64
-_MAX_REFUSALS = 5
-_NO_SUCH_MODEL = "no-such-model-this-is-a-probe"
-_FIELD_REFUSED = (400, 422)
-_ENDPOINT_MISSING = (404, 405, 501)
-PROBE = ImageRequest(
-    prompt="A plain grey circle on a white ground",
-    size=_PROBE_SIZE,
-    quality="low",
-    output_format="jpeg",
-    stream=True,
-    partial_images=1,
-)
-
-
-class ProbeOutcome(Record):
-    """What was learnt, and what the paid request ended with."""
-
-    facts: HostFacts
-    result: Result
-
-
-def probe_price(prices: Mapping[str, Prices]) -> Optional[CostEstimate]:
-    return PROBE.estimate(prices)
-
-
-def probe(host: Host, picture: Path) -> ProbeOutcome:
-    """Asks the base URL; the picture that it paints is saved, since it is paid for. The `result` of an error
-    says what was sent."""
-    started = time.monotonic()
-    with temporary_folder() as folder:
-        facts = HostFacts(probed_on=today(), refusal=_refusal(host, folder))
-        inputs = tuple(_input(folder / f"{name}.png", shade) for name, shade in (("a", 64), ("b", 192)))
-        request = replace(PROBE, images=inputs)
-        refusals = 0
-        while True:
-            attempt, images = _send(host, request, picture)
-            result = replace(
-                _result(host, request, attempt, images),
-                attempts=refusals + 1,
-                elapsed_s=time.monotonic() - started,
-            )
-            if images or attempt.answer.urls:
-                return ProbeOutcome(_learnt(host, facts, request, attempt, images), result)
-            changed = _changed(host, request, attempt)
-            refusals += 1
-            if changed is None or refusals > _MAX_REFUSALS:
-                error = _failure(host, request, attempt)
-                error.result = result
-                raise error
-            host, request = changed
-
-
-def _refusal(host: Host, folder: Path) -> Optional[str]:
-    """What a refusal looks like: `openai` for the official envelope, else `other`; None without one."""
-    body = folder / "refused"
-    write_private(body, json.dumps({"model": _NO_SUCH_MODEL, "prompt": "x"}).encode())
-    attempt, document = ask(host, "/images/generations", str(body))
-    if not 400 <= attempt.status < 500:
-        return None
-    error = read_server_error(document)
-    return "openai" if error is not None and (error.type or error.code) else "other"
-
-
-def _send(host: Host, request: ImageRequest, picture: Path) -> Tuple[Attempt, Tuple[SavedImage, ...]]:
-    plan = OutputPlan(picture.parent, picture.stem, picture.suffix, False, True, picture.parent)
-    collector = ImageCollector(plan, count(1), _ignore_all, _ignore_all)
-    spool = Spool(picture.parent, host.settings.secrets)
-    try:
-        attempt = send_once(host, request, collector, spool, PROBE_TIMEOUT_S)
-    finally:
-        collector.close()
-        spool.discard()
-    return attempt, collector.images
-
-
-def _result(host: Host, request: ImageRequest, attempt: Attempt, images: Tuple[SavedImage, ...]) -> Result:
-    usage = attempt.answer.usage
-    return Result(
-        command=PROBE_COMMAND,
-        model=request.model,
-        images=images,
-        usage=usage,
-        cost_usd=cost_of_usage(request.model, usage, host.settings.prices) if usage else None,
-        billed=Billed.YES if images or attempt.answer.urls else judge(attempt).billed,
-        http_status=attempt.status or None,
-        request_id=request_id(attempt.head, host.settings.secrets),
-    )
-
-
-def _learnt(
-    host: Host, facts: HostFacts, request: ImageRequest, attempt: Attempt, images: Tuple[SavedImage, ...]
-) -> HostFacts:
-    image = images[0] if images else None
-    return replace(
-        facts,
-        answers="b64_json" if images else "url",
-        streams=attempt.answer.shape == "sse" if request.stream else False,
-        edits=bool(request.images),
-        image_field=host.settings.image_field if request.images else None,
-        format_field=host.settings.format_field if image and image.format == "jpeg" else None,
-        honours_size=None if image is None else f"{image.width}x{image.height}" == _PROBE_SIZE,
-    )
-
-
-def _changed(host: Host, request: ImageRequest, attempt: Attempt) -> Optional[Tuple[Host, ImageRequest]]:
-    """The next thing to ask after a free refusal, or None when nothing is left to change."""
-    if attempt.status in _ENDPOINT_MISSING and request.images:
-        return host, replace(request, images=())
-    if attempt.status not in _FIELD_REFUSED or attempt.error is None:
-        return None
-    if request.stream and refuses_stream(attempt):
-        return host, request.without_stream()
-    settings = host.settings
-    about = f"{attempt.error.param} {attempt.error.message}"
-    if settings.format_field in about and settings.format_field != "format":
-        settings = replace(settings, format_field="format")
-    elif "image" in about and settings.image_field != "image":
-        settings = replace(settings, image_field="image")
-    else:
-        return None
-    return replace(host, settings=settings), request
-
-
-def _failure(host: Host, request: ImageRequest, attempt: Attempt) -> GptImage2Error:
-    settings = host.settings
-    return explain(attempt, judge(attempt), request, settings.base_url, settings.secrets)
-
-
-def _input(path: Path, shade: int) -> InputImage:
-    rows = (b"\0" + bytes([shade, shade, shade]) * _INPUT_EDGE) * _INPUT_EDGE
-    header = struct.pack(">IIBBBBB", _INPUT_EDGE, _INPUT_EDGE, 8, 2, 0, 0, 0)
-    chunks: List[bytes] = []
-    for kind, data in ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")):
-        chunks.append(struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)))
-    data = b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
-    write_private(path, data)
-    return InputImage(str(path), path.name, "png", _INPUT_EDGE, _INPUT_EDGE, len(data), False)
-
-
-def _ignore_all(*_: object) -> None:
-    pass
-
-
-# ------------------------------------------------------------------------------------------------------------
-# commands/doctor
-#
-# The command `doctor`: says what the checks find, and pays for a probe when it is asked to.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_STATUS_WIDTH = 5
-_NAME_WIDTH = 13
-
-
-def run_doctor(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    args = doctor_parser().parse_args(list(words))
-    where = {"config": args.config, "base_url": args.base_url, "api_key": args.api_key}
-    if args.probe and not args.yes:
-        raise UsageError(_probe_price(load_settings(os.environ, **where)), hint="add --yes to pay for it")
-    checks: List[Check] = []
-    billed = Billed.NO
-    found = (
-        iter([_forget(load_settings(os.environ, **where))])
-        if args.forget
-        else examine(os.environ, stop, **where)
-    )
-    for check in found:
-        checks.append(check)
-        _say_check(check, output)
-    if args.probe and verdict(checks) is ExitCode.OK:
-        settings = load_settings(os.environ, **where)
-        output.say(_probe_price(settings))
-        check, billed = _probe(settings, stop, output)
-        checks.append(check)
-        _say_check(check, output)
-    failed = next((check for check in checks if check.status == "fail"), None)
-    error: Optional[Dict[str, object]] = None
-    if failed is not None:
-        error = {"code": f"doctor_{failed.name}", "message": failed.detail, "hint": failed.cure}
-    output.finish(
-        {
-            "ok": failed is None,
-            "command": "doctor",
-            "checks": [check_json(check) for check in checks],
-            "billed": billed.value,
-            "error": error,
-        }
-    )
-    return verdict(checks)
-
-
-def _probe_price(settings: Settings) -> str:
-    price = probe_price(settings.prices)
-    cost = f"about ${price.high_usd:.3f}" if price else "an unknown price"
-    return f"--probe makes one low-quality image for {cost}"
-
-
-def _probe(settings: Settings, stop: StopSwitch, output: Output) -> Tuple[Check, Billed]:
-    """Probes the base URL and keeps what was learnt; the finding, and whether it was paid for."""
-    folder = state_folder(os.environ)
-    prepare_folder(folder)
-    picture = folder / f"probe-{os.urandom(4).hex()}.jpg"
-    try:
-        outcome = _recorded_probe(settings, picture, stop, output)
-    except GptImage2Error as error:
-        check = Check("probe", "fail", error.message, error.hint, exit_code=error.exit_code)
-        return check, error.billed
-    save_facts(folder, settings.base_url, outcome.facts)
-    facts = ", ".join(
-        f"{name}: {YES_NO.get(value, value) if isinstance(value, bool) else value}"
-        for name, value in vars(outcome.facts).items()
-        if value is not None
-    )
-    result = outcome.result
-    cost = f"; cost ${result.cost_usd:.4f}" if result.cost_usd is not None else ""
-    place = f"; picture: {result.images[0].path}" if result.images else ""
-    return Check("probe", "ok", facts + cost + place), Billed.YES
-
-
-def _recorded_probe(settings: Settings, picture: Path, stop: StopSwitch, output: Output) -> ProbeOutcome:
-    """Runs the probe and records it in the ledger like any call, since it is paid for."""
-    outcomes: List[ProbeOutcome] = []
-
-    def run(warnings: Tuple[str, ...]) -> Result:
-        for warning in warnings:
-            output.warn(warning)
-        with stop:
-            outcomes.append(probe(host_of(settings, os.environ, stop), picture))
-        return outcomes[0].result
-
-    def observe(event: Event) -> None:
-        if isinstance(event, Warned):
-            output.warn(event.message)
-
-    if settings.history:
-        opening = Opening(
-            base_url=settings.base_url,
-            command=PROBE_COMMAND,
-            request=PROBE,
-            output=str(picture),
-            estimate=probe_price(settings.prices),
-        )
-        recorded(Ledger(state_folder(os.environ), settings.secrets), opening, run, observe)
-    else:
-        run(())
-    return outcomes[0]
-
-
-def _forget(settings: Settings) -> Check:
-    url = settings.base_url
-    forgotten = forget_facts(state_folder(os.environ), url)
-    return Check("forget", "ok", f"forgot {url}" if forgotten else f"nothing was known of {url}")
-
-
-def _say_check(check: Check, output: Output) -> None:
-    seconds = f" in {check.elapsed_s:.3f} s" if check.elapsed_s is not None else ""
-    output.result(f"{check.status:<{_STATUS_WIDTH}} {check.name:<{_NAME_WIDTH}} {check.detail}{seconds}")
-    if check.cure:
-        output.result(f"{'':<{_STATUS_WIDTH}} {'':<{_NAME_WIDTH}} → {check.cure}")
-
-
-# ============================================================================================================
-# history/
-#
-# Reading and using the ledger: the commands `history`, `spend` and `cost`.
-# ============================================================================================================
-
-
-# ------------------------------------------------------------------------------------------------------------
-# history/dates
-#
-# Dates and times as people write them (2026-11-25, 7d) and read them; UTC in the ledger. Pure.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_SPAN = re.compile(r"(\d{1,6})([smhdw])")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-_HINT = (
-    "give a date (2026-11-25), a local date-time (2026-11-25T14:30), or a span back from now (7d, 12h, 30m)"
-)
-
-
-def read_moment(text: str, now_s: float) -> str:
-    """The moment that a text names, as the ledger writes it; a date-time without a zone is local."""
-    from datetime import datetime
-
-    span = _SPAN.fullmatch(text.strip().lower())
-    try:
-        if span:
-            return utc_text(max(0.0, now_s - int(span.group(1)) * _SECONDS[span.group(2)]))
-        return utc_text(datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text.strip())).timestamp())
-    except (ValueError, OverflowError, OSError):
-        raise UsageError(f"{text!r} is no moment in time", hint=_HINT) from None
-
-
-def local_time(moment: str) -> str:
-    """A moment of the ledger in local time, to the minute."""
-    from datetime import datetime
-
-    try:
-        utc = datetime.fromisoformat(moment.replace("Z", "+00:00"))
-        return utc.astimezone().strftime("%Y-%m-%d %H:%M")
-    except (ValueError, OverflowError, OSError):
-        return moment
-
-
-def local_day(moment: str) -> str:
-    return local_time(moment)[:10]
-
-
-# ------------------------------------------------------------------------------------------------------------
-# history/search
-#
-# Reads the ledger: finds requests by text, time, id or image, and forgets them. Images stay.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_MAX_ID = 2**63 - 1
-#: The jobs of batches from before a moment; those that were not fetched yet are needed for that.
-_FORGET_BATCH_JOBS = (
-    "DELETE FROM batch_jobs WHERE batch IN"
-    " (SELECT number FROM batches WHERE fetched_at IS NOT NULL AND created_at < ?)"
-)
-
-
-class PastRequest(Record):
-    """One row of the ledger with its images. `fields` are the API's but for model, prompt and images."""
-
-    id: int
-    started_at: str
-    elapsed_s: Optional[float]
-    base_url: str
-    host: str
-    command: str
-    model: str
-    prompt: str
-    fields: Mapping[str, object]
-    inputs: Tuple[InputFile, ...]
-    mask: Optional[InputFile]
-    output: str
-    status: str
-    error_code: Optional[str]
-    error_message: Optional[str]
-    http_status: Optional[int]
-    request_id: Optional[str]
-    attempts: int
-    billed: str
-    usage: Optional[Mapping[str, Any]]
-    estimate_low_usd: Optional[float]
-    estimate_high_usd: Optional[float]
-    cost_usd: Optional[float]
-    discount: float
-    batch_id: Optional[str]
-    images: Tuple[SavedImage, ...]
-
-
-def find_requests(
-    database: Database, search: Optional[str], since: Optional[str], limit: Optional[int]
-) -> List[PastRequest]:
-    """The requests from `since` on whose prompt or image path holds a text in letters of any case, newest
-    first."""
-    at_most = limit if limit is not None and search is None else -1
-    rows = database.rows(
-        "SELECT * FROM requests WHERE started_at >= ? ORDER BY started_at DESC, id DESC LIMIT ?",
-        (since or "", at_most),
-    )
-    found: List[PastRequest] = []
-    for row in rows:
-        if limit is not None and len(found) >= limit:
-            break
-        if search is None or _holds(database, row, search.casefold()):
-            found.append(_past_request(database, row))
-    return found
-
-
-def request_by_id(database: Database, number: int) -> Optional[PastRequest]:
-    if number > _MAX_ID:
-        return None
-    rows = database.rows("SELECT * FROM requests WHERE id = ?", (number,))
-    return _past_request(database, rows[0]) if rows else None
-
-
-def request_by_file(database: Database, path: str) -> Optional[PastRequest]:
-    """The newest request that made an image with the bytes of this file, else one with this path, or None.
-
-    Of several with the same bytes, one with this path goes first.
-    """
-    is_here = "path = CAST(? AS TEXT)"
-    by_hash = f"SELECT request FROM images WHERE sha256 = ? ORDER BY {is_here} DESC, request DESC LIMIT 1"  # noqa: S608
-    by_path = f"SELECT request FROM images WHERE {is_here} ORDER BY request DESC LIMIT 1"  # noqa: S608
-    sha256, place = sha256_of(path), stored(os.path.abspath(path))
-    rows = database.rows(by_hash, (sha256, place)) if sha256 else []
-    rows = rows or database.rows(by_path, (place,))
-    return request_by_id(database, rows[0]["request"]) if rows else None
-
-
-def missing_ids(database: Database, ids: Sequence[int]) -> List[int]:
-    """The ids that no request has."""
-    return [number for number in ids if request_by_id(database, number) is None]
-
-
-def forget_requests(
-    database: Database, ids: Sequence[int] = (), before: Optional[str] = None, everything: bool = False
-) -> int:
-    """Deletes requests by id, by age or all of them, and overwrites what they held; how many there were."""
-    if everything:
-        condition, values, moment = "1", [()], "9"
-    elif before is not None:
-        condition, values, moment = "started_at < ?", [(before,)], before
-    else:
-        condition, values, moment = "id = ?", [(number,) for number in ids], ""
-    ids_of_them = f"SELECT id FROM requests WHERE {condition}"  # noqa: S608
-    count = 0
-    database.rows("PRAGMA secure_delete = ON")
-    with database.transaction():
-        for value in values:
-            database.change(f"DELETE FROM images WHERE request IN ({ids_of_them})", value)  # noqa: S608
-            count += database.change(f"DELETE FROM requests WHERE {condition}", value)  # noqa: S608
-        database.change(_FORGET_BATCH_JOBS, (moment,))
-    database.rows("PRAGMA wal_checkpoint(TRUNCATE)")  # the log would still hold the rows
-    return count
-
-
-def _holds(database: Database, row: Mapping[str, Any], text: str) -> bool:
-    if text in row["prompt"].casefold():
-        return True
-    paths = database.rows("SELECT path FROM images WHERE request = ?", (row["id"],))
-    return any(text in image["path"].casefold() for image in paths)
-
-
-def _past_request(database: Database, row: Mapping[str, Any]) -> PastRequest:
-    images = database.rows("SELECT * FROM images WHERE request = ? ORDER BY number", (row["id"],))
-    values: Dict[str, Any] = dict(row)
-    values["fields"] = json.loads(row["fields"])
-    values["inputs"] = tuple(input_file_of(file) for file in json.loads(row["inputs"]))
-    values["mask"] = None if row["mask"] is None else input_file_of(json.loads(row["mask"]))
-    values["usage"] = None if row["usage"] is None else json.loads(row["usage"])
-    values["images"] = tuple(_image_of(image) for image in images)
-    return PastRequest(**values)
-
-
-def _image_of(row: Mapping[str, Any]) -> SavedImage:
-    return SavedImage(
-        path=row["path"],
-        size_bytes=row["bytes"],
-        format=row["format"],
-        width=row["width"],
-        height=row["height"],
-        sha256=row["sha256"],
-        rescued=bool(row["rescued"]),
-        number=row["number"],
-    )
-
-
-# ------------------------------------------------------------------------------------------------------------
-# history/spending
-#
-# Adds up what requests cost, by day, model, host or quality. Pure; an unknown cost is never guessed.
-# ------------------------------------------------------------------------------------------------------------
-
-
-Row = Mapping[str, Any]
-#: What requests can be grouped by, and how the name of a request's group is read from its row.
-GROUPINGS: Mapping[str, Callable[[Row], str]] = {
-    "day": lambda row: local_day(row["started_at"]),
-    "model": lambda row: row["model"],
-    "host": lambda row: row["host"],
-    "quality": lambda row: str(json.loads(row["fields"]).get("quality", "auto")),
-}
-
-
-class Spending(Record):
-    """What a group of requests cost. Two kinds of requests are in no sum of money.
-
-    `unknown_cost` counts those that were billed at a cost that is not known, `maybe_billed` those that may
-    have been billed.
-    """
-
-    name: str
-    requests: int = 0
-    images: int = 0
-    tokens: int = 0
-    cost_usd: float = 0.0
-    unknown_cost: int = 0
-    maybe_billed: int = 0
-
-    def with_row(self, row: Row) -> Spending:
-        usage: Mapping[str, Any] = json.loads(row["usage"]) if row["usage"] else {}
-        is_unknown = row["cost_usd"] is None and row["billed"] == Billed.YES.value
-        return replace(
-            self,
-            requests=self.requests + 1,
-            images=self.images + row["images"],
-            tokens=self.tokens + usage.get("total_tokens", 0),
-            cost_usd=self.cost_usd + (row["cost_usd"] or 0.0),
-            unknown_cost=self.unknown_cost + is_unknown,
-            maybe_billed=self.maybe_billed + (row["billed"] == Billed.MAYBE.value),
-        )
-
-
-def spending_rows(database: Database, since: Optional[str]) -> List[Row]:
-    """What is needed of each request from a moment on, oldest first."""
-    return list(
-        database.rows(
-            "SELECT started_at, base_url, host, model, fields, billed, cost_usd, usage,"
-            " (SELECT COUNT(*) FROM images WHERE request = requests.id) AS images"
-            " FROM requests WHERE started_at >= ? ORDER BY started_at",
-            (since or "",),
-        )
-    )
-
-
-def sum_of(rows: Iterable[Row], name: str) -> Spending:
-    total = Spending(name)
-    for row in rows:
-        total = total.with_row(row)
-    return total
-
-
-def sums_by(rows: Iterable[Row], by: str) -> List[Spending]:
-    groups: Dict[str, Spending] = {}
-    for row in rows:
-        name = GROUPINGS[by](row)
-        groups[name] = groups.get(name, Spending(name)).with_row(row)
-    return [groups[name] for name in sorted(groups)]
-
-
-def is_rehearsal(row: Row) -> bool:
-    """Whether a request went to this machine, such as to the sandbox: that is no real money."""
-    return is_loopback(row["base_url"])
-
-
-# ------------------------------------------------------------------------------------------------------------
-# history/formatting
-#
-# Requests of the history and sums of money, as lines for people and as JSON. Pure.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_PROMPT_CHARS = 40
-
-
-def request_json(past: PastRequest) -> Dict[str, object]:
-    shown = dict(vars(past))
-    code, message = shown.pop("error_code"), shown.pop("error_message")
-    low, high = shown.pop("estimate_low_usd"), shown.pop("estimate_high_usd")
-    return {
-        **shown,
-        "inputs": [file.json() for file in past.inputs],
-        "mask": past.mask and past.mask.json(),
-        "error": None if code is None else {"code": code, "message": message},
-        "estimate_usd": None if low is None else {"low": low, "high": high},
-        "images": [{**image_json(image), "rescued": image.rescued} for image in past.images],
-    }
-
-
-def listing(requests: Sequence[PastRequest]) -> List[str]:
-    return _columns(
-        [
-            [
-                str(past.id),
-                local_time(past.started_at),
-                past.command,
-                f"{past.fields.get('quality', 'auto')}/{past.fields.get('size', 'auto')}",
-                past.status,
-                _cost(past),
-                show(past.prompt, limit=_PROMPT_CHARS),
-                show(past.images[0].path, limit=None) if past.images else "-",
-            ]
-            for past in requests
-        ],
-        right=(0, 5),
-    )
-
-
-def details(past: PastRequest) -> List[str]:
-    files = [("input", file) for file in past.inputs] + [("mask", file) for file in (past.mask,) if file]
-    rows = [
-        ["id", str(past.id)],
-        ["time", local_time(past.started_at)],
-        ["status", past.status],
-        ["command", past.command],
-        ["base URL", past.base_url],
-        ["model", past.model],
-        ["prompt", past.prompt],
-        *([name, str(value)] for name, value in past.fields.items()),
-        *([name, f"{file.path or file.source} ({file.sha256})"] for name, file in files),
-        ["output", past.output],
-    ]
-    if past.error_code:
-        rows.append(["error", f"{past.error_code}: {past.error_message}"])
-    rows += [
-        ["HTTP status", _or_dash(past.http_status)],
-        ["request id", _or_dash(past.request_id)],
-        ["attempts", str(past.attempts)],
-        ["took", _or_dash(past.elapsed_s, " s")],
-        ["billed", past.billed],
-        ["cost", _cost(past)],
-        ["estimate", _estimate(past)],
-    ]
-    if past.discount != 1.0:
-        rows.append(["discount", str(past.discount)])
-    if past.batch_id:
-        rows.append(["batch", past.batch_id])
-    rows += [[name, str(count)] for name, count in (past.usage or {}).items()]
-    for number, image in enumerate(past.images, 1):
-        place = "rescued to " if image.rescued else ""
-        rows.append([f"image {number}", f"{place}{image.path}"])
-        rows.append(["", f"{image.width}x{image.height} {image.format}, {image.size_bytes} bytes"])
-        rows.append(["", f"SHA-256 {image.sha256}"])
-    return _columns([[name, show(value, limit=None)] for name, value in rows])
-
-
-def spending_json(spending: Spending) -> Dict[str, object]:
-    return {**vars(spending), "cost_usd": round(spending.cost_usd, 6)}
-
-
-def spending_table(by: str, sums: Sequence[Spending], foot: Sequence[Spending]) -> List[str]:
-    """Sums in columns, and below them a note on costs that are not known."""
-    head = [[by, "requests", "images", "tokens", "cost"]]
-    rows = [
-        [show(one.name), f"{one.requests:,}", f"{one.images:,}", f"{one.tokens:,}", f"${one.cost_usd:.4f}"]
-        for one in (*sums, *foot)
-    ]
-    lines = _columns(head + rows, right=(1, 2, 3, 4))
-    for one in foot:
-        if one.unknown_cost:
-            lines.append(f"{one.name}: {one.unknown_cost} requests were billed at a cost that is not known")
-        if one.maybe_billed:
-            lines.append(f"{one.name}: {one.maybe_billed} requests may have been billed, nobody can tell")
-    return lines
-
-
-def _cost(past: PastRequest) -> str:
-    if past.cost_usd is not None:
-        return f"${past.cost_usd:.4f}"
-    if past.billed == Billed.NO.value:
-        return "$0"
-    return "maybe" if past.billed == Billed.MAYBE.value else "unknown"
-
-
-def _estimate(past: PastRequest) -> str:
-    if past.estimate_low_usd is None or past.estimate_high_usd is None:
-        return "unknown"
-    text = f"${past.estimate_low_usd:.4f}"
-    if past.estimate_high_usd > past.estimate_low_usd:
-        text += f" to ${past.estimate_high_usd:.4f}"
-    return text
-
-
-def _or_dash(value: Optional[object], unit: str = "") -> str:
-    return "-" if value is None else f"{value}{unit}"
-
-
-def _columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> List[str]:
-    """Rows as lines, every column as wide as its widest cell; the numbers in `right` are set to the right."""
-    if not rows:
-        return []
-    widths = [max(len(row[number]) for row in rows) for number in range(len(rows[0]))]
-    return [
-        "  ".join(
-            cell.rjust(width) if number in right else cell.ljust(width)
-            for number, (cell, width) in enumerate(zip(row, widths))
-        ).rstrip()
-        for row in rows
-    ]
-
-
-# ------------------------------------------------------------------------------------------------------------
-# history/options
-#
-# The command lines of `history`, `spend` and `cost`. Pure.
-# ------------------------------------------------------------------------------------------------------------
-
-
-DEFAULT_LIMIT = 20
-_WHEN_HELP = "a date, a date-time, or a span back from now: 7d, 12h, 30m"
-
-#: The commands below `history`, with what each does in a line.
-HISTORY_COMMANDS: Tuple[Tuple[str, str], ...] = (
-    ("show", "show everything about one request"),
-    ("redo", "send a request again, with changes"),
-    ("forget", "delete requests from the history; images stay"),
-)
-
-
-def history_parser() -> Parser:
-    commands = "\n".join(f"  {name:<7} {summary}" for name, summary in HISTORY_COMMANDS)
-    parser = Parser(
-        prog=f"{PROGRAM} history",
-        usage=f"{PROGRAM} history [show|redo|forget] [options]",
-        description="List the requests that were sent, newest first.",
-        epilog=f"commands:\n{commands}\n\nHelp for one: {PROGRAM} history COMMAND --help",
-    )
-    parser.add_argument("--search", metavar="TEXT", help="only those with this text in the prompt or a path")
-    parser.add_argument(
-        "--since", type=_moment, metavar="WHEN", help=f"only those from then on: {_WHEN_HELP}"
-    )
-    parser.add_argument(
-        "--limit",
-        type=int,
-        default=DEFAULT_LIMIT,
-        metavar="N",
-        help=f"at most this many (default {DEFAULT_LIMIT})",
-    )
-    add_output_flags(parser.add_argument)
-    return parser
-
-
-def show_parser() -> Parser:
-    parser = Parser(
-        prog=f"{PROGRAM} history show",
-        description="Show everything about one request.",
-    )
-    parser.add_argument(
-        "target", metavar="ID|FILE", help="the request's id, or an image that it made, whatever its name now"
-    )
-    add_output_flags(parser.add_argument)
-    return parser
-
-
-def forget_parser() -> Parser:
-    parser = Parser(
-        prog=f"{PROGRAM} history forget",
-        usage=f"{PROGRAM} history forget ID... | --before WHEN | --all --yes",
-        description="Delete requests from the history. Their images stay.",
-    )
-    parser.add_argument("ids", nargs="*", metavar="ID", type=_id, help="the request's id")
-    parser.add_argument("--before", type=_moment, metavar="WHEN", help=f"all that are older: {_WHEN_HELP}")
-    parser.add_argument("--all", action="store_true", help="the whole history; needs --yes")
-    parser.add_argument("--yes", action="store_true", help="with --all: yes, all of it")
-    add_output_flags(parser.add_argument)
-    return parser
-
-
-def spend_parser() -> Parser:
-    parser = Parser(
-        prog=f"{PROGRAM} spend",
-        description="Add up what the requests of the history cost.",
-    )
-    parser.add_argument("--by", choices=tuple(GROUPINGS), default="day", help="a sum for each (default day)")
-    parser.add_argument(
-        "--since", type=_moment, metavar="WHEN", help=f"only requests from then on: {_WHEN_HELP}"
-    )
-    add_output_flags(parser.add_argument)
-    return parser
-
-
-def cost_parser() -> Parser:
-    parser = Parser(
-        prog=f"{PROGRAM} cost",
-        usage=f"{PROGRAM} cost [PROMPT] [options]",
-        description="Tell what a request would cost. Free; sends nothing.",
-    )
-    add = parser.add_argument
-    add("words", nargs="?", metavar="PROMPT", help="the prompt, whose tokens cost too")
-    add("--prompt", metavar="TEXT", help="the prompt, by a flag")
-    add("--quality", help="low, medium, high, auto (default)")
-    add("--size", help=f"WxH, auto (default), a ratio, or {', '.join(SIZE_NAMES)}")
-    add("--n", type=int, metavar="N", help="number of images, 1 to 10 (default 1)")
-    add("--model", default=DEFAULT_MODEL, help=f"default {DEFAULT_MODEL}")
-    add("--stream", action="store_true", help="as a stream, with previews")
-    add("--partial-images", type=int, metavar=f"0-{MAX_PARTIAL_IMAGES}", help="previews under --stream")
-    add("--batch", action="store_true", help="by the Batch API, at half the price")
-    add("--config", metavar="PATH", help="this config file instead of the one that is found")
-    add_output_flags(add)
-    return parser
-
-
-#: The parser of each command below `history`.
-HISTORY_PARSERS = {"show": show_parser, "redo": redo_parser, "forget": forget_parser}
-
-
-def _moment(text: str) -> str:
-    return read_moment(text, time.time())
-
-
-def _id(text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
-        raise argparse.ArgumentTypeError(f"an id is a number, found {text!r}")
-    return int(text)
-
-
-# ------------------------------------------------------------------------------------------------------------
-# history/redo
-#
-# Completes a `history redo` command line from the request that it repeats.
-# ------------------------------------------------------------------------------------------------------------
-
-
-def fill_in(command: ImageCommand, past: PastRequest, image_path: Optional[str]) -> None:
-    """Takes from `past` whatever the command line leaves out: fields, inputs, mask and output. By default its
-    output is a free name beside `image_path`, else beside the first image of the request."""
-    if past.command == PROBE_COMMAND:
-        raise UsageError(
-            f"request {past.id} is a probe of a base URL", hint="send a new one: doctor --probe --yes"
-        )
-    inputs = () if command.sources else past.inputs
-    mask = None if command.mask else past.mask
-    command.request = _changed_request(past, command.request)
-    if command.output is None:
-        command.output = _beside(past, image_path, command.request.effective_format)
-        command.no_clobber = True
-    if inputs:
-        command.sources = tuple(_kept_source(past, file, "input image") for file in inputs)
-    if mask:
-        command.mask = _kept_source(past, mask, "mask")
-    command.command = "edit" if command.sources else "generate"
-    kept = (*inputs, *((mask,) if mask else ()))
-    command.expected_sha256 = tuple((file.path or file.source, file.sha256) for file in kept)
-
-
-def _changed_request(past: PastRequest, changes: ImageRequest) -> ImageRequest:
-    """The request as it was, but for the fields that are set in `changes`."""
-    given = {name: getattr(changes, name) for name in ("prompt", *REQUEST_FIELDS)}
-    changed = {name: value for name, value in given.items() if value not in (None, "") and value is not False}
-    request = request_from_fields(past.prompt, past.model, past.fields)
-    extra = {**dict(request.extra), **dict(changes.extra)}
-    return replace(request, extra=tuple(extra.items()), **changed)
-
-
-def _kept_source(past: PastRequest, file: InputFile, what: str) -> str:
-    if file.source == "-":
-        raise UsageError(
-            f"the {what} of request {past.id} came from standard input and was not kept",
-            hint=_replacement(what),
-        )
-    if file.path and not os.path.isfile(file.path):
-        raise UsageError(
-            f"the {what} of request {past.id} is missing: {file.path}",
-            hint=f"put it back, or {_replacement(what)}",
-        )
-    return file.path or file.source
-
-
-def _replacement(what: str) -> str:
-    return f"give another with {'--mask' if what == 'mask' else '--image'}"
-
-
-def _beside(past: PastRequest, image_path: Optional[str], output_format: str) -> str:
-    """A free name like that of the output that was asked for, in the folder where its image is now."""
-    asked = Path(image_path or past.output)
-    was = past.fields.get("output_format") or "png"
-    if asked.suffix and was != output_format:
-        asked = asked.with_suffix(f".{extension(output_format)}")
-    names = (asked.with_name(f"{asked.stem}-{number}{asked.suffix}") for number in count(1))
-    return str(next(path for path in chain([asked], names) if not os.path.lexists(str(path))))
-
-
-# ------------------------------------------------------------------------------------------------------------
-# history/commands
-#
-# The commands `history` (with `show`, `redo` and `forget`), `spend` and `cost`.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_ANY_PROMPT = "-"
-
-
-def run_list(words: Sequence[str], output: Output, _: StopSwitch) -> int:
-    flags = history_parser().parse_args(list(words))
-    if flags.limit < 1:
-        raise UsageError(
-            f"--limit is {flags.limit}; it must be at least 1", hint="leave it out for the default"
-        )
-    with ExitStack() as stack:
-        found = find_requests(_opened(stack), flags.search, flags.since, flags.limit)
-    for line in listing(found):
-        output.result(line)
-    if not found:
-        output.say("nothing is in the history" + (" that fits" if flags.search or flags.since else ""))
-    return _finish(output, "list", {"requests": [request_json(past) for past in found]})
-
-
-def run_show(words: Sequence[str], output: Output, _: StopSwitch) -> int:
-    past, _image = _found(show_parser().parse_args(list(words)).target)
-    for line in details(past):
-        output.result(line)
-    return _finish(output, "show", {"request": request_json(past)})
-
-
-def run_forget(words: Sequence[str], output: Output, _: StopSwitch) -> int:
-    flags = forget_parser().parse_args(list(words))
-    if bool(flags.ids) + (flags.before is not None) + flags.all != 1:
-        raise UsageError(
-            "it must be said in one way what to forget", hint="give ids, or --before WHEN, or --all --yes"
-        )
-    if flags.all and not flags.yes:
-        raise UsageError("--all deletes the whole history", hint="add --yes if that is meant")
-    with ExitStack() as stack:
-        database = _opened(stack)
-        missing = missing_ids(database, flags.ids)
-        if missing:
-            raise _no_such_request(", ".join(map(str, missing)))
-        count = forget_requests(database, flags.ids, flags.before, flags.all)
-    output.result(f"Forgotten: {count} request{'' if count == 1 else 's'}; images were not touched")
-    return _finish(output, "forget", {"forgotten": count})
-
-
-def run_redo(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    command = read_redo_command(words)
-    past, image_path = _found(command.target)
-    fill_in(command, past, image_path)
-    if not command.sandbox:
-        _warn_of_another_host(past, command, output)
-    return make_images(command, output, stop)
-
-
-def _warn_of_another_host(past: PastRequest, command: ImageCommand, output: Output) -> None:
-    """Warns where a request now goes to another host: what was a rehearsal may cost money this time."""
-    settings = load_settings(
-        os.environ, config=command.config, base_url=command.base_url, api_key=command.api_key
-    )
-    url = settings.base_url
-    if url != past.base_url:
-        output.warn(f"request {past.id} went to {show(past.base_url)}; this goes to {show(url)}")
-
-
-def run_spend(words: Sequence[str], output: Output, _: StopSwitch) -> int:
-    query = spend_parser().parse_args(list(words))
-    with ExitStack() as stack:
-        rows = spending_rows(_opened(stack), query.since)
-    rehearsals = sum_of(filter(is_rehearsal, rows), "loopback")
-    real = [row for row in rows if not is_rehearsal(row)]
-    total, everything = sum_of(real, "total"), sum_of(rows, "everything")
-    is_by_host = query.by == "host"
-    foot = [total] if is_by_host or not rehearsals.requests else [total, rehearsals]
-    for line in spending_table(query.by, sums_by(rows if is_by_host else real, query.by), foot):
-        output.result(line)
-    if rehearsals.requests:
-        output.result("loopback hosts are this machine (the sandbox): no real money, and not in the total")
-    output.finish(
-        {
-            "ok": True,
-            "command": "spend",
-            "by": query.by,
-            "since": query.since,
-            "groups": [spending_json(one) for one in sums_by(rows, query.by)],
-            "requests": everything.requests,
-            "images": everything.images,
-            "tokens": everything.tokens,
-            "total_usd": round(everything.cost_usd, 6),
-            "loopback_usd": round(rehearsals.cost_usd, 6),
-            "unknown_cost": everything.unknown_cost,
-            "maybe_billed": everything.maybe_billed,
-        }
-    )
-    return ExitCode.OK
-
-
-def run_cost(words: Sequence[str], output: Output, _: StopSwitch) -> int:
-    query = cost_parser().parse_args(list(words))
-    if query.words is not None and query.prompt is not None:
-        raise UsageError("the prompt is given twice", hint="give PROMPT or --prompt, not both")
-    prompt = query.prompt if query.words is None else query.words
-    request, warnings = checked(request_of(query, _ANY_PROMPT if prompt is None else prompt))
-    if prompt is None:
-        request = replace(request, prompt="")
-    prices = load_settings(os.environ, config=query.config).prices
-    estimate = request.estimate(prices)
-    if estimate is not None:
-        notes = [
-            estimate.note,
-            "the prompt is not counted" if prompt is None else "",
-            "by the Batch API" if query.batch else "",
-        ]
-        estimate = replace(
-            estimate.at(BATCH_DISCOUNT if query.batch else 1.0), note="; ".join(filter(None, notes))
-        )
-    for warning in warnings:
-        output.warn(warning)
-    output.result(f"Estimated cost: {cost_in_words(estimate)}")
-    output.finish(
-        {
-            "ok": True,
-            "command": "cost",
-            "model": request.model,
-            "size": request.effective_size,
-            "quality": request.effective_quality,
-            "n": request.count,
-            "batch": query.batch,
-            "cost_usd": estimate_json(estimate),
-            "note": estimate.note if estimate else "",
-            "warnings": list(warnings),
-        }
-    )
-    return ExitCode.OK
-
-
-def _opened(stack: ExitStack) -> Database:
-    """The ledger, closed with the stack; an empty one where there is none yet."""
-    database = read_database(state_folder(os.environ) / LEDGER_NAME)
-    stack.callback(database.close)
-    return database
-
-
-def _found(target: str) -> Tuple[PastRequest, Optional[str]]:
-    """The request that an id or a file names, and the file where it is one that exists."""
-    with ExitStack() as stack:
-        database = _opened(stack)
-        if target.isascii() and target.isdigit():
-            past, image_path = request_by_id(database, int(target)), None
-        else:
-            path = os.path.abspath(os.path.expanduser(target))
-            past, image_path = request_by_file(database, path), path
-    if past is None:
-        raise _no_such_request(target)
-    return past, image_path if image_path and os.path.exists(image_path) else None
-
-
-def _no_such_request(target: str) -> UsageError:
-    return UsageError(
-        f"no request {show(target)} in the history",
-        hint="list them: history; a file is found by its content, unless it was changed",
-        code="not_in_history",
-    )
-
-
-def _finish(output: Output, action: str, outcome: Dict[str, object]) -> int:
-    output.finish({"ok": True, "command": "history", "action": action, **outcome})
-    return ExitCode.OK
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -8638,6 +9303,12 @@ def _runners(command: str) -> Mapping[str, CommandRunner]:
     if command == "doctor":
         return {"doctor": run_doctor}
     if command in ("history", "spend", "cost"):
+        run_cost = load_side("gpt_image2_more").run_cost
+        run_forget = load_side("gpt_image2_more").run_forget
+        run_list = load_side("gpt_image2_more").run_list
+        run_redo = load_side("gpt_image2_more").run_redo
+        run_show = load_side("gpt_image2_more").run_show
+        run_spend = load_side("gpt_image2_more").run_spend
         return {
             "history": run_list,
             "history show": run_show,
@@ -8647,13 +9318,13 @@ def _runners(command: str) -> Mapping[str, CommandRunner]:
             "cost": run_cost,
         }
     if command == "batch":
-        run_batch_run = load_side("gpt_image2_batch").run_batch_run
-        run_fetch = load_side("gpt_image2_batch").run_fetch
-        run_cancel = load_side("gpt_image2_batch").run_cancel
-        run_list_batches = load_side("gpt_image2_batch").run_list_batches
-        run_status = load_side("gpt_image2_batch").run_status
-        run_wait = load_side("gpt_image2_batch").run_wait
-        run_submit = load_side("gpt_image2_batch").run_submit
+        run_batch_run = load_side("gpt_image2_more").run_batch_run
+        run_fetch = load_side("gpt_image2_more").run_fetch
+        run_cancel = load_side("gpt_image2_more").run_cancel
+        run_list_batches = load_side("gpt_image2_more").run_list_batches
+        run_status = load_side("gpt_image2_more").run_status
+        run_wait = load_side("gpt_image2_more").run_wait
+        run_submit = load_side("gpt_image2_more").run_submit
         return {
             "batch": _run_batch,
             "batch run": run_batch_run,
@@ -8669,7 +9340,7 @@ def _runners(command: str) -> Mapping[str, CommandRunner]:
 
 def _run_batch(words: Sequence[str], _output: Output, _stop: StopSwitch) -> int:
     """`batch` without a command below it: its help."""
-    batch_parser = load_side("gpt_image2_batch").batch_parser
+    batch_parser = load_side("gpt_image2_more").batch_parser
     if words and words[0] not in ("-h", "--help"):
         raise UsageError(f"unknown command batch {words[0]!r}", hint=f"see {PROGRAM} batch --help")
     batch_parser().print_help()

@@ -147,7 +147,7 @@ def test_a_file_that_has_come_to_be_there_meanwhile_is_not_replaced(home: Home, 
 def test_an_image_that_was_changed_or_deleted_since_is_saved_once_more_when_it_is_fetched_by_its_batch(
     home: Home, host: Service
 ) -> None:
-    (batch,) = submit(home, host.base_url, write_jobs(home, prompts(3, "touched")), "--json").json["batches"]
+    (batch,) = submit(home, host.base_url, write_jobs(home, *prompts(3, "touched")), "--json").json["batches"]
     wait(home, host.base_url)
     assert fetch(home, host.base_url).json["images"] == 3
     assert fetch(home, host.base_url).json["batches"] == []  # all is fetched
@@ -169,7 +169,7 @@ def test_an_image_that_was_changed_or_deleted_since_is_saved_once_more_when_it_i
 def test_killed_between_the_file_and_the_journal_an_image_is_not_saved_twice(
     home: Home, host: Service
 ) -> None:
-    submit(home, host.base_url, write_jobs(home, prompts(2, "between")))
+    submit(home, host.base_url, write_jobs(home, *prompts(2, "between")))
     wait(home, host.base_url)
     before = (home.cwd / "out" / "journal.jsonl").read_bytes()
     assert fetch(home, host.base_url).json["done"] == 2

@@ -182,7 +182,7 @@ def test_the_ledger_then_the_journal_know_all_before_the_request_that_makes_the_
 def test_a_ledger_that_does_not_take_all_jobs_takes_none_and_nothing_is_sent(
     home: Home, host: Service
 ) -> None:
-    other = write_jobs(home, prompts(1, "before"), "other.jsonl")
+    other = write_jobs(home, *prompts(1, "before"), name="other.jsonl")
     submit(home, host.base_url, other, "--out-dir", "elsewhere")
     change(
         home.ledger,
@@ -257,7 +257,7 @@ def test_a_result_is_in_the_journal_before_the_ledger_and_is_not_saved_twice(
 
 
 def test_a_key_in_a_prompt_does_not_get_into_the_ledger(home: Home, host: Service) -> None:
-    submit(home, host.base_url, write_jobs(home, [{"prompt": f"a lamp with {KEY}", "user": KEY, KEY: KEY}]))
+    submit(home, host.base_url, write_jobs(home, {"prompt": f"a lamp with {KEY}", "user": KEY, KEY: KEY}))
     (row,) = rows_of(home.ledger, "batch_jobs")
     assert "a lamp with sk-" in row["job"] and KEY not in row["job"]
     wait(home, host.base_url)

@@ -6,10 +6,10 @@ import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Dict, Iterator, List
+from typing import Any, Dict, List
 
-import pytest
-from batch_apis import Service, fetch, pictures_in, service, submit, wait, write_jobs
+from batch_apis import Service, fetch, pictures_in, submit, wait
+from batching import write_jobs
 from harness import Home
 from ledgers import rows_of
 from pictures import png
@@ -43,12 +43,6 @@ JOB: Dict[str, Any] = {
     "inputs": "[]",
     "state": "submitted",
 }
-
-
-@pytest.fixture(scope="module")
-def host() -> Iterator[Service]:
-    with service() as running:
-        yield running
 
 
 def insert(connection: sqlite3.Connection, table: str, row: Dict[str, Any]) -> None:
@@ -96,12 +90,12 @@ def test_a_batch_that_waits_in_an_old_ledger_is_fetched(home: Home, host: Servic
         {"prompt": "old twins", "n": 2, "output": "deep/twins.jpg"},
         {"prompt": "old edit", "image": str(home.cwd / "lamp.png"), "mask": str(home.cwd / "mask.png")},
     ]
-    submit(home, host.base_url, write_jobs(home, jobs))
+    submit(home, host.base_url, write_jobs(home, *jobs))
     make_old(home)
     assert wait(home, host.base_url).code == 0
     outcome = fetch(home, host.base_url).json
     assert outcome["ok"] and outcome["done"] == 3 and outcome["rescued"] == []
-    assert pictures_in(home.cwd / "out") == ["0001-old.jpg", "0003-old-edit.jpg"]
+    assert pictures_in(home.cwd / "out") == ["0001-old.png", "0003-old-edit.png"]
     assert pictures_in(home.cwd / "out" / "deep") == ["twins-1.jpg", "twins-2.jpg"]
     edit = next(row for row in rows_of(home.ledger) if row["command"] == "edit")
     assert json.loads(edit["inputs"])[0]["path"] == str(home.cwd / "lamp.png")

@@ -18,7 +18,10 @@ CATS = [png(noise=bytes([number + 1]) * 40_000) for number in range(6)]
 DAY_S = 24 * 3600
 
 
-def test_processes_that_write_one_target_at_once_leave_one_whole_image(home: Home) -> None:
+@pytest.mark.parametrize("is_there", [False, True])
+def test_processes_that_write_one_target_at_once_keep_every_image(is_there: bool, home: Home) -> None:
+    if is_there:
+        (home.cwd / "cat.png").write_bytes(b"old")
     together = threading.Barrier(len(CATS))
     taken = iter(range(len(CATS)))
 
@@ -34,7 +37,9 @@ def test_processes_that_write_one_target_at_once_leave_one_whole_image(home: Hom
         ends = [process.communicate(timeout=60) for process in processes]
     assert [process.returncode for process in processes] == [0] * len(CATS), ends
     assert (home.cwd / "cat.png").read_bytes() in CATS
-    assert [path.name for path in home.cwd.iterdir()] == ["cat.png"]
+    assert sorted(path.read_bytes() for path in home.cwd.iterdir()) == sorted(CATS)
+    warned = [b"was written by somebody else during the call" in stderr for _, stderr in ends]
+    assert sorted(warned) == [False, *[True] * (len(CATS) - 1)]
     assert home.leftovers() == []
 
 
@@ -176,18 +181,6 @@ def test_a_part_that_is_a_link_is_not_followed(home: Home, recorder: Recorder) -
     os.utime(str(link), (0, 0), follow_symlinks=False)
     assert home.run("generate", "a cat", "-o", "cat.png", base_url=recorder.base_url).code == 0
     assert precious.read_bytes() == WHOLE["a.png"]
-
-
-def test_temp_folders_of_dead_runs_are_deleted_and_others_are_not(home: Home, recorder: Recorder) -> None:
-    old, young = home.tmp / "gpt-image-2-abcd1234", home.tmp / "gpt-image-2-abcd12_4"
-    foreign = [home.tmp / "gpt-image-2-of-mine", home.tmp / "other", home.tmp / "gpt-image-2-rescued-0"]
-    for folder in (old, young, *foreign):
-        (folder / "in").mkdir(parents=True)
-        os.utime(str(folder), (0, 0))
-    os.utime(str(young))
-    assert home.run("generate", "a cat", "-o", "cat.png", base_url=recorder.base_url).code == 0
-    assert not old.exists()
-    assert all((folder / "in").is_dir() for folder in (young, *foreign))
 
 
 def test_the_whole_image_of_a_killed_run_is_found_a_day_later(home: Home, recorder: Recorder) -> None:

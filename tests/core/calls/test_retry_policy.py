@@ -16,6 +16,7 @@ from servers import Recorder, images, refusal
 from gpt_image2.core.base.outcome import Billed
 from gpt_image2.core.calls.response import Answer, ServerError
 from gpt_image2.core.calls.retry import (
+    MAX_SERVER_WAIT_S,
     RULES,
     Again,
     Attempt,
@@ -38,17 +39,32 @@ def attempt(
     headers: Optional[Dict[str, str]] = None,
     stage: str = "",
     type_: str = "",
+    said: str = "",
     **rest: Any,
 ) -> Attempt:
     """An attempt; with a code, type or stage the server answered an error."""
     error = ServerError(message, type=type_, code=code, moderation_stage=stage)
     rest.setdefault("answer", Answer("json", error=error if code or stage or type_ else None))
     head = ResponseHead(status, headers or {}) if status else None
-    return Attempt(head, TransferEnd(curl, "", sent), **rest)
+    return Attempt(head, TransferEnd(curl, said, sent), **rest)
 
 
 SAYS_YES, SAYS_NO = {"x-should-retry": "true"}, {"x-should-retry": "false"}
 
+OUT_OF_CREDIT = (
+    "账户余额不足",
+    "该令牌额度已用尽",
+    "预扣费额度失败, 用户剩余额度: 0.02",
+    "账户已欠费",
+    "Quota exhausted",
+    "your quota has been exhausted",
+    "insufficient account balance",
+    "not enough credits",
+    "Your credit balance is too low",
+    "you are out of credits",
+    "Billing hard limit has been reached",
+    'upstream said {"code": "insufficient_user_quota"}',
+)
 #: Every rule: what it says of money, whether it allows another request, and attempts that fall under it.
 TABLE: List[Tuple[str, Billed, Again, List[Attempt]]] = [
     (
@@ -67,13 +83,20 @@ TABLE: List[Tuple[str, Billed, Again, List[Attempt]]] = [
         "never-connected",
         Billed.NO,
         Again.SAFE,
-        [attempt(0, curl=code, sent=False) for code in (5, 6, 7, 28, 35, 52, 55, 56, 97)],
+        [
+            *(attempt(0, curl=code, sent=False) for code in (5, 6, 7, 28, 35, 52, 55, 56, 97)),
+            attempt(0, curl=56, sent=False, said="CONNECT tunnel failed, response 503"),
+        ],
     ),
     (
         "cannot-connect",
         Billed.NO,
         Again.NEVER,
-        [attempt(0, curl=code, sent=False) for code in (1, 3, 26, 51, 58, 60, 77)],
+        [
+            *(attempt(0, curl=code, sent=False) for code in (1, 3, 26, 51, 58, 60, 77)),
+            attempt(0, curl=56, sent=False, said="CONNECT tunnel failed, response 407"),
+            attempt(0, curl=56, sent=False, said="Received HTTP code 403 from proxy after CONNECT"),
+        ],
     ),
     (
         "quota",
@@ -87,6 +110,39 @@ TABLE: List[Tuple[str, Billed, Again, List[Attempt]]] = [
             attempt(429, "project_spend_limit_exceeded"),
             attempt(403, "monthly_usage_limit_exceeded"),
             attempt(400, "billing_hard_limit_reached"),
+            attempt(200, "insufficient_quota"),
+            attempt(503, "insufficient_user_quota"),
+            attempt(403, "pre_consume_token_quota_failed"),
+            attempt(429, type_="x", message="You exceeded your current quota, please check your plan"),
+            attempt(403, type_="new_api_error", message="用户额度不足, 剩余额度: 0"),
+            *(attempt(500, type_="x", message=words) for words in OUT_OF_CREDIT),
+            attempt(403, answer=Answer("other", text="user quota is not enough")),
+            attempt(402),
+        ],
+    ),
+    (
+        "moderation",
+        Billed.MAYBE,
+        Again.NEVER,
+        [
+            attempt(400, "moderation_blocked", stage="output"),
+            attempt(200, "moderation_blocked", stage="output"),
+            attempt(400, "policy", stage="output"),
+            attempt(400, "moderation_blocked"),
+            attempt(400, "moderation_blocked", headers=SAYS_YES),
+            attempt(403, type_="x", message="Your request was rejected by the safety system."),
+            attempt(500, "content_policy_violation"),
+            attempt(200, "content_filter"),
+        ],
+    ),
+    (
+        "lasting",
+        Billed.NO,
+        Again.NEVER,
+        [
+            *(attempt(status) for status in (405, 407, 411, 413, 414, 415, 431, 501, 505, 511)),
+            attempt(407, headers=SAYS_YES),
+            attempt(501, "server_error", headers={"retry-after": "1"}),
         ],
     ),
     (
@@ -136,15 +192,7 @@ TABLE: List[Tuple[str, Billed, Again, List[Attempt]]] = [
             attempt(503, type_="overloaded_error"),
             attempt(503, "slow_down"),
             attempt(503, headers={"retry-after": "3"}),
-        ],
-    ),
-    (
-        "moderation-output",
-        Billed.MAYBE,
-        Again.NEVER,
-        [
-            attempt(400, "moderation_blocked", stage="output"),
-            attempt(200, "moderation_blocked", stage="output"),
+            attempt(529, "overloaded_error"),
         ],
     ),
     ("request-timeout", Billed.MAYBE, Again.OPT_IN, [attempt(408), attempt(408, headers=SAYS_NO)]),
@@ -155,7 +203,22 @@ TABLE: List[Tuple[str, Billed, Again, List[Attempt]]] = [
         [
             attempt(400, "moderation_blocked", stage="input"),
             attempt(400, curl=18),
-            *(attempt(status) for status in (301, 302, 304, 400, 401, 403, 404, 409, 413, 422, 451)),
+            *(attempt(status) for status in (301, 302, 304, 400, 401, 403, 404, 409, 422, 451)),
+        ],
+    ),
+    (
+        "refused-by-words",
+        Billed.NO,
+        Again.NEVER,
+        [
+            *(attempt(200, code) for code in ("rate_limit_exceeded", "invalid_api_key", "model_not_found")),
+            attempt(503, "model_not_found"),
+            attempt(503, type_="one_api_error", message="当前分组 default 下对于模型 x 无可用渠道"),
+            attempt(503, type_="x", message="No available channel for model x"),
+            attempt(500, "invalid_api_key"),
+            attempt(200, "moderation_blocked", stage="input"),
+            attempt(500, "sensitive_words_detected"),
+            attempt(200, "model_not_found", curl=18),
         ],
     ),
     (
@@ -166,7 +229,7 @@ TABLE: List[Tuple[str, Billed, Again, List[Attempt]]] = [
             attempt(503),
             attempt(503, "server_error", headers=SAYS_NO),
             attempt(500, headers=SAYS_NO),
-            *(attempt(status) for status in (500, 501, 502, 504, 520, 522, 524, 529)),
+            *(attempt(status) for status in (500, 502, 504, 520, 522, 524, 529)),
         ],
     ),
     (
@@ -182,12 +245,6 @@ TABLE: List[Tuple[str, Billed, Again, List[Attempt]]] = [
             attempt(200, curl=28),
             attempt(0, curl=-15),
         ],
-    ),
-    (
-        "refused-under-200",
-        Billed.NO,
-        Again.NEVER,
-        [attempt(200, code) for code in ("insufficient_quota", "rate_limit_exceeded", "invalid_api_key")],
     ),
     (
         "unusable-answer",
@@ -262,6 +319,21 @@ NOW = 1_790_000_000.0
         ({}, "please try again later", None),
         ({}, "try again in a while", None),
         ({}, "too many requests", None),
+        ({"retry-after": "30s"}, "", 30),
+        ({"retry-after": "9" * 400}, "", MAX_SERVER_WAIT_S),
+        ({"retry-after": "99999999999999"}, "", MAX_SERVER_WAIT_S),
+        ({"retry-after": "9" * 5000 + "x"}, "", MAX_SERVER_WAIT_S),
+        ({"retry-after": formatdate(NOW + 1e9, usegmt=True)}, "", MAX_SERVER_WAIT_S),
+        ({"retry-after": "²"}, "", None),
+        ({"retry-after": "٣"}, "", None),
+        ({"retry-after": "nan"}, "", None),
+        ({"retry-after": "inf"}, "", None),
+        ({"retry-after-ms": "9" * 400}, "", MAX_SERVER_WAIT_S),
+        ({}, "try again in 1e9s", MAX_SERVER_WAIT_S),
+        ({}, "try again in 1e999 hours", MAX_SERVER_WAIT_S),
+        ({}, "try again in 2 days", MAX_SERVER_WAIT_S),
+        ({}, "try again in " + "9" * 400 + "s", MAX_SERVER_WAIT_S),
+        ({}, "try again in ²s", None),
     ],
 )
 def test_the_servers_word_on_waiting_is_understood(

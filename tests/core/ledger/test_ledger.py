@@ -336,7 +336,7 @@ def other_tables(home: Home) -> None:
 
 PROBLEMS = {
     "broken file": (broken_file, "not a database"),
-    "folder": (folder, "unable to open"),
+    "folder": (folder, "it is a folder"),
     "newer schema": (newer_schema, "newer version"),
     "other tables": (other_tables, "no such table"),
 }

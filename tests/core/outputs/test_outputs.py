@@ -216,7 +216,7 @@ NAMES = [
     "'quoted' \"twice\".png",
     "a;b&c|d.png",
     "100%.png",
-    "tab\there.png",
+    "12:30 o'clock.png",
 ]
 
 

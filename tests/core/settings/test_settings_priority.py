@@ -12,7 +12,7 @@ from harness import KEY, Home, Run
 from servers import Recorder
 
 from gpt_image2.core import ConfigError
-from gpt_image2.core.settings.config import load_settings
+from gpt_image2.core.settings.config import home_folder, load_settings, state_folder
 
 OFFICIAL = "https://api.openai.com/v1"
 NO_KEYS: Dict[str, Optional[str]] = {"GPT_IMAGE2_API_KEY": None, "OPENAI_API_KEY": None}
@@ -69,9 +69,13 @@ def test_of_two_sources_of_the_base_url_the_higher_wins(home: Home, winner: str,
             env["GPT_IMAGE2_BASE_URL"] = URLS[source]
     run = dry_run(home, *args, env=env)
     assert run.json["url"] == URLS[winner] + "/images/generations"
-    shadowed = (winner, loser) == ("--config file", "--base-url")
+    shadowed = {
+        ("--config file", "--base-url"): "--base-url",
+        ("--config file", "environment"): "GPT_IMAGE2_BASE_URL",
+        ("found file", "environment"): "GPT_IMAGE2_BASE_URL",
+    }.get((winner, loser))
     assert len(shadow_warnings(run)) == (1 if shadowed else 0)
-    assert not shadowed or "--base-url" in shadow_warnings(run)[0]
+    assert not shadowed or shadow_warnings(run)[0].startswith(f"{shadowed} is not used")
 
 
 @pytest.mark.parametrize(("winner", "loser"), list(itertools.combinations(KEYS, 2)))
@@ -306,3 +310,128 @@ def test_a_key_over_plain_http_is_warned_about_but_not_on_loopback(home: Home) -
 def test_azure_takes_the_key_in_a_header_of_its_own(home: Home) -> None:
     run = dry_run(home, "--base-url", "https://mine.openai.azure.com/openai/v1", "--api-key", KEY)
     assert run.json["headers"] == {"api-key": f"{KEY[:3]}…{KEY[-4:]}"}
+
+
+# OPENAI_BASE_URL and OPENAI_API_KEY are a pair
+
+RELAY = "https://relay.example/v1"
+PAIR: Dict[str, Optional[str]] = {
+    "GPT_IMAGE2_API_KEY": None,
+    "OPENAI_API_KEY": KEYS["OPENAI_API_KEY"],
+    "OPENAI_BASE_URL": RELAY,
+}
+MASKED = f"Bearer sk-…{KEYS['OPENAI_API_KEY'][-4:]}"
+
+
+def test_the_pair_of_the_sdks_is_used_as_a_pair_and_shown_so(home: Home) -> None:
+    run = dry_run(home, env=PAIR)
+    assert run.json["url"] == RELAY + "/images/generations"
+    assert (run.json["headers"], run.json["warnings"]) == ({"Authorization": MASKED}, [])
+    shown = home.run("config", "--show", "--json", env=PAIR).json["settings"]
+    assert shown["base_url"] == {"value": RELAY, "source": "OPENAI_BASE_URL"}
+    assert shown["api_key"]["source"] == "OPENAI_API_KEY"
+
+
+def test_a_file_that_names_only_the_key_of_the_pair_leaves_the_pair_together(home: Home) -> None:
+    write(found_file(home), api_key_env="OPENAI_API_KEY")
+    run = dry_run(home, env=PAIR)
+    assert run.json["url"].startswith(RELAY) and run.json["headers"] == {"Authorization": MASKED}
+
+
+@pytest.mark.parametrize("url", [OFFICIAL, "https://flag.example/v1", "http://127.0.0.1:9/v1"])
+@pytest.mark.parametrize("by", ["flag", "file", "environment"])
+def test_the_key_of_the_pair_goes_nowhere_but_to_its_own_host(home: Home, url: str, by: str) -> None:
+    args = ["--base-url", url] if by == "flag" else []
+    env = {**PAIR, "GPT_IMAGE2_BASE_URL": url} if by == "environment" else PAIR
+    if by == "file":
+        write(found_file(home), base_url=url)
+    run = dry_run(home, *args, env=env)
+    assert run.json["url"].startswith(url) and run.json["headers"] == {"Authorization": "Bearer (none)"}
+    refused = home.run("generate", "a cat", *args, env=env)
+    assert refused.code == 3 and RELAY in refused.stderr
+
+
+def test_the_key_of_the_pair_goes_to_its_host_when_a_flag_names_that(home: Home) -> None:
+    assert dry_run(home, "--base-url", RELAY, env=PAIR).json["headers"] == {"Authorization": MASKED}
+
+
+@pytest.mark.parametrize("by", ["--api-key", "GPT_IMAGE2_API_KEY", "file"])
+def test_with_another_key_the_base_url_of_the_pair_is_not_used_and_that_is_said(home: Home, by: str) -> None:
+    args = ["--api-key", KEYS["--api-key"]] if by == "--api-key" else []
+    env = {**PAIR, "GPT_IMAGE2_API_KEY": KEYS["GPT_IMAGE2_API_KEY"]} if by == "GPT_IMAGE2_API_KEY" else PAIR
+    if by == "file":
+        write(found_file(home), api_key=KEYS["found file"])
+    run = dry_run(home, *args, env=env)
+    assert run.json["url"].startswith(OFFICIAL) and run.json["headers"] != {"Authorization": MASKED}
+    (warning,) = shadow_warnings(run)
+    assert warning.startswith("OPENAI_BASE_URL is not used")
+
+
+def test_a_file_that_takes_the_key_of_the_pair_to_another_host_is_warned_about(home: Home) -> None:
+    write(found_file(home), base_url=OFFICIAL, api_key_env="OPENAI_API_KEY")
+    (warning,) = shadow_warnings(dry_run(home, env=PAIR))
+    assert warning.startswith("OPENAI_BASE_URL is not used") and str(found_file(home)) in warning
+
+
+# What is wrong in a value
+
+
+@pytest.mark.parametrize("quotes", ['""', "''", "\u201c\u201d", '"'])
+@pytest.mark.parametrize("by", ["GPT_IMAGE2_API_KEY", "--api-key", "file"])
+def test_a_key_in_quotes_is_refused_before_anything_is_sent_and_the_quotes_are_told(
+    home: Home, recorder: Recorder, quotes: str, by: str
+) -> None:
+    key = quotes[0] + KEY + quotes[1:]
+    env: Dict[str, Optional[str]] = dict(NO_KEYS)
+    args: List[str] = []
+    if by == "file":
+        write(found_file(home), api_key=key)
+    elif by == "--api-key":
+        args = ["--api-key", key]
+    else:
+        env[by] = key
+    run = home.run("generate", "a cat", *args, env=env, base_url=recorder.base_url)
+    assert (run.code, recorder.requests) == (3, [])
+    assert "quotes" in run.stderr and "cmd.exe" in run.stderr and KEY not in run.stderr
+
+
+@pytest.mark.parametrize(
+    "url", ["https://m\u00fcnchen.example/v1", "https://1.2.3.4.5/v1", "https://a..b/v1"]
+)
+def test_a_base_url_whose_host_can_be_read_in_two_ways_is_refused(home: Home, url: str) -> None:
+    run = home.run("generate", "a cat", base_url=url)
+    assert run.code == 3 and "base URL from GPT_IMAGE2_BASE_URL" in run.stderr
+
+
+# Without a home folder
+
+
+@pytest.fixture
+def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system knows no home folder of this user."""
+    pytest.importorskip("pwd")
+
+    def unknown(uid: int) -> Any:
+        raise KeyError(uid)
+
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+
+
+@pytest.mark.usefixtures("nobody")
+@pytest.mark.parametrize("env", [{}, {"HOME": ""}, {"HOME": "not/absolute"}])
+def test_without_a_home_folder_settings_are_found_where_they_still_can_be(
+    home: Home, env: Dict[str, str]
+) -> None:
+    settings = load_settings({**env, "OPENAI_API_KEY": KEY})
+    assert (settings.base_url, settings.api_key) == (OFFICIAL, KEY)
+    write(home.root / "gpt-image-2" / "config.json", base_url=RELAY, api_key=KEY)
+    assert load_settings({**env, "XDG_CONFIG_HOME": str(home.root)}).base_url == RELAY
+
+
+@pytest.mark.usefixtures("nobody")
+def test_a_home_folder_that_is_needed_and_missing_is_told(home: Home) -> None:
+    with pytest.raises(ConfigError, match="no home folder"):
+        home_folder({})
+    with pytest.raises(ConfigError, match="no home folder"):
+        state_folder({"HOME": ""})
+    assert state_folder({"XDG_STATE_HOME": str(home.root)}) == home.root / "gpt-image-2"

@@ -107,14 +107,16 @@ def test_the_key_is_in_no_process_no_file_and_no_output(
 
 @needs_proc
 def test_curl_keeps_what_it_needs_of_the_environment(home: Home, held: Recorder) -> None:
-    home.env.update({"SSL_CERT_DIR": "/some/where", "no_proxy": "127.0.0.1", "OTHER_API_KEY": "other-secret"})
+    proxy = "http://me:proxy-password@127.0.0.1:1"
+    home.env.update({"SSL_CERT_DIR": "/some/where", "all_proxy": proxy, "OTHER_API_KEY": "other-secret"})
     process = home.start("generate", PROMPT, base_url=held.base_url)
     held.wait_for_request()
-    environ = curl_of(process).environ
+    curl = curl_of(process)
     held.release()
     process.communicate()
-    assert b"SSL_CERT_DIR=/some/where" in environ and b"no_proxy=127.0.0.1" in environ
-    assert b"other-secret" not in environ
+    assert b"SSL_CERT_DIR=/some/where" in curl.environ
+    assert b"other-secret" not in curl.environ
+    assert b"proxy" not in curl.environ + curl.argv, "proxies are told by another way"
 
 
 @pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES.keys())
@@ -144,14 +146,52 @@ def test_a_key_that_the_server_echoes_is_masked(
     ],
     ids=["text", "html", "json", "long", "error page", "redirect"],
 )
-def test_a_key_in_an_unusable_answer_is_in_no_kept_file_and_no_output(
+def test_a_key_in_an_unusable_answer_is_in_no_output_and_the_answer_is_kept_for_this_user_as_it_came(
     home: Home, recorder: Recorder, answer: Answer
 ) -> None:
     recorder.answer = lambda request: answer
     run = home.run("generate", PROMPT, "-o", "cat.png", base_url=recorder.base_url)
     assert run.code == 6
     assert KEY not in run.stdout + run.stderr
-    assert files_with(KEY, home) == set()
+    kept = files_with(KEY, home)
+    assert all(home.rescued in path.parents for path in kept)
+    if answer.status == 200:
+        (path,) = kept
+        assert path.read_bytes().strip() == answer.body.strip()
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("key", ["1", "none", "test", "local", "abc1234"])
+def test_a_key_that_is_but_a_word_changes_no_text_no_address_and_no_kept_answer(
+    home: Home, recorder: Recorder, key: str
+) -> None:
+    body = json.dumps({"data": [{"url": f"{recorder.root}/test/none/local/abc1234/1.png"}]}).encode()
+    recorder.answer = lambda request: Answer(body=body) if request.method == "POST" else Answer(404)
+    run = home.run("generate", PROMPT, "--json", base_url=recorder.base_url, env={"GPT_IMAGE2_API_KEY": key})
+    (kept,) = home.rescued.glob("*answer.json")
+    assert f"{recorder.root}/test/none/local/abc1234/1.png" in run.json["error"]["message"]
+    assert kept.read_bytes() == body
+    shown = home.run("config", "--show", "--json", env={"GPT_IMAGE2_API_KEY": key})
+    assert shown.json["settings"]["api_key"]["value"] == "****"
+
+
+@pytest.mark.parametrize(
+    "between", ["\u00ad", "\u200b", "\t", "\x00", "\u2060", "\ufeff", "\r\n", "\u200d\u00ad", "\u180e"]
+)
+@pytest.mark.parametrize("places", [[10], range(1, len(KEY))], ids=["once", "everywhere"])
+def test_a_key_that_is_echoed_with_what_nobody_sees_in_it_is_masked(
+    home: Home, recorder: Recorder, between: str, places: List[int]
+) -> None:
+    secret = "correct-horse-battery-staple"
+    for key in (KEY, secret):
+        said = "".join(between + char if at in places else char for at, char in enumerate(key))
+        recorder.answer = lambda request: refusal(400, f"You sent {said}.")  # noqa: B023
+        run = home.run("generate", PROMPT, base_url=recorder.base_url, env={"GPT_IMAGE2_API_KEY": key})
+        seen = "".join(char for char in run.stdout + run.stderr if char.isprintable() and char != " ")
+        assert key not in seen and f"{key[:3]}…{key[-4:]}" in seen
+        recorder.answer = lambda request: Answer(body=json.dumps({"echo": said}).encode())  # noqa: B023
+        run = home.run("generate", PROMPT, base_url=recorder.base_url, env={"GPT_IMAGE2_API_KEY": key})
+        assert key[5:15] not in run.stderr and f"{key[:3]}…{key[-4:]}" in run.stderr
 
 
 def test_a_secret_that_does_not_look_like_a_key_is_masked_too(home: Home, recorder: Recorder) -> None:

@@ -227,18 +227,21 @@ def estimate_cost(
 def cost_of_usage(model: str, usage: Usage, prices: Mapping[str, Prices] = PRICES) -> Optional[float]:
     """What an answer cost in USD by the tokens that the server counted, or None for a model without prices.
 
-    Where the answer does not split its input tokens, they are taken as text (no image was sent in).
+    Where the answer does not split its input tokens, they are taken as text (no image was sent in). The cost
+    is never negative: more tokens cannot have come from a cache than there were.
     """
     price = prices_of(model, prices)
     if price is None:
         return None
     image_in = usage.image_tokens or 0
-    text_in = usage.text_tokens if usage.text_tokens is not None else usage.input_tokens - image_in
+    text_in = max(usage.text_tokens or 0, usage.input_tokens - image_in)
+    cached_text = min(usage.cached_text_tokens, text_in)
+    cached_image = min(usage.cached_image_tokens, image_in)
     return (
-        (text_in - usage.cached_text_tokens) * price.text_in
-        + usage.cached_text_tokens * price.cached_text_in
-        + (image_in - usage.cached_image_tokens) * price.image_in
-        + usage.cached_image_tokens * price.cached_image_in
+        (text_in - cached_text) * price.text_in
+        + cached_text * price.cached_text_in
+        + (image_in - cached_image) * price.image_in
+        + cached_image * price.cached_image_in
         + usage.output_tokens * price.image_out
     ) / 1e6
 

@@ -7,7 +7,7 @@ GptImage2Error
 ├── ApiError               the server refused, or answered without a usable image  exit 6
 │   ├── AuthenticationError    401, 403                                            exit 3
 │   ├── RateLimitError         429: too fast                                       exit 4
-│   ├── QuotaError             429, 400: out of money or over a spend limit        exit 4
+│   ├── QuotaError             out of money or over a spend limit                  exit 4
 │   └── ModerationError        the prompt or the image was blocked                 exit 5
 ├── NetworkError           no connection, cut, timeout, TLS, proxy                 exit 7
 ├── OutputError            an image could not be written where it was asked for    exit 8

@@ -18,6 +18,7 @@ from ..base.interrupt import StopSwitch
 from ..base.outcome import Billed
 from ..base.record import Record, replace
 from ..base.redact import show
+from ..base.untrusted import moment_s
 from ..calls.exchange import auth_header, send_free
 from ..calls.explain import explain
 from ..calls.response import Answer, read_server_error
@@ -249,13 +250,13 @@ def _server_batch(document: object) -> Optional[ServerBatch]:
     if batch_id is None or not isinstance(status, str):
         return None
     counts = fields_of(fields.get("request_counts"))
-    created: Any = fields.get("created_at")
+    created_s = moment_s(fields.get("created_at"))
     known: Dict[str, Any] = {name: _count_of(counts, name) for name in ("total", "completed", "failed")}
     known.update((name, _text(fields, name)) for name in ("input_file_id", "output_file_id", "error_file_id"))
     return ServerBatch(
         id=batch_id,
         status=show(status, limit=_STATUS_CHARS),
-        created_at=utc_text(float(created)) if isinstance(created, (int, float)) else "",
+        created_at="" if created_s is None else utc_text(created_s),
         endpoint=_text(fields, "endpoint") or "",
         model=_text(fields, "model") or "",
         **known,

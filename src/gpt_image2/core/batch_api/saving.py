@@ -21,7 +21,7 @@ from ..batch.journal import DONE, FAILED, SUBMITTED, Entry
 from ..batch.output_folder import OutputFolder
 from ..batch.plan import JobEnding
 from ..batch.summary import job_row, say_ended
-from ..calls.download import Downloader, DownloadFailed, leads_to_private_network
+from ..calls.download import Downloader, DownloadFailed
 from ..ledger.entries import Opening, ending_of
 from ..ledger.recording import Ledger
 from ..outputs.naming import OutputPlan
@@ -123,7 +123,7 @@ class ResultSaver:
             writer = ImageWriter(outputs, outputs.path(number))
 
         curl = Curl(os.environ, settings.secrets, self._session.stop)
-        downloader = Downloader(curl, allow_private=leads_to_private_network(settings.base_url))
+        downloader = Downloader(curl, base_url=settings.base_url)
         try:
             downloader.fetch(address, lambda data: writer.write(data), restart)
         except DownloadFailed as error:

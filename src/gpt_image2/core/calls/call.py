@@ -33,8 +33,8 @@ from ..outputs.collect import ImageCollector
 from ..outputs.naming import OutputPlan, has_matching_extension
 from ..outputs.store import Spool
 from ..wire.curl import ResponseHead
-from .download import Downloader, DownloadFailed, leads_to_private_network
-from .exchange import Host, send_once
+from .download import MAX_FURTHER_ADDRESSES, Downloader, DownloadFailed
+from .exchange import Host, auth_header, send_once
 from .explain import explain, refuses_stream
 from .retry import Attempt, Rule, backoff_s, judge, may_send_again, request_id, server_wait_s
 
@@ -223,7 +223,6 @@ class _Lane:
 
     def _send(self) -> Tuple[_LaneEnd, Attempt, Rule]:
         call = self._call
-        settings = call.host.settings
         collector = ImageCollector(
             call.plan,
             self._indices,
@@ -231,8 +230,9 @@ class _Lane:
             self._partial_came,
             call.policy.save_partials,
             asked=max(call.numbers),
+            on_warning=call.warn,
         )
-        spool = Spool(call.plan.rescue_folder, settings.secrets)
+        spool = Spool(call.plan.rescue_folder)
         self._attempts += 1
         typical = TYPICAL_SECONDS.get(self._request.effective_quality, TYPICAL_SECONDS["auto"])
         call.emit(RequestStarted(self._attempts, typical, call.elapsed_s))
@@ -269,7 +269,8 @@ class _Lane:
             error = OutputError("; ".join(collector.lost), billed=rule.billed)
         elif not images:
             error = explain(attempt, rule, self._request, settings.base_url, settings.secrets)
-            if attempt.status == 200 and not attempt.was_cut and attempt.error is None and spool.size_bytes:
+            is_readable = not attempt.was_cut or attempt.end.is_undecodable
+            if attempt.status == 200 and is_readable and attempt.error is None and spool.size_bytes:
                 error.hint = f"the answer was kept: {spool.keep('answer.txt')}; {error.hint}".rstrip("; ")
         elif len(images) < asked:
             error = self._too_few(attempt, rule, len(images), collector.kept_aside)
@@ -335,9 +336,15 @@ class _Lane:
         downloader = Downloader(
             host.curl,
             max_bytes=self._call.policy.max_download_bytes,
-            allow_private=leads_to_private_network(host.settings.base_url),
+            base_url=host.settings.base_url,
+            key_header=auth_header(host.settings, host.settings.require_key()),
+            remaining_s=lambda: self._call.remaining_s,
         )
-        for url in attempt.answer.urls:
+        most = self._request.count + MAX_FURTHER_ADDRESSES
+        if len(attempt.answer.urls) > most:
+            came, asked = len(attempt.answer.urls), self._request.count
+            self._call.warn(f"{came} addresses came for {asked} images; only the first {most} are fetched")
+        for url in attempt.answer.urls[:most]:
             try:
                 collector.take(lambda take, restart: downloader.fetch(url, take, restart))  # noqa: B023
             except OutputError as error:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Generator, List, Mapping, Optional, Sequence, Set, Tuple, Union
+from typing import Any, Generator, Mapping, Optional, Sequence, Set, Tuple, Union
 
 from ..api.models import DEFAULT_MODEL
 from ..api.request import REQUEST_FIELDS, ImageRequest, checked
@@ -17,7 +18,7 @@ from ..base.record import Record, replace
 from ..ledger.entries import opening_of
 from ..ledger.recording import Ledger, recorded
 from ..outputs.files import prepare_folder, sweep, temporary_folder
-from ..outputs.naming import OutputPlan, extension, plan_output
+from ..outputs.naming import OutputPlan, extension, folders_of, looked_at, plan_output
 from ..settings.config import Settings, home_folder, load_settings, state_folder
 from ..wire.curl import find_curl
 from .budget import Budget
@@ -208,7 +209,10 @@ class Client:
         if not sources:
             raise UsageError("an edit needs an input image", hint="name a png, jpeg or webp file")
         curl = host_of(self.settings, self._env, self._stop).curl
-        downloader = Downloader(curl, allow_private=allow_private)
+        until = time.monotonic() + self._policy.timeout_s
+        downloader = Downloader(
+            curl, allow_private=allow_private, remaining_s=lambda: until - time.monotonic()
+        )
         with temporary_folder() as folder:
             images, loaded_mask = load_inputs(
                 [os.fspath(source) for source in sources],
@@ -236,6 +240,9 @@ class Client:
         plan = plan_output(
             name, request.effective_format, request.count, request.prompt, self.rescue_folder, no_clobber
         )
+        if output is None:
+            plan = replace(plan, moves_aside=not no_clobber)
+        plan = looked_at(plan, request.count, request.partial_images or 0)
         Budget(max_cost_usd).check(request.estimate(self.settings.prices), f"this call of {request.model}")
         return PreparedCall(request, plan, self.settings.warnings + warnings)
 
@@ -274,7 +281,10 @@ class Client:
 
     def _default_output(self, output_format: str) -> str:
         suffix = "png" if output_format == "png" else extension(output_format)
-        return str(home_folder(self._env) / f"{DEFAULT_OUTPUT_STEM}.{suffix}")
+        try:
+            return str(home_folder(self._env) / f"{DEFAULT_OUTPUT_STEM}.{suffix}")
+        except RuntimeError:  # HOME is not set, and the system knows no home of this user
+            raise UsageError("there is no home folder to save to", hint="give -o FILE, or set HOME") from None
 
 
 def generate(prompt: str, *, output: Optional[PathLike] = None, **options: Any) -> Result:
@@ -293,14 +303,20 @@ def edit(
     return Client().edit(image, prompt, output=output, **options)
 
 
-def _folders(prepared: PreparedCall) -> List[Path]:
-    """Every folder that will be written to: the output's, and those that links in it lead to."""
-    plan = prepared.plan
-    folders = [plan.folder]
-    if not plan.no_clobber:
-        paths = [plan.path(number) for number in prepared.numbers or range(1, prepared.request.count + 1)]
-        folders += [Path(os.path.realpath(path)).parent for path in paths if os.path.islink(path)]
-    return folders
+def _folders(prepared: PreparedCall) -> Tuple[Path, ...]:
+    """Every folder that will be written to.
+
+    Raises:
+        UsageError: a link of somebody else leads there.
+    """
+    try:
+        return folders_of(prepared.plan, prepared.numbers or range(1, prepared.request.count + 1))
+    except OSError as error:
+        raise UsageError(
+            f"cannot write the output: {error.strerror or error}",
+            hint="choose another place with -o; nothing was sent",
+            code="output_not_writable",
+        ) from None
 
 
 def _ignore(event: Event) -> None:

@@ -5,22 +5,32 @@ Fetching costs nothing, so it may be tried again; the paid request that led here
 
 from __future__ import annotations
 
-import re
-from typing import Callable, List, Optional
-from urllib.parse import urljoin, urlsplit
+from typing import Callable, List, Optional, Tuple
 
 from ..base.about import USER_AGENT
+from ..base.errors import ConfigError
 from ..base.redact import show
-from ..wire.curl import Curl, HttpRequest
+from ..wire.addresses import (
+    Address,
+    is_local_name,
+    is_loopback_host,
+    is_public,
+    read_address,
+    resolve_addresses,
+)
+from ..wire.curl import Curl, HttpRequest, Received
 from .retry import backoff_s
 
 DEFAULT_MAX_DOWNLOAD_BYTES = 100 * 1024 * 1024
 DOWNLOAD_TRIES = 4
 DOWNLOAD_TIMEOUT_S = 120.0
+DOWNLOAD_STALL_S = 30.0
+#: So many addresses above the number of images that were asked for are fetched; a list may have no end.
+MAX_FURTHER_ADDRESSES = 4
 _MAX_REDIRECTS = 5
 _ADDRESS_CHARS = 200
-_ODD = r"[\s\x00-\x1f\\]"
-_NAT64 = "64:ff9b::/96"
+_REDIRECTS = (301, 302, 303, 307, 308)
+_KEY_WANTED = (401, 403)
 
 
 class DownloadFailed(Exception):
@@ -32,56 +42,66 @@ class DownloadFailed(Exception):
 
 
 class Downloader:
-    """Fetches addresses under one set of limits. `allow_private` admits loopback and private networks."""
+    """Fetches addresses under one set of limits.
+
+    `base_url` is that of the server whose answers hold the addresses: relative ones are taken from it, its
+    own origin may be private, and gets `key_header` once it has refused to answer without. `allow_private`
+    admits every private network. `remaining_s` tells the seconds that are left for all that is fetched.
+    """
 
     def __init__(
-        self, curl: Curl, *, max_bytes: int = DEFAULT_MAX_DOWNLOAD_BYTES, allow_private: bool = False
+        self,
+        curl: Curl,
+        *,
+        max_bytes: int = DEFAULT_MAX_DOWNLOAD_BYTES,
+        base_url: str = "",
+        key_header: Optional[Tuple[str, str]] = None,
+        allow_private: bool = False,
+        remaining_s: Callable[[], float] = lambda: DOWNLOAD_TIMEOUT_S,
     ) -> None:
         self._curl = curl
         self._max_bytes = max_bytes
+        self._base = f"{base_url}/" if base_url else ""
+        self._home = _home(base_url)
+        self._key_header = key_header
         self._allow_private = allow_private
+        self._remaining_s = remaining_s
 
     def fetch(self, url: str, take: Callable[[bytes], object], restart: Callable[[], None]) -> None:
         """Gives the bytes at an address to `take`, piece by piece; `restart` forgets them before a new try.
 
-        `DownloadFailed` where it cannot be fetched, is too large, or leads to a private network.
+        `DownloadFailed` where it cannot be fetched, is too large or slow, or leads to a private network.
         """
         for number in range(DOWNLOAD_TRIES):
             try:
-                self._follow(url, take)
+                self._follow(_readable(url, self._base), take)
                 return
             except DownloadFailed as error:
-                if not error.again or number == DOWNLOAD_TRIES - 1 or self._curl.stop.wait(backoff_s(number)):
+                wait_s = backoff_s(number)
+                if not error.again or number == DOWNLOAD_TRIES - 1 or wait_s >= self._remaining_s():
+                    raise
+                if self._curl.stop.wait(wait_s):
                     raise
                 restart()
 
-    def _follow(self, url: str, take: Callable[[bytes], object]) -> None:
+    def _follow(self, address: Address, take: Callable[[bytes], object]) -> None:
         for _ in range(_MAX_REDIRECTS + 1):
-            following = self._get(url, take)
+            following = self._get(address, take)
             if following is None:
                 return
-            url = urljoin(url, following)
+            address = _readable(following, address.url)
         raise DownloadFailed(f"more than {_MAX_REDIRECTS} redirects")
 
-    def _get(self, url: str, take: Callable[[bytes], object]) -> Optional[str]:
-        """One request; the address to go to next when the answer is a redirect."""
-        request = HttpRequest(
-            url=url,
-            headers=(("User-Agent", USER_AGENT), ("Accept", "image/*")),
-            timeout_s=DOWNLOAD_TIMEOUT_S,
-            resolve=self._pin(url),
-            max_bytes=self._max_bytes,
-        )
-        statuses: List[int] = []
-        received = self._curl.receive(
-            request,
-            lambda chunk: take(chunk) if statuses == [200] else None,
-            lambda head: statuses.append(head.status),
-        )
+    def _get(self, address: Address, take: Callable[[bytes], object]) -> Optional[str]:
+        """One step; the address to go to next when the answer is a redirect."""
+        received = self._ask(address, take, ())
+        is_home = self._home is not None and address.origin == self._home.origin
+        if is_home and self._key_header and received.head and received.head.status in _KEY_WANTED:
+            received = self._ask(address, take, (self._key_header,))
         head, end = received.head, received.end
         if head is None:
             raise DownloadFailed(end.message or "no answer", again=True)
-        if head.status in (301, 302, 303, 307, 308) and head.headers.get("location"):
+        if head.status in _REDIRECTS and head.headers.get("location"):
             return head.headers["location"]
         if head.status != 200:
             raise DownloadFailed(f"HTTP {head.status}", again=head.status >= 500 or head.status in (408, 429))
@@ -91,68 +111,71 @@ class Downloader:
             raise DownloadFailed(f"cut after {received.body_bytes:,} bytes: {end.message}", again=True)
         return None
 
-    def _pin(self, url: str) -> Optional[str]:
-        """Checks where an address leads; `host:port:address` for curl, so that it goes just there."""
+    def _ask(
+        self, address: Address, take: Callable[[bytes], object], key: Tuple[Tuple[str, str], ...]
+    ) -> Received:
+        """One request."""
+        resolve = self._pin(address)
+        remaining_s = self._remaining_s()
+        if remaining_s <= 0:
+            raise DownloadFailed("the time of the call is up (see --timeout)")
+        request = HttpRequest(
+            url=address.url,
+            headers=(("User-Agent", USER_AGENT), ("Accept", "image/*"), *key),
+            timeout_s=min(DOWNLOAD_TIMEOUT_S, remaining_s),
+            resolve=resolve,
+            stall_s=DOWNLOAD_STALL_S,
+            max_bytes=self._max_bytes,
+        )
+        statuses: List[int] = []
         try:
-            parts = urlsplit(url)
-            host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-        except ValueError as error:
-            raise DownloadFailed(f"not an address: {error}") from None
-        if parts.scheme not in ("http", "https") or not host or "%" in host or re.search(_ODD, url):
-            raise DownloadFailed("not an http or https address")
-        if self._allow_private:
+            return self._curl.receive(
+                request,
+                lambda chunk: take(chunk) if statuses == [200] else None,
+                lambda head: statuses.append(head.status),
+            )
+        except ConfigError as error:  # curl has gone since the request that led here
+            raise DownloadFailed(error.message) from None
+
+    def _pin(self, address: Address) -> Optional[str]:
+        """Checks where an address leads; `host:port:address` for curl, so that it goes just there."""
+        if self._allow_private or self._is_home(address):
             return None
-        addresses = resolve_addresses(host)
-        if not addresses and self._has_proxy(parts.scheme):
+        host = address.host
+        shown = show(host, limit=_ADDRESS_CHARS)
+        if is_local_name(host):
+            raise DownloadFailed(f"{shown} is in a private network; refused")
+        addresses = [host] if address.is_ip else resolve_addresses(host)
+        if any(not is_public(found) for found in addresses):
+            raise DownloadFailed(f"{shown} is in a private network; refused")
+        if address.is_ip:
+            return None
+        if not addresses and "." in host and self._curl.proxy_for(address.url):
             return None  # only the proxy knows the name
         if not addresses:
-            raise DownloadFailed(f"cannot find the host {show(host, limit=_ADDRESS_CHARS)}", again=True)
-        if any(not is_public(address) for address in addresses):
-            raise DownloadFailed(f"{show(host, limit=_ADDRESS_CHARS)} is in a private network; refused")
-        if _is_literal(host):
-            return None
-        return f"{host}:{port}:{','.join(_bracketed(address) for address in addresses)}"
+            raise DownloadFailed(f"cannot find the host {shown}", again=True)
+        return f"{host}:{address.port}:{','.join(map(_bracketed, addresses))}"
 
-    def _has_proxy(self, scheme: str) -> bool:
-        names = (f"{scheme}_proxy", f"{scheme.upper()}_PROXY", "all_proxy", "ALL_PROXY")
-        return any(self._curl.env.get(name) for name in names)
-
-
-def leads_to_private_network(url: str) -> bool:
-    """Whether the host of a URL is, or has, an address that is loopback, private or link-local."""
-    return any(not is_public(address) for address in resolve_addresses(urlsplit(url).hostname or ""))
+    def _is_home(self, address: Address) -> bool:
+        """Whether an address is on the server itself; on this machine whatever the name that it has here."""
+        home = self._home
+        if home is None or address.port != home.port:
+            return False
+        return address.host == home.host or (is_loopback_host(address.host) and is_loopback_host(home.host))
 
 
-def resolve_addresses(host: str) -> List[str]:
-    """The IP addresses of a host, none when it has none."""
-    import socket
-
+def _readable(url: str, base: str) -> Address:
     try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        return []
-    return list(dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in found))
+        return read_address(url, base)
+    except ValueError as error:
+        raise DownloadFailed(f"not an address: {show(str(error), limit=_ADDRESS_CHARS)}") from None
 
 
-def is_public(address: str) -> bool:
-    """Whether an IP address belongs to the public internet."""
-    import ipaddress
-
-    parsed = ipaddress.ip_address(address)
-    inner = getattr(parsed, "ipv4_mapped", None) or getattr(parsed, "sixtofour", None)
-    if parsed in ipaddress.ip_network(_NAT64):
-        inner = ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)
-    return parsed.is_global and not parsed.is_multicast and (inner is None or inner.is_global)
-
-
-def _is_literal(host: str) -> bool:
-    import ipaddress
-
+def _home(base_url: str) -> Optional[Address]:
     try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
+        return read_address(base_url)
+    except ValueError:  # then no address is taken for its own
+        return None
 
 
 def _bracketed(address: str) -> str:

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import re
-from typing import Dict, Iterable, List, NamedTuple, Optional, Tuple, Type
+from typing import Dict, Iterable, List, NamedTuple, Tuple, Type
 from urllib.parse import urlsplit
 
 from ..api.models import nearest_legal_size
 from ..api.request import ImageRequest
 from ..base.errors import (
     ApiError,
-    AuthenticationError,
     ConfigError,
     GptImage2Error,
-    ModerationError,
     NetworkError,
-    QuotaError,
-    RateLimitError,
 )
 from ..base.outcome import Billed
 from ..base.redact import mask_secrets, show
-from .retry import Again, Attempt, Rule, is_quota, is_too_large, request_id, server_wait_s
+from .refusals import (
+    BAD_FIELD,
+    MODERATION,
+    PROXY,
+    RATE_LIMIT,
+    refusal_by_code,
+    refusal_by_status,
+)
+from .retry import MAX_SERVER_WAIT_S, Again, Attempt, Rule, is_too_large, request_id, server_wait_s
 
 _STREAM_HINT = (
     "a gateway gives up on silent connections; add --stream: partial images keep the connection alive"
@@ -36,7 +40,7 @@ _FLAGS = {
     "image[]": "the input images",
     "prompt": "the prompt",
 }
-_SIZE = r"(\d{1,5})\s*x\s*(\d{1,5})"
+_SIZE = r"([0-9]{1,5}) ?x ?([0-9]{1,5})"
 
 
 class _Cause(NamedTuple):
@@ -76,7 +80,7 @@ def explain(
 ) -> GptImage2Error:
     """The error for an attempt that brought no image; `rule` is the row of the policy that it fell under."""
     secrets = tuple(secrets)
-    host = urlsplit(base_url).netloc
+    host = show(urlsplit(base_url).netloc, secrets)
     hostname = urlsplit(base_url).hostname or ""
     if attempt.was_cut and attempt.error is None and not attempt.status >= 300:
         cause = _network_cause(attempt, host, hostname, secrets)
@@ -160,36 +164,21 @@ def _is_about_proxy(said: str, hostname: str) -> bool:
 
 def _server_cause(attempt: Attempt, request: ImageRequest, secrets: Iterable[str]) -> _Cause:
     error = attempt.error
-    status, code = attempt.status, attempt.code
+    status, said_status = attempt.status, attempt.said_status
     name = error.code if error else ""
     said = show(error.message, secrets) if error else _describe_page(attempt, secrets)
     text = f"HTTP {status}: {said}" if status >= 300 else f"the server answered an error: {said}"
-    lower = said.lower()
-    if is_quota(code):
-        return _Cause(
-            QuotaError, code, text, "add credit or raise the limit in the provider's billing settings"
-        )
-    if status == 429 or (status < 300 and code in ("rate_limit_exceeded", "slow_down")):
-        return _Cause(RateLimitError, name or "rate_limit_exceeded", text, _wait_hint(attempt))
-    if code in ("moderation_blocked", "content_policy_violation") or "safety system" in lower:
+    refusal = attempt.refusal or refusal_by_status(said_status)
+    if refusal is MODERATION or (error is not None and error.moderation_stage):
         return _moderation(attempt, text)
-    if status == 401 or code == "invalid_api_key":
-        return _Cause(
-            AuthenticationError,
-            name or "invalid_api_key",
-            text,
-            "check the key: config --show says where it comes from",
-        )
-    if status == 403:
-        return _forbidden(name, text, lower)
-    if code == "model_not_found" or (status == 404 and "model" in lower):
-        return _Cause(
-            ApiError, name or "model_not_found", text, "check --model, and that your account may use it"
-        )
-    if status in (400, 422) and error is not None:
+    if refusal is BAD_FIELD and error is not None:
         return _bad_request(attempt, text, request)
-    if status == 404:
-        return _Cause(ApiError, name or "not_found", text, "check base_url; it usually ends in /v1")
+    if refusal is PROXY:
+        return _Cause(PROXY.raises, PROXY.code, f"the proxy refused the request: {text}", PROXY.cure)
+    if refusal is not None and refusal is not BAD_FIELD:
+        cure = _wait_hint(attempt) if refusal is RATE_LIMIT else refusal.cure
+        by_type = error.type if error and refusal_by_code(error.type) is refusal else ""
+        return _Cause(refusal.raises, name or by_type or refusal.code, text, cure)
     if 300 <= status < 400:
         where = show(attempt.header("location"), secrets, 200)
         return _Cause(
@@ -198,11 +187,9 @@ def _server_cause(attempt: Attempt, request: ImageRequest, secrets: Iterable[str
             f"{text} (to {where})",
             "redirects are not followed with a key; correct base_url",
         )
-    if status in (504, 524) or (status == 502 and attempt.elapsed_s >= _GATEWAY_WINDOWS_S[0][0]):
+    if said_status in (504, 524) or (said_status == 502 and attempt.elapsed_s >= _GATEWAY_WINDOWS_S[0][0]):
         return _Cause(ApiError, name or "gateway_cut", text, _STREAM_HINT)
-    if status == 503:
-        return _Cause(ApiError, name or "overloaded", text, "the server is overloaded; try again later")
-    return _Cause(ApiError, name or ("server_error" if status >= 500 else "api_error"), text, "")
+    return _Cause(ApiError, name or ("server_error" if said_status >= 500 else "api_error"), text, "")
 
 
 def _moderation(attempt: Attempt, text: str) -> _Cause:
@@ -213,25 +200,7 @@ def _moderation(attempt: Attempt, text: str) -> _Cause:
     if error is not None and error.moderation_categories:
         details.append("categories: " + show(", ".join(error.moderation_categories)))
     suffix = f" ({'; '.join(details)})" if details else ""
-    return _Cause(
-        ModerationError,
-        "moderation_blocked",
-        text + suffix,
-        "change the prompt or the images; --moderation low is less strict",
-    )
-
-
-def _forbidden(code: str, text: str, lower: str) -> _Cause:
-    if "verif" in lower:
-        hint = "verify the organisation in the provider's settings (up to 15 minutes until it counts)"
-        return _Cause(AuthenticationError, code or "organization_not_verified", text, hint)
-    if "country" in code or "country" in lower or "region" in lower:
-        return _Cause(
-            AuthenticationError, code or "unsupported_region", text, "the API is not offered where you are"
-        )
-    return _Cause(
-        AuthenticationError, code or "forbidden", text, "this key may not do that; check its permissions"
-    )
+    return _Cause(MODERATION.raises, MODERATION.code, text + suffix, MODERATION.cure)
 
 
 def _bad_request(attempt: Attempt, text: str, request: ImageRequest) -> _Cause:
@@ -281,7 +250,8 @@ def _describe_page(attempt: Attempt, secrets: Iterable[str]) -> str:
 def _wait_hint(attempt: Attempt) -> str:
     if is_too_large(attempt):
         return "no wait helps: ask for fewer images at once (--n), or a smaller size"
-    wait: Optional[float] = server_wait_s(attempt)
-    return (
-        f"the server asks to wait {wait:.0f} s" if wait else "wait a minute, or send fewer requests at a time"
-    )
+    wait = server_wait_s(attempt)
+    if not wait:
+        return "wait a minute, or send fewer requests at a time"
+    more = " or longer (more is never waited for)" if wait >= MAX_SERVER_WAIT_S else ""
+    return f"the server asks to wait {wait:.0f} s{more}"

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, cast
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, Union, cast
 
 from ..base.outcome import Usage
 from ..base.record import Record, replace
+from ..base.untrusted import count_of, first_json, whole_number
 from ..outputs.collect import ImageCollector
 from ..outputs.image_text import ImageText
 from ..outputs.store import ImageWriter, Spool
@@ -26,11 +27,42 @@ _TYPE = rb'"type"\s*:\s*"([^"\\]*)"'
 _PARTIAL_INDEX = rb'"partial_image_index"\s*:\s*(\d{1,9})'
 _TITLE = r"(?is)<title[^>]{0,200}>(.{0,1000}?)</title>"
 _TITLE_CHARS = 1 << 16  # so far it is looked for
-_MAX_TOKENS = 10**12  # more is no count of tokens
+#: More is no count of tokens: ten of the largest images, with all their inputs, are less than 200,000.
+_MAX_TOKENS = 10**7
+_MESSAGE_CHARS = 10_000
+_MOST_NAMES = 20
+_MOST_STATUS = 599
+_CODES_OF_SUCCESS = (0, 200, "0", "200", "success", "ok")
+#: The status of a task that was accepted.
+_UNDER_WAY = (
+    "queued",
+    "pending",
+    "submitted",
+    "accepted",
+    "starting",
+    "processing",
+    "running",
+    "in_progress",
+)
+#: Where relays that have no `error` put it.
+_ERROR_FIELDS = ("detail", "errors", "message", "msg", "error_msg")
+#: Where an answer that is no error says why it holds no image: keys and places in lists.
+_REASONS: Tuple[Tuple[Union[str, int], ...], ...] = (
+    ("response", "incomplete_details", "reason"),
+    ("incomplete_details", "reason"),
+    ("choices", 0, "message", "refusal"),
+    ("choices", 0, "finish_reason"),
+    ("promptFeedback", "blockReason"),
+    ("candidates", 0, "finishReason"),
+)
+#: The last steps of those that are codes, and not sentences.
+_CODE_STEPS = ("reason", "finish_reason", "blockReason", "finishReason")
+_STOPPED = r"(?i)filter|safety|block|prohibit|policy|refus"
 
 
 class ServerError(Record):
-    """What the server says went wrong, by the fields of the official envelope."""
+    """What the server says went wrong, by the fields of the official envelope. `status` is that of an HTTP
+    error where its code is one, else 0."""
 
     message: str
     type: str = ""
@@ -38,6 +70,7 @@ class ServerError(Record):
     param: str = ""
     moderation_stage: str = ""
     moderation_categories: Tuple[str, ...] = ()
+    status: int = 0
 
 
 class Answer(Record):
@@ -189,15 +222,14 @@ class AnswerReader:
         found, self._found = self._found, False
         addresses, self._addresses = self._addresses, []
         is_preview = self._is_preview()
-        try:
-            text = bytes(self._document).decode("utf-8", "replace")
-            document: Any = json.loads(text, strict=False)
-            lone = [url for url in _lone_addresses(document) if url in addresses]
-            error = read_server_error(document)
-        except (ValueError, RecursionError):
-            # It was cut, or is too long to be held: what was seen of it counts.
+        document = first_json(bytes(self._document).decode("utf-8", "replace"))
+        if document is None:
+            # It was cut, is too long to be held, or nests too deep: what was seen of it counts.
             self._urls += [] if is_preview else addresses
             return
+        known = set(addresses)
+        lone = [url for url in _lone_addresses(document) if url in known]
+        error = read_server_error(document)
         if error is None and not is_preview:
             self._urls += addresses
             self._lone_urls += lone
@@ -214,68 +246,120 @@ class AnswerReader:
 
 
 def read_server_error(document: object) -> Optional[ServerError]:
-    """The error in a parsed answer, in the official envelope or a relay's form; None without one."""
+    """Why there is no image, by a parsed answer: the official envelope or a relay's form; None without it."""
     if not isinstance(document, dict):
         return None
     fields = cast(Dict[str, Any], document)
-    error: Any = fields.get("error")
-    if not error and not ("data" in fields or "b64_json" in fields):
-        error = fields.get("detail") or fields.get("errors") or fields.get("message")
+    error: Any = fields.get("error") or _members(fields.get("response")).get("error")  # as the Responses API
+    error = None if error is True else error
+    if not error and not _has_result(fields):
+        named = (fields.get(name) for name in _ERROR_FIELDS)
+        error = next((value for value in named if value), None)
     if not error:
-        return None
-    if not isinstance(error, dict):
-        return ServerError(message=error if isinstance(error, str) else json.dumps(error))
-    envelope = cast(Dict[str, Any], error)
-    details: Any = envelope.get("moderation_details")
-    details = cast(Dict[str, Any], details) if isinstance(details, dict) else {}
-    categories: Any = details.get("categories")
+        return _reason_elsewhere(fields)
+    if isinstance(error, list):  # one error a field: the first says enough
+        error = cast(List[Any], error)[0]
+    envelope = _members(error)
+    details = _members(envelope.get("moderation_details"))
+    code = _word(envelope.get("code")) or _word(fields.get("code"))
+    status = whole_number(code, _MOST_STATUS) or 0
     return ServerError(
-        message=str(envelope.get("message") or json.dumps(error)),
-        type=str(envelope.get("type") or ""),
-        code=str(envelope.get("code") or ""),
-        param=str(envelope.get("param") or ""),
-        moderation_stage=str(details.get("moderation_stage") or ""),
-        moderation_categories=tuple(str(item) for item in _names(categories)),
+        message=_text_of(envelope.get("message") or envelope.get("msg") or error),
+        type=_word(envelope.get("type")),
+        code="" if status >= 400 or code in _CODES_OF_SUCCESS else code,
+        param=_word(envelope.get("param")),
+        moderation_stage=_word(details.get("moderation_stage")),
+        moderation_categories=tuple(_word(item) for item in _names(details.get("categories"))[:_MOST_NAMES]),
+        status=status if status >= 400 else 0,
     )
+
+
+def _has_result(fields: Dict[str, Any]) -> bool:
+    """Whether an answer holds, or says that it holds, what was asked for: its message is no error then."""
+    says_ok = fields.get("success") is True or fields.get("code") in _CODES_OF_SUCCESS
+    goes_on = fields.get("status") in _UNDER_WAY
+    return says_ok or goes_on or bool(fields.get("data")) or "b64_json" in fields
+
+
+def _reason_elsewhere(fields: Dict[str, Any]) -> Optional[ServerError]:
+    """A reason in one of the places where answers without an error and without an image give it."""
+    for path in _REASONS:
+        value: Any = fields
+        for step in path:
+            if isinstance(step, str) and isinstance(value, dict):
+                value = cast(Dict[str, Any], value).get(step)
+            elif isinstance(step, int) and isinstance(value, list) and cast(List[Any], value):
+                value = cast(List[Any], value)[step]
+            else:
+                value = None
+        if isinstance(value, str) and re.search(_STOPPED if path[-1] in _CODE_STEPS else r"\S", value):
+            return ServerError(_text_of(value), code=value if path[-1] in _CODE_STEPS else "")
+    data: Any = fields.get("data")
+    items = [_members(item) for item in cast(List[Any], data)] if isinstance(data, list) else []
+    said = [{name: value for name, value in item.items() if value is not None} for item in items]
+    reason = said[0].get("revised_prompt") if said else None
+    if reason and all(list(one) == ["revised_prompt"] for one in said):
+        return ServerError(_text_of(reason))
+    return None
 
 
 def read_usage(document: object) -> Optional[Usage]:
-    """The `usage` of a parsed answer, or None where it is missing or not of the official form."""
-    usage: Any = cast(Dict[str, Any], document).get("usage") if isinstance(document, dict) else None
-    if not isinstance(usage, dict):
+    """The `usage` of a parsed answer, by its official names or those of chat; None where it is missing or
+    cannot be true: no output, or a part that is more than its whole."""
+    fields = _members(_members(document).get("usage"))
+    for names in (("input_tokens", "output_tokens"), ("prompt_tokens", "completion_tokens")):
+        tokens_in, tokens_out = (count_of(fields.get(name), _MAX_TOKENS) for name in names)
+        if tokens_in is not None and tokens_out:
+            return _split_usage(fields, tokens_in, tokens_out)
+    return None
+
+
+def _split_usage(fields: Dict[str, Any], tokens_in: int, tokens_out: int) -> Optional[Usage]:
+    split = _members(fields.get("input_tokens_details") or fields.get("prompt_tokens_details"))
+    kinds = _members(split.get("cached_tokens_details"))
+    text, image = (count_of(split.get(kind), _MAX_TOKENS) for kind in ("text_tokens", "image_tokens"))
+    image_in = image or 0
+    text_in = max(text or 0, tokens_in - image_in)
+    if kinds:
+        cached_text, cached_image = (_part(kinds.get(kind)) for kind in ("text_tokens", "image_tokens"))
+    else:
+        # Of unknown kind: text first, which is the cheaper one, so that the cost is not told too low.
+        cached_tokens = _part(split.get("cached_tokens"))
+        cached_text = min(cached_tokens, text_in)
+        cached_image = cached_tokens - cached_text
+    if text_in + image_in > tokens_in or cached_text > text_in or cached_image > image_in:
         return None
-    fields = cast(Dict[str, Any], usage)
-    details: Any = fields.get("input_tokens_details")
-    split = cast(Dict[str, Any], details) if isinstance(details, dict) else {}
-    cached: Any = split.get("cached_tokens_details")
-    cached = cast(Dict[str, Any], cached) if isinstance(cached, dict) else {}
-    tokens_in, tokens_out = _count(fields.get("input_tokens")), _count(fields.get("output_tokens"))
-    if tokens_in is None or tokens_out is None:
-        return None
+    total = count_of(fields.get("total_tokens"), 2 * _MAX_TOKENS) or 0
     return Usage(
         input_tokens=tokens_in,
         output_tokens=tokens_out,
-        total_tokens=_count(fields.get("total_tokens")) or tokens_in + tokens_out,
-        text_tokens=_count(split.get("text_tokens")),
-        image_tokens=_count(split.get("image_tokens")),
-        cached_text_tokens=_count(cached.get("text_tokens")) or 0,
-        cached_image_tokens=_count(cached.get("image_tokens")) or 0,
+        total_tokens=max(total, tokens_in + tokens_out),
+        text_tokens=text,
+        image_tokens=image,
+        cached_text_tokens=cached_text,
+        cached_image_tokens=cached_image,
     )
 
 
-def _lone_addresses(value: object) -> Iterator[str]:
+def _part(value: object) -> int:
+    """A number of tokens that may be missing; one that cannot be true is more than any whole."""
+    number = 0 if value is None else count_of(value, _MAX_TOKENS)
+    return _MAX_TOKENS + 1 if number is None else number
+
+
+def _lone_addresses(document: object) -> Iterator[str]:
     """The addresses in a parsed answer that have no image beside them."""
-    children: List[object] = []
-    if isinstance(value, dict):
-        fields = cast(Dict[str, Any], value)
-        address: Any = fields.get("url")
-        if isinstance(address, str) and not isinstance(fields.get("b64_json"), str):
-            yield address
-        children = list(fields.values())
-    elif isinstance(value, list):
-        children = cast(List[object], value)
-    for child in children:
-        yield from _lone_addresses(child)
+    waiting: List[object] = [document]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            fields = cast(Dict[str, Any], value)
+            address: Any = fields.get("url")
+            if isinstance(address, str) and not isinstance(fields.get("b64_json"), str):
+                yield address
+            waiting += reversed(list(fields.values()))
+        elif isinstance(value, list):
+            waiting += reversed(cast(List[object], value))
 
 
 def _add_usage(one: Optional[Usage], other: Optional[Usage]) -> Optional[Usage]:
@@ -284,9 +368,25 @@ def _add_usage(one: Optional[Usage], other: Optional[Usage]) -> Optional[Usage]:
     return one + other
 
 
-def _count(value: object) -> Optional[int]:
-    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_TOKENS
-    return cast(int, value) if is_count else None
+def _members(value: object) -> Dict[str, Any]:
+    """A parsed object; empty for anything else."""
+    return cast(Dict[str, Any], value) if isinstance(value, dict) else {}
+
+
+def _word(value: object) -> str:
+    """A name or a number out of an error; empty for anything else."""
+    is_word = isinstance(value, (str, int)) and not isinstance(value, bool)
+    return str(value)[:_MESSAGE_CHARS] if is_word else ""
+
+
+def _text_of(value: object) -> str:
+    """What an error says, as text."""
+    if isinstance(value, str):
+        return value[:_MESSAGE_CHARS]
+    try:
+        return json.dumps(value)[:_MESSAGE_CHARS]
+    except (ValueError, RecursionError):
+        return ""
 
 
 def _names(value: object) -> List[object]:

@@ -9,32 +9,33 @@ from __future__ import annotations
 import re
 import time
 from enum import Enum
-from typing import Callable, Iterable, Mapping, Optional, Tuple
+from typing import Callable, Iterable, Optional, Tuple
 
-from ..api.rate_limits import duration_s
 from ..base.outcome import Billed
 from ..base.record import Record
 from ..base.redact import show
+from ..base.untrusted import duration_s
 from ..wire.curl import ResponseHead, TransferEnd
+from .refusals import MODERATION, OVERLOAD, QUOTA, RATE_LIMIT, Refusal, refusal_by_code, refusal_by_words
 from .response import Answer, ServerError
 
 MAX_BACKOFF_S = 60.0
+#: The longest wait that a server is obeyed in, two hours: limits by the hour come back in it, and a wait of
+#: years, asked for in error, does not look like a hang.
+MAX_SERVER_WAIT_S = 7200.0
 DEFAULT_RETRIES = 2
 _REQUEST_ID_CHARS = 200
-
-QUOTA_CODES = frozenset({"insufficient_quota", "credit_balance_exhausted", "billing_hard_limit_reached"})
-_QUOTA_CODE = r".*_(spend|usage)_limit_exceeded"
-_RATE_CODES = frozenset({"rate_limit_exceeded", "slow_down"})
-_OVERLOAD_CODES = frozenset({"server_is_overloaded", "overloaded", "overloaded_error"})
-_REFUSAL_CODES = frozenset({"invalid_api_key", "unknown_parameter", "model_not_found", "invalid_value"})
+_DATE_CHARS = 64
+_PAGE_CHARS = 200
 
 #: curl's codes for what may well succeed next time: proxy, name, connect, timeout, TLS, send, receive.
 _PASSING_CONNECT_CODES = frozenset({5, 6, 7, 28, 35, 52, 55, 56, 97})
+#: How curl tells that a proxy refused for good to connect; 408 and 429 may pass.
+_PROXY_REFUSED = r"(?:response|HTTP code) (?:40[0-7]|41\d|501|505)\b"
+#: Statuses that the same request gets again, whatever the server asks for.
+_LASTING = frozenset({405, 407, 411, 413, 414, 415, 431, 501, 505, 511})
 
-_WAIT_WORDS = (
-    r"\b(?:re)?try(?: again)? (?:in|after) "
-    r"((?:\d+(?:\.\d+)? ?(?:ms|h|m|s|sec|min|hour|minute|second)?s?,? ?)+)"
-)
+_WAIT_WORDS = r"\b(?:re)?try(?: again)? (?:in|after) (?=[0-9])"
 _MAX_DOUBLINGS = 6
 
 
@@ -73,6 +74,20 @@ class Attempt(Record):
         return (self.error.code or self.error.type) if self.error else ""
 
     @property
+    def said_status(self) -> int:
+        """The status that the answer says: the HTTP status, or under 200 that in the error itself."""
+        return self.error.status if self.error and self.error.status and self.status < 300 else self.status
+
+    @property
+    def refusal(self) -> Optional[Refusal]:
+        """What the server refused the request for, by its code or its words; of a page, its first words."""
+        error, status = self.error, self.said_status
+        if error is not None:
+            return refusal_by_code(error.code, error.type) or refusal_by_words(error.message, status)
+        page = self.answer.title or self.answer.text[:_PAGE_CHARS]
+        return refusal_by_words(page, status) if status >= 400 else None
+
+    @property
     def was_cut(self) -> bool:
         """Whether the transfer ended in another way than HTTP ends."""
         return self.end.exit_code != 0
@@ -103,21 +118,35 @@ RULES: Tuple[Rule, ...] = (
     Rule(
         "never-connected",
         "no connection was made (curl 5, 6, 7, 28, 35 … before the request was sent)",
-        lambda a: not a.end.sent and a.end.exit_code in _PASSING_CONNECT_CODES,
+        lambda a: not a.end.sent and a.end.exit_code in _PASSING_CONNECT_CODES and not is_lasting(a),
         Billed.NO,
         Again.SAFE,
     ),
     Rule(
         "cannot-connect",
-        "no connection can be made (certificate, CA file, bad URL …)",
+        "no connection can be made (certificate, CA file, bad URL, a proxy that refuses …)",
         lambda a: not a.end.sent and a.was_cut,
         Billed.NO,
         Again.NEVER,
     ),
     Rule(
         "quota",
-        "out of credit, or over a spend or usage limit",
-        lambda a: a.status >= 400 and is_quota(a.code),
+        "out of credit, or over a spend or usage limit, by code, by words or by 402",
+        lambda a: a.refusal is QUOTA or a.said_status == 402,
+        Billed.NO,
+        Again.NEVER,
+    ),
+    Rule(
+        "moderation",
+        "blocked by moderation, unless the answer says that it was the input",
+        lambda a: is_blocked(a),
+        Billed.MAYBE,
+        Again.NEVER,
+    ),
+    Rule(
+        "lasting",
+        "405, 407, 411, 413, 414, 415, 431, 501, 505 or 511: no other answer can come",
+        lambda a: is_lasting(a),
         Billed.NO,
         Again.NEVER,
     ),
@@ -131,56 +160,56 @@ RULES: Tuple[Rule, ...] = (
     Rule(
         "server-says-stop",
         "429, or an overload as below, with the header `x-should-retry: false`",
-        lambda a: (a.status == 429 or is_overload(a)) and a.header("x-should-retry").lower() == "false",
+        lambda a: (a.said_status == 429 or is_overload(a)) and a.header("x-should-retry").lower() == "false",
         Billed.NO,
         Again.NEVER,
     ),
     Rule(
         "request-too-large",
         "429: more in one request than the limit allows in a minute",
-        lambda a: a.status == 429 and is_too_large(a),
+        lambda a: a.said_status == 429 and is_too_large(a),
         Billed.NO,
         Again.NEVER,
     ),
     Rule(
         "rate-limit",
         "429: too many requests or tokens a minute",
-        lambda a: a.status == 429,
+        lambda a: a.said_status == 429,
         Billed.NO,
         Again.SAFE,
     ),
     Rule(
         "overload",
-        "503 with the API's own overload error, or with `Retry-After`",
+        "5xx with the API's own overload error, or 503 with `Retry-After`",
         lambda a: is_overload(a),
         Billed.NO,
         Again.SAFE,
     ),
     Rule(
-        "moderation-output",
-        "the finished image was blocked by moderation",
-        lambda a: a.error is not None and a.error.moderation_stage == "output",
-        Billed.MAYBE,
-        Again.NEVER,
-    ),
-    Rule(
         "request-timeout",
         "408: the server gave up waiting",
-        lambda a: a.status == 408,
+        lambda a: a.said_status == 408,
         Billed.MAYBE,
         Again.OPT_IN,
     ),
     Rule(
         "refused",
         "any other 3xx or 4xx: refused before work",
-        lambda a: 300 <= a.status < 500,
+        lambda a: 300 <= a.said_status < 500,
+        Billed.NO,
+        Again.NEVER,
+    ),
+    Rule(
+        "refused-by-words",
+        "any other error whose code or words say that it was refused before work, under 200 or a 5xx",
+        lambda a: a.refusal is not None,
         Billed.NO,
         Again.NEVER,
     ),
     Rule(
         "server-error",
         "500, 502, 504, 524 and any other 5xx",
-        lambda a: a.status >= 500,
+        lambda a: a.said_status >= 500,
         Billed.MAYBE,
         Again.OPT_IN,
     ),
@@ -190,13 +219,6 @@ RULES: Tuple[Rule, ...] = (
         lambda a: a.was_cut,
         Billed.MAYBE,
         Again.OPT_IN,
-    ),
-    Rule(
-        "refused-under-200",
-        "an error under status 200 whose code says that it was refused before work",
-        lambda a: is_refusal(a.code),
-        Billed.NO,
-        Again.NEVER,
     ),
     Rule(
         "unusable-answer",
@@ -219,23 +241,31 @@ def may_send_again(rule: Rule, retry_ambiguous: bool) -> bool:
 
 
 def server_wait_s(attempt: Attempt, now: Optional[float] = None) -> Optional[float]:
-    """The wait that the server asks for in seconds, by header or by its message; None when it names none."""
-    headers: Mapping[str, str] = attempt.head.headers if attempt.head else {}
-    milliseconds = _number(headers.get("retry-after-ms", ""))
+    """The wait that the server asks for in seconds, by header or by its message, at most
+    `MAX_SERVER_WAIT_S`; None when it names none."""
+    milliseconds = duration_s(attempt.header("retry-after-ms"), 1000 * MAX_SERVER_WAIT_S)
     if milliseconds is not None:
         return milliseconds / 1000
-    after = headers.get("retry-after", "")
-    seconds = _number(after)
-    if seconds is not None:
-        return seconds
-    if after:
-        from email.utils import parsedate_to_datetime
+    after = attempt.header("retry-after")
+    seconds = duration_s(after, MAX_SERVER_WAIT_S)
+    if seconds is None and after:
+        seconds = _until_date(after, time.time() if now is None else now)
+    if seconds is None and attempt.error is not None:
+        match = re.search(_WAIT_WORDS, attempt.error.message, re.I)
+        words = attempt.error.message[match.end() :] if match else ""
+        seconds = duration_s(words, MAX_SERVER_WAIT_S, whole=False)
+    return seconds
 
-        try:
-            return max(0.0, parsedate_to_datetime(after).timestamp() - (time.time() if now is None else now))
-        except (TypeError, ValueError, IndexError, OverflowError):  # by version of Python
-            pass
-    return _wait_in_words(attempt.error.message) if attempt.error else None
+
+def _until_date(text: str, now_s: float) -> Optional[float]:
+    """Seconds until an HTTP date, at most as long as a server is obeyed; None where it is none."""
+    from email.utils import parsedate_to_datetime
+
+    try:
+        wait_s = parsedate_to_datetime(text[:_DATE_CHARS]).timestamp() - now_s
+    except (TypeError, ValueError, IndexError, OverflowError, OSError):  # by version of Python
+        return None
+    return min(max(0.0, wait_s), MAX_SERVER_WAIT_S)
 
 
 def backoff_s(retry: int, dice: Optional[float] = None) -> float:
@@ -252,8 +282,21 @@ def backoff_s(retry: int, dice: Optional[float] = None) -> float:
 
 def is_overload(attempt: Attempt) -> bool:
     """Whether the API itself says that it is overloaded, and not a gateway behind which a job may run."""
-    is_reported = attempt.code in _OVERLOAD_CODES | _RATE_CODES or bool(attempt.header("retry-after"))
-    return attempt.status == 503 and is_reported
+    is_reported = attempt.said_status >= 500 and attempt.refusal in (OVERLOAD, RATE_LIMIT)
+    return is_reported or (attempt.status == 503 and bool(attempt.header("retry-after")))
+
+
+def is_blocked(attempt: Attempt) -> bool:
+    """Whether moderation stopped it, perhaps only when the image was there."""
+    stage = attempt.error.moderation_stage if attempt.error else ""
+    return stage == "output" or (attempt.refusal is MODERATION and stage != "input")
+
+
+def is_lasting(attempt: Attempt) -> bool:
+    """Whether the same request gets the same answer for good: nobody is asked again in vain."""
+    if not attempt.end.sent:
+        return re.search(_PROXY_REFUSED, attempt.end.message) is not None
+    return attempt.said_status in _LASTING
 
 
 def is_too_large(attempt: Attempt) -> bool:
@@ -263,12 +306,12 @@ def is_too_large(attempt: Attempt) -> bool:
 
 def is_quota(code: str) -> bool:
     """Whether an error code says that the money is gone, not that it is too fast."""
-    return code in QUOTA_CODES or re.fullmatch(_QUOTA_CODE, code) is not None
+    return refusal_by_code(code) is QUOTA
 
 
 def is_refusal(code: str) -> bool:
     """Whether an error code by itself says that the request was refused before work."""
-    return is_quota(code) or code in _RATE_CODES | _OVERLOAD_CODES | _REFUSAL_CODES
+    return refusal_by_code(code) not in (None, MODERATION)
 
 
 def request_id(head: Optional[ResponseHead], secrets: Iterable[str]) -> Optional[str]:
@@ -277,12 +320,3 @@ def request_id(head: Optional[ResponseHead], secrets: Iterable[str]) -> Optional
         return None
     given = head.headers.get("x-request-id") or head.headers.get("apim-request-id")
     return show(given, secrets, _REQUEST_ID_CHARS) if given else None
-
-
-def _wait_in_words(message: str) -> Optional[float]:
-    match = re.search(_WAIT_WORDS, message, re.I)
-    return duration_s(match.group(1)) if match else None
-
-
-def _number(text: str) -> Optional[float]:
-    return float(text) if re.fullmatch(r"\d+(\.\d+)?", text) else None

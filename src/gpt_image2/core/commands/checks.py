@@ -14,13 +14,13 @@ from ..base.errors import ConfigError, GptImage2Error
 from ..base.interrupt import StopSwitch
 from ..base.outcome import ExitCode
 from ..base.record import Record
-from ..calls.download import resolve_addresses
 from ..calls.exchange import Host, auth_header, host_of, send_free
 from ..calls.explain import explain
 from ..calls.retry import Attempt, judge
 from ..outputs.files import prepare_folder
 from ..settings.config import Settings, load_settings, state_folder
-from ..wire.curl import MIN_VERSION, HttpRequest, curl_version, find_curl
+from ..wire.addresses import resolve_addresses
+from ..wire.curl import MIN_VERSION, Curl, HttpRequest, curl_version, find_curl
 
 CHECK_TIMEOUT_S = 30.0
 _MIN_FREE_BYTES = 500 * 1024 * 1024
@@ -133,11 +133,9 @@ def _disk(folder: Path) -> Check:
 
 def _name_lookup(settings: Settings, env: Mapping[str, str]) -> Optional[Check]:
     """Looks the host's name up; None where a proxy does that."""
-    parts = urlsplit(settings.base_url)
-    names = (f"{parts.scheme}_proxy", f"{parts.scheme.upper()}_PROXY", "all_proxy", "ALL_PROXY")
-    if any(env.get(name) for name in names):
+    if Curl(env, settings.secrets, StopSwitch()).proxy_for(settings.base_url):
         return None
-    host = parts.hostname or ""
+    host = urlsplit(settings.base_url).hostname or ""
     started = time.monotonic()
     addresses = resolve_addresses(host)
     elapsed_s = time.monotonic() - started

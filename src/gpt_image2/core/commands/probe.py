@@ -8,6 +8,7 @@ refused, it is changed and asked again; refusals before work cost nothing either
 from __future__ import annotations
 
 import json
+import os
 import struct
 import time
 import zlib
@@ -18,18 +19,25 @@ from typing import List, Mapping, Optional, Tuple
 from ..api.models import CostEstimate, Prices, cost_of_usage
 from ..api.request import ImageRequest, InputImage
 from ..base.errors import GptImage2Error
+from ..base.events import Event, Warned
+from ..base.interrupt import StopSwitch
 from ..base.outcome import Billed, Result, SavedImage
 from ..base.record import Record, replace
-from ..calls.exchange import Host, send_once
+from ..calls.exchange import Host, host_of, send_once
 from ..calls.explain import explain, refuses_stream
 from ..calls.response import read_server_error
 from ..calls.retry import Attempt, judge, request_id
+from ..ledger.entries import Opening
+from ..ledger.recording import Ledger, recorded
 from ..outputs.collect import ImageCollector
-from ..outputs.files import temporary_folder, write_private
+from ..outputs.files import prepare_folder, temporary_folder, write_private
 from ..outputs.naming import OutputPlan
 from ..outputs.store import Spool
-from ..settings.hosts import HostFacts, today
-from .checks import ask
+from ..settings.config import Settings, state_folder
+from ..settings.hosts import HostFacts, save_facts, today
+from ..telling.output import Output
+from .checks import Check, ask
+from .options import YES_NO
 
 PROBE_COMMAND = "doctor"
 PROBE_TIMEOUT_S = 600.0
@@ -101,7 +109,7 @@ def _refusal(host: Host, folder: Path) -> Optional[str]:
 def _send(host: Host, request: ImageRequest, picture: Path) -> Tuple[Attempt, Tuple[SavedImage, ...]]:
     plan = OutputPlan(picture.parent, picture.stem, picture.suffix, False, True, picture.parent)
     collector = ImageCollector(plan, count(1), _ignore_all, _ignore_all)
-    spool = Spool(picture.parent, host.settings.secrets)
+    spool = Spool(picture.parent)
     try:
         attempt = send_once(host, request, collector, spool, PROBE_TIMEOUT_S)
     finally:
@@ -176,3 +184,61 @@ def _input(path: Path, shade: int) -> InputImage:
 
 def _ignore_all(*_: object) -> None:
     pass
+
+
+def probe_in_words(settings: Settings) -> str:
+    price = probe_price(settings.prices)
+    cost = f"about ${price.high_usd:.3f}" if price else "an unknown price"
+    return f"--probe makes one low-quality image for {cost}"
+
+
+def probe_and_tell(settings: Settings, stop: StopSwitch, output: Output) -> Tuple[Check, Billed]:
+    """Probes the base URL and keeps what was learnt; the finding, and whether it was paid for."""
+    output.say(probe_in_words(settings))
+    folder = state_folder(os.environ)
+    prepare_folder(folder)
+    picture = folder / f"probe-{os.urandom(4).hex()}.jpg"
+    try:
+        outcome = _recorded_probe(settings, picture, stop, output)
+    except GptImage2Error as error:
+        check = Check("probe", "fail", error.message, error.hint, exit_code=error.exit_code)
+        return check, error.billed
+    save_facts(folder, settings.base_url, outcome.facts)
+    facts = ", ".join(
+        f"{name}: {YES_NO.get(value, value) if isinstance(value, bool) else value}"
+        for name, value in vars(outcome.facts).items()
+        if value is not None
+    )
+    result = outcome.result
+    cost = f"; cost ${result.cost_usd:.4f}" if result.cost_usd is not None else ""
+    place = f"; picture: {result.images[0].path}" if result.images else ""
+    return Check("probe", "ok", facts + cost + place), Billed.YES
+
+
+def _recorded_probe(settings: Settings, picture: Path, stop: StopSwitch, output: Output) -> ProbeOutcome:
+    """Runs the probe and records it in the ledger like any call, since it is paid for."""
+    outcomes: List[ProbeOutcome] = []
+
+    def run(warnings: Tuple[str, ...]) -> Result:
+        for warning in warnings:
+            output.warn(warning)
+        with stop:
+            outcomes.append(probe(host_of(settings, os.environ, stop), picture))
+        return outcomes[0].result
+
+    def observe(event: Event) -> None:
+        if isinstance(event, Warned):
+            output.warn(event.message)
+
+    if settings.history:
+        opening = Opening(
+            base_url=settings.base_url,
+            command=PROBE_COMMAND,
+            request=PROBE,
+            output=str(picture),
+            estimate=probe_price(settings.prices),
+        )
+        recorded(Ledger(state_folder(os.environ), settings.secrets), opening, run, observe)
+    else:
+        run(())
+    return outcomes[0]

@@ -16,6 +16,7 @@ from typing import Any, Callable, Dict, Generator, List, Optional, Sequence, Tup
 
 from ..base.errors import LedgerError
 from ..outputs.files import open_part, private_folder, rename_if_free
+from ..outputs.ours import NotOurs, check_ours
 
 LEDGER_NAME = "ledger.sqlite3"
 BUSY_TIMEOUT_S = 2.0
@@ -227,6 +228,8 @@ def _create(path: Path) -> None:
 def _connected(path: Path, other_place: Optional[str] = None) -> Database:
     import sqlite3
 
+    for suffix in ("", "-wal", "-shm", "-journal"):  # SQLite follows links and opens whatever is there
+        check_ours(Path(f"{path}{suffix}"))
     connection = sqlite3.connect(
         # It never makes a file here: others could read that.
         other_place or f"{path.absolute().as_uri()}?mode=rw",
@@ -304,8 +307,9 @@ def _complaints_explained(path: Path) -> Generator[None, None, None]:
     try:
         yield
     except OSError as error:
+        place = error.filename if isinstance(error, NotOurs) else path
         raise LedgerError(
-            f"the ledger {path} cannot be opened: {error.strerror or error}",
+            f"the ledger {place} cannot be opened: {error.strerror or error}",
             hint=f"see to it that its folder can be written, {_OFF_HINT}",
         ) from None
     except sqlite3.OperationalError as error:

@@ -18,8 +18,9 @@ from .store import ImageWriter, NotAnImage
 class ImageCollector:
     """Where the images of one answer go.
 
-    `indices` gives the 1-based number of each image; `on_saved` and `on_partial` are told of each file. An
-    image above `asked` has a name that nobody planned, so it never replaces a file.
+    `indices` gives the 1-based number of each image; `on_saved` and `on_partial` are told of each file, and
+    `on_warning` where one got its name otherwise than planned. An image above `asked` has a name that nobody
+    planned, so it never replaces a file.
     """
 
     def __init__(
@@ -30,12 +31,14 @@ class ImageCollector:
         on_partial: Callable[[int, Optional[str]], None],
         save_partials: bool = False,
         asked: Optional[int] = None,
+        on_warning: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._plan = plan
         self._asked = asked
         self._indices = indices
         self._on_saved = on_saved
         self._on_partial = on_partial
+        self._on_warning = on_warning
         self._save_partials = save_partials
         self._index: Optional[int] = None
         self._preview: Optional[ImageWriter] = None
@@ -70,6 +73,8 @@ class ImageCollector:
         self.images += (image,)
         self._drop_preview()
         self._on_saved(image, writer.rescue_reason)
+        if writer.warning:
+            self._on_warning(writer.warning)
 
     def let_go(self, writer: ImageWriter) -> None:
         """A final image is whole, and somebody else names it."""
@@ -83,6 +88,8 @@ class ImageCollector:
             index = self._index or 1
             try:
                 path = writer.commit(self._plan.partial_path(index, partial_index), index).path
+                if writer.warning:
+                    self._on_warning(writer.warning)
             except NotAnImage as error:
                 self.kept_aside += (error.kept,)
             except OutputError as error:

@@ -6,30 +6,30 @@ target is always the old file or the whole new one.
 
 from __future__ import annotations
 
-import errno
 import os
 import re
-import sys
 import time
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import IO, Generator, Iterable, List, Tuple
 
 from ..api.images import is_whole_image
 from ..base.errors import OutputError, UsageError
+from .ours import check_replaceable, is_mine, open_ours, real_path, try_lock
+from .owned import STALE_S, owned_folder, taken_over
 
 _PART = r"(?s)^\.(?P<name>.+)\.gi2-[0-9a-f]{12}\.part$"
 _TEMP_PREFIX = "gpt-image-2-"
-_TEMP_FOLDER = _TEMP_PREFIX + r"\w{8}$"
-_STALE_S = 24 * 3600.0
+_TEMP_FOLDER = _TEMP_PREFIX + r"[0-9a-f]{8}$"
 _MAX_PART_NAME_BYTES = 200
 _COPY_BYTES = 1 << 20
-_LOCKED_BYTE = 1 << 40  # far behind any content: Windows locks are mandatory
 
 
 def prepare_folder(folder: Path) -> None:
     """Makes the output folder and probes that files can be written there; a `UsageError` where not."""
     try:
+        real_path(folder)  # no link of somebody else leads there
         folder.mkdir(parents=True, exist_ok=True)
         probe, file = open_part(folder / "probe", 0o600)
         try:
@@ -48,28 +48,24 @@ def prepare_folder(folder: Path) -> None:
 
 @contextmanager
 def temporary_folder() -> Generator[Path, None, None]:
-    """A private (0700) folder of the system's temp folder, deleted at the end whatever happens."""
-    folder = temp_place() / f"{_TEMP_PREFIX}{os.urandom(4).hex()}"
+    """A private (0700) folder of the system's temp folder, deleted at the end whatever happens.
+
+    It may vanish at any moment, as a cleaner of that folder likes; leaving it never raises.
+    """
     try:
-        folder.mkdir(mode=0o700)
+        folder = owned_folder(temp_place(), _TEMP_PREFIX)
     except OSError as error:
         raise UsageError(
             f"cannot make a temporary folder: {error.strerror or error}",
             hint="free some space there, or name another with TMPDIR; nothing was sent",
             code="temp_not_writable",
         ) from None
-    try:
-        yield folder
-    finally:
-        for path in folder.iterdir():
-            with suppress(OSError):
-                path.unlink()
-        with suppress(OSError):
-            folder.rmdir()
+    with folder:
+        yield folder.path
 
 
 def temp_place() -> Path:
-    """The system's folder for temporary files."""
+    """The system's folder for temporary files; an `OSError` where it has none."""
     for place in (os.environ.get("TMPDIR", ""), "/tmp"):  # noqa: S108
         if os.name == "posix" and os.path.isabs(place) and os.access(place, os.W_OK | os.X_OK):
             return Path(place)
@@ -106,6 +102,7 @@ def write_private_file(path: Path, text: str) -> None:
         if not path.parent.exists():
             path.parent.mkdir(parents=True, mode=0o700)
         write_private(part, text.encode("utf-8"))
+        check_replaceable(path)
         os.replace(str(part), str(path))
     except OSError as error:
         with suppress(OSError):
@@ -121,6 +118,7 @@ def write_pieces(path: Path, pieces: Iterable[str]) -> None:
             with file:
                 for piece in pieces:
                     write_all(file, piece.encode("utf-8", "replace"))
+            check_replaceable(path)
             os.replace(str(part), str(path))
         except BaseException:
             with suppress(OSError):
@@ -131,9 +129,13 @@ def write_pieces(path: Path, pieces: Iterable[str]) -> None:
 
 
 def open_to_append(path: Path) -> int:
-    """A file, made where it is missing, whose writes all go to its end."""
-    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-    return os.open(str(path), flags, 0o666)
+    """A file of this user, made where it is missing, whose writes all go to its end.
+
+    Raises:
+        OSError: it is a link or anything else than a plain file of ours (its text says what), or cannot be
+            opened.
+    """
+    return open_ours(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
 
 
 def end_line(descriptor: int) -> None:
@@ -147,20 +149,8 @@ def end_line(descriptor: int) -> None:
 
 def lock_file(descriptor: int) -> bool:
     """Locks an open file until it is closed; False when another process has it locked."""
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        # A file system without locks: better unguarded than not at all.
-        return error.errno not in (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
-    return True
+    # A file system without locks: better unguarded than not at all.
+    return try_lock(descriptor) is not False
 
 
 def sweep(folder: Path, rescue_folder: Path) -> List[str]:
@@ -171,12 +161,17 @@ def sweep(folder: Path, rescue_folder: Path) -> List[str]:
     rescued: List[str] = []
     parts = {part.path: part.name for place in (folder, rescue_folder) for part in _stale(place, _PART)}
     for path, part_name in parts.items():
-        try:
-            with open(path, "rb") as file:
+        match = re.match(_PART, part_name)
+        name = match.group("name") if match else part_name
+        with suppress(OSError):
+            if _is_same(path, os.path.join(os.path.dirname(path), name)):
+                os.unlink(path)  # it had got its name when its process was killed
+                continue
+            with os.fdopen(open_ours(Path(path), os.O_RDWR), "rb") as file:
+                if try_lock(file.fileno()) is False:
+                    continue  # its process lives
                 whole = is_whole_image(file)
             if whole:
-                match = re.match(_PART, part_name)
-                name = match.group("name") if match else part_name
                 target = private_folder(rescue_folder) / shortened(f"{os.urandom(3).hex()}-{name}")
                 import shutil
 
@@ -184,25 +179,27 @@ def sweep(folder: Path, rescue_folder: Path) -> List[str]:
                 rescued.append(str(target))
             else:
                 os.unlink(path)
-        except OSError:
-            continue
-    for left in _stale(temp_place(), _TEMP_FOLDER):
-        import shutil
-
-        shutil.rmtree(left.path, ignore_errors=True)
+    with suppress(OSError):
+        for left in _stale(temp_place(), _TEMP_FOLDER):
+            abandoned = taken_over(Path(left.path))
+            if abandoned is not None:
+                abandoned.close()
     return rescued
 
 
-def rescue_folders(rescue_folder: Path) -> Tuple[Path, Path]:
+def rescue_folders(rescue_folder: Path) -> List[Path]:
     """Where an image goes that its target does not take, best first."""
     user = str(os.getuid()) if hasattr(os, "getuid") else "user"
-    return rescue_folder, temp_place() / f"{_TEMP_PREFIX}rescued-{user}"
+    folders = [rescue_folder]
+    with suppress(OSError):
+        folders.append(temp_place() / f"{_TEMP_PREFIX}rescued-{user}")
+    return folders
 
 
 def private_folder(folder: Path) -> Path:
     """The folder, made with mode 0700 where it was missing; an `OSError` where somebody else owns it."""
     folder.mkdir(parents=True, mode=0o700, exist_ok=True)
-    if hasattr(os, "getuid") and os.lstat(str(folder)).st_uid != os.getuid():
+    if not is_mine(os.lstat(str(folder))):
         raise PermissionError(f"{folder} belongs to another user")
     return folder
 
@@ -215,10 +212,14 @@ def write_all(file: IO[bytes], data: bytes) -> None:
 
 
 def open_part(target: Path, mode: int = 0o666) -> Tuple[Path, IO[bytes]]:
-    """A new, empty, unbuffered file beside the target, and its path."""
+    """A new, empty, unbuffered file beside the target, and its path. While it is open it is locked, which
+    tells that its process lives."""
     part = target.with_name(f".{shortened(target.name)}.gi2-{os.urandom(6).hex()}.part")
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-    return part, os.fdopen(os.open(str(part), flags, mode), "r+b", buffering=0)
+    descriptor = os.open(str(part), flags, mode)
+    try_lock(descriptor)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return part, os.fdopen(descriptor, "r+b", buffering=0)
 
 
 def shortened(name: str) -> str:
@@ -263,7 +264,37 @@ def rename_if_free(part: Path, target: Path, file: IO[bytes]) -> bool:
     return True
 
 
+def move_aside(path: Path) -> Path:
+    """Gives a file the next free name of `NAME.1.png`, `NAME.2.png` …; the name.
+
+    The old name stands as well until something is renamed over it, so a kill between the two loses nothing.
+    """
+    for number in count(1):
+        aside = path.with_name(f"{path.stem}.{number}{path.suffix}")
+        try:
+            os.link(str(path), str(aside))
+        except FileExistsError:
+            if not _is_same(str(path), str(aside)):
+                continue  # else a call that was killed here had come so far
+        except OSError:
+            # A file system without hard links: a check and a rename is the best there is.
+            if os.path.lexists(str(aside)):
+                continue
+            os.rename(str(path), str(aside))
+        return aside
+    raise AssertionError("numbers do not end")
+
+
+def _is_same(path: str, other: str) -> bool:
+    """Whether two paths are names of one file; a link is not what it leads to."""
+    try:
+        return os.path.samestat(os.lstat(path), os.lstat(other))
+    except OSError:
+        return False
+
+
 def _stale(folder: Path, pattern: str) -> List[os.DirEntry[str]]:
+    """What this user left in a folder under such a name, a day ago or longer."""
     found: List[os.DirEntry[str]] = []
     with suppress(OSError), os.scandir(str(folder)) as entries:
         for entry in entries:
@@ -271,7 +302,6 @@ def _stale(folder: Path, pattern: str) -> List[os.DirEntry[str]]:
                 continue
             with suppress(OSError):
                 info = entry.stat(follow_symlinks=False)
-                mine = not hasattr(os, "getuid") or info.st_uid == os.getuid()
-                if mine and time.time() - info.st_mtime > _STALE_S:
+                if is_mine(info) and time.time() - info.st_mtime > STALE_S:
                     found.append(entry)
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Callable, Optional
 
 from ..base.errors import OutputError
@@ -13,10 +14,13 @@ _HEAD_BYTES = 8
 _MAX_URI_HEADER_BYTES = 256
 _MAX_ADDRESS_BYTES = 16384
 _ADDRESS_STARTS = (b"http://", b"https://")
+#: An address without its server: a path from the root, or one with a file's extension.
+_RELATIVE = rb"/[^\x00-\x1f]+|[^\x00-\x20:/?#<>{}][^\x00-\x1f:?#<>{}]*\.[A-Za-z0-9]{2,5}([?#][^\x00-\x1f]*)?"
 
 
 class ImageText:
-    """The sink for one string that may hold an image: base64, a data URI, or the address of an image.
+    """The sink for one string that may hold an image: base64, a data URI, or the address of an image, which
+    may be relative where no base64 is expected.
 
     `on_image(writer)` is called when the string has ended and was an image's; `on_text(text, is_address)`
     gets a string that is none, a very long one in pieces. Bytes go to disk as they come; a fault in the
@@ -106,8 +110,10 @@ class ImageText:
         if self._head is not None:
             self._decide(at_end=True)
         if self._text is not None:
-            is_address = not self._is_long and self._text.lower().startswith(_ADDRESS_STARTS)
-            self._on_text(self._text, is_address)
+            is_address = self._text.lower().startswith(_ADDRESS_STARTS) or (
+                not self._is_base64 and re.fullmatch(_RELATIVE, self._text) is not None
+            )
+            self._on_text(self._text, is_address and not self._is_long)
         if self._writer is None or self._lost:
             return
         try:

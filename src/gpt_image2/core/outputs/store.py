@@ -18,9 +18,10 @@ from typing import IO, Callable, List, Optional, Tuple
 from ..api.images import SNIFF_BYTES, read_image_info, sniff_format
 from ..base.errors import OutputError
 from ..base.outcome import SavedImage
-from ..base.redact import mask_key
+from ..base.redact import show
 from .files import (
     copy_bytes,
+    move_aside,
     open_part,
     private_folder,
     rename,
@@ -29,7 +30,8 @@ from .files import (
     shortened,
     write_all,
 )
-from .naming import OutputPlan
+from .naming import OutputPlan, mark_of
+from .ours import check_replaceable, folder_lock, real_path
 
 _SPOOL_BYTES = 1 << 20
 _BASE64_BLOCK = 3 << 18
@@ -49,8 +51,11 @@ class MovingFile:
     Whatever needs a folder raises `OutputError` when no folder takes the bytes.
     """
 
-    def __init__(self, rescue_folder: Path, name: str, target: Optional[Path] = None) -> None:
-        """Opens it beside `target`; where that fails, or there is none, in a rescue folder."""
+    def __init__(
+        self, rescue_folder: Path, name: str, target: Optional[Path] = None, follow: bool = True
+    ) -> None:
+        """Opens it beside `target`, or with `follow` beside what a link there leads to; where that fails, or
+        there is no target, in a rescue folder."""
         self._rescue_folder = rescue_folder
         self._name = name
         self._open: Optional[Tuple[Path, IO[bytes]]] = None
@@ -60,7 +65,7 @@ class MovingFile:
         try:
             if target is None:
                 raise OSError("it has no target")
-            self._open = open_part(target)
+            self._open = open_part(real_path(target, follow))
         except OSError as error:
             self.move(error)
 
@@ -141,9 +146,10 @@ class ImageWriter:
         self._hash = hashlib.sha256()
         self._head = b""
         # A symlink keeps pointing where it did: the file behind it is what is replaced.
-        real = Path(os.path.realpath(str(target)))
-        self._file = MovingFile(plan.rescue_folder, target.name, real)
+        self._file = MovingFile(plan.rescue_folder, target.name, target, follow=not plan.no_clobber)
         self.size_bytes = 0
+        #: What the user should know of how it got its name; empty where it is as asked.
+        self.warning = ""
 
     @property
     def sha256(self) -> str:
@@ -218,28 +224,57 @@ class ImageWriter:
 
     def _place(self, target: Path, number: int, keep_existing: bool) -> Path:
         """Gives the part its final name, atomically; the name."""
+        real = real_path(target, follow=not keep_existing)
+        with folder_lock(real.parent):
+            if keep_existing:
+                return self._take_free_name(target, number)
+            if self._replace(real, target):
+                if self._plan.met is not None:
+                    self._plan.met[target.name] = mark_of(real)
+                return target
+            # The part lies beside what a link leads to, and cannot be renamed further than that.
+            path = self._take_free_name(real if target.is_symlink() else target, number)
+        self.warning = f"{show(str(target), limit=None)} was written by somebody else during the call; "
+        self.warning += f"the image was saved as {show(str(path), limit=None)}"
+        return path
+
+    def _take_free_name(self, target: Path, number: int) -> Path:
         part, file = self._file.path, self._file.file
-        if keep_existing:
-            names = self._plan.free_paths(target, number)
-            return next(path for path in names if rename_if_free(part, path, file))
-        real = Path(os.path.realpath(str(target)))
+        names = self._plan.free_paths(target, number)
+        return next(path for path in names if rename_if_free(part, path, file))
+
+    def _replace(self, real: Path, target: Path) -> bool:
+        """Gives the part a name that nothing has, or the file that was met there; False for another file.
+
+        Raises:
+            NotOurs: it is no file.
+        """
+        part, file = self._file.path, self._file.file
+        check_replaceable(real)
+        now = mark_of(real)
+        if now is None:
+            return rename_if_free(part, real, file)
+        met = now if self._plan.met is None else self._plan.met.get(target.name, now)
+        if met != now and not self._plan.moves_aside:
+            return False
         with suppress(OSError):
             os.chmod(str(part), stat.S_IMODE(real.stat().st_mode))
+        if self._plan.moves_aside:
+            aside = move_aside(real)
+            self.warning = f"the picture that was {show(str(target), limit=None)} is now "
+            self.warning += show(str(aside), limit=None)
         rename(part, real, file)
-        return target
+        return True
 
 
 class Spool:
     """Keeps the small part of an answer in memory, and the whole of a long one in the state folder.
 
-    Secrets are masked on the way in, also where they fall between two writes.
+    Nothing is masked in it: it may be all that is left of something paid, and is for this user alone.
     """
 
-    def __init__(self, rescue_folder: Path, secrets: Tuple[str, ...] = ()) -> None:
+    def __init__(self, rescue_folder: Path) -> None:
         self._folder = rescue_folder
-        self._masks = [(secret.encode(), mask_key(secret).encode()) for secret in secrets if secret]
-        self._hold = max((len(secret) - 1 for secret, _ in self._masks), default=0)
-        self._held = b""
         self._memory: List[bytes] = []
         self._file: Optional[MovingFile] = None
         self._is_full = False
@@ -247,16 +282,21 @@ class Spool:
 
     def write(self, data: bytes) -> None:
         """Appends bytes. When no disk takes them, the rest of this record is lost, never the call."""
-        self._held += data
-        for secret, mask in self._masks:
-            self._held = self._held.replace(secret, mask)
-        cut = max(0, len(self._held) - self._hold)
-        self._store(self._held[:cut])
-        self._held = self._held[cut:]
+        if self._is_full:
+            return
+        self.size_bytes += len(data)
+        try:
+            if self._file is not None:
+                self._file.write(data)
+                return
+            self._memory.append(data)
+            if self.size_bytes > _SPOOL_BYTES:
+                self._file = self._spilled()
+        except OutputError:
+            self._is_full = True
 
     def keep(self, name: str) -> Optional[str]:
         """Stores all that was written as a private file; its path, or None when no folder takes it."""
-        self._flush()
         try:
             file, self._file = self._file or self._spilled(), None
             return str(file.name_rescued(name))
@@ -265,7 +305,6 @@ class Spool:
 
     def text(self) -> str:
         """All that was written as text, when it is short enough to be held in memory; else its beginning."""
-        self._flush()
         if self._file is None:
             data = b"".join(self._memory)
         else:
@@ -280,30 +319,12 @@ class Spool:
             self._file.remove()
         self._file, self._memory = None, []
 
-    def _store(self, data: bytes) -> None:
-        if self._is_full:
-            return
-        self.size_bytes += len(data)
-        try:
-            if self._file is not None:
-                self._file.write(data)
-                return
-            self._memory.append(data)
-            if self.size_bytes > _SPOOL_BYTES:
-                self._file = self._spilled()
-        except OutputError:
-            self._is_full = True
-
     def _spilled(self) -> MovingFile:
         """What is in memory, in a file of a rescue folder."""
         file = MovingFile(self._folder, "answer")
         file.write(b"".join(self._memory))
         self._memory = []
         return file
-
-    def _flush(self) -> None:
-        held, self._held = self._held, b""
-        self._store(held)
 
 
 def _copy_as_base64(source: IO[bytes], target: IO[bytes], size: int) -> None:

@@ -2,7 +2,8 @@
 
 Priority, field by field: the file named by `--config` > flags > the config file that was found >
 environment variables > defaults. A key belongs to a host: `OPENAI_API_KEY` is used by itself only for the
-official base URL, and a key from a file is not sent to another host than the one that file states.
+official base URL, or as a pair with `OPENAI_BASE_URL`, as the SDKs read them; a key from a file is not sent
+to another host than the one that file states.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import List, Mapping, Optional, Tuple
 from urllib.parse import SplitResult, urlsplit
@@ -18,6 +20,7 @@ from ..api.models import PRICES, Prices
 from ..base.errors import ConfigError
 from ..base.record import Record
 from ..base.redact import mask_key
+from ..wire.addresses import is_loopback_host, read_address
 from .config_file import ConfigFile, read_config_file
 from .hosts import HostFacts, load_facts
 
@@ -29,10 +32,12 @@ CONFIG_NAME = "gpt-image-2"
 KEY_VARIABLE = "GPT_IMAGE2_API_KEY"
 BASE_URL_VARIABLE = "GPT_IMAGE2_BASE_URL"
 OFFICIAL_KEY_VARIABLE = "OPENAI_API_KEY"
+OFFICIAL_URL_VARIABLE = "OPENAI_BASE_URL"
 
 TEMPLATE = json.dumps({"base_url": DEFAULT_BASE_URL, "api_key_env": OFFICIAL_KEY_VARIABLE}, indent=2) + "\n"
 
 _DEFAULT = "default"
+_QUOTES = tuple("\"'`\u2018\u2019\u201c\u201d")
 
 
 #: A value, and the source that gave it, in words (`--base-url`, a path, a variable, `default`).
@@ -83,22 +88,43 @@ class Settings(Record):
 
 
 def config_locations(env: Mapping[str, str]) -> List[Path]:
-    """The places where a config file is looked for, best first."""
-    home = home_folder(env)
-    places = [home / ".config" / CONFIG_NAME / "config.json"]
+    """The places where a config file is looked for, best first; those in the home folder only where there is
+    one."""
     xdg = env.get("XDG_CONFIG_HOME", "")
-    if Path(xdg).is_absolute():
-        places.insert(0, Path(xdg) / CONFIG_NAME / "config.json")
-    return [*places, home / ".gpt-image-2-config.json", home / ".hermes" / "gpt-image-2-config.json"]
+    places = [Path(xdg) / CONFIG_NAME / "config.json"] if Path(xdg).is_absolute() else []
+    home = _find_home(env)
+    if home is None:
+        return places
+    return [
+        *places,
+        home / ".config" / CONFIG_NAME / "config.json",
+        home / ".gpt-image-2-config.json",
+        home / ".hermes" / "gpt-image-2-config.json",
+    ]
 
 
 def home_folder(env: Mapping[str, str]) -> Path:
-    home = env.get("HOME") or env.get("USERPROFILE")
-    return Path(home) if home else Path.home()
+    """The user's home folder by the environment, else by the system.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    home = _find_home(env)
+    if home is None:
+        raise ConfigError(
+            "there is no home folder: HOME is not set, and the system knows none for this user",
+            hint="set HOME to a folder that can be written to",
+            code="no_home",
+        )
+    return home
 
 
 def state_folder(env: Mapping[str, str]) -> Path:
-    """Where rescued images and kept answers live: `$XDG_STATE_HOME/gpt-image-2` or its default."""
+    """Where rescued images and kept answers live: `$XDG_STATE_HOME/gpt-image-2` or its default.
+
+    Raises:
+        ConfigError: there is neither that variable nor a home folder.
+    """
     xdg = env.get("XDG_STATE_HOME", "")
     base = Path(xdg) if Path(xdg).is_absolute() else home_folder(env) / ".local" / "state"
     return base / CONFIG_NAME
@@ -123,8 +149,9 @@ def load_settings(
     file_first = config is not None
     if file and file_first:
         warnings += _shadowed_flags(file, flags)
-    url, url_source = _pick_base_url(env, file, base_url, file_first)
+    url, url_source = _pick_base_url(env, file, flags, file_first)
     check_base_url(url, url_source)
+    warnings += _shadowed_urls(env, file, url, url_source)
     hint = ""
     try:
         key, problem = _pick_key(env, file, api_key, file_first, url)
@@ -136,7 +163,7 @@ def load_settings(
         if parts.scheme == "http" and not _is_loopback_name(parts):
             warnings.append(f"the key goes to {url} unencrypted; use https")
     url = url.rstrip("/")
-    facts = load_facts(state_folder(env), url)
+    facts = _facts_of(env, url)
     format_field, format_source = _pick_format_field(file, facts)
     image_field = facts.image_field if facts else None
     streams = facts.streams if facts else None
@@ -187,6 +214,25 @@ def is_loopback(url: str) -> bool:
         return False
 
 
+def _find_home(env: Mapping[str, str]) -> Optional[Path]:
+    home = env.get("HOME") or env.get("USERPROFILE") or ""
+    if not home and os.name == "posix":
+        import pwd
+
+        with suppress(KeyError):  # a user whom the system does not know, as in a container
+            home = pwd.getpwuid(os.getuid()).pw_dir
+    elif not home:
+        home = os.path.expanduser("~")
+    return Path(home) if os.path.isabs(home) else None
+
+
+def _facts_of(env: Mapping[str, str], url: str) -> Optional[HostFacts]:
+    try:
+        return load_facts(state_folder(env), url)
+    except ConfigError:  # without a home nothing was learnt
+        return None
+
+
 def _base_url_problem(url: str) -> Optional[str]:
     if re.search(r"[\x00-\x20\x7f\\]", url):
         return "has a blank, a backslash or a control character in it"
@@ -201,6 +247,12 @@ def _base_url_problem(url: str) -> Optional[str]:
         return f"needs http:// or https:// in front, found {url!r}"
     if not parts.hostname:
         return f"has no host: {url!r}"
+    if not parts.hostname.isascii():
+        return "has other characters than ASCII in its host; write it in its form with xn--"
+    try:
+        read_address(url)
+    except ValueError as error:
+        return f"cannot be read: {error}"
     if parts.query or parts.fragment:
         return "has a query or a fragment; only scheme, host and path belong in it"
     return None
@@ -230,17 +282,49 @@ def _shadowed_flags(file: ConfigFile, flags: Mapping[str, Optional[str]]) -> Lis
     ]
 
 
+def _shadowed_urls(env: Mapping[str, str], file: Optional[ConfigFile], url: str, source: str) -> List[str]:
+    """Warnings for a base URL of the environment that is passed over: the user would pay elsewhere than they
+    think."""
+    by_file = file is not None and source == file.path
+    names = [BASE_URL_VARIABLE] if by_file else []
+    if by_file and file and file.fields.get("api_key_env") == OFFICIAL_KEY_VARIABLE:
+        names.append(OFFICIAL_URL_VARIABLE)
+    why = f"{source} sets it and goes first"
+    if source == _DEFAULT:
+        names = [OFFICIAL_URL_VARIABLE]
+        why = f"it goes with {OFFICIAL_KEY_VARIABLE} only; {BASE_URL_VARIABLE} goes with every key"
+    shadowed = [name for name in names if env.get(name) and env[name].rstrip("/") != url.rstrip("/")]
+    return [f"{name} is not used: {why}" for name in shadowed]
+
+
 def _pick_base_url(
-    env: Mapping[str, str], file: Optional[ConfigFile], flag: Optional[str], file_first: bool
+    env: Mapping[str, str], file: Optional[ConfigFile], flags: Mapping[str, Optional[str]], file_first: bool
 ) -> _Found:
     found: List[_Found] = []
-    if flag is not None:
-        found.append((flag, "--base-url"))
+    if flags["base_url"] is not None:
+        found.append((flags["base_url"], "--base-url"))
     if file and "base_url" in file.fields:
         found.insert(0 if file_first else len(found), (file.fields["base_url"], file.path))
     if env.get(BASE_URL_VARIABLE):
         found.append((env[BASE_URL_VARIABLE], BASE_URL_VARIABLE))
+    if env.get(OFFICIAL_URL_VARIABLE) and _is_official_key_meant(env, file, flags["api_key"]):
+        found.append((env[OFFICIAL_URL_VARIABLE], OFFICIAL_URL_VARIABLE))
     return found[0] if found else (DEFAULT_BASE_URL, _DEFAULT)
+
+
+def _is_official_key_meant(env: Mapping[str, str], file: Optional[ConfigFile], flag: Optional[str]) -> bool:
+    """Whether the key is that of `OPENAI_API_KEY`, which `OPENAI_BASE_URL` belongs to."""
+    fields: Mapping[str, str] = file.fields if file else {}
+    if "api_key" in fields or flag is not None:
+        return False
+    if "api_key_env" in fields:
+        return fields["api_key_env"] == OFFICIAL_KEY_VARIABLE
+    return bool(env.get(OFFICIAL_KEY_VARIABLE)) and not env.get(KEY_VARIABLE)
+
+
+def _official_url(env: Mapping[str, str]) -> str:
+    """The base URL whose host `OPENAI_API_KEY` belongs to."""
+    return env.get(OFFICIAL_URL_VARIABLE) or DEFAULT_BASE_URL
 
 
 def _pick_format_field(file: Optional[ConfigFile], facts: Optional[HostFacts]) -> _Found:
@@ -275,9 +359,10 @@ def _pick_key(
     if env.get(KEY_VARIABLE):
         return (env[KEY_VARIABLE], KEY_VARIABLE), ""
     if env.get(OFFICIAL_KEY_VARIABLE) and not problem:
-        if is_official(url):
+        owner = _official_url(env)
+        if _origin(url) == _origin(owner):
             return (env[OFFICIAL_KEY_VARIABLE], OFFICIAL_KEY_VARIABLE), ""
-        problem = f"no API key for {url} ({OFFICIAL_KEY_VARIABLE} goes to {DEFAULT_BASE_URL} only)"
+        problem = f"no API key for {url} ({OFFICIAL_KEY_VARIABLE} goes to {owner} only)"
     return None, problem
 
 
@@ -302,13 +387,19 @@ def _file_key(env: Mapping[str, str], file: ConfigFile, url: str) -> Tuple[Optio
         return None, ""
     owner = file.fields.get("base_url")
     if owner is None and file.fields.get("api_key_env") == OFFICIAL_KEY_VARIABLE:
-        owner = DEFAULT_BASE_URL
+        owner = _official_url(env)
     if owner is None or _origin(owner) == _origin(url) or _is_loopback_name(urlsplit(url)):
         return key, ""
     return None, f"the key in {file.path} belongs to {owner} and is not sent to {url}"
 
 
 def _check_key(key: str, source: str) -> None:
+    if key[:1] in _QUOTES or key[-1:] in _QUOTES:
+        raise ConfigError(
+            f"the API key from {source} has quotes around it, which would be sent as a part of it",
+            hint="set it again without quotes; cmd.exe keeps them: set NAME=sk-…",
+            code="bad_api_key",
+        )
     if not key.strip() or not key.isascii() or not key.isprintable() or " " in key:
         raise ConfigError(
             f"the API key from {source} has a line break, a blank or another character no key has",
@@ -327,8 +418,7 @@ def _origin(url: str) -> Tuple[str, str, Optional[int]]:
 
 
 def _is_loopback_name(parts: SplitResult) -> bool:
-    host = parts.hostname or ""
-    return host in ("localhost", "::1") or re.fullmatch(r"127(\.\d{1,3}){3}", host) is not None
+    return is_loopback_host(parts.hostname or "")
 
 
 def _key_hint(base_url: str) -> str:

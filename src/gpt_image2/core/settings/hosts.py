@@ -12,6 +12,7 @@ from typing import Any, Dict, Optional, cast
 
 from ..base.record import Record
 from ..outputs.files import write_private_file
+from ..outputs.ours import read_ours
 
 _FILE_NAME = "hosts.json"
 
@@ -62,7 +63,7 @@ def forget_facts(state_folder: Path, base_url: str) -> bool:
 
 def _read(state_folder: Path) -> Dict[str, Any]:
     try:
-        content: Any = json.loads((state_folder / _FILE_NAME).read_text(encoding="utf-8"))
+        content: Any = json.loads(read_ours(state_folder / _FILE_NAME).decode("utf-8"))
     except (OSError, ValueError):
         return {}
     return cast(Dict[str, Any], content) if isinstance(content, dict) else {}

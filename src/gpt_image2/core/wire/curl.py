@@ -2,14 +2,17 @@
 
 All that is secret or free text reaches curl through its standard input (`--config -`) or private files,
 never through its arguments or its environment. `-q` comes first, so no `.curlrc` changes what is sent.
+Headers and body come by ways of their own.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import select
 import subprocess
 import time
+from contextlib import suppress
 from functools import lru_cache
 from types import TracebackType
 from typing import Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple, Type
@@ -17,17 +20,21 @@ from typing import Callable, Dict, Iterable, Iterator, List, Mapping, Optional, 
 from ..base.errors import ConfigError
 from ..base.interrupt import StopSwitch
 from ..base.record import Record
+from ..base.redact import is_maskable
+from .addresses import read_address
+from .decompress import BadEncoding, BodyDecoder
+from .heads import MAX_HEAD_BYTES, HeadReader
+from .proxies import PROXY_VARIABLES, proxy_for, without_credentials
 
 MIN_VERSION = (7, 64)  # the first with all that is used here
 CONNECT_TIMEOUT_S = 30.0
 KEEPALIVE_S = 30
 
 _CHUNK_BYTES = 7 << 14  # malloc takes fresh pages from the system for every piece of 128 KiB or more
-_MAX_HEADER_BYTES = 1 << 18
 _TERMINATE_S = 2.0
 _BAD_OPTION = 2
-_TOO_LONG = 63  # curl's own code for a file that is too large
-_REPORT = "gpt-image2-report"
+#: curl's own codes for a broken answer, a bad encoding, and a file that is too large.
+_BROKEN, _BAD_ENCODING, _TOO_LONG = 56, 61, 63
 _REPORTED = ("time_pretransfer", "time_namelookup", "time_connect", "time_appconnect", "time_starttransfer")
 _QUOTED = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v"}
 
@@ -79,6 +86,13 @@ class TransferEnd(Record):
     connect_s: float = 0.0
     tls_s: float = 0.0
     first_byte_s: float = 0.0
+    #: Whether it went through a proxy, or was to.
+    through_proxy: bool = False
+
+    @property
+    def is_undecodable(self) -> bool:
+        """Whether it was ended since the body cannot be decompressed."""
+        return self.exit_code == _BAD_ENCODING
 
     @property
     def is_too_long(self) -> bool:
@@ -103,6 +117,14 @@ class Curl:
         self.secrets = tuple(secrets)
         self.stop = stop
 
+    def proxy_for(self, url: str) -> str:
+        """The proxy that a request to this URL goes through; empty where it goes straight there."""
+        try:
+            address = read_address(url)
+        except ValueError:  # curl will refuse it in its own words
+            return ""
+        return proxy_for(self.env, address.scheme, address.host, address.port)
+
     def receive(
         self,
         request: HttpRequest,
@@ -111,8 +133,9 @@ class Curl:
     ) -> Received:
         """Sends a request; gives status and headers to `on_head`, then the body to `take`, as they arrive.
 
-        A body above `max_bytes` ends as one that curl itself finds too long. When this returns or raises,
-        whatever the reason, curl has ended.
+        A body that is compressed is given as it was before. One above `max_bytes` ends as one that curl
+        itself finds too long, one that cannot be decompressed as one in an encoding that curl does not know;
+        what came until then was given. When this returns or raises, whatever the reason, curl has ended.
 
         Raises:
             ConfigError: there is no curl, or one that is too old.
@@ -123,12 +146,15 @@ class Curl:
             head = transfer.read_head()
             if head is not None:
                 on_head(head)
-            for chunk in transfer.chunks():
-                if request.max_bytes is not None and size + len(chunk) > request.max_bytes:
-                    transfer.cancel(f"longer than {request.max_bytes:,} bytes")
-                    break
-                size += len(chunk)
-                take(chunk)
+            try:
+                for piece in transfer.body(head.headers.get("content-encoding", "") if head else ""):
+                    if request.max_bytes is not None and size + len(piece) > request.max_bytes:
+                        transfer.cancel(_TOO_LONG, f"longer than {request.max_bytes:,} bytes")
+                        break
+                    size += len(piece)
+                    take(piece)
+            except BadEncoding as error:
+                transfer.cancel(_BAD_ENCODING, str(error))
             end = transfer.end()
         too_old = _too_old_error(end)
         if too_old is not None:
@@ -141,23 +167,40 @@ class _Transfer:
 
     def __init__(self, request: HttpRequest, curl: Curl) -> None:
         self._stop = curl.stop
-        self._rest = b""
-        self._too_long = ""
-        self._process = subprocess.Popen(
-            # The option among the arguments is one that a curl older than MIN_VERSION refuses (exit 2).
-            [find_curl(), "-q", "--no-http0.9", "--config", "-"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=clean_environment(curl.env, curl.secrets),
-            bufsize=0,
-            # A Ctrl-C at the terminal is for us alone: we end curl when what has arrived is safe.
-            start_new_session=os.name == "posix",
-        )
+        self._cancelled: Optional[TransferEnd] = None
+        self._proxy = curl.proxy_for(request.url)
+        # Nobody else knows the mark, so nobody else can write a report.
+        self._mark = os.urandom(12).hex()
+        self._first = b""
+        path = find_curl()
+        self._heads = _HeadsChannel()
+        try:
+            self._process = subprocess.Popen(
+                # The option among the arguments is one that a curl older than MIN_VERSION refuses (exit 2).
+                [path, "-q", "--no-http0.9", "--config", "-"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=clean_environment(curl.env, curl.secrets),
+                bufsize=0,
+                pass_fds=self._heads.inherited,
+                # A Ctrl-C at the terminal is for us alone: we end curl when what has arrived is safe.
+                start_new_session=os.name == "posix",
+            )
+        except OSError as error:
+            self._heads.close()
+            raise ConfigError(
+                f"curl cannot be started: {error.strerror or error}",
+                hint=f"check {path}",
+                code="no_curl",
+            ) from None
+        assert self._process.stdout is not None
+        self._heads.started(self._process.stdout.fileno())
         self._stop.watch(self._process.terminate)
         assert self._process.stdin is not None
+        config = render_config(request, self._proxy, self._heads.path, self._mark)
         try:
-            self._process.stdin.write(render_config(request).encode("utf-8", "surrogateescape"))
+            self._process.stdin.write(config.encode("utf-8", "surrogateescape"))
             self._process.stdin.close()
         except BrokenPipeError:
             pass  # curl has ended already; its exit code says why
@@ -176,33 +219,40 @@ class _Transfer:
         for pipe in (self._process.stdout, self._process.stderr):
             if pipe is not None:
                 pipe.close()
+        self._heads.close()
 
     def read_head(self) -> Optional[ResponseHead]:
         """The final status and headers, as soon as they are here; None when none ever come."""
-        data = b""
-        while True:
-            block, separator, rest = data.partition(b"\r\n\r\n")
-            if separator:
-                head = parse_head(block)
-                if head is not None and head.status >= 200:
-                    self._rest = rest
-                    return head
-                data = rest
-                continue
-            chunk = self._read()
-            if not chunk or len(data) > _MAX_HEADER_BYTES:
+        if not self._heads.is_pipe:
+            self._first = self._read()  # curl writes the headers before the first byte of the body
+        reader = HeadReader()
+        while reader.head is None:
+            if reader.is_too_long:
+                self.cancel(_BROKEN, f"the headers are longer than {MAX_HEAD_BYTES:,} bytes")
                 return None
-            data += chunk
+            data = self._heads.read()
+            if not data:
+                return None
+            reader.feed(data)
+        return ResponseHead(*reader.head)
 
-    def chunks(self) -> Iterator[bytes]:
-        """The body in pieces of any size, as they arrive, until it ends or is cut."""
-        if self._rest:
-            yield self._rest
-            self._rest = b""
-        yield from iter(self._read, b"")
+    def body(self, encoding: str) -> Iterator[bytes]:
+        """The body in pieces of any size, as they arrive, until it ends or is cut; never compressed.
 
-    def cancel(self, reason: str) -> None:
-        self._too_long = reason
+        Raises:
+            BadEncoding: it cannot be decompressed.
+        """
+        decoder = BodyDecoder(encoding)
+        for chunk in iter(self._read, b""):
+            yield from decoder.feed(chunk)
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_TERMINATE_S)  # where it was cut, curl says so better than the decoder
+        yield from decoder.finish()
+
+    def cancel(self, code: int, reason: str) -> None:
+        """Ends it for a reason of our own, under the code that curl has for such a thing."""
+        if self._cancelled is None:
+            self._cancelled = TransferEnd(code, reason, sent=True)
         self._terminate()
 
     def end(self) -> TransferEnd:
@@ -210,17 +260,24 @@ class _Transfer:
         assert self._process.stderr is not None
         text = self._process.stderr.read().decode("utf-8", "replace")
         code = self._process.wait()
-        if self._too_long:
-            return TransferEnd(_TOO_LONG, self._too_long, sent=True)
-        message, _, report = text.partition(_REPORT)
+        # A body that is cut cannot be decompressed to its end: then the cut is what matters.
+        if self._cancelled is not None and not (self._cancelled.exit_code == _BAD_ENCODING and code > 0):
+            return self._cancelled
+        message, _, report = text.rpartition(self._mark) if self._mark in text else (text, "", "")
         times = [float(value.replace(",", ".")) for value in report.split()]
         sent = times[0] > 0 if times else code != _BAD_OPTION
-        message = re.sub(r"^curl: \(\d+\) ", "", message.strip())
-        return TransferEnd(code, message, sent, *times[1:])
+        message = re.sub(r"^curl: \(\d+\) ", "", without_credentials(message, self._proxy).strip())
+        return TransferEnd(code, message, sent, *times[1:5], through_proxy=bool(self._proxy))
 
     def _read(self) -> bytes:
+        """The next bytes of the body. Headers that come beside it are trailers, and of no use."""
         assert self._process.stdout is not None
-        return os.read(self._process.stdout.fileno(), _CHUNK_BYTES)
+        first, self._first = self._first, b""
+        if first:
+            return first
+        body = self._process.stdout.fileno()
+        self._heads.drain_until_readable(body)
+        return os.read(body, _CHUNK_BYTES)
 
     def _terminate(self) -> None:
         if self._process.poll() is None:
@@ -232,15 +289,69 @@ class _Transfer:
                 self._process.wait()
 
 
-def render_config(request: HttpRequest) -> str:
-    """What curl reads on its standard input: one option a line, every value quoted."""
+class _HeadsChannel:
+    """The way by which curl passes headers on, apart from the body, so that neither can end in the other:
+    a pipe, or where a pipe has no path (Windows) a private file that lasts as long as the transfer."""
+
+    def __init__(self) -> None:
+        self.is_pipe = os.name == "posix" and os.path.exists("/dev/fd")
+        #: What curl must be started with.
+        self.inherited: Tuple[int, ...] = ()
+        self._poll: Optional[select.poll] = None
+        if self.is_pipe:
+            self._fd, end = os.pipe()
+            self.inherited, self.path = (end,), f"/dev/fd/{end}"
+        else:
+            import tempfile
+
+            self._fd, self.path = tempfile.mkstemp(prefix="gpt-image-2-")
+
+    def started(self, body: int) -> None:
+        """curl runs, and gives the body to this descriptor."""
+        if self.is_pipe:
+            self._close_inherited()
+            self._poll = select.poll()
+            self._poll.register(self._fd, select.POLLIN)
+            self._poll.register(body, select.POLLIN)
+
+    def read(self) -> bytes:
+        return os.read(self._fd, _CHUNK_BYTES)
+
+    def drain_until_readable(self, body: int) -> None:
+        """Waits for the body; throws away what comes here meanwhile, since curl waits in a full pipe."""
+        while self._poll is not None:
+            ready = [fd for fd, _ in self._poll.poll()]
+            if self._fd in ready and not self.read():
+                self._poll = None
+            if body in ready:
+                return
+
+    def close(self) -> None:
+        self._close_inherited()
+        os.close(self._fd)
+        if not self.is_pipe:
+            with suppress(OSError):
+                os.unlink(self.path)
+
+    def _close_inherited(self) -> None:
+        for end in self.inherited:
+            os.close(end)
+        self.inherited = ()
+
+
+def render_config(request: HttpRequest, proxy: str, heads_path: str, mark: str) -> str:
+    """What curl reads on its standard input: one option a line, every value quoted. Headers go to
+    `heads_path`; `mark` is what its report on standard error begins with."""
     lines: List[Tuple[str, str]] = [
         ("url", request.url),
         ("proto", "=http,https"),
         ("connect-timeout", f"{min(CONNECT_TIMEOUT_S, request.timeout_s):.3f}"),
         ("max-time", f"{request.timeout_s:.3f}"),
         ("keepalive-time", str(KEEPALIVE_S)),
-        ("write-out", "%{stderr}" + _REPORT + "".join(f" %{{{name}}}" for name in _REPORTED)),
+        ("dump-header", heads_path),
+        # Nothing is left to the environment.
+        ("proxy", proxy) if proxy else ("noproxy", "*"),
+        ("write-out", "%{stderr}" + mark + "".join(f" %{{{name}}}" for name in _REPORTED)),
     ]
     lines += [("header", f"{name}: {value}") for name, value in request.headers]
     if request.resolve:
@@ -252,7 +363,7 @@ def render_config(request: HttpRequest) -> str:
     lines += [_form_line(part) for part in request.form]
     if request.form or request.body_path is not None:
         lines.append(("header", "Expect:"))  # no wait for a 100 that relays do not send
-    flags = ["silent", "show-error", "include", "no-buffer", "suppress-connect-headers", "globoff"]
+    flags = ["silent", "show-error", "no-buffer", "suppress-connect-headers", "globoff"]
     return "".join([f"{flag}\n" for flag in flags] + [f"{name} = {quote(value)}\n" for name, value in lines])
 
 
@@ -269,27 +380,16 @@ def form_filename(name: str) -> str:
     return re.sub(r'["\x00-\x1f\x7f]', lambda match: f"%{ord(match.group()):02X}", name)
 
 
-def parse_head(block: bytes) -> Optional[ResponseHead]:
-    """The status line and headers of one block, or None when it is no HTTP answer."""
-    lines = block.decode("latin-1").split("\r\n")
-    match = re.match(r"HTTP/\d(?:\.\d)? (\d{3})", lines[0])
-    if match is None:
-        return None
-    headers: Dict[str, str] = {}
-    for line in lines[1:]:
-        name, separator, value = line.partition(":")
-        if separator:
-            headers[name.strip().lower()] = value.strip()
-    return ResponseHead(int(match.group(1)), headers)
-
-
 def clean_environment(env: Mapping[str, str], secrets: Iterable[str]) -> Dict[str, str]:
-    """The environment for curl: proxies and CA settings stay, whatever holds a key does not."""
+    """The environment for curl: CA settings stay; whatever holds a key does not, nor do the proxies, of which
+    curl is told. A secret that is but a word (`1`, `local`) stands in many a value by chance."""
     hidden = [secret for secret in secrets if secret]
     return {
         name: value
         for name, value in env.items()
-        if "API_KEY" not in name.upper() and not any(secret in value for secret in hidden)
+        if "API_KEY" not in name.upper()
+        and name.lower() not in PROXY_VARIABLES
+        and not any(value == secret or (secret in value and is_maskable(secret)) for secret in hidden)
     }
 
 
