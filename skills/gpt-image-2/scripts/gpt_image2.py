@@ -876,7 +876,6 @@ def is_whole_image(file: IO[bytes]) -> bool:
 
 
 def saved_image_at(path: str) -> Optional[SavedImage]:
-    """The image in a file, None where there is none."""
     try:
         with open(path, "rb") as file:
             info = read_image_info(file)
@@ -898,7 +897,6 @@ def sha256_of(path: str) -> str:
 
 
 def _digest(file: IO[bytes]) -> Tuple[str, int]:
-    """The SHA-256 of an open file, in hexadecimal, and how many bytes it has."""
     digest = hashlib.sha256()
     file.seek(0)
     for block in iter(lambda: file.read(_HASHED_BYTES), b""):
@@ -1255,12 +1253,10 @@ class InputImage(Record):
 
     @property
     def mime_type(self) -> str:
-        """The media type of the file."""
         return f"image/{self.format}"
 
 
 def is_address(source: str) -> bool:
-    """Whether an input image is to be fetched by http(s)."""
     return source.lower().startswith(("http://", "https://"))
 
 
@@ -1289,36 +1285,29 @@ class ImageRequest(Record):
 
     @property
     def command(self) -> str:
-        """`edit` with input images, else `generate`."""
         return "edit" if self.images else "generate"
 
     @property
     def endpoint(self) -> str:
-        """The path below the base URL."""
         return "/images/edits" if self.images else "/images/generations"
 
     @property
     def count(self) -> int:
-        """How many images are asked for."""
         return self.n or 1
 
     @property
     def effective_format(self) -> str:
-        """The format that is asked for, by default png."""
         return self.output_format or "png"
 
     @property
     def effective_quality(self) -> str:
-        """The quality that is asked for, by default auto."""
         return self.quality or "auto"
 
     @property
     def effective_size(self) -> str:
-        """The size that is asked for, by default auto."""
         return self.size or "auto"
 
     def without_stream(self) -> ImageRequest:
-        """The same request, not streamed."""
         return replace(self, stream=False, partial_images=None)
 
     def wire_fields(self, format_field: str) -> Dict[str, object]:
@@ -1332,11 +1321,9 @@ class ImageRequest(Record):
         return wire
 
     def json_body(self, format_field: str) -> bytes:
-        """The body of a generation."""
         return json.dumps(self.wire_fields(format_field), ensure_ascii=False).encode("utf-8")
 
     def form_texts(self, format_field: str) -> List[Tuple[str, str]]:
-        """The text parts of an edit's multipart body."""
         return [
             (name, value if isinstance(value, str) else json.dumps(value))
             for name, value in self.wire_fields(format_field).items()
@@ -1358,11 +1345,8 @@ class ImageRequest(Record):
 
 
 def checked(request: ImageRequest) -> Tuple[ImageRequest, Tuple[str, ...]]:
-    """The request with names resolved (`jpg`, `2k`, `16:9`), and warnings about unknown values.
-
-    Raises:
-        UsageError: a value that the API is known to refuse; nothing was sent.
-    """
+    """The request with names resolved (`jpg`, `2k`, `16:9`), and warnings about unknown values; a
+    `UsageError` for what the API is known to refuse."""
     _check_prompt(request.prompt)
     _check_range("n", request.n, 1, MAX_N)
     _check_range("output_compression", request.output_compression, 0, 100)
@@ -1398,11 +1382,7 @@ def checked(request: ImageRequest) -> Tuple[ImageRequest, Tuple[str, ...]]:
 
 
 def parse_extra(text: str) -> Tuple[str, object]:
-    """`KEY=VALUE` as a field: a value that is JSON (number, true, list …) is sent as such, else as text.
-
-    Raises:
-        UsageError: no key, or no equals sign.
-    """
+    """`KEY=VALUE` as a field: a value that is JSON (number, true, list …) is sent as such, else as text."""
     key, separator, value = text.partition("=")
     if not separator or not key.strip():
         raise UsageError(
@@ -1561,21 +1541,18 @@ _EVENT_NAMES: Mapping[type, str] = {
 
 
 def image_json(image: SavedImage) -> Dict[str, object]:
-    """One saved image as `--json` and the events show it."""
     fields = dict(vars(image))
     fields["bytes"] = fields.pop("size_bytes")
     return {name: fields[name] for name in ("path", "bytes", "format", "width", "height", "sha256")}
 
 
 def estimate_json(estimate: Optional[CostEstimate]) -> Optional[Dict[str, float]]:
-    """What a request would cost in USD, as JSON; None where that is not known."""
     if estimate is None:
         return None
     return {"low": round(estimate.low_usd, 6), "high": round(estimate.high_usd, 6)}
 
 
 def result_json(result: Result) -> Dict[str, object]:
-    """A success as the object that `--json` prints."""
     usage = None
     if result.usage:
         usage = {
@@ -1609,7 +1586,6 @@ def error_json(error: GptImage2Error, command: str) -> Dict[str, object]:
 
 
 def failure_json(error: Optional[GptImage2Error]) -> Optional[Dict[str, object]]:
-    """What went wrong as an object of `--json`; None where nothing did."""
     if error is None:
         return None
     return {
@@ -1649,7 +1625,6 @@ def saved_line(path: str, size_bytes: int) -> str:
 
 
 def cost_in_words(estimate: Optional[CostEstimate]) -> str:
-    """What a request would cost."""
     if estimate is None:
         return "unknown for this model or quality"
     text = f"${estimate.low_usd:.4f}"
@@ -1659,7 +1634,6 @@ def cost_in_words(estimate: Optional[CostEstimate]) -> str:
 
 
 def ending_in_words(result: Result) -> str:
-    """How a call ended: status, time, cost and tokens."""
     status = f"HTTP {result.http_status}" if result.http_status else "no answer"
     cost = f", ${result.cost_usd:.4f}" if result.cost_usd is not None else ""
     tokens = f" ({result.usage.total_tokens:,} tokens)" if result.usage else ""
@@ -1760,7 +1734,6 @@ _RED, _YELLOW = "31", "33"
 
 
 def output_for(arguments: List[str]) -> Output:
-    """The output of a command with these arguments."""
     keep_paths_printable()
     flags = arguments[: arguments.index("--")] if "--" in arguments else arguments
     return EventsOutput(flags) if "--events" in flags else Output(flags)
@@ -1782,18 +1755,15 @@ class Output:
         self._note = ""
 
     def result(self, text: str) -> None:
-        """A line of the result, for people."""
         if not self.is_json:
             self.live("")
             print_line(text, sys.stdout)
 
     def say(self, text: str) -> None:
-        """Something good to know."""
         if not self._quiet:
             self._print(text)
 
     def warn(self, text: str) -> None:
-        """Something the user should know."""
         self._print(text, "warning", _YELLOW)
 
     def complain(self, text: str) -> None:
@@ -1802,7 +1772,6 @@ class Output:
             self._print(text, "error", _RED)
 
     def live(self, text: str) -> None:
-        """What the live line says now, where there is one."""
         if self.is_live:
             with self._lock:
                 sys.stderr.write(_CLEAR_LINE + text)
@@ -1878,7 +1847,6 @@ class Output:
             self.say(ending_in_words(event.result))
 
     def _print(self, text: str, label: str = "", colour: str = "") -> None:
-        """One line on standard error, with a label in front."""
         if label:
             text = f"\x1b[{colour}m{label}\x1b[0m: {text}" if self._has_colours else f"{label}: {text}"
         self.live("")
@@ -5247,132 +5215,9 @@ def recorded(
 
 
 # ------------------------------------------------------------------------------------------------------------
-# settings/hosts
-#
-# What a probe has learnt about a base URL, kept in the state folder until it is forgotten.
-#
-# One private JSON file holds all hosts. A file that cannot be read counts as empty: it is only a memory.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_FILE_NAME = "hosts.json"
-
-
-class HostFacts(Record):
-    """What one base URL really does. None means: the probe could not tell.
-
-    `image_field` is the multipart name for several images. `answers` is `b64_json` or `url`.
-    """
-
-    probed_on: str
-    answers: Optional[str] = None
-    streams: Optional[bool] = None
-    format_field: Optional[str] = None
-    image_field: Optional[str] = None
-    honours_size: Optional[bool] = None
-    edits: Optional[bool] = None
-    refusal: Optional[str] = None
-
-
-def today() -> str:
-    """The date of a probe, as it is kept."""
-    return time.strftime("%Y-%m-%d")
-
-
-def load_facts(state_folder: Path, base_url: str) -> Optional[HostFacts]:
-    """What is known of a base URL, or None."""
-    entry = _read(state_folder).get(base_url)
-    if not isinstance(entry, dict):
-        return None
-    known = HostFacts.__match_args__
-    values: Dict[str, Any] = {"probed_on": ""}
-    values.update((name, value) for name, value in cast(Dict[str, Any], entry).items() if name in known)
-    return HostFacts(**values)
-
-
-def save_facts(state_folder: Path, base_url: str, facts: HostFacts) -> None:
-    """Keeps what was learnt of a base URL; an `OutputError` where the state folder does not take it."""
-    _write(state_folder, {**_read(state_folder), base_url: vars(facts)})
-
-
-def forget_facts(state_folder: Path, base_url: str) -> bool:
-    """Forgets a base URL; False when nothing was known of it."""
-    everything = _read(state_folder)
-    if base_url not in everything:
-        return False
-    del everything[base_url]
-    _write(state_folder, everything)
-    return True
-
-
-def _read(state_folder: Path) -> Dict[str, Any]:
-    try:
-        content: Any = json.loads(read_ours(state_folder / _FILE_NAME).decode("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return cast(Dict[str, Any], content) if isinstance(content, dict) else {}
-
-
-def _write(state_folder: Path, everything: Dict[str, Any]) -> None:
-    text = json.dumps(everything, indent=2, ensure_ascii=False) + "\n"
-    write_private_file(state_folder / _FILE_NAME, text)
-
-
-# ------------------------------------------------------------------------------------------------------------
-# settings/prices
-#
-# Reads the `prices` of a config file: what tokens cost where they do not cost the list price. Pure.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_MAX_USD = 1_000_000
-_PARTS = Prices.__match_args__
-
-
-def read_prices(content: Mapping[str, Any], place: Callable[..., str]) -> Dict[str, Prices]:
-    """Prices by model; parts that are missing are those of the list price.
-
-    `place` names the file and line of a field, given its name and those around it, outermost first.
-
-    Raises:
-        ConfigError: no number of USD, an unknown part, or a part missing of a model without a list price.
-    """
-    return {model: _read_model(model, value, place) for model, value in content.items()}
-
-
-def _read_model(model: str, content: Any, place: Callable[..., str]) -> Prices:
-    name = f"prices.{model}"
-    if not isinstance(content, dict):
-        raise ConfigError(
-            f"{place('prices', model)}: field {name!r} must be an object",
-            hint=f'it should look like {{"image_out": 30}}; the parts are {", ".join(_PARTS)}',
-        )
-    given = cast(Dict[str, Any], content)
-    for part, usd in given.items():
-        where = f"{place('prices', model, part)}: field {f'{name}.{part}'!r}"
-        if part not in _PARTS:
-            raise ConfigError(f"{where} is not known", hint=f"the parts are {', '.join(_PARTS)}")
-        is_number = isinstance(usd, (int, float)) and not isinstance(usd, bool)
-        if not is_number or not 0 <= usd <= _MAX_USD:
-            raise ConfigError(
-                f"{where} must be a number of USD per million tokens, from 0 to {_MAX_USD:,}",
-                hint="give it without quotes, or remove it for the list price",
-            )
-    parts: Dict[str, float] = dict(vars(PRICES[model])) if model in PRICES else {}
-    parts.update((part, float(usd)) for part, usd in given.items())
-    missing = [part for part in _PARTS if part not in parts]
-    if missing:
-        raise ConfigError(
-            f"{place('prices', model)}: field {name!r} lacks {', '.join(missing)}",
-            hint=f"{model} has no list price to fall back to; give all of its parts",
-        )
-    return Prices(**parts)
-
-
-# ------------------------------------------------------------------------------------------------------------
 # settings/config_file
 #
-# Reads a config file: its known fields, and what is odd about it, by file, line and field.
+# Reads a config file: its known fields and prices, and what is odd about it, by file, line and field.
 # ------------------------------------------------------------------------------------------------------------
 
 
@@ -5414,17 +5259,12 @@ class ConfigFile(Record):
 
     @property
     def given(self) -> Tuple[str, ...]:
-        """The names of the fields that are set in it."""
         others = (("history", self.history is not None), ("prices", bool(self.prices)))
         return (*self.fields, *(name for name, is_set in others if is_set))
 
 
 def read_config_file(path: Path) -> ConfigFile:
-    """A config file's known fields.
-
-    Raises:
-        ConfigError: unreadable, not JSON, not an object, or a field of the wrong type.
-    """
+    """A config file's known fields; a `ConfigError` where it cannot be used."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -5490,6 +5330,114 @@ def _json_type(value: object) -> str:
     return _KIND_NAMES.get(type(value), "a number")
 
 
+_MAX_USD = 1_000_000
+_PARTS = Prices.__match_args__
+
+
+def read_prices(content: Mapping[str, Any], place: Callable[..., str]) -> Dict[str, Prices]:
+    """Prices by model; parts that are missing are those of the list price. `place` names the file and line of
+    a field, given its name and those around it, outermost first."""
+    return {model: _read_model(model, value, place) for model, value in content.items()}
+
+
+def _read_model(model: str, content: Any, place: Callable[..., str]) -> Prices:
+    name = f"prices.{model}"
+    if not isinstance(content, dict):
+        raise ConfigError(
+            f"{place('prices', model)}: field {name!r} must be an object",
+            hint=f'it should look like {{"image_out": 30}}; the parts are {", ".join(_PARTS)}',
+        )
+    given = cast(Dict[str, Any], content)
+    for part, usd in given.items():
+        where = f"{place('prices', model, part)}: field {f'{name}.{part}'!r}"
+        if part not in _PARTS:
+            raise ConfigError(f"{where} is not known", hint=f"the parts are {', '.join(_PARTS)}")
+        is_number = isinstance(usd, (int, float)) and not isinstance(usd, bool)
+        if not is_number or not 0 <= usd <= _MAX_USD:
+            raise ConfigError(
+                f"{where} must be a number of USD per million tokens, from 0 to {_MAX_USD:,}",
+                hint="give it without quotes, or remove it for the list price",
+            )
+    parts: Dict[str, float] = dict(vars(PRICES[model])) if model in PRICES else {}
+    parts.update((part, float(usd)) for part, usd in given.items())
+    missing = [part for part in _PARTS if part not in parts]
+    if missing:
+        raise ConfigError(
+            f"{place('prices', model)}: field {name!r} lacks {', '.join(missing)}",
+            hint=f"{model} has no list price to fall back to; give all of its parts",
+        )
+    return Prices(**parts)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# settings/hosts
+#
+# What a probe has learnt about a base URL, kept in the state folder until it is forgotten.
+#
+# One private JSON file holds all hosts. A file that cannot be read counts as empty: it is only a memory.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_FILE_NAME = "hosts.json"
+
+
+class HostFacts(Record):
+    """What one base URL really does. None means: the probe could not tell.
+
+    `image_field` is the multipart name for several images. `answers` is `b64_json` or `url`.
+    """
+
+    probed_on: str
+    answers: Optional[str] = None
+    streams: Optional[bool] = None
+    format_field: Optional[str] = None
+    image_field: Optional[str] = None
+    honours_size: Optional[bool] = None
+    edits: Optional[bool] = None
+    refusal: Optional[str] = None
+
+
+def today() -> str:
+    return time.strftime("%Y-%m-%d")
+
+
+def load_facts(state_folder: Path, base_url: str) -> Optional[HostFacts]:
+    entry = _read(state_folder).get(base_url)
+    if not isinstance(entry, dict):
+        return None
+    known = HostFacts.__match_args__
+    values: Dict[str, Any] = {"probed_on": ""}
+    values.update((name, value) for name, value in cast(Dict[str, Any], entry).items() if name in known)
+    return HostFacts(**values)
+
+
+def save_facts(state_folder: Path, base_url: str, facts: HostFacts) -> None:
+    _write(state_folder, {**_read(state_folder), base_url: vars(facts)})
+
+
+def forget_facts(state_folder: Path, base_url: str) -> bool:
+    """Forgets a base URL; False when nothing was known of it."""
+    everything = _read(state_folder)
+    if base_url not in everything:
+        return False
+    del everything[base_url]
+    _write(state_folder, everything)
+    return True
+
+
+def _read(state_folder: Path) -> Dict[str, Any]:
+    try:
+        content: Any = json.loads(read_ours(state_folder / _FILE_NAME).decode("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return cast(Dict[str, Any], content) if isinstance(content, dict) else {}
+
+
+def _write(state_folder: Path, everything: Dict[str, Any]) -> None:
+    text = json.dumps(everything, indent=2, ensure_ascii=False) + "\n"
+    write_private_file(state_folder / _FILE_NAME, text)
+
+
 # ------------------------------------------------------------------------------------------------------------
 # settings/config
 #
@@ -5547,7 +5495,6 @@ class Settings(Record):
 
     @property
     def secrets(self) -> Tuple[str, ...]:
-        """What must never be shown."""
         return (self.api_key,) if self.api_key else ()
 
     @property
@@ -5556,11 +5503,7 @@ class Settings(Record):
         return mask_key(self.api_key) if self.api_key else "(none)"
 
     def require_key(self) -> str:
-        """The key.
-
-        Raises:
-            ConfigError: there is none for this base URL; the hint says how to give one.
-        """
+        """The key; a `ConfigError` whose hint says how to give one where there is none for this base URL."""
         if self.api_key is None:
             raise ConfigError(
                 self.key_problem or f"no API key for {self.base_url}",
@@ -5675,11 +5618,7 @@ def load_settings(
 
 
 def check_base_url(url: str, source: str) -> None:
-    """Refuses a base URL that cannot be one.
-
-    Raises:
-        ConfigError: no http(s) scheme or host, or it carries credentials, a query or a control character.
-    """
+    """Refuses a base URL that cannot be one, or that carries credentials."""
     problem = _base_url_problem(url)
     if problem:
         raise ConfigError(
@@ -5695,7 +5634,6 @@ def is_official(url: str) -> bool:
 
 
 def is_loopback(url: str) -> bool:
-    """Whether a base URL leads to this machine."""
     try:
         return _is_loopback_name(urlsplit(url))
     except ValueError:
@@ -5816,7 +5754,6 @@ def _official_url(env: Mapping[str, str]) -> str:
 
 
 def _pick_format_field(file: Optional[ConfigFile], facts: Optional[HostFacts]) -> _Found:
-    """The name by which this base URL takes the format of an image."""
     if file and "format_field" in file.fields:
         name = file.fields["format_field"]
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", name):
@@ -8272,74 +8209,6 @@ def _ignore(event: Event) -> None:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# commands/package_extras
-#
-# The optional parts of the package, which stand above core: found by name when they are asked for.
-# ------------------------------------------------------------------------------------------------------------
-
-
-#: What stands for a key where none is needed.
-SANDBOX_KEY = "sandbox"
-
-
-class Extra(NamedTuple):
-    """A layer above core: its module, and the command that installs it."""
-
-    module: str
-    install: str = INSTALL_HINT
-
-
-#: The commands that come with an optional part of the package.
-EXTRAS = {
-    "sandbox": Extra("gpt_image2.sandbox"),
-    "mcp": Extra("gpt_image2.mcp"),
-    "install-skill": Extra("gpt_image2.skill", "pip install gpt-image2"),
-}
-
-
-def run_extra(name: str, words: Sequence[str], _output: Output, _stop: StopSwitch) -> int:
-    """Runs the command of an optional part, which prints for itself; its exit code."""
-    with _installed(name):
-        main: Callable[[List[str]], int] = _import(EXTRAS[name].module).main
-        return main(list(words))
-
-
-@contextmanager
-def start_sandbox() -> Generator[str, None, None]:
-    """A sandbox that runs in this context; its base URL."""
-    with ExitStack() as stack:
-        with _installed("sandbox"):
-            serve: Callable[[], ContextManager[str]] = _import(EXTRAS["sandbox"].module).serve_in_thread
-            base_url = stack.enter_context(serve())
-        yield base_url
-
-
-def _import(module: str) -> Any:
-    """A module of the package; a script of the package's name in the folder of this file would hide it."""
-    import importlib
-
-    path, here = sys.path, os.path.dirname(os.path.abspath(__file__))
-    sys.path = [folder for folder in path if os.path.abspath(folder) != here]
-    try:
-        return importlib.import_module(module)
-    finally:
-        sys.path = path
-
-
-@contextmanager
-def _installed(name: str) -> Generator[None, None, None]:
-    """Turns a missing part into an error that says how to install it."""
-    try:
-        yield
-    except ImportError as error:
-        raise UsageError(
-            f"{name} is not installed here ({error.name} is missing)",
-            hint=f"install it: {EXTRAS[name].install.format(extra=name)}",
-            code="extra_missing",
-        ) from None
-
-
-# ------------------------------------------------------------------------------------------------------------
 # commands/checks
 #
 # Looks at everything that a call needs, without paying: each check is ok, warn or fail, with a cure.
@@ -8392,12 +8261,10 @@ def examine(
 
 
 def verdict(checks: List[Check]) -> ExitCode:
-    """The exit code for all findings: that of the first failure."""
     return next((check.exit_code for check in checks if check.status == "fail"), ExitCode.OK)
 
 
 def check_json(check: Check) -> Dict[str, object]:
-    """A finding as `--json` prints it."""
     shown = dict(vars(check))
     del shown["exit_code"]
     return {**shown, "elapsed_s": None if check.elapsed_s is None else round(check.elapsed_s, 3)}
@@ -8573,7 +8440,6 @@ class Parser(argparse.ArgumentParser):
         super().__init__(**settings)
 
     def error(self, message: str) -> NoReturn:
-        """Raises an error for the caller to show."""
         raise UsageError(message, hint=f"see {self.prog} --help")
 
 
@@ -8587,7 +8453,6 @@ def _help_width() -> int:
 
 
 def flag_of(name: str) -> str:
-    """The flag of a field or keyword argument."""
     return _OTHER_FLAGS.get(name) or f"--{name.replace('_', '-')}"
 
 
@@ -8604,6 +8469,12 @@ class ServerFlags(argparse.Namespace):
     config: Optional[str]
     base_url: Optional[str]
     api_key: Optional[str]
+    no_history: bool
+
+    @property
+    def history(self) -> Optional[bool]:
+        """Whether calls are recorded; None leaves that to the settings."""
+        return False if self.no_history else None
 
 
 class CallFlags(ServerFlags):
@@ -8614,7 +8485,6 @@ class CallFlags(ServerFlags):
     retries: int
     retry_ambiguous: bool
     max_download: float  # MB
-    no_history: bool
 
 
 class ImageCommand(CallFlags):
@@ -8701,9 +8571,6 @@ def doctor_parser() -> Parser:
         description="Check all that a call needs: curl, settings, key, network, disk. Free but for --probe.",
         epilog=EXIT_CODES,
     )
-    parser.add_argument("--config", metavar="PATH", help="this config file instead of the one that is found")
-    parser.add_argument("--base-url", metavar="URL", help="the API's base URL")
-    parser.add_argument("--api-key", metavar="KEY", help="the API key (visible in ps)")
     parser.add_argument(
         "--probe",
         action="store_true",
@@ -8712,16 +8579,11 @@ def doctor_parser() -> Parser:
     parser.add_argument("--yes", action="store_true", help="with --probe: yes, pay for it")
     parser.add_argument("--forget", action="store_true", help="forget what --probe learnt of this base URL")
     add_output_flags(parser.add_argument)
+    add_server_flags(parser)
     return parser
 
 
 def read_image_command(name: str, argv: Sequence[str]) -> ImageCommand:
-    """A `generate` or `edit` command line.
-
-    Raises:
-        UsageError: unknown or missing arguments, or a prompt that cannot be read.
-        SystemExit: after `--help`.
-    """
     command = _parse(name, list(argv))
     sources = list(command.more_images or ())
     prompt = command.prompt
@@ -8736,12 +8598,7 @@ def read_image_command(name: str, argv: Sequence[str]) -> ImageCommand:
 
 
 def read_redo_command(argv: Sequence[str]) -> ImageCommand:
-    """A `history redo` command line; what is not to change is None or empty in its request.
-
-    Raises:
-        UsageError: unknown or missing arguments, or a prompt that cannot be read.
-        SystemExit: after `--help`.
-    """
+    """A `history redo` command line; what is not to change is None or empty in its request."""
     command = redo_parser().parse_args(list(argv), ImageCommand())
     command.sources = tuple(command.more_images or ())
     prompt = ""
@@ -8752,14 +8609,12 @@ def read_redo_command(argv: Sequence[str]) -> ImageCommand:
 
 
 def request_of(flags: argparse.Namespace, prompt: str) -> ImageRequest:
-    """The request that the field flags of a command line ask for."""
     fields = {name: getattr(flags, name) for name in REQUEST_FIELDS if hasattr(flags, name)}
     extra = tuple(parse_extra(text) for text in getattr(flags, "param", ()))
     return ImageRequest(prompt=prompt, extra=extra, **fields)
 
 
-def client_of(flags: CallFlags, stop: StopSwitch) -> Client:
-    """The client that the flags of a command line ask for."""
+def client_of(flags: CallFlags, stop: StopSwitch, waits_for_server: bool = True) -> Client:
     return Client(
         config=flags.config,
         base_url=flags.base_url,
@@ -8768,7 +8623,8 @@ def client_of(flags: CallFlags, stop: StopSwitch) -> Client:
         retries=flags.retries,
         retry_ambiguous=flags.retry_ambiguous,
         max_download_bytes=int(flags.max_download * MEGABYTE),
-        history=False if flags.no_history else None,
+        waits_for_server=waits_for_server,
+        history=flags.history,
         stop=stop,
     )
 
@@ -8863,7 +8719,6 @@ def _add_call_flags(parser: Parser) -> None:
 
 
 def add_sending_flags(add: Callable[..., object]) -> None:
-    """Adds the flags that say how a request is sent, and sent again."""
     add(
         "--timeout",
         type=float,
@@ -8894,7 +8749,6 @@ def add_sending_flags(add: Callable[..., object]) -> None:
 
 
 def add_output_flags(add: Callable[..., object]) -> None:
-    """Adds the flags that every command has, by a parser's `add_argument`."""
     add("--json", action="store_true", help="print one JSON object on stdout instead of lines")
     add("--events", action="store_true", help="progress as JSON lines on stderr")
     add("--quiet", action="store_true", help="no progress on stderr")
@@ -8902,7 +8756,6 @@ def add_output_flags(add: Callable[..., object]) -> None:
 
 
 def add_setting_flags(parser: Parser) -> None:
-    """Adds the flags for server and key, and `--sandbox`."""
     add = add_server_flags(parser)
     add("--sandbox", action="store_true", help="use an offline sandbox for this call: no key, no cost")
 
@@ -8956,7 +8809,6 @@ def _read_prompt(prompt: Optional[str], prompt_file: Optional[str], sources: Seq
 
 
 def run_config(words: Sequence[str], output: Output, _: StopSwitch) -> int:
-    """Runs `config`: writes a template, shows the settings in force, or both."""
     args = config_parser().parse_args(list(words))
     outcome: Dict[str, object] = {"ok": True, "command": "config"}
     if args.init:
@@ -8973,7 +8825,6 @@ def run_config(words: Sequence[str], output: Output, _: StopSwitch) -> int:
 
 
 def _show_config(config: Optional[str], output: Output) -> Dict[str, object]:
-    """Says which settings are in force and where each comes from; the same as an object."""
     settings = load_settings(os.environ, config=config)
     active = settings.config_file.path if settings.config_file else None
     sources = {**settings.sources, "state_folder": "XDG_STATE_HOME or its default"}
@@ -9023,7 +8874,6 @@ _NAME_WIDTH = 13
 
 
 def run_doctor(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `doctor`: every check in turn; the exit code of the first that failed."""
     args = doctor_parser().parse_args(list(words))
     where = {"config": args.config, "base_url": args.base_url, "api_key": args.api_key}
     if args.probe and not args.yes:
@@ -9061,7 +8911,6 @@ def run_doctor(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
 
 
 def _forget(settings: Settings) -> Check:
-    """Forgets what a probe learnt about the base URL in force."""
     url = settings.base_url
     forgotten = forget_facts(state_folder(os.environ), url)
     return Check("forget", "ok", f"forgot {url}" if forgotten else f"nothing was known of {url}")
@@ -9082,21 +8931,14 @@ def _say_check(check: Check, output: Output) -> None:
 
 
 def run_images(name: str, words: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `generate` or `edit`."""
     return make_images(read_image_command(name, words), output, stop)
 
 
 def make_images(command: ImageCommand, output: Output, stop: StopSwitch) -> int:
-    """Does what a command line asks for; its exit code.
-
-    Raises:
-        GptImage2Error: not all images could be saved as asked.
-    """
     asked_size = command.request.size
     with ExitStack() as stack:
         if command.sandbox:
-            command.base_url = stack.enter_context(start_sandbox())
-            command.api_key, command.config = SANDBOX_KEY, None
+            use_sandbox(command, stack)
         elif command.api_key is not None:
             output.warn(f"--api-key is visible in ps and in the shell history; use {KEY_VARIABLE} instead")
         client = client_of(command, stop)
@@ -9189,6 +9031,80 @@ def _show_dry_run(prepared: PreparedCall, client: Client, command: ImageCommand,
             "warnings": list(warnings),
         }
     )
+
+
+# ------------------------------------------------------------------------------------------------------------
+# commands/package_extras
+#
+# The optional parts of the package, which stand above core: found by name when they are asked for.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: What stands for a key where none is needed.
+SANDBOX_KEY = "sandbox"
+
+
+class Extra(NamedTuple):
+    """A layer above core: its module, and the command that installs it."""
+
+    module: str
+    install: str = INSTALL_HINT
+
+
+#: The commands that come with an optional part of the package.
+EXTRAS = {
+    "sandbox": Extra("gpt_image2.sandbox"),
+    "mcp": Extra("gpt_image2.mcp"),
+    "install-skill": Extra("gpt_image2.skill", "pip install gpt-image2"),
+}
+
+
+def run_extra(name: str, words: Sequence[str], _output: Output, _stop: StopSwitch) -> int:
+    """Runs the command of an optional part, which prints for itself; its exit code."""
+    with _installed(name):
+        main: Callable[[List[str]], int] = _import(EXTRAS[name].module).main
+        return main(list(words))
+
+
+@contextmanager
+def start_sandbox() -> Generator[str, None, None]:
+    """A sandbox that runs in this context; its base URL."""
+    with ExitStack() as stack:
+        with _installed("sandbox"):
+            serve: Callable[[], ContextManager[str]] = _import(EXTRAS["sandbox"].module).serve_in_thread
+            base_url = stack.enter_context(serve())
+        yield base_url
+
+
+def use_sandbox(flags: CallFlags, stack: ExitStack) -> None:
+    """Turns a command line to a sandbox that runs as long as the stack is open."""
+    flags.base_url = stack.enter_context(start_sandbox())
+    flags.api_key, flags.config = SANDBOX_KEY, None
+
+
+def _import(module: str) -> Any:
+    """A module of the package; a script of the package's name in the folder of this file would hide it."""
+    import importlib
+
+    path, here = sys.path, os.path.dirname(os.path.abspath(__file__))
+    sys.path = [folder for folder in path if os.path.abspath(folder) != here]
+    try:
+        return importlib.import_module(module)
+    finally:
+        sys.path = path
+
+
+@contextmanager
+def _installed(name: str) -> Generator[None, None, None]:
+    """Turns a missing part into an error that says how to install it."""
+    try:
+        yield
+    except ImportError as error:
+        raise UsageError(
+            f"{name} is not installed here ({error.name} is missing)",
+            hint=f"install it: {EXTRAS[name].install.format(extra=name)}",
+            code="extra_missing",
+        ) from None
 
 
 # ------------------------------------------------------------------------------------------------------------

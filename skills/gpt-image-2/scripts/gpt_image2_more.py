@@ -56,11 +56,9 @@ from gpt_image2 import (
     LEDGER_NAME,
     MAX_INPUT_IMAGES,
     MAX_PARTIAL_IMAGES,
-    MEGABYTE,
     OVER_MAX_COST,
     PROGRAM,
     REQUEST_FIELDS,
-    SANDBOX_KEY,
     SIZE_NAMES,
     TYPICAL_SECONDS,
     USER_AGENT,
@@ -72,6 +70,7 @@ from gpt_image2 import (
     AuthenticationError,
     Billed,
     Budget,
+    CallFlags,
     Check,
     Client,
     ConfigError,
@@ -119,6 +118,7 @@ from gpt_image2 import (
     Result,
     SavedImage,
     ServerError,
+    ServerFlags,
     Settings,
     Spool,
     StopSwitch,
@@ -138,6 +138,7 @@ from gpt_image2 import (
     backoff_s,
     check_local_inputs,
     checked,
+    client_of,
     cost_in_words,
     cost_of_usage,
     end_line,
@@ -189,11 +190,11 @@ from gpt_image2 import (
     sha256_of,
     show,
     slug,
-    start_sandbox,
     state_folder,
     stored,
     temporary_folder,
     today,
+    use_sandbox,
     utc_text,
     write_pieces,
     write_private,
@@ -245,17 +246,12 @@ class ProbeOutcome(Record):
 
 
 def probe_price(prices: Mapping[str, Prices]) -> Optional[CostEstimate]:
-    """What a probe costs by these prices, but for its two tiny input images."""
     return PROBE.estimate(prices)
 
 
 def probe(host: Host, picture: Path) -> ProbeOutcome:
-    """Asks the base URL; the picture that it paints is saved, since it is paid for.
-
-    Raises:
-        GptImage2Error: the server cannot be reached, does not accept the key, or made no image; `result`
-            says what was sent.
-    """
+    """Asks the base URL; the picture that it paints is saved, since it is paid for. The `result` of an error
+    says what was sent."""
     started = time.monotonic()
     with temporary_folder() as folder:
         facts = HostFacts(probed_on=today(), refusal=_refusal(host, folder))
@@ -357,7 +353,6 @@ def _failure(host: Host, request: ImageRequest, attempt: Attempt) -> GptImage2Er
 
 
 def _input(path: Path, shade: int) -> InputImage:
-    """A small grey PNG."""
     rows = (b"\0" + bytes([shade, shade, shade]) * _INPUT_EDGE) * _INPUT_EDGE
     header = struct.pack(">IIBBBBB", _INPUT_EDGE, _INPUT_EDGE, 8, 2, 0, 0, 0)
     chunks: List[bytes] = []
@@ -438,148 +433,13 @@ def _recorded_probe(settings: Settings, picture: Path, stop: StopSwitch, output:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# batch/jobs
+# batch/jobs_file
 #
-# One line of a jobs file: from its text to a job, and what makes two jobs the same. Pure.
+# The jobs file: its lines as a stream, and single ones again by their place; what job a line holds, and what
+# makes two jobs the same. Holds one line at a time.
 #
 # A line is a JSON object with the API's own fields and `image` or `images`, `mask`, `output` and `id`; or it is
 # a bare prompt. What a line leaves out comes from the defaults of the command line.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_TEXTS = ("model", "prompt", "size", "quality", "output_format", "background", "moderation", "user")
-_NUMBERS = ("n", "output_compression", "partial_images")
-_OWN = ("image", "images", "image[]", "mask", "output", "id")
-_LINE_HINT = 'a line is a JSON object such as {"prompt": "a cat"}, or a bare prompt'
-
-
-class Job(Record):
-    """One job. `request` has no input images yet: `sources` and `mask` name them. `output` is below the
-    output folder, None for a name made from the prompt."""
-
-    request: ImageRequest
-    sources: Tuple[str, ...] = ()
-    mask: Optional[str] = None
-    output: Optional[str] = None
-    id: Optional[str] = None
-
-
-def read_job(text: str, defaults: Job) -> Tuple[Job, Tuple[str, ...]]:
-    """The job of a line, not yet checked, and the names of its fields that are not known here.
-
-    Raises:
-        UsageError: it is no job: broken JSON, no prompt, or a field of the wrong type.
-    """
-    text = text.strip()
-    unknown: Tuple[str, ...] = ()
-    if text.startswith("{"):
-        job, unknown = _from_object(_parsed(text), defaults)
-    else:
-        job = replace(defaults, request=replace(defaults.request, prompt=_bare_prompt(text)))
-    if job.mask is not None and not job.sources:
-        raise UsageError("it has a mask and no image", hint="name the image to edit in image")
-    return job, unknown
-
-
-def _parsed(text: str) -> Dict[str, Any]:
-    """The object of a line, which JSON and UTF-8 can carry on."""
-    try:
-        content: Any = json.loads(text)
-        json.dumps(content, ensure_ascii=False, allow_nan=False).encode("utf-8")
-    except UnicodeEncodeError:
-        raise UsageError("it has half a character (a lone surrogate) in it", hint="mend its text") from None
-    except (ValueError, RecursionError) as error:
-        reason = getattr(error, "msg", "") or "a number that JSON does not have, or nested too deeply"
-        raise UsageError(f"not valid JSON: {reason}", hint=_LINE_HINT) from None
-    return cast(Dict[str, Any], content)
-
-
-def _from_object(content: Dict[str, Any], defaults: Job) -> Tuple[Job, Tuple[str, ...]]:
-    fields = {name: value for name, value in content.items() if value is not None}
-    if "format" in fields:
-        fields.setdefault("output_format", fields.pop("format"))
-    known: Dict[str, Any] = {name: _typed(fields.pop(name), name, str) for name in _TEXTS if name in fields}
-    known.update({name: _typed(fields.pop(name), name, int) for name in _NUMBERS if name in fields})
-    if "stream" in fields:
-        known["stream"] = _typed(fields.pop("stream"), "stream", bool)
-    own = {name: fields.pop(name) for name in _OWN if name in fields}
-    extra = {**dict(defaults.request.extra), **fields}
-    if not known.get("prompt") and not defaults.request.prompt:
-        raise UsageError("it has no prompt", hint=_LINE_HINT)
-    job = Job(
-        request=replace(defaults.request, extra=tuple(extra.items()), **known),
-        sources=_sources(own) or defaults.sources,
-        mask=_typed(own["mask"], "mask", str) if "mask" in own else defaults.mask,
-        output=_typed(own["output"], "output", str) if "output" in own else None,
-        id=_job_id(own["id"]) if "id" in own else None,
-    )
-    return job, tuple(fields)
-
-
-def job_key(request: ImageRequest, inputs: Sequence[str], mask: Optional[str]) -> str:
-    """The SHA-256, in hex, of all that decides what a job's images show; `inputs` and `mask` are hashes too.
-
-    How the request travels (`stream`), and what only the provider's checks see (`moderation`, `user`), leave
-    the images as they are and are not part of it.
-    """
-    content: List[object] = [
-        request.model or DEFAULT_MODEL,
-        request.prompt,
-        request.count,
-        request.effective_size,
-        request.effective_quality,
-        request.effective_format,
-        request.output_compression,
-        request.background or "auto",
-        sorted(request.extra, key=lambda field: field[0]),
-        list(inputs),
-        mask,
-    ]
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode("ascii")).hexdigest()
-
-
-def _bare_prompt(text: str) -> str:
-    """The prompt of a line that is no object: a JSON string, or the text as it stands."""
-    if text.startswith('"'):
-        try:
-            value: Any = json.loads(text)
-        except ValueError:
-            return text
-        if isinstance(value, str):
-            return value
-    return text
-
-
-def _sources(own: Dict[str, Any]) -> Tuple[str, ...]:
-    sources: List[str] = []
-    for name in ("image", "images", "image[]"):
-        value: Any = own.get(name, [])
-        for source in cast(List[Any], value if isinstance(value, list) else [value]):
-            if not isinstance(source, str) or not source or source == "-":
-                raise UsageError(
-                    f"{name} must name files or http(s) addresses", hint="for example image: a.png"
-                )
-            sources.append(source)
-    return tuple(sources)
-
-
-def _job_id(value: object) -> str:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    return _typed(value, "id", str)
-
-
-def _typed(value: Any, name: str, kind: type) -> Any:
-    if isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
-        return value
-    wanted = {str: "a text", int: "a whole number", bool: "true or false"}[kind]
-    raise UsageError(f"{name} must be {wanted}, found {show(json.dumps(value), limit=40)}", hint=_LINE_HINT)
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch/jobs_file
-#
-# Reads a jobs file as a stream, and single lines of it again by their place. Holds one line at a time.
 # ------------------------------------------------------------------------------------------------------------
 
 
@@ -619,7 +479,6 @@ class JobsFile:
         self._file.close()
 
     def lines(self) -> Iterator[Line]:
-        """Every line that is not blank, in order."""
         self._file.seek(0)
         offset = number = 0
         while True:
@@ -635,7 +494,6 @@ class JobsFile:
                 yield _decoded(data, number, start)
 
     def text_at(self, offset: int) -> str:
-        """The text of the line that begins at an offset."""
         self._file.seek(offset)
         return _decoded(self._file.readline(_MAX_JOB_BYTES), 0, offset).text or ""
 
@@ -667,6 +525,130 @@ def _decoded(data: bytes, number: int, offset: int) -> Line:
         return Line(number, offset, data.decode("utf-8").strip())
     except UnicodeDecodeError:
         return Line(number, offset, None, "it is not UTF-8 text")
+
+
+_OWN = ("image", "images", "image[]", "mask", "output", "id")
+_LINE_HINT = 'a line is a JSON object such as {"prompt": "a cat"}, or a bare prompt'
+
+
+class Job(Record):
+    """One job. `request` has no input images yet: `sources` and `mask` name them. `output` is below the
+    output folder, None for a name made from the prompt."""
+
+    request: ImageRequest
+    sources: Tuple[str, ...] = ()
+    mask: Optional[str] = None
+    output: Optional[str] = None
+    id: Optional[str] = None
+
+
+def read_job(text: str, defaults: Job) -> Tuple[Job, Tuple[str, ...]]:
+    """The job of a line, not yet checked, and the names of its fields that are not known here; a `UsageError`
+    where it is no job."""
+    text = text.strip()
+    unknown: Tuple[str, ...] = ()
+    if text.startswith("{"):
+        job, unknown = _from_object(_parsed(text), defaults)
+    else:
+        job = replace(defaults, request=replace(defaults.request, prompt=_bare_prompt(text)))
+    if job.mask is not None and not job.sources:
+        raise UsageError("it has a mask and no image", hint="name the image to edit in image")
+    return job, unknown
+
+
+def _parsed(text: str) -> Dict[str, Any]:
+    """The object of a line, which JSON and UTF-8 can carry on."""
+    try:
+        content: Any = json.loads(text)
+        json.dumps(content, ensure_ascii=False, allow_nan=False).encode("utf-8")
+    except UnicodeEncodeError:
+        raise UsageError("it has half a character (a lone surrogate) in it", hint="mend its text") from None
+    except (ValueError, RecursionError) as error:
+        reason = getattr(error, "msg", "") or "a number that JSON does not have, or nested too deeply"
+        raise UsageError(f"not valid JSON: {reason}", hint=_LINE_HINT) from None
+    return cast(Dict[str, Any], content)
+
+
+def _from_object(content: Dict[str, Any], defaults: Job) -> Tuple[Job, Tuple[str, ...]]:
+    fields = {name: value for name, value in content.items() if value is not None}
+    if "format" in fields:
+        fields.setdefault("output_format", fields.pop("format"))
+    kinds = {"prompt": str, **REQUEST_FIELDS}
+    known: Dict[str, Any] = {
+        name: _typed(fields.pop(name), name, kind) for name, kind in kinds.items() if name in fields
+    }
+    own = {name: fields.pop(name) for name in _OWN if name in fields}
+    extra = {**dict(defaults.request.extra), **fields}
+    if not known.get("prompt") and not defaults.request.prompt:
+        raise UsageError("it has no prompt", hint=_LINE_HINT)
+    job = Job(
+        request=replace(defaults.request, extra=tuple(extra.items()), **known),
+        sources=_sources(own) or defaults.sources,
+        mask=_typed(own["mask"], "mask", str) if "mask" in own else defaults.mask,
+        output=_typed(own["output"], "output", str) if "output" in own else None,
+        id=_job_id(own["id"]) if "id" in own else None,
+    )
+    return job, tuple(fields)
+
+
+def job_key(request: ImageRequest, inputs: Sequence[str], mask: Optional[str]) -> str:
+    """The SHA-256, in hex, of all that decides what a job's images show; `inputs` and `mask` are hashes too.
+
+    How the request travels (`stream`), and what only the provider's checks see (`moderation`, `user`), leave
+    the images as they are and are not part of it.
+    """
+    content: List[object] = [
+        request.model or DEFAULT_MODEL,
+        request.prompt,
+        request.count,
+        request.effective_size,
+        request.effective_quality,
+        request.effective_format,
+        request.output_compression,
+        request.background or "auto",
+        sorted(request.extra, key=lambda field: field[0]),
+        list(inputs),
+        mask,
+    ]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode("ascii")).hexdigest()
+
+
+def _bare_prompt(text: str) -> str:
+    """The text as it stands, or the JSON string that it is."""
+    if text.startswith('"'):
+        try:
+            value: Any = json.loads(text)
+        except ValueError:
+            return text
+        if isinstance(value, str):
+            return value
+    return text
+
+
+def _sources(own: Dict[str, Any]) -> Tuple[str, ...]:
+    sources: List[str] = []
+    for name in ("image", "images", "image[]"):
+        value: Any = own.get(name, [])
+        for source in cast(List[Any], value if isinstance(value, list) else [value]):
+            if not isinstance(source, str) or not source or source == "-":
+                raise UsageError(
+                    f"{name} must name files or http(s) addresses", hint="for example image: a.png"
+                )
+            sources.append(source)
+    return tuple(sources)
+
+
+def _job_id(value: object) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return _typed(value, "id", str)
+
+
+def _typed(value: Any, name: str, kind: type) -> Any:
+    if isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
+        return value
+    wanted = {str: "a text", int: "a whole number", bool: "true or false"}[kind]
+    raise UsageError(f"{name} must be {wanted}, found {show(json.dumps(value), limit=40)}", hint=_LINE_HINT)
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -707,7 +689,6 @@ class Meter:
         return 0.0 if self.spare >= units else self._next_s
 
     def take(self, units: float, now_s: float) -> None:
-        """So many units go."""
         if self.spare >= units:
             self.spare -= units
         else:
@@ -738,7 +719,6 @@ class Pacer:
         return max(0.0, max([self._paused_until_s, *ready]) - now_s)
 
     def paused_s(self, now_s: float) -> float:
-        """For how many seconds more the server has asked everybody to wait."""
         return max(0.0, self._paused_until_s - now_s)
 
     def start(self, images: int, now_s: float) -> None:
@@ -754,7 +734,6 @@ class Pacer:
             self._gone.popleft()
 
     def end(self, images: int) -> None:
-        """A request that went out has ended."""
         self._under_way[IMAGES] -= images
         self._under_way[REQUESTS] -= 1
 
@@ -786,7 +765,6 @@ class Pacer:
         self.pause(_DEFAULT_WAIT_S if wait_s is None else wait_s, now_s)
 
     def pause(self, wait_s: float, now_s: float) -> None:
-        """The server asks everybody to wait."""
         self._paused_until_s = max(self._paused_until_s, now_s + wait_s)
 
     def _know(self, kind: str, limit: int) -> None:
@@ -825,7 +803,7 @@ class Pacer:
 # ------------------------------------------------------------------------------------------------------------
 # batch/output_folder
 #
-# The output folder of a run, as paths. Touches no file.
+# The output folder of a run, and the images in it. Reads only these.
 # ------------------------------------------------------------------------------------------------------------
 
 
@@ -836,11 +814,8 @@ class OutputFolder(Record):
     rescue: Path
 
     def outputs(self, name: str, request: ImageRequest, named: bool) -> OutputPlan:
-        """Where the images of a job go. A name that was made up never replaces a file.
-
-        Raises:
-            UsageError: the name cannot be one.
-        """
+        """Where the images of a job go; a `UsageError` for a name that cannot be one. A name that was made
+        up never replaces a file."""
         if named:
             return plan_output(
                 str(self.path / name), request.effective_format, request.count, "", self.rescue
@@ -851,6 +826,19 @@ class OutputFolder(Record):
     def name_of(self, path: Union[str, Path]) -> str:
         """A path as a name below this folder."""
         return os.path.relpath(str(path), str(self.path))
+
+    def below(self, images: Iterable[SavedImage]) -> Tuple[SavedImage, ...]:
+        """Images with their paths as the journal keeps them."""
+        return tuple(replace(image, path=self.name_of(image.path)) for image in images)
+
+    def still_there(self, images: Iterable[SavedImage]) -> Tuple[SavedImage, ...]:
+        """Those of the journal's images that are on disk as it says."""
+        found = [(image, saved_image_at(str(self.path / image.path))) for image in images]
+        return tuple(
+            replace(saved, number=image.number)
+            for image, saved in found
+            if saved is not None and saved.sha256 == image.sha256
+        )
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -890,12 +878,7 @@ img { width: 100%; }
 def write_sheet(
     folder: Path, title: str, words: str, rows: Iterable[Dict[str, Any]], requests: Iterable[ImageRequest]
 ) -> str:
-    """Writes the contact sheet of a folder anew; its path.
-
-    Raises:
-        OutputError: another file has its name, or it cannot be written.
-        OSError: what is there cannot be read.
-    """
+    """Writes the contact sheet of a folder anew; its path. Raises where another file has its name."""
     path = folder / SHEET_NAME
     if path.exists():
         with open(str(path), "rb") as file:
@@ -908,7 +891,6 @@ def write_sheet(
 def _pieces(
     title: str, summary: str, rows: Iterable[Dict[str, Any]], requests: Iterable[ImageRequest], folder: str
 ) -> Iterator[str]:
-    """The page in pieces. Each row is that of a job, beside its request; paths are shown from `folder`."""
     yield (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{escape(_POLICY)}">\n{_SHEET_MARK}\n'
@@ -967,28 +949,35 @@ SENT, DONE, FAILED, SUBMITTED = "sent", "done", "failed", "submitted"
 _MOST = 1e9  # jobs or dollars
 _KEY = re.compile(r"[0-9a-f]{64}")
 _EVENTS = frozenset({SENT, DONE, FAILED, SUBMITTED})
-
-
-class JournalImage(Record):
-    """One saved image: its number in the job from 1, its path below the folder, and what it is."""
-
-    number: int
-    path: str
-    bytes: int
-    sha256: str
+#: The fields of an entry but for its images, and what makes each of its value in JSON.
+_ENTRY_KINDS = {
+    "event": str,
+    "key": str,
+    "copy": int,
+    "name": str,
+    "existed": bool,
+    "billed": Billed,
+    "cost_usd": float,
+    "high_usd": float,
+    "code": str,
+    "message": str,
+    "batch_id": str,
+    "settled": bool,
+}
 
 
 class Entry(Record):
-    """One line. `images` are all that the job has by now, `name` where the first was to go, and `existed`
-    whether something was there. `high_usd` is the most that a sent job may cost. `batch_id` is the provider's
-    for a submitted job. `settled` tells that nothing of a failed job is still on its way."""
+    """One line. `images` are all that the job has by now, with paths below the folder; `name` is where the
+    first was to go, and `existed` whether something was there. `high_usd` is the most that a sent job may
+    cost. `batch_id` is the provider's for a submitted job. `settled` tells that nothing of a failed job is
+    still on its way."""
 
     event: str
     key: str
     copy: int
     name: str = ""
     existed: bool = False
-    images: Tuple[JournalImage, ...] = ()
+    images: Tuple[SavedImage, ...] = ()
     billed: Billed = Billed.NO
     cost_usd: Optional[float] = None
     high_usd: float = 0.0
@@ -1028,16 +1017,9 @@ class Journal:
     def __exit__(self, *_: object) -> None:
         os.close(self._descriptor)
 
-    def append(self, entry: Entry) -> None:
-        """Writes a line, as `extend` does."""
-        self.extend([entry])
-
     def extend(self, entries: Iterable[Entry]) -> None:
-        """Writes lines and returns when all are on the disk, by one flush.
-
-        Raises:
-            OutputError: the disk does not take them.
-        """
+        """Writes lines and returns when all are on the disk, by one flush; an `OutputError` where the disk
+        does not take them."""
         has_written = False
         try:
             for entry in entries:
@@ -1050,6 +1032,39 @@ class Journal:
                 os.fsync(self._descriptor)
         except OSError as error:
             raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from None
+
+
+class LastEntries:
+    """The last line of each job in a journal, in a scratch database."""
+
+    def __init__(self, database: Any) -> None:
+        self._db = database
+        self._db.execute(
+            "CREATE TABLE past (key TEXT, copy INTEGER, entry TEXT, PRIMARY KEY (key, copy)) WITHOUT ROWID"
+        )
+
+    def add(self, entry: Entry) -> None:
+        values = (entry.key, entry.copy, json.dumps(entry_json(entry)))
+        self._db.execute("INSERT OR REPLACE INTO past VALUES (?, ?, ?)", values)
+
+    def of(self, key: str, copy: int) -> Optional[Entry]:
+        query = "SELECT entry FROM past WHERE key = ? AND copy = ?"
+        row = self._db.execute(query, (key, copy)).fetchone()
+        return None if row is None else read_entry(json.loads(row[0]))
+
+    def count(self) -> int:
+        return int(self._db.execute("SELECT COUNT(*) FROM past").fetchone()[0])
+
+
+def scratch_database(path: Path) -> Any:
+    """A new SQLite database that need not outlive the process: for what would fill the memory."""
+    import sqlite3  # not every Python has it, and only batches and the ledger need it
+
+    database = sqlite3.connect(str(path), isolation_level=None)
+    database.execute("PRAGMA journal_mode = OFF")
+    database.execute("PRAGMA synchronous = OFF")
+    database.execute("BEGIN")
+    return database
 
 
 def read_journal(folder: Path) -> Iterator[Entry]:
@@ -1068,62 +1083,48 @@ def read_journal(folder: Path) -> Iterator[Entry]:
                 yield entry
 
 
-def journal_images(images: Mapping[int, SavedImage], folder: Path) -> Tuple[JournalImage, ...]:
-    """Saved images, by their number in the job, as the journal keeps them."""
-    return tuple(
-        JournalImage(number, os.path.relpath(image.path, folder), image.size_bytes, image.sha256)
-        for number, image in sorted(images.items())
-    )
-
-
 def entry_json(entry: Entry) -> Dict[str, object]:
     """An entry as the object on its line; what has its default is left out."""
-    line: Dict[str, object] = {
-        "event": entry.event,
-        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "key": entry.key,
-        "copy": entry.copy,
-    }
-    for name in ("name", "existed", "high_usd", "code", "message", "batch_id", "settled"):
-        value: object = getattr(entry, name)
-        if value:
-            line[name] = value
+    moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    line: Dict[str, object] = {"event": entry.event, "time": moment, "key": entry.key, "copy": entry.copy}
+    line.update((name, value) for name, value in vars(entry).items() if value)
+    line["billed"] = entry.billed.value
     if entry.cost_usd is not None:
         line["cost_usd"] = round(entry.cost_usd, 6)
     if entry.images:
-        line["images"] = [dict(vars(image)) for image in entry.images]
-    line["billed"] = entry.billed.value
+        line["images"] = [image_fields(image) for image in entry.images]
     return line
 
 
 def read_entry(line: Dict[str, Any]) -> Entry:
-    """The entry on a line.
-
-    Raises:
-        KeyError, TypeError, ValueError: it is none.
-    """
-    images: List[Dict[str, Any]] = line.get("images", [])
-    kinds = {**dict.fromkeys(("name", "code", "message", "batch_id"), str), "existed": bool, "settled": bool}
-    known: Dict[str, Any] = {name: kind(line[name]) for name, kind in kinds.items() if name in line}
-    for name in ("cost_usd", "high_usd"):
-        if line.get(name) is not None:
-            known[name] = float(line[name])
-    entry = Entry(
-        event=str(line["event"]),
-        key=str(line["key"]),
-        copy=int(line["copy"]),
-        images=tuple(
-            JournalImage(int(image["number"]), str(image["path"]), int(image["bytes"]), str(image["sha256"]))
-            for image in images
-        ),
-        billed=Billed(line["billed"]),
-        **known,
-    )
-    if not _KEY.fullmatch(entry.key):
-        raise ValueError("no key of a job")
+    """The entry on a line; a `KeyError`, `TypeError` or `ValueError` where it is none."""
+    known: Dict[str, Any] = {
+        name: kind(line[name]) for name, kind in _ENTRY_KINDS.items() if line.get(name) is not None
+    }
+    known["images"] = tuple(map(image_of_fields, line.get("images", [])))
+    entry = Entry(**known)
+    if not _KEY.fullmatch(entry.key) or "billed" not in known:
+        raise ValueError("no key of a job, or nothing on its bill")
     if not all(0 <= number < _MOST for number in (entry.copy, entry.high_usd, entry.cost_usd or 0.0)):
         raise ValueError("no copy of a job, or no sum of money")
     return entry
+
+
+def image_fields(image: SavedImage) -> Dict[str, object]:
+    return {"number": image.number, **image_json(image)}
+
+
+def image_of_fields(fields: Mapping[str, Any]) -> SavedImage:
+    """The image that `image_fields` made an object of; earlier releases kept no format and dimensions."""
+    return SavedImage(
+        path=str(fields["path"]),
+        size_bytes=int(fields["bytes"]),
+        format=str(fields.get("format", "")),
+        width=fields.get("width"),
+        height=fields.get("height"),
+        sha256=str(fields["sha256"]),
+        number=int(fields["number"]),
+    )
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -1141,39 +1142,39 @@ PENDING, AMBIGUOUS, INVALID, OVER_BUDGET = "pending", "ambiguous", "invalid", "o
 
 
 class PlannedJob(Record):
-    """One job as planned. `named` tells that the user chose the name, `replaces` that files are there by it,
-    which the job may replace; `missing` are the numbers of the images that are still to be made, from 1, and
-    `there` those that are. The estimate is in USD, None where a price is unknown."""
+    """One job as planned: its number and its line in the jobs file, the user's own id, its key and copy in
+    the journal, and the name of its output. `named` tells that the user chose that, `replaces` that files are
+    there by it, which the job may replace; `missing` are the numbers of the images that are still to be made,
+    from 1, and `there` those that are. The estimate is in USD, None where a price is unknown."""
 
     number: int
     line: int
-    offset: int
     id: Optional[str]
     key: str
     copy: int
     name: str
     named: bool
-    replaces: bool
-    images: int
-    quality: str
-    low_usd: Optional[float]
-    high_usd: Optional[float]
     missing: Tuple[int, ...]
-    there: Tuple[Tuple[int, SavedImage], ...] = ()
+    high_usd: Optional[float]
+    there: Tuple[SavedImage, ...] = ()
+    low_usd: Optional[float] = None
+    quality: str = ""
+    offset: int = 0
+    replaces: bool = False
+
+    def entry(self, event: str, **fields: Any) -> Entry:
+        return Entry(event=event, key=self.key, copy=self.copy, name=self.name, **fields)
 
 
 _FIELDS = PlannedJob.__match_args__
 _COLUMNS = ", ".join(_FIELDS)
 _SCHEMA = f"""
-PRAGMA journal_mode = OFF;
-PRAGMA synchronous = OFF;
-CREATE TABLE jobs (number INTEGER PRIMARY KEY, {", ".join(_FIELDS[1:])}, state, outcome);
+CREATE TABLE jobs (number INTEGER PRIMARY KEY, {", ".join(_FIELDS[1:])}, images, state, outcome);
 CREATE INDEX by_state ON jobs (state, number);
 CREATE TABLE outputs (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
 CREATE TABLE folders (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
 CREATE TABLE ids (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
 CREATE TABLE holders (name TEXT PRIMARY KEY, key TEXT, copy INTEGER) WITHOUT ROWID;
-CREATE TABLE past (key TEXT, copy INTEGER, entry TEXT, PRIMARY KEY (key, copy)) WITHOUT ROWID;
 """
 
 
@@ -1183,18 +1184,17 @@ class Share(Record):
     quality: str
     jobs: int
     images: int
-    cost: Optional[CostEstimate]
+    cost_usd: Optional[CostEstimate]
 
 
 class Plan:
     """The jobs of one run, by their number from 1. For one thread alone."""
 
     def __init__(self, scratch: Path) -> None:
-        import sqlite3  # not every Python has it, and only batches and the ledger need it
-
-        self._db = sqlite3.connect(str(scratch / "plan.sqlite3"), isolation_level=None)
-        self._db.executescript(_SCHEMA)
-        self._db.execute("BEGIN")
+        self._db = scratch_database(scratch / "plan.sqlite3")
+        for statement in _SCHEMA.split(";"):
+            self._db.execute(statement)
+        self._past = LastEntries(self._db)
         self._last_taken = 0
 
     def close(self) -> None:
@@ -1205,16 +1205,15 @@ class Plan:
         clash = self._claim("id", [job.id] if job.id is not None else [], job.number)
         clash = clash or self._claim("output", names, job.number) or self._claim_folders(names, job.number)
         if not clash:
-            values = [getattr(job, name) for name in _FIELDS[:-2]]
-            marks = ", ".join("?" * (len(_FIELDS) + 1))
+            values = {**vars(job), "missing": json.dumps(job.missing), "there": "[]"}
+            marks = ", ".join("?" * (len(_FIELDS) + 2))
             self._db.execute(
-                f"INSERT INTO jobs ({_COLUMNS}, state) VALUES ({marks})",  # noqa: S608
-                (*values, json.dumps(job.missing), "[]", PENDING),
+                f"INSERT INTO jobs ({_COLUMNS}, images, state) VALUES ({marks})",  # noqa: S608
+                (*values.values(), len(job.missing), PENDING),
             )
         return clash
 
     def refuse(self, number: int, line: Line, outcome: Mapping[str, object]) -> None:
-        """Takes a line that is no job, and what is wrong with it."""
         self._db.execute(
             "INSERT INTO jobs (number, line, offset, images, state, outcome) VALUES (?,?,?,0,?,?)",
             (number, line.number, line.offset, INVALID, json.dumps(outcome)),
@@ -1232,14 +1231,11 @@ class Plan:
 
     def remember(self, entry: Entry) -> None:
         """Takes a line of the journal; the last one of a job counts."""
-        values = (entry.key, entry.copy, json.dumps(entry_json(entry)))
-        self._db.execute("INSERT OR REPLACE INTO past VALUES (?,?,?)", values)
+        self._past.add(entry)
         for image in entry.images:
-            held = (image.path, entry.key, entry.copy)
-            self._db.execute("INSERT OR REPLACE INTO holders VALUES (?,?,?)", held)
+            self.hold_name(image.path, entry)
 
-    def hold_name(self, name: str, job: PlannedJob) -> None:
-        """A file below the folder is an image of this job."""
+    def hold_name(self, name: str, job: Union[PlannedJob, Entry]) -> None:
         self._db.execute("INSERT OR REPLACE INTO holders VALUES (?,?,?)", (name, job.key, job.copy))
 
     def is_anothers(self, name: str, job: PlannedJob) -> bool:
@@ -1263,12 +1259,12 @@ class Plan:
         self._last_taken = row[0]
         return _planned(row)
 
-    def leave(self, number: int, missing: Sequence[int], there: Mapping[int, SavedImage]) -> None:
+    def leave(self, number: int, missing: Sequence[int], there: Sequence[SavedImage]) -> None:
         """Of a job only some images are still to be made, for their part of the estimate."""
         part = "low_usd = low_usd * :left / images, high_usd = high_usd * :left / images, images = :left"
         values = {
             "missing": json.dumps(list(missing)),
-            "there": json.dumps([(each, dict(vars(image))) for each, image in sorted(there.items())]),
+            "there": json.dumps([image_fields(image) for image in there]),
             "left": len(missing),
             "number": number,
         }
@@ -1276,21 +1272,13 @@ class Plan:
         self._db.execute(query, values)
 
     def end(self, number: int, state: str, outcome: Mapping[str, object]) -> None:
-        """What has become of a job."""
         values = (state, json.dumps(outcome), number)
         self._db.execute("UPDATE jobs SET state = ?, outcome = ? WHERE number = ?", values)
 
     def count(self) -> Dict[str, int]:
-        """How many jobs are in each state."""
         return dict(self._db.execute("SELECT state, count(*) FROM jobs GROUP BY state").fetchall())
 
-    def images_to_make(self) -> int:
-        """How many images the jobs ask for that are to be run."""
-        query = "SELECT coalesce(sum(images), 0) FROM jobs WHERE state = ?"
-        return int(self._db.execute(query, (PENDING,)).fetchone()[0])
-
     def shares(self) -> List[Share]:
-        """The jobs that are to be run, by quality."""
         query = (
             "SELECT quality, count(*), sum(images), sum(low_usd), sum(high_usd), count(high_usd) FROM jobs"
             " WHERE state = ? GROUP BY quality ORDER BY quality"
@@ -1344,9 +1332,46 @@ class Plan:
 
 def _planned(row: Sequence[Any]) -> PlannedJob:
     values: Dict[str, Any] = dict(zip(_FIELDS, row))
-    there = tuple((int(number), SavedImage(**image)) for number, image in json.loads(values["there"]))
-    values.update(missing=tuple(json.loads(values["missing"])), there=there)
+    there = tuple(map(image_of_fields, json.loads(values["there"])))
+    values.update(missing=tuple(json.loads(values["missing"])), there=there, named=bool(values["named"]))
     return PlannedJob(**values)
+
+
+class JobEnding(Record):
+    """What has come of a job. `images` are all that it has by now, those of earlier runs too; without an
+    error all are there. `cost_usd` is None where that is unknown or nothing was paid."""
+
+    images: Tuple[SavedImage, ...] = ()
+    error: Optional[GptImage2Error] = None
+    billed: Billed = Billed.NO
+    cost_usd: Optional[float] = None
+    warnings: Tuple[str, ...] = ()
+
+    @property
+    def state(self) -> str:
+        return DONE if self.error is None else FAILED
+
+    def entry(self, job: PlannedJob, folder: OutputFolder, batch_id: str = "") -> Entry:
+        error = self.error
+        return job.entry(
+            self.state,
+            images=folder.below(self.images),
+            billed=self.billed,
+            cost_usd=self.cost_usd,
+            code=error.code if error else "",
+            message=error.message if error else "",
+            batch_id=batch_id,
+            settled=error is not None and error.code == "fewer_images",
+        )
+
+    def row(self) -> Dict[str, object]:
+        return {
+            "images": [image_json(image) for image in self.images],
+            "billed": self.billed.value,
+            "cost_usd": None if self.cost_usd is None else round(self.cost_usd, 6),
+            "warnings": list(self.warnings),
+            "error": failure_json(self.error),
+        }
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -1359,13 +1384,8 @@ def _planned(row: Sequence[Any]) -> PlannedJob:
 
 def resume_jobs(plan: Plan, folder: OutputFolder, journal: Optional[Journal], retry_ambiguous: bool) -> float:
     """Takes out of a plan what the journal of the folder knows to be done, with the Batch API, or in doubt;
-    what was spent there, or may have been, in USD.
-
-    An open journal takes a line for each job of which an earlier run could not say that it was done.
-
-    Raises:
-        OutputError: the journal does not take a line.
-    """
+    what was spent there, or may have been, in USD. An open journal takes a line for each job of which an
+    earlier run could not say that it was done."""
     spent_usd = _replay(plan, folder)
     for job, entry in plan.remembered():
         _settle(plan, folder, job, entry, journal, retry_ambiguous)
@@ -1373,7 +1393,7 @@ def resume_jobs(plan: Plan, folder: OutputFolder, journal: Optional[Journal], re
 
 
 def _replay(plan: Plan, folder: OutputFolder) -> float:
-    """Takes the lines of the journal into the plan, and adds up what they cost."""
+    """Takes the journal into the plan, and adds up what it cost."""
     spent_usd = 0.0
     under_way: Dict[Tuple[str, int], float] = {}
     for entry in read_journal(folder.path):
@@ -1399,17 +1419,16 @@ def _settle(
 ) -> None:
     """Decides what is left of a job by its last line in the journal."""
     there = _images_there(folder, job, entry)
-    missing = tuple(number for number in job.missing if number not in there)
+    missing = sorted(set(job.missing) - {image.number for image in there})
     outcome: Dict[str, object] = {
-        "images": [image_json(image) for _, image in sorted(there.items())],
+        "images": [image_json(image) for image in there],
         "billed": entry.billed.value,
         "cost_usd": entry.cost_usd,
         "resumed": True,
     }
     if not missing:
         if entry.event != DONE and journal is not None:
-            images = journal_images(there, folder.path)
-            journal.append(replace(entry, event=DONE, images=images, billed=Billed.YES))
+            journal.extend([replace(entry, event=DONE, images=folder.below(there), billed=Billed.YES)])
         plan.end(job.number, DONE, {**outcome, "billed": Billed.YES.value})
     elif entry.event == SUBMITTED:
         plan.end(job.number, SUBMITTED, {**outcome, "batch_id": entry.batch_id})
@@ -1420,22 +1439,18 @@ def _settle(
         plan.leave(job.number, missing, there)
 
 
-def _images_there(folder: OutputFolder, job: PlannedJob, entry: Entry) -> Dict[int, SavedImage]:
+def _images_there(folder: OutputFolder, job: PlannedJob, entry: Entry) -> List[SavedImage]:
     """The images of a job that are on disk, by their numbers: as the journal says, and what a killed run had
     saved but could not say any more, which is a whole image where there was no file."""
-    there: Dict[int, SavedImage] = {}
-    for image in entry.images:
-        saved = saved_image_at(str(folder.path / image.path))
-        if saved is not None and saved.sha256 == image.sha256:
-            there[image.number] = saved
+    there = {image.number: image for image in folder.still_there(entry.images)}
     if entry.event == SENT and not entry.existed:
         outputs = folder.outputs(entry.name, ImageRequest(prompt="", n=len(job.missing)), job.named)
         for number in job.missing:
             path = str(outputs.path(number))
             saved = saved_image_at(path) if number not in there and _is_whole(path) else None
             if saved is not None:
-                there[number] = saved
-    return there
+                there[number] = replace(saved, number=number)
+    return [there[number] for number in sorted(there)]
 
 
 def _is_ambiguous(entry: Entry) -> bool:
@@ -1462,240 +1477,9 @@ def _is_whole(path: str) -> bool:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# batch/summary
-#
-# What a run says of itself before it begins and at its end: rows, sums and words. Reads only the plan.
-# ------------------------------------------------------------------------------------------------------------
-
-
-#: Why nothing more is started, besides the code of an error.
-INTERRUPTED, MAX_FAILURES = "interrupted", "max_failures"
-_STATUS = {PENDING: "not_started", OVER_BUDGET: "not_started"}
-_UNKNOWN_QUALITY_S = TYPICAL_SECONDS["auto"]
-_SIGNAL_EXIT = 128
-
-
-class Tally(Record):
-    """How far a run is. `stopped` says why nothing more is started, empty while more is. Of what is in
-    flight, `oldest_s` is how long the longest call has run; `paused_s` is for how long more the server has
-    asked to wait, in seconds."""
-
-    done: int = 0
-    failed: int = 0
-    images: int = 0
-    in_flight: int = 0
-    oldest_s: float = 0.0
-    paused_s: float = 0.0
-    spent_usd: float = 0.0
-    unpriced: int = 0
-    is_over_budget: bool = False
-    stopped: str = ""
-
-
-class Forecast(Record):
-    """What a run would take: its parts by quality, their sum, and seconds."""
-
-    by_quality: Tuple[Share, ...]
-    total: Share
-    estimated_s: float
-
-
-def job_rows(plan: Plan) -> Iterator[Dict[str, Any]]:
-    """A row a job as `--json` and `--events` print it."""
-    for row in plan.rows():
-        del row["offset"]
-        yield job_row(row)
-
-
-def job_row(row: Dict[str, Any]) -> Dict[str, Any]:
-    """A row with every field that rows have."""
-    blank: Dict[str, Any] = {"images": [], "billed": "no", "cost_usd": None, "error": None, "warnings": []}
-    return {**blank, **row, "status": _STATUS.get(row["status"], row["status"])}
-
-
-def counts(plan: Plan) -> Dict[str, int]:
-    """How many jobs ended in each way."""
-    states = plan.count()
-    found = {name: states.get(name, 0) for name in (DONE, FAILED, AMBIGUOUS, SUBMITTED, INVALID)}
-    found["not_started"] = sum(states.get(name, 0) for name in _STATUS)
-    return {"jobs": sum(states.values()), **found}
-
-
-def exit_code(found: Dict[str, int], tally: Tally, signum: Optional[int]) -> int:
-    """How the command ends: well, by a signal, or with jobs that are not done."""
-    if found[DONE] == found["jobs"]:
-        return int(ExitCode.OK)
-    if signum is not None:
-        return _SIGNAL_EXIT + signum
-    return int(ExitCode.INTERRUPTED if tally.stopped == INTERRUPTED else ExitCode.PARTIAL)
-
-
-def in_words(found: Dict[str, int]) -> str:
-    """How many jobs ended in which way, for a person."""
-    parts = [f"{found[DONE]} of {found['jobs']} jobs done"]
-    parts += [
-        f"{found[name]} {words}"
-        for name, words in (
-            (FAILED, "failed"),
-            (AMBIGUOUS, "in doubt (billed: maybe)"),
-            (SUBMITTED, "with the Batch API"),
-            (INVALID, "invalid"),
-            ("not_started", "not started"),
-        )
-        if found[name]
-    ]
-    return ", ".join(parts)
-
-
-def what_remains(found: Dict[str, int], tally: Tally) -> Optional[PartialError]:
-    """The error of a run whose jobs are not all done; None when they are."""
-    if found[DONE] == found["jobs"]:
-        return None
-    hints = {
-        INTERRUPTED: "the same command goes on with what is missing",
-        MAX_FAILURES: "look at the failures; the same command goes on with what is missing",
-        OVER_MAX_COST: "raise --max-cost; the same command goes on with what is missing",
-    }
-    hint = hints.get(tally.stopped, "the same command runs again what failed without being billed")
-    if found[SUBMITTED]:
-        hint += "; what is with the Batch API comes by batch wait and batch fetch"
-    if found[AMBIGUOUS]:
-        hint += "; jobs in doubt run again only with --retry-ambiguous"
-    return PartialError(in_words(found), hint=hint, code=tally.stopped)
-
-
-def forecast(plan: Plan, concurrency: int, images_per_minute: Optional[float]) -> Forecast:
-    """What the jobs that are to be run would take, at a pace."""
-    shares = tuple(plan.shares())
-    costs = [share.cost for share in shares if share.cost is not None]
-    cost: Optional[CostEstimate] = None
-    if len(costs) == len(shares):
-        cost = CostEstimate(sum(each.low_usd for each in costs), sum(each.high_usd for each in costs), "")
-    images = sum(share.images for share in shares)
-    one_by_one_s = [share.jobs * TYPICAL_SECONDS.get(share.quality, _UNKNOWN_QUALITY_S) for share in shares]
-    estimated_s = sum(one_by_one_s) / concurrency
-    if images_per_minute:
-        estimated_s = max(estimated_s, images / images_per_minute * MINUTE_S)
-    return Forecast(shares, Share("all", sum(share.jobs for share in shares), images, cost), estimated_s)
-
-
-def forecast_json(sums: Forecast) -> Dict[str, object]:
-    """A forecast as `--json` prints it."""
-    return {
-        "images": sums.total.images,
-        "cost_usd": estimate_json(sums.total.cost),
-        "by_quality": [
-            {
-                "quality": share.quality,
-                "jobs": share.jobs,
-                "images": share.images,
-                "cost_usd": estimate_json(share.cost),
-            }
-            for share in sums.by_quality
-        ],
-        "estimated_s": round(sums.estimated_s, 1),
-    }
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch/progress
-#
-# What a run tells while it lasts: its images and failures as they come, and how far it is: by a live line on
-# a terminal, else by a line a minute.
-# ------------------------------------------------------------------------------------------------------------
-
-
-TICK_S = 0.25
-_LINE_EVERY_S = 60.0
-
-
-class Progress:
-    """The voice of one run. `jobs` is how many are to be run."""
-
-    def __init__(self, output: Output, jobs: int, max_cost_usd: Optional[float]) -> None:
-        self._output = output
-        self._jobs = jobs
-        self._max_cost_usd = max_cost_usd
-        self._started_s = time.monotonic()
-        self._every_s = TICK_S if output.is_live else _LINE_EVERY_S
-        self._next_s = self._started_s + self._every_s
-        self._has_said_goodbye = False
-
-    def saved(self, image: SavedImage) -> None:
-        """An image is on disk."""
-        self._output.result(saved_line(image.path, image.size_bytes))
-
-    def ended(self, job: PlannedJob, state: str, outcome: Mapping[str, Any]) -> None:
-        """A job has ended."""
-        row = job_row({"job": job.number, "line": job.line, "id": job.id, "status": state, **outcome})
-        self._output.event({"event": "job_finished", **row})
-        if row["error"]:
-            self._output.complain(
-                f"job {job.number} (line {job.line}): {show(row['error']['message'], limit=None)} "
-                f"(billed: {row['billed']})"
-            )
-
-    def show(self, tally: Tally) -> None:
-        """Tells how far the run is, where it is time to; may be called at any time."""
-        if tally.stopped == INTERRUPTED and not self._has_said_goodbye:
-            self._has_said_goodbye = True
-            self._output.say(_farewell(tally))
-        now_s = time.monotonic()
-        if now_s >= self._next_s:
-            self._next_s = now_s + self._every_s
-            tell = self._output.live if self._output.is_live else self._output.say
-            tell(self._line(tally))
-
-    @property
-    def elapsed_s(self) -> float:
-        """Seconds since the start."""
-        return max(0.001, time.monotonic() - self._started_s)
-
-    def images_per_minute(self, tally: Tally) -> float:
-        """The pace since the start."""
-        return tally.images * MINUTE_S / self.elapsed_s
-
-    def _line(self, tally: Tally) -> str:
-        parts = [
-            f"{tally.done}/{self._jobs} done",
-            f"{tally.failed} failed",
-            f"{tally.in_flight} in flight",
-            f"{self.images_per_minute(tally):.1f} images/min",
-            f"${tally.spent_usd:.4f} spent",
-        ]
-        if self._max_cost_usd is not None:
-            parts.append(f"${max(0.0, self._max_cost_usd - tally.spent_usd):.4f} left")
-        ended = tally.done + tally.failed
-        if ended:
-            left_s = (self._jobs - ended) * self.elapsed_s / ended
-            parts.append(f"about {duration(left_s)} to go")
-        if tally.paused_s:
-            parts.append(f"paused for {duration(tally.paused_s)} as the server asks")
-        return ", ".join(parts)
-
-
-def duration(seconds: float) -> str:
-    """A duration in words, to two units."""
-    whole = round(seconds)
-    hours, minutes = whole // 3600, whole % 3600 // 60
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {whole % 60} s" if minutes else f"{whole} s"
-
-
-def _farewell(tally: Tally) -> str:
-    longest_s = max(TYPICAL_SECONDS.values())
-    return (
-        f"nothing more is started; waiting for {tally.in_flight} requests that are paid for "
-        f"(the oldest is {duration(tally.oldest_s)} old; one may take {duration(longest_s)}). "
-        "Ctrl-C again ends them"
-    )
-
-
-# ------------------------------------------------------------------------------------------------------------
 # batch/running_job
 #
-# A job that is under way: what is sent for it, and how it ended, as the journal and its row say it.
+# A job that is under way: what is sent for it, and how it ended.
 #
 # For the scheduler's thread alone. Touches no file but to see whether it is there.
 # ------------------------------------------------------------------------------------------------------------
@@ -1713,34 +1497,23 @@ class RunningJob:
         self.started_s = started_s
         self.inputs = ExitStack()
         self.result: Optional[Result] = None
-        self.error: Optional[GptImage2Error] = None
-        self.billed = Billed.NO
+        self.ending = JobEnding(planned.there)
         #: Whether the journal is to tell how it ended: it was sent, and how is known.
         self.is_noted = False
         #: Whether the server has asked it to come again later.
         self.goes_again = False
-        self.images: Dict[int, SavedImage] = {}
         self._is_sent = False
-        self._elsewhere: List[str] = []  # images that are not where the user named them
 
     @property
     def is_unsent(self) -> bool:
         """Whether it was stopped before anything was paid for."""
-        return isinstance(self.error, InterruptedCall) and self.billed is Billed.NO
-
-    @property
-    def cost_usd(self) -> Optional[float]:
-        """What it cost, None where that is unknown or nothing was paid."""
-        return self.result.cost_usd if self.result else None
+        return isinstance(self.ending.error, InterruptedCall) and self.ending.billed is Billed.NO
 
     def prepare(
         self, client: Client, request: ImageRequest, folder: OutputFolder, is_anothers: Callable[[str], bool]
     ) -> None:
-        """Prepares the call. `is_anothers` tells whether a file below the folder is another job's image.
-
-        Raises:
-            UsageError: it cannot be sent.
-        """
+        """Prepares the call; a `UsageError` where it cannot be sent. `is_anothers` tells whether a file below
+        the folder is another job's image."""
         planned, missing = self.planned, self.planned.missing
         call = client.prepare(request, folder.path / planned.name, no_clobber=not planned.replaces)
         targets = [call.plan.path(number) for number in missing]
@@ -1750,6 +1523,17 @@ class RunningJob:
         if len(missing) < call.request.count:
             call = replace(call, request=replace(call.request, n=len(missing)), numbers=missing)
         self.call = call
+
+    def sent_entry(self, folder: OutputFolder) -> Entry:
+        """Its line in the journal before it is sent."""
+        planned = self.planned
+        return planned.entry(
+            SENT,
+            existed=any(os.path.lexists(self.call.plan.path(number)) for number in planned.missing),
+            images=folder.below(planned.there),
+            billed=Billed.MAYBE,
+            high_usd=self.hold.high_usd,
+        )
 
     def send(self) -> None:
         """From now on it may cost all that is held for it."""
@@ -1761,75 +1545,50 @@ class RunningJob:
         if error is not None and not isinstance(error, GptImage2Error):
             # A defect of the program. What was sent by then stays in doubt in the journal, and paid for.
             self.is_noted = False
-            self.billed = Billed.MAYBE if self._is_sent else Billed.NO
+            billed = Billed.MAYBE if self._is_sent else Billed.NO
             said = f"internal error: {type(error).__name__}: {mask_secrets(str(error), secrets)}"
-            self.error = GptImage2Error(said, billed=self.billed)
+            self.ending = replace(self.ending, error=GptImage2Error(said, billed=billed), billed=billed)
             return
-        self.result, self.error = result, error
-        if self._is_sent:
-            ending = error or result
-            self.billed = ending.billed if ending is not None else Billed.MAYBE
-            self.hold.settle(self.billed, self.cost_usd)
-            self._number_images()
+        if not self._is_sent:
+            self.ending = replace(self.ending, error=error)
+            return
+        self.result = result
+        ending = error or result
+        billed = ending.billed if ending is not None else Billed.MAYBE
+        cost_usd = result.cost_usd if result else None
+        self.hold.settle(billed, cost_usd)
+        images = (*self.planned.there, *self._numbered(result.images if result else ()))
+        in_order = tuple(sorted(images, key=lambda image: image.number))
+        warnings = (*result.warnings, *self._elsewhere(result.images)) if result else ()
+        self.ending = JobEnding(in_order, error, billed, cost_usd, warnings)
 
-    def entry(self, event: str, folder: OutputFolder) -> Entry:
-        """Its line in the journal, before it is sent or after it has ended."""
-        planned, error = self.planned, self.error
-        entry = Entry(
-            event=event,
-            key=planned.key,
-            copy=planned.copy,
-            name=planned.name,
-            images=journal_images(self._all_images(), folder.path),
-        )
-        if event == SENT:
-            existed = any(os.path.lexists(self.call.plan.path(number)) for number in planned.missing)
-            return replace(entry, existed=existed, billed=Billed.MAYBE, high_usd=self.hold.high_usd)
-        entry = replace(entry, billed=self.billed, cost_usd=self.cost_usd)
-        if error is None:
-            return entry
-        is_settled = error.code == "fewer_images"
-        return replace(entry, code=error.code, message=error.message, settled=is_settled)
-
-    @property
-    def state(self) -> str:
-        """How it has ended, in the words of the journal."""
-        return DONE if self.error is None else FAILED
-
-    def outcome(self) -> Dict[str, object]:
-        """What has become of the job, as its row tells it."""
+    def row(self) -> Dict[str, object]:
         result = self.result
         return {
-            "images": [image_json(image) for _, image in sorted(self._all_images().items())],
-            "billed": self.billed.value,
-            "cost_usd": None if self.cost_usd is None else round(self.cost_usd, 6),
+            **self.ending.row(),
             "attempts": result.attempts if result else 0,
             "elapsed_s": round(result.elapsed_s, 3) if result else 0.0,
-            "warnings": [*(result.warnings if result else ()), *self._elsewhere],
-            "error": failure_json(self.error),
         }
 
-    def _all_images(self) -> Dict[int, SavedImage]:
-        """The images of the job by their numbers, those of earlier runs too."""
-        return {**dict(self.planned.there), **self.images}
+    def _numbered(self, images: Tuple[SavedImage, ...]) -> Tuple[SavedImage, ...]:
+        """The images by their numbers in the job: one too many stands for one that is missing."""
+        missing = self.planned.missing
+        free = iter(sorted(set(missing) - {image.number for image in images}))
+        return tuple(
+            image if image.number in missing else replace(image, number=next(free, image.number))
+            for image in images
+        )
 
-    def _number_images(self) -> None:
-        """Gives each saved image its number in the job: by its name, else the next that is free."""
-        planned = self.planned
-        free = {str(self.call.plan.path(number)): number for number in planned.missing}
-        strangers: List[SavedImage] = []
-        for image in self.result.images if self.result else ():
-            number = free.pop(image.path, None)
-            if number is None:
-                strangers.append(image)
-            else:
-                self.images[number] = image
-        rest = iter(sorted(free.values()))
-        further = max(planned.missing) + 1
-        for offset, image in enumerate(strangers):
-            self.images[next(rest, further + offset)] = image
-            if planned.named and not image.rescued:
-                self._elsewhere.append(f"{planned.name} was taken; an image was saved as {show(image.path)}")
+    def _elsewhere(self, images: Tuple[SavedImage, ...]) -> Tuple[str, ...]:
+        """What there is to say of images that are not where the user named them."""
+        if not self.planned.named:
+            return ()
+        taken = [image for image in images if image.path != str(self.call.plan.path(image.number))]
+        return tuple(
+            f"{self.planned.name} was taken; an image was saved as {show(image.path)}"
+            for image in taken
+            if not image.rescued
+        )
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -1855,7 +1614,7 @@ BATCH_COMMANDS: Tuple[Tuple[str, str], ...] = (
 )
 
 
-class JobsOptions(argparse.Namespace):
+class JobsOptions(ServerFlags):
     """What a command line says of its jobs, however they are run: its flags, and what follows from them."""
 
     jobs: str  # the file
@@ -1866,33 +1625,20 @@ class JobsOptions(argparse.Namespace):
     skip_invalid: bool
     max_cost_usd: Optional[float]
     retry_ambiguous: bool
-    no_history: bool
-    config: Optional[str]
-    base_url: Optional[str]
-    api_key: Optional[str]
 
     @property
     def defaults(self) -> Job:
         """What a line leaves out."""
         return Job(request_of(self, ""), tuple(self.image or ()), self.mask)
 
-    @property
-    def history(self) -> Optional[bool]:
-        """Whether calls are recorded; None leaves that to the settings."""
-        return False if self.no_history else None
 
-
-class BatchRunCommand(JobsOptions):
+class BatchRunCommand(JobsOptions, CallFlags):
     """A `batch run` command line."""
 
     concurrency: int
     images_per_minute: Optional[float]
     fail_fast: bool
     max_failures: Optional[int]
-    sandbox: bool
-    timeout: float
-    retries: int
-    max_download: float  # MB
 
     @property
     def failures_allowed(self) -> Optional[int]:
@@ -1901,7 +1647,6 @@ class BatchRunCommand(JobsOptions):
 
 
 def batch_parser() -> Parser:
-    """The parser of `batch`, which knows its commands."""
     commands = "\n".join(f"  {name:<6}  {summary}" for name, summary in BATCH_COMMANDS)
     return Parser(
         prog=f"{PROGRAM} batch",
@@ -1912,7 +1657,6 @@ def batch_parser() -> Parser:
 
 
 def batch_run_parser() -> Parser:
-    """The parser of `batch run`."""
     parser = Parser(
         prog=f"{PROGRAM} batch run",
         usage=f"{PROGRAM} batch run JOBS [options]",
@@ -1945,7 +1689,6 @@ def batch_run_parser() -> Parser:
 
 
 def add_jobs_flags(parser: Parser) -> None:
-    """Adds the jobs file and what is the same however its jobs are run."""
     parser.add_argument("jobs", metavar="JOBS", help="a file with a job a line (JSON, or a prompt), or -")
     group = parser.add_argument_group("the jobs")
     add = group.add_argument
@@ -1968,18 +1711,7 @@ def add_jobs_flags(parser: Parser) -> None:
     )
 
 
-def jobs_options(args: argparse.Namespace) -> JobsOptions:
-    """What a command line says of its jobs."""
-    return JobsOptions(**vars(args))
-
-
 def read_batch_run(argv: Sequence[str]) -> BatchRunCommand:
-    """A `batch run` command line as data.
-
-    Raises:
-        UsageError: unknown, missing or impossible arguments.
-        SystemExit: after `--help`.
-    """
     args = batch_run_parser().parse_args(list(argv), BatchRunCommand())
     if not 1 <= args.concurrency <= MAX_CONCURRENCY:
         raise UsageError(
@@ -2027,12 +1759,7 @@ class OpenJobs(Record):
 
 
 def open_jobs(options: JobsOptions, client: Client, output: Output, stack: ExitStack) -> OpenJobs:
-    """Plans the jobs of a file; everything is closed with the stack.
-
-    Raises:
-        UsageError: lines that are no jobs and are not to be skipped, or a price that is needed and unknown.
-        OutputError: the folder does not take the journal.
-    """
+    """Plans the jobs of a file; everything is closed with the stack. Raises before anything is sent."""
     scratch = stack.enter_context(temporary_folder())
     jobs_file = JobsFile(options.jobs, scratch)
     stack.callback(jobs_file.close)
@@ -2054,7 +1781,7 @@ def open_jobs(options: JobsOptions, client: Client, output: Output, stack: ExitS
     for warning in (*client.settings.warnings, *planner.warnings):
         output.warn(warning)
     _refuse_invalid(plan, options.skip_invalid, output)
-    if options.max_cost_usd is not None and any(share.cost is None for share in plan.shares()):
+    if options.max_cost_usd is not None and any(share.cost_usd is None for share in plan.shares()):
         raise UsageError(
             "the cost of some jobs is unknown, so --max-cost cannot be kept",
             hint="leave --max-cost out, or give those jobs a model and quality with a known price",
@@ -2063,11 +1790,7 @@ def open_jobs(options: JobsOptions, client: Client, output: Output, stack: ExitS
 
 
 def _refuse_invalid(plan: Plan, skip: bool, output: Output) -> None:
-    """Names the lines that are no jobs.
-
-    Raises:
-        UsageError: there are some, and they are not to be skipped.
-    """
+    """Names the lines that are no jobs; raises unless they are to be skipped."""
     count = plan.count().get(INVALID, 0)
     if not count:
         return
@@ -2101,11 +1824,9 @@ class _Planner:
 
     @property
     def warnings(self) -> List[str]:
-        """What the user should know of the jobs; each once."""
         return [f"{text} ({count} jobs)" if count > 1 else text for text, count in self._warnings.items()]
 
     def add(self, line: Line) -> None:
-        """Takes a line as the next job, or as one that is refused."""
         self._lines += 1
         try:
             planned, names = self._planned(line)
@@ -2116,11 +1837,7 @@ class _Planner:
             self._plan.refuse(self._lines, line, {"error": failure_json(error)})
 
     def _planned(self, line: Line) -> Tuple[PlannedJob, List[str]]:
-        """The job of a line, and the names of its files.
-
-        Raises:
-            UsageError: it is no job.
-        """
+        """The job of a line, and the names of its files."""
         if line.text is None:
             raise UsageError(line.problem, hint="write one job a line")
         job, unknown = read_job(line.text, self._defaults)
@@ -2143,27 +1860,23 @@ class _Planner:
         planned = PlannedJob(
             number=self._lines,
             line=line.number,
-            offset=line.offset,
             id=job.id,
             key=job_key(request, *_fingerprints(job)),
             copy=0,
             name=name,
             named=named,
-            replaces=named and all(map(os.path.lexists, paths)),
-            images=request.count,
-            quality=request.effective_quality,
-            low_usd=estimate.low_usd if estimate else None,
-            high_usd=estimate.high_usd if estimate else None,
             missing=numbers,
+            high_usd=estimate.high_usd if estimate else None,
+            low_usd=estimate.low_usd if estimate else None,
+            quality=request.effective_quality,
+            offset=line.offset,
+            replaces=named and all(map(os.path.lexists, paths)),
         )
         return planned, [self._claimed(path) if named else path.name for path in paths]
 
     def _claimed(self, path: Path) -> str:
-        """The file behind an output that the user named, as a path below the folder.
-
-        Raises:
-            UsageError: it is outside, also by a link, or cannot be a file.
-        """
+        """The file behind an output that the user named, as a path below the folder; no link may lead out of
+        it."""
         real = os.path.realpath(str(path))
         shown = show(str(path.name), limit=100)
         if not real.startswith(self._real_folder + os.sep):
@@ -2181,11 +1894,7 @@ class _Planner:
 
 
 def _relative(output: str) -> str:
-    """An output as a plain relative path.
-
-    Raises:
-        UsageError: it cannot be a file below a folder.
-    """
+    """An output as a plain relative path."""
     shown = show(output, limit=100)
     if not output.strip() or "\0" in output or output.endswith(("/", os.sep)):
         raise UsageError(f"output {shown!r} is no file name", hint="leave it out: one is made up")
@@ -2215,6 +1924,224 @@ def _fingerprint(source: str) -> str:
 def _content_hash(path: str, size_bytes: int, mtime_ns: int) -> str:
     del size_bytes, mtime_ns  # they tell a changed file from the one that was hashed
     return sha256_of(path)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch/summary
+#
+# What a run says of itself: before it begins, while it lasts, and at its end.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: Why nothing more is started, besides the code of an error.
+INTERRUPTED, MAX_FAILURES = "interrupted", "max_failures"
+_STATUS = {PENDING: "not_started", OVER_BUDGET: "not_started"}
+_UNKNOWN_QUALITY_S = TYPICAL_SECONDS["auto"]
+_SIGNAL_EXIT = 128
+
+
+class Tally(Record):
+    """How far a run is. `stopped` says why nothing more is started, empty while more is. Of what is in
+    flight, `oldest_s` is how long the longest call has run; `paused_s` is for how long more the server has
+    asked to wait, in seconds."""
+
+    done: int = 0
+    failed: int = 0
+    images: int = 0
+    in_flight: int = 0
+    oldest_s: float = 0.0
+    paused_s: float = 0.0
+    spent_usd: float = 0.0
+    unpriced: int = 0
+    is_over_budget: bool = False
+    stopped: str = ""
+
+
+def job_rows(plan: Plan) -> Iterator[Dict[str, Any]]:
+    """A row a job as `--json` and `--events` print it."""
+    for row in plan.rows():
+        del row["offset"]
+        yield job_row(row)
+
+
+def job_row(row: Dict[str, Any]) -> Dict[str, Any]:
+    """A row with every field that rows have."""
+    blank: Dict[str, Any] = {"images": [], "billed": "no", "cost_usd": None, "error": None, "warnings": []}
+    return {**blank, **row, "status": _STATUS.get(row["status"], row["status"])}
+
+
+def counts(plan: Plan) -> Dict[str, int]:
+    states = plan.count()
+    found = {name: states.get(name, 0) for name in (DONE, FAILED, AMBIGUOUS, SUBMITTED, INVALID)}
+    found["not_started"] = sum(states.get(name, 0) for name in _STATUS)
+    return {"jobs": sum(states.values()), **found}
+
+
+def exit_code(found: Dict[str, int], tally: Tally, signum: Optional[int]) -> int:
+    if found[DONE] == found["jobs"]:
+        return int(ExitCode.OK)
+    if signum is not None:
+        return _SIGNAL_EXIT + signum
+    return int(ExitCode.INTERRUPTED if tally.stopped == INTERRUPTED else ExitCode.PARTIAL)
+
+
+def in_words(found: Dict[str, int]) -> str:
+    parts = [f"{found[DONE]} of {found['jobs']} jobs done"]
+    parts += [
+        f"{found[name]} {words}"
+        for name, words in (
+            (FAILED, "failed"),
+            (AMBIGUOUS, "in doubt (billed: maybe)"),
+            (SUBMITTED, "with the Batch API"),
+            (INVALID, "invalid"),
+            ("not_started", "not started"),
+        )
+        if found[name]
+    ]
+    return ", ".join(parts)
+
+
+def what_remains(found: Dict[str, int], tally: Tally) -> Optional[PartialError]:
+    if found[DONE] == found["jobs"]:
+        return None
+    hints = {
+        INTERRUPTED: "the same command goes on with what is missing",
+        MAX_FAILURES: "look at the failures; the same command goes on with what is missing",
+        OVER_MAX_COST: "raise --max-cost; the same command goes on with what is missing",
+    }
+    hint = hints.get(tally.stopped, "the same command runs again what failed without being billed")
+    if found[SUBMITTED]:
+        hint += "; what is with the Batch API comes by batch wait and batch fetch"
+    if found[AMBIGUOUS]:
+        hint += "; jobs in doubt run again only with --retry-ambiguous"
+    return PartialError(in_words(found), hint=hint, code=tally.stopped)
+
+
+def sum_of_shares(shares: Sequence[Share]) -> Share:
+    costs = [share.cost_usd for share in shares if share.cost_usd is not None]
+    cost: Optional[CostEstimate] = None
+    if len(costs) == len(shares):
+        cost = CostEstimate(sum(each.low_usd for each in costs), sum(each.high_usd for each in costs), "")
+    return Share("all", sum(share.jobs for share in shares), sum(share.images for share in shares), cost)
+
+
+def estimated_s(shares: Sequence[Share], concurrency: int, images_per_minute: Optional[float]) -> float:
+    """How many seconds a run would take."""
+    one_by_one_s = [share.jobs * TYPICAL_SECONDS.get(share.quality, _UNKNOWN_QUALITY_S) for share in shares]
+    seconds = sum(one_by_one_s) / concurrency
+    if images_per_minute:
+        seconds = max(seconds, sum(share.images for share in shares) / images_per_minute * MINUTE_S)
+    return seconds
+
+
+def show_dry_run(
+    output: Output, command: str, jobs: OpenJobs, lines: Sequence[str], facts: Mapping[str, object]
+) -> int:
+    """Says what the jobs of a file would take, in `lines` for people and in `facts` for programs."""
+    found = counts(jobs.plan)
+    images = sum_of_shares(jobs.plan.shares()).images
+    spent = [f"Earlier runs in this folder: ${jobs.spent_usd:.4f}"] if jobs.spent_usd else []
+    for line in (f"{in_words(found)}; {images:,} images to make", *lines, *spent, "Nothing was sent."):
+        output.result(line)
+    output.finish(
+        {
+            "ok": True,
+            "command": command,
+            "dry_run": True,
+            **found,
+            "images": images,
+            **facts,
+            "spent_usd": round(jobs.spent_usd, 6),
+            "out_dir": str(jobs.folder.path),
+            "billed": Billed.NO.value,
+        }
+    )
+    return int(ExitCode.OK)
+
+
+TICK_S = 0.25
+_LINE_EVERY_S = 60.0
+
+
+class Progress:
+    """The voice of one run. `jobs` is how many are to be run."""
+
+    def __init__(self, output: Output, jobs: int, max_cost_usd: Optional[float]) -> None:
+        self._output = output
+        self._jobs = jobs
+        self._max_cost_usd = max_cost_usd
+        self._started_s = time.monotonic()
+        self._every_s = TICK_S if output.is_live else _LINE_EVERY_S
+        self._next_s = self._started_s + self._every_s
+        self._has_said_goodbye = False
+
+    def saved(self, image: SavedImage) -> None:
+        self._output.result(saved_line(image.path, image.size_bytes))
+
+    def ended(self, job: PlannedJob, state: str, outcome: Mapping[str, Any]) -> None:
+        row = {"job": job.number, "line": job.line, "id": job.id, "status": state, **outcome}
+        say_ended(self._output, job_row(row))
+
+    def show(self, tally: Tally) -> None:
+        """Tells how far the run is, where it is time to; may be called at any time."""
+        if tally.stopped == INTERRUPTED and not self._has_said_goodbye:
+            self._has_said_goodbye = True
+            self._output.say(_farewell(tally))
+        now_s = time.monotonic()
+        if now_s >= self._next_s:
+            self._next_s = now_s + self._every_s
+            tell = self._output.live if self._output.is_live else self._output.say
+            tell(self._line(tally))
+
+    @property
+    def elapsed_s(self) -> float:
+        return max(0.001, time.monotonic() - self._started_s)
+
+    def images_per_minute(self, tally: Tally) -> float:
+        return tally.images * MINUTE_S / self.elapsed_s
+
+    def _line(self, tally: Tally) -> str:
+        parts = [
+            f"{tally.done}/{self._jobs} done",
+            f"{tally.failed} failed",
+            f"{tally.in_flight} in flight",
+            f"{self.images_per_minute(tally):.1f} images/min",
+            f"${tally.spent_usd:.4f} spent",
+        ]
+        if self._max_cost_usd is not None:
+            parts.append(f"${max(0.0, self._max_cost_usd - tally.spent_usd):.4f} left")
+        ended = tally.done + tally.failed
+        if ended:
+            left_s = (self._jobs - ended) * self.elapsed_s / ended
+            parts.append(f"about {duration(left_s)} to go")
+        if tally.paused_s:
+            parts.append(f"paused for {duration(tally.paused_s)} as the server asks")
+        return ", ".join(parts)
+
+
+def say_ended(output: Output, row: Mapping[str, Any]) -> None:
+    output.event({"event": "job_finished", **row})
+    if row["error"]:
+        message = show(row["error"]["message"], limit=None)
+        output.complain(f"job {row['job']} (line {row['line']}): {message} (billed: {row['billed']})")
+
+
+def duration(seconds: float) -> str:
+    """A duration in words, to two units."""
+    whole = round(seconds)
+    hours, minutes = whole // 3600, whole % 3600 // 60
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {whole % 60} s" if minutes else f"{whole} s"
+
+
+def _farewell(tally: Tally) -> str:
+    longest_s = max(TYPICAL_SECONDS.values())
+    return (
+        f"nothing more is started; waiting for {tally.in_flight} requests that are paid for "
+        f"(the oldest is {duration(tally.oldest_s)} old; one may take {duration(longest_s)}). "
+        "Ctrl-C again ends them"
+    )
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -2268,11 +2195,8 @@ class Scheduler:
         self._news: SimpleQueue[Callable[[], None]] = SimpleQueue()  # from workers
 
     def run(self) -> Tally:
-        """Runs until nothing is left, or nothing more is to be started and all that was has ended.
-
-        Raises:
-            Exception: a defect of the program; what was paid for has ended by then.
-        """
+        """Runs until nothing is left, or nothing more is to be started and all that was has ended. A defect
+        of the program is raised when what was paid for has ended."""
         defect: Optional[Exception] = None
         with self._stop:
             self._stop.drain_first(partial(self._stop_starting, INTERRUPTED))
@@ -2305,7 +2229,6 @@ class Scheduler:
         return True
 
     def _hear(self, wait_s: float) -> None:
-        """Does what the workers have posted; waits where that is nothing."""
         try:
             self._news.get(timeout=wait_s)()
             while True:
@@ -2388,15 +2311,16 @@ class Scheduler:
         """Puts on disk, by one flush, which jobs have ended and which are sent; only then sends these, and
         tells of those."""
         folder = self._jobs.folder
-        lines = [running.entry(running.state, folder) for running in self._ended if running.is_noted]
-        lines += [running.entry(SENT, folder) for running in self._ready]
+        noted = [running for running in self._ended if running.is_noted]
+        lines = [running.ending.entry(running.planned, folder) for running in noted]
+        lines += [running.sent_entry(folder) for running in self._ready]
         try:
             self._journal.extend(lines)
         except OutputError as failed:
             self._stop_starting(failed.code)
             self._ended += self._take_back_ready()
             for running in self._ended:
-                running.error = running.error or failed
+                running.ending = replace(running.ending, error=running.ending.error or failed)
         for running in self._ready:
             running.send()
             self._tasks.put(partial(self._call, running))
@@ -2406,7 +2330,6 @@ class Scheduler:
             self._book(running)
 
     def _take_back_ready(self) -> List[RunningJob]:
-        """The jobs that were about to be sent, which are not under way any more."""
         ready, self._ready = self._ready, []
         for running in ready:
             self._leave(running)
@@ -2421,7 +2344,6 @@ class Scheduler:
             task = self._tasks.get()
 
     def _load(self, running: RunningJob) -> None:
-        """Loads the inputs of a job, which may have to be fetched."""
         job = running.job
         try:
             inputs = self._client.with_inputs(job.request, job.sources, job.mask)
@@ -2432,7 +2354,6 @@ class Scheduler:
             self._news.put(partial(self._make_ready, running, request))
 
     def _call(self, running: RunningJob) -> None:
-        """Makes the call of a job, whose images are saved as they come."""
         result: Optional[Result] = None
         error: Optional[Exception] = None
         try:
@@ -2463,12 +2384,13 @@ class Scheduler:
             running.end(result, error, self._client.settings.secrets)
         finally:
             self._leave(running)
-        if running.error is not None and not running.is_unsent:
-            if self._goes_again(running, running.error):
+        failed = running.ending.error
+        if failed is not None and not running.is_unsent:
+            if self._goes_again(running, failed):
                 self._waiting.insert(0, running.planned)
             else:
                 self._failures += 1
-                self._stop_after(running.error)
+                self._stop_after(failed)
         self._ended.append(running)
 
     def _leave(self, running: RunningJob) -> None:
@@ -2498,19 +2420,19 @@ class Scheduler:
         """Notes in the plan how a job has ended, and tells of it."""
         if running.goes_again or running.is_unsent:
             return
-        planned, error, cost_usd, tally = running.planned, running.error, running.cost_usd, self._tally
+        planned, ending, tally = running.planned, running.ending, self._tally
         self._refusals.pop(planned.number, None)
         self._tally = replace(
             tally,
-            done=tally.done + (error is None),
-            failed=tally.failed + (error is not None),
-            images=tally.images + len(running.images),
-            spent_usd=tally.spent_usd + (cost_usd or 0.0),
-            unpriced=tally.unpriced + (cost_usd is None and running.billed is not Billed.NO),
+            done=tally.done + (ending.error is None),
+            failed=tally.failed + (ending.error is not None),
+            images=tally.images + (len(running.result.images) if running.result else 0),
+            spent_usd=tally.spent_usd + (ending.cost_usd or 0.0),
+            unpriced=tally.unpriced + (ending.cost_usd is None and ending.billed is not Billed.NO),
         )
-        outcome = running.outcome()
-        self._plan.end(planned.number, running.state, outcome)
-        self._progress.ended(planned, running.state, outcome)
+        row = running.row()
+        self._plan.end(planned.number, ending.state, row)
+        self._progress.ended(planned, ending.state, row)
 
     def _tally_now(self) -> Tally:
         now_s = time.monotonic()
@@ -2550,11 +2472,6 @@ class Scheduler:
 
 
 def run_batch_run(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch run`; its exit code.
-
-    Raises:
-        GptImage2Error: nothing was started.
-    """
     with ExitStack() as stack:
         return _Run(read_batch_run(rest), output, stop, stack).run()
 
@@ -2578,27 +2495,13 @@ class _Run:
         return self._send(self._jobs.journal)
 
     def _make_client(self, stack: ExitStack) -> Client:
-        command = self._command
-        base_url, api_key, config = command.base_url, command.api_key, command.config
-        if command.sandbox:
-            base_url, api_key, config = stack.enter_context(start_sandbox()), SANDBOX_KEY, None
-        return Client(
-            config=config,
-            base_url=base_url,
-            api_key=api_key,
-            timeout_s=command.timeout,
-            retries=command.retries,
-            retry_ambiguous=command.retry_ambiguous,
-            max_download_bytes=int(command.max_download * MEGABYTE),
-            waits_for_server=False,
-            history=command.history,
-            stop=self._stop,
-        )
+        if self._command.sandbox:
+            use_sandbox(self._command, stack)
+        return client_of(self._command, self._stop, waits_for_server=False)
 
     def _send(self, journal: Journal) -> int:
-        """Runs the jobs, and says how it ended; the exit code."""
         found = counts(self._plan)
-        self._output.say(f"{in_words(found)}; {self._plan.images_to_make()} images to make")
+        self._output.say(f"{in_words(found)}; {sum_of_shares(self._plan.shares()).images} images to make")
         progress = Progress(self._output, found["not_started"], self._command.max_cost_usd)
         scheduler = Scheduler(self._jobs, journal, self._client, self._command, progress, self._stop)
         with self._output.heartbeat():
@@ -2632,7 +2535,6 @@ class _Run:
         return exit_code(found, tally, self._stop.signum)
 
     def _write_sheet(self, words: str) -> Optional[str]:
-        """The contact sheet's path; None where it could not be written, or another file has its name."""
         title = f"{PROGRAM} batch: {os.path.basename(self._command.jobs)}"
         try:
             return write_sheet(self._jobs.folder.path, title, words, self._plan.rows(), self._jobs.requests())
@@ -2641,32 +2543,24 @@ class _Run:
             return None
 
     def _show_dry_run(self) -> int:
-        command = self._command
-        found = counts(self._plan)
-        sums = forecast(self._plan, command.concurrency, command.images_per_minute)
-        say = self._output.result
-        say(f"{in_words(found)}; {sums.total.images:,} images to make")
-        for share in sums.by_quality:
-            say(f"  {share.quality:<8} {share.images:>9,} images  {cost_in_words(share.cost)}")
-        say(f"Estimated cost: {cost_in_words(sums.total.cost)}")
-        pace = f", {command.images_per_minute:g} images/min" if command.images_per_minute else ""
-        say(f"Estimated time: {duration(sums.estimated_s)} at {command.concurrency} calls at once{pace}")
-        if self._jobs.spent_usd:
-            say(f"Earlier runs in this folder: ${self._jobs.spent_usd:.4f}")
-        say("Nothing was sent.")
-        self._output.finish(
-            {
-                "ok": True,
-                "command": "batch run",
-                "dry_run": True,
-                **found,
-                **forecast_json(sums),
-                "spent_usd": round(self._jobs.spent_usd, 6),
-                "out_dir": str(self._jobs.folder.path),
-                "billed": "no",
-            }
-        )
-        return int(ExitCode.OK)
+        concurrency, pace = self._command.concurrency, self._command.images_per_minute
+        shares = self._plan.shares()
+        cost, seconds = sum_of_shares(shares).cost_usd, estimated_s(shares, concurrency, pace)
+        at_pace = f", {pace:g} images/min" if pace else ""
+        lines = [
+            *(
+                f"  {each.quality:<8} {each.images:>9,} images  {cost_in_words(each.cost_usd)}"
+                for each in shares
+            ),
+            f"Estimated cost: {cost_in_words(cost)}",
+            f"Estimated time: {duration(seconds)} at {concurrency} calls at once{at_pace}",
+        ]
+        facts = {
+            "cost_usd": estimate_json(cost),
+            "by_quality": [{**vars(each), "cost_usd": estimate_json(each.cost_usd)} for each in shares],
+            "estimated_s": round(seconds, 1),
+        }
+        return show_dry_run(self._output, "batch run", self._jobs, lines, facts)
 
 
 # ============================================================================================================
@@ -2691,11 +2585,7 @@ _HINT = (
 
 
 def read_moment(text: str, now_s: float) -> str:
-    """The moment that a text names, as the ledger writes it; a date-time without a zone is local.
-
-    Raises:
-        UsageError: the text names no moment.
-    """
+    """The moment that a text names, as the ledger writes it; a date-time without a zone is local."""
     from datetime import datetime
 
     span = _SPAN.fullmatch(text.strip().lower())
@@ -2719,7 +2609,6 @@ def local_time(moment: str) -> str:
 
 
 def local_day(moment: str) -> str:
-    """The local day of a moment of the ledger."""
     return local_time(moment)[:10]
 
 
@@ -2772,10 +2661,8 @@ class PastRequest(Record):
 def find_requests(
     database: Database, search: Optional[str], since: Optional[str], limit: Optional[int]
 ) -> List[PastRequest]:
-    """The requests from `since` on whose prompt or image path holds a text, newest first.
-
-    The case of letters does not matter. `since` is a moment as the ledger writes it.
-    """
+    """The requests from `since` on whose prompt or image path holds a text in letters of any case, newest
+    first."""
     at_most = limit if limit is not None and search is None else -1
     rows = database.rows(
         "SELECT * FROM requests WHERE started_at >= ? ORDER BY started_at DESC, id DESC LIMIT ?",
@@ -2791,7 +2678,6 @@ def find_requests(
 
 
 def request_by_id(database: Database, number: int) -> Optional[PastRequest]:
-    """The request with this id, or None."""
     if number > _MAX_ID:
         return None
     rows = database.rows("SELECT * FROM requests WHERE id = ?", (number,))
@@ -2903,7 +2789,6 @@ class Spending(Record):
     maybe_billed: int = 0
 
     def with_row(self, row: Row) -> Spending:
-        """The sum with one more request."""
         usage: Mapping[str, Any] = json.loads(row["usage"]) if row["usage"] else {}
         is_unknown = row["cost_usd"] is None and row["billed"] == Billed.YES.value
         return replace(
@@ -2930,7 +2815,6 @@ def spending_rows(database: Database, since: Optional[str]) -> List[Row]:
 
 
 def sum_of(rows: Iterable[Row], name: str) -> Spending:
-    """All rows in one sum."""
     total = Spending(name)
     for row in rows:
         total = total.with_row(row)
@@ -2938,7 +2822,6 @@ def sum_of(rows: Iterable[Row], name: str) -> Spending:
 
 
 def sums_by(rows: Iterable[Row], by: str) -> List[Spending]:
-    """A sum for each group, by name."""
     groups: Dict[str, Spending] = {}
     for row in rows:
         name = GROUPINGS[by](row)
@@ -2962,7 +2845,6 @@ _PROMPT_CHARS = 40
 
 
 def request_json(past: PastRequest) -> Dict[str, object]:
-    """One request as `--json` shows it."""
     shown = dict(vars(past))
     code, message = shown.pop("error_code"), shown.pop("error_message")
     low, high = shown.pop("estimate_low_usd"), shown.pop("estimate_high_usd")
@@ -2977,7 +2859,6 @@ def request_json(past: PastRequest) -> Dict[str, object]:
 
 
 def listing(requests: Sequence[PastRequest]) -> List[str]:
-    """One line a request, in columns."""
     return _columns(
         [
             [
@@ -2997,7 +2878,6 @@ def listing(requests: Sequence[PastRequest]) -> List[str]:
 
 
 def details(past: PastRequest) -> List[str]:
-    """All of one request, one line a field."""
     files = [("input", file) for file in past.inputs] + [("mask", file) for file in (past.mask,) if file]
     rows = [
         ["id", str(past.id)],
@@ -3036,7 +2916,6 @@ def details(past: PastRequest) -> List[str]:
 
 
 def spending_json(spending: Spending) -> Dict[str, object]:
-    """A sum as `--json` shows it."""
     return {**vars(spending), "cost_usd": round(spending.cost_usd, 6)}
 
 
@@ -3214,13 +3093,8 @@ def _id(text: str) -> int:
 
 
 def fill_in(command: ImageCommand, past: PastRequest, image_path: Optional[str]) -> None:
-    """Takes from `past` whatever the command line leaves out: fields, inputs, mask and output.
-
-    By default its output is a free name beside `image_path`, else beside the first image of the request.
-
-    Raises:
-        UsageError: it cannot be sent again, or an input is not there any more.
-    """
+    """Takes from `past` whatever the command line leaves out: fields, inputs, mask and output. By default its
+    output is a free name beside `image_path`, else beside the first image of the request."""
     if past.command == PROBE_COMMAND:
         raise UsageError(
             f"request {past.id} is a probe of a base URL", hint="send a new one: doctor --probe --yes"
@@ -3521,7 +3395,6 @@ class BatchApi:
         self._stop = stop
 
     def upload(self, path: Path, filename: str, purpose: str, mime_type: str) -> str:
-        """Uploads a file straight from disk; its id."""
         form = (
             FormPart("purpose", text=purpose),
             FormPart("file", path=str(path), filename=filename, mime_type=mime_type),
@@ -3633,14 +3506,12 @@ class BatchApi:
                 raise error
 
     def _wait(self, number: int, attempt: Attempt, error: GptImage2Error) -> bool:
-        """Waits before another try; False when the user stops it."""
         asked_s = server_wait_s(attempt)
         wait_s = backoff_s(number - 1) if asked_s is None else asked_s
         self._output.say(f"{error.message}; trying again in {wait_s:.0f} s")
         return not self._stop.wait(wait_s)
 
     def _why_failed(self, attempt: Attempt) -> GptImage2Error:
-        """The error of a free request."""
         if self._stop.is_set:
             return InterruptedCall("interrupted", signum=self._stop.signum or 2)
         error = self._explained(attempt, Billed.NO)
@@ -3664,7 +3535,6 @@ class BatchApi:
 
 
 def _is_passing(attempt: Attempt) -> bool:
-    """Whether a free request that failed may well succeed in a while."""
     if attempt.status == 0 or attempt.was_cut:
         return attempt.end.sent or judge(attempt).again is Again.SAFE
     is_wait = attempt.status in _PASSING and not is_quota(attempt.code)
@@ -3672,7 +3542,6 @@ def _is_passing(attempt: Attempt) -> bool:
 
 
 def _answer_of(body: bytes) -> Answer:
-    """What stands in place of a file."""
     text = body.decode("utf-8", "replace")
     try:
         document: object = json.loads(text)
@@ -3689,32 +3558,27 @@ def _batch_in(answer: object) -> ServerBatch:
 
 
 def _server_batch(document: object) -> Optional[ServerBatch]:
-    """The batch that a parsed answer tells of, None where it tells of none."""
     fields = fields_of(document)
-    batch_id, status = fields.get("id"), fields.get("status")
-    if not isinstance(batch_id, str) or not batch_id or not isinstance(status, str):
+    batch_id, status = _text(fields, "id"), fields.get("status")
+    if batch_id is None or not isinstance(status, str):
         return None
     counts = fields_of(fields.get("request_counts"))
     created_s = moment_s(fields.get("created_at"))
+    known: Dict[str, Any] = {name: _count_of(counts, name) for name in ("total", "completed", "failed")}
+    known.update((name, _text(fields, name)) for name in ("input_file_id", "output_file_id", "error_file_id"))
     return ServerBatch(
         id=batch_id,
         status=show(status, limit=_STATUS_CHARS),
         created_at="" if created_s is None else utc_text(created_s),
         endpoint=_text(fields, "endpoint") or "",
         model=_text(fields, "model") or "",
-        input_file_id=_text(fields, "input_file_id"),
-        output_file_id=_text(fields, "output_file_id"),
-        error_file_id=_text(fields, "error_file_id"),
-        total=_count_of(counts, "total"),
-        completed=_count_of(counts, "completed"),
-        failed=_count_of(counts, "failed"),
+        **known,
         mark=_text(fields_of(fields.get("metadata")), _MARK_FIELD) or "",
         problem=_problem(fields.get("errors")),
     )
 
 
 def _problem(errors: object) -> str:
-    """What is wrong with a batch as a whole, in words."""
     data: Any = fields_of(errors).get("data")
     found: List[object] = cast(List[object], data) if isinstance(data, list) else []
     words: List[str] = []
@@ -3727,7 +3591,6 @@ def _problem(errors: object) -> str:
 
 
 def fields_of(value: object) -> Mapping[str, Any]:
-    """The fields of a JSON object; none where it is something else."""
     return cast(Dict[str, Any], value) if isinstance(value, dict) else {}
 
 
@@ -3839,7 +3702,6 @@ class ResultReader:
         self._begin()
 
     def _torn(self) -> Mapping[str, Any]:
-        """What can be told of a line that is no JSON."""
         match = re.search(_CUSTOM_ID, self._document)
         name = match.group(1).decode("utf-8", "replace") if match else ""
         error = {"code": "unreadable_result", "message": "its line in the results is no JSON"}
@@ -3885,7 +3747,6 @@ def error_of_line(line: ResultLine, request: ImageRequest, settings: Settings) -
 
 
 def error_without_line(batch: ServerBatch) -> GptImage2Error:
-    """Why a job has no line in the results of a batch that has ended."""
     if batch.status == "failed":
         return ApiError(
             f"the server refused the whole batch: {batch.problem or 'it does not say why'}",
@@ -3902,7 +3763,6 @@ def error_without_line(batch: ServerBatch) -> GptImage2Error:
 
 
 def fewer_images(saved: int, asked: int) -> GptImage2Error:
-    """The error of a job of whose images the server made only some."""
     return PartialError(
         f"the server sent {saved} images instead of {asked}",
         hint="submit the job again for the rest",
@@ -3939,6 +3799,8 @@ WAITING = "submitted"
 _LOCAL = "local-"
 _KEY_CHARS = 40  # of 64: a name in a batch may not be longer than that
 _PAGE = 500
+#: Fields of a planned job that the ledger keeps by their own names.
+_KEPT = ("number", "line", "id", "key", "copy", "name", "named", "high_usd")
 
 _INSERT_BATCH = (
     "INSERT INTO batches (token, base_url, created_at, status, endpoint, model, input_file_id, out_dir,"
@@ -3997,49 +3859,25 @@ class Batch(Record):
         return replace(self, server=server)
 
 
-class JobIdentity(Record):
-    """Which job it is: its number and line in the jobs file, the user's own id, its key and copy in the
-    journal, and the name of its output; `named` tells that the user chose that."""
+class BatchJob(Record):
+    """A job of a batch: as it was planned, by what it costs there and with paths below the folder; the
+    request as it stands in the jobs file, and the input files. `outcome` is what its row shows."""
 
-    number: int
-    line: int
-    id: Optional[str]
-    key: str
-    copy: int
-    name: str
-    named: bool
-
-    @property
-    def custom_id(self) -> str:
-        """Its name in a batch."""
-        return custom_id_of(self.key, self.copy)
-
-
-class JobRequest(Record):
-    """What was asked for: the request as it stands in the jobs file, the numbers of those of its images that
-    are to be made, and the input files."""
-
+    planned: PlannedJob
     request: ImageRequest
-    numbers: Tuple[int, ...]
     inputs: Tuple[InputFile, ...] = ()
     mask: Optional[InputFile] = None
-
-
-class BatchJob(Record):
-    """A job of a batch. `there` are the images that it had before; `outcome` is what its row shows."""
-
-    identity: JobIdentity
-    asked: JobRequest
-    there: Tuple[JournalImage, ...]
-    high_usd: Optional[float]
     state: str = WAITING
     outcome: Optional[Mapping[str, Any]] = None
 
-    def entry(self, event: str, **fields: object) -> Entry:
-        """A line of the journal on it."""
-        who = self.identity
-        entry = Entry(event=event, key=who.key, copy=who.copy, name=who.name, images=self.there)
-        return replace(entry, **fields)
+    @property
+    def custom_id(self) -> str:
+        """Its name in a batch: it leads back to the job in the journal."""
+        return f"{self.planned.key[:_KEY_CHARS]}-{self.planned.copy}"
+
+    def entry(self, event: str, **fields: Any) -> Entry:
+        """A line of the journal on it, as long as nothing has come of it."""
+        return self.planned.entry(event, images=self.planned.there, **fields)
 
 
 class BatchStore:
@@ -4050,7 +3888,6 @@ class BatchStore:
         self._secrets = secrets
 
     def url(self, base_url: str) -> str:
-        """A base URL as it is kept here."""
         return mask_secrets(base_url, self._secrets)
 
     def add(self, batch: Batch, jobs: Iterable[BatchJob]) -> Batch:
@@ -4074,8 +3911,8 @@ class BatchStore:
             for job in jobs:
                 row = (
                     number,
-                    job.identity.number,
-                    job.identity.custom_id,
+                    job.planned.number,
+                    job.custom_id,
                     json.dumps(self._masked_job(job)),
                     job.state,
                     json.dumps(job.outcome),
@@ -4084,18 +3921,15 @@ class BatchStore:
         return replace(batch, number=number)
 
     def update(self, batch: Batch) -> None:
-        """Writes down what the server says of a batch."""
         values = (getattr(batch.server, name) for name in _CHANGING)
         self.database.change(_UPDATE_BATCH, (*values, batch.number))
 
     def mark_fetched(self, batch: Batch) -> Batch:
-        """All results of a batch are here."""
         now = utc_text(time.time())
         self.database.change("UPDATE batches SET fetched_at = ? WHERE number = ?", (now, batch.number))
         return replace(batch, fetched_at=now)
 
     def forget(self, batch: Batch) -> None:
-        """Lets a batch go that the server does not have."""
         with self.database.transaction():
             self.forget_jobs(batch)
             self.database.change("DELETE FROM batches WHERE number = ?", (batch.number,))
@@ -4105,16 +3939,13 @@ class BatchStore:
         self.database.change("DELETE FROM batch_jobs WHERE batch = ?", (batch.number,))
 
     def batches(self) -> List[Batch]:
-        """All batches, oldest first."""
         return [_batch_of(row) for row in self.database.rows("SELECT * FROM batches ORDER BY number")]
 
     def batch(self, label: str) -> Optional[Batch]:
-        """The batch with an id, or a name of its own."""
         found = [batch for batch in self.batches() if label in (batch.server.id, batch.local_name)]
         return found[-1] if found else None
 
     def jobs(self, batch: Batch) -> Iterator[BatchJob]:
-        """The jobs of a batch in the order of their jobs file."""
         query = "SELECT * FROM batch_jobs WHERE batch = ? AND number > ? ORDER BY number LIMIT ?"
         last = 0
         while True:
@@ -4130,17 +3961,15 @@ class BatchStore:
         batches = [batch for batch in self.batches() if batch.out_dir == out_dir]
         for place, batch in enumerate(batches):
             for job in self.jobs(batch):
-                if not any(self.job(later, job.identity.custom_id) for later in batches[place + 1 :]):
+                if not any(self.job(later, job.custom_id) for later in batches[place + 1 :]):
                     yield batch, job
 
     def job(self, batch: Batch, custom_id: str) -> Optional[BatchJob]:
-        """One job of a batch."""
         query = "SELECT * FROM batch_jobs WHERE batch = ? AND custom_id = ?"
         rows = self.database.rows(query, (batch.number, custom_id))
         return _stored_job(rows[0], batch) if rows else None
 
     def count(self, batch: Batch) -> Dict[str, int]:
-        """How many jobs of a batch are in each state."""
         query = "SELECT state, COUNT(*) AS jobs FROM batch_jobs WHERE batch = ? GROUP BY state"
         return {row["state"]: row["jobs"] for row in self.database.rows(query, (batch.number,))}
 
@@ -4152,87 +3981,55 @@ class BatchStore:
         return {**fields, **words, "fields": names}
 
 
-class LastEntries:
-    """The last line of each job in the journal of a folder, in a scratch database. A context manager."""
+class KnownJournal(Journal):
+    """An open journal, and the last line of each job in it."""
 
     def __init__(self, folder: Path, scratch: Path) -> None:
-        import sqlite3
-
-        self._db = sqlite3.connect(str(scratch / "past.sqlite3"), isolation_level=None)
-        self._db.execute("PRAGMA journal_mode = OFF")
-        self._db.execute("CREATE TABLE past (id TEXT PRIMARY KEY, entry TEXT) WITHOUT ROWID")
-        self._db.execute("BEGIN")
+        super().__init__(folder)
+        self._database = scratch_database(scratch / "past.sqlite3")
+        self.last = LastEntries(self._database)
         for entry in read_journal(folder):
-            self.add(entry)
+            self.last.add(entry)
 
-    def __enter__(self) -> LastEntries:
+    def __enter__(self) -> KnownJournal:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._db.close()
-
-    def add(self, entry: Entry) -> None:
-        values = custom_id_of(entry.key, entry.copy), json.dumps(entry_json(entry))
-        self._db.execute("INSERT OR REPLACE INTO past VALUES (?, ?)", values)
-
-    def of(self, job: BatchJob) -> Optional[Entry]:
-        """The last line of a job; None where there is none."""
-        row = self._db.execute("SELECT entry FROM past WHERE id = ?", (job.identity.custom_id,)).fetchone()
-        return None if row is None else read_entry(json.loads(row[0]))
-
-    def count(self) -> int:
-        """How many jobs the folder has."""
-        return int(self._db.execute("SELECT COUNT(*) FROM past").fetchone()[0])
+        self._database.close()
+        super().__exit__()
 
 
 def end_job(database: Database, batch: Batch, job: BatchJob) -> None:
-    """Writes down what has become of a job."""
     database.change(
         "UPDATE batch_jobs SET state = ?, outcome = ? WHERE batch = ? AND number = ?",
-        (job.state, json.dumps(job.outcome), batch.number, job.identity.number),
+        (job.state, json.dumps(job.outcome), batch.number, job.planned.number),
     )
-
-
-def custom_id_of(key: str, copy: int) -> str:
-    """The name of a job in a batch: it leads back to the job in the journal."""
-    return f"{key[:_KEY_CHARS]}-{copy}"
-
-
-def submitted_entries(jobs: Iterable[BatchJob], label: str) -> Iterator[Entry]:
-    """The lines of the journal for jobs that may be paid for from now on."""
-    for job in jobs:
-        yield job.entry(SUBMITTED, billed=Billed.MAYBE, high_usd=job.high_usd or 0.0, batch_id=label)
 
 
 def job_json(job: BatchJob) -> Dict[str, object]:
     """A job as JSON, but for its state; the column `job` of the ledger holds this."""
-    asked = job.asked
+    planned = job.planned
     return {
-        **vars(job.identity),
-        "numbers": asked.numbers,
-        "there": [dict(vars(image)) for image in job.there],
-        "high_usd": job.high_usd,
-        "prompt": asked.request.prompt,
-        "fields": other_fields(asked.request),
-        "inputs": [file.json() for file in asked.inputs],
-        "mask": None if asked.mask is None else asked.mask.json(),
+        **{name: getattr(planned, name) for name in _KEPT},
+        "numbers": planned.missing,
+        "there": [image_fields(image) for image in planned.there],
+        "prompt": job.request.prompt,
+        "fields": other_fields(job.request),
+        "inputs": [file.json() for file in job.inputs],
+        "mask": None if job.mask is None else job.mask.json(),
     }
 
 
 def job_from_json(
     fields: Mapping[str, Any], model: str, state: str = WAITING, outcome: Optional[Mapping[str, Any]] = None
 ) -> BatchJob:
-    """The job of which `job_json` made an object."""
+    kept = {name: fields[name] for name in _KEPT}
+    there = tuple(map(image_of_fields, fields["there"]))
     return BatchJob(
-        identity=JobIdentity(**{name: fields[name] for name in JobIdentity.__match_args__}),
-        asked=JobRequest(
-            request=request_from_fields(fields["prompt"], model, fields["fields"]),
-            numbers=tuple(fields["numbers"]),
-            inputs=tuple(map(input_file_of, fields["inputs"])),
-            mask=None if fields["mask"] is None else input_file_of(fields["mask"]),
-        ),
-        there=tuple(JournalImage(**image) for image in fields["there"]),
-        high_usd=fields["high_usd"],
+        planned=PlannedJob(missing=tuple(fields["numbers"]), there=there, **kept),
+        request=request_from_fields(fields["prompt"], model, fields["fields"]),
+        inputs=tuple(map(input_file_of, fields["inputs"])),
+        mask=None if fields["mask"] is None else input_file_of(fields["mask"]),
         state=state,
         outcome=outcome,
     )
@@ -4317,7 +4114,6 @@ class BatchLine(Record):
         )
 
     def pieces(self) -> Iterator[bytes]:
-        """The line, piece by piece; reads its images."""
         for part in self.parts:
             if isinstance(part, bytes):
                 yield part
@@ -4390,11 +4186,11 @@ class Bundle:
             self._jobs_file.write(json.dumps([job_json(job), job.outcome]) + "\n")
         except OSError as error:
             raise OutputError(
-                f"cannot write line {show(job.identity.custom_id)} of a batch: {error.strerror or error}",
+                f"cannot write line {show(job.custom_id)} of a batch: {error.strerror or error}",
                 hint="see to it that its images can be read and that there is space in the temp folder",
             ) from None
         self.lines += 1
-        self.high_usd += job.high_usd or 0.0
+        self.high_usd += job.planned.high_usd or 0.0
 
     def close(self) -> None:
         try:
@@ -4422,7 +4218,6 @@ def batch_line(
     inputs: Sequence[LineInput] = (),
     mask: Optional[LineInput] = None,
 ) -> BatchLine:
-    """The line of a request."""
     head = json.dumps({"custom_id": custom_id, "method": "POST", "url": endpoint}, ensure_ascii=False)
     body = json.dumps(fields, ensure_ascii=False)
     parts: List[Union[bytes, InputImage]] = [f'{head[:-1]}, "body": {body[:-1]}'.encode()]
@@ -4454,6 +4249,8 @@ def _reference(each: LineInput) -> List[Union[bytes, InputImage]]:
 MIN_POLL_S = 0.05
 FIRST_POLL_S, SLOWEST_POLL_S = 5.0, 60.0
 
+#: What `--json` shows of a batch as the server tells it.
+_SHOWN = ("status", "endpoint", "model", "created_at", "total", "completed", "failed")
 _ALL_OR_SOME, _SOME = "[ID...]", "ID..."
 #: The commands for batches: how they name those that are meant, and what they do.
 _BATCHES_COMMANDS = {
@@ -4465,25 +4262,9 @@ _BATCHES_COMMANDS = {
 }
 
 
-def run_batch_api(name: str, rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs one of the commands; its exit code."""
-    commands: Mapping[str, Callable[[Sequence[str], Output, StopSwitch], int]] = {
-        "submit": run_submit,
-        "status": run_status,
-        "wait": run_wait,
-        "fetch": run_fetch,
-        "cancel": run_cancel,
-        "list": run_list_batches,
-    }
-    return commands[name](rest, output, stop)
-
-
-class BatchesArguments(argparse.Namespace):
+class BatchesArguments(ServerFlags):
     """The command line of a command for batches. Without `ids` it is for all that are remembered."""
 
-    config: Optional[str]
-    base_url: Optional[str]
-    api_key: Optional[str]
     ids: Sequence[str] = ()
     poll: Optional[float] = None
     timeout: Optional[float] = None
@@ -4501,7 +4282,6 @@ class Session(Record):
 
     @property
     def base_url(self) -> str:
-        """The base URL as batches are remembered by it."""
         return self.store.url(self.settings.base_url)
 
     def chosen(self, ids: Sequence[str], is_meant: Callable[[Batch], bool]) -> List[Batch]:
@@ -4555,11 +4335,8 @@ class Session(Record):
 
 @contextmanager
 def open_session(settings: Settings, output: Output, stop: StopSwitch) -> Generator[Session, None, None]:
-    """What a command has at hand.
-
-    Raises:
-        ConfigError: there is no curl, or the ledger cannot be used; without it no batch could be fetched.
-    """
+    """What a command has at hand; raises where the ledger cannot be used, without which no batch could be
+    fetched."""
     find_curl()
     path = state_folder(os.environ) / LEDGER_NAME
     try:
@@ -4579,7 +4356,6 @@ def open_session(settings: Settings, output: Output, stop: StopSwitch) -> Genera
 def batches_session(
     name: str, rest: Sequence[str], output: Output, stop: StopSwitch
 ) -> Generator[Tuple[Session, BatchesArguments], None, None]:
-    """What a command for batches needs, and its command line."""
     arguments = batches_parser(name).parse_args(list(rest), BatchesArguments())
     if arguments.poll is not None and arguments.poll < MIN_POLL_S:
         raise UsageError(f"--poll must be at least {MIN_POLL_S}", hint="leave it out for 5 to 60 seconds")
@@ -4593,19 +4369,12 @@ def batches_session(
 
 
 def batch_json(batch: Batch) -> Dict[str, object]:
-    """A batch as `--json` shows it."""
     server = batch.server
     return {
         "id": server.id,
         "name": batch.label,
-        "status": server.status,
         "base_url": batch.base_url,
-        "endpoint": server.endpoint,
-        "model": server.model,
-        "created_at": server.created_at,
-        "total": server.total,
-        "completed": server.completed,
-        "failed": server.failed,
+        **{name: getattr(server, name) for name in _SHOWN},
         "high_usd": None if batch.high_usd is None else round(batch.high_usd, 6),
         "out_dir": batch.out_dir or None,
         "fetched_at": batch.fetched_at,
@@ -4613,7 +4382,6 @@ def batch_json(batch: Batch) -> Dict[str, object]:
 
 
 def batch_in_words(batch: Batch) -> str:
-    """A batch on one line."""
     server = batch.server
     state = show(server.status + (", fetched" if batch.fetched_at else ""))
     counts = f"{server.completed}/{server.failed}/{server.total}"
@@ -4621,20 +4389,30 @@ def batch_in_words(batch: Batch) -> str:
     return "  ".join([show(batch.label), state, counts, local_time(server.created_at), out_dir])
 
 
-def read_submit(argv: Sequence[str]) -> Tuple[JobsOptions, Limits]:
-    """What a `batch submit` command line says of its jobs, and how large a batch may become."""
-    args = submit_parser().parse_args(list(argv))
+class SubmitCommand(JobsOptions):
+    """A `batch submit` command line."""
+
+    max_lines: int
+    max_mb: float
+
+    @property
+    def limits(self) -> Limits:
+        """How large a batch may become."""
+        return Limits(self.max_lines, int(self.max_mb * BYTES_PER_MB))
+
+
+def read_submit(argv: Sequence[str]) -> SubmitCommand:
+    args = submit_parser().parse_args(list(argv), SubmitCommand())
     for name, value, most in (("--max-lines", args.max_lines, MAX_LINES), ("--max-mb", args.max_mb, MAX_MB)):
         if not 0 < value <= most:
             raise UsageError(
                 f"{name} is {value}; it must be more than 0 and at most {most:,}",
                 hint="the Batch API takes no larger files; leave it out for its limit",
             )
-    return jobs_options(args), Limits(args.max_lines, int(args.max_mb * BYTES_PER_MB))
+    return args
 
 
 def submit_parser() -> Parser:
-    """The parser of `batch submit`."""
     parser = _parser(
         "submit JOBS", "Hand the jobs of a file to the Batch API: half the price, results within 24 hours."
     )
@@ -4659,7 +4437,6 @@ def submit_parser() -> Parser:
 
 
 def batches_parser(name: str) -> Parser:
-    """The parser of a command for batches."""
     ids, description = _BATCHES_COMMANDS[name]
     parser = _parser(f"{name} {ids}".strip(), description)
     add_output_flags(parser.add_argument)
@@ -4681,7 +4458,6 @@ def batches_parser(name: str) -> Parser:
 
 
 def _parser(usage: str, description: str) -> Parser:
-    """A parser; its usage begins with the command's name."""
     return Parser(
         prog=f"{PROGRAM} batch {usage.split()[0]}",
         usage=f"{PROGRAM} batch {usage} [options]",
@@ -4709,13 +4485,11 @@ _MAX_LISTED = 2000
 
 
 def run_status(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch status`; its exit code."""
     with batches_session("status", rest, output, stop) as (session, arguments):
         return _each(session, "status", _under_way(session, arguments), session.refreshed)
 
 
 def run_list_batches(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch list`; its exit code."""
     with batches_session("list", rest, output, stop) as (session, arguments):
         batches = session.store.batches()
         if arguments.remote:
@@ -4730,14 +4504,12 @@ def run_list_batches(rest: Sequence[str], output: Output, stop: StopSwitch) -> i
 
 
 def run_cancel(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch cancel`; its exit code."""
     with batches_session("cancel", rest, output, stop) as (session, arguments):
         batches = session.chosen(arguments.ids, lambda _: False)
         return _each(session, "cancel", batches, lambda batch: _cancelled(session, batch))
 
 
 def run_wait(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch wait`; its exit code."""
     with batches_session("wait", rest, output, stop) as (session, arguments), stop, output.heartbeat():
         batches = _Watch(session, arguments).run()
     for batch in batches:
@@ -4859,8 +4631,8 @@ def _given_up(session: Session, batch: Batch) -> Batch:
     """Gives up a batch that the server may have: its jobs may be sent again if the user says so once more."""
     folder = Path(batch.out_dir)
     if folder.is_dir():
-        with temporary_folder() as scratch, Journal(folder) as journal, LastEntries(folder, scratch) as last:
-            journal.extend(_given_up_entries(session, batch, last))
+        with temporary_folder() as scratch, KnownJournal(folder, scratch) as journal:
+            journal.extend(_given_up_entries(session, batch, journal))
     batch = replace(batch, server=replace(batch.server, status=GIVEN_UP))
     session.store.update(batch)
     session.output.warn(
@@ -4869,9 +4641,9 @@ def _given_up(session: Session, batch: Batch) -> Batch:
     return batch
 
 
-def _given_up_entries(session: Session, batch: Batch, last_entries: LastEntries) -> Iterator[Entry]:
+def _given_up_entries(session: Session, batch: Batch, journal: KnownJournal) -> Iterator[Entry]:
     for job in session.store.jobs(batch):
-        last: Optional[Entry] = last_entries.of(job)
+        last = journal.last.of(job.planned.key, job.planned.copy)
         if last is not None and last.event == SUBMITTED and last.batch_id == batch.label:
             yield job.entry(
                 FAILED,
@@ -4891,98 +4663,74 @@ def _given_up_entries(session: Session, batch: Batch, last_entries: LastEntries)
 # ------------------------------------------------------------------------------------------------------------
 
 
-class JobResult(Record):
-    """What has come of a job: its images by their numbers, those of them that are new, and the error that it
-    ended with."""
-
-    line: ResultLine
-    images: Mapping[int, SavedImage]
-    error: Optional[GptImage2Error]
-    billed: Billed
-    new: Tuple[SavedImage, ...] = ()
-    cost_usd: Optional[float] = None
-    warnings: Tuple[str, ...] = ()
-
-
 class ResultSaver:
     """Saves results in a folder whose journal is open."""
 
-    def __init__(
-        self,
-        session: Session,
-        ledger: Ledger,
-        folder: OutputFolder,
-        journal: Journal,
-        last_entries: LastEntries,
-    ) -> None:
+    def __init__(self, session: Session, ledger: Ledger, folder: OutputFolder, journal: KnownJournal) -> None:
         self._session = session
         self._settings = session.settings
         self._output = session.output
         self._ledger = ledger
         self._folder = folder
         self._journal = journal
-        self._last_entries = last_entries
         self.saved = 0
         #: Why results could not be saved: they wait to be fetched again.
         self.failures: List[str] = []
 
     def save(self, batch: Batch, job: BatchJob, line: ResultLine) -> None:
-        """Saves what a line of the results says of a job."""
-        asked, number = job.asked, job.identity.number
-        last = self._last_entries.of(job)
+        planned = job.planned
+        last = self._last_entry(job)
         there = self._still_there(last, job)
-        outputs = self._folder.outputs(job.identity.name, asked.request, job.identity.named)
+        outputs = self._folder.outputs(planned.name, job.request, planned.named)
         try:
-            images, new, warnings = self._place(line, job, outputs, there)
+            new, warnings = self._place(line, job, outputs, there)
         except OutputError as failed:
-            self.failures.append(f"job {number}: {failed.message}")
+            self.failures.append(f"job {planned.number}: {failed.message}")
             return
         if line.lost:
-            self.failures.append(f"job {number}: {'; '.join(line.lost)}")
+            self.failures.append(f"job {planned.number}: {'; '.join(line.lost)}")
             return
-        error = error_of_line(line, asked.request, self._settings)
-        here = sum(each in images for each in asked.numbers)
-        if error is None and here < len(asked.numbers):
-            error = fewer_images(here, len(asked.numbers))
+        images = {image.number: image for image in (*new, *there)}
+        error = error_of_line(line, job.request, self._settings)
+        here = sum(number in images for number in planned.missing)
+        if error is None and here < len(planned.missing):
+            error = fewer_images(here, len(planned.missing))
         billed = error.billed if error is not None and not new else Billed.YES
         cost_usd = (
             cost_of_usage(batch.server.model, line.usage, self._settings.prices) if line.usage else None
         )
         if cost_usd is not None:
             cost_usd *= BATCH_DISCOUNT
-        self._note(batch, job, JobResult(line, images, error, billed, new, cost_usd, warnings), last)
+        in_order = tuple(images[number] for number in sorted(images))
+        ending = JobEnding(in_order, error, billed, cost_usd, warnings)
+        self._note(batch, job, line, ending, new, last)
 
     def fail(self, batch: Batch, job: BatchJob, error: GptImage2Error) -> None:
-        """Notes that nothing will come of a job that still waits."""
-        last = self._last_entries.of(job)
-        nothing = ResultLine(job.identity.custom_id)
-        self._note(batch, job, JobResult(nothing, self._still_there(last, job), error, error.billed), last)
+        last = self._last_entry(job)
+        ending = JobEnding(self._still_there(last, job), error, error.billed)
+        self._note(batch, job, ResultLine(job.custom_id), ending, (), last)
 
-    def _still_there(self, last: Optional[Entry], job: BatchJob) -> Dict[int, SavedImage]:
-        """The images of a job that are on disk as the journal says."""
-        found: Dict[int, SavedImage] = {}
-        for image in last.images if last is not None else job.there:
-            saved = saved_image_at(str(self._folder.path / image.path))
-            if saved is not None and saved.sha256 == image.sha256:
-                found[image.number] = saved
-        return found
+    def _last_entry(self, job: BatchJob) -> Optional[Entry]:
+        return self._journal.last.of(job.planned.key, job.planned.copy)
+
+    def _still_there(self, last: Optional[Entry], job: BatchJob) -> Tuple[SavedImage, ...]:
+        return self._folder.still_there(job.planned.there if last is None else last.images)
 
     def _place(
-        self, line: ResultLine, job: BatchJob, outputs: OutputPlan, there: Mapping[int, SavedImage]
-    ) -> Tuple[Dict[int, SavedImage], Tuple[SavedImage, ...], Tuple[str, ...]]:
-        """Gives the images of a line their names: all of the job by now, those that are new, and warnings.
-        Raises where no folder takes one of them; nothing is lost, for the server still has it."""
-        images: Dict[int, SavedImage] = dict(there)
+        self, line: ResultLine, job: BatchJob, outputs: OutputPlan, there: Sequence[SavedImage]
+    ) -> Tuple[Tuple[SavedImage, ...], Tuple[str, ...]]:
+        """Gives the images of a line their names: those that are new, and warnings. Raises where no folder
+        takes one of them; nothing is lost, for the server still has it."""
         new: List[SavedImage] = []
         warnings: List[str] = []
-        asked = job.asked.numbers
+        asked = job.planned.missing
         unasked = count(max(asked) + 1)
         writers = [*line.writers]
         if not writers and line.error is None:
             writers = [self._download(url, outputs, place) for place, url in enumerate(line.addresses, 1)]
         for place, writer in enumerate(writers):
             number = asked[place] if place < len(asked) else next(unasked)
-            if any(writer.sha256 == image.sha256 for image in there.values()):
+            if any(writer.sha256 == image.sha256 for image in there):
                 writer.discard()
                 continue
             writer.aim(outputs)
@@ -4991,9 +4739,8 @@ class ResultSaver:
                 warnings.append("what the server sent is not an image; it was kept in the rescue folder")
                 continue
             new.append(image)
-            images.setdefault(number, image)
             self._say_saved(image, writer.rescue_reason)
-        return images, tuple(new), tuple(warnings)
+        return tuple(new), tuple(warnings)
 
     def _download(self, address: str, outputs: OutputPlan, number: int) -> ImageWriter:
         settings = self._settings
@@ -5021,45 +4768,50 @@ class ResultSaver:
             path = show(image.path, limit=None)
             self._output.warn(f"the output could not be written ({rescue_reason}); it was saved as {path}")
 
-    def _note(self, batch: Batch, job: BatchJob, result: JobResult, last: Optional[Entry]) -> None:
+    def _note(
+        self,
+        batch: Batch,
+        job: BatchJob,
+        line: ResultLine,
+        ending: JobEnding,
+        new: Tuple[SavedImage, ...],
+        last: Optional[Entry],
+    ) -> None:
         """Writes a result to the journal and then to the ledger, where they do not have it yet."""
-        error = result.error
-        entry = job.entry(
-            DONE if error is None else FAILED,
-            images=journal_images(dict(result.images), self._folder.path),
-            billed=result.billed,
-            cost_usd=result.cost_usd,
-            code=error.code if error else "",
-            message=error.message if error else "",
-            batch_id=batch.server.id or "",
-            settled=error is not None and error.code == "fewer_images",
-        )
-        if result.new or _is_news(entry, last, batch):
-            self._journal.append(entry)
-            self._last_entries.add(entry)
+        entry = ending.entry(job.planned, self._folder, batch.server.id or "")
+        if new or _is_news(entry, last, batch):
+            self._journal.extend([entry])
+            self._journal.last.add(entry)
         if job.state != WAITING:
             return
-        ended = replace(job, state=entry.event, outcome=_outcome(batch, result))
+        ended = replace(job, state=ending.state, outcome={**ending.row(), "batch_id": batch.label})
         if batch.history:
-            self._record(batch, ended, result)
+            self._record(batch, ended, line, ending, new)
         else:
             end_job(self._session.store.database, batch, ended)
-        self._say_ended(batch, ended)
+        say_ended(self._output, job_row_of(batch, ended))
 
-    def _record(self, batch: Batch, job: BatchJob, result: JobResult) -> None:
+    def _record(
+        self,
+        batch: Batch,
+        job: BatchJob,
+        line: ResultLine,
+        ending: JobEnding,
+        new: Tuple[SavedImage, ...],
+    ) -> None:
         """Completes the job in the ledger, and its request in the history: both, or neither."""
-        asked, line = job.asked, result.line
-        request = replace(asked.request, n=len(asked.numbers))
+        numbers = job.planned.missing
+        request = replace(job.request, n=len(numbers))
         estimate = request.estimate(self._settings.prices)
-        command = "edit" if asked.inputs else "generate"
-        known = tuple(result.images[number] for number in asked.numbers if number in result.images)
+        command = "edit" if job.inputs else "generate"
+        known = tuple(image for image in ending.images if image.number in numbers)
         opening = Opening(
             base_url=self._settings.base_url,
             command=command,
             request=request,
-            output=str(self._folder.path / job.identity.name),
-            inputs=asked.inputs,
-            mask=asked.mask,
+            output=str(self._folder.path / job.planned.name),
+            inputs=job.inputs,
+            mask=job.mask,
             estimate=None if estimate is None else estimate.at(BATCH_DISCOUNT),
             discount=BATCH_DISCOUNT,
             batch_id=batch.server.id,
@@ -5068,45 +4820,35 @@ class ResultSaver:
         outcome = Result(
             command=command,
             model=batch.server.model,
-            images=result.new or known,
+            images=new or known,
             usage=line.usage,
-            cost_usd=result.cost_usd,
-            billed=result.billed,
+            cost_usd=ending.cost_usd,
+            billed=ending.billed,
             http_status=line.status or None,
             request_id=show(line.request_id, self._settings.secrets) if line.request_id else None,
             attempts=1,
         )
-        ending = ending_of(outcome, result.error, len(asked.numbers))
         self._ledger.record(
-            opening, ending, self._output.warn, lambda database: end_job(database, batch, job)
+            opening,
+            ending_of(outcome, ending.error, len(numbers)),
+            self._output.warn,
+            lambda database: end_job(database, batch, job),
         )
 
-    def _say_ended(self, batch: Batch, job: BatchJob) -> None:
-        row = job_row_of(batch, job)
-        self._output.event({"event": "job_finished", **row})
-        if row["error"]:
-            error = cast(Dict[str, str], row["error"])
-            self._output.complain(
-                f"job {job.identity.number} (line {job.identity.line}): {show(error['message'], limit=None)} "
-                f"(billed: {row['billed']})"
-            )
 
-
-def job_row_of(batch: Batch, job: BatchJob) -> Dict[str, object]:
+def job_row_of(batch: Batch, job: BatchJob) -> Dict[str, Any]:
     """The row of a job, with the fields that rows of `batch run` have."""
-    return {
-        "images": [],
-        "billed": Billed.MAYBE.value,
-        "cost_usd": None,
-        "error": None,
-        "warnings": [],
-        **(job.outcome or {}),
-        "job": job.identity.number,
-        "line": job.identity.line,
-        "id": job.identity.id,
-        "status": job.state,
-        "batch_id": batch.label,
-    }
+    return job_row(
+        {
+            "billed": Billed.MAYBE.value,
+            **(job.outcome or {}),
+            "job": job.planned.number,
+            "line": job.planned.line,
+            "id": job.planned.id,
+            "status": job.state,
+            "batch_id": batch.label,
+        }
+    )
 
 
 def _named(writer: ImageWriter, outputs: OutputPlan, number: int) -> Optional[SavedImage]:
@@ -5115,7 +4857,7 @@ def _named(writer: ImageWriter, outputs: OutputPlan, number: int) -> Optional[Sa
     there = saved_image_at(str(target))
     if there is not None and there.sha256 == writer.sha256:
         writer.discard()
-        return there
+        return replace(there, number=number)
     with suppress(OSError):
         os.makedirs(str(target.parent), exist_ok=True)
     try:
@@ -5134,18 +4876,6 @@ def _is_news(entry: Entry, last: Optional[Entry], batch: Batch) -> bool:
     return is_ours and last.event in (SUBMITTED, FAILED) and last.code != entry.code
 
 
-def _outcome(batch: Batch, result: JobResult) -> Dict[str, object]:
-    """What the row of a job shows once it has ended."""
-    return {
-        "images": [image_json(image) for _, image in sorted(result.images.items())],
-        "billed": result.billed.value,
-        "cost_usd": None if result.cost_usd is None else round(result.cost_usd, 6),
-        "warnings": list(result.warnings),
-        "error": failure_json(result.error),
-        "batch_id": batch.label,
-    }
-
-
 # ------------------------------------------------------------------------------------------------------------
 # batch_api/fetch
 #
@@ -5160,7 +4890,6 @@ _FAILED_HINT = "batch submit or batch run with the same jobs goes on with what w
 
 
 def run_fetch(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch fetch`; its exit code."""
     with batches_session("fetch", rest, output, stop) as (session, arguments):
         batches = session.chosen(
             arguments.ids, lambda batch: batch.fetched_at is None and batch.server.status != GIVEN_UP
@@ -5190,7 +4919,6 @@ class _Fetching:
         self._saved = 0
 
     def run(self, batches: Sequence[Batch]) -> None:
-        """Fetches batch after batch, folder by folder."""
         by_folder: Dict[str, List[Batch]] = {}
         for batch in batches:
             try:
@@ -5210,7 +4938,6 @@ class _Fetching:
                     self._fetch_unknown(batch)
 
     def finish(self) -> int:
-        """Says how it ended; the exit code."""
         stop = self._session.stop
         if stop.is_set:
             raise InterruptedCall(
@@ -5255,20 +4982,18 @@ class _Fetching:
         folder = OutputFolder(path, self._rescue_folder)
         try:
             prepare_folder(path)
-            with temporary_folder() as scratch, Journal(path) as journal, LastEntries(path, scratch) as last:
-                saver = ResultSaver(self._session, self._ledger, folder, journal, last)
+            with temporary_folder() as scratch, KnownJournal(path, scratch) as journal:
+                saver = ResultSaver(self._session, self._ledger, folder, journal)
                 for batch in batches:
                     self._fetch(batch, saver, path)
                 self._saved += saver.saved
                 self._problems += saver.failures
-                self._write_contact_sheet(path, last)
+                self._write_contact_sheet(path, journal.last.count())
         except GptImage2Error as error:
             for batch in batches:
                 self._failed(batch, error)
 
     def _fetch(self, batch: Batch, saver: ResultSaver, path: Path) -> None:
-        """Fetches one batch as far as it has results."""
-
         def take(line: ResultLine) -> None:
             job = self._store.job(batch, line.custom_id)
             if job is None:
@@ -5287,13 +5012,11 @@ class _Fetching:
             self._batches[self._batches.index(batch)] = self._store.mark_fetched(batch)
 
     def _fetch_unknown(self, batch: Batch) -> None:
-        """A batch that is not remembered here: its images are saved all the same."""
         self._output.warn(f"{batch.label} is not known here: its images go to {self._rescue_folder}")
         self._rescue_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._read_files(batch, self._rescue_folder, lambda line: self._rescue(batch, line))
 
     def _rescue(self, batch: Batch, line: ResultLine) -> None:
-        """Saves the images of a line for which there is no job."""
         places: List[str] = []
         for number, writer in enumerate(line.writers, 1):
             places.append(writer.keep(f"{slug(line.custom_id) or 'result'}-{number}.png"))
@@ -5335,13 +5058,13 @@ class _Fetching:
         self._errors.append(error)
         self._problems.append(f"{batch.label}: {error.message}")
 
-    def _write_contact_sheet(self, path: Path, last_entries: LastEntries) -> None:
+    def _write_contact_sheet(self, path: Path, known: int) -> None:
         """Writes the contact sheet anew where all jobs of the folder are remembered here."""
         out_dir = str(path)
-        if sum(1 for _ in self._store.jobs_of_folder(out_dir)) != last_entries.count():
+        if sum(1 for _ in self._store.jobs_of_folder(out_dir)) != known:
             return
         rows = (job_row_of(batch, job) for batch, job in self._store.jobs_of_folder(out_dir))
-        requests = (job.asked.request for _, job in self._store.jobs_of_folder(out_dir))
+        requests = (job.request for _, job in self._store.jobs_of_folder(out_dir))
         try:
             self._sheets.append(write_sheet(path, f"{PROGRAM} batch: {path.name}", "", rows, requests))
         except (OSError, ValueError, OutputError) as error:
@@ -5375,20 +5098,21 @@ _GENERATIONS, _EDITS = "/v1/images/generations", "/v1/images/edits"
 
 
 def run_submit(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch submit`; its exit code."""
-    jobs, limits = read_submit(rest)
+    jobs = read_submit(rest)
     client = Client(
         config=jobs.config, base_url=jobs.base_url, api_key=jobs.api_key, history=jobs.history, stop=stop
     )
     with ExitStack() as stack:
         folder = open_jobs(jobs, client, output, stack)
-        estimate = _half_price(folder.plan)
+        estimate = sum_of_shares(folder.plan.shares()).cost_usd
+        estimate = None if estimate is None else estimate.at(BATCH_DISCOUNT)
         if folder.journal is None:
-            return _show_submit_dry_run(folder, estimate, output)
+            lines = [f"Estimated cost: {cost_in_words(estimate)} by the Batch API"]
+            return show_dry_run(output, "batch submit", folder, lines, {"cost_usd": estimate_json(estimate)})
         Budget(jobs.max_cost_usd, folder.spent_usd).check(estimate, "these jobs, by the Batch API,")
         client.settings.require_key()
         session = stack.enter_context(open_session(client.settings, output, stop))
-        submission = _Submission(session, folder, folder.journal, limits, client.ledger is not None)
+        submission = _Submission(session, folder, folder.journal, jobs.limits, client.ledger is not None)
         with stop:
             submission.run()
             return submission.finish(estimate)
@@ -5459,31 +5183,20 @@ class _Submission:
         count = len(planned.missing)
         sent = request if count == request.count else replace(request, n=count)
         fields = sent.wire_fields(self._session.settings.format_field)
-        identity = JobIdentity(
-            number=planned.number,
-            line=planned.line,
-            id=planned.id,
-            key=planned.key,
-            copy=planned.copy,
-            name=planned.name,
-            named=planned.named,
-        )
         remembered = BatchJob(
-            identity=identity,
-            asked=JobRequest(
-                request=request,
-                numbers=planned.missing,
-                inputs=tuple(each.file for each in inputs),
-                mask=None if mask is None else mask.file,
+            planned=replace(
+                planned,
+                there=self._folder.folder.below(planned.there),
+                high_usd=None if planned.high_usd is None else planned.high_usd * BATCH_DISCOUNT,
             ),
-            there=journal_images(dict(planned.there), self._folder.folder.path),
-            high_usd=None if planned.high_usd is None else planned.high_usd * BATCH_DISCOUNT,
-            outcome={"images": [image_json(image) for _, image in planned.there]},
+            request=request,
+            inputs=tuple(each.file for each in inputs),
+            mask=None if mask is None else mask.file,
+            outcome={"images": [image_json(image) for image in planned.there]},
         )
-        return group, batch_line(identity.custom_id, group.endpoint, fields, inputs, mask), remembered
+        return group, batch_line(remembered.custom_id, group.endpoint, fields, inputs, mask), remembered
 
     def _send(self, bundle: Bundle) -> None:
-        """Makes a batch of a bundle; a failure ends the submission."""
         del self._bundles[bundle.group]
         self._output.say(f"handing over {bundle.lines:,} jobs: {bundle.group.model}, {bundle.group.endpoint}")
         batch, self._error = self._hand_over(bundle)
@@ -5495,21 +5208,18 @@ class _Submission:
             self._output.result(f"Submitted: {batch_in_words(batch)}")
             self._output.event({"event": "batch_submitted", "batch": batch_json(batch)})
         for job in bundle.jobs():
-            self._plan.end(job.identity.number, state, {**(job.outcome or {}), **outcome})
+            self._plan.end(job.planned.number, state, {**(job.outcome or {}), **outcome})
         bundle.discard()
 
     def _hand_over(self, bundle: Bundle) -> Tuple[Optional[Batch], Optional[GptImage2Error]]:
         """The batch that a bundle was made into, None where the server clearly refused it; and what went
-        wrong. A batch and an error: nobody knows whether it was made, or its id could not be noted.
-
-        Raises:
-            GptImage2Error: it was not offered to the server: it could not be uploaded, or not noted.
-        """
+        wrong. A batch and an error: nobody knows whether it was made, or its id could not be noted. Raises
+        where it was not offered to the server."""
         store, api = self._session.store, self._session.api
         bundle.close()
         file_id = api.upload(bundle.path, f"gpt-image2-{bundle.mark}.jsonl", "batch", "application/jsonl")
         batch = store.add(self._unmade_batch(bundle, file_id), bundle.jobs())
-        self._journal.extend(submitted_entries(bundle.jobs(), batch.label))
+        self._note(bundle, batch)
         try:
             made = api.create(file_id, bundle.group.endpoint, bundle.mark)
         except InterruptedCall:  # the user did not wait for it to end: it may have been sent
@@ -5527,10 +5237,19 @@ class _Submission:
         batch = batch.as_shown_by(made)
         try:
             store.update(batch)
-            self._journal.extend(submitted_entries(bundle.jobs(), batch.label))
+            self._note(bundle, batch)
         except (LedgerError, OutputError) as error:  # the batch runs, whatever becomes of the notes
             return batch, error
         return batch, None
+
+    def _note(self, bundle: Bundle, batch: Batch) -> None:
+        """Writes to the journal that the jobs may be paid for from now on."""
+        self._journal.extend(
+            job.entry(
+                SUBMITTED, billed=Billed.MAYBE, high_usd=job.planned.high_usd or 0.0, batch_id=batch.label
+            )
+            for job in bundle.jobs()
+        )
 
     def _unmade_batch(self, bundle: Bundle, file_id: str) -> Batch:
         return Batch(
@@ -5565,7 +5284,6 @@ class _Submission:
         return self._was_stopped or self._session.stop.is_set or self._error is not None
 
     def finish(self, estimate: Optional[CostEstimate]) -> int:
-        """Says how it ended; the exit code."""
         error, stop = self._error, self._session.stop
         if self._was_stopped or stop.is_set:
             error = InterruptedCall(
@@ -5604,33 +5322,3 @@ def _nobody_knows(error: GptImage2Error, label: str) -> GptImage2Error:
         http_status=error.http_status,
         request_id=error.request_id,
     )
-
-
-def _half_price(plan: Plan) -> Optional[CostEstimate]:
-    """What the jobs that are to be submitted would cost, None where a price is unknown."""
-    total = forecast(plan, 1, None).total.cost
-    return None if total is None else total.at(BATCH_DISCOUNT)
-
-
-def _show_submit_dry_run(folder: OpenJobs, estimate: Optional[CostEstimate], output: Output) -> int:
-    found = counts(folder.plan)
-    images = folder.plan.images_to_make()
-    output.result(f"{in_words(found)}; {images:,} images to make")
-    output.result(f"Estimated cost: {cost_in_words(estimate)} by the Batch API")
-    if folder.spent_usd:
-        output.result(f"Earlier runs in this folder: ${folder.spent_usd:.4f}")
-    output.result("Nothing was sent.")
-    output.finish(
-        {
-            "ok": True,
-            "command": "batch submit",
-            "dry_run": True,
-            **found,
-            "images": images,
-            "cost_usd": estimate_json(estimate),
-            "spent_usd": round(folder.spent_usd, 6),
-            "out_dir": str(folder.folder.path),
-            "billed": Billed.NO.value,
-        }
-    )
-    return int(ExitCode.OK)

@@ -26,7 +26,7 @@ _MOST = 1e9  # jobs or dollars
 _KEY = re.compile(r"[0-9a-f]{64}")
 _EVENTS = frozenset({SENT, DONE, FAILED, SUBMITTED})
 #: The fields of an entry but for its images, and what makes each of its value in JSON.
-_KINDS = {
+_ENTRY_KINDS = {
     "event": str,
     "key": str,
     "copy": int,
@@ -175,7 +175,7 @@ def entry_json(entry: Entry) -> Dict[str, object]:
 def read_entry(line: Dict[str, Any]) -> Entry:
     """The entry on a line; a `KeyError`, `TypeError` or `ValueError` where it is none."""
     known: Dict[str, Any] = {
-        name: kind(line[name]) for name, kind in _KINDS.items() if line.get(name) is not None
+        name: kind(line[name]) for name, kind in _ENTRY_KINDS.items() if line.get(name) is not None
     }
     known["images"] = tuple(map(image_of_fields, line.get("images", [])))
     entry = Entry(**known)
