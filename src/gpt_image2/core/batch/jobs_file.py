@@ -12,7 +12,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import IO, Any, Dict, Iterator, List, Optional, Sequence, Tuple, cast
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple, cast
 
 from ..api.models import DEFAULT_MODEL
 from ..api.request import REQUEST_FIELDS, ImageRequest
@@ -39,14 +39,18 @@ class JobsFile:
 
     def __init__(self, path: str, scratch: Path) -> None:
         """Copies a file, or standard input for `-`, into the scratch folder: what is sent is what was
-        planned, whatever happens to the file meanwhile.
+        planned, whatever happens to the file meanwhile."""
+        import shutil
 
-        Raises:
-            UsageError: it cannot be read.
-        """
+        self._file = open(str(scratch / "jobs"), "x+b")  # noqa: SIM115
         try:
-            self._file = _copied(path, scratch)
+            if path == "-":
+                shutil.copyfileobj(sys.stdin.buffer, self._file)
+            else:
+                with open(os.path.expanduser(path), "rb") as file:
+                    shutil.copyfileobj(file, self._file)
         except OSError as error:
+            self._file.close()
             raise UsageError(
                 f"cannot read the jobs file {path}: {error.strerror or error}",
                 hint="name a file with a job a line, or - for standard input",
@@ -81,18 +85,6 @@ class JobsFile:
             skipped += len(data)
             if not data or data.endswith(b"\n"):
                 return skipped
-
-
-def _copied(path: str, scratch: Path) -> IO[bytes]:
-    import shutil
-
-    copy = open(str(scratch / "jobs"), "x+b")  # noqa: SIM115
-    if path == "-":
-        shutil.copyfileobj(sys.stdin.buffer, copy)
-    else:
-        with open(os.path.expanduser(path), "rb") as file:
-            shutil.copyfileobj(file, copy)
-    return copy
 
 
 def _decoded(data: bytes, number: int, offset: int) -> Line:

@@ -17,6 +17,7 @@ from ..api.request import ImageRequest, checked, is_address
 from ..base.errors import GptImage2Error, UsageError
 from ..base.record import Record
 from ..base.redact import show
+from ..calls.budget import unknown_cost
 from ..calls.client import Client
 from ..calls.inputs import check_local_inputs
 from ..outputs.files import prepare_folder, temporary_folder
@@ -80,10 +81,7 @@ def open_jobs(options: JobsOptions, client: Client, output: Output, stack: ExitS
         output.warn(warning)
     _refuse_invalid(plan, options.skip_invalid, output)
     if options.max_cost_usd is not None and any(share.cost_usd is None for share in plan.shares()):
-        raise UsageError(
-            "the cost of some jobs is unknown, so --max-cost cannot be kept",
-            hint="leave --max-cost out, or give those jobs a model and quality with a known price",
-        )
+        raise unknown_cost("some jobs")
     return OpenJobs(plan, jobs_file, folder, journal, options.defaults, spent_usd)
 
 
@@ -148,18 +146,22 @@ class _Planner:
         for warning in warnings:
             self._warn(warning)
         named = job.output is not None
-        name = _made_up(self._lines, request) if job.output is None else _relative(job.output)
+        if job.output is None:
+            name = f"{self._lines:04d}-{slug(request.prompt)}.{extension(request.effective_format)}"
+        else:
+            name = _relative(job.output)
         if named and os.path.isdir(str(self._folder.path / name)):
             raise UsageError(f"output {show(name, limit=100)!r} is a folder", hint="name a file")
         outputs = self._folder.outputs(name, request, named)
         numbers = tuple(range(1, request.count + 1))
         paths = [outputs.path(number) for number in numbers]
         estimate = request.estimate(self._prices)
+        mask = _fingerprint(job.mask) if job.mask else None
         planned = PlannedJob(
             number=self._lines,
             line=line.number,
             id=job.id,
-            key=job_key(request, *_fingerprints(job)),
+            key=job_key(request, [_fingerprint(each) for each in job.sources], mask),
             copy=0,
             name=name,
             named=named,
@@ -199,14 +201,6 @@ def _relative(output: str) -> str:
     if os.path.isabs(output) or os.path.splitdrive(output)[0]:
         raise UsageError(f"output {shown!r} leaves the output folder", hint="name a file below --out-dir")
     return os.path.normpath(output)
-
-
-def _made_up(number: int, request: ImageRequest) -> str:
-    return f"{number:04d}-{slug(request.prompt)}.{extension(request.effective_format)}"
-
-
-def _fingerprints(job: Job) -> Tuple[List[str], Optional[str]]:
-    return [_fingerprint(each) for each in job.sources], _fingerprint(job.mask) if job.mask else None
 
 
 def _fingerprint(source: str) -> str:

@@ -67,8 +67,12 @@ def _settle(
         plan.end(job.number, DONE, {**outcome, "billed": Billed.YES.value})
     elif entry.event == SUBMITTED:
         plan.end(job.number, SUBMITTED, {**outcome, "batch_id": entry.batch_id})
-    elif _is_ambiguous(entry) and not retry_ambiguous:
-        doubt = failure_json(_doubt(entry))
+    elif not retry_ambiguous and (entry.event == SENT or _is_in_doubt(entry)):
+        code, message = entry.code, entry.message
+        if entry.event == SENT:
+            code, message = "in_flight", "it was in flight when an earlier run ended"
+        hint = "it may have been billed; check your usage, or run it again with --retry-ambiguous"
+        doubt = failure_json(GptImage2Error(message, hint=hint, code=code))
         plan.end(job.number, AMBIGUOUS, {**outcome, "billed": Billed.MAYBE.value, "error": doubt})
     elif len(missing) < len(job.missing):
         plan.leave(job.number, missing, there)
@@ -88,19 +92,9 @@ def _images_there(folder: OutputFolder, job: PlannedJob, entry: Entry) -> List[S
     return [there[number] for number in sorted(there)]
 
 
-def _is_ambiguous(entry: Entry) -> bool:
-    """Whether more may have been paid for than has come."""
-    return entry.event == SENT or (
-        entry.event == FAILED and entry.billed is not Billed.NO and not entry.settled
-    )
-
-
-def _doubt(entry: Entry) -> GptImage2Error:
-    code, message = entry.code, entry.message
-    if entry.event == SENT:
-        code, message = "in_flight", "it was in flight when an earlier run ended"
-    hint = "it may have been billed; check your usage, or run it again with --retry-ambiguous"
-    return GptImage2Error(message, hint=hint, code=code)
+def _is_in_doubt(entry: Entry) -> bool:
+    """Whether a job failed for which more may have been paid than has come."""
+    return entry.event == FAILED and entry.billed is not Billed.NO and not entry.settled
 
 
 def _is_whole(path: str) -> bool:

@@ -6,8 +6,7 @@ import os
 from pathlib import Path
 from typing import Callable, Dict, Iterator, List, Optional, Sequence
 
-from ..base.about import PROGRAM
-from ..base.errors import GptImage2Error, InterruptedCall, OutputError, PartialError
+from ..base.errors import GptImage2Error, InterruptedCall, PartialError
 from ..base.interrupt import StopSwitch
 from ..base.outcome import ExitCode
 from ..base.redact import show
@@ -208,10 +207,8 @@ class _Fetching:
             return
         rows = (job_row_of(batch, job) for batch, job in self._store.jobs_of_folder(out_dir))
         requests = (job.request for _, job in self._store.jobs_of_folder(out_dir))
-        try:
-            self._sheets.append(write_sheet(path, f"{PROGRAM} batch: {path.name}", "", rows, requests))
-        except (OSError, ValueError, OutputError) as error:
-            self._output.warn(str(error))
+        sheet = write_sheet(path, path.name, "", rows, requests, self._output)
+        self._sheets += [sheet] if sheet else []
 
     def _counts(self) -> Dict[str, int]:
         found = {DONE: 0, FAILED: 0, WAITING: 0}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from itertools import islice
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Set
+from typing import Callable, Dict, Iterator, List, Mapping, Sequence, Set
 
 from ..base.errors import ApiError, GptImage2Error, InterruptedCall, NetworkError, RateLimitError
 from ..base.interrupt import StopSwitch
@@ -43,11 +43,9 @@ def run_list_batches(rest: Sequence[str], output: Output, stop: StopSwitch) -> i
             known = {batch.server.id: batch for batch in batches}
             remote = islice(session.api.batches(), _MAX_LISTED)
             batches = [known.get(server.id) or Batch(session.base_url, server) for server in remote]
-    for batch in batches:
-        output.result(batch_in_words(batch))
     if not batches:
         output.say("no batches")
-    return _finish_batches(output, "list", [_row_of_batch(batch) for batch in batches], True)
+    return _tell(output, "list", batches, {}, True)
 
 
 def run_cancel(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
@@ -59,16 +57,16 @@ def run_cancel(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
 def run_wait(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
     with batches_session("wait", rest, output, stop) as (session, arguments), stop, output.heartbeat():
         batches = _Watch(session, arguments).run()
-    for batch in batches:
-        output.result(batch_in_words(batch))
     if stop.is_set:
+        for batch in batches:
+            output.result(batch_in_words(batch))
         raise InterruptedCall(
             "interrupted; the batches run on", signum=stop.signum or 2, hint="batch wait goes on waiting"
         )
     is_good = all(batch.server.status == COMPLETED and not batch.server.failed for batch in batches)
     if any(batch.is_open for batch in batches):
         output.complain("not all have ended in that time; they run on, and batch wait goes on waiting")
-    return _finish_batches(output, "wait", [_row_of_batch(batch) for batch in batches], is_good)
+    return _tell(output, "wait", batches, {}, is_good)
 
 
 class _Watch:
@@ -148,19 +146,22 @@ def _each(session: Session, action: str, batches: Sequence[Batch], work: Callabl
         now.append(batch)
     if errors and len(errors) == len(now):
         raise next(iter(errors.values()))
-    for batch in now:
+    return _tell(output, action, now, errors, not errors)
+
+
+def _tell(
+    output: Output,
+    action: str,
+    batches: Sequence[Batch],
+    errors: Mapping[str, GptImage2Error],
+    is_good: bool,
+) -> int:
+    """Says how batches are, and by their labels what failed for them; the exit code."""
+    for batch in batches:
         output.result(batch_in_words(batch))
         if batch.label in errors:
             output.complain(f"{batch.label}: {errors[batch.label].message}")
-    rows = [_row_of_batch(batch, errors.get(batch.label)) for batch in now]
-    return _finish_batches(output, action, rows, not errors)
-
-
-def _row_of_batch(batch: Batch, error: Optional[GptImage2Error] = None) -> Mapping[str, object]:
-    return {**batch_json(batch), "error": failure_json(error)}
-
-
-def _finish_batches(output: Output, action: str, rows: List[Mapping[str, object]], is_good: bool) -> int:
+    rows = [{**batch_json(batch), "error": failure_json(errors.get(batch.label))} for batch in batches]
     output.finish({"ok": is_good, "command": f"batch {action}", "batches": rows})
     return int(ExitCode.OK if is_good else ExitCode.PARTIAL)
 

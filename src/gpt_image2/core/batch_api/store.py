@@ -40,10 +40,16 @@ _PAGE = 500
 #: Fields of a planned job that the ledger keeps by their own names.
 _KEPT = ("number", "line", "id", "key", "copy", "name", "named", "high_usd")
 
-_INSERT_BATCH = (
-    "INSERT INTO batches (token, base_url, created_at, status, endpoint, model, input_file_id, out_dir,"
-    " total, completed, failed, high_usd, history)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?, 0, 0, ?, ?)"
+#: What is known of a batch before it is made, but for its marks: names of columns and of fields.
+_FROM_SUBMISSION = (
+    "created_at",
+    "status",
+    "endpoint",
+    "model",
+    "input_file_id",
+    "total",
+    "completed",
+    "failed",
 )
 #: What answers of the server change of a batch: names of columns and of fields.
 _CHANGING = ("id", "status", "created_at", "output_file_id", "error_file_id", "total", "completed", "failed")
@@ -131,23 +137,20 @@ class BatchStore:
     def add(self, batch: Batch, jobs: Iterable[BatchJob]) -> Batch:
         """Takes a batch that is about to be made, and its jobs: all of it, or nothing."""
         server = batch.server
-        values = (
-            server.mark,
-            self.url(batch.base_url),
-            server.created_at,
-            server.status,
-            server.endpoint,
-            server.model,
-            server.input_file_id,
-            stored(batch.out_dir),
-            server.total,
-            batch.high_usd,
-            int(batch.history),
-        )
+        row = {
+            **{name: getattr(server, name) for name in _FROM_SUBMISSION},
+            "token": server.mark,
+            "base_url": self.url(batch.base_url),
+            "high_usd": batch.high_usd,
+            "history": int(batch.history),
+            "out_dir": stored(batch.out_dir),
+        }
+        marks = ", ".join("?" * (len(row) - 1))
+        insert = f"INSERT INTO batches ({', '.join(row)}) VALUES ({marks}, CAST(? AS TEXT))"  # noqa: S608
         with self.database.transaction():
-            number = self.database.insert(_INSERT_BATCH, values)
+            number = self.database.insert(insert, (*row.values(),))
             for job in jobs:
-                row = (
+                values = (
                     number,
                     job.planned.number,
                     job.custom_id,
@@ -155,7 +158,7 @@ class BatchStore:
                     job.state,
                     json.dumps(job.outcome),
                 )
-                self.database.change("INSERT INTO batch_jobs VALUES (?, ?, ?, ?, ?, ?)", row)
+                self.database.change("INSERT INTO batch_jobs VALUES (?, ?, ?, ?, ?, ?)", values)
         return replace(batch, number=number)
 
     def update(self, batch: Batch) -> None:

@@ -14,7 +14,7 @@ from ..base.outcome import ExitCode
 from ..base.record import replace
 from ..base.redact import show
 from ..commands.make_images import make_images
-from ..commands.options import ImageCommand, read_redo_command, request_of
+from ..commands.options import read_redo_command, request_of
 from ..ledger.database import LEDGER_NAME, Database, read_database
 from ..settings.config import load_settings, state_folder
 from ..telling.as_json import estimate_json
@@ -33,7 +33,6 @@ from .search import (
     PastRequest,
     find_requests,
     forget_requests,
-    missing_ids,
     request_by_file,
     request_by_id,
 )
@@ -74,7 +73,7 @@ def run_forget(words: Sequence[str], output: Output, _: StopSwitch) -> int:
         raise UsageError("--all deletes the whole history", hint="add --yes if that is meant")
     with ExitStack() as stack:
         database = _opened(stack)
-        missing = missing_ids(database, flags.ids)
+        missing = [number for number in flags.ids if request_by_id(database, number) is None]
         if missing:
             raise _no_such_request(", ".join(map(str, missing)))
         count = forget_requests(database, flags.ids, flags.before, flags.all)
@@ -86,19 +85,11 @@ def run_redo(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
     command = read_redo_command(words)
     past, image_path = _found(command.target)
     fill_in(command, past, image_path)
-    if not command.sandbox:
-        _warn_of_another_host(past, command, output)
-    return make_images(command, output, stop)
-
-
-def _warn_of_another_host(past: PastRequest, command: ImageCommand, output: Output) -> None:
-    """Warns where a request now goes to another host: what was a rehearsal may cost money this time."""
-    settings = load_settings(
-        os.environ, config=command.config, base_url=command.base_url, api_key=command.api_key
-    )
-    url = settings.base_url
-    if url != past.base_url:
+    where = {"config": command.config, "base_url": command.base_url, "api_key": command.api_key}
+    url = past.base_url if command.sandbox else load_settings(os.environ, **where).base_url
+    if url != past.base_url:  # what was a rehearsal may cost money this time
         output.warn(f"request {past.id} went to {show(past.base_url)}; this goes to {show(url)}")
+    return make_images(command, output, stop)
 
 
 def run_spend(words: Sequence[str], output: Output, _: StopSwitch) -> int:

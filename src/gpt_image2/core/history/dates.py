@@ -36,7 +36,3 @@ def local_time(moment: str) -> str:
         return utc.astimezone().strftime("%Y-%m-%d %H:%M")
     except (ValueError, OverflowError, OSError):
         return moment
-
-
-def local_day(moment: str) -> str:
-    return local_time(moment)[:10]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Dict, List, Optional, Sequence
 
+from ..api.models import CostEstimate
 from ..base.outcome import Billed
 from ..base.redact import show
 from ..telling.as_json import image_json
+from ..telling.in_words import cost_in_words
 from .dates import local_time
 from .search import PastRequest
 from .spending import Spending
@@ -116,10 +118,7 @@ def _cost(past: PastRequest) -> str:
 def _estimate(past: PastRequest) -> str:
     if past.estimate_low_usd is None or past.estimate_high_usd is None:
         return "unknown"
-    text = f"${past.estimate_low_usd:.4f}"
-    if past.estimate_high_usd > past.estimate_low_usd:
-        text += f" to ${past.estimate_high_usd:.4f}"
-    return text
+    return cost_in_words(CostEstimate(past.estimate_low_usd, past.estimate_high_usd, ""))
 
 
 def _or_dash(value: Optional[object], unit: str = "") -> str:

@@ -91,11 +91,6 @@ def request_by_file(database: Database, path: str) -> Optional[PastRequest]:
     return request_by_id(database, rows[0]["request"]) if rows else None
 
 
-def missing_ids(database: Database, ids: Sequence[int]) -> List[int]:
-    """The ids that no request has."""
-    return [number for number in ids if request_by_id(database, number) is None]
-
-
 def forget_requests(
     database: Database, ids: Sequence[int] = (), before: Optional[str] = None, everything: bool = False
 ) -> int:
@@ -132,18 +127,8 @@ def _past_request(database: Database, row: Mapping[str, Any]) -> PastRequest:
     values["inputs"] = tuple(input_file_of(file) for file in json.loads(row["inputs"]))
     values["mask"] = None if row["mask"] is None else input_file_of(json.loads(row["mask"]))
     values["usage"] = None if row["usage"] is None else json.loads(row["usage"])
-    values["images"] = tuple(_image_of(image) for image in images)
+    for image in images:
+        image.update(size_bytes=image["bytes"], rescued=bool(image["rescued"]))
+    known = SavedImage.__match_args__
+    values["images"] = tuple(SavedImage(**{name: image[name] for name in known}) for image in images)
     return PastRequest(**values)
-
-
-def _image_of(row: Mapping[str, Any]) -> SavedImage:
-    return SavedImage(
-        path=row["path"],
-        size_bytes=row["bytes"],
-        format=row["format"],
-        width=row["width"],
-        height=row["height"],
-        sha256=row["sha256"],
-        rescued=bool(row["rescued"]),
-        number=row["number"],
-    )

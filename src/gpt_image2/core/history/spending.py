@@ -9,12 +9,12 @@ from ..base.outcome import Billed
 from ..base.record import Record, replace
 from ..ledger.database import Database
 from ..settings.config import is_loopback
-from .dates import local_day
+from .dates import local_time
 
 Row = Mapping[str, Any]
 #: What requests can be grouped by, and how the name of a request's group is read from its row.
 GROUPINGS: Mapping[str, Callable[[Row], str]] = {
-    "day": lambda row: local_day(row["started_at"]),
+    "day": lambda row: local_time(row["started_at"])[:10],
     "model": lambda row: row["model"],
     "host": lambda row: row["host"],
     "quality": lambda row: str(json.loads(row["fields"]).get("quality", "auto")),
