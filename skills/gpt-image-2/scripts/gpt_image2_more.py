@@ -30,7 +30,6 @@ from itertools import chain, count, islice
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import (
-    IO,
     Any,
     Callable,
     Deque,
@@ -194,6 +193,7 @@ from gpt_image2 import (
     stored,
     temporary_folder,
     today,
+    unknown_cost,
     use_sandbox,
     utc_text,
     write_pieces,
@@ -462,14 +462,18 @@ class JobsFile:
 
     def __init__(self, path: str, scratch: Path) -> None:
         """Copies a file, or standard input for `-`, into the scratch folder: what is sent is what was
-        planned, whatever happens to the file meanwhile.
+        planned, whatever happens to the file meanwhile."""
+        import shutil
 
-        Raises:
-            UsageError: it cannot be read.
-        """
+        self._file = open(str(scratch / "jobs"), "x+b")  # noqa: SIM115
         try:
-            self._file = _copied(path, scratch)
+            if path == "-":
+                shutil.copyfileobj(sys.stdin.buffer, self._file)
+            else:
+                with open(os.path.expanduser(path), "rb") as file:
+                    shutil.copyfileobj(file, self._file)
         except OSError as error:
+            self._file.close()
             raise UsageError(
                 f"cannot read the jobs file {path}: {error.strerror or error}",
                 hint="name a file with a job a line, or - for standard input",
@@ -504,18 +508,6 @@ class JobsFile:
             skipped += len(data)
             if not data or data.endswith(b"\n"):
                 return skipped
-
-
-def _copied(path: str, scratch: Path) -> IO[bytes]:
-    import shutil
-
-    copy = open(str(scratch / "jobs"), "x+b")  # noqa: SIM115
-    if path == "-":
-        shutil.copyfileobj(sys.stdin.buffer, copy)
-    else:
-        with open(os.path.expanduser(path), "rb") as file:
-            shutil.copyfileobj(file, copy)
-    return copy
 
 
 def _decoded(data: bytes, number: int, offset: int) -> Line:
@@ -839,98 +831,6 @@ class OutputFolder(Record):
             for image, saved in found
             if saved is not None and saved.sha256 == image.sha256
         )
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch/contact_sheet
-#
-# The contact sheet: one HTML page in the output folder with every image, its prompt, settings and cost.
-#
-# It opens from disk and asks for nothing but the images beside it: no script, no network, and a policy that
-# forbids both. Every text is escaped. Made in pieces, so that a million jobs fill no memory.
-# ------------------------------------------------------------------------------------------------------------
-
-
-SHEET_NAME = "index.html"
-_SHEET_MARK = '<meta name="generator" content="gpt-image2 batch">'
-_HEAD_BYTES_READ = 4096
-
-_POLICY = "default-src 'none'; img-src file: 'self'; style-src 'unsafe-inline'"
-_STYLE = """
-:root { color-scheme: light dark; --line: #8884; --bad: #c33; }
-body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 90rem; padding: 0 1rem; }
-h1 { font-size: 1.4rem; margin: 0; }
-header p { margin: .3rem 0 1.5rem; opacity: .75; }
-main { display: grid; gap: 1.2rem; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); }
-article { border: 1px solid var(--line); border-radius: 8px; overflow: hidden; }
-article.failed { border-color: var(--bad); }
-.images { display: grid; grid-template-columns: repeat(auto-fit, minmax(45%, 1fr)); gap: 2px; }
-img { aspect-ratio: 1; background: #8881; display: block; height: auto; object-fit: contain; }
-img { width: 100%; }
-.text { padding: .6rem .8rem; }
-.prompt { margin: 0 0 .4rem; max-height: 9rem; overflow-y: auto; }
-.prompt { overflow-wrap: anywhere; white-space: pre-wrap; }
-.facts { font-size: .82rem; margin: 0; opacity: .75; overflow-wrap: anywhere; }
-.error { color: var(--bad); font-size: .85rem; margin: .4rem 0 0; overflow-wrap: anywhere; }
-"""
-
-
-def write_sheet(
-    folder: Path, title: str, words: str, rows: Iterable[Dict[str, Any]], requests: Iterable[ImageRequest]
-) -> str:
-    """Writes the contact sheet of a folder anew; its path. Raises where another file has its name."""
-    path = folder / SHEET_NAME
-    if path.exists():
-        with open(str(path), "rb") as file:
-            if _SHEET_MARK.encode() not in file.read(_HEAD_BYTES_READ):
-                raise OutputError(f"{path} is not ours; the contact sheet was left out")
-    write_pieces(path, _pieces(title, words, rows, requests, str(folder)))
-    return str(path)
-
-
-def _pieces(
-    title: str, summary: str, rows: Iterable[Dict[str, Any]], requests: Iterable[ImageRequest], folder: str
-) -> Iterator[str]:
-    yield (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{escape(_POLICY)}">\n{_SHEET_MARK}\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-        f"<header><h1>{escape(title)}</h1><p>{escape(summary)}</p></header>\n<main>\n"
-    )
-    for row, request in zip(rows, requests):
-        yield _card(row, request, folder)
-    yield "</main>\n</body>\n</html>\n"
-
-
-def _card(row: Dict[str, Any], request: ImageRequest, folder: str) -> str:
-    error: Dict[str, Any] = row.get("error") or {}
-    images = "".join(_thumbnail(image["path"], request.prompt, folder) for image in row.get("images", []))
-    parts: List[str] = [f'<p class="prompt" dir="auto">{escape(request.prompt)}</p>']
-    parts.append(f'<p class="facts">{escape(_facts(row, request))}</p>')
-    if error:
-        said = f"{error.get('code', '')}: {error.get('message', '')}"
-        parts.append(f'<p class="error">{escape(said)} (billed: {escape(str(row.get("billed", "no")))})</p>')
-    kind = ' class="failed"' if error else ""
-    pictures = f'<div class="images">{images}</div>' if images else ""
-    text = f'<div class="text">{"".join(parts)}</div>'
-    return f'<article{kind} id="job-{int(row["job"])}">{pictures}{text}</article>\n'
-
-
-def _thumbnail(path: str, prompt: str, folder: str) -> str:
-    name = os.path.relpath(path, folder).replace(os.sep, "/")
-    address = escape(percent_encode(name, safe="/", errors="surrogateescape"))
-    shown = escape(f"{name}: {prompt[:200]}".encode("utf-8", "replace").decode("utf-8"))
-    return f'<a href="{address}"><img src="{address}" alt="{shown}" loading="lazy" decoding="async"></a>'
-
-
-def _facts(row: Dict[str, Any], request: ImageRequest) -> str:
-    facts = [f"#{row['job']}", str(row["id"]) if row.get("id") else "", str(row["status"]), request.model]
-    fields = request.without_stream().wire_fields("output_format")
-    facts += [f"{name} {value}" for name, value in fields.items() if name not in ("model", "prompt")]
-    cost = row.get("cost_usd")
-    facts.append(f"${cost:.4f}" if cost is not None else "")
-    return " · ".join(fact for fact in facts if fact)
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -1432,8 +1332,12 @@ def _settle(
         plan.end(job.number, DONE, {**outcome, "billed": Billed.YES.value})
     elif entry.event == SUBMITTED:
         plan.end(job.number, SUBMITTED, {**outcome, "batch_id": entry.batch_id})
-    elif _is_ambiguous(entry) and not retry_ambiguous:
-        doubt = failure_json(_doubt(entry))
+    elif not retry_ambiguous and (entry.event == SENT or _is_in_doubt(entry)):
+        code, message = entry.code, entry.message
+        if entry.event == SENT:
+            code, message = "in_flight", "it was in flight when an earlier run ended"
+        hint = "it may have been billed; check your usage, or run it again with --retry-ambiguous"
+        doubt = failure_json(GptImage2Error(message, hint=hint, code=code))
         plan.end(job.number, AMBIGUOUS, {**outcome, "billed": Billed.MAYBE.value, "error": doubt})
     elif len(missing) < len(job.missing):
         plan.leave(job.number, missing, there)
@@ -1453,19 +1357,9 @@ def _images_there(folder: OutputFolder, job: PlannedJob, entry: Entry) -> List[S
     return [there[number] for number in sorted(there)]
 
 
-def _is_ambiguous(entry: Entry) -> bool:
-    """Whether more may have been paid for than has come."""
-    return entry.event == SENT or (
-        entry.event == FAILED and entry.billed is not Billed.NO and not entry.settled
-    )
-
-
-def _doubt(entry: Entry) -> GptImage2Error:
-    code, message = entry.code, entry.message
-    if entry.event == SENT:
-        code, message = "in_flight", "it was in flight when an earlier run ended"
-    hint = "it may have been billed; check your usage, or run it again with --retry-ambiguous"
-    return GptImage2Error(message, hint=hint, code=code)
+def _is_in_doubt(entry: Entry) -> bool:
+    """Whether a job failed for which more may have been paid than has come."""
+    return entry.event == FAILED and entry.billed is not Billed.NO and not entry.settled
 
 
 def _is_whole(path: str) -> bool:
@@ -1474,6 +1368,108 @@ def _is_whole(path: str) -> bool:
             return is_whole_image(file)
     except OSError:
         return False
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch/contact_sheet
+#
+# The contact sheet: one HTML page in the output folder with every image, its prompt, settings and cost.
+#
+# It opens from disk and asks for nothing but the images beside it: no script, no network, and a policy that
+# forbids both. Every text is escaped. Made in pieces, so that a million jobs fill no memory.
+# ------------------------------------------------------------------------------------------------------------
+
+
+SHEET_NAME = "index.html"
+_SHEET_MARK = '<meta name="generator" content="gpt-image2 batch">'
+_HEAD_BYTES_READ = 4096
+
+_POLICY = "default-src 'none'; img-src file: 'self'; style-src 'unsafe-inline'"
+_STYLE = """
+:root { color-scheme: light dark; --line: #8884; --bad: #c33; }
+body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 90rem; padding: 0 1rem; }
+h1 { font-size: 1.4rem; margin: 0; }
+header p { margin: .3rem 0 1.5rem; opacity: .75; }
+main { display: grid; gap: 1.2rem; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); }
+article { border: 1px solid var(--line); border-radius: 8px; overflow: hidden; }
+article.failed { border-color: var(--bad); }
+.images { display: grid; grid-template-columns: repeat(auto-fit, minmax(45%, 1fr)); gap: 2px; }
+img { aspect-ratio: 1; background: #8881; display: block; height: auto; object-fit: contain; }
+img { width: 100%; }
+.text { padding: .6rem .8rem; }
+.prompt { margin: 0 0 .4rem; max-height: 9rem; overflow-y: auto; }
+.prompt { overflow-wrap: anywhere; white-space: pre-wrap; }
+.facts { font-size: .82rem; margin: 0; opacity: .75; overflow-wrap: anywhere; }
+.error { color: var(--bad); font-size: .85rem; margin: .4rem 0 0; overflow-wrap: anywhere; }
+"""
+
+
+def write_sheet(
+    folder: Path,
+    name: str,
+    words: str,
+    rows: Iterable[Dict[str, Any]],
+    requests: Iterable[ImageRequest],
+    output: Output,
+) -> Optional[str]:
+    """Writes the contact sheet of a folder anew; its path. None, after a warning, where another file has its
+    name or it cannot be written."""
+    path = folder / SHEET_NAME
+    try:
+        if path.exists():
+            with open(str(path), "rb") as file:
+                if _SHEET_MARK.encode() not in file.read(_HEAD_BYTES_READ):
+                    raise OutputError(f"{path} is not ours; the contact sheet was left out")
+        write_pieces(path, _pieces(f"{PROGRAM} batch: {name}", words, rows, requests, str(folder)))
+    except (OSError, ValueError, OutputError) as error:
+        output.warn(str(error))
+        return None
+    return str(path)
+
+
+def _pieces(
+    title: str, summary: str, rows: Iterable[Dict[str, Any]], requests: Iterable[ImageRequest], folder: str
+) -> Iterator[str]:
+    yield (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{escape(_POLICY)}">\n{_SHEET_MARK}\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
+        f"<header><h1>{escape(title)}</h1><p>{escape(summary)}</p></header>\n<main>\n"
+    )
+    for row, request in zip(rows, requests):
+        yield _card(row, request, folder)
+    yield "</main>\n</body>\n</html>\n"
+
+
+def _card(row: Dict[str, Any], request: ImageRequest, folder: str) -> str:
+    error: Optional[Dict[str, Any]] = row.get("error")
+    images = "".join(_thumbnail(image["path"], request.prompt, folder) for image in row.get("images", []))
+    parts: List[str] = [f'<p class="prompt" dir="auto">{escape(request.prompt)}</p>']
+    parts.append(f'<p class="facts">{escape(_facts(row, request))}</p>')
+    if error:
+        said = f"{error.get('code', '')}: {error.get('message', '')}"
+        parts.append(f'<p class="error">{escape(said)} (billed: {escape(str(row.get("billed", "no")))})</p>')
+    kind = ' class="failed"' if error else ""
+    pictures = f'<div class="images">{images}</div>' if images else ""
+    text = f'<div class="text">{"".join(parts)}</div>'
+    return f'<article{kind} id="job-{int(row["job"])}">{pictures}{text}</article>\n'
+
+
+def _thumbnail(path: str, prompt: str, folder: str) -> str:
+    name = os.path.relpath(path, folder).replace(os.sep, "/")
+    address = escape(percent_encode(name, safe="/", errors="surrogateescape"))
+    shown = escape(f"{name}: {prompt[:200]}".encode("utf-8", "replace").decode("utf-8"))
+    return f'<a href="{address}"><img src="{address}" alt="{shown}" loading="lazy" decoding="async"></a>'
+
+
+def _facts(row: Dict[str, Any], request: ImageRequest) -> str:
+    facts = [f"#{row['job']}", str(row["id"]) if row.get("id") else "", str(row["status"]), request.model]
+    fields = request.without_stream().wire_fields("output_format")
+    facts += [f"{name} {value}" for name, value in fields.items() if name not in ("model", "prompt")]
+    cost = row.get("cost_usd")
+    facts.append(f"${cost:.4f}" if cost is not None else "")
+    return " · ".join(fact for fact in facts if fact)
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -1782,10 +1778,7 @@ def open_jobs(options: JobsOptions, client: Client, output: Output, stack: ExitS
         output.warn(warning)
     _refuse_invalid(plan, options.skip_invalid, output)
     if options.max_cost_usd is not None and any(share.cost_usd is None for share in plan.shares()):
-        raise UsageError(
-            "the cost of some jobs is unknown, so --max-cost cannot be kept",
-            hint="leave --max-cost out, or give those jobs a model and quality with a known price",
-        )
+        raise unknown_cost("some jobs")
     return OpenJobs(plan, jobs_file, folder, journal, options.defaults, spent_usd)
 
 
@@ -1850,18 +1843,22 @@ class _Planner:
         for warning in warnings:
             self._warn(warning)
         named = job.output is not None
-        name = _made_up(self._lines, request) if job.output is None else _relative(job.output)
+        if job.output is None:
+            name = f"{self._lines:04d}-{slug(request.prompt)}.{extension(request.effective_format)}"
+        else:
+            name = _relative(job.output)
         if named and os.path.isdir(str(self._folder.path / name)):
             raise UsageError(f"output {show(name, limit=100)!r} is a folder", hint="name a file")
         outputs = self._folder.outputs(name, request, named)
         numbers = tuple(range(1, request.count + 1))
         paths = [outputs.path(number) for number in numbers]
         estimate = request.estimate(self._prices)
+        mask = _fingerprint(job.mask) if job.mask else None
         planned = PlannedJob(
             number=self._lines,
             line=line.number,
             id=job.id,
-            key=job_key(request, *_fingerprints(job)),
+            key=job_key(request, [_fingerprint(each) for each in job.sources], mask),
             copy=0,
             name=name,
             named=named,
@@ -1903,14 +1900,6 @@ def _relative(output: str) -> str:
     return os.path.normpath(output)
 
 
-def _made_up(number: int, request: ImageRequest) -> str:
-    return f"{number:04d}-{slug(request.prompt)}.{extension(request.effective_format)}"
-
-
-def _fingerprints(job: Job) -> Tuple[List[str], Optional[str]]:
-    return [_fingerprint(each) for each in job.sources], _fingerprint(job.mask) if job.mask else None
-
-
 def _fingerprint(source: str) -> str:
     """What an input is: the hash of a file's content, or the address it is fetched from."""
     if is_address(source):
@@ -1938,6 +1927,8 @@ INTERRUPTED, MAX_FAILURES = "interrupted", "max_failures"
 _STATUS = {PENDING: "not_started", OVER_BUDGET: "not_started"}
 _UNKNOWN_QUALITY_S = TYPICAL_SECONDS["auto"]
 _SIGNAL_EXIT = 128
+TICK_S = 0.25
+_LINE_EVERY_S = 60.0
 
 
 class Tally(Record):
@@ -2057,10 +2048,6 @@ def show_dry_run(
         }
     )
     return int(ExitCode.OK)
-
-
-TICK_S = 0.25
-_LINE_EVERY_S = 60.0
 
 
 class Progress:
@@ -2472,95 +2459,75 @@ class Scheduler:
 
 
 def run_batch_run(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
+    command = read_batch_run(rest)
     with ExitStack() as stack:
-        return _Run(read_batch_run(rest), output, stop, stack).run()
-
-
-class _Run:
-    """One `batch run`."""
-
-    def __init__(self, command: BatchRunCommand, output: Output, stop: StopSwitch, stack: ExitStack) -> None:
-        self._command = command
-        self._output = output
-        self._stop = stop
-        self._client = self._make_client(stack)
-        self._jobs = open_jobs(command, self._client, output, stack)
-        self._plan = self._jobs.plan
-
-    def run(self) -> int:
-        if self._jobs.journal is None:
-            return self._show_dry_run()
-        self._client.settings.require_key()
+        if command.sandbox:
+            use_sandbox(command, stack)
+        client = client_of(command, stop, waits_for_server=False)
+        jobs = open_jobs(command, client, output, stack)
+        if jobs.journal is None:
+            return _dry_run(command, jobs, output)
+        client.settings.require_key()
         find_curl()
-        return self._send(self._jobs.journal)
-
-    def _make_client(self, stack: ExitStack) -> Client:
-        if self._command.sandbox:
-            use_sandbox(self._command, stack)
-        return client_of(self._command, self._stop, waits_for_server=False)
-
-    def _send(self, journal: Journal) -> int:
-        found = counts(self._plan)
-        self._output.say(f"{in_words(found)}; {sum_of_shares(self._plan.shares()).images} images to make")
-        progress = Progress(self._output, found["not_started"], self._command.max_cost_usd)
-        scheduler = Scheduler(self._jobs, journal, self._client, self._command, progress, self._stop)
-        with self._output.heartbeat():
+        found = counts(jobs.plan)
+        output.say(f"{in_words(found)}; {sum_of_shares(jobs.plan.shares()).images} images to make")
+        progress = Progress(output, found["not_started"], command.max_cost_usd)
+        scheduler = Scheduler(jobs, jobs.journal, client, command, progress, stop)
+        with output.heartbeat():
             tally = scheduler.run()
-        return self._finish(tally, progress)
+        found = counts(jobs.plan)
+        _tell_ending(command, jobs, found, tally, progress, output)
+        return exit_code(found, tally, stop.signum)
 
-    def _finish(self, tally: Tally, progress: Progress) -> int:
-        found = counts(self._plan)
-        sheet = self._write_sheet(in_words(found))
-        error = what_remains(found, tally)
-        unpriced = f" and {tally.unpriced} calls of unknown cost" if tally.unpriced else ""
-        self._output.say(
-            f"{in_words(found)}; ${tally.spent_usd:.4f}{unpriced}; {sheet or self._jobs.folder.path}"
-        )
-        if error is not None:
-            self._output.complain(f"{error.message}; {error.hint}")
-        outcome: Dict[str, object] = {
-            "ok": error is None,
-            "command": "batch run",
-            **found,
-            "images": tally.images,
-            "cost_usd": round(tally.spent_usd, 6),
-            "unpriced": tally.unpriced,
-            "images_per_minute": round(progress.images_per_minute(tally), 2),
-            "elapsed_s": round(progress.elapsed_s, 3),
-            "out_dir": str(self._jobs.folder.path),
-            "contact_sheet": sheet,
-            "error": failure_json(error),
-        }
-        self._output.finish(outcome, job_rows(self._plan))
-        return exit_code(found, tally, self._stop.signum)
 
-    def _write_sheet(self, words: str) -> Optional[str]:
-        title = f"{PROGRAM} batch: {os.path.basename(self._command.jobs)}"
-        try:
-            return write_sheet(self._jobs.folder.path, title, words, self._plan.rows(), self._jobs.requests())
-        except (OSError, ValueError, OutputError) as error:
-            self._output.warn(str(error))
-            return None
+def _tell_ending(
+    command: BatchRunCommand,
+    jobs: OpenJobs,
+    found: Dict[str, int],
+    tally: Tally,
+    progress: Progress,
+    output: Output,
+) -> None:
+    words, folder = in_words(found), jobs.folder.path
+    name = os.path.basename(command.jobs)
+    sheet = write_sheet(folder, name, words, jobs.plan.rows(), jobs.requests(), output)
+    error = what_remains(found, tally)
+    unpriced = f" and {tally.unpriced} calls of unknown cost" if tally.unpriced else ""
+    output.say(f"{words}; ${tally.spent_usd:.4f}{unpriced}; {sheet or folder}")
+    if error is not None:
+        output.complain(f"{error.message}; {error.hint}")
+    outcome: Dict[str, object] = {
+        "ok": error is None,
+        "command": "batch run",
+        **found,
+        "images": tally.images,
+        "cost_usd": round(tally.spent_usd, 6),
+        "unpriced": tally.unpriced,
+        "images_per_minute": round(progress.images_per_minute(tally), 2),
+        "elapsed_s": round(progress.elapsed_s, 3),
+        "out_dir": str(folder),
+        "contact_sheet": sheet,
+        "error": failure_json(error),
+    }
+    output.finish(outcome, job_rows(jobs.plan))
 
-    def _show_dry_run(self) -> int:
-        concurrency, pace = self._command.concurrency, self._command.images_per_minute
-        shares = self._plan.shares()
-        cost, seconds = sum_of_shares(shares).cost_usd, estimated_s(shares, concurrency, pace)
-        at_pace = f", {pace:g} images/min" if pace else ""
-        lines = [
-            *(
-                f"  {each.quality:<8} {each.images:>9,} images  {cost_in_words(each.cost_usd)}"
-                for each in shares
-            ),
-            f"Estimated cost: {cost_in_words(cost)}",
-            f"Estimated time: {duration(seconds)} at {concurrency} calls at once{at_pace}",
-        ]
-        facts = {
-            "cost_usd": estimate_json(cost),
-            "by_quality": [{**vars(each), "cost_usd": estimate_json(each.cost_usd)} for each in shares],
-            "estimated_s": round(seconds, 1),
-        }
-        return show_dry_run(self._output, "batch run", self._jobs, lines, facts)
+
+def _dry_run(command: BatchRunCommand, jobs: OpenJobs, output: Output) -> int:
+    concurrency, pace = command.concurrency, command.images_per_minute
+    shares = jobs.plan.shares()
+    cost, seconds = sum_of_shares(shares).cost_usd, estimated_s(shares, concurrency, pace)
+    at_pace = f", {pace:g} images/min" if pace else ""
+    lines = [
+        *(f"  {each.quality:<8} {each.images:>9,} images  {cost_in_words(each.cost_usd)}" for each in shares),
+        f"Estimated cost: {cost_in_words(cost)}",
+        f"Estimated time: {duration(seconds)} at {concurrency} calls at once{at_pace}",
+    ]
+    facts = {
+        "cost_usd": estimate_json(cost),
+        "by_quality": [{**vars(each), "cost_usd": estimate_json(each.cost_usd)} for each in shares],
+        "estimated_s": round(seconds, 1),
+    }
+    return show_dry_run(output, "batch run", jobs, lines, facts)
 
 
 # ============================================================================================================
@@ -2606,10 +2573,6 @@ def local_time(moment: str) -> str:
         return utc.astimezone().strftime("%Y-%m-%d %H:%M")
     except (ValueError, OverflowError, OSError):
         return moment
-
-
-def local_day(moment: str) -> str:
-    return local_time(moment)[:10]
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -2698,11 +2661,6 @@ def request_by_file(database: Database, path: str) -> Optional[PastRequest]:
     return request_by_id(database, rows[0]["request"]) if rows else None
 
 
-def missing_ids(database: Database, ids: Sequence[int]) -> List[int]:
-    """The ids that no request has."""
-    return [number for number in ids if request_by_id(database, number) is None]
-
-
 def forget_requests(
     database: Database, ids: Sequence[int] = (), before: Optional[str] = None, everything: bool = False
 ) -> int:
@@ -2739,21 +2697,11 @@ def _past_request(database: Database, row: Mapping[str, Any]) -> PastRequest:
     values["inputs"] = tuple(input_file_of(file) for file in json.loads(row["inputs"]))
     values["mask"] = None if row["mask"] is None else input_file_of(json.loads(row["mask"]))
     values["usage"] = None if row["usage"] is None else json.loads(row["usage"])
-    values["images"] = tuple(_image_of(image) for image in images)
+    for image in images:
+        image.update(size_bytes=image["bytes"], rescued=bool(image["rescued"]))
+    known = SavedImage.__match_args__
+    values["images"] = tuple(SavedImage(**{name: image[name] for name in known}) for image in images)
     return PastRequest(**values)
-
-
-def _image_of(row: Mapping[str, Any]) -> SavedImage:
-    return SavedImage(
-        path=row["path"],
-        size_bytes=row["bytes"],
-        format=row["format"],
-        width=row["width"],
-        height=row["height"],
-        sha256=row["sha256"],
-        rescued=bool(row["rescued"]),
-        number=row["number"],
-    )
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -2766,7 +2714,7 @@ def _image_of(row: Mapping[str, Any]) -> SavedImage:
 Row = Mapping[str, Any]
 #: What requests can be grouped by, and how the name of a request's group is read from its row.
 GROUPINGS: Mapping[str, Callable[[Row], str]] = {
-    "day": lambda row: local_day(row["started_at"]),
+    "day": lambda row: local_time(row["started_at"])[:10],
     "model": lambda row: row["model"],
     "host": lambda row: row["host"],
     "quality": lambda row: str(json.loads(row["fields"]).get("quality", "auto")),
@@ -2946,10 +2894,7 @@ def _cost(past: PastRequest) -> str:
 def _estimate(past: PastRequest) -> str:
     if past.estimate_low_usd is None or past.estimate_high_usd is None:
         return "unknown"
-    text = f"${past.estimate_low_usd:.4f}"
-    if past.estimate_high_usd > past.estimate_low_usd:
-        text += f" to ${past.estimate_high_usd:.4f}"
-    return text
+    return cost_in_words(CostEstimate(past.estimate_low_usd, past.estimate_high_usd, ""))
 
 
 def _or_dash(value: Optional[object], unit: str = "") -> str:
@@ -3193,7 +3138,7 @@ def run_forget(words: Sequence[str], output: Output, _: StopSwitch) -> int:
         raise UsageError("--all deletes the whole history", hint="add --yes if that is meant")
     with ExitStack() as stack:
         database = _opened(stack)
-        missing = missing_ids(database, flags.ids)
+        missing = [number for number in flags.ids if request_by_id(database, number) is None]
         if missing:
             raise _no_such_request(", ".join(map(str, missing)))
         count = forget_requests(database, flags.ids, flags.before, flags.all)
@@ -3205,19 +3150,11 @@ def run_redo(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
     command = read_redo_command(words)
     past, image_path = _found(command.target)
     fill_in(command, past, image_path)
-    if not command.sandbox:
-        _warn_of_another_host(past, command, output)
-    return make_images(command, output, stop)
-
-
-def _warn_of_another_host(past: PastRequest, command: ImageCommand, output: Output) -> None:
-    """Warns where a request now goes to another host: what was a rehearsal may cost money this time."""
-    settings = load_settings(
-        os.environ, config=command.config, base_url=command.base_url, api_key=command.api_key
-    )
-    url = settings.base_url
-    if url != past.base_url:
+    where = {"config": command.config, "base_url": command.base_url, "api_key": command.api_key}
+    url = past.base_url if command.sandbox else load_settings(os.environ, **where).base_url
+    if url != past.base_url:  # what was a rehearsal may cost money this time
         output.warn(f"request {past.id} went to {show(past.base_url)}; this goes to {show(url)}")
+    return make_images(command, output, stop)
 
 
 def run_spend(words: Sequence[str], output: Output, _: StopSwitch) -> int:
@@ -3802,10 +3739,16 @@ _PAGE = 500
 #: Fields of a planned job that the ledger keeps by their own names.
 _KEPT = ("number", "line", "id", "key", "copy", "name", "named", "high_usd")
 
-_INSERT_BATCH = (
-    "INSERT INTO batches (token, base_url, created_at, status, endpoint, model, input_file_id, out_dir,"
-    " total, completed, failed, high_usd, history)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?, 0, 0, ?, ?)"
+#: What is known of a batch before it is made, but for its marks: names of columns and of fields.
+_FROM_SUBMISSION = (
+    "created_at",
+    "status",
+    "endpoint",
+    "model",
+    "input_file_id",
+    "total",
+    "completed",
+    "failed",
 )
 #: What answers of the server change of a batch: names of columns and of fields.
 _CHANGING = ("id", "status", "created_at", "output_file_id", "error_file_id", "total", "completed", "failed")
@@ -3893,23 +3836,20 @@ class BatchStore:
     def add(self, batch: Batch, jobs: Iterable[BatchJob]) -> Batch:
         """Takes a batch that is about to be made, and its jobs: all of it, or nothing."""
         server = batch.server
-        values = (
-            server.mark,
-            self.url(batch.base_url),
-            server.created_at,
-            server.status,
-            server.endpoint,
-            server.model,
-            server.input_file_id,
-            stored(batch.out_dir),
-            server.total,
-            batch.high_usd,
-            int(batch.history),
-        )
+        row = {
+            **{name: getattr(server, name) for name in _FROM_SUBMISSION},
+            "token": server.mark,
+            "base_url": self.url(batch.base_url),
+            "high_usd": batch.high_usd,
+            "history": int(batch.history),
+            "out_dir": stored(batch.out_dir),
+        }
+        marks = ", ".join("?" * (len(row) - 1))
+        insert = f"INSERT INTO batches ({', '.join(row)}) VALUES ({marks}, CAST(? AS TEXT))"  # noqa: S608
         with self.database.transaction():
-            number = self.database.insert(_INSERT_BATCH, values)
+            number = self.database.insert(insert, (*row.values(),))
             for job in jobs:
-                row = (
+                values = (
                     number,
                     job.planned.number,
                     job.custom_id,
@@ -3917,7 +3857,7 @@ class BatchStore:
                     job.state,
                     json.dumps(job.outcome),
                 )
-                self.database.change("INSERT INTO batch_jobs VALUES (?, ?, ?, ?, ?, ?)", row)
+                self.database.change("INSERT INTO batch_jobs VALUES (?, ?, ?, ?, ?, ?)", values)
         return replace(batch, number=number)
 
     def update(self, batch: Batch) -> None:
@@ -4496,11 +4436,9 @@ def run_list_batches(rest: Sequence[str], output: Output, stop: StopSwitch) -> i
             known = {batch.server.id: batch for batch in batches}
             remote = islice(session.api.batches(), _MAX_LISTED)
             batches = [known.get(server.id) or Batch(session.base_url, server) for server in remote]
-    for batch in batches:
-        output.result(batch_in_words(batch))
     if not batches:
         output.say("no batches")
-    return _finish_batches(output, "list", [_row_of_batch(batch) for batch in batches], True)
+    return _tell(output, "list", batches, {}, True)
 
 
 def run_cancel(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
@@ -4512,16 +4450,16 @@ def run_cancel(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
 def run_wait(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
     with batches_session("wait", rest, output, stop) as (session, arguments), stop, output.heartbeat():
         batches = _Watch(session, arguments).run()
-    for batch in batches:
-        output.result(batch_in_words(batch))
     if stop.is_set:
+        for batch in batches:
+            output.result(batch_in_words(batch))
         raise InterruptedCall(
             "interrupted; the batches run on", signum=stop.signum or 2, hint="batch wait goes on waiting"
         )
     is_good = all(batch.server.status == COMPLETED and not batch.server.failed for batch in batches)
     if any(batch.is_open for batch in batches):
         output.complain("not all have ended in that time; they run on, and batch wait goes on waiting")
-    return _finish_batches(output, "wait", [_row_of_batch(batch) for batch in batches], is_good)
+    return _tell(output, "wait", batches, {}, is_good)
 
 
 class _Watch:
@@ -4601,19 +4539,22 @@ def _each(session: Session, action: str, batches: Sequence[Batch], work: Callabl
         now.append(batch)
     if errors and len(errors) == len(now):
         raise next(iter(errors.values()))
-    for batch in now:
+    return _tell(output, action, now, errors, not errors)
+
+
+def _tell(
+    output: Output,
+    action: str,
+    batches: Sequence[Batch],
+    errors: Mapping[str, GptImage2Error],
+    is_good: bool,
+) -> int:
+    """Says how batches are, and by their labels what failed for them; the exit code."""
+    for batch in batches:
         output.result(batch_in_words(batch))
         if batch.label in errors:
             output.complain(f"{batch.label}: {errors[batch.label].message}")
-    rows = [_row_of_batch(batch, errors.get(batch.label)) for batch in now]
-    return _finish_batches(output, action, rows, not errors)
-
-
-def _row_of_batch(batch: Batch, error: Optional[GptImage2Error] = None) -> Mapping[str, object]:
-    return {**batch_json(batch), "error": failure_json(error)}
-
-
-def _finish_batches(output: Output, action: str, rows: List[Mapping[str, object]], is_good: bool) -> int:
+    rows = [{**batch_json(batch), "error": failure_json(errors.get(batch.label))} for batch in batches]
     output.finish({"ok": is_good, "command": f"batch {action}", "batches": rows})
     return int(ExitCode.OK if is_good else ExitCode.PARTIAL)
 
@@ -5065,10 +5006,8 @@ class _Fetching:
             return
         rows = (job_row_of(batch, job) for batch, job in self._store.jobs_of_folder(out_dir))
         requests = (job.request for _, job in self._store.jobs_of_folder(out_dir))
-        try:
-            self._sheets.append(write_sheet(path, f"{PROGRAM} batch: {path.name}", "", rows, requests))
-        except (OSError, ValueError, OutputError) as error:
-            self._output.warn(str(error))
+        sheet = write_sheet(path, path.name, "", rows, requests, self._output)
+        self._sheets += [sheet] if sheet else []
 
     def _counts(self) -> Dict[str, int]:
         found = {DONE: 0, FAILED: 0, WAITING: 0}

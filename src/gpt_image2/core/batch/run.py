@@ -40,7 +40,7 @@ def run_batch_run(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
         client = client_of(command, stop, waits_for_server=False)
         jobs = open_jobs(command, client, output, stack)
         if jobs.journal is None:
-            return _show_dry_run(command, jobs, output)
+            return _dry_run(command, jobs, output)
         client.settings.require_key()
         find_curl()
         found = counts(jobs.plan)
@@ -86,7 +86,7 @@ def _tell_ending(
     output.finish(outcome, job_rows(jobs.plan))
 
 
-def _show_dry_run(command: BatchRunCommand, jobs: OpenJobs, output: Output) -> int:
+def _dry_run(command: BatchRunCommand, jobs: OpenJobs, output: Output) -> int:
     concurrency, pace = command.concurrency, command.images_per_minute
     shares = jobs.plan.shares()
     cost, seconds = sum_of_shares(shares).cost_usd, estimated_s(shares, concurrency, pace)

@@ -23,6 +23,8 @@ INTERRUPTED, MAX_FAILURES = "interrupted", "max_failures"
 _STATUS = {PENDING: "not_started", OVER_BUDGET: "not_started"}
 _UNKNOWN_QUALITY_S = TYPICAL_SECONDS["auto"]
 _SIGNAL_EXIT = 128
+TICK_S = 0.25
+_LINE_EVERY_S = 60.0
 
 
 class Tally(Record):
@@ -142,10 +144,6 @@ def show_dry_run(
         }
     )
     return int(ExitCode.OK)
-
-
-TICK_S = 0.25
-_LINE_EVERY_S = 60.0
 
 
 class Progress:
