@@ -51,7 +51,6 @@ from urllib.parse import quote as percent_encode
 from gpt_image2 import (
     BATCH_DISCOUNT,
     DEFAULT_MODEL,
-    EXIT_CODES,
     LEDGER_NAME,
     MAX_INPUT_IMAGES,
     MAX_PARTIAL_IMAGES,
@@ -167,6 +166,7 @@ from gpt_image2 import (
     open_database,
     open_to_append,
     other_fields,
+    parser_of,
     plan_output,
     prepare_folder,
     read_database,
@@ -1644,21 +1644,14 @@ class BatchRunCommand(JobsOptions, CallFlags):
 
 def batch_parser() -> Parser:
     commands = "\n".join(f"  {name:<6}  {summary}" for name, summary in BATCH_COMMANDS)
-    return Parser(
-        prog=f"{PROGRAM} batch",
-        usage=f"{PROGRAM} batch COMMAND [options]",
-        description="Run many jobs from a file: now, or by the Batch API at half the price.",
-        epilog=f"commands:\n{commands}\n\nHelp for one: {PROGRAM} batch COMMAND --help",
-    )
+    description = "Run many jobs from a file: now, or by the Batch API at half the price."
+    epilog = f"commands:\n{commands}\n\nHelp for one: {PROGRAM} batch COMMAND --help"
+    return parser_of("batch", description, "COMMAND [options]", epilog)
 
 
 def batch_run_parser() -> Parser:
-    parser = Parser(
-        prog=f"{PROGRAM} batch run",
-        usage=f"{PROGRAM} batch run JOBS [options]",
-        description="Run every job of a file; run it again to do only what is missing.",
-        epilog=EXIT_CODES,
-    )
+    description = "Run every job of a file; run it again to do only what is missing."
+    parser = parser_of("batch run", description, "JOBS [options]")
     add_jobs_flags(parser)
     group = parser.add_argument_group("the run")
     add = group.add_argument
@@ -2935,12 +2928,9 @@ HISTORY_COMMANDS: Tuple[Tuple[str, str], ...] = (
 
 def history_parser() -> Parser:
     commands = "\n".join(f"  {name:<7} {summary}" for name, summary in HISTORY_COMMANDS)
-    parser = Parser(
-        prog=f"{PROGRAM} history",
-        usage=f"{PROGRAM} history [show|redo|forget] [options]",
-        description="List the requests that were sent, newest first.",
-        epilog=f"commands:\n{commands}\n\nHelp for one: {PROGRAM} history COMMAND --help",
-    )
+    description = "List the requests that were sent, newest first."
+    epilog = f"commands:\n{commands}\n\nHelp for one: {PROGRAM} history COMMAND --help"
+    parser = parser_of("history", description, "[show|redo|forget] [options]", epilog)
     parser.add_argument("--search", metavar="TEXT", help="only those with this text in the prompt or a path")
     parser.add_argument(
         "--since", type=_moment, metavar="WHEN", help=f"only those from then on: {_WHEN_HELP}"
@@ -2957,10 +2947,7 @@ def history_parser() -> Parser:
 
 
 def show_parser() -> Parser:
-    parser = Parser(
-        prog=f"{PROGRAM} history show",
-        description="Show everything about one request.",
-    )
+    parser = parser_of("history show", "Show everything about one request.", epilog="")
     parser.add_argument(
         "target", metavar="ID|FILE", help="the request's id, or an image that it made, whatever its name now"
     )
@@ -2969,11 +2956,8 @@ def show_parser() -> Parser:
 
 
 def forget_parser() -> Parser:
-    parser = Parser(
-        prog=f"{PROGRAM} history forget",
-        usage=f"{PROGRAM} history forget ID... | --before WHEN | --all --yes",
-        description="Delete requests from the history. Their images stay.",
-    )
+    description = "Delete requests from the history. Their images stay."
+    parser = parser_of("history forget", description, "ID... | --before WHEN | --all --yes", epilog="")
     parser.add_argument("ids", nargs="*", metavar="ID", type=_id, help="the request's id")
     parser.add_argument("--before", type=_moment, metavar="WHEN", help=f"all that are older: {_WHEN_HELP}")
     parser.add_argument("--all", action="store_true", help="the whole history; needs --yes")
@@ -2983,10 +2967,7 @@ def forget_parser() -> Parser:
 
 
 def spend_parser() -> Parser:
-    parser = Parser(
-        prog=f"{PROGRAM} spend",
-        description="Add up what the requests of the history cost.",
-    )
+    parser = parser_of("spend", "Add up what the requests of the history cost.", epilog="")
     parser.add_argument("--by", choices=tuple(GROUPINGS), default="day", help="a sum for each (default day)")
     parser.add_argument(
         "--since", type=_moment, metavar="WHEN", help=f"only requests from then on: {_WHEN_HELP}"
@@ -2996,11 +2977,8 @@ def spend_parser() -> Parser:
 
 
 def cost_parser() -> Parser:
-    parser = Parser(
-        prog=f"{PROGRAM} cost",
-        usage=f"{PROGRAM} cost [PROMPT] [options]",
-        description="Tell what a request would cost. Free; sends nothing.",
-    )
+    description = "Tell what a request would cost. Free; sends nothing."
+    parser = parser_of("cost", description, "[PROMPT] [options]", epilog="")
     add = parser.add_argument
     add("words", nargs="?", metavar="PROMPT", help="the prompt, whose tokens cost too")
     add("--prompt", metavar="TEXT", help="the prompt, by a flag")
@@ -3028,72 +3006,6 @@ def _id(text: str) -> int:
     if not (text.isascii() and text.isdigit()):
         raise argparse.ArgumentTypeError(f"an id is a number, found {text!r}")
     return int(text)
-
-
-# ------------------------------------------------------------------------------------------------------------
-# history/redo
-#
-# Completes a `history redo` command line from the request that it repeats.
-# ------------------------------------------------------------------------------------------------------------
-
-
-def fill_in(command: ImageCommand, past: PastRequest, image_path: Optional[str]) -> None:
-    """Takes from `past` whatever the command line leaves out: fields, inputs, mask and output. By default its
-    output is a free name beside `image_path`, else beside the first image of the request."""
-    if past.command == PROBE_COMMAND:
-        raise UsageError(
-            f"request {past.id} is a probe of a base URL", hint="send a new one: doctor --probe --yes"
-        )
-    inputs = () if command.sources else past.inputs
-    mask = None if command.mask else past.mask
-    command.request = _changed_request(past, command.request)
-    if command.output is None:
-        command.output = _beside(past, image_path, command.request.effective_format)
-        command.no_clobber = True
-    if inputs:
-        command.sources = tuple(_kept_source(past, file, "input image") for file in inputs)
-    if mask:
-        command.mask = _kept_source(past, mask, "mask")
-    command.command = "edit" if command.sources else "generate"
-    kept = (*inputs, *((mask,) if mask else ()))
-    command.expected_sha256 = tuple((file.path or file.source, file.sha256) for file in kept)
-
-
-def _changed_request(past: PastRequest, changes: ImageRequest) -> ImageRequest:
-    """The request as it was, but for the fields that are set in `changes`."""
-    given = {name: getattr(changes, name) for name in ("prompt", *REQUEST_FIELDS)}
-    changed = {name: value for name, value in given.items() if value not in (None, "") and value is not False}
-    request = request_from_fields(past.prompt, past.model, past.fields)
-    extra = {**dict(request.extra), **dict(changes.extra)}
-    return replace(request, extra=tuple(extra.items()), **changed)
-
-
-def _kept_source(past: PastRequest, file: InputFile, what: str) -> str:
-    if file.source == "-":
-        raise UsageError(
-            f"the {what} of request {past.id} came from standard input and was not kept",
-            hint=_replacement(what),
-        )
-    if file.path and not os.path.isfile(file.path):
-        raise UsageError(
-            f"the {what} of request {past.id} is missing: {file.path}",
-            hint=f"put it back, or {_replacement(what)}",
-        )
-    return file.path or file.source
-
-
-def _replacement(what: str) -> str:
-    return f"give another with {'--mask' if what == 'mask' else '--image'}"
-
-
-def _beside(past: PastRequest, image_path: Optional[str], output_format: str) -> str:
-    """A free name like that of the output that was asked for, in the folder where its image is now."""
-    asked = Path(image_path or past.output)
-    was = past.fields.get("output_format") or "png"
-    if asked.suffix and was != output_format:
-        asked = asked.with_suffix(f".{extension(output_format)}")
-    names = (asked.with_name(f"{asked.stem}-{number}{asked.suffix}") for number in count(1))
-    return str(next(path for path in chain([asked], names) if not os.path.lexists(str(path))))
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -3260,6 +3172,65 @@ def _no_such_request(target: str) -> UsageError:
 def _finish(output: Output, action: str, outcome: Dict[str, object]) -> int:
     output.finish({"ok": True, "command": "history", "action": action, **outcome})
     return ExitCode.OK
+
+
+def fill_in(command: ImageCommand, past: PastRequest, image_path: Optional[str]) -> None:
+    """Takes from `past` whatever the command line leaves out: fields, inputs, mask and output. By default its
+    output is a free name beside `image_path`, else beside the first image of the request."""
+    if past.command == PROBE_COMMAND:
+        raise UsageError(
+            f"request {past.id} is a probe of a base URL", hint="send a new one: doctor --probe --yes"
+        )
+    inputs = () if command.sources else past.inputs
+    mask = None if command.mask else past.mask
+    command.request = _changed_request(past, command.request)
+    if command.output is None:
+        command.output = _beside(past, image_path, command.request.effective_format)
+        command.no_clobber = True
+    if inputs:
+        command.sources = tuple(_kept_source(past, file, "input image") for file in inputs)
+    if mask:
+        command.mask = _kept_source(past, mask, "mask")
+    command.command = "edit" if command.sources else "generate"
+    kept = (*inputs, *((mask,) if mask else ()))
+    command.expected_sha256 = tuple((file.path or file.source, file.sha256) for file in kept)
+
+
+def _changed_request(past: PastRequest, changes: ImageRequest) -> ImageRequest:
+    """The request as it was, but for the fields that are set in `changes`."""
+    given = {name: getattr(changes, name) for name in ("prompt", *REQUEST_FIELDS)}
+    changed = {name: value for name, value in given.items() if value not in (None, "") and value is not False}
+    request = request_from_fields(past.prompt, past.model, past.fields)
+    extra = {**dict(request.extra), **dict(changes.extra)}
+    return replace(request, extra=tuple(extra.items()), **changed)
+
+
+def _kept_source(past: PastRequest, file: InputFile, what: str) -> str:
+    if file.source == "-":
+        raise UsageError(
+            f"the {what} of request {past.id} came from standard input and was not kept",
+            hint=_replacement(what),
+        )
+    if file.path and not os.path.isfile(file.path):
+        raise UsageError(
+            f"the {what} of request {past.id} is missing: {file.path}",
+            hint=f"put it back, or {_replacement(what)}",
+        )
+    return file.path or file.source
+
+
+def _replacement(what: str) -> str:
+    return f"give another with {'--mask' if what == 'mask' else '--image'}"
+
+
+def _beside(past: PastRequest, image_path: Optional[str], output_format: str) -> str:
+    """A free name like that of the output that was asked for, in the folder where its image is now."""
+    asked = Path(image_path or past.output)
+    was = past.fields.get("output_format") or "png"
+    if asked.suffix and was != output_format:
+        asked = asked.with_suffix(f".{extension(output_format)}")
+    names = (asked.with_name(f"{asked.stem}-{number}{asked.suffix}") for number in count(1))
+    return str(next(path for path in chain([asked], names) if not os.path.lexists(str(path))))
 
 
 # ============================================================================================================
@@ -4353,9 +4324,8 @@ def read_submit(argv: Sequence[str]) -> SubmitCommand:
 
 
 def submit_parser() -> Parser:
-    parser = _parser(
-        "submit JOBS", "Hand the jobs of a file to the Batch API: half the price, results within 24 hours."
-    )
+    description = "Hand the jobs of a file to the Batch API: half the price, results within 24 hours."
+    parser = parser_of("batch submit", description, "JOBS [options]")
     add_jobs_flags(parser)
     add = parser.add_argument_group("the batches").add_argument
     for flag, kind, most, what in (
@@ -4378,7 +4348,7 @@ def submit_parser() -> Parser:
 
 def batches_parser(name: str) -> Parser:
     ids, description = _BATCHES_COMMANDS[name]
-    parser = _parser(f"{name} {ids}".strip(), description)
+    parser = parser_of(f"batch {name}", description, f"{ids} [options]".strip())
     add_output_flags(parser.add_argument)
     add_server_flags(parser)
     add = parser.add_argument
@@ -4395,15 +4365,6 @@ def batches_parser(name: str) -> Parser:
     if name == "list":
         add("--remote", action="store_true", help="list those of the server instead")
     return parser
-
-
-def _parser(usage: str, description: str) -> Parser:
-    return Parser(
-        prog=f"{PROGRAM} batch {usage.split()[0]}",
-        usage=f"{PROGRAM} batch {usage} [options]",
-        description=description,
-        epilog=EXIT_CODES,
-    )
 
 
 #: The parser of each command here.

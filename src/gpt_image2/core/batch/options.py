@@ -6,7 +6,6 @@ from typing import List, Optional, Sequence, Tuple
 
 from ..base.about import PROGRAM
 from ..base.errors import UsageError
-from ..base.exit_codes import EXIT_CODES
 from ..commands.options import (
     CallFlags,
     Parser,
@@ -16,6 +15,7 @@ from ..commands.options import (
     add_sending_flags,
     add_setting_flags,
     amount,
+    parser_of,
     request_of,
 )
 from .jobs_file import Job
@@ -70,21 +70,14 @@ class BatchRunCommand(JobsOptions, CallFlags):
 
 def batch_parser() -> Parser:
     commands = "\n".join(f"  {name:<6}  {summary}" for name, summary in BATCH_COMMANDS)
-    return Parser(
-        prog=f"{PROGRAM} batch",
-        usage=f"{PROGRAM} batch COMMAND [options]",
-        description="Run many jobs from a file: now, or by the Batch API at half the price.",
-        epilog=f"commands:\n{commands}\n\nHelp for one: {PROGRAM} batch COMMAND --help",
-    )
+    description = "Run many jobs from a file: now, or by the Batch API at half the price."
+    epilog = f"commands:\n{commands}\n\nHelp for one: {PROGRAM} batch COMMAND --help"
+    return parser_of("batch", description, "COMMAND [options]", epilog)
 
 
 def batch_run_parser() -> Parser:
-    parser = Parser(
-        prog=f"{PROGRAM} batch run",
-        usage=f"{PROGRAM} batch run JOBS [options]",
-        description="Run every job of a file; run it again to do only what is missing.",
-        epilog=EXIT_CODES,
-    )
+    description = "Run every job of a file; run it again to do only what is missing."
+    parser = parser_of("batch run", description, "JOBS [options]")
     add_jobs_flags(parser)
     group = parser.add_argument_group("the run")
     add = group.add_argument

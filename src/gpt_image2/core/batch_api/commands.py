@@ -7,9 +7,7 @@ from contextlib import closing, contextmanager
 from functools import partial
 from typing import Callable, Dict, Generator, List, Mapping, Optional, Sequence, Tuple
 
-from ..base.about import PROGRAM
 from ..base.errors import LedgerError, UsageError
-from ..base.exit_codes import EXIT_CODES
 from ..base.interrupt import StopSwitch
 from ..base.record import Record
 from ..base.redact import show
@@ -21,6 +19,7 @@ from ..commands.options import (
     add_output_flags,
     add_server_flags,
     amount,
+    parser_of,
 )
 from ..history.dates import local_time
 from ..ledger.database import LEDGER_NAME, open_database
@@ -198,9 +197,8 @@ def read_submit(argv: Sequence[str]) -> SubmitCommand:
 
 
 def submit_parser() -> Parser:
-    parser = _parser(
-        "submit JOBS", "Hand the jobs of a file to the Batch API: half the price, results within 24 hours."
-    )
+    description = "Hand the jobs of a file to the Batch API: half the price, results within 24 hours."
+    parser = parser_of("batch submit", description, "JOBS [options]")
     add_jobs_flags(parser)
     add = parser.add_argument_group("the batches").add_argument
     for flag, kind, most, what in (
@@ -223,7 +221,7 @@ def submit_parser() -> Parser:
 
 def batches_parser(name: str) -> Parser:
     ids, description = _BATCHES_COMMANDS[name]
-    parser = _parser(f"{name} {ids}".strip(), description)
+    parser = parser_of(f"batch {name}", description, f"{ids} [options]".strip())
     add_output_flags(parser.add_argument)
     add_server_flags(parser)
     add = parser.add_argument
@@ -240,15 +238,6 @@ def batches_parser(name: str) -> Parser:
     if name == "list":
         add("--remote", action="store_true", help="list those of the server instead")
     return parser
-
-
-def _parser(usage: str, description: str) -> Parser:
-    return Parser(
-        prog=f"{PROGRAM} batch {usage.split()[0]}",
-        usage=f"{PROGRAM} batch {usage} [options]",
-        description=description,
-        epilog=EXIT_CODES,
-    )
 
 
 #: The parser of each command here.

@@ -74,6 +74,14 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(message, hint=f"see {self.prog} --help")
 
 
+def parser_of(command: str, description: str, usage: str = "", epilog: str = EXIT_CODES) -> Parser:
+    """The parser of a command; by default its usage is made from its flags."""
+    prog = f"{PROGRAM} {command}"
+    return Parser(
+        prog=prog, usage=f"{prog} {usage}" if usage else None, description=description, epilog=epilog
+    )
+
+
 def _help_width() -> int:
     """As wide as the terminal. Left to itself argparse imports `shutil` for that at every start, 3 ms."""
     try:
@@ -143,12 +151,7 @@ class ImageCommand(CallFlags):
 def image_parser(command: str) -> Parser:
     is_edit = command == "edit"
     description = "Make new images from images and a text." if is_edit else "Make images from a text."
-    parser = Parser(
-        prog=f"{PROGRAM} {command}",
-        usage=f"{PROGRAM} {command} {'IMAGE ' if is_edit else ''}PROMPT [options]",
-        description=description,
-        epilog=EXIT_CODES,
-    )
+    parser = parser_of(command, description, f"{'IMAGE ' if is_edit else ''}PROMPT [options]")
     if is_edit:
         parser.add_argument(
             "image", nargs="?", help="the image to edit: a file, an http(s) address, or - for stdin"
@@ -166,12 +169,8 @@ def image_parser(command: str) -> Parser:
 
 
 def redo_parser() -> Parser:
-    parser = Parser(
-        prog=f"{PROGRAM} history redo",
-        usage=f"{PROGRAM} history redo ID|FILE [changes]",
-        description="Send a request of the history again, with the flags given here in place of its own.",
-        epilog=EXIT_CODES,
-    )
+    description = "Send a request of the history again, with the flags given here in place of its own."
+    parser = parser_of("history redo", description, "ID|FILE [changes]")
     parser.add_argument("target", metavar="ID|FILE", help="the request's id, or an image that it made")
     parser.add_argument("--prompt", metavar="TEXT", help="another prompt; - for stdin")
     _add_image_flags(parser, is_edit=True)
@@ -182,10 +181,8 @@ def redo_parser() -> Parser:
 
 
 def config_parser() -> Parser:
-    parser = Parser(
-        prog=f"{PROGRAM} config",
-        description="Create a config file, or show which settings are in force and where they come from.",
-    )
+    description = "Create a config file, or show which settings are in force and where they come from."
+    parser = parser_of("config", description, epilog="")
     parser.add_argument("--init", action="store_true", help="write a template config file (mode 0600)")
     parser.add_argument(
         "--show", action="store_true", help="show every setting and its source, keys masked (default)"
@@ -197,11 +194,8 @@ def config_parser() -> Parser:
 
 
 def doctor_parser() -> Parser:
-    parser = Parser(
-        prog=f"{PROGRAM} doctor",
-        description="Check all that a call needs: curl, settings, key, network, disk. Free but for --probe.",
-        epilog=EXIT_CODES,
-    )
+    description = "Check all that a call needs: curl, settings, key, network, disk. Free but for --probe."
+    parser = parser_of("doctor", description)
     parser.add_argument(
         "--probe",
         action="store_true",
