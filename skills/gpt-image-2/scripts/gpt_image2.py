@@ -5525,11 +5525,7 @@ def config_locations(env: Mapping[str, str]) -> List[Path]:
 
 
 def home_folder(env: Mapping[str, str]) -> Path:
-    """The user's home folder by the environment, else by the system.
-
-    Raises:
-        ConfigError: there is none.
-    """
+    """The user's home folder by the environment, else by the system; a `ConfigError` where there is none."""
     home = _find_home(env)
     if home is None:
         raise ConfigError(
@@ -5541,11 +5537,8 @@ def home_folder(env: Mapping[str, str]) -> Path:
 
 
 def state_folder(env: Mapping[str, str]) -> Path:
-    """Where rescued images and kept answers live: `$XDG_STATE_HOME/gpt-image-2` or its default.
-
-    Raises:
-        ConfigError: there is neither that variable nor a home folder.
-    """
+    """Where rescued images and kept answers live: `$XDG_STATE_HOME/gpt-image-2` or its default; a
+    `ConfigError` where there is neither that variable nor a home folder."""
     xdg = env.get("XDG_STATE_HOME", "")
     base = Path(xdg) if Path(xdg).is_absolute() else home_folder(env) / ".local" / "state"
     return base / CONFIG_NAME
@@ -5558,12 +5551,9 @@ def load_settings(
     base_url: Optional[str] = None,
     api_key: Optional[str] = None,
 ) -> Settings:
-    """The effective settings from flags (or keyword arguments), the config file and the environment.
-
-    Raises:
-        ConfigError: a file, URL or key is unusable; the message names file, line and field. That there is no
-            key shows only in `Settings.require_key`.
-    """
+    """The effective settings from flags (or keyword arguments), the config file and the environment. An
+    unusable file, URL or key is a `ConfigError`; that there is no key shows only in
+    `Settings.require_key`."""
     file = _active_file(env, config)
     flags = {"base_url": base_url, "api_key": api_key}
     warnings = list(file.warnings) if file else []
@@ -8338,7 +8328,7 @@ def _network(settings: Settings, env: Mapping[str, str], stop: StopSwitch) -> It
     attempt, document = ask(host_of(settings, env, stop), "/models")
     end = attempt.end
     if not end.sent:
-        error = _explained(settings, attempt)
+        error = explained(settings, attempt, ImageRequest(prompt=""))
         yield Check("connection", "fail", error.message, error.hint, attempt.elapsed_s, error.exit_code)
         return
     yield Check("connection", "ok", "connected", "", end.connect_s)
@@ -8358,7 +8348,7 @@ def _network(settings: Settings, env: Mapping[str, str], stop: StopSwitch) -> It
             "api", "warn", detail, "a relay may not offer it; a real call will show", attempt.elapsed_s
         )
     else:
-        error = _explained(settings, attempt)
+        error = explained(settings, attempt, ImageRequest(prompt=""))
         yield Check("api", "fail", error.message, error.hint, attempt.elapsed_s, error.exit_code)
 
 
@@ -8374,8 +8364,8 @@ def ask(host: Host, path: str, body_path: Optional[str] = None) -> Tuple[Attempt
     return send_free(host.curl, HttpRequest(url, tuple(headers), CHECK_TIMEOUT_S, body_path))
 
 
-def _explained(settings: Settings, attempt: Attempt) -> GptImage2Error:
-    return explain(attempt, judge(attempt), ImageRequest(prompt=""), settings.base_url, settings.secrets)
+def explained(settings: Settings, attempt: Attempt, request: ImageRequest) -> GptImage2Error:
+    return explain(attempt, judge(attempt), request, settings.base_url, settings.secrets)
 
 
 # ------------------------------------------------------------------------------------------------------------

@@ -143,6 +143,7 @@ from gpt_image2 import (
     ending_of,
     estimate_json,
     explain,
+    explained,
     extension,
     failure_json,
     find_curl,
@@ -270,7 +271,7 @@ def probe(host: Host, picture: Path) -> ProbeOutcome:
             changed = _changed(host, request, attempt)
             refusals += 1
             if changed is None or refusals > _MAX_REFUSALS:
-                error = _failure(host, request, attempt)
+                error = explained(host.settings, attempt, request)
                 error.result = result
                 raise error
             host, request = changed
@@ -345,11 +346,6 @@ def _changed(host: Host, request: ImageRequest, attempt: Attempt) -> Optional[Tu
     else:
         return None
     return replace(host, settings=settings), request
-
-
-def _failure(host: Host, request: ImageRequest, attempt: Attempt) -> GptImage2Error:
-    settings = host.settings
-    return explain(attempt, judge(attempt), request, settings.base_url, settings.secrets)
 
 
 def _input(path: Path, shade: int) -> InputImage:
@@ -585,10 +581,8 @@ def _from_object(content: Dict[str, Any], defaults: Job) -> Tuple[Job, Tuple[str
 
 def job_key(request: ImageRequest, inputs: Sequence[str], mask: Optional[str]) -> str:
     """The SHA-256, in hex, of all that decides what a job's images show; `inputs` and `mask` are hashes too.
-
-    How the request travels (`stream`), and what only the provider's checks see (`moderation`, `user`), leave
-    the images as they are and are not part of it.
-    """
+    How the request travels (`stream`), and what only the provider's checks see (`moderation`, `user`), is no
+    part of it."""
     content: List[object] = [
         request.model or DEFAULT_MODEL,
         request.prompt,
@@ -891,12 +885,7 @@ class Journal:
     """An open journal. A context manager; for one thread alone."""
 
     def __init__(self, folder: Path) -> None:
-        """Opens the journal of a folder, which must exist.
-
-        Raises:
-            UsageError: another process has it open.
-            OutputError: it cannot be written.
-        """
+        """Opens the journal of a folder, which must exist; a `UsageError` where another process has it."""
         self.path = folder / JOURNAL_NAME
         try:
             self._descriptor = open_to_append(self.path)
@@ -1865,8 +1854,7 @@ class _Planner:
         return planned, [self._claimed(path) if named else path.name for path in paths]
 
     def _claimed(self, path: Path) -> str:
-        """The file behind an output that the user named, as a path below the folder; no link may lead out of
-        it."""
+        """The file behind an output that the user named, as a path below the folder; no link may lead out."""
         real = os.path.realpath(str(path))
         shown = show(str(path.name), limit=100)
         if not real.startswith(self._real_folder + os.sep):
@@ -2617,8 +2605,7 @@ class PastRequest(Record):
 def find_requests(
     database: Database, search: Optional[str], since: Optional[str], limit: Optional[int]
 ) -> List[PastRequest]:
-    """The requests from `since` on whose prompt or image path holds a text in letters of any case, newest
-    first."""
+    """The requests from `since` on whose prompt or image path holds a text in any case, newest first."""
     at_most = limit if limit is not None and search is None else -1
     rows = database.rows(
         "SELECT * FROM requests WHERE started_at >= ? ORDER BY started_at DESC, id DESC LIMIT ?",
@@ -2641,10 +2628,8 @@ def request_by_id(database: Database, number: int) -> Optional[PastRequest]:
 
 
 def request_by_file(database: Database, path: str) -> Optional[PastRequest]:
-    """The newest request that made an image with the bytes of this file, else one with this path, or None.
-
-    Of several with the same bytes, one with this path goes first.
-    """
+    """The newest request that made an image with the bytes of this file, at best under this path, else one
+    with this path, or None."""
     is_here = "path = CAST(? AS TEXT)"
     by_hash = f"SELECT request FROM images WHERE sha256 = ? ORDER BY {is_here} DESC, request DESC LIMIT 1"  # noqa: S608
     by_path = f"SELECT request FROM images WHERE {is_here} ORDER BY request DESC LIMIT 1"  # noqa: S608
@@ -2715,11 +2700,8 @@ GROUPINGS: Mapping[str, Callable[[Row], str]] = {
 
 
 class Spending(Record):
-    """What a group of requests cost. Two kinds of requests are in no sum of money.
-
-    `unknown_cost` counts those that were billed at a cost that is not known, `maybe_billed` those that may
-    have been billed.
-    """
+    """What a group of requests cost. In no sum of money are those that were billed at an unknown cost, which
+    `unknown_cost` counts, and those that may have been billed, which `maybe_billed` counts."""
 
     name: str
     requests: int = 0
@@ -4042,8 +4024,7 @@ class LineInputs:
         self._ids: Dict[str, str] = {}  # by hash; `_SEEN` for one that went within a line
 
     def of(self, job: Job) -> Tuple[List[LineInput], Optional[LineInput]]:
-        """The input images of a job and its mask. Raises where one is no usable image any more, or cannot be
-        uploaded."""
+        """The input images of a job and its mask; raises where one is unusable or cannot be uploaded."""
         named = [*job.sources, *([job.mask] if job.mask is not None else [])]
         images = [None if is_address(source) else local_input(source) for source in named]
         size_bytes = sum(image.size_bytes for image in images if image is not None)
@@ -4246,7 +4227,7 @@ class Session(Record):
 
 @contextmanager
 def open_session(settings: Settings, output: Output, stop: StopSwitch) -> Generator[Session, None, None]:
-    """What a command has at hand; raises where the ledger cannot be used, without which no batch could be
+    """What a command has at hand; raises where the ledger cannot be used, without which nothing is
     fetched."""
     find_curl()
     path = state_folder(os.environ) / LEDGER_NAME

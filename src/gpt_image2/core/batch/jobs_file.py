@@ -162,10 +162,8 @@ def _from_object(content: Dict[str, Any], defaults: Job) -> Tuple[Job, Tuple[str
 
 def job_key(request: ImageRequest, inputs: Sequence[str], mask: Optional[str]) -> str:
     """The SHA-256, in hex, of all that decides what a job's images show; `inputs` and `mask` are hashes too.
-
-    How the request travels (`stream`), and what only the provider's checks see (`moderation`, `user`), leave
-    the images as they are and are not part of it.
-    """
+    How the request travels (`stream`), and what only the provider's checks see (`moderation`, `user`), is no
+    part of it."""
     content: List[object] = [
         request.model or DEFAULT_MODEL,
         request.prompt,

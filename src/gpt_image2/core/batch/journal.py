@@ -67,12 +67,7 @@ class Journal:
     """An open journal. A context manager; for one thread alone."""
 
     def __init__(self, folder: Path) -> None:
-        """Opens the journal of a folder, which must exist.
-
-        Raises:
-            UsageError: another process has it open.
-            OutputError: it cannot be written.
-        """
+        """Opens the journal of a folder, which must exist; a `UsageError` where another process has it."""
         self.path = folder / JOURNAL_NAME
         try:
             self._descriptor = open_to_append(self.path)

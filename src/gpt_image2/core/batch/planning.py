@@ -175,8 +175,7 @@ class _Planner:
         return planned, [self._claimed(path) if named else path.name for path in paths]
 
     def _claimed(self, path: Path) -> str:
-        """The file behind an output that the user named, as a path below the folder; no link may lead out of
-        it."""
+        """The file behind an output that the user named, as a path below the folder; no link may lead out."""
         real = os.path.realpath(str(path))
         shown = show(str(path.name), limit=100)
         if not real.startswith(self._real_folder + os.sep):

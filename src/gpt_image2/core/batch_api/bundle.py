@@ -86,8 +86,7 @@ class LineInputs:
         self._ids: Dict[str, str] = {}  # by hash; `_SEEN` for one that went within a line
 
     def of(self, job: Job) -> Tuple[List[LineInput], Optional[LineInput]]:
-        """The input images of a job and its mask. Raises where one is no usable image any more, or cannot be
-        uploaded."""
+        """The input images of a job and its mask; raises where one is unusable or cannot be uploaded."""
         named = [*job.sources, *([job.mask] if job.mask is not None else [])]
         images = [None if is_address(source) else local_input(source) for source in named]
         size_bytes = sum(image.size_bytes for image in images if image is not None)

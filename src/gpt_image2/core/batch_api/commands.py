@@ -119,7 +119,7 @@ class Session(Record):
 
 @contextmanager
 def open_session(settings: Settings, output: Output, stop: StopSwitch) -> Generator[Session, None, None]:
-    """What a command has at hand; raises where the ledger cannot be used, without which no batch could be
+    """What a command has at hand; raises where the ledger cannot be used, without which nothing is
     fetched."""
     find_curl()
     path = state_folder(os.environ) / LEDGER_NAME

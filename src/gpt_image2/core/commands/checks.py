@@ -150,7 +150,7 @@ def _network(settings: Settings, env: Mapping[str, str], stop: StopSwitch) -> It
     attempt, document = ask(host_of(settings, env, stop), "/models")
     end = attempt.end
     if not end.sent:
-        error = _explained(settings, attempt)
+        error = explained(settings, attempt, ImageRequest(prompt=""))
         yield Check("connection", "fail", error.message, error.hint, attempt.elapsed_s, error.exit_code)
         return
     yield Check("connection", "ok", "connected", "", end.connect_s)
@@ -170,7 +170,7 @@ def _network(settings: Settings, env: Mapping[str, str], stop: StopSwitch) -> It
             "api", "warn", detail, "a relay may not offer it; a real call will show", attempt.elapsed_s
         )
     else:
-        error = _explained(settings, attempt)
+        error = explained(settings, attempt, ImageRequest(prompt=""))
         yield Check("api", "fail", error.message, error.hint, attempt.elapsed_s, error.exit_code)
 
 
@@ -186,5 +186,5 @@ def ask(host: Host, path: str, body_path: Optional[str] = None) -> Tuple[Attempt
     return send_free(host.curl, HttpRequest(url, tuple(headers), CHECK_TIMEOUT_S, body_path))
 
 
-def _explained(settings: Settings, attempt: Attempt) -> GptImage2Error:
-    return explain(attempt, judge(attempt), ImageRequest(prompt=""), settings.base_url, settings.secrets)
+def explained(settings: Settings, attempt: Attempt, request: ImageRequest) -> GptImage2Error:
+    return explain(attempt, judge(attempt), request, settings.base_url, settings.secrets)

@@ -24,7 +24,7 @@ from ..base.interrupt import StopSwitch
 from ..base.outcome import Billed, Result, SavedImage
 from ..base.record import Record, replace
 from ..calls.exchange import Host, host_of, send_once
-from ..calls.explain import explain, refuses_stream
+from ..calls.explain import refuses_stream
 from ..calls.response import read_server_error
 from ..calls.retry import Attempt, judge, request_id
 from ..ledger.entries import Opening
@@ -36,7 +36,7 @@ from ..outputs.store import Spool
 from ..settings.config import Settings, state_folder
 from ..settings.hosts import HostFacts, save_facts, today
 from ..telling.output import Output
-from .checks import Check, ask
+from .checks import Check, ask, explained
 from .options import YES_NO
 
 PROBE_COMMAND = "doctor"
@@ -89,7 +89,7 @@ def probe(host: Host, picture: Path) -> ProbeOutcome:
             changed = _changed(host, request, attempt)
             refusals += 1
             if changed is None or refusals > _MAX_REFUSALS:
-                error = _failure(host, request, attempt)
+                error = explained(host.settings, attempt, request)
                 error.result = result
                 raise error
             host, request = changed
@@ -164,11 +164,6 @@ def _changed(host: Host, request: ImageRequest, attempt: Attempt) -> Optional[Tu
     else:
         return None
     return replace(host, settings=settings), request
-
-
-def _failure(host: Host, request: ImageRequest, attempt: Attempt) -> GptImage2Error:
-    settings = host.settings
-    return explain(attempt, judge(attempt), request, settings.base_url, settings.secrets)
 
 
 def _input(path: Path, shade: int) -> InputImage:

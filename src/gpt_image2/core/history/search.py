@@ -54,8 +54,7 @@ class PastRequest(Record):
 def find_requests(
     database: Database, search: Optional[str], since: Optional[str], limit: Optional[int]
 ) -> List[PastRequest]:
-    """The requests from `since` on whose prompt or image path holds a text in letters of any case, newest
-    first."""
+    """The requests from `since` on whose prompt or image path holds a text in any case, newest first."""
     at_most = limit if limit is not None and search is None else -1
     rows = database.rows(
         "SELECT * FROM requests WHERE started_at >= ? ORDER BY started_at DESC, id DESC LIMIT ?",
@@ -78,10 +77,8 @@ def request_by_id(database: Database, number: int) -> Optional[PastRequest]:
 
 
 def request_by_file(database: Database, path: str) -> Optional[PastRequest]:
-    """The newest request that made an image with the bytes of this file, else one with this path, or None.
-
-    Of several with the same bytes, one with this path goes first.
-    """
+    """The newest request that made an image with the bytes of this file, at best under this path, else one
+    with this path, or None."""
     is_here = "path = CAST(? AS TEXT)"
     by_hash = f"SELECT request FROM images WHERE sha256 = ? ORDER BY {is_here} DESC, request DESC LIMIT 1"  # noqa: S608
     by_path = f"SELECT request FROM images WHERE {is_here} ORDER BY request DESC LIMIT 1"  # noqa: S608

@@ -22,11 +22,8 @@ GROUPINGS: Mapping[str, Callable[[Row], str]] = {
 
 
 class Spending(Record):
-    """What a group of requests cost. Two kinds of requests are in no sum of money.
-
-    `unknown_cost` counts those that were billed at a cost that is not known, `maybe_billed` those that may
-    have been billed.
-    """
+    """What a group of requests cost. In no sum of money are those that were billed at an unknown cost, which
+    `unknown_cost` counts, and those that may have been billed, which `maybe_billed` counts."""
 
     name: str
     requests: int = 0

@@ -104,11 +104,7 @@ def config_locations(env: Mapping[str, str]) -> List[Path]:
 
 
 def home_folder(env: Mapping[str, str]) -> Path:
-    """The user's home folder by the environment, else by the system.
-
-    Raises:
-        ConfigError: there is none.
-    """
+    """The user's home folder by the environment, else by the system; a `ConfigError` where there is none."""
     home = _find_home(env)
     if home is None:
         raise ConfigError(
@@ -120,11 +116,8 @@ def home_folder(env: Mapping[str, str]) -> Path:
 
 
 def state_folder(env: Mapping[str, str]) -> Path:
-    """Where rescued images and kept answers live: `$XDG_STATE_HOME/gpt-image-2` or its default.
-
-    Raises:
-        ConfigError: there is neither that variable nor a home folder.
-    """
+    """Where rescued images and kept answers live: `$XDG_STATE_HOME/gpt-image-2` or its default; a
+    `ConfigError` where there is neither that variable nor a home folder."""
     xdg = env.get("XDG_STATE_HOME", "")
     base = Path(xdg) if Path(xdg).is_absolute() else home_folder(env) / ".local" / "state"
     return base / CONFIG_NAME
@@ -137,12 +130,9 @@ def load_settings(
     base_url: Optional[str] = None,
     api_key: Optional[str] = None,
 ) -> Settings:
-    """The effective settings from flags (or keyword arguments), the config file and the environment.
-
-    Raises:
-        ConfigError: a file, URL or key is unusable; the message names file, line and field. That there is no
-            key shows only in `Settings.require_key`.
-    """
+    """The effective settings from flags (or keyword arguments), the config file and the environment. An
+    unusable file, URL or key is a `ConfigError`; that there is no key shows only in
+    `Settings.require_key`."""
     file = _active_file(env, config)
     flags = {"base_url": base_url, "api_key": api_key}
     warnings = list(file.warnings) if file else []
