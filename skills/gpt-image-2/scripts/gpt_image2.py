@@ -8194,181 +8194,6 @@ def _ignore(event: Event) -> None:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# commands/checks
-#
-# Looks at everything that a call needs, without paying: each check is ok, warn or fail, with a cure.
-# ------------------------------------------------------------------------------------------------------------
-
-
-CHECK_TIMEOUT_S = 30.0
-_MIN_FREE_BYTES = 500 * 1024 * 1024
-
-
-class Check(Record):
-    """One finding. `status` is `ok`, `warn` or `fail`; `exit_code` is what a failure means for a call."""
-
-    name: str
-    status: str
-    detail: str
-    cure: str = ""
-    elapsed_s: Optional[float] = None
-    exit_code: ExitCode = ExitCode.CONFIG
-
-
-def examine(
-    env: Mapping[str, str],
-    stop: StopSwitch,
-    *,
-    config: Optional[str] = None,
-    base_url: Optional[str] = None,
-    api_key: Optional[str] = None,
-) -> Iterator[Check]:
-    """All checks, one after the other; those that need what has failed are left out."""
-    yield _python()
-    curl = _curl()
-    yield curl
-    try:
-        settings = load_settings(env, config=config, base_url=base_url, api_key=api_key)
-    except ConfigError as error:
-        yield Check("config", "fail", error.message, error.hint)
-        return
-    yield from _settings(settings)
-    yield _state_folder(state_folder(env))
-    yield _disk(state_folder(env))
-    if curl.status == "fail":
-        return
-    name = _name_lookup(settings, env)
-    if name is not None:
-        yield name
-        if name.status == "fail":
-            return
-    yield from _network(settings, env, stop)
-
-
-def verdict(checks: List[Check]) -> ExitCode:
-    return next((check.exit_code for check in checks if check.status == "fail"), ExitCode.OK)
-
-
-def check_json(check: Check) -> Dict[str, object]:
-    shown = dict(vars(check))
-    del shown["exit_code"]
-    return {**shown, "elapsed_s": None if check.elapsed_s is None else round(check.elapsed_s, 3)}
-
-
-def _python() -> Check:
-    import platform
-
-    detail = f"{platform.python_implementation()} {platform.python_version()} ({sys.executable})"
-    return Check("python", "ok", detail)
-
-
-def _curl() -> Check:
-    try:
-        path = find_curl()
-    except ConfigError as error:
-        return Check("curl", "fail", error.message, error.hint)
-    version = curl_version(path)
-    detail = f"curl {'.'.join(map(str, version)) or 'of an unknown version'} ({path})"
-    if version and version[:2] < MIN_VERSION:
-        return Check("curl", "fail", detail, f"install curl {'.'.join(map(str, MIN_VERSION))} or newer")
-    return Check("curl", "ok" if version else "warn", detail)
-
-
-def _settings(settings: Settings) -> Iterator[Check]:
-    file = settings.config_file
-    detail = f"active: {file.path}" if file else "no config file; environment and defaults are used"
-    warnings = "; ".join(settings.warnings)
-    yield Check("config", "warn" if warnings else "ok", detail, warnings)
-    yield Check("base_url", "ok", f"{settings.base_url} (from {settings.sources['base_url']})")
-    try:
-        settings.require_key()
-    except ConfigError as error:
-        yield Check("api_key", "fail", error.message, error.hint)
-        return
-    yield Check("api_key", "ok", f"{settings.masked_key} (from {settings.sources['api_key']})")
-
-
-def _state_folder(folder: Path) -> Check:
-    try:
-        prepare_folder(folder)
-    except GptImage2Error as error:
-        cure = f"make {folder} writable, or set XDG_STATE_HOME; rescued images would go to the temp folder"
-        return Check("state_folder", "warn", error.message, cure)
-    return Check("state_folder", "ok", f"{folder} is writable")
-
-
-def _disk(folder: Path) -> Check:
-    import shutil
-
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    free = shutil.disk_usage(str(folder)).free
-    detail = f"{free / 1e9:.1f} GB free"
-    if free < _MIN_FREE_BYTES:
-        return Check("disk", "warn", detail, "free some space: one image can have 15 MB and more")
-    return Check("disk", "ok", detail)
-
-
-def _name_lookup(settings: Settings, env: Mapping[str, str]) -> Optional[Check]:
-    """Looks the host's name up; None where a proxy does that."""
-    if Curl(env, settings.secrets, StopSwitch()).proxy_for(settings.base_url):
-        return None
-    host = urlsplit(settings.base_url).hostname or ""
-    started = time.monotonic()
-    addresses = resolve_addresses(host)
-    elapsed_s = time.monotonic() - started
-    if not addresses:
-        cure = "check the base URL, the network and its name servers"
-        return Check("dns", "fail", f"{host} cannot be resolved", cure, elapsed_s, ExitCode.NETWORK)
-    return Check("dns", "ok", f"{host} is {', '.join(addresses[:3])}", "", elapsed_s)
-
-
-def _network(settings: Settings, env: Mapping[str, str], stop: StopSwitch) -> Iterator[Check]:
-    """One free request, `GET /models`: it shows the connection, TLS, and whether the key is accepted."""
-    attempt, document = ask(host_of(settings, env, stop), "/models")
-    end = attempt.end
-    if not end.sent:
-        error = explained(settings, attempt, ImageRequest(prompt=""))
-        yield Check("connection", "fail", error.message, error.hint, attempt.elapsed_s, error.exit_code)
-        return
-    yield Check("connection", "ok", "connected", "", end.connect_s)
-    if settings.base_url.startswith("https://"):
-        yield Check(
-            "tls", "ok", "handshake and certificate are good", "", max(0.0, end.tls_s - end.connect_s)
-        )
-    if settings.api_key is None:
-        return
-    if attempt.status == 200 and isinstance(document, dict):
-        models = cast(Dict[str, Any], document).get("data")
-        count = len(cast(List[Any], models)) if isinstance(models, list) else 0
-        yield Check("api", "ok", f"GET /models: {count} models, the key is accepted", "", attempt.elapsed_s)
-    elif attempt.status in (404, 405) or attempt.status == 200:
-        detail = f"GET /models: HTTP {attempt.status}; the key was not checked"
-        yield Check(
-            "api", "warn", detail, "a relay may not offer it; a real call will show", attempt.elapsed_s
-        )
-    else:
-        error = explained(settings, attempt, ImageRequest(prompt=""))
-        yield Check("api", "fail", error.message, error.hint, attempt.elapsed_s, error.exit_code)
-
-
-def ask(host: Host, path: str, body_path: Optional[str] = None) -> Tuple[Attempt, object]:
-    """One free request below the base URL, and its answer as JSON (None when it is none)."""
-    settings = host.settings
-    headers = [("User-Agent", USER_AGENT), ("Accept", "application/json")]
-    if settings.api_key:
-        headers.append(auth_header(settings, settings.api_key))
-    if body_path is not None:
-        headers.append(("Content-Type", "application/json"))
-    url = settings.base_url + path
-    return send_free(host.curl, HttpRequest(url, tuple(headers), CHECK_TIMEOUT_S, body_path))
-
-
-def explained(settings: Settings, attempt: Attempt, request: ImageRequest) -> GptImage2Error:
-    return explain(attempt, judge(attempt), request, settings.base_url, settings.secrets)
-
-
-# ------------------------------------------------------------------------------------------------------------
 # commands/options
 #
 # The flags that commands have, and from the words of `generate`, `edit` and `history redo` to a request.
@@ -8464,10 +8289,21 @@ class ServerFlags(argparse.Namespace):
     api_key: Optional[str]
     no_history: bool
 
+    def settings(self) -> Settings:
+        return load_settings(os.environ, config=self.config, base_url=self.base_url, api_key=self.api_key)
+
     @property
     def history(self) -> Optional[bool]:
         """Whether calls are recorded; None leaves that to the settings."""
         return False if self.no_history else None
+
+
+class DoctorCommand(ServerFlags):
+    """A `doctor` command line."""
+
+    probe: bool
+    yes: bool
+    forget: bool
 
 
 class CallFlags(ServerFlags):
@@ -8781,6 +8617,175 @@ def _read_prompt(prompt: Optional[str], prompt_file: Optional[str], sources: Seq
 
 
 # ------------------------------------------------------------------------------------------------------------
+# commands/checks
+#
+# Looks at everything that a call needs, without paying: each check is ok, warn or fail, with a cure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+CHECK_TIMEOUT_S = 30.0
+_MIN_FREE_BYTES = 500 * 1024 * 1024
+
+
+class Check(Record):
+    """One finding. `status` is `ok`, `warn` or `fail`; `exit_code` is what a failure means for a call."""
+
+    name: str
+    status: str
+    detail: str
+    cure: str = ""
+    elapsed_s: Optional[float] = None
+    exit_code: ExitCode = ExitCode.CONFIG
+
+
+def examine(flags: ServerFlags, stop: StopSwitch) -> Iterator[Check]:
+    """All checks, one after the other; those that need what has failed are left out."""
+    yield _python()
+    curl = _curl()
+    yield curl
+    try:
+        settings = flags.settings()
+    except ConfigError as error:
+        yield Check("config", "fail", error.message, error.hint)
+        return
+    yield from _settings(settings)
+    folder = state_folder(os.environ)
+    yield _state_folder(folder)
+    yield _disk(folder)
+    if curl.status == "fail":
+        return
+    name = _name_lookup(settings)
+    if name is not None:
+        yield name
+        if name.status == "fail":
+            return
+    yield from _network(settings, stop)
+
+
+def verdict(checks: List[Check]) -> ExitCode:
+    return next((check.exit_code for check in checks if check.status == "fail"), ExitCode.OK)
+
+
+def check_json(check: Check) -> Dict[str, object]:
+    shown = dict(vars(check))
+    del shown["exit_code"]
+    return {**shown, "elapsed_s": None if check.elapsed_s is None else round(check.elapsed_s, 3)}
+
+
+def _python() -> Check:
+    import platform
+
+    detail = f"{platform.python_implementation()} {platform.python_version()} ({sys.executable})"
+    return Check("python", "ok", detail)
+
+
+def _curl() -> Check:
+    try:
+        path = find_curl()
+    except ConfigError as error:
+        return Check("curl", "fail", error.message, error.hint)
+    version = curl_version(path)
+    detail = f"curl {'.'.join(map(str, version)) or 'of an unknown version'} ({path})"
+    if version and version[:2] < MIN_VERSION:
+        return Check("curl", "fail", detail, f"install curl {'.'.join(map(str, MIN_VERSION))} or newer")
+    return Check("curl", "ok" if version else "warn", detail)
+
+
+def _settings(settings: Settings) -> Iterator[Check]:
+    file = settings.config_file
+    detail = f"active: {file.path}" if file else "no config file; environment and defaults are used"
+    warnings = "; ".join(settings.warnings)
+    yield Check("config", "warn" if warnings else "ok", detail, warnings)
+    yield Check("base_url", "ok", f"{settings.base_url} (from {settings.sources['base_url']})")
+    try:
+        settings.require_key()
+    except ConfigError as error:
+        yield Check("api_key", "fail", error.message, error.hint)
+        return
+    yield Check("api_key", "ok", f"{settings.masked_key} (from {settings.sources['api_key']})")
+
+
+def _state_folder(folder: Path) -> Check:
+    try:
+        prepare_folder(folder)
+    except GptImage2Error as error:
+        cure = f"make {folder} writable, or set XDG_STATE_HOME; rescued images would go to the temp folder"
+        return Check("state_folder", "warn", error.message, cure)
+    return Check("state_folder", "ok", f"{folder} is writable")
+
+
+def _disk(folder: Path) -> Check:
+    import shutil
+
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    free = shutil.disk_usage(str(folder)).free
+    detail = f"{free / 1e9:.1f} GB free"
+    if free < _MIN_FREE_BYTES:
+        return Check("disk", "warn", detail, "free some space: one image can have 15 MB and more")
+    return Check("disk", "ok", detail)
+
+
+def _name_lookup(settings: Settings) -> Optional[Check]:
+    """Looks the host's name up; None where a proxy does that."""
+    if Curl(os.environ, settings.secrets, StopSwitch()).proxy_for(settings.base_url):
+        return None
+    host = urlsplit(settings.base_url).hostname or ""
+    started = time.monotonic()
+    addresses = resolve_addresses(host)
+    elapsed_s = time.monotonic() - started
+    if not addresses:
+        cure = "check the base URL, the network and its name servers"
+        return Check("dns", "fail", f"{host} cannot be resolved", cure, elapsed_s, ExitCode.NETWORK)
+    return Check("dns", "ok", f"{host} is {', '.join(addresses[:3])}", "", elapsed_s)
+
+
+def _network(settings: Settings, stop: StopSwitch) -> Iterator[Check]:
+    """One free request, `GET /models`: it shows the connection, TLS, and whether the key is accepted."""
+    attempt, document = ask(host_of(settings, os.environ, stop), "/models")
+    end = attempt.end
+    if not end.sent:
+        error = explained(settings, attempt, ImageRequest(prompt=""))
+        yield Check("connection", "fail", error.message, error.hint, attempt.elapsed_s, error.exit_code)
+        return
+    yield Check("connection", "ok", "connected", "", end.connect_s)
+    if settings.base_url.startswith("https://"):
+        yield Check(
+            "tls", "ok", "handshake and certificate are good", "", max(0.0, end.tls_s - end.connect_s)
+        )
+    if settings.api_key is None:
+        return
+    if attempt.status == 200 and isinstance(document, dict):
+        models = cast(Dict[str, Any], document).get("data")
+        count = len(cast(List[Any], models)) if isinstance(models, list) else 0
+        yield Check("api", "ok", f"GET /models: {count} models, the key is accepted", "", attempt.elapsed_s)
+    elif attempt.status in (404, 405) or attempt.status == 200:
+        detail = f"GET /models: HTTP {attempt.status}; the key was not checked"
+        yield Check(
+            "api", "warn", detail, "a relay may not offer it; a real call will show", attempt.elapsed_s
+        )
+    else:
+        error = explained(settings, attempt, ImageRequest(prompt=""))
+        yield Check("api", "fail", error.message, error.hint, attempt.elapsed_s, error.exit_code)
+
+
+def ask(host: Host, path: str, body_path: Optional[str] = None) -> Tuple[Attempt, object]:
+    """One free request below the base URL, and its answer as JSON (None when it is none)."""
+    settings = host.settings
+    headers = [("User-Agent", USER_AGENT), ("Accept", "application/json")]
+    if settings.api_key:
+        headers.append(auth_header(settings, settings.api_key))
+    if body_path is not None:
+        headers.append(("Content-Type", "application/json"))
+    url = settings.base_url + path
+    return send_free(host.curl, HttpRequest(url, tuple(headers), CHECK_TIMEOUT_S, body_path))
+
+
+def explained(settings: Settings, attempt: Attempt, request: ImageRequest) -> GptImage2Error:
+    return explain(attempt, judge(attempt), request, settings.base_url, settings.secrets)
+
+
+# ------------------------------------------------------------------------------------------------------------
 # commands/config
 #
 # The command `config`: writes a config file, and says which settings are in force, and why.
@@ -8806,6 +8811,7 @@ def run_config(words: Sequence[str], output: Output, _: StopSwitch) -> int:
 def _show_config(config: Optional[str], output: Output) -> Dict[str, object]:
     settings = load_settings(os.environ, config=config)
     active = settings.config_file.path if settings.config_file else None
+    own_prices = settings.config_file.prices if settings.config_file else NO_PRICES
     sources = {**settings.sources, "state_folder": "XDG_STATE_HOME or its default"}
     if settings.api_key is None:
         sources["api_key"] = settings.key_problem or "no source has one"
@@ -8816,7 +8822,7 @@ def _show_config(config: Optional[str], output: Output) -> Dict[str, object]:
         "image_field": settings.image_field,
         "streams": YES_NO[settings.streams],
         "history": YES_NO[settings.history],
-        "prices": _prices_in_words(settings),
+        "prices": f"list prices, but for {', '.join(own_prices)}" if own_prices else "list prices",
         "state_folder": str(state_folder(os.environ)),
     }
     for warning in settings.warnings:
@@ -8836,11 +8842,6 @@ def _show_config(config: Optional[str], output: Output) -> Dict[str, object]:
     }
 
 
-def _prices_in_words(settings: Settings) -> str:
-    own = settings.config_file.prices if settings.config_file else NO_PRICES
-    return f"list prices, but for {', '.join(own)}" if own else "list prices"
-
-
 # ------------------------------------------------------------------------------------------------------------
 # commands/doctor
 #
@@ -8853,24 +8854,19 @@ _NAME_WIDTH = 13
 
 
 def run_doctor(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    args = doctor_parser().parse_args(list(words))
-    where = {"config": args.config, "base_url": args.base_url, "api_key": args.api_key}
+    args = doctor_parser().parse_args(list(words), DoctorCommand())
     if args.probe and not args.yes:
         probe_in_words = load_side("gpt_image2_more").probe_in_words
-        raise UsageError(probe_in_words(load_settings(os.environ, **where)), hint="add --yes to pay for it")
+        raise UsageError(probe_in_words(args.settings()), hint="add --yes to pay for it")
     checks: List[Check] = []
     billed = Billed.NO
-    found = (
-        iter([_forget(load_settings(os.environ, **where))])
-        if args.forget
-        else examine(os.environ, stop, **where)
-    )
+    found = iter([_forget(args.settings())]) if args.forget else examine(args, stop)
     for check in found:
         checks.append(check)
         _say_check(check, output)
     if args.probe and verdict(checks) is ExitCode.OK:
         probe_and_tell = load_side("gpt_image2_more").probe_and_tell
-        check, billed = probe_and_tell(load_settings(os.environ, **where), stop, output)
+        check, billed = probe_and_tell(args.settings(), stop, output)
         checks.append(check)
         _say_check(check, output)
     failed = next((check for check in checks if check.status == "fail"), None)

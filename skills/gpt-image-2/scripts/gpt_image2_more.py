@@ -1625,11 +1625,6 @@ class BatchRunCommand(JobsOptions, CallFlags):
     fail_fast: bool
     max_failures: Optional[int]
 
-    @property
-    def failures_allowed(self) -> Optional[int]:
-        """After how many failures nothing more is started; None is never."""
-        return 1 if self.fail_fast else self.max_failures
-
 
 def batch_parser() -> Parser:
     commands = "\n".join(f"  {name:<6}  {summary}" for name, summary in BATCH_COMMANDS)
@@ -2334,17 +2329,16 @@ class Scheduler:
         self._news.put(partial(self._end, running, result, error))
 
     def _post(self, running: RunningJob, event: Event) -> None:
-        if isinstance(event, ImageSaved) or (isinstance(event, HeadersReceived) and event.limits):
-            self._news.put(partial(self._take_in, running, event))
+        if isinstance(event, ImageSaved):
+            self._news.put(partial(self._hold_image, running, event.image))
+        elif isinstance(event, HeadersReceived) and event.limits:
+            self._news.put(partial(self._pacer.learn, event.limits, len(running.planned.missing)))
 
     # Hearing
 
-    def _take_in(self, running: RunningJob, event: Event) -> None:
-        if isinstance(event, HeadersReceived):
-            self._pacer.learn(event.limits, len(running.planned.missing))
-        elif isinstance(event, ImageSaved):
-            self._plan.hold_name(self._jobs.folder.name_of(event.image.path), running.planned)
-            self._progress.saved(event.image)
+    def _hold_image(self, running: RunningJob, image: SavedImage) -> None:
+        self._plan.hold_name(self._jobs.folder.name_of(image.path), running.planned)
+        self._progress.saved(image)
 
     def _end(self, running: RunningJob, result: Optional[Result], error: Optional[Exception]) -> None:
         """A job has ended: what others may do follows at once, what is told of it when it is on disk."""
@@ -2418,7 +2412,7 @@ class Scheduler:
     def _stop_after(self, error: GptImage2Error) -> None:
         """Starts nothing more where no other job can fare better, or too many have failed."""
         is_refused = isinstance(error, AuthenticationError) and error.http_status == _UNAUTHORIZED
-        most = self._command.failures_allowed
+        most = 1 if self._command.fail_fast else self._command.max_failures
         if is_refused or isinstance(error, (QuotaError, ConfigError)):
             self._stop_starting(error.code)
         elif most is not None and self._failures >= most:
@@ -3044,8 +3038,7 @@ def run_redo(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
     command = read_redo_command(words)
     past, image_path = _found(command.target)
     fill_in(command, past, image_path)
-    where = {"config": command.config, "base_url": command.base_url, "api_key": command.api_key}
-    url = past.base_url if command.sandbox else load_settings(os.environ, **where).base_url
+    url = past.base_url if command.sandbox else command.settings().base_url
     if url != past.base_url:  # what was a rehearsal may cost money this time
         output.warn(f"request {past.id} went to {show(past.base_url)}; this goes to {show(url)}")
     return make_images(command, output, stop)
@@ -4251,9 +4244,7 @@ def batches_session(
     arguments = batches_parser(name).parse_args(list(rest), BatchesArguments())
     if arguments.poll is not None and arguments.poll < MIN_POLL_S:
         raise UsageError(f"--poll must be at least {MIN_POLL_S}", hint="leave it out for 5 to 60 seconds")
-    settings = load_settings(
-        os.environ, config=arguments.config, base_url=arguments.base_url, api_key=arguments.api_key
-    )
+    settings = arguments.settings()
     for warning in settings.warnings:
         output.warn(warning)
     with open_session(settings, output, stop) as session:

@@ -62,11 +62,6 @@ class BatchRunCommand(JobsOptions, CallFlags):
     fail_fast: bool
     max_failures: Optional[int]
 
-    @property
-    def failures_allowed(self) -> Optional[int]:
-        """After how many failures nothing more is started; None is never."""
-        return 1 if self.fail_fast else self.max_failures
-
 
 def batch_parser() -> Parser:
     commands = "\n".join(f"  {name:<6}  {summary}" for name, summary in BATCH_COMMANDS)

@@ -25,7 +25,7 @@ from ..base.errors import (
 )
 from ..base.events import Event, HeadersReceived, ImageSaved
 from ..base.interrupt import StopSwitch
-from ..base.outcome import Billed, Result
+from ..base.outcome import Billed, Result, SavedImage
 from ..base.record import replace
 from ..calls.budget import OVER_MAX_COST, Budget, Hold
 from ..calls.client import Client
@@ -248,17 +248,16 @@ class Scheduler:
         self._news.put(partial(self._end, running, result, error))
 
     def _post(self, running: RunningJob, event: Event) -> None:
-        if isinstance(event, ImageSaved) or (isinstance(event, HeadersReceived) and event.limits):
-            self._news.put(partial(self._take_in, running, event))
+        if isinstance(event, ImageSaved):
+            self._news.put(partial(self._hold_image, running, event.image))
+        elif isinstance(event, HeadersReceived) and event.limits:
+            self._news.put(partial(self._pacer.learn, event.limits, len(running.planned.missing)))
 
     # Hearing
 
-    def _take_in(self, running: RunningJob, event: Event) -> None:
-        if isinstance(event, HeadersReceived):
-            self._pacer.learn(event.limits, len(running.planned.missing))
-        elif isinstance(event, ImageSaved):
-            self._plan.hold_name(self._jobs.folder.name_of(event.image.path), running.planned)
-            self._progress.saved(event.image)
+    def _hold_image(self, running: RunningJob, image: SavedImage) -> None:
+        self._plan.hold_name(self._jobs.folder.name_of(image.path), running.planned)
+        self._progress.saved(image)
 
     def _end(self, running: RunningJob, result: Optional[Result], error: Optional[Exception]) -> None:
         """A job has ended: what others may do follows at once, what is told of it when it is on disk."""
@@ -332,7 +331,7 @@ class Scheduler:
     def _stop_after(self, error: GptImage2Error) -> None:
         """Starts nothing more where no other job can fare better, or too many have failed."""
         is_refused = isinstance(error, AuthenticationError) and error.http_status == _UNAUTHORIZED
-        most = self._command.failures_allowed
+        most = 1 if self._command.fail_fast else self._command.max_failures
         if is_refused or isinstance(error, (QuotaError, ConfigError)):
             self._stop_starting(error.code)
         elif most is not None and self._failures >= most:

@@ -23,7 +23,7 @@ from ..commands.options import (
 )
 from ..history.dates import local_time
 from ..ledger.database import LEDGER_NAME, open_database
-from ..settings.config import Settings, load_settings, state_folder
+from ..settings.config import Settings, state_folder
 from ..telling.output import Output
 from ..wire.curl import find_curl
 from .api import BatchApi, ServerBatch
@@ -143,9 +143,7 @@ def batches_session(
     arguments = batches_parser(name).parse_args(list(rest), BatchesArguments())
     if arguments.poll is not None and arguments.poll < MIN_POLL_S:
         raise UsageError(f"--poll must be at least {MIN_POLL_S}", hint="leave it out for 5 to 60 seconds")
-    settings = load_settings(
-        os.environ, config=arguments.config, base_url=arguments.base_url, api_key=arguments.api_key
-    )
+    settings = arguments.settings()
     for warning in settings.warnings:
         output.warn(warning)
     with open_session(settings, output, stop) as session:

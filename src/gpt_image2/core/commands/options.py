@@ -23,6 +23,7 @@ from ..base.interrupt import StopSwitch
 from ..calls.client import DEFAULT_TIMEOUT_S, Client
 from ..calls.download import DEFAULT_MAX_DOWNLOAD_BYTES
 from ..calls.retry import DEFAULT_RETRIES
+from ..settings.config import Settings, load_settings
 
 MEGABYTE = 1024 * 1024
 YES_NO = {True: "yes", False: "no", None: "unknown"}
@@ -110,10 +111,21 @@ class ServerFlags(argparse.Namespace):
     api_key: Optional[str]
     no_history: bool
 
+    def settings(self) -> Settings:
+        return load_settings(os.environ, config=self.config, base_url=self.base_url, api_key=self.api_key)
+
     @property
     def history(self) -> Optional[bool]:
         """Whether calls are recorded; None leaves that to the settings."""
         return False if self.no_history else None
+
+
+class DoctorCommand(ServerFlags):
+    """A `doctor` command line."""
+
+    probe: bool
+    yes: bool
+    forget: bool
 
 
 class CallFlags(ServerFlags):

@@ -89,8 +89,7 @@ def run_redo(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
     command = read_redo_command(words)
     past, image_path = _found(command.target)
     fill_in(command, past, image_path)
-    where = {"config": command.config, "base_url": command.base_url, "api_key": command.api_key}
-    url = past.base_url if command.sandbox else load_settings(os.environ, **where).base_url
+    url = past.base_url if command.sandbox else command.settings().base_url
     if url != past.base_url:  # what was a rehearsal may cost money this time
         output.warn(f"request {past.id} went to {show(past.base_url)}; this goes to {show(url)}")
     return make_images(command, output, stop)
