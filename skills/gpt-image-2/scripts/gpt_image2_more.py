@@ -3965,13 +3965,6 @@ _MOST_WITHIN_BYTES = 8 << 20
 _SEEN = ""
 
 
-class Limits(Record):
-    """What one input file may hold."""
-
-    lines: int = MAX_LINES
-    size_bytes: int = MAX_MB * BYTES_PER_MB
-
-
 class Group(Record):
     """What one batch may have only one of. The endpoint is as the Batch API writes it, with `/v1`."""
 
@@ -4046,22 +4039,23 @@ class LineInputs:
 class Bundle:
     """An input file that is being written. Its jobs lie in a file beside it: they would fill the memory."""
 
-    def __init__(self, folder: Path, group: Group, limits: Limits) -> None:
+    def __init__(self, folder: Path, group: Group, max_lines: int, max_bytes: int) -> None:
         self.group = group
         #: Tells the batch that will be made of it from all others.
         self.mark = os.urandom(_MARK_BYTES).hex()
         self.path = folder / f"{self.mark}.jsonl"
         self.lines = 0
         self.high_usd = 0.0
-        self._limits = limits
+        self._max_lines = max_lines
+        self._max_bytes = max_bytes
         self._size_bytes = 0
         self._jobs_path = folder / f"{self.mark}.jobs"
         self._file = open(str(self.path), "xb")  # noqa: SIM115 - open until it is handed over
         self._jobs_file = open(str(self._jobs_path), "x", encoding="ascii")  # noqa: SIM115
 
     def takes(self, line: BatchLine) -> bool:
-        is_within = self._size_bytes + line.size_bytes <= self._limits.size_bytes
-        return self.lines == 0 or (self.lines < self._limits.lines and is_within)
+        is_within = self._size_bytes + line.size_bytes <= self._max_bytes
+        return self.lines == 0 or (self.lines < self._max_lines and is_within)
 
     def add(self, line: BatchLine, job: BatchJob) -> None:
         try:
@@ -4277,11 +4271,6 @@ class SubmitCommand(JobsOptions):
 
     max_lines: int
     max_mb: float
-
-    @property
-    def limits(self) -> Limits:
-        """How large a batch may become."""
-        return Limits(self.max_lines, int(self.max_mb * BYTES_PER_MB))
 
 
 def read_submit(argv: Sequence[str]) -> SubmitCommand:
@@ -4984,7 +4973,7 @@ def run_submit(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
         Budget(jobs.max_cost_usd, folder.spent_usd).check(estimate, "these jobs, by the Batch API,")
         client.settings.require_key()
         session = stack.enter_context(open_session(client.settings, output, stop))
-        submission = _Submission(session, folder, folder.journal, jobs.limits, client.ledger is not None)
+        submission = _Submission(session, folder, folder.journal, jobs, client.ledger is not None)
         with stop:
             submission.run()
             return submission.finish(estimate)
@@ -4994,13 +4983,14 @@ class _Submission:
     """One `batch submit`, all of whose jobs may be paid for."""
 
     def __init__(
-        self, session: Session, folder: OpenJobs, journal: Journal, limits: Limits, is_recorded: bool
+        self, session: Session, folder: OpenJobs, journal: Journal, command: SubmitCommand, is_recorded: bool
     ) -> None:
         self._session = session
         self._folder = folder
         self._plan = folder.plan
         self._journal = journal
-        self._limits = limits
+        self._max_lines = command.max_lines
+        self._max_bytes = int(command.max_mb * BYTES_PER_MB)
         self._is_recorded = is_recorded
         self._output = session.output
         self._inputs = LineInputs(session.api)
@@ -5038,7 +5028,7 @@ class _Submission:
                 if self._is_stopping():
                     return
             if bundle is None:
-                bundle = self._bundles[group] = Bundle(scratch, group, self._limits)
+                bundle = self._bundles[group] = Bundle(scratch, group, self._max_lines, self._max_bytes)
             bundle.add(line, job)
 
     def _line_of(self, planned: PlannedJob) -> Tuple[Group, BatchLine, BatchJob]:

@@ -34,13 +34,6 @@ _MOST_WITHIN_BYTES = 8 << 20
 _SEEN = ""
 
 
-class Limits(Record):
-    """What one input file may hold."""
-
-    lines: int = MAX_LINES
-    size_bytes: int = MAX_MB * BYTES_PER_MB
-
-
 class Group(Record):
     """What one batch may have only one of. The endpoint is as the Batch API writes it, with `/v1`."""
 
@@ -115,22 +108,23 @@ class LineInputs:
 class Bundle:
     """An input file that is being written. Its jobs lie in a file beside it: they would fill the memory."""
 
-    def __init__(self, folder: Path, group: Group, limits: Limits) -> None:
+    def __init__(self, folder: Path, group: Group, max_lines: int, max_bytes: int) -> None:
         self.group = group
         #: Tells the batch that will be made of it from all others.
         self.mark = os.urandom(_MARK_BYTES).hex()
         self.path = folder / f"{self.mark}.jsonl"
         self.lines = 0
         self.high_usd = 0.0
-        self._limits = limits
+        self._max_lines = max_lines
+        self._max_bytes = max_bytes
         self._size_bytes = 0
         self._jobs_path = folder / f"{self.mark}.jobs"
         self._file = open(str(self.path), "xb")  # noqa: SIM115 - open until it is handed over
         self._jobs_file = open(str(self._jobs_path), "x", encoding="ascii")  # noqa: SIM115
 
     def takes(self, line: BatchLine) -> bool:
-        is_within = self._size_bytes + line.size_bytes <= self._limits.size_bytes
-        return self.lines == 0 or (self.lines < self._limits.lines and is_within)
+        is_within = self._size_bytes + line.size_bytes <= self._max_bytes
+        return self.lines == 0 or (self.lines < self._max_lines and is_within)
 
     def add(self, line: BatchLine, job: BatchJob) -> None:
         try:

@@ -27,7 +27,7 @@ from ..settings.config import Settings, state_folder
 from ..telling.output import Output
 from ..wire.curl import find_curl
 from .api import BatchApi, ServerBatch
-from .bundle import BYTES_PER_MB, MAX_LINES, MAX_MB, Limits
+from .bundle import MAX_LINES, MAX_MB
 from .store import UNKNOWN, Batch, BatchStore
 
 MIN_POLL_S = 0.05
@@ -176,11 +176,6 @@ class SubmitCommand(JobsOptions):
 
     max_lines: int
     max_mb: float
-
-    @property
-    def limits(self) -> Limits:
-        """How large a batch may become."""
-        return Limits(self.max_lines, int(self.max_mb * BYTES_PER_MB))
 
 
 def read_submit(argv: Sequence[str]) -> SubmitCommand:

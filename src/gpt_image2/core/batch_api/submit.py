@@ -31,8 +31,8 @@ from ..telling.as_json import estimate_json, failure_json, image_json
 from ..telling.in_words import cost_in_words
 from ..telling.output import Output
 from .api import ServerBatch
-from .bundle import BatchLine, Bundle, Group, Limits, LineInputs, batch_line
-from .commands import Session, batch_in_words, batch_json, open_session, read_submit
+from .bundle import BYTES_PER_MB, BatchLine, Bundle, Group, LineInputs, batch_line
+from .commands import Session, SubmitCommand, batch_in_words, batch_json, open_session, read_submit
 from .store import UNKNOWN, Batch, BatchJob
 
 _GENERATIONS, _EDITS = "/v1/images/generations", "/v1/images/edits"
@@ -53,7 +53,7 @@ def run_submit(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
         Budget(jobs.max_cost_usd, folder.spent_usd).check(estimate, "these jobs, by the Batch API,")
         client.settings.require_key()
         session = stack.enter_context(open_session(client.settings, output, stop))
-        submission = _Submission(session, folder, folder.journal, jobs.limits, client.ledger is not None)
+        submission = _Submission(session, folder, folder.journal, jobs, client.ledger is not None)
         with stop:
             submission.run()
             return submission.finish(estimate)
@@ -63,13 +63,14 @@ class _Submission:
     """One `batch submit`, all of whose jobs may be paid for."""
 
     def __init__(
-        self, session: Session, folder: OpenJobs, journal: Journal, limits: Limits, is_recorded: bool
+        self, session: Session, folder: OpenJobs, journal: Journal, command: SubmitCommand, is_recorded: bool
     ) -> None:
         self._session = session
         self._folder = folder
         self._plan = folder.plan
         self._journal = journal
-        self._limits = limits
+        self._max_lines = command.max_lines
+        self._max_bytes = int(command.max_mb * BYTES_PER_MB)
         self._is_recorded = is_recorded
         self._output = session.output
         self._inputs = LineInputs(session.api)
@@ -107,7 +108,7 @@ class _Submission:
                 if self._is_stopping():
                     return
             if bundle is None:
-                bundle = self._bundles[group] = Bundle(scratch, group, self._limits)
+                bundle = self._bundles[group] = Bundle(scratch, group, self._max_lines, self._max_bytes)
             bundle.add(line, job)
 
     def _line_of(self, planned: PlannedJob) -> Tuple[Group, BatchLine, BatchJob]:
