@@ -68,7 +68,7 @@ def sizes() -> str:
 
 def prices() -> str:
     """USD per million tokens."""
-    price = models.prices_of(models.DEFAULT_MODEL)
+    price = models.PRICES.get(models.DEFAULT_MODEL)
     if price is None:
         raise SystemExit(f"no price of {models.DEFAULT_MODEL} in core/api/models.py")
     rows = [

@@ -877,7 +877,6 @@ def is_whole_image(file: IO[bytes]) -> bool:
 
 
 def saved_image_at(path: str) -> Optional[SavedImage]:
-    """The image in a file, None where there is none."""
     try:
         with open(path, "rb") as file:
             info = read_image_info(file)
@@ -899,7 +898,6 @@ def sha256_of(path: str) -> str:
 
 
 def _digest(file: IO[bytes]) -> Tuple[str, int]:
-    """The SHA-256 of an open file, in hexadecimal, and how many bytes it has."""
     digest = hashlib.sha256()
     file.seek(0)
     for block in iter(lambda: file.read(_HASHED_BYTES), b""):
@@ -1144,11 +1142,6 @@ def output_tokens(width: int, height: int, quality: str) -> int:
     return -(-factor * short * (2_000_000 + width * height) // 4_000_000)
 
 
-def prices_of(model: str, prices: Mapping[str, Prices] = PRICES) -> Optional[Prices]:
-    """The token prices of a model, or None where they are not known (never a guess)."""
-    return prices.get(model)
-
-
 def estimate_cost(
     model: str,
     prompt: str,
@@ -1163,7 +1156,7 @@ def estimate_cost(
 
     A model that only the config prices is taken to make as many tokens as gpt-image-2; the note says so.
     """
-    price = prices_of(model, prices)
+    price = prices.get(model)
     if price is None or quality not in QUALITIES:
         return None
     sizes = [parse_size(name) for name in (_AUTO_SIZES if size == "auto" else (size,))]
@@ -1194,7 +1187,7 @@ def cost_of_usage(model: str, usage: Usage, prices: Mapping[str, Prices] = PRICE
     Where the answer does not split its input tokens, they are taken as text (no image was sent in). The cost
     is never negative: more tokens cannot have come from a cache than there were.
     """
-    price = prices_of(model, prices)
+    price = prices.get(model)
     if price is None:
         return None
     image_in = usage.image_tokens or 0
@@ -1256,12 +1249,10 @@ class InputImage(Record):
 
     @property
     def mime_type(self) -> str:
-        """The media type of the file."""
         return f"image/{self.format}"
 
 
 def is_address(source: str) -> bool:
-    """Whether an input image is to be fetched by http(s)."""
     return source.lower().startswith(("http://", "https://"))
 
 
@@ -1290,36 +1281,29 @@ class ImageRequest(Record):
 
     @property
     def command(self) -> str:
-        """`edit` with input images, else `generate`."""
         return "edit" if self.images else "generate"
 
     @property
     def endpoint(self) -> str:
-        """The path below the base URL."""
         return "/images/edits" if self.images else "/images/generations"
 
     @property
     def count(self) -> int:
-        """How many images are asked for."""
         return self.n or 1
 
     @property
     def effective_format(self) -> str:
-        """The format that is asked for, by default png."""
         return self.output_format or "png"
 
     @property
     def effective_quality(self) -> str:
-        """The quality that is asked for, by default auto."""
         return self.quality or "auto"
 
     @property
     def effective_size(self) -> str:
-        """The size that is asked for, by default auto."""
         return self.size or "auto"
 
     def without_stream(self) -> ImageRequest:
-        """The same request, not streamed."""
         return replace(self, stream=False, partial_images=None)
 
     def wire_fields(self, format_field: str) -> Dict[str, object]:
@@ -1333,11 +1317,9 @@ class ImageRequest(Record):
         return wire
 
     def json_body(self, format_field: str) -> bytes:
-        """The body of a generation."""
         return json.dumps(self.wire_fields(format_field), ensure_ascii=False).encode("utf-8")
 
     def form_texts(self, format_field: str) -> List[Tuple[str, str]]:
-        """The text parts of an edit's multipart body."""
         return [
             (name, value if isinstance(value, str) else json.dumps(value))
             for name, value in self.wire_fields(format_field).items()
@@ -1359,11 +1341,8 @@ class ImageRequest(Record):
 
 
 def checked(request: ImageRequest) -> Tuple[ImageRequest, Tuple[str, ...]]:
-    """The request with names resolved (`jpg`, `2k`, `16:9`), and warnings about unknown values.
-
-    Raises:
-        UsageError: a value that the API is known to refuse; nothing was sent.
-    """
+    """The request with names resolved (`jpg`, `2k`, `16:9`), and warnings about unknown values; a
+    `UsageError` for what the API is known to refuse."""
     _check_prompt(request.prompt)
     _check_range("n", request.n, 1, MAX_N)
     _check_range("output_compression", request.output_compression, 0, 100)
@@ -1399,11 +1378,7 @@ def checked(request: ImageRequest) -> Tuple[ImageRequest, Tuple[str, ...]]:
 
 
 def parse_extra(text: str) -> Tuple[str, object]:
-    """`KEY=VALUE` as a field: a value that is JSON (number, true, list …) is sent as such, else as text.
-
-    Raises:
-        UsageError: no key, or no equals sign.
-    """
+    """`KEY=VALUE` as a field: a value that is JSON (number, true, list …) is sent as such, else as text."""
     key, separator, value = text.partition("=")
     if not separator or not key.strip():
         raise UsageError(
@@ -1562,21 +1537,18 @@ _EVENT_NAMES: Mapping[type, str] = {
 
 
 def image_json(image: SavedImage) -> Dict[str, object]:
-    """One saved image as `--json` and the events show it."""
     fields = dict(vars(image))
     fields["bytes"] = fields.pop("size_bytes")
     return {name: fields[name] for name in ("path", "bytes", "format", "width", "height", "sha256")}
 
 
 def estimate_json(estimate: Optional[CostEstimate]) -> Optional[Dict[str, float]]:
-    """What a request would cost in USD, as JSON; None where that is not known."""
     if estimate is None:
         return None
     return {"low": round(estimate.low_usd, 6), "high": round(estimate.high_usd, 6)}
 
 
 def result_json(result: Result) -> Dict[str, object]:
-    """A success as the object that `--json` prints."""
     usage = None
     if result.usage:
         usage = {
@@ -1610,7 +1582,6 @@ def error_json(error: GptImage2Error, command: str) -> Dict[str, object]:
 
 
 def failure_json(error: Optional[GptImage2Error]) -> Optional[Dict[str, object]]:
-    """What went wrong as an object of `--json`; None where nothing did."""
     if error is None:
         return None
     return {
@@ -1650,7 +1621,6 @@ def saved_line(path: str, size_bytes: int) -> str:
 
 
 def cost_in_words(estimate: Optional[CostEstimate]) -> str:
-    """What a request would cost."""
     if estimate is None:
         return "unknown for this model or quality"
     text = f"${estimate.low_usd:.4f}"
@@ -1660,7 +1630,6 @@ def cost_in_words(estimate: Optional[CostEstimate]) -> str:
 
 
 def ending_in_words(result: Result) -> str:
-    """How a call ended: status, time, cost and tokens."""
     status = f"HTTP {result.http_status}" if result.http_status else "no answer"
     cost = f", ${result.cost_usd:.4f}" if result.cost_usd is not None else ""
     tokens = f" ({result.usage.total_tokens:,} tokens)" if result.usage else ""
@@ -1761,7 +1730,6 @@ _RED, _YELLOW = "31", "33"
 
 
 def output_for(arguments: List[str]) -> Output:
-    """The output of a command with these arguments."""
     keep_paths_printable()
     flags = arguments[: arguments.index("--")] if "--" in arguments else arguments
     return EventsOutput(flags) if "--events" in flags else Output(flags)
@@ -1783,18 +1751,15 @@ class Output:
         self._note = ""
 
     def result(self, text: str) -> None:
-        """A line of the result, for people."""
         if not self.is_json:
             self.live("")
             print_line(text, sys.stdout)
 
     def say(self, text: str) -> None:
-        """Something good to know."""
         if not self._quiet:
             self._print(text)
 
     def warn(self, text: str) -> None:
-        """Something the user should know."""
         self._print(text, "warning", _YELLOW)
 
     def complain(self, text: str) -> None:
@@ -1803,7 +1768,6 @@ class Output:
             self._print(text, "error", _RED)
 
     def live(self, text: str) -> None:
-        """What the live line says now, where there is one."""
         if self.is_live:
             with self._lock:
                 sys.stderr.write(_CLEAR_LINE + text)
@@ -1879,7 +1843,6 @@ class Output:
             self.say(ending_in_words(event.result))
 
     def _print(self, text: str, label: str = "", colour: str = "") -> None:
-        """One line on standard error, with a label in front."""
         if label:
             text = f"\x1b[{colour}m{label}\x1b[0m: {text}" if self._has_colours else f"{label}: {text}"
         self.live("")
@@ -5554,132 +5517,9 @@ def _tried(work: Callable[[], _Made], otherwise: _Made) -> _Made:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# settings/hosts
-#
-# What a probe has learnt about a base URL, kept in the state folder until it is forgotten.
-#
-# One private JSON file holds all hosts. A file that cannot be read counts as empty: it is only a memory.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_FILE_NAME = "hosts.json"
-
-
-class HostFacts(Record):
-    """What one base URL really does. None means: the probe could not tell.
-
-    `image_field` is the multipart name for several images. `answers` is `b64_json` or `url`.
-    """
-
-    probed_on: str
-    answers: Optional[str] = None
-    streams: Optional[bool] = None
-    format_field: Optional[str] = None
-    image_field: Optional[str] = None
-    honours_size: Optional[bool] = None
-    edits: Optional[bool] = None
-    refusal: Optional[str] = None
-
-
-def today() -> str:
-    """The date of a probe, as it is kept."""
-    return time.strftime("%Y-%m-%d")
-
-
-def load_facts(state_folder: Path, base_url: str) -> Optional[HostFacts]:
-    """What is known of a base URL, or None."""
-    entry = _read(state_folder).get(base_url)
-    if not isinstance(entry, dict):
-        return None
-    known = HostFacts.__match_args__
-    values: Dict[str, Any] = {"probed_on": ""}
-    values.update((name, value) for name, value in cast(Dict[str, Any], entry).items() if name in known)
-    return HostFacts(**values)
-
-
-def save_facts(state_folder: Path, base_url: str, facts: HostFacts) -> None:
-    """Keeps what was learnt of a base URL; an `OutputError` where the state folder does not take it."""
-    _write(state_folder, {**_read(state_folder), base_url: vars(facts)})
-
-
-def forget_facts(state_folder: Path, base_url: str) -> bool:
-    """Forgets a base URL; False when nothing was known of it."""
-    everything = _read(state_folder)
-    if base_url not in everything:
-        return False
-    del everything[base_url]
-    _write(state_folder, everything)
-    return True
-
-
-def _read(state_folder: Path) -> Dict[str, Any]:
-    try:
-        content: Any = json.loads(read_ours(state_folder / _FILE_NAME).decode("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return cast(Dict[str, Any], content) if isinstance(content, dict) else {}
-
-
-def _write(state_folder: Path, everything: Dict[str, Any]) -> None:
-    text = json.dumps(everything, indent=2, ensure_ascii=False) + "\n"
-    write_private_file(state_folder / _FILE_NAME, text)
-
-
-# ------------------------------------------------------------------------------------------------------------
-# settings/prices
-#
-# Reads the `prices` of a config file: what tokens cost where they do not cost the list price. Pure.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_MAX_USD = 1_000_000
-_PARTS = Prices.__match_args__
-
-
-def read_prices(content: Mapping[str, Any], place: Callable[..., str]) -> Dict[str, Prices]:
-    """Prices by model; parts that are missing are those of the list price.
-
-    `place` names the file and line of a field, given its name and those around it, outermost first.
-
-    Raises:
-        ConfigError: no number of USD, an unknown part, or a part missing of a model without a list price.
-    """
-    return {model: _read_model(model, value, place) for model, value in content.items()}
-
-
-def _read_model(model: str, content: Any, place: Callable[..., str]) -> Prices:
-    name = f"prices.{model}"
-    if not isinstance(content, dict):
-        raise ConfigError(
-            f"{place('prices', model)}: field {name!r} must be an object",
-            hint=f'it should look like {{"image_out": 30}}; the parts are {", ".join(_PARTS)}',
-        )
-    given = cast(Dict[str, Any], content)
-    for part, usd in given.items():
-        where = f"{place('prices', model, part)}: field {f'{name}.{part}'!r}"
-        if part not in _PARTS:
-            raise ConfigError(f"{where} is not known", hint=f"the parts are {', '.join(_PARTS)}")
-        is_number = isinstance(usd, (int, float)) and not isinstance(usd, bool)
-        if not is_number or not 0 <= usd <= _MAX_USD:
-            raise ConfigError(
-                f"{where} must be a number of USD per million tokens, from 0 to {_MAX_USD:,}",
-                hint="give it without quotes, or remove it for the list price",
-            )
-    parts: Dict[str, float] = dict(vars(PRICES[model])) if model in PRICES else {}
-    parts.update((part, float(usd)) for part, usd in given.items())
-    missing = [part for part in _PARTS if part not in parts]
-    if missing:
-        raise ConfigError(
-            f"{place('prices', model)}: field {name!r} lacks {', '.join(missing)}",
-            hint=f"{model} has no list price to fall back to; give all of its parts",
-        )
-    return Prices(**parts)
-
-
-# ------------------------------------------------------------------------------------------------------------
 # settings/config_file
 #
-# Reads a config file: its known fields, and what is odd about it, by file, line and field.
+# Reads a config file: its known fields and prices, and what is odd about it, by file, line and field.
 # ------------------------------------------------------------------------------------------------------------
 
 
@@ -5721,17 +5561,12 @@ class ConfigFile(Record):
 
     @property
     def given(self) -> Tuple[str, ...]:
-        """The names of the fields that are set in it."""
         others = (("history", self.history is not None), ("prices", bool(self.prices)))
         return (*self.fields, *(name for name, is_set in others if is_set))
 
 
 def read_config_file(path: Path) -> ConfigFile:
-    """A config file's known fields.
-
-    Raises:
-        ConfigError: unreadable, not JSON, not an object, or a field of the wrong type.
-    """
+    """A config file's known fields; a `ConfigError` where it cannot be used."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -5797,6 +5632,114 @@ def _json_type(value: object) -> str:
     return _KIND_NAMES.get(type(value), "a number")
 
 
+_MAX_USD = 1_000_000
+_PARTS = Prices.__match_args__
+
+
+def read_prices(content: Mapping[str, Any], place: Callable[..., str]) -> Dict[str, Prices]:
+    """Prices by model; parts that are missing are those of the list price. `place` names the file and line of
+    a field, given its name and those around it, outermost first."""
+    return {model: _read_model(model, value, place) for model, value in content.items()}
+
+
+def _read_model(model: str, content: Any, place: Callable[..., str]) -> Prices:
+    name = f"prices.{model}"
+    if not isinstance(content, dict):
+        raise ConfigError(
+            f"{place('prices', model)}: field {name!r} must be an object",
+            hint=f'it should look like {{"image_out": 30}}; the parts are {", ".join(_PARTS)}',
+        )
+    given = cast(Dict[str, Any], content)
+    for part, usd in given.items():
+        where = f"{place('prices', model, part)}: field {f'{name}.{part}'!r}"
+        if part not in _PARTS:
+            raise ConfigError(f"{where} is not known", hint=f"the parts are {', '.join(_PARTS)}")
+        is_number = isinstance(usd, (int, float)) and not isinstance(usd, bool)
+        if not is_number or not 0 <= usd <= _MAX_USD:
+            raise ConfigError(
+                f"{where} must be a number of USD per million tokens, from 0 to {_MAX_USD:,}",
+                hint="give it without quotes, or remove it for the list price",
+            )
+    parts: Dict[str, float] = dict(vars(PRICES[model])) if model in PRICES else {}
+    parts.update((part, float(usd)) for part, usd in given.items())
+    missing = [part for part in _PARTS if part not in parts]
+    if missing:
+        raise ConfigError(
+            f"{place('prices', model)}: field {name!r} lacks {', '.join(missing)}",
+            hint=f"{model} has no list price to fall back to; give all of its parts",
+        )
+    return Prices(**parts)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# settings/hosts
+#
+# What a probe has learnt about a base URL, kept in the state folder until it is forgotten.
+#
+# One private JSON file holds all hosts. A file that cannot be read counts as empty: it is only a memory.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_FILE_NAME = "hosts.json"
+
+
+class HostFacts(Record):
+    """What one base URL really does. None means: the probe could not tell.
+
+    `image_field` is the multipart name for several images. `answers` is `b64_json` or `url`.
+    """
+
+    probed_on: str
+    answers: Optional[str] = None
+    streams: Optional[bool] = None
+    format_field: Optional[str] = None
+    image_field: Optional[str] = None
+    honours_size: Optional[bool] = None
+    edits: Optional[bool] = None
+    refusal: Optional[str] = None
+
+
+def today() -> str:
+    return time.strftime("%Y-%m-%d")
+
+
+def load_facts(state_folder: Path, base_url: str) -> Optional[HostFacts]:
+    entry = _read(state_folder).get(base_url)
+    if not isinstance(entry, dict):
+        return None
+    known = HostFacts.__match_args__
+    values: Dict[str, Any] = {"probed_on": ""}
+    values.update((name, value) for name, value in cast(Dict[str, Any], entry).items() if name in known)
+    return HostFacts(**values)
+
+
+def save_facts(state_folder: Path, base_url: str, facts: HostFacts) -> None:
+    _write(state_folder, {**_read(state_folder), base_url: vars(facts)})
+
+
+def forget_facts(state_folder: Path, base_url: str) -> bool:
+    """Forgets a base URL; False when nothing was known of it."""
+    everything = _read(state_folder)
+    if base_url not in everything:
+        return False
+    del everything[base_url]
+    _write(state_folder, everything)
+    return True
+
+
+def _read(state_folder: Path) -> Dict[str, Any]:
+    try:
+        content: Any = json.loads(read_ours(state_folder / _FILE_NAME).decode("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return cast(Dict[str, Any], content) if isinstance(content, dict) else {}
+
+
+def _write(state_folder: Path, everything: Dict[str, Any]) -> None:
+    text = json.dumps(everything, indent=2, ensure_ascii=False) + "\n"
+    write_private_file(state_folder / _FILE_NAME, text)
+
+
 # ------------------------------------------------------------------------------------------------------------
 # settings/config
 #
@@ -5854,7 +5797,6 @@ class Settings(Record):
 
     @property
     def secrets(self) -> Tuple[str, ...]:
-        """What must never be shown."""
         return (self.api_key,) if self.api_key else ()
 
     @property
@@ -5863,11 +5805,7 @@ class Settings(Record):
         return mask_key(self.api_key) if self.api_key else "(none)"
 
     def require_key(self) -> str:
-        """The key.
-
-        Raises:
-            ConfigError: there is none for this base URL; the hint says how to give one.
-        """
+        """The key; a `ConfigError` whose hint says how to give one where there is none for this base URL."""
         if self.api_key is None:
             raise ConfigError(
                 self.key_problem or f"no API key for {self.base_url}",
@@ -5894,11 +5832,7 @@ def config_locations(env: Mapping[str, str]) -> List[Path]:
 
 
 def home_folder(env: Mapping[str, str]) -> Path:
-    """The user's home folder by the environment, else by the system.
-
-    Raises:
-        ConfigError: there is none.
-    """
+    """The user's home folder by the environment, else by the system; a `ConfigError` where there is none."""
     home = _find_home(env)
     if home is None:
         raise ConfigError(
@@ -5910,11 +5844,8 @@ def home_folder(env: Mapping[str, str]) -> Path:
 
 
 def state_folder(env: Mapping[str, str]) -> Path:
-    """Where rescued images and kept answers live: `$XDG_STATE_HOME/gpt-image-2` or its default.
-
-    Raises:
-        ConfigError: there is neither that variable nor a home folder.
-    """
+    """Where rescued images and kept answers live: `$XDG_STATE_HOME/gpt-image-2` or its default; a
+    `ConfigError` where there is neither that variable nor a home folder."""
     xdg = env.get("XDG_STATE_HOME", "")
     base = Path(xdg) if Path(xdg).is_absolute() else home_folder(env) / ".local" / "state"
     return base / CONFIG_NAME
@@ -5927,12 +5858,9 @@ def load_settings(
     base_url: Optional[str] = None,
     api_key: Optional[str] = None,
 ) -> Settings:
-    """The effective settings from flags (or keyword arguments), the config file and the environment.
-
-    Raises:
-        ConfigError: a file, URL or key is unusable; the message names file, line and field. That there is no
-            key shows only in `Settings.require_key`.
-    """
+    """The effective settings from flags (or keyword arguments), the config file and the environment. An
+    unusable file, URL or key is a `ConfigError`; that there is no key shows only in
+    `Settings.require_key`."""
     file = _active_file(env, config)
     flags = {"base_url": base_url, "api_key": api_key}
     warnings = list(file.warnings) if file else []
@@ -5982,11 +5910,7 @@ def load_settings(
 
 
 def check_base_url(url: str, source: str) -> None:
-    """Refuses a base URL that cannot be one.
-
-    Raises:
-        ConfigError: no http(s) scheme or host, or it carries credentials, a query or a control character.
-    """
+    """Refuses a base URL that cannot be one, or that carries credentials."""
     problem = _base_url_problem(url)
     if problem:
         raise ConfigError(
@@ -6002,7 +5926,6 @@ def is_official(url: str) -> bool:
 
 
 def is_loopback(url: str) -> bool:
-    """Whether a base URL leads to this machine."""
     try:
         return _is_loopback_name(urlsplit(url))
     except ValueError:
@@ -6123,7 +6046,6 @@ def _official_url(env: Mapping[str, str]) -> str:
 
 
 def _pick_format_field(file: Optional[ConfigFile], facts: Optional[HostFacts]) -> _Found:
-    """The name by which this base URL takes the format of an image."""
     if file and "format_field" in file.fields:
         name = file.fields["format_field"]
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", name):
@@ -8807,251 +8729,6 @@ def _ignore(event: Event) -> None:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# commands/package_extras
-#
-# The optional parts of the package, which stand above core: found by name when they are asked for.
-# ------------------------------------------------------------------------------------------------------------
-
-
-#: What stands for a key where none is needed.
-SANDBOX_KEY = "sandbox"
-
-
-class Extra(NamedTuple):
-    """A layer above core: its module, and the command that installs it."""
-
-    module: str
-    install: str = INSTALL_HINT
-
-
-#: The commands that come with an optional part of the package.
-EXTRAS = {
-    "sandbox": Extra("gpt_image2.sandbox"),
-    "mcp": Extra("gpt_image2.mcp"),
-    "install-skill": Extra("gpt_image2.skill", "pip install gpt-image2"),
-}
-
-
-def run_extra(name: str, words: Sequence[str], _output: Output, _stop: StopSwitch) -> int:
-    """Runs the command of an optional part, which prints for itself; its exit code."""
-    with _installed(name):
-        main: Callable[[List[str]], int] = _import(EXTRAS[name].module).main
-        return main(list(words))
-
-
-@contextmanager
-def start_sandbox() -> Generator[str, None, None]:
-    """A sandbox that runs in this context; its base URL."""
-    with ExitStack() as stack:
-        with _installed("sandbox"):
-            serve: Callable[[], ContextManager[str]] = _import(EXTRAS["sandbox"].module).serve_in_thread
-            base_url = stack.enter_context(serve())
-        yield base_url
-
-
-def _import(module: str) -> Any:
-    """A module of the package; a script of the package's name in the folder of this file would hide it."""
-    import importlib
-
-    path, here = sys.path, os.path.dirname(os.path.abspath(__file__))
-    sys.path = [folder for folder in path if os.path.abspath(folder) != here]
-    try:
-        return importlib.import_module(module)
-    finally:
-        sys.path = path
-
-
-@contextmanager
-def _installed(name: str) -> Generator[None, None, None]:
-    """Turns a missing part into an error that says how to install it."""
-    try:
-        yield
-    except ImportError as error:
-        raise UsageError(
-            f"{name} is not installed here ({error.name} is missing)",
-            hint=f"install it: {EXTRAS[name].install.format(extra=name)}",
-            code="extra_missing",
-        ) from None
-
-
-# ------------------------------------------------------------------------------------------------------------
-# commands/checks
-#
-# Looks at everything that a call needs, without paying: each check is ok, warn or fail, with a cure.
-# ------------------------------------------------------------------------------------------------------------
-
-
-CHECK_TIMEOUT_S = 30.0
-_MIN_FREE_BYTES = 500 * 1024 * 1024
-
-
-class Check(Record):
-    """One finding. `status` is `ok`, `warn` or `fail`; `exit_code` is what a failure means for a call."""
-
-    name: str
-    status: str
-    detail: str
-    cure: str = ""
-    elapsed_s: Optional[float] = None
-    exit_code: ExitCode = ExitCode.CONFIG
-
-
-def examine(
-    env: Mapping[str, str],
-    stop: StopSwitch,
-    *,
-    config: Optional[str] = None,
-    base_url: Optional[str] = None,
-    api_key: Optional[str] = None,
-) -> Iterator[Check]:
-    """All checks, one after the other; those that need what has failed are left out."""
-    yield _python()
-    curl = _curl()
-    yield curl
-    try:
-        settings = load_settings(env, config=config, base_url=base_url, api_key=api_key)
-    except ConfigError as error:
-        yield Check("config", "fail", error.message, error.hint)
-        return
-    yield from _settings(settings)
-    yield _state_folder(state_folder(env))
-    yield _disk(state_folder(env))
-    if curl.status == "fail":
-        return
-    name = _name_lookup(settings, env)
-    if name is not None:
-        yield name
-        if name.status == "fail":
-            return
-    yield from _network(settings, env, stop)
-
-
-def verdict(checks: List[Check]) -> ExitCode:
-    """The exit code for all findings: that of the first failure."""
-    return next((check.exit_code for check in checks if check.status == "fail"), ExitCode.OK)
-
-
-def check_json(check: Check) -> Dict[str, object]:
-    """A finding as `--json` prints it."""
-    shown = dict(vars(check))
-    del shown["exit_code"]
-    return {**shown, "elapsed_s": None if check.elapsed_s is None else round(check.elapsed_s, 3)}
-
-
-def _python() -> Check:
-    import platform
-
-    detail = f"{platform.python_implementation()} {platform.python_version()} ({sys.executable})"
-    return Check("python", "ok", detail)
-
-
-def _curl() -> Check:
-    try:
-        path = find_curl()
-    except ConfigError as error:
-        return Check("curl", "fail", error.message, error.hint)
-    version = curl_version(path)
-    detail = f"curl {'.'.join(map(str, version)) or 'of an unknown version'} ({path})"
-    if version and version[:2] < MIN_VERSION:
-        return Check("curl", "fail", detail, f"install curl {'.'.join(map(str, MIN_VERSION))} or newer")
-    return Check("curl", "ok" if version else "warn", detail)
-
-
-def _settings(settings: Settings) -> Iterator[Check]:
-    file = settings.config_file
-    detail = f"active: {file.path}" if file else "no config file; environment and defaults are used"
-    warnings = "; ".join(settings.warnings)
-    yield Check("config", "warn" if warnings else "ok", detail, warnings)
-    yield Check("base_url", "ok", f"{settings.base_url} (from {settings.sources['base_url']})")
-    try:
-        settings.require_key()
-    except ConfigError as error:
-        yield Check("api_key", "fail", error.message, error.hint)
-        return
-    yield Check("api_key", "ok", f"{settings.masked_key} (from {settings.sources['api_key']})")
-
-
-def _state_folder(folder: Path) -> Check:
-    try:
-        prepare_folder(folder)
-    except GptImage2Error as error:
-        cure = f"make {folder} writable, or set XDG_STATE_HOME; rescued images would go to the temp folder"
-        return Check("state_folder", "warn", error.message, cure)
-    return Check("state_folder", "ok", f"{folder} is writable")
-
-
-def _disk(folder: Path) -> Check:
-    import shutil
-
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    free = shutil.disk_usage(str(folder)).free
-    detail = f"{free / 1e9:.1f} GB free"
-    if free < _MIN_FREE_BYTES:
-        return Check("disk", "warn", detail, "free some space: one image can have 15 MB and more")
-    return Check("disk", "ok", detail)
-
-
-def _name_lookup(settings: Settings, env: Mapping[str, str]) -> Optional[Check]:
-    """Looks the host's name up; None where a proxy does that."""
-    if Curl(env, settings.secrets, StopSwitch()).proxy_for(settings.base_url):
-        return None
-    host = urlsplit(settings.base_url).hostname or ""
-    started = time.monotonic()
-    addresses = resolve_addresses(host)
-    elapsed_s = time.monotonic() - started
-    if not addresses:
-        cure = "check the base URL, the network and its name servers"
-        return Check("dns", "fail", f"{host} cannot be resolved", cure, elapsed_s, ExitCode.NETWORK)
-    return Check("dns", "ok", f"{host} is {', '.join(addresses[:3])}", "", elapsed_s)
-
-
-def _network(settings: Settings, env: Mapping[str, str], stop: StopSwitch) -> Iterator[Check]:
-    """One free request, `GET /models`: it shows the connection, TLS, and whether the key is accepted."""
-    attempt, document = ask(host_of(settings, env, stop), "/models")
-    end = attempt.end
-    if not end.sent:
-        error = _explained(settings, attempt)
-        yield Check("connection", "fail", error.message, error.hint, attempt.elapsed_s, error.exit_code)
-        return
-    yield Check("connection", "ok", "connected", "", end.connect_s)
-    if settings.base_url.startswith("https://"):
-        yield Check(
-            "tls", "ok", "handshake and certificate are good", "", max(0.0, end.tls_s - end.connect_s)
-        )
-    if settings.api_key is None:
-        return
-    if attempt.status == 200 and isinstance(document, dict):
-        models = cast(Dict[str, Any], document).get("data")
-        count = len(cast(List[Any], models)) if isinstance(models, list) else 0
-        yield Check("api", "ok", f"GET /models: {count} models, the key is accepted", "", attempt.elapsed_s)
-    elif attempt.status in (404, 405) or attempt.status == 200:
-        detail = f"GET /models: HTTP {attempt.status}; the key was not checked"
-        yield Check(
-            "api", "warn", detail, "a relay may not offer it; a real call will show", attempt.elapsed_s
-        )
-    else:
-        error = _explained(settings, attempt)
-        yield Check("api", "fail", error.message, error.hint, attempt.elapsed_s, error.exit_code)
-
-
-def ask(host: Host, path: str, body_path: Optional[str] = None) -> Tuple[Attempt, object]:
-    """One free request below the base URL, and its answer as JSON (None when it is none)."""
-    settings = host.settings
-    headers = [("User-Agent", USER_AGENT), ("Accept", "application/json")]
-    if settings.api_key:
-        headers.append(auth_header(settings, settings.api_key))
-    if body_path is not None:
-        headers.append(("Content-Type", "application/json"))
-    url = settings.base_url + path
-    return send_free(host.curl, HttpRequest(url, tuple(headers), CHECK_TIMEOUT_S, body_path))
-
-
-def _explained(settings: Settings, attempt: Attempt) -> GptImage2Error:
-    return explain(attempt, judge(attempt), ImageRequest(prompt=""), settings.base_url, settings.secrets)
-
-
-# ------------------------------------------------------------------------------------------------------------
 # commands/options
 #
 # The flags that commands have, and from the words of `generate`, `edit` and `history redo` to a request.
@@ -9108,8 +8785,15 @@ class Parser(argparse.ArgumentParser):
         super().__init__(**settings)
 
     def error(self, message: str) -> NoReturn:
-        """Raises an error for the caller to show."""
         raise UsageError(message, hint=f"see {self.prog} --help")
+
+
+def parser_of(command: str, description: str, usage: str = "", epilog: str = EXIT_CODES) -> Parser:
+    """The parser of a command; by default its usage is made from its flags."""
+    prog = f"{PROGRAM} {command}"
+    return Parser(
+        prog=prog, usage=f"{prog} {usage}" if usage else None, description=description, epilog=epilog
+    )
 
 
 def _help_width() -> int:
@@ -9122,7 +8806,6 @@ def _help_width() -> int:
 
 
 def flag_of(name: str) -> str:
-    """The flag of a field or keyword argument."""
     return _OTHER_FLAGS.get(name) or f"--{name.replace('_', '-')}"
 
 
@@ -9139,6 +8822,23 @@ class ServerFlags(argparse.Namespace):
     config: Optional[str]
     base_url: Optional[str]
     api_key: Optional[str]
+    no_history: bool
+
+    def settings(self) -> Settings:
+        return load_settings(os.environ, config=self.config, base_url=self.base_url, api_key=self.api_key)
+
+    @property
+    def history(self) -> Optional[bool]:
+        """Whether calls are recorded; None leaves that to the settings."""
+        return False if self.no_history else None
+
+
+class DoctorCommand(ServerFlags):
+    """A `doctor` command line."""
+
+    probe: bool
+    yes: bool
+    forget: bool
 
 
 class CallFlags(ServerFlags):
@@ -9149,7 +8849,6 @@ class CallFlags(ServerFlags):
     retries: int
     retry_ambiguous: bool
     max_download: float  # MB
-    no_history: bool
 
 
 class ImageCommand(CallFlags):
@@ -9177,12 +8876,7 @@ class ImageCommand(CallFlags):
 def image_parser(command: str) -> Parser:
     is_edit = command == "edit"
     description = "Make new images from images and a text." if is_edit else "Make images from a text."
-    parser = Parser(
-        prog=f"{PROGRAM} {command}",
-        usage=f"{PROGRAM} {command} {'IMAGE ' if is_edit else ''}PROMPT [options]",
-        description=description,
-        epilog=EXIT_CODES,
-    )
+    parser = parser_of(command, description, f"{'IMAGE ' if is_edit else ''}PROMPT [options]")
     if is_edit:
         parser.add_argument(
             "image", nargs="?", help="the image to edit: a file, an http(s) address, or - for stdin"
@@ -9200,12 +8894,8 @@ def image_parser(command: str) -> Parser:
 
 
 def redo_parser() -> Parser:
-    parser = Parser(
-        prog=f"{PROGRAM} history redo",
-        usage=f"{PROGRAM} history redo ID|FILE [changes]",
-        description="Send a request of the history again, with the flags given here in place of its own.",
-        epilog=EXIT_CODES,
-    )
+    description = "Send a request of the history again, with the flags given here in place of its own."
+    parser = parser_of("history redo", description, "ID|FILE [changes]")
     parser.add_argument("target", metavar="ID|FILE", help="the request's id, or an image that it made")
     parser.add_argument("--prompt", metavar="TEXT", help="another prompt; - for stdin")
     _add_image_flags(parser, is_edit=True)
@@ -9216,10 +8906,8 @@ def redo_parser() -> Parser:
 
 
 def config_parser() -> Parser:
-    parser = Parser(
-        prog=f"{PROGRAM} config",
-        description="Create a config file, or show which settings are in force and where they come from.",
-    )
+    description = "Create a config file, or show which settings are in force and where they come from."
+    parser = parser_of("config", description, epilog="")
     parser.add_argument("--init", action="store_true", help="write a template config file (mode 0600)")
     parser.add_argument(
         "--show", action="store_true", help="show every setting and its source, keys masked (default)"
@@ -9231,14 +8919,8 @@ def config_parser() -> Parser:
 
 
 def doctor_parser() -> Parser:
-    parser = Parser(
-        prog=f"{PROGRAM} doctor",
-        description="Check all that a call needs: curl, settings, key, network, disk. Free but for --probe.",
-        epilog=EXIT_CODES,
-    )
-    parser.add_argument("--config", metavar="PATH", help="this config file instead of the one that is found")
-    parser.add_argument("--base-url", metavar="URL", help="the API's base URL")
-    parser.add_argument("--api-key", metavar="KEY", help="the API key (visible in ps)")
+    description = "Check all that a call needs: curl, settings, key, network, disk. Free but for --probe."
+    parser = parser_of("doctor", description)
     parser.add_argument(
         "--probe",
         action="store_true",
@@ -9247,16 +8929,11 @@ def doctor_parser() -> Parser:
     parser.add_argument("--yes", action="store_true", help="with --probe: yes, pay for it")
     parser.add_argument("--forget", action="store_true", help="forget what --probe learnt of this base URL")
     add_output_flags(parser.add_argument)
+    add_server_flags(parser)
     return parser
 
 
 def read_image_command(name: str, argv: Sequence[str]) -> ImageCommand:
-    """A `generate` or `edit` command line.
-
-    Raises:
-        UsageError: unknown or missing arguments, or a prompt that cannot be read.
-        SystemExit: after `--help`.
-    """
     command = _parse(name, list(argv))
     sources = list(command.more_images or ())
     prompt = command.prompt
@@ -9271,12 +8948,7 @@ def read_image_command(name: str, argv: Sequence[str]) -> ImageCommand:
 
 
 def read_redo_command(argv: Sequence[str]) -> ImageCommand:
-    """A `history redo` command line; what is not to change is None or empty in its request.
-
-    Raises:
-        UsageError: unknown or missing arguments, or a prompt that cannot be read.
-        SystemExit: after `--help`.
-    """
+    """A `history redo` command line; what is not to change is None or empty in its request."""
     command = redo_parser().parse_args(list(argv), ImageCommand())
     command.sources = tuple(command.more_images or ())
     prompt = ""
@@ -9287,14 +8959,12 @@ def read_redo_command(argv: Sequence[str]) -> ImageCommand:
 
 
 def request_of(flags: argparse.Namespace, prompt: str) -> ImageRequest:
-    """The request that the field flags of a command line ask for."""
     fields = {name: getattr(flags, name) for name in REQUEST_FIELDS if hasattr(flags, name)}
     extra = tuple(parse_extra(text) for text in getattr(flags, "param", ()))
     return ImageRequest(prompt=prompt, extra=extra, **fields)
 
 
-def client_of(flags: CallFlags, stop: StopSwitch) -> Client:
-    """The client that the flags of a command line ask for."""
+def client_of(flags: CallFlags, stop: StopSwitch, waits_for_server: bool = True) -> Client:
     return Client(
         config=flags.config,
         base_url=flags.base_url,
@@ -9303,7 +8973,8 @@ def client_of(flags: CallFlags, stop: StopSwitch) -> Client:
         retries=flags.retries,
         retry_ambiguous=flags.retry_ambiguous,
         max_download_bytes=int(flags.max_download * MEGABYTE),
-        history=False if flags.no_history else None,
+        waits_for_server=waits_for_server,
+        history=flags.history,
         stop=stop,
     )
 
@@ -9398,7 +9069,6 @@ def _add_call_flags(parser: Parser) -> None:
 
 
 def add_sending_flags(add: Callable[..., object]) -> None:
-    """Adds the flags that say how a request is sent, and sent again."""
     add(
         "--timeout",
         type=float,
@@ -9429,7 +9099,6 @@ def add_sending_flags(add: Callable[..., object]) -> None:
 
 
 def add_output_flags(add: Callable[..., object]) -> None:
-    """Adds the flags that every command has, by a parser's `add_argument`."""
     add("--json", action="store_true", help="print one JSON object on stdout instead of lines")
     add("--events", action="store_true", help="progress as JSON lines on stderr")
     add("--quiet", action="store_true", help="no progress on stderr")
@@ -9437,7 +9106,6 @@ def add_output_flags(add: Callable[..., object]) -> None:
 
 
 def add_setting_flags(parser: Parser) -> None:
-    """Adds the flags for server and key, and `--sandbox`."""
     add = add_server_flags(parser)
     add("--sandbox", action="store_true", help="use an offline sandbox for this call: no key, no cost")
 
@@ -9484,6 +9152,175 @@ def _read_prompt(prompt: Optional[str], prompt_file: Optional[str], sources: Seq
 
 
 # ------------------------------------------------------------------------------------------------------------
+# commands/checks
+#
+# Looks at everything that a call needs, without paying: each check is ok, warn or fail, with a cure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+CHECK_TIMEOUT_S = 30.0
+_MIN_FREE_BYTES = 500 * 1024 * 1024
+
+
+class Check(Record):
+    """One finding. `status` is `ok`, `warn` or `fail`; `exit_code` is what a failure means for a call."""
+
+    name: str
+    status: str
+    detail: str
+    cure: str = ""
+    elapsed_s: Optional[float] = None
+    exit_code: ExitCode = ExitCode.CONFIG
+
+
+def examine(flags: ServerFlags, stop: StopSwitch) -> Iterator[Check]:
+    """All checks, one after the other; those that need what has failed are left out."""
+    yield _python()
+    curl = _curl()
+    yield curl
+    try:
+        settings = flags.settings()
+    except ConfigError as error:
+        yield Check("config", "fail", error.message, error.hint)
+        return
+    yield from _settings(settings)
+    folder = state_folder(os.environ)
+    yield _state_folder(folder)
+    yield _disk(folder)
+    if curl.status == "fail":
+        return
+    name = _name_lookup(settings)
+    if name is not None:
+        yield name
+        if name.status == "fail":
+            return
+    yield from _network(settings, stop)
+
+
+def verdict(checks: List[Check]) -> ExitCode:
+    return next((check.exit_code for check in checks if check.status == "fail"), ExitCode.OK)
+
+
+def check_json(check: Check) -> Dict[str, object]:
+    shown = dict(vars(check))
+    del shown["exit_code"]
+    return {**shown, "elapsed_s": None if check.elapsed_s is None else round(check.elapsed_s, 3)}
+
+
+def _python() -> Check:
+    import platform
+
+    detail = f"{platform.python_implementation()} {platform.python_version()} ({sys.executable})"
+    return Check("python", "ok", detail)
+
+
+def _curl() -> Check:
+    try:
+        path = find_curl()
+    except ConfigError as error:
+        return Check("curl", "fail", error.message, error.hint)
+    version = curl_version(path)
+    detail = f"curl {'.'.join(map(str, version)) or 'of an unknown version'} ({path})"
+    if version and version[:2] < MIN_VERSION:
+        return Check("curl", "fail", detail, f"install curl {'.'.join(map(str, MIN_VERSION))} or newer")
+    return Check("curl", "ok" if version else "warn", detail)
+
+
+def _settings(settings: Settings) -> Iterator[Check]:
+    file = settings.config_file
+    detail = f"active: {file.path}" if file else "no config file; environment and defaults are used"
+    warnings = "; ".join(settings.warnings)
+    yield Check("config", "warn" if warnings else "ok", detail, warnings)
+    yield Check("base_url", "ok", f"{settings.base_url} (from {settings.sources['base_url']})")
+    try:
+        settings.require_key()
+    except ConfigError as error:
+        yield Check("api_key", "fail", error.message, error.hint)
+        return
+    yield Check("api_key", "ok", f"{settings.masked_key} (from {settings.sources['api_key']})")
+
+
+def _state_folder(folder: Path) -> Check:
+    try:
+        prepare_folder(folder)
+    except GptImage2Error as error:
+        cure = f"make {folder} writable, or set XDG_STATE_HOME; rescued images would go to the temp folder"
+        return Check("state_folder", "warn", error.message, cure)
+    return Check("state_folder", "ok", f"{folder} is writable")
+
+
+def _disk(folder: Path) -> Check:
+    import shutil
+
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    free = shutil.disk_usage(str(folder)).free
+    detail = f"{free / 1e9:.1f} GB free"
+    if free < _MIN_FREE_BYTES:
+        return Check("disk", "warn", detail, "free some space: one image can have 15 MB and more")
+    return Check("disk", "ok", detail)
+
+
+def _name_lookup(settings: Settings) -> Optional[Check]:
+    """Looks the host's name up; None where a proxy does that."""
+    if Curl(os.environ, settings.secrets, StopSwitch()).proxy_for(settings.base_url):
+        return None
+    host = urlsplit(settings.base_url).hostname or ""
+    started = time.monotonic()
+    addresses = resolve_addresses(host)
+    elapsed_s = time.monotonic() - started
+    if not addresses:
+        cure = "check the base URL, the network and its name servers"
+        return Check("dns", "fail", f"{host} cannot be resolved", cure, elapsed_s, ExitCode.NETWORK)
+    return Check("dns", "ok", f"{host} is {', '.join(addresses[:3])}", "", elapsed_s)
+
+
+def _network(settings: Settings, stop: StopSwitch) -> Iterator[Check]:
+    """One free request, `GET /models`: it shows the connection, TLS, and whether the key is accepted."""
+    attempt, document = ask(host_of(settings, os.environ, stop), "/models")
+    end = attempt.end
+    if not end.sent:
+        error = explained(settings, attempt, ImageRequest(prompt=""))
+        yield Check("connection", "fail", error.message, error.hint, attempt.elapsed_s, error.exit_code)
+        return
+    yield Check("connection", "ok", "connected", "", end.connect_s)
+    if settings.base_url.startswith("https://"):
+        yield Check(
+            "tls", "ok", "handshake and certificate are good", "", max(0.0, end.tls_s - end.connect_s)
+        )
+    if settings.api_key is None:
+        return
+    if attempt.status == 200 and isinstance(document, dict):
+        models = cast(Dict[str, Any], document).get("data")
+        count = len(cast(List[Any], models)) if isinstance(models, list) else 0
+        yield Check("api", "ok", f"GET /models: {count} models, the key is accepted", "", attempt.elapsed_s)
+    elif attempt.status in (404, 405) or attempt.status == 200:
+        detail = f"GET /models: HTTP {attempt.status}; the key was not checked"
+        yield Check(
+            "api", "warn", detail, "a relay may not offer it; a real call will show", attempt.elapsed_s
+        )
+    else:
+        error = explained(settings, attempt, ImageRequest(prompt=""))
+        yield Check("api", "fail", error.message, error.hint, attempt.elapsed_s, error.exit_code)
+
+
+def ask(host: Host, path: str, body_path: Optional[str] = None) -> Tuple[Attempt, object]:
+    """One free request below the base URL, and its answer as JSON (None when it is none)."""
+    settings = host.settings
+    headers = [("User-Agent", USER_AGENT), ("Accept", "application/json")]
+    if settings.api_key:
+        headers.append(auth_header(settings, settings.api_key))
+    if body_path is not None:
+        headers.append(("Content-Type", "application/json"))
+    url = settings.base_url + path
+    return send_free(host.curl, HttpRequest(url, tuple(headers), CHECK_TIMEOUT_S, body_path))
+
+
+def explained(settings: Settings, attempt: Attempt, request: ImageRequest) -> GptImage2Error:
+    return explain(attempt, judge(attempt), request, settings.base_url, settings.secrets)
+
+
+# ------------------------------------------------------------------------------------------------------------
 # commands/config
 #
 # The command `config`: writes a config file, and says which settings are in force, and why.
@@ -9491,7 +9328,6 @@ def _read_prompt(prompt: Optional[str], prompt_file: Optional[str], sources: Seq
 
 
 def run_config(words: Sequence[str], output: Output, _: StopSwitch) -> int:
-    """Runs `config`: writes a template, shows the settings in force, or both."""
     args = config_parser().parse_args(list(words))
     outcome: Dict[str, object] = {"ok": True, "command": "config"}
     if args.init:
@@ -9508,9 +9344,9 @@ def run_config(words: Sequence[str], output: Output, _: StopSwitch) -> int:
 
 
 def _show_config(config: Optional[str], output: Output) -> Dict[str, object]:
-    """Says which settings are in force and where each comes from; the same as an object."""
     settings = load_settings(os.environ, config=config)
     active = settings.config_file.path if settings.config_file else None
+    own_prices = settings.config_file.prices if settings.config_file else NO_PRICES
     sources = {**settings.sources, "state_folder": "XDG_STATE_HOME or its default"}
     if settings.api_key is None:
         sources["api_key"] = settings.key_problem or "no source has one"
@@ -9521,7 +9357,7 @@ def _show_config(config: Optional[str], output: Output) -> Dict[str, object]:
         "image_field": settings.image_field,
         "streams": YES_NO[settings.streams],
         "history": YES_NO[settings.history],
-        "prices": _prices_in_words(settings),
+        "prices": f"list prices, but for {', '.join(own_prices)}" if own_prices else "list prices",
         "state_folder": str(state_folder(os.environ)),
     }
     for warning in settings.warnings:
@@ -9541,11 +9377,6 @@ def _show_config(config: Optional[str], output: Output) -> Dict[str, object]:
     }
 
 
-def _prices_in_words(settings: Settings) -> str:
-    own = settings.config_file.prices if settings.config_file else NO_PRICES
-    return f"list prices, but for {', '.join(own)}" if own else "list prices"
-
-
 # ------------------------------------------------------------------------------------------------------------
 # commands/doctor
 #
@@ -9558,25 +9389,19 @@ _NAME_WIDTH = 13
 
 
 def run_doctor(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `doctor`: every check in turn; the exit code of the first that failed."""
-    args = doctor_parser().parse_args(list(words))
-    where = {"config": args.config, "base_url": args.base_url, "api_key": args.api_key}
+    args = doctor_parser().parse_args(list(words), DoctorCommand())
     if args.probe and not args.yes:
         probe_in_words = load_side("gpt_image2_more").probe_in_words
-        raise UsageError(probe_in_words(load_settings(os.environ, **where)), hint="add --yes to pay for it")
+        raise UsageError(probe_in_words(args.settings()), hint="add --yes to pay for it")
     checks: List[Check] = []
     billed = Billed.NO
-    found = (
-        iter([_forget(load_settings(os.environ, **where))])
-        if args.forget
-        else examine(os.environ, stop, **where)
-    )
+    found = iter([_forget(args.settings())]) if args.forget else examine(args, stop)
     for check in found:
         checks.append(check)
         _say_check(check, output)
     if args.probe and verdict(checks) is ExitCode.OK:
         probe_and_tell = load_side("gpt_image2_more").probe_and_tell
-        check, billed = probe_and_tell(load_settings(os.environ, **where), stop, output)
+        check, billed = probe_and_tell(args.settings(), stop, output)
         checks.append(check)
         _say_check(check, output)
     failed = next((check for check in checks if check.status == "fail"), None)
@@ -9596,7 +9421,6 @@ def run_doctor(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
 
 
 def _forget(settings: Settings) -> Check:
-    """Forgets what a probe learnt about the base URL in force."""
     url = settings.base_url
     forgotten = forget_facts(state_folder(os.environ), url)
     return Check("forget", "ok", f"forgot {url}" if forgotten else f"nothing was known of {url}")
@@ -9617,21 +9441,14 @@ def _say_check(check: Check, output: Output) -> None:
 
 
 def run_images(name: str, words: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `generate` or `edit`."""
     return make_images(read_image_command(name, words), output, stop)
 
 
 def make_images(command: ImageCommand, output: Output, stop: StopSwitch) -> int:
-    """Does what a command line asks for; its exit code.
-
-    Raises:
-        GptImage2Error: not all images could be saved as asked.
-    """
     asked_size = command.request.size
     with ExitStack() as stack:
         if command.sandbox:
-            command.base_url = stack.enter_context(start_sandbox())
-            command.api_key, command.config = SANDBOX_KEY, None
+            use_sandbox(command, stack)
         elif command.api_key is not None:
             output.warn(f"--api-key is visible in ps and in the shell history; use {KEY_VARIABLE} instead")
         client = client_of(command, stop)
@@ -9724,6 +9541,80 @@ def _show_dry_run(prepared: PreparedCall, client: Client, command: ImageCommand,
             "warnings": list(warnings),
         }
     )
+
+
+# ------------------------------------------------------------------------------------------------------------
+# commands/package_extras
+#
+# The optional parts of the package, which stand above core: found by name when they are asked for.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: What stands for a key where none is needed.
+SANDBOX_KEY = "sandbox"
+
+
+class Extra(NamedTuple):
+    """A layer above core: its module, and the command that installs it."""
+
+    module: str
+    install: str = INSTALL_HINT
+
+
+#: The commands that come with an optional part of the package.
+EXTRAS = {
+    "sandbox": Extra("gpt_image2.sandbox"),
+    "mcp": Extra("gpt_image2.mcp"),
+    "install-skill": Extra("gpt_image2.skill", "pip install gpt-image2"),
+}
+
+
+def run_extra(name: str, words: Sequence[str], _output: Output, _stop: StopSwitch) -> int:
+    """Runs the command of an optional part, which prints for itself; its exit code."""
+    with _installed(name):
+        main: Callable[[List[str]], int] = _import(EXTRAS[name].module).main
+        return main(list(words))
+
+
+@contextmanager
+def start_sandbox() -> Generator[str, None, None]:
+    """A sandbox that runs in this context; its base URL."""
+    with ExitStack() as stack:
+        with _installed("sandbox"):
+            serve: Callable[[], ContextManager[str]] = _import(EXTRAS["sandbox"].module).serve_in_thread
+            base_url = stack.enter_context(serve())
+        yield base_url
+
+
+def use_sandbox(flags: CallFlags, stack: ExitStack) -> None:
+    """Turns a command line to a sandbox that runs as long as the stack is open."""
+    flags.base_url = stack.enter_context(start_sandbox())
+    flags.api_key, flags.config = SANDBOX_KEY, None
+
+
+def _import(module: str) -> Any:
+    """A module of the package; a script of the package's name in the folder of this file would hide it."""
+    import importlib
+
+    path, here = sys.path, os.path.dirname(os.path.abspath(__file__))
+    sys.path = [folder for folder in path if os.path.abspath(folder) != here]
+    try:
+        return importlib.import_module(module)
+    finally:
+        sys.path = path
+
+
+@contextmanager
+def _installed(name: str) -> Generator[None, None, None]:
+    """Turns a missing part into an error that says how to install it."""
+    try:
+        yield
+    except ImportError as error:
+        raise UsageError(
+            f"{name} is not installed here ({error.name} is missing)",
+            hint=f"install it: {EXTRAS[name].install.format(extra=name)}",
+            code="extra_missing",
+        ) from None
 
 
 # ------------------------------------------------------------------------------------------------------------

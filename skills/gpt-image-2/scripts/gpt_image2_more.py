@@ -30,7 +30,6 @@ from itertools import chain, count, islice
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import (
-    IO,
     Any,
     Callable,
     Deque,
@@ -56,11 +55,9 @@ from gpt_image2 import (
     LEDGER_NAME,
     MAX_INPUT_IMAGES,
     MAX_PARTIAL_IMAGES,
-    MEGABYTE,
     OVER_MAX_COST,
     PROGRAM,
     REQUEST_FIELDS,
-    SANDBOX_KEY,
     SIZE_NAMES,
     TYPICAL_SECONDS,
     USER_AGENT,
@@ -73,6 +70,7 @@ from gpt_image2 import (
     AuthenticationError,
     Billed,
     Budget,
+    CallFlags,
     Check,
     Client,
     ConfigError,
@@ -122,6 +120,7 @@ from gpt_image2 import (
     Result,
     SavedImage,
     ServerError,
+    ServerFlags,
     Settings,
     Spool,
     Status,
@@ -143,12 +142,14 @@ from gpt_image2 import (
     backoff_s,
     check_local_inputs,
     checked,
+    client_of,
     cost_in_words,
     cost_of_usage,
     end_line,
     ending_of,
     estimate_json,
     explain,
+    explained,
     extension,
     failure_json,
     find_curl,
@@ -173,6 +174,7 @@ from gpt_image2 import (
     open_database,
     open_to_append,
     other_fields,
+    parser_of,
     plan_output,
     prepare_folder,
     read_database,
@@ -195,11 +197,12 @@ from gpt_image2 import (
     sha256_of,
     show,
     slug,
-    start_sandbox,
     state_folder,
     stored,
     temporary_folder,
     today,
+    unknown_cost,
+    use_sandbox,
     utc_text,
     write_pieces,
     write_private,
@@ -399,17 +402,12 @@ class ProbeOutcome(Record):
 
 
 def probe_price(prices: Mapping[str, Prices]) -> Optional[CostEstimate]:
-    """What a probe costs by these prices, but for its two tiny input images."""
     return PROBE.estimate(prices)
 
 
 def probe(host: Host, picture: Path) -> ProbeOutcome:
-    """Asks the base URL; the picture that it paints is saved, since it is paid for.
-
-    Raises:
-        GptImage2Error: the server cannot be reached, does not accept the key, or made no image; `result`
-            says what was sent.
-    """
+    """Asks the base URL; the picture that it paints is saved, since it is paid for. The `result` of an error
+    says what was sent."""
     started = time.monotonic()
     with temporary_folder() as folder:
         facts = HostFacts(probed_on=today(), refusal=_refusal(host, folder))
@@ -428,7 +426,7 @@ def probe(host: Host, picture: Path) -> ProbeOutcome:
             changed = _changed(host, request, attempt)
             refusals += 1
             if changed is None or refusals > _MAX_REFUSALS:
-                error = _failure(host, request, attempt)
+                error = explained(host.settings, attempt, request)
                 error.result = result
                 raise error
             host, request = changed
@@ -505,13 +503,7 @@ def _changed(host: Host, request: ImageRequest, attempt: Attempt) -> Optional[Tu
     return replace(host, settings=settings), request
 
 
-def _failure(host: Host, request: ImageRequest, attempt: Attempt) -> GptImage2Error:
-    settings = host.settings
-    return explain(attempt, judge(attempt), request, settings.base_url, settings.secrets)
-
-
 def _input(path: Path, shade: int) -> InputImage:
-    """A small grey PNG."""
     rows = (b"\0" + bytes([shade, shade, shade]) * _INPUT_EDGE) * _INPUT_EDGE
     header = struct.pack(">IIBBBBB", _INPUT_EDGE, _INPUT_EDGE, 8, 2, 0, 0, 0)
     chunks: List[bytes] = []
@@ -678,17 +670,92 @@ def _call_json(resumed: Resumed) -> Dict[str, object]:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# batch/jobs
+# batch/jobs_file
 #
-# One line of a jobs file: from its text to a job, and what makes two jobs the same. Pure.
+# The jobs file: its lines as a stream, and single ones again by their place; what job a line holds, and what
+# makes two jobs the same. Holds one line at a time.
 #
 # A line is a JSON object with the API's own fields and `image` or `images`, `mask`, `output` and `id`; or it is
 # a bare prompt. What a line leaves out comes from the defaults of the command line.
 # ------------------------------------------------------------------------------------------------------------
 
 
-_TEXTS = ("model", "prompt", "size", "quality", "output_format", "background", "moderation", "user")
-_NUMBERS = ("n", "output_compression", "partial_images")
+_MAX_JOB_BYTES = 1 << 20
+_UTF8_MARK = b"\xef\xbb\xbf"
+
+
+class Line(Record):
+    """A line that is not blank: its number in the file from 1, its offset in bytes, and its text; None where
+    it is no text or longer than any job can be, and `problem` says which."""
+
+    number: int
+    offset: int
+    text: Optional[str]
+    problem: str = ""
+
+
+class JobsFile:
+    """An open jobs file, whose lines can be read again until `close`."""
+
+    def __init__(self, path: str, scratch: Path) -> None:
+        """Copies a file, or standard input for `-`, into the scratch folder: what is sent is what was
+        planned, whatever happens to the file meanwhile."""
+        import shutil
+
+        self._file = open(str(scratch / "jobs"), "x+b")  # noqa: SIM115
+        try:
+            if path == "-":
+                shutil.copyfileobj(sys.stdin.buffer, self._file)
+            else:
+                with open(os.path.expanduser(path), "rb") as file:
+                    shutil.copyfileobj(file, self._file)
+        except OSError as error:
+            self._file.close()
+            raise UsageError(
+                f"cannot read the jobs file {path}: {error.strerror or error}",
+                hint="name a file with a job a line, or - for standard input",
+            ) from None
+
+    def close(self) -> None:
+        self._file.close()
+
+    def lines(self) -> Iterator[Line]:
+        self._file.seek(0)
+        offset = number = 0
+        while True:
+            data = self._file.readline(_MAX_JOB_BYTES)
+            if not data:
+                return
+            number += 1
+            start, offset = offset, offset + len(data)
+            if len(data) == _MAX_JOB_BYTES and not data.endswith(b"\n"):
+                offset += self._skip_line()
+                yield Line(number, start, None, f"it is longer than {_MAX_JOB_BYTES:,} bytes")
+            elif data.strip():
+                yield _decoded(data, number, start)
+
+    def text_at(self, offset: int) -> str:
+        self._file.seek(offset)
+        return _decoded(self._file.readline(_MAX_JOB_BYTES), 0, offset).text or ""
+
+    def _skip_line(self) -> int:
+        skipped = 0
+        while True:
+            data = self._file.readline(_MAX_JOB_BYTES)
+            skipped += len(data)
+            if not data or data.endswith(b"\n"):
+                return skipped
+
+
+def _decoded(data: bytes, number: int, offset: int) -> Line:
+    if offset == 0 and data.startswith(_UTF8_MARK):
+        data = data[len(_UTF8_MARK) :]
+    try:
+        return Line(number, offset, data.decode("utf-8").strip())
+    except UnicodeDecodeError:
+        return Line(number, offset, None, "it is not UTF-8 text")
+
+
 _OWN = ("image", "images", "image[]", "mask", "output", "id")
 _LINE_HINT = 'a line is a JSON object such as {"prompt": "a cat"}, or a bare prompt'
 
@@ -705,11 +772,8 @@ class Job(Record):
 
 
 def read_job(text: str, defaults: Job) -> Tuple[Job, Tuple[str, ...]]:
-    """The job of a line, not yet checked, and the names of its fields that are not known here.
-
-    Raises:
-        UsageError: it is no job: broken JSON, no prompt, or a field of the wrong type.
-    """
+    """The job of a line, not yet checked, and the names of its fields that are not known here; a `UsageError`
+    where it is no job."""
     text = text.strip()
     unknown: Tuple[str, ...] = ()
     if text.startswith("{"):
@@ -738,10 +802,10 @@ def _from_object(content: Dict[str, Any], defaults: Job) -> Tuple[Job, Tuple[str
     fields = {name: value for name, value in content.items() if value is not None}
     if "format" in fields:
         fields.setdefault("output_format", fields.pop("format"))
-    known: Dict[str, Any] = {name: _typed(fields.pop(name), name, str) for name in _TEXTS if name in fields}
-    known.update({name: _typed(fields.pop(name), name, int) for name in _NUMBERS if name in fields})
-    if "stream" in fields:
-        known["stream"] = _typed(fields.pop("stream"), "stream", bool)
+    kinds = {"prompt": str, **REQUEST_FIELDS}
+    known: Dict[str, Any] = {
+        name: _typed(fields.pop(name), name, kind) for name, kind in kinds.items() if name in fields
+    }
     own = {name: fields.pop(name) for name in _OWN if name in fields}
     extra = {**dict(defaults.request.extra), **fields}
     if not known.get("prompt") and not defaults.request.prompt:
@@ -758,10 +822,8 @@ def _from_object(content: Dict[str, Any], defaults: Job) -> Tuple[Job, Tuple[str
 
 def job_key(request: ImageRequest, inputs: Sequence[str], mask: Optional[str]) -> str:
     """The SHA-256, in hex, of all that decides what a job's images show; `inputs` and `mask` are hashes too.
-
-    How the request travels (`stream`), and what only the provider's checks see (`moderation`, `user`), leave
-    the images as they are and are not part of it.
-    """
+    How the request travels (`stream`), and what only the provider's checks see (`moderation`, `user`), is no
+    part of it."""
     content: List[object] = [
         request.model or DEFAULT_MODEL,
         request.prompt,
@@ -779,7 +841,7 @@ def job_key(request: ImageRequest, inputs: Sequence[str], mask: Optional[str]) -
 
 
 def _bare_prompt(text: str) -> str:
-    """The prompt of a line that is no object: a JSON string, or the text as it stands."""
+    """The text as it stands, or the JSON string that it is."""
     if text.startswith('"'):
         try:
             value: Any = json.loads(text)
@@ -814,99 +876,6 @@ def _typed(value: Any, name: str, kind: type) -> Any:
         return value
     wanted = {str: "a text", int: "a whole number", bool: "true or false"}[kind]
     raise UsageError(f"{name} must be {wanted}, found {show(json.dumps(value), limit=40)}", hint=_LINE_HINT)
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch/jobs_file
-#
-# Reads a jobs file as a stream, and single lines of it again by their place. Holds one line at a time.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_MAX_JOB_BYTES = 1 << 20
-_UTF8_MARK = b"\xef\xbb\xbf"
-
-
-class Line(Record):
-    """A line that is not blank: its number in the file from 1, its offset in bytes, and its text; None where
-    it is no text or longer than any job can be, and `problem` says which."""
-
-    number: int
-    offset: int
-    text: Optional[str]
-    problem: str = ""
-
-
-class JobsFile:
-    """An open jobs file, whose lines can be read again until `close`."""
-
-    def __init__(self, path: str, scratch: Path) -> None:
-        """Copies a file, or standard input for `-`, into the scratch folder: what is sent is what was
-        planned, whatever happens to the file meanwhile.
-
-        Raises:
-            UsageError: it cannot be read.
-        """
-        try:
-            self._file = _copied(path, scratch)
-        except OSError as error:
-            raise UsageError(
-                f"cannot read the jobs file {path}: {error.strerror or error}",
-                hint="name a file with a job a line, or - for standard input",
-            ) from None
-
-    def close(self) -> None:
-        self._file.close()
-
-    def lines(self) -> Iterator[Line]:
-        """Every line that is not blank, in order."""
-        self._file.seek(0)
-        offset = number = 0
-        while True:
-            data = self._file.readline(_MAX_JOB_BYTES)
-            if not data:
-                return
-            number += 1
-            start, offset = offset, offset + len(data)
-            if len(data) == _MAX_JOB_BYTES and not data.endswith(b"\n"):
-                offset += self._skip_line()
-                yield Line(number, start, None, f"it is longer than {_MAX_JOB_BYTES:,} bytes")
-            elif data.strip():
-                yield _decoded(data, number, start)
-
-    def text_at(self, offset: int) -> str:
-        """The text of the line that begins at an offset."""
-        self._file.seek(offset)
-        return _decoded(self._file.readline(_MAX_JOB_BYTES), 0, offset).text or ""
-
-    def _skip_line(self) -> int:
-        skipped = 0
-        while True:
-            data = self._file.readline(_MAX_JOB_BYTES)
-            skipped += len(data)
-            if not data or data.endswith(b"\n"):
-                return skipped
-
-
-def _copied(path: str, scratch: Path) -> IO[bytes]:
-    import shutil
-
-    copy = open(str(scratch / "jobs"), "x+b")  # noqa: SIM115
-    if path == "-":
-        shutil.copyfileobj(sys.stdin.buffer, copy)
-    else:
-        with open(os.path.expanduser(path), "rb") as file:
-            shutil.copyfileobj(file, copy)
-    return copy
-
-
-def _decoded(data: bytes, number: int, offset: int) -> Line:
-    if offset == 0 and data.startswith(_UTF8_MARK):
-        data = data[len(_UTF8_MARK) :]
-    try:
-        return Line(number, offset, data.decode("utf-8").strip())
-    except UnicodeDecodeError:
-        return Line(number, offset, None, "it is not UTF-8 text")
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -947,7 +916,6 @@ class Meter:
         return 0.0 if self.spare >= units else self._next_s
 
     def take(self, units: float, now_s: float) -> None:
-        """So many units go."""
         if self.spare >= units:
             self.spare -= units
         else:
@@ -978,7 +946,6 @@ class Pacer:
         return max(0.0, max([self._paused_until_s, *ready]) - now_s)
 
     def paused_s(self, now_s: float) -> float:
-        """For how many seconds more the server has asked everybody to wait."""
         return max(0.0, self._paused_until_s - now_s)
 
     def start(self, images: int, now_s: float) -> None:
@@ -994,7 +961,6 @@ class Pacer:
             self._gone.popleft()
 
     def end(self, images: int) -> None:
-        """A request that went out has ended."""
         self._under_way[IMAGES] -= images
         self._under_way[REQUESTS] -= 1
 
@@ -1026,7 +992,6 @@ class Pacer:
         self.pause(_DEFAULT_WAIT_S if wait_s is None else wait_s, now_s)
 
     def pause(self, wait_s: float, now_s: float) -> None:
-        """The server asks everybody to wait."""
         self._paused_until_s = max(self._paused_until_s, now_s + wait_s)
 
     def _know(self, kind: str, limit: int) -> None:
@@ -1065,7 +1030,7 @@ class Pacer:
 # ------------------------------------------------------------------------------------------------------------
 # batch/output_folder
 #
-# The output folder of a run, as paths. Touches no file.
+# The output folder of a run, and the images in it. Reads only these.
 # ------------------------------------------------------------------------------------------------------------
 
 
@@ -1076,11 +1041,8 @@ class OutputFolder(Record):
     rescue: Path
 
     def outputs(self, name: str, request: ImageRequest, named: bool) -> OutputPlan:
-        """Where the images of a job go. A name that was made up never replaces a file.
-
-        Raises:
-            UsageError: the name cannot be one.
-        """
+        """Where the images of a job go; a `UsageError` for a name that cannot be one. A name that was made
+        up never replaces a file."""
         if named:
             return plan_output(
                 str(self.path / name), request.effective_format, request.count, "", self.rescue
@@ -1092,103 +1054,18 @@ class OutputFolder(Record):
         """A path as a name below this folder."""
         return os.path.relpath(str(path), str(self.path))
 
+    def below(self, images: Iterable[SavedImage]) -> Tuple[SavedImage, ...]:
+        """Images with their paths as the journal keeps them."""
+        return tuple(replace(image, path=self.name_of(image.path)) for image in images)
 
-# ------------------------------------------------------------------------------------------------------------
-# batch/contact_sheet
-#
-# The contact sheet: one HTML page in the output folder with every image, its prompt, settings and cost.
-#
-# It opens from disk and asks for nothing but the images beside it: no script, no network, and a policy that
-# forbids both. Every text is escaped. Made in pieces, so that a million jobs fill no memory.
-# ------------------------------------------------------------------------------------------------------------
-
-
-SHEET_NAME = "index.html"
-_SHEET_MARK = '<meta name="generator" content="gpt-image2 batch">'
-_HEAD_BYTES_READ = 4096
-
-_POLICY = "default-src 'none'; img-src file: 'self'; style-src 'unsafe-inline'"
-_STYLE = """
-:root { color-scheme: light dark; --line: #8884; --bad: #c33; }
-body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 90rem; padding: 0 1rem; }
-h1 { font-size: 1.4rem; margin: 0; }
-header p { margin: .3rem 0 1.5rem; opacity: .75; }
-main { display: grid; gap: 1.2rem; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); }
-article { border: 1px solid var(--line); border-radius: 8px; overflow: hidden; }
-article.failed { border-color: var(--bad); }
-.images { display: grid; grid-template-columns: repeat(auto-fit, minmax(45%, 1fr)); gap: 2px; }
-img { aspect-ratio: 1; background: #8881; display: block; height: auto; object-fit: contain; }
-img { width: 100%; }
-.text { padding: .6rem .8rem; }
-.prompt { margin: 0 0 .4rem; max-height: 9rem; overflow-y: auto; }
-.prompt { overflow-wrap: anywhere; white-space: pre-wrap; }
-.facts { font-size: .82rem; margin: 0; opacity: .75; overflow-wrap: anywhere; }
-.error { color: var(--bad); font-size: .85rem; margin: .4rem 0 0; overflow-wrap: anywhere; }
-"""
-
-
-def write_sheet(
-    folder: Path, title: str, words: str, rows: Iterable[Dict[str, Any]], requests: Iterable[ImageRequest]
-) -> str:
-    """Writes the contact sheet of a folder anew; its path.
-
-    Raises:
-        OutputError: another file has its name, or it cannot be written.
-        OSError: what is there cannot be read.
-    """
-    path = folder / SHEET_NAME
-    if path.exists():
-        with open(str(path), "rb") as file:
-            if _SHEET_MARK.encode() not in file.read(_HEAD_BYTES_READ):
-                raise OutputError(f"{path} is not ours; the contact sheet was left out")
-    write_pieces(path, _pieces(title, words, rows, requests, str(folder)))
-    return str(path)
-
-
-def _pieces(
-    title: str, summary: str, rows: Iterable[Dict[str, Any]], requests: Iterable[ImageRequest], folder: str
-) -> Iterator[str]:
-    """The page in pieces. Each row is that of a job, beside its request; paths are shown from `folder`."""
-    yield (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{escape(_POLICY)}">\n{_SHEET_MARK}\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-        f"<header><h1>{escape(title)}</h1><p>{escape(summary)}</p></header>\n<main>\n"
-    )
-    for row, request in zip(rows, requests):
-        yield _card(row, request, folder)
-    yield "</main>\n</body>\n</html>\n"
-
-
-def _card(row: Dict[str, Any], request: ImageRequest, folder: str) -> str:
-    error: Dict[str, Any] = row.get("error") or {}
-    images = "".join(_thumbnail(image["path"], request.prompt, folder) for image in row.get("images", []))
-    parts: List[str] = [f'<p class="prompt" dir="auto">{escape(request.prompt)}</p>']
-    parts.append(f'<p class="facts">{escape(_facts(row, request))}</p>')
-    if error:
-        said = f"{error.get('code', '')}: {error.get('message', '')}"
-        parts.append(f'<p class="error">{escape(said)} (billed: {escape(str(row.get("billed", "no")))})</p>')
-    kind = ' class="failed"' if error else ""
-    pictures = f'<div class="images">{images}</div>' if images else ""
-    text = f'<div class="text">{"".join(parts)}</div>'
-    return f'<article{kind} id="job-{int(row["job"])}">{pictures}{text}</article>\n'
-
-
-def _thumbnail(path: str, prompt: str, folder: str) -> str:
-    name = os.path.relpath(path, folder).replace(os.sep, "/")
-    address = escape(percent_encode(name, safe="/", errors="surrogateescape"))
-    shown = escape(f"{name}: {prompt[:200]}".encode("utf-8", "replace").decode("utf-8"))
-    return f'<a href="{address}"><img src="{address}" alt="{shown}" loading="lazy" decoding="async"></a>'
-
-
-def _facts(row: Dict[str, Any], request: ImageRequest) -> str:
-    facts = [f"#{row['job']}", str(row["id"]) if row.get("id") else "", str(row["status"]), request.model]
-    fields = request.without_stream().wire_fields("output_format")
-    facts += [f"{name} {value}" for name, value in fields.items() if name not in ("model", "prompt")]
-    cost = row.get("cost_usd")
-    facts.append(f"${cost:.4f}" if cost is not None else "")
-    return " · ".join(fact for fact in facts if fact)
+    def still_there(self, images: Iterable[SavedImage]) -> Tuple[SavedImage, ...]:
+        """Those of the journal's images that are on disk as it says."""
+        found = [(image, saved_image_at(str(self.path / image.path))) for image in images]
+        return tuple(
+            replace(saved, number=image.number)
+            for image, saved in found
+            if saved is not None and saved.sha256 == image.sha256
+        )
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -1207,28 +1084,35 @@ SENT, DONE, FAILED, SUBMITTED = "sent", "done", "failed", "submitted"
 _MOST = 1e9  # jobs or dollars
 _KEY = re.compile(r"[0-9a-f]{64}")
 _EVENTS = frozenset({SENT, DONE, FAILED, SUBMITTED})
-
-
-class JournalImage(Record):
-    """One saved image: its number in the job from 1, its path below the folder, and what it is."""
-
-    number: int
-    path: str
-    bytes: int
-    sha256: str
+#: The fields of an entry but for its images, and what makes each of its value in JSON.
+_ENTRY_KINDS = {
+    "event": str,
+    "key": str,
+    "copy": int,
+    "name": str,
+    "existed": bool,
+    "billed": Billed,
+    "cost_usd": float,
+    "high_usd": float,
+    "code": str,
+    "message": str,
+    "batch_id": str,
+    "settled": bool,
+}
 
 
 class Entry(Record):
-    """One line. `images` are all that the job has by now, `name` where the first was to go, and `existed`
-    whether something was there. `high_usd` is the most that a sent job may cost. `batch_id` is the provider's
-    for a submitted job. `settled` tells that nothing of a failed job is still on its way."""
+    """One line. `images` are all that the job has by now, with paths below the folder; `name` is where the
+    first was to go, and `existed` whether something was there. `high_usd` is the most that a sent job may
+    cost. `batch_id` is the provider's for a submitted job. `settled` tells that nothing of a failed job is
+    still on its way."""
 
     event: str
     key: str
     copy: int
     name: str = ""
     existed: bool = False
-    images: Tuple[JournalImage, ...] = ()
+    images: Tuple[SavedImage, ...] = ()
     billed: Billed = Billed.NO
     cost_usd: Optional[float] = None
     high_usd: float = 0.0
@@ -1242,12 +1126,7 @@ class Journal:
     """An open journal. A context manager; for one thread alone."""
 
     def __init__(self, folder: Path) -> None:
-        """Opens the journal of a folder, which must exist.
-
-        Raises:
-            UsageError: another process has it open.
-            OutputError: it cannot be written.
-        """
+        """Opens the journal of a folder, which must exist; a `UsageError` where another process has it."""
         self.path = folder / JOURNAL_NAME
         try:
             self._descriptor = open_to_append(self.path)
@@ -1268,16 +1147,9 @@ class Journal:
     def __exit__(self, *_: object) -> None:
         os.close(self._descriptor)
 
-    def append(self, entry: Entry) -> None:
-        """Writes a line, as `extend` does."""
-        self.extend([entry])
-
     def extend(self, entries: Iterable[Entry]) -> None:
-        """Writes lines and returns when all are on the disk, by one flush.
-
-        Raises:
-            OutputError: the disk does not take them.
-        """
+        """Writes lines and returns when all are on the disk, by one flush; an `OutputError` where the disk
+        does not take them."""
         has_written = False
         try:
             for entry in entries:
@@ -1290,6 +1162,39 @@ class Journal:
                 os.fsync(self._descriptor)
         except OSError as error:
             raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from None
+
+
+class LastEntries:
+    """The last line of each job in a journal, in a scratch database."""
+
+    def __init__(self, database: Any) -> None:
+        self._db = database
+        self._db.execute(
+            "CREATE TABLE past (key TEXT, copy INTEGER, entry TEXT, PRIMARY KEY (key, copy)) WITHOUT ROWID"
+        )
+
+    def add(self, entry: Entry) -> None:
+        values = (entry.key, entry.copy, json.dumps(entry_json(entry)))
+        self._db.execute("INSERT OR REPLACE INTO past VALUES (?, ?, ?)", values)
+
+    def of(self, key: str, copy: int) -> Optional[Entry]:
+        query = "SELECT entry FROM past WHERE key = ? AND copy = ?"
+        row = self._db.execute(query, (key, copy)).fetchone()
+        return None if row is None else read_entry(json.loads(row[0]))
+
+    def count(self) -> int:
+        return int(self._db.execute("SELECT COUNT(*) FROM past").fetchone()[0])
+
+
+def scratch_database(path: Path) -> Any:
+    """A new SQLite database that need not outlive the process: for what would fill the memory."""
+    import sqlite3  # not every Python has it, and only batches and the ledger need it
+
+    database = sqlite3.connect(str(path), isolation_level=None)
+    database.execute("PRAGMA journal_mode = OFF")
+    database.execute("PRAGMA synchronous = OFF")
+    database.execute("BEGIN")
+    return database
 
 
 def read_journal(folder: Path) -> Iterator[Entry]:
@@ -1308,62 +1213,48 @@ def read_journal(folder: Path) -> Iterator[Entry]:
                 yield entry
 
 
-def journal_images(images: Mapping[int, SavedImage], folder: Path) -> Tuple[JournalImage, ...]:
-    """Saved images, by their number in the job, as the journal keeps them."""
-    return tuple(
-        JournalImage(number, os.path.relpath(image.path, folder), image.size_bytes, image.sha256)
-        for number, image in sorted(images.items())
-    )
-
-
 def entry_json(entry: Entry) -> Dict[str, object]:
     """An entry as the object on its line; what has its default is left out."""
-    line: Dict[str, object] = {
-        "event": entry.event,
-        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "key": entry.key,
-        "copy": entry.copy,
-    }
-    for name in ("name", "existed", "high_usd", "code", "message", "batch_id", "settled"):
-        value: object = getattr(entry, name)
-        if value:
-            line[name] = value
+    moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    line: Dict[str, object] = {"event": entry.event, "time": moment, "key": entry.key, "copy": entry.copy}
+    line.update((name, value) for name, value in vars(entry).items() if value)
+    line["billed"] = entry.billed.value
     if entry.cost_usd is not None:
         line["cost_usd"] = round(entry.cost_usd, 6)
     if entry.images:
-        line["images"] = [dict(vars(image)) for image in entry.images]
-    line["billed"] = entry.billed.value
+        line["images"] = [image_fields(image) for image in entry.images]
     return line
 
 
 def read_entry(line: Dict[str, Any]) -> Entry:
-    """The entry on a line.
-
-    Raises:
-        KeyError, TypeError, ValueError: it is none.
-    """
-    images: List[Dict[str, Any]] = line.get("images", [])
-    kinds = {**dict.fromkeys(("name", "code", "message", "batch_id"), str), "existed": bool, "settled": bool}
-    known: Dict[str, Any] = {name: kind(line[name]) for name, kind in kinds.items() if name in line}
-    for name in ("cost_usd", "high_usd"):
-        if line.get(name) is not None:
-            known[name] = float(line[name])
-    entry = Entry(
-        event=str(line["event"]),
-        key=str(line["key"]),
-        copy=int(line["copy"]),
-        images=tuple(
-            JournalImage(int(image["number"]), str(image["path"]), int(image["bytes"]), str(image["sha256"]))
-            for image in images
-        ),
-        billed=Billed(line["billed"]),
-        **known,
-    )
-    if not _KEY.fullmatch(entry.key):
-        raise ValueError("no key of a job")
+    """The entry on a line; a `KeyError`, `TypeError` or `ValueError` where it is none."""
+    known: Dict[str, Any] = {
+        name: kind(line[name]) for name, kind in _ENTRY_KINDS.items() if line.get(name) is not None
+    }
+    known["images"] = tuple(map(image_of_fields, line.get("images", [])))
+    entry = Entry(**known)
+    if not _KEY.fullmatch(entry.key) or "billed" not in known:
+        raise ValueError("no key of a job, or nothing on its bill")
     if not all(0 <= number < _MOST for number in (entry.copy, entry.high_usd, entry.cost_usd or 0.0)):
         raise ValueError("no copy of a job, or no sum of money")
     return entry
+
+
+def image_fields(image: SavedImage) -> Dict[str, object]:
+    return {"number": image.number, **image_json(image)}
+
+
+def image_of_fields(fields: Mapping[str, Any]) -> SavedImage:
+    """The image that `image_fields` made an object of; earlier releases kept no format and dimensions."""
+    return SavedImage(
+        path=str(fields["path"]),
+        size_bytes=int(fields["bytes"]),
+        format=str(fields.get("format", "")),
+        width=fields.get("width"),
+        height=fields.get("height"),
+        sha256=str(fields["sha256"]),
+        number=int(fields["number"]),
+    )
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -1381,39 +1272,39 @@ PENDING, AMBIGUOUS, INVALID, OVER_BUDGET = "pending", "ambiguous", "invalid", "o
 
 
 class PlannedJob(Record):
-    """One job as planned. `named` tells that the user chose the name, `replaces` that files are there by it,
-    which the job may replace; `missing` are the numbers of the images that are still to be made, from 1, and
-    `there` those that are. The estimate is in USD, None where a price is unknown."""
+    """One job as planned: its number and its line in the jobs file, the user's own id, its key and copy in
+    the journal, and the name of its output. `named` tells that the user chose that, `replaces` that files are
+    there by it, which the job may replace; `missing` are the numbers of the images that are still to be made,
+    from 1, and `there` those that are. The estimate is in USD, None where a price is unknown."""
 
     number: int
     line: int
-    offset: int
     id: Optional[str]
     key: str
     copy: int
     name: str
     named: bool
-    replaces: bool
-    images: int
-    quality: str
-    low_usd: Optional[float]
-    high_usd: Optional[float]
     missing: Tuple[int, ...]
-    there: Tuple[Tuple[int, SavedImage], ...] = ()
+    high_usd: Optional[float]
+    there: Tuple[SavedImage, ...] = ()
+    low_usd: Optional[float] = None
+    quality: str = ""
+    offset: int = 0
+    replaces: bool = False
+
+    def entry(self, event: str, **fields: Any) -> Entry:
+        return Entry(event=event, key=self.key, copy=self.copy, name=self.name, **fields)
 
 
 _FIELDS = PlannedJob.__match_args__
 _COLUMNS = ", ".join(_FIELDS)
 _SCHEMA = f"""
-PRAGMA journal_mode = OFF;
-PRAGMA synchronous = OFF;
-CREATE TABLE jobs (number INTEGER PRIMARY KEY, {", ".join(_FIELDS[1:])}, state, outcome);
+CREATE TABLE jobs (number INTEGER PRIMARY KEY, {", ".join(_FIELDS[1:])}, images, state, outcome);
 CREATE INDEX by_state ON jobs (state, number);
 CREATE TABLE outputs (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
 CREATE TABLE folders (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
 CREATE TABLE ids (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
 CREATE TABLE holders (name TEXT PRIMARY KEY, key TEXT, copy INTEGER) WITHOUT ROWID;
-CREATE TABLE past (key TEXT, copy INTEGER, entry TEXT, PRIMARY KEY (key, copy)) WITHOUT ROWID;
 """
 
 
@@ -1423,18 +1314,17 @@ class Share(Record):
     quality: str
     jobs: int
     images: int
-    cost: Optional[CostEstimate]
+    cost_usd: Optional[CostEstimate]
 
 
 class Plan:
     """The jobs of one run, by their number from 1. For one thread alone."""
 
     def __init__(self, scratch: Path) -> None:
-        import sqlite3  # not every Python has it, and only batches and the ledger need it
-
-        self._db = sqlite3.connect(str(scratch / "plan.sqlite3"), isolation_level=None)
-        self._db.executescript(_SCHEMA)
-        self._db.execute("BEGIN")
+        self._db = scratch_database(scratch / "plan.sqlite3")
+        for statement in _SCHEMA.split(";"):
+            self._db.execute(statement)
+        self._past = LastEntries(self._db)
         self._last_taken = 0
 
     def close(self) -> None:
@@ -1445,16 +1335,15 @@ class Plan:
         clash = self._claim("id", [job.id] if job.id is not None else [], job.number)
         clash = clash or self._claim("output", names, job.number) or self._claim_folders(names, job.number)
         if not clash:
-            values = [getattr(job, name) for name in _FIELDS[:-2]]
-            marks = ", ".join("?" * (len(_FIELDS) + 1))
+            values = {**vars(job), "missing": json.dumps(job.missing), "there": "[]"}
+            marks = ", ".join("?" * (len(_FIELDS) + 2))
             self._db.execute(
-                f"INSERT INTO jobs ({_COLUMNS}, state) VALUES ({marks})",  # noqa: S608
-                (*values, json.dumps(job.missing), "[]", PENDING),
+                f"INSERT INTO jobs ({_COLUMNS}, images, state) VALUES ({marks})",  # noqa: S608
+                (*values.values(), len(job.missing), PENDING),
             )
         return clash
 
     def refuse(self, number: int, line: Line, outcome: Mapping[str, object]) -> None:
-        """Takes a line that is no job, and what is wrong with it."""
         self._db.execute(
             "INSERT INTO jobs (number, line, offset, images, state, outcome) VALUES (?,?,?,0,?,?)",
             (number, line.number, line.offset, INVALID, json.dumps(outcome)),
@@ -1472,14 +1361,11 @@ class Plan:
 
     def remember(self, entry: Entry) -> None:
         """Takes a line of the journal; the last one of a job counts."""
-        values = (entry.key, entry.copy, json.dumps(entry_json(entry)))
-        self._db.execute("INSERT OR REPLACE INTO past VALUES (?,?,?)", values)
+        self._past.add(entry)
         for image in entry.images:
-            held = (image.path, entry.key, entry.copy)
-            self._db.execute("INSERT OR REPLACE INTO holders VALUES (?,?,?)", held)
+            self.hold_name(image.path, entry)
 
-    def hold_name(self, name: str, job: PlannedJob) -> None:
-        """A file below the folder is an image of this job."""
+    def hold_name(self, name: str, job: Union[PlannedJob, Entry]) -> None:
         self._db.execute("INSERT OR REPLACE INTO holders VALUES (?,?,?)", (name, job.key, job.copy))
 
     def is_anothers(self, name: str, job: PlannedJob) -> bool:
@@ -1503,12 +1389,12 @@ class Plan:
         self._last_taken = row[0]
         return _planned(row)
 
-    def leave(self, number: int, missing: Sequence[int], there: Mapping[int, SavedImage]) -> None:
+    def leave(self, number: int, missing: Sequence[int], there: Sequence[SavedImage]) -> None:
         """Of a job only some images are still to be made, for their part of the estimate."""
         part = "low_usd = low_usd * :left / images, high_usd = high_usd * :left / images, images = :left"
         values = {
             "missing": json.dumps(list(missing)),
-            "there": json.dumps([(each, dict(vars(image))) for each, image in sorted(there.items())]),
+            "there": json.dumps([image_fields(image) for image in there]),
             "left": len(missing),
             "number": number,
         }
@@ -1516,21 +1402,13 @@ class Plan:
         self._db.execute(query, values)
 
     def end(self, number: int, state: str, outcome: Mapping[str, object]) -> None:
-        """What has become of a job."""
         values = (state, json.dumps(outcome), number)
         self._db.execute("UPDATE jobs SET state = ?, outcome = ? WHERE number = ?", values)
 
     def count(self) -> Dict[str, int]:
-        """How many jobs are in each state."""
         return dict(self._db.execute("SELECT state, count(*) FROM jobs GROUP BY state").fetchall())
 
-    def images_to_make(self) -> int:
-        """How many images the jobs ask for that are to be run."""
-        query = "SELECT coalesce(sum(images), 0) FROM jobs WHERE state = ?"
-        return int(self._db.execute(query, (PENDING,)).fetchone()[0])
-
     def shares(self) -> List[Share]:
-        """The jobs that are to be run, by quality."""
         query = (
             "SELECT quality, count(*), sum(images), sum(low_usd), sum(high_usd), count(high_usd) FROM jobs"
             " WHERE state = ? GROUP BY quality ORDER BY quality"
@@ -1584,9 +1462,46 @@ class Plan:
 
 def _planned(row: Sequence[Any]) -> PlannedJob:
     values: Dict[str, Any] = dict(zip(_FIELDS, row))
-    there = tuple((int(number), SavedImage(**image)) for number, image in json.loads(values["there"]))
-    values.update(missing=tuple(json.loads(values["missing"])), there=there)
+    there = tuple(map(image_of_fields, json.loads(values["there"])))
+    values.update(missing=tuple(json.loads(values["missing"])), there=there, named=bool(values["named"]))
     return PlannedJob(**values)
+
+
+class JobEnding(Record):
+    """What has come of a job. `images` are all that it has by now, those of earlier runs too; without an
+    error all are there. `cost_usd` is None where that is unknown or nothing was paid."""
+
+    images: Tuple[SavedImage, ...] = ()
+    error: Optional[GptImage2Error] = None
+    billed: Billed = Billed.NO
+    cost_usd: Optional[float] = None
+    warnings: Tuple[str, ...] = ()
+
+    @property
+    def state(self) -> str:
+        return DONE if self.error is None else FAILED
+
+    def entry(self, job: PlannedJob, folder: OutputFolder, batch_id: str = "") -> Entry:
+        error = self.error
+        return job.entry(
+            self.state,
+            images=folder.below(self.images),
+            billed=self.billed,
+            cost_usd=self.cost_usd,
+            code=error.code if error else "",
+            message=error.message if error else "",
+            batch_id=batch_id,
+            settled=error is not None and error.code == "fewer_images",
+        )
+
+    def row(self) -> Dict[str, object]:
+        return {
+            "images": [image_json(image) for image in self.images],
+            "billed": self.billed.value,
+            "cost_usd": None if self.cost_usd is None else round(self.cost_usd, 6),
+            "warnings": list(self.warnings),
+            "error": failure_json(self.error),
+        }
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -1599,13 +1514,8 @@ def _planned(row: Sequence[Any]) -> PlannedJob:
 
 def resume_jobs(plan: Plan, folder: OutputFolder, journal: Optional[Journal], retry_ambiguous: bool) -> float:
     """Takes out of a plan what the journal of the folder knows to be done, with the Batch API, or in doubt;
-    what was spent there, or may have been, in USD.
-
-    An open journal takes a line for each job of which an earlier run could not say that it was done.
-
-    Raises:
-        OutputError: the journal does not take a line.
-    """
+    what was spent there, or may have been, in USD. An open journal takes a line for each job of which an
+    earlier run could not say that it was done."""
     spent_usd = _replay(plan, folder)
     for job, entry in plan.remembered():
         _settle(plan, folder, job, entry, journal, retry_ambiguous)
@@ -1613,7 +1523,7 @@ def resume_jobs(plan: Plan, folder: OutputFolder, journal: Optional[Journal], re
 
 
 def _replay(plan: Plan, folder: OutputFolder) -> float:
-    """Takes the lines of the journal into the plan, and adds up what they cost."""
+    """Takes the journal into the plan, and adds up what it cost."""
     spent_usd = 0.0
     under_way: Dict[Tuple[str, int], float] = {}
     for entry in read_journal(folder.path):
@@ -1639,58 +1549,47 @@ def _settle(
 ) -> None:
     """Decides what is left of a job by its last line in the journal."""
     there = _images_there(folder, job, entry)
-    missing = tuple(number for number in job.missing if number not in there)
+    missing = sorted(set(job.missing) - {image.number for image in there})
     outcome: Dict[str, object] = {
-        "images": [image_json(image) for _, image in sorted(there.items())],
+        "images": [image_json(image) for image in there],
         "billed": entry.billed.value,
         "cost_usd": entry.cost_usd,
         "resumed": True,
     }
     if not missing:
         if entry.event != DONE and journal is not None:
-            images = journal_images(there, folder.path)
-            journal.append(replace(entry, event=DONE, images=images, billed=Billed.YES))
+            journal.extend([replace(entry, event=DONE, images=folder.below(there), billed=Billed.YES)])
         plan.end(job.number, DONE, {**outcome, "billed": Billed.YES.value})
     elif entry.event == SUBMITTED:
         plan.end(job.number, SUBMITTED, {**outcome, "batch_id": entry.batch_id})
-    elif _is_ambiguous(entry) and not retry_ambiguous:
-        doubt = failure_json(_doubt(entry))
+    elif not retry_ambiguous and (entry.event == SENT or _is_in_doubt(entry)):
+        code, message = entry.code, entry.message
+        if entry.event == SENT:
+            code, message = "in_flight", "it was in flight when an earlier run ended"
+        hint = "it may have been billed; check your usage, or run it again with --retry-ambiguous"
+        doubt = failure_json(GptImage2Error(message, hint=hint, code=code))
         plan.end(job.number, AMBIGUOUS, {**outcome, "billed": Billed.MAYBE.value, "error": doubt})
     elif len(missing) < len(job.missing):
         plan.leave(job.number, missing, there)
 
 
-def _images_there(folder: OutputFolder, job: PlannedJob, entry: Entry) -> Dict[int, SavedImage]:
+def _images_there(folder: OutputFolder, job: PlannedJob, entry: Entry) -> List[SavedImage]:
     """The images of a job that are on disk, by their numbers: as the journal says, and what a killed run had
     saved but could not say any more, which is a whole image where there was no file."""
-    there: Dict[int, SavedImage] = {}
-    for image in entry.images:
-        saved = saved_image_at(str(folder.path / image.path))
-        if saved is not None and saved.sha256 == image.sha256:
-            there[image.number] = saved
+    there = {image.number: image for image in folder.still_there(entry.images)}
     if entry.event == SENT and not entry.existed:
         outputs = folder.outputs(entry.name, ImageRequest(prompt="", n=len(job.missing)), job.named)
         for number in job.missing:
             path = str(outputs.path(number))
             saved = saved_image_at(path) if number not in there and _is_whole(path) else None
             if saved is not None:
-                there[number] = saved
-    return there
+                there[number] = replace(saved, number=number)
+    return [there[number] for number in sorted(there)]
 
 
-def _is_ambiguous(entry: Entry) -> bool:
-    """Whether more may have been paid for than has come."""
-    return entry.event == SENT or (
-        entry.event == FAILED and entry.billed is not Billed.NO and not entry.settled
-    )
-
-
-def _doubt(entry: Entry) -> GptImage2Error:
-    code, message = entry.code, entry.message
-    if entry.event == SENT:
-        code, message = "in_flight", "it was in flight when an earlier run ended"
-    hint = "it may have been billed; check your usage, or run it again with --retry-ambiguous"
-    return GptImage2Error(message, hint=hint, code=code)
+def _is_in_doubt(entry: Entry) -> bool:
+    """Whether a job failed for which more may have been paid than has come."""
+    return entry.event == FAILED and entry.billed is not Billed.NO and not entry.settled
 
 
 def _is_whole(path: str) -> bool:
@@ -1702,240 +1601,111 @@ def _is_whole(path: str) -> bool:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# batch/summary
+# batch/contact_sheet
 #
-# What a run says of itself before it begins and at its end: rows, sums and words. Reads only the plan.
+# The contact sheet: one HTML page in the output folder with every image, its prompt, settings and cost.
+#
+# It opens from disk and asks for nothing but the images beside it: no script, no network, and a policy that
+# forbids both. Every text is escaped. Made in pieces, so that a million jobs fill no memory.
 # ------------------------------------------------------------------------------------------------------------
 
 
-#: Why nothing more is started, besides the code of an error.
-INTERRUPTED, MAX_FAILURES = "interrupted", "max_failures"
-_STATUS = {PENDING: "not_started", OVER_BUDGET: "not_started"}
-_UNKNOWN_QUALITY_S = TYPICAL_SECONDS["auto"]
-_SIGNAL_EXIT = 128
+SHEET_NAME = "index.html"
+_SHEET_MARK = '<meta name="generator" content="gpt-image2 batch">'
+_HEAD_BYTES_READ = 4096
+
+_POLICY = "default-src 'none'; img-src file: 'self'; style-src 'unsafe-inline'"
+_STYLE = """
+:root { color-scheme: light dark; --line: #8884; --bad: #c33; }
+body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 90rem; padding: 0 1rem; }
+h1 { font-size: 1.4rem; margin: 0; }
+header p { margin: .3rem 0 1.5rem; opacity: .75; }
+main { display: grid; gap: 1.2rem; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); }
+article { border: 1px solid var(--line); border-radius: 8px; overflow: hidden; }
+article.failed { border-color: var(--bad); }
+.images { display: grid; grid-template-columns: repeat(auto-fit, minmax(45%, 1fr)); gap: 2px; }
+img { aspect-ratio: 1; background: #8881; display: block; height: auto; object-fit: contain; }
+img { width: 100%; }
+.text { padding: .6rem .8rem; }
+.prompt { margin: 0 0 .4rem; max-height: 9rem; overflow-y: auto; }
+.prompt { overflow-wrap: anywhere; white-space: pre-wrap; }
+.facts { font-size: .82rem; margin: 0; opacity: .75; overflow-wrap: anywhere; }
+.error { color: var(--bad); font-size: .85rem; margin: .4rem 0 0; overflow-wrap: anywhere; }
+"""
 
 
-class Tally(Record):
-    """How far a run is. `stopped` says why nothing more is started, empty while more is. Of what is in
-    flight, `oldest_s` is how long the longest call has run; `paused_s` is for how long more the server has
-    asked to wait, in seconds."""
-
-    done: int = 0
-    failed: int = 0
-    images: int = 0
-    in_flight: int = 0
-    oldest_s: float = 0.0
-    paused_s: float = 0.0
-    spent_usd: float = 0.0
-    unpriced: int = 0
-    is_over_budget: bool = False
-    stopped: str = ""
-
-
-class Forecast(Record):
-    """What a run would take: its parts by quality, their sum, and seconds."""
-
-    by_quality: Tuple[Share, ...]
-    total: Share
-    estimated_s: float
-
-
-def job_rows(plan: Plan) -> Iterator[Dict[str, Any]]:
-    """A row a job as `--json` and `--events` print it."""
-    for row in plan.rows():
-        del row["offset"]
-        yield job_row(row)
-
-
-def job_row(row: Dict[str, Any]) -> Dict[str, Any]:
-    """A row with every field that rows have."""
-    blank: Dict[str, Any] = {"images": [], "billed": "no", "cost_usd": None, "error": None, "warnings": []}
-    return {**blank, **row, "status": _STATUS.get(row["status"], row["status"])}
-
-
-def counts(plan: Plan) -> Dict[str, int]:
-    """How many jobs ended in each way."""
-    states = plan.count()
-    found = {name: states.get(name, 0) for name in (DONE, FAILED, AMBIGUOUS, SUBMITTED, INVALID)}
-    found["not_started"] = sum(states.get(name, 0) for name in _STATUS)
-    return {"jobs": sum(states.values()), **found}
-
-
-def exit_code(found: Dict[str, int], tally: Tally, signum: Optional[int]) -> int:
-    """How the command ends: well, by a signal, or with jobs that are not done."""
-    if found[DONE] == found["jobs"]:
-        return int(ExitCode.OK)
-    if signum is not None:
-        return _SIGNAL_EXIT + signum
-    return int(ExitCode.INTERRUPTED if tally.stopped == INTERRUPTED else ExitCode.PARTIAL)
-
-
-def in_words(found: Dict[str, int]) -> str:
-    """How many jobs ended in which way, for a person."""
-    parts = [f"{found[DONE]} of {found['jobs']} jobs done"]
-    parts += [
-        f"{found[name]} {words}"
-        for name, words in (
-            (FAILED, "failed"),
-            (AMBIGUOUS, "in doubt (billed: maybe)"),
-            (SUBMITTED, "with the Batch API"),
-            (INVALID, "invalid"),
-            ("not_started", "not started"),
-        )
-        if found[name]
-    ]
-    return ", ".join(parts)
-
-
-def what_remains(found: Dict[str, int], tally: Tally) -> Optional[PartialError]:
-    """The error of a run whose jobs are not all done; None when they are."""
-    if found[DONE] == found["jobs"]:
+def write_sheet(
+    folder: Path,
+    name: str,
+    words: str,
+    rows: Iterable[Dict[str, Any]],
+    requests: Iterable[ImageRequest],
+    output: Output,
+) -> Optional[str]:
+    """Writes the contact sheet of a folder anew; its path. None, after a warning, where another file has its
+    name or it cannot be written."""
+    path = folder / SHEET_NAME
+    try:
+        if path.exists():
+            with open(str(path), "rb") as file:
+                if _SHEET_MARK.encode() not in file.read(_HEAD_BYTES_READ):
+                    raise OutputError(f"{path} is not ours; the contact sheet was left out")
+        write_pieces(path, _pieces(f"{PROGRAM} batch: {name}", words, rows, requests, str(folder)))
+    except (OSError, ValueError, OutputError) as error:
+        output.warn(str(error))
         return None
-    hints = {
-        INTERRUPTED: "the same command goes on with what is missing",
-        MAX_FAILURES: "look at the failures; the same command goes on with what is missing",
-        OVER_MAX_COST: "raise --max-cost; the same command goes on with what is missing",
-    }
-    hint = hints.get(tally.stopped, "the same command runs again what failed without being billed")
-    if found[SUBMITTED]:
-        hint += "; what is with the Batch API comes by batch wait and batch fetch"
-    if found[AMBIGUOUS]:
-        hint += "; jobs in doubt run again only with --retry-ambiguous"
-    return PartialError(in_words(found), hint=hint, code=tally.stopped)
+    return str(path)
 
 
-def forecast(plan: Plan, concurrency: int, images_per_minute: Optional[float]) -> Forecast:
-    """What the jobs that are to be run would take, at a pace."""
-    shares = tuple(plan.shares())
-    costs = [share.cost for share in shares if share.cost is not None]
-    cost: Optional[CostEstimate] = None
-    if len(costs) == len(shares):
-        cost = CostEstimate(sum(each.low_usd for each in costs), sum(each.high_usd for each in costs), "")
-    images = sum(share.images for share in shares)
-    one_by_one_s = [share.jobs * TYPICAL_SECONDS.get(share.quality, _UNKNOWN_QUALITY_S) for share in shares]
-    estimated_s = sum(one_by_one_s) / concurrency
-    if images_per_minute:
-        estimated_s = max(estimated_s, images / images_per_minute * MINUTE_S)
-    return Forecast(shares, Share("all", sum(share.jobs for share in shares), images, cost), estimated_s)
-
-
-def forecast_json(sums: Forecast) -> Dict[str, object]:
-    """A forecast as `--json` prints it."""
-    return {
-        "images": sums.total.images,
-        "cost_usd": estimate_json(sums.total.cost),
-        "by_quality": [
-            {
-                "quality": share.quality,
-                "jobs": share.jobs,
-                "images": share.images,
-                "cost_usd": estimate_json(share.cost),
-            }
-            for share in sums.by_quality
-        ],
-        "estimated_s": round(sums.estimated_s, 1),
-    }
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch/progress
-#
-# What a run tells while it lasts: its images and failures as they come, and how far it is: by a live line on
-# a terminal, else by a line a minute.
-# ------------------------------------------------------------------------------------------------------------
-
-
-TICK_S = 0.25
-_LINE_EVERY_S = 60.0
-
-
-class Progress:
-    """The voice of one run. `jobs` is how many are to be run."""
-
-    def __init__(self, output: Output, jobs: int, max_cost_usd: Optional[float]) -> None:
-        self._output = output
-        self._jobs = jobs
-        self._max_cost_usd = max_cost_usd
-        self._started_s = time.monotonic()
-        self._every_s = TICK_S if output.is_live else _LINE_EVERY_S
-        self._next_s = self._started_s + self._every_s
-        self._has_said_goodbye = False
-
-    def saved(self, image: SavedImage) -> None:
-        """An image is on disk."""
-        self._output.result(saved_line(image.path, image.size_bytes))
-
-    def ended(self, job: PlannedJob, state: str, outcome: Mapping[str, Any]) -> None:
-        """A job has ended."""
-        row = job_row({"job": job.number, "line": job.line, "id": job.id, "status": state, **outcome})
-        self._output.event({"event": "job_finished", **row})
-        if row["error"]:
-            self._output.complain(
-                f"job {job.number} (line {job.line}): {show(row['error']['message'], limit=None)} "
-                f"(billed: {row['billed']})"
-            )
-
-    def show(self, tally: Tally) -> None:
-        """Tells how far the run is, where it is time to; may be called at any time."""
-        if tally.stopped == INTERRUPTED and not self._has_said_goodbye:
-            self._has_said_goodbye = True
-            self._output.say(_farewell(tally))
-        now_s = time.monotonic()
-        if now_s >= self._next_s:
-            self._next_s = now_s + self._every_s
-            tell = self._output.live if self._output.is_live else self._output.say
-            tell(self._line(tally))
-
-    @property
-    def elapsed_s(self) -> float:
-        """Seconds since the start."""
-        return max(0.001, time.monotonic() - self._started_s)
-
-    def images_per_minute(self, tally: Tally) -> float:
-        """The pace since the start."""
-        return tally.images * MINUTE_S / self.elapsed_s
-
-    def _line(self, tally: Tally) -> str:
-        parts = [
-            f"{tally.done}/{self._jobs} done",
-            f"{tally.failed} failed",
-            f"{tally.in_flight} in flight",
-            f"{self.images_per_minute(tally):.1f} images/min",
-            f"${tally.spent_usd:.4f} spent",
-        ]
-        if self._max_cost_usd is not None:
-            parts.append(f"${max(0.0, self._max_cost_usd - tally.spent_usd):.4f} left")
-        ended = tally.done + tally.failed
-        if ended:
-            left_s = (self._jobs - ended) * self.elapsed_s / ended
-            parts.append(f"about {duration(left_s)} to go")
-        if tally.paused_s:
-            parts.append(f"paused for {duration(tally.paused_s)} as the server asks")
-        return ", ".join(parts)
-
-
-def duration(seconds: float) -> str:
-    """A duration in words, to two units."""
-    whole = round(seconds)
-    hours, minutes = whole // 3600, whole % 3600 // 60
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {whole % 60} s" if minutes else f"{whole} s"
-
-
-def _farewell(tally: Tally) -> str:
-    longest_s = max(TYPICAL_SECONDS.values())
-    return (
-        f"nothing more is started; waiting for {tally.in_flight} requests that are paid for "
-        f"(the oldest is {duration(tally.oldest_s)} old; one may take {duration(longest_s)}). "
-        "Ctrl-C again ends them"
+def _pieces(
+    title: str, summary: str, rows: Iterable[Dict[str, Any]], requests: Iterable[ImageRequest], folder: str
+) -> Iterator[str]:
+    yield (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{escape(_POLICY)}">\n{_SHEET_MARK}\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
+        f"<header><h1>{escape(title)}</h1><p>{escape(summary)}</p></header>\n<main>\n"
     )
+    for row, request in zip(rows, requests):
+        yield _card(row, request, folder)
+    yield "</main>\n</body>\n</html>\n"
+
+
+def _card(row: Dict[str, Any], request: ImageRequest, folder: str) -> str:
+    error: Optional[Dict[str, Any]] = row.get("error")
+    images = "".join(_thumbnail(image["path"], request.prompt, folder) for image in row.get("images", []))
+    parts: List[str] = [f'<p class="prompt" dir="auto">{escape(request.prompt)}</p>']
+    parts.append(f'<p class="facts">{escape(_facts(row, request))}</p>')
+    if error:
+        said = f"{error.get('code', '')}: {error.get('message', '')}"
+        parts.append(f'<p class="error">{escape(said)} (billed: {escape(str(row.get("billed", "no")))})</p>')
+    kind = ' class="failed"' if error else ""
+    pictures = f'<div class="images">{images}</div>' if images else ""
+    text = f'<div class="text">{"".join(parts)}</div>'
+    return f'<article{kind} id="job-{int(row["job"])}">{pictures}{text}</article>\n'
+
+
+def _thumbnail(path: str, prompt: str, folder: str) -> str:
+    name = os.path.relpath(path, folder).replace(os.sep, "/")
+    address = escape(percent_encode(name, safe="/", errors="surrogateescape"))
+    shown = escape(f"{name}: {prompt[:200]}".encode("utf-8", "replace").decode("utf-8"))
+    return f'<a href="{address}"><img src="{address}" alt="{shown}" loading="lazy" decoding="async"></a>'
+
+
+def _facts(row: Dict[str, Any], request: ImageRequest) -> str:
+    facts = [f"#{row['job']}", str(row["id"]) if row.get("id") else "", str(row["status"]), request.model]
+    fields = request.without_stream().wire_fields("output_format")
+    facts += [f"{name} {value}" for name, value in fields.items() if name not in ("model", "prompt")]
+    cost = row.get("cost_usd")
+    facts.append(f"${cost:.4f}" if cost is not None else "")
+    return " · ".join(fact for fact in facts if fact)
 
 
 # ------------------------------------------------------------------------------------------------------------
 # batch/running_job
 #
-# A job that is under way: what is sent for it, and how it ended, as the journal and its row say it.
+# A job that is under way: what is sent for it, and how it ended.
 #
 # For the scheduler's thread alone. Touches no file but to see whether it is there.
 # ------------------------------------------------------------------------------------------------------------
@@ -1953,34 +1723,23 @@ class RunningJob:
         self.started_s = started_s
         self.inputs = ExitStack()
         self.result: Optional[Result] = None
-        self.error: Optional[GptImage2Error] = None
-        self.billed = Billed.NO
+        self.ending = JobEnding(planned.there)
         #: Whether the journal is to tell how it ended: it was sent, and how is known.
         self.is_noted = False
         #: Whether the server has asked it to come again later.
         self.goes_again = False
-        self.images: Dict[int, SavedImage] = {}
         self._is_sent = False
-        self._elsewhere: List[str] = []  # images that are not where the user named them
 
     @property
     def is_unsent(self) -> bool:
         """Whether it was stopped before anything was paid for."""
-        return isinstance(self.error, InterruptedCall) and self.billed is Billed.NO
-
-    @property
-    def cost_usd(self) -> Optional[float]:
-        """What it cost, None where that is unknown or nothing was paid."""
-        return self.result.cost_usd if self.result else None
+        return isinstance(self.ending.error, InterruptedCall) and self.ending.billed is Billed.NO
 
     def prepare(
         self, client: Client, request: ImageRequest, folder: OutputFolder, is_anothers: Callable[[str], bool]
     ) -> None:
-        """Prepares the call. `is_anothers` tells whether a file below the folder is another job's image.
-
-        Raises:
-            UsageError: it cannot be sent.
-        """
+        """Prepares the call; a `UsageError` where it cannot be sent. `is_anothers` tells whether a file below
+        the folder is another job's image."""
         planned, missing = self.planned, self.planned.missing
         call = client.prepare(request, folder.path / planned.name, no_clobber=not planned.replaces)
         targets = [call.plan.path(number) for number in missing]
@@ -1990,6 +1749,17 @@ class RunningJob:
         if len(missing) < call.request.count:
             call = replace(call, request=replace(call.request, n=len(missing)), numbers=missing)
         self.call = call
+
+    def sent_entry(self, folder: OutputFolder) -> Entry:
+        """Its line in the journal before it is sent."""
+        planned = self.planned
+        return planned.entry(
+            SENT,
+            existed=any(os.path.lexists(self.call.plan.path(number)) for number in planned.missing),
+            images=folder.below(planned.there),
+            billed=Billed.MAYBE,
+            high_usd=self.hold.high_usd,
+        )
 
     def send(self) -> None:
         """From now on it may cost all that is held for it."""
@@ -2001,75 +1771,50 @@ class RunningJob:
         if error is not None and not isinstance(error, GptImage2Error):
             # A defect of the program. What was sent by then stays in doubt in the journal, and paid for.
             self.is_noted = False
-            self.billed = Billed.MAYBE if self._is_sent else Billed.NO
+            billed = Billed.MAYBE if self._is_sent else Billed.NO
             said = f"internal error: {type(error).__name__}: {mask_secrets(str(error), secrets)}"
-            self.error = GptImage2Error(said, billed=self.billed)
+            self.ending = replace(self.ending, error=GptImage2Error(said, billed=billed), billed=billed)
             return
-        self.result, self.error = result, error
-        if self._is_sent:
-            ending = error or result
-            self.billed = ending.billed if ending is not None else Billed.MAYBE
-            self.hold.settle(self.billed, self.cost_usd)
-            self._number_images()
+        if not self._is_sent:
+            self.ending = replace(self.ending, error=error)
+            return
+        self.result = result
+        ending = error or result
+        billed = ending.billed if ending is not None else Billed.MAYBE
+        cost_usd = result.cost_usd if result else None
+        self.hold.settle(billed, cost_usd)
+        images = (*self.planned.there, *self._numbered(result.images if result else ()))
+        in_order = tuple(sorted(images, key=lambda image: image.number))
+        warnings = (*result.warnings, *self._elsewhere(result.images)) if result else ()
+        self.ending = JobEnding(in_order, error, billed, cost_usd, warnings)
 
-    def entry(self, event: str, folder: OutputFolder) -> Entry:
-        """Its line in the journal, before it is sent or after it has ended."""
-        planned, error = self.planned, self.error
-        entry = Entry(
-            event=event,
-            key=planned.key,
-            copy=planned.copy,
-            name=planned.name,
-            images=journal_images(self._all_images(), folder.path),
-        )
-        if event == SENT:
-            existed = any(os.path.lexists(self.call.plan.path(number)) for number in planned.missing)
-            return replace(entry, existed=existed, billed=Billed.MAYBE, high_usd=self.hold.high_usd)
-        entry = replace(entry, billed=self.billed, cost_usd=self.cost_usd)
-        if error is None:
-            return entry
-        is_settled = error.code == "fewer_images"
-        return replace(entry, code=error.code, message=error.message, settled=is_settled)
-
-    @property
-    def state(self) -> str:
-        """How it has ended, in the words of the journal."""
-        return DONE if self.error is None else FAILED
-
-    def outcome(self) -> Dict[str, object]:
-        """What has become of the job, as its row tells it."""
+    def row(self) -> Dict[str, object]:
         result = self.result
         return {
-            "images": [image_json(image) for _, image in sorted(self._all_images().items())],
-            "billed": self.billed.value,
-            "cost_usd": None if self.cost_usd is None else round(self.cost_usd, 6),
+            **self.ending.row(),
             "attempts": result.attempts if result else 0,
             "elapsed_s": round(result.elapsed_s, 3) if result else 0.0,
-            "warnings": [*(result.warnings if result else ()), *self._elsewhere],
-            "error": failure_json(self.error),
         }
 
-    def _all_images(self) -> Dict[int, SavedImage]:
-        """The images of the job by their numbers, those of earlier runs too."""
-        return {**dict(self.planned.there), **self.images}
+    def _numbered(self, images: Tuple[SavedImage, ...]) -> Tuple[SavedImage, ...]:
+        """The images by their numbers in the job: one too many stands for one that is missing."""
+        missing = self.planned.missing
+        free = iter(sorted(set(missing) - {image.number for image in images}))
+        return tuple(
+            image if image.number in missing else replace(image, number=next(free, image.number))
+            for image in images
+        )
 
-    def _number_images(self) -> None:
-        """Gives each saved image its number in the job: by its name, else the next that is free."""
-        planned = self.planned
-        free = {str(self.call.plan.path(number)): number for number in planned.missing}
-        strangers: List[SavedImage] = []
-        for image in self.result.images if self.result else ():
-            number = free.pop(image.path, None)
-            if number is None:
-                strangers.append(image)
-            else:
-                self.images[number] = image
-        rest = iter(sorted(free.values()))
-        further = max(planned.missing) + 1
-        for offset, image in enumerate(strangers):
-            self.images[next(rest, further + offset)] = image
-            if planned.named and not image.rescued:
-                self._elsewhere.append(f"{planned.name} was taken; an image was saved as {show(image.path)}")
+    def _elsewhere(self, images: Tuple[SavedImage, ...]) -> Tuple[str, ...]:
+        """What there is to say of images that are not where the user named them."""
+        if not self.planned.named:
+            return ()
+        taken = [image for image in images if image.path != str(self.call.plan.path(image.number))]
+        return tuple(
+            f"{self.planned.name} was taken; an image was saved as {show(image.path)}"
+            for image in taken
+            if not image.rescued
+        )
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -2095,7 +1840,7 @@ BATCH_COMMANDS: Tuple[Tuple[str, str], ...] = (
 )
 
 
-class JobsOptions(argparse.Namespace):
+class JobsOptions(ServerFlags):
     """What a command line says of its jobs, however they are run: its flags, and what follows from them."""
 
     jobs: str  # the file
@@ -2106,59 +1851,32 @@ class JobsOptions(argparse.Namespace):
     skip_invalid: bool
     max_cost_usd: Optional[float]
     retry_ambiguous: bool
-    no_history: bool
-    config: Optional[str]
-    base_url: Optional[str]
-    api_key: Optional[str]
 
     @property
     def defaults(self) -> Job:
         """What a line leaves out."""
         return Job(request_of(self, ""), tuple(self.image or ()), self.mask)
 
-    @property
-    def history(self) -> Optional[bool]:
-        """Whether calls are recorded; None leaves that to the settings."""
-        return False if self.no_history else None
 
-
-class BatchRunCommand(JobsOptions):
+class BatchRunCommand(JobsOptions, CallFlags):
     """A `batch run` command line."""
 
     concurrency: int
     images_per_minute: Optional[float]
     fail_fast: bool
     max_failures: Optional[int]
-    sandbox: bool
-    timeout: float
-    retries: int
-    max_download: float  # MB
-
-    @property
-    def failures_allowed(self) -> Optional[int]:
-        """After how many failures nothing more is started; None is never."""
-        return 1 if self.fail_fast else self.max_failures
 
 
 def batch_parser() -> Parser:
-    """The parser of `batch`, which knows its commands."""
     commands = "\n".join(f"  {name:<6}  {summary}" for name, summary in BATCH_COMMANDS)
-    return Parser(
-        prog=f"{PROGRAM} batch",
-        usage=f"{PROGRAM} batch COMMAND [options]",
-        description="Run many jobs from a file: now, or by the Batch API at half the price.",
-        epilog=f"commands:\n{commands}\n\nHelp for one: {PROGRAM} batch COMMAND --help",
-    )
+    description = "Run many jobs from a file: now, or by the Batch API at half the price."
+    epilog = f"commands:\n{commands}\n\nHelp for one: {PROGRAM} batch COMMAND --help"
+    return parser_of("batch", description, "COMMAND [options]", epilog)
 
 
 def batch_run_parser() -> Parser:
-    """The parser of `batch run`."""
-    parser = Parser(
-        prog=f"{PROGRAM} batch run",
-        usage=f"{PROGRAM} batch run JOBS [options]",
-        description="Run every job of a file; run it again to do only what is missing.",
-        epilog=EXIT_CODES,
-    )
+    description = "Run every job of a file; run it again to do only what is missing."
+    parser = parser_of("batch run", description, "JOBS [options]")
     add_jobs_flags(parser)
     group = parser.add_argument_group("the run")
     add = group.add_argument
@@ -2185,7 +1903,6 @@ def batch_run_parser() -> Parser:
 
 
 def add_jobs_flags(parser: Parser) -> None:
-    """Adds the jobs file and what is the same however its jobs are run."""
     parser.add_argument("jobs", metavar="JOBS", help="a file with a job a line (JSON, or a prompt), or -")
     group = parser.add_argument_group("the jobs")
     add = group.add_argument
@@ -2208,18 +1925,7 @@ def add_jobs_flags(parser: Parser) -> None:
     )
 
 
-def jobs_options(args: argparse.Namespace) -> JobsOptions:
-    """What a command line says of its jobs."""
-    return JobsOptions(**vars(args))
-
-
 def read_batch_run(argv: Sequence[str]) -> BatchRunCommand:
-    """A `batch run` command line as data.
-
-    Raises:
-        UsageError: unknown, missing or impossible arguments.
-        SystemExit: after `--help`.
-    """
     args = batch_run_parser().parse_args(list(argv), BatchRunCommand())
     if not 1 <= args.concurrency <= MAX_CONCURRENCY:
         raise UsageError(
@@ -2267,12 +1973,7 @@ class OpenJobs(Record):
 
 
 def open_jobs(options: JobsOptions, client: Client, output: Output, stack: ExitStack) -> OpenJobs:
-    """Plans the jobs of a file; everything is closed with the stack.
-
-    Raises:
-        UsageError: lines that are no jobs and are not to be skipped, or a price that is needed and unknown.
-        OutputError: the folder does not take the journal.
-    """
+    """Plans the jobs of a file; everything is closed with the stack. Raises before anything is sent."""
     scratch = stack.enter_context(temporary_folder())
     jobs_file = JobsFile(options.jobs, scratch)
     stack.callback(jobs_file.close)
@@ -2294,20 +1995,13 @@ def open_jobs(options: JobsOptions, client: Client, output: Output, stack: ExitS
     for warning in (*client.settings.warnings, *planner.warnings):
         output.warn(warning)
     _refuse_invalid(plan, options.skip_invalid, output)
-    if options.max_cost_usd is not None and any(share.cost is None for share in plan.shares()):
-        raise UsageError(
-            "the cost of some jobs is unknown, so --max-cost cannot be kept",
-            hint="leave --max-cost out, or give those jobs a model and quality with a known price",
-        )
+    if options.max_cost_usd is not None and any(share.cost_usd is None for share in plan.shares()):
+        raise unknown_cost("some jobs")
     return OpenJobs(plan, jobs_file, folder, journal, options.defaults, spent_usd)
 
 
 def _refuse_invalid(plan: Plan, skip: bool, output: Output) -> None:
-    """Names the lines that are no jobs.
-
-    Raises:
-        UsageError: there are some, and they are not to be skipped.
-    """
+    """Names the lines that are no jobs; raises unless they are to be skipped."""
     count = plan.count().get(INVALID, 0)
     if not count:
         return
@@ -2341,11 +2035,9 @@ class _Planner:
 
     @property
     def warnings(self) -> List[str]:
-        """What the user should know of the jobs; each once."""
         return [f"{text} ({count} jobs)" if count > 1 else text for text, count in self._warnings.items()]
 
     def add(self, line: Line) -> None:
-        """Takes a line as the next job, or as one that is refused."""
         self._lines += 1
         try:
             planned, names = self._planned(line)
@@ -2356,11 +2048,7 @@ class _Planner:
             self._plan.refuse(self._lines, line, {"error": failure_json(error)})
 
     def _planned(self, line: Line) -> Tuple[PlannedJob, List[str]]:
-        """The job of a line, and the names of its files.
-
-        Raises:
-            UsageError: it is no job.
-        """
+        """The job of a line, and the names of its files."""
         if line.text is None:
             raise UsageError(line.problem, hint="write one job a line")
         job, unknown = read_job(line.text, self._defaults)
@@ -2373,37 +2061,36 @@ class _Planner:
         for warning in warnings:
             self._warn(warning)
         named = job.output is not None
-        name = _made_up(self._lines, request) if job.output is None else _relative(job.output)
+        if job.output is None:
+            name = f"{self._lines:04d}-{slug(request.prompt)}.{extension(request.effective_format)}"
+        else:
+            name = _relative(job.output)
         if named and os.path.isdir(str(self._folder.path / name)):
             raise UsageError(f"output {show(name, limit=100)!r} is a folder", hint="name a file")
         outputs = self._folder.outputs(name, request, named)
         numbers = tuple(range(1, request.count + 1))
         paths = [outputs.path(number) for number in numbers]
         estimate = request.estimate(self._prices)
+        mask = _fingerprint(job.mask) if job.mask else None
         planned = PlannedJob(
             number=self._lines,
             line=line.number,
-            offset=line.offset,
             id=job.id,
-            key=job_key(request, *_fingerprints(job)),
+            key=job_key(request, [_fingerprint(each) for each in job.sources], mask),
             copy=0,
             name=name,
             named=named,
-            replaces=named and all(map(os.path.lexists, paths)),
-            images=request.count,
-            quality=request.effective_quality,
-            low_usd=estimate.low_usd if estimate else None,
-            high_usd=estimate.high_usd if estimate else None,
             missing=numbers,
+            high_usd=estimate.high_usd if estimate else None,
+            low_usd=estimate.low_usd if estimate else None,
+            quality=request.effective_quality,
+            offset=line.offset,
+            replaces=named and all(map(os.path.lexists, paths)),
         )
         return planned, [self._claimed(path) if named else path.name for path in paths]
 
     def _claimed(self, path: Path) -> str:
-        """The file behind an output that the user named, as a path below the folder.
-
-        Raises:
-            UsageError: it is outside, also by a link, or cannot be a file.
-        """
+        """The file behind an output that the user named, as a path below the folder; no link may lead out."""
         real = os.path.realpath(str(path))
         shown = show(str(path.name), limit=100)
         if not real.startswith(self._real_folder + os.sep):
@@ -2421,25 +2108,13 @@ class _Planner:
 
 
 def _relative(output: str) -> str:
-    """An output as a plain relative path.
-
-    Raises:
-        UsageError: it cannot be a file below a folder.
-    """
+    """An output as a plain relative path."""
     shown = show(output, limit=100)
     if not output.strip() or "\0" in output or output.endswith(("/", os.sep)):
         raise UsageError(f"output {shown!r} is no file name", hint="leave it out: one is made up")
     if os.path.isabs(output) or os.path.splitdrive(output)[0]:
         raise UsageError(f"output {shown!r} leaves the output folder", hint="name a file below --out-dir")
     return os.path.normpath(output)
-
-
-def _made_up(number: int, request: ImageRequest) -> str:
-    return f"{number:04d}-{slug(request.prompt)}.{extension(request.effective_format)}"
-
-
-def _fingerprints(job: Job) -> Tuple[List[str], Optional[str]]:
-    return [_fingerprint(each) for each in job.sources], _fingerprint(job.mask) if job.mask else None
 
 
 def _fingerprint(source: str) -> str:
@@ -2455,6 +2130,222 @@ def _fingerprint(source: str) -> str:
 def _content_hash(path: str, size_bytes: int, mtime_ns: int) -> str:
     del size_bytes, mtime_ns  # they tell a changed file from the one that was hashed
     return sha256_of(path)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch/summary
+#
+# What a run says of itself: before it begins, while it lasts, and at its end.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: Why nothing more is started, besides the code of an error.
+INTERRUPTED, MAX_FAILURES = "interrupted", "max_failures"
+_STATUS = {PENDING: "not_started", OVER_BUDGET: "not_started"}
+_UNKNOWN_QUALITY_S = TYPICAL_SECONDS["auto"]
+_SIGNAL_EXIT = 128
+TICK_S = 0.25
+_LINE_EVERY_S = 60.0
+
+
+class Tally(Record):
+    """How far a run is. `stopped` says why nothing more is started, empty while more is. Of what is in
+    flight, `oldest_s` is how long the longest call has run; `paused_s` is for how long more the server has
+    asked to wait, in seconds."""
+
+    done: int = 0
+    failed: int = 0
+    images: int = 0
+    in_flight: int = 0
+    oldest_s: float = 0.0
+    paused_s: float = 0.0
+    spent_usd: float = 0.0
+    unpriced: int = 0
+    is_over_budget: bool = False
+    stopped: str = ""
+
+
+def job_rows(plan: Plan) -> Iterator[Dict[str, Any]]:
+    """A row a job as `--json` and `--events` print it."""
+    for row in plan.rows():
+        del row["offset"]
+        yield job_row(row)
+
+
+def job_row(row: Dict[str, Any]) -> Dict[str, Any]:
+    """A row with every field that rows have."""
+    blank: Dict[str, Any] = {"images": [], "billed": "no", "cost_usd": None, "error": None, "warnings": []}
+    return {**blank, **row, "status": _STATUS.get(row["status"], row["status"])}
+
+
+def counts(plan: Plan) -> Dict[str, int]:
+    states = plan.count()
+    found = {name: states.get(name, 0) for name in (DONE, FAILED, AMBIGUOUS, SUBMITTED, INVALID)}
+    found["not_started"] = sum(states.get(name, 0) for name in _STATUS)
+    return {"jobs": sum(states.values()), **found}
+
+
+def exit_code(found: Dict[str, int], tally: Tally, signum: Optional[int]) -> int:
+    if found[DONE] == found["jobs"]:
+        return int(ExitCode.OK)
+    if signum is not None:
+        return _SIGNAL_EXIT + signum
+    return int(ExitCode.INTERRUPTED if tally.stopped == INTERRUPTED else ExitCode.PARTIAL)
+
+
+def in_words(found: Dict[str, int]) -> str:
+    parts = [f"{found[DONE]} of {found['jobs']} jobs done"]
+    parts += [
+        f"{found[name]} {words}"
+        for name, words in (
+            (FAILED, "failed"),
+            (AMBIGUOUS, "in doubt (billed: maybe)"),
+            (SUBMITTED, "with the Batch API"),
+            (INVALID, "invalid"),
+            ("not_started", "not started"),
+        )
+        if found[name]
+    ]
+    return ", ".join(parts)
+
+
+def what_remains(found: Dict[str, int], tally: Tally) -> Optional[PartialError]:
+    if found[DONE] == found["jobs"]:
+        return None
+    hints = {
+        INTERRUPTED: "the same command goes on with what is missing",
+        MAX_FAILURES: "look at the failures; the same command goes on with what is missing",
+        OVER_MAX_COST: "raise --max-cost; the same command goes on with what is missing",
+    }
+    hint = hints.get(tally.stopped, "the same command runs again what failed without being billed")
+    if found[SUBMITTED]:
+        hint += "; what is with the Batch API comes by batch wait and batch fetch"
+    if found[AMBIGUOUS]:
+        hint += "; jobs in doubt run again only with --retry-ambiguous"
+    return PartialError(in_words(found), hint=hint, code=tally.stopped)
+
+
+def sum_of_shares(shares: Sequence[Share]) -> Share:
+    costs = [share.cost_usd for share in shares if share.cost_usd is not None]
+    cost: Optional[CostEstimate] = None
+    if len(costs) == len(shares):
+        cost = CostEstimate(sum(each.low_usd for each in costs), sum(each.high_usd for each in costs), "")
+    return Share("all", sum(share.jobs for share in shares), sum(share.images for share in shares), cost)
+
+
+def estimated_s(shares: Sequence[Share], concurrency: int, images_per_minute: Optional[float]) -> float:
+    """How many seconds a run would take."""
+    one_by_one_s = [share.jobs * TYPICAL_SECONDS.get(share.quality, _UNKNOWN_QUALITY_S) for share in shares]
+    seconds = sum(one_by_one_s) / concurrency
+    if images_per_minute:
+        seconds = max(seconds, sum(share.images for share in shares) / images_per_minute * MINUTE_S)
+    return seconds
+
+
+def show_dry_run(
+    output: Output, command: str, jobs: OpenJobs, lines: Sequence[str], facts: Mapping[str, object]
+) -> int:
+    """Says what the jobs of a file would take, in `lines` for people and in `facts` for programs."""
+    found = counts(jobs.plan)
+    images = sum_of_shares(jobs.plan.shares()).images
+    spent = [f"Earlier runs in this folder: ${jobs.spent_usd:.4f}"] if jobs.spent_usd else []
+    for line in (f"{in_words(found)}; {images:,} images to make", *lines, *spent, "Nothing was sent."):
+        output.result(line)
+    output.finish(
+        {
+            "ok": True,
+            "command": command,
+            "dry_run": True,
+            **found,
+            "images": images,
+            **facts,
+            "spent_usd": round(jobs.spent_usd, 6),
+            "out_dir": str(jobs.folder.path),
+            "billed": Billed.NO.value,
+        }
+    )
+    return int(ExitCode.OK)
+
+
+class Progress:
+    """The voice of one run. `jobs` is how many are to be run."""
+
+    def __init__(self, output: Output, jobs: int, max_cost_usd: Optional[float]) -> None:
+        self._output = output
+        self._jobs = jobs
+        self._max_cost_usd = max_cost_usd
+        self._started_s = time.monotonic()
+        self._every_s = TICK_S if output.is_live else _LINE_EVERY_S
+        self._next_s = self._started_s + self._every_s
+        self._has_said_goodbye = False
+
+    def saved(self, image: SavedImage) -> None:
+        self._output.result(saved_line(image.path, image.size_bytes))
+
+    def ended(self, job: PlannedJob, state: str, outcome: Mapping[str, Any]) -> None:
+        row = {"job": job.number, "line": job.line, "id": job.id, "status": state, **outcome}
+        say_ended(self._output, job_row(row))
+
+    def show(self, tally: Tally) -> None:
+        """Tells how far the run is, where it is time to; may be called at any time."""
+        if tally.stopped == INTERRUPTED and not self._has_said_goodbye:
+            self._has_said_goodbye = True
+            self._output.say(_farewell(tally))
+        now_s = time.monotonic()
+        if now_s >= self._next_s:
+            self._next_s = now_s + self._every_s
+            tell = self._output.live if self._output.is_live else self._output.say
+            tell(self._line(tally))
+
+    @property
+    def elapsed_s(self) -> float:
+        return max(0.001, time.monotonic() - self._started_s)
+
+    def images_per_minute(self, tally: Tally) -> float:
+        return tally.images * MINUTE_S / self.elapsed_s
+
+    def _line(self, tally: Tally) -> str:
+        parts = [
+            f"{tally.done}/{self._jobs} done",
+            f"{tally.failed} failed",
+            f"{tally.in_flight} in flight",
+            f"{self.images_per_minute(tally):.1f} images/min",
+            f"${tally.spent_usd:.4f} spent",
+        ]
+        if self._max_cost_usd is not None:
+            parts.append(f"${max(0.0, self._max_cost_usd - tally.spent_usd):.4f} left")
+        ended = tally.done + tally.failed
+        if ended:
+            left_s = (self._jobs - ended) * self.elapsed_s / ended
+            parts.append(f"about {duration(left_s)} to go")
+        if tally.paused_s:
+            parts.append(f"paused for {duration(tally.paused_s)} as the server asks")
+        return ", ".join(parts)
+
+
+def say_ended(output: Output, row: Mapping[str, Any]) -> None:
+    output.event({"event": "job_finished", **row})
+    if row["error"]:
+        message = show(row["error"]["message"], limit=None)
+        output.complain(f"job {row['job']} (line {row['line']}): {message} (billed: {row['billed']})")
+
+
+def duration(seconds: float) -> str:
+    """A duration in words, to two units."""
+    whole = round(seconds)
+    hours, minutes = whole // 3600, whole % 3600 // 60
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {whole % 60} s" if minutes else f"{whole} s"
+
+
+def _farewell(tally: Tally) -> str:
+    longest_s = max(TYPICAL_SECONDS.values())
+    return (
+        f"nothing more is started; waiting for {tally.in_flight} requests that are paid for "
+        f"(the oldest is {duration(tally.oldest_s)} old; one may take {duration(longest_s)}). "
+        "Ctrl-C again ends them"
+    )
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -2508,11 +2399,8 @@ class Scheduler:
         self._news: SimpleQueue[Callable[[], None]] = SimpleQueue()  # from workers
 
     def run(self) -> Tally:
-        """Runs until nothing is left, or nothing more is to be started and all that was has ended.
-
-        Raises:
-            Exception: a defect of the program; what was paid for has ended by then.
-        """
+        """Runs until nothing is left, or nothing more is to be started and all that was has ended. A defect
+        of the program is raised when what was paid for has ended."""
         defect: Optional[Exception] = None
         with self._stop:
             self._stop.drain_first(partial(self._stop_starting, INTERRUPTED))
@@ -2545,7 +2433,6 @@ class Scheduler:
         return True
 
     def _hear(self, wait_s: float) -> None:
-        """Does what the workers have posted; waits where that is nothing."""
         try:
             self._news.get(timeout=wait_s)()
             while True:
@@ -2628,15 +2515,16 @@ class Scheduler:
         """Puts on disk, by one flush, which jobs have ended and which are sent; only then sends these, and
         tells of those."""
         folder = self._jobs.folder
-        lines = [running.entry(running.state, folder) for running in self._ended if running.is_noted]
-        lines += [running.entry(SENT, folder) for running in self._ready]
+        noted = [running for running in self._ended if running.is_noted]
+        lines = [running.ending.entry(running.planned, folder) for running in noted]
+        lines += [running.sent_entry(folder) for running in self._ready]
         try:
             self._journal.extend(lines)
         except OutputError as failed:
             self._stop_starting(failed.code)
             self._ended += self._take_back_ready()
             for running in self._ended:
-                running.error = running.error or failed
+                running.ending = replace(running.ending, error=running.ending.error or failed)
         for running in self._ready:
             running.send()
             self._tasks.put(partial(self._call, running))
@@ -2646,7 +2534,6 @@ class Scheduler:
             self._book(running)
 
     def _take_back_ready(self) -> List[RunningJob]:
-        """The jobs that were about to be sent, which are not under way any more."""
         ready, self._ready = self._ready, []
         for running in ready:
             self._leave(running)
@@ -2661,7 +2548,6 @@ class Scheduler:
             task = self._tasks.get()
 
     def _load(self, running: RunningJob) -> None:
-        """Loads the inputs of a job, which may have to be fetched."""
         job = running.job
         try:
             inputs = self._client.with_inputs(job.request, job.sources, job.mask)
@@ -2672,7 +2558,6 @@ class Scheduler:
             self._news.put(partial(self._make_ready, running, request))
 
     def _call(self, running: RunningJob) -> None:
-        """Makes the call of a job, whose images are saved as they come."""
         result: Optional[Result] = None
         error: Optional[Exception] = None
         try:
@@ -2685,17 +2570,16 @@ class Scheduler:
         self._news.put(partial(self._end, running, result, error))
 
     def _post(self, running: RunningJob, event: Event) -> None:
-        if isinstance(event, ImageSaved) or (isinstance(event, HeadersReceived) and event.limits):
-            self._news.put(partial(self._take_in, running, event))
+        if isinstance(event, ImageSaved):
+            self._news.put(partial(self._hold_image, running, event.image))
+        elif isinstance(event, HeadersReceived) and event.limits:
+            self._news.put(partial(self._pacer.learn, event.limits, len(running.planned.missing)))
 
     # Hearing
 
-    def _take_in(self, running: RunningJob, event: Event) -> None:
-        if isinstance(event, HeadersReceived):
-            self._pacer.learn(event.limits, len(running.planned.missing))
-        elif isinstance(event, ImageSaved):
-            self._plan.hold_name(self._jobs.folder.name_of(event.image.path), running.planned)
-            self._progress.saved(event.image)
+    def _hold_image(self, running: RunningJob, image: SavedImage) -> None:
+        self._plan.hold_name(self._jobs.folder.name_of(image.path), running.planned)
+        self._progress.saved(image)
 
     def _end(self, running: RunningJob, result: Optional[Result], error: Optional[Exception]) -> None:
         """A job has ended: what others may do follows at once, what is told of it when it is on disk."""
@@ -2703,12 +2587,13 @@ class Scheduler:
             running.end(result, error, self._client.settings.secrets)
         finally:
             self._leave(running)
-        if running.error is not None and not running.is_unsent:
-            if self._goes_again(running, running.error):
+        failed = running.ending.error
+        if failed is not None and not running.is_unsent:
+            if self._goes_again(running, failed):
                 self._waiting.insert(0, running.planned)
             else:
                 self._failures += 1
-                self._stop_after(running.error)
+                self._stop_after(failed)
         self._ended.append(running)
 
     def _leave(self, running: RunningJob) -> None:
@@ -2738,19 +2623,19 @@ class Scheduler:
         """Notes in the plan how a job has ended, and tells of it."""
         if running.goes_again or running.is_unsent:
             return
-        planned, error, cost_usd, tally = running.planned, running.error, running.cost_usd, self._tally
+        planned, ending, tally = running.planned, running.ending, self._tally
         self._refusals.pop(planned.number, None)
         self._tally = replace(
             tally,
-            done=tally.done + (error is None),
-            failed=tally.failed + (error is not None),
-            images=tally.images + len(running.images),
-            spent_usd=tally.spent_usd + (cost_usd or 0.0),
-            unpriced=tally.unpriced + (cost_usd is None and running.billed is not Billed.NO),
+            done=tally.done + (ending.error is None),
+            failed=tally.failed + (ending.error is not None),
+            images=tally.images + (len(running.result.images) if running.result else 0),
+            spent_usd=tally.spent_usd + (ending.cost_usd or 0.0),
+            unpriced=tally.unpriced + (ending.cost_usd is None and ending.billed is not Billed.NO),
         )
-        outcome = running.outcome()
-        self._plan.end(planned.number, running.state, outcome)
-        self._progress.ended(planned, running.state, outcome)
+        row = running.row()
+        self._plan.end(planned.number, ending.state, row)
+        self._progress.ended(planned, ending.state, row)
 
     def _tally_now(self) -> Tally:
         now_s = time.monotonic()
@@ -2768,7 +2653,7 @@ class Scheduler:
     def _stop_after(self, error: GptImage2Error) -> None:
         """Starts nothing more where no other job can fare better, or too many have failed."""
         is_refused = isinstance(error, AuthenticationError) and error.http_status == _UNAUTHORIZED
-        most = self._command.failures_allowed
+        most = 1 if self._command.fail_fast else self._command.max_failures
         if is_refused or isinstance(error, (QuotaError, ConfigError)):
             self._stop_starting(error.code)
         elif most is not None and self._failures >= most:
@@ -2790,123 +2675,75 @@ class Scheduler:
 
 
 def run_batch_run(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch run`; its exit code.
-
-    Raises:
-        GptImage2Error: nothing was started.
-    """
+    command = read_batch_run(rest)
     with ExitStack() as stack:
-        return _Run(read_batch_run(rest), output, stop, stack).run()
-
-
-class _Run:
-    """One `batch run`."""
-
-    def __init__(self, command: BatchRunCommand, output: Output, stop: StopSwitch, stack: ExitStack) -> None:
-        self._command = command
-        self._output = output
-        self._stop = stop
-        self._client = self._make_client(stack)
-        self._jobs = open_jobs(command, self._client, output, stack)
-        self._plan = self._jobs.plan
-
-    def run(self) -> int:
-        if self._jobs.journal is None:
-            return self._show_dry_run()
-        self._client.settings.require_key()
-        find_curl()
-        return self._send(self._jobs.journal)
-
-    def _make_client(self, stack: ExitStack) -> Client:
-        command = self._command
-        base_url, api_key, config = command.base_url, command.api_key, command.config
         if command.sandbox:
-            base_url, api_key, config = stack.enter_context(start_sandbox()), SANDBOX_KEY, None
-        return Client(
-            config=config,
-            base_url=base_url,
-            api_key=api_key,
-            timeout_s=command.timeout,
-            retries=command.retries,
-            retry_ambiguous=command.retry_ambiguous,
-            max_download_bytes=int(command.max_download * MEGABYTE),
-            waits_for_server=False,
-            history=command.history,
-            stop=self._stop,
-        )
-
-    def _send(self, journal: Journal) -> int:
-        """Runs the jobs, and says how it ended; the exit code."""
-        found = counts(self._plan)
-        self._output.say(f"{in_words(found)}; {self._plan.images_to_make()} images to make")
-        progress = Progress(self._output, found["not_started"], self._command.max_cost_usd)
-        scheduler = Scheduler(self._jobs, journal, self._client, self._command, progress, self._stop)
-        with self._output.heartbeat():
+            use_sandbox(command, stack)
+        client = client_of(command, stop, waits_for_server=False)
+        jobs = open_jobs(command, client, output, stack)
+        if jobs.journal is None:
+            return _dry_run(command, jobs, output)
+        client.settings.require_key()
+        find_curl()
+        found = counts(jobs.plan)
+        output.say(f"{in_words(found)}; {sum_of_shares(jobs.plan.shares()).images} images to make")
+        progress = Progress(output, found["not_started"], command.max_cost_usd)
+        scheduler = Scheduler(jobs, jobs.journal, client, command, progress, stop)
+        with output.heartbeat():
             tally = scheduler.run()
-        return self._finish(tally, progress)
+        found = counts(jobs.plan)
+        _tell_ending(command, jobs, found, tally, progress, output)
+        return exit_code(found, tally, stop.signum)
 
-    def _finish(self, tally: Tally, progress: Progress) -> int:
-        found = counts(self._plan)
-        sheet = self._write_sheet(in_words(found))
-        error = what_remains(found, tally)
-        unpriced = f" and {tally.unpriced} calls of unknown cost" if tally.unpriced else ""
-        self._output.say(
-            f"{in_words(found)}; ${tally.spent_usd:.4f}{unpriced}; {sheet or self._jobs.folder.path}"
-        )
-        if error is not None:
-            self._output.complain(f"{error.message}; {error.hint}")
-        outcome: Dict[str, object] = {
-            "ok": error is None,
-            "command": "batch run",
-            **found,
-            "images": tally.images,
-            "cost_usd": round(tally.spent_usd, 6),
-            "unpriced": tally.unpriced,
-            "images_per_minute": round(progress.images_per_minute(tally), 2),
-            "elapsed_s": round(progress.elapsed_s, 3),
-            "out_dir": str(self._jobs.folder.path),
-            "contact_sheet": sheet,
-            "error": failure_json(error),
-        }
-        self._output.finish(outcome, job_rows(self._plan))
-        return exit_code(found, tally, self._stop.signum)
 
-    def _write_sheet(self, words: str) -> Optional[str]:
-        """The contact sheet's path; None where it could not be written, or another file has its name."""
-        title = f"{PROGRAM} batch: {os.path.basename(self._command.jobs)}"
-        try:
-            return write_sheet(self._jobs.folder.path, title, words, self._plan.rows(), self._jobs.requests())
-        except (OSError, ValueError, OutputError) as error:
-            self._output.warn(str(error))
-            return None
+def _tell_ending(
+    command: BatchRunCommand,
+    jobs: OpenJobs,
+    found: Dict[str, int],
+    tally: Tally,
+    progress: Progress,
+    output: Output,
+) -> None:
+    words, folder = in_words(found), jobs.folder.path
+    name = os.path.basename(command.jobs)
+    sheet = write_sheet(folder, name, words, jobs.plan.rows(), jobs.requests(), output)
+    error = what_remains(found, tally)
+    unpriced = f" and {tally.unpriced} calls of unknown cost" if tally.unpriced else ""
+    output.say(f"{words}; ${tally.spent_usd:.4f}{unpriced}; {sheet or folder}")
+    if error is not None:
+        output.complain(f"{error.message}; {error.hint}")
+    outcome: Dict[str, object] = {
+        "ok": error is None,
+        "command": "batch run",
+        **found,
+        "images": tally.images,
+        "cost_usd": round(tally.spent_usd, 6),
+        "unpriced": tally.unpriced,
+        "images_per_minute": round(progress.images_per_minute(tally), 2),
+        "elapsed_s": round(progress.elapsed_s, 3),
+        "out_dir": str(folder),
+        "contact_sheet": sheet,
+        "error": failure_json(error),
+    }
+    output.finish(outcome, job_rows(jobs.plan))
 
-    def _show_dry_run(self) -> int:
-        command = self._command
-        found = counts(self._plan)
-        sums = forecast(self._plan, command.concurrency, command.images_per_minute)
-        say = self._output.result
-        say(f"{in_words(found)}; {sums.total.images:,} images to make")
-        for share in sums.by_quality:
-            say(f"  {share.quality:<8} {share.images:>9,} images  {cost_in_words(share.cost)}")
-        say(f"Estimated cost: {cost_in_words(sums.total.cost)}")
-        pace = f", {command.images_per_minute:g} images/min" if command.images_per_minute else ""
-        say(f"Estimated time: {duration(sums.estimated_s)} at {command.concurrency} calls at once{pace}")
-        if self._jobs.spent_usd:
-            say(f"Earlier runs in this folder: ${self._jobs.spent_usd:.4f}")
-        say("Nothing was sent.")
-        self._output.finish(
-            {
-                "ok": True,
-                "command": "batch run",
-                "dry_run": True,
-                **found,
-                **forecast_json(sums),
-                "spent_usd": round(self._jobs.spent_usd, 6),
-                "out_dir": str(self._jobs.folder.path),
-                "billed": "no",
-            }
-        )
-        return int(ExitCode.OK)
+
+def _dry_run(command: BatchRunCommand, jobs: OpenJobs, output: Output) -> int:
+    concurrency, pace = command.concurrency, command.images_per_minute
+    shares = jobs.plan.shares()
+    cost, seconds = sum_of_shares(shares).cost_usd, estimated_s(shares, concurrency, pace)
+    at_pace = f", {pace:g} images/min" if pace else ""
+    lines = [
+        *(f"  {each.quality:<8} {each.images:>9,} images  {cost_in_words(each.cost_usd)}" for each in shares),
+        f"Estimated cost: {cost_in_words(cost)}",
+        f"Estimated time: {duration(seconds)} at {concurrency} calls at once{at_pace}",
+    ]
+    facts = {
+        "cost_usd": estimate_json(cost),
+        "by_quality": [{**vars(each), "cost_usd": estimate_json(each.cost_usd)} for each in shares],
+        "estimated_s": round(seconds, 1),
+    }
+    return show_dry_run(output, "batch run", jobs, lines, facts)
 
 
 # ============================================================================================================
@@ -2931,11 +2768,7 @@ _HINT = (
 
 
 def read_moment(text: str, now_s: float) -> str:
-    """The moment that a text names, as the ledger writes it; a date-time without a zone is local.
-
-    Raises:
-        UsageError: the text names no moment.
-    """
+    """The moment that a text names, as the ledger writes it; a date-time without a zone is local."""
     from datetime import datetime
 
     span = _SPAN.fullmatch(text.strip().lower())
@@ -2956,11 +2789,6 @@ def local_time(moment: str) -> str:
         return utc.astimezone().strftime("%Y-%m-%d %H:%M")
     except (ValueError, OverflowError, OSError):
         return moment
-
-
-def local_day(moment: str) -> str:
-    """The local day of a moment of the ledger."""
-    return local_time(moment)[:10]
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -3012,10 +2840,7 @@ class PastRequest(Record):
 def find_requests(
     database: Database, search: Optional[str], since: Optional[str], limit: Optional[int]
 ) -> List[PastRequest]:
-    """The requests from `since` on whose prompt or image path holds a text, newest first.
-
-    The case of letters does not matter. `since` is a moment as the ledger writes it.
-    """
+    """The requests from `since` on whose prompt or image path holds a text in any case, newest first."""
     at_most = limit if limit is not None and search is None else -1
     rows = database.rows(
         "SELECT * FROM requests WHERE started_at >= ? ORDER BY started_at DESC, id DESC LIMIT ?",
@@ -3031,7 +2856,6 @@ def find_requests(
 
 
 def request_by_id(database: Database, number: int) -> Optional[PastRequest]:
-    """The request with this id, or None."""
     if number > _MAX_ID:
         return None
     rows = database.rows("SELECT * FROM requests WHERE id = ?", (number,))
@@ -3039,10 +2863,8 @@ def request_by_id(database: Database, number: int) -> Optional[PastRequest]:
 
 
 def request_by_file(database: Database, path: str) -> Optional[PastRequest]:
-    """The newest request that made an image with the bytes of this file, else one with this path, or None.
-
-    Of several with the same bytes, one with this path goes first.
-    """
+    """The newest request that made an image with the bytes of this file, at best under this path, else one
+    with this path, or None."""
     is_here = "path = CAST(? AS TEXT)"
     by_hash = f"SELECT request FROM images WHERE sha256 = ? ORDER BY {is_here} DESC, request DESC LIMIT 1"  # noqa: S608
     by_path = f"SELECT request FROM images WHERE {is_here} ORDER BY request DESC LIMIT 1"  # noqa: S608
@@ -3050,11 +2872,6 @@ def request_by_file(database: Database, path: str) -> Optional[PastRequest]:
     rows = database.rows(by_hash, (sha256, place)) if sha256 else []
     rows = rows or database.rows(by_path, (place,))
     return request_by_id(database, rows[0]["request"]) if rows else None
-
-
-def missing_ids(database: Database, ids: Sequence[int]) -> List[int]:
-    """The ids that no request has."""
-    return [number for number in ids if request_by_id(database, number) is None]
 
 
 def forget_requests(
@@ -3093,21 +2910,11 @@ def _past_request(database: Database, row: Mapping[str, Any]) -> PastRequest:
     values["inputs"] = tuple(input_file_of(file) for file in json.loads(row["inputs"]))
     values["mask"] = None if row["mask"] is None else input_file_of(json.loads(row["mask"]))
     values["usage"] = None if row["usage"] is None else json.loads(row["usage"])
-    values["images"] = tuple(_image_of(image) for image in images)
+    for image in images:
+        image.update(size_bytes=image["bytes"], rescued=bool(image["rescued"]))
+    known = SavedImage.__match_args__
+    values["images"] = tuple(SavedImage(**{name: image[name] for name in known}) for image in images)
     return PastRequest(**values)
-
-
-def _image_of(row: Mapping[str, Any]) -> SavedImage:
-    return SavedImage(
-        path=row["path"],
-        size_bytes=row["bytes"],
-        format=row["format"],
-        width=row["width"],
-        height=row["height"],
-        sha256=row["sha256"],
-        rescued=bool(row["rescued"]),
-        number=row["number"],
-    )
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -3120,7 +2927,7 @@ def _image_of(row: Mapping[str, Any]) -> SavedImage:
 Row = Mapping[str, Any]
 #: What requests can be grouped by, and how the name of a request's group is read from its row.
 GROUPINGS: Mapping[str, Callable[[Row], str]] = {
-    "day": lambda row: local_day(row["started_at"]),
+    "day": lambda row: local_time(row["started_at"])[:10],
     "model": lambda row: row["model"],
     "host": lambda row: row["host"],
     "quality": lambda row: str(json.loads(row["fields"]).get("quality", "auto")),
@@ -3128,11 +2935,8 @@ GROUPINGS: Mapping[str, Callable[[Row], str]] = {
 
 
 class Spending(Record):
-    """What a group of requests cost. Two kinds of requests are in no sum of money.
-
-    `unknown_cost` counts those that were billed at a cost that is not known, `maybe_billed` those that may
-    have been billed.
-    """
+    """What a group of requests cost. In no sum of money are those that were billed at an unknown cost, which
+    `unknown_cost` counts, and those that may have been billed, which `maybe_billed` counts."""
 
     name: str
     requests: int = 0
@@ -3143,7 +2947,6 @@ class Spending(Record):
     maybe_billed: int = 0
 
     def with_row(self, row: Row) -> Spending:
-        """The sum with one more request."""
         usage: Mapping[str, Any] = json.loads(row["usage"]) if row["usage"] else {}
         is_unknown = row["cost_usd"] is None and row["billed"] == Billed.YES.value
         return replace(
@@ -3170,7 +2973,6 @@ def spending_rows(database: Database, since: Optional[str]) -> List[Row]:
 
 
 def sum_of(rows: Iterable[Row], name: str) -> Spending:
-    """All rows in one sum."""
     total = Spending(name)
     for row in rows:
         total = total.with_row(row)
@@ -3178,7 +2980,6 @@ def sum_of(rows: Iterable[Row], name: str) -> Spending:
 
 
 def sums_by(rows: Iterable[Row], by: str) -> List[Spending]:
-    """A sum for each group, by name."""
     groups: Dict[str, Spending] = {}
     for row in rows:
         name = GROUPINGS[by](row)
@@ -3202,7 +3003,6 @@ _PROMPT_CHARS = 40
 
 
 def request_json(past: PastRequest) -> Dict[str, object]:
-    """One request as `--json` shows it."""
     shown = dict(vars(past))
     code, message = shown.pop("error_code"), shown.pop("error_message")
     low, high = shown.pop("estimate_low_usd"), shown.pop("estimate_high_usd")
@@ -3217,7 +3017,6 @@ def request_json(past: PastRequest) -> Dict[str, object]:
 
 
 def listing(requests: Sequence[PastRequest]) -> List[str]:
-    """One line a request, in columns."""
     return _columns(
         [
             [
@@ -3237,7 +3036,6 @@ def listing(requests: Sequence[PastRequest]) -> List[str]:
 
 
 def details(past: PastRequest) -> List[str]:
-    """All of one request, one line a field."""
     files = [("input", file) for file in past.inputs] + [("mask", file) for file in (past.mask,) if file]
     rows = [
         ["id", str(past.id)],
@@ -3276,7 +3074,6 @@ def details(past: PastRequest) -> List[str]:
 
 
 def spending_json(spending: Spending) -> Dict[str, object]:
-    """A sum as `--json` shows it."""
     return {**vars(spending), "cost_usd": round(spending.cost_usd, 6)}
 
 
@@ -3307,10 +3104,7 @@ def _cost(past: PastRequest) -> str:
 def _estimate(past: PastRequest) -> str:
     if past.estimate_low_usd is None or past.estimate_high_usd is None:
         return "unknown"
-    text = f"${past.estimate_low_usd:.4f}"
-    if past.estimate_high_usd > past.estimate_low_usd:
-        text += f" to ${past.estimate_high_usd:.4f}"
-    return text
+    return cost_in_words(CostEstimate(past.estimate_low_usd, past.estimate_high_usd, ""))
 
 
 def _or_dash(value: Optional[object], unit: str = "") -> str:
@@ -3351,12 +3145,9 @@ HISTORY_COMMANDS: Tuple[Tuple[str, str], ...] = (
 
 def history_parser() -> Parser:
     commands = "\n".join(f"  {name:<7} {summary}" for name, summary in HISTORY_COMMANDS)
-    parser = Parser(
-        prog=f"{PROGRAM} history",
-        usage=f"{PROGRAM} history [show|redo|forget] [options]",
-        description="List the requests that were sent, newest first.",
-        epilog=f"commands:\n{commands}\n\nHelp for one: {PROGRAM} history COMMAND --help",
-    )
+    description = "List the requests that were sent, newest first."
+    epilog = f"commands:\n{commands}\n\nHelp for one: {PROGRAM} history COMMAND --help"
+    parser = parser_of("history", description, "[show|redo|forget] [options]", epilog)
     parser.add_argument("--search", metavar="TEXT", help="only those with this text in the prompt or a path")
     parser.add_argument(
         "--since", type=_moment, metavar="WHEN", help=f"only those from then on: {_WHEN_HELP}"
@@ -3373,10 +3164,7 @@ def history_parser() -> Parser:
 
 
 def show_parser() -> Parser:
-    parser = Parser(
-        prog=f"{PROGRAM} history show",
-        description="Show everything about one request.",
-    )
+    parser = parser_of("history show", "Show everything about one request.", epilog="")
     parser.add_argument(
         "target", metavar="ID|FILE", help="the request's id, or an image that it made, whatever its name now"
     )
@@ -3385,11 +3173,8 @@ def show_parser() -> Parser:
 
 
 def forget_parser() -> Parser:
-    parser = Parser(
-        prog=f"{PROGRAM} history forget",
-        usage=f"{PROGRAM} history forget ID... | --before WHEN | --all --yes",
-        description="Delete requests from the history. Their images stay.",
-    )
+    description = "Delete requests from the history. Their images stay."
+    parser = parser_of("history forget", description, "ID... | --before WHEN | --all --yes", epilog="")
     parser.add_argument("ids", nargs="*", metavar="ID", type=_id, help="the request's id")
     parser.add_argument("--before", type=_moment, metavar="WHEN", help=f"all that are older: {_WHEN_HELP}")
     parser.add_argument("--all", action="store_true", help="the whole history; needs --yes")
@@ -3399,10 +3184,7 @@ def forget_parser() -> Parser:
 
 
 def spend_parser() -> Parser:
-    parser = Parser(
-        prog=f"{PROGRAM} spend",
-        description="Add up what the requests of the history cost.",
-    )
+    parser = parser_of("spend", "Add up what the requests of the history cost.", epilog="")
     parser.add_argument("--by", choices=tuple(GROUPINGS), default="day", help="a sum for each (default day)")
     parser.add_argument(
         "--since", type=_moment, metavar="WHEN", help=f"only requests from then on: {_WHEN_HELP}"
@@ -3412,11 +3194,8 @@ def spend_parser() -> Parser:
 
 
 def cost_parser() -> Parser:
-    parser = Parser(
-        prog=f"{PROGRAM} cost",
-        usage=f"{PROGRAM} cost [PROMPT] [options]",
-        description="Tell what a request would cost. Free; sends nothing.",
-    )
+    description = "Tell what a request would cost. Free; sends nothing."
+    parser = parser_of("cost", description, "[PROMPT] [options]", epilog="")
     add = parser.add_argument
     add("words", nargs="?", metavar="PROMPT", help="the prompt, whose tokens cost too")
     add("--prompt", metavar="TEXT", help="the prompt, by a flag")
@@ -3444,77 +3223,6 @@ def _id(text: str) -> int:
     if not (text.isascii() and text.isdigit()):
         raise argparse.ArgumentTypeError(f"an id is a number, found {text!r}")
     return int(text)
-
-
-# ------------------------------------------------------------------------------------------------------------
-# history/redo
-#
-# Completes a `history redo` command line from the request that it repeats.
-# ------------------------------------------------------------------------------------------------------------
-
-
-def fill_in(command: ImageCommand, past: PastRequest, image_path: Optional[str]) -> None:
-    """Takes from `past` whatever the command line leaves out: fields, inputs, mask and output.
-
-    By default its output is a free name beside `image_path`, else beside the first image of the request.
-
-    Raises:
-        UsageError: it cannot be sent again, or an input is not there any more.
-    """
-    if past.command == PROBE_COMMAND:
-        raise UsageError(
-            f"request {past.id} is a probe of a base URL", hint="send a new one: doctor --probe --yes"
-        )
-    inputs = () if command.sources else past.inputs
-    mask = None if command.mask else past.mask
-    command.request = _changed_request(past, command.request)
-    if command.output is None:
-        command.output = _beside(past, image_path, command.request.effective_format)
-        command.no_clobber = True
-    if inputs:
-        command.sources = tuple(_kept_source(past, file, "input image") for file in inputs)
-    if mask:
-        command.mask = _kept_source(past, mask, "mask")
-    command.command = "edit" if command.sources else "generate"
-    kept = (*inputs, *((mask,) if mask else ()))
-    command.expected_sha256 = tuple((file.path or file.source, file.sha256) for file in kept)
-
-
-def _changed_request(past: PastRequest, changes: ImageRequest) -> ImageRequest:
-    """The request as it was, but for the fields that are set in `changes`."""
-    given = {name: getattr(changes, name) for name in ("prompt", *REQUEST_FIELDS)}
-    changed = {name: value for name, value in given.items() if value not in (None, "") and value is not False}
-    request = request_from_fields(past.prompt, past.model, past.fields)
-    extra = {**dict(request.extra), **dict(changes.extra)}
-    return replace(request, extra=tuple(extra.items()), **changed)
-
-
-def _kept_source(past: PastRequest, file: InputFile, what: str) -> str:
-    if file.source == "-":
-        raise UsageError(
-            f"the {what} of request {past.id} came from standard input and was not kept",
-            hint=_replacement(what),
-        )
-    if file.path and not os.path.isfile(file.path):
-        raise UsageError(
-            f"the {what} of request {past.id} is missing: {file.path}",
-            hint=f"put it back, or {_replacement(what)}",
-        )
-    return file.path or file.source
-
-
-def _replacement(what: str) -> str:
-    return f"give another with {'--mask' if what == 'mask' else '--image'}"
-
-
-def _beside(past: PastRequest, image_path: Optional[str], output_format: str) -> str:
-    """A free name like that of the output that was asked for, in the folder where its image is now."""
-    asked = Path(image_path or past.output)
-    was = past.fields.get("output_format") or "png"
-    if asked.suffix and was != output_format:
-        asked = asked.with_suffix(f".{extension(output_format)}")
-    names = (asked.with_name(f"{asked.stem}-{number}{asked.suffix}") for number in count(1))
-    return str(next(path for path in chain([asked], names) if not os.path.lexists(str(path))))
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -3559,7 +3267,7 @@ def run_forget(words: Sequence[str], output: Output, _: StopSwitch) -> int:
         raise UsageError("--all deletes the whole history", hint="add --yes if that is meant")
     with ExitStack() as stack:
         database = _opened(stack)
-        missing = missing_ids(database, flags.ids)
+        missing = [number for number in flags.ids if request_by_id(database, number) is None]
         if missing:
             raise _no_such_request(", ".join(map(str, missing)))
         count = forget_requests(database, flags.ids, flags.before, flags.all)
@@ -3571,19 +3279,10 @@ def run_redo(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
     command = read_redo_command(words)
     past, image_path = _found(command.target)
     fill_in(command, past, image_path)
-    if not command.sandbox:
-        _warn_of_another_host(past, command, output)
-    return make_images(command, output, stop)
-
-
-def _warn_of_another_host(past: PastRequest, command: ImageCommand, output: Output) -> None:
-    """Warns where a request now goes to another host: what was a rehearsal may cost money this time."""
-    settings = load_settings(
-        os.environ, config=command.config, base_url=command.base_url, api_key=command.api_key
-    )
-    url = settings.base_url
-    if url != past.base_url:
+    url = past.base_url if command.sandbox else command.settings().base_url
+    if url != past.base_url:  # what was a rehearsal may cost money this time
         output.warn(f"request {past.id} went to {show(past.base_url)}; this goes to {show(url)}")
+    return make_images(command, output, stop)
 
 
 def run_spend(words: Sequence[str], output: Output, _: StopSwitch) -> int:
@@ -3691,6 +3390,65 @@ def _finish(output: Output, action: str, outcome: Dict[str, object]) -> int:
     return ExitCode.OK
 
 
+def fill_in(command: ImageCommand, past: PastRequest, image_path: Optional[str]) -> None:
+    """Takes from `past` whatever the command line leaves out: fields, inputs, mask and output. By default its
+    output is a free name beside `image_path`, else beside the first image of the request."""
+    if past.command == PROBE_COMMAND:
+        raise UsageError(
+            f"request {past.id} is a probe of a base URL", hint="send a new one: doctor --probe --yes"
+        )
+    inputs = () if command.sources else past.inputs
+    mask = None if command.mask else past.mask
+    command.request = _changed_request(past, command.request)
+    if command.output is None:
+        command.output = _beside(past, image_path, command.request.effective_format)
+        command.no_clobber = True
+    if inputs:
+        command.sources = tuple(_kept_source(past, file, "input image") for file in inputs)
+    if mask:
+        command.mask = _kept_source(past, mask, "mask")
+    command.command = "edit" if command.sources else "generate"
+    kept = (*inputs, *((mask,) if mask else ()))
+    command.expected_sha256 = tuple((file.path or file.source, file.sha256) for file in kept)
+
+
+def _changed_request(past: PastRequest, changes: ImageRequest) -> ImageRequest:
+    """The request as it was, but for the fields that are set in `changes`."""
+    given = {name: getattr(changes, name) for name in ("prompt", *REQUEST_FIELDS)}
+    changed = {name: value for name, value in given.items() if value not in (None, "") and value is not False}
+    request = request_from_fields(past.prompt, past.model, past.fields)
+    extra = {**dict(request.extra), **dict(changes.extra)}
+    return replace(request, extra=tuple(extra.items()), **changed)
+
+
+def _kept_source(past: PastRequest, file: InputFile, what: str) -> str:
+    if file.source == "-":
+        raise UsageError(
+            f"the {what} of request {past.id} came from standard input and was not kept",
+            hint=_replacement(what),
+        )
+    if file.path and not os.path.isfile(file.path):
+        raise UsageError(
+            f"the {what} of request {past.id} is missing: {file.path}",
+            hint=f"put it back, or {_replacement(what)}",
+        )
+    return file.path or file.source
+
+
+def _replacement(what: str) -> str:
+    return f"give another with {'--mask' if what == 'mask' else '--image'}"
+
+
+def _beside(past: PastRequest, image_path: Optional[str], output_format: str) -> str:
+    """A free name like that of the output that was asked for, in the folder where its image is now."""
+    asked = Path(image_path or past.output)
+    was = past.fields.get("output_format") or "png"
+    if asked.suffix and was != output_format:
+        asked = asked.with_suffix(f".{extension(output_format)}")
+    names = (asked.with_name(f"{asked.stem}-{number}{asked.suffix}") for number in count(1))
+    return str(next(path for path in chain([asked], names) if not os.path.lexists(str(path))))
+
+
 # ============================================================================================================
 # batch_api/
 #
@@ -3761,7 +3519,6 @@ class BatchApi:
         self._stop = stop
 
     def upload(self, path: Path, filename: str, purpose: str, mime_type: str) -> str:
-        """Uploads a file straight from disk; its id."""
         form = (
             FormPart("purpose", text=purpose),
             FormPart("file", path=str(path), filename=filename, mime_type=mime_type),
@@ -3873,14 +3630,12 @@ class BatchApi:
                 raise error
 
     def _wait(self, number: int, attempt: Attempt, error: GptImage2Error) -> bool:
-        """Waits before another try; False when the user stops it."""
         asked_s = server_wait_s(attempt)
         wait_s = backoff_s(number - 1) if asked_s is None else asked_s
         self._output.say(f"{error.message}; trying again in {wait_s:.0f} s")
         return not self._stop.wait(wait_s)
 
     def _why_failed(self, attempt: Attempt) -> GptImage2Error:
-        """The error of a free request."""
         if self._stop.is_set:
             return InterruptedCall("interrupted", signum=self._stop.signum or 2)
         error = self._explained(attempt, Billed.NO)
@@ -3904,7 +3659,6 @@ class BatchApi:
 
 
 def _is_passing(attempt: Attempt) -> bool:
-    """Whether a free request that failed may well succeed in a while."""
     if attempt.status == 0 or attempt.was_cut:
         return attempt.end.sent or judge(attempt).again is Again.SAFE
     is_wait = attempt.status in _PASSING and not is_quota(attempt.code)
@@ -3912,7 +3666,6 @@ def _is_passing(attempt: Attempt) -> bool:
 
 
 def _answer_of(body: bytes) -> Answer:
-    """What stands in place of a file."""
     text = body.decode("utf-8", "replace")
     try:
         document: object = json.loads(text)
@@ -3929,32 +3682,27 @@ def _batch_in(answer: object) -> ServerBatch:
 
 
 def _server_batch(document: object) -> Optional[ServerBatch]:
-    """The batch that a parsed answer tells of, None where it tells of none."""
     fields = fields_of(document)
-    batch_id, status = fields.get("id"), fields.get("status")
-    if not isinstance(batch_id, str) or not batch_id or not isinstance(status, str):
+    batch_id, status = _text(fields, "id"), fields.get("status")
+    if batch_id is None or not isinstance(status, str):
         return None
     counts = fields_of(fields.get("request_counts"))
     created_s = moment_s(fields.get("created_at"))
+    known: Dict[str, Any] = {name: _count_of(counts, name) for name in ("total", "completed", "failed")}
+    known.update((name, _text(fields, name)) for name in ("input_file_id", "output_file_id", "error_file_id"))
     return ServerBatch(
         id=batch_id,
         status=show(status, limit=_STATUS_CHARS),
         created_at="" if created_s is None else utc_text(created_s),
         endpoint=_text(fields, "endpoint") or "",
         model=_text(fields, "model") or "",
-        input_file_id=_text(fields, "input_file_id"),
-        output_file_id=_text(fields, "output_file_id"),
-        error_file_id=_text(fields, "error_file_id"),
-        total=_count_of(counts, "total"),
-        completed=_count_of(counts, "completed"),
-        failed=_count_of(counts, "failed"),
+        **known,
         mark=_text(fields_of(fields.get("metadata")), _MARK_FIELD) or "",
         problem=_problem(fields.get("errors")),
     )
 
 
 def _problem(errors: object) -> str:
-    """What is wrong with a batch as a whole, in words."""
     data: Any = fields_of(errors).get("data")
     found: List[object] = cast(List[object], data) if isinstance(data, list) else []
     words: List[str] = []
@@ -3967,7 +3715,6 @@ def _problem(errors: object) -> str:
 
 
 def fields_of(value: object) -> Mapping[str, Any]:
-    """The fields of a JSON object; none where it is something else."""
     return cast(Dict[str, Any], value) if isinstance(value, dict) else {}
 
 
@@ -4079,7 +3826,6 @@ class ResultReader:
         self._begin()
 
     def _torn(self) -> Mapping[str, Any]:
-        """What can be told of a line that is no JSON."""
         match = re.search(_CUSTOM_ID, self._document)
         name = match.group(1).decode("utf-8", "replace") if match else ""
         error = {"code": "unreadable_result", "message": "its line in the results is no JSON"}
@@ -4125,7 +3871,6 @@ def error_of_line(line: ResultLine, request: ImageRequest, settings: Settings) -
 
 
 def error_without_line(batch: ServerBatch) -> GptImage2Error:
-    """Why a job has no line in the results of a batch that has ended."""
     if batch.status == "failed":
         return ApiError(
             f"the server refused the whole batch: {batch.problem or 'it does not say why'}",
@@ -4142,7 +3887,6 @@ def error_without_line(batch: ServerBatch) -> GptImage2Error:
 
 
 def fewer_images(saved: int, asked: int) -> GptImage2Error:
-    """The error of a job of whose images the server made only some."""
     return PartialError(
         f"the server sent {saved} images instead of {asked}",
         hint="submit the job again for the rest",
@@ -4179,11 +3923,19 @@ WAITING = "submitted"
 _LOCAL = "local-"
 _KEY_CHARS = 40  # of 64: a name in a batch may not be longer than that
 _PAGE = 500
+#: Fields of a planned job that the ledger keeps by their own names.
+_KEPT = ("number", "line", "id", "key", "copy", "name", "named", "high_usd")
 
-_INSERT_BATCH = (
-    "INSERT INTO batches (token, base_url, created_at, status, endpoint, model, input_file_id, out_dir,"
-    " total, completed, failed, high_usd, history)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?, 0, 0, ?, ?)"
+#: What is known of a batch before it is made, but for its marks: names of columns and of fields.
+_FROM_SUBMISSION = (
+    "created_at",
+    "status",
+    "endpoint",
+    "model",
+    "input_file_id",
+    "total",
+    "completed",
+    "failed",
 )
 #: What answers of the server change of a batch: names of columns and of fields.
 _CHANGING = ("id", "status", "created_at", "output_file_id", "error_file_id", "total", "completed", "failed")
@@ -4237,49 +3989,25 @@ class Batch(Record):
         return replace(self, server=server)
 
 
-class JobIdentity(Record):
-    """Which job it is: its number and line in the jobs file, the user's own id, its key and copy in the
-    journal, and the name of its output; `named` tells that the user chose that."""
+class BatchJob(Record):
+    """A job of a batch: as it was planned, by what it costs there and with paths below the folder; the
+    request as it stands in the jobs file, and the input files. `outcome` is what its row shows."""
 
-    number: int
-    line: int
-    id: Optional[str]
-    key: str
-    copy: int
-    name: str
-    named: bool
-
-    @property
-    def custom_id(self) -> str:
-        """Its name in a batch."""
-        return custom_id_of(self.key, self.copy)
-
-
-class JobRequest(Record):
-    """What was asked for: the request as it stands in the jobs file, the numbers of those of its images that
-    are to be made, and the input files."""
-
+    planned: PlannedJob
     request: ImageRequest
-    numbers: Tuple[int, ...]
     inputs: Tuple[InputFile, ...] = ()
     mask: Optional[InputFile] = None
-
-
-class BatchJob(Record):
-    """A job of a batch. `there` are the images that it had before; `outcome` is what its row shows."""
-
-    identity: JobIdentity
-    asked: JobRequest
-    there: Tuple[JournalImage, ...]
-    high_usd: Optional[float]
     state: str = WAITING
     outcome: Optional[Mapping[str, Any]] = None
 
-    def entry(self, event: str, **fields: object) -> Entry:
-        """A line of the journal on it."""
-        who = self.identity
-        entry = Entry(event=event, key=who.key, copy=who.copy, name=who.name, images=self.there)
-        return replace(entry, **fields)
+    @property
+    def custom_id(self) -> str:
+        """Its name in a batch: it leads back to the job in the journal."""
+        return f"{self.planned.key[:_KEY_CHARS]}-{self.planned.copy}"
+
+    def entry(self, event: str, **fields: Any) -> Entry:
+        """A line of the journal on it, as long as nothing has come of it."""
+        return self.planned.entry(event, images=self.planned.there, **fields)
 
 
 class BatchStore:
@@ -4290,52 +4018,45 @@ class BatchStore:
         self._secrets = secrets
 
     def url(self, base_url: str) -> str:
-        """A base URL as it is kept here."""
         return mask_secrets(base_url, self._secrets)
 
     def add(self, batch: Batch, jobs: Iterable[BatchJob]) -> Batch:
         """Takes a batch that is about to be made, and its jobs: all of it, or nothing."""
         server = batch.server
-        values = (
-            server.mark,
-            self.url(batch.base_url),
-            server.created_at,
-            server.status,
-            server.endpoint,
-            server.model,
-            server.input_file_id,
-            stored(batch.out_dir),
-            server.total,
-            batch.high_usd,
-            int(batch.history),
-        )
+        row = {
+            **{name: getattr(server, name) for name in _FROM_SUBMISSION},
+            "token": server.mark,
+            "base_url": self.url(batch.base_url),
+            "high_usd": batch.high_usd,
+            "history": int(batch.history),
+            "out_dir": stored(batch.out_dir),
+        }
+        marks = ", ".join("?" * (len(row) - 1))
+        insert = f"INSERT INTO batches ({', '.join(row)}) VALUES ({marks}, CAST(? AS TEXT))"  # noqa: S608
         with self.database.transaction():
-            number = self.database.insert(_INSERT_BATCH, values)
+            number = self.database.insert(insert, (*row.values(),))
             for job in jobs:
-                row = (
+                values = (
                     number,
-                    job.identity.number,
-                    job.identity.custom_id,
+                    job.planned.number,
+                    job.custom_id,
                     json.dumps(self._masked_job(job)),
                     job.state,
                     json.dumps(job.outcome),
                 )
-                self.database.change("INSERT INTO batch_jobs VALUES (?, ?, ?, ?, ?, ?)", row)
+                self.database.change("INSERT INTO batch_jobs VALUES (?, ?, ?, ?, ?, ?)", values)
         return replace(batch, number=number)
 
     def update(self, batch: Batch) -> None:
-        """Writes down what the server says of a batch."""
         values = (getattr(batch.server, name) for name in _CHANGING)
         self.database.change(_UPDATE_BATCH, (*values, batch.number))
 
     def mark_fetched(self, batch: Batch) -> Batch:
-        """All results of a batch are here."""
         now = utc_text(time.time())
         self.database.change("UPDATE batches SET fetched_at = ? WHERE number = ?", (now, batch.number))
         return replace(batch, fetched_at=now)
 
     def forget(self, batch: Batch) -> None:
-        """Lets a batch go that the server does not have."""
         with self.database.transaction():
             self.forget_jobs(batch)
             self.database.change("DELETE FROM batches WHERE number = ?", (batch.number,))
@@ -4345,16 +4066,13 @@ class BatchStore:
         self.database.change("DELETE FROM batch_jobs WHERE batch = ?", (batch.number,))
 
     def batches(self) -> List[Batch]:
-        """All batches, oldest first."""
         return [_batch_of(row) for row in self.database.rows("SELECT * FROM batches ORDER BY number")]
 
     def batch(self, label: str) -> Optional[Batch]:
-        """The batch with an id, or a name of its own."""
         found = [batch for batch in self.batches() if label in (batch.server.id, batch.local_name)]
         return found[-1] if found else None
 
     def jobs(self, batch: Batch) -> Iterator[BatchJob]:
-        """The jobs of a batch in the order of their jobs file."""
         query = "SELECT * FROM batch_jobs WHERE batch = ? AND number > ? ORDER BY number LIMIT ?"
         last = 0
         while True:
@@ -4370,17 +4088,15 @@ class BatchStore:
         batches = [batch for batch in self.batches() if batch.out_dir == out_dir]
         for place, batch in enumerate(batches):
             for job in self.jobs(batch):
-                if not any(self.job(later, job.identity.custom_id) for later in batches[place + 1 :]):
+                if not any(self.job(later, job.custom_id) for later in batches[place + 1 :]):
                     yield batch, job
 
     def job(self, batch: Batch, custom_id: str) -> Optional[BatchJob]:
-        """One job of a batch."""
         query = "SELECT * FROM batch_jobs WHERE batch = ? AND custom_id = ?"
         rows = self.database.rows(query, (batch.number, custom_id))
         return _stored_job(rows[0], batch) if rows else None
 
     def count(self, batch: Batch) -> Dict[str, int]:
-        """How many jobs of a batch are in each state."""
         query = "SELECT state, COUNT(*) AS jobs FROM batch_jobs WHERE batch = ? GROUP BY state"
         return {row["state"]: row["jobs"] for row in self.database.rows(query, (batch.number,))}
 
@@ -4392,87 +4108,55 @@ class BatchStore:
         return {**fields, **words, "fields": names}
 
 
-class LastEntries:
-    """The last line of each job in the journal of a folder, in a scratch database. A context manager."""
+class KnownJournal(Journal):
+    """An open journal, and the last line of each job in it."""
 
     def __init__(self, folder: Path, scratch: Path) -> None:
-        import sqlite3
-
-        self._db = sqlite3.connect(str(scratch / "past.sqlite3"), isolation_level=None)
-        self._db.execute("PRAGMA journal_mode = OFF")
-        self._db.execute("CREATE TABLE past (id TEXT PRIMARY KEY, entry TEXT) WITHOUT ROWID")
-        self._db.execute("BEGIN")
+        super().__init__(folder)
+        self._database = scratch_database(scratch / "past.sqlite3")
+        self.last = LastEntries(self._database)
         for entry in read_journal(folder):
-            self.add(entry)
+            self.last.add(entry)
 
-    def __enter__(self) -> LastEntries:
+    def __enter__(self) -> KnownJournal:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._db.close()
-
-    def add(self, entry: Entry) -> None:
-        values = custom_id_of(entry.key, entry.copy), json.dumps(entry_json(entry))
-        self._db.execute("INSERT OR REPLACE INTO past VALUES (?, ?)", values)
-
-    def of(self, job: BatchJob) -> Optional[Entry]:
-        """The last line of a job; None where there is none."""
-        row = self._db.execute("SELECT entry FROM past WHERE id = ?", (job.identity.custom_id,)).fetchone()
-        return None if row is None else read_entry(json.loads(row[0]))
-
-    def count(self) -> int:
-        """How many jobs the folder has."""
-        return int(self._db.execute("SELECT COUNT(*) FROM past").fetchone()[0])
+        self._database.close()
+        super().__exit__()
 
 
 def end_job(database: Database, batch: Batch, job: BatchJob) -> None:
-    """Writes down what has become of a job."""
     database.change(
         "UPDATE batch_jobs SET state = ?, outcome = ? WHERE batch = ? AND number = ?",
-        (job.state, json.dumps(job.outcome), batch.number, job.identity.number),
+        (job.state, json.dumps(job.outcome), batch.number, job.planned.number),
     )
-
-
-def custom_id_of(key: str, copy: int) -> str:
-    """The name of a job in a batch: it leads back to the job in the journal."""
-    return f"{key[:_KEY_CHARS]}-{copy}"
-
-
-def submitted_entries(jobs: Iterable[BatchJob], label: str) -> Iterator[Entry]:
-    """The lines of the journal for jobs that may be paid for from now on."""
-    for job in jobs:
-        yield job.entry(SUBMITTED, billed=Billed.MAYBE, high_usd=job.high_usd or 0.0, batch_id=label)
 
 
 def job_json(job: BatchJob) -> Dict[str, object]:
     """A job as JSON, but for its state; the column `job` of the ledger holds this."""
-    asked = job.asked
+    planned = job.planned
     return {
-        **vars(job.identity),
-        "numbers": asked.numbers,
-        "there": [dict(vars(image)) for image in job.there],
-        "high_usd": job.high_usd,
-        "prompt": asked.request.prompt,
-        "fields": other_fields(asked.request),
-        "inputs": [file.json() for file in asked.inputs],
-        "mask": None if asked.mask is None else asked.mask.json(),
+        **{name: getattr(planned, name) for name in _KEPT},
+        "numbers": planned.missing,
+        "there": [image_fields(image) for image in planned.there],
+        "prompt": job.request.prompt,
+        "fields": other_fields(job.request),
+        "inputs": [file.json() for file in job.inputs],
+        "mask": None if job.mask is None else job.mask.json(),
     }
 
 
 def job_from_json(
     fields: Mapping[str, Any], model: str, state: str = WAITING, outcome: Optional[Mapping[str, Any]] = None
 ) -> BatchJob:
-    """The job of which `job_json` made an object."""
+    kept = {name: fields[name] for name in _KEPT}
+    there = tuple(map(image_of_fields, fields["there"]))
     return BatchJob(
-        identity=JobIdentity(**{name: fields[name] for name in JobIdentity.__match_args__}),
-        asked=JobRequest(
-            request=request_from_fields(fields["prompt"], model, fields["fields"]),
-            numbers=tuple(fields["numbers"]),
-            inputs=tuple(map(input_file_of, fields["inputs"])),
-            mask=None if fields["mask"] is None else input_file_of(fields["mask"]),
-        ),
-        there=tuple(JournalImage(**image) for image in fields["there"]),
-        high_usd=fields["high_usd"],
+        planned=PlannedJob(missing=tuple(fields["numbers"]), there=there, **kept),
+        request=request_from_fields(fields["prompt"], model, fields["fields"]),
+        inputs=tuple(map(input_file_of, fields["inputs"])),
+        mask=None if fields["mask"] is None else input_file_of(fields["mask"]),
         state=state,
         outcome=outcome,
     )
@@ -4522,13 +4206,6 @@ _MOST_WITHIN_BYTES = 8 << 20
 _SEEN = ""
 
 
-class Limits(Record):
-    """What one input file may hold."""
-
-    lines: int = MAX_LINES
-    size_bytes: int = MAX_MB * BYTES_PER_MB
-
-
 class Group(Record):
     """What one batch may have only one of. The endpoint is as the Batch API writes it, with `/v1`."""
 
@@ -4557,7 +4234,6 @@ class BatchLine(Record):
         )
 
     def pieces(self) -> Iterator[bytes]:
-        """The line, piece by piece; reads its images."""
         for part in self.parts:
             if isinstance(part, bytes):
                 yield part
@@ -4575,8 +4251,7 @@ class LineInputs:
         self._ids: Dict[str, str] = {}  # by hash; `_SEEN` for one that went within a line
 
     def of(self, job: Job) -> Tuple[List[LineInput], Optional[LineInput]]:
-        """The input images of a job and its mask. Raises where one is no usable image any more, or cannot be
-        uploaded."""
+        """The input images of a job and its mask; raises where one is unusable or cannot be uploaded."""
         named = [*job.sources, *([job.mask] if job.mask is not None else [])]
         images = [None if is_address(source) else local_input(source) for source in named]
         size_bytes = sum(image.size_bytes for image in images if image is not None)
@@ -4605,22 +4280,23 @@ class LineInputs:
 class Bundle:
     """An input file that is being written. Its jobs lie in a file beside it: they would fill the memory."""
 
-    def __init__(self, folder: Path, group: Group, limits: Limits) -> None:
+    def __init__(self, folder: Path, group: Group, max_lines: int, max_bytes: int) -> None:
         self.group = group
         #: Tells the batch that will be made of it from all others.
         self.mark = os.urandom(_MARK_BYTES).hex()
         self.path = folder / f"{self.mark}.jsonl"
         self.lines = 0
         self.high_usd = 0.0
-        self._limits = limits
+        self._max_lines = max_lines
+        self._max_bytes = max_bytes
         self._size_bytes = 0
         self._jobs_path = folder / f"{self.mark}.jobs"
         self._file = open(str(self.path), "xb")  # noqa: SIM115 - open until it is handed over
         self._jobs_file = open(str(self._jobs_path), "x", encoding="ascii")  # noqa: SIM115
 
     def takes(self, line: BatchLine) -> bool:
-        is_within = self._size_bytes + line.size_bytes <= self._limits.size_bytes
-        return self.lines == 0 or (self.lines < self._limits.lines and is_within)
+        is_within = self._size_bytes + line.size_bytes <= self._max_bytes
+        return self.lines == 0 or (self.lines < self._max_lines and is_within)
 
     def add(self, line: BatchLine, job: BatchJob) -> None:
         try:
@@ -4630,11 +4306,11 @@ class Bundle:
             self._jobs_file.write(json.dumps([job_json(job), job.outcome]) + "\n")
         except OSError as error:
             raise OutputError(
-                f"cannot write line {show(job.identity.custom_id)} of a batch: {error.strerror or error}",
+                f"cannot write line {show(job.custom_id)} of a batch: {error.strerror or error}",
                 hint="see to it that its images can be read and that there is space in the temp folder",
             ) from None
         self.lines += 1
-        self.high_usd += job.high_usd or 0.0
+        self.high_usd += job.planned.high_usd or 0.0
 
     def close(self) -> None:
         try:
@@ -4662,7 +4338,6 @@ def batch_line(
     inputs: Sequence[LineInput] = (),
     mask: Optional[LineInput] = None,
 ) -> BatchLine:
-    """The line of a request."""
     head = json.dumps({"custom_id": custom_id, "method": "POST", "url": endpoint}, ensure_ascii=False)
     body = json.dumps(fields, ensure_ascii=False)
     parts: List[Union[bytes, InputImage]] = [f'{head[:-1]}, "body": {body[:-1]}'.encode()]
@@ -4694,6 +4369,8 @@ def _reference(each: LineInput) -> List[Union[bytes, InputImage]]:
 MIN_POLL_S = 0.05
 FIRST_POLL_S, SLOWEST_POLL_S = 5.0, 60.0
 
+#: What `--json` shows of a batch as the server tells it.
+_SHOWN = ("status", "endpoint", "model", "created_at", "total", "completed", "failed")
 _ALL_OR_SOME, _SOME = "[ID...]", "ID..."
 #: The commands for batches: how they name those that are meant, and what they do.
 _BATCHES_COMMANDS = {
@@ -4705,25 +4382,9 @@ _BATCHES_COMMANDS = {
 }
 
 
-def run_batch_api(name: str, rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs one of the commands; its exit code."""
-    commands: Mapping[str, Callable[[Sequence[str], Output, StopSwitch], int]] = {
-        "submit": run_submit,
-        "status": run_status,
-        "wait": run_wait,
-        "fetch": run_fetch,
-        "cancel": run_cancel,
-        "list": run_list_batches,
-    }
-    return commands[name](rest, output, stop)
-
-
-class BatchesArguments(argparse.Namespace):
+class BatchesArguments(ServerFlags):
     """The command line of a command for batches. Without `ids` it is for all that are remembered."""
 
-    config: Optional[str]
-    base_url: Optional[str]
-    api_key: Optional[str]
     ids: Sequence[str] = ()
     poll: Optional[float] = None
     timeout: Optional[float] = None
@@ -4741,7 +4402,6 @@ class Session(Record):
 
     @property
     def base_url(self) -> str:
-        """The base URL as batches are remembered by it."""
         return self.store.url(self.settings.base_url)
 
     def chosen(self, ids: Sequence[str], is_meant: Callable[[Batch], bool]) -> List[Batch]:
@@ -4795,11 +4455,8 @@ class Session(Record):
 
 @contextmanager
 def open_session(settings: Settings, output: Output, stop: StopSwitch) -> Generator[Session, None, None]:
-    """What a command has at hand.
-
-    Raises:
-        ConfigError: there is no curl, or the ledger cannot be used; without it no batch could be fetched.
-    """
+    """What a command has at hand; raises where the ledger cannot be used, without which nothing is
+    fetched."""
     find_curl()
     path = state_folder(os.environ) / LEDGER_NAME
     try:
@@ -4819,13 +4476,10 @@ def open_session(settings: Settings, output: Output, stop: StopSwitch) -> Genera
 def batches_session(
     name: str, rest: Sequence[str], output: Output, stop: StopSwitch
 ) -> Generator[Tuple[Session, BatchesArguments], None, None]:
-    """What a command for batches needs, and its command line."""
     arguments = batches_parser(name).parse_args(list(rest), BatchesArguments())
     if arguments.poll is not None and arguments.poll < MIN_POLL_S:
         raise UsageError(f"--poll must be at least {MIN_POLL_S}", hint="leave it out for 5 to 60 seconds")
-    settings = load_settings(
-        os.environ, config=arguments.config, base_url=arguments.base_url, api_key=arguments.api_key
-    )
+    settings = arguments.settings()
     for warning in settings.warnings:
         output.warn(warning)
     with open_session(settings, output, stop) as session:
@@ -4833,19 +4487,12 @@ def batches_session(
 
 
 def batch_json(batch: Batch) -> Dict[str, object]:
-    """A batch as `--json` shows it."""
     server = batch.server
     return {
         "id": server.id,
         "name": batch.label,
-        "status": server.status,
         "base_url": batch.base_url,
-        "endpoint": server.endpoint,
-        "model": server.model,
-        "created_at": server.created_at,
-        "total": server.total,
-        "completed": server.completed,
-        "failed": server.failed,
+        **{name: getattr(server, name) for name in _SHOWN},
         "high_usd": None if batch.high_usd is None else round(batch.high_usd, 6),
         "out_dir": batch.out_dir or None,
         "fetched_at": batch.fetched_at,
@@ -4853,7 +4500,6 @@ def batch_json(batch: Batch) -> Dict[str, object]:
 
 
 def batch_in_words(batch: Batch) -> str:
-    """A batch on one line."""
     server = batch.server
     state = show(server.status + (", fetched" if batch.fetched_at else ""))
     counts = f"{server.completed}/{server.failed}/{server.total}"
@@ -4861,23 +4507,27 @@ def batch_in_words(batch: Batch) -> str:
     return "  ".join([show(batch.label), state, counts, local_time(server.created_at), out_dir])
 
 
-def read_submit(argv: Sequence[str]) -> Tuple[JobsOptions, Limits]:
-    """What a `batch submit` command line says of its jobs, and how large a batch may become."""
-    args = submit_parser().parse_args(list(argv))
+class SubmitCommand(JobsOptions):
+    """A `batch submit` command line."""
+
+    max_lines: int
+    max_mb: float
+
+
+def read_submit(argv: Sequence[str]) -> SubmitCommand:
+    args = submit_parser().parse_args(list(argv), SubmitCommand())
     for name, value, most in (("--max-lines", args.max_lines, MAX_LINES), ("--max-mb", args.max_mb, MAX_MB)):
         if not 0 < value <= most:
             raise UsageError(
                 f"{name} is {value}; it must be more than 0 and at most {most:,}",
                 hint="the Batch API takes no larger files; leave it out for its limit",
             )
-    return jobs_options(args), Limits(args.max_lines, int(args.max_mb * BYTES_PER_MB))
+    return args
 
 
 def submit_parser() -> Parser:
-    """The parser of `batch submit`."""
-    parser = _parser(
-        "submit JOBS", "Hand the jobs of a file to the Batch API: half the price, results within 24 hours."
-    )
+    description = "Hand the jobs of a file to the Batch API: half the price, results within 24 hours."
+    parser = parser_of("batch submit", description, "JOBS [options]")
     add_jobs_flags(parser)
     add = parser.add_argument_group("the batches").add_argument
     for flag, kind, most, what in (
@@ -4899,9 +4549,8 @@ def submit_parser() -> Parser:
 
 
 def batches_parser(name: str) -> Parser:
-    """The parser of a command for batches."""
     ids, description = _BATCHES_COMMANDS[name]
-    parser = _parser(f"{name} {ids}".strip(), description)
+    parser = parser_of(f"batch {name}", description, f"{ids} [options]".strip())
     add_output_flags(parser.add_argument)
     add_server_flags(parser)
     add = parser.add_argument
@@ -4918,16 +4567,6 @@ def batches_parser(name: str) -> Parser:
     if name == "list":
         add("--remote", action="store_true", help="list those of the server instead")
     return parser
-
-
-def _parser(usage: str, description: str) -> Parser:
-    """A parser; its usage begins with the command's name."""
-    return Parser(
-        prog=f"{PROGRAM} batch {usage.split()[0]}",
-        usage=f"{PROGRAM} batch {usage} [options]",
-        description=description,
-        epilog=EXIT_CODES,
-    )
 
 
 #: The parser of each command here.
@@ -4949,47 +4588,41 @@ _MAX_LISTED = 2000
 
 
 def run_status(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch status`; its exit code."""
     with batches_session("status", rest, output, stop) as (session, arguments):
         return _each(session, "status", _under_way(session, arguments), session.refreshed)
 
 
 def run_list_batches(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch list`; its exit code."""
     with batches_session("list", rest, output, stop) as (session, arguments):
         batches = session.store.batches()
         if arguments.remote:
             known = {batch.server.id: batch for batch in batches}
             remote = islice(session.api.batches(), _MAX_LISTED)
             batches = [known.get(server.id) or Batch(session.base_url, server) for server in remote]
-    for batch in batches:
-        output.result(batch_in_words(batch))
     if not batches:
         output.say("no batches")
-    return _finish_batches(output, "list", [_row_of_batch(batch) for batch in batches], True)
+    return _tell(output, "list", batches, {}, True)
 
 
 def run_cancel(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch cancel`; its exit code."""
     with batches_session("cancel", rest, output, stop) as (session, arguments):
         batches = session.chosen(arguments.ids, lambda _: False)
         return _each(session, "cancel", batches, lambda batch: _cancelled(session, batch))
 
 
 def run_wait(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch wait`; its exit code."""
     with batches_session("wait", rest, output, stop) as (session, arguments), stop, output.heartbeat():
         batches = _Watch(session, arguments).run()
-    for batch in batches:
-        output.result(batch_in_words(batch))
     if stop.is_set:
+        for batch in batches:
+            output.result(batch_in_words(batch))
         raise InterruptedCall(
             "interrupted; the batches run on", signum=stop.signum or 2, hint="batch wait goes on waiting"
         )
     is_good = all(batch.server.status == COMPLETED and not batch.server.failed for batch in batches)
     if any(batch.is_open for batch in batches):
         output.complain("not all have ended in that time; they run on, and batch wait goes on waiting")
-    return _finish_batches(output, "wait", [_row_of_batch(batch) for batch in batches], is_good)
+    return _tell(output, "wait", batches, {}, is_good)
 
 
 class _Watch:
@@ -5069,19 +4702,22 @@ def _each(session: Session, action: str, batches: Sequence[Batch], work: Callabl
         now.append(batch)
     if errors and len(errors) == len(now):
         raise next(iter(errors.values()))
-    for batch in now:
+    return _tell(output, action, now, errors, not errors)
+
+
+def _tell(
+    output: Output,
+    action: str,
+    batches: Sequence[Batch],
+    errors: Mapping[str, GptImage2Error],
+    is_good: bool,
+) -> int:
+    """Says how batches are, and by their labels what failed for them; the exit code."""
+    for batch in batches:
         output.result(batch_in_words(batch))
         if batch.label in errors:
             output.complain(f"{batch.label}: {errors[batch.label].message}")
-    rows = [_row_of_batch(batch, errors.get(batch.label)) for batch in now]
-    return _finish_batches(output, action, rows, not errors)
-
-
-def _row_of_batch(batch: Batch, error: Optional[GptImage2Error] = None) -> Mapping[str, object]:
-    return {**batch_json(batch), "error": failure_json(error)}
-
-
-def _finish_batches(output: Output, action: str, rows: List[Mapping[str, object]], is_good: bool) -> int:
+    rows = [{**batch_json(batch), "error": failure_json(errors.get(batch.label))} for batch in batches]
     output.finish({"ok": is_good, "command": f"batch {action}", "batches": rows})
     return int(ExitCode.OK if is_good else ExitCode.PARTIAL)
 
@@ -5099,8 +4735,8 @@ def _given_up(session: Session, batch: Batch) -> Batch:
     """Gives up a batch that the server may have: its jobs may be sent again if the user says so once more."""
     folder = Path(batch.out_dir)
     if folder.is_dir():
-        with temporary_folder() as scratch, Journal(folder) as journal, LastEntries(folder, scratch) as last:
-            journal.extend(_given_up_entries(session, batch, last))
+        with temporary_folder() as scratch, KnownJournal(folder, scratch) as journal:
+            journal.extend(_given_up_entries(session, batch, journal))
     batch = replace(batch, server=replace(batch.server, status=GIVEN_UP))
     session.store.update(batch)
     session.output.warn(
@@ -5109,9 +4745,9 @@ def _given_up(session: Session, batch: Batch) -> Batch:
     return batch
 
 
-def _given_up_entries(session: Session, batch: Batch, last_entries: LastEntries) -> Iterator[Entry]:
+def _given_up_entries(session: Session, batch: Batch, journal: KnownJournal) -> Iterator[Entry]:
     for job in session.store.jobs(batch):
-        last: Optional[Entry] = last_entries.of(job)
+        last = journal.last.of(job.planned.key, job.planned.copy)
         if last is not None and last.event == SUBMITTED and last.batch_id == batch.label:
             yield job.entry(
                 FAILED,
@@ -5131,98 +4767,74 @@ def _given_up_entries(session: Session, batch: Batch, last_entries: LastEntries)
 # ------------------------------------------------------------------------------------------------------------
 
 
-class JobResult(Record):
-    """What has come of a job: its images by their numbers, those of them that are new, and the error that it
-    ended with."""
-
-    line: ResultLine
-    images: Mapping[int, SavedImage]
-    error: Optional[GptImage2Error]
-    billed: Billed
-    new: Tuple[SavedImage, ...] = ()
-    cost_usd: Optional[float] = None
-    warnings: Tuple[str, ...] = ()
-
-
 class ResultSaver:
     """Saves results in a folder whose journal is open."""
 
-    def __init__(
-        self,
-        session: Session,
-        ledger: Ledger,
-        folder: OutputFolder,
-        journal: Journal,
-        last_entries: LastEntries,
-    ) -> None:
+    def __init__(self, session: Session, ledger: Ledger, folder: OutputFolder, journal: KnownJournal) -> None:
         self._session = session
         self._settings = session.settings
         self._output = session.output
         self._ledger = ledger
         self._folder = folder
         self._journal = journal
-        self._last_entries = last_entries
         self.saved = 0
         #: Why results could not be saved: they wait to be fetched again.
         self.failures: List[str] = []
 
     def save(self, batch: Batch, job: BatchJob, line: ResultLine) -> None:
-        """Saves what a line of the results says of a job."""
-        asked, number = job.asked, job.identity.number
-        last = self._last_entries.of(job)
+        planned = job.planned
+        last = self._last_entry(job)
         there = self._still_there(last, job)
-        outputs = self._folder.outputs(job.identity.name, asked.request, job.identity.named)
+        outputs = self._folder.outputs(planned.name, job.request, planned.named)
         try:
-            images, new, warnings = self._place(line, job, outputs, there)
+            new, warnings = self._place(line, job, outputs, there)
         except OutputError as failed:
-            self.failures.append(f"job {number}: {failed.message}")
+            self.failures.append(f"job {planned.number}: {failed.message}")
             return
         if line.lost:
-            self.failures.append(f"job {number}: {'; '.join(line.lost)}")
+            self.failures.append(f"job {planned.number}: {'; '.join(line.lost)}")
             return
-        error = error_of_line(line, asked.request, self._settings)
-        here = sum(each in images for each in asked.numbers)
-        if error is None and here < len(asked.numbers):
-            error = fewer_images(here, len(asked.numbers))
+        images = {image.number: image for image in (*new, *there)}
+        error = error_of_line(line, job.request, self._settings)
+        here = sum(number in images for number in planned.missing)
+        if error is None and here < len(planned.missing):
+            error = fewer_images(here, len(planned.missing))
         billed = error.billed if error is not None and not new else Billed.YES
         cost_usd = (
             cost_of_usage(batch.server.model, line.usage, self._settings.prices) if line.usage else None
         )
         if cost_usd is not None:
             cost_usd *= BATCH_DISCOUNT
-        self._note(batch, job, JobResult(line, images, error, billed, new, cost_usd, warnings), last)
+        in_order = tuple(images[number] for number in sorted(images))
+        ending = JobEnding(in_order, error, billed, cost_usd, warnings)
+        self._note(batch, job, line, ending, new, last)
 
     def fail(self, batch: Batch, job: BatchJob, error: GptImage2Error) -> None:
-        """Notes that nothing will come of a job that still waits."""
-        last = self._last_entries.of(job)
-        nothing = ResultLine(job.identity.custom_id)
-        self._note(batch, job, JobResult(nothing, self._still_there(last, job), error, error.billed), last)
+        last = self._last_entry(job)
+        ending = JobEnding(self._still_there(last, job), error, error.billed)
+        self._note(batch, job, ResultLine(job.custom_id), ending, (), last)
 
-    def _still_there(self, last: Optional[Entry], job: BatchJob) -> Dict[int, SavedImage]:
-        """The images of a job that are on disk as the journal says."""
-        found: Dict[int, SavedImage] = {}
-        for image in last.images if last is not None else job.there:
-            saved = saved_image_at(str(self._folder.path / image.path))
-            if saved is not None and saved.sha256 == image.sha256:
-                found[image.number] = saved
-        return found
+    def _last_entry(self, job: BatchJob) -> Optional[Entry]:
+        return self._journal.last.of(job.planned.key, job.planned.copy)
+
+    def _still_there(self, last: Optional[Entry], job: BatchJob) -> Tuple[SavedImage, ...]:
+        return self._folder.still_there(job.planned.there if last is None else last.images)
 
     def _place(
-        self, line: ResultLine, job: BatchJob, outputs: OutputPlan, there: Mapping[int, SavedImage]
-    ) -> Tuple[Dict[int, SavedImage], Tuple[SavedImage, ...], Tuple[str, ...]]:
-        """Gives the images of a line their names: all of the job by now, those that are new, and warnings.
-        Raises where no folder takes one of them; nothing is lost, for the server still has it."""
-        images: Dict[int, SavedImage] = dict(there)
+        self, line: ResultLine, job: BatchJob, outputs: OutputPlan, there: Sequence[SavedImage]
+    ) -> Tuple[Tuple[SavedImage, ...], Tuple[str, ...]]:
+        """Gives the images of a line their names: those that are new, and warnings. Raises where no folder
+        takes one of them; nothing is lost, for the server still has it."""
         new: List[SavedImage] = []
         warnings: List[str] = []
-        asked = job.asked.numbers
+        asked = job.planned.missing
         unasked = count(max(asked) + 1)
         writers = [*line.writers]
         if not writers and line.error is None:
             writers = [self._download(url, outputs, place) for place, url in enumerate(line.addresses, 1)]
         for place, writer in enumerate(writers):
             number = asked[place] if place < len(asked) else next(unasked)
-            if any(writer.sha256 == image.sha256 for image in there.values()):
+            if any(writer.sha256 == image.sha256 for image in there):
                 writer.discard()
                 continue
             writer.aim(outputs)
@@ -5231,9 +4843,8 @@ class ResultSaver:
                 warnings.append("what the server sent is not an image; it was kept in the rescue folder")
                 continue
             new.append(image)
-            images.setdefault(number, image)
             self._say_saved(image, writer.rescue_reason)
-        return images, tuple(new), tuple(warnings)
+        return tuple(new), tuple(warnings)
 
     def _download(self, address: str, outputs: OutputPlan, number: int) -> ImageWriter:
         settings = self._settings
@@ -5261,45 +4872,50 @@ class ResultSaver:
             path = show(image.path, limit=None)
             self._output.warn(f"the output could not be written ({rescue_reason}); it was saved as {path}")
 
-    def _note(self, batch: Batch, job: BatchJob, result: JobResult, last: Optional[Entry]) -> None:
+    def _note(
+        self,
+        batch: Batch,
+        job: BatchJob,
+        line: ResultLine,
+        ending: JobEnding,
+        new: Tuple[SavedImage, ...],
+        last: Optional[Entry],
+    ) -> None:
         """Writes a result to the journal and then to the ledger, where they do not have it yet."""
-        error = result.error
-        entry = job.entry(
-            DONE if error is None else FAILED,
-            images=journal_images(dict(result.images), self._folder.path),
-            billed=result.billed,
-            cost_usd=result.cost_usd,
-            code=error.code if error else "",
-            message=error.message if error else "",
-            batch_id=batch.server.id or "",
-            settled=error is not None and error.code == "fewer_images",
-        )
-        if result.new or _is_news(entry, last, batch):
-            self._journal.append(entry)
-            self._last_entries.add(entry)
+        entry = ending.entry(job.planned, self._folder, batch.server.id or "")
+        if new or _is_news(entry, last, batch):
+            self._journal.extend([entry])
+            self._journal.last.add(entry)
         if job.state != WAITING:
             return
-        ended = replace(job, state=entry.event, outcome=_outcome(batch, result))
+        ended = replace(job, state=ending.state, outcome={**ending.row(), "batch_id": batch.label})
         if batch.history:
-            self._record(batch, ended, result)
+            self._record(batch, ended, line, ending, new)
         else:
             end_job(self._session.store.database, batch, ended)
-        self._say_ended(batch, ended)
+        say_ended(self._output, job_row_of(batch, ended))
 
-    def _record(self, batch: Batch, job: BatchJob, result: JobResult) -> None:
+    def _record(
+        self,
+        batch: Batch,
+        job: BatchJob,
+        line: ResultLine,
+        ending: JobEnding,
+        new: Tuple[SavedImage, ...],
+    ) -> None:
         """Completes the job in the ledger, and its request in the history: both, or neither."""
-        asked, line = job.asked, result.line
-        request = replace(asked.request, n=len(asked.numbers))
+        numbers = job.planned.missing
+        request = replace(job.request, n=len(numbers))
         estimate = request.estimate(self._settings.prices)
-        command = "edit" if asked.inputs else "generate"
-        known = tuple(result.images[number] for number in asked.numbers if number in result.images)
+        command = "edit" if job.inputs else "generate"
+        known = tuple(image for image in ending.images if image.number in numbers)
         opening = Opening(
             base_url=self._settings.base_url,
             command=command,
             request=request,
-            output=str(self._folder.path / job.identity.name),
-            inputs=asked.inputs,
-            mask=asked.mask,
+            output=str(self._folder.path / job.planned.name),
+            inputs=job.inputs,
+            mask=job.mask,
             estimate=None if estimate is None else estimate.at(BATCH_DISCOUNT),
             discount=BATCH_DISCOUNT,
             batch_id=batch.server.id,
@@ -5308,45 +4924,35 @@ class ResultSaver:
         outcome = Result(
             command=command,
             model=batch.server.model,
-            images=result.new or known,
+            images=new or known,
             usage=line.usage,
-            cost_usd=result.cost_usd,
-            billed=result.billed,
+            cost_usd=ending.cost_usd,
+            billed=ending.billed,
             http_status=line.status or None,
             request_id=show(line.request_id, self._settings.secrets) if line.request_id else None,
             attempts=1,
         )
-        ending = ending_of(outcome, result.error, len(asked.numbers))
         self._ledger.record(
-            opening, ending, self._output.warn, lambda database: end_job(database, batch, job)
+            opening,
+            ending_of(outcome, ending.error, len(numbers)),
+            self._output.warn,
+            lambda database: end_job(database, batch, job),
         )
 
-    def _say_ended(self, batch: Batch, job: BatchJob) -> None:
-        row = job_row_of(batch, job)
-        self._output.event({"event": "job_finished", **row})
-        if row["error"]:
-            error = cast(Dict[str, str], row["error"])
-            self._output.complain(
-                f"job {job.identity.number} (line {job.identity.line}): {show(error['message'], limit=None)} "
-                f"(billed: {row['billed']})"
-            )
 
-
-def job_row_of(batch: Batch, job: BatchJob) -> Dict[str, object]:
+def job_row_of(batch: Batch, job: BatchJob) -> Dict[str, Any]:
     """The row of a job, with the fields that rows of `batch run` have."""
-    return {
-        "images": [],
-        "billed": Billed.MAYBE.value,
-        "cost_usd": None,
-        "error": None,
-        "warnings": [],
-        **(job.outcome or {}),
-        "job": job.identity.number,
-        "line": job.identity.line,
-        "id": job.identity.id,
-        "status": job.state,
-        "batch_id": batch.label,
-    }
+    return job_row(
+        {
+            "billed": Billed.MAYBE.value,
+            **(job.outcome or {}),
+            "job": job.planned.number,
+            "line": job.planned.line,
+            "id": job.planned.id,
+            "status": job.state,
+            "batch_id": batch.label,
+        }
+    )
 
 
 def _named(writer: ImageWriter, outputs: OutputPlan, number: int) -> Optional[SavedImage]:
@@ -5355,7 +4961,7 @@ def _named(writer: ImageWriter, outputs: OutputPlan, number: int) -> Optional[Sa
     there = saved_image_at(str(target))
     if there is not None and there.sha256 == writer.sha256:
         writer.discard()
-        return there
+        return replace(there, number=number)
     with suppress(OSError):
         os.makedirs(str(target.parent), exist_ok=True)
     try:
@@ -5374,18 +4980,6 @@ def _is_news(entry: Entry, last: Optional[Entry], batch: Batch) -> bool:
     return is_ours and last.event in (SUBMITTED, FAILED) and last.code != entry.code
 
 
-def _outcome(batch: Batch, result: JobResult) -> Dict[str, object]:
-    """What the row of a job shows once it has ended."""
-    return {
-        "images": [image_json(image) for _, image in sorted(result.images.items())],
-        "billed": result.billed.value,
-        "cost_usd": None if result.cost_usd is None else round(result.cost_usd, 6),
-        "warnings": list(result.warnings),
-        "error": failure_json(result.error),
-        "batch_id": batch.label,
-    }
-
-
 # ------------------------------------------------------------------------------------------------------------
 # batch_api/fetch
 #
@@ -5400,7 +4994,6 @@ _FAILED_HINT = "batch submit or batch run with the same jobs goes on with what w
 
 
 def run_fetch(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch fetch`; its exit code."""
     with batches_session("fetch", rest, output, stop) as (session, arguments):
         batches = session.chosen(
             arguments.ids, lambda batch: batch.fetched_at is None and batch.server.status != GIVEN_UP
@@ -5430,7 +5023,6 @@ class _Fetching:
         self._saved = 0
 
     def run(self, batches: Sequence[Batch]) -> None:
-        """Fetches batch after batch, folder by folder."""
         by_folder: Dict[str, List[Batch]] = {}
         for batch in batches:
             try:
@@ -5450,7 +5042,6 @@ class _Fetching:
                     self._fetch_unknown(batch)
 
     def finish(self) -> int:
-        """Says how it ended; the exit code."""
         stop = self._session.stop
         if stop.is_set:
             raise InterruptedCall(
@@ -5495,20 +5086,18 @@ class _Fetching:
         folder = OutputFolder(path, self._rescue_folder)
         try:
             prepare_folder(path)
-            with temporary_folder() as scratch, Journal(path) as journal, LastEntries(path, scratch) as last:
-                saver = ResultSaver(self._session, self._ledger, folder, journal, last)
+            with temporary_folder() as scratch, KnownJournal(path, scratch) as journal:
+                saver = ResultSaver(self._session, self._ledger, folder, journal)
                 for batch in batches:
                     self._fetch(batch, saver, path)
                 self._saved += saver.saved
                 self._problems += saver.failures
-                self._write_contact_sheet(path, last)
+                self._write_contact_sheet(path, journal.last.count())
         except GptImage2Error as error:
             for batch in batches:
                 self._failed(batch, error)
 
     def _fetch(self, batch: Batch, saver: ResultSaver, path: Path) -> None:
-        """Fetches one batch as far as it has results."""
-
         def take(line: ResultLine) -> None:
             job = self._store.job(batch, line.custom_id)
             if job is None:
@@ -5527,13 +5116,11 @@ class _Fetching:
             self._batches[self._batches.index(batch)] = self._store.mark_fetched(batch)
 
     def _fetch_unknown(self, batch: Batch) -> None:
-        """A batch that is not remembered here: its images are saved all the same."""
         self._output.warn(f"{batch.label} is not known here: its images go to {self._rescue_folder}")
         self._rescue_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._read_files(batch, self._rescue_folder, lambda line: self._rescue(batch, line))
 
     def _rescue(self, batch: Batch, line: ResultLine) -> None:
-        """Saves the images of a line for which there is no job."""
         places: List[str] = []
         for number, writer in enumerate(line.writers, 1):
             places.append(writer.keep(f"{slug(line.custom_id) or 'result'}-{number}.png"))
@@ -5575,17 +5162,15 @@ class _Fetching:
         self._errors.append(error)
         self._problems.append(f"{batch.label}: {error.message}")
 
-    def _write_contact_sheet(self, path: Path, last_entries: LastEntries) -> None:
+    def _write_contact_sheet(self, path: Path, known: int) -> None:
         """Writes the contact sheet anew where all jobs of the folder are remembered here."""
         out_dir = str(path)
-        if sum(1 for _ in self._store.jobs_of_folder(out_dir)) != last_entries.count():
+        if sum(1 for _ in self._store.jobs_of_folder(out_dir)) != known:
             return
         rows = (job_row_of(batch, job) for batch, job in self._store.jobs_of_folder(out_dir))
-        requests = (job.asked.request for _, job in self._store.jobs_of_folder(out_dir))
-        try:
-            self._sheets.append(write_sheet(path, f"{PROGRAM} batch: {path.name}", "", rows, requests))
-        except (OSError, ValueError, OutputError) as error:
-            self._output.warn(str(error))
+        requests = (job.request for _, job in self._store.jobs_of_folder(out_dir))
+        sheet = write_sheet(path, path.name, "", rows, requests, self._output)
+        self._sheets += [sheet] if sheet else []
 
     def _counts(self) -> Dict[str, int]:
         found = {DONE: 0, FAILED: 0, WAITING: 0}
@@ -5615,20 +5200,21 @@ _GENERATIONS, _EDITS = "/v1/images/generations", "/v1/images/edits"
 
 
 def run_submit(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch submit`; its exit code."""
-    jobs, limits = read_submit(rest)
+    jobs = read_submit(rest)
     client = Client(
         config=jobs.config, base_url=jobs.base_url, api_key=jobs.api_key, history=jobs.history, stop=stop
     )
     with ExitStack() as stack:
         folder = open_jobs(jobs, client, output, stack)
-        estimate = _half_price(folder.plan)
+        estimate = sum_of_shares(folder.plan.shares()).cost_usd
+        estimate = None if estimate is None else estimate.at(BATCH_DISCOUNT)
         if folder.journal is None:
-            return _show_submit_dry_run(folder, estimate, output)
+            lines = [f"Estimated cost: {cost_in_words(estimate)} by the Batch API"]
+            return show_dry_run(output, "batch submit", folder, lines, {"cost_usd": estimate_json(estimate)})
         Budget(jobs.max_cost_usd, folder.spent_usd).check(estimate, "these jobs, by the Batch API,")
         client.settings.require_key()
         session = stack.enter_context(open_session(client.settings, output, stop))
-        submission = _Submission(session, folder, folder.journal, limits, client.ledger is not None)
+        submission = _Submission(session, folder, folder.journal, jobs, client.ledger is not None)
         with stop:
             submission.run()
             return submission.finish(estimate)
@@ -5638,13 +5224,14 @@ class _Submission:
     """One `batch submit`, all of whose jobs may be paid for."""
 
     def __init__(
-        self, session: Session, folder: OpenJobs, journal: Journal, limits: Limits, is_recorded: bool
+        self, session: Session, folder: OpenJobs, journal: Journal, command: SubmitCommand, is_recorded: bool
     ) -> None:
         self._session = session
         self._folder = folder
         self._plan = folder.plan
         self._journal = journal
-        self._limits = limits
+        self._max_lines = command.max_lines
+        self._max_bytes = int(command.max_mb * BYTES_PER_MB)
         self._is_recorded = is_recorded
         self._output = session.output
         self._inputs = LineInputs(session.api)
@@ -5682,7 +5269,7 @@ class _Submission:
                 if self._is_stopping():
                     return
             if bundle is None:
-                bundle = self._bundles[group] = Bundle(scratch, group, self._limits)
+                bundle = self._bundles[group] = Bundle(scratch, group, self._max_lines, self._max_bytes)
             bundle.add(line, job)
 
     def _line_of(self, planned: PlannedJob) -> Tuple[Group, BatchLine, BatchJob]:
@@ -5699,31 +5286,20 @@ class _Submission:
         count = len(planned.missing)
         sent = request if count == request.count else replace(request, n=count)
         fields = sent.wire_fields(self._session.settings.format_field)
-        identity = JobIdentity(
-            number=planned.number,
-            line=planned.line,
-            id=planned.id,
-            key=planned.key,
-            copy=planned.copy,
-            name=planned.name,
-            named=planned.named,
-        )
         remembered = BatchJob(
-            identity=identity,
-            asked=JobRequest(
-                request=request,
-                numbers=planned.missing,
-                inputs=tuple(each.file for each in inputs),
-                mask=None if mask is None else mask.file,
+            planned=replace(
+                planned,
+                there=self._folder.folder.below(planned.there),
+                high_usd=None if planned.high_usd is None else planned.high_usd * BATCH_DISCOUNT,
             ),
-            there=journal_images(dict(planned.there), self._folder.folder.path),
-            high_usd=None if planned.high_usd is None else planned.high_usd * BATCH_DISCOUNT,
-            outcome={"images": [image_json(image) for _, image in planned.there]},
+            request=request,
+            inputs=tuple(each.file for each in inputs),
+            mask=None if mask is None else mask.file,
+            outcome={"images": [image_json(image) for image in planned.there]},
         )
-        return group, batch_line(identity.custom_id, group.endpoint, fields, inputs, mask), remembered
+        return group, batch_line(remembered.custom_id, group.endpoint, fields, inputs, mask), remembered
 
     def _send(self, bundle: Bundle) -> None:
-        """Makes a batch of a bundle; a failure ends the submission."""
         del self._bundles[bundle.group]
         self._output.say(f"handing over {bundle.lines:,} jobs: {bundle.group.model}, {bundle.group.endpoint}")
         batch, self._error = self._hand_over(bundle)
@@ -5735,21 +5311,18 @@ class _Submission:
             self._output.result(f"Submitted: {batch_in_words(batch)}")
             self._output.event({"event": "batch_submitted", "batch": batch_json(batch)})
         for job in bundle.jobs():
-            self._plan.end(job.identity.number, state, {**(job.outcome or {}), **outcome})
+            self._plan.end(job.planned.number, state, {**(job.outcome or {}), **outcome})
         bundle.discard()
 
     def _hand_over(self, bundle: Bundle) -> Tuple[Optional[Batch], Optional[GptImage2Error]]:
         """The batch that a bundle was made into, None where the server clearly refused it; and what went
-        wrong. A batch and an error: nobody knows whether it was made, or its id could not be noted.
-
-        Raises:
-            GptImage2Error: it was not offered to the server: it could not be uploaded, or not noted.
-        """
+        wrong. A batch and an error: nobody knows whether it was made, or its id could not be noted. Raises
+        where it was not offered to the server."""
         store, api = self._session.store, self._session.api
         bundle.close()
         file_id = api.upload(bundle.path, f"gpt-image2-{bundle.mark}.jsonl", "batch", "application/jsonl")
         batch = store.add(self._unmade_batch(bundle, file_id), bundle.jobs())
-        self._journal.extend(submitted_entries(bundle.jobs(), batch.label))
+        self._note(bundle, batch)
         try:
             made = api.create(file_id, bundle.group.endpoint, bundle.mark)
         except InterruptedCall:  # the user did not wait for it to end: it may have been sent
@@ -5767,10 +5340,19 @@ class _Submission:
         batch = batch.as_shown_by(made)
         try:
             store.update(batch)
-            self._journal.extend(submitted_entries(bundle.jobs(), batch.label))
+            self._note(bundle, batch)
         except (LedgerError, OutputError) as error:  # the batch runs, whatever becomes of the notes
             return batch, error
         return batch, None
+
+    def _note(self, bundle: Bundle, batch: Batch) -> None:
+        """Writes to the journal that the jobs may be paid for from now on."""
+        self._journal.extend(
+            job.entry(
+                SUBMITTED, billed=Billed.MAYBE, high_usd=job.planned.high_usd or 0.0, batch_id=batch.label
+            )
+            for job in bundle.jobs()
+        )
 
     def _unmade_batch(self, bundle: Bundle, file_id: str) -> Batch:
         return Batch(
@@ -5805,7 +5387,6 @@ class _Submission:
         return self._was_stopped or self._session.stop.is_set or self._error is not None
 
     def finish(self, estimate: Optional[CostEstimate]) -> int:
-        """Says how it ended; the exit code."""
         error, stop = self._error, self._session.stop
         if self._was_stopped or stop.is_set:
             error = InterruptedCall(
@@ -5844,33 +5425,3 @@ def _nobody_knows(error: GptImage2Error, label: str) -> GptImage2Error:
         http_status=error.http_status,
         request_id=error.request_id,
     )
-
-
-def _half_price(plan: Plan) -> Optional[CostEstimate]:
-    """What the jobs that are to be submitted would cost, None where a price is unknown."""
-    total = forecast(plan, 1, None).total.cost
-    return None if total is None else total.at(BATCH_DISCOUNT)
-
-
-def _show_submit_dry_run(folder: OpenJobs, estimate: Optional[CostEstimate], output: Output) -> int:
-    found = counts(folder.plan)
-    images = folder.plan.images_to_make()
-    output.result(f"{in_words(found)}; {images:,} images to make")
-    output.result(f"Estimated cost: {cost_in_words(estimate)} by the Batch API")
-    if folder.spent_usd:
-        output.result(f"Earlier runs in this folder: ${folder.spent_usd:.4f}")
-    output.result("Nothing was sent.")
-    output.finish(
-        {
-            "ok": True,
-            "command": "batch submit",
-            "dry_run": True,
-            **found,
-            "images": images,
-            "cost_usd": estimate_json(estimate),
-            "spent_usd": round(folder.spent_usd, 6),
-            "out_dir": str(folder.folder.path),
-            "billed": Billed.NO.value,
-        }
-    )
-    return int(ExitCode.OK)

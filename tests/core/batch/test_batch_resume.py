@@ -54,6 +54,23 @@ def test_what_is_done_is_not_sent_again(home: Home, painter: Painter) -> None:
     assert before == {name: (out_of(home) / name).read_bytes() for name in image_files(out_of(home))}
 
 
+def test_the_journal_of_an_earlier_release_is_read(home: Home, painter: Painter) -> None:
+    """It kept of an image its number, path, size and SHA-256 alone."""
+    first = batch(home, painter.base_url, {"prompt": "a cat", "n": 2})
+    old = entries(out_of(home))
+    for entry in old:
+        for image in entry.get("images", []):
+            for name in ("format", "width", "height"):
+                del image[name]
+    write_entries(out_of(home), old)
+    (out_of(home) / "0001-a-cat-2.png").unlink()
+    second = again(home, painter.base_url)
+    assert (second.code, hits(painter), second.json["images"]) == (0, 2, 1)
+    assert [image["path"] for image in second.json["rows"][0]["images"]] == [
+        image["path"] for image in first.json["rows"][0]["images"]
+    ]
+
+
 @pytest.mark.parametrize("damage", ["deleted", "changed", "cut", "emptied", "a folder now"])
 def test_an_image_that_is_not_there_as_it_was_is_made_again(
     damage: str, home: Home, painter: Painter

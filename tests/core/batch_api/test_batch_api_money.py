@@ -287,10 +287,11 @@ def test_ctrl_c_again_and_again_while_a_batch_is_made_leaves_its_jobs_submitted(
 
     def tamper(call: Request, forward: Forward) -> Optional[Reply]:
         reply = forward()
-        if process is None or not _is_create(call):
+        running = process  # which the test forgets as soon as it has ended
+        if running is None or not _is_create(call):
             return reply
-        while process.poll() is None:
-            process.send_signal(signal.SIGINT)
+        while running.poll() is None:
+            running.send_signal(signal.SIGINT)
         return None
 
     jobs = write_jobs(home, *prompts(2, "impatient"))

@@ -69,7 +69,6 @@ def is_whole_image(file: IO[bytes]) -> bool:
 
 
 def saved_image_at(path: str) -> Optional[SavedImage]:
-    """The image in a file, None where there is none."""
     try:
         with open(path, "rb") as file:
             info = read_image_info(file)
@@ -91,7 +90,6 @@ def sha256_of(path: str) -> str:
 
 
 def _digest(file: IO[bytes]) -> Tuple[str, int]:
-    """The SHA-256 of an open file, in hexadecimal, and how many bytes it has."""
     digest = hashlib.sha256()
     file.seek(0)
     for block in iter(lambda: file.read(_HASHED_BYTES), b""):

@@ -180,11 +180,6 @@ def output_tokens(width: int, height: int, quality: str) -> int:
     return -(-factor * short * (2_000_000 + width * height) // 4_000_000)
 
 
-def prices_of(model: str, prices: Mapping[str, Prices] = PRICES) -> Optional[Prices]:
-    """The token prices of a model, or None where they are not known (never a guess)."""
-    return prices.get(model)
-
-
 def estimate_cost(
     model: str,
     prompt: str,
@@ -199,7 +194,7 @@ def estimate_cost(
 
     A model that only the config prices is taken to make as many tokens as gpt-image-2; the note says so.
     """
-    price = prices_of(model, prices)
+    price = prices.get(model)
     if price is None or quality not in QUALITIES:
         return None
     sizes = [parse_size(name) for name in (_AUTO_SIZES if size == "auto" else (size,))]
@@ -230,7 +225,7 @@ def cost_of_usage(model: str, usage: Usage, prices: Mapping[str, Prices] = PRICE
     Where the answer does not split its input tokens, they are taken as text (no image was sent in). The cost
     is never negative: more tokens cannot have come from a cache than there were.
     """
-    price = prices_of(model, prices)
+    price = prices.get(model)
     if price is None:
         return None
     image_in = usage.image_tokens or 0

@@ -65,12 +65,10 @@ class InputImage(Record):
 
     @property
     def mime_type(self) -> str:
-        """The media type of the file."""
         return f"image/{self.format}"
 
 
 def is_address(source: str) -> bool:
-    """Whether an input image is to be fetched by http(s)."""
     return source.lower().startswith(("http://", "https://"))
 
 
@@ -99,36 +97,29 @@ class ImageRequest(Record):
 
     @property
     def command(self) -> str:
-        """`edit` with input images, else `generate`."""
         return "edit" if self.images else "generate"
 
     @property
     def endpoint(self) -> str:
-        """The path below the base URL."""
         return "/images/edits" if self.images else "/images/generations"
 
     @property
     def count(self) -> int:
-        """How many images are asked for."""
         return self.n or 1
 
     @property
     def effective_format(self) -> str:
-        """The format that is asked for, by default png."""
         return self.output_format or "png"
 
     @property
     def effective_quality(self) -> str:
-        """The quality that is asked for, by default auto."""
         return self.quality or "auto"
 
     @property
     def effective_size(self) -> str:
-        """The size that is asked for, by default auto."""
         return self.size or "auto"
 
     def without_stream(self) -> ImageRequest:
-        """The same request, not streamed."""
         return replace(self, stream=False, partial_images=None)
 
     def wire_fields(self, format_field: str) -> Dict[str, object]:
@@ -142,11 +133,9 @@ class ImageRequest(Record):
         return wire
 
     def json_body(self, format_field: str) -> bytes:
-        """The body of a generation."""
         return json.dumps(self.wire_fields(format_field), ensure_ascii=False).encode("utf-8")
 
     def form_texts(self, format_field: str) -> List[Tuple[str, str]]:
-        """The text parts of an edit's multipart body."""
         return [
             (name, value if isinstance(value, str) else json.dumps(value))
             for name, value in self.wire_fields(format_field).items()
@@ -168,11 +157,8 @@ class ImageRequest(Record):
 
 
 def checked(request: ImageRequest) -> Tuple[ImageRequest, Tuple[str, ...]]:
-    """The request with names resolved (`jpg`, `2k`, `16:9`), and warnings about unknown values.
-
-    Raises:
-        UsageError: a value that the API is known to refuse; nothing was sent.
-    """
+    """The request with names resolved (`jpg`, `2k`, `16:9`), and warnings about unknown values; a
+    `UsageError` for what the API is known to refuse."""
     _check_prompt(request.prompt)
     _check_range("n", request.n, 1, MAX_N)
     _check_range("output_compression", request.output_compression, 0, 100)
@@ -208,11 +194,7 @@ def checked(request: ImageRequest) -> Tuple[ImageRequest, Tuple[str, ...]]:
 
 
 def parse_extra(text: str) -> Tuple[str, object]:
-    """`KEY=VALUE` as a field: a value that is JSON (number, true, list …) is sent as such, else as text.
-
-    Raises:
-        UsageError: no key, or no equals sign.
-    """
+    """`KEY=VALUE` as a field: a value that is JSON (number, true, list …) is sent as such, else as text."""
     key, separator, value = text.partition("=")
     if not separator or not key.strip():
         raise UsageError(

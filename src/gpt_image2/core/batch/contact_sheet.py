@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 from html import escape
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List
+from typing import Any, Dict, Iterable, Iterator, List, Optional
 from urllib.parse import quote as percent_encode
 
 from ..api.request import ImageRequest
+from ..base.about import PROGRAM
 from ..base.errors import OutputError
 from ..outputs.files import write_pieces
+from ..telling.output import Output
 
 SHEET_NAME = "index.html"
 _SHEET_MARK = '<meta name="generator" content="gpt-image2 batch">'
@@ -41,27 +43,31 @@ img { width: 100%; }
 
 
 def write_sheet(
-    folder: Path, title: str, words: str, rows: Iterable[Dict[str, Any]], requests: Iterable[ImageRequest]
-) -> str:
-    """Writes the contact sheet of a folder anew; its path.
-
-    Raises:
-        OutputError: another file has its name, or it cannot be written.
-        OSError: what is there cannot be read.
-    """
+    folder: Path,
+    name: str,
+    words: str,
+    rows: Iterable[Dict[str, Any]],
+    requests: Iterable[ImageRequest],
+    output: Output,
+) -> Optional[str]:
+    """Writes the contact sheet of a folder anew; its path. None, after a warning, where another file has its
+    name or it cannot be written."""
     path = folder / SHEET_NAME
-    if path.exists():
-        with open(str(path), "rb") as file:
-            if _SHEET_MARK.encode() not in file.read(_HEAD_BYTES_READ):
-                raise OutputError(f"{path} is not ours; the contact sheet was left out")
-    write_pieces(path, _pieces(title, words, rows, requests, str(folder)))
+    try:
+        if path.exists():
+            with open(str(path), "rb") as file:
+                if _SHEET_MARK.encode() not in file.read(_HEAD_BYTES_READ):
+                    raise OutputError(f"{path} is not ours; the contact sheet was left out")
+        write_pieces(path, _pieces(f"{PROGRAM} batch: {name}", words, rows, requests, str(folder)))
+    except (OSError, ValueError, OutputError) as error:
+        output.warn(str(error))
+        return None
     return str(path)
 
 
 def _pieces(
     title: str, summary: str, rows: Iterable[Dict[str, Any]], requests: Iterable[ImageRequest], folder: str
 ) -> Iterator[str]:
-    """The page in pieces. Each row is that of a job, beside its request; paths are shown from `folder`."""
     yield (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{escape(_POLICY)}">\n{_SHEET_MARK}\n'
@@ -75,7 +81,7 @@ def _pieces(
 
 
 def _card(row: Dict[str, Any], request: ImageRequest, folder: str) -> str:
-    error: Dict[str, Any] = row.get("error") or {}
+    error: Optional[Dict[str, Any]] = row.get("error")
     images = "".join(_thumbnail(image["path"], request.prompt, folder) for image in row.get("images", []))
     parts: List[str] = [f'<p class="prompt" dir="auto">{escape(request.prompt)}</p>']
     parts.append(f'<p class="facts">{escape(_facts(row, request))}</p>')

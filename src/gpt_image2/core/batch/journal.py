@@ -11,12 +11,13 @@ import os
 import re
 import time
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple, cast
+from typing import Any, Dict, Iterable, Iterator, Mapping, Optional, Tuple, cast
 
 from ..base.errors import OutputError, UsageError
 from ..base.outcome import Billed, SavedImage
 from ..base.record import Record
 from ..outputs.files import end_line, lock_file, open_to_append
+from ..telling.as_json import image_json
 
 JOURNAL_NAME = "journal.jsonl"
 
@@ -24,28 +25,35 @@ SENT, DONE, FAILED, SUBMITTED = "sent", "done", "failed", "submitted"
 _MOST = 1e9  # jobs or dollars
 _KEY = re.compile(r"[0-9a-f]{64}")
 _EVENTS = frozenset({SENT, DONE, FAILED, SUBMITTED})
-
-
-class JournalImage(Record):
-    """One saved image: its number in the job from 1, its path below the folder, and what it is."""
-
-    number: int
-    path: str
-    bytes: int
-    sha256: str
+#: The fields of an entry but for its images, and what makes each of its value in JSON.
+_ENTRY_KINDS = {
+    "event": str,
+    "key": str,
+    "copy": int,
+    "name": str,
+    "existed": bool,
+    "billed": Billed,
+    "cost_usd": float,
+    "high_usd": float,
+    "code": str,
+    "message": str,
+    "batch_id": str,
+    "settled": bool,
+}
 
 
 class Entry(Record):
-    """One line. `images` are all that the job has by now, `name` where the first was to go, and `existed`
-    whether something was there. `high_usd` is the most that a sent job may cost. `batch_id` is the provider's
-    for a submitted job. `settled` tells that nothing of a failed job is still on its way."""
+    """One line. `images` are all that the job has by now, with paths below the folder; `name` is where the
+    first was to go, and `existed` whether something was there. `high_usd` is the most that a sent job may
+    cost. `batch_id` is the provider's for a submitted job. `settled` tells that nothing of a failed job is
+    still on its way."""
 
     event: str
     key: str
     copy: int
     name: str = ""
     existed: bool = False
-    images: Tuple[JournalImage, ...] = ()
+    images: Tuple[SavedImage, ...] = ()
     billed: Billed = Billed.NO
     cost_usd: Optional[float] = None
     high_usd: float = 0.0
@@ -59,12 +67,7 @@ class Journal:
     """An open journal. A context manager; for one thread alone."""
 
     def __init__(self, folder: Path) -> None:
-        """Opens the journal of a folder, which must exist.
-
-        Raises:
-            UsageError: another process has it open.
-            OutputError: it cannot be written.
-        """
+        """Opens the journal of a folder, which must exist; a `UsageError` where another process has it."""
         self.path = folder / JOURNAL_NAME
         try:
             self._descriptor = open_to_append(self.path)
@@ -85,16 +88,9 @@ class Journal:
     def __exit__(self, *_: object) -> None:
         os.close(self._descriptor)
 
-    def append(self, entry: Entry) -> None:
-        """Writes a line, as `extend` does."""
-        self.extend([entry])
-
     def extend(self, entries: Iterable[Entry]) -> None:
-        """Writes lines and returns when all are on the disk, by one flush.
-
-        Raises:
-            OutputError: the disk does not take them.
-        """
+        """Writes lines and returns when all are on the disk, by one flush; an `OutputError` where the disk
+        does not take them."""
         has_written = False
         try:
             for entry in entries:
@@ -107,6 +103,39 @@ class Journal:
                 os.fsync(self._descriptor)
         except OSError as error:
             raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from None
+
+
+class LastEntries:
+    """The last line of each job in a journal, in a scratch database."""
+
+    def __init__(self, database: Any) -> None:
+        self._db = database
+        self._db.execute(
+            "CREATE TABLE past (key TEXT, copy INTEGER, entry TEXT, PRIMARY KEY (key, copy)) WITHOUT ROWID"
+        )
+
+    def add(self, entry: Entry) -> None:
+        values = (entry.key, entry.copy, json.dumps(entry_json(entry)))
+        self._db.execute("INSERT OR REPLACE INTO past VALUES (?, ?, ?)", values)
+
+    def of(self, key: str, copy: int) -> Optional[Entry]:
+        query = "SELECT entry FROM past WHERE key = ? AND copy = ?"
+        row = self._db.execute(query, (key, copy)).fetchone()
+        return None if row is None else read_entry(json.loads(row[0]))
+
+    def count(self) -> int:
+        return int(self._db.execute("SELECT COUNT(*) FROM past").fetchone()[0])
+
+
+def scratch_database(path: Path) -> Any:
+    """A new SQLite database that need not outlive the process: for what would fill the memory."""
+    import sqlite3  # not every Python has it, and only batches and the ledger need it
+
+    database = sqlite3.connect(str(path), isolation_level=None)
+    database.execute("PRAGMA journal_mode = OFF")
+    database.execute("PRAGMA synchronous = OFF")
+    database.execute("BEGIN")
+    return database
 
 
 def read_journal(folder: Path) -> Iterator[Entry]:
@@ -125,59 +154,45 @@ def read_journal(folder: Path) -> Iterator[Entry]:
                 yield entry
 
 
-def journal_images(images: Mapping[int, SavedImage], folder: Path) -> Tuple[JournalImage, ...]:
-    """Saved images, by their number in the job, as the journal keeps them."""
-    return tuple(
-        JournalImage(number, os.path.relpath(image.path, folder), image.size_bytes, image.sha256)
-        for number, image in sorted(images.items())
-    )
-
-
 def entry_json(entry: Entry) -> Dict[str, object]:
     """An entry as the object on its line; what has its default is left out."""
-    line: Dict[str, object] = {
-        "event": entry.event,
-        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "key": entry.key,
-        "copy": entry.copy,
-    }
-    for name in ("name", "existed", "high_usd", "code", "message", "batch_id", "settled"):
-        value: object = getattr(entry, name)
-        if value:
-            line[name] = value
+    moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    line: Dict[str, object] = {"event": entry.event, "time": moment, "key": entry.key, "copy": entry.copy}
+    line.update((name, value) for name, value in vars(entry).items() if value)
+    line["billed"] = entry.billed.value
     if entry.cost_usd is not None:
         line["cost_usd"] = round(entry.cost_usd, 6)
     if entry.images:
-        line["images"] = [dict(vars(image)) for image in entry.images]
-    line["billed"] = entry.billed.value
+        line["images"] = [image_fields(image) for image in entry.images]
     return line
 
 
 def read_entry(line: Dict[str, Any]) -> Entry:
-    """The entry on a line.
-
-    Raises:
-        KeyError, TypeError, ValueError: it is none.
-    """
-    images: List[Dict[str, Any]] = line.get("images", [])
-    kinds = {**dict.fromkeys(("name", "code", "message", "batch_id"), str), "existed": bool, "settled": bool}
-    known: Dict[str, Any] = {name: kind(line[name]) for name, kind in kinds.items() if name in line}
-    for name in ("cost_usd", "high_usd"):
-        if line.get(name) is not None:
-            known[name] = float(line[name])
-    entry = Entry(
-        event=str(line["event"]),
-        key=str(line["key"]),
-        copy=int(line["copy"]),
-        images=tuple(
-            JournalImage(int(image["number"]), str(image["path"]), int(image["bytes"]), str(image["sha256"]))
-            for image in images
-        ),
-        billed=Billed(line["billed"]),
-        **known,
-    )
-    if not _KEY.fullmatch(entry.key):
-        raise ValueError("no key of a job")
+    """The entry on a line; a `KeyError`, `TypeError` or `ValueError` where it is none."""
+    known: Dict[str, Any] = {
+        name: kind(line[name]) for name, kind in _ENTRY_KINDS.items() if line.get(name) is not None
+    }
+    known["images"] = tuple(map(image_of_fields, line.get("images", [])))
+    entry = Entry(**known)
+    if not _KEY.fullmatch(entry.key) or "billed" not in known:
+        raise ValueError("no key of a job, or nothing on its bill")
     if not all(0 <= number < _MOST for number in (entry.copy, entry.high_usd, entry.cost_usd or 0.0)):
         raise ValueError("no copy of a job, or no sum of money")
     return entry
+
+
+def image_fields(image: SavedImage) -> Dict[str, object]:
+    return {"number": image.number, **image_json(image)}
+
+
+def image_of_fields(fields: Mapping[str, Any]) -> SavedImage:
+    """The image that `image_fields` made an object of; earlier releases kept no format and dimensions."""
+    return SavedImage(
+        path=str(fields["path"]),
+        size_bytes=int(fields["bytes"]),
+        format=str(fields.get("format", "")),
+        width=fields.get("width"),
+        height=fields.get("height"),
+        sha256=str(fields["sha256"]),
+        number=int(fields["number"]),
+    )

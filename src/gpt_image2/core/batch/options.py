@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import argparse
 from typing import List, Optional, Sequence, Tuple
 
 from ..base.about import PROGRAM
 from ..base.errors import UsageError
-from ..base.exit_codes import EXIT_CODES
 from ..commands.options import (
+    CallFlags,
     Parser,
+    ServerFlags,
     add_field_flags,
     add_output_flags,
     add_sending_flags,
     add_setting_flags,
     amount,
+    parser_of,
     request_of,
 )
-from .jobs import Job
+from .jobs_file import Job
 
 DEFAULT_CONCURRENCY = 4
 MAX_CONCURRENCY = 256
@@ -35,7 +36,7 @@ BATCH_COMMANDS: Tuple[Tuple[str, str], ...] = (
 )
 
 
-class JobsOptions(argparse.Namespace):
+class JobsOptions(ServerFlags):
     """What a command line says of its jobs, however they are run: its flags, and what follows from them."""
 
     jobs: str  # the file
@@ -46,59 +47,32 @@ class JobsOptions(argparse.Namespace):
     skip_invalid: bool
     max_cost_usd: Optional[float]
     retry_ambiguous: bool
-    no_history: bool
-    config: Optional[str]
-    base_url: Optional[str]
-    api_key: Optional[str]
 
     @property
     def defaults(self) -> Job:
         """What a line leaves out."""
         return Job(request_of(self, ""), tuple(self.image or ()), self.mask)
 
-    @property
-    def history(self) -> Optional[bool]:
-        """Whether calls are recorded; None leaves that to the settings."""
-        return False if self.no_history else None
 
-
-class BatchRunCommand(JobsOptions):
+class BatchRunCommand(JobsOptions, CallFlags):
     """A `batch run` command line."""
 
     concurrency: int
     images_per_minute: Optional[float]
     fail_fast: bool
     max_failures: Optional[int]
-    sandbox: bool
-    timeout: float
-    retries: int
-    max_download: float  # MB
-
-    @property
-    def failures_allowed(self) -> Optional[int]:
-        """After how many failures nothing more is started; None is never."""
-        return 1 if self.fail_fast else self.max_failures
 
 
 def batch_parser() -> Parser:
-    """The parser of `batch`, which knows its commands."""
     commands = "\n".join(f"  {name:<6}  {summary}" for name, summary in BATCH_COMMANDS)
-    return Parser(
-        prog=f"{PROGRAM} batch",
-        usage=f"{PROGRAM} batch COMMAND [options]",
-        description="Run many jobs from a file: now, or by the Batch API at half the price.",
-        epilog=f"commands:\n{commands}\n\nHelp for one: {PROGRAM} batch COMMAND --help",
-    )
+    description = "Run many jobs from a file: now, or by the Batch API at half the price."
+    epilog = f"commands:\n{commands}\n\nHelp for one: {PROGRAM} batch COMMAND --help"
+    return parser_of("batch", description, "COMMAND [options]", epilog)
 
 
 def batch_run_parser() -> Parser:
-    """The parser of `batch run`."""
-    parser = Parser(
-        prog=f"{PROGRAM} batch run",
-        usage=f"{PROGRAM} batch run JOBS [options]",
-        description="Run every job of a file; run it again to do only what is missing.",
-        epilog=EXIT_CODES,
-    )
+    description = "Run every job of a file; run it again to do only what is missing."
+    parser = parser_of("batch run", description, "JOBS [options]")
     add_jobs_flags(parser)
     group = parser.add_argument_group("the run")
     add = group.add_argument
@@ -125,7 +99,6 @@ def batch_run_parser() -> Parser:
 
 
 def add_jobs_flags(parser: Parser) -> None:
-    """Adds the jobs file and what is the same however its jobs are run."""
     parser.add_argument("jobs", metavar="JOBS", help="a file with a job a line (JSON, or a prompt), or -")
     group = parser.add_argument_group("the jobs")
     add = group.add_argument
@@ -148,18 +121,7 @@ def add_jobs_flags(parser: Parser) -> None:
     )
 
 
-def jobs_options(args: argparse.Namespace) -> JobsOptions:
-    """What a command line says of its jobs."""
-    return JobsOptions(**vars(args))
-
-
 def read_batch_run(argv: Sequence[str]) -> BatchRunCommand:
-    """A `batch run` command line as data.
-
-    Raises:
-        UsageError: unknown, missing or impossible arguments.
-        SystemExit: after `--help`.
-    """
     args = batch_run_parser().parse_args(list(argv), BatchRunCommand())
     if not 1 <= args.concurrency <= MAX_CONCURRENCY:
         raise UsageError(

@@ -40,7 +40,6 @@ class Meter:
         return 0.0 if self.spare >= units else self._next_s
 
     def take(self, units: float, now_s: float) -> None:
-        """So many units go."""
         if self.spare >= units:
             self.spare -= units
         else:
@@ -71,7 +70,6 @@ class Pacer:
         return max(0.0, max([self._paused_until_s, *ready]) - now_s)
 
     def paused_s(self, now_s: float) -> float:
-        """For how many seconds more the server has asked everybody to wait."""
         return max(0.0, self._paused_until_s - now_s)
 
     def start(self, images: int, now_s: float) -> None:
@@ -87,7 +85,6 @@ class Pacer:
             self._gone.popleft()
 
     def end(self, images: int) -> None:
-        """A request that went out has ended."""
         self._under_way[IMAGES] -= images
         self._under_way[REQUESTS] -= 1
 
@@ -119,7 +116,6 @@ class Pacer:
         self.pause(_DEFAULT_WAIT_S if wait_s is None else wait_s, now_s)
 
     def pause(self, wait_s: float, now_s: float) -> None:
-        """The server asks everybody to wait."""
         self._paused_until_s = max(self._paused_until_s, now_s + wait_s)
 
     def _know(self, kind: str, limit: int) -> None:

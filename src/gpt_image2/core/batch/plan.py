@@ -9,53 +9,65 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 from ..api.models import CostEstimate
-from ..base.outcome import SavedImage
+from ..base.errors import GptImage2Error
+from ..base.outcome import Billed, SavedImage
 from ..base.record import Record
 from ..base.redact import show
+from ..telling.as_json import failure_json, image_json
 from .jobs_file import Line
-from .journal import Entry, entry_json, read_entry
+from .journal import (
+    DONE,
+    FAILED,
+    Entry,
+    LastEntries,
+    image_fields,
+    image_of_fields,
+    read_entry,
+    scratch_database,
+)
+from .output_folder import OutputFolder
 
 #: The states of a job besides those that the journal knows: not ended yet, and how else it can end.
 PENDING, AMBIGUOUS, INVALID, OVER_BUDGET = "pending", "ambiguous", "invalid", "over_budget"
 
 
 class PlannedJob(Record):
-    """One job as planned. `named` tells that the user chose the name, `replaces` that files are there by it,
-    which the job may replace; `missing` are the numbers of the images that are still to be made, from 1, and
-    `there` those that are. The estimate is in USD, None where a price is unknown."""
+    """One job as planned: its number and its line in the jobs file, the user's own id, its key and copy in
+    the journal, and the name of its output. `named` tells that the user chose that, `replaces` that files are
+    there by it, which the job may replace; `missing` are the numbers of the images that are still to be made,
+    from 1, and `there` those that are. The estimate is in USD, None where a price is unknown."""
 
     number: int
     line: int
-    offset: int
     id: Optional[str]
     key: str
     copy: int
     name: str
     named: bool
-    replaces: bool
-    images: int
-    quality: str
-    low_usd: Optional[float]
-    high_usd: Optional[float]
     missing: Tuple[int, ...]
-    there: Tuple[Tuple[int, SavedImage], ...] = ()
+    high_usd: Optional[float]
+    there: Tuple[SavedImage, ...] = ()
+    low_usd: Optional[float] = None
+    quality: str = ""
+    offset: int = 0
+    replaces: bool = False
+
+    def entry(self, event: str, **fields: Any) -> Entry:
+        return Entry(event=event, key=self.key, copy=self.copy, name=self.name, **fields)
 
 
 _FIELDS = PlannedJob.__match_args__
 _COLUMNS = ", ".join(_FIELDS)
 _SCHEMA = f"""
-PRAGMA journal_mode = OFF;
-PRAGMA synchronous = OFF;
-CREATE TABLE jobs (number INTEGER PRIMARY KEY, {", ".join(_FIELDS[1:])}, state, outcome);
+CREATE TABLE jobs (number INTEGER PRIMARY KEY, {", ".join(_FIELDS[1:])}, images, state, outcome);
 CREATE INDEX by_state ON jobs (state, number);
 CREATE TABLE outputs (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
 CREATE TABLE folders (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
 CREATE TABLE ids (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
 CREATE TABLE holders (name TEXT PRIMARY KEY, key TEXT, copy INTEGER) WITHOUT ROWID;
-CREATE TABLE past (key TEXT, copy INTEGER, entry TEXT, PRIMARY KEY (key, copy)) WITHOUT ROWID;
 """
 
 
@@ -65,18 +77,17 @@ class Share(Record):
     quality: str
     jobs: int
     images: int
-    cost: Optional[CostEstimate]
+    cost_usd: Optional[CostEstimate]
 
 
 class Plan:
     """The jobs of one run, by their number from 1. For one thread alone."""
 
     def __init__(self, scratch: Path) -> None:
-        import sqlite3  # not every Python has it, and only batches and the ledger need it
-
-        self._db = sqlite3.connect(str(scratch / "plan.sqlite3"), isolation_level=None)
-        self._db.executescript(_SCHEMA)
-        self._db.execute("BEGIN")
+        self._db = scratch_database(scratch / "plan.sqlite3")
+        for statement in _SCHEMA.split(";"):
+            self._db.execute(statement)
+        self._past = LastEntries(self._db)
         self._last_taken = 0
 
     def close(self) -> None:
@@ -87,16 +98,15 @@ class Plan:
         clash = self._claim("id", [job.id] if job.id is not None else [], job.number)
         clash = clash or self._claim("output", names, job.number) or self._claim_folders(names, job.number)
         if not clash:
-            values = [getattr(job, name) for name in _FIELDS[:-2]]
-            marks = ", ".join("?" * (len(_FIELDS) + 1))
+            values = {**vars(job), "missing": json.dumps(job.missing), "there": "[]"}
+            marks = ", ".join("?" * (len(_FIELDS) + 2))
             self._db.execute(
-                f"INSERT INTO jobs ({_COLUMNS}, state) VALUES ({marks})",  # noqa: S608
-                (*values, json.dumps(job.missing), "[]", PENDING),
+                f"INSERT INTO jobs ({_COLUMNS}, images, state) VALUES ({marks})",  # noqa: S608
+                (*values.values(), len(job.missing), PENDING),
             )
         return clash
 
     def refuse(self, number: int, line: Line, outcome: Mapping[str, object]) -> None:
-        """Takes a line that is no job, and what is wrong with it."""
         self._db.execute(
             "INSERT INTO jobs (number, line, offset, images, state, outcome) VALUES (?,?,?,0,?,?)",
             (number, line.number, line.offset, INVALID, json.dumps(outcome)),
@@ -114,14 +124,11 @@ class Plan:
 
     def remember(self, entry: Entry) -> None:
         """Takes a line of the journal; the last one of a job counts."""
-        values = (entry.key, entry.copy, json.dumps(entry_json(entry)))
-        self._db.execute("INSERT OR REPLACE INTO past VALUES (?,?,?)", values)
+        self._past.add(entry)
         for image in entry.images:
-            held = (image.path, entry.key, entry.copy)
-            self._db.execute("INSERT OR REPLACE INTO holders VALUES (?,?,?)", held)
+            self.hold_name(image.path, entry)
 
-    def hold_name(self, name: str, job: PlannedJob) -> None:
-        """A file below the folder is an image of this job."""
+    def hold_name(self, name: str, job: Union[PlannedJob, Entry]) -> None:
         self._db.execute("INSERT OR REPLACE INTO holders VALUES (?,?,?)", (name, job.key, job.copy))
 
     def is_anothers(self, name: str, job: PlannedJob) -> bool:
@@ -145,12 +152,12 @@ class Plan:
         self._last_taken = row[0]
         return _planned(row)
 
-    def leave(self, number: int, missing: Sequence[int], there: Mapping[int, SavedImage]) -> None:
+    def leave(self, number: int, missing: Sequence[int], there: Sequence[SavedImage]) -> None:
         """Of a job only some images are still to be made, for their part of the estimate."""
         part = "low_usd = low_usd * :left / images, high_usd = high_usd * :left / images, images = :left"
         values = {
             "missing": json.dumps(list(missing)),
-            "there": json.dumps([(each, dict(vars(image))) for each, image in sorted(there.items())]),
+            "there": json.dumps([image_fields(image) for image in there]),
             "left": len(missing),
             "number": number,
         }
@@ -158,21 +165,13 @@ class Plan:
         self._db.execute(query, values)
 
     def end(self, number: int, state: str, outcome: Mapping[str, object]) -> None:
-        """What has become of a job."""
         values = (state, json.dumps(outcome), number)
         self._db.execute("UPDATE jobs SET state = ?, outcome = ? WHERE number = ?", values)
 
     def count(self) -> Dict[str, int]:
-        """How many jobs are in each state."""
         return dict(self._db.execute("SELECT state, count(*) FROM jobs GROUP BY state").fetchall())
 
-    def images_to_make(self) -> int:
-        """How many images the jobs ask for that are to be run."""
-        query = "SELECT coalesce(sum(images), 0) FROM jobs WHERE state = ?"
-        return int(self._db.execute(query, (PENDING,)).fetchone()[0])
-
     def shares(self) -> List[Share]:
-        """The jobs that are to be run, by quality."""
         query = (
             "SELECT quality, count(*), sum(images), sum(low_usd), sum(high_usd), count(high_usd) FROM jobs"
             " WHERE state = ? GROUP BY quality ORDER BY quality"
@@ -226,6 +225,43 @@ class Plan:
 
 def _planned(row: Sequence[Any]) -> PlannedJob:
     values: Dict[str, Any] = dict(zip(_FIELDS, row))
-    there = tuple((int(number), SavedImage(**image)) for number, image in json.loads(values["there"]))
-    values.update(missing=tuple(json.loads(values["missing"])), there=there)
+    there = tuple(map(image_of_fields, json.loads(values["there"])))
+    values.update(missing=tuple(json.loads(values["missing"])), there=there, named=bool(values["named"]))
     return PlannedJob(**values)
+
+
+class JobEnding(Record):
+    """What has come of a job. `images` are all that it has by now, those of earlier runs too; without an
+    error all are there. `cost_usd` is None where that is unknown or nothing was paid."""
+
+    images: Tuple[SavedImage, ...] = ()
+    error: Optional[GptImage2Error] = None
+    billed: Billed = Billed.NO
+    cost_usd: Optional[float] = None
+    warnings: Tuple[str, ...] = ()
+
+    @property
+    def state(self) -> str:
+        return DONE if self.error is None else FAILED
+
+    def entry(self, job: PlannedJob, folder: OutputFolder, batch_id: str = "") -> Entry:
+        error = self.error
+        return job.entry(
+            self.state,
+            images=folder.below(self.images),
+            billed=self.billed,
+            cost_usd=self.cost_usd,
+            code=error.code if error else "",
+            message=error.message if error else "",
+            batch_id=batch_id,
+            settled=error is not None and error.code == "fewer_images",
+        )
+
+    def row(self) -> Dict[str, object]:
+        return {
+            "images": [image_json(image) for image in self.images],
+            "billed": self.billed.value,
+            "cost_usd": None if self.cost_usd is None else round(self.cost_usd, 6),
+            "warnings": list(self.warnings),
+            "error": failure_json(self.error),
+        }

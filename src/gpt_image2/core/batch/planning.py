@@ -17,6 +17,7 @@ from ..api.request import ImageRequest, checked, is_address
 from ..base.errors import GptImage2Error, UsageError
 from ..base.record import Record
 from ..base.redact import show
+from ..calls.budget import unknown_cost
 from ..calls.client import Client
 from ..calls.inputs import check_local_inputs
 from ..outputs.files import prepare_folder, temporary_folder
@@ -24,8 +25,7 @@ from ..outputs.naming import extension, slug
 from ..telling.as_json import failure_json
 from ..telling.output import Output
 from .contact_sheet import SHEET_NAME
-from .jobs import Job, job_key, read_job
-from .jobs_file import JobsFile, Line
+from .jobs_file import Job, JobsFile, Line, job_key, read_job
 from .journal import JOURNAL_NAME, Journal
 from .options import JobsOptions
 from .output_folder import OutputFolder
@@ -58,12 +58,7 @@ class OpenJobs(Record):
 
 
 def open_jobs(options: JobsOptions, client: Client, output: Output, stack: ExitStack) -> OpenJobs:
-    """Plans the jobs of a file; everything is closed with the stack.
-
-    Raises:
-        UsageError: lines that are no jobs and are not to be skipped, or a price that is needed and unknown.
-        OutputError: the folder does not take the journal.
-    """
+    """Plans the jobs of a file; everything is closed with the stack. Raises before anything is sent."""
     scratch = stack.enter_context(temporary_folder())
     jobs_file = JobsFile(options.jobs, scratch)
     stack.callback(jobs_file.close)
@@ -85,20 +80,13 @@ def open_jobs(options: JobsOptions, client: Client, output: Output, stack: ExitS
     for warning in (*client.settings.warnings, *planner.warnings):
         output.warn(warning)
     _refuse_invalid(plan, options.skip_invalid, output)
-    if options.max_cost_usd is not None and any(share.cost is None for share in plan.shares()):
-        raise UsageError(
-            "the cost of some jobs is unknown, so --max-cost cannot be kept",
-            hint="leave --max-cost out, or give those jobs a model and quality with a known price",
-        )
+    if options.max_cost_usd is not None and any(share.cost_usd is None for share in plan.shares()):
+        raise unknown_cost("some jobs")
     return OpenJobs(plan, jobs_file, folder, journal, options.defaults, spent_usd)
 
 
 def _refuse_invalid(plan: Plan, skip: bool, output: Output) -> None:
-    """Names the lines that are no jobs.
-
-    Raises:
-        UsageError: there are some, and they are not to be skipped.
-    """
+    """Names the lines that are no jobs; raises unless they are to be skipped."""
     count = plan.count().get(INVALID, 0)
     if not count:
         return
@@ -132,11 +120,9 @@ class _Planner:
 
     @property
     def warnings(self) -> List[str]:
-        """What the user should know of the jobs; each once."""
         return [f"{text} ({count} jobs)" if count > 1 else text for text, count in self._warnings.items()]
 
     def add(self, line: Line) -> None:
-        """Takes a line as the next job, or as one that is refused."""
         self._lines += 1
         try:
             planned, names = self._planned(line)
@@ -147,11 +133,7 @@ class _Planner:
             self._plan.refuse(self._lines, line, {"error": failure_json(error)})
 
     def _planned(self, line: Line) -> Tuple[PlannedJob, List[str]]:
-        """The job of a line, and the names of its files.
-
-        Raises:
-            UsageError: it is no job.
-        """
+        """The job of a line, and the names of its files."""
         if line.text is None:
             raise UsageError(line.problem, hint="write one job a line")
         job, unknown = read_job(line.text, self._defaults)
@@ -164,37 +146,36 @@ class _Planner:
         for warning in warnings:
             self._warn(warning)
         named = job.output is not None
-        name = _made_up(self._lines, request) if job.output is None else _relative(job.output)
+        if job.output is None:
+            name = f"{self._lines:04d}-{slug(request.prompt)}.{extension(request.effective_format)}"
+        else:
+            name = _relative(job.output)
         if named and os.path.isdir(str(self._folder.path / name)):
             raise UsageError(f"output {show(name, limit=100)!r} is a folder", hint="name a file")
         outputs = self._folder.outputs(name, request, named)
         numbers = tuple(range(1, request.count + 1))
         paths = [outputs.path(number) for number in numbers]
         estimate = request.estimate(self._prices)
+        mask = _fingerprint(job.mask) if job.mask else None
         planned = PlannedJob(
             number=self._lines,
             line=line.number,
-            offset=line.offset,
             id=job.id,
-            key=job_key(request, *_fingerprints(job)),
+            key=job_key(request, [_fingerprint(each) for each in job.sources], mask),
             copy=0,
             name=name,
             named=named,
-            replaces=named and all(map(os.path.lexists, paths)),
-            images=request.count,
-            quality=request.effective_quality,
-            low_usd=estimate.low_usd if estimate else None,
-            high_usd=estimate.high_usd if estimate else None,
             missing=numbers,
+            high_usd=estimate.high_usd if estimate else None,
+            low_usd=estimate.low_usd if estimate else None,
+            quality=request.effective_quality,
+            offset=line.offset,
+            replaces=named and all(map(os.path.lexists, paths)),
         )
         return planned, [self._claimed(path) if named else path.name for path in paths]
 
     def _claimed(self, path: Path) -> str:
-        """The file behind an output that the user named, as a path below the folder.
-
-        Raises:
-            UsageError: it is outside, also by a link, or cannot be a file.
-        """
+        """The file behind an output that the user named, as a path below the folder; no link may lead out."""
         real = os.path.realpath(str(path))
         shown = show(str(path.name), limit=100)
         if not real.startswith(self._real_folder + os.sep):
@@ -212,25 +193,13 @@ class _Planner:
 
 
 def _relative(output: str) -> str:
-    """An output as a plain relative path.
-
-    Raises:
-        UsageError: it cannot be a file below a folder.
-    """
+    """An output as a plain relative path."""
     shown = show(output, limit=100)
     if not output.strip() or "\0" in output or output.endswith(("/", os.sep)):
         raise UsageError(f"output {shown!r} is no file name", hint="leave it out: one is made up")
     if os.path.isabs(output) or os.path.splitdrive(output)[0]:
         raise UsageError(f"output {shown!r} leaves the output folder", hint="name a file below --out-dir")
     return os.path.normpath(output)
-
-
-def _made_up(number: int, request: ImageRequest) -> str:
-    return f"{number:04d}-{slug(request.prompt)}.{extension(request.effective_format)}"
-
-
-def _fingerprints(job: Job) -> Tuple[List[str], Optional[str]]:
-    return [_fingerprint(each) for each in job.sources], _fingerprint(job.mask) if job.mask else None
 
 
 def _fingerprint(source: str) -> str:

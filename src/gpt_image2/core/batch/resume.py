@@ -4,7 +4,7 @@ may have been paid for in vain, and what was spent.
 
 from __future__ import annotations
 
-from typing import Dict, Optional, Tuple
+from typing import Dict, List, Optional, Tuple
 
 from ..api.images import is_whole_image, saved_image_at
 from ..api.request import ImageRequest
@@ -12,20 +12,15 @@ from ..base.errors import GptImage2Error
 from ..base.outcome import Billed, SavedImage
 from ..base.record import replace
 from ..telling.as_json import failure_json, image_json
-from .journal import DONE, FAILED, SENT, SUBMITTED, Entry, Journal, journal_images, read_journal
+from .journal import DONE, FAILED, SENT, SUBMITTED, Entry, Journal, read_journal
 from .output_folder import OutputFolder
 from .plan import AMBIGUOUS, Plan, PlannedJob
 
 
 def resume_jobs(plan: Plan, folder: OutputFolder, journal: Optional[Journal], retry_ambiguous: bool) -> float:
     """Takes out of a plan what the journal of the folder knows to be done, with the Batch API, or in doubt;
-    what was spent there, or may have been, in USD.
-
-    An open journal takes a line for each job of which an earlier run could not say that it was done.
-
-    Raises:
-        OutputError: the journal does not take a line.
-    """
+    what was spent there, or may have been, in USD. An open journal takes a line for each job of which an
+    earlier run could not say that it was done."""
     spent_usd = _replay(plan, folder)
     for job, entry in plan.remembered():
         _settle(plan, folder, job, entry, journal, retry_ambiguous)
@@ -33,7 +28,7 @@ def resume_jobs(plan: Plan, folder: OutputFolder, journal: Optional[Journal], re
 
 
 def _replay(plan: Plan, folder: OutputFolder) -> float:
-    """Takes the lines of the journal into the plan, and adds up what they cost."""
+    """Takes the journal into the plan, and adds up what it cost."""
     spent_usd = 0.0
     under_way: Dict[Tuple[str, int], float] = {}
     for entry in read_journal(folder.path):
@@ -59,58 +54,47 @@ def _settle(
 ) -> None:
     """Decides what is left of a job by its last line in the journal."""
     there = _images_there(folder, job, entry)
-    missing = tuple(number for number in job.missing if number not in there)
+    missing = sorted(set(job.missing) - {image.number for image in there})
     outcome: Dict[str, object] = {
-        "images": [image_json(image) for _, image in sorted(there.items())],
+        "images": [image_json(image) for image in there],
         "billed": entry.billed.value,
         "cost_usd": entry.cost_usd,
         "resumed": True,
     }
     if not missing:
         if entry.event != DONE and journal is not None:
-            images = journal_images(there, folder.path)
-            journal.append(replace(entry, event=DONE, images=images, billed=Billed.YES))
+            journal.extend([replace(entry, event=DONE, images=folder.below(there), billed=Billed.YES)])
         plan.end(job.number, DONE, {**outcome, "billed": Billed.YES.value})
     elif entry.event == SUBMITTED:
         plan.end(job.number, SUBMITTED, {**outcome, "batch_id": entry.batch_id})
-    elif _is_ambiguous(entry) and not retry_ambiguous:
-        doubt = failure_json(_doubt(entry))
+    elif not retry_ambiguous and (entry.event == SENT or _is_in_doubt(entry)):
+        code, message = entry.code, entry.message
+        if entry.event == SENT:
+            code, message = "in_flight", "it was in flight when an earlier run ended"
+        hint = "it may have been billed; check your usage, or run it again with --retry-ambiguous"
+        doubt = failure_json(GptImage2Error(message, hint=hint, code=code))
         plan.end(job.number, AMBIGUOUS, {**outcome, "billed": Billed.MAYBE.value, "error": doubt})
     elif len(missing) < len(job.missing):
         plan.leave(job.number, missing, there)
 
 
-def _images_there(folder: OutputFolder, job: PlannedJob, entry: Entry) -> Dict[int, SavedImage]:
+def _images_there(folder: OutputFolder, job: PlannedJob, entry: Entry) -> List[SavedImage]:
     """The images of a job that are on disk, by their numbers: as the journal says, and what a killed run had
     saved but could not say any more, which is a whole image where there was no file."""
-    there: Dict[int, SavedImage] = {}
-    for image in entry.images:
-        saved = saved_image_at(str(folder.path / image.path))
-        if saved is not None and saved.sha256 == image.sha256:
-            there[image.number] = saved
+    there = {image.number: image for image in folder.still_there(entry.images)}
     if entry.event == SENT and not entry.existed:
         outputs = folder.outputs(entry.name, ImageRequest(prompt="", n=len(job.missing)), job.named)
         for number in job.missing:
             path = str(outputs.path(number))
             saved = saved_image_at(path) if number not in there and _is_whole(path) else None
             if saved is not None:
-                there[number] = saved
-    return there
+                there[number] = replace(saved, number=number)
+    return [there[number] for number in sorted(there)]
 
 
-def _is_ambiguous(entry: Entry) -> bool:
-    """Whether more may have been paid for than has come."""
-    return entry.event == SENT or (
-        entry.event == FAILED and entry.billed is not Billed.NO and not entry.settled
-    )
-
-
-def _doubt(entry: Entry) -> GptImage2Error:
-    code, message = entry.code, entry.message
-    if entry.event == SENT:
-        code, message = "in_flight", "it was in flight when an earlier run ended"
-    hint = "it may have been billed; check your usage, or run it again with --retry-ambiguous"
-    return GptImage2Error(message, hint=hint, code=code)
+def _is_in_doubt(entry: Entry) -> bool:
+    """Whether a job failed for which more may have been paid than has come."""
+    return entry.event == FAILED and entry.billed is not Billed.NO and not entry.settled
 
 
 def _is_whole(path: str) -> bool:

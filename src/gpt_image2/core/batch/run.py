@@ -4,152 +4,101 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from typing import Dict, Optional, Sequence
+from typing import Dict, Sequence
 
-from ..base.about import PROGRAM
-from ..base.errors import OutputError
 from ..base.interrupt import StopSwitch
-from ..base.outcome import ExitCode
-from ..calls.client import Client
-from ..commands.options import MEGABYTE
-from ..commands.package_extras import SANDBOX_KEY, start_sandbox
-from ..telling.as_json import failure_json
+from ..commands.options import client_of
+from ..commands.package_extras import use_sandbox
+from ..telling.as_json import estimate_json, failure_json
 from ..telling.in_words import cost_in_words
 from ..telling.output import Output
 from ..wire.curl import find_curl
 from .contact_sheet import write_sheet
-from .journal import Journal
 from .options import BatchRunCommand, read_batch_run
-from .planning import open_jobs
-from .progress import Progress, duration
+from .planning import OpenJobs, open_jobs
 from .scheduler import Scheduler
 from .summary import (
+    Progress,
     Tally,
     counts,
+    duration,
+    estimated_s,
     exit_code,
-    forecast,
-    forecast_json,
     in_words,
     job_rows,
+    show_dry_run,
+    sum_of_shares,
     what_remains,
 )
 
 
 def run_batch_run(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch run`; its exit code.
-
-    Raises:
-        GptImage2Error: nothing was started.
-    """
+    command = read_batch_run(rest)
     with ExitStack() as stack:
-        return _Run(read_batch_run(rest), output, stop, stack).run()
-
-
-class _Run:
-    """One `batch run`."""
-
-    def __init__(self, command: BatchRunCommand, output: Output, stop: StopSwitch, stack: ExitStack) -> None:
-        self._command = command
-        self._output = output
-        self._stop = stop
-        self._client = self._make_client(stack)
-        self._jobs = open_jobs(command, self._client, output, stack)
-        self._plan = self._jobs.plan
-
-    def run(self) -> int:
-        if self._jobs.journal is None:
-            return self._show_dry_run()
-        self._client.settings.require_key()
-        find_curl()
-        return self._send(self._jobs.journal)
-
-    def _make_client(self, stack: ExitStack) -> Client:
-        command = self._command
-        base_url, api_key, config = command.base_url, command.api_key, command.config
         if command.sandbox:
-            base_url, api_key, config = stack.enter_context(start_sandbox()), SANDBOX_KEY, None
-        return Client(
-            config=config,
-            base_url=base_url,
-            api_key=api_key,
-            timeout_s=command.timeout,
-            retries=command.retries,
-            retry_ambiguous=command.retry_ambiguous,
-            max_download_bytes=int(command.max_download * MEGABYTE),
-            waits_for_server=False,
-            history=command.history,
-            stop=self._stop,
-        )
-
-    def _send(self, journal: Journal) -> int:
-        """Runs the jobs, and says how it ended; the exit code."""
-        found = counts(self._plan)
-        self._output.say(f"{in_words(found)}; {self._plan.images_to_make()} images to make")
-        progress = Progress(self._output, found["not_started"], self._command.max_cost_usd)
-        scheduler = Scheduler(self._jobs, journal, self._client, self._command, progress, self._stop)
-        with self._output.heartbeat():
+            use_sandbox(command, stack)
+        client = client_of(command, stop, waits_for_server=False)
+        jobs = open_jobs(command, client, output, stack)
+        if jobs.journal is None:
+            return _dry_run(command, jobs, output)
+        client.settings.require_key()
+        find_curl()
+        found = counts(jobs.plan)
+        output.say(f"{in_words(found)}; {sum_of_shares(jobs.plan.shares()).images} images to make")
+        progress = Progress(output, found["not_started"], command.max_cost_usd)
+        scheduler = Scheduler(jobs, jobs.journal, client, command, progress, stop)
+        with output.heartbeat():
             tally = scheduler.run()
-        return self._finish(tally, progress)
+        found = counts(jobs.plan)
+        _tell_ending(command, jobs, found, tally, progress, output)
+        return exit_code(found, tally, stop.signum)
 
-    def _finish(self, tally: Tally, progress: Progress) -> int:
-        found = counts(self._plan)
-        sheet = self._write_sheet(in_words(found))
-        error = what_remains(found, tally)
-        unpriced = f" and {tally.unpriced} calls of unknown cost" if tally.unpriced else ""
-        self._output.say(
-            f"{in_words(found)}; ${tally.spent_usd:.4f}{unpriced}; {sheet or self._jobs.folder.path}"
-        )
-        if error is not None:
-            self._output.complain(f"{error.message}; {error.hint}")
-        outcome: Dict[str, object] = {
-            "ok": error is None,
-            "command": "batch run",
-            **found,
-            "images": tally.images,
-            "cost_usd": round(tally.spent_usd, 6),
-            "unpriced": tally.unpriced,
-            "images_per_minute": round(progress.images_per_minute(tally), 2),
-            "elapsed_s": round(progress.elapsed_s, 3),
-            "out_dir": str(self._jobs.folder.path),
-            "contact_sheet": sheet,
-            "error": failure_json(error),
-        }
-        self._output.finish(outcome, job_rows(self._plan))
-        return exit_code(found, tally, self._stop.signum)
 
-    def _write_sheet(self, words: str) -> Optional[str]:
-        """The contact sheet's path; None where it could not be written, or another file has its name."""
-        title = f"{PROGRAM} batch: {os.path.basename(self._command.jobs)}"
-        try:
-            return write_sheet(self._jobs.folder.path, title, words, self._plan.rows(), self._jobs.requests())
-        except (OSError, ValueError, OutputError) as error:
-            self._output.warn(str(error))
-            return None
+def _tell_ending(
+    command: BatchRunCommand,
+    jobs: OpenJobs,
+    found: Dict[str, int],
+    tally: Tally,
+    progress: Progress,
+    output: Output,
+) -> None:
+    words, folder = in_words(found), jobs.folder.path
+    name = os.path.basename(command.jobs)
+    sheet = write_sheet(folder, name, words, jobs.plan.rows(), jobs.requests(), output)
+    error = what_remains(found, tally)
+    unpriced = f" and {tally.unpriced} calls of unknown cost" if tally.unpriced else ""
+    output.say(f"{words}; ${tally.spent_usd:.4f}{unpriced}; {sheet or folder}")
+    if error is not None:
+        output.complain(f"{error.message}; {error.hint}")
+    outcome: Dict[str, object] = {
+        "ok": error is None,
+        "command": "batch run",
+        **found,
+        "images": tally.images,
+        "cost_usd": round(tally.spent_usd, 6),
+        "unpriced": tally.unpriced,
+        "images_per_minute": round(progress.images_per_minute(tally), 2),
+        "elapsed_s": round(progress.elapsed_s, 3),
+        "out_dir": str(folder),
+        "contact_sheet": sheet,
+        "error": failure_json(error),
+    }
+    output.finish(outcome, job_rows(jobs.plan))
 
-    def _show_dry_run(self) -> int:
-        command = self._command
-        found = counts(self._plan)
-        sums = forecast(self._plan, command.concurrency, command.images_per_minute)
-        say = self._output.result
-        say(f"{in_words(found)}; {sums.total.images:,} images to make")
-        for share in sums.by_quality:
-            say(f"  {share.quality:<8} {share.images:>9,} images  {cost_in_words(share.cost)}")
-        say(f"Estimated cost: {cost_in_words(sums.total.cost)}")
-        pace = f", {command.images_per_minute:g} images/min" if command.images_per_minute else ""
-        say(f"Estimated time: {duration(sums.estimated_s)} at {command.concurrency} calls at once{pace}")
-        if self._jobs.spent_usd:
-            say(f"Earlier runs in this folder: ${self._jobs.spent_usd:.4f}")
-        say("Nothing was sent.")
-        self._output.finish(
-            {
-                "ok": True,
-                "command": "batch run",
-                "dry_run": True,
-                **found,
-                **forecast_json(sums),
-                "spent_usd": round(self._jobs.spent_usd, 6),
-                "out_dir": str(self._jobs.folder.path),
-                "billed": "no",
-            }
-        )
-        return int(ExitCode.OK)
+
+def _dry_run(command: BatchRunCommand, jobs: OpenJobs, output: Output) -> int:
+    concurrency, pace = command.concurrency, command.images_per_minute
+    shares = jobs.plan.shares()
+    cost, seconds = sum_of_shares(shares).cost_usd, estimated_s(shares, concurrency, pace)
+    at_pace = f", {pace:g} images/min" if pace else ""
+    lines = [
+        *(f"  {each.quality:<8} {each.images:>9,} images  {cost_in_words(each.cost_usd)}" for each in shares),
+        f"Estimated cost: {cost_in_words(cost)}",
+        f"Estimated time: {duration(seconds)} at {concurrency} calls at once{at_pace}",
+    ]
+    facts = {
+        "cost_usd": estimate_json(cost),
+        "by_quality": [{**vars(each), "cost_usd": estimate_json(each.cost_usd)} for each in shares],
+        "estimated_s": round(seconds, 1),
+    }
+    return show_dry_run(output, "batch run", jobs, lines, facts)

@@ -1,4 +1,4 @@
-"""A job that is under way: what is sent for it, and how it ended, as the journal and its row say it.
+"""A job that is under way: what is sent for it, and how it ended.
 
 For the scheduler's thread alone. Touches no file but to see whether it is there.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from typing import Callable, Dict, List, Optional, Tuple
+from typing import Callable, Dict, Optional, Tuple
 
 from ..api.request import ImageRequest
 from ..base.errors import GptImage2Error, InterruptedCall
@@ -16,11 +16,10 @@ from ..base.record import replace
 from ..base.redact import mask_secrets, show
 from ..calls.budget import Hold
 from ..calls.client import Client, PreparedCall
-from ..telling.as_json import failure_json, image_json
-from .jobs import Job
-from .journal import DONE, FAILED, SENT, Entry, journal_images
+from .jobs_file import Job
+from .journal import SENT, Entry
 from .output_folder import OutputFolder
-from .plan import PlannedJob
+from .plan import JobEnding, PlannedJob
 
 
 class RunningJob:
@@ -35,34 +34,23 @@ class RunningJob:
         self.started_s = started_s
         self.inputs = ExitStack()
         self.result: Optional[Result] = None
-        self.error: Optional[GptImage2Error] = None
-        self.billed = Billed.NO
+        self.ending = JobEnding(planned.there)
         #: Whether the journal is to tell how it ended: it was sent, and how is known.
         self.is_noted = False
         #: Whether the server has asked it to come again later.
         self.goes_again = False
-        self.images: Dict[int, SavedImage] = {}
         self._is_sent = False
-        self._elsewhere: List[str] = []  # images that are not where the user named them
 
     @property
     def is_unsent(self) -> bool:
         """Whether it was stopped before anything was paid for."""
-        return isinstance(self.error, InterruptedCall) and self.billed is Billed.NO
-
-    @property
-    def cost_usd(self) -> Optional[float]:
-        """What it cost, None where that is unknown or nothing was paid."""
-        return self.result.cost_usd if self.result else None
+        return isinstance(self.ending.error, InterruptedCall) and self.ending.billed is Billed.NO
 
     def prepare(
         self, client: Client, request: ImageRequest, folder: OutputFolder, is_anothers: Callable[[str], bool]
     ) -> None:
-        """Prepares the call. `is_anothers` tells whether a file below the folder is another job's image.
-
-        Raises:
-            UsageError: it cannot be sent.
-        """
+        """Prepares the call; a `UsageError` where it cannot be sent. `is_anothers` tells whether a file below
+        the folder is another job's image."""
         planned, missing = self.planned, self.planned.missing
         call = client.prepare(request, folder.path / planned.name, no_clobber=not planned.replaces)
         targets = [call.plan.path(number) for number in missing]
@@ -72,6 +60,17 @@ class RunningJob:
         if len(missing) < call.request.count:
             call = replace(call, request=replace(call.request, n=len(missing)), numbers=missing)
         self.call = call
+
+    def sent_entry(self, folder: OutputFolder) -> Entry:
+        """Its line in the journal before it is sent."""
+        planned = self.planned
+        return planned.entry(
+            SENT,
+            existed=any(os.path.lexists(self.call.plan.path(number)) for number in planned.missing),
+            images=folder.below(planned.there),
+            billed=Billed.MAYBE,
+            high_usd=self.hold.high_usd,
+        )
 
     def send(self) -> None:
         """From now on it may cost all that is held for it."""
@@ -83,72 +82,47 @@ class RunningJob:
         if error is not None and not isinstance(error, GptImage2Error):
             # A defect of the program. What was sent by then stays in doubt in the journal, and paid for.
             self.is_noted = False
-            self.billed = Billed.MAYBE if self._is_sent else Billed.NO
+            billed = Billed.MAYBE if self._is_sent else Billed.NO
             said = f"internal error: {type(error).__name__}: {mask_secrets(str(error), secrets)}"
-            self.error = GptImage2Error(said, billed=self.billed)
+            self.ending = replace(self.ending, error=GptImage2Error(said, billed=billed), billed=billed)
             return
-        self.result, self.error = result, error
-        if self._is_sent:
-            ending = error or result
-            self.billed = ending.billed if ending is not None else Billed.MAYBE
-            self.hold.settle(self.billed, self.cost_usd)
-            self._number_images()
+        if not self._is_sent:
+            self.ending = replace(self.ending, error=error)
+            return
+        self.result = result
+        ending = error or result
+        billed = ending.billed if ending is not None else Billed.MAYBE
+        cost_usd = result.cost_usd if result else None
+        self.hold.settle(billed, cost_usd)
+        images = (*self.planned.there, *self._numbered(result.images if result else ()))
+        in_order = tuple(sorted(images, key=lambda image: image.number))
+        warnings = (*result.warnings, *self._elsewhere(result.images)) if result else ()
+        self.ending = JobEnding(in_order, error, billed, cost_usd, warnings)
 
-    def entry(self, event: str, folder: OutputFolder) -> Entry:
-        """Its line in the journal, before it is sent or after it has ended."""
-        planned, error = self.planned, self.error
-        entry = Entry(
-            event=event,
-            key=planned.key,
-            copy=planned.copy,
-            name=planned.name,
-            images=journal_images(self._all_images(), folder.path),
-        )
-        if event == SENT:
-            existed = any(os.path.lexists(self.call.plan.path(number)) for number in planned.missing)
-            return replace(entry, existed=existed, billed=Billed.MAYBE, high_usd=self.hold.high_usd)
-        entry = replace(entry, billed=self.billed, cost_usd=self.cost_usd)
-        if error is None:
-            return entry
-        is_settled = error.code == "fewer_images"
-        return replace(entry, code=error.code, message=error.message, settled=is_settled)
-
-    @property
-    def state(self) -> str:
-        """How it has ended, in the words of the journal."""
-        return DONE if self.error is None else FAILED
-
-    def outcome(self) -> Dict[str, object]:
-        """What has become of the job, as its row tells it."""
+    def row(self) -> Dict[str, object]:
         result = self.result
         return {
-            "images": [image_json(image) for _, image in sorted(self._all_images().items())],
-            "billed": self.billed.value,
-            "cost_usd": None if self.cost_usd is None else round(self.cost_usd, 6),
+            **self.ending.row(),
             "attempts": result.attempts if result else 0,
             "elapsed_s": round(result.elapsed_s, 3) if result else 0.0,
-            "warnings": [*(result.warnings if result else ()), *self._elsewhere],
-            "error": failure_json(self.error),
         }
 
-    def _all_images(self) -> Dict[int, SavedImage]:
-        """The images of the job by their numbers, those of earlier runs too."""
-        return {**dict(self.planned.there), **self.images}
+    def _numbered(self, images: Tuple[SavedImage, ...]) -> Tuple[SavedImage, ...]:
+        """The images by their numbers in the job: one too many stands for one that is missing."""
+        missing = self.planned.missing
+        free = iter(sorted(set(missing) - {image.number for image in images}))
+        return tuple(
+            image if image.number in missing else replace(image, number=next(free, image.number))
+            for image in images
+        )
 
-    def _number_images(self) -> None:
-        """Gives each saved image its number in the job: by its name, else the next that is free."""
-        planned = self.planned
-        free = {str(self.call.plan.path(number)): number for number in planned.missing}
-        strangers: List[SavedImage] = []
-        for image in self.result.images if self.result else ():
-            number = free.pop(image.path, None)
-            if number is None:
-                strangers.append(image)
-            else:
-                self.images[number] = image
-        rest = iter(sorted(free.values()))
-        further = max(planned.missing) + 1
-        for offset, image in enumerate(strangers):
-            self.images[next(rest, further + offset)] = image
-            if planned.named and not image.rescued:
-                self._elsewhere.append(f"{planned.name} was taken; an image was saved as {show(image.path)}")
+    def _elsewhere(self, images: Tuple[SavedImage, ...]) -> Tuple[str, ...]:
+        """What there is to say of images that are not where the user named them."""
+        if not self.planned.named:
+            return ()
+        taken = [image for image in images if image.path != str(self.call.plan.path(image.number))]
+        return tuple(
+            f"{self.planned.name} was taken; an image was saved as {show(image.path)}"
+            for image in taken
+            if not image.rescued
+        )

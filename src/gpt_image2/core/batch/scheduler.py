@@ -25,19 +25,18 @@ from ..base.errors import (
 )
 from ..base.events import Event, HeadersReceived, ImageSaved
 from ..base.interrupt import StopSwitch
-from ..base.outcome import Billed, Result
+from ..base.outcome import Billed, Result, SavedImage
 from ..base.record import replace
 from ..calls.budget import OVER_MAX_COST, Budget, Hold
 from ..calls.client import Client
-from .jobs import read_job
-from .journal import SENT, Journal
+from .jobs_file import read_job
+from .journal import Journal
 from .options import BatchRunCommand
 from .pacer import Pacer
 from .plan import OVER_BUDGET, PlannedJob
 from .planning import OpenJobs
-from .progress import TICK_S, Progress
 from .running_job import RunningJob
-from .summary import INTERRUPTED, MAX_FAILURES, Tally
+from .summary import INTERRUPTED, MAX_FAILURES, TICK_S, Progress, Tally
 
 _MOST_REFUSALS = 20  # of one job, by a rate limit
 _UNAUTHORIZED, _TOO_MANY_REQUESTS = 401, 429
@@ -78,11 +77,8 @@ class Scheduler:
         self._news: SimpleQueue[Callable[[], None]] = SimpleQueue()  # from workers
 
     def run(self) -> Tally:
-        """Runs until nothing is left, or nothing more is to be started and all that was has ended.
-
-        Raises:
-            Exception: a defect of the program; what was paid for has ended by then.
-        """
+        """Runs until nothing is left, or nothing more is to be started and all that was has ended. A defect
+        of the program is raised when what was paid for has ended."""
         defect: Optional[Exception] = None
         with self._stop:
             self._stop.drain_first(partial(self._stop_starting, INTERRUPTED))
@@ -115,7 +111,6 @@ class Scheduler:
         return True
 
     def _hear(self, wait_s: float) -> None:
-        """Does what the workers have posted; waits where that is nothing."""
         try:
             self._news.get(timeout=wait_s)()
             while True:
@@ -198,15 +193,16 @@ class Scheduler:
         """Puts on disk, by one flush, which jobs have ended and which are sent; only then sends these, and
         tells of those."""
         folder = self._jobs.folder
-        lines = [running.entry(running.state, folder) for running in self._ended if running.is_noted]
-        lines += [running.entry(SENT, folder) for running in self._ready]
+        noted = [running for running in self._ended if running.is_noted]
+        lines = [running.ending.entry(running.planned, folder) for running in noted]
+        lines += [running.sent_entry(folder) for running in self._ready]
         try:
             self._journal.extend(lines)
         except OutputError as failed:
             self._stop_starting(failed.code)
             self._ended += self._take_back_ready()
             for running in self._ended:
-                running.error = running.error or failed
+                running.ending = replace(running.ending, error=running.ending.error or failed)
         for running in self._ready:
             running.send()
             self._tasks.put(partial(self._call, running))
@@ -216,7 +212,6 @@ class Scheduler:
             self._book(running)
 
     def _take_back_ready(self) -> List[RunningJob]:
-        """The jobs that were about to be sent, which are not under way any more."""
         ready, self._ready = self._ready, []
         for running in ready:
             self._leave(running)
@@ -231,7 +226,6 @@ class Scheduler:
             task = self._tasks.get()
 
     def _load(self, running: RunningJob) -> None:
-        """Loads the inputs of a job, which may have to be fetched."""
         job = running.job
         try:
             inputs = self._client.with_inputs(job.request, job.sources, job.mask)
@@ -242,7 +236,6 @@ class Scheduler:
             self._news.put(partial(self._make_ready, running, request))
 
     def _call(self, running: RunningJob) -> None:
-        """Makes the call of a job, whose images are saved as they come."""
         result: Optional[Result] = None
         error: Optional[Exception] = None
         try:
@@ -255,17 +248,16 @@ class Scheduler:
         self._news.put(partial(self._end, running, result, error))
 
     def _post(self, running: RunningJob, event: Event) -> None:
-        if isinstance(event, ImageSaved) or (isinstance(event, HeadersReceived) and event.limits):
-            self._news.put(partial(self._take_in, running, event))
+        if isinstance(event, ImageSaved):
+            self._news.put(partial(self._hold_image, running, event.image))
+        elif isinstance(event, HeadersReceived) and event.limits:
+            self._news.put(partial(self._pacer.learn, event.limits, len(running.planned.missing)))
 
     # Hearing
 
-    def _take_in(self, running: RunningJob, event: Event) -> None:
-        if isinstance(event, HeadersReceived):
-            self._pacer.learn(event.limits, len(running.planned.missing))
-        elif isinstance(event, ImageSaved):
-            self._plan.hold_name(self._jobs.folder.name_of(event.image.path), running.planned)
-            self._progress.saved(event.image)
+    def _hold_image(self, running: RunningJob, image: SavedImage) -> None:
+        self._plan.hold_name(self._jobs.folder.name_of(image.path), running.planned)
+        self._progress.saved(image)
 
     def _end(self, running: RunningJob, result: Optional[Result], error: Optional[Exception]) -> None:
         """A job has ended: what others may do follows at once, what is told of it when it is on disk."""
@@ -273,12 +265,13 @@ class Scheduler:
             running.end(result, error, self._client.settings.secrets)
         finally:
             self._leave(running)
-        if running.error is not None and not running.is_unsent:
-            if self._goes_again(running, running.error):
+        failed = running.ending.error
+        if failed is not None and not running.is_unsent:
+            if self._goes_again(running, failed):
                 self._waiting.insert(0, running.planned)
             else:
                 self._failures += 1
-                self._stop_after(running.error)
+                self._stop_after(failed)
         self._ended.append(running)
 
     def _leave(self, running: RunningJob) -> None:
@@ -308,19 +301,19 @@ class Scheduler:
         """Notes in the plan how a job has ended, and tells of it."""
         if running.goes_again or running.is_unsent:
             return
-        planned, error, cost_usd, tally = running.planned, running.error, running.cost_usd, self._tally
+        planned, ending, tally = running.planned, running.ending, self._tally
         self._refusals.pop(planned.number, None)
         self._tally = replace(
             tally,
-            done=tally.done + (error is None),
-            failed=tally.failed + (error is not None),
-            images=tally.images + len(running.images),
-            spent_usd=tally.spent_usd + (cost_usd or 0.0),
-            unpriced=tally.unpriced + (cost_usd is None and running.billed is not Billed.NO),
+            done=tally.done + (ending.error is None),
+            failed=tally.failed + (ending.error is not None),
+            images=tally.images + (len(running.result.images) if running.result else 0),
+            spent_usd=tally.spent_usd + (ending.cost_usd or 0.0),
+            unpriced=tally.unpriced + (ending.cost_usd is None and ending.billed is not Billed.NO),
         )
-        outcome = running.outcome()
-        self._plan.end(planned.number, running.state, outcome)
-        self._progress.ended(planned, running.state, outcome)
+        row = running.row()
+        self._plan.end(planned.number, ending.state, row)
+        self._progress.ended(planned, ending.state, row)
 
     def _tally_now(self) -> Tally:
         now_s = time.monotonic()
@@ -338,7 +331,7 @@ class Scheduler:
     def _stop_after(self, error: GptImage2Error) -> None:
         """Starts nothing more where no other job can fare better, or too many have failed."""
         is_refused = isinstance(error, AuthenticationError) and error.http_status == _UNAUTHORIZED
-        most = self._command.failures_allowed
+        most = 1 if self._command.fail_fast else self._command.max_failures
         if is_refused or isinstance(error, (QuotaError, ConfigError)):
             self._stop_starting(error.code)
         elif most is not None and self._failures >= most:

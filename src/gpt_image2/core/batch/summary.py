@@ -1,24 +1,30 @@
-"""What a run says of itself before it begins and at its end: rows, sums and words. Reads only the plan."""
+"""What a run says of itself: before it begins, while it lasts, and at its end."""
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterator, Optional, Tuple
+import time
+from typing import Any, Dict, Iterator, Mapping, Optional, Sequence
 
 from ..api.models import TYPICAL_SECONDS, CostEstimate
 from ..base.errors import PartialError
-from ..base.outcome import ExitCode
+from ..base.outcome import Billed, ExitCode, SavedImage
 from ..base.record import Record
+from ..base.redact import show
 from ..calls.budget import OVER_MAX_COST
-from ..telling.as_json import estimate_json
+from ..telling.in_words import saved_line
+from ..telling.output import Output
 from .journal import DONE, FAILED, SUBMITTED
 from .pacer import MINUTE_S
-from .plan import AMBIGUOUS, INVALID, OVER_BUDGET, PENDING, Plan, Share
+from .plan import AMBIGUOUS, INVALID, OVER_BUDGET, PENDING, Plan, PlannedJob, Share
+from .planning import OpenJobs
 
 #: Why nothing more is started, besides the code of an error.
 INTERRUPTED, MAX_FAILURES = "interrupted", "max_failures"
 _STATUS = {PENDING: "not_started", OVER_BUDGET: "not_started"}
 _UNKNOWN_QUALITY_S = TYPICAL_SECONDS["auto"]
 _SIGNAL_EXIT = 128
+TICK_S = 0.25
+_LINE_EVERY_S = 60.0
 
 
 class Tally(Record):
@@ -38,14 +44,6 @@ class Tally(Record):
     stopped: str = ""
 
 
-class Forecast(Record):
-    """What a run would take: its parts by quality, their sum, and seconds."""
-
-    by_quality: Tuple[Share, ...]
-    total: Share
-    estimated_s: float
-
-
 def job_rows(plan: Plan) -> Iterator[Dict[str, Any]]:
     """A row a job as `--json` and `--events` print it."""
     for row in plan.rows():
@@ -60,7 +58,6 @@ def job_row(row: Dict[str, Any]) -> Dict[str, Any]:
 
 
 def counts(plan: Plan) -> Dict[str, int]:
-    """How many jobs ended in each way."""
     states = plan.count()
     found = {name: states.get(name, 0) for name in (DONE, FAILED, AMBIGUOUS, SUBMITTED, INVALID)}
     found["not_started"] = sum(states.get(name, 0) for name in _STATUS)
@@ -68,7 +65,6 @@ def counts(plan: Plan) -> Dict[str, int]:
 
 
 def exit_code(found: Dict[str, int], tally: Tally, signum: Optional[int]) -> int:
-    """How the command ends: well, by a signal, or with jobs that are not done."""
     if found[DONE] == found["jobs"]:
         return int(ExitCode.OK)
     if signum is not None:
@@ -77,7 +73,6 @@ def exit_code(found: Dict[str, int], tally: Tally, signum: Optional[int]) -> int
 
 
 def in_words(found: Dict[str, int]) -> str:
-    """How many jobs ended in which way, for a person."""
     parts = [f"{found[DONE]} of {found['jobs']} jobs done"]
     parts += [
         f"{found[name]} {words}"
@@ -94,7 +89,6 @@ def in_words(found: Dict[str, int]) -> str:
 
 
 def what_remains(found: Dict[str, int], tally: Tally) -> Optional[PartialError]:
-    """The error of a run whose jobs are not all done; None when they are."""
     if found[DONE] == found["jobs"]:
         return None
     hints = {
@@ -110,34 +104,124 @@ def what_remains(found: Dict[str, int], tally: Tally) -> Optional[PartialError]:
     return PartialError(in_words(found), hint=hint, code=tally.stopped)
 
 
-def forecast(plan: Plan, concurrency: int, images_per_minute: Optional[float]) -> Forecast:
-    """What the jobs that are to be run would take, at a pace."""
-    shares = tuple(plan.shares())
-    costs = [share.cost for share in shares if share.cost is not None]
+def sum_of_shares(shares: Sequence[Share]) -> Share:
+    costs = [share.cost_usd for share in shares if share.cost_usd is not None]
     cost: Optional[CostEstimate] = None
     if len(costs) == len(shares):
         cost = CostEstimate(sum(each.low_usd for each in costs), sum(each.high_usd for each in costs), "")
-    images = sum(share.images for share in shares)
+    return Share("all", sum(share.jobs for share in shares), sum(share.images for share in shares), cost)
+
+
+def estimated_s(shares: Sequence[Share], concurrency: int, images_per_minute: Optional[float]) -> float:
+    """How many seconds a run would take."""
     one_by_one_s = [share.jobs * TYPICAL_SECONDS.get(share.quality, _UNKNOWN_QUALITY_S) for share in shares]
-    estimated_s = sum(one_by_one_s) / concurrency
+    seconds = sum(one_by_one_s) / concurrency
     if images_per_minute:
-        estimated_s = max(estimated_s, images / images_per_minute * MINUTE_S)
-    return Forecast(shares, Share("all", sum(share.jobs for share in shares), images, cost), estimated_s)
+        seconds = max(seconds, sum(share.images for share in shares) / images_per_minute * MINUTE_S)
+    return seconds
 
 
-def forecast_json(sums: Forecast) -> Dict[str, object]:
-    """A forecast as `--json` prints it."""
-    return {
-        "images": sums.total.images,
-        "cost_usd": estimate_json(sums.total.cost),
-        "by_quality": [
-            {
-                "quality": share.quality,
-                "jobs": share.jobs,
-                "images": share.images,
-                "cost_usd": estimate_json(share.cost),
-            }
-            for share in sums.by_quality
-        ],
-        "estimated_s": round(sums.estimated_s, 1),
-    }
+def show_dry_run(
+    output: Output, command: str, jobs: OpenJobs, lines: Sequence[str], facts: Mapping[str, object]
+) -> int:
+    """Says what the jobs of a file would take, in `lines` for people and in `facts` for programs."""
+    found = counts(jobs.plan)
+    images = sum_of_shares(jobs.plan.shares()).images
+    spent = [f"Earlier runs in this folder: ${jobs.spent_usd:.4f}"] if jobs.spent_usd else []
+    for line in (f"{in_words(found)}; {images:,} images to make", *lines, *spent, "Nothing was sent."):
+        output.result(line)
+    output.finish(
+        {
+            "ok": True,
+            "command": command,
+            "dry_run": True,
+            **found,
+            "images": images,
+            **facts,
+            "spent_usd": round(jobs.spent_usd, 6),
+            "out_dir": str(jobs.folder.path),
+            "billed": Billed.NO.value,
+        }
+    )
+    return int(ExitCode.OK)
+
+
+class Progress:
+    """The voice of one run. `jobs` is how many are to be run."""
+
+    def __init__(self, output: Output, jobs: int, max_cost_usd: Optional[float]) -> None:
+        self._output = output
+        self._jobs = jobs
+        self._max_cost_usd = max_cost_usd
+        self._started_s = time.monotonic()
+        self._every_s = TICK_S if output.is_live else _LINE_EVERY_S
+        self._next_s = self._started_s + self._every_s
+        self._has_said_goodbye = False
+
+    def saved(self, image: SavedImage) -> None:
+        self._output.result(saved_line(image.path, image.size_bytes))
+
+    def ended(self, job: PlannedJob, state: str, outcome: Mapping[str, Any]) -> None:
+        row = {"job": job.number, "line": job.line, "id": job.id, "status": state, **outcome}
+        say_ended(self._output, job_row(row))
+
+    def show(self, tally: Tally) -> None:
+        """Tells how far the run is, where it is time to; may be called at any time."""
+        if tally.stopped == INTERRUPTED and not self._has_said_goodbye:
+            self._has_said_goodbye = True
+            self._output.say(_farewell(tally))
+        now_s = time.monotonic()
+        if now_s >= self._next_s:
+            self._next_s = now_s + self._every_s
+            tell = self._output.live if self._output.is_live else self._output.say
+            tell(self._line(tally))
+
+    @property
+    def elapsed_s(self) -> float:
+        return max(0.001, time.monotonic() - self._started_s)
+
+    def images_per_minute(self, tally: Tally) -> float:
+        return tally.images * MINUTE_S / self.elapsed_s
+
+    def _line(self, tally: Tally) -> str:
+        parts = [
+            f"{tally.done}/{self._jobs} done",
+            f"{tally.failed} failed",
+            f"{tally.in_flight} in flight",
+            f"{self.images_per_minute(tally):.1f} images/min",
+            f"${tally.spent_usd:.4f} spent",
+        ]
+        if self._max_cost_usd is not None:
+            parts.append(f"${max(0.0, self._max_cost_usd - tally.spent_usd):.4f} left")
+        ended = tally.done + tally.failed
+        if ended:
+            left_s = (self._jobs - ended) * self.elapsed_s / ended
+            parts.append(f"about {duration(left_s)} to go")
+        if tally.paused_s:
+            parts.append(f"paused for {duration(tally.paused_s)} as the server asks")
+        return ", ".join(parts)
+
+
+def say_ended(output: Output, row: Mapping[str, Any]) -> None:
+    output.event({"event": "job_finished", **row})
+    if row["error"]:
+        message = show(row["error"]["message"], limit=None)
+        output.complain(f"job {row['job']} (line {row['line']}): {message} (billed: {row['billed']})")
+
+
+def duration(seconds: float) -> str:
+    """A duration in words, to two units."""
+    whole = round(seconds)
+    hours, minutes = whole // 3600, whole % 3600 // 60
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {whole % 60} s" if minutes else f"{whole} s"
+
+
+def _farewell(tally: Tally) -> str:
+    longest_s = max(TYPICAL_SECONDS.values())
+    return (
+        f"nothing more is started; waiting for {tally.in_flight} requests that are paid for "
+        f"(the oldest is {duration(tally.oldest_s)} old; one may take {duration(longest_s)}). "
+        "Ctrl-C again ends them"
+    )

@@ -82,7 +82,6 @@ class BatchApi:
         self._stop = stop
 
     def upload(self, path: Path, filename: str, purpose: str, mime_type: str) -> str:
-        """Uploads a file straight from disk; its id."""
         form = (
             FormPart("purpose", text=purpose),
             FormPart("file", path=str(path), filename=filename, mime_type=mime_type),
@@ -194,14 +193,12 @@ class BatchApi:
                 raise error
 
     def _wait(self, number: int, attempt: Attempt, error: GptImage2Error) -> bool:
-        """Waits before another try; False when the user stops it."""
         asked_s = server_wait_s(attempt)
         wait_s = backoff_s(number - 1) if asked_s is None else asked_s
         self._output.say(f"{error.message}; trying again in {wait_s:.0f} s")
         return not self._stop.wait(wait_s)
 
     def _why_failed(self, attempt: Attempt) -> GptImage2Error:
-        """The error of a free request."""
         if self._stop.is_set:
             return InterruptedCall("interrupted", signum=self._stop.signum or 2)
         error = self._explained(attempt, Billed.NO)
@@ -225,7 +222,6 @@ class BatchApi:
 
 
 def _is_passing(attempt: Attempt) -> bool:
-    """Whether a free request that failed may well succeed in a while."""
     if attempt.status == 0 or attempt.was_cut:
         return attempt.end.sent or judge(attempt).again is Again.SAFE
     is_wait = attempt.status in _PASSING and not is_quota(attempt.code)
@@ -233,7 +229,6 @@ def _is_passing(attempt: Attempt) -> bool:
 
 
 def _answer_of(body: bytes) -> Answer:
-    """What stands in place of a file."""
     text = body.decode("utf-8", "replace")
     try:
         document: object = json.loads(text)
@@ -250,32 +245,27 @@ def _batch_in(answer: object) -> ServerBatch:
 
 
 def _server_batch(document: object) -> Optional[ServerBatch]:
-    """The batch that a parsed answer tells of, None where it tells of none."""
     fields = fields_of(document)
-    batch_id, status = fields.get("id"), fields.get("status")
-    if not isinstance(batch_id, str) or not batch_id or not isinstance(status, str):
+    batch_id, status = _text(fields, "id"), fields.get("status")
+    if batch_id is None or not isinstance(status, str):
         return None
     counts = fields_of(fields.get("request_counts"))
     created_s = moment_s(fields.get("created_at"))
+    known: Dict[str, Any] = {name: _count_of(counts, name) for name in ("total", "completed", "failed")}
+    known.update((name, _text(fields, name)) for name in ("input_file_id", "output_file_id", "error_file_id"))
     return ServerBatch(
         id=batch_id,
         status=show(status, limit=_STATUS_CHARS),
         created_at="" if created_s is None else utc_text(created_s),
         endpoint=_text(fields, "endpoint") or "",
         model=_text(fields, "model") or "",
-        input_file_id=_text(fields, "input_file_id"),
-        output_file_id=_text(fields, "output_file_id"),
-        error_file_id=_text(fields, "error_file_id"),
-        total=_count_of(counts, "total"),
-        completed=_count_of(counts, "completed"),
-        failed=_count_of(counts, "failed"),
+        **known,
         mark=_text(fields_of(fields.get("metadata")), _MARK_FIELD) or "",
         problem=_problem(fields.get("errors")),
     )
 
 
 def _problem(errors: object) -> str:
-    """What is wrong with a batch as a whole, in words."""
     data: Any = fields_of(errors).get("data")
     found: List[object] = cast(List[object], data) if isinstance(data, list) else []
     words: List[str] = []
@@ -288,7 +278,6 @@ def _problem(errors: object) -> str:
 
 
 def fields_of(value: object) -> Mapping[str, Any]:
-    """The fields of a JSON object; none where it is something else."""
     return cast(Dict[str, Any], value) if isinstance(value, dict) else {}
 
 

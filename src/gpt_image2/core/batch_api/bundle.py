@@ -16,7 +16,7 @@ from ..api.request import InputImage, is_address
 from ..base.errors import OutputError
 from ..base.record import Record
 from ..base.redact import show
-from ..batch.jobs import Job
+from ..batch.jobs_file import Job
 from ..calls.inputs import local_input
 from ..ledger.entries import InputFile, input_file
 from ..outputs.naming import extension
@@ -32,13 +32,6 @@ _ENCODED_BYTES = 3 << 18  # a multiple of 3: the pieces' base64 joins without pa
 #: The images of a line go within it up to this sum; a batch of larger lines would soon be full.
 _MOST_WITHIN_BYTES = 8 << 20
 _SEEN = ""
-
-
-class Limits(Record):
-    """What one input file may hold."""
-
-    lines: int = MAX_LINES
-    size_bytes: int = MAX_MB * BYTES_PER_MB
 
 
 class Group(Record):
@@ -69,7 +62,6 @@ class BatchLine(Record):
         )
 
     def pieces(self) -> Iterator[bytes]:
-        """The line, piece by piece; reads its images."""
         for part in self.parts:
             if isinstance(part, bytes):
                 yield part
@@ -87,8 +79,7 @@ class LineInputs:
         self._ids: Dict[str, str] = {}  # by hash; `_SEEN` for one that went within a line
 
     def of(self, job: Job) -> Tuple[List[LineInput], Optional[LineInput]]:
-        """The input images of a job and its mask. Raises where one is no usable image any more, or cannot be
-        uploaded."""
+        """The input images of a job and its mask; raises where one is unusable or cannot be uploaded."""
         named = [*job.sources, *([job.mask] if job.mask is not None else [])]
         images = [None if is_address(source) else local_input(source) for source in named]
         size_bytes = sum(image.size_bytes for image in images if image is not None)
@@ -117,22 +108,23 @@ class LineInputs:
 class Bundle:
     """An input file that is being written. Its jobs lie in a file beside it: they would fill the memory."""
 
-    def __init__(self, folder: Path, group: Group, limits: Limits) -> None:
+    def __init__(self, folder: Path, group: Group, max_lines: int, max_bytes: int) -> None:
         self.group = group
         #: Tells the batch that will be made of it from all others.
         self.mark = os.urandom(_MARK_BYTES).hex()
         self.path = folder / f"{self.mark}.jsonl"
         self.lines = 0
         self.high_usd = 0.0
-        self._limits = limits
+        self._max_lines = max_lines
+        self._max_bytes = max_bytes
         self._size_bytes = 0
         self._jobs_path = folder / f"{self.mark}.jobs"
         self._file = open(str(self.path), "xb")  # noqa: SIM115 - open until it is handed over
         self._jobs_file = open(str(self._jobs_path), "x", encoding="ascii")  # noqa: SIM115
 
     def takes(self, line: BatchLine) -> bool:
-        is_within = self._size_bytes + line.size_bytes <= self._limits.size_bytes
-        return self.lines == 0 or (self.lines < self._limits.lines and is_within)
+        is_within = self._size_bytes + line.size_bytes <= self._max_bytes
+        return self.lines == 0 or (self.lines < self._max_lines and is_within)
 
     def add(self, line: BatchLine, job: BatchJob) -> None:
         try:
@@ -142,11 +134,11 @@ class Bundle:
             self._jobs_file.write(json.dumps([job_json(job), job.outcome]) + "\n")
         except OSError as error:
             raise OutputError(
-                f"cannot write line {show(job.identity.custom_id)} of a batch: {error.strerror or error}",
+                f"cannot write line {show(job.custom_id)} of a batch: {error.strerror or error}",
                 hint="see to it that its images can be read and that there is space in the temp folder",
             ) from None
         self.lines += 1
-        self.high_usd += job.high_usd or 0.0
+        self.high_usd += job.planned.high_usd or 0.0
 
     def close(self) -> None:
         try:
@@ -174,7 +166,6 @@ def batch_line(
     inputs: Sequence[LineInput] = (),
     mask: Optional[LineInput] = None,
 ) -> BatchLine:
-    """The line of a request."""
     head = json.dumps({"custom_id": custom_id, "method": "POST", "url": endpoint}, ensure_ascii=False)
     body = json.dumps(fields, ensure_ascii=False)
     parts: List[Union[bytes, InputImage]] = [f'{head[:-1]}, "body": {body[:-1]}'.encode()]

@@ -2,38 +2,39 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 from contextlib import closing, contextmanager
 from functools import partial
 from typing import Callable, Dict, Generator, List, Mapping, Optional, Sequence, Tuple
 
-from ..base.about import PROGRAM
 from ..base.errors import LedgerError, UsageError
-from ..base.exit_codes import EXIT_CODES
 from ..base.interrupt import StopSwitch
 from ..base.record import Record
 from ..base.redact import show
-from ..batch.options import JobsOptions, add_jobs_flags, jobs_options
+from ..batch.options import JobsOptions, add_jobs_flags
 from ..commands.options import (
     Parser,
+    ServerFlags,
     add_field_flags,
     add_output_flags,
     add_server_flags,
     amount,
+    parser_of,
 )
 from ..history.dates import local_time
 from ..ledger.database import LEDGER_NAME, open_database
-from ..settings.config import Settings, load_settings, state_folder
+from ..settings.config import Settings, state_folder
 from ..telling.output import Output
 from ..wire.curl import find_curl
 from .api import BatchApi, ServerBatch
-from .bundle import BYTES_PER_MB, MAX_LINES, MAX_MB, Limits
+from .bundle import MAX_LINES, MAX_MB
 from .store import UNKNOWN, Batch, BatchStore
 
 MIN_POLL_S = 0.05
 FIRST_POLL_S, SLOWEST_POLL_S = 5.0, 60.0
 
+#: What `--json` shows of a batch as the server tells it.
+_SHOWN = ("status", "endpoint", "model", "created_at", "total", "completed", "failed")
 _ALL_OR_SOME, _SOME = "[ID...]", "ID..."
 #: The commands for batches: how they name those that are meant, and what they do.
 _BATCHES_COMMANDS = {
@@ -45,29 +46,9 @@ _BATCHES_COMMANDS = {
 }
 
 
-def run_batch_api(name: str, rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs one of the commands; its exit code."""
-    from .fetch import run_fetch
-    from .follow import run_cancel, run_list_batches, run_status, run_wait
-    from .submit import run_submit
-
-    commands: Mapping[str, Callable[[Sequence[str], Output, StopSwitch], int]] = {
-        "submit": run_submit,
-        "status": run_status,
-        "wait": run_wait,
-        "fetch": run_fetch,
-        "cancel": run_cancel,
-        "list": run_list_batches,
-    }
-    return commands[name](rest, output, stop)
-
-
-class BatchesArguments(argparse.Namespace):
+class BatchesArguments(ServerFlags):
     """The command line of a command for batches. Without `ids` it is for all that are remembered."""
 
-    config: Optional[str]
-    base_url: Optional[str]
-    api_key: Optional[str]
     ids: Sequence[str] = ()
     poll: Optional[float] = None
     timeout: Optional[float] = None
@@ -85,7 +66,6 @@ class Session(Record):
 
     @property
     def base_url(self) -> str:
-        """The base URL as batches are remembered by it."""
         return self.store.url(self.settings.base_url)
 
     def chosen(self, ids: Sequence[str], is_meant: Callable[[Batch], bool]) -> List[Batch]:
@@ -139,11 +119,8 @@ class Session(Record):
 
 @contextmanager
 def open_session(settings: Settings, output: Output, stop: StopSwitch) -> Generator[Session, None, None]:
-    """What a command has at hand.
-
-    Raises:
-        ConfigError: there is no curl, or the ledger cannot be used; without it no batch could be fetched.
-    """
+    """What a command has at hand; raises where the ledger cannot be used, without which nothing is
+    fetched."""
     find_curl()
     path = state_folder(os.environ) / LEDGER_NAME
     try:
@@ -163,13 +140,10 @@ def open_session(settings: Settings, output: Output, stop: StopSwitch) -> Genera
 def batches_session(
     name: str, rest: Sequence[str], output: Output, stop: StopSwitch
 ) -> Generator[Tuple[Session, BatchesArguments], None, None]:
-    """What a command for batches needs, and its command line."""
     arguments = batches_parser(name).parse_args(list(rest), BatchesArguments())
     if arguments.poll is not None and arguments.poll < MIN_POLL_S:
         raise UsageError(f"--poll must be at least {MIN_POLL_S}", hint="leave it out for 5 to 60 seconds")
-    settings = load_settings(
-        os.environ, config=arguments.config, base_url=arguments.base_url, api_key=arguments.api_key
-    )
+    settings = arguments.settings()
     for warning in settings.warnings:
         output.warn(warning)
     with open_session(settings, output, stop) as session:
@@ -177,19 +151,12 @@ def batches_session(
 
 
 def batch_json(batch: Batch) -> Dict[str, object]:
-    """A batch as `--json` shows it."""
     server = batch.server
     return {
         "id": server.id,
         "name": batch.label,
-        "status": server.status,
         "base_url": batch.base_url,
-        "endpoint": server.endpoint,
-        "model": server.model,
-        "created_at": server.created_at,
-        "total": server.total,
-        "completed": server.completed,
-        "failed": server.failed,
+        **{name: getattr(server, name) for name in _SHOWN},
         "high_usd": None if batch.high_usd is None else round(batch.high_usd, 6),
         "out_dir": batch.out_dir or None,
         "fetched_at": batch.fetched_at,
@@ -197,7 +164,6 @@ def batch_json(batch: Batch) -> Dict[str, object]:
 
 
 def batch_in_words(batch: Batch) -> str:
-    """A batch on one line."""
     server = batch.server
     state = show(server.status + (", fetched" if batch.fetched_at else ""))
     counts = f"{server.completed}/{server.failed}/{server.total}"
@@ -205,23 +171,27 @@ def batch_in_words(batch: Batch) -> str:
     return "  ".join([show(batch.label), state, counts, local_time(server.created_at), out_dir])
 
 
-def read_submit(argv: Sequence[str]) -> Tuple[JobsOptions, Limits]:
-    """What a `batch submit` command line says of its jobs, and how large a batch may become."""
-    args = submit_parser().parse_args(list(argv))
+class SubmitCommand(JobsOptions):
+    """A `batch submit` command line."""
+
+    max_lines: int
+    max_mb: float
+
+
+def read_submit(argv: Sequence[str]) -> SubmitCommand:
+    args = submit_parser().parse_args(list(argv), SubmitCommand())
     for name, value, most in (("--max-lines", args.max_lines, MAX_LINES), ("--max-mb", args.max_mb, MAX_MB)):
         if not 0 < value <= most:
             raise UsageError(
                 f"{name} is {value}; it must be more than 0 and at most {most:,}",
                 hint="the Batch API takes no larger files; leave it out for its limit",
             )
-    return jobs_options(args), Limits(args.max_lines, int(args.max_mb * BYTES_PER_MB))
+    return args
 
 
 def submit_parser() -> Parser:
-    """The parser of `batch submit`."""
-    parser = _parser(
-        "submit JOBS", "Hand the jobs of a file to the Batch API: half the price, results within 24 hours."
-    )
+    description = "Hand the jobs of a file to the Batch API: half the price, results within 24 hours."
+    parser = parser_of("batch submit", description, "JOBS [options]")
     add_jobs_flags(parser)
     add = parser.add_argument_group("the batches").add_argument
     for flag, kind, most, what in (
@@ -243,9 +213,8 @@ def submit_parser() -> Parser:
 
 
 def batches_parser(name: str) -> Parser:
-    """The parser of a command for batches."""
     ids, description = _BATCHES_COMMANDS[name]
-    parser = _parser(f"{name} {ids}".strip(), description)
+    parser = parser_of(f"batch {name}", description, f"{ids} [options]".strip())
     add_output_flags(parser.add_argument)
     add_server_flags(parser)
     add = parser.add_argument
@@ -262,16 +231,6 @@ def batches_parser(name: str) -> Parser:
     if name == "list":
         add("--remote", action="store_true", help="list those of the server instead")
     return parser
-
-
-def _parser(usage: str, description: str) -> Parser:
-    """A parser; its usage begins with the command's name."""
-    return Parser(
-        prog=f"{PROGRAM} batch {usage.split()[0]}",
-        usage=f"{PROGRAM} batch {usage} [options]",
-        description=description,
-        epilog=EXIT_CODES,
-    )
 
 
 #: The parser of each command here.

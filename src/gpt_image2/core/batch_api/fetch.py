@@ -6,13 +6,12 @@ import os
 from pathlib import Path
 from typing import Callable, Dict, Iterator, List, Optional, Sequence
 
-from ..base.about import PROGRAM
-from ..base.errors import GptImage2Error, InterruptedCall, OutputError, PartialError
+from ..base.errors import GptImage2Error, InterruptedCall, PartialError
 from ..base.interrupt import StopSwitch
 from ..base.outcome import ExitCode
 from ..base.redact import show
 from ..batch.contact_sheet import write_sheet
-from ..batch.journal import DONE, FAILED, Journal
+from ..batch.journal import DONE, FAILED
 from ..batch.output_folder import OutputFolder
 from ..ledger.recording import Ledger
 from ..outputs.files import prepare_folder, temporary_folder
@@ -24,7 +23,7 @@ from ..telling.output import Output
 from .commands import Session, batch_json, batches_session
 from .results import ResultLine, ResultReader, error_without_line
 from .saving import ResultSaver, job_row_of
-from .store import GIVEN_UP, WAITING, Batch, LastEntries
+from .store import GIVEN_UP, WAITING, Batch, KnownJournal
 
 _PART_NAME = "batch-result"
 _TRIES_PER_FILE = 3
@@ -33,7 +32,6 @@ _FAILED_HINT = "batch submit or batch run with the same jobs goes on with what w
 
 
 def run_fetch(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch fetch`; its exit code."""
     with batches_session("fetch", rest, output, stop) as (session, arguments):
         batches = session.chosen(
             arguments.ids, lambda batch: batch.fetched_at is None and batch.server.status != GIVEN_UP
@@ -63,7 +61,6 @@ class _Fetching:
         self._saved = 0
 
     def run(self, batches: Sequence[Batch]) -> None:
-        """Fetches batch after batch, folder by folder."""
         by_folder: Dict[str, List[Batch]] = {}
         for batch in batches:
             try:
@@ -83,7 +80,6 @@ class _Fetching:
                     self._fetch_unknown(batch)
 
     def finish(self) -> int:
-        """Says how it ended; the exit code."""
         stop = self._session.stop
         if stop.is_set:
             raise InterruptedCall(
@@ -128,20 +124,18 @@ class _Fetching:
         folder = OutputFolder(path, self._rescue_folder)
         try:
             prepare_folder(path)
-            with temporary_folder() as scratch, Journal(path) as journal, LastEntries(path, scratch) as last:
-                saver = ResultSaver(self._session, self._ledger, folder, journal, last)
+            with temporary_folder() as scratch, KnownJournal(path, scratch) as journal:
+                saver = ResultSaver(self._session, self._ledger, folder, journal)
                 for batch in batches:
                     self._fetch(batch, saver, path)
                 self._saved += saver.saved
                 self._problems += saver.failures
-                self._write_contact_sheet(path, last)
+                self._write_contact_sheet(path, journal.last.count())
         except GptImage2Error as error:
             for batch in batches:
                 self._failed(batch, error)
 
     def _fetch(self, batch: Batch, saver: ResultSaver, path: Path) -> None:
-        """Fetches one batch as far as it has results."""
-
         def take(line: ResultLine) -> None:
             job = self._store.job(batch, line.custom_id)
             if job is None:
@@ -160,13 +154,11 @@ class _Fetching:
             self._batches[self._batches.index(batch)] = self._store.mark_fetched(batch)
 
     def _fetch_unknown(self, batch: Batch) -> None:
-        """A batch that is not remembered here: its images are saved all the same."""
         self._output.warn(f"{batch.label} is not known here: its images go to {self._rescue_folder}")
         self._rescue_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._read_files(batch, self._rescue_folder, lambda line: self._rescue(batch, line))
 
     def _rescue(self, batch: Batch, line: ResultLine) -> None:
-        """Saves the images of a line for which there is no job."""
         places: List[str] = []
         for number, writer in enumerate(line.writers, 1):
             places.append(writer.keep(f"{slug(line.custom_id) or 'result'}-{number}.png"))
@@ -208,17 +200,15 @@ class _Fetching:
         self._errors.append(error)
         self._problems.append(f"{batch.label}: {error.message}")
 
-    def _write_contact_sheet(self, path: Path, last_entries: LastEntries) -> None:
+    def _write_contact_sheet(self, path: Path, known: int) -> None:
         """Writes the contact sheet anew where all jobs of the folder are remembered here."""
         out_dir = str(path)
-        if sum(1 for _ in self._store.jobs_of_folder(out_dir)) != last_entries.count():
+        if sum(1 for _ in self._store.jobs_of_folder(out_dir)) != known:
             return
         rows = (job_row_of(batch, job) for batch, job in self._store.jobs_of_folder(out_dir))
-        requests = (job.asked.request for _, job in self._store.jobs_of_folder(out_dir))
-        try:
-            self._sheets.append(write_sheet(path, f"{PROGRAM} batch: {path.name}", "", rows, requests))
-        except (OSError, ValueError, OutputError) as error:
-            self._output.warn(str(error))
+        requests = (job.request for _, job in self._store.jobs_of_folder(out_dir))
+        sheet = write_sheet(path, path.name, "", rows, requests, self._output)
+        self._sheets += [sheet] if sheet else []
 
     def _counts(self) -> Dict[str, int]:
         found = {DONE: 0, FAILED: 0, WAITING: 0}

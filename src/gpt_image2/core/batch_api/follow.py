@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from itertools import islice
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Set
+from typing import Callable, Dict, Iterator, List, Mapping, Sequence, Set
 
 from ..base.errors import ApiError, GptImage2Error, InterruptedCall, NetworkError, RateLimitError
 from ..base.interrupt import StopSwitch
 from ..base.outcome import Billed, ExitCode
 from ..base.record import replace
-from ..batch.journal import FAILED, SUBMITTED, Entry, Journal
+from ..batch.journal import FAILED, SUBMITTED, Entry
 from ..outputs.files import temporary_folder
 from ..telling.as_json import failure_json
 from ..telling.output import Output
@@ -25,54 +25,48 @@ from .commands import (
     batch_json,
     batches_session,
 )
-from .store import GIVEN_UP, Batch, LastEntries
+from .store import GIVEN_UP, Batch, KnownJournal
 
 _GROWTH = 1.5
 _MAX_LISTED = 2000
 
 
 def run_status(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch status`; its exit code."""
     with batches_session("status", rest, output, stop) as (session, arguments):
         return _each(session, "status", _under_way(session, arguments), session.refreshed)
 
 
 def run_list_batches(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch list`; its exit code."""
     with batches_session("list", rest, output, stop) as (session, arguments):
         batches = session.store.batches()
         if arguments.remote:
             known = {batch.server.id: batch for batch in batches}
             remote = islice(session.api.batches(), _MAX_LISTED)
             batches = [known.get(server.id) or Batch(session.base_url, server) for server in remote]
-    for batch in batches:
-        output.result(batch_in_words(batch))
     if not batches:
         output.say("no batches")
-    return _finish_batches(output, "list", [_row_of_batch(batch) for batch in batches], True)
+    return _tell(output, "list", batches, {}, True)
 
 
 def run_cancel(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch cancel`; its exit code."""
     with batches_session("cancel", rest, output, stop) as (session, arguments):
         batches = session.chosen(arguments.ids, lambda _: False)
         return _each(session, "cancel", batches, lambda batch: _cancelled(session, batch))
 
 
 def run_wait(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch wait`; its exit code."""
     with batches_session("wait", rest, output, stop) as (session, arguments), stop, output.heartbeat():
         batches = _Watch(session, arguments).run()
-    for batch in batches:
-        output.result(batch_in_words(batch))
     if stop.is_set:
+        for batch in batches:
+            output.result(batch_in_words(batch))
         raise InterruptedCall(
             "interrupted; the batches run on", signum=stop.signum or 2, hint="batch wait goes on waiting"
         )
     is_good = all(batch.server.status == COMPLETED and not batch.server.failed for batch in batches)
     if any(batch.is_open for batch in batches):
         output.complain("not all have ended in that time; they run on, and batch wait goes on waiting")
-    return _finish_batches(output, "wait", [_row_of_batch(batch) for batch in batches], is_good)
+    return _tell(output, "wait", batches, {}, is_good)
 
 
 class _Watch:
@@ -152,19 +146,22 @@ def _each(session: Session, action: str, batches: Sequence[Batch], work: Callabl
         now.append(batch)
     if errors and len(errors) == len(now):
         raise next(iter(errors.values()))
-    for batch in now:
+    return _tell(output, action, now, errors, not errors)
+
+
+def _tell(
+    output: Output,
+    action: str,
+    batches: Sequence[Batch],
+    errors: Mapping[str, GptImage2Error],
+    is_good: bool,
+) -> int:
+    """Says how batches are, and by their labels what failed for them; the exit code."""
+    for batch in batches:
         output.result(batch_in_words(batch))
         if batch.label in errors:
             output.complain(f"{batch.label}: {errors[batch.label].message}")
-    rows = [_row_of_batch(batch, errors.get(batch.label)) for batch in now]
-    return _finish_batches(output, action, rows, not errors)
-
-
-def _row_of_batch(batch: Batch, error: Optional[GptImage2Error] = None) -> Mapping[str, object]:
-    return {**batch_json(batch), "error": failure_json(error)}
-
-
-def _finish_batches(output: Output, action: str, rows: List[Mapping[str, object]], is_good: bool) -> int:
+    rows = [{**batch_json(batch), "error": failure_json(errors.get(batch.label))} for batch in batches]
     output.finish({"ok": is_good, "command": f"batch {action}", "batches": rows})
     return int(ExitCode.OK if is_good else ExitCode.PARTIAL)
 
@@ -182,8 +179,8 @@ def _given_up(session: Session, batch: Batch) -> Batch:
     """Gives up a batch that the server may have: its jobs may be sent again if the user says so once more."""
     folder = Path(batch.out_dir)
     if folder.is_dir():
-        with temporary_folder() as scratch, Journal(folder) as journal, LastEntries(folder, scratch) as last:
-            journal.extend(_given_up_entries(session, batch, last))
+        with temporary_folder() as scratch, KnownJournal(folder, scratch) as journal:
+            journal.extend(_given_up_entries(session, batch, journal))
     batch = replace(batch, server=replace(batch.server, status=GIVEN_UP))
     session.store.update(batch)
     session.output.warn(
@@ -192,9 +189,9 @@ def _given_up(session: Session, batch: Batch) -> Batch:
     return batch
 
 
-def _given_up_entries(session: Session, batch: Batch, last_entries: LastEntries) -> Iterator[Entry]:
+def _given_up_entries(session: Session, batch: Batch, journal: KnownJournal) -> Iterator[Entry]:
     for job in session.store.jobs(batch):
-        last: Optional[Entry] = last_entries.of(job)
+        last = journal.last.of(job.planned.key, job.planned.copy)
         if last is not None and last.event == SUBMITTED and last.batch_id == batch.label:
             yield job.entry(
                 FAILED,

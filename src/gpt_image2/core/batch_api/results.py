@@ -112,7 +112,6 @@ class ResultReader:
         self._begin()
 
     def _torn(self) -> Mapping[str, Any]:
-        """What can be told of a line that is no JSON."""
         match = re.search(_CUSTOM_ID, self._document)
         name = match.group(1).decode("utf-8", "replace") if match else ""
         error = {"code": "unreadable_result", "message": "its line in the results is no JSON"}
@@ -158,7 +157,6 @@ def error_of_line(line: ResultLine, request: ImageRequest, settings: Settings) -
 
 
 def error_without_line(batch: ServerBatch) -> GptImage2Error:
-    """Why a job has no line in the results of a batch that has ended."""
     if batch.status == "failed":
         return ApiError(
             f"the server refused the whole batch: {batch.problem or 'it does not say why'}",
@@ -175,7 +173,6 @@ def error_without_line(batch: ServerBatch) -> GptImage2Error:
 
 
 def fewer_images(saved: int, asked: int) -> GptImage2Error:
-    """The error of a job of whose images the server made only some."""
     return PartialError(
         f"the server sent {saved} images instead of {asked}",
         hint="submit the job again for the rest",

@@ -12,10 +12,18 @@ from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple, cast
 
 from ..api.request import ImageRequest
-from ..base.outcome import Billed
 from ..base.record import Record, replace
 from ..base.redact import mask_secrets
-from ..batch.journal import SUBMITTED, Entry, JournalImage, entry_json, read_entry, read_journal
+from ..batch.journal import (
+    Entry,
+    Journal,
+    LastEntries,
+    image_fields,
+    image_of_fields,
+    read_journal,
+    scratch_database,
+)
+from ..batch.plan import PlannedJob
 from ..ledger.database import Database, stored
 from ..ledger.entries import InputFile, input_file_of, other_fields, request_from_fields, utc_text
 from .api import ServerBatch
@@ -29,11 +37,19 @@ WAITING = "submitted"
 _LOCAL = "local-"
 _KEY_CHARS = 40  # of 64: a name in a batch may not be longer than that
 _PAGE = 500
+#: Fields of a planned job that the ledger keeps by their own names.
+_KEPT = ("number", "line", "id", "key", "copy", "name", "named", "high_usd")
 
-_INSERT_BATCH = (
-    "INSERT INTO batches (token, base_url, created_at, status, endpoint, model, input_file_id, out_dir,"
-    " total, completed, failed, high_usd, history)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?, 0, 0, ?, ?)"
+#: What is known of a batch before it is made, but for its marks: names of columns and of fields.
+_FROM_SUBMISSION = (
+    "created_at",
+    "status",
+    "endpoint",
+    "model",
+    "input_file_id",
+    "total",
+    "completed",
+    "failed",
 )
 #: What answers of the server change of a batch: names of columns and of fields.
 _CHANGING = ("id", "status", "created_at", "output_file_id", "error_file_id", "total", "completed", "failed")
@@ -87,49 +103,25 @@ class Batch(Record):
         return replace(self, server=server)
 
 
-class JobIdentity(Record):
-    """Which job it is: its number and line in the jobs file, the user's own id, its key and copy in the
-    journal, and the name of its output; `named` tells that the user chose that."""
+class BatchJob(Record):
+    """A job of a batch: as it was planned, by what it costs there and with paths below the folder; the
+    request as it stands in the jobs file, and the input files. `outcome` is what its row shows."""
 
-    number: int
-    line: int
-    id: Optional[str]
-    key: str
-    copy: int
-    name: str
-    named: bool
-
-    @property
-    def custom_id(self) -> str:
-        """Its name in a batch."""
-        return custom_id_of(self.key, self.copy)
-
-
-class JobRequest(Record):
-    """What was asked for: the request as it stands in the jobs file, the numbers of those of its images that
-    are to be made, and the input files."""
-
+    planned: PlannedJob
     request: ImageRequest
-    numbers: Tuple[int, ...]
     inputs: Tuple[InputFile, ...] = ()
     mask: Optional[InputFile] = None
-
-
-class BatchJob(Record):
-    """A job of a batch. `there` are the images that it had before; `outcome` is what its row shows."""
-
-    identity: JobIdentity
-    asked: JobRequest
-    there: Tuple[JournalImage, ...]
-    high_usd: Optional[float]
     state: str = WAITING
     outcome: Optional[Mapping[str, Any]] = None
 
-    def entry(self, event: str, **fields: object) -> Entry:
-        """A line of the journal on it."""
-        who = self.identity
-        entry = Entry(event=event, key=who.key, copy=who.copy, name=who.name, images=self.there)
-        return replace(entry, **fields)
+    @property
+    def custom_id(self) -> str:
+        """Its name in a batch: it leads back to the job in the journal."""
+        return f"{self.planned.key[:_KEY_CHARS]}-{self.planned.copy}"
+
+    def entry(self, event: str, **fields: Any) -> Entry:
+        """A line of the journal on it, as long as nothing has come of it."""
+        return self.planned.entry(event, images=self.planned.there, **fields)
 
 
 class BatchStore:
@@ -140,52 +132,45 @@ class BatchStore:
         self._secrets = secrets
 
     def url(self, base_url: str) -> str:
-        """A base URL as it is kept here."""
         return mask_secrets(base_url, self._secrets)
 
     def add(self, batch: Batch, jobs: Iterable[BatchJob]) -> Batch:
         """Takes a batch that is about to be made, and its jobs: all of it, or nothing."""
         server = batch.server
-        values = (
-            server.mark,
-            self.url(batch.base_url),
-            server.created_at,
-            server.status,
-            server.endpoint,
-            server.model,
-            server.input_file_id,
-            stored(batch.out_dir),
-            server.total,
-            batch.high_usd,
-            int(batch.history),
-        )
+        row = {
+            **{name: getattr(server, name) for name in _FROM_SUBMISSION},
+            "token": server.mark,
+            "base_url": self.url(batch.base_url),
+            "high_usd": batch.high_usd,
+            "history": int(batch.history),
+            "out_dir": stored(batch.out_dir),
+        }
+        marks = ", ".join("?" * (len(row) - 1))
+        insert = f"INSERT INTO batches ({', '.join(row)}) VALUES ({marks}, CAST(? AS TEXT))"  # noqa: S608
         with self.database.transaction():
-            number = self.database.insert(_INSERT_BATCH, values)
+            number = self.database.insert(insert, (*row.values(),))
             for job in jobs:
-                row = (
+                values = (
                     number,
-                    job.identity.number,
-                    job.identity.custom_id,
+                    job.planned.number,
+                    job.custom_id,
                     json.dumps(self._masked_job(job)),
                     job.state,
                     json.dumps(job.outcome),
                 )
-                self.database.change("INSERT INTO batch_jobs VALUES (?, ?, ?, ?, ?, ?)", row)
+                self.database.change("INSERT INTO batch_jobs VALUES (?, ?, ?, ?, ?, ?)", values)
         return replace(batch, number=number)
 
     def update(self, batch: Batch) -> None:
-        """Writes down what the server says of a batch."""
         values = (getattr(batch.server, name) for name in _CHANGING)
         self.database.change(_UPDATE_BATCH, (*values, batch.number))
 
     def mark_fetched(self, batch: Batch) -> Batch:
-        """All results of a batch are here."""
         now = utc_text(time.time())
         self.database.change("UPDATE batches SET fetched_at = ? WHERE number = ?", (now, batch.number))
         return replace(batch, fetched_at=now)
 
     def forget(self, batch: Batch) -> None:
-        """Lets a batch go that the server does not have."""
         with self.database.transaction():
             self.forget_jobs(batch)
             self.database.change("DELETE FROM batches WHERE number = ?", (batch.number,))
@@ -195,16 +180,13 @@ class BatchStore:
         self.database.change("DELETE FROM batch_jobs WHERE batch = ?", (batch.number,))
 
     def batches(self) -> List[Batch]:
-        """All batches, oldest first."""
         return [_batch_of(row) for row in self.database.rows("SELECT * FROM batches ORDER BY number")]
 
     def batch(self, label: str) -> Optional[Batch]:
-        """The batch with an id, or a name of its own."""
         found = [batch for batch in self.batches() if label in (batch.server.id, batch.local_name)]
         return found[-1] if found else None
 
     def jobs(self, batch: Batch) -> Iterator[BatchJob]:
-        """The jobs of a batch in the order of their jobs file."""
         query = "SELECT * FROM batch_jobs WHERE batch = ? AND number > ? ORDER BY number LIMIT ?"
         last = 0
         while True:
@@ -220,17 +202,15 @@ class BatchStore:
         batches = [batch for batch in self.batches() if batch.out_dir == out_dir]
         for place, batch in enumerate(batches):
             for job in self.jobs(batch):
-                if not any(self.job(later, job.identity.custom_id) for later in batches[place + 1 :]):
+                if not any(self.job(later, job.custom_id) for later in batches[place + 1 :]):
                     yield batch, job
 
     def job(self, batch: Batch, custom_id: str) -> Optional[BatchJob]:
-        """One job of a batch."""
         query = "SELECT * FROM batch_jobs WHERE batch = ? AND custom_id = ?"
         rows = self.database.rows(query, (batch.number, custom_id))
         return _stored_job(rows[0], batch) if rows else None
 
     def count(self, batch: Batch) -> Dict[str, int]:
-        """How many jobs of a batch are in each state."""
         query = "SELECT state, COUNT(*) AS jobs FROM batch_jobs WHERE batch = ? GROUP BY state"
         return {row["state"]: row["jobs"] for row in self.database.rows(query, (batch.number,))}
 
@@ -242,87 +222,55 @@ class BatchStore:
         return {**fields, **words, "fields": names}
 
 
-class LastEntries:
-    """The last line of each job in the journal of a folder, in a scratch database. A context manager."""
+class KnownJournal(Journal):
+    """An open journal, and the last line of each job in it."""
 
     def __init__(self, folder: Path, scratch: Path) -> None:
-        import sqlite3
-
-        self._db = sqlite3.connect(str(scratch / "past.sqlite3"), isolation_level=None)
-        self._db.execute("PRAGMA journal_mode = OFF")
-        self._db.execute("CREATE TABLE past (id TEXT PRIMARY KEY, entry TEXT) WITHOUT ROWID")
-        self._db.execute("BEGIN")
+        super().__init__(folder)
+        self._database = scratch_database(scratch / "past.sqlite3")
+        self.last = LastEntries(self._database)
         for entry in read_journal(folder):
-            self.add(entry)
+            self.last.add(entry)
 
-    def __enter__(self) -> LastEntries:
+    def __enter__(self) -> KnownJournal:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._db.close()
-
-    def add(self, entry: Entry) -> None:
-        values = custom_id_of(entry.key, entry.copy), json.dumps(entry_json(entry))
-        self._db.execute("INSERT OR REPLACE INTO past VALUES (?, ?)", values)
-
-    def of(self, job: BatchJob) -> Optional[Entry]:
-        """The last line of a job; None where there is none."""
-        row = self._db.execute("SELECT entry FROM past WHERE id = ?", (job.identity.custom_id,)).fetchone()
-        return None if row is None else read_entry(json.loads(row[0]))
-
-    def count(self) -> int:
-        """How many jobs the folder has."""
-        return int(self._db.execute("SELECT COUNT(*) FROM past").fetchone()[0])
+        self._database.close()
+        super().__exit__()
 
 
 def end_job(database: Database, batch: Batch, job: BatchJob) -> None:
-    """Writes down what has become of a job."""
     database.change(
         "UPDATE batch_jobs SET state = ?, outcome = ? WHERE batch = ? AND number = ?",
-        (job.state, json.dumps(job.outcome), batch.number, job.identity.number),
+        (job.state, json.dumps(job.outcome), batch.number, job.planned.number),
     )
-
-
-def custom_id_of(key: str, copy: int) -> str:
-    """The name of a job in a batch: it leads back to the job in the journal."""
-    return f"{key[:_KEY_CHARS]}-{copy}"
-
-
-def submitted_entries(jobs: Iterable[BatchJob], label: str) -> Iterator[Entry]:
-    """The lines of the journal for jobs that may be paid for from now on."""
-    for job in jobs:
-        yield job.entry(SUBMITTED, billed=Billed.MAYBE, high_usd=job.high_usd or 0.0, batch_id=label)
 
 
 def job_json(job: BatchJob) -> Dict[str, object]:
     """A job as JSON, but for its state; the column `job` of the ledger holds this."""
-    asked = job.asked
+    planned = job.planned
     return {
-        **vars(job.identity),
-        "numbers": asked.numbers,
-        "there": [dict(vars(image)) for image in job.there],
-        "high_usd": job.high_usd,
-        "prompt": asked.request.prompt,
-        "fields": other_fields(asked.request),
-        "inputs": [file.json() for file in asked.inputs],
-        "mask": None if asked.mask is None else asked.mask.json(),
+        **{name: getattr(planned, name) for name in _KEPT},
+        "numbers": planned.missing,
+        "there": [image_fields(image) for image in planned.there],
+        "prompt": job.request.prompt,
+        "fields": other_fields(job.request),
+        "inputs": [file.json() for file in job.inputs],
+        "mask": None if job.mask is None else job.mask.json(),
     }
 
 
 def job_from_json(
     fields: Mapping[str, Any], model: str, state: str = WAITING, outcome: Optional[Mapping[str, Any]] = None
 ) -> BatchJob:
-    """The job of which `job_json` made an object."""
+    kept = {name: fields[name] for name in _KEPT}
+    there = tuple(map(image_of_fields, fields["there"]))
     return BatchJob(
-        identity=JobIdentity(**{name: fields[name] for name in JobIdentity.__match_args__}),
-        asked=JobRequest(
-            request=request_from_fields(fields["prompt"], model, fields["fields"]),
-            numbers=tuple(fields["numbers"]),
-            inputs=tuple(map(input_file_of, fields["inputs"])),
-            mask=None if fields["mask"] is None else input_file_of(fields["mask"]),
-        ),
-        there=tuple(JournalImage(**image) for image in fields["there"]),
-        high_usd=fields["high_usd"],
+        planned=PlannedJob(missing=tuple(fields["numbers"]), there=there, **kept),
+        request=request_from_fields(fields["prompt"], model, fields["fields"]),
+        inputs=tuple(map(input_file_of, fields["inputs"])),
+        mask=None if fields["mask"] is None else input_file_of(fields["mask"]),
         state=state,
         outcome=outcome,
     )

@@ -18,11 +18,11 @@ from ..base.errors import ApiError, GptImage2Error, InterruptedCall, LedgerError
 from ..base.interrupt import StopSwitch
 from ..base.outcome import Billed, ExitCode
 from ..base.record import replace
-from ..batch.jobs import read_job
-from ..batch.journal import FAILED, SUBMITTED, Journal, journal_images
-from ..batch.plan import Plan, PlannedJob
+from ..batch.jobs_file import read_job
+from ..batch.journal import FAILED, SUBMITTED, Journal
+from ..batch.plan import PlannedJob
 from ..batch.planning import OpenJobs, open_jobs
-from ..batch.summary import counts, forecast, in_words, job_rows
+from ..batch.summary import counts, in_words, job_rows, show_dry_run, sum_of_shares
 from ..calls.budget import Budget
 from ..calls.client import Client
 from ..ledger.entries import utc_text
@@ -31,28 +31,29 @@ from ..telling.as_json import estimate_json, failure_json, image_json
 from ..telling.in_words import cost_in_words
 from ..telling.output import Output
 from .api import ServerBatch
-from .bundle import BatchLine, Bundle, Group, Limits, LineInputs, batch_line
-from .commands import Session, batch_in_words, batch_json, open_session, read_submit
-from .store import UNKNOWN, Batch, BatchJob, JobIdentity, JobRequest, submitted_entries
+from .bundle import BYTES_PER_MB, BatchLine, Bundle, Group, LineInputs, batch_line
+from .commands import Session, SubmitCommand, batch_in_words, batch_json, open_session, read_submit
+from .store import UNKNOWN, Batch, BatchJob
 
 _GENERATIONS, _EDITS = "/v1/images/generations", "/v1/images/edits"
 
 
 def run_submit(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `batch submit`; its exit code."""
-    jobs, limits = read_submit(rest)
+    jobs = read_submit(rest)
     client = Client(
         config=jobs.config, base_url=jobs.base_url, api_key=jobs.api_key, history=jobs.history, stop=stop
     )
     with ExitStack() as stack:
         folder = open_jobs(jobs, client, output, stack)
-        estimate = _half_price(folder.plan)
+        estimate = sum_of_shares(folder.plan.shares()).cost_usd
+        estimate = None if estimate is None else estimate.at(BATCH_DISCOUNT)
         if folder.journal is None:
-            return _show_submit_dry_run(folder, estimate, output)
+            lines = [f"Estimated cost: {cost_in_words(estimate)} by the Batch API"]
+            return show_dry_run(output, "batch submit", folder, lines, {"cost_usd": estimate_json(estimate)})
         Budget(jobs.max_cost_usd, folder.spent_usd).check(estimate, "these jobs, by the Batch API,")
         client.settings.require_key()
         session = stack.enter_context(open_session(client.settings, output, stop))
-        submission = _Submission(session, folder, folder.journal, limits, client.ledger is not None)
+        submission = _Submission(session, folder, folder.journal, jobs, client.ledger is not None)
         with stop:
             submission.run()
             return submission.finish(estimate)
@@ -62,13 +63,14 @@ class _Submission:
     """One `batch submit`, all of whose jobs may be paid for."""
 
     def __init__(
-        self, session: Session, folder: OpenJobs, journal: Journal, limits: Limits, is_recorded: bool
+        self, session: Session, folder: OpenJobs, journal: Journal, command: SubmitCommand, is_recorded: bool
     ) -> None:
         self._session = session
         self._folder = folder
         self._plan = folder.plan
         self._journal = journal
-        self._limits = limits
+        self._max_lines = command.max_lines
+        self._max_bytes = int(command.max_mb * BYTES_PER_MB)
         self._is_recorded = is_recorded
         self._output = session.output
         self._inputs = LineInputs(session.api)
@@ -106,7 +108,7 @@ class _Submission:
                 if self._is_stopping():
                     return
             if bundle is None:
-                bundle = self._bundles[group] = Bundle(scratch, group, self._limits)
+                bundle = self._bundles[group] = Bundle(scratch, group, self._max_lines, self._max_bytes)
             bundle.add(line, job)
 
     def _line_of(self, planned: PlannedJob) -> Tuple[Group, BatchLine, BatchJob]:
@@ -123,31 +125,20 @@ class _Submission:
         count = len(planned.missing)
         sent = request if count == request.count else replace(request, n=count)
         fields = sent.wire_fields(self._session.settings.format_field)
-        identity = JobIdentity(
-            number=planned.number,
-            line=planned.line,
-            id=planned.id,
-            key=planned.key,
-            copy=planned.copy,
-            name=planned.name,
-            named=planned.named,
-        )
         remembered = BatchJob(
-            identity=identity,
-            asked=JobRequest(
-                request=request,
-                numbers=planned.missing,
-                inputs=tuple(each.file for each in inputs),
-                mask=None if mask is None else mask.file,
+            planned=replace(
+                planned,
+                there=self._folder.folder.below(planned.there),
+                high_usd=None if planned.high_usd is None else planned.high_usd * BATCH_DISCOUNT,
             ),
-            there=journal_images(dict(planned.there), self._folder.folder.path),
-            high_usd=None if planned.high_usd is None else planned.high_usd * BATCH_DISCOUNT,
-            outcome={"images": [image_json(image) for _, image in planned.there]},
+            request=request,
+            inputs=tuple(each.file for each in inputs),
+            mask=None if mask is None else mask.file,
+            outcome={"images": [image_json(image) for image in planned.there]},
         )
-        return group, batch_line(identity.custom_id, group.endpoint, fields, inputs, mask), remembered
+        return group, batch_line(remembered.custom_id, group.endpoint, fields, inputs, mask), remembered
 
     def _send(self, bundle: Bundle) -> None:
-        """Makes a batch of a bundle; a failure ends the submission."""
         del self._bundles[bundle.group]
         self._output.say(f"handing over {bundle.lines:,} jobs: {bundle.group.model}, {bundle.group.endpoint}")
         batch, self._error = self._hand_over(bundle)
@@ -159,21 +150,18 @@ class _Submission:
             self._output.result(f"Submitted: {batch_in_words(batch)}")
             self._output.event({"event": "batch_submitted", "batch": batch_json(batch)})
         for job in bundle.jobs():
-            self._plan.end(job.identity.number, state, {**(job.outcome or {}), **outcome})
+            self._plan.end(job.planned.number, state, {**(job.outcome or {}), **outcome})
         bundle.discard()
 
     def _hand_over(self, bundle: Bundle) -> Tuple[Optional[Batch], Optional[GptImage2Error]]:
         """The batch that a bundle was made into, None where the server clearly refused it; and what went
-        wrong. A batch and an error: nobody knows whether it was made, or its id could not be noted.
-
-        Raises:
-            GptImage2Error: it was not offered to the server: it could not be uploaded, or not noted.
-        """
+        wrong. A batch and an error: nobody knows whether it was made, or its id could not be noted. Raises
+        where it was not offered to the server."""
         store, api = self._session.store, self._session.api
         bundle.close()
         file_id = api.upload(bundle.path, f"gpt-image2-{bundle.mark}.jsonl", "batch", "application/jsonl")
         batch = store.add(self._unmade_batch(bundle, file_id), bundle.jobs())
-        self._journal.extend(submitted_entries(bundle.jobs(), batch.label))
+        self._note(bundle, batch)
         try:
             made = api.create(file_id, bundle.group.endpoint, bundle.mark)
         except InterruptedCall:  # the user did not wait for it to end: it may have been sent
@@ -191,10 +179,19 @@ class _Submission:
         batch = batch.as_shown_by(made)
         try:
             store.update(batch)
-            self._journal.extend(submitted_entries(bundle.jobs(), batch.label))
+            self._note(bundle, batch)
         except (LedgerError, OutputError) as error:  # the batch runs, whatever becomes of the notes
             return batch, error
         return batch, None
+
+    def _note(self, bundle: Bundle, batch: Batch) -> None:
+        """Writes to the journal that the jobs may be paid for from now on."""
+        self._journal.extend(
+            job.entry(
+                SUBMITTED, billed=Billed.MAYBE, high_usd=job.planned.high_usd or 0.0, batch_id=batch.label
+            )
+            for job in bundle.jobs()
+        )
 
     def _unmade_batch(self, bundle: Bundle, file_id: str) -> Batch:
         return Batch(
@@ -229,7 +226,6 @@ class _Submission:
         return self._was_stopped or self._session.stop.is_set or self._error is not None
 
     def finish(self, estimate: Optional[CostEstimate]) -> int:
-        """Says how it ended; the exit code."""
         error, stop = self._error, self._session.stop
         if self._was_stopped or stop.is_set:
             error = InterruptedCall(
@@ -268,33 +264,3 @@ def _nobody_knows(error: GptImage2Error, label: str) -> GptImage2Error:
         http_status=error.http_status,
         request_id=error.request_id,
     )
-
-
-def _half_price(plan: Plan) -> Optional[CostEstimate]:
-    """What the jobs that are to be submitted would cost, None where a price is unknown."""
-    total = forecast(plan, 1, None).total.cost
-    return None if total is None else total.at(BATCH_DISCOUNT)
-
-
-def _show_submit_dry_run(folder: OpenJobs, estimate: Optional[CostEstimate], output: Output) -> int:
-    found = counts(folder.plan)
-    images = folder.plan.images_to_make()
-    output.result(f"{in_words(found)}; {images:,} images to make")
-    output.result(f"Estimated cost: {cost_in_words(estimate)} by the Batch API")
-    if folder.spent_usd:
-        output.result(f"Earlier runs in this folder: ${folder.spent_usd:.4f}")
-    output.result("Nothing was sent.")
-    output.finish(
-        {
-            "ok": True,
-            "command": "batch submit",
-            "dry_run": True,
-            **found,
-            "images": images,
-            "cost_usd": estimate_json(estimate),
-            "spent_usd": round(folder.spent_usd, 6),
-            "out_dir": str(folder.folder.path),
-            "billed": Billed.NO.value,
-        }
-    )
-    return int(ExitCode.OK)

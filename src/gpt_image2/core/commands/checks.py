@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple, cast
+from typing import Any, Dict, Iterator, List, Optional, Tuple, cast
 from urllib.parse import urlsplit
 
 from ..api.request import ImageRequest
@@ -18,9 +19,10 @@ from ..calls.exchange import Host, auth_header, host_of, send_free
 from ..calls.explain import explain
 from ..calls.retry import Attempt, judge
 from ..outputs.files import prepare_folder
-from ..settings.config import Settings, load_settings, state_folder
+from ..settings.config import Settings, state_folder
 from ..wire.addresses import resolve_addresses
 from ..wire.curl import MIN_VERSION, Curl, HttpRequest, curl_version, find_curl
+from .options import ServerFlags
 
 CHECK_TIMEOUT_S = 30.0
 _MIN_FREE_BYTES = 500 * 1024 * 1024
@@ -37,43 +39,35 @@ class Check(Record):
     exit_code: ExitCode = ExitCode.CONFIG
 
 
-def examine(
-    env: Mapping[str, str],
-    stop: StopSwitch,
-    *,
-    config: Optional[str] = None,
-    base_url: Optional[str] = None,
-    api_key: Optional[str] = None,
-) -> Iterator[Check]:
+def examine(flags: ServerFlags, stop: StopSwitch) -> Iterator[Check]:
     """All checks, one after the other; those that need what has failed are left out."""
     yield _python()
     curl = _curl()
     yield curl
     try:
-        settings = load_settings(env, config=config, base_url=base_url, api_key=api_key)
+        settings = flags.settings()
     except ConfigError as error:
         yield Check("config", "fail", error.message, error.hint)
         return
     yield from _settings(settings)
-    yield _state_folder(state_folder(env))
-    yield _disk(state_folder(env))
+    folder = state_folder(os.environ)
+    yield _state_folder(folder)
+    yield _disk(folder)
     if curl.status == "fail":
         return
-    name = _name_lookup(settings, env)
+    name = _name_lookup(settings)
     if name is not None:
         yield name
         if name.status == "fail":
             return
-    yield from _network(settings, env, stop)
+    yield from _network(settings, stop)
 
 
 def verdict(checks: List[Check]) -> ExitCode:
-    """The exit code for all findings: that of the first failure."""
     return next((check.exit_code for check in checks if check.status == "fail"), ExitCode.OK)
 
 
 def check_json(check: Check) -> Dict[str, object]:
-    """A finding as `--json` prints it."""
     shown = dict(vars(check))
     del shown["exit_code"]
     return {**shown, "elapsed_s": None if check.elapsed_s is None else round(check.elapsed_s, 3)}
@@ -133,9 +127,9 @@ def _disk(folder: Path) -> Check:
     return Check("disk", "ok", detail)
 
 
-def _name_lookup(settings: Settings, env: Mapping[str, str]) -> Optional[Check]:
+def _name_lookup(settings: Settings) -> Optional[Check]:
     """Looks the host's name up; None where a proxy does that."""
-    if Curl(env, settings.secrets, StopSwitch()).proxy_for(settings.base_url):
+    if Curl(os.environ, settings.secrets, StopSwitch()).proxy_for(settings.base_url):
         return None
     host = urlsplit(settings.base_url).hostname or ""
     started = time.monotonic()
@@ -147,12 +141,12 @@ def _name_lookup(settings: Settings, env: Mapping[str, str]) -> Optional[Check]:
     return Check("dns", "ok", f"{host} is {', '.join(addresses[:3])}", "", elapsed_s)
 
 
-def _network(settings: Settings, env: Mapping[str, str], stop: StopSwitch) -> Iterator[Check]:
+def _network(settings: Settings, stop: StopSwitch) -> Iterator[Check]:
     """One free request, `GET /models`: it shows the connection, TLS, and whether the key is accepted."""
-    attempt, document = ask(host_of(settings, env, stop), "/models")
+    attempt, document = ask(host_of(settings, os.environ, stop), "/models")
     end = attempt.end
     if not end.sent:
-        error = _explained(settings, attempt)
+        error = explained(settings, attempt, ImageRequest(prompt=""))
         yield Check("connection", "fail", error.message, error.hint, attempt.elapsed_s, error.exit_code)
         return
     yield Check("connection", "ok", "connected", "", end.connect_s)
@@ -172,7 +166,7 @@ def _network(settings: Settings, env: Mapping[str, str], stop: StopSwitch) -> It
             "api", "warn", detail, "a relay may not offer it; a real call will show", attempt.elapsed_s
         )
     else:
-        error = _explained(settings, attempt)
+        error = explained(settings, attempt, ImageRequest(prompt=""))
         yield Check("api", "fail", error.message, error.hint, attempt.elapsed_s, error.exit_code)
 
 
@@ -188,5 +182,5 @@ def ask(host: Host, path: str, body_path: Optional[str] = None) -> Tuple[Attempt
     return send_free(host.curl, HttpRequest(url, tuple(headers), CHECK_TIMEOUT_S, body_path))
 
 
-def _explained(settings: Settings, attempt: Attempt) -> GptImage2Error:
-    return explain(attempt, judge(attempt), ImageRequest(prompt=""), settings.base_url, settings.secrets)
+def explained(settings: Settings, attempt: Attempt, request: ImageRequest) -> GptImage2Error:
+    return explain(attempt, judge(attempt), request, settings.base_url, settings.secrets)

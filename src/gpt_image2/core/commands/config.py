@@ -9,14 +9,13 @@ from typing import Dict, Optional, Sequence
 from ..base.interrupt import StopSwitch
 from ..base.outcome import ExitCode
 from ..outputs.files import write_config
-from ..settings.config import TEMPLATE, Settings, config_locations, load_settings, state_folder
+from ..settings.config import TEMPLATE, config_locations, load_settings, state_folder
 from ..settings.config_file import NO_PRICES
 from ..telling.output import Output
 from .options import YES_NO, config_parser
 
 
 def run_config(words: Sequence[str], output: Output, _: StopSwitch) -> int:
-    """Runs `config`: writes a template, shows the settings in force, or both."""
     args = config_parser().parse_args(list(words))
     outcome: Dict[str, object] = {"ok": True, "command": "config"}
     if args.init:
@@ -33,9 +32,9 @@ def run_config(words: Sequence[str], output: Output, _: StopSwitch) -> int:
 
 
 def _show_config(config: Optional[str], output: Output) -> Dict[str, object]:
-    """Says which settings are in force and where each comes from; the same as an object."""
     settings = load_settings(os.environ, config=config)
     active = settings.config_file.path if settings.config_file else None
+    own_prices = settings.config_file.prices if settings.config_file else NO_PRICES
     sources = {**settings.sources, "state_folder": "XDG_STATE_HOME or its default"}
     if settings.api_key is None:
         sources["api_key"] = settings.key_problem or "no source has one"
@@ -46,7 +45,7 @@ def _show_config(config: Optional[str], output: Output) -> Dict[str, object]:
         "image_field": settings.image_field,
         "streams": YES_NO[settings.streams],
         "history": YES_NO[settings.history],
-        "prices": _prices_in_words(settings),
+        "prices": f"list prices, but for {', '.join(own_prices)}" if own_prices else "list prices",
         "state_folder": str(state_folder(os.environ)),
     }
     for warning in settings.warnings:
@@ -64,8 +63,3 @@ def _show_config(config: Optional[str], output: Output) -> Dict[str, object]:
         "settings": {name: {"value": value, "source": sources[name]} for name, value in values.items()},
         "warnings": list(settings.warnings),
     }
-
-
-def _prices_in_words(settings: Settings) -> str:
-    own = settings.config_file.prices if settings.config_file else NO_PRICES
-    return f"list prices, but for {', '.join(own)}" if own else "list prices"

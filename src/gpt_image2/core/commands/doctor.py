@@ -8,38 +8,32 @@ from typing import Dict, List, Optional, Sequence
 from ..base.errors import UsageError
 from ..base.interrupt import StopSwitch
 from ..base.outcome import Billed, ExitCode
-from ..settings.config import Settings, load_settings, state_folder
+from ..settings.config import Settings, state_folder
 from ..settings.hosts import forget_facts
 from ..telling.output import Output
 from .checks import Check, check_json, examine, verdict
-from .options import doctor_parser
+from .options import DoctorCommand, doctor_parser
 
 _STATUS_WIDTH = 5
 _NAME_WIDTH = 13
 
 
 def run_doctor(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `doctor`: every check in turn; the exit code of the first that failed."""
-    args = doctor_parser().parse_args(list(words))
-    where = {"config": args.config, "base_url": args.base_url, "api_key": args.api_key}
+    args = doctor_parser().parse_args(list(words), DoctorCommand())
     if args.probe and not args.yes:
         from .probe import probe_in_words
 
-        raise UsageError(probe_in_words(load_settings(os.environ, **where)), hint="add --yes to pay for it")
+        raise UsageError(probe_in_words(args.settings()), hint="add --yes to pay for it")
     checks: List[Check] = []
     billed = Billed.NO
-    found = (
-        iter([_forget(load_settings(os.environ, **where))])
-        if args.forget
-        else examine(os.environ, stop, **where)
-    )
+    found = iter([_forget(args.settings())]) if args.forget else examine(args, stop)
     for check in found:
         checks.append(check)
         _say_check(check, output)
     if args.probe and verdict(checks) is ExitCode.OK:
         from .probe import probe_and_tell
 
-        check, billed = probe_and_tell(load_settings(os.environ, **where), stop, output)
+        check, billed = probe_and_tell(args.settings(), stop, output)
         checks.append(check)
         _say_check(check, output)
     failed = next((check for check in checks if check.status == "fail"), None)
@@ -59,7 +53,6 @@ def run_doctor(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
 
 
 def _forget(settings: Settings) -> Check:
-    """Forgets what a probe learnt about the base URL in force."""
     url = settings.base_url
     forgotten = forget_facts(state_folder(os.environ), url)
     return Check("forget", "ok", f"forgot {url}" if forgotten else f"nothing was known of {url}")

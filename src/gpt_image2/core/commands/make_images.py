@@ -22,23 +22,16 @@ from .options import ImageCommand, client_of, read_image_command
 
 
 def run_images(name: str, words: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    """Runs `generate` or `edit`."""
     return make_images(read_image_command(name, words), output, stop)
 
 
 def make_images(command: ImageCommand, output: Output, stop: StopSwitch) -> int:
-    """Does what a command line asks for; its exit code.
-
-    Raises:
-        GptImage2Error: not all images could be saved as asked.
-    """
     asked_size = command.request.size
     with ExitStack() as stack:
         if command.sandbox:
-            from .package_extras import SANDBOX_KEY, start_sandbox
+            from .package_extras import use_sandbox
 
-            command.base_url = stack.enter_context(start_sandbox())
-            command.api_key, command.config = SANDBOX_KEY, None
+            use_sandbox(command, stack)
         elif command.api_key is not None:
             output.warn(f"--api-key is visible in ps and in the shell history; use {KEY_VARIABLE} instead")
         client = client_of(command, stop)

@@ -23,6 +23,7 @@ from ..base.interrupt import StopSwitch
 from ..calls.client import DEFAULT_TIMEOUT_S, Client
 from ..calls.download import DEFAULT_MAX_DOWNLOAD_BYTES
 from ..calls.retry import DEFAULT_RETRIES
+from ..settings.config import Settings, load_settings
 
 MEGABYTE = 1024 * 1024
 YES_NO = {True: "yes", False: "no", None: "unknown"}
@@ -71,8 +72,15 @@ class Parser(argparse.ArgumentParser):
         super().__init__(**settings)
 
     def error(self, message: str) -> NoReturn:
-        """Raises an error for the caller to show."""
         raise UsageError(message, hint=f"see {self.prog} --help")
+
+
+def parser_of(command: str, description: str, usage: str = "", epilog: str = EXIT_CODES) -> Parser:
+    """The parser of a command; by default its usage is made from its flags."""
+    prog = f"{PROGRAM} {command}"
+    return Parser(
+        prog=prog, usage=f"{prog} {usage}" if usage else None, description=description, epilog=epilog
+    )
 
 
 def _help_width() -> int:
@@ -85,7 +93,6 @@ def _help_width() -> int:
 
 
 def flag_of(name: str) -> str:
-    """The flag of a field or keyword argument."""
     return _OTHER_FLAGS.get(name) or f"--{name.replace('_', '-')}"
 
 
@@ -102,6 +109,23 @@ class ServerFlags(argparse.Namespace):
     config: Optional[str]
     base_url: Optional[str]
     api_key: Optional[str]
+    no_history: bool
+
+    def settings(self) -> Settings:
+        return load_settings(os.environ, config=self.config, base_url=self.base_url, api_key=self.api_key)
+
+    @property
+    def history(self) -> Optional[bool]:
+        """Whether calls are recorded; None leaves that to the settings."""
+        return False if self.no_history else None
+
+
+class DoctorCommand(ServerFlags):
+    """A `doctor` command line."""
+
+    probe: bool
+    yes: bool
+    forget: bool
 
 
 class CallFlags(ServerFlags):
@@ -112,7 +136,6 @@ class CallFlags(ServerFlags):
     retries: int
     retry_ambiguous: bool
     max_download: float  # MB
-    no_history: bool
 
 
 class ImageCommand(CallFlags):
@@ -140,12 +163,7 @@ class ImageCommand(CallFlags):
 def image_parser(command: str) -> Parser:
     is_edit = command == "edit"
     description = "Make new images from images and a text." if is_edit else "Make images from a text."
-    parser = Parser(
-        prog=f"{PROGRAM} {command}",
-        usage=f"{PROGRAM} {command} {'IMAGE ' if is_edit else ''}PROMPT [options]",
-        description=description,
-        epilog=EXIT_CODES,
-    )
+    parser = parser_of(command, description, f"{'IMAGE ' if is_edit else ''}PROMPT [options]")
     if is_edit:
         parser.add_argument(
             "image", nargs="?", help="the image to edit: a file, an http(s) address, or - for stdin"
@@ -163,12 +181,8 @@ def image_parser(command: str) -> Parser:
 
 
 def redo_parser() -> Parser:
-    parser = Parser(
-        prog=f"{PROGRAM} history redo",
-        usage=f"{PROGRAM} history redo ID|FILE [changes]",
-        description="Send a request of the history again, with the flags given here in place of its own.",
-        epilog=EXIT_CODES,
-    )
+    description = "Send a request of the history again, with the flags given here in place of its own."
+    parser = parser_of("history redo", description, "ID|FILE [changes]")
     parser.add_argument("target", metavar="ID|FILE", help="the request's id, or an image that it made")
     parser.add_argument("--prompt", metavar="TEXT", help="another prompt; - for stdin")
     _add_image_flags(parser, is_edit=True)
@@ -179,10 +193,8 @@ def redo_parser() -> Parser:
 
 
 def config_parser() -> Parser:
-    parser = Parser(
-        prog=f"{PROGRAM} config",
-        description="Create a config file, or show which settings are in force and where they come from.",
-    )
+    description = "Create a config file, or show which settings are in force and where they come from."
+    parser = parser_of("config", description, epilog="")
     parser.add_argument("--init", action="store_true", help="write a template config file (mode 0600)")
     parser.add_argument(
         "--show", action="store_true", help="show every setting and its source, keys masked (default)"
@@ -194,14 +206,8 @@ def config_parser() -> Parser:
 
 
 def doctor_parser() -> Parser:
-    parser = Parser(
-        prog=f"{PROGRAM} doctor",
-        description="Check all that a call needs: curl, settings, key, network, disk. Free but for --probe.",
-        epilog=EXIT_CODES,
-    )
-    parser.add_argument("--config", metavar="PATH", help="this config file instead of the one that is found")
-    parser.add_argument("--base-url", metavar="URL", help="the API's base URL")
-    parser.add_argument("--api-key", metavar="KEY", help="the API key (visible in ps)")
+    description = "Check all that a call needs: curl, settings, key, network, disk. Free but for --probe."
+    parser = parser_of("doctor", description)
     parser.add_argument(
         "--probe",
         action="store_true",
@@ -210,16 +216,11 @@ def doctor_parser() -> Parser:
     parser.add_argument("--yes", action="store_true", help="with --probe: yes, pay for it")
     parser.add_argument("--forget", action="store_true", help="forget what --probe learnt of this base URL")
     add_output_flags(parser.add_argument)
+    add_server_flags(parser)
     return parser
 
 
 def read_image_command(name: str, argv: Sequence[str]) -> ImageCommand:
-    """A `generate` or `edit` command line.
-
-    Raises:
-        UsageError: unknown or missing arguments, or a prompt that cannot be read.
-        SystemExit: after `--help`.
-    """
     command = _parse(name, list(argv))
     sources = list(command.more_images or ())
     prompt = command.prompt
@@ -234,12 +235,7 @@ def read_image_command(name: str, argv: Sequence[str]) -> ImageCommand:
 
 
 def read_redo_command(argv: Sequence[str]) -> ImageCommand:
-    """A `history redo` command line; what is not to change is None or empty in its request.
-
-    Raises:
-        UsageError: unknown or missing arguments, or a prompt that cannot be read.
-        SystemExit: after `--help`.
-    """
+    """A `history redo` command line; what is not to change is None or empty in its request."""
     command = redo_parser().parse_args(list(argv), ImageCommand())
     command.sources = tuple(command.more_images or ())
     prompt = ""
@@ -250,14 +246,12 @@ def read_redo_command(argv: Sequence[str]) -> ImageCommand:
 
 
 def request_of(flags: argparse.Namespace, prompt: str) -> ImageRequest:
-    """The request that the field flags of a command line ask for."""
     fields = {name: getattr(flags, name) for name in REQUEST_FIELDS if hasattr(flags, name)}
     extra = tuple(parse_extra(text) for text in getattr(flags, "param", ()))
     return ImageRequest(prompt=prompt, extra=extra, **fields)
 
 
-def client_of(flags: CallFlags, stop: StopSwitch) -> Client:
-    """The client that the flags of a command line ask for."""
+def client_of(flags: CallFlags, stop: StopSwitch, waits_for_server: bool = True) -> Client:
     return Client(
         config=flags.config,
         base_url=flags.base_url,
@@ -266,7 +260,8 @@ def client_of(flags: CallFlags, stop: StopSwitch) -> Client:
         retries=flags.retries,
         retry_ambiguous=flags.retry_ambiguous,
         max_download_bytes=int(flags.max_download * MEGABYTE),
-        history=False if flags.no_history else None,
+        waits_for_server=waits_for_server,
+        history=flags.history,
         stop=stop,
     )
 
@@ -361,7 +356,6 @@ def _add_call_flags(parser: Parser) -> None:
 
 
 def add_sending_flags(add: Callable[..., object]) -> None:
-    """Adds the flags that say how a request is sent, and sent again."""
     add(
         "--timeout",
         type=float,
@@ -392,7 +386,6 @@ def add_sending_flags(add: Callable[..., object]) -> None:
 
 
 def add_output_flags(add: Callable[..., object]) -> None:
-    """Adds the flags that every command has, by a parser's `add_argument`."""
     add("--json", action="store_true", help="print one JSON object on stdout instead of lines")
     add("--events", action="store_true", help="progress as JSON lines on stderr")
     add("--quiet", action="store_true", help="no progress on stderr")
@@ -400,7 +393,6 @@ def add_output_flags(add: Callable[..., object]) -> None:
 
 
 def add_setting_flags(parser: Parser) -> None:
-    """Adds the flags for server and key, and `--sandbox`."""
     add = add_server_flags(parser)
     add("--sandbox", action="store_true", help="use an offline sandbox for this call: no key, no cost")
 

@@ -11,6 +11,7 @@ from ..base.about import INSTALL_HINT
 from ..base.errors import UsageError
 from ..base.interrupt import StopSwitch
 from ..telling.output import Output
+from .options import CallFlags
 
 #: What stands for a key where none is needed.
 SANDBOX_KEY = "sandbox"
@@ -46,6 +47,12 @@ def start_sandbox() -> Generator[str, None, None]:
             serve: Callable[[], ContextManager[str]] = _import(EXTRAS["sandbox"].module).serve_in_thread
             base_url = stack.enter_context(serve())
         yield base_url
+
+
+def use_sandbox(flags: CallFlags, stack: ExitStack) -> None:
+    """Turns a command line to a sandbox that runs as long as the stack is open."""
+    flags.base_url = stack.enter_context(start_sandbox())
+    flags.api_key, flags.config = SANDBOX_KEY, None
 
 
 def _import(module: str) -> Any:

@@ -24,7 +24,7 @@ from ..base.interrupt import StopSwitch
 from ..base.outcome import Billed, Result, SavedImage
 from ..base.record import Record, replace
 from ..calls.exchange import Host, host_of, send_once
-from ..calls.explain import explain, refuses_stream
+from ..calls.explain import refuses_stream
 from ..calls.response import read_server_error
 from ..calls.retry import Attempt, judge, request_id
 from ..ledger.entries import Opening
@@ -36,7 +36,7 @@ from ..outputs.store import Spool
 from ..settings.config import Settings, state_folder
 from ..settings.hosts import HostFacts, save_facts, today
 from ..telling.output import Output
-from .checks import Check, ask
+from .checks import Check, ask, explained
 from .options import YES_NO
 
 PROBE_COMMAND = "doctor"
@@ -65,17 +65,12 @@ class ProbeOutcome(Record):
 
 
 def probe_price(prices: Mapping[str, Prices]) -> Optional[CostEstimate]:
-    """What a probe costs by these prices, but for its two tiny input images."""
     return PROBE.estimate(prices)
 
 
 def probe(host: Host, picture: Path) -> ProbeOutcome:
-    """Asks the base URL; the picture that it paints is saved, since it is paid for.
-
-    Raises:
-        GptImage2Error: the server cannot be reached, does not accept the key, or made no image; `result`
-            says what was sent.
-    """
+    """Asks the base URL; the picture that it paints is saved, since it is paid for. The `result` of an error
+    says what was sent."""
     started = time.monotonic()
     with temporary_folder() as folder:
         facts = HostFacts(probed_on=today(), refusal=_refusal(host, folder))
@@ -94,7 +89,7 @@ def probe(host: Host, picture: Path) -> ProbeOutcome:
             changed = _changed(host, request, attempt)
             refusals += 1
             if changed is None or refusals > _MAX_REFUSALS:
-                error = _failure(host, request, attempt)
+                error = explained(host.settings, attempt, request)
                 error.result = result
                 raise error
             host, request = changed
@@ -171,13 +166,7 @@ def _changed(host: Host, request: ImageRequest, attempt: Attempt) -> Optional[Tu
     return replace(host, settings=settings), request
 
 
-def _failure(host: Host, request: ImageRequest, attempt: Attempt) -> GptImage2Error:
-    settings = host.settings
-    return explain(attempt, judge(attempt), request, settings.base_url, settings.secrets)
-
-
 def _input(path: Path, shade: int) -> InputImage:
-    """A small grey PNG."""
     rows = (b"\0" + bytes([shade, shade, shade]) * _INPUT_EDGE) * _INPUT_EDGE
     header = struct.pack(">IIBBBBB", _INPUT_EDGE, _INPUT_EDGE, 8, 2, 0, 0, 0)
     chunks: List[bytes] = []

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
+from itertools import chain, count
+from pathlib import Path
 from typing import Dict, Optional, Sequence, Tuple
 
 from ..api.models import BATCH_DISCOUNT
-from ..api.request import checked
+from ..api.request import REQUEST_FIELDS, ImageRequest, checked
 from ..base.errors import UsageError
 from ..base.interrupt import StopSwitch
 from ..base.outcome import ExitCode
@@ -15,7 +17,10 @@ from ..base.record import replace
 from ..base.redact import show
 from ..commands.make_images import make_images
 from ..commands.options import ImageCommand, read_redo_command, request_of
+from ..commands.probe import PROBE_COMMAND
 from ..ledger.database import LEDGER_NAME, Database, read_database
+from ..ledger.entries import InputFile, request_from_fields
+from ..outputs.naming import extension
 from ..settings.config import load_settings, state_folder
 from ..telling.as_json import estimate_json
 from ..telling.in_words import cost_in_words
@@ -28,12 +33,10 @@ from .options import (
     show_parser,
     spend_parser,
 )
-from .redo import fill_in
 from .search import (
     PastRequest,
     find_requests,
     forget_requests,
-    missing_ids,
     request_by_file,
     request_by_id,
 )
@@ -74,7 +77,7 @@ def run_forget(words: Sequence[str], output: Output, _: StopSwitch) -> int:
         raise UsageError("--all deletes the whole history", hint="add --yes if that is meant")
     with ExitStack() as stack:
         database = _opened(stack)
-        missing = missing_ids(database, flags.ids)
+        missing = [number for number in flags.ids if request_by_id(database, number) is None]
         if missing:
             raise _no_such_request(", ".join(map(str, missing)))
         count = forget_requests(database, flags.ids, flags.before, flags.all)
@@ -86,19 +89,10 @@ def run_redo(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
     command = read_redo_command(words)
     past, image_path = _found(command.target)
     fill_in(command, past, image_path)
-    if not command.sandbox:
-        _warn_of_another_host(past, command, output)
-    return make_images(command, output, stop)
-
-
-def _warn_of_another_host(past: PastRequest, command: ImageCommand, output: Output) -> None:
-    """Warns where a request now goes to another host: what was a rehearsal may cost money this time."""
-    settings = load_settings(
-        os.environ, config=command.config, base_url=command.base_url, api_key=command.api_key
-    )
-    url = settings.base_url
-    if url != past.base_url:
+    url = past.base_url if command.sandbox else command.settings().base_url
+    if url != past.base_url:  # what was a rehearsal may cost money this time
         output.warn(f"request {past.id} went to {show(past.base_url)}; this goes to {show(url)}")
+    return make_images(command, output, stop)
 
 
 def run_spend(words: Sequence[str], output: Output, _: StopSwitch) -> int:
@@ -204,3 +198,62 @@ def _no_such_request(target: str) -> UsageError:
 def _finish(output: Output, action: str, outcome: Dict[str, object]) -> int:
     output.finish({"ok": True, "command": "history", "action": action, **outcome})
     return ExitCode.OK
+
+
+def fill_in(command: ImageCommand, past: PastRequest, image_path: Optional[str]) -> None:
+    """Takes from `past` whatever the command line leaves out: fields, inputs, mask and output. By default its
+    output is a free name beside `image_path`, else beside the first image of the request."""
+    if past.command == PROBE_COMMAND:
+        raise UsageError(
+            f"request {past.id} is a probe of a base URL", hint="send a new one: doctor --probe --yes"
+        )
+    inputs = () if command.sources else past.inputs
+    mask = None if command.mask else past.mask
+    command.request = _changed_request(past, command.request)
+    if command.output is None:
+        command.output = _beside(past, image_path, command.request.effective_format)
+        command.no_clobber = True
+    if inputs:
+        command.sources = tuple(_kept_source(past, file, "input image") for file in inputs)
+    if mask:
+        command.mask = _kept_source(past, mask, "mask")
+    command.command = "edit" if command.sources else "generate"
+    kept = (*inputs, *((mask,) if mask else ()))
+    command.expected_sha256 = tuple((file.path or file.source, file.sha256) for file in kept)
+
+
+def _changed_request(past: PastRequest, changes: ImageRequest) -> ImageRequest:
+    """The request as it was, but for the fields that are set in `changes`."""
+    given = {name: getattr(changes, name) for name in ("prompt", *REQUEST_FIELDS)}
+    changed = {name: value for name, value in given.items() if value not in (None, "") and value is not False}
+    request = request_from_fields(past.prompt, past.model, past.fields)
+    extra = {**dict(request.extra), **dict(changes.extra)}
+    return replace(request, extra=tuple(extra.items()), **changed)
+
+
+def _kept_source(past: PastRequest, file: InputFile, what: str) -> str:
+    if file.source == "-":
+        raise UsageError(
+            f"the {what} of request {past.id} came from standard input and was not kept",
+            hint=_replacement(what),
+        )
+    if file.path and not os.path.isfile(file.path):
+        raise UsageError(
+            f"the {what} of request {past.id} is missing: {file.path}",
+            hint=f"put it back, or {_replacement(what)}",
+        )
+    return file.path or file.source
+
+
+def _replacement(what: str) -> str:
+    return f"give another with {'--mask' if what == 'mask' else '--image'}"
+
+
+def _beside(past: PastRequest, image_path: Optional[str], output_format: str) -> str:
+    """A free name like that of the output that was asked for, in the folder where its image is now."""
+    asked = Path(image_path or past.output)
+    was = past.fields.get("output_format") or "png"
+    if asked.suffix and was != output_format:
+        asked = asked.with_suffix(f".{extension(output_format)}")
+    names = (asked.with_name(f"{asked.stem}-{number}{asked.suffix}") for number in count(1))
+    return str(next(path for path in chain([asked], names) if not os.path.lexists(str(path))))

@@ -15,11 +15,7 @@ _HINT = (
 
 
 def read_moment(text: str, now_s: float) -> str:
-    """The moment that a text names, as the ledger writes it; a date-time without a zone is local.
-
-    Raises:
-        UsageError: the text names no moment.
-    """
+    """The moment that a text names, as the ledger writes it; a date-time without a zone is local."""
     from datetime import datetime
 
     span = _SPAN.fullmatch(text.strip().lower())
@@ -40,8 +36,3 @@ def local_time(moment: str) -> str:
         return utc.astimezone().strftime("%Y-%m-%d %H:%M")
     except (ValueError, OverflowError, OSError):
         return moment
-
-
-def local_day(moment: str) -> str:
-    """The local day of a moment of the ledger."""
-    return local_time(moment)[:10]

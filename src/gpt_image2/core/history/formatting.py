@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Dict, List, Optional, Sequence
 
+from ..api.models import CostEstimate
 from ..base.outcome import Billed
 from ..base.redact import show
 from ..telling.as_json import image_json
+from ..telling.in_words import cost_in_words
 from .dates import local_time
 from .search import PastRequest
 from .spending import Spending
@@ -15,7 +17,6 @@ _PROMPT_CHARS = 40
 
 
 def request_json(past: PastRequest) -> Dict[str, object]:
-    """One request as `--json` shows it."""
     shown = dict(vars(past))
     code, message = shown.pop("error_code"), shown.pop("error_message")
     low, high = shown.pop("estimate_low_usd"), shown.pop("estimate_high_usd")
@@ -30,7 +31,6 @@ def request_json(past: PastRequest) -> Dict[str, object]:
 
 
 def listing(requests: Sequence[PastRequest]) -> List[str]:
-    """One line a request, in columns."""
     return _columns(
         [
             [
@@ -50,7 +50,6 @@ def listing(requests: Sequence[PastRequest]) -> List[str]:
 
 
 def details(past: PastRequest) -> List[str]:
-    """All of one request, one line a field."""
     files = [("input", file) for file in past.inputs] + [("mask", file) for file in (past.mask,) if file]
     rows = [
         ["id", str(past.id)],
@@ -89,7 +88,6 @@ def details(past: PastRequest) -> List[str]:
 
 
 def spending_json(spending: Spending) -> Dict[str, object]:
-    """A sum as `--json` shows it."""
     return {**vars(spending), "cost_usd": round(spending.cost_usd, 6)}
 
 
@@ -120,10 +118,7 @@ def _cost(past: PastRequest) -> str:
 def _estimate(past: PastRequest) -> str:
     if past.estimate_low_usd is None or past.estimate_high_usd is None:
         return "unknown"
-    text = f"${past.estimate_low_usd:.4f}"
-    if past.estimate_high_usd > past.estimate_low_usd:
-        text += f" to ${past.estimate_high_usd:.4f}"
-    return text
+    return cost_in_words(CostEstimate(past.estimate_low_usd, past.estimate_high_usd, ""))
 
 
 def _or_dash(value: Optional[object], unit: str = "") -> str:

@@ -8,7 +8,7 @@ from typing import Tuple
 
 from ..api.models import DEFAULT_MODEL, MAX_PARTIAL_IMAGES, SIZE_NAMES
 from ..base.about import PROGRAM
-from ..commands.options import Parser, add_output_flags, redo_parser
+from ..commands.options import Parser, add_output_flags, parser_of, redo_parser
 from .dates import read_moment
 from .spending import GROUPINGS
 
@@ -25,12 +25,9 @@ HISTORY_COMMANDS: Tuple[Tuple[str, str], ...] = (
 
 def history_parser() -> Parser:
     commands = "\n".join(f"  {name:<7} {summary}" for name, summary in HISTORY_COMMANDS)
-    parser = Parser(
-        prog=f"{PROGRAM} history",
-        usage=f"{PROGRAM} history [show|redo|forget] [options]",
-        description="List the requests that were sent, newest first.",
-        epilog=f"commands:\n{commands}\n\nHelp for one: {PROGRAM} history COMMAND --help",
-    )
+    description = "List the requests that were sent, newest first."
+    epilog = f"commands:\n{commands}\n\nHelp for one: {PROGRAM} history COMMAND --help"
+    parser = parser_of("history", description, "[show|redo|forget] [options]", epilog)
     parser.add_argument("--search", metavar="TEXT", help="only those with this text in the prompt or a path")
     parser.add_argument(
         "--since", type=_moment, metavar="WHEN", help=f"only those from then on: {_WHEN_HELP}"
@@ -47,10 +44,7 @@ def history_parser() -> Parser:
 
 
 def show_parser() -> Parser:
-    parser = Parser(
-        prog=f"{PROGRAM} history show",
-        description="Show everything about one request.",
-    )
+    parser = parser_of("history show", "Show everything about one request.", epilog="")
     parser.add_argument(
         "target", metavar="ID|FILE", help="the request's id, or an image that it made, whatever its name now"
     )
@@ -59,11 +53,8 @@ def show_parser() -> Parser:
 
 
 def forget_parser() -> Parser:
-    parser = Parser(
-        prog=f"{PROGRAM} history forget",
-        usage=f"{PROGRAM} history forget ID... | --before WHEN | --all --yes",
-        description="Delete requests from the history. Their images stay.",
-    )
+    description = "Delete requests from the history. Their images stay."
+    parser = parser_of("history forget", description, "ID... | --before WHEN | --all --yes", epilog="")
     parser.add_argument("ids", nargs="*", metavar="ID", type=_id, help="the request's id")
     parser.add_argument("--before", type=_moment, metavar="WHEN", help=f"all that are older: {_WHEN_HELP}")
     parser.add_argument("--all", action="store_true", help="the whole history; needs --yes")
@@ -73,10 +64,7 @@ def forget_parser() -> Parser:
 
 
 def spend_parser() -> Parser:
-    parser = Parser(
-        prog=f"{PROGRAM} spend",
-        description="Add up what the requests of the history cost.",
-    )
+    parser = parser_of("spend", "Add up what the requests of the history cost.", epilog="")
     parser.add_argument("--by", choices=tuple(GROUPINGS), default="day", help="a sum for each (default day)")
     parser.add_argument(
         "--since", type=_moment, metavar="WHEN", help=f"only requests from then on: {_WHEN_HELP}"
@@ -86,11 +74,8 @@ def spend_parser() -> Parser:
 
 
 def cost_parser() -> Parser:
-    parser = Parser(
-        prog=f"{PROGRAM} cost",
-        usage=f"{PROGRAM} cost [PROMPT] [options]",
-        description="Tell what a request would cost. Free; sends nothing.",
-    )
+    description = "Tell what a request would cost. Free; sends nothing."
+    parser = parser_of("cost", description, "[PROMPT] [options]", epilog="")
     add = parser.add_argument
     add("words", nargs="?", metavar="PROMPT", help="the prompt, whose tokens cost too")
     add("--prompt", metavar="TEXT", help="the prompt, by a flag")

@@ -54,10 +54,7 @@ class PastRequest(Record):
 def find_requests(
     database: Database, search: Optional[str], since: Optional[str], limit: Optional[int]
 ) -> List[PastRequest]:
-    """The requests from `since` on whose prompt or image path holds a text, newest first.
-
-    The case of letters does not matter. `since` is a moment as the ledger writes it.
-    """
+    """The requests from `since` on whose prompt or image path holds a text in any case, newest first."""
     at_most = limit if limit is not None and search is None else -1
     rows = database.rows(
         "SELECT * FROM requests WHERE started_at >= ? ORDER BY started_at DESC, id DESC LIMIT ?",
@@ -73,7 +70,6 @@ def find_requests(
 
 
 def request_by_id(database: Database, number: int) -> Optional[PastRequest]:
-    """The request with this id, or None."""
     if number > _MAX_ID:
         return None
     rows = database.rows("SELECT * FROM requests WHERE id = ?", (number,))
@@ -81,10 +77,8 @@ def request_by_id(database: Database, number: int) -> Optional[PastRequest]:
 
 
 def request_by_file(database: Database, path: str) -> Optional[PastRequest]:
-    """The newest request that made an image with the bytes of this file, else one with this path, or None.
-
-    Of several with the same bytes, one with this path goes first.
-    """
+    """The newest request that made an image with the bytes of this file, at best under this path, else one
+    with this path, or None."""
     is_here = "path = CAST(? AS TEXT)"
     by_hash = f"SELECT request FROM images WHERE sha256 = ? ORDER BY {is_here} DESC, request DESC LIMIT 1"  # noqa: S608
     by_path = f"SELECT request FROM images WHERE {is_here} ORDER BY request DESC LIMIT 1"  # noqa: S608
@@ -92,11 +86,6 @@ def request_by_file(database: Database, path: str) -> Optional[PastRequest]:
     rows = database.rows(by_hash, (sha256, place)) if sha256 else []
     rows = rows or database.rows(by_path, (place,))
     return request_by_id(database, rows[0]["request"]) if rows else None
-
-
-def missing_ids(database: Database, ids: Sequence[int]) -> List[int]:
-    """The ids that no request has."""
-    return [number for number in ids if request_by_id(database, number) is None]
 
 
 def forget_requests(
@@ -135,18 +124,8 @@ def _past_request(database: Database, row: Mapping[str, Any]) -> PastRequest:
     values["inputs"] = tuple(input_file_of(file) for file in json.loads(row["inputs"]))
     values["mask"] = None if row["mask"] is None else input_file_of(json.loads(row["mask"]))
     values["usage"] = None if row["usage"] is None else json.loads(row["usage"])
-    values["images"] = tuple(_image_of(image) for image in images)
+    for image in images:
+        image.update(size_bytes=image["bytes"], rescued=bool(image["rescued"]))
+    known = SavedImage.__match_args__
+    values["images"] = tuple(SavedImage(**{name: image[name] for name in known}) for image in images)
     return PastRequest(**values)
-
-
-def _image_of(row: Mapping[str, Any]) -> SavedImage:
-    return SavedImage(
-        path=row["path"],
-        size_bytes=row["bytes"],
-        format=row["format"],
-        width=row["width"],
-        height=row["height"],
-        sha256=row["sha256"],
-        rescued=bool(row["rescued"]),
-        number=row["number"],
-    )

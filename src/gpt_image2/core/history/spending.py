@@ -9,12 +9,12 @@ from ..base.outcome import Billed
 from ..base.record import Record, replace
 from ..ledger.database import Database
 from ..settings.config import is_loopback
-from .dates import local_day
+from .dates import local_time
 
 Row = Mapping[str, Any]
 #: What requests can be grouped by, and how the name of a request's group is read from its row.
 GROUPINGS: Mapping[str, Callable[[Row], str]] = {
-    "day": lambda row: local_day(row["started_at"]),
+    "day": lambda row: local_time(row["started_at"])[:10],
     "model": lambda row: row["model"],
     "host": lambda row: row["host"],
     "quality": lambda row: str(json.loads(row["fields"]).get("quality", "auto")),
@@ -22,11 +22,8 @@ GROUPINGS: Mapping[str, Callable[[Row], str]] = {
 
 
 class Spending(Record):
-    """What a group of requests cost. Two kinds of requests are in no sum of money.
-
-    `unknown_cost` counts those that were billed at a cost that is not known, `maybe_billed` those that may
-    have been billed.
-    """
+    """What a group of requests cost. In no sum of money are those that were billed at an unknown cost, which
+    `unknown_cost` counts, and those that may have been billed, which `maybe_billed` counts."""
 
     name: str
     requests: int = 0
@@ -37,7 +34,6 @@ class Spending(Record):
     maybe_billed: int = 0
 
     def with_row(self, row: Row) -> Spending:
-        """The sum with one more request."""
         usage: Mapping[str, Any] = json.loads(row["usage"]) if row["usage"] else {}
         is_unknown = row["cost_usd"] is None and row["billed"] == Billed.YES.value
         return replace(
@@ -64,7 +60,6 @@ def spending_rows(database: Database, since: Optional[str]) -> List[Row]:
 
 
 def sum_of(rows: Iterable[Row], name: str) -> Spending:
-    """All rows in one sum."""
     total = Spending(name)
     for row in rows:
         total = total.with_row(row)
@@ -72,7 +67,6 @@ def sum_of(rows: Iterable[Row], name: str) -> Spending:
 
 
 def sums_by(rows: Iterable[Row], by: str) -> List[Spending]:
-    """A sum for each group, by name."""
     groups: Dict[str, Spending] = {}
     for row in rows:
         name = GROUPINGS[by](row)

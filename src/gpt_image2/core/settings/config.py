@@ -69,7 +69,6 @@ class Settings(Record):
 
     @property
     def secrets(self) -> Tuple[str, ...]:
-        """What must never be shown."""
         return (self.api_key,) if self.api_key else ()
 
     @property
@@ -78,11 +77,7 @@ class Settings(Record):
         return mask_key(self.api_key) if self.api_key else "(none)"
 
     def require_key(self) -> str:
-        """The key.
-
-        Raises:
-            ConfigError: there is none for this base URL; the hint says how to give one.
-        """
+        """The key; a `ConfigError` whose hint says how to give one where there is none for this base URL."""
         if self.api_key is None:
             raise ConfigError(
                 self.key_problem or f"no API key for {self.base_url}",
@@ -109,11 +104,7 @@ def config_locations(env: Mapping[str, str]) -> List[Path]:
 
 
 def home_folder(env: Mapping[str, str]) -> Path:
-    """The user's home folder by the environment, else by the system.
-
-    Raises:
-        ConfigError: there is none.
-    """
+    """The user's home folder by the environment, else by the system; a `ConfigError` where there is none."""
     home = _find_home(env)
     if home is None:
         raise ConfigError(
@@ -125,11 +116,8 @@ def home_folder(env: Mapping[str, str]) -> Path:
 
 
 def state_folder(env: Mapping[str, str]) -> Path:
-    """Where rescued images and kept answers live: `$XDG_STATE_HOME/gpt-image-2` or its default.
-
-    Raises:
-        ConfigError: there is neither that variable nor a home folder.
-    """
+    """Where rescued images and kept answers live: `$XDG_STATE_HOME/gpt-image-2` or its default; a
+    `ConfigError` where there is neither that variable nor a home folder."""
     xdg = env.get("XDG_STATE_HOME", "")
     base = Path(xdg) if Path(xdg).is_absolute() else home_folder(env) / ".local" / "state"
     return base / CONFIG_NAME
@@ -142,12 +130,9 @@ def load_settings(
     base_url: Optional[str] = None,
     api_key: Optional[str] = None,
 ) -> Settings:
-    """The effective settings from flags (or keyword arguments), the config file and the environment.
-
-    Raises:
-        ConfigError: a file, URL or key is unusable; the message names file, line and field. That there is no
-            key shows only in `Settings.require_key`.
-    """
+    """The effective settings from flags (or keyword arguments), the config file and the environment. An
+    unusable file, URL or key is a `ConfigError`; that there is no key shows only in
+    `Settings.require_key`."""
     file = _active_file(env, config)
     flags = {"base_url": base_url, "api_key": api_key}
     warnings = list(file.warnings) if file else []
@@ -197,11 +182,7 @@ def load_settings(
 
 
 def check_base_url(url: str, source: str) -> None:
-    """Refuses a base URL that cannot be one.
-
-    Raises:
-        ConfigError: no http(s) scheme or host, or it carries credentials, a query or a control character.
-    """
+    """Refuses a base URL that cannot be one, or that carries credentials."""
     problem = _base_url_problem(url)
     if problem:
         raise ConfigError(
@@ -217,7 +198,6 @@ def is_official(url: str) -> bool:
 
 
 def is_loopback(url: str) -> bool:
-    """Whether a base URL leads to this machine."""
     try:
         return _is_loopback_name(urlsplit(url))
     except ValueError:
@@ -338,7 +318,6 @@ def _official_url(env: Mapping[str, str]) -> str:
 
 
 def _pick_format_field(file: Optional[ConfigFile], facts: Optional[HostFacts]) -> _Found:
-    """The name by which this base URL takes the format of an image."""
     if file and "format_field" in file.fields:
         name = file.fields["format_field"]
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", name):

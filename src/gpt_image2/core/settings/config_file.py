@@ -1,4 +1,4 @@
-"""Reads a config file: its known fields, and what is odd about it, by file, line and field."""
+"""Reads a config file: its known fields and prices, and what is odd about it, by file, line and field."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ import os
 import re
 import stat
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Tuple, cast
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, cast
 
-from ..api.models import Prices
+from ..api.models import PRICES, Prices
 from ..base.errors import ConfigError
 from ..base.record import Record
-from .prices import read_prices
 
 #: The fields of a config file, and the JSON type of each.
 CONFIG_FIELDS: Mapping[str, type] = {
@@ -52,17 +51,12 @@ class ConfigFile(Record):
 
     @property
     def given(self) -> Tuple[str, ...]:
-        """The names of the fields that are set in it."""
         others = (("history", self.history is not None), ("prices", bool(self.prices)))
         return (*self.fields, *(name for name, is_set in others if is_set))
 
 
 def read_config_file(path: Path) -> ConfigFile:
-    """A config file's known fields.
-
-    Raises:
-        ConfigError: unreadable, not JSON, not an object, or a field of the wrong type.
-    """
+    """A config file's known fields; a `ConfigError` where it cannot be used."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -126,3 +120,42 @@ def _line_of(text: str, *names: str) -> int:
 
 def _json_type(value: object) -> str:
     return _KIND_NAMES.get(type(value), "a number")
+
+
+_MAX_USD = 1_000_000
+_PARTS = Prices.__match_args__
+
+
+def read_prices(content: Mapping[str, Any], place: Callable[..., str]) -> Dict[str, Prices]:
+    """Prices by model; parts that are missing are those of the list price. `place` names the file and line of
+    a field, given its name and those around it, outermost first."""
+    return {model: _read_model(model, value, place) for model, value in content.items()}
+
+
+def _read_model(model: str, content: Any, place: Callable[..., str]) -> Prices:
+    name = f"prices.{model}"
+    if not isinstance(content, dict):
+        raise ConfigError(
+            f"{place('prices', model)}: field {name!r} must be an object",
+            hint=f'it should look like {{"image_out": 30}}; the parts are {", ".join(_PARTS)}',
+        )
+    given = cast(Dict[str, Any], content)
+    for part, usd in given.items():
+        where = f"{place('prices', model, part)}: field {f'{name}.{part}'!r}"
+        if part not in _PARTS:
+            raise ConfigError(f"{where} is not known", hint=f"the parts are {', '.join(_PARTS)}")
+        is_number = isinstance(usd, (int, float)) and not isinstance(usd, bool)
+        if not is_number or not 0 <= usd <= _MAX_USD:
+            raise ConfigError(
+                f"{where} must be a number of USD per million tokens, from 0 to {_MAX_USD:,}",
+                hint="give it without quotes, or remove it for the list price",
+            )
+    parts: Dict[str, float] = dict(vars(PRICES[model])) if model in PRICES else {}
+    parts.update((part, float(usd)) for part, usd in given.items())
+    missing = [part for part in _PARTS if part not in parts]
+    if missing:
+        raise ConfigError(
+            f"{place('prices', model)}: field {name!r} lacks {', '.join(missing)}",
+            hint=f"{model} has no list price to fall back to; give all of its parts",
+        )
+    return Prices(**parts)

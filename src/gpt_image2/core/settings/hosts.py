@@ -34,12 +34,10 @@ class HostFacts(Record):
 
 
 def today() -> str:
-    """The date of a probe, as it is kept."""
     return time.strftime("%Y-%m-%d")
 
 
 def load_facts(state_folder: Path, base_url: str) -> Optional[HostFacts]:
-    """What is known of a base URL, or None."""
     entry = _read(state_folder).get(base_url)
     if not isinstance(entry, dict):
         return None
@@ -50,7 +48,6 @@ def load_facts(state_folder: Path, base_url: str) -> Optional[HostFacts]:
 
 
 def save_facts(state_folder: Path, base_url: str, facts: HostFacts) -> None:
-    """Keeps what was learnt of a base URL; an `OutputError` where the state folder does not take it."""
     _write(state_folder, {**_read(state_folder), base_url: vars(facts)})
 
 

@@ -28,21 +28,18 @@ _EVENT_NAMES: Mapping[type, str] = {
 
 
 def image_json(image: SavedImage) -> Dict[str, object]:
-    """One saved image as `--json` and the events show it."""
     fields = dict(vars(image))
     fields["bytes"] = fields.pop("size_bytes")
     return {name: fields[name] for name in ("path", "bytes", "format", "width", "height", "sha256")}
 
 
 def estimate_json(estimate: Optional[CostEstimate]) -> Optional[Dict[str, float]]:
-    """What a request would cost in USD, as JSON; None where that is not known."""
     if estimate is None:
         return None
     return {"low": round(estimate.low_usd, 6), "high": round(estimate.high_usd, 6)}
 
 
 def result_json(result: Result) -> Dict[str, object]:
-    """A success as the object that `--json` prints."""
     usage = None
     if result.usage:
         usage = {
@@ -76,7 +73,6 @@ def error_json(error: GptImage2Error, command: str) -> Dict[str, object]:
 
 
 def failure_json(error: Optional[GptImage2Error]) -> Optional[Dict[str, object]]:
-    """What went wrong as an object of `--json`; None where nothing did."""
     if error is None:
         return None
     return {

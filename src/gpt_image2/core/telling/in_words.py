@@ -14,7 +14,6 @@ def saved_line(path: str, size_bytes: int) -> str:
 
 
 def cost_in_words(estimate: Optional[CostEstimate]) -> str:
-    """What a request would cost."""
     if estimate is None:
         return "unknown for this model or quality"
     text = f"${estimate.low_usd:.4f}"
@@ -24,7 +23,6 @@ def cost_in_words(estimate: Optional[CostEstimate]) -> str:
 
 
 def ending_in_words(result: Result) -> str:
-    """How a call ended: status, time, cost and tokens."""
     status = f"HTTP {result.http_status}" if result.http_status else "no answer"
     cost = f", ${result.cost_usd:.4f}" if result.cost_usd is not None else ""
     tokens = f" ({result.usage.total_tokens:,} tokens)" if result.usage else ""

@@ -37,7 +37,6 @@ _RED, _YELLOW = "31", "33"
 
 
 def output_for(arguments: List[str]) -> Output:
-    """The output of a command with these arguments."""
     keep_paths_printable()
     flags = arguments[: arguments.index("--")] if "--" in arguments else arguments
     return EventsOutput(flags) if "--events" in flags else Output(flags)
@@ -59,18 +58,15 @@ class Output:
         self._note = ""
 
     def result(self, text: str) -> None:
-        """A line of the result, for people."""
         if not self.is_json:
             self.live("")
             print_line(text, sys.stdout)
 
     def say(self, text: str) -> None:
-        """Something good to know."""
         if not self._quiet:
             self._print(text)
 
     def warn(self, text: str) -> None:
-        """Something the user should know."""
         self._print(text, "warning", _YELLOW)
 
     def complain(self, text: str) -> None:
@@ -79,7 +75,6 @@ class Output:
             self._print(text, "error", _RED)
 
     def live(self, text: str) -> None:
-        """What the live line says now, where there is one."""
         if self.is_live:
             with self._lock:
                 sys.stderr.write(_CLEAR_LINE + text)
@@ -155,7 +150,6 @@ class Output:
             self.say(ending_in_words(event.result))
 
     def _print(self, text: str, label: str = "", colour: str = "") -> None:
-        """One line on standard error, with a label in front."""
         if label:
             text = f"\x1b[{colour}m{label}\x1b[0m: {text}" if self._has_colours else f"{label}: {text}"
         self.live("")
