@@ -32,7 +32,10 @@ FUTURE = "from __future__ import annotations"
 
 #: Rooms and modules that go into a file of their own beside the script: a single call need not compile them.
 SIDES = {
-    "gpt_image2_more": ("batch", "batch_api", "history", "calls.resume", "commands.probe", "commands.resume")
+    "gpt_image2_more": (
+        *("batch", "batch_api", "history", "calls.resume"),
+        *("commands.checks", "commands.doctor", "commands.probe", "commands.resume"),
+    ),
 }
 
 #: Empty before Python 3.10, where nobody can tell; the check is skipped there.

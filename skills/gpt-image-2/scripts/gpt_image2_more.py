@@ -46,7 +46,7 @@ from typing import (
     Union,
     cast,
 )
-from urllib.parse import quote as percent_encode
+from urllib.parse import quote as percent_encode, urlsplit
 
 from gpt_image2 import (
     BATCH_DISCOUNT,
@@ -55,6 +55,7 @@ from gpt_image2 import (
     LEDGER_NAME,
     MAX_INPUT_IMAGES,
     MAX_PARTIAL_IMAGES,
+    MIN_VERSION,
     OVER_MAX_COST,
     PROGRAM,
     REQUEST_FIELDS,
@@ -71,12 +72,12 @@ from gpt_image2 import (
     Billed,
     Budget,
     CallFlags,
-    Check,
     Client,
     ConfigError,
     CostEstimate,
     Curl,
     Database,
+    DoctorCommand,
     DownloadFailed,
     Downloader,
     Ending,
@@ -137,7 +138,6 @@ from gpt_image2 import (
     add_setting_flags,
     adopt,
     amount,
-    ask,
     auth_header,
     backoff_s,
     check_local_inputs,
@@ -145,14 +145,16 @@ from gpt_image2 import (
     client_of,
     cost_in_words,
     cost_of_usage,
+    curl_version,
+    doctor_parser,
     end_line,
     ending_of,
     estimate_json,
     explain,
-    explained,
     extension,
     failure_json,
     find_curl,
+    forget_facts,
     host_of,
     image_json,
     input_file,
@@ -188,6 +190,7 @@ from gpt_image2 import (
     request_from_fields,
     request_id,
     request_of,
+    resolve_addresses,
     save_facts,
     saved_image_at,
     saved_line,
@@ -363,6 +366,229 @@ def resumed_in_words(resumed: Resumed) -> Iterator[str]:
 # Words in, one command done: `generate`, `edit`, `config`, `doctor`; and the one door to what is built on
 # core. Reads prompt files; writes config files.
 # ============================================================================================================
+
+
+# ------------------------------------------------------------------------------------------------------------
+# commands/checks
+#
+# Looks at everything that a call needs, without paying: each check is ok, warn or fail, with a cure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+CHECK_TIMEOUT_S = 30.0
+_MIN_FREE_BYTES = 500 * 1024 * 1024
+
+
+class Check(Record):
+    """One finding. `status` is `ok`, `warn` or `fail`; `exit_code` is what a failure means for a call."""
+
+    name: str
+    status: str
+    detail: str
+    cure: str = ""
+    elapsed_s: Optional[float] = None
+    exit_code: ExitCode = ExitCode.CONFIG
+
+
+def examine(flags: ServerFlags, stop: StopSwitch) -> Iterator[Check]:
+    """All checks, one after the other; those that need what has failed are left out."""
+    yield _python()
+    curl = _curl()
+    yield curl
+    try:
+        settings = flags.settings()
+    except ConfigError as error:
+        yield Check("config", "fail", error.message, error.hint)
+        return
+    yield from _settings(settings)
+    folder = state_folder(os.environ)
+    yield _state_folder(folder)
+    yield _disk(folder)
+    if curl.status == "fail":
+        return
+    name = _name_lookup(settings)
+    if name is not None:
+        yield name
+        if name.status == "fail":
+            return
+    yield from _network(settings, stop)
+
+
+def verdict(checks: List[Check]) -> ExitCode:
+    return next((check.exit_code for check in checks if check.status == "fail"), ExitCode.OK)
+
+
+def check_json(check: Check) -> Dict[str, object]:
+    shown = dict(vars(check))
+    del shown["exit_code"]
+    return {**shown, "elapsed_s": None if check.elapsed_s is None else round(check.elapsed_s, 3)}
+
+
+def _python() -> Check:
+    import platform
+
+    detail = f"{platform.python_implementation()} {platform.python_version()} ({sys.executable})"
+    return Check("python", "ok", detail)
+
+
+def _curl() -> Check:
+    try:
+        path = find_curl()
+    except ConfigError as error:
+        return Check("curl", "fail", error.message, error.hint)
+    version = curl_version(path)
+    detail = f"curl {'.'.join(map(str, version)) or 'of an unknown version'} ({path})"
+    if version and version[:2] < MIN_VERSION:
+        return Check("curl", "fail", detail, f"install curl {'.'.join(map(str, MIN_VERSION))} or newer")
+    return Check("curl", "ok" if version else "warn", detail)
+
+
+def _settings(settings: Settings) -> Iterator[Check]:
+    file = settings.config_file
+    detail = f"active: {file.path}" if file else "no config file; environment and defaults are used"
+    warnings = "; ".join(settings.warnings)
+    yield Check("config", "warn" if warnings else "ok", detail, warnings)
+    yield Check("base_url", "ok", f"{settings.base_url} (from {settings.sources['base_url']})")
+    try:
+        settings.require_key()
+    except ConfigError as error:
+        yield Check("api_key", "fail", error.message, error.hint)
+        return
+    yield Check("api_key", "ok", f"{settings.masked_key} (from {settings.sources['api_key']})")
+
+
+def _state_folder(folder: Path) -> Check:
+    try:
+        prepare_folder(folder)
+    except GptImage2Error as error:
+        cure = f"make {folder} writable, or set XDG_STATE_HOME; rescued images would go to the temp folder"
+        return Check("state_folder", "warn", error.message, cure)
+    return Check("state_folder", "ok", f"{folder} is writable")
+
+
+def _disk(folder: Path) -> Check:
+    import shutil
+
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    free = shutil.disk_usage(str(folder)).free
+    detail = f"{free / 1e9:.1f} GB free"
+    if free < _MIN_FREE_BYTES:
+        return Check("disk", "warn", detail, "free some space: one image can have 15 MB and more")
+    return Check("disk", "ok", detail)
+
+
+def _name_lookup(settings: Settings) -> Optional[Check]:
+    """Looks the host's name up; None where a proxy does that."""
+    if Curl(os.environ, settings.secrets, StopSwitch()).proxy_for(settings.base_url):
+        return None
+    host = urlsplit(settings.base_url).hostname or ""
+    started = time.monotonic()
+    addresses = resolve_addresses(host)
+    elapsed_s = time.monotonic() - started
+    if not addresses:
+        cure = "check the base URL, the network and its name servers"
+        return Check("dns", "fail", f"{host} cannot be resolved", cure, elapsed_s, ExitCode.NETWORK)
+    return Check("dns", "ok", f"{host} is {', '.join(addresses[:3])}", "", elapsed_s)
+
+
+def _network(settings: Settings, stop: StopSwitch) -> Iterator[Check]:
+    """One free request, `GET /models`: it shows the connection, TLS, and whether the key is accepted."""
+    attempt, document = ask(host_of(settings, os.environ, stop), "/models")
+    end = attempt.end
+    if not end.sent:
+        error = explained(settings, attempt, ImageRequest(prompt=""))
+        yield Check("connection", "fail", error.message, error.hint, attempt.elapsed_s, error.exit_code)
+        return
+    yield Check("connection", "ok", "connected", "", end.connect_s)
+    if settings.base_url.startswith("https://"):
+        yield Check(
+            "tls", "ok", "handshake and certificate are good", "", max(0.0, end.tls_s - end.connect_s)
+        )
+    if settings.api_key is None:
+        return
+    if attempt.status == 200 and isinstance(document, dict):
+        models = cast(Dict[str, Any], document).get("data")
+        count = len(cast(List[Any], models)) if isinstance(models, list) else 0
+        yield Check("api", "ok", f"GET /models: {count} models, the key is accepted", "", attempt.elapsed_s)
+    elif attempt.status in (404, 405) or attempt.status == 200:
+        detail = f"GET /models: HTTP {attempt.status}; the key was not checked"
+        yield Check(
+            "api", "warn", detail, "a relay may not offer it; a real call will show", attempt.elapsed_s
+        )
+    else:
+        error = explained(settings, attempt, ImageRequest(prompt=""))
+        yield Check("api", "fail", error.message, error.hint, attempt.elapsed_s, error.exit_code)
+
+
+def ask(host: Host, path: str, body_path: Optional[str] = None) -> Tuple[Attempt, object]:
+    """One free request below the base URL, and its answer as JSON (None when it is none)."""
+    settings = host.settings
+    headers = [("User-Agent", USER_AGENT), ("Accept", "application/json")]
+    if settings.api_key:
+        headers.append(auth_header(settings, settings.api_key))
+    if body_path is not None:
+        headers.append(("Content-Type", "application/json"))
+    url = settings.base_url + path
+    return send_free(host.curl, HttpRequest(url, tuple(headers), CHECK_TIMEOUT_S, body_path))
+
+
+def explained(settings: Settings, attempt: Attempt, request: ImageRequest) -> GptImage2Error:
+    return explain(attempt, judge(attempt), request, settings.base_url, settings.secrets)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# commands/doctor
+#
+# The command `doctor`: says what the checks find, and pays for a probe when it is asked to.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_STATUS_WIDTH = 5
+_NAME_WIDTH = 13
+
+
+def run_doctor(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
+    args = doctor_parser().parse_args(list(words), DoctorCommand())
+    if args.probe and not args.yes:
+        raise UsageError(probe_in_words(args.settings()), hint="add --yes to pay for it")
+    checks: List[Check] = []
+    billed = Billed.NO
+    found = iter([_forget(args.settings())]) if args.forget else examine(args, stop)
+    for check in found:
+        checks.append(check)
+        _say_check(check, output)
+    if args.probe and verdict(checks) is ExitCode.OK:
+        check, billed = probe_and_tell(args.settings(), stop, output)
+        checks.append(check)
+        _say_check(check, output)
+    failed = next((check for check in checks if check.status == "fail"), None)
+    error: Optional[Dict[str, object]] = None
+    if failed is not None:
+        error = {"code": f"doctor_{failed.name}", "message": failed.detail, "hint": failed.cure}
+    output.finish(
+        {
+            "ok": failed is None,
+            "command": "doctor",
+            "checks": [check_json(check) for check in checks],
+            "billed": billed.value,
+            "error": error,
+        }
+    )
+    return verdict(checks)
+
+
+def _forget(settings: Settings) -> Check:
+    url = settings.base_url
+    forgotten = forget_facts(state_folder(os.environ), url)
+    return Check("forget", "ok", f"forgot {url}" if forgotten else f"nothing was known of {url}")
+
+
+def _say_check(check: Check, output: Output) -> None:
+    seconds = f" in {check.elapsed_s:.3f} s" if check.elapsed_s is not None else ""
+    output.result(f"{check.status:<{_STATUS_WIDTH}} {check.name:<{_NAME_WIDTH}} {check.detail}{seconds}")
+    if check.cure:
+        output.result(f"{'':<{_STATUS_WIDTH}} {'':<{_NAME_WIDTH}} → {check.cure}")
 
 
 # ------------------------------------------------------------------------------------------------------------

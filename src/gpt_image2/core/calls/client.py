@@ -293,10 +293,10 @@ class Client:
         self._has_resumed = True
         if not is_anything_left(host.state_folder):
             return ()
-        from .resume import Resumer, resumed_in_words
-
         said: List[str] = []
-        with suppress(OSError, GptImage2Error):
+        with suppress(OSError, GptImage2Error):  # none of it is this call's
+            from .resume import Resumer, resumed_in_words
+
             for resumed in Resumer(host, self.ledger, said.append).run(in_passing=True):
                 said += resumed_in_words(resumed)
         return tuple(said)
