@@ -134,7 +134,7 @@ INSTALL_HINT = "pip install 'gpt-image2[{extra}]'"
 # ------------------------------------------------------------------------------------------------------------
 # base/exit_codes
 #
-# What the exit codes of the command mean, as `--help` and the references say it. Imports nothing.
+# What the exit codes mean, as `--help` and the references say it; their numbers are `ExitCode` in `outcome`.
 # ------------------------------------------------------------------------------------------------------------
 
 
@@ -228,7 +228,7 @@ def replace(record: Any, **changes: object) -> Any:
 # ------------------------------------------------------------------------------------------------------------
 # base/outcome
 #
-# What a call ends with: the saved images, the tokens, the money, as frozen data. Pure; touches nothing.
+# What a call ends with: saved images, tokens, money, and its `ExitCode`, as frozen data. Pure.
 # ------------------------------------------------------------------------------------------------------------
 
 
@@ -968,7 +968,7 @@ def _read_webp(head: bytes) -> ImageInfo:
 # ------------------------------------------------------------------------------------------------------------
 # api/models
 #
-# What a model accepts and what its tokens cost: limits, sizes, prices, estimates. Pure; touches nothing.
+# What a model accepts and what its tokens cost: limits, names of sizes, prices, estimates. Pure.
 #
 # Source of every limit, price and formula here: the Images API reference, the image guide and the official
 # price calculator, as of 2026-11.
@@ -1212,6 +1212,8 @@ def _is_digits(text: str) -> bool:
 # api/request
 #
 # From keyword arguments to a validated, frozen `ImageRequest`, and on to the fields on the wire. Pure.
+#
+# A new field begins here, in `REQUEST_FIELDS`; CONTRIBUTING.md says where else it goes.
 # ------------------------------------------------------------------------------------------------------------
 
 
@@ -4017,7 +4019,7 @@ def _rescued(part: str, plan: OutputPlan) -> List[str]:
 #
 # Each sending has a folder of its own below `inflight/` in the state folder: what was asked for (without
 # secrets), status and headers, the answer as it came but for images that have a file of their own, and what
-# became of those. It goes when the outcome is recorded; what a killed process left `calls/resume` finishes.
+# became of those. It goes when the outcome is recorded; what a killed process left `calls/leftovers` finishes.
 # ------------------------------------------------------------------------------------------------------------
 
 
@@ -6551,7 +6553,7 @@ def _error_of(defect: Exception, said: str, saved: int, asked: int, billed: Bill
 # ------------------------------------------------------------------------------------------------------------
 # calls/response
 #
-# Body chunks in, an `Answer` out; the images in it are on disk before the body has ended.
+# Body chunks in, an `Answer` out, which knows whether it is complete; its images are on disk before that.
 #
 # Every shape that servers answer in: JSON and server-sent events (told apart by their first bytes, whatever
 # the headers say), `b64_json`, `url` as an address or a data URI, an error under any status, HTML, nothing.
@@ -7253,7 +7255,7 @@ def request_id(head: Optional[ResponseHead], secrets: Iterable[str]) -> Optional
 # ------------------------------------------------------------------------------------------------------------
 # calls/download
 #
-# Fetches an image by its address through curl: without the key, http(s) only, bounded, and nowhere private.
+# Fetches an image by its address (not the paid answer): without the key, bounded, nowhere private; notices a cut.
 #
 # Fetching costs nothing, so it may be tried again; the paid request that led here is never repeated for it.
 # ------------------------------------------------------------------------------------------------------------
@@ -8514,7 +8516,7 @@ class Client:
         """Images from a text. The names are the API's; None leaves a field to the server.
 
         Raises:
-            GptImage2Error: see `gpt_image2.core.errors`; `result` holds the images saved all the same.
+            GptImage2Error: see `gpt_image2.core.base.errors`; `result` holds the images saved all the same.
         """
         return self._make(None, None, locals())
 

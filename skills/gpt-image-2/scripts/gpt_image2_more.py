@@ -221,7 +221,7 @@ from gpt_image2 import (
 
 
 # ------------------------------------------------------------------------------------------------------------
-# calls/resume
+# calls/leftovers
 #
 # Finishes what processes that have ended left of their calls: whole images get their names, and images that
 # came as addresses are fetched.

@@ -2,7 +2,7 @@
 
 Each sending has a folder of its own below `inflight/` in the state folder: what was asked for (without
 secrets), status and headers, the answer as it came but for images that have a file of their own, and what
-became of those. It goes when the outcome is recorded; what a killed process left `calls/resume` finishes.
+became of those. It goes when the outcome is recorded; what a killed process left `calls/leftovers` finishes.
 """
 
 from __future__ import annotations
