@@ -134,7 +134,7 @@ INSTALL_HINT = "pip install 'gpt-image2[{extra}]'"
 # ------------------------------------------------------------------------------------------------------------
 # base/exit_codes
 #
-# What the exit codes mean, as `--help` and the references say it; their numbers are `ExitCode` in `outcome`.
+# What the exit codes mean, as `--help` and the references say it. Their numbers: `ExitCode` in `outcome`.
 # ------------------------------------------------------------------------------------------------------------
 
 
@@ -4302,8 +4302,8 @@ class ImageWriter:
         # A symlink keeps pointing where it did: the file behind it is what is replaced.
         self._file = MovingFile(plan.rescue_folder, target.name, target, follow=not plan.no_clobber)
         self.size_bytes = 0
-        #: What the user should know of how it got its name; empty where it is as asked.
-        self.warning = ""
+        #: What the user should know of the image and how it got its name.
+        self.warnings: List[str] = []
 
     @property
     def part(self) -> Path:
@@ -4348,6 +4348,7 @@ class ImageWriter:
         info = read_image_info(self._file.file)
         if info is None:
             raise NotAnImage(self.keep("not-an-image.bin"))
+        is_whole = is_whole_image(self._file.file)
         path = target
         if not self.rescue_reason:
             try:
@@ -4357,6 +4358,9 @@ class ImageWriter:
         if self.rescue_reason:
             path = self._file.name_rescued(target.name)
         self._file.file.close()
+        if not is_whole:
+            place = show(str(path), limit=None)
+            self.warnings.append(f"{place} does not end as a {info.format} file ends: it may be cut")
         return SavedImage(
             path=str(path),
             size_bytes=self.size_bytes,
@@ -4397,8 +4401,10 @@ class ImageWriter:
                 return target
             # The part lies beside what a link leads to, and cannot be renamed further than that.
             path = self._take_free_name(real if target.is_symlink() else target, number)
-        self.warning = f"{show(str(target), limit=None)} was written by somebody else during the call; "
-        self.warning += f"the image was saved as {show(str(path), limit=None)}"
+        self.warnings.append(
+            f"{show(str(target), limit=None)} was written by somebody else during the call; "
+            f"the image was saved as {show(str(path), limit=None)}"
+        )
         return path
 
     def _take_free_name(self, target: Path, number: int) -> Path:
@@ -4424,8 +4430,9 @@ class ImageWriter:
             os.chmod(str(part), stat.S_IMODE(real.stat().st_mode))
         if self._plan.moves_aside:
             aside = move_aside(real)
-            self.warning = f"the picture that was {show(str(target), limit=None)} is now "
-            self.warning += show(str(aside), limit=None)
+            self.warnings.append(
+                f"the picture that was {show(str(target), limit=None)} is now {show(str(aside), limit=None)}"
+            )
         rename(part, real, file)
         return True
 
@@ -4581,8 +4588,8 @@ class ImageCollector:
             self._note({"part": part, "saved": image.path})
             self._drop_preview()
             self._on_saved(image, writer.rescue_reason)
-            if writer.warning:
-                self._on_warning(writer.warning)
+            for warning in writer.warnings:
+                self._on_warning(warning)
         self._index = None
         self._writers.remove(writer)
 
@@ -4599,8 +4606,8 @@ class ImageCollector:
             index = self._index or 1
             try:
                 path = writer.commit(self._plan.partial_path(index, partial_index), index).path
-                if writer.warning:
-                    self._on_warning(writer.warning)
+                for warning in writer.warnings:
+                    self._on_warning(warning)
             except NotAnImage as error:
                 self.kept_aside += (error.kept,)
             except OutputError as error:
@@ -7255,7 +7262,7 @@ def request_id(head: Optional[ResponseHead], secrets: Iterable[str]) -> Optional
 # ------------------------------------------------------------------------------------------------------------
 # calls/download
 #
-# Fetches an image by its address (not the paid answer): without the key, bounded, nowhere private; notices a cut.
+# Fetches an image by its address (not the paid answer): without the key, bounded, nowhere private, whole.
 #
 # Fetching costs nothing, so it may be tried again; the paid request that led here is never repeated for it.
 # ------------------------------------------------------------------------------------------------------------

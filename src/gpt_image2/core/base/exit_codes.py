@@ -1,4 +1,4 @@
-"""What the exit codes mean, as `--help` and the references say it; their numbers are `ExitCode` in `outcome`."""
+"""What the exit codes mean, as `--help` and the references say it. Their numbers: `ExitCode` in `outcome`."""
 
 from __future__ import annotations
 
