@@ -7438,6 +7438,7 @@ def _bracketed(address: str) -> str:
 
 _AZURE_SUFFIX = ".openai.azure.com"
 _FREE_ANSWER_BYTES = 8 << 20
+_ANSWER_TEXT_BYTES = 16 << 20
 
 
 class Host(Record):
@@ -7470,6 +7471,7 @@ def send_once(
     collector: ImageCollector,
     spool: Spool,
     timeout_s: float,
+    max_image_bytes: int = DEFAULT_MAX_DOWNLOAD_BYTES,
     on_head: Callable[[ResponseHead], object] = lambda _: None,
     on_sent: Callable[[bool], object] = lambda _: None,
 ) -> Attempt:
@@ -7494,6 +7496,7 @@ def send_once(
 
     with temporary_folder() as folder:
         http = _http_request(host.settings, key, request, folder, timeout_s)
+        http = replace(http, max_bytes=_answer_bound(request, max_image_bytes))
         on_sent(True)
         try:
             received = host.curl.receive(http, take, on_head, salvage)
@@ -7564,6 +7567,12 @@ def _http_request(
     write_private(body, request.json_body(format_field))
     headers.append(("Content-Type", "application/json"))
     return HttpRequest(url, tuple(headers), timeout_s, body_path=str(body))
+
+
+def _answer_bound(request: ImageRequest, max_image_bytes: int) -> int:
+    """More bytes than any answer has that is one: each image and preview as base64, and the text around."""
+    pictures = request.count * (1 + (request.partial_images or 0))
+    return pictures * max_image_bytes * 4 // 3 + _ANSWER_TEXT_BYTES
 
 
 def _accept(request: ImageRequest) -> str:
@@ -7725,6 +7734,8 @@ def _network_cause(attempt: Attempt, host: str, hostname: str, secrets: Iterable
             f"the connection was closed after {attempt.elapsed_s:.0f} s without a byte ({said})",
             _STREAM_HINT,
         )
+    if attempt.end.is_too_long:
+        return _Cause(NetworkError, "too_long", f"the answer is {said}", "see --max-download")
     if attempt.body_bytes:
         return _Cause(
             NetworkError, "truncated", f"the answer was cut after {attempt.body_bytes:,} bytes ({said})", ""
@@ -8097,6 +8108,7 @@ class _Lane:
             collector,
             sending.spool,
             timeout_s,
+            call.policy.max_download_bytes,
             on_head=lambda head: self._head_came(head, sending),
             on_sent=sending.left,
         )
@@ -8135,7 +8147,8 @@ class _Lane:
             error = OutputError("; ".join(collector.lost), billed=rule.billed)
         elif not images:
             error = explain(attempt, rule, self._request, settings.base_url, settings.secrets)
-            is_readable = not attempt.was_cut or attempt.end.is_undecodable
+            end = attempt.end
+            is_readable = not attempt.was_cut or end.is_undecodable or end.is_too_long
             if attempt.status == 200 and is_readable and attempt.error is None and spool.size_bytes:
                 error.hint = f"the answer was kept: {spool.keep('answer.txt')}; {error.hint}".rstrip("; ")
         elif len(images) < asked:
@@ -9103,7 +9116,7 @@ def add_sending_flags(add: Callable[..., object]) -> None:
         type=amount,
         default=DEFAULT_MAX_DOWNLOAD_BYTES / MEGABYTE,
         metavar="MB",
-        help="largest image to fetch by address (default 100)",
+        help="largest image to accept (default 100)",
     )
     add("--no-history", action="store_true", help="leave no trace of this call in the history")
 
