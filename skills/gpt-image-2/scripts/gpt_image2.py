@@ -4025,7 +4025,7 @@ def _rescued(part: str, plan: OutputPlan) -> List[str]:
 
 FOLDER = "inflight"
 _READ_BYTES = 1 << 16
-_ASKED, _HEAD, _BODY, _IMAGES = "asked.json", "head.json", "body", "images.jsonl"
+_ASKED, _HEAD, _BODY, _IMAGES, _TRIED = "asked.json", "head.json", "body", "images.jsonl", "tried"
 
 
 class InFlight:
@@ -4104,7 +4104,7 @@ class Left:
     @property
     def was_tried(self) -> bool:
         """Whether somebody tried to finish it and could not."""
-        return any("tried" in note for note in self.notes)
+        return (self.folder / _TRIED).exists()
 
     def fetched(self, saved: Iterable[SavedImage]) -> Set[str]:
         """The addresses whose images are saved by now."""
@@ -4125,8 +4125,8 @@ class Left:
 
     def leave(self) -> None:
         """It could not be finished now: another try may."""
-        if not self.was_tried:
-            self.note({"tried": True})
+        with suppress(OSError), open(str(self.folder / _TRIED), "ab"):
+            pass
         self._owned.leave()
 
     def close(self) -> None:
@@ -4135,11 +4135,13 @@ class Left:
 
 
 def is_anything_left(state_folder: Path) -> bool:
-    """Whether there may be something to finish: requests that are under way elsewhere count, too."""
+    """Whether something is left that nobody has tried to finish yet."""
+    folder = state_folder / FOLDER
     try:
-        return bool(os.listdir(str(state_folder / FOLDER)))
+        names = os.listdir(str(folder))
     except OSError:
         return False
+    return any(is_abandoned(folder / name) and not (folder / name / _TRIED).exists() for name in names)
 
 
 def left_behind(state_folder: Path, wanted: str = "") -> Iterator[Left]:
