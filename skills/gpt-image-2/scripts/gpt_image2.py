@@ -1654,6 +1654,7 @@ def prepare_streams() -> None:
     The null device stands for one that is closed: no file that is opened later can take its place, and be
     written to by what is printed. What a stream's encoding does not have is written as an escape.
     """
+    codecs.register_error(_ESCAPED, _escape)
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         stream: Optional[TextIO] = getattr(sys, name)
         if stream is None:
@@ -1662,21 +1663,19 @@ def prepare_streams() -> None:
             setattr(sys, name, stream)
         reconfigure = getattr(stream, "reconfigure", None)
         if number and reconfigure:
-            codecs.register_error(_ESCAPED, _escape)
-            is_wide = stream.encoding.lower().startswith(("utf-16", "utf-32"))  # bytes do not fit in there
-            reconfigure(errors="backslashreplace" if is_wide or number == 2 else _ESCAPED)
+            reconfigure(errors=_ESCAPED if stream is sys.stdout else "backslashreplace")
 
 
 def _escape(error: UnicodeError) -> Tuple[Union[str, bytes], int]:
     """For results: the bytes of a path that is no valid text as they are, everything else as an escape."""
-    if isinstance(error, UnicodeEncodeError):
+    if isinstance(error, UnicodeEncodeError) and not error.encoding.startswith(("utf-16", "utf-32")):
         error.end = error.start + 1
         with suppress(UnicodeEncodeError):
             return codecs.lookup_error("surrogateescape")(error)
     return codecs.backslashreplace_errors(error)
 
 
-def write_text(text: str, stream: TextIO) -> None:
+def print_text(text: str, stream: TextIO) -> None:
     """Writes a text at once. A reader that has gone away, or a full disk, does not stop the command: the
     images are safe."""
     try:
@@ -1783,7 +1782,7 @@ class Output:
     def result(self, text: str) -> None:
         if not self.is_json:
             self.live("")
-            write_text(text + "\n", sys.stdout)
+            print_text(text + "\n", sys.stdout)
 
     def say(self, text: str) -> None:
         if not self._quiet:
@@ -1800,7 +1799,7 @@ class Output:
     def live(self, text: str) -> None:
         if self.is_live:
             with self._lock:
-                write_text(_CLEAR_LINE + text, sys.stderr)
+                print_text(_CLEAR_LINE + text, sys.stderr)
 
     def event(self, line: Mapping[str, object]) -> None:
         """Something happened; only `--events` shows it."""
@@ -1875,7 +1874,7 @@ class Output:
         if label:
             text = f"\x1b[{colour}m{label}\x1b[0m: {text}" if self._has_colours else f"{label}: {text}"
         self.live("")
-        write_text(text + "\n", sys.stderr)
+        print_text(text + "\n", sys.stderr)
 
 
 class EventsOutput(Output):
@@ -1916,7 +1915,7 @@ class EventsOutput(Output):
     def _write(self, line: Mapping[str, object]) -> None:
         """One object on one line."""
         with self._lock:
-            write_text(json.dumps(line) + "\n", sys.stderr)
+            print_text(json.dumps(line) + "\n", sys.stderr)
 
 
 # ============================================================================================================
@@ -8821,7 +8820,7 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(message, hint=f"see {self.prog} --help")
 
     def _print_message(self, message: str, file: Any = None) -> None:
-        write_text(message, file or sys.stderr)
+        print_text(message, file or sys.stderr)
 
 
 def parser_of(command: str, description: str, usage: str = "", epilog: str = EXIT_CODES) -> Parser:

@@ -24,7 +24,7 @@ from ..calls.client import DEFAULT_TIMEOUT_S, Client
 from ..calls.download import DEFAULT_MAX_DOWNLOAD_BYTES
 from ..calls.retry import DEFAULT_RETRIES
 from ..settings.config import Settings, load_settings
-from ..telling.streams import write_text
+from ..telling.streams import print_text
 
 MEGABYTE = 1024 * 1024
 YES_NO = {True: "yes", False: "no", None: "unknown"}
@@ -76,7 +76,7 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(message, hint=f"see {self.prog} --help")
 
     def _print_message(self, message: str, file: Any = None) -> None:
-        write_text(message, file or sys.stderr)
+        print_text(message, file or sys.stderr)
 
 
 def parser_of(command: str, description: str, usage: str = "", epilog: str = EXIT_CODES) -> Parser:

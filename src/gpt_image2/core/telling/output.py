@@ -28,7 +28,7 @@ from ..base.events import (
 from ..base.redact import show
 from .as_json import error_json, event_json
 from .in_words import ending_in_words, saved_line
-from .streams import prepare_streams, print_json, ticking, write_text
+from .streams import prepare_streams, print_json, print_text, ticking
 
 HEARTBEAT_S = 15.0
 _TICK_S = 1.0
@@ -60,7 +60,7 @@ class Output:
     def result(self, text: str) -> None:
         if not self.is_json:
             self.live("")
-            write_text(text + "\n", sys.stdout)
+            print_text(text + "\n", sys.stdout)
 
     def say(self, text: str) -> None:
         if not self._quiet:
@@ -77,7 +77,7 @@ class Output:
     def live(self, text: str) -> None:
         if self.is_live:
             with self._lock:
-                write_text(_CLEAR_LINE + text, sys.stderr)
+                print_text(_CLEAR_LINE + text, sys.stderr)
 
     def event(self, line: Mapping[str, object]) -> None:
         """Something happened; only `--events` shows it."""
@@ -152,7 +152,7 @@ class Output:
         if label:
             text = f"\x1b[{colour}m{label}\x1b[0m: {text}" if self._has_colours else f"{label}: {text}"
         self.live("")
-        write_text(text + "\n", sys.stderr)
+        print_text(text + "\n", sys.stderr)
 
 
 class EventsOutput(Output):
@@ -193,4 +193,4 @@ class EventsOutput(Output):
     def _write(self, line: Mapping[str, object]) -> None:
         """One object on one line."""
         with self._lock:
-            write_text(json.dumps(line) + "\n", sys.stderr)
+            print_text(json.dumps(line) + "\n", sys.stderr)

@@ -19,6 +19,7 @@ def prepare_streams() -> None:
     The null device stands for one that is closed: no file that is opened later can take its place, and be
     written to by what is printed. What a stream's encoding does not have is written as an escape.
     """
+    codecs.register_error(_ESCAPED, _escape)
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         stream: Optional[TextIO] = getattr(sys, name)
         if stream is None:
@@ -27,21 +28,19 @@ def prepare_streams() -> None:
             setattr(sys, name, stream)
         reconfigure = getattr(stream, "reconfigure", None)
         if number and reconfigure:
-            codecs.register_error(_ESCAPED, _escape)
-            is_wide = stream.encoding.lower().startswith(("utf-16", "utf-32"))  # bytes do not fit in there
-            reconfigure(errors="backslashreplace" if is_wide or number == 2 else _ESCAPED)
+            reconfigure(errors=_ESCAPED if stream is sys.stdout else "backslashreplace")
 
 
 def _escape(error: UnicodeError) -> Tuple[Union[str, bytes], int]:
     """For results: the bytes of a path that is no valid text as they are, everything else as an escape."""
-    if isinstance(error, UnicodeEncodeError):
+    if isinstance(error, UnicodeEncodeError) and not error.encoding.startswith(("utf-16", "utf-32")):
         error.end = error.start + 1
         with suppress(UnicodeEncodeError):
             return codecs.lookup_error("surrogateescape")(error)
     return codecs.backslashreplace_errors(error)
 
 
-def write_text(text: str, stream: TextIO) -> None:
+def print_text(text: str, stream: TextIO) -> None:
     """Writes a text at once. A reader that has gone away, or a full disk, does not stop the command: the
     images are safe."""
     try:
