@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Callable, Dict, Iterator, List, Optional
 
 import pytest
+from batching import write_jobs
 from harness import SCRIPT, Home, Run
 from servers import Recorder
 
@@ -90,3 +91,12 @@ def test_no_command_breaks_on_a_useless_home(
     assert run.code in (0, 2, 3, 8)
     assert "internal error" not in run.stderr and "Traceback" not in run.stderr
     assert words == "doctor" or recorder.requests == []
+
+
+def test_a_batch_says_once_that_its_history_cannot_be_written(home: Home, recorder: Recorder) -> None:
+    (home.root / "file").write_bytes(b"")
+    jobs = str(write_jobs(home, "one", "two"))
+    env = {"XDG_STATE_HOME": str(home.root / "file")}
+    run = home.run("batch", "run", jobs, "--out-dir", "out", base_url=recorder.base_url, env=env)
+    assert (run.code, len(recorder.requests)) == (0, 2)
+    assert run.stderr.count("not in the history") == 1
