@@ -61,7 +61,6 @@ from typing import (
     Any,
     Callable,
     ClassVar,
-    ContextManager,
     Dict,
     Generator,
     Iterable,
@@ -4046,13 +4045,12 @@ def _rescued(part: str, plan: OutputPlan) -> List[str]:
 #
 # Each sending has a folder of its own below `inflight/` in the state folder: what was asked for (without
 # secrets), status and headers, the answer as it came but for images that have a file of their own, and what
-# became of those. It goes when the outcome is recorded; what a killed process left `calls/leftovers` finishes.
+# became of those. It goes when the outcome is recorded; what a killed process left is read by `left`.
 # ------------------------------------------------------------------------------------------------------------
 
 
 FOLDER = "inflight"
-_READ_BYTES = 1 << 16
-_ASKED, _HEAD, _BODY, _IMAGES, _TRIED = "asked.json", "head.json", "body", "images.jsonl", "tried"
+ASKED, HEAD, BODY, IMAGE_NOTES, TRIED = "asked.json", "head.json", "body", "images.jsonl", "tried"
 
 
 class InFlight:
@@ -4062,21 +4060,21 @@ class InFlight:
         self._folder: Optional[OwnedFolder] = None
         with suppress(OSError, GptImage2Error):
             self._folder = owned_folder(private_folder(state_folder / FOLDER), f"{asked.get('id') or 0}-")
-        self._write(_ASKED, asked)
+        self._write(ASKED, asked)
 
     @property
     def body_path(self) -> Optional[Path]:
         """Where the answer's body goes; None where there is no folder."""
-        return self._folder.path / _BODY if self._folder else None
+        return self._folder.path / BODY if self._folder else None
 
     def head_came(self, status: int, headers: Mapping[str, str]) -> None:
         """Status and headers of the answer are here."""
-        self._write(_HEAD, {"status": status, "headers": dict(headers)})
+        self._write(HEAD, {"status": status, "headers": dict(headers)})
 
     def note(self, event: Mapping[str, object]) -> None:
         """Something became of an image: one line, on disk when this returns."""
         if self._folder is not None:
-            _append(self._folder.path / _IMAGES, event)
+            add_note(self._folder.path, event)
 
     def close(self) -> None:
         """The outcome is recorded: nothing is left to be finished."""
@@ -4097,70 +4095,6 @@ class InFlight:
             file.write(json.dumps(content).encode("ascii"))
 
 
-class Left:
-    """What a process that has ended left of one sending. Whatever is read here may be torn or strange."""
-
-    def __init__(self, owned: OwnedFolder) -> None:
-        self._owned = owned
-        self.folder = folder = owned.path
-        self.notes: List[Mapping[str, Any]] = list(_read_lines(folder / _IMAGES))
-        asked = _read_object(folder / _ASKED)
-        self.command = str(asked.get("command") or "generate")
-        self.model = str(asked.get("model") or "")
-        self.base_url = str(asked.get("base_url") or "")
-        #: The row of the ledger, 0 where there is none.
-        self.row = asked["id"] if isinstance(asked.get("id"), int) else 0
-        #: The numbers of the images that were asked for.
-        self.numbers: List[int] = [n for n in asked.get("numbers") or () if isinstance(n, int)] or [1]
-        output = asked.get("output")
-        #: The plan of the outputs, field by field.
-        self.output: Mapping[str, Any] = cast(Dict[str, Any], output) if isinstance(output, dict) else {}
-        status = _read_object(folder / _HEAD).get("status")
-        self.status = status if isinstance(status, int) else None
-
-    @property
-    def id(self) -> str:
-        """What it is called: the row of the ledger, and a number of its own."""
-        return self.folder.name
-
-    @property
-    def addresses(self) -> Tuple[str, ...]:
-        """The addresses of images in the whole answer; empty where it did not come to that."""
-        return tuple(str(url) for note in self.notes for url in note.get("addresses") or ())
-
-    @property
-    def was_tried(self) -> bool:
-        """Whether somebody tried to finish it and could not."""
-        return (self.folder / _TRIED).exists()
-
-    def fetched(self, saved: Iterable[SavedImage]) -> Set[str]:
-        """The addresses whose images are saved by now."""
-        hashes = {image.sha256 for image in saved}
-        urls = {note["part"]: note["url"] for note in self.notes if note.get("url")}
-        return {str(urls.get(note.get("part"))) for note in self.notes if note.get("sha256") in hashes}
-
-    def body(self) -> Iterator[bytes]:
-        """The answer's body, as far as it came, in pieces."""
-        for path in self.folder.glob(f"*{_BODY}*"):
-            with suppress(OSError), open(str(path), "rb") as file:
-                yield from iter(lambda: file.read(_READ_BYTES), b"")
-            return
-
-    def note(self, event: Mapping[str, object]) -> None:
-        """Something becomes of an image while it is finished."""
-        _append(self.folder / _IMAGES, event)
-
-    def leave(self) -> None:
-        """It could not be finished now: another try may."""
-        with suppress(OSError), open(str(self.folder / _TRIED), "ab"):
-            pass
-        self._owned.leave()
-
-    def close(self) -> None:
-        """Everything of it is finished."""
-        self._owned.close()
-
-
 def is_anything_left(state_folder: Path) -> bool:
     """Whether something is left that nobody has tried to finish yet."""
     folder = state_folder / FOLDER
@@ -4168,42 +4102,13 @@ def is_anything_left(state_folder: Path) -> bool:
         names = os.listdir(str(folder))
     except OSError:
         return False
-    return any(is_abandoned(folder / name) and not (folder / name / _TRIED).exists() for name in names)
+    return any(is_abandoned(folder / name) and not (folder / name / TRIED).exists() for name in names)
 
 
-def left_behind(state_folder: Path, wanted: str = "") -> Iterator[Left]:
-    """What processes that have ended left, oldest first, or the one of that id; ours from now on."""
-    folder = state_folder / FOLDER
-    names: List[str] = []
-    with suppress(OSError):
-        names = sorted(os.listdir(str(folder)))
-    for name in names:
-        owned = taken_over(folder / name) if wanted in ("", name) else None
-        if owned is not None:
-            yield Left(owned)
-
-
-def _append(path: Path, event: Mapping[str, object]) -> None:
-    with suppress(OSError), open(str(path), "ab", buffering=0) as file:
+def add_note(folder: Path, event: Mapping[str, object]) -> None:
+    """One more line in the notes of a sending, on disk when this returns."""
+    with suppress(OSError), open(str(folder / IMAGE_NOTES), "ab", buffering=0) as file:
         file.write(json.dumps(event).encode("ascii") + b"\n")
-
-
-def _read_object(path: Path) -> Mapping[str, Any]:
-    try:
-        content: Any = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return cast(Dict[str, Any], content) if isinstance(content, dict) else {}
-
-
-def _read_lines(path: Path) -> Iterator[Mapping[str, Any]]:
-    """The notes; a last one that a kill has torn is passed over."""
-    with suppress(OSError):
-        for line in path.read_text(encoding="utf-8").splitlines():
-            with suppress(ValueError):
-                content: Any = json.loads(line)
-                if isinstance(content, dict):
-                    yield cast(Dict[str, Any], content)
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -8893,14 +8798,6 @@ class ServerFlags(argparse.Namespace):
         return False if self.no_history else None
 
 
-class DoctorCommand(ServerFlags):
-    """A `doctor` command line."""
-
-    probe: bool
-    yes: bool
-    forget: bool
-
-
 class CallFlags(ServerFlags):
     """How calls are sent, and sent again."""
 
@@ -8975,21 +8872,6 @@ def config_parser() -> Parser:
     parser.add_argument("--force", action="store_true", help="with --init: overwrite an existing file")
     parser.add_argument("--config", metavar="PATH", help="this config file instead of the one that is found")
     add_output_flags(parser.add_argument)
-    return parser
-
-
-def doctor_parser() -> Parser:
-    description = "Check all that a call needs: curl, settings, key, network, disk. Free but for --probe."
-    parser = parser_of("doctor", description)
-    parser.add_argument(
-        "--probe",
-        action="store_true",
-        help="make one low-quality image to learn what this base URL really does",
-    )
-    parser.add_argument("--yes", action="store_true", help="with --probe: yes, pay for it")
-    parser.add_argument("--forget", action="store_true", help="forget what --probe learnt of this base URL")
-    add_output_flags(parser.add_argument)
-    add_server_flags(parser)
     return parser
 
 
@@ -9292,6 +9174,7 @@ def make_images(command: ImageCommand, output: Output, stop: StopSwitch) -> int:
     asked_size = command.request.size
     with ExitStack() as stack:
         if command.sandbox:
+            use_sandbox = load_side("gpt_image2_more").use_sandbox
             use_sandbox(command, stack)
         elif command.api_key is not None:
             output.warn(f"--api-key is visible in ps and in the shell history; use {KEY_VARIABLE} instead")
@@ -9389,80 +9272,6 @@ def _show_dry_run(prepared: PreparedCall, client: Client, command: ImageCommand,
             "warnings": list(warnings),
         }
     )
-
-
-# ------------------------------------------------------------------------------------------------------------
-# commands/package_extras
-#
-# The optional parts of the package, which stand above core: found by name when they are asked for.
-# ------------------------------------------------------------------------------------------------------------
-
-
-#: What stands for a key where none is needed.
-SANDBOX_KEY = "sandbox"
-
-
-class Extra(NamedTuple):
-    """A layer above core: its module, and the command that installs it."""
-
-    module: str
-    install: str = INSTALL_HINT
-
-
-#: The commands that come with an optional part of the package.
-EXTRAS = {
-    "sandbox": Extra("gpt_image2.sandbox"),
-    "mcp": Extra("gpt_image2.mcp"),
-    "install-skill": Extra("gpt_image2.skill", "pip install gpt-image2"),
-}
-
-
-def run_extra(name: str, words: Sequence[str], _output: Output, _stop: StopSwitch) -> int:
-    """Runs the command of an optional part, which prints for itself; its exit code."""
-    with _installed(name):
-        main: Callable[[List[str]], int] = _import(EXTRAS[name].module).main
-        return main(list(words))
-
-
-@contextmanager
-def start_sandbox() -> Generator[str, None, None]:
-    """A sandbox that runs in this context; its base URL."""
-    with ExitStack() as stack:
-        with _installed("sandbox"):
-            serve: Callable[[], ContextManager[str]] = _import(EXTRAS["sandbox"].module).serve_in_thread
-            base_url = stack.enter_context(serve())
-        yield base_url
-
-
-def use_sandbox(flags: CallFlags, stack: ExitStack) -> None:
-    """Turns a command line to a sandbox that runs as long as the stack is open."""
-    flags.base_url = stack.enter_context(start_sandbox())
-    flags.api_key, flags.config = SANDBOX_KEY, None
-
-
-def _import(module: str) -> Any:
-    """A module of the package; a script of the package's name in the folder of this file would hide it."""
-    import importlib
-
-    path, here = sys.path, os.path.dirname(os.path.abspath(__file__))
-    sys.path = [folder for folder in path if os.path.abspath(folder) != here]
-    try:
-        return importlib.import_module(module)
-    finally:
-        sys.path = path
-
-
-@contextmanager
-def _installed(name: str) -> Generator[None, None, None]:
-    """Turns a missing part into an error that says how to install it."""
-    try:
-        yield
-    except ImportError as error:
-        raise UsageError(
-            f"{name} is not installed here ({error.name} is missing)",
-            hint=f"install it: {EXTRAS[name].install.format(extra=name)}",
-            code="extra_missing",
-        ) from None
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -9614,6 +9423,7 @@ def _runners(command: str) -> Mapping[str, CommandRunner]:
             "batch cancel": run_cancel,
             "batch list": run_list_batches,
         }
+    run_extra = load_side("gpt_image2_more").run_extra
     return {command: partial(run_extra, command)}
 
 

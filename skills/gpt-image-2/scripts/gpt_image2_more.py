@@ -32,6 +32,7 @@ from queue import Empty, SimpleQueue
 from typing import (
     Any,
     Callable,
+    ContextManager,
     Deque,
     Dict,
     Generator,
@@ -39,6 +40,7 @@ from typing import (
     Iterator,
     List,
     Mapping,
+    NamedTuple,
     Optional,
     Sequence,
     Set,
@@ -49,9 +51,15 @@ from typing import (
 from urllib.parse import quote as percent_encode, urlsplit
 
 from gpt_image2 import (
+    ASKED,
     BATCH_DISCOUNT,
+    BODY,
     DEFAULT_MODEL,
     EXIT_CODES,
+    FOLDER,
+    HEAD,
+    IMAGE_NOTES,
+    INSTALL_HINT,
     LEDGER_NAME,
     MAX_INPUT_IMAGES,
     MAX_PARTIAL_IMAGES,
@@ -60,6 +68,7 @@ from gpt_image2 import (
     PROGRAM,
     REQUEST_FIELDS,
     SIZE_NAMES,
+    TRIED,
     TYPICAL_SECONDS,
     USER_AGENT,
     YES_NO,
@@ -77,7 +86,6 @@ from gpt_image2 import (
     CostEstimate,
     Curl,
     Database,
-    DoctorCommand,
     DownloadFailed,
     Downloader,
     Ending,
@@ -102,13 +110,13 @@ from gpt_image2 import (
     JsonSplitter,
     Ledger,
     LedgerError,
-    Left,
     NetworkError,
     NotAnImage,
     Opening,
     Output,
     OutputError,
     OutputPlan,
+    OwnedFolder,
     Parser,
     PartialError,
     PreparedCall,
@@ -132,6 +140,7 @@ from gpt_image2 import (
     UsageError,
     Warned,
     add_field_flags,
+    add_note,
     add_output_flags,
     add_sending_flags,
     add_server_flags,
@@ -146,7 +155,6 @@ from gpt_image2 import (
     cost_in_words,
     cost_of_usage,
     curl_version,
-    doctor_parser,
     end_line,
     ending_of,
     estimate_json,
@@ -165,7 +173,6 @@ from gpt_image2 import (
     is_refusal,
     is_whole_image,
     judge,
-    left_behind,
     limit_in_words,
     load_settings,
     local_input,
@@ -202,14 +209,126 @@ from gpt_image2 import (
     slug,
     state_folder,
     stored,
+    taken_over,
     temporary_folder,
     today,
     unknown_cost,
-    use_sandbox,
     utc_text,
     write_pieces,
     write_private,
 )
+
+
+# ============================================================================================================
+# outputs/
+#
+# Images on their way to disk: named before anything is paid for, decoded while they arrive, renamed in place
+# when they are whole. The only room that writes outputs.
+# ============================================================================================================
+
+
+# ------------------------------------------------------------------------------------------------------------
+# outputs/left
+#
+# What processes that have ended left of their sendings: the folders of `inflight`, read by another one.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_READ_BYTES = 1 << 16
+
+
+class Left:
+    """What a process that has ended left of one sending. Whatever is read here may be torn or strange."""
+
+    def __init__(self, owned: OwnedFolder) -> None:
+        self._owned = owned
+        self.folder = folder = owned.path
+        self.notes: List[Mapping[str, Any]] = list(_read_lines(folder / IMAGE_NOTES))
+        asked = _read_object(folder / ASKED)
+        self.command = str(asked.get("command") or "generate")
+        self.model = str(asked.get("model") or "")
+        self.base_url = str(asked.get("base_url") or "")
+        #: The row of the ledger, 0 where there is none.
+        self.row = asked["id"] if isinstance(asked.get("id"), int) else 0
+        #: The numbers of the images that were asked for.
+        self.numbers: List[int] = [n for n in asked.get("numbers") or () if isinstance(n, int)] or [1]
+        output = asked.get("output")
+        #: The plan of the outputs, field by field.
+        self.output: Mapping[str, Any] = cast(Dict[str, Any], output) if isinstance(output, dict) else {}
+        status = _read_object(folder / HEAD).get("status")
+        self.status = status if isinstance(status, int) else None
+
+    @property
+    def id(self) -> str:
+        """What it is called: the row of the ledger, and a number of its own."""
+        return self.folder.name
+
+    @property
+    def addresses(self) -> Tuple[str, ...]:
+        """The addresses of images in the whole answer; empty where it did not come to that."""
+        return tuple(str(url) for note in self.notes for url in note.get("addresses") or ())
+
+    @property
+    def was_tried(self) -> bool:
+        """Whether somebody tried to finish it and could not."""
+        return (self.folder / TRIED).exists()
+
+    def fetched(self, saved: Iterable[SavedImage]) -> Set[str]:
+        """The addresses whose images are saved by now."""
+        hashes = {image.sha256 for image in saved}
+        urls = {note["part"]: note["url"] for note in self.notes if note.get("url")}
+        return {str(urls.get(note.get("part"))) for note in self.notes if note.get("sha256") in hashes}
+
+    def body(self) -> Iterator[bytes]:
+        """The answer's body, as far as it came, in pieces."""
+        for path in self.folder.glob(f"*{BODY}*"):
+            with suppress(OSError), open(str(path), "rb") as file:
+                yield from iter(lambda: file.read(_READ_BYTES), b"")
+            return
+
+    def note(self, event: Mapping[str, object]) -> None:
+        """Something becomes of an image while it is finished."""
+        add_note(self.folder, event)
+
+    def leave(self) -> None:
+        """It could not be finished now: another try may."""
+        with suppress(OSError), open(str(self.folder / TRIED), "ab"):
+            pass
+        self._owned.leave()
+
+    def close(self) -> None:
+        """Everything of it is finished."""
+        self._owned.close()
+
+
+def left_behind(state_folder: Path, wanted: str = "") -> Iterator[Left]:
+    """What processes that have ended left, oldest first, or the one of that id; ours from now on."""
+    folder = state_folder / FOLDER
+    names: List[str] = []
+    with suppress(OSError):
+        names = sorted(os.listdir(str(folder)))
+    for name in names:
+        owned = taken_over(folder / name) if wanted in ("", name) else None
+        if owned is not None:
+            yield Left(owned)
+
+
+def _read_object(path: Path) -> Mapping[str, Any]:
+    try:
+        content: Any = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return cast(Dict[str, Any], content) if isinstance(content, dict) else {}
+
+
+def _read_lines(path: Path) -> Iterator[Mapping[str, Any]]:
+    """The notes; a last one that a kill has torn is passed over."""
+    with suppress(OSError):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            with suppress(ValueError):
+                content: Any = json.loads(line)
+                if isinstance(content, dict):
+                    yield cast(Dict[str, Any], content)
 
 
 # ============================================================================================================
@@ -548,6 +667,29 @@ _STATUS_WIDTH = 5
 _NAME_WIDTH = 13
 
 
+class DoctorCommand(ServerFlags):
+    """A `doctor` command line."""
+
+    probe: bool
+    yes: bool
+    forget: bool
+
+
+def doctor_parser() -> Parser:
+    description = "Check all that a call needs: curl, settings, key, network, disk. Free but for --probe."
+    parser = parser_of("doctor", description)
+    parser.add_argument(
+        "--probe",
+        action="store_true",
+        help="make one low-quality image to learn what this base URL really does",
+    )
+    parser.add_argument("--yes", action="store_true", help="with --probe: yes, pay for it")
+    parser.add_argument("--forget", action="store_true", help="forget what --probe learnt of this base URL")
+    add_output_flags(parser.add_argument)
+    add_server_flags(parser)
+    return parser
+
+
 def run_doctor(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
     args = doctor_parser().parse_args(list(words), DoctorCommand())
     if args.probe and not args.yes:
@@ -589,6 +731,80 @@ def _say_check(check: Check, output: Output) -> None:
     output.result(f"{check.status:<{_STATUS_WIDTH}} {check.name:<{_NAME_WIDTH}} {check.detail}{seconds}")
     if check.cure:
         output.result(f"{'':<{_STATUS_WIDTH}} {'':<{_NAME_WIDTH}} → {check.cure}")
+
+
+# ------------------------------------------------------------------------------------------------------------
+# commands/package_extras
+#
+# The optional parts of the package, which stand above core: found by name when they are asked for.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: What stands for a key where none is needed.
+SANDBOX_KEY = "sandbox"
+
+
+class Extra(NamedTuple):
+    """A layer above core: its module, and the command that installs it."""
+
+    module: str
+    install: str = INSTALL_HINT
+
+
+#: The commands that come with an optional part of the package.
+EXTRAS = {
+    "sandbox": Extra("gpt_image2.sandbox"),
+    "mcp": Extra("gpt_image2.mcp"),
+    "install-skill": Extra("gpt_image2.skill", "pip install gpt-image2"),
+}
+
+
+def run_extra(name: str, words: Sequence[str], _output: Output, _stop: StopSwitch) -> int:
+    """Runs the command of an optional part, which prints for itself; its exit code."""
+    with _installed(name):
+        main: Callable[[List[str]], int] = _import(EXTRAS[name].module).main
+        return main(list(words))
+
+
+@contextmanager
+def start_sandbox() -> Generator[str, None, None]:
+    """A sandbox that runs in this context; its base URL."""
+    with ExitStack() as stack:
+        with _installed("sandbox"):
+            serve: Callable[[], ContextManager[str]] = _import(EXTRAS["sandbox"].module).serve_in_thread
+            base_url = stack.enter_context(serve())
+        yield base_url
+
+
+def use_sandbox(flags: CallFlags, stack: ExitStack) -> None:
+    """Turns a command line to a sandbox that runs as long as the stack is open."""
+    flags.base_url = stack.enter_context(start_sandbox())
+    flags.api_key, flags.config = SANDBOX_KEY, None
+
+
+def _import(module: str) -> Any:
+    """A module of the package; a script of the package's name in the folder of this file would hide it."""
+    import importlib
+
+    path, here = sys.path, os.path.dirname(os.path.abspath(__file__))
+    sys.path = [folder for folder in path if os.path.abspath(folder) != here]
+    try:
+        return importlib.import_module(module)
+    finally:
+        sys.path = path
+
+
+@contextmanager
+def _installed(name: str) -> Generator[None, None, None]:
+    """Turns a missing part into an error that says how to install it."""
+    try:
+        yield
+    except ImportError as error:
+        raise UsageError(
+            f"{name} is not installed here ({error.name} is missing)",
+            hint=f"install it: {EXTRAS[name].install.format(extra=name)}",
+            code="extra_missing",
+        ) from None
 
 
 # ------------------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from ..ledger.entries import Ending, Status
 from ..ledger.recording import Ledger
 from ..outputs.adopt import adopt
 from ..outputs.collect import ImageCollector
-from ..outputs.inflight import Left, left_behind
+from ..outputs.left import Left, left_behind
 from ..outputs.naming import OutputPlan
 from ..outputs.store import Spool
 from .download import Downloader, DownloadFailed

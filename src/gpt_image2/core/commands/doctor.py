@@ -12,10 +12,33 @@ from ..settings.config import Settings, state_folder
 from ..settings.hosts import forget_facts
 from ..telling.output import Output
 from .checks import Check, check_json, examine, verdict
-from .options import DoctorCommand, doctor_parser
+from .options import Parser, ServerFlags, add_output_flags, add_server_flags, parser_of
 
 _STATUS_WIDTH = 5
 _NAME_WIDTH = 13
+
+
+class DoctorCommand(ServerFlags):
+    """A `doctor` command line."""
+
+    probe: bool
+    yes: bool
+    forget: bool
+
+
+def doctor_parser() -> Parser:
+    description = "Check all that a call needs: curl, settings, key, network, disk. Free but for --probe."
+    parser = parser_of("doctor", description)
+    parser.add_argument(
+        "--probe",
+        action="store_true",
+        help="make one low-quality image to learn what this base URL really does",
+    )
+    parser.add_argument("--yes", action="store_true", help="with --probe: yes, pay for it")
+    parser.add_argument("--forget", action="store_true", help="forget what --probe learnt of this base URL")
+    add_output_flags(parser.add_argument)
+    add_server_flags(parser)
+    return parser
 
 
 def run_doctor(words: Sequence[str], output: Output, stop: StopSwitch) -> int:

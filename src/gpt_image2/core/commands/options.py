@@ -124,14 +124,6 @@ class ServerFlags(argparse.Namespace):
         return False if self.no_history else None
 
 
-class DoctorCommand(ServerFlags):
-    """A `doctor` command line."""
-
-    probe: bool
-    yes: bool
-    forget: bool
-
-
 class CallFlags(ServerFlags):
     """How calls are sent, and sent again."""
 
@@ -206,21 +198,6 @@ def config_parser() -> Parser:
     parser.add_argument("--force", action="store_true", help="with --init: overwrite an existing file")
     parser.add_argument("--config", metavar="PATH", help="this config file instead of the one that is found")
     add_output_flags(parser.add_argument)
-    return parser
-
-
-def doctor_parser() -> Parser:
-    description = "Check all that a call needs: curl, settings, key, network, disk. Free but for --probe."
-    parser = parser_of("doctor", description)
-    parser.add_argument(
-        "--probe",
-        action="store_true",
-        help="make one low-quality image to learn what this base URL really does",
-    )
-    parser.add_argument("--yes", action="store_true", help="with --probe: yes, pay for it")
-    parser.add_argument("--forget", action="store_true", help="forget what --probe learnt of this base URL")
-    add_output_flags(parser.add_argument)
-    add_server_flags(parser)
     return parser
 
 

@@ -1,0 +1,109 @@
+"""What processes that have ended left of their sendings: the folders of `inflight`, read by another one."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Set, Tuple, cast
+
+from ..base.outcome import SavedImage
+from .inflight import ASKED, BODY, FOLDER, HEAD, IMAGE_NOTES, TRIED, add_note
+from .owned import OwnedFolder, taken_over
+
+_READ_BYTES = 1 << 16
+
+
+class Left:
+    """What a process that has ended left of one sending. Whatever is read here may be torn or strange."""
+
+    def __init__(self, owned: OwnedFolder) -> None:
+        self._owned = owned
+        self.folder = folder = owned.path
+        self.notes: List[Mapping[str, Any]] = list(_read_lines(folder / IMAGE_NOTES))
+        asked = _read_object(folder / ASKED)
+        self.command = str(asked.get("command") or "generate")
+        self.model = str(asked.get("model") or "")
+        self.base_url = str(asked.get("base_url") or "")
+        #: The row of the ledger, 0 where there is none.
+        self.row = asked["id"] if isinstance(asked.get("id"), int) else 0
+        #: The numbers of the images that were asked for.
+        self.numbers: List[int] = [n for n in asked.get("numbers") or () if isinstance(n, int)] or [1]
+        output = asked.get("output")
+        #: The plan of the outputs, field by field.
+        self.output: Mapping[str, Any] = cast(Dict[str, Any], output) if isinstance(output, dict) else {}
+        status = _read_object(folder / HEAD).get("status")
+        self.status = status if isinstance(status, int) else None
+
+    @property
+    def id(self) -> str:
+        """What it is called: the row of the ledger, and a number of its own."""
+        return self.folder.name
+
+    @property
+    def addresses(self) -> Tuple[str, ...]:
+        """The addresses of images in the whole answer; empty where it did not come to that."""
+        return tuple(str(url) for note in self.notes for url in note.get("addresses") or ())
+
+    @property
+    def was_tried(self) -> bool:
+        """Whether somebody tried to finish it and could not."""
+        return (self.folder / TRIED).exists()
+
+    def fetched(self, saved: Iterable[SavedImage]) -> Set[str]:
+        """The addresses whose images are saved by now."""
+        hashes = {image.sha256 for image in saved}
+        urls = {note["part"]: note["url"] for note in self.notes if note.get("url")}
+        return {str(urls.get(note.get("part"))) for note in self.notes if note.get("sha256") in hashes}
+
+    def body(self) -> Iterator[bytes]:
+        """The answer's body, as far as it came, in pieces."""
+        for path in self.folder.glob(f"*{BODY}*"):
+            with suppress(OSError), open(str(path), "rb") as file:
+                yield from iter(lambda: file.read(_READ_BYTES), b"")
+            return
+
+    def note(self, event: Mapping[str, object]) -> None:
+        """Something becomes of an image while it is finished."""
+        add_note(self.folder, event)
+
+    def leave(self) -> None:
+        """It could not be finished now: another try may."""
+        with suppress(OSError), open(str(self.folder / TRIED), "ab"):
+            pass
+        self._owned.leave()
+
+    def close(self) -> None:
+        """Everything of it is finished."""
+        self._owned.close()
+
+
+def left_behind(state_folder: Path, wanted: str = "") -> Iterator[Left]:
+    """What processes that have ended left, oldest first, or the one of that id; ours from now on."""
+    folder = state_folder / FOLDER
+    names: List[str] = []
+    with suppress(OSError):
+        names = sorted(os.listdir(str(folder)))
+    for name in names:
+        owned = taken_over(folder / name) if wanted in ("", name) else None
+        if owned is not None:
+            yield Left(owned)
+
+
+def _read_object(path: Path) -> Mapping[str, Any]:
+    try:
+        content: Any = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return cast(Dict[str, Any], content) if isinstance(content, dict) else {}
+
+
+def _read_lines(path: Path) -> Iterator[Mapping[str, Any]]:
+    """The notes; a last one that a kill has torn is passed over."""
+    with suppress(OSError):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            with suppress(ValueError):
+                content: Any = json.loads(line)
+                if isinstance(content, dict):
+                    yield cast(Dict[str, Any], content)
