@@ -134,7 +134,7 @@ INSTALL_HINT = "pip install 'gpt-image2[{extra}]'"
 # ------------------------------------------------------------------------------------------------------------
 # base/exit_codes
 #
-# What the exit codes of the command mean, as `--help` and the references say it. Imports nothing.
+# What the exit codes mean, as `--help` and the references say it. Their numbers: `ExitCode` in `outcome`.
 # ------------------------------------------------------------------------------------------------------------
 
 
@@ -228,7 +228,7 @@ def replace(record: Any, **changes: object) -> Any:
 # ------------------------------------------------------------------------------------------------------------
 # base/outcome
 #
-# What a call ends with: the saved images, the tokens, the money, as frozen data. Pure; touches nothing.
+# What a call ends with: saved images, tokens, money, and its `ExitCode`, as frozen data. Pure.
 # ------------------------------------------------------------------------------------------------------------
 
 
@@ -972,7 +972,7 @@ def _read_webp(head: bytes) -> ImageInfo:
 # ------------------------------------------------------------------------------------------------------------
 # api/models
 #
-# What a model accepts and what its tokens cost: limits, sizes, prices, estimates. Pure; touches nothing.
+# What a model accepts and what its tokens cost: limits, names of sizes, prices, estimates. Pure.
 #
 # Source of every limit, price and formula here: the Images API reference, the image guide and the official
 # price calculator, as of 2026-11.
@@ -1216,6 +1216,8 @@ def _is_digits(text: str) -> bool:
 # api/request
 #
 # From keyword arguments to a validated, frozen `ImageRequest`, and on to the fields on the wire. Pure.
+#
+# A new field begins here, in `REQUEST_FIELDS`; CONTRIBUTING.md says where else it goes.
 # ------------------------------------------------------------------------------------------------------------
 
 
@@ -4021,13 +4023,13 @@ def _rescued(part: str, plan: OutputPlan) -> List[str]:
 #
 # Each sending has a folder of its own below `inflight/` in the state folder: what was asked for (without
 # secrets), status and headers, the answer as it came but for images that have a file of their own, and what
-# became of those. It goes when the outcome is recorded; what a killed process left `calls/resume` finishes.
+# became of those. It goes when the outcome is recorded; what a killed process left `calls/leftovers` finishes.
 # ------------------------------------------------------------------------------------------------------------
 
 
 FOLDER = "inflight"
 _READ_BYTES = 1 << 16
-_ASKED, _HEAD, _BODY, _IMAGES = "asked.json", "head.json", "body", "images.jsonl"
+_ASKED, _HEAD, _BODY, _IMAGES, _TRIED = "asked.json", "head.json", "body", "images.jsonl", "tried"
 
 
 class InFlight:
@@ -4106,7 +4108,7 @@ class Left:
     @property
     def was_tried(self) -> bool:
         """Whether somebody tried to finish it and could not."""
-        return any("tried" in note for note in self.notes)
+        return (self.folder / _TRIED).exists()
 
     def fetched(self, saved: Iterable[SavedImage]) -> Set[str]:
         """The addresses whose images are saved by now."""
@@ -4127,8 +4129,8 @@ class Left:
 
     def leave(self) -> None:
         """It could not be finished now: another try may."""
-        if not self.was_tried:
-            self.note({"tried": True})
+        with suppress(OSError), open(str(self.folder / _TRIED), "ab"):
+            pass
         self._owned.leave()
 
     def close(self) -> None:
@@ -4137,11 +4139,13 @@ class Left:
 
 
 def is_anything_left(state_folder: Path) -> bool:
-    """Whether there may be something to finish: requests that are under way elsewhere count, too."""
+    """Whether something is left that nobody has tried to finish yet."""
+    folder = state_folder / FOLDER
     try:
-        return bool(os.listdir(str(state_folder / FOLDER)))
+        names = os.listdir(str(folder))
     except OSError:
         return False
+    return any(is_abandoned(folder / name) and not (folder / name / _TRIED).exists() for name in names)
 
 
 def left_behind(state_folder: Path, wanted: str = "") -> Iterator[Left]:
@@ -4304,8 +4308,8 @@ class ImageWriter:
         # A symlink keeps pointing where it did: the file behind it is what is replaced.
         self._file = MovingFile(plan.rescue_folder, target.name, target, follow=not plan.no_clobber)
         self.size_bytes = 0
-        #: What the user should know of how it got its name; empty where it is as asked.
-        self.warning = ""
+        #: What the user should know of the image and how it got its name.
+        self.warnings: List[str] = []
 
     @property
     def part(self) -> Path:
@@ -4350,6 +4354,7 @@ class ImageWriter:
         info = read_image_info(self._file.file)
         if info is None:
             raise NotAnImage(self.keep("not-an-image.bin"))
+        is_whole = is_whole_image(self._file.file)
         path = target
         if not self.rescue_reason:
             try:
@@ -4359,6 +4364,9 @@ class ImageWriter:
         if self.rescue_reason:
             path = self._file.name_rescued(target.name)
         self._file.file.close()
+        if not is_whole:
+            place = show(str(path), limit=None)
+            self.warnings.append(f"{place} does not end as a {info.format} file ends: it may be cut")
         return SavedImage(
             path=str(path),
             size_bytes=self.size_bytes,
@@ -4399,8 +4407,10 @@ class ImageWriter:
                 return target
             # The part lies beside what a link leads to, and cannot be renamed further than that.
             path = self._take_free_name(real if target.is_symlink() else target, number)
-        self.warning = f"{show(str(target), limit=None)} was written by somebody else during the call; "
-        self.warning += f"the image was saved as {show(str(path), limit=None)}"
+        self.warnings.append(
+            f"{show(str(target), limit=None)} was written by somebody else during the call; "
+            f"the image was saved as {show(str(path), limit=None)}"
+        )
         return path
 
     def _take_free_name(self, target: Path, number: int) -> Path:
@@ -4426,8 +4436,9 @@ class ImageWriter:
             os.chmod(str(part), stat.S_IMODE(real.stat().st_mode))
         if self._plan.moves_aside:
             aside = move_aside(real)
-            self.warning = f"the picture that was {show(str(target), limit=None)} is now "
-            self.warning += show(str(aside), limit=None)
+            self.warnings.append(
+                f"the picture that was {show(str(target), limit=None)} is now {show(str(aside), limit=None)}"
+            )
         rename(part, real, file)
         return True
 
@@ -4583,8 +4594,8 @@ class ImageCollector:
             self._note({"part": part, "saved": image.path})
             self._drop_preview()
             self._on_saved(image, writer.rescue_reason)
-            if writer.warning:
-                self._on_warning(writer.warning)
+            for warning in writer.warnings:
+                self._on_warning(warning)
         self._index = None
         self._writers.remove(writer)
 
@@ -4601,8 +4612,8 @@ class ImageCollector:
             index = self._index or 1
             try:
                 path = writer.commit(self._plan.partial_path(index, partial_index), index).path
-                if writer.warning:
-                    self._on_warning(writer.warning)
+                for warning in writer.warnings:
+                    self._on_warning(warning)
             except NotAnImage as error:
                 self.kept_aside += (error.kept,)
             except OutputError as error:
@@ -6573,7 +6584,7 @@ def _error_of(defect: Exception, said: str, saved: int, asked: int, billed: Bill
 # ------------------------------------------------------------------------------------------------------------
 # calls/response
 #
-# Body chunks in, an `Answer` out; the images in it are on disk before the body has ended.
+# Body chunks in, an `Answer` out, which knows whether it is complete; its images are on disk before that.
 #
 # Every shape that servers answer in: JSON and server-sent events (told apart by their first bytes, whatever
 # the headers say), `b64_json`, `url` as an address or a data URI, an error under any status, HTML, nothing.
@@ -7275,7 +7286,7 @@ def request_id(head: Optional[ResponseHead], secrets: Iterable[str]) -> Optional
 # ------------------------------------------------------------------------------------------------------------
 # calls/download
 #
-# Fetches an image by its address through curl: without the key, http(s) only, bounded, and nowhere private.
+# Fetches an image by its address (not the paid answer): without the key, bounded, nowhere private, whole.
 #
 # Fetching costs nothing, so it may be tried again; the paid request that led here is never repeated for it.
 # ------------------------------------------------------------------------------------------------------------
@@ -7451,6 +7462,7 @@ def _bracketed(address: str) -> str:
 
 _AZURE_SUFFIX = ".openai.azure.com"
 _FREE_ANSWER_BYTES = 8 << 20
+_ANSWER_TEXT_BYTES = 16 << 20
 
 
 class Host(Record):
@@ -7483,6 +7495,7 @@ def send_once(
     collector: ImageCollector,
     spool: Spool,
     timeout_s: float,
+    max_image_bytes: int = DEFAULT_MAX_DOWNLOAD_BYTES,
     on_head: Callable[[ResponseHead], object] = lambda _: None,
     on_sent: Callable[[bool], object] = lambda _: None,
 ) -> Attempt:
@@ -7507,6 +7520,7 @@ def send_once(
 
     with temporary_folder() as folder:
         http = _http_request(host.settings, key, request, folder, timeout_s)
+        http = replace(http, max_bytes=_answer_bound(request, max_image_bytes))
         on_sent(True)
         try:
             received = host.curl.receive(http, take, on_head, salvage)
@@ -7577,6 +7591,12 @@ def _http_request(
     write_private(body, request.json_body(format_field))
     headers.append(("Content-Type", "application/json"))
     return HttpRequest(url, tuple(headers), timeout_s, body_path=str(body))
+
+
+def _answer_bound(request: ImageRequest, max_image_bytes: int) -> int:
+    """More bytes than any answer has that is one: each image and preview as base64, and the text around."""
+    pictures = request.count * (1 + (request.partial_images or 0))
+    return pictures * max_image_bytes * 4 // 3 + _ANSWER_TEXT_BYTES
 
 
 def _accept(request: ImageRequest) -> str:
@@ -7738,6 +7758,8 @@ def _network_cause(attempt: Attempt, host: str, hostname: str, secrets: Iterable
             f"the connection was closed after {attempt.elapsed_s:.0f} s without a byte ({said})",
             _STREAM_HINT,
         )
+    if attempt.end.is_too_long:
+        return _Cause(NetworkError, "too_long", f"the answer is {said}", "see --max-download")
     if attempt.body_bytes:
         return _Cause(
             NetworkError, "truncated", f"the answer was cut after {attempt.body_bytes:,} bytes ({said})", ""
@@ -8110,6 +8132,7 @@ class _Lane:
             collector,
             sending.spool,
             timeout_s,
+            call.policy.max_download_bytes,
             on_head=lambda head: self._head_came(head, sending),
             on_sent=sending.left,
         )
@@ -8148,7 +8171,8 @@ class _Lane:
             error = OutputError("; ".join(collector.lost), billed=rule.billed)
         elif not images:
             error = explain(attempt, rule, self._request, settings.base_url, settings.secrets)
-            is_readable = not attempt.was_cut or attempt.end.is_undecodable
+            end = attempt.end
+            is_readable = not attempt.was_cut or end.is_undecodable or end.is_too_long
             if attempt.status == 200 and is_readable and attempt.error is None and spool.size_bytes:
                 error.hint = f"the answer was kept: {spool.keep('answer.txt')}; {error.hint}".rstrip("; ")
         elif len(images) < asked:
@@ -8542,7 +8566,7 @@ class Client:
         """Images from a text. The names are the API's; None leaves a field to the server.
 
         Raises:
-            GptImage2Error: see `gpt_image2.core.errors`; `result` holds the images saved all the same.
+            GptImage2Error: see `gpt_image2.core.base.errors`; `result` holds the images saved all the same.
         """
         return self._make(None, None, locals())
 
@@ -9131,7 +9155,7 @@ def add_sending_flags(add: Callable[..., object]) -> None:
         type=amount,
         default=DEFAULT_MAX_DOWNLOAD_BYTES / MEGABYTE,
         metavar="MB",
-        help="largest image to fetch by address (default 100)",
+        help="largest image to accept (default 100)",
     )
     add("--no-history", action="store_true", help="leave no trace of this call in the history")
 

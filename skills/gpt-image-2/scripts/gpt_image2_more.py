@@ -225,7 +225,7 @@ from gpt_image2 import (
 
 
 # ------------------------------------------------------------------------------------------------------------
-# calls/resume
+# calls/leftovers
 #
 # Finishes what processes that have ended left of their calls: whole images get their names, and images that
 # came as addresses are fetched.
@@ -665,7 +665,8 @@ def probe(host: Host, picture: Path) -> ProbeOutcome:
 def _refusal(host: Host, folder: Path) -> Optional[str]:
     """What a refusal looks like: `openai` for the official envelope, else `other`; None without one."""
     body = folder / "refused"
-    write_private(body, json.dumps({"model": _NO_SUCH_MODEL, "prompt": "x"}).encode())
+    # Without a prompt: a relay that takes any model for its own would paint one, and bill it.
+    write_private(body, json.dumps({"model": _NO_SUCH_MODEL}).encode())
     attempt, document = ask(host, "/images/generations", str(body))
     if not 400 <= attempt.status < 500:
         return None

@@ -1,6 +1,6 @@
 """The JSON schemas of the tools' arguments and results, in pieces. Pure.
 
-Limits come from `core.models`; the shape of a result is that of `--json`.
+Limits come from `core.api.models`; the shape of a result is that of `--json`.
 """
 
 from __future__ import annotations

@@ -150,6 +150,16 @@ def test_a_download_that_is_cut_is_begun_anew_and_the_pieces_are_not_mixed(home:
     assert (run.code, run.pictures, server.hits) == (0, [ONE], 1)
 
 
+def test_a_file_that_does_not_end_as_an_image_ends_is_saved_with_a_warning(
+    home: Home, recorder: Recorder
+) -> None:
+    """A server that ends an answer early without saying how long it was to be: curl sees nothing wrong."""
+    addressed(recorder, f"{recorder.root}/1.png", files={"/1.png": [image(ONE[:-20])]})
+    run = generate(home, recorder)
+    assert (run.code, run.pictures) == (0, [ONE[:-20]])
+    assert any("may be cut" in warning for warning in run.json["warnings"])
+
+
 def test_a_download_that_is_no_image_is_kept_aside_and_its_place_is_said(
     home: Home, recorder: Recorder
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Dict, List, Tuple
 
@@ -206,3 +207,22 @@ def test_a_file_that_an_answer_names_is_not_written(home: Home, recorder: Record
     )
     assert generate(home, recorder.base_url).code == 0
     assert not list(home.root.parent.rglob("evil*"))
+
+
+def test_an_answer_without_an_end_ends_at_its_bound_and_is_kept(home: Home) -> None:
+    megabyte = b" " * 1_000_000
+
+    def talk(exchange: Exchange) -> None:
+        exchange.start(10**12)
+        with suppress(OSError):
+            exchange.send(b'{"data": [')
+            for _ in range(1000):
+                exchange.send(megabyte)
+
+    with serving(talk) as server:
+        run = generate(home, server.base_url, "--max-download", "1", "--retries", "0")
+        assert server.hits == 1
+    assert (run.code, run.json["error"]["code"], run.json["billed"]) == (7, "too_long", "maybe")
+    assert "--max-download" in run.json["error"]["hint"]
+    (kept,) = home.rescued.glob("*answer.txt")
+    assert 16_000_000 < kept.stat().st_size < 19_000_000

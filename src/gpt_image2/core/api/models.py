@@ -1,4 +1,4 @@
-"""What a model accepts and what its tokens cost: limits, sizes, prices, estimates. Pure; touches nothing.
+"""What a model accepts and what its tokens cost: limits, names of sizes, prices, estimates. Pure.
 
 Source of every limit, price and formula here: the Images API reference, the image guide and the official
 price calculator, as of 2026-11.

@@ -1,4 +1,4 @@
-"""What the exit codes of the command mean, as `--help` and the references say it. Imports nothing."""
+"""What the exit codes mean, as `--help` and the references say it. Their numbers: `ExitCode` in `outcome`."""
 
 from __future__ import annotations
 

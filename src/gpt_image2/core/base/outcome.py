@@ -1,4 +1,4 @@
-"""What a call ends with: the saved images, the tokens, the money, as frozen data. Pure; touches nothing."""
+"""What a call ends with: saved images, tokens, money, and its `ExitCode`, as frozen data. Pure."""
 
 from __future__ import annotations
 

@@ -293,6 +293,7 @@ class _Lane:
             collector,
             sending.spool,
             timeout_s,
+            call.policy.max_download_bytes,
             on_head=lambda head: self._head_came(head, sending),
             on_sent=sending.left,
         )
@@ -331,7 +332,8 @@ class _Lane:
             error = OutputError("; ".join(collector.lost), billed=rule.billed)
         elif not images:
             error = explain(attempt, rule, self._request, settings.base_url, settings.secrets)
-            is_readable = not attempt.was_cut or attempt.end.is_undecodable
+            end = attempt.end
+            is_readable = not attempt.was_cut or end.is_undecodable or end.is_too_long
             if attempt.status == 200 and is_readable and attempt.error is None and spool.size_bytes:
                 error.hint = f"the answer was kept: {spool.keep('answer.txt')}; {error.hint}".rstrip("; ")
         elif len(images) < asked:

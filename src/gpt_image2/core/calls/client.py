@@ -143,7 +143,7 @@ class Client:
         """Images from a text. The names are the API's; None leaves a field to the server.
 
         Raises:
-            GptImage2Error: see `gpt_image2.core.errors`; `result` holds the images saved all the same.
+            GptImage2Error: see `gpt_image2.core.base.errors`; `result` holds the images saved all the same.
         """
         return self._make(None, None, locals())
 
@@ -309,7 +309,7 @@ class Client:
             return ()
         said: List[str] = []
         with suppress(OSError, GptImage2Error):  # none of it is this call's
-            from .resume import Resumer, resumed_in_words
+            from .leftovers import Resumer, resumed_in_words
 
             for resumed in Resumer(host, self.ledger, said.append).run(in_passing=True):
                 said += resumed_in_words(resumed)

@@ -1,4 +1,4 @@
-"""Fetches an image by its address through curl: without the key, http(s) only, bounded, and nowhere private.
+"""Fetches an image by its address (not the paid answer): without the key, bounded, nowhere private, whole.
 
 Fetching costs nothing, so it may be tried again; the paid request that led here is never repeated for it.
 """

@@ -17,11 +17,13 @@ from ..outputs.files import temporary_folder, write_private
 from ..outputs.store import Spool
 from ..settings.config import Settings, state_folder
 from ..wire.curl import Curl, FormPart, HttpRequest, ResponseHead
+from .download import DEFAULT_MAX_DOWNLOAD_BYTES
 from .response import Answer, AnswerReader, read_server_error
 from .retry import Attempt
 
 _AZURE_SUFFIX = ".openai.azure.com"
 _FREE_ANSWER_BYTES = 8 << 20
+_ANSWER_TEXT_BYTES = 16 << 20
 
 
 class Host(Record):
@@ -54,6 +56,7 @@ def send_once(
     collector: ImageCollector,
     spool: Spool,
     timeout_s: float,
+    max_image_bytes: int = DEFAULT_MAX_DOWNLOAD_BYTES,
     on_head: Callable[[ResponseHead], object] = lambda _: None,
     on_sent: Callable[[bool], object] = lambda _: None,
 ) -> Attempt:
@@ -78,6 +81,7 @@ def send_once(
 
     with temporary_folder() as folder:
         http = _http_request(host.settings, key, request, folder, timeout_s)
+        http = replace(http, max_bytes=_answer_bound(request, max_image_bytes))
         on_sent(True)
         try:
             received = host.curl.receive(http, take, on_head, salvage)
@@ -148,6 +152,12 @@ def _http_request(
     write_private(body, request.json_body(format_field))
     headers.append(("Content-Type", "application/json"))
     return HttpRequest(url, tuple(headers), timeout_s, body_path=str(body))
+
+
+def _answer_bound(request: ImageRequest, max_image_bytes: int) -> int:
+    """More bytes than any answer has that is one: each image and preview as base64, and the text around."""
+    pictures = request.count * (1 + (request.partial_images or 0))
+    return pictures * max_image_bytes * 4 // 3 + _ANSWER_TEXT_BYTES
 
 
 def _accept(request: ImageRequest) -> str:

@@ -149,6 +149,8 @@ def _network_cause(attempt: Attempt, host: str, hostname: str, secrets: Iterable
             f"the connection was closed after {attempt.elapsed_s:.0f} s without a byte ({said})",
             _STREAM_HINT,
         )
+    if attempt.end.is_too_long:
+        return _Cause(NetworkError, "too_long", f"the answer is {said}", "see --max-download")
     if attempt.body_bytes:
         return _Cause(
             NetworkError, "truncated", f"the answer was cut after {attempt.body_bytes:,} bytes ({said})", ""

@@ -1,4 +1,4 @@
-"""Body chunks in, an `Answer` out; the images in it are on disk before the body has ended.
+"""Body chunks in, an `Answer` out, which knows whether it is complete; its images are on disk before that.
 
 Every shape that servers answer in: JSON and server-sent events (told apart by their first bytes, whatever
 the headers say), `b64_json`, `url` as an address or a data URI, an error under any status, HTML, nothing.

@@ -380,7 +380,7 @@ def add_sending_flags(add: Callable[..., object]) -> None:
         type=amount,
         default=DEFAULT_MAX_DOWNLOAD_BYTES / MEGABYTE,
         metavar="MB",
-        help="largest image to fetch by address (default 100)",
+        help="largest image to accept (default 100)",
     )
     add("--no-history", action="store_true", help="leave no trace of this call in the history")
 

@@ -98,7 +98,8 @@ def probe(host: Host, picture: Path) -> ProbeOutcome:
 def _refusal(host: Host, folder: Path) -> Optional[str]:
     """What a refusal looks like: `openai` for the official envelope, else `other`; None without one."""
     body = folder / "refused"
-    write_private(body, json.dumps({"model": _NO_SUCH_MODEL, "prompt": "x"}).encode())
+    # Without a prompt: a relay that takes any model for its own would paint one, and bill it.
+    write_private(body, json.dumps({"model": _NO_SUCH_MODEL}).encode())
     attempt, document = ask(host, "/images/generations", str(body))
     if not 400 <= attempt.status < 500:
         return None

@@ -12,7 +12,7 @@ from ..base.interrupt import StopSwitch
 from ..base.outcome import Billed, ExitCode
 from ..base.redact import show
 from ..calls.exchange import host_of
-from ..calls.resume import Resumed, Resumer
+from ..calls.leftovers import Resumed, Resumer
 from ..ledger.recording import Ledger
 from ..settings.config import load_settings, state_folder
 from ..telling.as_json import failure_json, image_json

@@ -81,8 +81,8 @@ class ImageCollector:
             self._note({"part": part, "saved": image.path})
             self._drop_preview()
             self._on_saved(image, writer.rescue_reason)
-            if writer.warning:
-                self._on_warning(writer.warning)
+            for warning in writer.warnings:
+                self._on_warning(warning)
         self._index = None
         self._writers.remove(writer)
 
@@ -99,8 +99,8 @@ class ImageCollector:
             index = self._index or 1
             try:
                 path = writer.commit(self._plan.partial_path(index, partial_index), index).path
-                if writer.warning:
-                    self._on_warning(writer.warning)
+                for warning in writer.warnings:
+                    self._on_warning(warning)
             except NotAnImage as error:
                 self.kept_aside += (error.kept,)
             except OutputError as error:

@@ -2,7 +2,7 @@
 
 Each sending has a folder of its own below `inflight/` in the state folder: what was asked for (without
 secrets), status and headers, the answer as it came but for images that have a file of their own, and what
-became of those. It goes when the outcome is recorded; what a killed process left `calls/resume` finishes.
+became of those. It goes when the outcome is recorded; what a killed process left `calls/leftovers` finishes.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Set, 
 from ..base.errors import GptImage2Error
 from ..base.outcome import SavedImage
 from .files import new_private_file, private_folder
-from .owned import OwnedFolder, owned_folder, taken_over
+from .owned import OwnedFolder, is_abandoned, owned_folder, taken_over
 
 FOLDER = "inflight"
 _READ_BYTES = 1 << 16
-_ASKED, _HEAD, _BODY, _IMAGES = "asked.json", "head.json", "body", "images.jsonl"
+_ASKED, _HEAD, _BODY, _IMAGES, _TRIED = "asked.json", "head.json", "body", "images.jsonl", "tried"
 
 
 class InFlight:
@@ -99,7 +99,7 @@ class Left:
     @property
     def was_tried(self) -> bool:
         """Whether somebody tried to finish it and could not."""
-        return any("tried" in note for note in self.notes)
+        return (self.folder / _TRIED).exists()
 
     def fetched(self, saved: Iterable[SavedImage]) -> Set[str]:
         """The addresses whose images are saved by now."""
@@ -120,8 +120,8 @@ class Left:
 
     def leave(self) -> None:
         """It could not be finished now: another try may."""
-        if not self.was_tried:
-            self.note({"tried": True})
+        with suppress(OSError), open(str(self.folder / _TRIED), "ab"):
+            pass
         self._owned.leave()
 
     def close(self) -> None:
@@ -130,11 +130,13 @@ class Left:
 
 
 def is_anything_left(state_folder: Path) -> bool:
-    """Whether there may be something to finish: requests that are under way elsewhere count, too."""
+    """Whether something is left that nobody has tried to finish yet."""
+    folder = state_folder / FOLDER
     try:
-        return bool(os.listdir(str(state_folder / FOLDER)))
+        names = os.listdir(str(folder))
     except OSError:
         return False
+    return any(is_abandoned(folder / name) and not (folder / name / _TRIED).exists() for name in names)
 
 
 def left_behind(state_folder: Path, wanted: str = "") -> Iterator[Left]:

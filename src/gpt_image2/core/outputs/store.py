@@ -13,9 +13,9 @@ import stat
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Callable, Optional, Tuple
+from typing import IO, Callable, List, Optional, Tuple
 
-from ..api.images import SNIFF_BYTES, read_image_info, sniff_format
+from ..api.images import SNIFF_BYTES, is_whole_image, read_image_info, sniff_format
 from ..base.errors import OutputError
 from ..base.outcome import SavedImage
 from ..base.redact import show
@@ -148,8 +148,8 @@ class ImageWriter:
         # A symlink keeps pointing where it did: the file behind it is what is replaced.
         self._file = MovingFile(plan.rescue_folder, target.name, target, follow=not plan.no_clobber)
         self.size_bytes = 0
-        #: What the user should know of how it got its name; empty where it is as asked.
-        self.warning = ""
+        #: What the user should know of the image and how it got its name.
+        self.warnings: List[str] = []
 
     @property
     def part(self) -> Path:
@@ -194,6 +194,7 @@ class ImageWriter:
         info = read_image_info(self._file.file)
         if info is None:
             raise NotAnImage(self.keep("not-an-image.bin"))
+        is_whole = is_whole_image(self._file.file)
         path = target
         if not self.rescue_reason:
             try:
@@ -203,6 +204,9 @@ class ImageWriter:
         if self.rescue_reason:
             path = self._file.name_rescued(target.name)
         self._file.file.close()
+        if not is_whole:
+            place = show(str(path), limit=None)
+            self.warnings.append(f"{place} does not end as a {info.format} file ends: it may be cut")
         return SavedImage(
             path=str(path),
             size_bytes=self.size_bytes,
@@ -243,8 +247,10 @@ class ImageWriter:
                 return target
             # The part lies beside what a link leads to, and cannot be renamed further than that.
             path = self._take_free_name(real if target.is_symlink() else target, number)
-        self.warning = f"{show(str(target), limit=None)} was written by somebody else during the call; "
-        self.warning += f"the image was saved as {show(str(path), limit=None)}"
+        self.warnings.append(
+            f"{show(str(target), limit=None)} was written by somebody else during the call; "
+            f"the image was saved as {show(str(path), limit=None)}"
+        )
         return path
 
     def _take_free_name(self, target: Path, number: int) -> Path:
@@ -270,8 +276,9 @@ class ImageWriter:
             os.chmod(str(part), stat.S_IMODE(real.stat().st_mode))
         if self._plan.moves_aside:
             aside = move_aside(real)
-            self.warning = f"the picture that was {show(str(target), limit=None)} is now "
-            self.warning += show(str(aside), limit=None)
+            self.warnings.append(
+                f"the picture that was {show(str(target), limit=None)} is now {show(str(aside), limit=None)}"
+            )
         rename(part, real, file)
         return True
 
