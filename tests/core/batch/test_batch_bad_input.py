@@ -39,7 +39,7 @@ BAD: List[Tuple[Line, str]] = [
     ("42", "a number, true, false or null in JSON, and no job"),
     ("true", "in JSON, and no job"),
     ("null", "in JSON, and no job"),
-    ("[" * 100_000, "no job"),
+    ("[" * 100_000, "nested too deeply"),
     ({"prompt": "p", "out": "a.png"}, "did you mean output?"),
     ({"prompt": "p", "file-name": "a.png"}, "did you mean output?"),
     ({"prompt": "p", "reference_images": ["a.png"]}, "did you mean image?"),
