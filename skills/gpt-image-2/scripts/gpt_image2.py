@@ -33,6 +33,7 @@ import argparse
 import atexit
 import base64
 import binascii
+import codecs
 import errno
 import gc
 import hashlib
@@ -41,7 +42,6 @@ import math
 import os
 import re
 import select
-import shutil
 import signal
 import stat
 import subprocess
@@ -1650,19 +1650,43 @@ def ending_in_words(result: Result) -> str:
 # ------------------------------------------------------------------------------------------------------------
 
 
-def keep_paths_printable() -> None:
-    """Lets paths that are no valid text through on this process's streams."""
-    for stream, errors in ((sys.stdout, "surrogateescape"), (sys.stderr, "backslashreplace")):
+_ESCAPED = "gpt-image-2-escaped"
+
+
+def prepare_streams() -> None:
+    """Makes the standard streams of this process fit to be used, whoever started it and how.
+
+    The null device stands for one that is closed: no file that is opened later can take its place, and be
+    written to by what is printed. What a stream's encoding does not have is written as an escape.
+    """
+    codecs.register_error(_ESCAPED, _escape)
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        stream: Optional[TextIO] = getattr(sys, name)
+        if stream is None:
+            null = os.open(os.devnull, os.O_RDWR)
+            stream = open(null, "w" if number else "r", encoding="utf-8", closefd=False)  # noqa: SIM115
+            setattr(sys, name, stream)
         reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure:
-            reconfigure(errors=errors)
+        if number and reconfigure:
+            reconfigure(errors=_ESCAPED if stream is sys.stdout else "backslashreplace")
 
 
-def print_line(text: str, stream: TextIO) -> None:
-    """One line. A reader that has gone away does not stop the command: the images are safe."""
+def _escape(error: UnicodeError) -> Tuple[Union[str, bytes], int]:
+    """For results: the bytes of a path that is no valid text as they are, everything else as an escape."""
+    if isinstance(error, UnicodeEncodeError) and not error.encoding.startswith(("utf-16", "utf-32")):
+        error.end = error.start + 1
+        with suppress(UnicodeEncodeError):
+            return codecs.lookup_error("surrogateescape")(error)
+    return codecs.backslashreplace_errors(error)
+
+
+def print_text(text: str, stream: TextIO) -> None:
+    """Writes a text at once. A reader that has gone away, or a full disk, does not stop the command: the
+    images are safe."""
     try:
-        print(text, file=stream, flush=True)
-    except OSError:
+        stream.write(text)
+        stream.flush()
+    except (OSError, ValueError):
         detach(stream)
 
 
@@ -1682,7 +1706,7 @@ def print_json(
                 print(", " if number else "", _json_text(row, stdout), sep="", end="", file=stdout)
             text = "]}"
         print(text, file=stdout, flush=True)
-    except OSError:
+    except (OSError, ValueError):
         detach(stdout)
 
 
@@ -1697,14 +1721,15 @@ def _json_text(value: Mapping[str, object], stdout: TextIO) -> str:
 
 
 def detach(stream: TextIO) -> None:
-    """Points a closed stream nowhere, so that the interpreter's last flush does not complain."""
+    """Points a stream that takes nothing nowhere, so that the interpreter's last flush does not complain."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @contextmanager
 def ticking(tick: Callable[[], None], interval_s: float) -> Generator[None, None, None]:
-    """Calls `tick` from a thread of its own every `interval_s` while the context lasts."""
+    """Calls `tick` from a thread of its own every `interval_s` while the context lasts; never, where the
+    system has no thread left."""
     done = threading.Event()
 
     def run() -> None:
@@ -1712,12 +1737,14 @@ def ticking(tick: Callable[[], None], interval_s: float) -> Generator[None, None
             tick()
 
     thread = threading.Thread(target=run, daemon=True)
-    thread.start()
+    with suppress(RuntimeError):
+        thread.start()
     try:
         yield
     finally:
         done.set()
-        thread.join()
+        if thread.ident is not None:
+            thread.join()
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -1737,7 +1764,7 @@ _RED, _YELLOW = "31", "33"
 
 
 def output_for(arguments: List[str]) -> Output:
-    keep_paths_printable()
+    prepare_streams()
     flags = arguments[: arguments.index("--")] if "--" in arguments else arguments
     return EventsOutput(flags) if "--events" in flags else Output(flags)
 
@@ -1760,7 +1787,7 @@ class Output:
     def result(self, text: str) -> None:
         if not self.is_json:
             self.live("")
-            print_line(text, sys.stdout)
+            print_text(text + "\n", sys.stdout)
 
     def say(self, text: str) -> None:
         if not self._quiet:
@@ -1777,8 +1804,7 @@ class Output:
     def live(self, text: str) -> None:
         if self.is_live:
             with self._lock:
-                sys.stderr.write(_CLEAR_LINE + text)
-                sys.stderr.flush()
+                print_text(_CLEAR_LINE + text, sys.stderr)
 
     def event(self, line: Mapping[str, object]) -> None:
         """Something happened; only `--events` shows it."""
@@ -1853,7 +1879,7 @@ class Output:
         if label:
             text = f"\x1b[{colour}m{label}\x1b[0m: {text}" if self._has_colours else f"{label}: {text}"
         self.live("")
-        print_line(text, sys.stderr)
+        print_text(text + "\n", sys.stderr)
 
 
 class EventsOutput(Output):
@@ -1892,10 +1918,9 @@ class EventsOutput(Output):
         """Nothing: lines in words are for people."""
 
     def _write(self, line: Mapping[str, object]) -> None:
-        """One object on one line; a reader that has gone away does not stop the call."""
-        with self._lock, suppress(OSError, ValueError):
-            sys.stderr.write(json.dumps(line) + "\n")
-            sys.stderr.flush()
+        """One object on one line."""
+        with self._lock:
+            print_text(json.dumps(line) + "\n", sys.stderr)
 
 
 # ============================================================================================================
@@ -2678,25 +2703,27 @@ class Curl:
         """
         started = time.monotonic()
         size = 0
-        with _Transfer(request, self) as transfer:
+        transfer = _Transfer(request, self)
+        try:
+            head = transfer.read_head()
+            if head is not None:
+                on_head(head)
             try:
-                head = transfer.read_head()
-                if head is not None:
-                    on_head(head)
-                try:
-                    for piece in transfer.body(head.headers.get("content-encoding", "") if head else ""):
-                        if request.max_bytes is not None and size + len(piece) > request.max_bytes:
-                            transfer.cancel(_TOO_LONG, f"longer than {request.max_bytes:,} bytes")
-                            break
-                        size += len(piece)
-                        take(piece)
-                except BadEncoding as error:
-                    transfer.cancel(_BAD_ENCODING, str(error))
-                end = transfer.end()
-            except Exception:
-                if salvage is not None:
-                    transfer.salvage(salvage)
-                raise
+                for piece in transfer.body(head.headers.get("content-encoding", "") if head else ""):
+                    if request.max_bytes is not None and size + len(piece) > request.max_bytes:
+                        transfer.cancel(_TOO_LONG, f"longer than {request.max_bytes:,} bytes")
+                        break
+                    size += len(piece)
+                    take(piece)
+            except BadEncoding as error:
+                transfer.cancel(_BAD_ENCODING, str(error))
+            end = transfer.end()
+        except Exception:
+            if salvage is not None:
+                transfer.salvage(salvage)
+            raise
+        finally:
+            transfer.close()
         too_old = _too_old_error(end)
         if too_old is not None:
             raise too_old
@@ -2704,7 +2731,7 @@ class Curl:
 
 
 class _Transfer:
-    """A running curl. A context manager: leaving it ends the process, whatever happened."""
+    """A running curl."""
 
     def __init__(self, request: HttpRequest, curl: Curl) -> None:
         self._stop = curl.stop
@@ -2740,7 +2767,7 @@ class _Transfer:
         try:
             self._begin(request)
         except BaseException:
-            self.__exit__()  # or else it would send the request when its input is closed, with nobody to read
+            self.close()  # or else it would send the request when its input is closed, with nobody to read
             raise
 
     def _begin(self, request: HttpRequest) -> None:
@@ -2754,10 +2781,8 @@ class _Transfer:
         except BrokenPipeError:
             pass  # curl has ended already; its exit code says why
 
-    def __enter__(self) -> _Transfer:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Ends the process, whatever happened."""
         self._stop.unwatch(self._process.terminate)
         self._terminate()
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
@@ -3716,7 +3741,7 @@ def write_private(path: Path, data: bytes) -> None:
 
 def write_config(path: Path, text: str, force: bool) -> None:
     """As `write_private_file`; a `UsageError` where there is such a file and `force` is false."""
-    if not force and path.exists():
+    if not force and os.path.exists(str(path)):  # unlike Path.exists it never raises
         raise UsageError(f"config {path} exists already", hint="add --force to overwrite it")
     write_private_file(path, text)
 
@@ -4009,6 +4034,8 @@ def _given_name(part: str, plan: OutputPlan, number: int) -> Any:
 
 
 def _rescued(part: str, plan: OutputPlan) -> List[str]:
+    import shutil
+
     for folder in rescue_folders(plan.rescue_folder):
         with suppress(OSError):
             name = f"{os.urandom(3).hex()}-{plan.stem}{plan.suffix}"
@@ -8421,7 +8448,12 @@ def _check_mask(source: str, mask: InputImage, first: InputImage) -> None:
 
 
 def _copy_stdin(file: IO[bytes], what: str, max_bytes: int) -> None:
-    data = sys.stdin.buffer.read(max_bytes + 1)
+    try:
+        data = sys.stdin.buffer.read(max_bytes + 1)
+    except OSError as error:
+        raise UsageError(
+            f"cannot read the {what} from standard input: {error.strerror or error}", hint="give a file"
+        ) from None
     if len(data) > max_bytes:
         raise UsageError(
             f"the {what} on standard input is {max_bytes // _MIB} MB or larger", hint="scale it down"
@@ -8849,6 +8881,9 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise UsageError(message, hint=f"see {self.prog} --help")
 
+    def _print_message(self, message: str, file: Any = None) -> None:
+        print_text(message, file or sys.stderr)
+
 
 def parser_of(command: str, description: str, usage: str = "", epilog: str = EXIT_CODES) -> Parser:
     """The parser of a command; by default its usage is made from its flags."""
@@ -9204,6 +9239,10 @@ def _read_prompt(prompt: Optional[str], prompt_file: Optional[str], sources: Seq
             )
         try:
             return sys.stdin.buffer.read().decode("utf-8-sig").rstrip("\r\n")
+        except OSError as error:  # io.UnsupportedOperation is a ValueError as well
+            raise UsageError(
+                f"cannot read standard input: {error.strerror or error}", hint="use --prompt-file FILE"
+            ) from None
         except ValueError:
             raise UsageError(
                 "the prompt on standard input is not UTF-8 text", hint="mend its encoding"
@@ -9224,7 +9263,7 @@ def run_config(words: Sequence[str], output: Output, _: StopSwitch) -> int:
     args = config_parser().parse_args(list(words))
     outcome: Dict[str, object] = {"ok": True, "command": "config"}
     if args.init:
-        named = Path(os.path.expanduser(args.config)) if args.config else config_locations(os.environ)[0]
+        named = Path(os.path.expanduser(args.config)) if args.config else _first_location()
         path = named.absolute()
         write_config(path, TEMPLATE, force=args.force)
         outcome["created"] = str(path)
@@ -9234,6 +9273,11 @@ def run_config(words: Sequence[str], output: Output, _: StopSwitch) -> int:
         outcome.update(_show_config(args.config, output))
     output.finish(outcome)
     return ExitCode.OK
+
+
+def _first_location() -> Path:
+    places = config_locations(os.environ)
+    return places[0] if places else home_folder(os.environ)  # an error that says what is missing
 
 
 def _show_config(config: Optional[str], output: Output) -> Dict[str, object]:
@@ -9325,6 +9369,8 @@ def _target(command: ImageCommand, client: Client) -> Optional[str]:
         raise UsageError("-o - writes one image to stdout", hint="leave --n out, or give a file name")
     if command.json:
         raise UsageError("-o - and --json both want stdout", hint="give a file name, or leave --json out")
+    if sys.__stdout__ is None:
+        raise UsageError("-o - writes to stdout, which is closed", hint="open it, or give a file name")
     return str(client.rescue_folder) + os.sep
 
 
@@ -9337,9 +9383,11 @@ def _pour(result: Result) -> None:
         with open(image.path, "rb") as file:
             shutil.copyfileobj(file, sys.stdout.buffer)
         sys.stdout.buffer.flush()
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        detach(sys.stdout)
+        reason = getattr(error, "strerror", None) or error
         failure = OutputError(
-            f"stdout did not take the image ({error.strerror or error}); it was saved as {image.path}",
+            f"stdout did not take the image ({reason}); it was saved as {image.path}",
             hint="copy it from there",
             billed=result.billed,
         )
@@ -9502,10 +9550,10 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _print(text: str) -> int:
-    """A text on stdout, which may have been closed by its reader."""
+    """A text on stdout, which may be closed, full, or left by its reader."""
     try:
         print(text, flush=True)
-    except OSError:
+    except (OSError, ValueError):
         detach(sys.stdout)
     return 0
 

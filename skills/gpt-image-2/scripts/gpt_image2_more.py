@@ -473,7 +473,7 @@ def _state_folder(folder: Path) -> Check:
 def _disk(folder: Path) -> Check:
     import shutil
 
-    while not folder.exists() and folder != folder.parent:
+    while not os.path.exists(str(folder)) and folder != folder.parent:
         folder = folder.parent
     free = shutil.disk_usage(str(folder)).free
     detail = f"{free / 1e9:.1f} GB free"
@@ -2629,6 +2629,7 @@ _UNKNOWN_QUALITY_S = TYPICAL_SECONDS["auto"]
 _SIGNAL_EXIT = 128
 TICK_S = 0.25
 _LINE_EVERY_S = 60.0
+_MAX_JOB_WARNINGS = 20
 
 
 class Tally(Record):
@@ -2761,6 +2762,8 @@ class Progress:
         self._every_s = TICK_S if output.is_live else _LINE_EVERY_S
         self._next_s = self._started_s + self._every_s
         self._has_said_goodbye = False
+        #: What was warned of already: what is wrong with many jobs is said once.
+        self._warnings: Set[str] = set()
 
     def saved(self, image: SavedImage) -> None:
         self._output.result(saved_line(image.path, image.size_bytes))
@@ -2768,6 +2771,10 @@ class Progress:
     def ended(self, job: PlannedJob, state: str, outcome: Mapping[str, Any]) -> None:
         row = {"job": job.number, "line": job.line, "id": job.id, "status": state, **outcome}
         say_ended(self._output, job_row(row))
+        for warning in outcome.get("warnings", ()):
+            if len(self._warnings) < _MAX_JOB_WARNINGS and warning not in self._warnings:
+                self._warnings.add(warning)
+                self._output.warn(f"job {job.number} (line {job.line}): {show(warning, limit=None)}")
 
     def show(self, tally: Tally) -> None:
         """Tells how far the run is, where it is time to; may be called at any time."""

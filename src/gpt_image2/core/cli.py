@@ -40,10 +40,10 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _print(text: str) -> int:
-    """A text on stdout, which may have been closed by its reader."""
+    """A text on stdout, which may be closed, full, or left by its reader."""
     try:
         print(text, flush=True)
-    except OSError:
+    except (OSError, ValueError):
         from .telling.streams import detach
 
         detach(sys.stdout)

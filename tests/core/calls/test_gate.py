@@ -7,6 +7,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Dict, Iterator, List
 
@@ -77,7 +78,7 @@ def test_a_defect_at_any_line_after_the_send_loses_no_image_and_is_never_free(
         lost = [path for path in due if not is_had(PICTURES[path], home, path)]
         if lost:
             wrong.append(f"lost {lost}: {call}")
-        with sqlite3.connect(str(home / ".local/state/gpt-image-2/ledger.sqlite3")) as ledger:
+        with closing(sqlite3.connect(str(home / ".local/state/gpt-image-2/ledger.sqlite3"))) as ledger:
             rows = ledger.execute("SELECT status, billed FROM requests").fetchall()
         if not rows or any(status == "sent" or billed == "no" for status, billed in rows):
             wrong.append(f"row {rows}: {call}")

@@ -131,7 +131,12 @@ def _check_mask(source: str, mask: InputImage, first: InputImage) -> None:
 
 
 def _copy_stdin(file: IO[bytes], what: str, max_bytes: int) -> None:
-    data = sys.stdin.buffer.read(max_bytes + 1)
+    try:
+        data = sys.stdin.buffer.read(max_bytes + 1)
+    except OSError as error:
+        raise UsageError(
+            f"cannot read the {what} from standard input: {error.strerror or error}", hint="give a file"
+        ) from None
     if len(data) > max_bytes:
         raise UsageError(
             f"the {what} on standard input is {max_bytes // _MIB} MB or larger", hint="scale it down"

@@ -118,7 +118,7 @@ def _state_folder(folder: Path) -> Check:
 def _disk(folder: Path) -> Check:
     import shutil
 
-    while not folder.exists() and folder != folder.parent:
+    while not os.path.exists(str(folder)) and folder != folder.parent:
         folder = folder.parent
     free = shutil.disk_usage(str(folder)).free
     detail = f"{free / 1e9:.1f} GB free"

@@ -9,7 +9,7 @@ from typing import Dict, Optional, Sequence
 from ..base.interrupt import StopSwitch
 from ..base.outcome import ExitCode
 from ..outputs.files import write_config
-from ..settings.config import TEMPLATE, config_locations, load_settings, state_folder
+from ..settings.config import TEMPLATE, config_locations, home_folder, load_settings, state_folder
 from ..settings.config_file import NO_PRICES
 from ..telling.output import Output
 from .options import YES_NO, config_parser
@@ -19,7 +19,7 @@ def run_config(words: Sequence[str], output: Output, _: StopSwitch) -> int:
     args = config_parser().parse_args(list(words))
     outcome: Dict[str, object] = {"ok": True, "command": "config"}
     if args.init:
-        named = Path(os.path.expanduser(args.config)) if args.config else config_locations(os.environ)[0]
+        named = Path(os.path.expanduser(args.config)) if args.config else _first_location()
         path = named.absolute()
         write_config(path, TEMPLATE, force=args.force)
         outcome["created"] = str(path)
@@ -29,6 +29,11 @@ def run_config(words: Sequence[str], output: Output, _: StopSwitch) -> int:
         outcome.update(_show_config(args.config, output))
     output.finish(outcome)
     return ExitCode.OK
+
+
+def _first_location() -> Path:
+    places = config_locations(os.environ)
+    return places[0] if places else home_folder(os.environ)  # an error that says what is missing
 
 
 def _show_config(config: Optional[str], output: Output) -> Dict[str, object]:

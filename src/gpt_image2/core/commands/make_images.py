@@ -19,6 +19,7 @@ from ..settings.config import KEY_VARIABLE
 from ..telling.as_json import estimate_json, result_json
 from ..telling.in_words import cost_in_words
 from ..telling.output import Output
+from ..telling.streams import detach
 from .options import ImageCommand, client_of, read_image_command
 
 
@@ -72,6 +73,8 @@ def _target(command: ImageCommand, client: Client) -> Optional[str]:
         raise UsageError("-o - writes one image to stdout", hint="leave --n out, or give a file name")
     if command.json:
         raise UsageError("-o - and --json both want stdout", hint="give a file name, or leave --json out")
+    if sys.__stdout__ is None:
+        raise UsageError("-o - writes to stdout, which is closed", hint="open it, or give a file name")
     return str(client.rescue_folder) + os.sep
 
 
@@ -84,9 +87,11 @@ def _pour(result: Result) -> None:
         with open(image.path, "rb") as file:
             shutil.copyfileobj(file, sys.stdout.buffer)
         sys.stdout.buffer.flush()
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        detach(sys.stdout)
+        reason = getattr(error, "strerror", None) or error
         failure = OutputError(
-            f"stdout did not take the image ({error.strerror or error}); it was saved as {image.path}",
+            f"stdout did not take the image ({reason}); it was saved as {image.path}",
             hint="copy it from there",
             billed=result.billed,
         )

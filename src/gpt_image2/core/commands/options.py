@@ -24,6 +24,7 @@ from ..calls.client import DEFAULT_TIMEOUT_S, Client
 from ..calls.download import DEFAULT_MAX_DOWNLOAD_BYTES
 from ..calls.retry import DEFAULT_RETRIES
 from ..settings.config import Settings, load_settings
+from ..telling.streams import print_text
 
 MEGABYTE = 1024 * 1024
 YES_NO = {True: "yes", False: "no", None: "unknown"}
@@ -73,6 +74,9 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(message, hint=f"see {self.prog} --help")
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        print_text(message, file or sys.stderr)
 
 
 def parser_of(command: str, description: str, usage: str = "", epilog: str = EXIT_CODES) -> Parser:
@@ -429,6 +433,10 @@ def _read_prompt(prompt: Optional[str], prompt_file: Optional[str], sources: Seq
             )
         try:
             return sys.stdin.buffer.read().decode("utf-8-sig").rstrip("\r\n")
+        except OSError as error:  # io.UnsupportedOperation is a ValueError as well
+            raise UsageError(
+                f"cannot read standard input: {error.strerror or error}", hint="use --prompt-file FILE"
+            ) from None
         except ValueError:
             raise UsageError(
                 "the prompt on standard input is not UTF-8 text", hint="mend its encoding"

@@ -6,7 +6,6 @@ The process that began them may be this one or one that was killed: only the not
 from __future__ import annotations
 
 import os
-import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Mapping, Tuple
@@ -82,6 +81,8 @@ def _given_name(part: str, plan: OutputPlan, number: int) -> Any:
 
 
 def _rescued(part: str, plan: OutputPlan) -> List[str]:
+    import shutil
+
     for folder in rescue_folders(plan.rescue_folder):
         with suppress(OSError):
             name = f"{os.urandom(3).hex()}-{plan.stem}{plan.suffix}"

@@ -87,7 +87,7 @@ def write_private(path: Path, data: bytes) -> None:
 
 def write_config(path: Path, text: str, force: bool) -> None:
     """As `write_private_file`; a `UsageError` where there is such a file and `force` is false."""
-    if not force and path.exists():
+    if not force and os.path.exists(str(path)):  # unlike Path.exists it never raises
         raise UsageError(f"config {path} exists already", hint="add --force to overwrite it")
     write_private_file(path, text)
 

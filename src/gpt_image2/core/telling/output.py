@@ -11,7 +11,7 @@ import os
 import sys
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Generator, Iterable, List, Mapping, Optional
 
 from ..base.errors import GptImage2Error
@@ -28,7 +28,7 @@ from ..base.events import (
 from ..base.redact import show
 from .as_json import error_json, event_json
 from .in_words import ending_in_words, saved_line
-from .streams import keep_paths_printable, print_json, print_line, ticking
+from .streams import prepare_streams, print_json, print_text, ticking
 
 HEARTBEAT_S = 15.0
 _TICK_S = 1.0
@@ -37,7 +37,7 @@ _RED, _YELLOW = "31", "33"
 
 
 def output_for(arguments: List[str]) -> Output:
-    keep_paths_printable()
+    prepare_streams()
     flags = arguments[: arguments.index("--")] if "--" in arguments else arguments
     return EventsOutput(flags) if "--events" in flags else Output(flags)
 
@@ -60,7 +60,7 @@ class Output:
     def result(self, text: str) -> None:
         if not self.is_json:
             self.live("")
-            print_line(text, sys.stdout)
+            print_text(text + "\n", sys.stdout)
 
     def say(self, text: str) -> None:
         if not self._quiet:
@@ -77,8 +77,7 @@ class Output:
     def live(self, text: str) -> None:
         if self.is_live:
             with self._lock:
-                sys.stderr.write(_CLEAR_LINE + text)
-                sys.stderr.flush()
+                print_text(_CLEAR_LINE + text, sys.stderr)
 
     def event(self, line: Mapping[str, object]) -> None:
         """Something happened; only `--events` shows it."""
@@ -153,7 +152,7 @@ class Output:
         if label:
             text = f"\x1b[{colour}m{label}\x1b[0m: {text}" if self._has_colours else f"{label}: {text}"
         self.live("")
-        print_line(text, sys.stderr)
+        print_text(text + "\n", sys.stderr)
 
 
 class EventsOutput(Output):
@@ -192,7 +191,6 @@ class EventsOutput(Output):
         """Nothing: lines in words are for people."""
 
     def _write(self, line: Mapping[str, object]) -> None:
-        """One object on one line; a reader that has gone away does not stop the call."""
-        with self._lock, suppress(OSError, ValueError):
-            sys.stderr.write(json.dumps(line) + "\n")
-            sys.stderr.flush()
+        """One object on one line."""
+        with self._lock:
+            print_text(json.dumps(line) + "\n", sys.stderr)

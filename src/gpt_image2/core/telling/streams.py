@@ -2,27 +2,51 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import sys
 import threading
 from contextlib import contextmanager, suppress
-from typing import Callable, Generator, Iterable, Mapping, Optional, TextIO
+from typing import Callable, Generator, Iterable, Mapping, Optional, TextIO, Tuple, Union
+
+_ESCAPED = "gpt-image-2-escaped"
 
 
-def keep_paths_printable() -> None:
-    """Lets paths that are no valid text through on this process's streams."""
-    for stream, errors in ((sys.stdout, "surrogateescape"), (sys.stderr, "backslashreplace")):
+def prepare_streams() -> None:
+    """Makes the standard streams of this process fit to be used, whoever started it and how.
+
+    The null device stands for one that is closed: no file that is opened later can take its place, and be
+    written to by what is printed. What a stream's encoding does not have is written as an escape.
+    """
+    codecs.register_error(_ESCAPED, _escape)
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        stream: Optional[TextIO] = getattr(sys, name)
+        if stream is None:
+            null = os.open(os.devnull, os.O_RDWR)
+            stream = open(null, "w" if number else "r", encoding="utf-8", closefd=False)  # noqa: SIM115
+            setattr(sys, name, stream)
         reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure:
-            reconfigure(errors=errors)
+        if number and reconfigure:
+            reconfigure(errors=_ESCAPED if stream is sys.stdout else "backslashreplace")
 
 
-def print_line(text: str, stream: TextIO) -> None:
-    """One line. A reader that has gone away does not stop the command: the images are safe."""
+def _escape(error: UnicodeError) -> Tuple[Union[str, bytes], int]:
+    """For results: the bytes of a path that is no valid text as they are, everything else as an escape."""
+    if isinstance(error, UnicodeEncodeError) and not error.encoding.startswith(("utf-16", "utf-32")):
+        error.end = error.start + 1
+        with suppress(UnicodeEncodeError):
+            return codecs.lookup_error("surrogateescape")(error)
+    return codecs.backslashreplace_errors(error)
+
+
+def print_text(text: str, stream: TextIO) -> None:
+    """Writes a text at once. A reader that has gone away, or a full disk, does not stop the command: the
+    images are safe."""
     try:
-        print(text, file=stream, flush=True)
-    except OSError:
+        stream.write(text)
+        stream.flush()
+    except (OSError, ValueError):
         detach(stream)
 
 
@@ -42,7 +66,7 @@ def print_json(
                 print(", " if number else "", _json_text(row, stdout), sep="", end="", file=stdout)
             text = "]}"
         print(text, file=stdout, flush=True)
-    except OSError:
+    except (OSError, ValueError):
         detach(stdout)
 
 
@@ -57,14 +81,15 @@ def _json_text(value: Mapping[str, object], stdout: TextIO) -> str:
 
 
 def detach(stream: TextIO) -> None:
-    """Points a closed stream nowhere, so that the interpreter's last flush does not complain."""
+    """Points a stream that takes nothing nowhere, so that the interpreter's last flush does not complain."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @contextmanager
 def ticking(tick: Callable[[], None], interval_s: float) -> Generator[None, None, None]:
-    """Calls `tick` from a thread of its own every `interval_s` while the context lasts."""
+    """Calls `tick` from a thread of its own every `interval_s` while the context lasts; never, where the
+    system has no thread left."""
     done = threading.Event()
 
     def run() -> None:
@@ -72,9 +97,11 @@ def ticking(tick: Callable[[], None], interval_s: float) -> Generator[None, None
             tick()
 
     thread = threading.Thread(target=run, daemon=True)
-    thread.start()
+    with suppress(RuntimeError):
+        thread.start()
     try:
         yield
     finally:
         done.set()
-        thread.join()
+        if thread.ident is not None:
+            thread.join()

@@ -146,25 +146,27 @@ class Curl:
         """
         started = time.monotonic()
         size = 0
-        with _Transfer(request, self) as transfer:
+        transfer = _Transfer(request, self)
+        try:
+            head = transfer.read_head()
+            if head is not None:
+                on_head(head)
             try:
-                head = transfer.read_head()
-                if head is not None:
-                    on_head(head)
-                try:
-                    for piece in transfer.body(head.headers.get("content-encoding", "") if head else ""):
-                        if request.max_bytes is not None and size + len(piece) > request.max_bytes:
-                            transfer.cancel(_TOO_LONG, f"longer than {request.max_bytes:,} bytes")
-                            break
-                        size += len(piece)
-                        take(piece)
-                except BadEncoding as error:
-                    transfer.cancel(_BAD_ENCODING, str(error))
-                end = transfer.end()
-            except Exception:
-                if salvage is not None:
-                    transfer.salvage(salvage)
-                raise
+                for piece in transfer.body(head.headers.get("content-encoding", "") if head else ""):
+                    if request.max_bytes is not None and size + len(piece) > request.max_bytes:
+                        transfer.cancel(_TOO_LONG, f"longer than {request.max_bytes:,} bytes")
+                        break
+                    size += len(piece)
+                    take(piece)
+            except BadEncoding as error:
+                transfer.cancel(_BAD_ENCODING, str(error))
+            end = transfer.end()
+        except Exception:
+            if salvage is not None:
+                transfer.salvage(salvage)
+            raise
+        finally:
+            transfer.close()
         too_old = _too_old_error(end)
         if too_old is not None:
             raise too_old
@@ -172,7 +174,7 @@ class Curl:
 
 
 class _Transfer:
-    """A running curl. A context manager: leaving it ends the process, whatever happened."""
+    """A running curl."""
 
     def __init__(self, request: HttpRequest, curl: Curl) -> None:
         self._stop = curl.stop
@@ -208,7 +210,7 @@ class _Transfer:
         try:
             self._begin(request)
         except BaseException:
-            self.__exit__()  # or else it would send the request when its input is closed, with nobody to read
+            self.close()  # or else it would send the request when its input is closed, with nobody to read
             raise
 
     def _begin(self, request: HttpRequest) -> None:
@@ -222,10 +224,8 @@ class _Transfer:
         except BrokenPipeError:
             pass  # curl has ended already; its exit code says why
 
-    def __enter__(self) -> _Transfer:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Ends the process, whatever happened."""
         self._stop.unwatch(self._process.terminate)
         self._terminate()
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
