@@ -16,8 +16,13 @@ export function generate(prompt, output) {
 }
 
 const [prompt, output] = process.argv.slice(2);
-try {
-  console.log(generate(prompt, output));
-} catch (error) {
-  process.exitCode = error.status ?? 1;
+if (output === undefined) {
+  console.error("usage: node examples/generate.mjs PROMPT OUTPUT");
+  process.exitCode = 2;
+} else {
+  try {
+    console.log(generate(prompt, output));
+  } catch (error) {
+    process.exitCode = error.status ?? 1;
+  }
 }

@@ -21,4 +21,6 @@ def generate(prompt: str, output: str) -> str:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit("usage: python3 examples/generate.py PROMPT OUTPUT")
     print(generate(sys.argv[1], sys.argv[2]))

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from harness import Home, Run, Sandbox
 from PIL import Image
+from servers import Recorder
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 RUNNERS = {"generate.py": "python3", "generate.mjs": "node", "generate.sh": "sh"}
@@ -40,6 +41,17 @@ def test_no_part_of_a_prompt_is_taken_for_a_command_or_a_flag(
     done = run(name, home, sandbox.base_url, prompt)
     assert done.code == 0, done.stderr
     assert [path.name for path in home.cwd.iterdir()] == ["cat.png"]
+
+
+@pytest.mark.parametrize("name", RUNNERS)
+def test_without_arguments_it_buys_nothing_and_says_what_it_wants(
+    name: str, home: Home, recorder: Recorder
+) -> None:
+    for words in ((), ("A cat",)):
+        done = home.run_program(RUNNERS[name], str(EXAMPLES / name), *words, base_url=recorder.base_url)
+        assert done.code != 0
+        assert "PROMPT OUTPUT" in done.stderr
+    assert not recorder.requests
 
 
 @pytest.mark.parametrize("name", RUNNERS)

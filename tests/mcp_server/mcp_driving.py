@@ -73,7 +73,8 @@ class Place:
         """The command line of a server after `python`."""
         folders = ["--output-dir", str(self.output), "--allow-dir", str(self.allowed)]
         limits = ["--timeout", str(CALL_TIMEOUT_S)]
-        return ["-m", "gpt_image2.mcp", *folders, "--base-url", base_url, *limits, *more]
+        host = ["--base-url", base_url] if base_url else []
+        return ["-m", "gpt_image2.mcp", *folders, *host, *limits, *more]
 
     def stdio(self, base_url: str, *more: str) -> StdioServerParameters:
         """A server that the SDK's client starts."""

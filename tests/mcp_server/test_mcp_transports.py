@@ -141,7 +141,8 @@ def test_a_broken_configuration_is_told_at_the_start_and_in_every_result(place: 
 
 
 def test_the_sandbox_option_needs_no_key(place: Place, sandbox: Sandbox) -> None:
-    with raw_server(place, sandbox.fault("auth"), "--sandbox", GPT_IMAGE2_API_KEY="") as server:
+    env = {"GPT_IMAGE2_API_KEY": "", "GPT_IMAGE2_BASE_URL": sandbox.fault("auth")}
+    with raw_server(place, "", "--sandbox", **env) as server:
         server.greet()
         server.call("generate_image", {"prompt": place.prompt, "quality": "low", "output": "cat.png"}, 2)
         assert server.receive()["result"]["isError"] is False
@@ -159,6 +160,7 @@ def test_the_sandbox_option_needs_no_key(place: Place, sandbox: Sandbox) -> None
         (["--output-dir", "/dev/null/x"], "cannot write to the output folder"),
         (["--http", "--port", "99999"], "--port"),
         (["--unknown"], "--unknown"),
+        (["--sandbox"], "--sandbox and --base-url"),
     ],
 )
 def test_options_that_cannot_work_end_the_server_at_once(

@@ -13,7 +13,7 @@ from typing import Any, Dict, List, Optional, Union
 
 from harness import Home, Run
 from pictures import png
-from servers import Answer, Recorder, Request, images
+from servers import Answer, Recorder, Request, images, refusal
 
 OUT = "out"
 JOURNAL = "journal.jsonl"
@@ -127,7 +127,9 @@ class Painter:
         return [prompt_of(each) for each in list(self.server.requests) if each.method == "POST"]
 
     def answer(self, request: Request) -> Answer:
-        """The answer to a request."""
+        """The answer to a request; a painter knows of no models."""
+        if request.method != "POST":
+            return refusal(404, "not here")
         prompt = prompt_of(request)
         if prompt in self.says:
             return self.says[prompt]

@@ -304,7 +304,10 @@ class Usage(Record):
 
 
 class Result(Record):
-    """The outcome of one `generate` or `edit`. `cost_usd` is None when usage or prices are not known."""
+    """The outcome of one `generate` or `edit`. `cost_usd` is None when usage or prices are not known.
+
+    `sandbox` tells that the offline sandbox has answered, so that no cost is real money.
+    """
 
     command: str
     model: str
@@ -317,6 +320,7 @@ class Result(Record):
     attempts: int = 0
     elapsed_s: float = 0.0
     warnings: Tuple[str, ...] = ()
+    sandbox: bool = False
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -4750,6 +4754,13 @@ class ImageText:
 # ------------------------------------------------------------------------------------------------------------
 
 
+#: The host of a request that the sandbox has answered. With its blank it is no name of a host, and the
+#: sandbox's port is another each time.
+SANDBOX_HOST = "the sandbox"
+#: The output of a request whose image went to standard output.
+STDOUT = "-"
+
+
 class Status(str, Enum):
     """How a request ended. `sent` is a request that still runs, or whose process was killed."""
 
@@ -5247,7 +5258,8 @@ INSERT INTO requests (
 """
 _COMPLETE = """
 UPDATE requests SET elapsed_s = ?, status = ?, error_code = ?, error_message = CAST(? AS TEXT),
-    http_status = ?, request_id = CAST(? AS TEXT), attempts = ?, billed = ?, usage = ?, cost_usd = ?
+    http_status = ?, request_id = CAST(? AS TEXT), attempts = ?, billed = ?, usage = ?, cost_usd = ?,
+    host = coalesce(?, host)
 WHERE id = ?
 """
 _INSERT_IMAGE = "INSERT OR REPLACE INTO images VALUES (?, ?, CAST(? AS TEXT), ?, ?, ?, ?, ?, ?)"
@@ -5380,6 +5392,7 @@ class Ledger:
                 result.billed.value,
                 None if result.usage is None else json.dumps(vars(result.usage)),
                 result.cost_usd,
+                SANDBOX_HOST if result.sandbox else None,
                 row,
             ),
         )
@@ -5706,6 +5719,9 @@ BASE_URL_VARIABLE = "GPT_IMAGE2_BASE_URL"
 OFFICIAL_KEY_VARIABLE = "OPENAI_API_KEY"
 OFFICIAL_URL_VARIABLE = "OPENAI_BASE_URL"
 
+#: What the sandbox says of itself in every answer.
+SANDBOX_HEADER = "x-gpt-image-2-sandbox"
+
 TEMPLATE = json.dumps({"base_url": DEFAULT_BASE_URL, "api_key_env": OFFICIAL_KEY_VARIABLE}, indent=2) + "\n"
 
 _DEFAULT = "default"
@@ -5867,6 +5883,12 @@ def check_base_url(url: str, source: str) -> None:
 def is_official(url: str) -> bool:
     """Whether a base URL is OpenAI's own, over TLS."""
     return _origin(url) == _origin(DEFAULT_BASE_URL)
+
+
+def is_sandbox(url: str, headers: Mapping[str, str]) -> bool:
+    """Whether an answer came from the sandbox, by what that says of itself. Elsewhere than on this machine no
+    header makes a host one that charges nothing."""
+    return SANDBOX_HEADER in headers and is_loopback(url)
 
 
 def is_loopback(url: str) -> bool:
@@ -8098,6 +8120,7 @@ class _Lane:
             http_status=attempt.status or None,
             request_id=request_id(attempt.head, settings.secrets),
             attempts=self._attempts,
+            sandbox=attempt.head is not None and is_sandbox(settings.base_url, attempt.head.headers),
         )
         return (result, error), rule
 
@@ -8374,16 +8397,21 @@ DEFAULT_OUTPUT_STEM = "gpt-image2-output"
 PathLike = Union[str, "os.PathLike[str]"]
 
 
+_ASK_SANDBOX_S = 10.0
+
+
 class PreparedCall(Record):
     """A call of which everything is checked that can be checked without sending: ready to run, or to show.
 
-    `numbers` are those of the planned images that are asked for; None is all of them.
+    `numbers` are those of the planned images that are asked for; None is all of them. `output` is what the
+    history says of where they go, None for where the plan puts them.
     """
 
     request: ImageRequest
     plan: OutputPlan
     warnings: Tuple[str, ...]
     numbers: Optional[Tuple[int, ...]] = None
+    output: Optional[str] = None
 
 
 class Client:
@@ -8607,11 +8635,20 @@ class Client:
                 return call.run(known)
             estimate = prepared.request.estimate(self.settings.prices)
             opening = opening_of(self.settings.base_url, prepared.request, prepared.plan, estimate)
+            if prepared.output is not None:
+                opening = replace(opening, output=prepared.output)
             return recorded(
                 self.ledger, opening, lambda warnings, row: call.run(known + warnings, row), observer
             )
         finally:
             call.gate.close()
+
+    def asks_sandbox(self) -> bool:
+        """Whether the sandbox answers at the base URL; asks it, without a key."""
+        settings = self.settings
+        curl = host_of(settings, self._env, self._stop).curl
+        attempt, _ = send_free(curl, HttpRequest(f"{settings.base_url}/models", (), _ASK_SANDBOX_S))
+        return attempt.head is not None and is_sandbox(settings.base_url, attempt.head.headers)
 
     def _strays(self, plan: OutputPlan) -> Tuple[str, ...]:
         """Sweeps an output folder before its first call; what was found there, in words."""
@@ -9189,6 +9226,8 @@ def make_images(command: ImageCommand, output: Output, stop: StopSwitch) -> int:
             no_clobber=command.no_clobber,
             max_cost_usd=command.max_cost,
         )
+        if command.output == STDOUT:
+            prepared = replace(prepared, output=STDOUT)
         size = prepared.request.size
         if size != asked_size:
             output.say(f"size {asked_size} is {size}")

@@ -31,6 +31,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import (
     Any,
+    BinaryIO,
     Callable,
     ContextManager,
     Deque,
@@ -67,7 +68,9 @@ from gpt_image2 import (
     OVER_MAX_COST,
     PROGRAM,
     REQUEST_FIELDS,
+    SANDBOX_HOST,
     SIZE_NAMES,
+    STDOUT,
     TRIED,
     TYPICAL_SECONDS,
     USER_AGENT,
@@ -171,6 +174,7 @@ from gpt_image2 import (
     is_loopback,
     is_quota,
     is_refusal,
+    is_sandbox,
     is_whole_image,
     judge,
     limit_in_words,
@@ -777,9 +781,18 @@ def start_sandbox() -> Generator[str, None, None]:
 
 
 def use_sandbox(flags: CallFlags, stack: ExitStack) -> None:
-    """Turns a command line to a sandbox that runs as long as the stack is open."""
+    """Turns a command line to a sandbox that runs as long as the stack is open; a `UsageError` where it names
+    another host."""
+    if flags.base_url is not None:
+        raise two_hosts()
     flags.base_url = stack.enter_context(start_sandbox())
     flags.api_key, flags.config = SANDBOX_KEY, None
+
+
+def two_hosts() -> UsageError:
+    return UsageError(
+        "--sandbox and --base-url name two hosts", hint="leave one of them out; nothing was sent"
+    )
 
 
 def _import(module: str) -> Any:
@@ -1119,12 +1132,19 @@ def _call_json(resumed: Resumed) -> Dict[str, object]:
 # makes two jobs the same. Holds one line at a time.
 #
 # A line is a JSON object with the API's own fields and `image` or `images`, `mask`, `output` and `id`; or it is
-# a bare prompt. What a line leaves out comes from the defaults of the command line.
+# a bare prompt. What a line leaves out comes from the defaults of the command line. A line that begins with `#`
+# or `//` is a comment. A file that is one JSON array holds a job in each of its elements; it is read whole.
 # ------------------------------------------------------------------------------------------------------------
 
 
 _MAX_JOB_BYTES = 1 << 20
+_MAX_ARRAY_BYTES = 32 << 20
+_ARRAY_HEAD_BYTES = 4096
 _UTF8_MARK = b"\xef\xbb\xbf"
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+_COMMENTS = (b"#", b"//")
+#: How a JSON array begins, and no prompt.
+_ARRAY_START = re.compile(r"\[\s*(?:[\[{\"\]]|$)")
 
 
 class Line(Record):
@@ -1145,7 +1165,8 @@ class JobsFile:
         planned, whatever happens to the file meanwhile."""
         import shutil
 
-        self._file = open(str(scratch / "jobs"), "x+b")  # noqa: SIM115
+        self._scratch = scratch
+        self._file: BinaryIO = open(str(scratch / "jobs"), "x+b")  # noqa: SIM115
         try:
             if path == "-":
                 shutil.copyfileobj(sys.stdin.buffer, self._file)
@@ -1158,6 +1179,11 @@ class JobsFile:
                 f"cannot read the jobs file {path}: {error.strerror or error}",
                 hint="name a file with a job a line, or - for standard input",
             ) from None
+        try:
+            self._make_lines()
+        except BaseException:
+            self._file.close()
+            raise
 
     def close(self) -> None:
         self._file.close()
@@ -1174,12 +1200,52 @@ class JobsFile:
             if len(data) == _MAX_JOB_BYTES and not data.endswith(b"\n"):
                 offset += self._skip_line()
                 yield Line(number, start, None, f"it is longer than {_MAX_JOB_BYTES:,} bytes")
-            elif data.strip():
+            elif _content(data, start) and not _content(data, start).startswith(_COMMENTS):
                 yield _decoded(data, number, start)
 
     def text_at(self, offset: int) -> str:
         self._file.seek(offset)
         return _decoded(self._file.readline(_MAX_JOB_BYTES), 0, offset).text or ""
+
+    def _make_lines(self) -> None:
+        """Makes lines of UTF-8 of what is written otherwise.
+
+        Raises:
+            UsageError: it cannot be read, or is a table: its rows would pass for prompts.
+        """
+        self._file.seek(0)
+        if self._file.read(2) in _UTF16_MARKS:
+            self._take(_from_utf16(self._file))
+        first = next(self.lines(), None)
+        if first is None:
+            return
+        if first.text is not None and _is_header(first.text):
+            raise UsageError(
+                f"line {first.number} is the header of a table (CSV), and no job",
+                hint='write each row as a JSON object such as {"prompt": "a cat", "size": "1024x1024"}',
+                code="invalid_jobs",
+            )
+        self._file.seek(first.offset)
+        data = _content(self._file.read(_ARRAY_HEAD_BYTES), first.offset)
+        if not _ARRAY_START.match(data.decode("utf-8", "replace")):
+            return
+        self._file.seek(first.offset)
+        data = _content(self._file.read(_MAX_ARRAY_BYTES + 1), first.offset)
+        # An array on a line of its own among others is one bad line, which is told with all others.
+        if first.text is None or not first.text.endswith("]") or len(data) == len(first.text.encode("utf-8")):
+            self._take(_array_lines(data, first.number))
+
+    def _take(self, pieces: Iterator[bytes]) -> None:
+        """Reads from now on what is written anew."""
+        file = open(str(self._scratch / f"{Path(self._file.name).name}-lines"), "x+b")  # noqa: SIM115
+        try:
+            for piece in pieces:
+                file.write(piece)
+        except BaseException:
+            file.close()
+            raise
+        self._file.close()
+        self._file = file
 
     def _skip_line(self) -> int:
         skipped = 0
@@ -1190,17 +1256,115 @@ class JobsFile:
                 return skipped
 
 
-def _decoded(data: bytes, number: int, offset: int) -> Line:
+def _content(data: bytes, offset: int) -> bytes:
+    """A line without the mark of its encoding and the blanks around it."""
     if offset == 0 and data.startswith(_UTF8_MARK):
         data = data[len(_UTF8_MARK) :]
+    return data.strip()
+
+
+def _from_utf16(file: BinaryIO) -> Iterator[bytes]:
+    import codecs
+
+    decoder = codecs.getincrementaldecoder("utf-16")()
+    file.seek(0)
     try:
-        return Line(number, offset, data.decode("utf-8").strip())
+        while True:
+            data = file.read(_MAX_JOB_BYTES)
+            yield decoder.decode(data, not data).encode("utf-8")
+            if not data:
+                return
+    except UnicodeError:
+        raise UsageError(
+            "the jobs file begins as UTF-16 and is not valid UTF-16", hint="save it as UTF-8"
+        ) from None
+
+
+def _array_lines(data: bytes, number: int) -> Iterator[bytes]:
+    """The elements of a JSON array that begins on line `number`, one a line: each on its own line of the file
+    where it has one, so that a refusal names that."""
+    hint = "mend the array, or write one JSON object a line; write a prompt that begins so as a JSON string"
+    if len(data) > _MAX_ARRAY_BYTES:
+        raise UsageError(
+            f"the jobs file is a JSON array of more than {_MAX_ARRAY_BYTES:,} bytes",
+            hint="write one JSON object a line; such a file may have any length",
+            code="invalid_jobs",
+        )
+    decoder, place = json.JSONDecoder(), 1
+    written, line, counted, is_open = 1, number, 0, False
+    try:
+        text = data.decode("utf-8").strip()
+        while True:
+            place = _after_blanks(text, place)
+            if text[place : place + 1] == "]" and not is_open:
+                break
+            _, end = decoder.raw_decode(text, place)
+            line += text.count("\n", counted, place)
+            element = text[place:end].replace("\r", " ").replace("\n", " ").encode("utf-8")
+            if len(element) >= _MAX_JOB_BYTES:
+                raise json.JSONDecodeError("a job that is too long", text, place)
+            yield b"\n" * max(0, line - written) + element + b"\n"
+            written = max(line, written) + 1
+            counted = place
+            place = _after_blanks(text, end)
+            is_open = text[place : place + 1] == ","
+            if is_open:
+                place += 1
+            elif text[place : place + 1] != "]":
+                raise json.JSONDecodeError("Expecting ',' or ']'", text, place)
+        place = _after_blanks(text, place + 1)
+        if place < len(text):
+            raise json.JSONDecodeError("Extra data", text, place)
+    except (ValueError, RecursionError) as error:
+        at = number + (error.lineno - 1 if isinstance(error, json.JSONDecodeError) else 0)
+        reason = getattr(error, "msg", "") or "not UTF-8 text, or nested too deeply"
+        raise UsageError(
+            f"the jobs file is no valid JSON array: line {at}: {reason}", hint=hint, code="invalid_jobs"
+        ) from None
+
+
+def _after_blanks(text: str, place: int) -> int:
+    while text[place : place + 1] in (" ", "\t", "\r", "\n"):
+        place += 1
+    return place
+
+
+def _decoded(data: bytes, number: int, offset: int) -> Line:
+    try:
+        return Line(number, offset, _content(data, offset).decode("utf-8").strip())
     except UnicodeDecodeError:
         return Line(number, offset, None, "it is not UTF-8 text")
 
 
 _OWN = ("image", "images", "image[]", "mask", "output", "id")
 _LINE_HINT = 'a line is a JSON object such as {"prompt": "a cat"}, or a bare prompt'
+#: Names that other tools give to what a job reads or writes. Passed through, such a field would do nothing,
+#: and the image would be paid for without its inputs. They are compared without case, `-` and `_`.
+_LOOKALIKES = {
+    **dict.fromkeys(
+        (
+            *("imageurl", "imageurls", "imagepath", "imagepaths", "imagefile", "imagefiles"),
+            *("inputimage", "inputimages", "inputfile", "input", "inputs", "initimage", "sourceimage"),
+            *("refimage", "refimages", "referenceimage", "referenceimages", "reference", "references"),
+        ),
+        "image",
+    ),
+    **dict.fromkeys(("maskurl", "maskimage", "maskpath", "maskfile"), "mask"),
+    **dict.fromkeys(
+        (
+            "out",
+            "outfile",
+            "outpath",
+            "outputfile",
+            "outputpath",
+            "outputname",
+            "filename",
+            "saveto",
+            "saveas",
+        ),
+        "output",
+    ),
+}
 
 
 class Job(Record):
@@ -1219,8 +1383,11 @@ def read_job(text: str, defaults: Job) -> Tuple[Job, Tuple[str, ...]]:
     where it is no job."""
     text = text.strip()
     unknown: Tuple[str, ...] = ()
-    if text.startswith("{"):
-        job, unknown = _from_object(_parsed(text), defaults)
+    if text.startswith("{") or _ARRAY_START.match(text):
+        content = _parsed(text)
+        if not isinstance(content, dict):
+            raise UsageError("it is a JSON array, and no job", hint=_LINE_HINT)
+        job, unknown = _from_object(cast(Dict[str, Any], content), defaults)
     else:
         job = replace(defaults, request=replace(defaults.request, prompt=_bare_prompt(text)))
     if job.mask is not None and not job.sources:
@@ -1228,8 +1395,8 @@ def read_job(text: str, defaults: Job) -> Tuple[Job, Tuple[str, ...]]:
     return job, unknown
 
 
-def _parsed(text: str) -> Dict[str, Any]:
-    """The object of a line, which JSON and UTF-8 can carry on."""
+def _parsed(text: str) -> Any:
+    """The object or array of a line, which JSON and UTF-8 can carry on."""
     try:
         content: Any = json.loads(text)
         json.dumps(content, ensure_ascii=False, allow_nan=False).encode("utf-8")
@@ -1238,7 +1405,7 @@ def _parsed(text: str) -> Dict[str, Any]:
     except (ValueError, RecursionError) as error:
         reason = getattr(error, "msg", "") or "a number that JSON does not have, or nested too deeply"
         raise UsageError(f"not valid JSON: {reason}", hint=_LINE_HINT) from None
-    return cast(Dict[str, Any], content)
+    return content
 
 
 def _from_object(content: Dict[str, Any], defaults: Job) -> Tuple[Job, Tuple[str, ...]]:
@@ -1250,6 +1417,13 @@ def _from_object(content: Dict[str, Any], defaults: Job) -> Tuple[Job, Tuple[str
         name: _typed(fields.pop(name), name, kind) for name, kind in kinds.items() if name in fields
     }
     own = {name: fields.pop(name) for name in _OWN if name in fields}
+    for name in fields:
+        meant = _LOOKALIKES.get(_plain(name))
+        if meant:
+            raise UsageError(
+                f"field {show(name, limit=40)!r} is not known; did you mean {meant}?",
+                hint="a field that the server itself knows goes with --param",
+            )
     extra = {**dict(defaults.request.extra), **fields}
     if not known.get("prompt") and not defaults.request.prompt:
         raise UsageError("it has no prompt", hint=_LINE_HINT)
@@ -1284,15 +1458,37 @@ def job_key(request: ImageRequest, inputs: Sequence[str], mask: Optional[str]) -
 
 
 def _bare_prompt(text: str) -> str:
-    """The text as it stands, or the JSON string that it is."""
-    if text.startswith('"'):
-        try:
-            value: Any = json.loads(text)
-        except ValueError:
-            return text
-        if isinstance(value, str):
-            return value
-    return text
+    """The text as it stands, or the JSON string that it is; a `UsageError` where it is other JSON."""
+    try:
+        value: Any = json.loads(text, parse_constant=_no_constant)
+    except RecursionError:
+        value = []
+    except ValueError:
+        return text
+    if isinstance(value, str):
+        return value
+    kind = "an array" if isinstance(value, list) else "a number, true, false or null"
+    raise UsageError(
+        f"it is {kind} in JSON, and no job",
+        hint=f"{_LINE_HINT}; write a prompt that looks so as a JSON string: {json.dumps(text[:20])}",
+    )
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(name)  # NaN is a word; JSON has no such number
+
+
+def _is_header(text: str) -> bool:
+    """Whether a line names fields of jobs and nothing else, as the first line of a table does."""
+    if text.startswith('"') and text.count('"') == 2 and text.endswith('"'):
+        return False  # a JSON string: a prompt
+    words = [word.strip().strip('"') for word in re.split("[,;\t]", text)]
+    known = {_plain(name) for name in ("prompt", "format", *REQUEST_FIELDS, *_OWN)} | set(_LOOKALIKES)
+    return "prompt" in map(_plain, words) and all(_plain(word) in known for word in words)
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("-", "").replace("_", "")
 
 
 def _sources(own: Dict[str, Any]) -> Tuple[str, ...]:
@@ -1541,6 +1737,7 @@ _ENTRY_KINDS = {
     "message": str,
     "batch_id": str,
     "settled": bool,
+    "sandbox": bool,
 }
 
 
@@ -1548,7 +1745,7 @@ class Entry(Record):
     """One line. `images` are all that the job has by now, with paths below the folder; `name` is where the
     first was to go, and `existed` whether something was there. `high_usd` is the most that a sent job may
     cost. `batch_id` is the provider's for a submitted job. `settled` tells that nothing of a failed job is
-    still on its way."""
+    still on its way. `sandbox` tells that the sandbox did it: no result, and no money."""
 
     event: str
     key: str
@@ -1563,10 +1760,17 @@ class Entry(Record):
     message: str = ""
     batch_id: str = ""
     settled: bool = False
+    sandbox: bool = False
 
 
 class Journal:
-    """An open journal. A context manager; for one thread alone."""
+    """An open journal. A context manager; for one thread alone.
+
+    `is_sandbox` tells whether the host of this run is the sandbox, as far as that is known: it goes on every
+    line.
+    """
+
+    is_sandbox = False
 
     def __init__(self, folder: Path) -> None:
         """Opens the journal of a folder, which must exist; a `UsageError` where another process has it."""
@@ -1597,7 +1801,8 @@ class Journal:
         try:
             for entry in entries:
                 has_written = True
-                text = json.dumps(entry_json(entry), ensure_ascii=False) + "\n"
+                line = replace(entry, sandbox=entry.sandbox or self.is_sandbox)
+                text = json.dumps(entry_json(line), ensure_ascii=False) + "\n"
                 view = memoryview(text.encode("utf-8", "surrogateescape"))
                 while view:
                     view = view[os.write(self._descriptor, view) :]
@@ -1619,6 +1824,10 @@ class LastEntries:
     def add(self, entry: Entry) -> None:
         values = (entry.key, entry.copy, json.dumps(entry_json(entry)))
         self._db.execute("INSERT OR REPLACE INTO past VALUES (?, ?, ?)", values)
+
+    def forget(self, entry: Entry) -> None:
+        """Forgets the last line of the job that this one is of."""
+        self._db.execute("DELETE FROM past WHERE key = ? AND copy = ?", (entry.key, entry.copy))
 
     def of(self, key: str, copy: int) -> Optional[Entry]:
         query = "SELECT entry FROM past WHERE key = ? AND copy = ?"
@@ -1747,6 +1956,7 @@ CREATE INDEX by_state ON jobs (state, number);
 CREATE TABLE outputs (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
 CREATE TABLE folders (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
 CREATE TABLE ids (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
+CREATE TABLE elsewhere (key TEXT, copy INTEGER, PRIMARY KEY (key, copy)) WITHOUT ROWID;
 CREATE TABLE holders (name TEXT PRIMARY KEY, key TEXT, copy INTEGER) WITHOUT ROWID;
 """
 
@@ -1807,6 +2017,21 @@ class Plan:
         self._past.add(entry)
         for image in entry.images:
             self.hold_name(image.path, entry)
+
+    def forget(self, entry: Entry) -> None:
+        self._past.forget(entry)
+
+    def remember_elsewhere(self, entry: Entry) -> None:
+        """Takes a line of the journal that is of another kind of host: no result, but its files are there."""
+        if entry.images:
+            self._db.execute("INSERT OR IGNORE INTO elsewhere VALUES (?,?)", (entry.key, entry.copy))
+        for image in entry.images:
+            self.hold_name(image.path, replace(entry, key=""))
+
+    def count_elsewhere(self) -> int:
+        """How many jobs are to be made that another kind of host has made before."""
+        query = "SELECT count(*) FROM jobs JOIN elsewhere USING (key, copy) WHERE state = ?"
+        return int(self._db.execute(query, (PENDING,)).fetchone()[0])
 
     def hold_name(self, name: str, job: Union[PlannedJob, Entry]) -> None:
         self._db.execute("INSERT OR REPLACE INTO holders VALUES (?,?,?)", (name, job.key, job.copy))
@@ -1955,28 +2180,47 @@ class JobEnding(Record):
 # ------------------------------------------------------------------------------------------------------------
 
 
-def resume_jobs(plan: Plan, folder: OutputFolder, journal: Optional[Journal], retry_ambiguous: bool) -> float:
+def resume_jobs(
+    plan: Plan,
+    folder: OutputFolder,
+    journal: Optional[Journal],
+    retry_ambiguous: bool,
+    is_sandbox: Optional[bool],
+) -> float:
     """Takes out of a plan what the journal of the folder knows to be done, with the Batch API, or in doubt;
     what was spent there, or may have been, in USD. An open journal takes a line for each job of which an
-    earlier run could not say that it was done."""
-    spent_usd = _replay(plan, folder)
+    earlier run could not say that it was done.
+
+    What the sandbox did counts for the sandbox alone, and what others did for others; `is_sandbox` is None
+    where it is not known which of them this run is for, and all counts."""
+    spent_usd = _replay(plan, folder, is_sandbox)
     for job, entry in plan.remembered():
         _settle(plan, folder, job, entry, journal, retry_ambiguous)
     return spent_usd
 
 
-def _replay(plan: Plan, folder: OutputFolder) -> float:
+def _replay(plan: Plan, folder: OutputFolder, is_sandbox: Optional[bool]) -> float:
     """Takes the journal into the plan, and adds up what it cost."""
     spent_usd = 0.0
     under_way: Dict[Tuple[str, int], float] = {}
+    elsewhere: Dict[Tuple[str, int], float] = {}
     for entry in read_journal(folder.path):
-        plan.remember(entry)
         job = entry.key, entry.copy
+        if is_sandbox is not None and entry.sandbox is not is_sandbox:
+            plan.remember_elsewhere(entry)
+            if entry.event in (SENT, SUBMITTED):
+                elsewhere[job] = entry.high_usd
+            elif elsewhere.pop(job, None) is None and under_way.pop(job, None) is not None:
+                plan.forget(entry)  # it was sent before its host had said what it is
+            continue
+        plan.remember(entry)
         if entry.event in (SENT, SUBMITTED):
             spent_usd += under_way.get(job, 0.0)  # sent before, and its end is not known
             under_way[job] = entry.high_usd
             continue
         high_usd = under_way.pop(job, None)
+        if high_usd is None:
+            high_usd = elsewhere.pop(job, None)
         if high_usd is not None and entry.billed is not Billed.NO:
             spent_usd += high_usd if entry.cost_usd is None else entry.cost_usd
     return spent_usd + sum(under_way.values())
@@ -1991,7 +2235,7 @@ def _settle(
     retry_ambiguous: bool,
 ) -> None:
     """Decides what is left of a job by its last line in the journal."""
-    there = _images_there(folder, job, entry)
+    there = _images_there(plan, folder, job, entry)
     missing = sorted(set(job.missing) - {image.number for image in there})
     outcome: Dict[str, object] = {
         "images": [image_json(image) for image in there],
@@ -2016,7 +2260,7 @@ def _settle(
         plan.leave(job.number, missing, there)
 
 
-def _images_there(folder: OutputFolder, job: PlannedJob, entry: Entry) -> List[SavedImage]:
+def _images_there(plan: Plan, folder: OutputFolder, job: PlannedJob, entry: Entry) -> List[SavedImage]:
     """The images of a job that are on disk, by their numbers: as the journal says, and what a killed run had
     saved but could not say any more, which is a whole image where there was no file."""
     there = {image.number: image for image in folder.still_there(entry.images)}
@@ -2024,7 +2268,8 @@ def _images_there(folder: OutputFolder, job: PlannedJob, entry: Entry) -> List[S
         outputs = folder.outputs(entry.name, ImageRequest(prompt="", n=len(job.missing)), job.named)
         for number in job.missing:
             path = str(outputs.path(number))
-            saved = saved_image_at(path) if number not in there and _is_whole(path) else None
+            is_candidate = number not in there and not plan.is_anothers(folder.name_of(path), job)
+            saved = saved_image_at(path) if is_candidate and _is_whole(path) else None
             if saved is not None:
                 there[number] = replace(saved, number=number)
     return [there[number] for number in sorted(there)]
@@ -2434,13 +2679,33 @@ def open_jobs(options: JobsOptions, client: Client, output: Output, stack: ExitS
     for line in jobs_file.lines():
         planner.add(line)
     plan.number_copies()
-    spent_usd = resume_jobs(plan, folder, journal, options.retry_ambiguous)
+    is_sandbox = _is_for_sandbox(options, client, path)
+    if journal is not None:
+        journal.is_sandbox = is_sandbox is True
+    spent_usd = resume_jobs(plan, folder, journal, options.retry_ambiguous, is_sandbox)
+    elsewhere = plan.count_elsewhere()
+    if elsewhere:
+        jobs = "1 job was" if elsewhere == 1 else f"{elsewhere:,} jobs were"
+        who = "another host than the sandbox" if is_sandbox else "the sandbox"
+        output.warn(
+            f"{jobs} made by {who} in an earlier run, which does not count here: made again, under free names"
+        )
     for warning in (*client.settings.warnings, *planner.warnings):
         output.warn(warning)
     _refuse_invalid(plan, options.skip_invalid, output)
     if options.max_cost_usd is not None and any(share.cost_usd is None for share in plan.shares()):
         raise unknown_cost("some jobs")
     return OpenJobs(plan, jobs_file, folder, journal, options.defaults, spent_usd)
+
+
+def _is_for_sandbox(options: JobsOptions, client: Client, folder: Path) -> Optional[bool]:
+    """Whether the run is one of the sandbox; None where only an answer would tell. A host on this machine is
+    asked, at no cost, where the folder has something of the sandbox's."""
+    if getattr(options, "sandbox", False):
+        return True
+    if not is_loopback(client.settings.base_url) or not any(entry.sandbox for entry in read_journal(folder)):
+        return False
+    return None if options.dry_run else client.asks_sandbox()
 
 
 def _refuse_invalid(plan: Plan, skip: bool, output: Output) -> None:
@@ -3033,6 +3298,8 @@ class Scheduler:
 
     def _end(self, running: RunningJob, result: Optional[Result], error: Optional[Exception]) -> None:
         """A job has ended: what others may do follows at once, what is told of it when it is on disk."""
+        if result is not None and result.sandbox:
+            self._journal.is_sandbox = True
         try:
             running.end(result, error, self._client.settings.secrets)
         finally:
@@ -3438,8 +3705,8 @@ def sums_by(rows: Iterable[Row], by: str) -> List[Spending]:
 
 
 def is_rehearsal(row: Row) -> bool:
-    """Whether a request went to this machine, such as to the sandbox: that is no real money."""
-    return is_loopback(row["base_url"])
+    """Whether the sandbox has answered: that is no real money. A gateway on this machine charges some."""
+    return row["host"] == SANDBOX_HOST
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -3730,7 +3997,13 @@ def run_redo(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
     past, image_path = _found(command.target)
     fill_in(command, past, image_path)
     url = past.base_url if command.sandbox else command.settings().base_url
-    if url != past.base_url:  # what was a rehearsal may cost money this time
+    if past.host == SANDBOX_HOST and url != past.base_url and command.base_url is None:
+        raise UsageError(
+            f"request {past.id} went to the sandbox; this would go to {show(url)}, which may charge for it",
+            hint=f"add --sandbox to rehearse it again, or --base-url {show(url)} if it is meant for that",
+            code="rehearsal",
+        )
+    if url != past.base_url and not command.sandbox:
         output.warn(f"request {past.id} went to {show(past.base_url)}; this goes to {show(url)}")
     return make_images(command, output, stop)
 
@@ -3739,7 +4012,7 @@ def run_spend(words: Sequence[str], output: Output, _: StopSwitch) -> int:
     query = spend_parser().parse_args(list(words))
     with ExitStack() as stack:
         rows = spending_rows(_opened(stack), query.since)
-    rehearsals = sum_of(filter(is_rehearsal, rows), "loopback")
+    rehearsals = sum_of(filter(is_rehearsal, rows), "sandbox")
     real = [row for row in rows if not is_rehearsal(row)]
     total, everything = sum_of(real, "total"), sum_of(rows, "everything")
     is_by_host = query.by == "host"
@@ -3747,7 +4020,7 @@ def run_spend(words: Sequence[str], output: Output, _: StopSwitch) -> int:
     for line in spending_table(query.by, sums_by(rows if is_by_host else real, query.by), foot):
         output.result(line)
     if rehearsals.requests:
-        output.result("loopback hosts are this machine (the sandbox): no real money, and not in the total")
+        output.result("what the sandbox made cost no real money, and is not in the total")
     output.finish(
         {
             "ok": True,
@@ -3759,7 +4032,7 @@ def run_spend(words: Sequence[str], output: Output, _: StopSwitch) -> int:
             "images": everything.images,
             "tokens": everything.tokens,
             "total_usd": round(everything.cost_usd, 6),
-            "loopback_usd": round(rehearsals.cost_usd, 6),
+            "sandbox_usd": round(rehearsals.cost_usd, 6),
             "unknown_cost": everything.unknown_cost,
             "maybe_billed": everything.maybe_billed,
         }
@@ -3850,7 +4123,9 @@ def fill_in(command: ImageCommand, past: PastRequest, image_path: Optional[str])
     inputs = () if command.sources else past.inputs
     mask = None if command.mask else past.mask
     command.request = _changed_request(past, command.request)
-    if command.output is None:
+    if command.output is None and past.output == STDOUT and image_path is None:
+        command.output = STDOUT
+    elif command.output is None:
         command.output = _beside(past, image_path, command.request.effective_format)
         command.no_clobber = True
     if inputs:
@@ -3967,6 +4242,8 @@ class BatchApi:
         self._curl = Curl(env, settings.secrets, stop)
         self._output = output
         self._stop = stop
+        #: Whether the host has said that it is the sandbox.
+        self.is_sandbox = False
 
     def upload(self, path: Path, filename: str, purpose: str, mime_type: str) -> str:
         form = (
@@ -4072,6 +4349,8 @@ class BatchApi:
         number = 0
         while True:
             attempt, answer = send_free(self._curl, request)
+            if attempt.head is not None and is_sandbox(self._settings.base_url, attempt.head.headers):
+                self.is_sandbox = True
             if attempt.status == 200 and answer is not None:
                 return attempt, answer
             error = (why or self._why_failed)(attempt)
@@ -5186,6 +5465,7 @@ def _given_up(session: Session, batch: Batch) -> Batch:
     folder = Path(batch.out_dir)
     if folder.is_dir():
         with temporary_folder() as scratch, KnownJournal(folder, scratch) as journal:
+            journal.is_sandbox = session.api.is_sandbox
             journal.extend(_given_up_entries(session, batch, journal))
     batch = replace(batch, server=replace(batch.server, status=GIVEN_UP))
     session.store.update(batch)
@@ -5334,6 +5614,7 @@ class ResultSaver:
         """Writes a result to the journal and then to the ledger, where they do not have it yet."""
         entry = ending.entry(job.planned, self._folder, batch.server.id or "")
         if new or _is_news(entry, last, batch):
+            self._journal.is_sandbox = self._session.api.is_sandbox
             self._journal.extend([entry])
             self._journal.last.add(entry)
         if job.state != WAITING:
@@ -5381,6 +5662,7 @@ class ResultSaver:
             http_status=line.status or None,
             request_id=show(line.request_id, self._settings.secrets) if line.request_id else None,
             attempts=1,
+            sandbox=self._session.api.is_sandbox,
         )
         self._ledger.record(
             opening,
@@ -5797,6 +6079,7 @@ class _Submission:
 
     def _note(self, bundle: Bundle, batch: Batch) -> None:
         """Writes to the journal that the jobs may be paid for from now on."""
+        self._journal.is_sandbox = self._session.api.is_sandbox
         self._journal.extend(
             job.entry(
                 SUBMITTED, billed=Billed.MAYBE, high_usd=job.planned.high_usd or 0.0, batch_id=batch.label
@@ -5823,6 +6106,7 @@ class _Submission:
         )
 
     def _refused(self, bundle: Bundle, batch: Batch, error: GptImage2Error) -> None:
+        self._journal.is_sandbox = self._session.api.is_sandbox
         self._journal.extend(
             job.entry(FAILED, billed=error.billed, code=error.code, message=error.message)
             for job in bundle.jobs()

@@ -18,7 +18,7 @@ from gpt_image2.core.base.errors import GptImage2Error, UsageError
 from gpt_image2.core.base.redact import show
 from gpt_image2.core.calls.client import DEFAULT_TIMEOUT_S, Client
 from gpt_image2.core.commands.options import Parser, amount
-from gpt_image2.core.commands.package_extras import SANDBOX_KEY, start_sandbox
+from gpt_image2.core.commands.package_extras import SANDBOX_KEY, start_sandbox, two_hosts
 from gpt_image2.core.settings.config import KEY_VARIABLE
 
 from .server import build_server
@@ -37,6 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings = _settings(options)
         _log_to_stderr(settings)
         with ExitStack() as stack:
+            if options.sandbox and options.base_url is not None:
+                raise two_hosts()
             if options.sandbox:
                 base_url = stack.enter_context(start_sandbox())
                 settings = replace(settings, base_url=base_url, api_key=SANDBOX_KEY, config=None)

@@ -21,6 +21,8 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from gpt_image2.core.settings.config import SANDBOX_HEADER
+
 #: complete: as HTTP wants it; cut: closed early; reset: TCP RST before any byte; silent: open until the
 #: client goes.
 Ending = Literal["complete", "cut", "reset", "silent"]
@@ -150,7 +152,7 @@ class Delivery:
 
     def _raw_headers(self) -> list[tuple[bytes, bytes]]:
         processing = ("openai-processing-ms", str(round(self._timer.elapsed_s * 1000)))
-        headers = [*self.answer.headers, processing]
+        headers = [*self.answer.headers, processing, (SANDBOX_HEADER, "1")]
         if self.answer.sized:
             size_bytes = sum(len(piece.data) for piece in self.answer.pieces) + self.answer.unsent_bytes
             headers.append(("content-length", str(size_bytes)))

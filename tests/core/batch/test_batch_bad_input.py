@@ -26,11 +26,26 @@ from harness import Home
 from pictures import jpeg, png
 
 FULL = 1 << 20
+#: As many bad lines as one error names.
+PART = 19
 
 BAD: List[Tuple[Line, str]] = [
     ('{"prompt": "a cat"', "not valid JSON"),
     ('{"prompt": "a cat"} and more', "not valid JSON"),
     ("{" + '"a":[' * 3000, "not valid JSON"),
+    ('["a cat", "a dog"]', "a JSON array, and no job"),
+    ('[{"prompt": "a cat"},', "not valid JSON"),
+    ("[1, 2]", "an array in JSON, and no job"),
+    ("42", "a number, true, false or null in JSON, and no job"),
+    ("true", "in JSON, and no job"),
+    ("null", "in JSON, and no job"),
+    ("[" * 100_000, "nested too deeply"),
+    ({"prompt": "p", "out": "a.png"}, "did you mean output?"),
+    ({"prompt": "p", "file-name": "a.png"}, "did you mean output?"),
+    ({"prompt": "p", "reference_images": ["a.png"]}, "did you mean image?"),
+    ({"prompt": "p", "image_url": "http://127.0.0.1:9/a.png"}, "did you mean image?"),
+    ({"prompt": "p", "input_image": "a.png"}, "did you mean image?"),
+    ({"prompt": "p", "maskImage": "a.png"}, "did you mean mask?"),
     ({"size": "1024x1024"}, "no prompt"),
     ({"prompt": ""}, "no prompt"),
     ({"prompt": None}, "no prompt"),
@@ -114,12 +129,12 @@ def problems(home: Home, base_url: str, *lines: Line) -> Dict[int, str]:
     return found
 
 
-@pytest.mark.parametrize("half", [0, 1, 2], ids=["first", "second", "third"])
+@pytest.mark.parametrize("part", range(-(-len(BAD) // PART)))
 def test_each_bad_line_is_named_with_its_number_and_its_reason(
-    half: int, home: Home, painter: Painter
+    part: int, home: Home, painter: Painter
 ) -> None:
     prepared(home)
-    cases = BAD[half * 19 : half * 19 + 19]
+    cases = BAD[part * PART : (part + 1) * PART]
     lines: List[Line] = []
     for line, _ in cases:
         lines += [line, "a good one"]

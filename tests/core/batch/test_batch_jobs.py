@@ -180,7 +180,11 @@ def test_image_may_name_one_file_or_many_and_the_flag_serves_lines_without(
 ) -> None:
     for name in ("a.png", "b.png", "flag.png"):
         (home.cwd / name).write_bytes(png(noise=name.encode()))
-    lines = ({"prompt": "1", "image[]": "a.png"}, {"prompt": "2", "image": ["a.png"], "images": "b.png"}, "3")
+    lines = (
+        {"prompt": "1", "image[]": "a.png"},
+        {"prompt": "2", "image": ["a.png"], "images": "b.png"},
+        "third",
+    )
     batch(home, painter.base_url, *lines, flags=("--image", "flag.png", "--concurrency", "1"))
     sent = [[part.filename for part in request.files()] for request in painter.server.requests]
     assert sent == [["a.png"], ["a.png", "b.png"], ["flag.png"]]

@@ -58,7 +58,7 @@ def test_300_generations_and_20_edits_come_back_with_their_failures_named(home: 
     assert sum(row["command"] == "edit" for row in recorded) == 20
     spent = home.run("spend", "--json").json
     assert spent["requests"] == 320 and spent["images"] == 315
-    assert spent["loopback_usd"] == pytest.approx(outcome["cost_usd"], abs=1e-4)
+    assert spent["sandbox_usd"] == pytest.approx(outcome["cost_usd"], abs=1e-4)
     sheet = (home.cwd / "out" / "index.html").read_text(encoding="utf-8")
     assert sheet.count("<article") == 320
 
@@ -158,3 +158,15 @@ def test_a_batch_is_not_asked_for_at_another_base_url(home: Home, host: Service)
     (batch,) = submit(home, host.base_url, write_jobs(home, *prompts(1, "there")), "--json").json["batches"]
     run = home.run("batch", "status", batch["id"], "--json", base_url="http://127.0.0.1:9/v1")
     assert run.code == 2 and run.json["error"]["code"] == "other_base_url"
+
+
+def test_a_batch_of_the_sandbox_is_a_rehearsal_in_the_journal_and_costs_no_money(
+    home: Home, host: Service
+) -> None:
+    submit(home, host.base_url, write_jobs(home, *prompts(2, "rehearsed")))
+    assert wait(home, host.base_url).code == 0
+    assert fetch(home, host.base_url).json["done"] == 2
+    assert {entry.get("sandbox") for entry in journal(home)} == {True}
+    assert {row["host"] for row in rows_of(home.ledger)} == {"the sandbox"}
+    spent = home.run("spend", "--json").json
+    assert spent["total_usd"] == spent["sandbox_usd"] > 0

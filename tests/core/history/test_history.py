@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, List
 
 import pytest
-from harness import Home, Run
+from harness import Home, Run, Sandbox
 from ledgers import rows_of
 from pictures import png
 from servers import Recorder, Request, images, refusal
@@ -20,6 +20,7 @@ from servers import Recorder, Request, images, refusal
 from gpt_image2.core.api.request import ImageRequest
 from gpt_image2.core.ledger.entries import Opening, utc_text
 from gpt_image2.core.ledger.recording import Ledger
+from gpt_image2.core.settings.config import SANDBOX_HEADER, is_sandbox
 
 
 @pytest.fixture
@@ -262,6 +263,40 @@ def test_redo_at_another_host_is_warned_of(home: Home, painter: Recorder) -> Non
     assert (
         f"warning: request 1 went to https://api.openai.com/v1; this goes to {painter.base_url}" in run.stderr
     )
+
+
+def test_redo_never_goes_from_the_sandbox_to_another_host_unless_told_to(
+    home: Home, painter: Recorder, sandbox: Sandbox
+) -> None:
+    assert home.run("generate", "a cat", "-o", "cat.png", base_url=sandbox.base_url).code == 0
+    assert rows_of(home.state / "ledger.sqlite3")[0]["host"] == "the sandbox"
+    run = home.run("history", "redo", "1", "--json", base_url=painter.base_url)
+    assert (run.code, run.json["error"]["code"]) == (2, "rehearsal")
+    assert "--base-url" in run.json["error"]["hint"]
+    assert not painter.requests
+    told = home.run("history", "redo", "1", "--base-url", painter.base_url)
+    assert told.code == 0, told.stderr
+    assert len(painter.requests) == 1
+    assert home.run("history", "redo", "1", base_url=sandbox.base_url).code == 0
+
+
+def test_a_host_elsewhere_is_no_sandbox_whatever_it_says() -> None:
+    headers = {SANDBOX_HEADER: "1"}
+    assert is_sandbox("http://127.0.0.1:8000/v1", headers)
+    assert not is_sandbox("https://relay.example/v1", headers)
+    assert not is_sandbox("http://127.0.0.1:8000/v1", {})
+
+
+def test_an_image_that_went_to_standard_output_is_recorded_and_repeated_so(
+    home: Home, painter: Recorder
+) -> None:
+    first = home.run("generate", "a cat", "-o", "-", base_url=painter.base_url)
+    assert first.code == 0, first.stderr
+    assert rows_of(home.state / "ledger.sqlite3")[0]["output"] == "-"
+    again = home.run("history", "redo", "1", base_url=painter.base_url)
+    assert again.code == 0, again.stderr
+    assert len(painter.requests) == 2
+    assert list(home.cwd.iterdir()) == []
 
 
 def test_a_probe_is_not_done_again_by_redo(home: Home, painter: Recorder) -> None:

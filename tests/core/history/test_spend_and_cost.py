@@ -27,12 +27,23 @@ def record(
     base_url: str = OFFICIAL,
     day: str = "2026-11-20",
     billed: Billed = Billed.YES,
+    sandbox: bool = False,
     **fields: Any,
 ) -> None:
     """Writes one request of one image and 100 tokens."""
     image = SavedImage("/p/cat.png", 10, "png", 16, 16, "a" * 64)
     result = Result(
-        "generate", "gpt-image-2", (image,), Usage(40, 60, 100), cost_usd, billed, 200, None, 1, 70.0
+        "generate",
+        "gpt-image-2",
+        (image,),
+        Usage(40, 60, 100),
+        cost_usd,
+        billed,
+        200,
+        None,
+        1,
+        70.0,
+        sandbox=sandbox,
     )
     request = ImageRequest(prompt="a cat", **fields)
     opening = Opening(base_url, "generate", request, "/p/cat.png", started_at=f"{day}T12:00:00.000Z")
@@ -51,7 +62,7 @@ def spent(home: Home) -> Home:
     record(home, 0.2, quality="high")
     record(home, 0.05, quality="medium", day="2026-11-21")
     record(home, 0.05, base_url=RELAY, model="gpt-image-2-2026-04-21", day="2026-11-21")
-    record(home, 0.4, base_url=LOOPBACK, quality="high")
+    record(home, 0.4, base_url=LOOPBACK, quality="high", sandbox=True)
     record(home, None, billed=Billed.NO)
     return home
 
@@ -62,30 +73,38 @@ def test_costs_are_added_up_by_day_model_host_and_quality(spent: Home) -> None:
     assert groups(spent, "--by", "host") == {
         "api.openai.com": 0.25,
         "relay.example": 0.05,
-        "127.0.0.1:8000": 0.4,
+        "the sandbox": 0.4,
     }
     assert groups(spent, "--by", "model") == {"gpt-image-2": 0.65, "gpt-image-2-2026-04-21": 0.05}
     assert groups(spent, "--since", "2026-11-21") == {"2026-11-21": 0.1}
 
 
-def test_the_totals_tell_loopback_from_real_money(spent: Home) -> None:
+def test_the_totals_tell_the_sandbox_from_real_money(spent: Home) -> None:
     outcome = spent.run("spend", "--json").json
-    assert (outcome["total_usd"], outcome["loopback_usd"]) == (0.7, 0.4)
+    assert (outcome["total_usd"], outcome["sandbox_usd"]) == (0.7, 0.4)
     assert (outcome["requests"], outcome["images"], outcome["tokens"]) == (5, 5, 500)
 
 
-def test_for_people_loopback_has_a_line_of_its_own_and_is_not_in_the_total(spent: Home) -> None:
+def test_for_people_the_sandbox_has_a_line_of_its_own_and_is_not_in_the_total(spent: Home) -> None:
     lines = [line.split() for line in spent.run("spend", env={"TZ": "UTC"}).stdout.splitlines()]
     assert lines[0] == ["day", "requests", "images", "tokens", "cost"]
     assert lines[1:5] == [
         ["2026-11-20", "2", "2", "200", "$0.2000"],
         ["2026-11-21", "2", "2", "200", "$0.1000"],
         ["total", "4", "4", "400", "$0.3000"],
-        ["loopback", "1", "1", "100", "$0.4000"],
+        ["sandbox", "1", "1", "100", "$0.4000"],
     ]
     by_host = spent.run("spend", "--by", "host").stdout.splitlines()
-    assert by_host[1].split() == ["127.0.0.1:8000", "1", "1", "100", "$0.4000"]
+    assert by_host[3].split() == ["the", "sandbox", "1", "1", "100", "$0.4000"]
     assert next(line for line in by_host if line.startswith("total")).endswith("$0.3000")
+
+
+def test_a_gateway_on_this_machine_costs_real_money(home: Home) -> None:
+    record(home, 0.3, base_url=LOOPBACK)
+    outcome = home.run("spend", "--json").json
+    assert (outcome["total_usd"], outcome["sandbox_usd"]) == (0.3, 0)
+    lines = home.run("spend").stdout.splitlines()
+    assert next(line for line in lines if line.startswith("total")).endswith("$0.3000")
 
 
 def test_what_is_not_known_is_counted_apart_and_never_guessed(home: Home) -> None:

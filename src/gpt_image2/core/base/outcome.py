@@ -82,7 +82,10 @@ class Usage(Record):
 
 
 class Result(Record):
-    """The outcome of one `generate` or `edit`. `cost_usd` is None when usage or prices are not known."""
+    """The outcome of one `generate` or `edit`. `cost_usd` is None when usage or prices are not known.
+
+    `sandbox` tells that the offline sandbox has answered, so that no cost is real money.
+    """
 
     command: str
     model: str
@@ -95,3 +98,4 @@ class Result(Record):
     attempts: int = 0
     elapsed_s: float = 0.0
     warnings: Tuple[str, ...] = ()
+    sandbox: bool = False

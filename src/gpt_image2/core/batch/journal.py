@@ -15,7 +15,7 @@ from typing import Any, Dict, Iterable, Iterator, Mapping, Optional, Tuple, cast
 
 from ..base.errors import OutputError, UsageError
 from ..base.outcome import Billed, SavedImage
-from ..base.record import Record
+from ..base.record import Record, replace
 from ..outputs.files import end_line, lock_file, open_to_append
 from ..telling.as_json import image_json
 
@@ -39,6 +39,7 @@ _ENTRY_KINDS = {
     "message": str,
     "batch_id": str,
     "settled": bool,
+    "sandbox": bool,
 }
 
 
@@ -46,7 +47,7 @@ class Entry(Record):
     """One line. `images` are all that the job has by now, with paths below the folder; `name` is where the
     first was to go, and `existed` whether something was there. `high_usd` is the most that a sent job may
     cost. `batch_id` is the provider's for a submitted job. `settled` tells that nothing of a failed job is
-    still on its way."""
+    still on its way. `sandbox` tells that the sandbox did it: no result, and no money."""
 
     event: str
     key: str
@@ -61,10 +62,17 @@ class Entry(Record):
     message: str = ""
     batch_id: str = ""
     settled: bool = False
+    sandbox: bool = False
 
 
 class Journal:
-    """An open journal. A context manager; for one thread alone."""
+    """An open journal. A context manager; for one thread alone.
+
+    `is_sandbox` tells whether the host of this run is the sandbox, as far as that is known: it goes on every
+    line.
+    """
+
+    is_sandbox = False
 
     def __init__(self, folder: Path) -> None:
         """Opens the journal of a folder, which must exist; a `UsageError` where another process has it."""
@@ -95,7 +103,8 @@ class Journal:
         try:
             for entry in entries:
                 has_written = True
-                text = json.dumps(entry_json(entry), ensure_ascii=False) + "\n"
+                line = replace(entry, sandbox=entry.sandbox or self.is_sandbox)
+                text = json.dumps(entry_json(line), ensure_ascii=False) + "\n"
                 view = memoryview(text.encode("utf-8", "surrogateescape"))
                 while view:
                     view = view[os.write(self._descriptor, view) :]
@@ -117,6 +126,10 @@ class LastEntries:
     def add(self, entry: Entry) -> None:
         values = (entry.key, entry.copy, json.dumps(entry_json(entry)))
         self._db.execute("INSERT OR REPLACE INTO past VALUES (?, ?, ?)", values)
+
+    def forget(self, entry: Entry) -> None:
+        """Forgets the last line of the job that this one is of."""
+        self._db.execute("DELETE FROM past WHERE key = ? AND copy = ?", (entry.key, entry.copy))
 
     def of(self, key: str, copy: int) -> Optional[Entry]:
         query = "SELECT entry FROM past WHERE key = ? AND copy = ?"

@@ -14,7 +14,7 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 from ..api.models import CostEstimate
 from ..base.errors import GptImage2Error
 from ..base.outcome import Billed, SavedImage
-from ..base.record import Record
+from ..base.record import Record, replace
 from ..base.redact import show
 from ..telling.as_json import failure_json, image_json
 from .jobs_file import Line
@@ -67,6 +67,7 @@ CREATE INDEX by_state ON jobs (state, number);
 CREATE TABLE outputs (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
 CREATE TABLE folders (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
 CREATE TABLE ids (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
+CREATE TABLE elsewhere (key TEXT, copy INTEGER, PRIMARY KEY (key, copy)) WITHOUT ROWID;
 CREATE TABLE holders (name TEXT PRIMARY KEY, key TEXT, copy INTEGER) WITHOUT ROWID;
 """
 
@@ -127,6 +128,21 @@ class Plan:
         self._past.add(entry)
         for image in entry.images:
             self.hold_name(image.path, entry)
+
+    def forget(self, entry: Entry) -> None:
+        self._past.forget(entry)
+
+    def remember_elsewhere(self, entry: Entry) -> None:
+        """Takes a line of the journal that is of another kind of host: no result, but its files are there."""
+        if entry.images:
+            self._db.execute("INSERT OR IGNORE INTO elsewhere VALUES (?,?)", (entry.key, entry.copy))
+        for image in entry.images:
+            self.hold_name(image.path, replace(entry, key=""))
+
+    def count_elsewhere(self) -> int:
+        """How many jobs are to be made that another kind of host has made before."""
+        query = "SELECT count(*) FROM jobs JOIN elsewhere USING (key, copy) WHERE state = ?"
+        return int(self._db.execute(query, (PENDING,)).fetchone()[0])
 
     def hold_name(self, name: str, job: Union[PlannedJob, Entry]) -> None:
         self._db.execute("INSERT OR REPLACE INTO holders VALUES (?,?,?)", (name, job.key, job.copy))

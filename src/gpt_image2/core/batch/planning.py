@@ -22,11 +22,12 @@ from ..calls.client import Client
 from ..calls.inputs import check_local_inputs
 from ..outputs.files import prepare_folder, temporary_folder
 from ..outputs.naming import extension, slug
+from ..settings.config import is_loopback
 from ..telling.as_json import failure_json
 from ..telling.output import Output
 from .contact_sheet import SHEET_NAME
 from .jobs_file import Job, JobsFile, Line, job_key, read_job
-from .journal import JOURNAL_NAME, Journal
+from .journal import JOURNAL_NAME, Journal, read_journal
 from .options import JobsOptions
 from .output_folder import OutputFolder
 from .plan import INVALID, Plan, PlannedJob
@@ -76,13 +77,33 @@ def open_jobs(options: JobsOptions, client: Client, output: Output, stack: ExitS
     for line in jobs_file.lines():
         planner.add(line)
     plan.number_copies()
-    spent_usd = resume_jobs(plan, folder, journal, options.retry_ambiguous)
+    is_sandbox = _is_for_sandbox(options, client, path)
+    if journal is not None:
+        journal.is_sandbox = is_sandbox is True
+    spent_usd = resume_jobs(plan, folder, journal, options.retry_ambiguous, is_sandbox)
+    elsewhere = plan.count_elsewhere()
+    if elsewhere:
+        jobs = "1 job was" if elsewhere == 1 else f"{elsewhere:,} jobs were"
+        who = "another host than the sandbox" if is_sandbox else "the sandbox"
+        output.warn(
+            f"{jobs} made by {who} in an earlier run, which does not count here: made again, under free names"
+        )
     for warning in (*client.settings.warnings, *planner.warnings):
         output.warn(warning)
     _refuse_invalid(plan, options.skip_invalid, output)
     if options.max_cost_usd is not None and any(share.cost_usd is None for share in plan.shares()):
         raise unknown_cost("some jobs")
     return OpenJobs(plan, jobs_file, folder, journal, options.defaults, spent_usd)
+
+
+def _is_for_sandbox(options: JobsOptions, client: Client, folder: Path) -> Optional[bool]:
+    """Whether the run is one of the sandbox; None where only an answer would tell. A host on this machine is
+    asked, at no cost, where the folder has something of the sandbox's."""
+    if getattr(options, "sandbox", False):
+        return True
+    if not is_loopback(client.settings.base_url) or not any(entry.sandbox for entry in read_journal(folder)):
+        return False
+    return None if options.dry_run else client.asks_sandbox()
 
 
 def _refuse_invalid(plan: Plan, skip: bool, output: Output) -> None:

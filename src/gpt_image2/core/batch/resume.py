@@ -17,28 +17,47 @@ from .output_folder import OutputFolder
 from .plan import AMBIGUOUS, Plan, PlannedJob
 
 
-def resume_jobs(plan: Plan, folder: OutputFolder, journal: Optional[Journal], retry_ambiguous: bool) -> float:
+def resume_jobs(
+    plan: Plan,
+    folder: OutputFolder,
+    journal: Optional[Journal],
+    retry_ambiguous: bool,
+    is_sandbox: Optional[bool],
+) -> float:
     """Takes out of a plan what the journal of the folder knows to be done, with the Batch API, or in doubt;
     what was spent there, or may have been, in USD. An open journal takes a line for each job of which an
-    earlier run could not say that it was done."""
-    spent_usd = _replay(plan, folder)
+    earlier run could not say that it was done.
+
+    What the sandbox did counts for the sandbox alone, and what others did for others; `is_sandbox` is None
+    where it is not known which of them this run is for, and all counts."""
+    spent_usd = _replay(plan, folder, is_sandbox)
     for job, entry in plan.remembered():
         _settle(plan, folder, job, entry, journal, retry_ambiguous)
     return spent_usd
 
 
-def _replay(plan: Plan, folder: OutputFolder) -> float:
+def _replay(plan: Plan, folder: OutputFolder, is_sandbox: Optional[bool]) -> float:
     """Takes the journal into the plan, and adds up what it cost."""
     spent_usd = 0.0
     under_way: Dict[Tuple[str, int], float] = {}
+    elsewhere: Dict[Tuple[str, int], float] = {}
     for entry in read_journal(folder.path):
-        plan.remember(entry)
         job = entry.key, entry.copy
+        if is_sandbox is not None and entry.sandbox is not is_sandbox:
+            plan.remember_elsewhere(entry)
+            if entry.event in (SENT, SUBMITTED):
+                elsewhere[job] = entry.high_usd
+            elif elsewhere.pop(job, None) is None and under_way.pop(job, None) is not None:
+                plan.forget(entry)  # it was sent before its host had said what it is
+            continue
+        plan.remember(entry)
         if entry.event in (SENT, SUBMITTED):
             spent_usd += under_way.get(job, 0.0)  # sent before, and its end is not known
             under_way[job] = entry.high_usd
             continue
         high_usd = under_way.pop(job, None)
+        if high_usd is None:
+            high_usd = elsewhere.pop(job, None)
         if high_usd is not None and entry.billed is not Billed.NO:
             spent_usd += high_usd if entry.cost_usd is None else entry.cost_usd
     return spent_usd + sum(under_way.values())
@@ -53,7 +72,7 @@ def _settle(
     retry_ambiguous: bool,
 ) -> None:
     """Decides what is left of a job by its last line in the journal."""
-    there = _images_there(folder, job, entry)
+    there = _images_there(plan, folder, job, entry)
     missing = sorted(set(job.missing) - {image.number for image in there})
     outcome: Dict[str, object] = {
         "images": [image_json(image) for image in there],
@@ -78,7 +97,7 @@ def _settle(
         plan.leave(job.number, missing, there)
 
 
-def _images_there(folder: OutputFolder, job: PlannedJob, entry: Entry) -> List[SavedImage]:
+def _images_there(plan: Plan, folder: OutputFolder, job: PlannedJob, entry: Entry) -> List[SavedImage]:
     """The images of a job that are on disk, by their numbers: as the journal says, and what a killed run had
     saved but could not say any more, which is a whole image where there was no file."""
     there = {image.number: image for image in folder.still_there(entry.images)}
@@ -86,7 +105,8 @@ def _images_there(folder: OutputFolder, job: PlannedJob, entry: Entry) -> List[S
         outputs = folder.outputs(entry.name, ImageRequest(prompt="", n=len(job.missing)), job.named)
         for number in job.missing:
             path = str(outputs.path(number))
-            saved = saved_image_at(path) if number not in there and _is_whole(path) else None
+            is_candidate = number not in there and not plan.is_anothers(folder.name_of(path), job)
+            saved = saved_image_at(path) if is_candidate and _is_whole(path) else None
             if saved is not None:
                 there[number] = replace(saved, number=number)
     return [there[number] for number in sorted(there)]

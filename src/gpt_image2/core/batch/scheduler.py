@@ -261,6 +261,8 @@ class Scheduler:
 
     def _end(self, running: RunningJob, result: Optional[Result], error: Optional[Exception]) -> None:
         """A job has ended: what others may do follows at once, what is told of it when it is on disk."""
+        if result is not None and result.sandbox:
+            self._journal.is_sandbox = True
         try:
             running.end(result, error, self._client.settings.secrets)
         finally:

@@ -25,7 +25,7 @@ from ..calls.response import Answer, read_server_error
 from ..calls.retry import Again, Attempt, backoff_s, is_quota, judge, server_wait_s
 from ..ledger.entries import utc_text
 from ..outputs.files import temporary_folder, write_private
-from ..settings.config import Settings
+from ..settings.config import Settings, is_sandbox
 from ..telling.output import Output
 from ..wire.curl import Curl, FormPart, HttpRequest, ResponseHead
 
@@ -80,6 +80,8 @@ class BatchApi:
         self._curl = Curl(env, settings.secrets, stop)
         self._output = output
         self._stop = stop
+        #: Whether the host has said that it is the sandbox.
+        self.is_sandbox = False
 
     def upload(self, path: Path, filename: str, purpose: str, mime_type: str) -> str:
         form = (
@@ -185,6 +187,8 @@ class BatchApi:
         number = 0
         while True:
             attempt, answer = send_free(self._curl, request)
+            if attempt.head is not None and is_sandbox(self._settings.base_url, attempt.head.headers):
+                self.is_sandbox = True
             if attempt.status == 200 and answer is not None:
                 return attempt, answer
             error = (why or self._why_failed)(attempt)

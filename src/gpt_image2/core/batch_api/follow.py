@@ -180,6 +180,7 @@ def _given_up(session: Session, batch: Batch) -> Batch:
     folder = Path(batch.out_dir)
     if folder.is_dir():
         with temporary_folder() as scratch, KnownJournal(folder, scratch) as journal:
+            journal.is_sandbox = session.api.is_sandbox
             journal.extend(_given_up_entries(session, batch, journal))
     batch = replace(batch, server=replace(batch.server, status=GIVEN_UP))
     session.store.update(batch)

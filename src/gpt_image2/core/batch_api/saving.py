@@ -151,6 +151,7 @@ class ResultSaver:
         """Writes a result to the journal and then to the ledger, where they do not have it yet."""
         entry = ending.entry(job.planned, self._folder, batch.server.id or "")
         if new or _is_news(entry, last, batch):
+            self._journal.is_sandbox = self._session.api.is_sandbox
             self._journal.extend([entry])
             self._journal.last.add(entry)
         if job.state != WAITING:
@@ -198,6 +199,7 @@ class ResultSaver:
             http_status=line.status or None,
             request_id=show(line.request_id, self._settings.secrets) if line.request_id else None,
             attempts=1,
+            sandbox=self._session.api.is_sandbox,
         )
         self._ledger.record(
             opening,

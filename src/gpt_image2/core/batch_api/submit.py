@@ -186,6 +186,7 @@ class _Submission:
 
     def _note(self, bundle: Bundle, batch: Batch) -> None:
         """Writes to the journal that the jobs may be paid for from now on."""
+        self._journal.is_sandbox = self._session.api.is_sandbox
         self._journal.extend(
             job.entry(
                 SUBMITTED, billed=Billed.MAYBE, high_usd=job.planned.high_usd or 0.0, batch_id=batch.label
@@ -212,6 +213,7 @@ class _Submission:
         )
 
     def _refused(self, bundle: Bundle, batch: Batch, error: GptImage2Error) -> None:
+        self._journal.is_sandbox = self._session.api.is_sandbox
         self._journal.extend(
             job.entry(FAILED, billed=error.billed, code=error.code, message=error.message)
             for job in bundle.jobs()

@@ -31,6 +31,7 @@ from ..base.record import Record, replace
 from ..base.redact import show
 from ..outputs.collect import ImageCollector
 from ..outputs.naming import OutputPlan, has_matching_extension
+from ..settings.config import is_sandbox
 from ..wire.curl import ResponseHead
 from .download import MAX_FURTHER_ADDRESSES, Downloader, DownloadFailed
 from .exchange import Host, auth_header, send_once
@@ -348,6 +349,7 @@ class _Lane:
             http_status=attempt.status or None,
             request_id=request_id(attempt.head, settings.secrets),
             attempts=self._attempts,
+            sandbox=attempt.head is not None and is_sandbox(settings.base_url, attempt.head.headers),
         )
         return (result, error), rule
 

@@ -20,12 +20,12 @@ from ..ledger.recording import Ledger, recorded
 from ..outputs.files import prepare_folder, sweep, temporary_folder
 from ..outputs.inflight import is_anything_left
 from ..outputs.naming import OutputPlan, extension, folders_of, looked_at, plan_output
-from ..settings.config import Settings, home_folder, load_settings, state_folder
-from ..wire.curl import find_curl
+from ..settings.config import Settings, home_folder, is_sandbox, load_settings, state_folder
+from ..wire.curl import HttpRequest, find_curl
 from .budget import Budget
 from .call import Call, CallPolicy
 from .download import DEFAULT_MAX_DOWNLOAD_BYTES, Downloader
-from .exchange import Host, host_of
+from .exchange import Host, host_of, send_free
 from .inputs import load_inputs
 from .retry import DEFAULT_RETRIES
 
@@ -37,16 +37,21 @@ DEFAULT_OUTPUT_STEM = "gpt-image2-output"
 PathLike = Union[str, "os.PathLike[str]"]
 
 
+_ASK_SANDBOX_S = 10.0
+
+
 class PreparedCall(Record):
     """A call of which everything is checked that can be checked without sending: ready to run, or to show.
 
-    `numbers` are those of the planned images that are asked for; None is all of them.
+    `numbers` are those of the planned images that are asked for; None is all of them. `output` is what the
+    history says of where they go, None for where the plan puts them.
     """
 
     request: ImageRequest
     plan: OutputPlan
     warnings: Tuple[str, ...]
     numbers: Optional[Tuple[int, ...]] = None
+    output: Optional[str] = None
 
 
 class Client:
@@ -270,11 +275,20 @@ class Client:
                 return call.run(known)
             estimate = prepared.request.estimate(self.settings.prices)
             opening = opening_of(self.settings.base_url, prepared.request, prepared.plan, estimate)
+            if prepared.output is not None:
+                opening = replace(opening, output=prepared.output)
             return recorded(
                 self.ledger, opening, lambda warnings, row: call.run(known + warnings, row), observer
             )
         finally:
             call.gate.close()
+
+    def asks_sandbox(self) -> bool:
+        """Whether the sandbox answers at the base URL; asks it, without a key."""
+        settings = self.settings
+        curl = host_of(settings, self._env, self._stop).curl
+        attempt, _ = send_free(curl, HttpRequest(f"{settings.base_url}/models", (), _ASK_SANDBOX_S))
+        return attempt.head is not None and is_sandbox(settings.base_url, attempt.head.headers)
 
     def _strays(self, plan: OutputPlan) -> Tuple[str, ...]:
         """Sweeps an output folder before its first call; what was found there, in words."""

@@ -10,10 +10,11 @@ from typing import Optional, Sequence
 from ..base.errors import OutputError, UsageError
 from ..base.interrupt import StopSwitch
 from ..base.outcome import Billed, ExitCode, Result
+from ..base.record import replace
 from ..base.redact import mask_secrets
 from ..calls.client import Client, PreparedCall
 from ..calls.exchange import auth_header, describe
-from ..ledger.entries import check_unchanged
+from ..ledger.entries import STDOUT, check_unchanged
 from ..settings.config import KEY_VARIABLE
 from ..telling.as_json import estimate_json, result_json
 from ..telling.in_words import cost_in_words
@@ -46,6 +47,8 @@ def make_images(command: ImageCommand, output: Output, stop: StopSwitch) -> int:
             no_clobber=command.no_clobber,
             max_cost_usd=command.max_cost,
         )
+        if command.output == STDOUT:
+            prepared = replace(prepared, output=STDOUT)
         size = prepared.request.size
         if size != asked_size:
             output.say(f"size {asked_size} is {size}")

@@ -50,9 +50,18 @@ def start_sandbox() -> Generator[str, None, None]:
 
 
 def use_sandbox(flags: CallFlags, stack: ExitStack) -> None:
-    """Turns a command line to a sandbox that runs as long as the stack is open."""
+    """Turns a command line to a sandbox that runs as long as the stack is open; a `UsageError` where it names
+    another host."""
+    if flags.base_url is not None:
+        raise two_hosts()
     flags.base_url = stack.enter_context(start_sandbox())
     flags.api_key, flags.config = SANDBOX_KEY, None
+
+
+def two_hosts() -> UsageError:
+    return UsageError(
+        "--sandbox and --base-url name two hosts", hint="leave one of them out; nothing was sent"
+    )
 
 
 def _import(module: str) -> Any:

@@ -19,7 +19,7 @@ from ..commands.make_images import make_images
 from ..commands.options import ImageCommand, read_redo_command, request_of
 from ..commands.probe import PROBE_COMMAND
 from ..ledger.database import LEDGER_NAME, Database, read_database
-from ..ledger.entries import InputFile, request_from_fields
+from ..ledger.entries import SANDBOX_HOST, STDOUT, InputFile, request_from_fields
 from ..outputs.naming import extension
 from ..settings.config import load_settings, state_folder
 from ..telling.as_json import estimate_json
@@ -90,7 +90,13 @@ def run_redo(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
     past, image_path = _found(command.target)
     fill_in(command, past, image_path)
     url = past.base_url if command.sandbox else command.settings().base_url
-    if url != past.base_url:  # what was a rehearsal may cost money this time
+    if past.host == SANDBOX_HOST and url != past.base_url and command.base_url is None:
+        raise UsageError(
+            f"request {past.id} went to the sandbox; this would go to {show(url)}, which may charge for it",
+            hint=f"add --sandbox to rehearse it again, or --base-url {show(url)} if it is meant for that",
+            code="rehearsal",
+        )
+    if url != past.base_url and not command.sandbox:
         output.warn(f"request {past.id} went to {show(past.base_url)}; this goes to {show(url)}")
     return make_images(command, output, stop)
 
@@ -99,7 +105,7 @@ def run_spend(words: Sequence[str], output: Output, _: StopSwitch) -> int:
     query = spend_parser().parse_args(list(words))
     with ExitStack() as stack:
         rows = spending_rows(_opened(stack), query.since)
-    rehearsals = sum_of(filter(is_rehearsal, rows), "loopback")
+    rehearsals = sum_of(filter(is_rehearsal, rows), "sandbox")
     real = [row for row in rows if not is_rehearsal(row)]
     total, everything = sum_of(real, "total"), sum_of(rows, "everything")
     is_by_host = query.by == "host"
@@ -107,7 +113,7 @@ def run_spend(words: Sequence[str], output: Output, _: StopSwitch) -> int:
     for line in spending_table(query.by, sums_by(rows if is_by_host else real, query.by), foot):
         output.result(line)
     if rehearsals.requests:
-        output.result("loopback hosts are this machine (the sandbox): no real money, and not in the total")
+        output.result("what the sandbox made cost no real money, and is not in the total")
     output.finish(
         {
             "ok": True,
@@ -119,7 +125,7 @@ def run_spend(words: Sequence[str], output: Output, _: StopSwitch) -> int:
             "images": everything.images,
             "tokens": everything.tokens,
             "total_usd": round(everything.cost_usd, 6),
-            "loopback_usd": round(rehearsals.cost_usd, 6),
+            "sandbox_usd": round(rehearsals.cost_usd, 6),
             "unknown_cost": everything.unknown_cost,
             "maybe_billed": everything.maybe_billed,
         }
@@ -210,7 +216,9 @@ def fill_in(command: ImageCommand, past: PastRequest, image_path: Optional[str])
     inputs = () if command.sources else past.inputs
     mask = None if command.mask else past.mask
     command.request = _changed_request(past, command.request)
-    if command.output is None:
+    if command.output is None and past.output == STDOUT and image_path is None:
+        command.output = STDOUT
+    elif command.output is None:
         command.output = _beside(past, image_path, command.request.effective_format)
         command.no_clobber = True
     if inputs:

@@ -14,6 +14,12 @@ from ..base.outcome import Billed, Result
 from ..base.record import Record
 from ..outputs.naming import OutputPlan
 
+#: The host of a request that the sandbox has answered. With its blank it is no name of a host, and the
+#: sandbox's port is another each time.
+SANDBOX_HOST = "the sandbox"
+#: The output of a request whose image went to standard output.
+STDOUT = "-"
+
 
 class Status(str, Enum):
     """How a request ended. `sent` is a request that still runs, or whose process was killed."""

@@ -23,6 +23,7 @@ from ..base.record import replace
 from ..base.redact import mask_secrets
 from .database import BUSY_TIMEOUT_S, LEDGER_NAME, Database, locked, open_database, stored
 from .entries import (
+    SANDBOX_HOST,
     Ending,
     InputFile,
     Opening,
@@ -44,7 +45,8 @@ INSERT INTO requests (
 """
 _COMPLETE = """
 UPDATE requests SET elapsed_s = ?, status = ?, error_code = ?, error_message = CAST(? AS TEXT),
-    http_status = ?, request_id = CAST(? AS TEXT), attempts = ?, billed = ?, usage = ?, cost_usd = ?
+    http_status = ?, request_id = CAST(? AS TEXT), attempts = ?, billed = ?, usage = ?, cost_usd = ?,
+    host = coalesce(?, host)
 WHERE id = ?
 """
 _INSERT_IMAGE = "INSERT OR REPLACE INTO images VALUES (?, ?, CAST(? AS TEXT), ?, ?, ?, ?, ?, ?)"
@@ -177,6 +179,7 @@ class Ledger:
                 result.billed.value,
                 None if result.usage is None else json.dumps(vars(result.usage)),
                 result.cost_usd,
+                SANDBOX_HOST if result.sandbox else None,
                 row,
             ),
         )

@@ -34,6 +34,9 @@ BASE_URL_VARIABLE = "GPT_IMAGE2_BASE_URL"
 OFFICIAL_KEY_VARIABLE = "OPENAI_API_KEY"
 OFFICIAL_URL_VARIABLE = "OPENAI_BASE_URL"
 
+#: What the sandbox says of itself in every answer.
+SANDBOX_HEADER = "x-gpt-image-2-sandbox"
+
 TEMPLATE = json.dumps({"base_url": DEFAULT_BASE_URL, "api_key_env": OFFICIAL_KEY_VARIABLE}, indent=2) + "\n"
 
 _DEFAULT = "default"
@@ -195,6 +198,12 @@ def check_base_url(url: str, source: str) -> None:
 def is_official(url: str) -> bool:
     """Whether a base URL is OpenAI's own, over TLS."""
     return _origin(url) == _origin(DEFAULT_BASE_URL)
+
+
+def is_sandbox(url: str, headers: Mapping[str, str]) -> bool:
+    """Whether an answer came from the sandbox, by what that says of itself. Elsewhere than on this machine no
+    header makes a host one that charges nothing."""
+    return SANDBOX_HEADER in headers and is_loopback(url)
 
 
 def is_loopback(url: str) -> bool:
