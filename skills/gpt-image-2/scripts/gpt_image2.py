@@ -2001,11 +2001,11 @@ def plain_host(host: str) -> str:
     Raises:
         ValueError: it is neither a name nor an IP address.
     """
-    import ipaddress
-
     if "%" in host:
         raise ValueError(f"not an address: {host!r} is no host")
     if ":" in host:
+        import ipaddress
+
         return str(ipaddress.IPv6Address(host))
     try:
         plain = host if host.isascii() else host.encode("idna").decode("ascii")
@@ -2062,8 +2062,6 @@ def is_loopback_host(host: str) -> bool:
 
 def _plain_ipv4(host: str) -> str:
     """An IPv4 address as `inet_aton` reads it: one to four numbers, decimal, octal or hexadecimal."""
-    import ipaddress
-
     texts = host.split(".")
     if len(texts) > 4 or not all(re.fullmatch(r"0[0-7]*|[1-9][0-9]*|0x[0-9a-f]+", text) for text in texts):
         raise ValueError(f"not an address: {host!r} is no host")
@@ -2074,7 +2072,7 @@ def _plain_ipv4(host: str) -> str:
     if any(number > 255 for number in first) or last >= 256 ** (5 - len(numbers)):
         raise ValueError(f"not an address: {host!r} is no host")
     value = sum(number << (24 - 8 * place) for place, number in enumerate(first)) + last
-    return str(ipaddress.IPv4Address(value))
+    return ".".join(str(value >> shift & 255) for shift in (24, 16, 8, 0))
 
 
 def _is_ip(host: str) -> bool:
@@ -2545,8 +2543,6 @@ def without_credentials(text: str, proxy: str) -> str:
 
 
 def _covers(entry: str, host: str, port: int) -> bool:
-    import ipaddress
-
     match = re.fullmatch(r"(.*?\]|[^:]*):([0-9]{1,5})", entry)
     if match:
         if int(match.group(2)) != port:
@@ -2555,6 +2551,8 @@ def _covers(entry: str, host: str, port: int) -> bool:
     entry = entry[1:-1] if entry[:1] == "[" and entry[-1:] == "]" else entry
     if entry == "*":
         return True
+    import ipaddress
+
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -3761,49 +3759,6 @@ def write_private_file(path: Path, text: str) -> None:
         with suppress(OSError):
             part.unlink()
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
-
-
-def write_pieces(path: Path, pieces: Iterable[str]) -> None:
-    """Writes a text file from its pieces, whole or not at all; an `OutputError` where it cannot."""
-    try:
-        part, file = open_part(path)
-        try:
-            with file:
-                for piece in pieces:
-                    write_all(file, piece.encode("utf-8", "replace"))
-            check_replaceable(path)
-            os.replace(str(part), str(path))
-        except BaseException:
-            with suppress(OSError):
-                part.unlink()
-            raise
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
-
-
-def open_to_append(path: Path) -> int:
-    """A file of this user, made where it is missing, whose writes all go to its end.
-
-    Raises:
-        OSError: it is a link or anything else than a plain file of ours (its text says what), or cannot be
-            opened.
-    """
-    return open_ours(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
-
-
-def end_line(descriptor: int) -> None:
-    """Ends the last line of an open file where it has no end."""
-    size = os.lseek(descriptor, 0, os.SEEK_END)
-    if size:
-        os.lseek(descriptor, size - 1, os.SEEK_SET)
-        if os.read(descriptor, 1) != b"\n":
-            os.write(descriptor, b"\n")
-
-
-def lock_file(descriptor: int) -> bool:
-    """Locks an open file until it is closed; False when another process has it locked."""
-    # A file system without locks: better unguarded than not at all.
-    return try_lock(descriptor) is not False
 
 
 def sweep(folder: Path, rescue_folder: Path) -> List[str]:
@@ -8878,24 +8833,12 @@ def image_parser(command: str) -> Parser:
     parser.add_argument(
         "prompt", nargs="?", help=f"what to show, up to {MAX_PROMPT_CHARS:,} characters; - for stdin"
     )
-    _add_image_flags(parser, is_edit)
-    _add_call_flags(parser)
+    add_image_flags(parser, is_edit)
+    add_call_flags(parser)
     add_setting_flags(parser)
     parser.set_defaults(command=command, expected_sha256=())
     if not is_edit:
         parser.set_defaults(image=None, more_images=None, mask=None)
-    return parser
-
-
-def redo_parser() -> Parser:
-    description = "Send a request of the history again, with the flags given here in place of its own."
-    parser = parser_of("history redo", description, "ID|FILE [changes]")
-    parser.add_argument("target", metavar="ID|FILE", help="the request's id, or an image that it made")
-    parser.add_argument("--prompt", metavar="TEXT", help="another prompt; - for stdin")
-    _add_image_flags(parser, is_edit=True)
-    _add_call_flags(parser)
-    add_setting_flags(parser)
-    parser.set_defaults(model="", command="redo")
     return parser
 
 
@@ -8922,18 +8865,7 @@ def read_image_command(name: str, argv: Sequence[str]) -> ImageCommand:
         else:
             sources.insert(0, command.image)
     command.sources = tuple(sources)
-    command.request = request_of(command, _read_prompt(prompt, command.prompt_file, sources))
-    return command
-
-
-def read_redo_command(argv: Sequence[str]) -> ImageCommand:
-    """A `history redo` command line; what is not to change is None or empty in its request."""
-    command = redo_parser().parse_args(list(argv), ImageCommand())
-    command.sources = tuple(command.more_images or ())
-    prompt = ""
-    if command.prompt is not None or command.prompt_file is not None:
-        prompt = _read_prompt(command.prompt, command.prompt_file, command.sources)
-    command.request = request_of(command, prompt)
+    command.request = request_of(command, read_prompt(prompt, command.prompt_file, sources))
     return command
 
 
@@ -8981,7 +8913,7 @@ def amount(text: str) -> float:
     return value
 
 
-def _add_image_flags(parser: Parser, is_edit: bool) -> None:
+def add_image_flags(parser: Parser, is_edit: bool) -> None:
     group = parser.add_argument_group("the image")
     add = group.add_argument
     if is_edit:
@@ -9032,7 +8964,7 @@ def add_field_flags(add: Callable[..., object]) -> None:
     )
 
 
-def _add_call_flags(parser: Parser) -> None:
+def add_call_flags(parser: Parser) -> None:
     group = parser.add_argument_group("the call")
     add = group.add_argument
     add("--dry-run", action="store_true", help="print the exact request and its cost; send nothing")
@@ -9103,7 +9035,7 @@ def add_server_flags(parser: Parser) -> Callable[..., object]:
     return add
 
 
-def _read_prompt(prompt: Optional[str], prompt_file: Optional[str], sources: Sequence[str]) -> str:
+def read_prompt(prompt: Optional[str], prompt_file: Optional[str], sources: Sequence[str]) -> str:
     if prompt is not None and prompt_file is not None:
         raise UsageError("the prompt is given twice", hint="give PROMPT or --prompt-file, not both")
     if prompt_file is not None and prompt_file != "-":

@@ -142,7 +142,9 @@ from gpt_image2 import (
     Usage,
     UsageError,
     Warned,
+    add_call_flags,
     add_field_flags,
+    add_image_flags,
     add_note,
     add_output_flags,
     add_sending_flags,
@@ -153,12 +155,12 @@ from gpt_image2 import (
     auth_header,
     backoff_s,
     check_local_inputs,
+    check_replaceable,
     checked,
     client_of,
     cost_in_words,
     cost_of_usage,
     curl_version,
-    end_line,
     ending_of,
     estimate_json,
     explain,
@@ -180,22 +182,21 @@ from gpt_image2 import (
     limit_in_words,
     load_settings,
     local_input,
-    lock_file,
     make_images,
     mask_secrets,
     moment_s,
     open_database,
-    open_to_append,
+    open_ours,
+    open_part,
     other_fields,
     parser_of,
     plan_output,
     prepare_folder,
     read_database,
-    read_redo_command,
+    read_prompt,
     read_server_error,
     read_usage,
     recorded,
-    redo_parser,
     refuses_stream,
     replace,
     request_from_fields,
@@ -216,9 +217,10 @@ from gpt_image2 import (
     taken_over,
     temporary_folder,
     today,
+    try_lock,
     unknown_cost,
     utc_text,
-    write_pieces,
+    write_all,
     write_private,
 )
 
@@ -333,6 +335,56 @@ def _read_lines(path: Path) -> Iterator[Mapping[str, Any]]:
                 content: Any = json.loads(line)
                 if isinstance(content, dict):
                     yield cast(Dict[str, Any], content)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# outputs/lines
+#
+# Files of many lines: journals, which only grow, and contact sheets, which are written whole.
+# ------------------------------------------------------------------------------------------------------------
+
+
+def write_pieces(path: Path, pieces: Iterable[str]) -> None:
+    """Writes a text file from its pieces, whole or not at all; an `OutputError` where it cannot."""
+    try:
+        part, file = open_part(path)
+        try:
+            with file:
+                for piece in pieces:
+                    write_all(file, piece.encode("utf-8", "replace"))
+            check_replaceable(path)
+            os.replace(str(part), str(path))
+        except BaseException:
+            with suppress(OSError):
+                part.unlink()
+            raise
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
+
+
+def open_to_append(path: Path) -> int:
+    """A file of this user, made where it is missing, whose writes all go to its end.
+
+    Raises:
+        OSError: it is a link or anything else than a plain file of ours (its text says what), or cannot be
+            opened.
+    """
+    return open_ours(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+
+
+def end_line(descriptor: int) -> None:
+    """Ends the last line of an open file where it has no end."""
+    size = os.lseek(descriptor, 0, os.SEEK_END)
+    if size:
+        os.lseek(descriptor, size - 1, os.SEEK_SET)
+        if os.read(descriptor, 1) != b"\n":
+            os.write(descriptor, b"\n")
+
+
+def lock_file(descriptor: int) -> bool:
+    """Locks an open file until it is closed; False when another process has it locked."""
+    # A file system without locks: better unguarded than not at all.
+    return try_lock(descriptor) is not False
 
 
 # ============================================================================================================
@@ -3929,6 +3981,29 @@ def cost_parser() -> Parser:
 
 
 #: The parser of each command below `history`.
+def redo_parser() -> Parser:
+    description = "Send a request of the history again, with the flags given here in place of its own."
+    parser = parser_of("history redo", description, "ID|FILE [changes]")
+    parser.add_argument("target", metavar="ID|FILE", help="the request's id, or an image that it made")
+    parser.add_argument("--prompt", metavar="TEXT", help="another prompt; - for stdin")
+    add_image_flags(parser, is_edit=True)
+    add_call_flags(parser)
+    add_setting_flags(parser)
+    parser.set_defaults(model="", command="redo")
+    return parser
+
+
+def read_redo_command(argv: Sequence[str]) -> ImageCommand:
+    """A `history redo` command line; what is not to change is None or empty in its request."""
+    command = redo_parser().parse_args(list(argv), ImageCommand())
+    command.sources = tuple(command.more_images or ())
+    prompt = ""
+    if command.prompt is not None or command.prompt_file is not None:
+        prompt = read_prompt(command.prompt, command.prompt_file, command.sources)
+    command.request = request_of(command, prompt)
+    return command
+
+
 HISTORY_PARSERS = {"show": show_parser, "redo": redo_parser, "forget": forget_parser}
 
 

@@ -14,7 +14,8 @@ from servers import Recorder
 
 from gpt_image2.core.base.errors import OutputError
 from gpt_image2.core.outputs import ours
-from gpt_image2.core.outputs.files import open_to_append, write_pieces, write_private_file
+from gpt_image2.core.outputs.files import write_private_file
+from gpt_image2.core.outputs.lines import open_to_append, write_pieces
 from gpt_image2.core.outputs.ours import NotOurs, real_path
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="links and FIFOs")

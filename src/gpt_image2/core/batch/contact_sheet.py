@@ -15,7 +15,7 @@ from urllib.parse import quote as percent_encode
 from ..api.request import ImageRequest
 from ..base.about import PROGRAM
 from ..base.errors import OutputError
-from ..outputs.files import write_pieces
+from ..outputs.lines import write_pieces
 from ..telling.output import Output
 
 SHEET_NAME = "index.html"

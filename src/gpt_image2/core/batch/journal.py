@@ -16,7 +16,7 @@ from typing import Any, Dict, Iterable, Iterator, Mapping, Optional, Tuple, cast
 from ..base.errors import OutputError, UsageError
 from ..base.outcome import Billed, SavedImage
 from ..base.record import Record, replace
-from ..outputs.files import end_line, lock_file, open_to_append
+from ..outputs.lines import end_line, lock_file, open_to_append
 from ..telling.as_json import image_json
 
 JOURNAL_NAME = "journal.jsonl"

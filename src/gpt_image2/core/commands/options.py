@@ -167,24 +167,12 @@ def image_parser(command: str) -> Parser:
     parser.add_argument(
         "prompt", nargs="?", help=f"what to show, up to {MAX_PROMPT_CHARS:,} characters; - for stdin"
     )
-    _add_image_flags(parser, is_edit)
-    _add_call_flags(parser)
+    add_image_flags(parser, is_edit)
+    add_call_flags(parser)
     add_setting_flags(parser)
     parser.set_defaults(command=command, expected_sha256=())
     if not is_edit:
         parser.set_defaults(image=None, more_images=None, mask=None)
-    return parser
-
-
-def redo_parser() -> Parser:
-    description = "Send a request of the history again, with the flags given here in place of its own."
-    parser = parser_of("history redo", description, "ID|FILE [changes]")
-    parser.add_argument("target", metavar="ID|FILE", help="the request's id, or an image that it made")
-    parser.add_argument("--prompt", metavar="TEXT", help="another prompt; - for stdin")
-    _add_image_flags(parser, is_edit=True)
-    _add_call_flags(parser)
-    add_setting_flags(parser)
-    parser.set_defaults(model="", command="redo")
     return parser
 
 
@@ -211,18 +199,7 @@ def read_image_command(name: str, argv: Sequence[str]) -> ImageCommand:
         else:
             sources.insert(0, command.image)
     command.sources = tuple(sources)
-    command.request = request_of(command, _read_prompt(prompt, command.prompt_file, sources))
-    return command
-
-
-def read_redo_command(argv: Sequence[str]) -> ImageCommand:
-    """A `history redo` command line; what is not to change is None or empty in its request."""
-    command = redo_parser().parse_args(list(argv), ImageCommand())
-    command.sources = tuple(command.more_images or ())
-    prompt = ""
-    if command.prompt is not None or command.prompt_file is not None:
-        prompt = _read_prompt(command.prompt, command.prompt_file, command.sources)
-    command.request = request_of(command, prompt)
+    command.request = request_of(command, read_prompt(prompt, command.prompt_file, sources))
     return command
 
 
@@ -270,7 +247,7 @@ def amount(text: str) -> float:
     return value
 
 
-def _add_image_flags(parser: Parser, is_edit: bool) -> None:
+def add_image_flags(parser: Parser, is_edit: bool) -> None:
     group = parser.add_argument_group("the image")
     add = group.add_argument
     if is_edit:
@@ -321,7 +298,7 @@ def add_field_flags(add: Callable[..., object]) -> None:
     )
 
 
-def _add_call_flags(parser: Parser) -> None:
+def add_call_flags(parser: Parser) -> None:
     group = parser.add_argument_group("the call")
     add = group.add_argument
     add("--dry-run", action="store_true", help="print the exact request and its cost; send nothing")
@@ -392,7 +369,7 @@ def add_server_flags(parser: Parser) -> Callable[..., object]:
     return add
 
 
-def _read_prompt(prompt: Optional[str], prompt_file: Optional[str], sources: Sequence[str]) -> str:
+def read_prompt(prompt: Optional[str], prompt_file: Optional[str], sources: Sequence[str]) -> str:
     if prompt is not None and prompt_file is not None:
         raise UsageError("the prompt is given twice", hint="give PROMPT or --prompt-file, not both")
     if prompt_file is not None and prompt_file != "-":

@@ -16,7 +16,7 @@ from ..base.outcome import ExitCode
 from ..base.record import replace
 from ..base.redact import show
 from ..commands.make_images import make_images
-from ..commands.options import ImageCommand, read_redo_command, request_of
+from ..commands.options import ImageCommand, request_of
 from ..commands.probe import PROBE_COMMAND
 from ..ledger.database import LEDGER_NAME, Database, read_database
 from ..ledger.entries import SANDBOX_HOST, STDOUT, InputFile, request_from_fields
@@ -30,6 +30,7 @@ from .options import (
     cost_parser,
     forget_parser,
     history_parser,
+    read_redo_command,
     show_parser,
     spend_parser,
 )

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import argparse
 import time
-from typing import Tuple
+from typing import Sequence, Tuple
 
 from ..api.models import DEFAULT_MODEL, MAX_PARTIAL_IMAGES, SIZE_NAMES
 from ..base.about import PROGRAM
-from ..commands.options import Parser, add_output_flags, parser_of, redo_parser
+from ..commands.options import (
+    ImageCommand,
+    Parser,
+    add_call_flags,
+    add_image_flags,
+    add_output_flags,
+    add_setting_flags,
+    parser_of,
+    read_prompt,
+    request_of,
+)
 from .dates import read_moment
 from .spending import GROUPINGS
 
@@ -92,6 +102,29 @@ def cost_parser() -> Parser:
 
 
 #: The parser of each command below `history`.
+def redo_parser() -> Parser:
+    description = "Send a request of the history again, with the flags given here in place of its own."
+    parser = parser_of("history redo", description, "ID|FILE [changes]")
+    parser.add_argument("target", metavar="ID|FILE", help="the request's id, or an image that it made")
+    parser.add_argument("--prompt", metavar="TEXT", help="another prompt; - for stdin")
+    add_image_flags(parser, is_edit=True)
+    add_call_flags(parser)
+    add_setting_flags(parser)
+    parser.set_defaults(model="", command="redo")
+    return parser
+
+
+def read_redo_command(argv: Sequence[str]) -> ImageCommand:
+    """A `history redo` command line; what is not to change is None or empty in its request."""
+    command = redo_parser().parse_args(list(argv), ImageCommand())
+    command.sources = tuple(command.more_images or ())
+    prompt = ""
+    if command.prompt is not None or command.prompt_file is not None:
+        prompt = read_prompt(command.prompt, command.prompt_file, command.sources)
+    command.request = request_of(command, prompt)
+    return command
+
+
 HISTORY_PARSERS = {"show": show_parser, "redo": redo_parser, "forget": forget_parser}
 
 

@@ -12,7 +12,7 @@ import time
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
-from typing import IO, Generator, Iterable, List, Tuple
+from typing import IO, Generator, List, Tuple
 
 from ..api.images import is_whole_image
 from ..base.errors import OutputError, UsageError
@@ -108,49 +108,6 @@ def write_private_file(path: Path, text: str) -> None:
         with suppress(OSError):
             part.unlink()
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
-
-
-def write_pieces(path: Path, pieces: Iterable[str]) -> None:
-    """Writes a text file from its pieces, whole or not at all; an `OutputError` where it cannot."""
-    try:
-        part, file = open_part(path)
-        try:
-            with file:
-                for piece in pieces:
-                    write_all(file, piece.encode("utf-8", "replace"))
-            check_replaceable(path)
-            os.replace(str(part), str(path))
-        except BaseException:
-            with suppress(OSError):
-                part.unlink()
-            raise
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
-
-
-def open_to_append(path: Path) -> int:
-    """A file of this user, made where it is missing, whose writes all go to its end.
-
-    Raises:
-        OSError: it is a link or anything else than a plain file of ours (its text says what), or cannot be
-            opened.
-    """
-    return open_ours(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
-
-
-def end_line(descriptor: int) -> None:
-    """Ends the last line of an open file where it has no end."""
-    size = os.lseek(descriptor, 0, os.SEEK_END)
-    if size:
-        os.lseek(descriptor, size - 1, os.SEEK_SET)
-        if os.read(descriptor, 1) != b"\n":
-            os.write(descriptor, b"\n")
-
-
-def lock_file(descriptor: int) -> bool:
-    """Locks an open file until it is closed; False when another process has it locked."""
-    # A file system without locks: better unguarded than not at all.
-    return try_lock(descriptor) is not False
 
 
 def sweep(folder: Path, rescue_folder: Path) -> List[str]:

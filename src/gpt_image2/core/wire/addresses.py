@@ -74,11 +74,11 @@ def plain_host(host: str) -> str:
     Raises:
         ValueError: it is neither a name nor an IP address.
     """
-    import ipaddress
-
     if "%" in host:
         raise ValueError(f"not an address: {host!r} is no host")
     if ":" in host:
+        import ipaddress
+
         return str(ipaddress.IPv6Address(host))
     try:
         plain = host if host.isascii() else host.encode("idna").decode("ascii")
@@ -135,8 +135,6 @@ def is_loopback_host(host: str) -> bool:
 
 def _plain_ipv4(host: str) -> str:
     """An IPv4 address as `inet_aton` reads it: one to four numbers, decimal, octal or hexadecimal."""
-    import ipaddress
-
     texts = host.split(".")
     if len(texts) > 4 or not all(re.fullmatch(r"0[0-7]*|[1-9][0-9]*|0x[0-9a-f]+", text) for text in texts):
         raise ValueError(f"not an address: {host!r} is no host")
@@ -147,7 +145,7 @@ def _plain_ipv4(host: str) -> str:
     if any(number > 255 for number in first) or last >= 256 ** (5 - len(numbers)):
         raise ValueError(f"not an address: {host!r} is no host")
     value = sum(number << (24 - 8 * place) for place, number in enumerate(first)) + last
-    return str(ipaddress.IPv4Address(value))
+    return ".".join(str(value >> shift & 255) for shift in (24, 16, 8, 0))
 
 
 def _is_ip(host: str) -> bool:

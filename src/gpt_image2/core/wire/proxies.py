@@ -43,8 +43,6 @@ def without_credentials(text: str, proxy: str) -> str:
 
 
 def _covers(entry: str, host: str, port: int) -> bool:
-    import ipaddress
-
     match = re.fullmatch(r"(.*?\]|[^:]*):([0-9]{1,5})", entry)
     if match:
         if int(match.group(2)) != port:
@@ -53,6 +51,8 @@ def _covers(entry: str, host: str, port: int) -> bool:
     entry = entry[1:-1] if entry[:1] == "[" and entry[-1:] == "]" else entry
     if entry == "*":
         return True
+    import ipaddress
+
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
