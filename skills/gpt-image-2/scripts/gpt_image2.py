@@ -6191,7 +6191,7 @@ def unknown_cost(what: str) -> UsageError:
 # ------------------------------------------------------------------------------------------------------------
 # calls/refusals
 #
-# What a server's refusal means: one row for each thing that it refuses for, known by code, words or status.
+# What a refusal means, and its cure: one row for each thing that servers refuse for.
 #
 # The policy of what is sent again (`retry`) and the explanations (`explain`) both read this table, so that one
 # more relay's way to say the same is one more word in its row. Pure.

@@ -154,6 +154,7 @@ from gpt_image2 import (
     amount,
     auth_header,
     backoff_s,
+    canonical,
     check_local_inputs,
     check_replaceable,
     checked,
@@ -2037,6 +2038,7 @@ class Plan:
 
     def add(self, job: PlannedJob, names: Sequence[str]) -> str:
         """Takes a job and claims its file names; empty, or why not: an earlier job has its id or a name."""
+        names = [canonical(name) for name in names]
         clash = self._claim("id", [job.id] if job.id is not None else [], job.number)
         clash = clash or self._claim("output", names, job.number) or self._claim_folders(names, job.number)
         if not clash:
@@ -2086,11 +2088,12 @@ class Plan:
         return int(self._db.execute(query, (PENDING,)).fetchone()[0])
 
     def hold_name(self, name: str, job: Union[PlannedJob, Entry]) -> None:
-        self._db.execute("INSERT OR REPLACE INTO holders VALUES (?,?,?)", (name, job.key, job.copy))
+        values = (canonical(name), job.key, job.copy)
+        self._db.execute("INSERT OR REPLACE INTO holders VALUES (?,?,?)", values)
 
     def is_anothers(self, name: str, job: PlannedJob) -> bool:
         """Whether a file below the folder is an image of another job, of this run or an earlier one."""
-        row = self._db.execute("SELECT key, copy FROM holders WHERE name = ?", (name,)).fetchone()
+        row = self._db.execute("SELECT key, copy FROM holders WHERE name = ?", (canonical(name),)).fetchone()
         return row is not None and row != (job.key, job.copy)
 
     def remembered(self) -> Iterator[Tuple[PlannedJob, Entry]]:
@@ -2858,7 +2861,7 @@ class _Planner:
         if os.path.isdir(real):
             raise UsageError(f"output {shown!r} is a folder", hint="name a file")
         name = os.path.relpath(real, self._real_folder)
-        if name in (JOURNAL_NAME, SHEET_NAME):
+        if canonical(name) in (JOURNAL_NAME, SHEET_NAME):
             raise UsageError(f"output {shown!r} is a file of the batch itself", hint="choose another name")
         return name
 

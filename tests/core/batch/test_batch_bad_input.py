@@ -83,6 +83,8 @@ BAD: List[Tuple[Line, str]] = [
     ({"prompt": "p", "output": JOURNAL}, "a file of the batch itself"),
     ({"prompt": "p", "output": f"sub/../{JOURNAL}"}, "a file of the batch itself"),
     ({"prompt": "p", "output": SHEET}, "a file of the batch itself"),
+    ({"prompt": "p", "output": JOURNAL.upper()}, "a file of the batch itself"),
+    ({"prompt": "p", "output": SHEET.title()}, "a file of the batch itself"),
     ({"prompt": "p", "mask": "mask.png"}, "a mask and no image"),
     ({"prompt": "p", "image": "missing.png"}, "missing.png"),
     ({"prompt": "p", "image": "a-folder-of-inputs"}, "is a folder"),
@@ -238,6 +240,14 @@ def test_ids_and_outputs_are_given_once(home: Home, painter: Painter) -> None:
     assert "line 1 has the same output: x.png" in found[3]
     assert "line 6 has the same id: 7" in found[7]
     assert "line 8 has the same output: x-2.png" in found[9]
+
+
+def test_names_that_some_folders_take_for_the_same_are_given_once(home: Home, painter: Painter) -> None:
+    """A folder of macOS or Windows, or a copy there, would keep one of the two images."""
+    names = ("same.png", "SAME.png", "caf\u00e9.png", "cafe\u0301.png", "stra\u00dfe.png", "STRASSE.png")
+    found = problems(home, painter.base_url, *({"prompt": name, "output": name} for name in names))
+    assert sorted(found) == [2, 4, 6]
+    assert "line 1 has the same output" in found[2]
 
 
 def test_a_chosen_output_must_differ_from_the_names_that_are_made_up(home: Home, painter: Painter) -> None:

@@ -16,6 +16,7 @@ from ..base.errors import GptImage2Error
 from ..base.outcome import Billed, SavedImage
 from ..base.record import Record, replace
 from ..base.redact import show
+from ..outputs.naming import canonical
 from ..telling.as_json import failure_json, image_json
 from .jobs_file import Line
 from .journal import (
@@ -96,6 +97,7 @@ class Plan:
 
     def add(self, job: PlannedJob, names: Sequence[str]) -> str:
         """Takes a job and claims its file names; empty, or why not: an earlier job has its id or a name."""
+        names = [canonical(name) for name in names]
         clash = self._claim("id", [job.id] if job.id is not None else [], job.number)
         clash = clash or self._claim("output", names, job.number) or self._claim_folders(names, job.number)
         if not clash:
@@ -145,11 +147,12 @@ class Plan:
         return int(self._db.execute(query, (PENDING,)).fetchone()[0])
 
     def hold_name(self, name: str, job: Union[PlannedJob, Entry]) -> None:
-        self._db.execute("INSERT OR REPLACE INTO holders VALUES (?,?,?)", (name, job.key, job.copy))
+        values = (canonical(name), job.key, job.copy)
+        self._db.execute("INSERT OR REPLACE INTO holders VALUES (?,?,?)", values)
 
     def is_anothers(self, name: str, job: PlannedJob) -> bool:
         """Whether a file below the folder is an image of another job, of this run or an earlier one."""
-        row = self._db.execute("SELECT key, copy FROM holders WHERE name = ?", (name,)).fetchone()
+        row = self._db.execute("SELECT key, copy FROM holders WHERE name = ?", (canonical(name),)).fetchone()
         return row is not None and row != (job.key, job.copy)
 
     def remembered(self) -> Iterator[Tuple[PlannedJob, Entry]]:

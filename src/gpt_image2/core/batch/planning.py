@@ -21,7 +21,7 @@ from ..calls.budget import unknown_cost
 from ..calls.client import Client
 from ..calls.inputs import check_local_inputs
 from ..outputs.files import prepare_folder, temporary_folder
-from ..outputs.naming import extension, slug
+from ..outputs.naming import canonical, extension, slug
 from ..settings.config import is_loopback
 from ..telling.as_json import failure_json
 from ..telling.output import Output
@@ -204,7 +204,7 @@ class _Planner:
         if os.path.isdir(real):
             raise UsageError(f"output {shown!r} is a folder", hint="name a file")
         name = os.path.relpath(real, self._real_folder)
-        if name in (JOURNAL_NAME, SHEET_NAME):
+        if canonical(name) in (JOURNAL_NAME, SHEET_NAME):
             raise UsageError(f"output {shown!r} is a file of the batch itself", hint="choose another name")
         return name
 
