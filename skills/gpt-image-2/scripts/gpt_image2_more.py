@@ -3452,6 +3452,9 @@ def run_batch_run(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
         if command.sandbox:
             use_sandbox(command, stack)
         client = client_of(command, stop, waits_for_server=False)
+        if not command.dry_run:  # before it is seen what is missing: some of it may be here already
+            for warning in client.finish_leftovers():
+                output.warn(warning)
         jobs = open_jobs(command, client, output, stack)
         if jobs.journal is None:
             return _dry_run(command, jobs, output)

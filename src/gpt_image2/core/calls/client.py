@@ -25,7 +25,7 @@ from ..wire.curl import HttpRequest, find_curl
 from .budget import Budget
 from .call import Call, CallPolicy
 from .download import DEFAULT_MAX_DOWNLOAD_BYTES, Downloader
-from .exchange import Host, host_of, send_free
+from .exchange import host_of, send_free
 from .inputs import load_inputs
 from .retry import DEFAULT_RETRIES
 
@@ -269,7 +269,7 @@ class Client:
         host = host_of(self.settings, self._env, self._stop)
         observer = observer or self._observer
         call = Call(host, prepared.request, prepared.plan, policy, observer, prepared.numbers)
-        known = prepared.warnings + self._strays(prepared.plan) + self._left_behind(host)
+        known = prepared.warnings + self._strays(prepared.plan) + self.finish_leftovers()
         try:
             if self.ledger is None:
                 return call.run(known)
@@ -300,11 +300,13 @@ class Client:
             for path in sweep(plan.folder, plan.rescue_folder)
         )
 
-    def _left_behind(self, host: Host) -> Tuple[str, ...]:
-        """Finishes before the first call what killed processes left; what came of it, in words."""
+    def finish_leftovers(self) -> Tuple[str, ...]:
+        """Finishes what killed processes left, once a client and before its first call; what came of it, in
+        words."""
         if self._has_resumed:
             return ()
         self._has_resumed = True
+        host = host_of(self.settings, self._env, self._stop)
         if not is_anything_left(host.state_folder):
             return ()
         said: List[str] = []
