@@ -1,5 +1,4 @@
-"""How an answer is sent: at its pace, when bytes have really left, and how a connection ends badly. Owns the
-transport.
+"""How an answer is sent: at its pace, when bytes have really left, and how a connection ends badly.
 
 The sandbox runs on uvicorn's h11 protocol and not on its faster ones: it is plain Python that writes each
 ASGI message to the transport at once, so that what a fault has sent is exactly what the client got when the
@@ -23,8 +22,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from gpt_image2.core.settings.config import SANDBOX_HEADER
 
-#: complete: as HTTP wants it; cut: closed early; reset: TCP RST before any byte; silent: open until the
-#: client goes.
+#: cut: closed early; reset: TCP RST before any byte; silent: open until the client goes.
 Ending = Literal["complete", "cut", "reset", "silent"]
 Role = Literal["text", "preview", "image"]
 Headers = Sequence[tuple[str, str]]
@@ -129,9 +127,8 @@ class Delivery:
         if answer.ending == "reset":
             connection.reset()
         else:
-            await send(
-                {"type": "http.response.start", "status": answer.status, "headers": self._raw_headers()}
-            )
+            headers = self._raw_headers()
+            await send({"type": "http.response.start", "status": answer.status, "headers": headers})
             await self._send_pieces(connection, send)
         if answer.ending == "complete":
             await send({"type": "http.response.body", "body": b""})
