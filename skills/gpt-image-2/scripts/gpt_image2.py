@@ -2503,6 +2503,162 @@ def _unescape_one(escape: bytes) -> bytes:
 
 
 # ------------------------------------------------------------------------------------------------------------
+# wire/messages
+#
+# What goes over the wire, as records: a request, its form, the head of an answer, and how it ended.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: curl's own codes for a broken answer, a bad encoding, and a file that is too large.
+BROKEN_ANSWER, BAD_ENCODING, TOO_LONG = 56, 61, 63
+
+
+class FormPart(Record):
+    """One part of a multipart body: a text, or a file's content; with `filename` it is sent as a file."""
+
+    name: str
+    text: Optional[str] = None
+    path: Optional[str] = None
+    filename: Optional[str] = None
+    mime_type: Optional[str] = None
+
+
+class HttpRequest(Record):
+    """One HTTP request. `headers` may hold secrets. `body_path` is a file, `form` a multipart body.
+
+    Where `stall_s` is set, so many seconds without a byte end it before its time is up; where `max_bytes` is,
+    so many bytes of an answer's body.
+    """
+
+    url: str
+    headers: Tuple[Tuple[str, str], ...]
+    timeout_s: float
+    body_path: Optional[str] = None
+    form: Tuple[FormPart, ...] = ()
+    #: `host:port:address` pins a name to an address that was checked.
+    resolve: Optional[str] = None
+    stall_s: Optional[float] = None
+    max_bytes: Optional[int] = None
+
+
+class ResponseHead(Record):
+    """Status and headers; header names are in lower case, the last of equal names counts."""
+
+    status: int
+    headers: Mapping[str, str]
+
+
+class TransferEnd(Record):
+    """How a transfer ended. `exit_code` is curl's (0: as HTTP ends). `sent` tells whether the connection
+    was ever ready to carry the request; while it is False the server cannot have seen any of it.
+    The times are seconds from the start to that step's end, 0 for a step that was not reached."""
+
+    exit_code: int
+    message: str
+    sent: bool
+    name_s: float = 0.0
+    connect_s: float = 0.0
+    tls_s: float = 0.0
+    first_byte_s: float = 0.0
+    #: Whether it went through a proxy, or was to.
+    through_proxy: bool = False
+
+    @property
+    def is_undecodable(self) -> bool:
+        """Whether it was ended since the body cannot be decompressed."""
+        return self.exit_code == BAD_ENCODING
+
+    @property
+    def is_too_long(self) -> bool:
+        """Whether it was ended since the body has more bytes than the request admits."""
+        return self.exit_code == TOO_LONG
+
+
+class Received(Record):
+    """How one request was answered. The body's size is in bytes, the time in seconds from start to end."""
+
+    head: Optional[ResponseHead]
+    end: TransferEnd
+    body_bytes: int
+    elapsed_s: float
+
+
+# ------------------------------------------------------------------------------------------------------------
+# wire/curl_config
+#
+# What curl is told on its standard input: one option a line. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+CONNECT_TIMEOUT_S = 30.0
+
+
+KEEPALIVE_S = 30
+
+
+_REPORTED = ("time_pretransfer", "time_namelookup", "time_connect", "time_appconnect", "time_starttransfer")
+
+
+_QUOTED = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v"}
+
+
+def render_config(request: HttpRequest, proxy: str, heads_path: str, mark: str) -> str:
+    """What curl reads on its standard input: one option a line, every value quoted. Headers go to
+    `heads_path`; `mark` is what its report on standard error begins with."""
+    lines: List[Tuple[str, str]] = [
+        ("url", request.url),
+        ("proto", "=http,https"),
+        ("connect-timeout", f"{min(CONNECT_TIMEOUT_S, request.timeout_s):.3f}"),
+        ("max-time", f"{request.timeout_s:.3f}"),
+        ("keepalive-time", str(KEEPALIVE_S)),
+        ("dump-header", heads_path),
+        # Nothing is left to the environment.
+        ("proxy", proxy) if proxy else ("noproxy", "*"),
+        ("write-out", "%{stderr}" + mark + "".join(f" %{{{name}}}" for name in _REPORTED)),
+    ]
+    lines += [("header", f"{name}: {value}") for name, value in request.headers]
+    if request.resolve:
+        lines.append(("resolve", request.resolve))
+    if request.stall_s is not None:
+        lines += [("speed-limit", "1"), ("speed-time", f"{request.stall_s:.0f}")]
+    if request.body_path is not None:
+        lines.append(("data-binary", "@" + request.body_path))
+    lines += [_form_line(part) for part in request.form]
+    if request.form or request.body_path is not None:
+        lines.append(("header", "Expect:"))  # no wait for a 100 that relays do not send
+    flags = ["silent", "show-error", "no-buffer", "suppress-connect-headers", "globoff"]
+    return "".join([f"{flag}\n" for flag in flags] + [f"{name} = {quote(value)}\n" for name, value in lines])
+
+
+def quote(value: str) -> str:
+    """A value in double quotes, as a curl config file and curl's `--form` understand them."""
+    return '"' + "".join(_QUOTED.get(char, char) for char in value) + '"'
+
+
+def form_filename(name: str) -> str:
+    """A file name as multipart/form-data carries it: quotes and control characters percent-encoded.
+
+    Source: the WHATWG HTML standard, "Multipart form data". Done here, since older curls differ.
+    """
+    return re.sub(r'["\x00-\x1f\x7f]', lambda match: f"%{ord(match.group()):02X}", name)
+
+
+def _form_line(part: FormPart) -> Tuple[str, str]:
+    if part.path is None:
+        return "form-string", f"{part.name}={part.text or ''}"
+    if part.filename is None:
+        return "form", f"{part.name}=<{_quote_form(part.path)}"
+    value = f"{part.name}=@{_quote_form(part.path)};filename={_quote_form(form_filename(part.filename))}"
+    return "form", f"{value};type={part.mime_type}" if part.mime_type else value
+
+
+def _quote_form(value: str) -> str:
+    """A value inside `--form`: in double quotes, where only quotes and backslashes are escaped."""
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+# ------------------------------------------------------------------------------------------------------------
 # wire/proxies
 #
 # Which proxy the environment names for an address, by the rules of curl. Pure.
@@ -2581,86 +2737,10 @@ def _first(env: Mapping[str, str], *names: str) -> str:
 
 
 MIN_VERSION = (7, 64)  # the first with all that is used here
-CONNECT_TIMEOUT_S = 30.0
-KEEPALIVE_S = 30
 
 _CHUNK_BYTES = 7 << 14  # malloc takes fresh pages from the system for every piece of 128 KiB or more
 _TERMINATE_S = 2.0
 _BAD_OPTION = 2
-#: curl's own codes for a broken answer, a bad encoding, and a file that is too large.
-_BROKEN, _BAD_ENCODING, _TOO_LONG = 56, 61, 63
-_REPORTED = ("time_pretransfer", "time_namelookup", "time_connect", "time_appconnect", "time_starttransfer")
-_QUOTED = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v"}
-
-
-class FormPart(Record):
-    """One part of a multipart body: a text, or a file's content; with `filename` it is sent as a file."""
-
-    name: str
-    text: Optional[str] = None
-    path: Optional[str] = None
-    filename: Optional[str] = None
-    mime_type: Optional[str] = None
-
-
-class HttpRequest(Record):
-    """One HTTP request. `headers` may hold secrets. `body_path` is a file, `form` a multipart body.
-
-    Where `stall_s` is set, so many seconds without a byte end it before its time is up; where `max_bytes` is,
-    so many bytes of an answer's body.
-    """
-
-    url: str
-    headers: Tuple[Tuple[str, str], ...]
-    timeout_s: float
-    body_path: Optional[str] = None
-    form: Tuple[FormPart, ...] = ()
-    #: `host:port:address` pins a name to an address that was checked.
-    resolve: Optional[str] = None
-    stall_s: Optional[float] = None
-    max_bytes: Optional[int] = None
-
-
-class ResponseHead(Record):
-    """Status and headers; header names are in lower case, the last of equal names counts."""
-
-    status: int
-    headers: Mapping[str, str]
-
-
-class TransferEnd(Record):
-    """How a transfer ended. `exit_code` is curl's (0: as HTTP ends). `sent` tells whether the connection
-    was ever ready to carry the request; while it is False the server cannot have seen any of it.
-    The times are seconds from the start to that step's end, 0 for a step that was not reached."""
-
-    exit_code: int
-    message: str
-    sent: bool
-    name_s: float = 0.0
-    connect_s: float = 0.0
-    tls_s: float = 0.0
-    first_byte_s: float = 0.0
-    #: Whether it went through a proxy, or was to.
-    through_proxy: bool = False
-
-    @property
-    def is_undecodable(self) -> bool:
-        """Whether it was ended since the body cannot be decompressed."""
-        return self.exit_code == _BAD_ENCODING
-
-    @property
-    def is_too_long(self) -> bool:
-        """Whether it was ended since the body has more bytes than the request admits."""
-        return self.exit_code == _TOO_LONG
-
-
-class Received(Record):
-    """How one request was answered. The body's size is in bytes, the time in seconds from start to end."""
-
-    head: Optional[ResponseHead]
-    end: TransferEnd
-    body_bytes: int
-    elapsed_s: float
 
 
 class Curl:
@@ -2708,12 +2788,12 @@ class Curl:
             try:
                 for piece in transfer.body(head.headers.get("content-encoding", "") if head else ""):
                     if request.max_bytes is not None and size + len(piece) > request.max_bytes:
-                        transfer.cancel(_TOO_LONG, f"longer than {request.max_bytes:,} bytes")
+                        transfer.cancel(TOO_LONG, f"longer than {request.max_bytes:,} bytes")
                         break
                     size += len(piece)
                     take(piece)
             except BadEncoding as error:
-                transfer.cancel(_BAD_ENCODING, str(error))
+                transfer.cancel(BAD_ENCODING, str(error))
             end = transfer.end()
         except Exception:
             if salvage is not None:
@@ -2794,7 +2874,7 @@ class _Transfer:
         reader = HeadReader()
         while reader.head is None:
             if reader.is_too_long:
-                self.cancel(_BROKEN, f"the headers are longer than {MAX_HEAD_BYTES:,} bytes")
+                self.cancel(BROKEN_ANSWER, f"the headers are longer than {MAX_HEAD_BYTES:,} bytes")
                 return None
             data = self._heads.read()
             if not data:
@@ -2834,7 +2914,7 @@ class _Transfer:
         text = self._process.stderr.read().decode("utf-8", "replace")
         code = self._process.wait()
         # A body that is cut cannot be decompressed to its end: then the cut is what matters.
-        if self._cancelled is not None and not (self._cancelled.exit_code == _BAD_ENCODING and code > 0):
+        if self._cancelled is not None and not (self._cancelled.exit_code == BAD_ENCODING and code > 0):
             return self._cancelled
         message, _, report = text.rpartition(self._mark) if self._mark in text else (text, "", "")
         times = [float(value.replace(",", ".")) for value in report.split()]
@@ -2912,47 +2992,6 @@ class _HeadsChannel:
         self.inherited = ()
 
 
-def render_config(request: HttpRequest, proxy: str, heads_path: str, mark: str) -> str:
-    """What curl reads on its standard input: one option a line, every value quoted. Headers go to
-    `heads_path`; `mark` is what its report on standard error begins with."""
-    lines: List[Tuple[str, str]] = [
-        ("url", request.url),
-        ("proto", "=http,https"),
-        ("connect-timeout", f"{min(CONNECT_TIMEOUT_S, request.timeout_s):.3f}"),
-        ("max-time", f"{request.timeout_s:.3f}"),
-        ("keepalive-time", str(KEEPALIVE_S)),
-        ("dump-header", heads_path),
-        # Nothing is left to the environment.
-        ("proxy", proxy) if proxy else ("noproxy", "*"),
-        ("write-out", "%{stderr}" + mark + "".join(f" %{{{name}}}" for name in _REPORTED)),
-    ]
-    lines += [("header", f"{name}: {value}") for name, value in request.headers]
-    if request.resolve:
-        lines.append(("resolve", request.resolve))
-    if request.stall_s is not None:
-        lines += [("speed-limit", "1"), ("speed-time", f"{request.stall_s:.0f}")]
-    if request.body_path is not None:
-        lines.append(("data-binary", "@" + request.body_path))
-    lines += [_form_line(part) for part in request.form]
-    if request.form or request.body_path is not None:
-        lines.append(("header", "Expect:"))  # no wait for a 100 that relays do not send
-    flags = ["silent", "show-error", "no-buffer", "suppress-connect-headers", "globoff"]
-    return "".join([f"{flag}\n" for flag in flags] + [f"{name} = {quote(value)}\n" for name, value in lines])
-
-
-def quote(value: str) -> str:
-    """A value in double quotes, as a curl config file and curl's `--form` understand them."""
-    return '"' + "".join(_QUOTED.get(char, char) for char in value) + '"'
-
-
-def form_filename(name: str) -> str:
-    """A file name as multipart/form-data carries it: quotes and control characters percent-encoded.
-
-    Source: the WHATWG HTML standard, "Multipart form data". Done here, since older curls differ.
-    """
-    return re.sub(r'["\x00-\x1f\x7f]', lambda match: f"%{ord(match.group()):02X}", name)
-
-
 def clean_environment(env: Mapping[str, str], secrets: Iterable[str]) -> Dict[str, str]:
     """The environment for curl: CA settings stay; whatever holds a key does not, nor do the proxies, of which
     curl is told. A secret that is but a word (`1`, `local`) stands in many a value by chance."""
@@ -3006,21 +3045,6 @@ def _too_old_error(end: TransferEnd) -> Optional[ConfigError]:
         hint=f"install curl {wanted} or newer",
         code="curl_too_old",
     )
-
-
-def _form_line(part: FormPart) -> Tuple[str, str]:
-    if part.path is None:
-        return "form-string", f"{part.name}={part.text or ''}"
-    if part.filename is None:
-        return "form", f"{part.name}=<{_quote_form(part.path)}"
-    value = f"{part.name}=@{_quote_form(part.path)};filename={_quote_form(form_filename(part.filename))}"
-    return "form", f"{value};type={part.mime_type}" if part.mime_type else value
-
-
-def _quote_form(value: str) -> str:
-    """A value inside `--form`: in double quotes, where only quotes and backslashes are escaped."""
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
 
 
 # ------------------------------------------------------------------------------------------------------------

@@ -18,7 +18,8 @@ from gpt_image2.core.base.interrupt import StopSwitch
 from gpt_image2.core.calls import download
 from gpt_image2.core.calls.download import Downloader, DownloadFailed
 from gpt_image2.core.wire.addresses import is_public
-from gpt_image2.core.wire.curl import Curl, HttpRequest, Received, ResponseHead, TransferEnd
+from gpt_image2.core.wire.curl import Curl
+from gpt_image2.core.wire.messages import HttpRequest, Received, ResponseHead, TransferEnd
 
 ONE, TWO, THREE = (png(noise=bytes([number])) for number in (1, 2, 3))
 

@@ -19,7 +19,7 @@ from gpt_image2.core.api.request import ImageRequest
 from gpt_image2.core.calls.explain import explain
 from gpt_image2.core.calls.response import Answer as ReadAnswer
 from gpt_image2.core.calls.retry import Attempt, judge
-from gpt_image2.core.wire.curl import ResponseHead, TransferEnd
+from gpt_image2.core.wire.messages import ResponseHead, TransferEnd
 
 ONCE = ("--retries", "0")
 #: A key and certificates for relay.example, made for these tests; the first is for 127.0.0.1 as well.

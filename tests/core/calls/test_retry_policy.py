@@ -26,7 +26,7 @@ from gpt_image2.core.calls.retry import (
     may_send_again,
     server_wait_s,
 )
-from gpt_image2.core.wire.curl import ResponseHead, TransferEnd
+from gpt_image2.core.wire.messages import ResponseHead, TransferEnd
 
 
 def attempt(

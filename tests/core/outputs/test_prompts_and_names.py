@@ -12,7 +12,7 @@ from harness import Home
 from pictures import jpeg, png
 from servers import Recorder
 
-from gpt_image2.core.wire.curl import form_filename
+from gpt_image2.core.wire.curl_config import form_filename
 
 PROMPTS = [
     "@/etc/passwd",

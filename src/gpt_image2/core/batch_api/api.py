@@ -27,7 +27,8 @@ from ..ledger.entries import utc_text
 from ..outputs.files import temporary_folder, write_private
 from ..settings.config import Settings, is_sandbox
 from ..telling.output import Output
-from ..wire.curl import Curl, FormPart, HttpRequest, ResponseHead
+from ..wire.curl import Curl
+from ..wire.messages import FormPart, HttpRequest, ResponseHead
 
 COMPLETED = "completed"
 #: A batch in one of these has ended; nothing more comes of it.

@@ -24,8 +24,8 @@ from ..outputs.image_text import ImageText
 from ..outputs.naming import OutputPlan
 from ..outputs.store import ImageWriter
 from ..settings.config import Settings
-from ..wire.curl import ResponseHead, TransferEnd
 from ..wire.json_stream import JsonSplitter, StringSink
+from ..wire.messages import ResponseHead, TransferEnd
 from .api import COMPLETED, ServerBatch, fields_of
 
 _LINE_BYTES = 1 << 20  # of a line, its images left out

@@ -32,7 +32,7 @@ from ..base.redact import show
 from ..outputs.collect import ImageCollector
 from ..outputs.naming import OutputPlan, has_matching_extension
 from ..settings.config import is_sandbox
-from ..wire.curl import ResponseHead
+from ..wire.messages import ResponseHead
 from .download import MAX_FURTHER_ADDRESSES, Downloader, DownloadFailed
 from .exchange import Host, auth_header, send_once
 from .explain import explain, refuses_stream

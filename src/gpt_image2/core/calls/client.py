@@ -21,7 +21,8 @@ from ..outputs.files import prepare_folder, sweep, temporary_folder
 from ..outputs.inflight import is_anything_left
 from ..outputs.naming import OutputPlan, extension, folders_of, looked_at, plan_output
 from ..settings.config import Settings, home_folder, is_sandbox, load_settings, state_folder
-from ..wire.curl import HttpRequest, find_curl
+from ..wire.curl import find_curl
+from ..wire.messages import HttpRequest
 from .budget import Budget
 from .call import Call, CallPolicy
 from .download import DEFAULT_MAX_DOWNLOAD_BYTES, Downloader

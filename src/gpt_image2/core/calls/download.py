@@ -18,7 +18,8 @@ from ..wire.addresses import (
     read_address,
     resolve_addresses,
 )
-from ..wire.curl import Curl, HttpRequest, Received
+from ..wire.curl import Curl
+from ..wire.messages import HttpRequest, Received
 from .retry import backoff_s
 
 DEFAULT_MAX_DOWNLOAD_BYTES = 100 * 1024 * 1024

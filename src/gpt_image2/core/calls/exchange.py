@@ -16,7 +16,8 @@ from ..outputs.collect import ImageCollector
 from ..outputs.files import temporary_folder, write_private
 from ..outputs.store import Spool
 from ..settings.config import Settings, state_folder
-from ..wire.curl import Curl, FormPart, HttpRequest, ResponseHead
+from ..wire.curl import Curl
+from ..wire.messages import FormPart, HttpRequest, ResponseHead
 from .download import DEFAULT_MAX_DOWNLOAD_BYTES
 from .response import Answer, AnswerReader, read_server_error
 from .retry import Attempt

@@ -15,7 +15,7 @@ from ..base.outcome import Billed
 from ..base.record import Record
 from ..base.redact import show
 from ..base.untrusted import duration_s
-from ..wire.curl import ResponseHead, TransferEnd
+from ..wire.messages import ResponseHead, TransferEnd
 from .refusals import MODERATION, OVERLOAD, QUOTA, RATE_LIMIT, Refusal, refusal_by_code, refusal_by_words
 from .response import Answer, ServerError
 

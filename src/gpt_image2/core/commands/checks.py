@@ -21,7 +21,8 @@ from ..calls.retry import Attempt, judge
 from ..outputs.files import prepare_folder
 from ..settings.config import Settings, state_folder
 from ..wire.addresses import resolve_addresses
-from ..wire.curl import MIN_VERSION, Curl, HttpRequest, curl_version, find_curl
+from ..wire.curl import MIN_VERSION, Curl, curl_version, find_curl
+from ..wire.messages import HttpRequest
 from .options import ServerFlags
 
 CHECK_TIMEOUT_S = 30.0
