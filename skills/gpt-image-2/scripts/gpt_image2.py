@@ -81,7 +81,7 @@ from typing import (
     Union,
     cast,
 )
-from urllib.parse import SplitResult, quote as percent_encode, unquote, urljoin, urlsplit
+from urllib.parse import quote as percent_encode, unquote, urljoin, urlsplit
 
 __all__ = [
     "VERSION",
@@ -5677,6 +5677,138 @@ def _write(state_folder: Path, everything: Dict[str, Any]) -> None:
 
 
 # ------------------------------------------------------------------------------------------------------------
+# settings/places
+#
+# Where the user's files are: the home folder, config files, the state folder.
+# ------------------------------------------------------------------------------------------------------------
+
+
+CONFIG_NAME = "gpt-image-2"
+
+
+def config_locations(env: Mapping[str, str]) -> List[Path]:
+    """The places where a config file is looked for, best first; those in the home folder only where there is
+    one."""
+    xdg = env.get("XDG_CONFIG_HOME", "")
+    places = [Path(xdg) / CONFIG_NAME / "config.json"] if Path(xdg).is_absolute() else []
+    home = _find_home(env)
+    if home is None:
+        return places
+    return [
+        *places,
+        home / ".config" / CONFIG_NAME / "config.json",
+        home / ".gpt-image-2-config.json",
+        home / ".hermes" / "gpt-image-2-config.json",
+    ]
+
+
+def home_folder(env: Mapping[str, str]) -> Path:
+    """The user's home folder by the environment, else by the system; a `ConfigError` where there is none."""
+    home = _find_home(env)
+    if home is None:
+        raise ConfigError(
+            "there is no home folder: HOME is not set, and the system knows none for this user",
+            hint="set HOME to a folder that can be written to",
+            code="no_home",
+        )
+    return home
+
+
+def state_folder(env: Mapping[str, str]) -> Path:
+    """Where rescued images and kept answers live: `$XDG_STATE_HOME/gpt-image-2` or its default; a
+    `ConfigError` where there is neither that variable nor a home folder."""
+    xdg = env.get("XDG_STATE_HOME", "")
+    base = Path(xdg) if Path(xdg).is_absolute() else home_folder(env) / ".local" / "state"
+    return base / CONFIG_NAME
+
+
+def _find_home(env: Mapping[str, str]) -> Optional[Path]:
+    home = env.get("HOME") or env.get("USERPROFILE") or ""
+    if not home and os.name == "posix":
+        import pwd
+
+        with suppress(KeyError):  # a user whom the system does not know, as in a container
+            home = pwd.getpwuid(os.getuid()).pw_dir
+    elif not home:
+        home = os.path.expanduser("~")
+    return Path(home) if os.path.isabs(home) else None
+
+
+# ------------------------------------------------------------------------------------------------------------
+# settings/base_url
+#
+# What a base URL may be, and whose it is: OpenAI's, this machine's, the sandbox's. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+DEFAULT_BASE_URL = "https://api.openai.com/v1"
+#: What the sandbox says of itself in every answer.
+SANDBOX_HEADER = "x-gpt-image-2-sandbox"
+
+
+def check_base_url(url: str, source: str) -> None:
+    """Refuses a base URL that cannot be one, or that carries credentials."""
+    problem = _base_url_problem(url)
+    if problem:
+        raise ConfigError(
+            f"base URL from {source} {problem}",
+            hint=f"expected something like {DEFAULT_BASE_URL}",
+            code="bad_base_url",
+        )
+
+
+def is_official(url: str) -> bool:
+    """Whether a base URL is OpenAI's own, over TLS."""
+    return has_same_origin(url, DEFAULT_BASE_URL)
+
+
+def has_same_origin(url: str, other: str) -> bool:
+    """Whether two URLs are of one server: of one scheme, host and port."""
+    try:
+        return read_address(url).origin == read_address(other).origin
+    except ValueError:
+        return False
+
+
+def is_sandbox(url: str, headers: Mapping[str, str]) -> bool:
+    """Whether an answer came from the sandbox, by what that says of itself. Elsewhere than on this machine no
+    header makes a host one that charges nothing."""
+    return SANDBOX_HEADER in headers and is_loopback(url)
+
+
+def is_loopback(url: str) -> bool:
+    try:
+        return is_loopback_host(urlsplit(url).hostname or "")
+    except ValueError:
+        return False
+
+
+def _base_url_problem(url: str) -> Optional[str]:
+    if re.search(r"[\x00-\x20\x7f\\]", url):
+        return "has a blank, a backslash or a control character in it"
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018  (raises for a port that is no number)
+    except ValueError as error:
+        return f"cannot be read: {error}"
+    if "@" in parts.netloc:
+        return "has credentials in it; give the key by api_key_env instead"
+    if parts.scheme not in ("http", "https"):
+        return f"needs http:// or https:// in front, found {url!r}"
+    if not parts.hostname:
+        return f"has no host: {url!r}"
+    if not parts.hostname.isascii():
+        return "has other characters than ASCII in its host; write it in its form with xn--"
+    try:
+        read_address(url)
+    except ValueError as error:
+        return f"cannot be read: {error}"
+    if parts.query or parts.fragment:
+        return "has a query or a fragment; only scheme, host and path belong in it"
+    return None
+
+
+# ------------------------------------------------------------------------------------------------------------
 # settings/config
 #
 # Where every setting comes from, and which source won. Reads the config file and the environment.
@@ -5688,18 +5820,14 @@ def _write(state_folder: Path, everything: Dict[str, Any]) -> None:
 # ------------------------------------------------------------------------------------------------------------
 
 
-DEFAULT_BASE_URL = "https://api.openai.com/v1"
 DEFAULT_FORMAT_FIELD = "output_format"
 DEFAULT_IMAGE_FIELD = "image[]"
-CONFIG_NAME = "gpt-image-2"
 
 KEY_VARIABLE = "GPT_IMAGE2_API_KEY"
 BASE_URL_VARIABLE = "GPT_IMAGE2_BASE_URL"
 OFFICIAL_KEY_VARIABLE = "OPENAI_API_KEY"
 OFFICIAL_URL_VARIABLE = "OPENAI_BASE_URL"
 
-#: What the sandbox says of itself in every answer.
-SANDBOX_HEADER = "x-gpt-image-2-sandbox"
 
 TEMPLATE = json.dumps({"base_url": DEFAULT_BASE_URL, "api_key_env": OFFICIAL_KEY_VARIABLE}, indent=2) + "\n"
 
@@ -5754,42 +5882,6 @@ class Settings(Record):
         return self.api_key
 
 
-def config_locations(env: Mapping[str, str]) -> List[Path]:
-    """The places where a config file is looked for, best first; those in the home folder only where there is
-    one."""
-    xdg = env.get("XDG_CONFIG_HOME", "")
-    places = [Path(xdg) / CONFIG_NAME / "config.json"] if Path(xdg).is_absolute() else []
-    home = _find_home(env)
-    if home is None:
-        return places
-    return [
-        *places,
-        home / ".config" / CONFIG_NAME / "config.json",
-        home / ".gpt-image-2-config.json",
-        home / ".hermes" / "gpt-image-2-config.json",
-    ]
-
-
-def home_folder(env: Mapping[str, str]) -> Path:
-    """The user's home folder by the environment, else by the system; a `ConfigError` where there is none."""
-    home = _find_home(env)
-    if home is None:
-        raise ConfigError(
-            "there is no home folder: HOME is not set, and the system knows none for this user",
-            hint="set HOME to a folder that can be written to",
-            code="no_home",
-        )
-    return home
-
-
-def state_folder(env: Mapping[str, str]) -> Path:
-    """Where rescued images and kept answers live: `$XDG_STATE_HOME/gpt-image-2` or its default; a
-    `ConfigError` where there is neither that variable nor a home folder."""
-    xdg = env.get("XDG_STATE_HOME", "")
-    base = Path(xdg) if Path(xdg).is_absolute() else home_folder(env) / ".local" / "state"
-    return base / CONFIG_NAME
-
-
 def load_settings(
     env: Mapping[str, str],
     *,
@@ -5816,8 +5908,7 @@ def load_settings(
         key, problem, hint = None, error.message, error.hint
     if key:
         _check_key(*key)
-        parts = urlsplit(url)
-        if parts.scheme == "http" and not _is_loopback_name(parts):
+        if urlsplit(url).scheme == "http" and not is_loopback(url):
             warnings.append(f"the key goes to {url} unencrypted; use https")
     url = url.rstrip("/")
     facts = _facts_of(env, url)
@@ -5848,77 +5939,11 @@ def load_settings(
     )
 
 
-def check_base_url(url: str, source: str) -> None:
-    """Refuses a base URL that cannot be one, or that carries credentials."""
-    problem = _base_url_problem(url)
-    if problem:
-        raise ConfigError(
-            f"base URL from {source} {problem}",
-            hint=f"expected something like {DEFAULT_BASE_URL}",
-            code="bad_base_url",
-        )
-
-
-def is_official(url: str) -> bool:
-    """Whether a base URL is OpenAI's own, over TLS."""
-    return _origin(url) == _origin(DEFAULT_BASE_URL)
-
-
-def is_sandbox(url: str, headers: Mapping[str, str]) -> bool:
-    """Whether an answer came from the sandbox, by what that says of itself. Elsewhere than on this machine no
-    header makes a host one that charges nothing."""
-    return SANDBOX_HEADER in headers and is_loopback(url)
-
-
-def is_loopback(url: str) -> bool:
-    try:
-        return _is_loopback_name(urlsplit(url))
-    except ValueError:
-        return False
-
-
-def _find_home(env: Mapping[str, str]) -> Optional[Path]:
-    home = env.get("HOME") or env.get("USERPROFILE") or ""
-    if not home and os.name == "posix":
-        import pwd
-
-        with suppress(KeyError):  # a user whom the system does not know, as in a container
-            home = pwd.getpwuid(os.getuid()).pw_dir
-    elif not home:
-        home = os.path.expanduser("~")
-    return Path(home) if os.path.isabs(home) else None
-
-
 def _facts_of(env: Mapping[str, str], url: str) -> Optional[HostFacts]:
     try:
         return load_facts(state_folder(env), url)
     except ConfigError:  # without a home nothing was learnt
         return None
-
-
-def _base_url_problem(url: str) -> Optional[str]:
-    if re.search(r"[\x00-\x20\x7f\\]", url):
-        return "has a blank, a backslash or a control character in it"
-    try:
-        parts = urlsplit(url)
-        parts.port  # noqa: B018  (raises for a port that is no number)
-    except ValueError as error:
-        return f"cannot be read: {error}"
-    if "@" in parts.netloc:
-        return "has credentials in it; give the key by api_key_env instead"
-    if parts.scheme not in ("http", "https"):
-        return f"needs http:// or https:// in front, found {url!r}"
-    if not parts.hostname:
-        return f"has no host: {url!r}"
-    if not parts.hostname.isascii():
-        return "has other characters than ASCII in its host; write it in its form with xn--"
-    try:
-        read_address(url)
-    except ValueError as error:
-        return f"cannot be read: {error}"
-    if parts.query or parts.fragment:
-        return "has a query or a fragment; only scheme, host and path belong in it"
-    return None
 
 
 def _active_file(env: Mapping[str, str], config: Optional[str]) -> Optional[ConfigFile]:
@@ -6023,7 +6048,7 @@ def _pick_key(
         return (env[KEY_VARIABLE], KEY_VARIABLE), ""
     if env.get(OFFICIAL_KEY_VARIABLE) and not problem:
         owner = _official_url(env)
-        if _origin(url) == _origin(owner):
+        if has_same_origin(url, owner):
             return (env[OFFICIAL_KEY_VARIABLE], OFFICIAL_KEY_VARIABLE), ""
         problem = f"no API key for {url} ({OFFICIAL_KEY_VARIABLE} goes to {owner} only)"
     return None, problem
@@ -6051,7 +6076,7 @@ def _file_key(env: Mapping[str, str], file: ConfigFile, url: str) -> Tuple[Optio
     owner = file.fields.get("base_url")
     if owner is None and file.fields.get("api_key_env") == OFFICIAL_KEY_VARIABLE:
         owner = _official_url(env)
-    if owner is None or _origin(owner) == _origin(url) or _is_loopback_name(urlsplit(url)):
+    if owner is None or has_same_origin(owner, url) or is_loopback(url):
         return key, ""
     return None, f"the key in {file.path} belongs to {owner} and is not sent to {url}"
 
@@ -6069,19 +6094,6 @@ def _check_key(key: str, source: str) -> None:
             hint="set it again without line breaks or quotes",
             code="bad_api_key",
         )
-
-
-def _origin(url: str) -> Tuple[str, str, Optional[int]]:
-    try:
-        parts = urlsplit(url)
-        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-    except ValueError:
-        return "", url, None
-    return parts.scheme, parts.hostname or "", port
-
-
-def _is_loopback_name(parts: SplitResult) -> bool:
-    return is_loopback_host(parts.hostname or "")
 
 
 def _key_hint(base_url: str) -> str:
@@ -7396,7 +7408,7 @@ def host_of(settings: Settings, env: Mapping[str, str], stop: StopSwitch) -> Hos
 
 def auth_header(settings: Settings, key: str) -> Tuple[str, str]:
     """The header that carries the key: Azure has one of its own, everybody else takes a bearer token."""
-    host = settings.base_url.split("//", 1)[-1].split("/", 1)[0].split(":", 1)[0].lower()
+    host = read_address(settings.base_url).host
     return ("api-key", key) if host.endswith(_AZURE_SUFFIX) else ("Authorization", f"Bearer {key}")
 
 

@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from gpt_image2.core.settings.config import SANDBOX_HEADER
+from gpt_image2.core.settings.base_url import SANDBOX_HEADER
 
 #: cut: closed early; reset: TCP RST before any byte; silent: open until the client goes.
 Ending = Literal["complete", "cut", "reset", "silent"]

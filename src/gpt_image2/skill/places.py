@@ -9,7 +9,7 @@ from typing import Callable, Dict, Mapping, Optional
 
 from gpt_image2.core.base.about import VERSION
 from gpt_image2.core.base.errors import UsageError
-from gpt_image2.core.settings.config import home_folder
+from gpt_image2.core.settings.places import home_folder
 
 SKILL = "gpt-image-2"
 Env = Mapping[str, str]

@@ -20,7 +20,7 @@ from servers import Recorder, Request, images, refusal
 from gpt_image2.core.api.request import ImageRequest
 from gpt_image2.core.ledger.entries import Opening, utc_text
 from gpt_image2.core.ledger.recording import Ledger
-from gpt_image2.core.settings.config import SANDBOX_HEADER, is_sandbox
+from gpt_image2.core.settings.base_url import SANDBOX_HEADER, is_sandbox
 
 
 @pytest.fixture

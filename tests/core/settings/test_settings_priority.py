@@ -12,7 +12,8 @@ from harness import KEY, Home, Run
 from servers import Recorder
 
 from gpt_image2.core import ConfigError
-from gpt_image2.core.settings.config import home_folder, load_settings, state_folder
+from gpt_image2.core.settings.config import load_settings
+from gpt_image2.core.settings.places import home_folder, state_folder
 
 OFFICIAL = "https://api.openai.com/v1"
 NO_KEYS: Dict[str, Optional[str]] = {"GPT_IMAGE2_API_KEY": None, "OPENAI_API_KEY": None}

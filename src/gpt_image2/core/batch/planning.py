@@ -22,7 +22,7 @@ from ..calls.client import Client
 from ..calls.inputs import check_local_inputs
 from ..outputs.files import prepare_folder, temporary_folder
 from ..outputs.naming import canonical, extension, slug
-from ..settings.config import is_loopback
+from ..settings.base_url import is_loopback
 from ..telling.as_json import failure_json
 from ..telling.output import Output
 from .contact_sheet import SHEET_NAME

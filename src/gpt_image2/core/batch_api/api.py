@@ -25,7 +25,8 @@ from ..calls.response import Answer, read_server_error
 from ..calls.retry import Again, Attempt, backoff_s, is_quota, judge, server_wait_s
 from ..ledger.entries import utc_text
 from ..outputs.files import temporary_folder, write_private
-from ..settings.config import Settings, is_sandbox
+from ..settings.base_url import is_sandbox
+from ..settings.config import Settings
 from ..telling.output import Output
 from ..wire.curl import Curl
 from ..wire.messages import FormPart, HttpRequest, ResponseHead

@@ -23,7 +23,8 @@ from ..commands.options import (
 )
 from ..history.dates import local_time
 from ..ledger.database import LEDGER_NAME, open_database
-from ..settings.config import Settings, state_folder
+from ..settings.config import Settings
+from ..settings.places import state_folder
 from ..telling.output import Output
 from ..wire.curl import find_curl
 from .api import BatchApi, ServerBatch

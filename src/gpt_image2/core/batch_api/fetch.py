@@ -16,7 +16,7 @@ from ..batch.output_folder import OutputFolder
 from ..ledger.recording import Ledger
 from ..outputs.files import prepare_folder, temporary_folder
 from ..outputs.naming import OutputPlan, slug
-from ..settings.config import state_folder
+from ..settings.places import state_folder
 from ..telling.as_json import failure_json
 from ..telling.in_words import saved_line
 from ..telling.output import Output

@@ -31,7 +31,7 @@ from ..base.record import Record, replace
 from ..base.redact import show
 from ..outputs.collect import ImageCollector
 from ..outputs.naming import OutputPlan, has_matching_extension
-from ..settings.config import is_sandbox
+from ..settings.base_url import is_sandbox
 from ..wire.messages import ResponseHead
 from .download import MAX_FURTHER_ADDRESSES, Downloader, DownloadFailed
 from .exchange import Host, auth_header, send_once

@@ -20,7 +20,9 @@ from ..ledger.recording import Ledger, recorded
 from ..outputs.files import prepare_folder, sweep, temporary_folder
 from ..outputs.inflight import is_anything_left
 from ..outputs.naming import OutputPlan, extension, folders_of, looked_at, plan_output
-from ..settings.config import Settings, home_folder, is_sandbox, load_settings, state_folder
+from ..settings.base_url import is_sandbox
+from ..settings.config import Settings, load_settings
+from ..settings.places import home_folder, state_folder
 from ..wire.curl import find_curl
 from ..wire.messages import HttpRequest
 from .budget import Budget

@@ -15,7 +15,9 @@ from ..base.record import Record, replace
 from ..outputs.collect import ImageCollector
 from ..outputs.files import temporary_folder, write_private
 from ..outputs.store import Spool
-from ..settings.config import Settings, state_folder
+from ..settings.config import Settings
+from ..settings.places import state_folder
+from ..wire.addresses import read_address
 from ..wire.curl import Curl
 from ..wire.messages import FormPart, HttpRequest, ResponseHead
 from .download import DEFAULT_MAX_DOWNLOAD_BYTES
@@ -47,7 +49,7 @@ def host_of(settings: Settings, env: Mapping[str, str], stop: StopSwitch) -> Hos
 
 def auth_header(settings: Settings, key: str) -> Tuple[str, str]:
     """The header that carries the key: Azure has one of its own, everybody else takes a bearer token."""
-    host = settings.base_url.split("//", 1)[-1].split("/", 1)[0].split(":", 1)[0].lower()
+    host = read_address(settings.base_url).host
     return ("api-key", key) if host.endswith(_AZURE_SUFFIX) else ("Authorization", f"Bearer {key}")
 
 

@@ -19,7 +19,8 @@ from ..calls.exchange import Host, auth_header, host_of, send_free
 from ..calls.explain import explain
 from ..calls.retry import Attempt, judge
 from ..outputs.files import prepare_folder
-from ..settings.config import Settings, state_folder
+from ..settings.config import Settings
+from ..settings.places import state_folder
 from ..wire.addresses import resolve_addresses
 from ..wire.curl import MIN_VERSION, Curl, curl_version, find_curl
 from ..wire.messages import HttpRequest

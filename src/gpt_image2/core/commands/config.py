@@ -9,8 +9,9 @@ from typing import Dict, Optional, Sequence
 from ..base.interrupt import StopSwitch
 from ..base.outcome import ExitCode
 from ..outputs.files import write_config
-from ..settings.config import TEMPLATE, config_locations, home_folder, load_settings, state_folder
+from ..settings.config import TEMPLATE, load_settings
 from ..settings.config_file import NO_PRICES
+from ..settings.places import config_locations, home_folder, state_folder
 from ..telling.output import Output
 from .options import YES_NO, config_parser
 

@@ -8,8 +8,9 @@ from typing import Dict, List, Optional, Sequence
 from ..base.errors import UsageError
 from ..base.interrupt import StopSwitch
 from ..base.outcome import Billed, ExitCode
-from ..settings.config import Settings, state_folder
+from ..settings.config import Settings
 from ..settings.hosts import forget_facts
+from ..settings.places import state_folder
 from ..telling.output import Output
 from .checks import Check, check_json, examine, verdict
 from .options import Parser, ServerFlags, add_output_flags, add_server_flags, parser_of

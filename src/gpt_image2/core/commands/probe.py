@@ -33,8 +33,9 @@ from ..outputs.collect import ImageCollector
 from ..outputs.files import prepare_folder, temporary_folder, write_private
 from ..outputs.naming import OutputPlan
 from ..outputs.store import Spool
-from ..settings.config import Settings, state_folder
+from ..settings.config import Settings
 from ..settings.hosts import HostFacts, save_facts, today
+from ..settings.places import state_folder
 from ..telling.output import Output
 from .checks import Check, ask, explained
 from .options import YES_NO

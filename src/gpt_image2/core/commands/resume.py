@@ -14,7 +14,8 @@ from ..base.redact import show
 from ..calls.exchange import host_of
 from ..calls.leftovers import Resumed, Resumer
 from ..ledger.recording import Ledger
-from ..settings.config import load_settings, state_folder
+from ..settings.config import load_settings
+from ..settings.places import state_folder
 from ..telling.as_json import failure_json, image_json
 from ..telling.in_words import saved_line
 from ..telling.output import Output

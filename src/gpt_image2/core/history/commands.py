@@ -21,7 +21,8 @@ from ..commands.probe import PROBE_COMMAND
 from ..ledger.database import LEDGER_NAME, Database, read_database
 from ..ledger.entries import SANDBOX_HOST, STDOUT, InputFile, request_from_fields
 from ..outputs.naming import extension
-from ..settings.config import load_settings, state_folder
+from ..settings.config import load_settings
+from ..settings.places import state_folder
 from ..telling.as_json import estimate_json
 from ..telling.in_words import cost_in_words
 from ..telling.output import Output
