@@ -35,8 +35,13 @@ class Billed(str, Enum):
     """Whether a call cost money: `no` (never sent, or refused before work), `yes`, or `maybe` (unknown)."""
 
     NO = "no"
-    YES = "yes"
     MAYBE = "maybe"
+    YES = "yes"
+
+    @property
+    def rank(self) -> int:
+        """How much it may have cost: of several outcomes the highest is that of all."""
+        return list(Billed).index(self)
 
 
 class SavedImage(Record):

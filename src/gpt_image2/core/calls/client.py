@@ -26,11 +26,12 @@ from ..settings.places import home_folder, state_folder
 from ..wire.curl import find_curl
 from ..wire.messages import HttpRequest
 from .budget import Budget
-from .call import Call, CallPolicy
+from .call import Call
 from .download import DEFAULT_MAX_DOWNLOAD_BYTES, Downloader
 from .exchange import host_of, send_free
 from .inputs import load_inputs
 from .retry import DEFAULT_RETRIES
+from .under_way import CallPolicy
 
 DEFAULT_TIMEOUT_S = 600.0
 MIN_TIMEOUT_S = 0.001  # to curl, 0 is no limit at all

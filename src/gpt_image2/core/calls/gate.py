@@ -8,6 +8,7 @@ the notes of each sending.
 from __future__ import annotations
 
 from contextlib import suppress
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Callable, List, Mapping, Optional, Sequence, Tuple
 
@@ -20,8 +21,6 @@ from ..outputs.collect import ImageCollector
 from ..outputs.inflight import InFlight
 from ..outputs.naming import OutputPlan
 from ..outputs.store import Spool
-
-_ORDER = (Billed.NO, Billed.MAYBE, Billed.YES)
 
 
 class SentRequest:
@@ -86,7 +85,7 @@ class Gate:
             saved, aside, cost = self._known_of(sending)
             images += saved
             kept += aside
-            billed = max(billed, cost, key=_ORDER.index)
+            billed = max(billed, cost, key=attrgetter("rank"))
         result = replace(unsettled, images=tuple(images), billed=billed)
         is_ours = isinstance(defect, GptImage2Error)
         said = str(defect) if is_ours else f"internal error: {type(defect).__name__}: {defect}"

@@ -1,0 +1,122 @@
+"""A call under way: how it is made, and what its requests share: clock, warnings, observer, gate."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import List, Optional, Sequence
+
+from ..api.models import parse_size
+from ..api.request import ImageRequest
+from ..base.events import Event, ImageSaved, Observer, Warned
+from ..base.outcome import SavedImage
+from ..base.record import Record
+from ..base.redact import show
+from ..outputs.naming import OutputPlan, has_matching_extension
+from .exchange import Host
+from .gate import Gate, SentRequest
+
+
+class CallPolicy(Record):
+    """How a call is made. `timeout_s` bounds the whole call, retries and waits included.
+
+    Without `waits_for_server` a call that the server asks to wait ends instead, with an error that says so.
+    """
+
+    timeout_s: float
+    retries: int
+    retry_ambiguous: bool
+    max_download_bytes: int
+    save_partials: bool
+    waits_for_server: bool = True
+
+
+class CallUnderWay:
+    """What the requests of one call share; `observer` hears what happens. `numbers` are those of the images
+    that are asked for, by which the plan names them; None is 1, 2, 3 …"""
+
+    def __init__(
+        self,
+        host: Host,
+        request: ImageRequest,
+        plan: OutputPlan,
+        policy: CallPolicy,
+        observer: Observer,
+        numbers: Optional[Sequence[int]] = None,
+    ) -> None:
+        self.host = host
+        self.request = request
+        self.plan = plan
+        self.numbers = numbers or range(1, request.count + 1)
+        self.policy = policy
+        self._observer = observer
+        self._lock = threading.Lock()
+        self.warnings: List[str] = []
+        self.attempts = 0
+        self.started = time.monotonic()
+        self.gate = Gate(plan, request.count, host.settings.secrets)
+        #: The row of the ledger, 0 where there is none.
+        self.row = 0
+
+    def begin_sending(self, request: ImageRequest, numbers: Sequence[int]) -> SentRequest:
+        """One more request is about to be sent, for the images with these numbers."""
+        self.attempts += 1
+        plan = self.plan
+        return self.gate.begin(
+            self.host.state_folder,
+            {
+                "id": self.row,
+                "base_url": self.host.settings.base_url,
+                "command": request.command,
+                "model": request.model,
+                "numbers": list(numbers),
+                "output": {
+                    "folder": str(plan.folder),
+                    "stem": plan.stem,
+                    "suffix": plan.suffix,
+                    "numbered": plan.numbered,
+                },
+            },
+        )
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the call began."""
+        return time.monotonic() - self.started
+
+    @property
+    def remaining_s(self) -> float:
+        """Seconds until the call's time is up."""
+        return self.policy.timeout_s - self.elapsed_s
+
+    def emit(self, event: Event) -> None:
+        """Tells the observer; lanes take turns."""
+        try:
+            with self._lock:
+                self._observer(event)
+        except Exception as defect:
+            if not isinstance(event, Warned):
+                self.warn(f"the observer failed: {type(defect).__name__}: {defect}")
+
+    def warn(self, message: str) -> None:
+        """Tells the observer, and keeps it for the result."""
+        with self._lock:
+            if message in self.warnings:
+                return
+            self.warnings.append(message)
+        self.emit(Warned(message, self.elapsed_s))
+
+    def saved(self, image: SavedImage, rescue_reason: str) -> None:
+        """An image is on disk: says so, and what differs from what was asked for."""
+        self.emit(ImageSaved(image, self.elapsed_s))
+        name = show(image.path, limit=None)
+        if rescue_reason:
+            self.warn(f"the output could not be written ({rescue_reason}); the image was saved as {name}")
+        asked_format = self.request.effective_format
+        if image.format != asked_format:
+            self.warn(f"asked for {asked_format}, got {image.format}: {name} holds {image.format} data")
+        elif not rescue_reason and not has_matching_extension(image.path, image.format):
+            self.warn(f"{name} holds {image.format} data, whatever its name says")
+        asked_size = parse_size(self.request.effective_size)
+        if asked_size and (image.width, image.height) != asked_size:
+            self.warn(f"asked for {self.request.effective_size}, got {image.width}x{image.height}: {name}")
