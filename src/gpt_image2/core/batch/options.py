@@ -18,7 +18,7 @@ from ..commands.options import (
     parser_of,
     request_of,
 )
-from .jobs_file import Job
+from .job import Job
 
 DEFAULT_CONCURRENCY = 4
 MAX_CONCURRENCY = 256

@@ -26,7 +26,8 @@ from ..settings.base_url import is_loopback
 from ..telling.as_json import failure_json
 from ..telling.output import Output
 from .contact_sheet import SHEET_NAME
-from .jobs_file import Job, JobsFile, Line, job_key, read_job
+from .job import Job, job_key, read_job
+from .jobs_file import JobsFile, Line
 from .journal import JOURNAL_NAME, Journal, read_journal
 from .options import JobsOptions
 from .output_folder import OutputFolder

@@ -16,7 +16,7 @@ from ..base.record import replace
 from ..base.redact import mask_secrets, show
 from ..calls.budget import Hold
 from ..calls.client import Client, PreparedCall
-from .jobs_file import Job
+from .job import Job
 from .journal import SENT, Entry
 from .output_folder import OutputFolder
 from .plan import JobEnding, PlannedJob

@@ -29,7 +29,7 @@ from ..base.outcome import Billed, Result, SavedImage
 from ..base.record import replace
 from ..calls.budget import OVER_MAX_COST, Budget, Hold
 from ..calls.client import Client
-from .jobs_file import read_job
+from .job import read_job
 from .journal import Journal
 from .options import BatchRunCommand
 from .pacer import Pacer

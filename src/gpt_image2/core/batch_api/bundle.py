@@ -16,7 +16,7 @@ from ..api.request import InputImage, is_address
 from ..base.errors import OutputError
 from ..base.record import Record
 from ..base.redact import show
-from ..batch.jobs_file import Job
+from ..batch.job import Job
 from ..calls.inputs import local_input
 from ..ledger.entries import InputFile, input_file
 from ..outputs.naming import extension

@@ -18,7 +18,7 @@ from ..base.errors import ApiError, GptImage2Error, InterruptedCall, LedgerError
 from ..base.interrupt import StopSwitch
 from ..base.outcome import Billed, ExitCode
 from ..base.record import replace
-from ..batch.jobs_file import read_job
+from ..batch.job import read_job
 from ..batch.journal import FAILED, SUBMITTED, Journal
 from ..batch.plan import PlannedJob
 from ..batch.planning import OpenJobs, open_jobs
