@@ -2,7 +2,7 @@
 """Join the modules of src/gpt_image2/core into the one-file script of the skill, and what lies beside it.
 
 Reads the modules and the templates in tools/; writes skills/gpt-image-2/scripts/gpt_image2.py and the side
-files next to it (`SIDES` in tools/core_modules.py, which also says what core must keep to), nothing else.
+files next to it (`SIDES` in tools/core_modules.py), nothing else.
 The same input gives the same bytes on every Python from 3.8 on: text is cut out by line, never unparsed.
 
 Exit codes: 0 written or fresh; 1 stale (`--check`); 2 core breaks a rule.
@@ -25,7 +25,6 @@ from core_modules import (
     SIDES,
     BuildError,
     Module,
-    check,
     constant,
     last_line,
     read_core,
@@ -34,6 +33,7 @@ from core_modules import (
     reading_order,
     side_of,
 )
+from core_rules import check
 
 SCRIPTS = "skills/gpt-image-2/scripts"
 MAIN = "gpt_image2"
