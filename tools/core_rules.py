@@ -11,7 +11,7 @@ What core must keep to (each breach is an error with its file and line):
 - a top-level name belongs to one module, and hides no builtin;
 - no import cycles, no `TYPE_CHECKING`, no `__name__` test.
 
-How a module begins is checked where it is read, and cycles where modules are put in order (core_modules). Pure.
+How a module begins is checked where it is read, and cycles where modules are put in order. Pure.
 """
 
 from __future__ import annotations
