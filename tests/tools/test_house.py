@@ -56,7 +56,6 @@ WRITERS = {
     "outputs/adopt.py": "names or removes the parts of a call that broke off",
     "outputs/inflight.py": "adds to the notes of a call that is under way",
     "outputs/left.py": "marks what somebody has tried to finish",
-    "outputs/lines.py": "writes contact sheets, and to journals",
     "outputs/ours.py": "opens files of ours, and asks a folder whose new files are",
     "outputs/owned.py": "makes, marks and deletes temporary folders",
     "outputs/store.py": "removes the parts that it opened",

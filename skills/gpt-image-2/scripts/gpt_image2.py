@@ -3778,16 +3778,29 @@ def write_private_file(path: Path, text: str) -> None:
 
     An `OutputError` where it cannot be written.
     """
-    part = path.with_name(f".{path.name}.{os.urandom(6).hex()}.tmp")
     try:
         if not path.parent.exists():
             path.parent.mkdir(parents=True, mode=0o700)
-        write_private(part, text.encode("utf-8"))
-        check_replaceable(path)
-        os.replace(str(part), str(path))
     except OSError as error:
-        with suppress(OSError):
-            part.unlink()
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
+    write_whole(path, [text], 0o600)
+
+
+def write_whole(path: Path, pieces: Iterable[str], mode: int = 0o666) -> None:
+    """Writes a text file from its pieces, whole or not at all; an `OutputError` where it cannot."""
+    try:
+        part, file = open_part(path, mode)
+        try:
+            with file:
+                for piece in pieces:
+                    write_all(file, piece.encode("utf-8", "replace"))
+            check_replaceable(path)
+            os.replace(str(part), str(path))
+        except BaseException:
+            with suppress(OSError):
+                part.unlink()
+            raise
+    except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
 
 
@@ -7379,6 +7392,21 @@ def _bracketed(address: str) -> str:
     return f"[{address}]" if ":" in address else address
 
 
+def fetch_images(
+    downloader: Downloader, urls: Sequence[str], collector: ImageCollector, secrets: Iterable[str]
+) -> List[str]:
+    """Fetches images into a collector; the addresses that could not be fetched, each with the reason."""
+    failures: List[str] = []
+    for url in urls:
+        try:
+            collector.take(url, lambda take, restart: downloader.fetch(url, take, restart))  # noqa: B023
+        except OutputError as error:
+            collector.lose(error.message)
+        except (DownloadFailed, GptImage2Error) as error:
+            failures.append(f"{show(url, secrets, None)} ({error})")
+    return failures
+
+
 # ------------------------------------------------------------------------------------------------------------
 # calls/exchange
 #
@@ -8217,7 +8245,6 @@ class Lane:
     def _download(self, attempt: Attempt, collector: ImageCollector) -> List[str]:
         """Fetches the images that came as addresses; what could not be fetched, and why."""
         host = self._call.host
-        failures: List[str] = []
         if not attempt.answer.urls:
             return []
         downloader = Downloader(
@@ -8231,14 +8258,7 @@ class Lane:
         if len(attempt.answer.urls) > most:
             came, asked = len(attempt.answer.urls), self._request.count
             self._call.warn(f"{came} addresses came for {asked} images; only the first {most} are fetched")
-        for url in attempt.answer.urls[:most]:
-            try:
-                collector.take(url, lambda take, restart: downloader.fetch(url, take, restart))  # noqa: B023
-            except OutputError as error:
-                collector.lose(error.message)
-            except (DownloadFailed, GptImage2Error) as error:
-                failures.append(f"{show(url, host.settings.secrets, None)} ({error})")
-        return failures
+        return fetch_images(downloader, attempt.answer.urls[:most], collector, host.settings.secrets)
 
     def _head_came(self, head: ResponseHead, sending: SentRequest) -> None:
         sending.in_flight.head_came(head.status, head.headers)

@@ -156,7 +156,6 @@ from gpt_image2 import (
     backoff_s,
     canonical,
     check_local_inputs,
-    check_replaceable,
     checked,
     client_of,
     cost_in_words,
@@ -167,6 +166,7 @@ from gpt_image2 import (
     explain,
     extension,
     failure_json,
+    fetch_images,
     find_curl,
     forget_facts,
     host_of,
@@ -188,7 +188,6 @@ from gpt_image2 import (
     moment_s,
     open_database,
     open_ours,
-    open_part,
     other_fields,
     parser_of,
     plan_output,
@@ -221,8 +220,8 @@ from gpt_image2 import (
     try_lock,
     unknown_cost,
     utc_text,
-    write_all,
     write_private,
+    write_whole,
 )
 
 
@@ -232,6 +231,38 @@ from gpt_image2 import (
 # Images on their way to disk: named before anything is paid for, decoded while they arrive, renamed in place
 # when they are whole. The only room that writes outputs.
 # ============================================================================================================
+
+
+# ------------------------------------------------------------------------------------------------------------
+# outputs/lines
+#
+# Files of many lines that only grow: journals.
+# ------------------------------------------------------------------------------------------------------------
+
+
+def open_to_append(path: Path) -> int:
+    """A file of this user, made where it is missing, whose writes all go to its end.
+
+    Raises:
+        OSError: it is a link or anything else than a plain file of ours (its text says what), or cannot be
+            opened.
+    """
+    return open_ours(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+
+
+def end_line(descriptor: int) -> None:
+    """Ends the last line of an open file where it has no end."""
+    size = os.lseek(descriptor, 0, os.SEEK_END)
+    if size:
+        os.lseek(descriptor, size - 1, os.SEEK_SET)
+        if os.read(descriptor, 1) != b"\n":
+            os.write(descriptor, b"\n")
+
+
+def lock_file(descriptor: int) -> bool:
+    """Locks an open file until it is closed; False when another process has it locked."""
+    # A file system without locks: better unguarded than not at all.
+    return try_lock(descriptor) is not False
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -338,56 +369,6 @@ def _read_lines(path: Path) -> Iterator[Mapping[str, Any]]:
                     yield cast(Dict[str, Any], content)
 
 
-# ------------------------------------------------------------------------------------------------------------
-# outputs/lines
-#
-# Files of many lines: journals, which only grow, and contact sheets, which are written whole.
-# ------------------------------------------------------------------------------------------------------------
-
-
-def write_pieces(path: Path, pieces: Iterable[str]) -> None:
-    """Writes a text file from its pieces, whole or not at all; an `OutputError` where it cannot."""
-    try:
-        part, file = open_part(path)
-        try:
-            with file:
-                for piece in pieces:
-                    write_all(file, piece.encode("utf-8", "replace"))
-            check_replaceable(path)
-            os.replace(str(part), str(path))
-        except BaseException:
-            with suppress(OSError):
-                part.unlink()
-            raise
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
-
-
-def open_to_append(path: Path) -> int:
-    """A file of this user, made where it is missing, whose writes all go to its end.
-
-    Raises:
-        OSError: it is a link or anything else than a plain file of ours (its text says what), or cannot be
-            opened.
-    """
-    return open_ours(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
-
-
-def end_line(descriptor: int) -> None:
-    """Ends the last line of an open file where it has no end."""
-    size = os.lseek(descriptor, 0, os.SEEK_END)
-    if size:
-        os.lseek(descriptor, size - 1, os.SEEK_SET)
-        if os.read(descriptor, 1) != b"\n":
-            os.write(descriptor, b"\n")
-
-
-def lock_file(descriptor: int) -> bool:
-    """Locks an open file until it is closed; False when another process has it locked."""
-    # A file system without locks: better unguarded than not at all.
-    return try_lock(descriptor) is not False
-
-
 # ============================================================================================================
 # calls/
 #
@@ -440,10 +421,20 @@ class Resumer:
     def _finish(self, left: Left) -> Resumed:
         plan = self._plan_of(left)
         saved, kept = adopt(left.notes, plan)
-        answer = _answer_left(left, plan)
+        free = [number for number in left.numbers if number not in {image.number for image in saved}]
+        collector = ImageCollector(plan, chain(free, count(max(left.numbers) + 1)), note=left.note)
+        answer = _read_answer(left, plan, collector)
         addresses = left.addresses or answer.urls
-        fetched, waiting = self._fetch(left, addresses, saved, plan)
-        images = (*saved, *fetched)
+        done = left.fetched(saved)
+        waiting = fetch_images(
+            Downloader(self._host.curl, base_url=left.base_url),
+            [url for url in addresses if url not in done],
+            collector,
+            self._host.settings.secrets,
+        )
+        collector.close()
+        images = (*saved, *collector.images)
+        kept = (*kept, *collector.kept_aside)
         if not images and not waiting:
             kept = (*kept, *_keep_answer(left, plan))
         usage, prices = answer.usage, self._host.settings.prices
@@ -464,7 +455,7 @@ class Resumer:
             left.close()
         known = {str(note.get("saved")) for note in left.notes}
         new = tuple(image for image in images if image.path not in known)
-        return Resumed(left.id, result, new, kept, waiting)
+        return Resumed(left.id, result, new, kept, tuple(waiting))
 
     def _plan_of(self, left: Left) -> OutputPlan:
         """Where the images were to go; by now other files may have these names, so none is replaced."""
@@ -478,26 +469,6 @@ class Resumer:
             rescue_folder=rescue_folder,
         )
 
-    def _fetch(
-        self, left: Left, addresses: Sequence[str], saved: Sequence[SavedImage], plan: OutputPlan
-    ) -> Tuple[Tuple[SavedImage, ...], Tuple[str, ...]]:
-        """Fetches the addresses whose images are not there; those images, and what failed, and why."""
-        numbers = left.numbers
-        free = [number for number in numbers if number not in {image.number for image in saved}]
-        further = range(max(numbers) + 1, max(numbers) + 1 + len(addresses))
-        collector = ImageCollector(plan, iter([*free, *further]), note=left.note)
-        downloader = Downloader(self._host.curl, base_url=left.base_url)
-        failures: List[str] = []
-        done = left.fetched(saved)
-        for url in addresses:
-            if url not in done:
-                try:
-                    collector.take(url, lambda take, restart: downloader.fetch(url, take, restart))  # noqa: B023
-                except (DownloadFailed, GptImage2Error) as error:
-                    failures.append(f"{show(url, limit=None)} ({error})")
-        collector.close()
-        return collector.images, tuple(failures)
-
     def _record(self, left: Left, result: Result) -> None:
         if self._ledger is None or not left.row:
             return
@@ -508,13 +479,15 @@ class Resumer:
         self._ledger.finish(left.row, Ending(status, result, "interrupted", message), self._warn)
 
 
-def _answer_left(left: Left, plan: OutputPlan) -> Answer:
-    """What the answer held besides its images, as far as it had come."""
-    collector = ImageCollector(plan, iter(()))
-    reader = AnswerReader(collector, Spool(plan.rescue_folder, left.folder / "read"))
+def _read_answer(left: Left, plan: OutputPlan, collector: ImageCollector) -> Answer:
+    """What the answer holds, as far as it had come; images that are still in it are saved."""
+    spool = Spool(plan.rescue_folder, left.folder / "read")
+    reader = AnswerReader(collector, spool)
     for block in left.body():
         reader.feed(block)
-    return reader.close()
+    answer = reader.close()
+    spool.discard()
+    return answer
 
 
 def _keep_answer(left: Left, plan: OutputPlan) -> Tuple[str, ...]:
@@ -2388,7 +2361,7 @@ def write_sheet(
             with open(str(path), "rb") as file:
                 if _SHEET_MARK.encode() not in file.read(_HEAD_BYTES_READ):
                     raise OutputError(f"{path} is not ours; the contact sheet was left out")
-        write_pieces(path, _pieces(f"{PROGRAM} batch: {name}", words, rows, requests, str(folder)))
+        write_whole(path, _pieces(f"{PROGRAM} batch: {name}", words, rows, requests, str(folder)))
     except (OSError, ValueError, OutputError) as error:
         output.warn(str(error))
         return None

@@ -107,6 +107,24 @@ def test_a_whole_image_whose_process_was_killed_gets_its_name(home: Home) -> Non
     assert (run.code, [path.read_bytes() for path in home.cwd.iterdir()]) == (0, [ONE])
 
 
+def test_an_image_that_is_still_in_the_answer_is_saved(home: Home) -> None:
+    """As a defect leaves it: from there on the answer was only written down."""
+
+    def talk(exchange: Exchange) -> None:
+        exchange.start(10_000, content_type="application/json")
+        exchange.send(b'{"data": [')
+        exchange.wait_until_gone()
+
+    killed(home, talk, lambda: any(path.stat().st_size for path in home.state.rglob("*body*")))
+    (body,) = home.state.rglob("*body*")
+    body.write_bytes(b'{"data": [' + quoted(ONE) + b"}]}")
+    run = home.run("resume", "--json")
+    (call,) = run.json["calls"]
+    assert [Path(image["path"]).name for image in call["images"]] == ["cat.png"]
+    assert (run.code, call["kept"], (home.cwd / "cat.png").read_bytes()) == (0, [], ONE)
+    assert rows_of(home.ledger)[0]["billed"] == "yes"
+
+
 def test_an_answer_without_an_image_is_kept(home: Home) -> None:
     def talk(exchange: Exchange) -> None:
         exchange.start(10_000, content_type="application/json")

@@ -14,8 +14,8 @@ from servers import Recorder
 
 from gpt_image2.core.base.errors import OutputError
 from gpt_image2.core.outputs import ours
-from gpt_image2.core.outputs.files import write_private_file
-from gpt_image2.core.outputs.lines import open_to_append, write_pieces
+from gpt_image2.core.outputs.files import write_private_file, write_whole
+from gpt_image2.core.outputs.lines import open_to_append
 from gpt_image2.core.outputs.ours import NotOurs, real_path
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="links and FIFOs")
@@ -130,7 +130,7 @@ def test_what_is_replaced_by_a_rename_must_be_a_file(make: Make, tmp_path: Path,
     path = tmp_path / "file"
     make(path, victim)
     mode = os.lstat(str(path)).st_mode
-    for write in (lambda: write_private_file(path, "new"), lambda: write_pieces(path, ["new"])):
+    for write in (lambda: write_private_file(path, "new"), lambda: write_whole(path, ["new"])):
         with pytest.raises(OutputError, match=WORDS[make]):
             write()
     assert os.lstat(str(path)).st_mode == mode and victim.read_text(encoding="utf-8") == "# mine\n"

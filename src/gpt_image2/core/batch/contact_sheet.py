@@ -15,7 +15,7 @@ from urllib.parse import quote as percent_encode
 from ..api.request import ImageRequest
 from ..base.about import PROGRAM
 from ..base.errors import OutputError
-from ..outputs.lines import write_pieces
+from ..outputs.files import write_whole
 from ..telling.output import Output
 
 SHEET_NAME = "index.html"
@@ -58,7 +58,7 @@ def write_sheet(
             with open(str(path), "rb") as file:
                 if _SHEET_MARK.encode() not in file.read(_HEAD_BYTES_READ):
                     raise OutputError(f"{path} is not ours; the contact sheet was left out")
-        write_pieces(path, _pieces(f"{PROGRAM} batch: {name}", words, rows, requests, str(folder)))
+        write_whole(path, _pieces(f"{PROGRAM} batch: {name}", words, rows, requests, str(folder)))
     except (OSError, ValueError, OutputError) as error:
         output.warn(str(error))
         return None

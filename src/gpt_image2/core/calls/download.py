@@ -5,11 +5,12 @@ Fetching costs nothing, so it may be tried again; the paid request that led here
 
 from __future__ import annotations
 
-from typing import Callable, List, Optional, Tuple
+from typing import Callable, Iterable, List, Optional, Sequence, Tuple
 
 from ..base.about import USER_AGENT
-from ..base.errors import ConfigError
+from ..base.errors import ConfigError, GptImage2Error, OutputError
 from ..base.redact import show
+from ..outputs.collect import ImageCollector
 from ..wire.addresses import (
     Address,
     is_local_name,
@@ -181,3 +182,18 @@ def _home(base_url: str) -> Optional[Address]:
 
 def _bracketed(address: str) -> str:
     return f"[{address}]" if ":" in address else address
+
+
+def fetch_images(
+    downloader: Downloader, urls: Sequence[str], collector: ImageCollector, secrets: Iterable[str]
+) -> List[str]:
+    """Fetches images into a collector; the addresses that could not be fetched, each with the reason."""
+    failures: List[str] = []
+    for url in urls:
+        try:
+            collector.take(url, lambda take, restart: downloader.fetch(url, take, restart))  # noqa: B023
+        except OutputError as error:
+            collector.lose(error.message)
+        except (DownloadFailed, GptImage2Error) as error:
+            failures.append(f"{show(url, secrets, None)} ({error})")
+    return failures

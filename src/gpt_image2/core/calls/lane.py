@@ -13,11 +13,10 @@ from ..base.errors import GptImage2Error, NetworkError, OutputError, PartialErro
 from ..base.events import HeadersReceived, PartialImage, RequestStarted, RetryWaiting
 from ..base.outcome import Billed, Result
 from ..base.record import replace
-from ..base.redact import show
 from ..outputs.collect import ImageCollector
 from ..settings.base_url import is_sandbox
 from ..wire.messages import ResponseHead
-from .download import MAX_FURTHER_ADDRESSES, Downloader, DownloadFailed
+from .download import MAX_FURTHER_ADDRESSES, Downloader, fetch_images
 from .exchange import auth_header, send_once
 from .explain import explain, refuses_stream
 from .gate import SentRequest
@@ -179,7 +178,6 @@ class Lane:
     def _download(self, attempt: Attempt, collector: ImageCollector) -> List[str]:
         """Fetches the images that came as addresses; what could not be fetched, and why."""
         host = self._call.host
-        failures: List[str] = []
         if not attempt.answer.urls:
             return []
         downloader = Downloader(
@@ -193,14 +191,7 @@ class Lane:
         if len(attempt.answer.urls) > most:
             came, asked = len(attempt.answer.urls), self._request.count
             self._call.warn(f"{came} addresses came for {asked} images; only the first {most} are fetched")
-        for url in attempt.answer.urls[:most]:
-            try:
-                collector.take(url, lambda take, restart: downloader.fetch(url, take, restart))  # noqa: B023
-            except OutputError as error:
-                collector.lose(error.message)
-            except (DownloadFailed, GptImage2Error) as error:
-                failures.append(f"{show(url, host.settings.secrets, None)} ({error})")
-        return failures
+        return fetch_images(downloader, attempt.answer.urls[:most], collector, host.settings.secrets)
 
     def _head_came(self, head: ResponseHead, sending: SentRequest) -> None:
         sending.in_flight.head_came(head.status, head.headers)

@@ -6,11 +6,11 @@ Nothing is sent again. What was paid for and has arrived is had in the end, and 
 
 from __future__ import annotations
 
+from itertools import chain, count
 from pathlib import Path
-from typing import Callable, Iterator, List, Optional, Sequence, Tuple
+from typing import Callable, Iterator, Optional, Tuple
 
 from ..api.models import cost_of_usage
-from ..base.errors import GptImage2Error
 from ..base.outcome import Billed, Result, SavedImage
 from ..base.record import Record
 from ..base.redact import show
@@ -21,7 +21,7 @@ from ..outputs.collect import ImageCollector
 from ..outputs.left import Left, left_behind
 from ..outputs.naming import OutputPlan
 from ..outputs.store import Spool
-from .download import Downloader, DownloadFailed
+from .download import Downloader, fetch_images
 from .exchange import Host
 from .response import Answer, AnswerReader
 
@@ -60,10 +60,20 @@ class Resumer:
     def _finish(self, left: Left) -> Resumed:
         plan = self._plan_of(left)
         saved, kept = adopt(left.notes, plan)
-        answer = _answer_left(left, plan)
+        free = [number for number in left.numbers if number not in {image.number for image in saved}]
+        collector = ImageCollector(plan, chain(free, count(max(left.numbers) + 1)), note=left.note)
+        answer = _read_answer(left, plan, collector)
         addresses = left.addresses or answer.urls
-        fetched, waiting = self._fetch(left, addresses, saved, plan)
-        images = (*saved, *fetched)
+        done = left.fetched(saved)
+        waiting = fetch_images(
+            Downloader(self._host.curl, base_url=left.base_url),
+            [url for url in addresses if url not in done],
+            collector,
+            self._host.settings.secrets,
+        )
+        collector.close()
+        images = (*saved, *collector.images)
+        kept = (*kept, *collector.kept_aside)
         if not images and not waiting:
             kept = (*kept, *_keep_answer(left, plan))
         usage, prices = answer.usage, self._host.settings.prices
@@ -84,7 +94,7 @@ class Resumer:
             left.close()
         known = {str(note.get("saved")) for note in left.notes}
         new = tuple(image for image in images if image.path not in known)
-        return Resumed(left.id, result, new, kept, waiting)
+        return Resumed(left.id, result, new, kept, tuple(waiting))
 
     def _plan_of(self, left: Left) -> OutputPlan:
         """Where the images were to go; by now other files may have these names, so none is replaced."""
@@ -98,26 +108,6 @@ class Resumer:
             rescue_folder=rescue_folder,
         )
 
-    def _fetch(
-        self, left: Left, addresses: Sequence[str], saved: Sequence[SavedImage], plan: OutputPlan
-    ) -> Tuple[Tuple[SavedImage, ...], Tuple[str, ...]]:
-        """Fetches the addresses whose images are not there; those images, and what failed, and why."""
-        numbers = left.numbers
-        free = [number for number in numbers if number not in {image.number for image in saved}]
-        further = range(max(numbers) + 1, max(numbers) + 1 + len(addresses))
-        collector = ImageCollector(plan, iter([*free, *further]), note=left.note)
-        downloader = Downloader(self._host.curl, base_url=left.base_url)
-        failures: List[str] = []
-        done = left.fetched(saved)
-        for url in addresses:
-            if url not in done:
-                try:
-                    collector.take(url, lambda take, restart: downloader.fetch(url, take, restart))  # noqa: B023
-                except (DownloadFailed, GptImage2Error) as error:
-                    failures.append(f"{show(url, limit=None)} ({error})")
-        collector.close()
-        return collector.images, tuple(failures)
-
     def _record(self, left: Left, result: Result) -> None:
         if self._ledger is None or not left.row:
             return
@@ -128,13 +118,15 @@ class Resumer:
         self._ledger.finish(left.row, Ending(status, result, "interrupted", message), self._warn)
 
 
-def _answer_left(left: Left, plan: OutputPlan) -> Answer:
-    """What the answer held besides its images, as far as it had come."""
-    collector = ImageCollector(plan, iter(()))
-    reader = AnswerReader(collector, Spool(plan.rescue_folder, left.folder / "read"))
+def _read_answer(left: Left, plan: OutputPlan, collector: ImageCollector) -> Answer:
+    """What the answer holds, as far as it had come; images that are still in it are saved."""
+    spool = Spool(plan.rescue_folder, left.folder / "read")
+    reader = AnswerReader(collector, spool)
     for block in left.body():
         reader.feed(block)
-    return reader.close()
+    answer = reader.close()
+    spool.discard()
+    return answer
 
 
 def _keep_answer(left: Left, plan: OutputPlan) -> Tuple[str, ...]:

@@ -12,7 +12,7 @@ import time
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
-from typing import IO, Generator, List, Tuple
+from typing import IO, Generator, Iterable, List, Tuple
 
 from ..api.images import is_whole_image
 from ..base.errors import OutputError, UsageError
@@ -97,16 +97,29 @@ def write_private_file(path: Path, text: str) -> None:
 
     An `OutputError` where it cannot be written.
     """
-    part = path.with_name(f".{path.name}.{os.urandom(6).hex()}.tmp")
     try:
         if not path.parent.exists():
             path.parent.mkdir(parents=True, mode=0o700)
-        write_private(part, text.encode("utf-8"))
-        check_replaceable(path)
-        os.replace(str(part), str(path))
     except OSError as error:
-        with suppress(OSError):
-            part.unlink()
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
+    write_whole(path, [text], 0o600)
+
+
+def write_whole(path: Path, pieces: Iterable[str], mode: int = 0o666) -> None:
+    """Writes a text file from its pieces, whole or not at all; an `OutputError` where it cannot."""
+    try:
+        part, file = open_part(path, mode)
+        try:
+            with file:
+                for piece in pieces:
+                    write_all(file, piece.encode("utf-8", "replace"))
+            check_replaceable(path)
+            os.replace(str(part), str(path))
+        except BaseException:
+            with suppress(OSError):
+                part.unlink()
+            raise
+    except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
 
 

@@ -1,33 +1,11 @@
-"""Files of many lines: journals, which only grow, and contact sheets, which are written whole."""
+"""Files of many lines that only grow: journals."""
 
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from pathlib import Path
-from typing import Iterable
 
-from ..base.errors import OutputError
-from .files import open_part, write_all
-from .ours import check_replaceable, open_ours, try_lock
-
-
-def write_pieces(path: Path, pieces: Iterable[str]) -> None:
-    """Writes a text file from its pieces, whole or not at all; an `OutputError` where it cannot."""
-    try:
-        part, file = open_part(path)
-        try:
-            with file:
-                for piece in pieces:
-                    write_all(file, piece.encode("utf-8", "replace"))
-            check_replaceable(path)
-            os.replace(str(part), str(path))
-        except BaseException:
-            with suppress(OSError):
-                part.unlink()
-            raise
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
+from .ours import open_ours, try_lock
 
 
 def open_to_append(path: Path) -> int:
