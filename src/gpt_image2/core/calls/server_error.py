@@ -8,22 +8,12 @@ from typing import Any, Dict, List, Optional, Tuple, Union, cast
 
 from ..base.record import Record
 from ..base.untrusted import members, whole_number
+from .task import Task, TaskState, read_task
 
 _MESSAGE_CHARS = 10_000
 _MOST_NAMES = 20
 _MOST_STATUS = 599
 _CODES_OF_SUCCESS = (0, 200, "0", "200", "success", "ok")
-#: The status of a task that was accepted.
-_UNDER_WAY = (
-    "queued",
-    "pending",
-    "submitted",
-    "accepted",
-    "starting",
-    "processing",
-    "running",
-    "in_progress",
-)
 #: Where relays that have no `error` put it.
 _ERROR_FIELDS = ("detail", "errors", "message", "msg", "error_msg")
 #: Where an answer that is no error says why it holds no image: keys and places in lists.
@@ -53,14 +43,17 @@ class ServerError(Record):
     status: int = 0
 
 
-def read_server_error(document: object) -> Optional[ServerError]:
-    """Why there is no image, by a parsed answer: the official envelope or a relay's form; None without it."""
+def read_server_error(document: object, task: Optional[Task] = None) -> Optional[ServerError]:
+    """Why there is no image, by a parsed answer: the official envelope or a relay's form; None without it.
+    `task` is what the answer tells of one, where that is known."""
     if not isinstance(document, dict):
         return None
     fields = cast(Dict[str, Any], document)
     error: Any = fields.get("error") or members(fields.get("response")).get("error")  # as the Responses API
     error = None if error is True else error
-    if not error and not _has_result(fields):
+    task = task or read_task(fields)
+    goes_well = task is not None and task.state is not TaskState.FAILED
+    if not error and not goes_well and not _has_result(fields):
         named = (fields.get(name) for name in _ERROR_FIELDS)
         error = next((value for value in named if value), None)
     if not error:
@@ -85,8 +78,7 @@ def read_server_error(document: object) -> Optional[ServerError]:
 def _has_result(fields: Dict[str, Any]) -> bool:
     """Whether an answer holds, or says that it holds, what was asked for: its message is no error then."""
     says_ok = fields.get("success") is True or fields.get("code") in _CODES_OF_SUCCESS
-    goes_on = fields.get("status") in _UNDER_WAY
-    return says_ok or goes_on or bool(fields.get("data")) or "b64_json" in fields
+    return says_ok or bool(fields.get("data")) or "b64_json" in fields
 
 
 def _reason_elsewhere(fields: Dict[str, Any]) -> Optional[ServerError]:
