@@ -18,11 +18,11 @@ from gpt_image2.core.api import models
 from .api.access import json_delivered, on_defect, on_http_error, on_refused
 from .api.errors import Refused, invalid, model_not_found
 from .api.rate_limits import Limiter, PerMinute
-from .batches.clock import SimulatedClock
 from .batches.endpoints import BatchEndpoints
 from .batches.file_endpoints import FileEndpoints
 from .batches.file_store import FileStore
 from .batches.runner import BatchRunner
+from .clock import SimulatedClock
 from .connection import Delivery
 from .faults.admission import admit
 from .image_endpoints import ImageEndpoints
