@@ -26,6 +26,7 @@ from .clock import SimulatedClock
 from .connection import Delivery
 from .faults.admission import admit
 from .image_endpoints import ImageEndpoints
+from .making import Maker
 from .request_log import RequestLog
 from .settings import Settings
 from .threads import Threads
@@ -44,7 +45,10 @@ class Sandbox:
         limiter = Limiter()
         if settings.limits is not None:
             limiter = PerMinute(settings.limits, lambda: self._clock.waited_s)
-        self._images = ImageEndpoints(settings, limiter, self._log, self._files.as_upload, self._threads)
+        self._maker = Maker(self._log, self._threads)
+        self._images = ImageEndpoints(
+            settings, limiter, self._log, self._files.as_upload, self._threads, self._maker
+        )
         runner = BatchRunner(self._clock, self._files, self._log, self._threads, settings.batch_job_s)
         self._batches = BatchEndpoints(runner, self._files)
 
@@ -52,7 +56,7 @@ class Sandbox:
         routes = [
             Route("/_sandbox/log", self.log, methods=["GET"]),
             Route("/_sandbox/reset", self.reset, methods=["POST"]),
-            Route("/_sandbox/files/{name}", self._images.download, methods=["GET"]),
+            Route("/_sandbox/files/{name}", self._maker.download, methods=["GET"]),
             Route("/_sandbox/clock", self.clock, methods=["GET", "POST"]),
         ]
         for base in ("/v1", "/fault/{fault}/v1"):

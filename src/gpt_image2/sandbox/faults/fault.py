@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from ..api.answers import Presenter, Writer, as_base64, write_json
+from ..api.answers import Presenter, Writer, as_base64, json_answer, stream_answer, write_json
 from ..api.errors import Refused
 from ..connection import Answer
+from ..drawing.encoding import EncodedImage
 from ..image_request import ImageRequest
 
 _T = TypeVar("_T")
@@ -27,6 +28,24 @@ class Case:
     host_url: str
 
 
+@dataclass(frozen=True)
+class Made:
+    """What was made for a request, and how its images and its JSON are written."""
+
+    request: ImageRequest
+    images: Sequence[EncodedImage]
+    previews: Sequence[EncodedImage]
+    present: Presenter
+    write: Writer
+
+
+def as_the_api(made: Made) -> Answer:
+    """The answer of the Images API."""
+    if not made.request.stream:
+        return json_answer(made.request, made.images, made.present, made.write)
+    return stream_answer(made.request, made.images, made.previews, made.present, made.write)
+
+
 def _same(value: _T) -> _T:
     return value
 
@@ -41,6 +60,7 @@ class Fault:
         drawn: the request that is drawn, while the answer describes the one that was understood.
         present: how an image stands in the answer; None means by a URL on the sandbox.
         write: how JSON is written.
+        shape: what kind of answer the images come in.
         sent: what becomes of the finished answer.
         download_status: status of the nth download (from 1) of an image's URL.
     """
@@ -52,5 +72,6 @@ class Fault:
     drawn: Callable[[ImageRequest], ImageRequest] = _same
     present: Presenter | None = as_base64
     write: Writer = write_json
+    shape: Callable[[Made], Answer] = as_the_api
     sent: Callable[[Answer], Answer] = _same
     download_status: Callable[[int], int] = lambda _: 200
