@@ -29,8 +29,10 @@ from .image_endpoints import ImageEndpoints
 from .making import Maker
 from .request_log import RequestLog
 from .settings import Settings
+from .tasks.endpoints import TaskEndpoints
 from .threads import Threads
 
+_BASES = ("/v1", "/fault/{fault}/v1", "/tasks/{tasks}/v1", "/tasks/{tasks}/fault/{fault}/v1")
 _CREATED = 1_776_643_200
 
 
@@ -46,8 +48,9 @@ class Sandbox:
         if settings.limits is not None:
             limiter = PerMinute(settings.limits, lambda: self._clock.waited_s)
         self._maker = Maker(self._log, self._threads)
+        self._tasks = TaskEndpoints(self._maker, self._clock, self._log)
         self._images = ImageEndpoints(
-            settings, limiter, self._log, self._files.as_upload, self._threads, self._maker
+            settings, limiter, self._log, self._files.as_upload, self._threads, self._maker, self._tasks
         )
         runner = BatchRunner(self._clock, self._files, self._log, self._threads, settings.batch_job_s)
         self._batches = BatchEndpoints(runner, self._files)
@@ -59,9 +62,10 @@ class Sandbox:
             Route("/_sandbox/files/{name}", self._maker.download, methods=["GET"]),
             Route("/_sandbox/clock", self.clock, methods=["GET", "POST"]),
         ]
-        for base in ("/v1", "/fault/{fault}/v1"):
+        for base in _BASES:
             routes += [
                 *self._images.routes(base),
+                *self._tasks.routes(base),
                 Route(f"{base}/models", self.models, methods=["GET"]),
                 Route(f"{base}/models/{{model}}", self.model, methods=["GET"]),
                 *FileEndpoints(self._files).routes(base),

@@ -23,6 +23,7 @@ from .image_request import Endpoint
 from .making import Maker
 from .request_log import ImagePost, RequestLog
 from .settings import Settings
+from .tasks.endpoints import TaskEndpoints, chosen_tasks
 from .threads import Threads
 
 _ENDPOINTS: tuple[Endpoint, ...] = ("generations", "edits")
@@ -40,6 +41,7 @@ class ImageEndpoints:
         find_upload: FindUpload,
         threads: Threads,
         maker: Maker,
+        tasks: TaskEndpoints,
     ) -> None:
         self._settings = settings
         self._limiter = limiter
@@ -47,6 +49,7 @@ class ImageEndpoints:
         self._find_upload = find_upload
         self._threads = threads
         self._maker = maker
+        self._tasks = tasks
         self._met: set[tuple[str, str]] = set()
 
     def routes(self, base: str) -> list[Route]:
@@ -107,6 +110,11 @@ class ImageEndpoints:
             raise instead
         if instead is not None:
             return instead
+        tasks = chosen_tasks(request, fault) or self._settings.tasks
+        if tasks:
+            seconds = self._settings.latency_for(asked.quality) if tasks.seconds is None else tasks.seconds
+            base = request.url.path.rpartition("/images/")[0]
+            return self._tasks.accept(tasks.dialect, seconds, fault, case, post, base)
         timer.latency_s = self._settings.latency_for(asked.quality)
         return fault.sent(fault.shape(await self._maker.make(fault, case, post, fault.present)))
 
