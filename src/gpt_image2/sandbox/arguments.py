@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIALECT[:SECONDS]",
         help="answer with a task that is polled for its images, as relays do: "
         f"{', '.join(get_args(DialectName))}; for one request, a base URL of "
-        "http://127.0.0.1:PORT/tasks/DIALECT[:SECONDS]/v1 or a header x-sandbox-tasks (default: images at once)",
+        "http://127.0.0.1:PORT/tasks/DIALECT[:SECONDS]/v1 or a header x-sandbox-tasks does it",
     )
     parser.add_argument(
         "--images-per-minute",

@@ -91,9 +91,9 @@ class RequestLog:
             rows.clear()
 
     def report(self, prompt: str | None = None) -> dict[str, Any]:
-        """`{"hits", "images_delivered", "requests", "downloads", "batch_requests", "polls"}` of one prompt or all.
+        """What came, of one prompt or of all.
 
-        Hits are paid requests: those of batches are none, and polls cost nothing.
+        `{"hits", "images_delivered", "requests", "downloads", "batch_requests", "polls"}`. Hits are paid requests: those of batches are none, and polls cost nothing.
         """
 
         def rows(kept: Sequence[ImagePost | Download | BatchRequest | Poll]) -> list[dict[str, Any]]:
