@@ -93,7 +93,8 @@ class RequestLog:
     def report(self, prompt: str | None = None) -> dict[str, Any]:
         """What came, of one prompt or of all.
 
-        `{"hits", "images_delivered", "requests", "downloads", "batch_requests", "polls"}`. Hits are paid requests: those of batches are none, and polls cost nothing.
+        `{"hits", "images_delivered", "requests", "downloads", "batch_requests", "polls"}`. Hits are paid
+        requests: those of batches are none, and polls cost nothing.
         """
 
         def rows(kept: Sequence[ImagePost | Download | BatchRequest | Poll]) -> list[dict[str, Any]]:
