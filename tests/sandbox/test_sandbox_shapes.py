@@ -132,12 +132,9 @@ def test_a_response_streams_previews_and_its_image_where_the_fault_says(
 
 def test_a_stream_can_stay_open_after_its_last_event(sandbox: Driver) -> None:
     url = f"{sandbox.base_url('shape-stream-open')}/images/generations"
-    patience = httpx2.Timeout(30, read=0.5)
+    sent = {"json": sandbox.body(), "headers": BEARER, "timeout": httpx2.Timeout(30, read=0.5)}
     came = ""
-    with (
-        sandbox.http.stream("POST", url, json=sandbox.body(), headers=BEARER, timeout=patience) as response,
-        pytest.raises(httpx2.ReadTimeout),
-    ):
+    with pytest.raises(httpx2.ReadTimeout), sandbox.http.stream("POST", url, **sent) as response:
         for chunk in response.iter_text():
             came += chunk
     assert [event["type"] for event in events_of(came)] == ["image_generation.completed"]

@@ -171,12 +171,14 @@ def test_a_header_or_the_settings_choose_the_dialect_as_the_path_does(
 ) -> None:
     sandbox = serve(Settings(tasks=Tasks("apimart", 0)))
     assert "task_id" in sandbox.generate().json()["data"][0]
+    assert "task_id" in sandbox.generate("task-failed").json()["data"][0]
     url = f"{sandbox.base_url()}/images/generations"
     headers = {**BEARER, "x-sandbox-tasks": "object:7"}
     assert sandbox.http.post(url, json=sandbox.body(), headers=headers).json()["status"] == "pending"
     headers["x-sandbox-tasks"] = "object:soon"
     refused = sandbox.http.post(url, json=sandbox.body(), headers=headers)
     assert (refused.status_code, error_of(refused)["param"]) == (400, "x-sandbox-tasks")
+    assert all(dialect in error_of(refused)["message"] for dialect in _DIALECTS)
 
 
 def test_a_refusal_comes_at_once_and_is_no_task(sandbox: Driver) -> None:

@@ -24,6 +24,7 @@ from .making import Maker
 from .request_log import ImagePost, RequestLog
 from .settings import Settings
 from .tasks.endpoints import TaskEndpoints, chosen_tasks
+from .tasks.task import Task
 from .threads import Threads
 
 _ENDPOINTS: tuple[Endpoint, ...] = ("generations", "edits")
@@ -110,12 +111,13 @@ class ImageEndpoints:
             raise instead
         if instead is not None:
             return instead
-        tasks = chosen_tasks(request, fault) or self._settings.tasks
+        latency_s = self._settings.latency_for(asked.quality)
+        tasks = chosen_tasks(request, fault, self._settings.tasks)
         if tasks:
-            seconds = self._settings.latency_for(asked.quality) if tasks.seconds is None else tasks.seconds
+            seconds = latency_s if tasks.seconds is None else tasks.seconds
             base = request.url.path.rpartition("/images/")[0]
-            return self._tasks.accept(tasks.dialect, seconds, fault, case, post, base)
-        timer.latency_s = self._settings.latency_for(asked.quality)
+            return self._tasks.accept(Task(tasks.dialect, fault, case, post, base, seconds))
+        timer.latency_s = latency_s
         return fault.sent(fault.shape(await self._maker.make(fault, case, post, fault.present)))
 
 

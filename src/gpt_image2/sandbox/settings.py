@@ -27,7 +27,10 @@ def tasks_of(text: str) -> Tasks:
         ValueError: it is none; the message names the dialects.
     """
     name, colon, number = text.partition(":")
-    seconds = float(number) if colon else None
+    try:
+        seconds = float(number) if colon else None
+    except ValueError:
+        seconds = math.nan
     if name not in get_args(DialectName) or not 0 <= (seconds or 0) < math.inf:
         raise ValueError(f"expected DIALECT[:SECONDS] with one of {', '.join(get_args(DialectName))}")
     return Tasks(cast("DialectName", name), seconds)

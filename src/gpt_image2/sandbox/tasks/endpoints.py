@@ -17,7 +17,7 @@ from ..api.errors import Refused, invalid
 from ..clock import SimulatedClock
 from ..connection import Answer, Delivery
 from ..faults.admission import admit
-from ..faults.fault import Case, Fault, Made, State, as_the_api
+from ..faults.fault import Fault, Made, State, as_the_api
 from ..making import Maker
 from ..request_log import ImagePost, Poll, RequestLog
 from ..settings import DialectName, Tasks, tasks_of
@@ -25,15 +25,15 @@ from .dialects import DIALECTS, View
 from .task import UNFINISHED, Task
 
 _HEADER = "x-sandbox-tasks"
-_BY_DEFAULT = Tasks("location")
+_FOR_A_COURSE = Tasks("location")
 _Act = Callable[[Task], Awaitable[tuple[Answer, str | None]]]
 
 
-def chosen_tasks(request: Request, fault: Fault) -> Tasks | None:
+def chosen_tasks(request: Request, fault: Fault, by_default: Tasks | None) -> Tasks | None:
     """What a request's path or header says of tasks; a fault in a task's course needs one in any case."""
     text = request.path_params.get("tasks") or request.headers.get(_HEADER)
     if text is None:
-        return _BY_DEFAULT if fault.course else None
+        return by_default or (_FOR_A_COURSE if fault.course else None)
     try:
         return tasks_of(text)
     except ValueError as error:
@@ -60,15 +60,12 @@ class TaskEndpoints:
                 routes.append(Route(f"{base}{path}/cancel", cancel, methods=["POST"]))
         return routes
 
-    def accept(
-        self, dialect: DialectName, seconds: float, fault: Fault, case: Case, post: ImagePost, base: str
-    ) -> Answer:
-        """Take a request whose images are made later; `base` is the path before `/images/`."""
-        no_stream = replace(case, request=replace(case.request, stream=False, partial_images=0))
-        task = Task(dialect, fault, no_stream, post, base, self._clock.now_s, seconds)
+    def accept(self, task: Task) -> Answer:
+        """Take a request whose images are made later."""
+        task.created_at_s = self._clock.now_s
         self._tasks[task.id] = task
-        post.task_id = task.id
-        speech = DIALECTS[dialect]
+        task.post.task_id = task.id
+        speech = DIALECTS[task.dialect]
         view = self._view(task, "queued")
         return _answer(task, view, speech.accepted_status, (speech.accepted or speech.body)(view))
 
@@ -106,7 +103,8 @@ class TaskEndpoints:
             return _answer(task, view, 200, speech.body(view)), view.word
         # A fault in how images stand in an answer, or in what kind it is, goes before the dialect's own way.
         present = speech.present if fault.present is as_base64 else fault.present
-        made = await self._maker.make(fault, task.case, task.post, present)
+        request = replace(task.case.request, stream=False, partial_images=0)
+        made = await self._maker.make(fault, replace(task.case, request=request), task.post, present)
         view = self._view(task, state, made)
         if fault.shape is as_the_api:
             return fault.sent(_answer(task, view, 200, speech.body(view))), view.word

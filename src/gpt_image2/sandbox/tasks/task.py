@@ -15,15 +15,15 @@ _QUEUED_PART = 0.1
 
 @dataclass
 class Task:
-    """A request on its way; `seconds` are those of the sandbox's clock. `base` is where its endpoints are."""
+    """A request on its way. `base` is the path before `/images/`; times are those of the sandbox's clock."""
 
     dialect: DialectName
     fault: Fault
     case: Case
     post: ImagePost
     base: str
-    created_at_s: float
     seconds: float
+    created_at_s: float = 0.0
     id: str = field(default_factory=lambda: f"task_{secrets.token_hex(12)}")
     polls: int = 0
     cancelled: bool = False
