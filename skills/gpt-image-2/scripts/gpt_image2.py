@@ -802,6 +802,11 @@ def first_json(text: str) -> object:
         return None
 
 
+def members(value: object) -> Dict[str, Any]:
+    """The members of a parsed object; none for anything else."""
+    return cast(Dict[str, Any], value) if isinstance(value, dict) else {}
+
+
 def _json_int(text: str) -> Optional[int]:
     return int(text) if len(text) <= _MOST_DIGITS else None
 
@@ -5754,6 +5759,47 @@ def _find_home(env: Mapping[str, str]) -> Optional[Path]:
 
 
 # ------------------------------------------------------------------------------------------------------------
+# settings/poll
+#
+# How one host's tasks are asked for, as its config says it. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+class Poll(Record):
+    """Where a task is asked for, and where its answers say what; empty is what the config does not say.
+
+    `path` stands below the base URL, or is an address of its origin; the task's id replaces `{id}` in it.
+    `id`, `status` and `images` are places in an answer, read by `value_at`. `done` and `failed` are states in
+    lower case.
+    """
+
+    path: str = ""
+    id: str = ""
+    status: str = ""
+    done: Tuple[str, ...] = ()
+    failed: Tuple[str, ...] = ()
+    images: str = ""
+
+    def address(self, base_url: str, task_id: str) -> str:
+        """Where a task is asked for, whatever characters its id has; empty where no path is given."""
+        path = self.path.replace("{id}", percent_encode(task_id, safe=""))
+        return base_url + path if path.startswith("/") else path
+
+
+def value_at(document: object, place: str) -> object:
+    """What stands in an answer at a place such as `data.0.task_id`: keys, and numbers in lists from 0; None
+    where nothing does."""
+    for step in place.split("."):
+        if isinstance(document, dict):
+            document = cast(Dict[str, object], document).get(step)
+        elif isinstance(document, list) and re.fullmatch("[0-9]{1,6}", step):
+            document = dict(enumerate(cast(List[object], document))).get(int(step))
+        else:
+            return None
+    return document
+
+
+# ------------------------------------------------------------------------------------------------------------
 # settings/base_url
 #
 # What a base URL may be, and whose it is: OpenAI's, this machine's, the sandbox's. Pure.
@@ -5877,6 +5923,8 @@ class Settings(Record):
     key_problem: str = ""
     key_hint: str = ""
     warnings: Tuple[str, ...] = ()
+    #: How tasks of this host are asked for; None where the config does not say.
+    poll: Optional[Poll] = None
 
     def __repr__(self) -> str:
         return f"Settings(base_url={self.base_url!r}, api_key={self.masked_key})"
@@ -6398,6 +6446,140 @@ def refusal_by_status(status: int) -> Optional[Refusal]:
 
 
 # ------------------------------------------------------------------------------------------------------------
+# calls/server_error
+#
+# What a server says went wrong, wherever an answer says it. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_MESSAGE_CHARS = 10_000
+_MOST_NAMES = 20
+_MOST_STATUS = 599
+_CODES_OF_SUCCESS = (0, 200, "0", "200", "success", "ok")
+#: The status of a task that was accepted.
+_UNDER_WAY = (
+    "queued",
+    "pending",
+    "submitted",
+    "accepted",
+    "starting",
+    "processing",
+    "running",
+    "in_progress",
+)
+#: Where relays that have no `error` put it.
+_ERROR_FIELDS = ("detail", "errors", "message", "msg", "error_msg")
+#: Where an answer that is no error says why it holds no image: keys and places in lists.
+_REASONS: Tuple[Tuple[Union[str, int], ...], ...] = (
+    ("response", "incomplete_details", "reason"),
+    ("incomplete_details", "reason"),
+    ("choices", 0, "message", "refusal"),
+    ("choices", 0, "finish_reason"),
+    ("promptFeedback", "blockReason"),
+    ("candidates", 0, "finishReason"),
+)
+#: The last steps of those that are codes, and not sentences.
+_CODE_STEPS = ("reason", "finish_reason", "blockReason", "finishReason")
+_STOPPED = r"(?i)filter|safety|block|prohibit|policy|refus"
+
+
+class ServerError(Record):
+    """What the server says went wrong, by the fields of the official envelope. `status` is that of an HTTP
+    error where its code is one, else 0."""
+
+    message: str
+    type: str = ""
+    code: str = ""
+    param: str = ""
+    moderation_stage: str = ""
+    moderation_categories: Tuple[str, ...] = ()
+    status: int = 0
+
+
+def read_server_error(document: object) -> Optional[ServerError]:
+    """Why there is no image, by a parsed answer: the official envelope or a relay's form; None without it."""
+    if not isinstance(document, dict):
+        return None
+    fields = cast(Dict[str, Any], document)
+    error: Any = fields.get("error") or members(fields.get("response")).get("error")  # as the Responses API
+    error = None if error is True else error
+    if not error and not _has_result(fields):
+        named = (fields.get(name) for name in _ERROR_FIELDS)
+        error = next((value for value in named if value), None)
+    if not error:
+        return _reason_elsewhere(fields)
+    if isinstance(error, list):  # one error a field: the first says enough
+        error = cast(List[Any], error)[0]
+    envelope = members(error)
+    details = members(envelope.get("moderation_details"))
+    code = _word(envelope.get("code")) or _word(fields.get("code"))
+    status = whole_number(code, _MOST_STATUS) or 0
+    return ServerError(
+        message=_text_of(envelope.get("message") or envelope.get("msg") or error),
+        type=_word(envelope.get("type")),
+        code="" if status >= 400 or code in _CODES_OF_SUCCESS else code,
+        param=_word(envelope.get("param")),
+        moderation_stage=_word(details.get("moderation_stage")),
+        moderation_categories=tuple(_word(item) for item in _names(details.get("categories"))[:_MOST_NAMES]),
+        status=status if status >= 400 else 0,
+    )
+
+
+def _has_result(fields: Dict[str, Any]) -> bool:
+    """Whether an answer holds, or says that it holds, what was asked for: its message is no error then."""
+    says_ok = fields.get("success") is True or fields.get("code") in _CODES_OF_SUCCESS
+    goes_on = fields.get("status") in _UNDER_WAY
+    return says_ok or goes_on or bool(fields.get("data")) or "b64_json" in fields
+
+
+def _reason_elsewhere(fields: Dict[str, Any]) -> Optional[ServerError]:
+    """A reason in one of the places where answers without an error and without an image give it."""
+    for path in _REASONS:
+        value: Any = fields
+        for step in path:
+            if isinstance(step, str) and isinstance(value, dict):
+                value = cast(Dict[str, Any], value).get(step)
+            elif isinstance(step, int) and isinstance(value, list) and cast(List[Any], value):
+                value = cast(List[Any], value)[step]
+            else:
+                value = None
+        if isinstance(value, str) and re.search(_STOPPED if path[-1] in _CODE_STEPS else r"\S", value):
+            return ServerError(_text_of(value), code=value if path[-1] in _CODE_STEPS else "")
+    data: Any = fields.get("data")
+    items = [members(item) for item in cast(List[Any], data)] if isinstance(data, list) else []
+    said = [{name: value for name, value in item.items() if value is not None} for item in items]
+    reason = said[0].get("revised_prompt") if said else None
+    if reason and all(list(one) == ["revised_prompt"] for one in said):
+        return ServerError(_text_of(reason))
+    return None
+
+
+def _word(value: object) -> str:
+    """A name or a number out of an error; empty for anything else."""
+    is_word = isinstance(value, (str, int)) and not isinstance(value, bool)
+    return str(value)[:_MESSAGE_CHARS] if is_word else ""
+
+
+def _text_of(value: object) -> str:
+    """What an error says, as text."""
+    if isinstance(value, str):
+        return value[:_MESSAGE_CHARS]
+    try:
+        return json.dumps(value)[:_MESSAGE_CHARS]
+    except (ValueError, RecursionError):
+        return ""
+
+
+def _names(value: object) -> List[object]:
+    """A list of names from a list, or from an object whose true members are meant."""
+    if isinstance(value, list):
+        return cast(List[object], value)
+    if isinstance(value, dict):
+        return [name for name, on in cast(Dict[object, object], value).items() if on]
+    return []
+
+
+# ------------------------------------------------------------------------------------------------------------
 # calls/gate
 #
 # The one way out of a call whose request may have left, whatever is raised on the way.
@@ -6540,48 +6722,6 @@ _TITLE = r"(?is)<title[^>]{0,200}>(.{0,1000}?)</title>"
 _TITLE_CHARS = 1 << 16  # so far it is looked for
 #: More is no count of tokens: ten of the largest images, with all their inputs, are less than 200,000.
 _MAX_TOKENS = 10**7
-_MESSAGE_CHARS = 10_000
-_MOST_NAMES = 20
-_MOST_STATUS = 599
-_CODES_OF_SUCCESS = (0, 200, "0", "200", "success", "ok")
-#: The status of a task that was accepted.
-_UNDER_WAY = (
-    "queued",
-    "pending",
-    "submitted",
-    "accepted",
-    "starting",
-    "processing",
-    "running",
-    "in_progress",
-)
-#: Where relays that have no `error` put it.
-_ERROR_FIELDS = ("detail", "errors", "message", "msg", "error_msg")
-#: Where an answer that is no error says why it holds no image: keys and places in lists.
-_REASONS: Tuple[Tuple[Union[str, int], ...], ...] = (
-    ("response", "incomplete_details", "reason"),
-    ("incomplete_details", "reason"),
-    ("choices", 0, "message", "refusal"),
-    ("choices", 0, "finish_reason"),
-    ("promptFeedback", "blockReason"),
-    ("candidates", 0, "finishReason"),
-)
-#: The last steps of those that are codes, and not sentences.
-_CODE_STEPS = ("reason", "finish_reason", "blockReason", "finishReason")
-_STOPPED = r"(?i)filter|safety|block|prohibit|policy|refus"
-
-
-class ServerError(Record):
-    """What the server says went wrong, by the fields of the official envelope. `status` is that of an HTTP
-    error where its code is one, else 0."""
-
-    message: str
-    type: str = ""
-    code: str = ""
-    param: str = ""
-    moderation_stage: str = ""
-    moderation_categories: Tuple[str, ...] = ()
-    status: int = 0
 
 
 class Answer(Record):
@@ -6756,68 +6896,10 @@ class AnswerReader:
         )
 
 
-def read_server_error(document: object) -> Optional[ServerError]:
-    """Why there is no image, by a parsed answer: the official envelope or a relay's form; None without it."""
-    if not isinstance(document, dict):
-        return None
-    fields = cast(Dict[str, Any], document)
-    error: Any = fields.get("error") or _members(fields.get("response")).get("error")  # as the Responses API
-    error = None if error is True else error
-    if not error and not _has_result(fields):
-        named = (fields.get(name) for name in _ERROR_FIELDS)
-        error = next((value for value in named if value), None)
-    if not error:
-        return _reason_elsewhere(fields)
-    if isinstance(error, list):  # one error a field: the first says enough
-        error = cast(List[Any], error)[0]
-    envelope = _members(error)
-    details = _members(envelope.get("moderation_details"))
-    code = _word(envelope.get("code")) or _word(fields.get("code"))
-    status = whole_number(code, _MOST_STATUS) or 0
-    return ServerError(
-        message=_text_of(envelope.get("message") or envelope.get("msg") or error),
-        type=_word(envelope.get("type")),
-        code="" if status >= 400 or code in _CODES_OF_SUCCESS else code,
-        param=_word(envelope.get("param")),
-        moderation_stage=_word(details.get("moderation_stage")),
-        moderation_categories=tuple(_word(item) for item in _names(details.get("categories"))[:_MOST_NAMES]),
-        status=status if status >= 400 else 0,
-    )
-
-
-def _has_result(fields: Dict[str, Any]) -> bool:
-    """Whether an answer holds, or says that it holds, what was asked for: its message is no error then."""
-    says_ok = fields.get("success") is True or fields.get("code") in _CODES_OF_SUCCESS
-    goes_on = fields.get("status") in _UNDER_WAY
-    return says_ok or goes_on or bool(fields.get("data")) or "b64_json" in fields
-
-
-def _reason_elsewhere(fields: Dict[str, Any]) -> Optional[ServerError]:
-    """A reason in one of the places where answers without an error and without an image give it."""
-    for path in _REASONS:
-        value: Any = fields
-        for step in path:
-            if isinstance(step, str) and isinstance(value, dict):
-                value = cast(Dict[str, Any], value).get(step)
-            elif isinstance(step, int) and isinstance(value, list) and cast(List[Any], value):
-                value = cast(List[Any], value)[step]
-            else:
-                value = None
-        if isinstance(value, str) and re.search(_STOPPED if path[-1] in _CODE_STEPS else r"\S", value):
-            return ServerError(_text_of(value), code=value if path[-1] in _CODE_STEPS else "")
-    data: Any = fields.get("data")
-    items = [_members(item) for item in cast(List[Any], data)] if isinstance(data, list) else []
-    said = [{name: value for name, value in item.items() if value is not None} for item in items]
-    reason = said[0].get("revised_prompt") if said else None
-    if reason and all(list(one) == ["revised_prompt"] for one in said):
-        return ServerError(_text_of(reason))
-    return None
-
-
 def read_usage(document: object) -> Optional[Usage]:
     """The `usage` of a parsed answer, by its official names or those of chat; None where it is missing or
     cannot be true: no output, or a part that is more than its whole."""
-    fields = _members(_members(document).get("usage"))
+    fields = members(members(document).get("usage"))
     for names in (("input_tokens", "output_tokens"), ("prompt_tokens", "completion_tokens")):
         tokens_in, tokens_out = (count_of(fields.get(name), _MAX_TOKENS) for name in names)
         if tokens_in is not None and tokens_out:
@@ -6826,8 +6908,8 @@ def read_usage(document: object) -> Optional[Usage]:
 
 
 def _split_usage(fields: Dict[str, Any], tokens_in: int, tokens_out: int) -> Optional[Usage]:
-    split = _members(fields.get("input_tokens_details") or fields.get("prompt_tokens_details"))
-    kinds = _members(split.get("cached_tokens_details"))
+    split = members(fields.get("input_tokens_details") or fields.get("prompt_tokens_details"))
+    kinds = members(split.get("cached_tokens_details"))
     text, image = (count_of(split.get(kind), _MAX_TOKENS) for kind in ("text_tokens", "image_tokens"))
     image_in = image or 0
     text_in = max(text or 0, tokens_in - image_in)
@@ -6877,36 +6959,6 @@ def _add_usage(one: Optional[Usage], other: Optional[Usage]) -> Optional[Usage]:
     if one is None or other is None:
         return one or other
     return one + other
-
-
-def _members(value: object) -> Dict[str, Any]:
-    """A parsed object; empty for anything else."""
-    return cast(Dict[str, Any], value) if isinstance(value, dict) else {}
-
-
-def _word(value: object) -> str:
-    """A name or a number out of an error; empty for anything else."""
-    is_word = isinstance(value, (str, int)) and not isinstance(value, bool)
-    return str(value)[:_MESSAGE_CHARS] if is_word else ""
-
-
-def _text_of(value: object) -> str:
-    """What an error says, as text."""
-    if isinstance(value, str):
-        return value[:_MESSAGE_CHARS]
-    try:
-        return json.dumps(value)[:_MESSAGE_CHARS]
-    except (ValueError, RecursionError):
-        return ""
-
-
-def _names(value: object) -> List[object]:
-    """A list of names from a list, or from an object whose true members are meant."""
-    if isinstance(value, list):
-        return cast(List[object], value)
-    if isinstance(value, dict):
-        return [name for name, on in cast(Dict[object, object], value).items() if on]
-    return []
 
 
 # ------------------------------------------------------------------------------------------------------------

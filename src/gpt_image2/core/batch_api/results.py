@@ -17,8 +17,9 @@ from ..base.outcome import Billed, Usage
 from ..base.record import Record
 from ..base.redact import show
 from ..calls.explain import explain
-from ..calls.response import Answer, ServerError, read_server_error, read_usage
+from ..calls.response import Answer, read_usage
 from ..calls.retry import Attempt, is_refusal, judge
+from ..calls.server_error import ServerError, read_server_error
 from ..outputs.collect import ImageCollector
 from ..outputs.image_text import ImageText
 from ..outputs.naming import OutputPlan

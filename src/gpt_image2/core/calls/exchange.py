@@ -21,8 +21,9 @@ from ..wire.addresses import read_address
 from ..wire.curl import Curl
 from ..wire.messages import FormPart, HttpRequest, ResponseHead
 from .download import DEFAULT_MAX_DOWNLOAD_BYTES
-from .response import Answer, AnswerReader, read_server_error
+from .response import Answer, AnswerReader
 from .retry import Attempt
+from .server_error import read_server_error
 
 _AZURE_SUFFIX = ".openai.azure.com"
 _FREE_ANSWER_BYTES = 8 << 20

@@ -6,18 +6,18 @@ the headers say), `b64_json`, `url` as an address or a data URI, an error under 
 
 from __future__ import annotations
 
-import json
 import re
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, Union, cast
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, cast
 
 from ..base.outcome import Usage
 from ..base.record import Record, replace
-from ..base.untrusted import count_of, first_json, whole_number
+from ..base.untrusted import count_of, first_json, members
 from ..outputs.collect import ImageCollector
 from ..outputs.image_text import ImageText
 from ..outputs.store import ImageWriter, Spool
 from ..wire.json_stream import JsonSplitter, StringSink
 from ..wire.sse import SseSplitter
+from .server_error import ServerError, read_server_error
 
 _EVENT_BYTES = 1 << 20
 _LEADING_BLANKS = b" \t\r\n"
@@ -29,48 +29,6 @@ _TITLE = r"(?is)<title[^>]{0,200}>(.{0,1000}?)</title>"
 _TITLE_CHARS = 1 << 16  # so far it is looked for
 #: More is no count of tokens: ten of the largest images, with all their inputs, are less than 200,000.
 _MAX_TOKENS = 10**7
-_MESSAGE_CHARS = 10_000
-_MOST_NAMES = 20
-_MOST_STATUS = 599
-_CODES_OF_SUCCESS = (0, 200, "0", "200", "success", "ok")
-#: The status of a task that was accepted.
-_UNDER_WAY = (
-    "queued",
-    "pending",
-    "submitted",
-    "accepted",
-    "starting",
-    "processing",
-    "running",
-    "in_progress",
-)
-#: Where relays that have no `error` put it.
-_ERROR_FIELDS = ("detail", "errors", "message", "msg", "error_msg")
-#: Where an answer that is no error says why it holds no image: keys and places in lists.
-_REASONS: Tuple[Tuple[Union[str, int], ...], ...] = (
-    ("response", "incomplete_details", "reason"),
-    ("incomplete_details", "reason"),
-    ("choices", 0, "message", "refusal"),
-    ("choices", 0, "finish_reason"),
-    ("promptFeedback", "blockReason"),
-    ("candidates", 0, "finishReason"),
-)
-#: The last steps of those that are codes, and not sentences.
-_CODE_STEPS = ("reason", "finish_reason", "blockReason", "finishReason")
-_STOPPED = r"(?i)filter|safety|block|prohibit|policy|refus"
-
-
-class ServerError(Record):
-    """What the server says went wrong, by the fields of the official envelope. `status` is that of an HTTP
-    error where its code is one, else 0."""
-
-    message: str
-    type: str = ""
-    code: str = ""
-    param: str = ""
-    moderation_stage: str = ""
-    moderation_categories: Tuple[str, ...] = ()
-    status: int = 0
 
 
 class Answer(Record):
@@ -245,68 +203,10 @@ class AnswerReader:
         )
 
 
-def read_server_error(document: object) -> Optional[ServerError]:
-    """Why there is no image, by a parsed answer: the official envelope or a relay's form; None without it."""
-    if not isinstance(document, dict):
-        return None
-    fields = cast(Dict[str, Any], document)
-    error: Any = fields.get("error") or _members(fields.get("response")).get("error")  # as the Responses API
-    error = None if error is True else error
-    if not error and not _has_result(fields):
-        named = (fields.get(name) for name in _ERROR_FIELDS)
-        error = next((value for value in named if value), None)
-    if not error:
-        return _reason_elsewhere(fields)
-    if isinstance(error, list):  # one error a field: the first says enough
-        error = cast(List[Any], error)[0]
-    envelope = _members(error)
-    details = _members(envelope.get("moderation_details"))
-    code = _word(envelope.get("code")) or _word(fields.get("code"))
-    status = whole_number(code, _MOST_STATUS) or 0
-    return ServerError(
-        message=_text_of(envelope.get("message") or envelope.get("msg") or error),
-        type=_word(envelope.get("type")),
-        code="" if status >= 400 or code in _CODES_OF_SUCCESS else code,
-        param=_word(envelope.get("param")),
-        moderation_stage=_word(details.get("moderation_stage")),
-        moderation_categories=tuple(_word(item) for item in _names(details.get("categories"))[:_MOST_NAMES]),
-        status=status if status >= 400 else 0,
-    )
-
-
-def _has_result(fields: Dict[str, Any]) -> bool:
-    """Whether an answer holds, or says that it holds, what was asked for: its message is no error then."""
-    says_ok = fields.get("success") is True or fields.get("code") in _CODES_OF_SUCCESS
-    goes_on = fields.get("status") in _UNDER_WAY
-    return says_ok or goes_on or bool(fields.get("data")) or "b64_json" in fields
-
-
-def _reason_elsewhere(fields: Dict[str, Any]) -> Optional[ServerError]:
-    """A reason in one of the places where answers without an error and without an image give it."""
-    for path in _REASONS:
-        value: Any = fields
-        for step in path:
-            if isinstance(step, str) and isinstance(value, dict):
-                value = cast(Dict[str, Any], value).get(step)
-            elif isinstance(step, int) and isinstance(value, list) and cast(List[Any], value):
-                value = cast(List[Any], value)[step]
-            else:
-                value = None
-        if isinstance(value, str) and re.search(_STOPPED if path[-1] in _CODE_STEPS else r"\S", value):
-            return ServerError(_text_of(value), code=value if path[-1] in _CODE_STEPS else "")
-    data: Any = fields.get("data")
-    items = [_members(item) for item in cast(List[Any], data)] if isinstance(data, list) else []
-    said = [{name: value for name, value in item.items() if value is not None} for item in items]
-    reason = said[0].get("revised_prompt") if said else None
-    if reason and all(list(one) == ["revised_prompt"] for one in said):
-        return ServerError(_text_of(reason))
-    return None
-
-
 def read_usage(document: object) -> Optional[Usage]:
     """The `usage` of a parsed answer, by its official names or those of chat; None where it is missing or
     cannot be true: no output, or a part that is more than its whole."""
-    fields = _members(_members(document).get("usage"))
+    fields = members(members(document).get("usage"))
     for names in (("input_tokens", "output_tokens"), ("prompt_tokens", "completion_tokens")):
         tokens_in, tokens_out = (count_of(fields.get(name), _MAX_TOKENS) for name in names)
         if tokens_in is not None and tokens_out:
@@ -315,8 +215,8 @@ def read_usage(document: object) -> Optional[Usage]:
 
 
 def _split_usage(fields: Dict[str, Any], tokens_in: int, tokens_out: int) -> Optional[Usage]:
-    split = _members(fields.get("input_tokens_details") or fields.get("prompt_tokens_details"))
-    kinds = _members(split.get("cached_tokens_details"))
+    split = members(fields.get("input_tokens_details") or fields.get("prompt_tokens_details"))
+    kinds = members(split.get("cached_tokens_details"))
     text, image = (count_of(split.get(kind), _MAX_TOKENS) for kind in ("text_tokens", "image_tokens"))
     image_in = image or 0
     text_in = max(text or 0, tokens_in - image_in)
@@ -366,33 +266,3 @@ def _add_usage(one: Optional[Usage], other: Optional[Usage]) -> Optional[Usage]:
     if one is None or other is None:
         return one or other
     return one + other
-
-
-def _members(value: object) -> Dict[str, Any]:
-    """A parsed object; empty for anything else."""
-    return cast(Dict[str, Any], value) if isinstance(value, dict) else {}
-
-
-def _word(value: object) -> str:
-    """A name or a number out of an error; empty for anything else."""
-    is_word = isinstance(value, (str, int)) and not isinstance(value, bool)
-    return str(value)[:_MESSAGE_CHARS] if is_word else ""
-
-
-def _text_of(value: object) -> str:
-    """What an error says, as text."""
-    if isinstance(value, str):
-        return value[:_MESSAGE_CHARS]
-    try:
-        return json.dumps(value)[:_MESSAGE_CHARS]
-    except (ValueError, RecursionError):
-        return ""
-
-
-def _names(value: object) -> List[object]:
-    """A list of names from a list, or from an object whose true members are meant."""
-    if isinstance(value, list):
-        return cast(List[object], value)
-    if isinstance(value, dict):
-        return [name for name, on in cast(Dict[object, object], value).items() if on]
-    return []

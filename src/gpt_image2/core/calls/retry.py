@@ -17,7 +17,8 @@ from ..base.redact import show
 from ..base.untrusted import duration_s
 from ..wire.messages import ResponseHead, TransferEnd
 from .refusals import MODERATION, OVERLOAD, QUOTA, RATE_LIMIT, Refusal, refusal_by_code, refusal_by_words
-from .response import Answer, ServerError
+from .response import Answer
+from .server_error import ServerError
 
 MAX_BACKOFF_S = 60.0
 #: The longest wait that a server is obeyed in, two hours: limits by the hour come back in it, and a wait of
