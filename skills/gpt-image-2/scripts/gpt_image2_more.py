@@ -124,6 +124,7 @@ from gpt_image2 import (
     OwnedFolder,
     Parser,
     PartialError,
+    Poll,
     PreparedCall,
     Prices,
     QuotaError,
@@ -155,7 +156,6 @@ from gpt_image2 import (
     add_server_flags,
     add_setting_flags,
     add_timeout_flag,
-    addresses_of_task,
     adopt,
     amount,
     auth_header,
@@ -189,6 +189,7 @@ from gpt_image2 import (
     is_whole_image,
     json_escaped,
     judge,
+    known_addresses,
     limit_in_words,
     load_settings,
     local_input,
@@ -227,6 +228,7 @@ from gpt_image2 import (
     taken_over,
     temporary_folder,
     today,
+    told_addresses,
     try_lock,
     unknown_cost,
     utc_text,
@@ -304,14 +306,17 @@ class Left:
         self._output: Mapping[str, Any] = cast(Dict[str, Any], output) if isinstance(output, dict) else {}
         head = _read_object(folder / HEAD)
         status, headers = head.get("status"), head.get("headers")
+        self._headers: Mapping[str, Any] = cast(Dict[str, Any], headers) if isinstance(headers, dict) else {}
         self.status = status if isinstance(status, int) else None
-        #: The headers of the answer, as far as they had come.
-        self.headers: Mapping[str, Any] = cast(Dict[str, Any], headers) if isinstance(headers, dict) else {}
 
     @property
     def id(self) -> str:
         """What it is called: the row of the ledger, and a number of its own."""
         return self.folder.name
+
+    def header(self, name: str) -> str:
+        """A header of the answer, empty where it had not come."""
+        return str(self._headers.get(name) or "")
 
     def plan(self, rescue_folder: Path) -> OutputPlan:
         """Where the images were to go."""
@@ -497,7 +502,7 @@ class Resumer:
             note=left.note,
             known=[image.sha256 for image in saved],
         )
-        answer = _read_answer(left, plan, collector)
+        answer = _read_answer(left, plan, collector, self._poll_of(left))
         attempt: Optional[Attempt] = None
         addresses = left.addresses or answer.urls
         if not addresses and len(saved) + len(collector.images) < len(left.numbers):
@@ -549,12 +554,11 @@ class Resumer:
     ) -> Optional[Attempt]:
         """The last answer on the task that the host made of a call, None where it made none; `told` is the
         task by the answer to the call itself."""
-        poll = self._host.settings.poll if self._is_at_home(left) else None
-        location = str(left.headers.get("location") or left.headers.get("operation-location") or "")
+        poll = self._poll_of(left)
         task = told or (Task(left.task, TaskState.UNDER_WAY) if left.task else None)
         if task is None:
             return None
-        addresses = (*addresses_of_task(task, left.base_url, location, poll), *left.addresses_of_task)
+        asked_at = (*told_addresses(task, left.base_url, left.header, poll), *left.addresses_of_task)
         poller = TaskPoller(
             self._downloader(left),
             collector,
@@ -562,9 +566,11 @@ class Resumer:
             poll,
             lambda: Spool(plan.rescue_folder, left.folder / "task"),
             lambda _: None,
+            len(left.numbers),
         )
+        known = known_addresses(task.id, left.base_url)
         attempt = poller.wait(
-            task, addresses, lambda: self._until_s - time.monotonic(), looks_once=not self._waits
+            task, asked_at, known, lambda: self._until_s - time.monotonic(), looks_once=not self._waits
         )
         if poller.spool is not None:
             poller.spool.discard()
@@ -579,6 +585,9 @@ class Resumer:
             key_header=auth_header(settings, key) if key else None,
             remaining_s=lambda: self._until_s - time.monotonic(),
         )
+
+    def _poll_of(self, left: Left) -> Optional[Poll]:
+        return self._host.settings.poll if self._is_at_home(left) else None
 
     def _is_at_home(self, left: Left) -> bool:
         """Whether a call went to the server of these settings: only that one gets its key."""
@@ -598,10 +607,10 @@ class Resumer:
         self._ledger.finish(left.row, Ending(status, result, code, message), self._warn)
 
 
-def _read_answer(left: Left, plan: OutputPlan, collector: ImageCollector) -> Answer:
+def _read_answer(left: Left, plan: OutputPlan, collector: ImageCollector, poll: Optional[Poll]) -> Answer:
     """What the answer holds, as far as it had come; images that are still in it are saved."""
     spool = Spool(plan.rescue_folder, left.folder / "read")
-    reader = AnswerReader(collector, spool)
+    reader = AnswerReader(collector, spool, poll, len(left.numbers))
     reader.head_came(ResponseHead(left.status or 0, {}))
     for block in left.body():
         reader.feed(block)

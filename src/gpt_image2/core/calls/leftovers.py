@@ -23,6 +23,7 @@ from ..outputs.left import Left, left_behind
 from ..outputs.naming import OutputPlan
 from ..outputs.store import Spool
 from ..settings.base_url import has_same_origin
+from ..settings.poll import Poll
 from ..wire.messages import ResponseHead
 from .download import Downloader, fetch_images
 from .exchange import Host, auth_header
@@ -30,7 +31,7 @@ from .explain import failed_task
 from .polling import TaskPoller
 from .response import Answer, AnswerReader
 from .retry import Attempt, judge
-from .task import Task, TaskState, addresses_of_task
+from .task import Task, TaskState, known_addresses, told_addresses
 
 
 class Resumed(Record):
@@ -89,7 +90,7 @@ class Resumer:
             note=left.note,
             known=[image.sha256 for image in saved],
         )
-        answer = _read_answer(left, plan, collector)
+        answer = _read_answer(left, plan, collector, self._poll_of(left))
         attempt: Optional[Attempt] = None
         addresses = left.addresses or answer.urls
         if not addresses and len(saved) + len(collector.images) < len(left.numbers):
@@ -141,12 +142,11 @@ class Resumer:
     ) -> Optional[Attempt]:
         """The last answer on the task that the host made of a call, None where it made none; `told` is the
         task by the answer to the call itself."""
-        poll = self._host.settings.poll if self._is_at_home(left) else None
-        location = str(left.headers.get("location") or left.headers.get("operation-location") or "")
+        poll = self._poll_of(left)
         task = told or (Task(left.task, TaskState.UNDER_WAY) if left.task else None)
         if task is None:
             return None
-        addresses = (*addresses_of_task(task, left.base_url, location, poll), *left.addresses_of_task)
+        asked_at = (*told_addresses(task, left.base_url, left.header, poll), *left.addresses_of_task)
         poller = TaskPoller(
             self._downloader(left),
             collector,
@@ -154,9 +154,11 @@ class Resumer:
             poll,
             lambda: Spool(plan.rescue_folder, left.folder / "task"),
             lambda _: None,
+            len(left.numbers),
         )
+        known = known_addresses(task.id, left.base_url)
         attempt = poller.wait(
-            task, addresses, lambda: self._until_s - time.monotonic(), looks_once=not self._waits
+            task, asked_at, known, lambda: self._until_s - time.monotonic(), looks_once=not self._waits
         )
         if poller.spool is not None:
             poller.spool.discard()
@@ -171,6 +173,9 @@ class Resumer:
             key_header=auth_header(settings, key) if key else None,
             remaining_s=lambda: self._until_s - time.monotonic(),
         )
+
+    def _poll_of(self, left: Left) -> Optional[Poll]:
+        return self._host.settings.poll if self._is_at_home(left) else None
 
     def _is_at_home(self, left: Left) -> bool:
         """Whether a call went to the server of these settings: only that one gets its key."""
@@ -190,10 +195,10 @@ class Resumer:
         self._ledger.finish(left.row, Ending(status, result, code, message), self._warn)
 
 
-def _read_answer(left: Left, plan: OutputPlan, collector: ImageCollector) -> Answer:
+def _read_answer(left: Left, plan: OutputPlan, collector: ImageCollector, poll: Optional[Poll]) -> Answer:
     """What the answer holds, as far as it had come; images that are still in it are saved."""
     spool = Spool(plan.rescue_folder, left.folder / "read")
-    reader = AnswerReader(collector, spool)
+    reader = AnswerReader(collector, spool, poll, len(left.numbers))
     reader.head_came(ResponseHead(left.status or 0, {}))
     for block in left.body():
         reader.feed(block)

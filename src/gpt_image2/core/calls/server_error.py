@@ -50,7 +50,8 @@ def read_server_error(document: object, task: Optional[Task] = None) -> Optional
         return None
     fields = cast(Dict[str, Any], document)
     error: Any = fields.get("error") or members(fields.get("response")).get("error")  # as the Responses API
-    error = None if error is True else error
+    if error is True or (error and members(error) and not any(members(error).values())):
+        error = None  # it says nothing
     task = task or read_task(fields)
     goes_well = task is not None and task.state is not TaskState.FAILED
     goes_well = goes_well and fields.get("code") in (None, *_CODES_OF_SUCCESS)

@@ -83,7 +83,9 @@ class JsonSplitter:
         if quote >= 0:
             self._inside = True
             inmost = self._open[-1] if self._open and not self._too_deep else None
-            if inmost is not None and inmost.at_value:
+            if not self._open:
+                self._sink = self._wants(Place((), 0))
+            elif inmost is not None and inmost.at_value:
                 path = (*(one.name for one in self._open[1:]), inmost.key)
                 self._sink = self._wants(Place(path, inmost.number))
             elif inmost is not None:
