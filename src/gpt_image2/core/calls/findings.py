@@ -21,7 +21,7 @@ _IMAGE_FILE_IN_TEXT = (
 )
 _MOST_FINDINGS = 1000
 
-_ADDRESS = r"(?i)https?://[^\s\"'<>]{1,16384}"
+_ADDRESS = r"(?i)https?://[^\s<>]{1,16384}"
 #: An address without its server: a path from the root, or one with a file's extension.
 _RELATIVE = r"/[^\x00-\x1f]+|[^\x00-\x20:/?#<>{}][^\x00-\x1f:?#<>{}]*\.[A-Za-z0-9]{2,5}([?#][^\x00-\x1f]*)?"
 _MARKDOWN = r"!\[[^\]]{0,1000}\]\([ \t]{0,9}<?(https?://[^\s<>\"')]{1,16384})"
