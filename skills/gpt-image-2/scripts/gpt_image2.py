@@ -6755,7 +6755,7 @@ _IMAGE_FILE_IN_TEXT = (
 )
 _MOST_FINDINGS = 1000
 
-_ADDRESS = r"(?i)https?://[^\s\"'<>]{1,16384}"
+_ADDRESS = r"(?i)https?://[^\s<>]{1,16384}"
 #: An address without its server: a path from the root, or one with a file's extension.
 _RELATIVE = r"/[^\x00-\x1f]+|[^\x00-\x20:/?#<>{}][^\x00-\x1f:?#<>{}]*\.[A-Za-z0-9]{2,5}([?#][^\x00-\x1f]*)?"
 _MARKDOWN = r"!\[[^\]]{0,1000}\]\([ \t]{0,9}<?(https?://[^\s<>\"')]{1,16384})"
@@ -7411,8 +7411,9 @@ class AnswerReader:
         has_images, error, task = bool(self._collector.images), self._answer.error, self._answer.task
         urls = self._finder.addresses(has_images, self._asked)
         if task is not None and task.state is TaskState.UNDER_WAY:
-            # Where only its id tells of a task, an image says more; an address with the id is where to ask.
-            images = (url for url in urls if is_image_file(url) or task.id not in url)
+            # Where only its id tells of a task, an image says more; an address may be where to ask.
+            asks = task.addresses if len(urls) == 1 else ()
+            images = (url for url in urls if is_image_file(url) or not (task.id in url or url in asks))
             urls = () if task.is_told else tuple(images)
             task = None if urls else task
         if error is None and not has_images and not urls:

@@ -146,6 +146,10 @@ class Resumer:
         task = told or (Task(left.task, TaskState.UNDER_WAY) if left.task else None)
         if task is None:
             return None
+        if not left.task:  # its process ended before it had understood that
+            left.note({"task": task.id})
+            if self._ledger is not None and left.row:
+                self._ledger.accepted(left.row, task.id, self._warn)
         asked_at = (*told_addresses(task, left.base_url, left.header, poll), *left.addresses_of_task)
         poller = TaskPoller(
             self._downloader(left),

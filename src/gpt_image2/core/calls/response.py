@@ -119,8 +119,9 @@ class AnswerReader:
         has_images, error, task = bool(self._collector.images), self._answer.error, self._answer.task
         urls = self._finder.addresses(has_images, self._asked)
         if task is not None and task.state is TaskState.UNDER_WAY:
-            # Where only its id tells of a task, an image says more; an address with the id is where to ask.
-            images = (url for url in urls if is_image_file(url) or task.id not in url)
+            # Where only its id tells of a task, an image says more; an address may be where to ask.
+            asks = task.addresses if len(urls) == 1 else ()
+            images = (url for url in urls if is_image_file(url) or not (task.id in url or url in asks))
             urls = () if task.is_told else tuple(images)
             task = None if urls else task
         if error is None and not has_images and not urls:
