@@ -2419,6 +2419,8 @@ def _header_text(line: bytes) -> str:
 _ESCAPE_BYTES = 6  # \uXXXX
 _MAX_KEY_BYTES = 256
 _MAX_DEPTH = 64
+#: No answer has so many: what follows them is kept unread, which is quick.
+_MAX_STRINGS = 200_000
 IN_A_LIST = "[]"
 _HEX = rb"[0-9a-fA-F]"
 _PAIR = rb"u[dD][89abAB]" + _HEX + rb"{2}\\u[dD][c-fC-F]" + _HEX + rb"{2}"
@@ -2456,8 +2458,8 @@ class JsonSplitter:
     """`feed` pieces of a document of any length.
 
     `wants(place)` is asked at the start of every string that is a value; it answers with a sink for the
-    string's content, or None to leave it in the document, as is done with all that nests too deep. `keep`
-    gets every byte that no sink took.
+    string's content, or None to leave it in the document, as is done with all that nests too deep, or comes
+    after more strings than any answer has. `keep` gets every byte that no sink took.
     """
 
     def __init__(self, wants: Callable[[Place], Optional[StringSink]], keep: Callable[[bytes], None]) -> None:
@@ -2469,12 +2471,16 @@ class JsonSplitter:
         self._key: Optional[bytes] = None  # the string under way, where it is a key
         self._open: List[_Container] = []
         self._number = 0
+        self._strings = 0
         self._too_deep = 0
 
     def feed(self, data: bytes) -> None:
         data, self._carry = self._carry + data, b""
         at = 0
         while at < len(data):
+            if self._strings == _MAX_STRINGS and not self._inside:
+                self._keep(data[at:])
+                return
             at = self._in_string(data, at) if self._inside else self._outside(data, at)
 
     def _outside(self, data: bytes, at: int) -> int:
@@ -2485,6 +2491,7 @@ class JsonSplitter:
         self._keep(data[at : end + 1])
         if quote >= 0:
             self._inside = True
+            self._strings += 1
             inmost = self._open[-1] if self._open and not self._too_deep else None
             if not self._open:
                 self._sink = self._wants(Place((), 0))
@@ -4728,10 +4735,16 @@ _HEAD_CHARS = -(-SNIFF_BYTES // 3) * 4
 _MAX_URI_HEADER_BYTES = 256
 #: Of a text without an image so much is looked at.
 _MAX_TEXT_BYTES = 1 << 16
-_DATA_URI = rb"(?i)data:(?:image/[\w.+-]{1,100}|application/octet-stream)?(?:;[\w.+=-]{1,100}){0,3};base64,"
+_DATA_URI = rb"(?i:data:(?:image/[\w.+-]{1,100}|application/octet-stream)?(?:;[\w.+=-]{1,100}){0,3};base64,)"
+#: The base64 of an image, of which so many characters are looked at, and which nothing of its kind precedes.
+_BARE_CHARS = 31
+_BARE = rb"(?<![\w+/=-])(?=(?:iVBORw0KGgo|/9j/|UklGR|R0lGOD)[\w+/-]{20})"
+_IMAGE_IN_TEXT = re.compile(_DATA_URI + rb"|" + _BARE)
+_MAYBE_BARE = rb"[\w+/=-]*\Z"
 _BASE64_URI_AT_START = rb"(?i)data:[^,]{0,250};base64,"
-#: What ends a data URI inside a text.
-_AFTER_URI = rb"[)\"'<>\]}`|]"
+#: What may end an image inside a text, and the longest line of one that is broken into lines, as MIME does.
+_END_IN_TEXT = re.compile(rb"[)\"'<>\]}`|\s]")
+_MAX_LINE_CHARS = 80
 _ADDRESS_STARTS = (b"http://", b"https://")
 
 
@@ -4761,7 +4774,7 @@ class ImageText:
         self._pending = b""  # what is not known to be text or image yet
         self._text = bytearray()
         self._is_image = False  # whether an image is under way
-        self._ends_in_text = False  # whether more text may follow it
+        self._line_chars = 0  # of its line that is under way
         self._decoder: Optional[Base64Decoder] = None
         self._is_faulty = self._is_lost = False
         self._writer: Optional[ImageWriter] = None
@@ -4799,11 +4812,10 @@ class ImageText:
                 elif sniff_format(head) is not None:
                     self._begin(head, None)
                 continue
-            uri = re.search(_DATA_URI, head)
-            if uri is not None:
-                self._add_text(head[: uri.start()])
-                self._ends_in_text = True
-                self._begin(head[uri.end() :], Base64Decoder())
+            start = _IMAGE_IN_TEXT.search(head)
+            if start is not None:
+                self._add_text(head[: start.start()])
+                self._begin(head[start.end() :], Base64Decoder())
                 continue
             hold = 0 if at_end else _held_back(head)
             self._add_text(head[: len(head) - hold])
@@ -4813,17 +4825,30 @@ class ImageText:
     def _begin(self, first: bytes, decoder: Optional[Base64Decoder]) -> None:
         self._pending, self._is_image = b"", True
         self._is_faulty = self._is_lost = False
-        self._decoder, self._writer = decoder, None
+        self._decoder, self._writer, self._line_chars = decoder, None, 0
         self._take(first)
 
     def _take(self, data: bytes) -> None:
         """More of the image, up to where the text goes on."""
-        end = re.search(_AFTER_URI, data) if self._ends_in_text and not self._is_faulty else None
-        self._write(data[: end.start()] if end else data)
-        if end is not None:
+        end = self._end_of_image(data)
+        self._write(data[:end])
+        if end < len(data):
             self._image_ended()
-            self._pending = data[end.start() :]
+            self._pending = data[end:]
             self._look(at_end=False)
+
+    def _end_of_image(self, data: bytes) -> int:
+        """Where the text goes on: at what ends base64, but for line breaks within it."""
+        if self._is_base64 or self._is_faulty or self._decoder is None:
+            return len(data)
+        line_at = -self._line_chars
+        for end in _END_IN_TEXT.finditer(data):
+            at = end.start()
+            if end.group() not in b"\r\n" or not 0 < at - line_at <= _MAX_LINE_CHARS:
+                return at
+            line_at = at + 1 if end.group() == b"\n" else line_at
+        self._line_chars = len(data) - line_at
+        return len(data)
 
     def _write(self, data: bytes) -> None:
         if self._is_lost or not data:
@@ -4885,12 +4910,14 @@ def _is_image_in_base64(text: bytes) -> bool:
 
 
 def _held_back(text: bytes) -> int:
-    """How many of the last bytes may be the beginning of a data URI."""
-    last = text[-_MAX_URI_HEADER_BYTES:].lower()
-    at = last.rfind(b"data:")
+    """How many of the last bytes may be the beginning of an image."""
+    last = text[-_MAX_URI_HEADER_BYTES:]
+    at = last.lower().rfind(b"data:")
     if at >= 0:
         return len(last) - at
-    return next((size for size in (4, 3, 2, 1) if last.endswith(b"data:"[:size])), 0)
+    maybe = re.search(_MAYBE_BARE, last[-_BARE_CHARS - 1 :])
+    size = len(maybe.group()) if maybe else 0
+    return size if size <= _BARE_CHARS else len(b"data")
 
 
 # ============================================================================================================
@@ -7228,12 +7255,9 @@ def read_server_error(document: object, task: Optional[Task] = None) -> Optional
     error: Any = fields.get("error") or members(fields.get("response")).get("error")  # as the Responses API
     if error is True or (error and members(error) and not any(members(error).values())):
         error = None  # it says nothing
-    task = task or read_task(fields)
-    goes_well = task is not None and task.state is not TaskState.FAILED
-    goes_well = goes_well and fields.get("code") in (None, *_CODES_OF_SUCCESS)
-    if not error and not goes_well and not _has_result(fields):
-        named = (fields.get(name) for name in _ERROR_FIELDS)
-        error = next((value for value in named if value), None)
+    named = next((fields[name] for name in _ERROR_FIELDS if fields.get(name)), None)
+    if not error and named and not _has_result(fields) and not _goes_well(fields, task):
+        error = named
     if not error:
         return _reason_elsewhere(fields)
     if isinstance(error, list):  # one error a field: the first says enough
@@ -7251,6 +7275,13 @@ def read_server_error(document: object, task: Optional[Task] = None) -> Optional
         moderation_categories=tuple(_word(item) for item in _names(details.get("categories"))[:_MOST_NAMES]),
         status=status if status >= 400 else 0,
     )
+
+
+def _goes_well(fields: Dict[str, Any], task: Optional[Task]) -> bool:
+    """Whether an answer tells of a task that has not failed: its message is no error then."""
+    task = task or read_task(fields)
+    is_success = fields.get("code") in (None, *_CODES_OF_SUCCESS)
+    return is_success and task is not None and task.state is not TaskState.FAILED
 
 
 def _has_result(fields: Dict[str, Any]) -> bool:
