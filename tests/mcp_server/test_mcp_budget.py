@@ -12,7 +12,7 @@ from mcp import Client, types
 from mcp_driving import DEADLINE_S, Place, photo, soon, text_of
 from processes import curls_of
 
-from gpt_image2.core.api.models import CostEstimate, estimate_cost
+from gpt_image2.core.api.cost import CostEstimate, estimate_cost
 from gpt_image2.core.base.errors import UsageError
 from gpt_image2.core.base.outcome import Billed
 from gpt_image2.core.calls.budget import Budget

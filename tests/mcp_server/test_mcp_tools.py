@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 from mcp import Client
 from mcp_driving import Place, reference, text_of
 
-from gpt_image2.core.api import models
+from gpt_image2.core.api import cost, models
 
 pytestmark = pytest.mark.anyio
 
@@ -80,7 +80,7 @@ async def test_unknown_qualities_and_models_fit_the_schema_unknown_formats_do_no
 
 
 async def test_descriptions_tell_prices_and_seconds(place: Place, sandbox: Sandbox) -> None:
-    estimate = models.estimate_cost("gpt-image-2", "", "1024x1024", "high", 1)
+    estimate = cost.estimate_cost("gpt-image-2", "", "1024x1024", "high", 1)
     assert estimate is not None
     for tool in (await tools(place, sandbox)).values():
         if tool.name != "get_image":
@@ -103,7 +103,7 @@ async def test_an_estimate_is_free_and_names_price_and_time(place: Place, sandbo
         result = await client.call_tool(
             "estimate_cost", {"prompt": place.prompt, "size": "16:9@2k", "quality": "high", "n": 2}
         )
-    estimate = models.estimate_cost("gpt-image-2", place.prompt, "2048x1152", "high", 2)
+    estimate = cost.estimate_cost("gpt-image-2", place.prompt, "2048x1152", "high", 2)
     assert estimate is not None and not result.is_error
     answer = result.structured_content
     assert (answer["size"], answer["typical_s"], answer["billed"]) == ("2048x1152", 276.0, "no")

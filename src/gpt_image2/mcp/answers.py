@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mcp import types
 
-from gpt_image2.core.api.models import CostEstimate
+from gpt_image2.core.api.cost import CostEstimate
 from gpt_image2.core.api.request import ImageRequest
 from gpt_image2.core.base.errors import GptImage2Error
 from gpt_image2.core.base.outcome import Result, SavedImage

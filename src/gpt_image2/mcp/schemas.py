@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gpt_image2.core.api import models
+from gpt_image2.core.api import cost, models, sizes
 from gpt_image2.core.api.request import DEFAULT_PARTIAL_IMAGES
 from gpt_image2.core.base.outcome import Billed
 
@@ -38,8 +38,8 @@ def prompt() -> Schema:
 
 def image_arguments() -> Schema:
     """What generate and edit share, by the API's own names."""
-    low = models.estimate_cost(models.DEFAULT_MODEL, "", "1024x1024", "low", 1)
-    partial = models.estimate_cost(models.DEFAULT_MODEL, "", "1024x1024", "low", 1, partial_images=1)
+    low = cost.estimate_cost(models.DEFAULT_MODEL, "", "1024x1024", "low", 1)
+    partial = cost.estimate_cost(models.DEFAULT_MODEL, "", "1024x1024", "low", 1, partial_images=1)
     each = f" (${partial.high_usd - low.high_usd:.4f})" if low and partial else ""
     return {
         "output": {
@@ -57,12 +57,12 @@ def image_arguments() -> Schema:
             "minLength": 1,
             "maxLength": MAX_WORD_CHARS,
             "default": "auto",
-            "examples": ["auto", "1024x1024", *models.SIZE_NAMES, "16:9", "16:9@2k"],
+            "examples": ["auto", "1024x1024", *sizes.SIZE_NAMES, "16:9", "16:9@2k"],
             "description": (
-                f"auto, WxH, a ratio such as 16:9 or 16:9@2k, or one of {', '.join(models.SIZE_NAMES)}. "
-                f"Both edges must be multiples of {models.EDGE_STEP} and at most {models.MAX_EDGE}, the "
-                f"ratio at most {models.MAX_RATIO:.0f}:1, the area {models.MIN_PIXELS:,} to "
-                f"{models.MAX_PIXELS:,} pixels."
+                f"auto, WxH, a ratio such as 16:9 or 16:9@2k, or one of {', '.join(sizes.SIZE_NAMES)}. "
+                f"Both edges must be multiples of {sizes.EDGE_STEP} and at most {sizes.MAX_EDGE}, the "
+                f"ratio at most {sizes.MAX_RATIO:.0f}:1, the area {sizes.MIN_PIXELS:,} to "
+                f"{sizes.MAX_PIXELS:,} pixels."
             ),
         },
         "quality": _known(
@@ -113,7 +113,7 @@ def image_arguments() -> Schema:
             "minimum": 0,
             "maximum": models.MAX_PARTIAL_IMAGES,
             "description": (
-                f"Previews while streaming; each costs {models.PARTIAL_IMAGE_TOKENS} output tokens{each}. "
+                f"Previews while streaming; each costs {cost.PARTIAL_IMAGE_TOKENS} output tokens{each}. "
                 f"The default is {DEFAULT_PARTIAL_IMAGES} with stream."
             ),
         },

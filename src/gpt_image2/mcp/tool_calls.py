@@ -15,7 +15,7 @@ from typing import Any
 
 from mcp import types
 
-from gpt_image2.core.api import models
+from gpt_image2.core.api import cost, models
 from gpt_image2.core.api.images import saved_image_at
 from gpt_image2.core.api.request import ImageRequest, checked, is_address
 from gpt_image2.core.base.errors import GptImage2Error, InterruptedCall, UsageError
@@ -74,7 +74,7 @@ class ToolCalls:
         def estimate() -> types.CallToolResult:
             given = checked_arguments(ESTIMATE, arguments)
             request, warnings = checked(request_of({"prompt": "-", **given}))
-            cost = models.estimate_cost(
+            estimate = cost.estimate_cost(
                 request.model,
                 given.get("prompt", ""),
                 request.effective_size,
@@ -85,7 +85,7 @@ class ToolCalls:
                 self._prices(),
             )
             typical_s = models.TYPICAL_SECONDS.get(request.effective_quality, models.TYPICAL_SECONDS["auto"])
-            return estimate_shown(request, cost, typical_s, warnings, self._budget.json())
+            return estimate_shown(request, estimate, typical_s, warnings, self._budget.json())
 
         return _answered(estimate, ESTIMATE)
 
@@ -145,12 +145,12 @@ class ToolCalls:
         with client.with_inputs(asked.request, images, mask, allow_private=False) as request:
             yield request
 
-    def _prices(self) -> Mapping[str, models.Prices]:
+    def _prices(self) -> Mapping[str, cost.Prices]:
         """The prices in force. A configuration that cannot be read is left to the call, which says more."""
         try:
             return load_settings(os.environ, config=self._settings.config).prices
         except GptImage2Error:
-            return models.PRICES
+            return cost.PRICES
 
     def _client(self, stop: StopSwitch, observer: Observer) -> Client:
         return Client(

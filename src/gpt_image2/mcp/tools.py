@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 from mcp import types
 
-from gpt_image2.core.api import models
+from gpt_image2.core.api import cost, models, sizes
 
 from . import schemas
 from .schemas import COUNT, NUMBER, TEXT, Schema
@@ -120,7 +120,7 @@ def _estimate() -> types.Tool:
             "description": "How many input images an edit would have; their price is known only afterwards.",
         },
     }
-    cost = {
+    cost_usd = {
         "type": ["object", "null"],
         "description": "USD for all images together; null where the price is not known",
         "properties": {"low": NUMBER, "high": NUMBER},
@@ -144,7 +144,7 @@ def _estimate() -> types.Tool:
                 "n": COUNT,
                 "size": TEXT,
                 "quality": TEXT,
-                "cost_usd": cost,
+                "cost_usd": cost_usd,
                 "typical_s": {**NUMBER, "description": "seconds that one such call usually takes"},
                 "note": TEXT,
                 "session": session,
@@ -199,9 +199,9 @@ def _prices() -> str:
     """What one image costs, for the sizes people ask for."""
     rows: list[str] = []
     for name in _PRICED_SIZES:
-        size = models.resolve_size(name) or name
+        size = sizes.resolve_size(name) or name
         estimates = [
-            (quality, models.estimate_cost(models.DEFAULT_MODEL, "", size, quality, 1))
+            (quality, cost.estimate_cost(models.DEFAULT_MODEL, "", size, quality, 1))
             for quality in _PRICED_QUALITIES
         ]
         prices = ", ".join(f"{quality} ${one.high_usd:.3f}" for quality, one in estimates if one)

@@ -10,10 +10,10 @@ from typing import Dict, List, Mapping, Optional, Tuple
 
 from ..base.errors import UsageError
 from ..base.record import Record, replace
+from .cost import PRICES, CostEstimate, Prices, estimate_cost
 from .models import (
     BACKGROUNDS,
     DEFAULT_MODEL,
-    EXPERIMENTAL_PIXELS,
     KNOWN_MODELS,
     MAX_INPUT_IMAGES,
     MAX_N,
@@ -21,17 +21,9 @@ from .models import (
     MAX_PROMPT_CHARS,
     MODERATIONS,
     OUTPUT_FORMATS,
-    PRICES,
     QUALITIES,
-    SIZE_NAMES,
-    CostEstimate,
-    Prices,
-    estimate_cost,
-    nearest_legal_size,
-    parse_size,
-    resolve_size,
-    size_problem,
 )
+from .sizes import EXPERIMENTAL_PIXELS, SIZE_NAMES, nearest_legal_size, parse_size, resolve_size, size_problem
 
 DEFAULT_PARTIAL_IMAGES = 1
 #: What a user may set of a request besides prompt and images, in the API's order, with the types. Flags,

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
-from ..api.models import CostEstimate
+from ..api.cost import CostEstimate
 from ..base.errors import GptImage2Error
 from ..base.outcome import Billed, SavedImage
 from ..base.record import Record, replace

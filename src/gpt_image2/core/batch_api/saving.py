@@ -11,8 +11,8 @@ from contextlib import suppress
 from itertools import count
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
+from ..api.cost import BATCH_DISCOUNT, cost_of_usage
 from ..api.images import saved_image_at
-from ..api.models import BATCH_DISCOUNT, cost_of_usage
 from ..base.errors import GptImage2Error, OutputError
 from ..base.outcome import Billed, Result, SavedImage
 from ..base.record import replace

@@ -11,7 +11,7 @@ from itertools import count
 from operator import attrgetter
 from typing import Callable, List, Optional, Tuple
 
-from ..api.models import cost_of_usage
+from ..api.cost import cost_of_usage
 from ..base.errors import GptImage2Error, InterruptedCall, OutputError, PartialError
 from ..base.events import Finished
 from ..base.outcome import Billed, Result

@@ -6,8 +6,8 @@ import re
 from typing import Dict, Iterable, List, NamedTuple, Tuple, Type
 from urllib.parse import urlsplit
 
-from ..api.models import nearest_legal_size
 from ..api.request import ImageRequest
+from ..api.sizes import nearest_legal_size
 from ..base.errors import (
     ApiError,
     ConfigError,

@@ -10,7 +10,7 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Callable, Iterator, Optional, Tuple
 
-from ..api.models import cost_of_usage
+from ..api.cost import cost_of_usage
 from ..base.outcome import Billed, Result, SavedImage
 from ..base.record import Record
 from ..base.redact import show

@@ -6,8 +6,8 @@ import threading
 import time
 from typing import List, Optional, Sequence
 
-from ..api.models import parse_size
 from ..api.request import ImageRequest
+from ..api.sizes import parse_size
 from ..base.events import Event, ImageSaved, Observer, Warned
 from ..base.outcome import SavedImage
 from ..base.record import Record

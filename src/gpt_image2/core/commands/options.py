@@ -14,8 +14,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Callable, List, NoReturn, Optional, Sequence, Tuple
 
-from ..api.models import DEFAULT_MODEL, MAX_INPUT_IMAGES, MAX_PROMPT_CHARS, SIZE_NAMES
+from ..api.models import DEFAULT_MODEL, MAX_INPUT_IMAGES, MAX_PROMPT_CHARS
 from ..api.request import DEFAULT_PARTIAL_IMAGES, REQUEST_FIELDS, ImageRequest, parse_extra
+from ..api.sizes import SIZE_NAMES
 from ..base.about import PROGRAM
 from ..base.errors import UsageError
 from ..base.exit_codes import EXIT_CODES

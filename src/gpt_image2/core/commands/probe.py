@@ -16,7 +16,7 @@ from itertools import count
 from pathlib import Path
 from typing import List, Mapping, Optional, Tuple
 
-from ..api.models import CostEstimate, Prices, cost_of_usage
+from ..api.cost import CostEstimate, Prices, cost_of_usage
 from ..api.request import ImageRequest, InputImage
 from ..base.errors import GptImage2Error
 from ..base.events import Event, Warned

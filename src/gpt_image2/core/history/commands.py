@@ -8,7 +8,7 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Dict, Optional, Sequence, Tuple
 
-from ..api.models import BATCH_DISCOUNT
+from ..api.cost import BATCH_DISCOUNT
 from ..api.request import REQUEST_FIELDS, ImageRequest, checked
 from ..base.errors import UsageError
 from ..base.interrupt import StopSwitch

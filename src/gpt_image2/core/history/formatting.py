@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Dict, List, Optional, Sequence
 
-from ..api.models import CostEstimate
+from ..api.cost import CostEstimate
 from ..base.outcome import Billed
 from ..base.redact import show
 from ..telling.as_json import image_json

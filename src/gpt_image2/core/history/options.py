@@ -6,7 +6,8 @@ import argparse
 import time
 from typing import Sequence, Tuple
 
-from ..api.models import DEFAULT_MODEL, MAX_PARTIAL_IMAGES, SIZE_NAMES
+from ..api.models import DEFAULT_MODEL, MAX_PARTIAL_IMAGES
+from ..api.sizes import SIZE_NAMES
 from ..base.about import PROGRAM
 from ..commands.options import (
     ImageCommand,

@@ -6,8 +6,8 @@ import time
 from enum import Enum
 from typing import Any, Dict, Mapping, Optional, Tuple
 
+from ..api.cost import CostEstimate
 from ..api.images import sha256_of
-from ..api.models import CostEstimate
 from ..api.request import ImageRequest, InputImage, is_address
 from ..base.errors import GptImage2Error, InterruptedCall, UsageError
 from ..base.outcome import Billed, Result

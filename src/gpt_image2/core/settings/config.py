@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import List, Mapping, Optional, Tuple
 from urllib.parse import urlsplit
 
-from ..api.models import PRICES, Prices
+from ..api.cost import PRICES, Prices
 from ..base.errors import ConfigError
 from ..base.record import Record
 from ..base.redact import mask_key

@@ -9,7 +9,7 @@ import stat
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, cast
 
-from ..api.models import PRICES, Prices
+from ..api.cost import PRICES, Prices
 from ..base.errors import ConfigError
 from ..base.record import Record
 

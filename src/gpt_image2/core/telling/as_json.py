@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Dict, Mapping, Optional
 
-from ..api.models import CostEstimate
+from ..api.cost import CostEstimate
 from ..base.errors import GptImage2Error
 from ..base.events import (
     Event,

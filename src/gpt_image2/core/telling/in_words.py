@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Optional
 
-from ..api.models import CostEstimate
+from ..api.cost import CostEstimate
 from ..base.outcome import Result
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gpt_image2.core.api import models
+from gpt_image2.core.api import cost
 
 from ..connection import Answer, Headers, Piece, Role
 from ..drawing.encoding import EncodedImage
@@ -52,8 +52,8 @@ def usage_of(request: ImageRequest) -> dict[str, Any]:
     """
     text = math.ceil(len(request.prompt) / _CHARS_PER_TEXT_TOKEN)
     image = sum(math.ceil(pixels / _PIXELS_PER_IMAGE_TOKEN) for pixels in request.input_pixels)
-    partials = request.partial_images * models.PARTIAL_IMAGE_TOKENS if request.stream else 0
-    output = request.n * (models.output_tokens(request.width, request.height, request.quality) + partials)
+    partials = request.partial_images * cost.PARTIAL_IMAGE_TOKENS if request.stream else 0
+    output = request.n * (cost.output_tokens(request.width, request.height, request.quality) + partials)
     return {
         "input_tokens": text + image,
         "input_tokens_details": {"image_tokens": image, "text_tokens": text},

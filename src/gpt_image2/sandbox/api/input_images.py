@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from PIL import Image, UnidentifiedImageError
 
-from gpt_image2.core.api import models
+from gpt_image2.core.api import models, sizes
 
 from .errors import USER_ERROR, Refused, invalid, missing_parameter, unknown_parameter
 from .submission import Submission, Upload
@@ -69,8 +69,8 @@ class InputImages:
         if self.first_size is None:
             return None
         width, height = self.first_size
-        if max(width, height) > models.MAX_EDGE or width * height > models.MAX_PIXELS:
-            return models.nearest_legal_size(width, height)
+        if max(width, height) > sizes.MAX_EDGE or width * height > sizes.MAX_PIXELS:
+            return sizes.nearest_legal_size(width, height)
         return width, height
 
 

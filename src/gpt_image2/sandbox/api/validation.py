@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gpt_image2.core.api import models
+from gpt_image2.core.api import models, sizes
 
 from ..image_request import ImageRequest
 from .errors import (
@@ -168,11 +168,11 @@ def _size(fields: _Fields) -> tuple[int, int] | None:
     text = fields.text("size") if fields.has("size") else "auto"
     if text == "auto":
         return None
-    size = models.parse_size(text)
+    size = sizes.parse_size(text)
     if size is None or text != f"{size[0]}x{size[1]}":
         message = f"Invalid size '{text}'. The size must be 'auto' or of the form 'WIDTHxHEIGHT'."
         raise invalid("size", "invalid_value", message)
-    problem = models.size_problem(*size)
+    problem = sizes.size_problem(*size)
     if problem is not None:
         message = f"Invalid size '{text}'. {problem[0].upper()}{problem[1:]}."
         raise invalid("size", "invalid_value", message)
