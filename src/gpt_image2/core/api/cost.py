@@ -8,34 +8,22 @@ from __future__ import annotations
 import math
 from typing import List, Mapping, Optional
 
-from ..base.outcome import Usage
-from ..base.record import Record
-from .models import DEFAULT_MODEL, KNOWN_MODELS, QUALITIES
+from ..base.outcome import Result, Usage
+from ..base.record import Record, replace
+from .models import DEFAULT_MODEL, FAMILY, Prices
 from .sizes import parse_size
 
-_QUALITY_FACTORS: Mapping[str, int] = {"low": 16, "medium": 48, "high": 96}
 PARTIAL_IMAGE_TOKENS = 100
 
+#: Of one input image, whatever its size; below that about one a patch of 32 by 32 pixels. Reported: prices of
+#: gateways, which rise by no more than this.
+MAX_INPUT_IMAGE_TOKENS = 1536
 #: Sizes that `auto` is known to choose from; the dearest one bounds an estimate.
 _AUTO_SIZES = ("1024x1024", "1536x1024", "1024x1536")
 _CHARS_PER_TEXT_TOKEN = 4
 
-
-class Prices(Record):
-    """What a model's tokens cost, in USD per 1,000,000."""
-
-    text_in: float
-    image_in: float
-    image_out: float
-    cached_text_in: float
-    cached_image_in: float
-
-
-#: The list prices. Source: OpenAI's price page for gpt-image-2, as of 2026-11.
-PRICES: Mapping[str, Prices] = {
-    model: Prices(text_in=5.0, image_in=8.0, image_out=30.0, cached_text_in=1.25, cached_image_in=2.0)
-    for model in KNOWN_MODELS
-}
+#: The list prices.
+PRICES: Mapping[str, Prices] = {name: model.prices for name, model in FAMILY.items()}
 #: The factor on the list price for what goes through the Batch API. Source: the same page.
 BATCH_DISCOUNT = 0.5
 
@@ -43,8 +31,9 @@ BATCH_DISCOUNT = 0.5
 class CostEstimate(Record):
     """What a request would cost in USD, before it is sent.
 
-    `low_usd` and `high_usd` differ when `auto` leaves size or quality to the model. Input images have no
-    official formula and are not in the sum; `note` says what was assumed or left out.
+    `low_usd` and `high_usd` differ when `auto` leaves size or quality to the model, and where there are input
+    images: these have no official formula, so that an estimate of them is in `high_usd` alone. `note` says
+    what was assumed.
     """
 
     low_usd: float
@@ -56,15 +45,32 @@ class CostEstimate(Record):
         return CostEstimate(self.low_usd * discount, self.high_usd * discount, self.note)
 
 
-def output_tokens(width: int, height: int, quality: str) -> int:
-    """Output tokens of one gpt-image-2 image; `quality` is low, medium or high.
+class TextPrices(Record):
+    """What the tokens of a language model cost, which writes SVGs, in USD per 1,000,000."""
+
+    text_in: float
+    text_out: float
+
+
+NO_TEXT_PRICES: Mapping[str, TextPrices] = {}
+
+
+def output_tokens(width: int, height: int, quality: str, model: str = DEFAULT_MODEL) -> int:
+    """Output tokens of one image, of a model and a quality that have a factor.
 
     Source: the official price calculator; reproduces its table (1024x1024: 196 / 1756 / 7024).
     """
-    factor = _QUALITY_FACTORS[quality]
+    factor = (FAMILY[model].token_factors or {})[quality]
     longest, shortest = max(width, height), min(width, height)
     short = (2 * factor * shortest + longest) // (2 * longest)
     return -(-factor * short * (2_000_000 + width * height) // 4_000_000)
+
+
+def input_image_tokens(width: Optional[int], height: Optional[int]) -> int:
+    """An estimate of what one input image counts for, at its highest."""
+    if width is None or height is None:
+        return MAX_INPUT_IMAGE_TOKENS
+    return min(MAX_INPUT_IMAGE_TOKENS, -(-width // 32) * -(-height // 32))
 
 
 def estimate_cost(
@@ -74,20 +80,26 @@ def estimate_cost(
     quality: str,
     n: int,
     partial_images: int = 0,
-    input_images: int = 0,
+    input_tokens: int = 0,
     prices: Mapping[str, Prices] = PRICES,
 ) -> Optional[CostEstimate]:
     """What a request would cost by these prices, or None for a model, size or quality without one.
 
-    A model that only the config prices is taken to make as many tokens as gpt-image-2; the note says so.
+    `input_tokens` are those of the input images. A model that only the config prices is taken to make as many
+    tokens as gpt-image-2; the note says so.
     """
     price = prices.get(model)
-    if price is None or quality not in QUALITIES:
-        return None
+    tokens_of = model if model in FAMILY else DEFAULT_MODEL
+    factors = FAMILY[tokens_of].token_factors or {}
     sizes = [parse_size(name) for name in (_AUTO_SIZES if size == "auto" else (size,))]
-    qualities = ("low", "medium", "high") if quality == "auto" else (quality,)
-    tokens = [output_tokens(*wh, q) for wh in sizes if wh is not None and min(wh) > 0 for q in qualities]
-    if not tokens:
+    tokens = [
+        output_tokens(*wh, each, tokens_of)
+        for wh in sizes
+        if wh is not None and min(wh) > 0
+        for each in (factors if quality == "auto" else (quality,))
+        if each in factors
+    ]
+    if price is None or not tokens:
         return None
     text_usd = math.ceil(len(prompt) / _CHARS_PER_TEXT_TOKEN) * price.text_in / 1e6
     partial = partial_images * PARTIAL_IMAGE_TOKENS
@@ -95,14 +107,16 @@ def estimate_cost(
         n * (text_usd + (count + partial) * price.image_out / 1e6) for count in (min(tokens), max(tokens))
     )
     notes: List[str] = []
-    if model not in KNOWN_MODELS:
+    if tokens_of != model:
         notes.append(f"tokens counted as for {DEFAULT_MODEL}")
     if quality == "auto":
-        notes.append("quality auto: from low to high")
+        notes.append("quality auto: from {} to {}".format(*(list(factors)[end] for end in (0, -1))))
     if size == "auto":
         notes.append("size auto: one of " + ", ".join(_AUTO_SIZES))
-    if input_images:
-        notes.append("input images come on top; their tokens are known only from the answer")
+    if input_tokens:
+        input_usd = n * input_tokens * price.image_in / 1e6
+        high += input_usd
+        notes.append(f"input images: an estimate, up to ${input_usd:.4f}")
     return CostEstimate(low, high, "; ".join(notes))
 
 
@@ -126,3 +140,24 @@ def cost_of_usage(model: str, usage: Usage, prices: Mapping[str, Prices] = PRICE
         + cached_image * price.cached_image_in
         + usage.output_tokens * price.image_out
     ) / 1e6
+
+
+def priced(
+    result: Result,
+    prices: Mapping[str, Prices],
+    text_prices: Mapping[str, TextPrices] = NO_TEXT_PRICES,
+    discount: float = 1.0,
+) -> Result:
+    """The result with what its tokens cost. Those of an SVG's author are in the sum where that model has a
+    price; `Result.unpriced` names them where it has none. Where nobody has counted them, nothing is known."""
+    usd = cost_of_usage(result.model, result.usage, prices) if result.usage else None
+    author = result.svg_usage
+    if author is None and any(image.format == "svg" for image in result.images):
+        usd = None
+    price = text_prices.get(author.model) if author else None
+    if author and price:
+        written = author.total_tokens - author.input_tokens
+        author_usd = (author.input_tokens * price.text_in + written * price.text_out) / 1e6
+        author = replace(author, cost_usd=author_usd * discount)
+        usd = None if usd is None else usd + author_usd
+    return replace(result, svg_usage=author, cost_usd=None if usd is None else usd * discount)

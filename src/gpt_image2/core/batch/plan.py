@@ -251,13 +251,20 @@ def _planned(row: Sequence[Any]) -> PlannedJob:
 
 class JobEnding(Record):
     """What has come of a job. `images` are all that it has by now, those of earlier runs too; without an
-    error all are there. `cost_usd` is None where that is unknown or nothing was paid."""
+    error all are there. `cost_usd` is None where that is unknown or nothing was paid; `unpriced` is what it
+    lacks, in words."""
 
     images: Tuple[SavedImage, ...] = ()
     error: Optional[GptImage2Error] = None
     billed: Billed = Billed.NO
     cost_usd: Optional[float] = None
     warnings: Tuple[str, ...] = ()
+    unpriced: str = ""
+
+    @property
+    def is_unpriced(self) -> bool:
+        """Whether it may have cost what is not in `cost_usd`."""
+        return self.billed is not Billed.NO and (self.cost_usd is None or bool(self.unpriced))
 
     @property
     def state(self) -> str:

@@ -12,10 +12,10 @@ from ..base.interrupt import StopSwitch
 from ..base.record import Record
 from ..base.redact import show
 from ..batch.options import JobsOptions, add_jobs_flags
+from ..commands.field_flags import add_field_flags
 from ..commands.options import (
     Parser,
     ServerFlags,
-    add_field_flags,
     add_output_flags,
     add_server_flags,
     amount,
@@ -175,6 +175,7 @@ def batch_in_words(batch: Batch) -> str:
 class SubmitCommand(JobsOptions):
     """A `batch submit` command line."""
 
+    takes_markup = False
     max_lines: int
     max_mb: float
 

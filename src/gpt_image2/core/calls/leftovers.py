@@ -10,7 +10,7 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Callable, Iterator, Optional, Tuple
 
-from ..api.cost import cost_of_usage
+from ..api.cost import priced
 from ..base.outcome import Billed, Result, SavedImage
 from ..base.record import Record
 from ..base.redact import show
@@ -76,17 +76,18 @@ class Resumer:
         kept = (*kept, *collector.kept_aside)
         if not images and not waiting:
             kept = (*kept, *_keep_answer(left, plan))
-        usage, prices = answer.usage, self._host.settings.prices
+        settings = self._host.settings
         result = Result(
             command=left.command,
             model=left.model,
             images=images,
-            usage=usage,
-            cost_usd=cost_of_usage(left.model, usage, prices) if usage else None,
+            usage=answer.usage,
+            svg_usage=answer.svg_usage,
             billed=Billed.YES if images or addresses else Billed.MAYBE,
             http_status=left.status,
             attempts=1,
         )
+        result = priced(result, settings.prices, settings.text_prices)
         self._record(left, result)
         if waiting:
             left.leave()

@@ -10,14 +10,15 @@ import json
 import re
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, Union, cast
 
-from ..base.outcome import Usage
+from ..base.outcome import SvgUsage, Usage
 from ..base.record import Record, replace
-from ..base.untrusted import count_of, first_json, whole_number
+from ..base.untrusted import first_json, whole_number
 from ..outputs.collect import ImageCollector
 from ..outputs.image_text import ImageText
 from ..outputs.store import ImageWriter, Spool
 from ..wire.json_stream import JsonSplitter, StringSink
 from ..wire.sse import SseSplitter
+from .usage import members_of, read_svg_usage, read_usage
 
 _EVENT_BYTES = 1 << 20
 _LEADING_BLANKS = b" \t\r\n"
@@ -27,8 +28,6 @@ _TYPE = rb'"type"\s*:\s*"([^"\\]*)"'
 _PARTIAL_INDEX = rb'"partial_image_index"\s*:\s*(\d{1,9})'
 _TITLE = r"(?is)<title[^>]{0,200}>(.{0,1000}?)</title>"
 _TITLE_CHARS = 1 << 16  # so far it is looked for
-#: More is no count of tokens: ten of the largest images, with all their inputs, are less than 200,000.
-_MAX_TOKENS = 10**7
 _MESSAGE_CHARS = 10_000
 _MOST_NAMES = 20
 _MOST_STATUS = 599
@@ -85,6 +84,7 @@ class Answer(Record):
     error: Optional[ServerError] = None
     urls: Tuple[str, ...] = ()
     usage: Optional[Usage] = None
+    svg_usage: Optional[SvgUsage] = None
     title: str = ""
     text: str = ""
 
@@ -242,6 +242,7 @@ class AnswerReader:
             or (found and not is_preview),
             error=self._answer.error or error,
             usage=_add_usage(self._answer.usage, read_usage(document)),
+            svg_usage=read_svg_usage(document) or self._answer.svg_usage,
         )
 
 
@@ -250,7 +251,8 @@ def read_server_error(document: object) -> Optional[ServerError]:
     if not isinstance(document, dict):
         return None
     fields = cast(Dict[str, Any], document)
-    error: Any = fields.get("error") or _members(fields.get("response")).get("error")  # as the Responses API
+    in_response = members_of(fields.get("response"))  # as the Responses API has it
+    error: Any = fields.get("error") or in_response.get("error")
     error = None if error is True else error
     if not error and not _has_result(fields):
         named = (fields.get(name) for name in _ERROR_FIELDS)
@@ -259,8 +261,8 @@ def read_server_error(document: object) -> Optional[ServerError]:
         return _reason_elsewhere(fields)
     if isinstance(error, list):  # one error a field: the first says enough
         error = cast(List[Any], error)[0]
-    envelope = _members(error)
-    details = _members(envelope.get("moderation_details"))
+    envelope = members_of(error)
+    details = members_of(envelope.get("moderation_details"))
     code = _word(envelope.get("code")) or _word(fields.get("code"))
     status = whole_number(code, _MOST_STATUS) or 0
     return ServerError(
@@ -295,56 +297,12 @@ def _reason_elsewhere(fields: Dict[str, Any]) -> Optional[ServerError]:
         if isinstance(value, str) and re.search(_STOPPED if path[-1] in _CODE_STEPS else r"\S", value):
             return ServerError(_text_of(value), code=value if path[-1] in _CODE_STEPS else "")
     data: Any = fields.get("data")
-    items = [_members(item) for item in cast(List[Any], data)] if isinstance(data, list) else []
+    items = [members_of(item) for item in cast(List[Any], data)] if isinstance(data, list) else []
     said = [{name: value for name, value in item.items() if value is not None} for item in items]
     reason = said[0].get("revised_prompt") if said else None
     if reason and all(list(one) == ["revised_prompt"] for one in said):
         return ServerError(_text_of(reason))
     return None
-
-
-def read_usage(document: object) -> Optional[Usage]:
-    """The `usage` of a parsed answer, by its official names or those of chat; None where it is missing or
-    cannot be true: no output, or a part that is more than its whole."""
-    fields = _members(_members(document).get("usage"))
-    for names in (("input_tokens", "output_tokens"), ("prompt_tokens", "completion_tokens")):
-        tokens_in, tokens_out = (count_of(fields.get(name), _MAX_TOKENS) for name in names)
-        if tokens_in is not None and tokens_out:
-            return _split_usage(fields, tokens_in, tokens_out)
-    return None
-
-
-def _split_usage(fields: Dict[str, Any], tokens_in: int, tokens_out: int) -> Optional[Usage]:
-    split = _members(fields.get("input_tokens_details") or fields.get("prompt_tokens_details"))
-    kinds = _members(split.get("cached_tokens_details"))
-    text, image = (count_of(split.get(kind), _MAX_TOKENS) for kind in ("text_tokens", "image_tokens"))
-    image_in = image or 0
-    text_in = max(text or 0, tokens_in - image_in)
-    if kinds:
-        cached_text, cached_image = (_part(kinds.get(kind)) for kind in ("text_tokens", "image_tokens"))
-    else:
-        # Of unknown kind: text first, which is the cheaper one, so that the cost is not told too low.
-        cached_tokens = _part(split.get("cached_tokens"))
-        cached_text = min(cached_tokens, text_in)
-        cached_image = cached_tokens - cached_text
-    if text_in + image_in > tokens_in or cached_text > text_in or cached_image > image_in:
-        return None
-    total = count_of(fields.get("total_tokens"), 2 * _MAX_TOKENS) or 0
-    return Usage(
-        input_tokens=tokens_in,
-        output_tokens=tokens_out,
-        total_tokens=max(total, tokens_in + tokens_out),
-        text_tokens=text,
-        image_tokens=image,
-        cached_text_tokens=cached_text,
-        cached_image_tokens=cached_image,
-    )
-
-
-def _part(value: object) -> int:
-    """A number of tokens that may be missing; one that cannot be true is more than any whole."""
-    number = 0 if value is None else count_of(value, _MAX_TOKENS)
-    return _MAX_TOKENS + 1 if number is None else number
 
 
 def _lone_addresses(document: object) -> Iterator[str]:
@@ -366,11 +324,6 @@ def _add_usage(one: Optional[Usage], other: Optional[Usage]) -> Optional[Usage]:
     if one is None or other is None:
         return one or other
     return one + other
-
-
-def _members(value: object) -> Dict[str, Any]:
-    """A parsed object; empty for anything else."""
-    return cast(Dict[str, Any], value) if isinstance(value, dict) else {}
 
 
 def _word(value: object) -> str:

@@ -118,5 +118,6 @@ class CallUnderWay:
         elif not rescue_reason and not has_matching_extension(image.path, image.format):
             self.warn(f"{name} holds {image.format} data, whatever its name says")
         asked_size = parse_size(self.request.effective_size)
-        if asked_size and (image.width, image.height) != asked_size:
+        has_pixels = image.width is not None and image.format != "svg"
+        if asked_size and has_pixels and (image.width, image.height) != asked_size:
             self.warn(f"asked for {self.request.effective_size}, got {image.width}x{image.height}: {name}")

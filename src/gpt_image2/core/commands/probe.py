@@ -16,7 +16,8 @@ from itertools import count
 from pathlib import Path
 from typing import List, Mapping, Optional, Tuple
 
-from ..api.cost import CostEstimate, Prices, cost_of_usage
+from ..api.cost import CostEstimate, priced
+from ..api.models import Prices
 from ..api.request import ImageRequest, InputImage
 from ..base.errors import GptImage2Error
 from ..base.events import Event, Warned
@@ -121,17 +122,16 @@ def _send(host: Host, request: ImageRequest, picture: Path) -> Tuple[Attempt, Tu
 
 
 def _result(host: Host, request: ImageRequest, attempt: Attempt, images: Tuple[SavedImage, ...]) -> Result:
-    usage = attempt.answer.usage
-    return Result(
+    result = Result(
         command=PROBE_COMMAND,
         model=request.model,
         images=images,
-        usage=usage,
-        cost_usd=cost_of_usage(request.model, usage, host.settings.prices) if usage else None,
+        usage=attempt.answer.usage,
         billed=Billed.YES if images or attempt.answer.urls else judge(attempt).billed,
         http_status=attempt.status or None,
         request_id=request_id(attempt.head, host.settings.secrets),
     )
+    return priced(result, host.settings.prices)
 
 
 def _learnt(

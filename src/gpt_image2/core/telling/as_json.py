@@ -53,6 +53,7 @@ def result_json(result: Result) -> Dict[str, object]:
         "model": result.model,
         "images": [image_json(image) for image in result.images],
         "usage": usage,
+        **({} if result.svg_usage is None else {"svg_usage": dict(vars(result.svg_usage))}),
         "cost_usd": None if result.cost_usd is None else round(result.cost_usd, 6),
         "billed": result.billed.value,
         "http_status": result.http_status,
