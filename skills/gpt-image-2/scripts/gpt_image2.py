@@ -1768,9 +1768,8 @@ def _check_format_rules(request: ImageRequest, known_model: bool) -> None:
             hint="add `output_format` jpeg or `output_format` webp",
         )
     if request.background == "transparent" and kind not in ("png", "webp"):
-        raise UsageError(
-            f"{kind} has no transparent background", hint="use `output_format` png or `output_format` webp"
-        )
+        lacks = "transparency" if kind == "jpeg" else "transparent background here"
+        raise UsageError(f"{kind} has no {lacks}", hint="use `output_format` png or `output_format` webp")
 
 
 # ------------------------------------------------------------------------------------------------------------

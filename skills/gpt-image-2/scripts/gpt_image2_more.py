@@ -4157,9 +4157,8 @@ def spending_table(by: str, sums: Sequence[Spending], foot: Sequence[Spending]) 
     lines = columns(head + rows, right=(1, 2, 3, 4))
     for one in foot:
         if one.unknown_cost:
-            lines.append(
-                f"{one.name}: {one.unknown_cost} requests were billed at a cost that is not known, all or in part"
-            )
+            how = "at a cost that is not known, all or in part"
+            lines.append(f"{one.name}: {one.unknown_cost} requests were billed {how}")
         if one.maybe_billed:
             lines.append(f"{one.name}: {one.maybe_billed} requests may have been billed, nobody can tell")
     return lines

@@ -84,6 +84,13 @@ def _edit() -> types.Tool:
             f"{models.MAX_MASK_BYTES >> 20} MB; only where it is transparent is the image edited"
         ),
     }
+    markup = {
+        **_PATH,
+        "description": (
+            "PNG with the dimensions of the first image as it is shown, and transparent but for what is drawn "
+            "on it, which guides the edit; not with a mask; needs a model from 2.5 on"
+        ),
+    }
     return types.Tool(
         name=EDIT,
         title="Edit images",
@@ -93,7 +100,13 @@ def _edit() -> types.Tool:
             f"{_prices()} Input images cost extra. {_times()} The result is as of {GENERATE}."
         ),
         input_schema=schemas.closed_object(
-            {**schemas.prompt(), "images": images, "mask": mask, **schemas.image_arguments()},
+            {
+                **schemas.prompt(),
+                "images": images,
+                "mask": mask,
+                "markup": markup,
+                **schemas.image_arguments(),
+            },
             ["prompt", "images"],
         ),
         output_schema=schemas.image_output(),
@@ -117,7 +130,7 @@ def _estimate() -> types.Tool:
             "minimum": 0,
             "maximum": models.MAX_INPUT_IMAGES,
             "default": 0,
-            "description": "How many input images an edit would have; their price is known only afterwards.",
+            "description": "How many input images an edit would have; their price is an estimate.",
         },
     }
     cost_usd = {

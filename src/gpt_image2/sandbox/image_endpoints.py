@@ -144,7 +144,7 @@ class ImageEndpoints:
             raise instead
         if instead is not None:
             return instead
-        timer.latency_s = self._settings.latency_for(asked.quality)
+        timer.latency_s = self._settings.latency_for(asked.model, asked.quality)
         return fault.sent(await self._draw(fault, case, post))
 
     async def _draw(self, fault: Fault, case: Case, post: ImagePost) -> Answer:
@@ -164,7 +164,7 @@ class ImageEndpoints:
         def present(image: EncodedImage, role: Role) -> dict[str, Any]:
             if role != "image":
                 return as_base64(image, role)
-            name = f"{secrets.token_hex(12)}.{image.mime.partition('/')[2]}"
+            name = f"{secrets.token_hex(12)}.{image.mime.partition('/')[2].partition('+')[0]}"
             self._kept[name] = _KeptImage(image, fault, post)
             if len(self._kept) > _MOST_KEPT_IMAGES:
                 self._kept.popitem(last=False)

@@ -45,5 +45,5 @@ class Settings:
     limits: Limits | None = None
     limit_headers: bool = True
 
-    def latency_for(self, quality: str) -> float:
-        return models.TYPICAL_SECONDS[quality] if self.latency_s is None else self.latency_s
+    def latency_for(self, model: str, quality: str) -> float:
+        return models.typical_seconds(model, quality) if self.latency_s is None else self.latency_s
