@@ -63,9 +63,10 @@ async def test_every_field_of_the_api_is_an_argument(place: Place, sandbox: Sand
     shared = {
         *("prompt", "model", "n", "size", "quality", "output_format", "output_compression", "background"),
         *("moderation", "user", "stream", "partial_images", "output", "preview"),
+        *("complexity", "frame_count", "frame_duration_ms", "svg_model", "svg_effort", "safety_identifier"),
     }
     assert set(listed["generate_image"].input_schema["properties"]) == shared
-    assert set(listed["edit_image"].input_schema["properties"]) == {*shared, "images", "mask"}
+    assert set(listed["edit_image"].input_schema["properties"]) == {*shared, "images", "mask", "markup"}
     assert listed["generate_image"].input_schema["required"] == ["prompt"]
     assert listed["edit_image"].input_schema["required"] == ["prompt", "images"]
 
@@ -74,8 +75,8 @@ async def test_unknown_qualities_and_models_fit_the_schema_unknown_formats_do_no
     place: Place, sandbox: Sandbox
 ) -> None:
     schema = Draft202012Validator((await tools(place, sandbox))["generate_image"].input_schema)
-    assert schema.is_valid({"prompt": "a", "quality": "xhigh", "model": "gpt-image-3"})
-    assert not schema.is_valid({"prompt": "a", "output_format": "gif"})
+    assert schema.is_valid({"prompt": "a", "quality": "ultra", "model": "gpt-image-3"})
+    assert not schema.is_valid({"prompt": "a", "output_format": "bmp"})
     assert not schema.is_valid({"prompt": "a", "n": models.MAX_N + 1})
 
 

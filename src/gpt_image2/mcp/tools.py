@@ -87,8 +87,8 @@ def _edit() -> types.Tool:
     markup = {
         **_PATH,
         "description": (
-            "PNG with the dimensions of the first image as it is shown, and transparent but for what is drawn "
-            "on it, which guides the edit; not with a mask; needs a model from 2.5 on"
+            "PNG with the dimensions of the first image as it is shown, transparent but for what is drawn on "
+            "it, which guides the edit; not with a mask; needs a model from 2.5 on"
         ),
     }
     return types.Tool(
