@@ -56,5 +56,5 @@ bench: setup  ## Measure side by side with others; QUICK=1 for a first look (ben
 	$(BIN)/python tools/generate_docs.py
 
 clean:  ## Remove environments, caches and demo pictures
-	rm -rf .venv .venv-* bench/.cache tests/mcp_server/.inspector demo build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* bench/.cache tests/.npm demo build dist .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -60,6 +60,18 @@ def limits() -> str:
     return table(("what", "limit"), rows)
 
 
+def family() -> str:
+    """What each model of the family takes, besides what all take."""
+    rows: List[Tuple[str, ...]] = []
+    for model in models.MODELS:
+        more = [*model.qualities[4:], *model.output_formats[3:]]
+        more += ["complexity"] if model.takes_complexity else []
+        more += ["markup"] if model.takes_markup else []
+        dated = [f"`{name}`" for name in model.names[1:]]
+        rows.append((f"`{model.names[0]}`", ", ".join(dated), ", ".join(f"`{name}`" for name in more)))
+    return table(("model", "dated", "takes besides"), rows)
+
+
 def named_sizes() -> str:
     """The names and some ratios that --size takes, and what is sent for them."""
     rows = [(f"`{name}`", str(sizes.resolve_size(name))) for name in (*sizes.SIZE_NAMES, *RATIOS)]
@@ -130,6 +142,7 @@ PARTS: Dict[str, Callable[[], str]] = {
     "commands": command_reference,
     "exit-codes": exit_codes,
     "limits": limits,
+    "models": family,
     "sizes": named_sizes,
     "prices": prices,
     "image-costs": image_costs,

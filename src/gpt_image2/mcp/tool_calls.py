@@ -103,9 +103,8 @@ class ToolCalls:
         asked = replace(asked, request=self._named(asked.request))
         request, _ = checked(asked.request)
         output = self._folders.output(asked.output, request.effective_format)
-        with self._budget.hold(
-            request.estimate(self._prices()), f"this call of {request.model}", way_out="ask the user"
-        ) as hold:
+        estimate = request.estimate(self._prices(), len(asked.images))
+        with self._budget.hold(estimate, f"this call of {request.model}", way_out="ask the user") as hold:
             client = self._client(stop, _with_hold(observer, hold))
             try:
                 result = self._send(client, asked, output, stop)

@@ -9,8 +9,8 @@ from typing import IO, Optional, Tuple
 from ..base.outcome import SavedImage
 from ..base.record import Record
 
-#: So many first bytes are enough for `sniff_format`: before its first element an SVG may have comments.
-SNIFF_BYTES = 1 << 14
+#: So many first bytes are enough for `sniff_format`, and so few where they are not text.
+SNIFF_BYTES, _PIXELS_SNIFF_BYTES = 1 << 14, 16
 
 _HASHED_BYTES = 1 << 20
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -20,6 +20,9 @@ _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _GIF_END = b";"
 #: What may stand before the first element of an XML document, one after the other.
 _XML_PROLOGUE = r"\s+|<!--.*?-->|<\?.*?\?>|<!DOCTYPE[^\[>]*(?:\[[^\]]*\]\s*)?>"
+#: A part of that, or the name of an element, that is not whole yet.
+_XML_UNFINISHED = r"(?s)|<[\w.:-]{0,60}|<!.*|<\?.*"
+_SVG_ELEMENT = r"<([\w.-]+:)?svg[\s/>]"
 _XML_ATTRIBUTE = r"""(?<!\S)([^\s=/>"']+)\s*=\s*(?:"([^"]*)"|'([^']*)')"""
 _PLAIN_NUMBER = r"(\d{1,6}(?:\.\d{1,9})?)(?:px)?"
 _SVG_TAIL_BYTES = 4096
@@ -46,7 +49,14 @@ def sniff_format(head: bytes) -> Optional[str]:
         return "webp"
     if head[:6] in (b"GIF87a", b"GIF89a"):
         return "gif"
-    return "svg" if _svg_element(head) is not None else None
+    return "svg" if re.match(_SVG_ELEMENT, _first_element(head)) else None
+
+
+def needs_more(head: bytes) -> bool:
+    """Whether these first bytes are too few for `sniff_format`: an SVG may begin with comments."""
+    if len(head) < _PIXELS_SNIFF_BYTES:
+        return True
+    return len(head) < SNIFF_BYTES and re.fullmatch(_XML_UNFINISHED, _first_element(head)) is not None
 
 
 def read_image_info(file: IO[bytes]) -> Optional[ImageInfo]:
@@ -159,21 +169,20 @@ def _xml_encoding(head: bytes) -> str:
     return marks.get(head[:2], "utf-8")
 
 
-def _svg_element(head: bytes) -> Optional[str]:
-    """An XML document from its first element on, where that is an `svg`; else None."""
+def _first_element(head: bytes) -> str:
+    """A text from behind all that may stand before the first element of an XML document."""
     text = head.decode(_xml_encoding(head), "replace").lstrip("\ufeff")
     at, prologue = 0, re.compile(_XML_PROLOGUE, re.DOTALL)
-    while text[at : at + 1].isspace() or text[at : at + 2] in ("<!", "<?"):
+    while True:
         part = prologue.match(text, at)
         if part is None:
-            return None
+            return text[at:]
         at = part.end()
-    return text[at:] if re.match(r"<([\w.-]+:)?svg[\s/>]", text[at : at + 100]) else None
 
 
 def _read_svg(head: bytes) -> ImageInfo:
     """The dimensions that the first element gives in plain numbers, or else the box that it shows."""
-    opening = re.match(r"""<(?:[^>"']|"[^"]*"|'[^']*')*>""", _svg_element(head) or "")
+    opening = re.match(r"""<(?:[^>"']|"[^"]*"|'[^']*')*>""", _first_element(head))
     found = re.findall(_XML_ATTRIBUTE, opening.group()) if opening else []
     values = {name: one or other for name, one, other in found}
     sides = [values.get("width", ""), values.get("height", "")]

@@ -10,7 +10,7 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from ..base.errors import UsageError
 from ..base.record import Record, replace
-from .cost import PRICES, CostEstimate, estimate_cost, input_image_tokens
+from .cost import MAX_INPUT_IMAGE_TOKENS, PRICES, CostEstimate, estimate_cost, input_image_tokens
 from .models import (
     BACKGROUNDS,
     COMPLEXITIES,
@@ -186,9 +186,11 @@ class ImageRequest(Record):
         texts = [each for name, value in wire.items() for each in _in_brackets(name, value)]
         return [(name, value if isinstance(value, str) else json.dumps(value)) for name, value in texts]
 
-    def estimate(self, prices: Mapping[str, Prices] = PRICES) -> Optional[CostEstimate]:
-        """What it would cost by these prices, or None where that is not known: what the author of an SVG
-        takes, and how many tokens the frames of a GIF make, nobody has published."""
+    def estimate(
+        self, prices: Mapping[str, Prices] = PRICES, unseen_images: int = 0
+    ) -> Optional[CostEstimate]:
+        """What it would cost by these prices, with so many input images besides its own. None where that is
+        not known: what the author of an SVG takes, and the frames of a GIF, nobody has published."""
         if self.output_format in ("gif", "svg"):
             return None
         partials = (self.partial_images or 0) if self.stream else 0
@@ -199,7 +201,8 @@ class ImageRequest(Record):
             self.effective_quality,
             self.count,
             partials,
-            sum(input_image_tokens(image.width, image.height) for image in self.images),
+            sum(input_image_tokens(image.width, image.height) for image in self.images)
+            + unseen_images * MAX_INPUT_IMAGE_TOKENS,
             prices,
         )
 

@@ -104,7 +104,8 @@ class SvgUsage(Record):
 class Result(Record):
     """The outcome of one `generate` or `edit`. `cost_usd` is None when usage or prices are not known.
 
-    `sandbox` tells that the offline sandbox has answered, so that no cost is real money.
+    `sandbox` tells that the offline sandbox has answered, so that no cost is real money. `tasks` are the ids
+    of what the host accepted and has not finished: their images are still to come.
     """
 
     command: str
@@ -119,6 +120,7 @@ class Result(Record):
     elapsed_s: float = 0.0
     warnings: Tuple[str, ...] = ()
     sandbox: bool = False
+    tasks: Tuple[str, ...] = ()
     svg_usage: Optional[SvgUsage] = None
 
     @property

@@ -16,10 +16,12 @@ from ..base.errors import GptImage2Error
 from ..base.outcome import Billed, SavedImage
 from ..base.record import Record, replace
 from ..base.redact import show
+from ..calls.explain import TASK_PENDING
 from ..outputs.naming import canonical
 from ..telling.as_json import failure_json, image_json
 from .jobs_file import Line
 from .journal import (
+    ACCEPTED,
     DONE,
     FAILED,
     Entry,
@@ -268,7 +270,9 @@ class JobEnding(Record):
 
     @property
     def state(self) -> str:
-        return DONE if self.error is None else FAILED
+        if self.error is None:
+            return DONE
+        return ACCEPTED if self.error.code == TASK_PENDING else FAILED
 
     def entry(self, job: PlannedJob, folder: OutputFolder, batch_id: str = "") -> Entry:
         error = self.error
@@ -288,6 +292,7 @@ class JobEnding(Record):
             "images": [image_json(image) for image in self.images],
             "billed": self.billed.value,
             "cost_usd": None if self.cost_usd is None else round(self.cost_usd, 6),
+            **({"unpriced": self.unpriced} if self.unpriced else {}),
             "warnings": list(self.warnings),
             "error": failure_json(self.error),
         }

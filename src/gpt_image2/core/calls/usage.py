@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Optional, cast
+from typing import Any, Dict, Optional
 
 from ..base.outcome import SvgUsage, Usage
-from ..base.untrusted import count_of
+from ..base.untrusted import count_of, members
 
 #: More is no count of tokens: ten of the largest images, with all their inputs, are less than 200,000.
 _MAX_TOKENS = 10**7
@@ -15,7 +15,7 @@ _MODEL_CHARS = 100
 def read_usage(document: object) -> Optional[Usage]:
     """The `usage` of a parsed answer, by its official names or those of chat; None where it is missing or
     cannot be true: no output, or a part that is more than its whole."""
-    fields = members_of(members_of(document).get("usage"))
+    fields = members(members(document).get("usage"))
     for names in (("input_tokens", "output_tokens"), ("prompt_tokens", "completion_tokens")):
         tokens_in, tokens_out = (count_of(fields.get(name), _MAX_TOKENS) for name in names)
         if tokens_in is not None and tokens_out:
@@ -24,8 +24,8 @@ def read_usage(document: object) -> Optional[Usage]:
 
 
 def _split_usage(fields: Dict[str, Any], tokens_in: int, tokens_out: int) -> Optional[Usage]:
-    split = members_of(fields.get("input_tokens_details") or fields.get("prompt_tokens_details"))
-    kinds = members_of(split.get("cached_tokens_details"))
+    split = members(fields.get("input_tokens_details") or fields.get("prompt_tokens_details"))
+    kinds = members(split.get("cached_tokens_details"))
     text, image = (count_of(split.get(kind), _MAX_TOKENS) for kind in ("text_tokens", "image_tokens"))
     image_in = image or 0
     text_in = max(text or 0, tokens_in - image_in)
@@ -52,7 +52,7 @@ def _split_usage(fields: Dict[str, Any], tokens_in: int, tokens_out: int) -> Opt
 
 def read_svg_usage(document: object) -> Optional[SvgUsage]:
     """The `svg_usage` of a parsed answer; None where it is missing or cannot be true."""
-    fields = members_of(members_of(document).get("svg_usage"))
+    fields = members(members(document).get("svg_usage"))
     names = ("input_tokens", "output_tokens", "reasoning_tokens", "total_tokens")
     tokens_in, tokens_out, reasoning, total = (count_of(fields.get(name), _MAX_TOKENS) for name in names)
     if tokens_in is None or not tokens_out:
@@ -67,8 +67,3 @@ def _part(value: object) -> int:
     """A number of tokens that may be missing; one that cannot be true is more than any whole."""
     number = 0 if value is None else count_of(value, _MAX_TOKENS)
     return _MAX_TOKENS + 1 if number is None else number
-
-
-def members_of(value: object) -> Dict[str, Any]:
-    """A parsed object; empty for anything else."""
-    return cast(Dict[str, Any], value) if isinstance(value, dict) else {}
