@@ -116,7 +116,7 @@ def estimate_cost(
     if input_tokens:
         input_usd = n * input_tokens * price.image_in / 1e6
         high += input_usd
-        notes.append(f"input images: an estimate, up to ${input_usd:.4f}")
+        notes.append(f"input images come on top, by an estimate up to ${input_usd:.4f}")
     return CostEstimate(low, high, "; ".join(notes))
 
 
