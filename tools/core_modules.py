@@ -22,7 +22,7 @@ FUTURE = "from __future__ import annotations"
 SIDES = {
     "gpt_image2_more": (
         *("batch", "batch_api", "history", "outputs.left", "outputs.lines"),
-        *("api.gif_svg", "api.read_fields", "calls.leftovers", "calls.markup"),
+        *("api.gif_svg", "api.markup", "api.read_fields", "calls.leftovers"),
         *(
             "commands.checks",
             "commands.doctor",

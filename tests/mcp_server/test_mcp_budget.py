@@ -23,6 +23,10 @@ ONE = CostEstimate(1.0, 1.0, "")
 SIZE = "1024x1024"
 
 
+#: The estimate of one input image, at its highest.
+INPUT_USD = 1536 * 8 / 1e6
+
+
 def price(place: Place) -> float:
     """The highest estimate of one call as these tests make them."""
     estimate = estimate_cost("gpt-image-2", place.prompt, SIZE, "low", 1)
@@ -144,6 +148,10 @@ async def test_an_unknown_price_is_refused_under_a_cap_only(
 async def test_edits_count_too(place: Place, sandbox: Sandbox) -> None:
     source = photo(place.output / "cat.png", (1024, 1024))
     arguments = {"prompt": place.prompt, "quality": "low", "size": SIZE, "images": [source.name]}
-    async with Client(place.build(sandbox.base_url, max_cost_usd=price(place) * 1.5).server) as client:
+    assert 1.5 * price(place) < price(place) + INPUT_USD
+    async with Client(place.build(sandbox.base_url, max_cost_usd=1.5 * price(place)).server) as client:
+        assert code_of(await client.call_tool("edit_image", arguments)) == "over_max_cost"
+    cap_usd = 1.5 * (price(place) + INPUT_USD)
+    async with Client(place.build(sandbox.base_url, max_cost_usd=cap_usd).server) as client:
         assert not (await client.call_tool("edit_image", arguments)).is_error
         assert code_of(await client.call_tool("edit_image", arguments)) == "over_max_cost"

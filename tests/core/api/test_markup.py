@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from pictures import jpeg, png
 from servers import Recorder
 
+from gpt_image2.core.api.markup import _has_transparent_pixel
 from gpt_image2.core.api.request import InputImage
-from gpt_image2.core.calls.markup import _has_transparent_pixel
 
 MARKUP = ["--model", "gpt-image-2.5-flare"]
 

@@ -94,7 +94,7 @@ def _with_inputs(
         if what == "mask":
             _check_mask(source, image, first)
         else:
-            from .markup import check_markup
+            from ..api.markup import check_markup
 
             check_markup(source, image, first)
     return request

@@ -10,9 +10,9 @@ import zlib
 from itertools import islice
 from typing import IO, Iterator, Optional, Tuple
 
-from ..api.request import InputImage
 from ..base.errors import UsageError
 from ..base.redact import show
+from .request import InputImage
 
 _INFLATED_BYTES = 1 << 16
 #: By format: where the parts of a file begin, what stands before each, and the kind of that with EXIF data.
