@@ -172,16 +172,13 @@ def _network(settings: Settings, stop: StopSwitch) -> Iterator[Check]:
         yield Check("api", "fail", error.message, error.hint, attempt.elapsed_s, error.exit_code)
 
 
-def ask(host: Host, path: str, body_path: Optional[str] = None) -> Tuple[Attempt, object]:
+def ask(host: Host, path: str) -> Tuple[Attempt, object]:
     """One free request below the base URL, and its answer as JSON (None when it is none)."""
     settings = host.settings
     headers = [("User-Agent", USER_AGENT), ("Accept", "application/json")]
     if settings.api_key:
         headers.append(auth_header(settings, settings.api_key))
-    if body_path is not None:
-        headers.append(("Content-Type", "application/json"))
-    url = settings.base_url + path
-    return send_free(host.curl, HttpRequest(url, tuple(headers), CHECK_TIMEOUT_S, body_path))
+    return send_free(host.curl, HttpRequest(settings.base_url + path, tuple(headers), CHECK_TIMEOUT_S))
 
 
 def explained(settings: Settings, attempt: Attempt, request: ImageRequest) -> GptImage2Error:
