@@ -67,6 +67,7 @@ from gpt_image2 import (
     MAX_INPUT_IMAGES,
     MAX_PARTIAL_IMAGES,
     MIN_VERSION,
+    NO_SPACE,
     OVER_MAX_COST,
     PROGRAM,
     REQUEST_FIELDS,
@@ -137,6 +138,7 @@ from gpt_image2 import (
     Record,
     ResponseHead,
     Result,
+    Room,
     SavedImage,
     ServerError,
     ServerFlags,
@@ -176,6 +178,7 @@ from gpt_image2 import (
     fetch_images,
     find_curl,
     forget_facts,
+    free_bytes,
     host_of,
     image_json,
     input_file,
@@ -621,11 +624,9 @@ def _state_folder(folder: Path) -> Check:
 
 
 def _disk(folder: Path) -> Check:
-    import shutil
-
-    while not os.path.exists(str(folder)) and folder != folder.parent:
-        folder = folder.parent
-    free = shutil.disk_usage(str(folder)).free
+    free = free_bytes(folder)
+    if free is None:
+        return Check("disk", "ok", "the free space of the state folder is not known")
     detail = f"{free / 1e9:.1f} GB free"
     if free < _MIN_FREE_BYTES:
         return Check("disk", "warn", detail, "free some space: one image can have 15 MB and more")
@@ -1013,7 +1014,8 @@ def probe_and_tell(settings: Settings, stop: StopSwitch, output: Output) -> Tupl
     picture = folder / f"probe-{os.urandom(4).hex()}.jpg"
     probe = Probe(host_of(settings, os.environ, stop), picture, _observer(output))
     try:
-        return _told(probe, settings, folder, picture)
+        with Room().taken(2 * PROBE.most_bytes, [folder]):
+            return _told(probe, settings, folder, picture)
     except Exception as defect:
         said = mask_secrets(f"internal error: {defect!r}", settings.secrets)
         error = defect if isinstance(defect, GptImage2Error) else GptImage2Error(said)
@@ -3406,7 +3408,7 @@ class Scheduler:
         """Starts nothing more where no other job can fare better, or too many have failed."""
         is_refused = isinstance(error, AuthenticationError) and error.http_status == _UNAUTHORIZED
         most = 1 if self._command.fail_fast else self._command.max_failures
-        if is_refused or isinstance(error, (QuotaError, ConfigError)):
+        if is_refused or isinstance(error, (QuotaError, ConfigError)) or error.code == NO_SPACE:
             self._stop_starting(error.code)
         elif most is not None and self._failures >= most:
             self._stop_starting(MAX_FAILURES)

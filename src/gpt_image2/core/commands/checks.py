@@ -18,7 +18,7 @@ from ..base.record import Record
 from ..calls.exchange import Host, auth_header, host_of, send_free
 from ..calls.explain import explain
 from ..calls.retry import Attempt, judge
-from ..outputs.files import prepare_folder
+from ..outputs.files import free_bytes, prepare_folder
 from ..settings.config import Settings
 from ..settings.places import state_folder
 from ..wire.addresses import resolve_addresses
@@ -118,11 +118,9 @@ def _state_folder(folder: Path) -> Check:
 
 
 def _disk(folder: Path) -> Check:
-    import shutil
-
-    while not os.path.exists(str(folder)) and folder != folder.parent:
-        folder = folder.parent
-    free = shutil.disk_usage(str(folder)).free
+    free = free_bytes(folder)
+    if free is None:
+        return Check("disk", "ok", "the free space of the state folder is not known")
     detail = f"{free / 1e9:.1f} GB free"
     if free < _MIN_FREE_BYTES:
         return Check("disk", "warn", detail, "free some space: one image can have 15 MB and more")

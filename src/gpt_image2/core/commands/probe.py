@@ -33,7 +33,7 @@ from ..calls.retry import Attempt
 from ..calls.under_way import CallPolicy
 from ..ledger.entries import Opening
 from ..ledger.recording import Ledger, recorded
-from ..outputs.files import prepare_folder, temporary_folder, write_private
+from ..outputs.files import Room, prepare_folder, temporary_folder, write_private
 from ..outputs.naming import OutputPlan
 from ..settings.config import Settings
 from ..settings.hosts import HostFacts, save_facts, today
@@ -195,7 +195,8 @@ def probe_and_tell(settings: Settings, stop: StopSwitch, output: Output) -> Tupl
     picture = folder / f"probe-{os.urandom(4).hex()}.jpg"
     probe = Probe(host_of(settings, os.environ, stop), picture, _observer(output))
     try:
-        return _told(probe, settings, folder, picture)
+        with Room().taken(2 * PROBE.most_bytes, [folder]):
+            return _told(probe, settings, folder, picture)
     except Exception as defect:
         said = mask_secrets(f"internal error: {defect!r}", settings.secrets)
         error = defect if isinstance(defect, GptImage2Error) else GptImage2Error(said)
