@@ -4859,7 +4859,8 @@ class Opening(Record):
     """What is known of a request before it is sent.
 
     `discount` is the factor on the list price (1.0; 0.5 for the Batch API). `started_at` is UTC, as
-    `utc_text` writes it; None stands for now.
+    `utc_text` writes it; None stands for now. `sandbox` is set where the host is known to
+    be the sandbox.
     """
 
     base_url: str
@@ -4872,6 +4873,7 @@ class Opening(Record):
     discount: float = 1.0
     batch_id: Optional[str] = None
     started_at: Optional[str] = None
+    sandbox: bool = False
 
 
 class Ending(Record):
@@ -5420,7 +5422,7 @@ class Ledger:
             (
                 opening.started_at or utc_text(time.time()),
                 self._masked(opening.base_url),
-                urlsplit(opening.base_url).netloc,
+                SANDBOX_HOST if opening.sandbox else urlsplit(opening.base_url).netloc,
                 opening.command,
                 self._masked(request.model),
                 self._masked(request.prompt),
@@ -5443,7 +5445,7 @@ class Ledger:
 
     def _fill(self, database: Database, row: int, ending: Ending) -> None:
         result = ending.result
-        database.change(
+        found = database.change(
             _COMPLETE,
             (
                 round(result.elapsed_s, 3),
@@ -5460,7 +5462,8 @@ class Ledger:
                 row,
             ),
         )
-        for number, image in enumerate(result.images, 1):
+        # Of a request that was forgotten meanwhile nothing is kept.
+        for number, image in enumerate(result.images if found else (), 1):
             database.change(
                 _INSERT_IMAGE,
                 (
@@ -5829,6 +5832,8 @@ def _find_home(env: Mapping[str, str]) -> Optional[Path]:
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 #: What the sandbox says of itself in every answer.
 SANDBOX_HEADER = "x-gpt-image-2-sandbox"
+#: The base URLs of the sandboxes that this process runs itself.
+OWN_SANDBOXES: Set[str] = set()
 
 
 def check_base_url(url: str, source: str) -> None:
@@ -7483,6 +7488,7 @@ def fetch_images(
 _AZURE_SUFFIX = ".openai.azure.com"
 _FREE_ANSWER_BYTES = 8 << 20
 _ANSWER_TEXT_BYTES = 16 << 20
+_ASK_SANDBOX_S = 10.0
 
 
 class Host(Record):
@@ -7584,6 +7590,12 @@ def send_free(curl: Curl, request: HttpRequest) -> Tuple[Attempt, object]:
         elapsed_s=received.elapsed_s,
     )
     return attempt, document
+
+
+def asks_sandbox(curl: Curl, base_url: str) -> bool:
+    """Whether the sandbox answers at a base URL; asks it, without a key."""
+    attempt, _ = send_free(curl, HttpRequest(f"{base_url}/models", (), _ASK_SANDBOX_S))
+    return attempt.head is not None and is_sandbox(base_url, attempt.head.headers)
 
 
 def describe(settings: Settings, request: ImageRequest) -> Tuple[str, str]:
@@ -8497,9 +8509,6 @@ DEFAULT_OUTPUT_STEM = "gpt-image2-output"
 PathLike = Union[str, "os.PathLike[str]"]
 
 
-_ASK_SANDBOX_S = 10.0
-
-
 class PreparedCall(Record):
     """A call of which everything is checked that can be checked without sending: ready to run, or to show.
 
@@ -8739,7 +8748,9 @@ class Client:
             if self.ledger is None:
                 return call.run(known)
             estimate = prepared.request.estimate(self.settings.prices)
-            opening = opening_of(self.settings.base_url, prepared.request, prepared.plan, estimate)
+            base_url = self.settings.base_url
+            opening = opening_of(base_url, prepared.request, prepared.plan, estimate)
+            opening = replace(opening, sandbox=base_url in OWN_SANDBOXES)
             if prepared.output is not None:
                 opening = replace(opening, output=prepared.output)
             return recorded(
@@ -8750,10 +8761,8 @@ class Client:
 
     def asks_sandbox(self) -> bool:
         """Whether the sandbox answers at the base URL; asks it, without a key."""
-        settings = self.settings
-        curl = host_of(settings, self._env, self._stop).curl
-        attempt, _ = send_free(curl, HttpRequest(f"{settings.base_url}/models", (), _ASK_SANDBOX_S))
-        return attempt.head is not None and is_sandbox(settings.base_url, attempt.head.headers)
+        host = host_of(self.settings, self._env, self._stop)
+        return asks_sandbox(host.curl, self.settings.base_url)
 
     def _strays(self, plan: OutputPlan) -> Tuple[str, ...]:
         """Sweeps an output folder before its first call; what was found there, in words."""

@@ -69,6 +69,7 @@ from gpt_image2 import (
     MIN_VERSION,
     NO_SPACE,
     OVER_MAX_COST,
+    OWN_SANDBOXES,
     PROGRAM,
     REQUEST_FIELDS,
     SANDBOX_HOST,
@@ -161,6 +162,7 @@ from gpt_image2 import (
     add_setting_flags,
     adopt,
     amount,
+    asks_sandbox,
     auth_header,
     backoff_s,
     canonical,
@@ -301,8 +303,10 @@ class Left:
         output = asked.get("output")
         #: The plan of the outputs, field by field.
         self.output: Mapping[str, Any] = cast(Dict[str, Any], output) if isinstance(output, dict) else {}
-        status = _read_object(folder / HEAD).get("status")
+        head = _read_object(folder / HEAD)
+        status, headers = head.get("status"), head.get("headers")
         self.status = status if isinstance(status, int) else None
+        self.headers: Mapping[str, Any] = cast(Dict[str, Any], headers) if isinstance(headers, dict) else {}
 
     @property
     def id(self) -> str:
@@ -336,10 +340,11 @@ class Left:
         """Something becomes of an image while it is finished."""
         add_note(self.folder, event)
 
-    def leave(self) -> None:
-        """It could not be finished now: another try may."""
-        with suppress(OSError), open(str(self.folder / TRIED), "ab"):
-            pass
+    def leave(self, was_tried: bool = True) -> None:
+        """It is left as it is: another try may finish it."""
+        if was_tried:
+            with suppress(OSError), open(str(self.folder / TRIED), "ab"):
+                pass
         self._owned.leave()
 
     def close(self) -> None:
@@ -455,6 +460,7 @@ class Resumer:
             billed=Billed.YES if images or addresses else Billed.MAYBE,
             http_status=left.status,
             attempts=1,
+            sandbox=self._was_sandbox(left),
         )
         self._record(left, result)
         if waiting:
@@ -464,6 +470,12 @@ class Resumer:
         known = {str(note.get("saved")) for note in left.notes}
         new = tuple(image for image in images if image.path not in known)
         return Resumed(left.id, result, new, kept, tuple(waiting))
+
+    def _was_sandbox(self, left: Left) -> bool:
+        """Whether the sandbox answered; where there is no answer, whether it is there now."""
+        if left.status is None and is_loopback(left.base_url):
+            return asks_sandbox(self._host.curl, left.base_url)
+        return is_sandbox(left.base_url, left.headers)
 
     def _plan_of(self, left: Left) -> OutputPlan:
         """Where the images were to go; by now other files may have these names, so none is replaced."""
@@ -806,6 +818,8 @@ def start_sandbox() -> Generator[str, None, None]:
         with _installed("sandbox"):
             serve: Callable[[], ContextManager[str]] = _import(EXTRAS["sandbox"].module).serve_in_thread
             base_url = stack.enter_context(serve())
+        OWN_SANDBOXES.add(base_url)
+        stack.callback(OWN_SANDBOXES.discard, base_url)
         yield base_url
 
 
@@ -3633,8 +3647,8 @@ def request_by_file(database: Database, path: str) -> Optional[PastRequest]:
 
 def forget_requests(
     database: Database, ids: Sequence[int] = (), before: Optional[str] = None, everything: bool = False
-) -> int:
-    """Deletes requests by id, by age or all of them, and overwrites what they held; how many there were."""
+) -> List[int]:
+    """Deletes requests by id, by age or all of them, and overwrites what they held; which they were."""
     if everything:
         condition, values, moment = "1", [()], "9"
     elif before is not None:
@@ -3642,15 +3656,16 @@ def forget_requests(
     else:
         condition, values, moment = "id = ?", [(number,) for number in ids], ""
     ids_of_them = f"SELECT id FROM requests WHERE {condition}"  # noqa: S608
-    count = 0
+    forgotten: List[int] = []
     database.rows("PRAGMA secure_delete = ON")
     with database.transaction():
         for value in values:
+            forgotten += [row["id"] for row in database.rows(ids_of_them, value)]
             database.change(f"DELETE FROM images WHERE request IN ({ids_of_them})", value)  # noqa: S608
-            count += database.change(f"DELETE FROM requests WHERE {condition}", value)  # noqa: S608
+            database.change(f"DELETE FROM requests WHERE {condition}", value)  # noqa: S608
         database.change(_FORGET_BATCH_JOBS, (moment,))
     database.rows("PRAGMA wal_checkpoint(TRUNCATE)")  # the log would still hold the rows
-    return count
+    return forgotten
 
 
 def _holds(database: Database, row: Mapping[str, Any], text: str) -> bool:
@@ -4050,9 +4065,23 @@ def run_forget(words: Sequence[str], output: Output, _: StopSwitch) -> int:
         missing = [number for number in flags.ids if request_by_id(database, number) is None]
         if missing:
             raise _no_such_request(", ".join(map(str, missing)))
-        count = forget_requests(database, flags.ids, flags.before, flags.all)
-    output.result(f"Forgotten: {count} request{'' if count == 1 else 's'}; images were not touched")
-    return _finish(output, "forget", {"forgotten": count})
+        forgotten = forget_requests(database, flags.ids, flags.before, flags.all)
+    requests, left = len(forgotten), _forget_left(set(forgotten), flags.all)
+    words = f"Forgotten: {requests} request{'' if requests == 1 else 's'}; images were not touched"
+    output.result(words + (f"; {left} of them cannot be resumed any more" if left else ""))
+    return _finish(output, "forget", {"forgotten": requests, "not_resumed": left})
+
+
+def _forget_left(rows: Set[int], everything: bool) -> int:
+    """Deletes what processes that have ended left of these requests; of how many there was something."""
+    found = 0
+    for left in left_behind(state_folder(os.environ)):
+        if everything or left.row in rows:
+            left.close()
+            found += 1
+        else:
+            left.leave(was_tried=left.was_tried)
+    return found
 
 
 def run_redo(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
@@ -4096,8 +4125,8 @@ def run_spend(words: Sequence[str], output: Output, _: StopSwitch) -> int:
             "tokens": everything.tokens,
             "total_usd": round(everything.cost_usd, 6),
             "sandbox_usd": round(rehearsals.cost_usd, 6),
-            "unknown_cost": everything.unknown_cost,
-            "maybe_billed": everything.maybe_billed,
+            "unknown_cost": total.unknown_cost,
+            "maybe_billed": total.maybe_billed,
         }
     )
     return ExitCode.OK

@@ -21,8 +21,9 @@ from ..outputs.collect import ImageCollector
 from ..outputs.left import Left, left_behind
 from ..outputs.naming import OutputPlan
 from ..outputs.store import Spool
+from ..settings.base_url import is_loopback, is_sandbox
 from .download import Downloader, fetch_images
-from .exchange import Host
+from .exchange import Host, asks_sandbox
 from .response import Answer, AnswerReader
 
 
@@ -86,6 +87,7 @@ class Resumer:
             billed=Billed.YES if images or addresses else Billed.MAYBE,
             http_status=left.status,
             attempts=1,
+            sandbox=self._was_sandbox(left),
         )
         self._record(left, result)
         if waiting:
@@ -95,6 +97,12 @@ class Resumer:
         known = {str(note.get("saved")) for note in left.notes}
         new = tuple(image for image in images if image.path not in known)
         return Resumed(left.id, result, new, kept, tuple(waiting))
+
+    def _was_sandbox(self, left: Left) -> bool:
+        """Whether the sandbox answered; where there is no answer, whether it is there now."""
+        if left.status is None and is_loopback(left.base_url):
+            return asks_sandbox(self._host.curl, left.base_url)
+        return is_sandbox(left.base_url, left.headers)
 
     def _plan_of(self, left: Left) -> OutputPlan:
         """Where the images were to go; by now other files may have these names, so none is replaced."""

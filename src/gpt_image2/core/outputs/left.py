@@ -33,8 +33,10 @@ class Left:
         output = asked.get("output")
         #: The plan of the outputs, field by field.
         self.output: Mapping[str, Any] = cast(Dict[str, Any], output) if isinstance(output, dict) else {}
-        status = _read_object(folder / HEAD).get("status")
+        head = _read_object(folder / HEAD)
+        status, headers = head.get("status"), head.get("headers")
         self.status = status if isinstance(status, int) else None
+        self.headers: Mapping[str, Any] = cast(Dict[str, Any], headers) if isinstance(headers, dict) else {}
 
     @property
     def id(self) -> str:
@@ -68,10 +70,11 @@ class Left:
         """Something becomes of an image while it is finished."""
         add_note(self.folder, event)
 
-    def leave(self) -> None:
-        """It could not be finished now: another try may."""
-        with suppress(OSError), open(str(self.folder / TRIED), "ab"):
-            pass
+    def leave(self, was_tried: bool = True) -> None:
+        """It is left as it is: another try may finish it."""
+        if was_tried:
+            with suppress(OSError), open(str(self.folder / TRIED), "ab"):
+                pass
         self._owned.leave()
 
     def close(self) -> None:
