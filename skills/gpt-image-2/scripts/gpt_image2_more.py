@@ -224,6 +224,7 @@ from gpt_image2 import (
     slug,
     state_folder,
     stored,
+    sweep_unmarked,
     taken_over,
     temporary_folder,
     today,
@@ -362,6 +363,8 @@ def left_behind(state_folder: Path, wanted: str = "") -> Iterator[Left]:
         owned = taken_over(folder / name) if wanted in ("", name) else None
         if owned is not None:
             yield Left(owned)
+        else:
+            sweep_unmarked(folder / name)
 
 
 def _read_object(path: Path) -> Mapping[str, Any]:
@@ -920,7 +923,9 @@ class Probe(Call):
             error = self._ask_for_an_image(replace(PROBE, images=inputs))
         paid = [result for result in self._results if result.billed is not Billed.NO]
         result = self.result = replace(
-            self._result(paid or self._results[-1:]), command=PROBE_COMMAND, attempts=self.attempts
+            self._result(paid or self._results[-1:]),
+            command=PROBE_COMMAND,
+            attempts=self.attempts - (self.facts.refusal is not None),  # that one was free
         )
         if error is not None:
             error = self._error([error], result) or error

@@ -87,7 +87,9 @@ class Probe(Call):
             error = self._ask_for_an_image(replace(PROBE, images=inputs))
         paid = [result for result in self._results if result.billed is not Billed.NO]
         result = self.result = replace(
-            self._result(paid or self._results[-1:]), command=PROBE_COMMAND, attempts=self.attempts
+            self._result(paid or self._results[-1:]),
+            command=PROBE_COMMAND,
+            attempts=self.attempts - (self.facts.refusal is not None),  # that one was free
         )
         if error is not None:
             error = self._error([error], result) or error

@@ -15,7 +15,7 @@ from typing import Mapping, Optional
 
 from ..base.errors import GptImage2Error
 from .files import new_private_file, private_folder
-from .owned import OwnedFolder, is_abandoned, owned_folder
+from .owned import OwnedFolder, is_abandoned, is_unmarked, owned_folder
 
 FOLDER = "inflight"
 ASKED, HEAD, BODY, IMAGE_NOTES, TRIED = "asked.json", "head.json", "body", "images.jsonl", "tried"
@@ -70,7 +70,8 @@ def is_anything_left(state_folder: Path) -> bool:
         names = os.listdir(str(folder))
     except OSError:
         return False
-    return any(is_abandoned(folder / name) and not (folder / name / TRIED).exists() for name in names)
+    folders = [folder / name for name in names]
+    return any(is_unmarked(one) or (is_abandoned(one) and not (one / TRIED).exists()) for one in folders)
 
 
 def add_note(folder: Path, event: Mapping[str, object]) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Mapping, Set, Tuple, cas
 
 from ..base.outcome import SavedImage
 from .inflight import ASKED, BODY, FOLDER, HEAD, IMAGE_NOTES, TRIED, add_note
-from .owned import OwnedFolder, taken_over
+from .owned import OwnedFolder, sweep_unmarked, taken_over
 
 _READ_BYTES = 1 << 16
 
@@ -92,6 +92,8 @@ def left_behind(state_folder: Path, wanted: str = "") -> Iterator[Left]:
         owned = taken_over(folder / name) if wanted in ("", name) else None
         if owned is not None:
             yield Left(owned)
+        else:
+            sweep_unmarked(folder / name)
 
 
 def _read_object(path: Path) -> Mapping[str, Any]:
