@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from ..api.models import nearest_legal_size
 from ..api.request import ImageRequest
+from ..base.about import PROGRAM
 from ..base.errors import (
     ApiError,
     ConfigError,
@@ -24,7 +25,8 @@ from .refusals import (
     refusal_by_code,
     refusal_by_status,
 )
-from .retry import MAX_SERVER_WAIT_S, Again, Attempt, Rule, is_too_large, request_id, server_wait_s
+from .retry import MAX_SERVER_WAIT_S, Again, Attempt, Rule, is_too_large, judge, request_id, server_wait_s
+from .task import Task
 
 _STREAM_HINT = (
     "a gateway gives up on silent connections; add --stream: partial images keep the connection alive"
@@ -51,6 +53,7 @@ class _Cause(NamedTuple):
 
 
 _PROXY_HINT = "check HTTPS_PROXY and HTTP_PROXY"
+TASK_PENDING = "task_pending"
 _CURL_REFUSED = 7
 _CODE_CHARS = 100
 
@@ -102,6 +105,22 @@ def explain(
         retry_safe=rule.again is Again.SAFE,
         retry_after_s=server_wait_s(attempt),
     )
+
+
+def pending_error(task: Task, in_flight: str) -> NetworkError:
+    """The error for a task that has not ended in time; `in_flight` is what `resume` calls it."""
+    again = f"{PROGRAM} resume {in_flight}".rstrip()
+    return NetworkError(
+        f"the host accepted the request as task {show(task.id)}, which has not ended ({show(task.in_words)})",
+        hint=f"{again} goes on with it; do not send the request again",
+        code=TASK_PENDING,
+        billed=Billed.MAYBE,
+    )
+
+
+def failed_task(attempt: Attempt, base_url: str, secrets: Iterable[str]) -> GptImage2Error:
+    """The error for a task that has ended without an image, when its request is not known any more."""
+    return explain(attempt, judge(attempt), ImageRequest(prompt=""), base_url, secrets)
 
 
 def refuses_stream(attempt: Attempt) -> bool:

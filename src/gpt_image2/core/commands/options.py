@@ -144,6 +144,7 @@ class ImageCommand(CallFlags):
     output: Optional[str]
     prompt_file: Optional[str]
     save_partials: bool
+    no_wait: bool
     dry_run: bool
     max_cost: Optional[float]
     no_clobber: bool
@@ -271,6 +272,7 @@ def add_image_flags(parser: Parser, is_edit: bool) -> None:
     )
     add("--prompt-file", metavar="FILE", help="read the prompt from a file")
     add_field_flags(add)
+    add("--no-wait", action="store_true", help="where the host makes it a task, end with the task's id")
     add("--save-partials", action="store_true", help="keep the previews, as NAME.partial-0.png")
 
 
@@ -313,14 +315,18 @@ def add_call_flags(parser: Parser) -> None:
     add_output_flags(add)
 
 
-def add_sending_flags(add: Callable[..., object]) -> None:
+def add_timeout_flag(add: Callable[..., object], text: str) -> None:
     add(
         "--timeout",
         type=float,
         default=DEFAULT_TIMEOUT_S,
         metavar="S",
-        help=f"seconds for the whole call (default {DEFAULT_TIMEOUT_S:.0f})",
+        help=f"{text} (default {DEFAULT_TIMEOUT_S:.0f})",
     )
+
+
+def add_sending_flags(add: Callable[..., object]) -> None:
+    add_timeout_flag(add, "seconds for the whole call")
     add(
         "--retries",
         type=int,
