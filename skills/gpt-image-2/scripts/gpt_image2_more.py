@@ -6137,7 +6137,7 @@ class _Fetching:
         folder = OutputFolder(path, self._rescue_folder)
         saver: Optional[ResultSaver] = None
         try:
-            prepare_folder(path)
+            prepare_folder(path, "see to it that it can be written; the server still has the results")
             with temporary_folder() as scratch, KnownJournal(path, scratch) as journal:
                 saver = ResultSaver(self._session, self._ledger, folder, journal)
                 for batch in batches:
