@@ -32,8 +32,11 @@ TRACED = paths_of(
         *("telling/as_json.py", "wire/curl.py"),
     )
 )
-#: What catches, where a call is recorded and where a command ends; and what closes files for the next command.
-CATCHING = ("__exit__", "recorded", "_tried", "settled", "run_submit", "run_fetch", "_hand_over", "probe_and_tell")
+#: What catches, where a call is recorded and where a command ends; what closes files for the next command.
+CATCHING = (
+    *("__exit__", "recorded", "_tried", "settled"),
+    *("run_submit", "run_fetch", "_hand_over", "probe_and_tell"),
+)
 SUBMIT = ["batch", "submit", "jobs.jsonl", "--out-dir", "out", "--json"]
 WAIT = ["batch", "wait", "--poll", "0.05", "--json"]
 FETCH = ["batch", "fetch", "--json"]
