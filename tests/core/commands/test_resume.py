@@ -15,6 +15,9 @@ from pictures import png
 from servers import WAIT_S, Answer, Recorder, Request, images
 
 from gpt_image2.core import Client, GptImage2Error
+from gpt_image2.core.outputs import adopt as adopt_module
+from gpt_image2.core.outputs.adopt import adopt
+from gpt_image2.core.outputs.naming import OutputPlan
 from gpt_image2.core.settings.base_url import OWN_SANDBOXES
 
 ONE, TWO = png(noise=b"\1" * 900), png(noise=b"\2" * 900)
@@ -208,3 +211,15 @@ def test_a_call_to_a_sandbox_of_our_own_is_a_rehearsal_from_its_beginning(
         OWN_SANDBOXES.discard(recorder.base_url)
     (row,) = rows_of(home.ledger)
     assert row["host"] == "the sandbox"
+
+
+def test_a_whole_image_that_no_folder_takes_stays_where_it_is(tmp_path: Path) -> None:
+    part = tmp_path / ".cat.png.gi2-0123456789ab.part"
+    part.write_bytes(ONE)
+    nowhere = tmp_path / "file"
+    nowhere.write_bytes(b"in the way of every folder")
+    plan = OutputPlan(nowhere / "out", "cat", ".png", False, True, nowhere / "rescued")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(adopt_module, "rescue_folders", lambda folder: [folder])
+        assert adopt([{"part": str(part), "number": 1}], plan) == ((), ())
+    assert part.read_bytes() == ONE
