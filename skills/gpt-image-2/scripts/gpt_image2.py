@@ -6863,10 +6863,9 @@ def _error_of(defect: Exception, said: str, saved: int, asked: int, billed: Bill
 
 
 _STATUS_NAMES = ("status", "state", "task_status", "taskStatus", "job_status", "phase")
-_ID_NAMES = (
-    *("task_id", "taskId", "job_id", "jobId", "id", "request_id", "requestId", "generation_id"),
-    *("prediction_id", "uuid"),
-)
+#: Names of ids; the first ones tell by themselves that there is a task.
+_TASK_ID_NAMES = ("task_id", "taskId", "job_id", "jobId")
+_ID_NAMES = (*_TASK_ID_NAMES, "id", "request_id", "requestId", "generation_id", "prediction_id", "uuid")
 _PERCENT_NAMES = ("progress", "percent", "percentage", "progress_percent")
 _REASON_NAMES = (
     *("fail_reason", "failReason", "failure_reason", "failed_reason", "reason", "error_message"),
@@ -6899,7 +6898,7 @@ _MOST_ADDRESSES = 8
 #: Where hosts answer that name no address: below the base URL, and below its root without a version.
 _KNOWN_FORMS = (
     *("/tasks/{id}", "/images/generations/{id}", "/images/tasks/{id}", "/images/edits/{id}", "/images/{id}"),
-    *("/predictions/{id}", "/jobs/{id}", "/task/{id}", "/responses/{id}"),
+    *("/predictions/{id}", "/jobs/{id}", "/jobs/recordInfo?taskId={id}", "/task/{id}", "/responses/{id}"),
 )
 _VERSION = r"/v\d{1,3}(?:beta\d{0,2})?$"
 
@@ -6919,7 +6918,8 @@ class Task(Record):
     """A task as one answer tells of it.
 
     `status` is its state in the host's own word, `percent` how much of it is done, `addresses` where the
-    answer says that it is asked after, `reason` why it failed. `is_free` says that nothing was charged.
+    answer says that it is asked after, `reason` why it failed. `is_free` says that nothing was charged,
+    `is_found` whether any address knew of it.
     """
 
     id: str
@@ -6929,6 +6929,7 @@ class Task(Record):
     addresses: Tuple[str, ...] = ()
     reason: str = ""
     is_free: bool = False
+    is_found: bool = True
 
     @property
     def in_words(self) -> str:
@@ -6939,7 +6940,7 @@ class Task(Record):
 
 def read_task(document: object, is_accepted: bool = False, poll: Optional[Poll] = None) -> Optional[Task]:
     """What a parsed answer says of a task, None where it tells of none; `is_accepted` is for the status 202,
-    under which an id is enough. `poll` says where the host has its words."""
+    under which any id is enough. `poll` says where the host has its words."""
     objects = list(_objects(document))
     stating = next((one for one in objects if _state_of(one) is not None), None)
     around = [stating, *objects] if stating else objects
@@ -6950,7 +6951,7 @@ def read_task(document: object, is_accepted: bool = False, poll: Optional[Poll] 
         status = _text_or_number(value_at(document, poll.status), _STATE_CHARS) or status
         state = _state_by(poll, status) or state
         task_id = _text_or_number(value_at(document, poll.id), _ID_CHARS) or task_id
-    if state is None and is_accepted:
+    if state is None and (is_accepted or _first_word(objects, _TASK_ID_NAMES, _ID_CHARS)):
         state = TaskState.UNDER_WAY
         task_id = task_id or _first_word(objects, ("data", "result", "task", "job"), _ID_CHARS)
     if state is None or not task_id.strip("."):
@@ -7116,6 +7117,7 @@ def read_server_error(document: object, task: Optional[Task] = None) -> Optional
     error = None if error is True else error
     task = task or read_task(fields)
     goes_well = task is not None and task.state is not TaskState.FAILED
+    goes_well = goes_well and fields.get("code") in (None, *_CODES_OF_SUCCESS)
     if not error and not goes_well and not _has_result(fields):
         named = (fields.get(name) for name in _ERROR_FIELDS)
         error = next((value for value in named if value), None)
@@ -7201,6 +7203,9 @@ def _names(value: object) -> List[object]:
 # ------------------------------------------------------------------------------------------------------------
 
 
+_IMAGE_FILE_IN_TEXT = (
+    r"(?i)https?://[^\s\"'<>()]{1,2000}?\.(?:png|jpe?g|webp|gif|svg)(?:\?[^\s\"'<>()]{0,4000})?(?![\w.])"
+)
 _MOST_FINDINGS = 1000
 
 _ADDRESS = r"(?i)https?://[^\s\"'<>]{1,16384}"
@@ -7318,14 +7323,28 @@ class ImageFinder:
     def _text_ended(self, place: Place, text: bytes) -> None:
         name = (_keys(place.path) or [""])[-1]
         words = text.decode("utf-8", "replace").strip()
-        if name in ("content", "text", "delta"):
+        if name in ("content", "text", "delta", "refusal"):
             self.said = self.said or words
         is_address = re.fullmatch(_ADDRESS, words) is not None
         if is_address or (name in ("url", "image_url") and re.fullmatch(_RELATIVE, words)):
             self._add(place, words, self._rank(place.path, name, words))
-        elif not is_address:
-            for url in re.findall(_MARKDOWN, words):
+        elif words[:1] in ("{", "["):
+            self._read_embedded(place, first_json(words))
+        else:
+            for url in (*re.findall(_MARKDOWN, words), *re.findall(_IMAGE_FILE_IN_TEXT, words)):
                 self._add(place, url, _SURE)
+
+    def _read_embedded(self, place: Place, document: object) -> None:
+        """JSON in a string of JSON: the addresses in it."""
+        waiting: List[Tuple[Tuple[str, ...], object]] = [(place.path, document)]
+        while waiting and len(self._in_document) < _MOST_FINDINGS:
+            path, value = waiting.pop(0)
+            if isinstance(value, str) and re.fullmatch(_ADDRESS, value):
+                self._add(Place(path, 0), value, self._rank(path, (_keys(path) or [""])[-1], value))
+            elif isinstance(value, dict):
+                waiting += [((*path, name), one) for name, one in cast(Dict[str, object], value).items()]
+            elif isinstance(value, list):
+                waiting += [((*path, IN_A_LIST), one) for one in cast(List[object], value)]
 
     def _add(self, place: Place, url: str, rank: int) -> None:
         if rank and len(self._in_document) < _MOST_FINDINGS:
@@ -8459,10 +8478,14 @@ def explain(
 
 def pending_error(task: Task, in_flight: str) -> NetworkError:
     """The error for a task that has not ended in time; `in_flight` is what `resume` calls it."""
-    again = f"{PROGRAM} resume {in_flight}".rstrip()
+    how = f"which has not ended ({show(task.in_words)})"
+    hint = f"{PROGRAM} resume {in_flight}".rstrip() + " goes on with it; do not send the request again"
+    if not task.is_found:
+        how = "and does not tell how far it is at any known address"
+        hint = f'name the address in the config, "poll": {{"path": "/…/{{id}}"}}; then {hint}'
     return NetworkError(
-        f"the host accepted the request as task {show(task.id)}, which has not ended ({show(task.in_words)})",
-        hint=f"{again} goes on with it; do not send the request again",
+        f"the host accepted the request as task {show(task.id)}, {how}",
+        hint=hint,
         code=TASK_PENDING,
         billed=Billed.MAYBE,
     )
@@ -8539,6 +8562,8 @@ def _server_cause(attempt: Attempt, request: ImageRequest, secrets: Iterable[str
     name = error.code if error else ""
     said = show(error.message, secrets) if error else _describe_page(attempt, secrets)
     text = f"HTTP {status}: {said}" if status >= 300 else f"the server answered an error: {said}"
+    if attempt.accepted is not None:
+        text = f"the task {show(attempt.accepted.id, secrets)} failed: {said}"
     refusal = attempt.refusal or refusal_by_status(said_status)
     if refusal is MODERATION or (error is not None and error.moderation_stage):
         return _moderation(attempt, text)
@@ -8611,6 +8636,9 @@ def _unusable_cause(attempt: Attempt, secrets: Iterable[str]) -> _Cause:
     if shape == "empty":
         return _Cause(ApiError, "empty_answer", "the server answered nothing", "")
     said = show(attempt.answer.text, secrets, 200)
+    if attempt.accepted is not None:
+        task = show(attempt.accepted.id, secrets)
+        return _Cause(ApiError, "no_image", f"the task {task} is done, and holds no image: {said}", "")
     return _Cause(ApiError, "no_image", f"the answer holds no image: {said}", "")
 
 
@@ -8857,7 +8885,8 @@ class TaskPoller:
             wait_s = max(wait_s, server_wait_s(attempt) or 0.0)
             is_late = looks_once or is_unknown or wait_s >= remaining_s() or not self._addresses
             if is_late or self._stop.wait(wait_s):
-                return replace(attempt, answer=replace(attempt.answer, error=None))
+                pending = replace(task, is_found=self._is_known)
+                return replace(attempt, answer=replace(attempt.answer, error=None), accepted=pending)
             wait_s = min(_LONGEST_WAIT_S, _WAIT_GROWTH * wait_s)
 
     def _look(self) -> Attempt:

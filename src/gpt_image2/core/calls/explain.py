@@ -109,10 +109,14 @@ def explain(
 
 def pending_error(task: Task, in_flight: str) -> NetworkError:
     """The error for a task that has not ended in time; `in_flight` is what `resume` calls it."""
-    again = f"{PROGRAM} resume {in_flight}".rstrip()
+    how = f"which has not ended ({show(task.in_words)})"
+    hint = f"{PROGRAM} resume {in_flight}".rstrip() + " goes on with it; do not send the request again"
+    if not task.is_found:
+        how = "and does not tell how far it is at any known address"
+        hint = f'name the address in the config, "poll": {{"path": "/…/{{id}}"}}; then {hint}'
     return NetworkError(
-        f"the host accepted the request as task {show(task.id)}, which has not ended ({show(task.in_words)})",
-        hint=f"{again} goes on with it; do not send the request again",
+        f"the host accepted the request as task {show(task.id)}, {how}",
+        hint=hint,
         code=TASK_PENDING,
         billed=Billed.MAYBE,
     )
@@ -189,6 +193,8 @@ def _server_cause(attempt: Attempt, request: ImageRequest, secrets: Iterable[str
     name = error.code if error else ""
     said = show(error.message, secrets) if error else _describe_page(attempt, secrets)
     text = f"HTTP {status}: {said}" if status >= 300 else f"the server answered an error: {said}"
+    if attempt.accepted is not None:
+        text = f"the task {show(attempt.accepted.id, secrets)} failed: {said}"
     refusal = attempt.refusal or refusal_by_status(said_status)
     if refusal is MODERATION or (error is not None and error.moderation_stage):
         return _moderation(attempt, text)
@@ -261,6 +267,9 @@ def _unusable_cause(attempt: Attempt, secrets: Iterable[str]) -> _Cause:
     if shape == "empty":
         return _Cause(ApiError, "empty_answer", "the server answered nothing", "")
     said = show(attempt.answer.text, secrets, 200)
+    if attempt.accepted is not None:
+        task = show(attempt.accepted.id, secrets)
+        return _Cause(ApiError, "no_image", f"the task {task} is done, and holds no image: {said}", "")
     return _Cause(ApiError, "no_image", f"the answer holds no image: {said}", "")
 
 

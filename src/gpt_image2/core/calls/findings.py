@@ -7,14 +7,18 @@ answer has ended: those where the API documents them, else those that are most s
 from __future__ import annotations
 
 import re
-from typing import Callable, Dict, List, Optional, Set, Tuple
+from typing import Callable, Dict, List, Optional, Set, Tuple, cast
 
 from ..base.record import Record, replace
+from ..base.untrusted import first_json
 from ..outputs.collect import ImageCollector
 from ..outputs.image_text import ImageText
 from ..outputs.store import ImageWriter
 from ..wire.json_stream import IN_A_LIST, Place, StringSink
 
+_IMAGE_FILE_IN_TEXT = (
+    r"(?i)https?://[^\s\"'<>()]{1,2000}?\.(?:png|jpe?g|webp|gif|svg)(?:\?[^\s\"'<>()]{0,4000})?(?![\w.])"
+)
 _MOST_FINDINGS = 1000
 
 _ADDRESS = r"(?i)https?://[^\s\"'<>]{1,16384}"
@@ -132,14 +136,28 @@ class ImageFinder:
     def _text_ended(self, place: Place, text: bytes) -> None:
         name = (_keys(place.path) or [""])[-1]
         words = text.decode("utf-8", "replace").strip()
-        if name in ("content", "text", "delta"):
+        if name in ("content", "text", "delta", "refusal"):
             self.said = self.said or words
         is_address = re.fullmatch(_ADDRESS, words) is not None
         if is_address or (name in ("url", "image_url") and re.fullmatch(_RELATIVE, words)):
             self._add(place, words, self._rank(place.path, name, words))
-        elif not is_address:
-            for url in re.findall(_MARKDOWN, words):
+        elif words[:1] in ("{", "["):
+            self._read_embedded(place, first_json(words))
+        else:
+            for url in (*re.findall(_MARKDOWN, words), *re.findall(_IMAGE_FILE_IN_TEXT, words)):
                 self._add(place, url, _SURE)
+
+    def _read_embedded(self, place: Place, document: object) -> None:
+        """JSON in a string of JSON: the addresses in it."""
+        waiting: List[Tuple[Tuple[str, ...], object]] = [(place.path, document)]
+        while waiting and len(self._in_document) < _MOST_FINDINGS:
+            path, value = waiting.pop(0)
+            if isinstance(value, str) and re.fullmatch(_ADDRESS, value):
+                self._add(Place(path, 0), value, self._rank(path, (_keys(path) or [""])[-1], value))
+            elif isinstance(value, dict):
+                waiting += [((*path, name), one) for name, one in cast(Dict[str, object], value).items()]
+            elif isinstance(value, list):
+                waiting += [((*path, IN_A_LIST), one) for one in cast(List[object], value)]
 
     def _add(self, place: Place, url: str, rank: int) -> None:
         if rank and len(self._in_document) < _MOST_FINDINGS:

@@ -80,7 +80,8 @@ class TaskPoller:
             wait_s = max(wait_s, server_wait_s(attempt) or 0.0)
             is_late = looks_once or is_unknown or wait_s >= remaining_s() or not self._addresses
             if is_late or self._stop.wait(wait_s):
-                return replace(attempt, answer=replace(attempt.answer, error=None))
+                pending = replace(task, is_found=self._is_known)
+                return replace(attempt, answer=replace(attempt.answer, error=None), accepted=pending)
             wait_s = min(_LONGEST_WAIT_S, _WAIT_GROWTH * wait_s)
 
     def _look(self) -> Attempt:

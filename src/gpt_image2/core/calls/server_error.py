@@ -53,6 +53,7 @@ def read_server_error(document: object, task: Optional[Task] = None) -> Optional
     error = None if error is True else error
     task = task or read_task(fields)
     goes_well = task is not None and task.state is not TaskState.FAILED
+    goes_well = goes_well and fields.get("code") in (None, *_CODES_OF_SUCCESS)
     if not error and not goes_well and not _has_result(fields):
         named = (fields.get(name) for name in _ERROR_FIELDS)
         error = next((value for value in named if value), None)

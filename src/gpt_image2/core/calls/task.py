@@ -16,10 +16,9 @@ from ..base.untrusted import count_of
 from ..settings.poll import Poll, value_at
 
 _STATUS_NAMES = ("status", "state", "task_status", "taskStatus", "job_status", "phase")
-_ID_NAMES = (
-    *("task_id", "taskId", "job_id", "jobId", "id", "request_id", "requestId", "generation_id"),
-    *("prediction_id", "uuid"),
-)
+#: Names of ids; the first ones tell by themselves that there is a task.
+_TASK_ID_NAMES = ("task_id", "taskId", "job_id", "jobId")
+_ID_NAMES = (*_TASK_ID_NAMES, "id", "request_id", "requestId", "generation_id", "prediction_id", "uuid")
 _PERCENT_NAMES = ("progress", "percent", "percentage", "progress_percent")
 _REASON_NAMES = (
     *("fail_reason", "failReason", "failure_reason", "failed_reason", "reason", "error_message"),
@@ -52,7 +51,7 @@ _MOST_ADDRESSES = 8
 #: Where hosts answer that name no address: below the base URL, and below its root without a version.
 _KNOWN_FORMS = (
     *("/tasks/{id}", "/images/generations/{id}", "/images/tasks/{id}", "/images/edits/{id}", "/images/{id}"),
-    *("/predictions/{id}", "/jobs/{id}", "/task/{id}", "/responses/{id}"),
+    *("/predictions/{id}", "/jobs/{id}", "/jobs/recordInfo?taskId={id}", "/task/{id}", "/responses/{id}"),
 )
 _VERSION = r"/v\d{1,3}(?:beta\d{0,2})?$"
 
@@ -72,7 +71,8 @@ class Task(Record):
     """A task as one answer tells of it.
 
     `status` is its state in the host's own word, `percent` how much of it is done, `addresses` where the
-    answer says that it is asked after, `reason` why it failed. `is_free` says that nothing was charged.
+    answer says that it is asked after, `reason` why it failed. `is_free` says that nothing was charged,
+    `is_found` whether any address knew of it.
     """
 
     id: str
@@ -82,6 +82,7 @@ class Task(Record):
     addresses: Tuple[str, ...] = ()
     reason: str = ""
     is_free: bool = False
+    is_found: bool = True
 
     @property
     def in_words(self) -> str:
@@ -92,7 +93,7 @@ class Task(Record):
 
 def read_task(document: object, is_accepted: bool = False, poll: Optional[Poll] = None) -> Optional[Task]:
     """What a parsed answer says of a task, None where it tells of none; `is_accepted` is for the status 202,
-    under which an id is enough. `poll` says where the host has its words."""
+    under which any id is enough. `poll` says where the host has its words."""
     objects = list(_objects(document))
     stating = next((one for one in objects if _state_of(one) is not None), None)
     around = [stating, *objects] if stating else objects
@@ -103,7 +104,7 @@ def read_task(document: object, is_accepted: bool = False, poll: Optional[Poll] 
         status = _text_or_number(value_at(document, poll.status), _STATE_CHARS) or status
         state = _state_by(poll, status) or state
         task_id = _text_or_number(value_at(document, poll.id), _ID_CHARS) or task_id
-    if state is None and is_accepted:
+    if state is None and (is_accepted or _first_word(objects, _TASK_ID_NAMES, _ID_CHARS)):
         state = TaskState.UNDER_WAY
         task_id = task_id or _first_word(objects, ("data", "result", "task", "job"), _ID_CHARS)
     if state is None or not task_id.strip("."):
