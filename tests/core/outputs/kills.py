@@ -1,7 +1,7 @@
-"""Kills calls just before each effect that they have on the disk once the request may have left, then resumes.
+"""Kills calls just before each effect that they have on the disk once the request may have left.
 
-Usage: python kills.py BASE_URL ROOT SCENARIO POINTS. POINTS effects, evenly chosen (0 is all of them), each in a
-home of its own. One line a killed call on stdout: a JSON object that tells what was on disk at its death.
+Usage: python kills.py BASE_URL ROOT SCENARIO POINTS. POINTS effects, evenly chosen (0 is all of them), each
+in a home of its own. One line a killed call on stdout: what was on disk at its death, and when it was resumed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ STATE: Dict[str, int] = {"is_on": 0, "done": 0, "fatal": 0}
 
 
 def effect(die: Callable[[], object] = lambda: None) -> None:
-    """Something is about to be changed on the disk; `die` is what is left of it where it does not come to that."""
+    """Something is about to be changed on the disk; `die` is what comes of it where it is killed then."""
     if not STATE["is_on"]:
         return
     STATE["done"] += 1

@@ -1,4 +1,4 @@
-"""Killed between any two effects on the disk, a call loses nothing that had arrived, and nothing is had twice.
+"""Killed between any two effects on the disk, a call loses nothing that had come, and nothing is had twice.
 
 `GPT_IMAGE2_KILL_ALL=1` kills before every one of them.
 """
