@@ -1,7 +1,7 @@
 """Kills calls just before each effect that they have on the disk once the request may have left.
 
 Usage: python kills.py BASE_URL ROOT SCENARIO POINTS. POINTS effects, evenly chosen (0 is all of them), each
-in a home of its own. One line a killed call on stdout: what was on disk at its death, and when it was resumed.
+in a home of its own. One line a killed call on stdout: what was on disk when it died and when it was resumed.
 """
 
 from __future__ import annotations
