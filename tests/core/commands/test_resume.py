@@ -9,7 +9,7 @@ from typing import Callable, Dict, List
 
 import pytest
 from faulty import Exchange, quoted, serving
-from harness import Home, Run
+from harness import Home, Run, Sandbox
 from ledgers import change, rows_of
 from pictures import png
 from servers import WAIT_S, Answer, Recorder, Request, images
@@ -223,3 +223,12 @@ def test_a_whole_image_that_no_folder_takes_stays_where_it_is(tmp_path: Path) ->
         patch.setattr(adopt_module, "rescue_folders", lambda folder: [folder])
         assert adopt([{"part": str(part), "number": 1}], plan) == ((), ())
     assert part.read_bytes() == ONE
+
+
+def test_json_says_when_the_sandbox_has_answered_and_only_then(
+    home: Home, recorder: Recorder, sandbox: Sandbox
+) -> None:
+    recorder.answer = lambda _: images(ONE)
+    args = ("generate", "a cat", "-o", "cat.png", "--json")
+    assert home.run(*args, base_url=sandbox.base_url).json["sandbox"] is True
+    assert "sandbox" not in home.run(*args, base_url=recorder.base_url).json
