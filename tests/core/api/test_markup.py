@@ -17,7 +17,8 @@ from pictures import jpeg, png
 from servers import Recorder
 
 from gpt_image2.core.api.markup import _has_transparent_pixel
-from gpt_image2.core.api.request import InputImage
+from gpt_image2.core.api.request import ImageRequest, InputImage
+from gpt_image2.core.batch.job import job_key
 
 MARKUP = ["--model", "gpt-image-2.5-flare"]
 
@@ -91,6 +92,14 @@ def test_a_batch_checks_markups_before_it_sends_and_keeps_them_in_its_keys(
     assert sorted(len(request.files()) for request in recorder.requests) == [1, 2]
     refused = home.run("batch", "submit", "good.jsonl", "--dry-run", base_url=recorder.base_url)
     assert refused.code == 2 and "the Batch API takes no markup" in refused.stderr
+
+
+def test_the_key_of_a_job_knows_its_markup_and_not_by_which_way_a_field_came() -> None:
+    request = ImageRequest("a hat", safety_identifier="me", complexity="low")
+    by_extra = ImageRequest("a hat", extra=(("complexity", "low"), ("safety_identifier", "me")))
+    assert job_key(request, ["a"], None) == job_key(by_extra, ["a"], None)
+    keys = [job_key(request, ["a"], None), job_key(request, ["a"], "b"), job_key(request, ["a"], None, "b")]
+    assert len(set(keys)) == 3
 
 
 @given(
