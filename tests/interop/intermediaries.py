@@ -6,16 +6,22 @@ Imports nothing of the project.
 from __future__ import annotations
 
 import grp
+import json
 import os
 import pwd
+import re
 import shutil
 import socket
+import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from harness import Started
 
+#: Where uvicorn says that it listens.
+_UVICORN = r"(?<=running on )http://127\.0\.0\.1:\d+"
 _NGINX = """
 user {user} {group};
 daemon off;
@@ -58,6 +64,44 @@ def nginx(folder: Path, upstream: str, silence_s: int) -> Iterator[str]:
         )
     with process:
         yield f"http://{listen}"
+        process.terminate()
+
+
+@contextmanager
+def litellm(program: str, folder: Path, models: dict[str, str], key: str, provider_key: str) -> Iterator[str]:
+    """A LiteLLM proxy; its base URL. `models` are the base URLs of OpenAI's API by the names they get."""
+    folder.mkdir()
+    config = {
+        "model_list": [
+            {
+                "model_name": name,
+                "litellm_params": {"model": "openai/gpt-image-2", "api_base": url, "api_key": provider_key},
+            }
+            for name, url in models.items()
+        ]
+    }
+    (folder / "config.yaml").write_text(json.dumps(config), encoding="utf-8")  # JSON is YAML
+    process = Started(
+        [program, "--config", "config.yaml", "--host", "127.0.0.1", "--port", "0", "--telemetry", "False"],
+        cwd=folder,
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # else it fetches one
+            "LITELLM_MASTER_KEY": key,
+        },
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stderr
+        address = next((found for line in process.stderr if (found := re.search(_UVICORN, line))), None)
+        assert address, "LiteLLM did not start"
+        threading.Thread(
+            target=process.stderr.read, daemon=True
+        ).start()  # so that it never waits for a reader
+        yield f"{address.group()}/v1"
         process.terminate()
 
 
