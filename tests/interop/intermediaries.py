@@ -98,9 +98,7 @@ def litellm(program: str, folder: Path, models: dict[str, str], key: str, provid
         assert process.stderr
         address = next((found for line in process.stderr if (found := re.search(_UVICORN, line))), None)
         assert address, "LiteLLM did not start"
-        threading.Thread(
-            target=process.stderr.read, daemon=True
-        ).start()  # so that it never waits for a reader
+        threading.Thread(target=process.stderr.read, daemon=True).start()  # or it waits for a reader
         yield f"{address.group()}/v1"
         process.terminate()
 
