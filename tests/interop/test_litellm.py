@@ -39,7 +39,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def base_url(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    models = dict.fromkeys(("gpt-image-2", "size", "field", "stream"), sandbox.base_url)
+    models = dict.fromkeys(("gpt-image-2", "size", "field", "stream", "stream-edit"), sandbox.base_url)
     models.update((fault, sandbox.fault(fault)) for fault in FAULTS)
     folder = tmp_path_factory.mktemp("proxy") / "litellm"
     with litellm(PROGRAM, folder, models, PROXY_KEY, KEY) as url:
@@ -126,6 +126,14 @@ def test_a_stream_that_it_cannot_pass_on_is_told_with_the_cure(
     run = call(home, base_url, "generate", prompt, "--model", "stream", "--stream")
     assert run.json["billed"] == "maybe"
     assert "leave out --stream" in run.json["error"]["hint"]
+
+
+def test_the_image_of_a_streamed_edit_is_saved_although_it_comes_in_an_error(
+    home: Home, sandbox: Sandbox, base_url: str, prompt: str
+) -> None:
+    run = call(home, base_url, "edit", "in.png", prompt, "--model", "stream-edit", "--stream")
+    assert (run.code, run.json["http_status"], run.json["billed"]) == (0, 500, "yes"), run.stdout
+    assert only_post(sandbox, prompt)["images_delivered"] == 1
 
 
 def test_a_batch_of_20_arrives_with_one_paid_request_a_job(

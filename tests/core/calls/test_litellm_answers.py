@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
+import base64
 import json
-from typing import Any, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 import pytest
 from batching import Painter, batch
 from harness import Home, generate
-from servers import Answer, Recorder
+from pictures import png
+from servers import USAGE, Answer, Recorder
 
 ONCE = ("--retries", "0")
 OF_ITS_KEY = "of the key that LiteLLM has"
@@ -209,6 +211,37 @@ def test_a_stream_that_litellm_cannot_pass_on_is_told_with_the_cure(home: Home, 
     run = generate(home, recorder.base_url, "--stream")
     assert run.json["billed"] == "maybe"
     assert run.json["error"]["hint"].startswith("leave out --stream, which LiteLLM cannot pass on; ")
+
+
+def streamed_edit(*events: Dict[str, Any]) -> Answer:
+    """An edit's stream in the words of an error."""
+    stream = "".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in events)
+    return said(500, f"litellm.APIError: APIError: OpenAIException - {stream}", "internal_server_error")
+
+
+def event(kind: str, picture: bytes, **more: Any) -> Dict[str, Any]:
+    return {"type": f"image_edit.{kind}", "b64_json": base64.b64encode(picture).decode(), **more}
+
+
+def test_the_image_of_a_stream_that_is_quoted_in_an_error_is_saved_with_its_cost(
+    home: Home, recorder: Recorder
+) -> None:
+    preview, final = png(noise=b"0" * 1000), png(noise=b"1" * 200_000)
+    recorder.answer = lambda request: streamed_edit(
+        event("partial_image", preview, partial_image_index=0), event("completed", final, usage=USAGE)
+    )
+    run = generate(home, recorder.base_url, "--stream")
+    assert (run.code, run.json["billed"], run.json["usage"]["output_tokens"]) == (0, "yes", 196)
+    assert run.pictures == [final]
+    assert len(recorder.requests) == 1
+
+
+def test_of_a_quoted_stream_without_a_final_image_the_preview_is_kept(home: Home, recorder: Recorder) -> None:
+    recorder.answer = lambda request: streamed_edit(event("partial_image", png(), partial_image_index=0))
+    run = generate(home, recorder.base_url, "--stream")
+    assert (run.code, run.json["billed"]) == (6, "maybe")
+    assert "the last preview was kept" in run.json["warnings"][0]
+    assert "leave out --stream" in run.json["error"]["hint"]
 
 
 def test_no_wait_helps_where_one_request_asks_for_too_much(home: Home, recorder: Recorder) -> None:
