@@ -89,6 +89,7 @@ def test_every_field_of_a_generation_is_recorded(home: Home, recorder: Recorder)
         "billed": "yes",
         "discount": 1.0,
         "batch_id": None,
+        "task_id": None,
     }
     assert rows_of(home.ledger, "images") == [
         {
