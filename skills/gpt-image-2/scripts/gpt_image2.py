@@ -762,6 +762,15 @@ _STEP = re.compile(
     re.I,
 )
 
+#: What a text in UTF-16 begins with, by the order of its bytes.
+UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
+
+def written_text(data: bytes) -> str:
+    """What a file or a pipe of the user's says: UTF-8, or UTF-16 with its mark, as PowerShell writes it. A
+    `UnicodeDecodeError` where it is neither."""
+    return data.decode("utf-16" if data.startswith(UTF16_MARKS) else "utf-8-sig")
+
 
 def whole_number(text: str, most: int) -> Optional[int]:
     """The number that ASCII digits write, None for anything else and for more than `most`."""
@@ -1288,6 +1297,10 @@ def is_address(source: str) -> bool:
     return source.lower().startswith(("http://", "https://"))
 
 
+#: The largest that `auto` is known to choose.
+_LARGEST_AUTO_SIZE = (1536, 1024)
+
+
 class ImageRequest(Record):
     """One call by the API's own field names. None means: not set by the user, so not sent.
 
@@ -1334,6 +1347,12 @@ class ImageRequest(Record):
     @property
     def effective_size(self) -> str:
         return self.size or "auto"
+
+    @property
+    def most_bytes(self) -> int:
+        """What its images take on disk at most, by three bytes a pixel: a PNG has about half of that."""
+        width, height = parse_size(self.effective_size) or _LARGEST_AUTO_SIZE
+        return (self.count + bool(self.partial_images)) * width * height * 3
 
     def without_stream(self) -> ImageRequest:
         return replace(self, stream=False, partial_images=None)
@@ -1590,6 +1609,7 @@ def result_json(result: Result) -> Dict[str, object]:
             "total_tokens": result.usage.total_tokens,
         }
     tasks = {"tasks": list(result.tasks)} if result.tasks else {}
+    rehearsal = {"sandbox": True} if result.sandbox else {}
     return {
         "ok": True,
         "command": result.command,
@@ -1604,6 +1624,7 @@ def result_json(result: Result) -> Dict[str, object]:
         "attempts": result.attempts,
         "elapsed_s": round(result.elapsed_s, 3),
         "warnings": list(result.warnings),
+        **rehearsal,
     }
 
 
@@ -1730,9 +1751,12 @@ def print_json(
     try:
         if rows is not None:
             print(text[:-1], '"rows": [', sep=", ", end="", file=stdout)
-            for number, row in enumerate(rows):
-                print(", " if number else "", _json_text(row, stdout), sep="", end="", file=stdout)
-            text = "]}"
+            try:
+                for number, row in enumerate(rows):
+                    print(", " if number else "", _json_text(row, stdout), sep="", end="", file=stdout)
+            finally:  # one whole object, whatever becomes of its rows
+                print("]}", file=stdout, flush=True)
+            return
         print(text, file=stdout, flush=True)
     except (OSError, ValueError):
         detach(stdout)
@@ -1841,8 +1865,12 @@ class Output:
         self, outcome: Mapping[str, object], rows: Optional[Iterable[Mapping[str, object]]] = None
     ) -> None:
         """How the command ended, as one object: the last that is said. `rows` are for `--json` only."""
-        if self.is_json:
+        if not self.is_json:
+            return
+        try:
             print_json(outcome, sys.stdout, rows)
+        except Exception as defect:  # how the command ended stands, whatever cannot be told of it
+            self.warn(f"the rows could not all be told: {defect}")
 
     def fail(self, error: GptImage2Error, command: str) -> None:
         """The error that the command ended with; for people what to do, and whether money may be gone."""
@@ -3637,6 +3665,8 @@ def _met(path: Path) -> Optional[FileMark]:
 _MARKER = ".gpt-image-2-owner"
 _MARK = b"gpt-image-2 "
 STALE_S = 24 * 3600.0
+#: From this age on an empty folder without a mark has no owner that is about to mark it.
+_UNMARKED_S = 3600.0
 
 
 class OwnedFolder:
@@ -3736,6 +3766,33 @@ def is_abandoned(folder: Path) -> bool:
     return owned is not None
 
 
+def sweep_unmarked(folder: Path) -> None:
+    """Deletes a folder that `is_unmarked`. For places where only we make folders."""
+    if is_unmarked(folder):
+        _delete_marker(folder)
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def is_unmarked(folder: Path) -> bool:
+    """Whether the owner of a folder died before it was marked: for long it has been empty, but for a marker
+    without its mark that nobody holds."""
+    info = _folder_stat(folder)
+    if info is None or not is_mine(info) or time.time() - info.st_mtime < _UNMARKED_S:
+        return False
+    try:
+        names = os.listdir(str(folder))
+        if names != [_MARKER]:
+            return not names
+        marker = open_ours(folder / _MARKER, os.O_RDWR)
+        try:
+            return os.fstat(marker).st_size == 0 and try_lock(marker) is not False
+        finally:
+            os.close(marker)
+    except OSError:
+        return False
+
+
 def _has_no_owner(marker: int, path: Path, folder: os.stat_result) -> bool:
     lock = try_lock(marker)
     opened, there = os.fstat(marker), stat_of(path)
@@ -3785,6 +3842,9 @@ def _delete_marker(folder: Path) -> None:
 # ------------------------------------------------------------------------------------------------------------
 
 
+#: The code of an error before sending: no room for what is asked for.
+NO_SPACE = "no_space"
+
 _PART = r"(?s)^\.(?P<name>.+)\.gi2-[0-9a-f]{12}\.part$"
 _TEMP_PREFIX = "gpt-image-2-"
 _TEMP_FOLDER = _TEMP_PREFIX + r"[0-9a-f]{8}$"
@@ -3792,7 +3852,7 @@ _MAX_PART_NAME_BYTES = 200
 _COPY_BYTES = 1 << 20
 
 
-def prepare_folder(folder: Path) -> None:
+def prepare_folder(folder: Path, hint: str = "choose another place with -o; nothing was sent") -> None:
     """Makes the output folder and probes that files can be written there; a `UsageError` where not."""
     try:
         real_path(folder)  # no link of somebody else leads there
@@ -3807,9 +3867,55 @@ def prepare_folder(folder: Path) -> None:
         reason = error.strerror or str(error)
         raise UsageError(
             f"cannot write to the output folder {folder}: {reason}",
-            hint="choose another place with -o; nothing was sent",
+            hint=hint,
             code="output_not_writable",
         ) from None
+
+
+def free_bytes(folder: Path) -> Optional[int]:
+    """What the disk of a folder takes still, which need not be there yet; None where nobody can tell."""
+    while not os.path.exists(str(folder)) and folder != folder.parent:
+        folder = folder.parent
+    try:
+        if not hasattr(os, "statvfs"):
+            import shutil  # it takes 5 ms
+
+            return shutil.disk_usage(str(folder)).free
+        info = os.statvfs(str(folder))
+        # A file system that has no size is none on a disk.
+        return info.f_bavail * info.f_frsize if info.f_blocks and os.access(str(folder), os.W_OK) else None
+    except OSError:
+        return None
+
+
+class Room:
+    """The room on disk that calls under way are going to need. Safe for threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._taken = 0
+
+    @contextmanager
+    def taken(self, size_bytes: int, folders: Iterable[Path]) -> Generator[None, None, None]:
+        """For this long as many bytes more are needed in each of these folders; a `UsageError` where one has
+        not enough for all that is under way."""
+        with self._lock:
+            self._taken += size_bytes
+            needed = self._taken
+        try:
+            for folder in folders:
+                free = free_bytes(folder)
+                if free is not None and free < needed:
+                    raise UsageError(
+                        f"{folder} has room for {free / 1e6:.1f} MB; up to {needed / 1e6:.1f} MB may come",
+                        hint="free some space there, or choose another place (-o for the output, "
+                        "XDG_STATE_HOME for the state folder); nothing was sent",
+                        code=NO_SPACE,
+                    )
+            yield
+        finally:
+            with self._lock:
+                self._taken -= size_bytes
 
 
 @contextmanager
@@ -3823,7 +3929,7 @@ def temporary_folder() -> Generator[Path, None, None]:
     except OSError as error:
         raise UsageError(
             f"cannot make a temporary folder: {error.strerror or error}",
-            hint="free some space there, or name another with TMPDIR; nothing was sent",
+            hint="free some space there, or name another with TMPDIR",
             code="temp_not_writable",
         ) from None
     with folder:
@@ -4066,11 +4172,12 @@ def adopt(
                 previews += _rescued(part, plan)
                 continue
             image = _given_name(part, plan, number)
+            if image is None:
+                continue  # no folder takes it now: it stays where it is
         if image is not None:
             images.append(replace(image, number=number))
-        else:
-            with suppress(OSError):
-                os.unlink(part)
+        with suppress(OSError):
+            os.unlink(part)  # what is not whole, or a second name of what was killed while it got its first
     return tuple(images), tuple(previews)
 
 
@@ -4194,8 +4301,10 @@ def is_anything_left(state_folder: Path, and_tried: bool = False) -> bool:
         names = os.listdir(str(folder))
     except OSError:
         return False
-    left = (folder / name for name in names)
-    return any(is_abandoned(one) and (and_tried or not (one / TRIED).exists()) for one in left)
+    left = [folder / name for name in names]
+    return any(
+        is_unmarked(one) or (is_abandoned(one) and (and_tried or not (one / TRIED).exists())) for one in left
+    )
 
 
 def add_note(folder: Path, event: Mapping[str, object]) -> None:
@@ -4942,7 +5051,8 @@ class Opening(Record):
     """What is known of a request before it is sent.
 
     `discount` is the factor on the list price (1.0; 0.5 for the Batch API). `started_at` is UTC, as
-    `utc_text` writes it; None stands for now.
+    `utc_text` writes it; None stands for now. `sandbox` is set where the host is known to
+    be the sandbox.
     """
 
     base_url: str
@@ -4955,6 +5065,7 @@ class Opening(Record):
     discount: float = 1.0
     batch_id: Optional[str] = None
     started_at: Optional[str] = None
+    sandbox: bool = False
 
 
 class Ending(Record):
@@ -5513,7 +5624,7 @@ class Ledger:
             (
                 opening.started_at or utc_text(time.time()),
                 self._masked(opening.base_url),
-                urlsplit(opening.base_url).netloc,
+                SANDBOX_HOST if opening.sandbox else urlsplit(opening.base_url).netloc,
                 opening.command,
                 self._masked(request.model),
                 self._masked(request.prompt),
@@ -5536,7 +5647,7 @@ class Ledger:
 
     def _fill(self, database: Database, row: int, ending: Ending) -> None:
         result = ending.result
-        database.change(
+        found = database.change(
             _COMPLETE,
             (
                 round(result.elapsed_s, 3),
@@ -5553,7 +5664,8 @@ class Ledger:
                 row,
             ),
         )
-        for number, image in enumerate(result.images, 1):
+        # Of a request that was forgotten meanwhile nothing is kept.
+        for number, image in enumerate(result.images if found else (), 1):
             database.change(
                 _INSERT_IMAGE,
                 (
@@ -5682,9 +5794,9 @@ class ConfigFile(Record):
 def read_config_file(path: Path) -> ConfigFile:
     """A config file's known fields; a `ConfigError` where it cannot be used."""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = written_text(path.read_bytes())
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8 or UTF-16"
         raise ConfigError(f"cannot read config {path}: {reason}", hint="name a readable JSON file") from None
     try:
         content: Any = json.loads(text)
@@ -5963,6 +6075,8 @@ def value_at(document: object, place: str) -> object:
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 #: What the sandbox says of itself in every answer.
 SANDBOX_HEADER = "x-gpt-image-2-sandbox"
+#: The base URLs of the sandboxes that this process runs itself.
+OWN_SANDBOXES: Set[str] = set()
 
 
 def check_base_url(url: str, source: str) -> None:
@@ -6646,6 +6760,11 @@ class SentRequest:
         """Whether the request may have left by now."""
         self.may_have_left = may_have_left
 
+    @property
+    def is_sent(self) -> bool:
+        """Whether the request left, or may have."""
+        return self.may_have_left or self.result is not None
+
     def note(self, event: Mapping[str, object]) -> None:
         """Remembers what became of an image, here and on disk."""
         self.notes.append(event)
@@ -6702,6 +6821,8 @@ class Gate:
             warn(f"something went wrong when all was saved: {said}")
             return result
         error = _error_of(defect, said, len(images), self._asked, billed)
+        if isinstance(error, UsageError) and any(sending.is_sent for sending in self._sendings):
+            error = OutputError(error.message, hint=error.hint, code=error.code, billed=billed)
         places = f"what came was kept: {', '.join(kept)}" if kept else ""
         doubt = "check your usage before you send it again" if billed is not Billed.NO else ""
         error.hint = "; ".join(filter(None, [error.hint, doubt, places]))
@@ -8141,6 +8262,7 @@ def fetch_images(
 _AZURE_SUFFIX = ".openai.azure.com"
 _FREE_ANSWER_BYTES = 8 << 20
 _ANSWER_TEXT_BYTES = 16 << 20
+_ASK_SANDBOX_S = 10.0
 
 
 class Host(Record):
@@ -8250,6 +8372,12 @@ def send_free(curl: Curl, request: HttpRequest) -> Tuple[Attempt, object]:
         elapsed_s=received.elapsed_s,
     )
     return attempt, document
+
+
+def asks_sandbox(curl: Curl, base_url: str) -> bool:
+    """Whether the sandbox answers at a base URL; asks it, without a key."""
+    attempt, _ = send_free(curl, HttpRequest(f"{base_url}/models", (), _ASK_SANDBOX_S))
+    return attempt.head is not None and is_sandbox(base_url, attempt.head.headers)
 
 
 def describe(settings: Settings, request: ImageRequest) -> Tuple[str, str]:
@@ -8717,9 +8845,18 @@ def _check_mask(source: str, mask: InputImage, first: InputImage) -> None:
         )
 
 
+def open_stdin(what: str) -> IO[bytes]:
+    """Standard input; a `UsageError` where nothing can ever come from it."""
+    if sys.__stdin__ is None:
+        raise UsageError(
+            f"cannot read the {what} from standard input, which is closed", hint="open it, or name a file"
+        )
+    return sys.stdin.buffer
+
+
 def _copy_stdin(file: IO[bytes], what: str, max_bytes: int) -> None:
     try:
-        data = sys.stdin.buffer.read(max_bytes + 1)
+        data = open_stdin(what).read(max_bytes + 1)
     except OSError as error:
         raise UsageError(
             f"cannot read the {what} from standard input: {error.strerror or error}", hint="give a file"
@@ -8924,7 +9061,7 @@ class CallUnderWay:
         self.plan = plan
         self.numbers = numbers or range(1, request.count + 1)
         self.policy = policy
-        self._observer = observer
+        self.observer = observer
         self._lock = threading.Lock()
         self.warnings: List[str] = []
         self.attempts = 0
@@ -8981,7 +9118,7 @@ class CallUnderWay:
         """Tells the observer; lanes take turns."""
         try:
             with self._lock:
-                self._observer(event)
+                self.observer(event)
         except Exception as defect:
             if not isinstance(event, Warned):
                 self.warn(f"the observer failed: {type(defect).__name__}: {defect}")
@@ -9042,12 +9179,13 @@ class Lane:
     def run(self) -> LaneEnd:
         """Sends until there is an image, or nothing more may be sent."""
         while True:
-            end, attempt, rule = self._send()
+            end, attempt, rule = self.send()
             wait = self._wait_before_retry(attempt, rule)
             if wait is None or self._call.host.stop.wait(wait):
                 return end
 
-    def _send(self) -> Tuple[LaneEnd, Attempt, Rule]:
+    def send(self) -> Tuple[LaneEnd, Attempt, Rule]:
+        """Sends it once; how it ended."""
         call = self._call
         sending = call.begin_sending(self._request, self._numbers)
         collector = sending.collector = ImageCollector(
@@ -9136,9 +9274,7 @@ class Lane:
             error = OutputError("; ".join(collector.lost), billed=rule.billed)
         elif not images:
             error = explain(attempt, rule, self._request, settings.base_url, settings.secrets)
-            end = attempt.end
-            is_readable = not attempt.was_cut or end.is_undecodable or end.is_too_long
-            if attempt.status == 200 and is_readable and attempt.error is None and spool.size_bytes:
+            if rule.billed is not Billed.NO and not preview and spool.text().strip():
                 error.hint = f"the answer was kept: {spool.keep('answer.txt')}; {error.hint}".rstrip("; ")
         elif len(images) < asked:
             error = self._too_few(attempt, rule, len(images), collector.kept_aside)
@@ -9239,6 +9375,7 @@ class Lane:
 
 
 _JOIN_S = 0.5
+_EARLIER_HINT = "an earlier try may have been billed: check your usage before you send it again"
 
 
 class Call(CallUnderWay):
@@ -9328,6 +9465,9 @@ class Call(CallUnderWay):
             return None
         worst = max(errors, key=lambda error: error.billed.rank)
         if not saved:
+            if worst.billed is Billed.NO and result.billed is not Billed.NO:
+                worst.retry_safe = False
+                worst.hint = "; ".join(filter(None, [worst.hint, _EARLIER_HINT]))
             worst.billed = result.billed
             return worst
         return PartialError(
@@ -9395,9 +9535,6 @@ MAX_TIMEOUT_S = 1_000_000.0
 DEFAULT_OUTPUT_STEM = "gpt-image2-output"
 
 PathLike = Union[str, "os.PathLike[str]"]
-
-
-_ASK_SANDBOX_S = 10.0
 
 
 class PreparedCall(Record):
@@ -9468,6 +9605,7 @@ class Client:
         )
         self._swept: Set[Path] = set()
         self._has_resumed = False
+        self._room = Room()
         self._observer: Observer = observer or _ignore
         self._stop = stop or StopSwitch()
         self.ledger: Optional[Ledger] = None
@@ -9631,18 +9769,26 @@ class Client:
         """
         self.settings.require_key()
         find_curl()
-        for folder in _folders(prepared):
+        folders = _folders(prepared)
+        for folder in folders:
             prepare_folder(folder)
-        policy = replace(self._policy, save_partials=save_partials, waits_for_tasks=not no_wait)
+        with self._room.taken(prepared.request.most_bytes, (*folders, state_folder(self._env))):
+            return self._run(prepared, save_partials, observer or self._observer, not no_wait)
+
+    def _run(
+        self, prepared: PreparedCall, save_partials: bool, observer: Observer, waits_for_tasks: bool
+    ) -> Result:
+        policy = replace(self._policy, save_partials=save_partials, waits_for_tasks=waits_for_tasks)
         host = host_of(self.settings, self._env, self._stop)
-        observer = observer or self._observer
         call = Call(host, prepared.request, prepared.plan, policy, observer, prepared.numbers)
         known = prepared.warnings + self._strays(prepared.plan) + self.finish_leftovers()
         try:
             if self.ledger is None:
                 return call.run(known)
             estimate = prepared.request.estimate(self.settings.prices)
-            opening = opening_of(self.settings.base_url, prepared.request, prepared.plan, estimate)
+            base_url = self.settings.base_url
+            opening = opening_of(base_url, prepared.request, prepared.plan, estimate)
+            opening = replace(opening, sandbox=base_url in OWN_SANDBOXES)
             if prepared.output is not None:
                 opening = replace(opening, output=prepared.output)
             ledger = self.ledger
@@ -9657,10 +9803,8 @@ class Client:
 
     def asks_sandbox(self) -> bool:
         """Whether the sandbox answers at the base URL; asks it, without a key."""
-        settings = self.settings
-        curl = host_of(settings, self._env, self._stop).curl
-        attempt, _ = send_free(curl, HttpRequest(f"{settings.base_url}/models", (), _ASK_SANDBOX_S))
-        return attempt.head is not None and is_sandbox(settings.base_url, attempt.head.headers)
+        host = host_of(self.settings, self._env, self._stop)
+        return asks_sandbox(host.curl, self.settings.base_url)
 
     def _strays(self, plan: OutputPlan) -> Tuple[str, ...]:
         """Sweeps an output folder before its first call; what was found there, in words."""
@@ -10114,9 +10258,9 @@ def read_prompt(prompt: Optional[str], prompt_file: Optional[str], sources: Sequ
         raise UsageError("the prompt is given twice", hint="give PROMPT or --prompt-file, not both")
     if prompt_file is not None and prompt_file != "-":
         try:
-            return Path(os.path.expanduser(prompt_file)).read_bytes().decode("utf-8-sig").rstrip("\r\n")
+            return written_text(Path(os.path.expanduser(prompt_file)).read_bytes()).rstrip("\r\n")
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+            reason = getattr(error, "strerror", None) or "it is no text in UTF-8 or UTF-16"
             raise UsageError(
                 f"cannot read the prompt file {prompt_file}: {reason}", hint="check the path"
             ) from None
@@ -10126,14 +10270,14 @@ def read_prompt(prompt: Optional[str], prompt_file: Optional[str], sources: Sequ
                 "prompt and image cannot both come from standard input", hint="use --prompt-file FILE"
             )
         try:
-            return sys.stdin.buffer.read().decode("utf-8-sig").rstrip("\r\n")
+            return written_text(open_stdin("prompt").read()).rstrip("\r\n")
         except OSError as error:  # io.UnsupportedOperation is a ValueError as well
             raise UsageError(
                 f"cannot read standard input: {error.strerror or error}", hint="use --prompt-file FILE"
             ) from None
         except ValueError:
             raise UsageError(
-                "the prompt on standard input is not UTF-8 text", hint="mend its encoding"
+                "the prompt on standard input is no text in UTF-8 or UTF-16", hint="mend its encoding"
             ) from None
     if prompt is None:
         raise UsageError("a prompt is missing", hint=f'for example: {PROGRAM} generate "a cat" -o cat.png')
