@@ -6948,6 +6948,7 @@ class Refusal(Record):
 _QUOTA_CODES = (
     r"insufficient_(?:user_)?(?:quota|balance|credits?|funds)|pre_consume_token_quota_failed|quota_exhausted"
     r"|credit_balance_exhausted|billing_hard_limit_reached|payment_required|(?:spend|usage)_limit_exceeded"
+    r"|budget_exceeded"
 )
 _MODERATION_CODES = (
     r"moderation_blocked|content_policy_violation|content_?filter(?:ed)?|(?:image_)?safety|prohibited_content"
@@ -6962,7 +6963,8 @@ QUOTA = Refusal(
     + r"|exceeded your current quota|quota (?:is |was |has been )?(?:exhausted|not enough|insufficient)"
     r"|(?:insufficient|not enough) (?:user |account |token )?(?:quota|balance|credits?|funds)"
     r"|out of credits?\b|balance is (?:too low|insufficient|not enough)"
-    r"|billing hard limit|(?:余额|额度|配额|点数|积分)已?(?:不足|用尽|耗尽|用完)|预扣费额度失败|欠费",
+    r"|billing hard limit|budget has been exceeded|exceeded ?budget(?: for|:)"
+    r"|(?:余额|额度|配额|点数|积分)已?(?:不足|用尽|耗尽|用完)|预扣费额度失败|欠费",
     statuses=(402,),
 )
 MODERATION = Refusal(
@@ -7008,7 +7010,7 @@ REFUSALS: Tuple[Refusal, ...] = (
         AuthenticationError,
         "invalid_api_key",
         "check the key: config --show says where it comes from",
-        codes="invalid_api_key",
+        codes="invalid_api_key|expired_key|token_not_found_in_db|no_db_connection",
         words=r"(?:incorrect|invalid) api key|无效的令牌|令牌(?:已过期|无效|不可用)",
         statuses=(401,),
     ),
@@ -7034,8 +7036,15 @@ REFUSALS: Tuple[Refusal, ...] = (
         ApiError,
         "model_not_found",
         "check --model, and that your account may use it",
-        codes="model_not_found",
+        codes=r"model_not_found|DeploymentNotFound|\w{1,100}_model_access_denied",
         words="no available channel|无可用渠道|没有可用的?渠道|the model .{1,100} does not exist",
+    ),
+    Refusal(
+        ApiError,
+        "model_not_found",
+        "check --model, and that your account may use it",
+        words=r"(?:invalid|unknown|unsupported) model\b|\bmodel \S{1,100} (?:is )?not (?:found|supported)\b",
+        under=400,
     ),
     Refusal(
         ApiError,
@@ -7813,6 +7822,8 @@ _ACCEPTED = 202
 _URI_START = b"data:image/"
 _LAST_EVENTS = ("response.completed", "response.failed", "response.incomplete", "error")
 _SSE_STARTS = (b"data:", b"event:", b"id:", b"retry:", b":")
+_QUOTED_STREAM = rb'(?:event: ?|data: ?\{"type": ?")image_(?:edit|generation)\.'
+_MOST_BEFORE_QUOTE = 1 << 10
 _TYPE = rb'"type"\s*:\s*"([^"\\]*)"'
 _PARTIAL_INDEX = rb'"partial_image_index"\s*:\s*(\d{1,9})'
 _TITLE = r"(?is)<title[^>]{0,200}>(.{0,1000}?)</title>"
@@ -7856,7 +7867,7 @@ class AnswerReader:
         self._shape = "empty"
         self._sse: Optional[SseSplitter] = None
         self._finder = ImageFinder(collector, self._keep_text, self._image_ended, poll.images if poll else "")
-        self._json = JsonSplitter(self._finder.wants, self._keep)
+        self._json = JsonSplitter(self._wants, self._keep)
         self._body: Optional[ImageText] = None  # of an answer that is no JSON
         self._document = bytearray()  # the JSON under way, without its images
         self._undecided: List[
@@ -7940,6 +7951,15 @@ class AnswerReader:
         self._body = body = self._finder.text(Place((), 0))
         self._shape, self._feed = "other", body
 
+    def _wants(self, place: Place) -> Optional[StringSink]:
+        if place.path not in (("error",), ("error", "message")):
+            return self._finder.wants(place)
+        quoted = AnswerReader(self._collector, self._spool, asked=self._asked)
+        return _ErrorWords(self._keep_text, quoted, self._quote_ended)
+
+    def _quote_ended(self, quoted: Answer) -> None:
+        self._answer = replace(self._answer, usage=_add_usage(self._answer.usage, quoted.usage))
+
     def _json_data(self, data: bytes) -> None:
         self._json.feed(data)
 
@@ -7996,7 +8016,7 @@ class AnswerReader:
         self._spool.write(b"\n")
         self._document_ended()
         self._document.clear()
-        self._json = JsonSplitter(self._finder.wants, self._keep)
+        self._json = JsonSplitter(self._wants, self._keep)
 
     def _finish_undecided(self) -> None:
         undecided, self._undecided = self._undecided, []
@@ -8034,6 +8054,38 @@ class AnswerReader:
             return False
         is_end = any(kind in _LAST_EVENTS for kind in self._event_kinds())
         return is_end or bytes(self._document[:20]).strip() == b"[DONE]"
+
+
+class _ErrorWords:
+    """The sink for the words of an error. A proxy may quote the stream in them that it could not read, as
+    LiteLLM does where an edit is streamed: its images were paid for, and are read out of there."""
+
+    def __init__(
+        self, keep: Callable[[bytes, bool], None], quoted: AnswerReader, on_quoted: Callable[[Answer], None]
+    ) -> None:
+        self._keep = keep
+        self._quoted = quoted
+        self._on_quoted = on_quoted
+        self._words = b""
+        self._is_quoting = False
+
+    def __call__(self, piece: Optional[bytes]) -> None:
+        if self._is_quoting:
+            if piece is None:
+                self._on_quoted(self._quoted.close())
+            else:
+                self._quoted.feed(piece)
+            return
+        words = self._words + (piece or b"")
+        start = re.search(_QUOTED_STREAM, words)
+        if start is not None:
+            self._is_quoting = True
+            self._keep(words[: start.start()], False)
+            self._quoted.feed(words[start.start() :])
+        elif piece is None or len(words) > _MOST_BEFORE_QUOTE:
+            self._keep(words, False)
+            words = b""
+        self._words = words
 
 
 def _add_usage(one: Optional[Usage], other: Optional[Usage]) -> Optional[Usage]:
@@ -8356,7 +8408,7 @@ def is_lasting(attempt: Attempt) -> bool:
 
 def is_too_large(attempt: Attempt) -> bool:
     """Whether no wait would help: one request asks for more than a minute's limit."""
-    return attempt.error is not None and attempt.error.message.lower().startswith("request too large")
+    return attempt.error is not None and "request too large" in attempt.error.message.lower()
 
 
 def is_quota(code: str) -> bool:
@@ -8787,6 +8839,8 @@ _MAYBE_HINT = "it may have been billed; check your usage before you send it agai
 _OPT_IN_HINT = " (or use --retry-ambiguous)"
 #: Seconds after which common gateways cut a silent connection: nginx at 60, Cloudflare at 100 to 125.
 _GATEWAY_WINDOWS_S = ((55.0, 65.0), (95.0, 130.0))
+#: How LiteLLM passes on what its provider said.
+_THROUGH_LITELLM = r"litellm\.\w{1,100}: (?:\w{1,100}: )?\w{1,100}Exception - "
 _FLAGS = {
     "format": "--format (or config field format_field)",
     "output_format": '--format (a relay that wants another name: "format_field": "format" in the config)',
@@ -8847,6 +8901,8 @@ def explain(
     if rule.billed is Billed.MAYBE:
         maybe = _MAYBE_HINT + (_OPT_IN_HINT if rule.again is Again.OPT_IN else "")
         hint = f"{hint}; {maybe}" if hint else maybe
+    if attempt.error is not None and re.match(_THROUGH_LITELLM, attempt.error.message):
+        hint = _hint_on_litellm(cause, attempt, request, hint)
     return cause.kind(
         mask_secrets(cause.message, secrets),
         hint=mask_secrets(hint, secrets),
@@ -8886,6 +8942,20 @@ def refuses_stream(attempt: Attempt) -> bool:
     if attempt.error.param:
         return attempt.error.param in ("stream", "partial_images")
     return re.search(r"\b(stream|streaming|partial_images)\b", attempt.error.message, re.I) is not None
+
+
+def _hint_on_litellm(cause: _Cause, attempt: Attempt, request: ImageRequest, hint: str) -> str:
+    """The hint, where the provider spoke to LiteLLM: of its key, and perhaps more than once.
+
+    Source of the figures: LiteLLM 1.108.7, whose router and client each send a request up to three times.
+    """
+    if issubclass(cause.kind, (AuthenticationError, QuotaError)):
+        return "the provider says so of the key that LiteLLM has, not of yours; tell who runs the proxy"
+    if attempt.said_status < 500:
+        return hint
+    if request.stream:
+        hint = f"leave out --stream, which LiteLLM cannot pass on; {hint}"
+    return f"{hint}; LiteLLM itself sends what fails up to 9 times (3 with num_retries: 0 in its config)"
 
 
 def _network_cause(attempt: Attempt, host: str, hostname: str, secrets: Iterable[str]) -> _Cause:
@@ -8996,7 +9066,7 @@ def _bad_request(attempt: Attempt, text: str, request: ImageRequest) -> _Cause:
     flag = _FLAGS.get(param, f"--{param.replace('_', '-')}")
     if param in dict(request.extra):
         flag = f"--param {param}=…"
-    verb = "it comes from" if error.code == "unknown_parameter" else "correct"
+    verb = "it comes from" if named or error.code == "unknown_parameter" else "correct"
     return _Cause(ApiError, error.code or "bad_request", text, f"{verb} {show(flag)}")
 
 
