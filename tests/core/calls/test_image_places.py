@@ -177,8 +177,24 @@ def test_a_text_that_breaks_within_its_base64_is_kept_and_no_half_image_is_saved
 
 PARTS = st.lists(
     st.sampled_from(
-        ["see ", "\n\n", "data:", "data:image/png", "d", "iVBOR", "/9j/", " (", ") ", "![a](", '"', "\\", "é"]
-        + [f"{URI} ", f"({OTHER_URI})", f"`{B}`", f"![b]({OTHER_URI} 'b')", f" {C}\n\n"]
+        [
+            *(
+                "see ",
+                "\n\n",
+                "data:",
+                "data:image/png",
+                "d",
+                "iVBOR",
+                "/9j/",
+                " (",
+                ") ",
+                "![a](",
+                '"',
+                "\\",
+                "é",
+            ),
+            *(f"{URI} ", f"({OTHER_URI})", f"`{B}`", f"![b]({OTHER_URI} 'b')", f" {C}\n\n"),
+        ]
     ),
     max_size=12,
 ).map("".join)

@@ -11,7 +11,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Mapping, Set, Tuple, cas
 from ..base.outcome import SavedImage
 from .inflight import ASKED, BODY, FOLDER, HEAD, IMAGE_NOTES, TRIED, add_note
 from .naming import OutputPlan
-from .owned import OwnedFolder, taken_over
+from .owned import OwnedFolder, sweep_unmarked, taken_over
 
 _READ_BYTES = 1 << 16
 
@@ -35,7 +35,7 @@ class Left:
         self._output: Mapping[str, Any] = cast(Dict[str, Any], output) if isinstance(output, dict) else {}
         head = _read_object(folder / HEAD)
         status, headers = head.get("status"), head.get("headers")
-        self._headers: Mapping[str, Any] = cast(Dict[str, Any], headers) if isinstance(headers, dict) else {}
+        self.headers: Mapping[str, Any] = cast(Dict[str, Any], headers) if isinstance(headers, dict) else {}
         self.status = status if isinstance(status, int) else None
 
     @property
@@ -45,7 +45,7 @@ class Left:
 
     def header(self, name: str) -> str:
         """A header of the answer, empty where it had not come."""
-        return str(self._headers.get(name) or "")
+        return str(self.headers.get(name) or "")
 
     def plan(self, rescue_folder: Path) -> OutputPlan:
         """Where the images were to go."""
@@ -88,10 +88,11 @@ class Left:
         """Something becomes of an image while it is finished."""
         add_note(self.folder, event)
 
-    def leave(self) -> None:
-        """It could not be finished now: another try may."""
-        with suppress(OSError), open(str(self.folder / TRIED), "ab"):
-            pass
+    def leave(self, was_tried: bool = True) -> None:
+        """It is left as it is: another try may finish it."""
+        if was_tried:
+            with suppress(OSError), open(str(self.folder / TRIED), "ab"):
+                pass
         self._owned.leave()
 
     def close(self) -> None:
@@ -109,6 +110,8 @@ def left_behind(state_folder: Path, wanted: str = "") -> Iterator[Left]:
         owned = taken_over(folder / name) if _is_named(folder / name, wanted) else None
         if owned is not None:
             yield Left(owned)
+        else:
+            sweep_unmarked(folder / name)
 
 
 def outputs_of_tasks(state_folder: Path) -> Iterator[str]:
