@@ -22,11 +22,13 @@ FUTURE = "from __future__ import annotations"
 SIDES = {
     "gpt_image2_more": (
         *("batch", "batch_api", "history", "outputs.left", "outputs.lines", "calls.leftovers"),
+        "settings.profiles",
         *(
             "commands.checks",
             "commands.doctor",
             "commands.package_extras",
             "commands.probe",
+            "commands.profiles",
             "commands.resume",
         ),
     ),

@@ -82,7 +82,7 @@ from typing import (
     Union,
     cast,
 )
-from urllib.parse import quote as percent_encode, unquote, urljoin, urlsplit
+from urllib.parse import parse_qsl, quote as percent_encode, unquote, urljoin, urlsplit
 
 __all__ = [
     "VERSION",
@@ -5472,158 +5472,57 @@ def _tried(work: Callable[[], _Made], otherwise: _Made) -> _Made:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# settings/config_file
+# settings/host_field
 #
-# Reads a config file: its known fields and prices, and what is odd about it, by file, line and field.
+# A header, or a parameter of the query, that a config adds to each request to its own host. Pure.
 # ------------------------------------------------------------------------------------------------------------
 
 
-#: The fields of a config file, and the JSON type of each.
-CONFIG_FIELDS: Mapping[str, type] = {
-    "base_url": str,
-    "api_key": str,
-    "api_key_env": str,
-    "format_field": str,
-    "history": bool,
-    "prices": dict,
-}
-_KIND_NAMES: Mapping[type, str] = {
-    dict: "an object",
-    list: "an array",
-    str: "a string",
-    bool: "a boolean",
-    type(None): "null",
-}
-_CURES: Mapping[type, str] = {
-    str: "put the value in double quotes, or remove the field",
-    bool: "write true or false without quotes, or remove the field",
-    dict: 'it should look like {"gpt-image-2": {"image_out": 30}}; mend it, or remove the field',
-}
-NO_PRICES: Mapping[str, Prices] = {}
+_KEY_HEADERS = ("authorization", "api-key")
+#: The words in front of a token, which tell no secret.
+_TOKEN_KINDS = ("bearer", "basic", "token")
 
 
-class ConfigFile(Record):
-    """A config file as read: its path, its known fields, and what is odd about it.
+class HostField(Record):
+    """One of them. `value` is None where `variable`, which is to hold it, is not set."""
 
-    `fields` are those that hold text. `history` is None where the file does not say.
-    """
-
-    path: str
-    fields: Mapping[str, str]
-    warnings: Tuple[str, ...] = ()
-    history: Optional[bool] = None
-    prices: Mapping[str, Prices] = NO_PRICES
+    name: str
+    value: Optional[str]
+    variable: str = ""
+    is_secret: bool = False
 
     @property
-    def given(self) -> Tuple[str, ...]:
-        others = (("history", self.history is not None), ("prices", bool(self.prices)))
-        return (*self.fields, *(name for name, is_set in others if is_set))
+    def shown(self) -> str:
+        """The value as it may be shown."""
+        if self.value is None:
+            return "(none)"
+        kind, _, token = self.value.partition(" ")
+        if not self.is_secret:
+            return self.value
+        return f"{kind} {mask_key(token)}" if kind.lower() in _TOKEN_KINDS and token else mask_key(self.value)
+
+    @property
+    def is_key(self) -> bool:
+        """Whether it is a header that stands in for the key's own."""
+        return self.name.lower() in _KEY_HEADERS
+
+    @property
+    def secrets(self) -> Tuple[str, ...]:
+        """What must never show of it: the value, its last word (the token behind `Bearer`), its form in a
+        query."""
+        if not self.value or not self.is_secret:
+            return ()
+        return tuple({self.value, self.value.split()[-1], percent_encode(self.value, safe="")})
 
 
-def read_config_file(path: Path) -> ConfigFile:
-    """A config file's known fields; a `ConfigError` where it cannot be used."""
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise ConfigError(f"cannot read config {path}: {reason}", hint="name a readable JSON file") from None
-    try:
-        content: Any = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        line = getattr(error, "lineno", 1)
-        raise ConfigError(
-            f"config {path}, line {line}: not valid JSON ({getattr(error, 'msg', error)})",
-            hint="mend that line, or write a fresh file with: config --init --force",
-        ) from None
-    if not isinstance(content, dict):
-        raise ConfigError(
-            f"config {path}, line 1: expected a JSON object, found {_json_type(content)}",
-            hint='it should look like {"base_url": "…", "api_key_env": "OPENAI_API_KEY"}',
-        )
-    fields = cast(Dict[str, Any], content)
-
-    def place(*names: str) -> str:
-        return f"config {path}, line {_line_of(text, *names)}"
-
-    warnings = _mode_warnings(path, fields)
-    for name, value in fields.items():
-        kind = CONFIG_FIELDS.get(name)
-        if kind is None:
-            known = ", ".join(CONFIG_FIELDS)
-            warnings.append(f"{place(name)}: unknown field {name!r} is ignored (known: {known})")
-        elif not isinstance(value, kind):
-            raise ConfigError(
-                f"{place(name)}: field {name!r} must be {_KIND_NAMES[kind]}, found {_json_type(value)}",
-                hint=_CURES[kind],
-            )
-    return ConfigFile(
-        path=str(path),
-        fields={name: value for name, value in fields.items() if CONFIG_FIELDS.get(name) is str and value},
-        warnings=tuple(warnings),
-        history=fields.get("history"),
-        prices=read_prices(fields.get("prices", {}), place),
-    )
-
-
-def _mode_warnings(path: Path, fields: Mapping[str, Any]) -> List[str]:
-    if os.name != "posix" or not path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
-        return []
-    what = "holds an API key and is" if fields.get("api_key") else "is"
-    return [f"config {path} {what} readable by group or others; run: chmod 600 {path}"]
-
-
-def _line_of(text: str, *names: str) -> int:
-    """The line of a field, named with the fields around it, outermost first; 1 where it is not found."""
-    at = 0
-    for name in names:
-        match = re.compile(re.escape(json.dumps(name)) + r"\s*:").search(text, at)
-        if match is None:
-            return 1
-        at = match.start()
-    return text.count("\n", 0, at) + 1
-
-
-def _json_type(value: object) -> str:
-    return _KIND_NAMES.get(type(value), "a number")
-
-
-_MAX_USD = 1_000_000
-_PARTS = Prices.__match_args__
-
-
-def read_prices(content: Mapping[str, Any], place: Callable[..., str]) -> Dict[str, Prices]:
-    """Prices by model; parts that are missing are those of the list price. `place` names the file and line of
-    a field, given its name and those around it, outermost first."""
-    return {model: _read_model(model, value, place) for model, value in content.items()}
-
-
-def _read_model(model: str, content: Any, place: Callable[..., str]) -> Prices:
-    name = f"prices.{model}"
-    if not isinstance(content, dict):
-        raise ConfigError(
-            f"{place('prices', model)}: field {name!r} must be an object",
-            hint=f'it should look like {{"image_out": 30}}; the parts are {", ".join(_PARTS)}',
-        )
-    given = cast(Dict[str, Any], content)
-    for part, usd in given.items():
-        where = f"{place('prices', model, part)}: field {f'{name}.{part}'!r}"
-        if part not in _PARTS:
-            raise ConfigError(f"{where} is not known", hint=f"the parts are {', '.join(_PARTS)}")
-        is_number = isinstance(usd, (int, float)) and not isinstance(usd, bool)
-        if not is_number or not 0 <= usd <= _MAX_USD:
-            raise ConfigError(
-                f"{where} must be a number of USD per million tokens, from 0 to {_MAX_USD:,}",
-                hint="give it without quotes, or remove it for the list price",
-            )
-    parts: Dict[str, float] = dict(vars(PRICES[model])) if model in PRICES else {}
-    parts.update((part, float(usd)) for part, usd in given.items())
-    missing = [part for part in _PARTS if part not in parts]
-    if missing:
-        raise ConfigError(
-            f"{place('prices', model)}: field {name!r} lacks {', '.join(missing)}",
-            hint=f"{model} has no list price to fall back to; give all of its parts",
-        )
-    return Prices(**parts)
+def with_query(url: str, query: Iterable[HostField], shown: bool = False) -> str:
+    """An address with the parameters added to it; with `shown` as it may be shown."""
+    pairs: List[str] = []
+    for field in query:
+        if field.value is not None:
+            value = field.shown if shown else percent_encode(field.value, safe="")
+            pairs.append(f"{percent_encode(field.name, safe='')}={value}")
+    return url + ("&" if "?" in url else "?") + "&".join(pairs) if pairs else url
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -5795,9 +5694,229 @@ def value_at(document: object, place: str) -> object:
 
 
 # ------------------------------------------------------------------------------------------------------------
+# settings/config_file
+#
+# Reads a config file: the fields in force and prices, and what is odd about it, by file, line and field.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: The fields of a config file, and the JSON type of each. A profile has them too, but for the last two.
+CONFIG_FIELDS: Mapping[str, type] = {
+    "base_url": str,
+    "api_key": str,
+    "api_key_env": str,
+    "format_field": str,
+    "history": bool,
+    "prices": dict,
+    "headers": dict,
+    "query": dict,
+    "poll": dict,
+    "profile": str,
+    "profiles": dict,
+}
+_KIND_NAMES: Mapping[type, str] = {
+    dict: "an object",
+    list: "an array",
+    str: "a string",
+    bool: "a boolean",
+    type(None): "null",
+}
+_CURES: Mapping[type, str] = {
+    str: "put the value in double quotes, or remove the field",
+    bool: "write true or false without quotes, or remove the field",
+    dict: 'it should look like {"name": …}; mend it, or remove the field',
+}
+NO_PRICES: Mapping[str, Prices] = {}
+
+
+class ConfigFile(Record):
+    """A config file as read: its path, its known fields, and what is odd about it.
+
+    `fields` are those in force that hold text. `history` is None where the file does not say. `profile` is
+    the name of the one in force, empty without one; `of_profile` are the fields that it sets.
+    """
+
+    path: str
+    fields: Mapping[str, str]
+    warnings: Tuple[str, ...] = ()
+    history: Optional[bool] = None
+    prices: Mapping[str, Prices] = NO_PRICES
+    headers: Tuple[HostField, ...] = ()
+    query: Tuple[HostField, ...] = ()
+    poll: Optional[Poll] = None
+    profile: str = ""
+    profile_source: str = ""
+    of_profile: Tuple[str, ...] = ()
+
+    @property
+    def given(self) -> Tuple[str, ...]:
+        others = (("history", self.history is not None), ("prices", bool(self.prices)))
+        return (*self.fields, *(name for name, is_set in others if is_set))
+
+    @property
+    def has_own_host(self) -> bool:
+        """Whether the profile in force names a host, and is not just another word for the file's own."""
+        return "base_url" in self.of_profile
+
+    def source(self, name: str) -> str:
+        """Where a field in force stands, in words."""
+        return f"profile {self.profile} in {self.path}" if name in self.of_profile else self.path
+
+
+def read_config_file(
+    path: Path, env: Mapping[str, str], profile: Optional[str] = None, profile_source: str = ""
+) -> ConfigFile:
+    """A config file with the profile of that name in force; None is that which the file names, empty none.
+
+    Raises:
+        ConfigError: it cannot be used, or has no such profile.
+    """
+    text, content = read_object(path)
+    fields, of_profile = content, ()
+    if profile is None and "profile" in content:
+        profile, profile_source = content["profile"], f'"profile" in {path}'
+
+    def place(*names: str) -> str:
+        inside = ("profiles", str(profile)) if names[0] in of_profile else ()
+        return f"config {path}, line {_line_of(text, *inside, *names)}"
+
+    _check_types(content, place)
+    if profile or "profiles" in content:
+        chosen = load_side("gpt_image2_more").chosen
+        profiles_of = load_side("gpt_image2_more").profiles_of
+        with_profile = load_side("gpt_image2_more").with_profile
+        profiles = profiles_of(content, place)
+        if profile:
+            own = chosen(profiles, profile, profile_source, str(path))
+            fields, of_profile = with_profile(content, own), tuple(own)
+            _check_types(fields, place)
+    known = CONFIG_FIELDS if fields is content else [name for name in CONFIG_FIELDS if "profile" not in name]
+    warnings = _mode_warnings(path, text)
+    warnings += [
+        f"{place(name)}: unknown field {name!r} is ignored (known: {', '.join(known)})"
+        for name in fields
+        if name not in known
+    ]
+    extras: Dict[str, Any] = {}
+    if not {"headers", "query", "poll"}.isdisjoint(fields):
+        read_host_fields = load_side("gpt_image2_more").read_host_fields
+        read_poll = load_side("gpt_image2_more").read_poll
+        extras = {
+            kind: read_host_fields(kind, fields.get(kind, {}), env, place) for kind in ("headers", "query")
+        }
+        extras["poll"] = read_poll(fields["poll"], place) if "poll" in fields else None
+    return ConfigFile(
+        path=str(path),
+        fields={name: value for name, value in fields.items() if CONFIG_FIELDS.get(name) is str and value},
+        warnings=tuple(warnings),
+        history=fields.get("history"),
+        prices=read_prices(fields.get("prices", {}), place),
+        profile=profile or "",
+        profile_source=profile_source,
+        of_profile=of_profile,
+        **extras,
+    )
+
+
+def read_object(path: Path) -> Tuple[str, Dict[str, Any]]:
+    """A config file's text, and the JSON object that it is; a `ConfigError` where it is none."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigError(f"cannot read config {path}: {reason}", hint="name a readable JSON file") from None
+    try:
+        content: Any = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        line = getattr(error, "lineno", 1)
+        raise ConfigError(
+            f"config {path}, line {line}: not valid JSON ({getattr(error, 'msg', error)})",
+            hint="mend that line, or write a fresh file with: config --init --force",
+        ) from None
+    if not isinstance(content, dict):
+        raise ConfigError(
+            f"config {path}, line 1: expected a JSON object, found {_json_type(content)}",
+            hint='it should look like {"base_url": "…", "api_key_env": "OPENAI_API_KEY"}',
+        )
+    return text, cast(Dict[str, Any], content)
+
+
+def _check_types(fields: Mapping[str, Any], place: Callable[..., str]) -> None:
+    for name, value in fields.items():
+        kind = CONFIG_FIELDS.get(name)
+        if kind is not None and not isinstance(value, kind):
+            raise ConfigError(
+                f"{place(name)}: field {name!r} must be {_KIND_NAMES[kind]}, found {_json_type(value)}",
+                hint=_CURES[kind],
+            )
+
+
+def _mode_warnings(path: Path, text: str) -> List[str]:
+    if os.name != "posix" or not path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
+        return []
+    what = "holds an API key and is" if re.search(r'"api_key"\s*:\s*"[^"]', text) else "is"
+    return [f"config {path} {what} readable by group or others; run: chmod 600 {path}"]
+
+
+def _line_of(text: str, *names: str) -> int:
+    """The line of a field, named with the fields around it, outermost first; 1 where it is not found."""
+    at = 0
+    for name in names:
+        match = re.compile(re.escape(json.dumps(name)) + r"\s*:").search(text, at)
+        if match is None:
+            return 1
+        at = match.start()
+    return text.count("\n", 0, at) + 1
+
+
+def _json_type(value: object) -> str:
+    return _KIND_NAMES.get(type(value), "a number")
+
+
+_MAX_USD = 1_000_000
+_PARTS = Prices.__match_args__
+
+
+def read_prices(content: Mapping[str, Any], place: Callable[..., str]) -> Dict[str, Prices]:
+    """Prices by model; parts that are missing are those of the list price. `place` names the file and line of
+    a field, given its name and those around it, outermost first."""
+    return {model: _read_model(model, value, place) for model, value in content.items()}
+
+
+def _read_model(model: str, content: Any, place: Callable[..., str]) -> Prices:
+    name = f"prices.{model}"
+    if not isinstance(content, dict):
+        raise ConfigError(
+            f"{place('prices', model)}: field {name!r} must be an object",
+            hint=f'it should look like {{"image_out": 30}}; the parts are {", ".join(_PARTS)}',
+        )
+    given = cast(Dict[str, Any], content)
+    for part, usd in given.items():
+        where = f"{place('prices', model, part)}: field {f'{name}.{part}'!r}"
+        if part not in _PARTS:
+            raise ConfigError(f"{where} is not known", hint=f"the parts are {', '.join(_PARTS)}")
+        is_number = isinstance(usd, (int, float)) and not isinstance(usd, bool)
+        if not is_number or not 0 <= usd <= _MAX_USD:
+            raise ConfigError(
+                f"{where} must be a number of USD per million tokens, from 0 to {_MAX_USD:,}",
+                hint="give it without quotes, or remove it for the list price",
+            )
+    parts: Dict[str, float] = dict(vars(PRICES[model])) if model in PRICES else {}
+    parts.update((part, float(usd)) for part, usd in given.items())
+    missing = [part for part in _PARTS if part not in parts]
+    if missing:
+        raise ConfigError(
+            f"{place('prices', model)}: field {name!r} lacks {', '.join(missing)}",
+            hint=f"{model} has no list price to fall back to; give all of its parts",
+        )
+    return Prices(**parts)
+
+
+# ------------------------------------------------------------------------------------------------------------
 # settings/base_url
 #
-# What a base URL may be, and whose it is: OpenAI's, this machine's, the sandbox's. Pure.
+# What a base URL may be, what of a pasted address is one, and whose it is: OpenAI's, Azure's, this
+# machine's, the sandbox's. Pure.
 # ------------------------------------------------------------------------------------------------------------
 
 
@@ -5806,15 +5925,73 @@ DEFAULT_BASE_URL = "https://api.openai.com/v1"
 SANDBOX_HEADER = "x-gpt-image-2-sandbox"
 
 
-def check_base_url(url: str, source: str) -> None:
-    """Refuses a base URL that cannot be one, or that carries credentials."""
+#: The one parameter that belongs to a base URL: which form of the API is spoken, at Azure and its gateways.
+API_VERSION = "api-version"
+_AZURE_HOSTS = (
+    ".openai.azure.com",
+    ".openai.azure.us",
+    ".cognitiveservices.azure.com",
+    ".services.ai.azure.com",
+)
+#: Endpoints below a base URL, as they are pasted from documentation and portals.
+_ENDPOINTS = (
+    r"(/+(images/+(generations|edits|variations)|chat/+completions|completions|responses|models|embeddings"
+    r"|audio/+(speech|transcriptions|translations)|files|batches))+$"
+)
+#: What portals and habit give for a resource at Azure instead of its base URL.
+_AZURE_STUBS = r"(/openai|/v1|/api/projects/[^/]+)?"
+_DEPLOYMENT = r"/openai/deployments/([^/]+)"
+_AZURE_PATH, _OFFICIAL_PATH = "/openai/v1", "/v1"
+
+
+class BaseUrl(Record):
+    """A base URL as it is used, without a slash at its end. `query` goes with every request. `said` tells
+    what was made of an address that is none as it was given, else it is empty."""
+
+    url: str
+    query: Tuple[Tuple[str, str], ...] = ()
+    said: str = ""
+
+
+def read_base_url(url: str, source: str) -> BaseUrl:
+    """The base URL that is meant by one, by an endpoint below it, or by an Azure resource or deployment.
+
+    Raises:
+        ConfigError: it cannot be one, or it carries credentials.
+    """
     problem = _base_url_problem(url)
     if problem:
-        raise ConfigError(
-            f"base URL from {source} {problem}",
-            hint=f"expected something like {DEFAULT_BASE_URL}",
-            code="bad_base_url",
+        raise _refused(source, problem)
+    parts = urlsplit(url)
+    path = re.sub(_ENDPOINTS, "", parts.path.rstrip("/"), flags=re.I)
+    is_endpoint = path != parts.path.rstrip("/")
+    query = parse_qsl(parts.query, keep_blank_values=True)
+    others = [name for name, _ in query if name != API_VERSION]
+    if others and not is_endpoint:
+        raise _refused(
+            source, f"has {', '.join(others)} in its query", 'give it as "query" in the config file'
         )
+    versions = tuple(pair for pair in query if pair[0] == API_VERSION)
+    what, advice = "the address of an endpoint" if is_endpoint else "", ""
+    deployment = re.fullmatch(_DEPLOYMENT, path)
+    if is_azure(url) and (re.fullmatch(_AZURE_STUBS, path) or (deployment and not versions)):
+        what = "an Azure deployment" if deployment else "an Azure resource"
+        advice = f"; the deployment's name goes by --model {deployment.group(1)}" if deployment else ""
+        path = _AZURE_PATH  # whose versions are words; those that are dates belong to deployments
+        versions = tuple(pair for pair in versions if not pair[1][:1].isdigit())
+    elif is_official(url) and not path:
+        what, path = what or "a bare host", _OFFICIAL_PATH
+    if others:
+        advice += f"; {', '.join(others)} is left out"
+    base = f"{parts.scheme}://{parts.netloc}{path}"
+    return BaseUrl(
+        base, versions, f"base URL from {source} is {what}: {base} is used{advice}" if what else ""
+    )
+
+
+def is_azure(url: str) -> bool:
+    """Whether a URL is of a resource at Azure, which takes its key in a header of its own."""
+    return (urlsplit(url).hostname or "").endswith(_AZURE_HOSTS)
 
 
 def is_official(url: str) -> bool:
@@ -5863,9 +6040,125 @@ def _base_url_problem(url: str) -> Optional[str]:
         read_address(url)
     except ValueError as error:
         return f"cannot be read: {error}"
-    if parts.query or parts.fragment:
-        return "has a query or a fragment; only scheme, host and path belong in it"
-    return None
+    return "has a fragment (#)" if parts.fragment else None
+
+
+def _refused(
+    source: str, problem: str, hint: str = f"expected something like {DEFAULT_BASE_URL}"
+) -> ConfigError:
+    return ConfigError(f"base URL from {source} {problem}", hint=hint, code="bad_base_url")
+
+
+# ------------------------------------------------------------------------------------------------------------
+# settings/keys
+#
+# Which key goes to a base URL, and why not another. Pure.
+#
+# A key belongs to a host: `OPENAI_API_KEY` is used by itself only for the official base URL, or as a pair with
+# `OPENAI_BASE_URL`, as the SDKs read them; a key from a file is not sent to another host than the one that file
+# states. A profile that names its host gets no key that is not said to be for that host: `GPT_IMAGE2_API_KEY`
+# only beside a `GPT_IMAGE2_BASE_URL` of that host, or where the profile names it.
+# ------------------------------------------------------------------------------------------------------------
+
+
+KEY_VARIABLE = "GPT_IMAGE2_API_KEY"
+BASE_URL_VARIABLE = "GPT_IMAGE2_BASE_URL"
+OFFICIAL_KEY_VARIABLE = "OPENAI_API_KEY"
+OFFICIAL_URL_VARIABLE = "OPENAI_BASE_URL"
+
+#: A value, and the source that gave it, in words (`--base-url`, a path, a variable, `default`).
+Found = Tuple[str, str]
+
+_QUOTES = tuple("\"'`\u2018\u2019\u201c\u201d")
+
+
+def pick_key(
+    env: Mapping[str, str], file: Optional[ConfigFile], flag: Optional[str], file_first: bool, url: str
+) -> Tuple[Optional[Found], str]:
+    """The key that goes to this base URL, or None and why the nearest candidate does not."""
+    by_flag = (flag, "--api-key") if flag is not None else None
+    if by_flag and not file_first:
+        return by_flag, ""
+    from_file, problem = _file_key(env, file, url) if file else (None, "")
+    found = from_file or by_flag
+    if found:
+        return found, ""
+    # Whose key that variable holds, nobody can tell where it comes without a base URL.
+    is_for_any = file is None or not file.has_own_host
+    if env.get(KEY_VARIABLE) and (is_for_any or has_same_origin(url, env.get(BASE_URL_VARIABLE, ""))):
+        return (env[KEY_VARIABLE], KEY_VARIABLE), ""
+    if env.get(OFFICIAL_KEY_VARIABLE) and not problem:
+        owner = _official_url(env)
+        if has_same_origin(url, owner):
+            return (env[OFFICIAL_KEY_VARIABLE], OFFICIAL_KEY_VARIABLE), ""
+        problem = f"no API key for {url} ({OFFICIAL_KEY_VARIABLE} goes to {owner} only)"
+    return None, problem
+
+
+def _file_key(env: Mapping[str, str], file: ConfigFile, url: str) -> Tuple[Optional[Found], str]:
+    if file.fields.get("api_key"):
+        key = (file.fields["api_key"], file.source("api_key"))
+    elif file.fields.get("api_key_env"):
+        name, source = file.fields["api_key_env"], file.source("api_key_env")
+        if not env.get(name):
+            raise ConfigError(
+                f"config {source} names the variable {name} in api_key_env, and it is not set",
+                hint=f"set it (export {name}=…), or change api_key_env"
+                + (
+                    f"; {KEY_VARIABLE} is set, but the config file goes first"
+                    if env.get(KEY_VARIABLE)
+                    else ""
+                ),
+                code="no_api_key",
+            )
+        key = (env[name], f"{name}, named by api_key_env in {source}")
+    else:
+        return None, ""
+    owner = file.fields.get("base_url")
+    if owner is None and file.fields.get("api_key_env") == OFFICIAL_KEY_VARIABLE:
+        owner = _official_url(env)
+    if owner is None or has_same_origin(owner, url) or (is_loopback(url) and not file.has_own_host):
+        return key, ""
+    return None, f"the key in {file.source('base_url')} belongs to {owner} and is not sent to {url}"
+
+
+def check_key(key: str, source: str) -> None:
+    if key[:1] in _QUOTES or key[-1:] in _QUOTES:
+        raise ConfigError(
+            f"the API key from {source} has quotes around it, which would be sent as a part of it",
+            hint="set it again without quotes; cmd.exe keeps them: set NAME=sk-…",
+            code="bad_api_key",
+        )
+    if not key.strip() or not key.isascii() or not key.isprintable() or " " in key:
+        raise ConfigError(
+            f"the API key from {source} has a line break, a blank or another character no key has",
+            hint="set it again without line breaks or quotes",
+            code="bad_api_key",
+        )
+
+
+def key_hint(file: Optional[ConfigFile], base_url: str) -> str:
+    """How to give a key for a base URL."""
+    if file and file.has_own_host:
+        return f'name it in {file.source("base_url")}: "api_key_env": "{KEY_VARIABLE}", or another variable'
+    if is_official(base_url):
+        return f"export {OFFICIAL_KEY_VARIABLE}=…, or run config --init and edit the file it names"
+    return f"give this host its own key: {KEY_VARIABLE}, or api_key_env in the config file beside base_url"
+
+
+def is_official_key_meant(env: Mapping[str, str], file: Optional[ConfigFile], flag: Optional[str]) -> bool:
+    """Whether the key is that of `OPENAI_API_KEY`, which `OPENAI_BASE_URL` belongs to."""
+    fields: Mapping[str, str] = file.fields if file else {}
+    if "api_key" in fields or flag is not None:
+        return False
+    if "api_key_env" in fields:
+        return fields["api_key_env"] == OFFICIAL_KEY_VARIABLE
+    return bool(env.get(OFFICIAL_KEY_VARIABLE)) and not env.get(KEY_VARIABLE)
+
+
+def _official_url(env: Mapping[str, str]) -> str:
+    """The base URL whose host `OPENAI_API_KEY` belongs to."""
+    return env.get(OFFICIAL_URL_VARIABLE) or DEFAULT_BASE_URL
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -5874,29 +6167,17 @@ def _base_url_problem(url: str) -> Optional[str]:
 # Where every setting comes from, and which source won. Reads the config file and the environment.
 #
 # Priority, field by field: the file named by `--config` > flags > the config file that was found >
-# environment variables > defaults. A key belongs to a host: `OPENAI_API_KEY` is used by itself only for the
-# official base URL, or as a pair with `OPENAI_BASE_URL`, as the SDKs read them; a key from a file is not sent
-# to another host than the one that file states.
+# environment variables > defaults.
 # ------------------------------------------------------------------------------------------------------------
 
 
 DEFAULT_FORMAT_FIELD = "output_format"
 DEFAULT_IMAGE_FIELD = "image[]"
 
-KEY_VARIABLE = "GPT_IMAGE2_API_KEY"
-BASE_URL_VARIABLE = "GPT_IMAGE2_BASE_URL"
-OFFICIAL_KEY_VARIABLE = "OPENAI_API_KEY"
-OFFICIAL_URL_VARIABLE = "OPENAI_BASE_URL"
+PROFILE_VARIABLE = "GPT_IMAGE2_PROFILE"
 
-
-TEMPLATE = json.dumps({"base_url": DEFAULT_BASE_URL, "api_key_env": OFFICIAL_KEY_VARIABLE}, indent=2) + "\n"
 
 _DEFAULT = "default"
-_QUOTES = tuple("\"'`\u2018\u2019\u201c\u201d")
-
-
-#: A value, and the source that gave it, in words (`--base-url`, a path, a variable, `default`).
-_Found = Tuple[str, str]
 
 
 class Settings(Record):
@@ -5918,6 +6199,11 @@ class Settings(Record):
     key_problem: str = ""
     key_hint: str = ""
     warnings: Tuple[str, ...] = ()
+    #: The profile in force, empty without one.
+    profile: str = ""
+    #: What goes with every request to the base URL's host, and nowhere else.
+    headers: Tuple[HostField, ...] = ()
+    query: Tuple[HostField, ...] = ()
     #: How tasks of this host are asked for; None where the config does not say.
     poll: Optional[Poll] = None
 
@@ -5926,53 +6212,99 @@ class Settings(Record):
 
     @property
     def secrets(self) -> Tuple[str, ...]:
-        return (self.api_key,) if self.api_key else ()
+        own = (secret for field in (*self.headers, *self.query) for secret in field.secrets)
+        return (*((self.api_key,) if self.api_key else ()), *own)
 
     @property
     def masked_key(self) -> str:
-        """The key as it may be shown, or a word that there is none."""
+        """The key, or what stands in for it, as it may be shown; else a word that there is none."""
+        if self.key_header:
+            return self.key_header.shown
         return mask_key(self.api_key) if self.api_key else "(none)"
 
-    def require_key(self) -> str:
-        """The key; a `ConfigError` whose hint says how to give one where there is none for this base URL."""
-        if self.api_key is None:
+    @property
+    def key_header(self) -> Optional[HostField]:
+        """The header of the config that stands in for the key's own, None without one."""
+        return next((field for field in self.headers if field.is_key), None)
+
+    @property
+    def auth_headers(self) -> Tuple[Tuple[str, str], ...]:
+        """What goes to the base URL's own host alone: the key, and the headers of the config."""
+        own = tuple((field.name, field.value) for field in self.headers if field.value is not None)
+        return own if self.key_header or not self.api_key else (self._with_key(self.api_key), *own)
+
+    @property
+    def shown_headers(self) -> Mapping[str, str]:
+        """The same as they may be shown."""
+        key = () if self.key_header else (self._with_key(self.masked_key),)
+        return dict((*key, *((field.name, field.shown) for field in self.headers)))
+
+    def _with_key(self, key: str) -> Tuple[str, str]:
+        """Azure has a header of its own, everybody else takes a bearer token."""
+        speaks_azure = is_azure(self.base_url) or any(field.name == API_VERSION for field in self.query)
+        return ("api-key", key) if speaks_azure else ("Authorization", f"Bearer {key}")
+
+    def with_auth(self, *headers: Tuple[str, str]) -> Tuple[Tuple[str, str], ...]:
+        """The headers of a request to the base URL's own host; what the config says of one goes first."""
+        own = self.auth_headers
+        names = {name.lower() for name, _ in own}
+        return (*own, *(header for header in headers if header[0].lower() not in names))
+
+    def address(self, path: str) -> str:
+        """The address of a path below the base URL."""
+        return with_query(self.base_url + path, self.query)
+
+    def require_key(self) -> None:
+        """Nothing, where all is there that the host wants to know; else a `ConfigError` whose hint says how
+        to give it."""
+        missing = next((field for field in (*self.headers, *self.query) if field.value is None), None)
+        if missing is not None:
+            raise ConfigError(
+                f"the config names the variable {missing.variable} for {missing.name}, and it is not set",
+                hint=f"set it (export {missing.variable}=…), or remove {missing.name} from the config",
+                code="no_host_field",
+            )
+        if self.api_key is None and self.key_header is None:
             raise ConfigError(
                 self.key_problem or f"no API key for {self.base_url}",
-                hint=self.key_hint or _key_hint(self.base_url),
+                hint=self.key_hint,
                 code="no_api_key",
             )
-        return self.api_key
 
 
 def load_settings(
     env: Mapping[str, str],
     *,
     config: Optional[str] = None,
+    profile: Optional[str] = None,
     base_url: Optional[str] = None,
     api_key: Optional[str] = None,
 ) -> Settings:
     """The effective settings from flags (or keyword arguments), the config file and the environment. An
-    unusable file, URL or key is a `ConfigError`; that there is no key shows only in
+    unusable file, profile, URL or key is a `ConfigError`; that there is no key shows only in
     `Settings.require_key`."""
-    file = _active_file(env, config)
+    file = _active_file(env, config, profile)
     flags = {"base_url": base_url, "api_key": api_key}
     warnings = list(file.warnings) if file else []
     file_first = config is not None
     if file and file_first:
         warnings += _shadowed_flags(file, flags)
-    url, url_source = _pick_base_url(env, file, flags, file_first)
-    check_base_url(url, url_source)
-    warnings += _shadowed_urls(env, file, url, url_source)
-    hint = ""
+    given_url, url_source = _pick_base_url(env, file, flags, file_first)
+    read = read_base_url(given_url, url_source)
+    url = read.url
+    warnings += [read.said] if read.said else []
+    warnings += _shadowed_urls(env, file, given_url, url_source)
+    hint = key_hint(file, url)
     try:
-        key, problem = _pick_key(env, file, api_key, file_first, url)
+        key, problem = pick_key(env, file, api_key, file_first, url)
     except ConfigError as error:  # it matters only when something is sent
         key, problem, hint = None, error.message, error.hint
+    host_file, left_out = _file_for(file, url)
+    warnings += left_out
     if key:
-        _check_key(*key)
-        if urlsplit(url).scheme == "http" and not is_loopback(url):
-            warnings.append(f"the key goes to {url} unencrypted; use https")
-    url = url.rstrip("/")
+        check_key(*key)
+    if (key or host_file) and urlsplit(url).scheme == "http" and not is_loopback(url):
+        warnings.append(f"the key goes to {url} unencrypted; use https")
     facts = _facts_of(env, url)
     format_field, format_source = _pick_format_field(file, facts)
     image_field = facts.image_field if facts else None
@@ -5989,8 +6321,10 @@ def load_settings(
             "format_field": format_source,
             "image_field": _probe_source(facts) if facts and image_field else _DEFAULT,
             "streams": "not probed" if streams is None else "doctor --probe",
-            "history": file.path if file and "history" in file.given else _DEFAULT,
-            "prices": file.path if file and "prices" in file.given else _DEFAULT,
+            "history": file.source("history") if file and "history" in file.given else _DEFAULT,
+            "prices": file.source("prices") if file and "prices" in file.given else _DEFAULT,
+            "profile": file.profile_source if file and file.profile else _DEFAULT,
+            **_host_sources(host_file, read.query, url_source),
         },
         config_file=file,
         history=file is None or file.history is not False,
@@ -5998,7 +6332,52 @@ def load_settings(
         key_problem=problem,
         key_hint=hint,
         warnings=tuple(warnings),
+        profile=file.profile if file else "",
+        headers=host_file.headers if host_file else (),
+        query=_whole_query(read.query, host_file),
+        poll=host_file.poll if host_file else None,
     )
+
+
+def _file_for(file: Optional[ConfigFile], url: str) -> Tuple[Optional[ConfigFile], List[str]]:
+    """The file whose headers, query and polling are for this base URL, and what to say where they are not."""
+    if file is None or not (file.headers or file.query or file.poll):
+        return None, []
+    owner = file.fields.get("base_url")
+    if owner is not None and not has_same_origin(owner, url):
+        what = f"headers, query and poll of {file.source('base_url')}"
+        return None, [f"{what} are not used: they belong to {show(owner)}, and this goes to {url}"]
+    path = file.poll.path if file.poll else ""
+    if path and not path.startswith("/") and not has_same_origin(path, url):
+        raise ConfigError(
+            f"config {file.path}: poll.path is the address of another host than {url}",
+            hint="write the path alone, such as /tasks/{id}",
+        )
+    return file, []
+
+
+def _whole_query(of_url: Tuple[Tuple[str, str], ...], file: Optional[ConfigFile]) -> Tuple[HostField, ...]:
+    """The parameters of every request: those that came with the base URL, and those of the file, which go
+    first."""
+    own = file.query if file else ()
+    names = {field.name for field in own}
+    return (*(HostField(name, value) for name, value in of_url if name not in names), *own)
+
+
+def _host_sources(
+    file: Optional[ConfigFile], of_url: Tuple[Tuple[str, str], ...], url_source: str
+) -> Mapping[str, str]:
+    """Where the headers, the query and the polling come from, by what `config --show` calls them."""
+    sources = {f"query.{name}": url_source for name, _ in of_url}
+    for kind, fields in (("headers", file.headers), ("query", file.query)) if file else ():
+        for field in fields:
+            named = f"{field.variable}, named by {kind} in " if field.variable else ""
+            sources[f"{kind}.{field.name}"] = named + file.source(kind) if file else ""
+            if field.is_key and kind == "headers":
+                sources["api_key"] = sources[f"{kind}.{field.name}"]
+    if file and file.poll:
+        sources["poll"] = file.source("poll")
+    return sources
 
 
 def _facts_of(env: Mapping[str, str], url: str) -> Optional[HostFacts]:
@@ -6008,18 +6387,34 @@ def _facts_of(env: Mapping[str, str], url: str) -> Optional[HostFacts]:
         return None
 
 
-def _active_file(env: Mapping[str, str], config: Optional[str]) -> Optional[ConfigFile]:
+def _active_file(
+    env: Mapping[str, str], config: Optional[str], profile: Optional[str]
+) -> Optional[ConfigFile]:
+    source = "--profile"
+    if profile is None:
+        profile, source = env.get(PROFILE_VARIABLE) or None, PROFILE_VARIABLE
+    path = find_config(env, config)
+    if path is not None:
+        return read_config_file(path, env, profile, source)
+    if profile:
+        raise ConfigError(
+            f"there is no config file, and so no profile {show(profile, limit=100)!r}, which {source} names",
+            hint="write one: config --init --profile NAME",
+            code="unknown_profile",
+        )
+    return None
+
+
+def find_config(env: Mapping[str, str], config: Optional[str]) -> Optional[Path]:
+    """The config file that is named, or else found; None where there is none."""
     if config is not None:
-        path = Path(os.path.expanduser(config))
+        path = Path(os.path.expanduser(config)).absolute()
         if not os.path.isfile(path):  # unlike Path.is_file it never raises
             raise ConfigError(
                 f"config {path} does not exist", hint=f"create it: config --init --config {path}"
             )
-        return read_config_file(path.absolute())
-    for path in config_locations(env):
-        if os.path.isfile(path):
-            return read_config_file(path)
-    return None
+        return path
+    return next((path for path in config_locations(env) if os.path.isfile(path)), None)
 
 
 def _shadowed_flags(file: ConfigFile, flags: Mapping[str, Optional[str]]) -> List[str]:
@@ -6035,7 +6430,7 @@ def _shadowed_flags(file: ConfigFile, flags: Mapping[str, Optional[str]]) -> Lis
 def _shadowed_urls(env: Mapping[str, str], file: Optional[ConfigFile], url: str, source: str) -> List[str]:
     """Warnings for a base URL of the environment that is passed over: the user would pay elsewhere than they
     think."""
-    by_file = file is not None and source == file.path
+    by_file = file is not None and source == file.source("base_url")
     names = [BASE_URL_VARIABLE] if by_file else []
     if by_file and file and file.fields.get("api_key_env") == OFFICIAL_KEY_VARIABLE:
         names.append(OFFICIAL_URL_VARIABLE)
@@ -6049,43 +6444,29 @@ def _shadowed_urls(env: Mapping[str, str], file: Optional[ConfigFile], url: str,
 
 def _pick_base_url(
     env: Mapping[str, str], file: Optional[ConfigFile], flags: Mapping[str, Optional[str]], file_first: bool
-) -> _Found:
-    found: List[_Found] = []
+) -> Found:
+    found: List[Found] = []
     if flags["base_url"] is not None:
         found.append((flags["base_url"], "--base-url"))
     if file and "base_url" in file.fields:
-        found.insert(0 if file_first else len(found), (file.fields["base_url"], file.path))
+        place = 0 if file_first else len(found)
+        found.insert(place, (file.fields["base_url"], file.source("base_url")))
     if env.get(BASE_URL_VARIABLE):
         found.append((env[BASE_URL_VARIABLE], BASE_URL_VARIABLE))
-    if env.get(OFFICIAL_URL_VARIABLE) and _is_official_key_meant(env, file, flags["api_key"]):
+    if env.get(OFFICIAL_URL_VARIABLE) and is_official_key_meant(env, file, flags["api_key"]):
         found.append((env[OFFICIAL_URL_VARIABLE], OFFICIAL_URL_VARIABLE))
     return found[0] if found else (DEFAULT_BASE_URL, _DEFAULT)
 
 
-def _is_official_key_meant(env: Mapping[str, str], file: Optional[ConfigFile], flag: Optional[str]) -> bool:
-    """Whether the key is that of `OPENAI_API_KEY`, which `OPENAI_BASE_URL` belongs to."""
-    fields: Mapping[str, str] = file.fields if file else {}
-    if "api_key" in fields or flag is not None:
-        return False
-    if "api_key_env" in fields:
-        return fields["api_key_env"] == OFFICIAL_KEY_VARIABLE
-    return bool(env.get(OFFICIAL_KEY_VARIABLE)) and not env.get(KEY_VARIABLE)
-
-
-def _official_url(env: Mapping[str, str]) -> str:
-    """The base URL whose host `OPENAI_API_KEY` belongs to."""
-    return env.get(OFFICIAL_URL_VARIABLE) or DEFAULT_BASE_URL
-
-
-def _pick_format_field(file: Optional[ConfigFile], facts: Optional[HostFacts]) -> _Found:
+def _pick_format_field(file: Optional[ConfigFile], facts: Optional[HostFacts]) -> Found:
     if file and "format_field" in file.fields:
         name = file.fields["format_field"]
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", name):
             raise ConfigError(
-                f"config {file.path}: format_field {name!r} is no name of an API field",
+                f"config {file.path}: format_field {show(name)!r} is no name of an API field",
                 hint=f'leave it out for "{DEFAULT_FORMAT_FIELD}", or use "format"',
             )
-        return name, file.path
+        return name, file.source("format_field")
     if facts and facts.format_field:
         return facts.format_field, _probe_source(facts)
     return DEFAULT_FORMAT_FIELD, _DEFAULT
@@ -6093,75 +6474,6 @@ def _pick_format_field(file: Optional[ConfigFile], facts: Optional[HostFacts]) -
 
 def _probe_source(facts: HostFacts) -> str:
     return f"doctor --probe on {facts.probed_on}"
-
-
-def _pick_key(
-    env: Mapping[str, str], file: Optional[ConfigFile], flag: Optional[str], file_first: bool, url: str
-) -> Tuple[Optional[_Found], str]:
-    """The key that goes to this base URL, or None and why the nearest candidate does not."""
-    by_flag = (flag, "--api-key") if flag is not None else None
-    if by_flag and not file_first:
-        return by_flag, ""
-    from_file, problem = _file_key(env, file, url) if file else (None, "")
-    found = from_file or by_flag
-    if found:
-        return found, ""
-    if env.get(KEY_VARIABLE):
-        return (env[KEY_VARIABLE], KEY_VARIABLE), ""
-    if env.get(OFFICIAL_KEY_VARIABLE) and not problem:
-        owner = _official_url(env)
-        if has_same_origin(url, owner):
-            return (env[OFFICIAL_KEY_VARIABLE], OFFICIAL_KEY_VARIABLE), ""
-        problem = f"no API key for {url} ({OFFICIAL_KEY_VARIABLE} goes to {owner} only)"
-    return None, problem
-
-
-def _file_key(env: Mapping[str, str], file: ConfigFile, url: str) -> Tuple[Optional[_Found], str]:
-    if file.fields.get("api_key"):
-        key = (file.fields["api_key"], file.path)
-    elif file.fields.get("api_key_env"):
-        name = file.fields["api_key_env"]
-        if not env.get(name):
-            raise ConfigError(
-                f"config {file.path} names the variable {name} in api_key_env, and it is not set",
-                hint=f"set it (export {name}=…), or change api_key_env"
-                + (
-                    f"; {KEY_VARIABLE} is set, but the config file goes first"
-                    if env.get(KEY_VARIABLE)
-                    else ""
-                ),
-                code="no_api_key",
-            )
-        key = (env[name], f"{name}, named by api_key_env in {file.path}")
-    else:
-        return None, ""
-    owner = file.fields.get("base_url")
-    if owner is None and file.fields.get("api_key_env") == OFFICIAL_KEY_VARIABLE:
-        owner = _official_url(env)
-    if owner is None or has_same_origin(owner, url) or is_loopback(url):
-        return key, ""
-    return None, f"the key in {file.path} belongs to {owner} and is not sent to {url}"
-
-
-def _check_key(key: str, source: str) -> None:
-    if key[:1] in _QUOTES or key[-1:] in _QUOTES:
-        raise ConfigError(
-            f"the API key from {source} has quotes around it, which would be sent as a part of it",
-            hint="set it again without quotes; cmd.exe keeps them: set NAME=sk-…",
-            code="bad_api_key",
-        )
-    if not key.strip() or not key.isascii() or not key.isprintable() or " " in key:
-        raise ConfigError(
-            f"the API key from {source} has a line break, a blank or another character no key has",
-            hint="set it again without line breaks or quotes",
-            code="bad_api_key",
-        )
-
-
-def _key_hint(base_url: str) -> str:
-    if is_official(base_url):
-        return f"export {OFFICIAL_KEY_VARIABLE}=…, or run config --init and edit the file it names"
-    return f"give this host its own key: {KEY_VARIABLE}, or api_key_env in the config file beside base_url"
 
 
 # ============================================================================================================
@@ -7298,7 +7610,7 @@ class Downloader:
     """Fetches addresses under one set of limits.
 
     `base_url` is that of the server whose answers hold the addresses: relative ones are taken from it, its
-    own origin may be private, and gets `key_header` once it has refused to answer without. `allow_private`
+    own origin may be private, and gets `auth_headers` once it has refused to answer without. `allow_private`
     admits every private network. `remaining_s` tells the seconds that are left for all that is fetched.
     """
 
@@ -7308,7 +7620,7 @@ class Downloader:
         *,
         max_bytes: int = DEFAULT_MAX_DOWNLOAD_BYTES,
         base_url: str = "",
-        key_header: Optional[Tuple[str, str]] = None,
+        auth_headers: Tuple[Tuple[str, str], ...] = (),
         allow_private: bool = False,
         remaining_s: Callable[[], float] = lambda: DOWNLOAD_TIMEOUT_S,
     ) -> None:
@@ -7316,7 +7628,7 @@ class Downloader:
         self._max_bytes = max_bytes
         self._base = f"{base_url}/" if base_url else ""
         self._home = _home(base_url)
-        self._key_header = key_header
+        self._auth_headers = auth_headers
         self._allow_private = allow_private
         self._remaining_s = remaining_s
 
@@ -7349,8 +7661,8 @@ class Downloader:
         """One step; the address to go to next when the answer is a redirect."""
         received = self._ask(address, take, ())
         is_home = self._home is not None and address.origin == self._home.origin
-        if is_home and self._key_header and received.head and received.head.status in _KEY_WANTED:
-            received = self._ask(address, take, (self._key_header,))
+        if is_home and self._auth_headers and received.head and received.head.status in _KEY_WANTED:
+            received = self._ask(address, take, self._auth_headers)
         head, end = received.head, received.end
         if head is None:
             raise DownloadFailed(end.message or "no answer", again=True)
@@ -7365,16 +7677,17 @@ class Downloader:
         return None
 
     def _ask(
-        self, address: Address, take: Callable[[bytes], object], key: Tuple[Tuple[str, str], ...]
+        self, address: Address, take: Callable[[bytes], object], auth: Tuple[Tuple[str, str], ...]
     ) -> Received:
         """One request."""
+        agent = () if any(name.lower() == "user-agent" for name, _ in auth) else (("User-Agent", USER_AGENT),)
         resolve = self._pin(address)
         remaining_s = self._remaining_s()
         if remaining_s <= 0:
             raise DownloadFailed("the time of the call is up (see --timeout)")
         request = HttpRequest(
             url=address.url,
-            headers=(("User-Agent", USER_AGENT), ("Accept", "image/*"), *key),
+            headers=(*agent, ("Accept", "image/*"), *auth),
             timeout_s=min(DOWNLOAD_TIMEOUT_S, remaining_s),
             resolve=resolve,
             stall_s=DOWNLOAD_STALL_S,
@@ -7457,7 +7770,6 @@ def fetch_images(
 # ------------------------------------------------------------------------------------------------------------
 
 
-_AZURE_SUFFIX = ".openai.azure.com"
 _FREE_ANSWER_BYTES = 8 << 20
 _ANSWER_TEXT_BYTES = 16 << 20
 
@@ -7480,12 +7792,6 @@ def host_of(settings: Settings, env: Mapping[str, str], stop: StopSwitch) -> Hos
     return Host(settings, Curl(env, settings.secrets, stop), state_folder(env))
 
 
-def auth_header(settings: Settings, key: str) -> Tuple[str, str]:
-    """The header that carries the key: Azure has one of its own, everybody else takes a bearer token."""
-    host = read_address(settings.base_url).host
-    return ("api-key", key) if host.endswith(_AZURE_SUFFIX) else ("Authorization", f"Bearer {key}")
-
-
 def send_once(
     host: Host,
     request: ImageRequest,
@@ -7504,7 +7810,7 @@ def send_once(
     Raises:
         ConfigError: there is no key, or no usable curl; nothing was sent.
     """
-    key = host.settings.require_key()
+    host.settings.require_key()
     reader = AnswerReader(collector, spool)
 
     def take(chunk: bytes) -> None:
@@ -7516,7 +7822,7 @@ def send_once(
         spool.flush()
 
     with temporary_folder() as folder:
-        http = _http_request(host.settings, key, request, folder, timeout_s)
+        http = _http_request(host.settings, request, folder, timeout_s)
         http = replace(http, max_bytes=_answer_bound(request, max_image_bytes))
         on_sent(True)
         try:
@@ -7564,8 +7870,9 @@ def send_free(curl: Curl, request: HttpRequest) -> Tuple[Attempt, object]:
 
 
 def describe(settings: Settings, request: ImageRequest) -> Tuple[str, str]:
-    """The URL and the exact body of a request as text, for `--dry-run`; a multipart body by its parts."""
-    url = settings.base_url + request.endpoint
+    """The URL with its keys masked, and the exact body of a request as text, for `--dry-run`; a multipart
+    body by its parts."""
+    url = with_query(settings.base_url + request.endpoint, settings.query, shown=True)
     format_field = settings.format_field
     if not request.images:
         return url, request.json_body(format_field).decode("utf-8")
@@ -7575,19 +7882,17 @@ def describe(settings: Settings, request: ImageRequest) -> Tuple[str, str]:
     return url, "\n".join(lines)
 
 
-def _http_request(
-    settings: Settings, key: str, request: ImageRequest, folder: Path, timeout_s: float
-) -> HttpRequest:
-    headers = [auth_header(settings, key), ("User-Agent", USER_AGENT), ("Accept", _accept(request))]
-    url = settings.base_url + request.endpoint
+def _http_request(settings: Settings, request: ImageRequest, folder: Path, timeout_s: float) -> HttpRequest:
+    headers = settings.with_auth(("User-Agent", USER_AGENT), ("Accept", _accept(request)))
+    url = settings.address(request.endpoint)
     format_field = settings.format_field
     if request.images:
         form = _text_parts(request, format_field, folder) + _file_parts(request, settings.image_field)
-        return HttpRequest(url, tuple(headers), timeout_s, form=form)
+        return HttpRequest(url, headers, timeout_s, form=form)
     body = folder / "body"
     write_private(body, request.json_body(format_field))
-    headers.append(("Content-Type", "application/json"))
-    return HttpRequest(url, tuple(headers), timeout_s, body_path=str(body))
+    headers = (*headers, ("Content-Type", "application/json"))
+    return HttpRequest(url, headers, timeout_s, body_path=str(body))
 
 
 def _answer_bound(request: ImageRequest, max_image_bytes: int) -> int:
@@ -8294,7 +8599,7 @@ class Lane:
             host.curl,
             max_bytes=self._call.policy.max_download_bytes,
             base_url=host.settings.base_url,
-            key_header=auth_header(host.settings, host.settings.require_key()),
+            auth_headers=host.settings.auth_headers,
             remaining_s=lambda: self._call.remaining_s,
         )
         most = self._request.count + MAX_FURTHER_ADDRESSES
@@ -8493,7 +8798,8 @@ class PreparedCall(Record):
 class Client:
     """Makes calls under one configuration.
 
-    `config` names a config file; `base_url` and `api_key` are like the flags; all three may be left out.
+    `config` names a config file, `profile` one of its profiles; `base_url` and `api_key` are like the flags;
+    all of them may be left out.
     `timeout_s` bounds a call with its retries. `observer` is called with every `Event` of a call. Without
     `waits_for_server` a call that the server asks to wait raises instead; the error says for how long. Calls
     are recorded in the ledger unless `history` or the config says otherwise.
@@ -8506,6 +8812,7 @@ class Client:
         self,
         *,
         config: Optional[PathLike] = None,
+        profile: Optional[str] = None,
         base_url: Optional[str] = None,
         api_key: Optional[str] = None,
         timeout_s: float = DEFAULT_TIMEOUT_S,
@@ -8531,6 +8838,7 @@ class Client:
         self.settings: Settings = load_settings(
             self._env,
             config=None if config is None else os.fspath(config),
+            profile=profile,
             base_url=base_url,
             api_key=api_key,
         )
@@ -8816,6 +9124,7 @@ def _ignore(event: Event) -> None:
 
 
 MEGABYTE = 1024 * 1024
+PROFILE_HELP = "this profile of the config file (see: config --list)"
 YES_NO = {True: "yes", False: "no", None: "unknown"}
 
 
@@ -8900,12 +9209,19 @@ class ServerFlags(argparse.Namespace):
     """Which server a command talks to, and with which key."""
 
     config: Optional[str]
+    profile: Optional[str]
     base_url: Optional[str]
     api_key: Optional[str]
     no_history: bool
 
     def settings(self) -> Settings:
-        return load_settings(os.environ, config=self.config, base_url=self.base_url, api_key=self.api_key)
+        return load_settings(
+            os.environ,
+            config=self.config,
+            profile=self.profile,
+            base_url=self.base_url,
+            api_key=self.api_key,
+        )
 
     @property
     def history(self) -> Optional[bool]:
@@ -8973,7 +9289,9 @@ def config_parser() -> Parser:
         "--show", action="store_true", help="show every setting and its source, keys masked (default)"
     )
     parser.add_argument("--force", action="store_true", help="with --init: overwrite an existing file")
-    parser.add_argument("--config", metavar="PATH", help="this config file instead of the one that is found")
+    parser.set_defaults(base_url=None, api_key=None)
+    parser.add_argument("--list", action="store_true", help="list the profiles of the config file")
+    add_config_flags(parser.add_argument)
     add_output_flags(parser.add_argument)
     return parser
 
@@ -9001,6 +9319,7 @@ def request_of(flags: argparse.Namespace, prompt: str) -> ImageRequest:
 def client_of(flags: CallFlags, stop: StopSwitch, waits_for_server: bool = True) -> Client:
     return Client(
         config=flags.config,
+        profile=flags.profile,
         base_url=flags.base_url,
         api_key=flags.api_key,
         timeout_s=flags.timeout,
@@ -9139,6 +9458,12 @@ def add_output_flags(add: Callable[..., object]) -> None:
     add("--debug", action="store_true", help="show the traceback of an internal error")
 
 
+def add_config_flags(add: Callable[..., object]) -> None:
+    """Adds the flags for commands that speak to no server of their own."""
+    add("--config", metavar="PATH", help="this config file instead of the one that is found")
+    add("--profile", metavar="NAME", help=PROFILE_HELP)
+
+
 def add_setting_flags(parser: Parser) -> None:
     add = add_server_flags(parser)
     add("--sandbox", action="store_true", help="use an offline sandbox for this call: no key, no cost")
@@ -9149,6 +9474,7 @@ def add_server_flags(parser: Parser) -> Callable[..., object]:
     group = parser.add_argument_group("settings (see: config --show)")
     add = group.add_argument
     add("--config", metavar="PATH", help="this config file; what it sets goes before all flags")
+    add("--profile", metavar="NAME", help=PROFILE_HELP)
     add("--base-url", metavar="URL", help="the API's base URL")
     add(
         "--api-key",
@@ -9196,35 +9522,57 @@ def read_prompt(prompt: Optional[str], prompt_file: Optional[str], sources: Sequ
 # ------------------------------------------------------------------------------------------------------------
 
 
+TEMPLATE = json.dumps({"base_url": DEFAULT_BASE_URL, "api_key_env": OFFICIAL_KEY_VARIABLE}, indent=2) + "\n"
+
+
+class ConfigCommand(ServerFlags):
+    """A `config` command line."""
+
+    init: bool
+    show: bool
+    list: bool
+    force: bool
+
+
 def run_config(words: Sequence[str], output: Output, _: StopSwitch) -> int:
-    args = config_parser().parse_args(list(words))
+    args = config_parser().parse_args(list(words), ConfigCommand())
     outcome: Dict[str, object] = {"ok": True, "command": "config"}
     if args.init:
-        named = Path(os.path.expanduser(args.config)) if args.config else _first_location()
-        path = named.absolute()
-        write_config(path, TEMPLATE, force=args.force)
+        path = _init(args)
         outcome["created"] = str(path)
         output.result(f"Created: {path}")
         output.say("edit it, or set the variable that api_key_env names; then: config --show")
-    if args.show or not args.init:
-        outcome.update(_show_config(args.config, output))
+    if args.list:
+        list_profiles = load_side("gpt_image2_more").list_profiles
+        outcome.update(list_profiles(args, output))
+    if args.show or not (args.init or args.list):
+        outcome.update(_show_config(args, output))
     output.finish(outcome)
     return ExitCode.OK
 
 
-def _first_location() -> Path:
+def _init(args: ConfigCommand) -> Path:
+    """Writes a config file, or one more profile into the one that is there; its path."""
+    if args.profile:
+        add_profile = load_side("gpt_image2_more").add_profile
+        return add_profile(args.profile, args.config, args.force)
     places = config_locations(os.environ)
-    return places[0] if places else home_folder(os.environ)  # an error that says what is missing
+    # Without a place: an error that says what is missing.
+    found = places[0] if places else home_folder(os.environ)
+    path = Path(os.path.expanduser(args.config)).absolute() if args.config else found
+    write_config(path, TEMPLATE, force=args.force)
+    return path
 
 
-def _show_config(config: Optional[str], output: Output) -> Dict[str, object]:
-    settings = load_settings(os.environ, config=config)
+def _show_config(args: ConfigCommand, output: Output) -> Dict[str, object]:
+    settings = args.settings()
     active = settings.config_file.path if settings.config_file else None
     own_prices = settings.config_file.prices if settings.config_file else NO_PRICES
     sources = {**settings.sources, "state_folder": "XDG_STATE_HOME or its default"}
-    if settings.api_key is None:
+    if not settings.auth_headers:
         sources["api_key"] = settings.key_problem or "no source has one"
     values = {
+        "profile": show(settings.profile) or "none",
         "base_url": settings.base_url,
         "api_key": settings.masked_key,
         "format_field": settings.format_field,
@@ -9233,6 +9581,7 @@ def _show_config(config: Optional[str], output: Output) -> Dict[str, object]:
         "history": YES_NO[settings.history],
         "prices": f"list prices, but for {', '.join(own_prices)}" if own_prices else "list prices",
         "state_folder": str(state_folder(os.environ)),
+        **_host_values(settings),
     }
     for warning in settings.warnings:
         output.warn(warning)
@@ -9249,6 +9598,15 @@ def _show_config(config: Optional[str], output: Output) -> Dict[str, object]:
         "settings": {name: {"value": value, "source": sources[name]} for name, value in values.items()},
         "warnings": list(settings.warnings),
     }
+
+
+def _host_values(settings: Settings) -> Mapping[str, str]:
+    """What goes with the requests to this host alone, and how its tasks are asked for, as it may be shown."""
+    values = {f"headers.{field.name}": field.shown for field in settings.headers}
+    values.update((f"query.{field.name}", field.shown) for field in settings.query)
+    if settings.poll is not None:
+        values["poll"] = json.dumps({name: value for name, value in vars(settings.poll).items() if value})
+    return values
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -9337,15 +9695,18 @@ def _pour(result: Result) -> None:
 def _show_dry_run(prepared: PreparedCall, client: Client, command: ImageCommand, output: Output) -> None:
     settings, request = client.settings, prepared.request
     warnings = prepared.warnings
-    if settings.api_key is None and settings.key_problem:
-        warnings += (settings.key_problem,)
+    try:
+        settings.require_key()
+    except ConfigError as error:
+        warnings += (error.message,)
     url, body = describe(settings, request)
-    name, value = auth_header(settings, settings.masked_key)
+    headers = settings.shown_headers
     estimate = request.estimate(settings.prices)
     outputs = [str(prepared.plan.path(index)) for index in range(1, request.count + 1)]
     body = mask_secrets(body, settings.secrets)
     kind = "multipart/form-data" if request.images else "application/json"
-    output.result(f"POST {url}\n{name}: {value}\nContent-Type: {kind}\n\n{body}\n")
+    head = "\n".join([f"POST {url}", *(f"{name}: {value}" for name, value in headers.items())])
+    output.result(f"{head}\nContent-Type: {kind}\n\n{body}\n")
     output.result(f"Estimated cost: {cost_in_words(estimate)}")
     for path in outputs:
         output.result(f"Output: {path}")
@@ -9358,7 +9719,7 @@ def _show_dry_run(prepared: PreparedCall, client: Client, command: ImageCommand,
             "command": command.command,
             "dry_run": True,
             "url": url,
-            "headers": {name: value},
+            "headers": headers,
             "body": body,
             "outputs": outputs,
             "cost_usd": estimate_json(estimate),

@@ -148,13 +148,16 @@ class ToolCalls:
     def _prices(self) -> Mapping[str, models.Prices]:
         """The prices in force. A configuration that cannot be read is left to the call, which says more."""
         try:
-            return load_settings(os.environ, config=self._settings.config).prices
+            return load_settings(
+                os.environ, config=self._settings.config, profile=self._settings.profile
+            ).prices
         except GptImage2Error:
             return models.PRICES
 
     def _client(self, stop: StopSwitch, observer: Observer) -> Client:
         return Client(
             config=self._settings.config,
+            profile=self._settings.profile,
             base_url=self._settings.base_url,
             api_key=self._settings.api_key,
             timeout_s=self._settings.timeout_s,

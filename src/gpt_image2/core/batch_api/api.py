@@ -19,7 +19,7 @@ from ..base.outcome import Billed
 from ..base.record import Record, replace
 from ..base.redact import show
 from ..base.untrusted import moment_s
-from ..calls.exchange import auth_header, send_free
+from ..calls.exchange import send_free
 from ..calls.explain import explain
 from ..calls.response import Answer, read_server_error
 from ..calls.retry import Again, Attempt, backoff_s, is_quota, judge, server_wait_s
@@ -166,13 +166,10 @@ class BatchApi:
     def _request(
         self, path: str, timeout_s: float = _ASK_TIMEOUT_S, form: Tuple[FormPart, ...] = ()
     ) -> HttpRequest:
-        headers = (
-            auth_header(self._settings, self._settings.require_key()),
-            ("User-Agent", USER_AGENT),
-            ("Accept", "application/json" if timeout_s == _ASK_TIMEOUT_S or form else "*/*"),
-        )
-        url = self._settings.base_url + path
-        return HttpRequest(url, headers, timeout_s, form=form, stall_s=_STALL_S)
+        self._settings.require_key()
+        accept = "application/json" if timeout_s == _ASK_TIMEOUT_S or form else "*/*"
+        headers = self._settings.with_auth(("User-Agent", USER_AGENT), ("Accept", accept))
+        return HttpRequest(self._settings.address(path), headers, timeout_s, form=form, stall_s=_STALL_S)
 
     def _post(
         self, path: str, body: Mapping[str, object], why: Optional[_Why] = None

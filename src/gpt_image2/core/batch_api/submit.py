@@ -41,7 +41,12 @@ _GENERATIONS, _EDITS = "/v1/images/generations", "/v1/images/edits"
 def run_submit(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
     jobs = read_submit(rest)
     client = Client(
-        config=jobs.config, base_url=jobs.base_url, api_key=jobs.api_key, history=jobs.history, stop=stop
+        config=jobs.config,
+        profile=jobs.profile,
+        base_url=jobs.base_url,
+        api_key=jobs.api_key,
+        history=jobs.history,
+        stop=stop,
     )
     with ExitStack() as stack:
         folder = open_jobs(jobs, client, output, stack)

@@ -61,7 +61,8 @@ class PreparedCall(Record):
 class Client:
     """Makes calls under one configuration.
 
-    `config` names a config file; `base_url` and `api_key` are like the flags; all three may be left out.
+    `config` names a config file, `profile` one of its profiles; `base_url` and `api_key` are like the flags;
+    all of them may be left out.
     `timeout_s` bounds a call with its retries. `observer` is called with every `Event` of a call. Without
     `waits_for_server` a call that the server asks to wait raises instead; the error says for how long. Calls
     are recorded in the ledger unless `history` or the config says otherwise.
@@ -74,6 +75,7 @@ class Client:
         self,
         *,
         config: Optional[PathLike] = None,
+        profile: Optional[str] = None,
         base_url: Optional[str] = None,
         api_key: Optional[str] = None,
         timeout_s: float = DEFAULT_TIMEOUT_S,
@@ -99,6 +101,7 @@ class Client:
         self.settings: Settings = load_settings(
             self._env,
             config=None if config is None else os.fspath(config),
+            profile=profile,
             base_url=base_url,
             api_key=api_key,
         )

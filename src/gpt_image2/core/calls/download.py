@@ -47,7 +47,7 @@ class Downloader:
     """Fetches addresses under one set of limits.
 
     `base_url` is that of the server whose answers hold the addresses: relative ones are taken from it, its
-    own origin may be private, and gets `key_header` once it has refused to answer without. `allow_private`
+    own origin may be private, and gets `auth_headers` once it has refused to answer without. `allow_private`
     admits every private network. `remaining_s` tells the seconds that are left for all that is fetched.
     """
 
@@ -57,7 +57,7 @@ class Downloader:
         *,
         max_bytes: int = DEFAULT_MAX_DOWNLOAD_BYTES,
         base_url: str = "",
-        key_header: Optional[Tuple[str, str]] = None,
+        auth_headers: Tuple[Tuple[str, str], ...] = (),
         allow_private: bool = False,
         remaining_s: Callable[[], float] = lambda: DOWNLOAD_TIMEOUT_S,
     ) -> None:
@@ -65,7 +65,7 @@ class Downloader:
         self._max_bytes = max_bytes
         self._base = f"{base_url}/" if base_url else ""
         self._home = _home(base_url)
-        self._key_header = key_header
+        self._auth_headers = auth_headers
         self._allow_private = allow_private
         self._remaining_s = remaining_s
 
@@ -98,8 +98,8 @@ class Downloader:
         """One step; the address to go to next when the answer is a redirect."""
         received = self._ask(address, take, ())
         is_home = self._home is not None and address.origin == self._home.origin
-        if is_home and self._key_header and received.head and received.head.status in _KEY_WANTED:
-            received = self._ask(address, take, (self._key_header,))
+        if is_home and self._auth_headers and received.head and received.head.status in _KEY_WANTED:
+            received = self._ask(address, take, self._auth_headers)
         head, end = received.head, received.end
         if head is None:
             raise DownloadFailed(end.message or "no answer", again=True)
@@ -114,16 +114,17 @@ class Downloader:
         return None
 
     def _ask(
-        self, address: Address, take: Callable[[bytes], object], key: Tuple[Tuple[str, str], ...]
+        self, address: Address, take: Callable[[bytes], object], auth: Tuple[Tuple[str, str], ...]
     ) -> Received:
         """One request."""
+        agent = () if any(name.lower() == "user-agent" for name, _ in auth) else (("User-Agent", USER_AGENT),)
         resolve = self._pin(address)
         remaining_s = self._remaining_s()
         if remaining_s <= 0:
             raise DownloadFailed("the time of the call is up (see --timeout)")
         request = HttpRequest(
             url=address.url,
-            headers=(("User-Agent", USER_AGENT), ("Accept", "image/*"), *key),
+            headers=(*agent, ("Accept", "image/*"), *auth),
             timeout_s=min(DOWNLOAD_TIMEOUT_S, remaining_s),
             resolve=resolve,
             stall_s=DOWNLOAD_STALL_S,

@@ -17,7 +17,7 @@ from ..outputs.collect import ImageCollector
 from ..settings.base_url import is_sandbox
 from ..wire.messages import ResponseHead
 from .download import MAX_FURTHER_ADDRESSES, Downloader, fetch_images
-from .exchange import auth_header, send_once
+from .exchange import send_once
 from .explain import explain, refuses_stream
 from .gate import SentRequest
 from .retry import Attempt, Rule, backoff_s, judge, may_send_again, request_id, server_wait_s
@@ -184,7 +184,7 @@ class Lane:
             host.curl,
             max_bytes=self._call.policy.max_download_bytes,
             base_url=host.settings.base_url,
-            key_header=auth_header(host.settings, host.settings.require_key()),
+            auth_headers=host.settings.auth_headers,
             remaining_s=lambda: self._call.remaining_s,
         )
         most = self._request.count + MAX_FURTHER_ADDRESSES

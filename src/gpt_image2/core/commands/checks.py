@@ -15,7 +15,7 @@ from ..base.errors import ConfigError, GptImage2Error
 from ..base.interrupt import StopSwitch
 from ..base.outcome import ExitCode
 from ..base.record import Record
-from ..calls.exchange import Host, auth_header, host_of, send_free
+from ..calls.exchange import Host, host_of, send_free
 from ..calls.explain import explain
 from ..calls.retry import Attempt, judge
 from ..outputs.files import prepare_folder
@@ -156,7 +156,7 @@ def _network(settings: Settings, stop: StopSwitch) -> Iterator[Check]:
         yield Check(
             "tls", "ok", "handshake and certificate are good", "", max(0.0, end.tls_s - end.connect_s)
         )
-    if settings.api_key is None:
+    if not settings.auth_headers:
         return
     if attempt.status == 200 and isinstance(document, dict):
         models = cast(Dict[str, Any], document).get("data")
@@ -175,13 +175,10 @@ def _network(settings: Settings, stop: StopSwitch) -> Iterator[Check]:
 def ask(host: Host, path: str, body_path: Optional[str] = None) -> Tuple[Attempt, object]:
     """One free request below the base URL, and its answer as JSON (None when it is none)."""
     settings = host.settings
-    headers = [("User-Agent", USER_AGENT), ("Accept", "application/json")]
-    if settings.api_key:
-        headers.append(auth_header(settings, settings.api_key))
+    headers = settings.with_auth(("User-Agent", USER_AGENT), ("Accept", "application/json"))
     if body_path is not None:
-        headers.append(("Content-Type", "application/json"))
-    url = settings.base_url + path
-    return send_free(host.curl, HttpRequest(url, tuple(headers), CHECK_TIMEOUT_S, body_path))
+        headers = (*headers, ("Content-Type", "application/json"))
+    return send_free(host.curl, HttpRequest(settings.address(path), headers, CHECK_TIMEOUT_S, body_path))
 
 
 def explained(settings: Settings, attempt: Attempt, request: ImageRequest) -> GptImage2Error:

@@ -27,6 +27,7 @@ from ..settings.config import Settings, load_settings
 from ..telling.streams import print_text
 
 MEGABYTE = 1024 * 1024
+PROFILE_HELP = "this profile of the config file (see: config --list)"
 YES_NO = {True: "yes", False: "no", None: "unknown"}
 
 
@@ -111,12 +112,19 @@ class ServerFlags(argparse.Namespace):
     """Which server a command talks to, and with which key."""
 
     config: Optional[str]
+    profile: Optional[str]
     base_url: Optional[str]
     api_key: Optional[str]
     no_history: bool
 
     def settings(self) -> Settings:
-        return load_settings(os.environ, config=self.config, base_url=self.base_url, api_key=self.api_key)
+        return load_settings(
+            os.environ,
+            config=self.config,
+            profile=self.profile,
+            base_url=self.base_url,
+            api_key=self.api_key,
+        )
 
     @property
     def history(self) -> Optional[bool]:
@@ -184,7 +192,9 @@ def config_parser() -> Parser:
         "--show", action="store_true", help="show every setting and its source, keys masked (default)"
     )
     parser.add_argument("--force", action="store_true", help="with --init: overwrite an existing file")
-    parser.add_argument("--config", metavar="PATH", help="this config file instead of the one that is found")
+    parser.set_defaults(base_url=None, api_key=None)
+    parser.add_argument("--list", action="store_true", help="list the profiles of the config file")
+    add_config_flags(parser.add_argument)
     add_output_flags(parser.add_argument)
     return parser
 
@@ -212,6 +222,7 @@ def request_of(flags: argparse.Namespace, prompt: str) -> ImageRequest:
 def client_of(flags: CallFlags, stop: StopSwitch, waits_for_server: bool = True) -> Client:
     return Client(
         config=flags.config,
+        profile=flags.profile,
         base_url=flags.base_url,
         api_key=flags.api_key,
         timeout_s=flags.timeout,
@@ -350,6 +361,12 @@ def add_output_flags(add: Callable[..., object]) -> None:
     add("--debug", action="store_true", help="show the traceback of an internal error")
 
 
+def add_config_flags(add: Callable[..., object]) -> None:
+    """Adds the flags for commands that speak to no server of their own."""
+    add("--config", metavar="PATH", help="this config file instead of the one that is found")
+    add("--profile", metavar="NAME", help=PROFILE_HELP)
+
+
 def add_setting_flags(parser: Parser) -> None:
     add = add_server_flags(parser)
     add("--sandbox", action="store_true", help="use an offline sandbox for this call: no key, no cost")
@@ -360,6 +377,7 @@ def add_server_flags(parser: Parser) -> Callable[..., object]:
     group = parser.add_argument_group("settings (see: config --show)")
     add = group.add_argument
     add("--config", metavar="PATH", help="this config file; what it sets goes before all flags")
+    add("--profile", metavar="NAME", help=PROFILE_HELP)
     add("--base-url", metavar="URL", help="the API's base URL")
     add(
         "--api-key",

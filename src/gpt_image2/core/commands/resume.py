@@ -19,7 +19,7 @@ from ..settings.places import state_folder
 from ..telling.as_json import failure_json, image_json
 from ..telling.in_words import saved_line
 from ..telling.output import Output
-from .options import Parser, add_output_flags
+from .options import Parser, add_config_flags, add_output_flags
 
 
 def resume_parser() -> Parser:
@@ -31,7 +31,7 @@ def resume_parser() -> Parser:
         epilog=EXIT_CODES,
     )
     parser.add_argument("id", nargs="?", default="", help="only the call of this ID")
-    parser.add_argument("--config", metavar="PATH", help="this config file instead of the one that is found")
+    add_config_flags(parser.add_argument)
     add_output_flags(parser.add_argument)
     return parser
 
@@ -43,7 +43,7 @@ def run_resume(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
         UsageError: nothing is left of the call of that ID.
     """
     args = resume_parser().parse_args(list(words))
-    settings = load_settings(os.environ, config=args.config)
+    settings = load_settings(os.environ, config=args.config, profile=args.profile)
     folder = state_folder(os.environ)
     ledger = Ledger(folder, settings.secrets) if settings.history else None
     calls: List[Resumed] = []

@@ -143,7 +143,7 @@ def run_cost(words: Sequence[str], output: Output, _: StopSwitch) -> int:
     request, warnings = checked(request_of(query, _ANY_PROMPT if prompt is None else prompt))
     if prompt is None:
         request = replace(request, prompt="")
-    prices = load_settings(os.environ, config=query.config).prices
+    prices = load_settings(os.environ, config=query.config, profile=query.profile).prices
     estimate = request.estimate(prices)
     if estimate is not None:
         notes = [
