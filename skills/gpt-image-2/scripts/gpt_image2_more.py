@@ -479,6 +479,8 @@ def read_host_fields(
 
 def _host_field(kind: str, name: str, value: Any, env: Mapping[str, str], place: Place) -> HostField:
     variable = ""
+    if value is None:
+        value = {}  # no text; None is a variable that is not set
     if isinstance(value, dict):
         given = cast(Dict[str, Any], value)
         variable = given["env"] if list(given) == ["env"] and isinstance(given["env"], str) else ""

@@ -55,7 +55,7 @@ def _file_key(env: Mapping[str, str], file: ConfigFile, url: str) -> Tuple[Optio
         name, source = file.fields["api_key_env"], file.source("api_key_env")
         if not env.get(name):
             raise ConfigError(
-                f"config {source} names the variable {name} in api_key_env, and it is not set",
+                f"config {file.path} names the variable {name} in api_key_env, and it is not set",
                 hint=f"set it (export {name}=…), or change api_key_env"
                 + (
                     f"; {KEY_VARIABLE} is set, but the config file goes first"
