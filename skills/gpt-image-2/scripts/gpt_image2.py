@@ -312,6 +312,7 @@ class Usage(Record):
 class Result(Record):
     """The outcome of one `generate` or `edit`. `cost_usd` is None when usage or prices are not known.
 
+    `attempts` are the tries, of which `requests_sent` had a connection that could carry them.
     `sandbox` tells that the offline sandbox has answered, so that no cost is real money.
     """
 
@@ -324,6 +325,7 @@ class Result(Record):
     http_status: Optional[int] = None
     request_id: Optional[str] = None
     attempts: int = 0
+    requests_sent: int = 0
     elapsed_s: float = 0.0
     warnings: Tuple[str, ...] = ()
     sandbox: bool = False
@@ -1757,7 +1759,7 @@ def ticking(tick: Callable[[], None], interval_s: float) -> Generator[None, None
 #
 # Where all that a command says goes: results to standard output, everything else to standard error.
 #
-# One class for people (`--quiet` leaves the progress out), one for programs that read `--events`; in both,
+# One class for people (`--quiet` leaves all but errors out), one for programs that read `--events`; in both,
 # `--json` makes the result one object.
 # ------------------------------------------------------------------------------------------------------------
 
@@ -1799,7 +1801,8 @@ class Output:
             self._print(text)
 
     def warn(self, text: str) -> None:
-        self._print(text, "warning", _YELLOW)
+        if not self._quiet:
+            self._print(text, "warning", _YELLOW)
 
     def complain(self, text: str) -> None:
         """A failure among many; programs get it with the rest of its row."""
@@ -1830,7 +1833,8 @@ class Output:
         self.complain(f"{text.rstrip('.')}; {hint}" if hint else text)
         if error.result and error.result.attempts:
             request = f", request id {error.request_id}" if error.request_id else ""
-            self._print(f"billed: {error.billed.value} (requests sent: {error.result.attempts}{request})")
+            sent = error.result.requests_sent
+            self._print(f"billed: {error.billed.value} (requests sent: {sent}{request})")
 
     @contextmanager
     def heartbeat(self) -> Generator[None, None, None]:
@@ -1874,7 +1878,7 @@ class Output:
             if event.path:
                 self.say(f"preview {event.partial_image_index}: {show(event.path, limit=None)}")
         elif isinstance(event, RetryWaiting):
-            self._print(f"sending again in {event.wait_s:.1f} s ({event.reason})")
+            self.say(f"sending again in {event.wait_s:.1f} s ({event.reason})")
         elif isinstance(event, Warned):
             self.warn(show(event.message, limit=None))
         elif isinstance(event, Finished):
@@ -2566,8 +2570,8 @@ class TransferEnd(Record):
     connect_s: float = 0.0
     tls_s: float = 0.0
     first_byte_s: float = 0.0
-    #: Whether it went through a proxy, or was to.
-    through_proxy: bool = False
+    #: The variable that names the proxy that it went through, or was to, and that proxy; empty without one.
+    proxy: str = ""
 
     @property
     def is_undecodable(self) -> bool:
@@ -2679,13 +2683,30 @@ def _quote_form(value: str) -> str:
 PROXY_VARIABLES = frozenset({"http_proxy", "https_proxy", "all_proxy", "no_proxy"})
 
 
+#: The kinds of proxy that curl speaks to; one without a kind is `http`.
+_PROXY_KINDS = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
+
+
 def proxy_for(env: Mapping[str, str], scheme: str, host: str, port: int) -> str:
     """The proxy for a host, as the environment spells it; empty where there is none."""
-    if is_loopback_host(host) or is_without_proxy(_first(env, "no_proxy", "NO_PROXY"), host, port):
+    return env.get(proxy_variable(env, scheme, host, port), "")
+
+
+def proxy_variable(env: Mapping[str, str], scheme: str, host: str, port: int) -> str:
+    """The variable that names the proxy for a host; empty where there is none."""
+    if is_loopback_host(host) or is_without_proxy(
+        env.get(_first(env, "no_proxy", "NO_PROXY"), ""), host, port
+    ):
         return ""
     # Where variables have no case (Windows), both spellings are one variable.
     loud = (f"{scheme.upper()}_PROXY",) if scheme != "http" or os.name == "nt" else ()
     return _first(env, f"{scheme}_proxy", *loud, "all_proxy", "ALL_PROXY")
+
+
+def is_known_kind(proxy: str) -> bool:
+    """Whether a proxy is of a kind that curl can speak to."""
+    kind, colon, _ = proxy.partition("://")
+    return not colon or kind.lower() in _PROXY_KINDS
 
 
 def is_without_proxy(no_proxy: str, host: str, port: int) -> bool:
@@ -2727,8 +2748,8 @@ def _covers(entry: str, host: str, port: int) -> bool:
 
 
 def _first(env: Mapping[str, str], *names: str) -> str:
-    """The first variable that is set and not empty, as curl takes it."""
-    return next((env[name] for name in names if env.get(name)), "")
+    """The first variable that is set and not empty, as curl takes it; empty without one."""
+    return next((name for name in names if env.get(name)), "")
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -2758,12 +2779,27 @@ class Curl:
         self.stop = stop
 
     def proxy_for(self, url: str) -> str:
-        """The proxy that a request to this URL goes through; empty where it goes straight there."""
+        """The variable that names the proxy for a request to this URL; empty where it goes straight there.
+
+        Raises:
+            NetworkError: it is a proxy of a kind that curl cannot speak to.
+        """
         try:
             address = read_address(url)
         except ValueError:  # curl will refuse it in its own words
             return ""
-        return proxy_for(self.env, address.scheme, address.host, address.port)
+        variable = proxy_variable(self.env, address.scheme, address.host, address.port)
+        if variable and not is_known_kind(self.env[variable]):
+            raise NetworkError(
+                f"{variable} names a proxy of an unknown kind: {self.shown_proxy(variable)}",
+                hint="it begins with http://, https://, socks5h:// or another kind that curl knows",
+                code="proxy",
+            )
+        return variable
+
+    def shown_proxy(self, variable: str) -> str:
+        """The proxy that a variable names, without name and password."""
+        return show(without_credentials(self.env[variable], self.env[variable]))
 
     def receive(
         self,
@@ -2783,6 +2819,7 @@ class Curl:
 
         Raises:
             ConfigError: there is no curl, or one that is too old.
+            NetworkError: the environment names a proxy of an unknown kind.
         """
         started = time.monotonic()
         size = 0
@@ -2819,7 +2856,9 @@ class _Transfer:
     def __init__(self, request: HttpRequest, curl: Curl) -> None:
         self._stop = curl.stop
         self._cancelled: Optional[TransferEnd] = None
-        self._proxy = curl.proxy_for(request.url)
+        variable = curl.proxy_for(request.url)
+        self._proxy = curl.env[variable] if variable else ""
+        self._shown_proxy = f"{variable} ({curl.shown_proxy(variable)})" if variable else ""
         # Nobody else knows the mark, so nobody else can write a report.
         self._mark = os.urandom(12).hex()
         self._first = b""
@@ -2925,8 +2964,9 @@ class _Transfer:
         message, _, report = text.rpartition(self._mark) if self._mark in text else (text, "", "")
         times = [float(value.replace(",", ".")) for value in report.split()]
         sent = times[0] > 0 if times else code != _BAD_OPTION
-        message = re.sub(r"^curl: \(\d+\) ", "", without_credentials(message, self._proxy).strip())
-        return TransferEnd(code, message, sent, *times[1:5], through_proxy=bool(self._proxy))
+        said = re.search(r"^curl: \(\d+\) (.*)", message, re.M)  # what follows is advice on curl's options
+        message = without_credentials(said.group(1) if said else message.strip(), self._proxy)
+        return TransferEnd(code, message, sent, *times[1:5], proxy=self._shown_proxy)
 
     def _read(self) -> bytes:
         """The next bytes of the body. Headers that come beside it are trailers, and of no use."""
@@ -6674,7 +6714,14 @@ OVERLOAD = Refusal(
 )
 BAD_FIELD = Refusal(ApiError, "bad_request", codes="unknown_parameter|invalid_value", statuses=(400, 422))
 PROXY = Refusal(
-    NetworkError, "proxy", "check HTTPS_PROXY and HTTP_PROXY, and the credentials in it", statuses=(407,)
+    NetworkError, "proxy", "set HTTPS_PROXY to it, with its name and its password", statuses=(407,)
+)
+PLAIN_HTTP = Refusal(
+    NetworkError,
+    "tls",
+    "write https:// in base_url",
+    words=r"plain HTTP request was sent to HTTPS|HTTP request to an HTTPS server|plain HTTP to an SSL",
+    under=400,
 )
 
 #: In the order in which words are looked for.
@@ -6727,6 +6774,7 @@ REFUSALS: Tuple[Refusal, ...] = (
     BAD_FIELD,
     Refusal(ApiError, "not_found", "check base_url; it usually ends in /v1", statuses=(404,)),
     PROXY,
+    PLAIN_HTTP,
 )
 
 
@@ -6815,8 +6863,8 @@ class Gate:
     def settle(self, defect: BaseException, unsettled: Result, warn: Callable[[str], None]) -> Result:
         """The result of a call that a defect broke off, where every image is where it was asked for.
 
-        `unsettled` is the result but for images and `billed`. Where images are missing it raises what the
-        call ends with, the result attached: what was no error of this program becomes one.
+        `unsettled` is the result but for images, `billed` and `requests_sent`. Where images are missing it
+        raises what the call ends with, the result attached: what was no error of this program becomes one.
         """
         images: List[SavedImage] = []
         kept: List[str] = []
@@ -6826,7 +6874,8 @@ class Gate:
             images += saved
             kept += aside
             billed = max(billed, cost, key=attrgetter("rank"))
-        result = replace(unsettled, images=tuple(images), billed=billed)
+        sent = sum(sending.may_have_left for sending in self._sendings)
+        result = replace(unsettled, images=tuple(images), billed=billed, requests_sent=sent)
         is_ours = isinstance(defect, GptImage2Error)
         said = str(defect) if is_ours else f"internal error: {type(defect).__name__}: {defect}"
         said = mask_secrets(said, self._secrets)
@@ -7281,7 +7330,7 @@ MAX_SERVER_WAIT_S = 7200.0
 DEFAULT_RETRIES = 2
 _REQUEST_ID_CHARS = 200
 _DATE_CHARS = 64
-_PAGE_CHARS = 200
+_PAGE_CHARS, _BAD_REQUEST_CHARS = 200, 600
 
 #: curl's codes for what may well succeed next time: proxy, name, connect, timeout, TLS, send, receive.
 _PASSING_CONNECT_CODES = frozenset({5, 6, 7, 28, 35, 52, 55, 56, 97})
@@ -7339,7 +7388,8 @@ class Attempt(Record):
         error, status = self.error, self.said_status
         if error is not None:
             return refusal_by_code(error.code, error.type) or refusal_by_words(error.message, status)
-        page = self.answer.title or self.answer.text[:_PAGE_CHARS]
+        title, text = self.answer.title, self.answer.text
+        page = f"{title} {text[:_BAD_REQUEST_CHARS]}" if status == 400 else title or text[:_PAGE_CHARS]
         return refusal_by_words(page, status) if status >= 400 else None
 
     @property
@@ -7700,7 +7750,7 @@ class Downloader:
                 lambda chunk: take(chunk) if statuses == [200] else None,
                 lambda head: statuses.append(head.status),
             )
-        except ConfigError as error:  # curl has gone since the request that led here
+        except GptImage2Error as error:  # curl has gone since the request that led here, or there is no way
             raise DownloadFailed(error.message) from None
 
     def _pin(self, address: Address) -> Optional[str]:
@@ -7809,6 +7859,7 @@ def send_once(
 
     Raises:
         ConfigError: there is no key, or no usable curl; nothing was sent.
+        NetworkError: the proxy is of an unknown kind; nothing was sent.
     """
     host.settings.require_key()
     reader = AnswerReader(collector, spool)
@@ -7827,7 +7878,7 @@ def send_once(
         on_sent(True)
         try:
             received = host.curl.receive(http, take, on_head, salvage)
-        except ConfigError:  # there is no curl that could have sent it
+        except (ConfigError, NetworkError):  # there is no curl, or no way, that could have carried it
             on_sent(False)
             raise
     answer = reader.close()
@@ -7937,9 +7988,6 @@ def _file_parts(request: ImageRequest, image_field: str) -> Tuple[FormPart, ...]
 # ------------------------------------------------------------------------------------------------------------
 
 
-_STREAM_HINT = (
-    "a gateway gives up on silent connections; add --stream: partial images keep the connection alive"
-)
 _MAYBE_HINT = "it may have been billed; check your usage before you send it again"
 _OPT_IN_HINT = " (or use --retry-ambiguous)"
 #: Seconds after which common gateways cut a silent connection: nginx at 60, Cloudflare at 100 to 125.
@@ -7961,13 +8009,13 @@ class _Cause(NamedTuple):
     hint: str
 
 
-_PROXY_HINT = "check HTTPS_PROXY and HTTP_PROXY"
-_CURL_REFUSED = 7
+_CURL_REFUSED, _CURL_TIMEOUT, _CURL_CERTIFICATE = 7, 28, 60
 _CODE_CHARS = 100
+_SHOWN_PAGE_CHARS = 4000
+_MB = 1_000_000
 
 #: What curl's exit codes mean for a user; {host} is the server's name.
 _CURL_CAUSES: Dict[int, Tuple[str, str, str]] = {
-    5: ("proxy", "the proxy's name cannot be resolved", _PROXY_HINT),
     6: ("dns", "the name {host} cannot be resolved", "check the base URL and the network"),
     7: ("refused", "{host} refuses connections", "check the base URL and its port; is the server running?"),
     35: (
@@ -7982,19 +8030,25 @@ _CURL_CAUSES: Dict[int, Tuple[str, str, str]] = {
         "set CURL_CA_BUNDLE to your CA file, or correct the host name in base_url",
     ),
     77: ("tls_ca", "the CA file cannot be read", "correct CURL_CA_BUNDLE or SSL_CERT_FILE"),
-    97: ("proxy", "the proxy refused the connection", "check HTTPS_PROXY and its credentials"),
 }
+#: Statuses whose pages are those of whoever keeps people out, and never the API's.
+_KEPT_OUT = (401, 403, 451)
 
 
 def explain(
-    attempt: Attempt, rule: Rule, request: ImageRequest, base_url: str, secrets: Iterable[str]
+    attempt: Attempt, rule: Rule, request: Optional[ImageRequest], base_url: str, secrets: Iterable[str]
 ) -> GptImage2Error:
-    """The error for an attempt that brought no image; `rule` is the row of the policy that it fell under."""
+    """The error for an attempt that brought no image; `rule` is the row of the policy that it fell under.
+    `request` is None for one that was for no image."""
     secrets = tuple(secrets)
     host = show(urlsplit(base_url).netloc, secrets)
-    hostname = urlsplit(base_url).hostname or ""
     if attempt.was_cut and attempt.error is None and not attempt.status >= 300:
-        cause = _network_cause(attempt, host, hostname, secrets)
+        if attempt.end.sent:
+            cause = _cut_cause(attempt, request, secrets)
+        else:
+            cause = _unsent_cause(attempt, host, secrets)
+    elif _is_page_of_proxy(attempt, base_url):
+        cause = _proxy_page(attempt, secrets)
     elif attempt.error is not None or attempt.status >= 300:
         cause = _server_cause(attempt, request, secrets)
     else:
@@ -8024,44 +8078,78 @@ def refuses_stream(attempt: Attempt) -> bool:
     return re.search(r"\b(stream|streaming|partial_images)\b", attempt.error.message, re.I) is not None
 
 
-def _network_cause(attempt: Attempt, host: str, hostname: str, secrets: Iterable[str]) -> _Cause:
-    code = attempt.end.exit_code
-    said = show(attempt.end.message, secrets)
-    if not attempt.end.sent:
-        if code == _CURL_REFUSED and _is_about_proxy(said, hostname):
-            return _Cause(NetworkError, "proxy", f"the proxy cannot be reached ({said})", _PROXY_HINT)
-        if code in _CURL_CAUSES:
-            name, message, hint = _CURL_CAUSES[code]
-            if code == 60 and re.search(r"no alternative certificate subject name|does not match", said):
-                hint = "the certificate is for another host name; correct base_url"
-            return _Cause(NetworkError, name, f"{message.format(host=host)} ({said})", hint)
-        if code == 28:
-            return _Cause(
-                NetworkError, "connect_timeout", f"no connection to {host} in time ({said})", "try again"
-            )
-        if re.search(r"proxy|CONNECT", said):
-            return _Cause(
-                NetworkError, "proxy", f"the proxy refused ({said})", "check HTTPS_PROXY and its credentials"
-            )
-        if code in (1, 2, 3):
-            return _Cause(ConfigError, "curl", f"curl cannot take the request: {said}", "check base_url")
-        return _Cause(NetworkError, "network", f"no connection to {host} ({said})", "check the network")
-    if code == 28:
+def _unsent_cause(attempt: Attempt, host: str, secrets: Iterable[str]) -> _Cause:
+    """Why no connection was made that could have carried the request."""
+    end = attempt.end
+    code, said = end.exit_code, show(end.message, secrets)
+    if end.proxy and code not in (35, _CURL_CERTIFICATE, 77):
+        return _proxy_cause(attempt, host, said)
+    if code in _CURL_CAUSES:
+        name, message, hint = _CURL_CAUSES[code]
+        if code == _CURL_CERTIFICATE and re.search(r"alternative certificate subject|does not match", said):
+            hint = "the certificate is for another host name; correct base_url"
+        return _Cause(NetworkError, name, f"{message.format(host=host)} ({said})", hint)
+    if code == _CURL_TIMEOUT:
         return _Cause(
-            NetworkError,
-            "timeout",
-            f"no whole answer within {attempt.elapsed_s:.0f} s",
-            "raise --timeout, or add --stream",
+            NetworkError, "connect_timeout", f"no connection to {host} in time ({said})", "try again"
         )
+    if code in (1, 2, 3):
+        return _Cause(ConfigError, "curl", f"curl cannot take the request: {said}", "check base_url")
+    return _Cause(NetworkError, "network", f"no connection to {host} ({said})", "check the network")
+
+
+def _proxy_cause(attempt: Attempt, host: str, said: str) -> _Cause:
+    """Why the proxy made no connection: it is not there, or does not want to, or cannot."""
+    end = attempt.end
+    proxy, variable = show(end.proxy), end.proxy.partition(" ")[0]
+    hint = f"correct {variable}, or add {host.partition(':')[0]} to NO_PROXY to go there without it"
+    if re.search(r"(response|HTTP code) 407\b", said):
+        return _password_wanted(proxy, said)
+    if end.exit_code == 5:
+        what = "cannot be found"
+    elif end.exit_code == _CURL_REFUSED and re.search(r"connect to \S+ port|connect to server", said):
+        what, hint = "cannot be reached", f"is it running? {hint}"
+    elif end.exit_code == _CURL_TIMEOUT:
+        what = f"did not reach {host} in time" if end.connect_s else "does not answer in time"
+    else:
+        what = f"did not connect to {host}"
+    return _Cause(NetworkError, PROXY.code, f"the proxy of {proxy} {what} ({said})", hint)
+
+
+def _password_wanted(proxy: str, said: str) -> _Cause:
+    return _Cause(
+        NetworkError,
+        PROXY.code,
+        f"the proxy of {proxy} wants a name and a password, or other ones than it got ({said})",
+        f"put them into {proxy.partition(' ')[0]}: http://NAME:PASSWORD@HOST:PORT",
+    )
+
+
+def _cut_cause(attempt: Attempt, request: Optional[ImageRequest], secrets: Iterable[str]) -> _Cause:
+    """How an answer to a request that may have left was cut off."""
+    code, said = attempt.end.exit_code, show(attempt.end.message, secrets)
+    if code == _CURL_TIMEOUT:
+        hint = "raise --timeout, or add --stream" if request else "try again"
+        return _Cause(NetworkError, "timeout", f"no whole answer within {attempt.elapsed_s:.0f} s", hint)
     if attempt.body_bytes == 0 and any(low <= attempt.elapsed_s <= high for low, high in _GATEWAY_WINDOWS_S):
         return _Cause(
             NetworkError,
             "gateway_cut",
             f"the connection was closed after {attempt.elapsed_s:.0f} s without a byte ({said})",
-            _STREAM_HINT,
+            _stream_hint(request),
         )
     if attempt.end.is_too_long:
         return _Cause(NetworkError, "too_long", f"the answer is {said}", "see --max-download")
+    if attempt.end.is_undecodable:
+        return _Cause(
+            NetworkError,
+            "bad_encoding",
+            f"the answer came, but cannot be decompressed ({said})",
+            "turn compression off in the gateway before the API",
+        )
+    if "HTTP/0.9" in said:
+        hint = "check base_url: its port may want https://, or serve something else"
+        return _Cause(NetworkError, "not_http", f"what answers there does not speak HTTP ({said})", hint)
     if attempt.body_bytes:
         return _Cause(
             NetworkError, "truncated", f"the answer was cut after {attempt.body_bytes:,} bytes ({said})", ""
@@ -8069,13 +8157,38 @@ def _network_cause(attempt: Attempt, host: str, hostname: str, secrets: Iterable
     return _Cause(NetworkError, "connection_lost", f"the connection was lost after sending ({said})", "")
 
 
-def _is_about_proxy(said: str, hostname: str) -> bool:
-    """Whether curl could not connect to another host than the server: it names the one it tried."""
-    tried = re.search(r"connect to (\S+) port \d+( via )?", said)
-    return tried is not None and hostname.isascii() and (bool(tried.group(2)) or tried.group(1) != hostname)
+def _stream_hint(request: Optional[ImageRequest]) -> str:
+    why = "a gateway gives up on silent connections"
+    if request is None:
+        return why
+    if request.stream:
+        return f"{why}; raise --partial-images: previews keep the connection alive"
+    return f"{why}; add --stream: partial images keep the connection alive"
 
 
-def _server_cause(attempt: Attempt, request: ImageRequest, secrets: Iterable[str]) -> _Cause:
+def _is_page_of_proxy(attempt: Attempt, base_url: str) -> bool:
+    """Whether it seems to be the proxy's own answer; through a tunnel, as for https, the server speaks."""
+    if attempt.error is not None or not attempt.end.proxy or not base_url.startswith("http://"):
+        return False
+    refusal = attempt.refusal
+    is_page = attempt.status >= 400 or attempt.answer.shape == "html"
+    return is_page and (refusal is None or refusal.raises is AuthenticationError)
+
+
+def _proxy_page(attempt: Attempt, secrets: Iterable[str]) -> _Cause:
+    proxy, variable = show(attempt.end.proxy), attempt.end.proxy.partition(" ")[0]
+    if attempt.status in PROXY.statuses:
+        return _password_wanted(proxy, "HTTP 407")
+    page = _describe_page(attempt, secrets)
+    return _Cause(
+        NetworkError,
+        PROXY.code,
+        f"the proxy of {proxy} answered in place of the API: HTTP {attempt.status}: {page}",
+        f"ask who runs it to let this host through, or use https:// in base_url, or correct {variable}",
+    )
+
+
+def _server_cause(attempt: Attempt, request: Optional[ImageRequest], secrets: Iterable[str]) -> _Cause:
     error = attempt.error
     status, said_status = attempt.status, attempt.said_status
     name = error.code if error else ""
@@ -8086,8 +8199,16 @@ def _server_cause(attempt: Attempt, request: ImageRequest, secrets: Iterable[str
         return _moderation(attempt, text)
     if refusal is BAD_FIELD and error is not None:
         return _bad_request(attempt, text, request)
-    if refusal is PROXY:
-        return _Cause(PROXY.raises, PROXY.code, f"the proxy refused the request: {text}", PROXY.cure)
+    is_page = error is None and attempt.answer.shape == "html"
+    if is_page and status in _KEPT_OUT and (refusal is None or refusal.raises is AuthenticationError):
+        return _Cause(
+            ApiError,
+            "html_page",
+            f"a web page came, which is not the API's: {text}",
+            "a gateway, a firewall or a login stands before the API; check base_url",
+        )
+    if status == 413:
+        return _Cause(ApiError, name or "too_large", text, _size_hint(request))
     if refusal is not None and refusal is not BAD_FIELD:
         cure = _wait_hint(attempt) if refusal is RATE_LIMIT else refusal.cure
         by_type = error.type if error and refusal_by_code(error.type) is refusal else ""
@@ -8101,7 +8222,7 @@ def _server_cause(attempt: Attempt, request: ImageRequest, secrets: Iterable[str
             "redirects are not followed with a key; correct base_url",
         )
     if said_status in (504, 524) or (said_status == 502 and attempt.elapsed_s >= _GATEWAY_WINDOWS_S[0][0]):
-        return _Cause(ApiError, name or "gateway_cut", text, _STREAM_HINT)
+        return _Cause(ApiError, name or "gateway_cut", text, _stream_hint(request))
     return _Cause(ApiError, name or ("server_error" if said_status >= 500 else "api_error"), text, "")
 
 
@@ -8116,10 +8237,21 @@ def _moderation(attempt: Attempt, text: str) -> _Cause:
     return _Cause(MODERATION.raises, MODERATION.code, text + suffix, MODERATION.cure)
 
 
-def _bad_request(attempt: Attempt, text: str, request: ImageRequest) -> _Cause:
+def _size_hint(request: Optional[ImageRequest]) -> str:
+    """What makes a request smaller, and how large its parts are."""
+    if request is None:
+        return ""
+    files = [*request.images, *([request.mask] if request.mask else [])]
+    if not files:
+        return f"the prompt has {len(request.prompt):,} characters: shorten it"
+    total = sum(file.size_bytes for file in files)
+    return f"the input images have {total / _MB:.1f} MB: give fewer, or smaller ones (jpeg, webp)"
+
+
+def _bad_request(attempt: Attempt, text: str, request: Optional[ImageRequest]) -> _Cause:
     error = attempt.error
     assert error is not None
-    size = re.search(_SIZE, error.message) or re.search(_SIZE, request.effective_size)
+    size = re.search(_SIZE, error.message) or (request and re.search(_SIZE, request.effective_size))
     if "size" in (error.param or error.message[:60].lower()) and size:
         nearest = "{}x{}".format(*nearest_legal_size(int(size.group(1)), int(size.group(2))))
         return _Cause(ApiError, error.code or "invalid_size", text, f"the nearest legal size is {nearest}")
@@ -8127,8 +8259,10 @@ def _bad_request(attempt: Attempt, text: str, request: ImageRequest) -> _Cause:
     param = error.param or (named.group(1) if named else "")
     if not param:
         return _Cause(ApiError, error.code or "bad_request", text, "")
-    flag = _FLAGS.get(param, f"--{param.replace('_', '-')}")
-    if param in dict(request.extra):
+    flag = _FLAGS.get(param) or (
+        f"--{param.replace('_', '-')}" if param in REQUEST_FIELDS else f"field {param}"
+    )
+    if request and param in dict(request.extra):
         flag = f"--param {param}=…"
     verb = "it comes from" if error.code == "unknown_parameter" else "correct"
     return _Cause(ApiError, error.code or "bad_request", text, f"{verb} {show(flag)}")
@@ -8157,7 +8291,10 @@ def _unusable_cause(attempt: Attempt, secrets: Iterable[str]) -> _Cause:
 
 
 def _describe_page(attempt: Attempt, secrets: Iterable[str]) -> str:
-    return show(attempt.answer.title or attempt.answer.text, secrets, 200) or "(no text)"
+    text = attempt.answer.text
+    if attempt.answer.shape == "html":
+        text = re.sub(r"<[^>]{0,500}>|\s+", " ", text[:_SHOWN_PAGE_CHARS])
+    return show(attempt.answer.title or text, secrets, 200) or "(no text)"
 
 
 def _wait_hint(attempt: Attempt) -> str:
@@ -8456,7 +8593,7 @@ class Lane:
         self._request = request
         self._numbers = numbers
         self._indices = chain(numbers, further)
-        self._attempts = 0
+        self._attempts = self._sent = 0
         self._retries = 0
         self._billed = Billed.NO
 
@@ -8495,6 +8632,7 @@ class Lane:
             on_head=lambda head: self._head_came(head, sending),
             on_sent=sending.left,
         )
+        self._sent += attempt.end.sent
         if attempt.answer.urls:
             sending.note({"addresses": list(attempt.answer.urls)})
         failures = self._download(attempt, collector)
@@ -8547,6 +8685,7 @@ class Lane:
             http_status=attempt.status or None,
             request_id=request_id(attempt.head, settings.secrets),
             attempts=self._attempts,
+            requests_sent=self._sent,
             sandbox=attempt.head is not None and is_sandbox(settings.base_url, attempt.head.headers),
         )
         return (result, error), rule
@@ -8693,6 +8832,7 @@ class Call(CallUnderWay):
             cost_usd=cost_of_usage(self.request.model, usage, self.host.settings.prices) if usage else None,
             billed=max((lane.billed for lane in lanes), key=attrgetter("rank")),
             attempts=sum(lane.attempts for lane in lanes),
+            requests_sent=sum(lane.requests_sent for lane in lanes),
             elapsed_s=self.elapsed_s,
             warnings=tuple(self.warnings),
         )
@@ -9005,8 +9145,7 @@ class Client:
         Raises:
             GptImage2Error: not all images could be saved as asked; `result` holds those that were.
         """
-        self.settings.require_key()
-        find_curl()
+        self.check_way()
         for folder in _folders(prepared):
             prepare_folder(folder)
         policy = replace(self._policy, save_partials=save_partials)
@@ -9026,6 +9165,17 @@ class Client:
             )
         finally:
             call.gate.close()
+
+    def check_way(self) -> None:
+        """Nothing, where all is there that a request needs on its way.
+
+        Raises:
+            ConfigError: the key is missing, or curl.
+            NetworkError: the proxy is of an unknown kind.
+        """
+        self.settings.require_key()
+        find_curl()
+        host_of(self.settings, self._env, self._stop).curl.proxy_for(self.settings.base_url)
 
     def asks_sandbox(self) -> bool:
         """Whether the sandbox answers at the base URL; asks it, without a key."""
@@ -9454,7 +9604,7 @@ def add_sending_flags(add: Callable[..., object]) -> None:
 def add_output_flags(add: Callable[..., object]) -> None:
     add("--json", action="store_true", help="print one JSON object on stdout instead of lines")
     add("--events", action="store_true", help="progress as JSON lines on stderr")
-    add("--quiet", action="store_true", help="no progress on stderr")
+    add("--quiet", action="store_true", help="nothing but errors on stderr")
     add("--debug", action="store_true", help="show the traceback of an internal error")
 
 

@@ -748,10 +748,9 @@ def examine(flags: ServerFlags, stop: StopSwitch) -> Iterator[Check]:
     if curl.status == "fail":
         return
     name = _name_lookup(settings)
-    if name is not None:
-        yield name
-        if name.status == "fail":
-            return
+    yield name
+    if name.status == "fail":
+        return
     yield from _network(settings, stop)
 
 
@@ -819,10 +818,15 @@ def _disk(folder: Path) -> Check:
     return Check("disk", "ok", detail)
 
 
-def _name_lookup(settings: Settings) -> Optional[Check]:
-    """Looks the host's name up; None where a proxy does that."""
-    if Curl(os.environ, settings.secrets, StopSwitch()).proxy_for(settings.base_url):
-        return None
+def _name_lookup(settings: Settings) -> Check:
+    """Looks the host's name up; names the proxy where one does that."""
+    curl = Curl(os.environ, settings.secrets, StopSwitch())
+    try:
+        variable = curl.proxy_for(settings.base_url)
+    except NetworkError as error:
+        return Check("proxy", "fail", error.message, error.hint, exit_code=error.exit_code)
+    if variable:
+        return Check("proxy", "ok", f"{curl.shown_proxy(variable)} (from {variable})")
     host = urlsplit(settings.base_url).hostname or ""
     started = time.monotonic()
     addresses = resolve_addresses(host)
@@ -838,7 +842,7 @@ def _network(settings: Settings, stop: StopSwitch) -> Iterator[Check]:
     attempt, document = ask(host_of(settings, os.environ, stop), "/models")
     end = attempt.end
     if not end.sent:
-        error = explained(settings, attempt, ImageRequest(prompt=""))
+        error = explained(settings, attempt)
         yield Check("connection", "fail", error.message, error.hint, attempt.elapsed_s, error.exit_code)
         return
     yield Check("connection", "ok", "connected", "", end.connect_s)
@@ -858,7 +862,7 @@ def _network(settings: Settings, stop: StopSwitch) -> Iterator[Check]:
             "api", "warn", detail, "a relay may not offer it; a real call will show", attempt.elapsed_s
         )
     else:
-        error = explained(settings, attempt, ImageRequest(prompt=""))
+        error = explained(settings, attempt)
         yield Check("api", "fail", error.message, error.hint, attempt.elapsed_s, error.exit_code)
 
 
@@ -871,7 +875,7 @@ def ask(host: Host, path: str, body_path: Optional[str] = None) -> Tuple[Attempt
     return send_free(host.curl, HttpRequest(settings.address(path), headers, CHECK_TIMEOUT_S, body_path))
 
 
-def explained(settings: Settings, attempt: Attempt, request: ImageRequest) -> GptImage2Error:
+def explained(settings: Settings, attempt: Attempt, request: Optional[ImageRequest] = None) -> GptImage2Error:
     return explain(attempt, judge(attempt), request, settings.base_url, settings.secrets)
 
 
@@ -1089,6 +1093,7 @@ def probe(host: Host, picture: Path) -> ProbeOutcome:
             result = replace(
                 _result(host, request, attempt, images),
                 attempts=refusals + 1,
+                requests_sent=refusals + attempt.end.sent,
                 elapsed_s=time.monotonic() - started,
             )
             if images or attempt.answer.urls:
@@ -1369,7 +1374,7 @@ def run_resume(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
     )
     if error is None:
         return ExitCode.OK
-    output.say(f"Error: {error.message}")
+    output.complain(f"{error.message}; {error.hint}" if error.hint else error.message)
     return 128 + error.signum if isinstance(error, InterruptedCall) else error.exit_code
 
 
@@ -3684,8 +3689,7 @@ def run_batch_run(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
         jobs = open_jobs(command, client, output, stack)
         if jobs.journal is None:
             return _dry_run(command, jobs, output)
-        client.settings.require_key()
-        find_curl()
+        client.check_way()
         found = counts(jobs.plan)
         output.say(f"{in_words(found)}; {sum_of_shares(jobs.plan.shares()).images} images to make")
         progress = Progress(output, found["not_started"], command.max_cost_usd)
@@ -4513,6 +4517,7 @@ _TRIES = 4
 _PAGE_SIZE = 100
 _LATER_HINT = "run it again in a while; this request costs nothing"
 _PASSING = (408, 429)
+_TOO_LARGE = 413
 _ERROR_BYTES = 1 << 16
 _Why = Callable[[Attempt], GptImage2Error]
 
@@ -4557,7 +4562,13 @@ class BatchApi:
             FormPart("purpose", text=purpose),
             FormPart("file", path=str(path), filename=filename, mime_type=mime_type),
         )
-        _, answer = self._ask(self._request("/files", form=form, timeout_s=_MOVE_TIMEOUT_S))
+        try:
+            _, answer = self._ask(self._request("/files", form=form, timeout_s=_MOVE_TIMEOUT_S))
+        except ApiError as error:
+            if error.http_status == _TOO_LARGE:
+                cure = "submit smaller files: --max-mb" if purpose == "batch" else "give a smaller image"
+                error.hint = f"the file has {path.stat().st_size / 1e6:.1f} MB; {cure}"
+            raise
         file_id = _text(fields_of(answer), "id")
         if file_id is None:
             raise ApiError("the upload was answered without the id of a file", code="no_file_id")
@@ -4688,7 +4699,7 @@ class BatchApi:
     def _explained(self, attempt: Attempt, billed: Billed) -> GptImage2Error:
         rule = replace(judge(attempt), billed=billed, again=Again.NEVER)
         settings = self._settings
-        return explain(attempt, rule, ImageRequest(prompt=""), settings.base_url, settings.secrets)
+        return explain(attempt, rule, None, settings.base_url, settings.secrets)
 
 
 def _is_passing(attempt: Attempt) -> bool:
@@ -6253,7 +6264,7 @@ def run_submit(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
             lines = [f"Estimated cost: {cost_in_words(estimate)} by the Batch API"]
             return show_dry_run(output, "batch submit", folder, lines, {"cost_usd": estimate_json(estimate)})
         Budget(jobs.max_cost_usd, folder.spent_usd).check(estimate, "these jobs, by the Batch API,")
-        client.settings.require_key()
+        client.check_way()
         session = stack.enter_context(open_session(client.settings, output, stop))
         submission = _Submission(session, folder, folder.journal, jobs, client.ledger is not None)
         with stop:

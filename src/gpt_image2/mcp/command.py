@@ -151,7 +151,7 @@ def _warn(settings: ServerSettings, options: argparse.Namespace) -> None:
         )
         for warning in client.settings.warnings:
             _log.warning("%s", show(warning, client.settings.secrets, limit=None))
-        client.settings.require_key()
+        client.check_way()
     except UsageError:
         raise
     except GptImage2Error as error:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple, cast
 from urllib.parse import quote as percent_encode
 
-from ..api.request import ImageRequest
 from ..base.about import USER_AGENT
 from ..base.errors import ApiError, GptImage2Error, InterruptedCall
 from ..base.interrupt import StopSwitch
@@ -46,6 +45,7 @@ _TRIES = 4
 _PAGE_SIZE = 100
 _LATER_HINT = "run it again in a while; this request costs nothing"
 _PASSING = (408, 429)
+_TOO_LARGE = 413
 _ERROR_BYTES = 1 << 16
 _Why = Callable[[Attempt], GptImage2Error]
 
@@ -90,7 +90,13 @@ class BatchApi:
             FormPart("purpose", text=purpose),
             FormPart("file", path=str(path), filename=filename, mime_type=mime_type),
         )
-        _, answer = self._ask(self._request("/files", form=form, timeout_s=_MOVE_TIMEOUT_S))
+        try:
+            _, answer = self._ask(self._request("/files", form=form, timeout_s=_MOVE_TIMEOUT_S))
+        except ApiError as error:
+            if error.http_status == _TOO_LARGE:
+                cure = "submit smaller files: --max-mb" if purpose == "batch" else "give a smaller image"
+                error.hint = f"the file has {path.stat().st_size / 1e6:.1f} MB; {cure}"
+            raise
         file_id = _text(fields_of(answer), "id")
         if file_id is None:
             raise ApiError("the upload was answered without the id of a file", code="no_file_id")
@@ -221,7 +227,7 @@ class BatchApi:
     def _explained(self, attempt: Attempt, billed: Billed) -> GptImage2Error:
         rule = replace(judge(attempt), billed=billed, again=Again.NEVER)
         settings = self._settings
-        return explain(attempt, rule, ImageRequest(prompt=""), settings.base_url, settings.secrets)
+        return explain(attempt, rule, None, settings.base_url, settings.secrets)
 
 
 def _is_passing(attempt: Attempt) -> bool:

@@ -56,7 +56,7 @@ def run_submit(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
             lines = [f"Estimated cost: {cost_in_words(estimate)} by the Batch API"]
             return show_dry_run(output, "batch submit", folder, lines, {"cost_usd": estimate_json(estimate)})
         Budget(jobs.max_cost_usd, folder.spent_usd).check(estimate, "these jobs, by the Batch API,")
-        client.settings.require_key()
+        client.check_way()
         session = stack.enter_context(open_session(client.settings, output, stop))
         submission = _Submission(session, folder, folder.journal, jobs, client.ledger is not None)
         with stop:

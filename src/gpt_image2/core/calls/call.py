@@ -85,6 +85,7 @@ class Call(CallUnderWay):
             cost_usd=cost_of_usage(self.request.model, usage, self.host.settings.prices) if usage else None,
             billed=max((lane.billed for lane in lanes), key=attrgetter("rank")),
             attempts=sum(lane.attempts for lane in lanes),
+            requests_sent=sum(lane.requests_sent for lane in lanes),
             elapsed_s=self.elapsed_s,
             warnings=tuple(self.warnings),
         )

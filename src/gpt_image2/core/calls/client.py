@@ -268,8 +268,7 @@ class Client:
         Raises:
             GptImage2Error: not all images could be saved as asked; `result` holds those that were.
         """
-        self.settings.require_key()
-        find_curl()
+        self.check_way()
         for folder in _folders(prepared):
             prepare_folder(folder)
         policy = replace(self._policy, save_partials=save_partials)
@@ -289,6 +288,17 @@ class Client:
             )
         finally:
             call.gate.close()
+
+    def check_way(self) -> None:
+        """Nothing, where all is there that a request needs on its way.
+
+        Raises:
+            ConfigError: the key is missing, or curl.
+            NetworkError: the proxy is of an unknown kind.
+        """
+        self.settings.require_key()
+        find_curl()
+        host_of(self.settings, self._env, self._stop).curl.proxy_for(self.settings.base_url)
 
     def asks_sandbox(self) -> bool:
         """Whether the sandbox answers at the base URL; asks it, without a key."""

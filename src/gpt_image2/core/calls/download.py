@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Callable, Iterable, List, Optional, Sequence, Tuple
 
 from ..base.about import USER_AGENT
-from ..base.errors import ConfigError, GptImage2Error, OutputError
+from ..base.errors import GptImage2Error, OutputError
 from ..base.redact import show
 from ..outputs.collect import ImageCollector
 from ..wire.addresses import (
@@ -137,7 +137,7 @@ class Downloader:
                 lambda chunk: take(chunk) if statuses == [200] else None,
                 lambda head: statuses.append(head.status),
             )
-        except ConfigError as error:  # curl has gone since the request that led here
+        except GptImage2Error as error:  # curl has gone since the request that led here, or there is no way
             raise DownloadFailed(error.message) from None
 
     def _pin(self, address: Address) -> Optional[str]:

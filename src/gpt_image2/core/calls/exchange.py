@@ -9,7 +9,7 @@ from typing import Callable, List, Mapping, Tuple
 
 from ..api.request import ImageRequest
 from ..base.about import USER_AGENT
-from ..base.errors import ConfigError
+from ..base.errors import ConfigError, NetworkError
 from ..base.interrupt import StopSwitch
 from ..base.record import Record, replace
 from ..outputs.collect import ImageCollector
@@ -63,6 +63,7 @@ def send_once(
 
     Raises:
         ConfigError: there is no key, or no usable curl; nothing was sent.
+        NetworkError: the proxy is of an unknown kind; nothing was sent.
     """
     host.settings.require_key()
     reader = AnswerReader(collector, spool)
@@ -81,7 +82,7 @@ def send_once(
         on_sent(True)
         try:
             received = host.curl.receive(http, take, on_head, salvage)
-        except ConfigError:  # there is no curl that could have sent it
+        except (ConfigError, NetworkError):  # there is no curl, or no way, that could have carried it
             on_sent(False)
             raise
     answer = reader.close()

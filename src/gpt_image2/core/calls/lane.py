@@ -41,7 +41,7 @@ class Lane:
         self._request = request
         self._numbers = numbers
         self._indices = chain(numbers, further)
-        self._attempts = 0
+        self._attempts = self._sent = 0
         self._retries = 0
         self._billed = Billed.NO
 
@@ -80,6 +80,7 @@ class Lane:
             on_head=lambda head: self._head_came(head, sending),
             on_sent=sending.left,
         )
+        self._sent += attempt.end.sent
         if attempt.answer.urls:
             sending.note({"addresses": list(attempt.answer.urls)})
         failures = self._download(attempt, collector)
@@ -132,6 +133,7 @@ class Lane:
             http_status=attempt.status or None,
             request_id=request_id(attempt.head, settings.secrets),
             attempts=self._attempts,
+            requests_sent=self._sent,
             sandbox=attempt.head is not None and is_sandbox(settings.base_url, attempt.head.headers),
         )
         return (result, error), rule

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from ..api.request import ImageRequest
 from ..base.about import USER_AGENT
-from ..base.errors import ConfigError, GptImage2Error
+from ..base.errors import ConfigError, GptImage2Error, NetworkError
 from ..base.interrupt import StopSwitch
 from ..base.outcome import ExitCode
 from ..base.record import Record
@@ -58,10 +58,9 @@ def examine(flags: ServerFlags, stop: StopSwitch) -> Iterator[Check]:
     if curl.status == "fail":
         return
     name = _name_lookup(settings)
-    if name is not None:
-        yield name
-        if name.status == "fail":
-            return
+    yield name
+    if name.status == "fail":
+        return
     yield from _network(settings, stop)
 
 
@@ -129,10 +128,15 @@ def _disk(folder: Path) -> Check:
     return Check("disk", "ok", detail)
 
 
-def _name_lookup(settings: Settings) -> Optional[Check]:
-    """Looks the host's name up; None where a proxy does that."""
-    if Curl(os.environ, settings.secrets, StopSwitch()).proxy_for(settings.base_url):
-        return None
+def _name_lookup(settings: Settings) -> Check:
+    """Looks the host's name up; names the proxy where one does that."""
+    curl = Curl(os.environ, settings.secrets, StopSwitch())
+    try:
+        variable = curl.proxy_for(settings.base_url)
+    except NetworkError as error:
+        return Check("proxy", "fail", error.message, error.hint, exit_code=error.exit_code)
+    if variable:
+        return Check("proxy", "ok", f"{curl.shown_proxy(variable)} (from {variable})")
     host = urlsplit(settings.base_url).hostname or ""
     started = time.monotonic()
     addresses = resolve_addresses(host)
@@ -148,7 +152,7 @@ def _network(settings: Settings, stop: StopSwitch) -> Iterator[Check]:
     attempt, document = ask(host_of(settings, os.environ, stop), "/models")
     end = attempt.end
     if not end.sent:
-        error = explained(settings, attempt, ImageRequest(prompt=""))
+        error = explained(settings, attempt)
         yield Check("connection", "fail", error.message, error.hint, attempt.elapsed_s, error.exit_code)
         return
     yield Check("connection", "ok", "connected", "", end.connect_s)
@@ -168,7 +172,7 @@ def _network(settings: Settings, stop: StopSwitch) -> Iterator[Check]:
             "api", "warn", detail, "a relay may not offer it; a real call will show", attempt.elapsed_s
         )
     else:
-        error = explained(settings, attempt, ImageRequest(prompt=""))
+        error = explained(settings, attempt)
         yield Check("api", "fail", error.message, error.hint, attempt.elapsed_s, error.exit_code)
 
 
@@ -181,5 +185,5 @@ def ask(host: Host, path: str, body_path: Optional[str] = None) -> Tuple[Attempt
     return send_free(host.curl, HttpRequest(settings.address(path), headers, CHECK_TIMEOUT_S, body_path))
 
 
-def explained(settings: Settings, attempt: Attempt, request: ImageRequest) -> GptImage2Error:
+def explained(settings: Settings, attempt: Attempt, request: Optional[ImageRequest] = None) -> GptImage2Error:
     return explain(attempt, judge(attempt), request, settings.base_url, settings.secrets)

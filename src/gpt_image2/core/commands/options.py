@@ -357,7 +357,7 @@ def add_sending_flags(add: Callable[..., object]) -> None:
 def add_output_flags(add: Callable[..., object]) -> None:
     add("--json", action="store_true", help="print one JSON object on stdout instead of lines")
     add("--events", action="store_true", help="progress as JSON lines on stderr")
-    add("--quiet", action="store_true", help="no progress on stderr")
+    add("--quiet", action="store_true", help="nothing but errors on stderr")
     add("--debug", action="store_true", help="show the traceback of an internal error")
 
 

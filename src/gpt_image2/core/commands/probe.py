@@ -83,6 +83,7 @@ def probe(host: Host, picture: Path) -> ProbeOutcome:
             result = replace(
                 _result(host, request, attempt, images),
                 attempts=refusals + 1,
+                requests_sent=refusals + attempt.end.sent,
                 elapsed_s=time.monotonic() - started,
             )
             if images or attempt.answer.urls:

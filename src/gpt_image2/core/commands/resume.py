@@ -72,7 +72,7 @@ def run_resume(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
     )
     if error is None:
         return ExitCode.OK
-    output.say(f"Error: {error.message}")
+    output.complain(f"{error.message}; {error.hint}" if error.hint else error.message)
     return 128 + error.signum if isinstance(error, InterruptedCall) else error.exit_code
 
 
