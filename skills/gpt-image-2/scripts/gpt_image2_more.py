@@ -876,7 +876,11 @@ def ask(host: Host, path: str, body_path: Optional[str] = None) -> Tuple[Attempt
 
 
 def explained(settings: Settings, attempt: Attempt, request: Optional[ImageRequest] = None) -> GptImage2Error:
-    return explain(attempt, judge(attempt), request, settings.base_url, settings.secrets)
+    """The error for a request of `doctor`; without an image to make it was free."""
+    rule = judge(attempt)
+    if request is None:
+        rule = replace(rule, billed=Billed.NO, again=Again.NEVER)
+    return explain(attempt, rule, request, settings.base_url, settings.secrets)
 
 
 # ------------------------------------------------------------------------------------------------------------

@@ -178,7 +178,8 @@ def _cut_cause(attempt: Attempt, request: Optional[ImageRequest], secrets: Itera
             _stream_hint(request),
         )
     if attempt.end.is_too_long:
-        return _Cause(NetworkError, "too_long", f"the answer is {said}", "see --max-download")
+        hint = "see --max-download" if request else ""
+        return _Cause(NetworkError, "too_long", f"the answer is {said}", hint)
     if attempt.end.is_undecodable:
         return _Cause(
             NetworkError,

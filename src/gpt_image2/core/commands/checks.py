@@ -13,11 +13,11 @@ from ..api.request import ImageRequest
 from ..base.about import USER_AGENT
 from ..base.errors import ConfigError, GptImage2Error, NetworkError
 from ..base.interrupt import StopSwitch
-from ..base.outcome import ExitCode
-from ..base.record import Record
+from ..base.outcome import Billed, ExitCode
+from ..base.record import Record, replace
 from ..calls.exchange import Host, host_of, send_free
 from ..calls.explain import explain
-from ..calls.retry import Attempt, judge
+from ..calls.retry import Again, Attempt, judge
 from ..outputs.files import prepare_folder
 from ..settings.config import Settings
 from ..settings.places import state_folder
@@ -186,4 +186,8 @@ def ask(host: Host, path: str, body_path: Optional[str] = None) -> Tuple[Attempt
 
 
 def explained(settings: Settings, attempt: Attempt, request: Optional[ImageRequest] = None) -> GptImage2Error:
-    return explain(attempt, judge(attempt), request, settings.base_url, settings.secrets)
+    """The error for a request of `doctor`; without an image to make it was free."""
+    rule = judge(attempt)
+    if request is None:
+        rule = replace(rule, billed=Billed.NO, again=Again.NEVER)
+    return explain(attempt, rule, request, settings.base_url, settings.secrets)
