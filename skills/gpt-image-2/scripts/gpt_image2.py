@@ -1634,6 +1634,11 @@ def saved_line(path: str, size_bytes: int) -> str:
     return f"Saved: {path} ({max(1, round(size_bytes / 1024))} KB)"
 
 
+def size_in_words(size_bytes: int) -> str:
+    """A size as people say it: in MB of a million bytes, small ones to the byte."""
+    return f"{size_bytes / 1e6:.1f} MB" if size_bytes >= 100_000 else f"{size_bytes:,} bytes"
+
+
 def cost_in_words(estimate: Optional[CostEstimate]) -> str:
     if estimate is None:
         return "unknown for this model or quality"
@@ -8012,7 +8017,6 @@ class _Cause(NamedTuple):
 _CURL_REFUSED, _CURL_TIMEOUT, _CURL_CERTIFICATE = 7, 28, 60
 _CODE_CHARS = 100
 _SHOWN_PAGE_CHARS = 4000
-_MB = 1_000_000
 
 #: What curl's exit codes mean for a user; {host} is the server's name.
 _CURL_CAUSES: Dict[int, Tuple[str, str, str]] = {
@@ -8246,7 +8250,7 @@ def _size_hint(request: Optional[ImageRequest]) -> str:
     if not files:
         return f"the prompt has {len(request.prompt):,} characters: shorten it"
     total = sum(file.size_bytes for file in files)
-    return f"the input images have {total / _MB:.1f} MB: give fewer, or smaller ones (jpeg, webp)"
+    return f"the input images have {size_in_words(total)}: give fewer, or smaller ones (jpeg, webp)"
 
 
 def _bad_request(attempt: Attempt, text: str, request: Optional[ImageRequest]) -> _Cause:

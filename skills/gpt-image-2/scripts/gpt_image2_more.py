@@ -217,6 +217,7 @@ from gpt_image2 import (
     server_wait_s,
     sha256_of,
     show,
+    size_in_words,
     slug,
     state_folder,
     stored,
@@ -4571,7 +4572,7 @@ class BatchApi:
         except ApiError as error:
             if error.http_status == _TOO_LARGE:
                 cure = "submit smaller files: --max-mb" if purpose == "batch" else "give a smaller image"
-                error.hint = f"the file has {path.stat().st_size / 1e6:.1f} MB; {cure}"
+                error.hint = f"the file has {size_in_words(path.stat().st_size)}; {cure}"
             raise
         file_id = _text(fields_of(answer), "id")
         if file_id is None:

@@ -26,6 +26,7 @@ from ..ledger.entries import utc_text
 from ..outputs.files import temporary_folder, write_private
 from ..settings.base_url import is_sandbox
 from ..settings.config import Settings
+from ..telling.in_words import size_in_words
 from ..telling.output import Output
 from ..wire.curl import Curl
 from ..wire.messages import FormPart, HttpRequest, ResponseHead
@@ -95,7 +96,7 @@ class BatchApi:
         except ApiError as error:
             if error.http_status == _TOO_LARGE:
                 cure = "submit smaller files: --max-mb" if purpose == "batch" else "give a smaller image"
-                error.hint = f"the file has {path.stat().st_size / 1e6:.1f} MB; {cure}"
+                error.hint = f"the file has {size_in_words(path.stat().st_size)}; {cure}"
             raise
         file_id = _text(fields_of(answer), "id")
         if file_id is None:

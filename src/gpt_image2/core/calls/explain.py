@@ -17,6 +17,7 @@ from ..base.errors import (
 )
 from ..base.outcome import Billed
 from ..base.redact import mask_secrets, show
+from ..telling.in_words import size_in_words
 from .refusals import (
     BAD_FIELD,
     MODERATION,
@@ -51,7 +52,6 @@ class _Cause(NamedTuple):
 _CURL_REFUSED, _CURL_TIMEOUT, _CURL_CERTIFICATE = 7, 28, 60
 _CODE_CHARS = 100
 _SHOWN_PAGE_CHARS = 4000
-_MB = 1_000_000
 
 #: What curl's exit codes mean for a user; {host} is the server's name.
 _CURL_CAUSES: Dict[int, Tuple[str, str, str]] = {
@@ -285,7 +285,7 @@ def _size_hint(request: Optional[ImageRequest]) -> str:
     if not files:
         return f"the prompt has {len(request.prompt):,} characters: shorten it"
     total = sum(file.size_bytes for file in files)
-    return f"the input images have {total / _MB:.1f} MB: give fewer, or smaller ones (jpeg, webp)"
+    return f"the input images have {size_in_words(total)}: give fewer, or smaller ones (jpeg, webp)"
 
 
 def _bad_request(attempt: Attempt, text: str, request: Optional[ImageRequest]) -> _Cause:
