@@ -33,6 +33,7 @@ from typing import (
     Any,
     BinaryIO,
     Callable,
+    Container,
     ContextManager,
     Deque,
     Dict,
@@ -71,6 +72,7 @@ from gpt_image2 import (
     SANDBOX_HOST,
     SIZE_NAMES,
     STDOUT,
+    TASK_PENDING,
     TRIED,
     TYPICAL_SECONDS,
     USER_AGENT,
@@ -104,9 +106,9 @@ from gpt_image2 import (
     HttpRequest,
     ImageCollector,
     ImageCommand,
+    ImageFinder,
     ImageRequest,
     ImageSaved,
-    ImageText,
     ImageWriter,
     InputFile,
     InputImage,
@@ -139,7 +141,9 @@ from gpt_image2 import (
     Spool,
     Status,
     StopSwitch,
-    StringSink,
+    Task,
+    TaskPoller,
+    TaskState,
     TransferEnd,
     Usage,
     UsageError,
@@ -153,6 +157,8 @@ from gpt_image2 import (
     add_sending_flags,
     add_server_flags,
     add_setting_flags,
+    add_timeout_flag,
+    addresses_of_task,
     adopt,
     amount,
     backoff_s,
@@ -168,11 +174,13 @@ from gpt_image2 import (
     estimate_json,
     explain,
     extension,
+    failed_task,
     failure_json,
     fetch_images,
     find_config,
     find_curl,
     forget_facts,
+    has_same_origin,
     home_folder,
     host_of,
     image_json,
@@ -184,6 +192,7 @@ from gpt_image2 import (
     is_refusal,
     is_sandbox,
     is_whole_image,
+    json_escaped,
     judge,
     limit_in_words,
     load_settings,
@@ -195,6 +204,7 @@ from gpt_image2 import (
     open_ours,
     other_fields,
     parser_of,
+    pending_error,
     plan_output,
     prepare_folder,
     read_database,
@@ -294,25 +304,43 @@ class Left:
         self.command = str(asked.get("command") or "generate")
         self.model = str(asked.get("model") or "")
         self.base_url = str(asked.get("base_url") or "")
+        #: The profile that it was made with, empty without one.
+        self.profile = str(asked.get("profile") or "")
         #: The row of the ledger, 0 where there is none.
         self.row = asked["id"] if isinstance(asked.get("id"), int) else 0
         #: The numbers of the images that were asked for.
         self.numbers: List[int] = [n for n in asked.get("numbers") or () if isinstance(n, int)] or [1]
         output = asked.get("output")
-        #: The plan of the outputs, field by field.
-        self.output: Mapping[str, Any] = cast(Dict[str, Any], output) if isinstance(output, dict) else {}
-        status = _read_object(folder / HEAD).get("status")
+        self._output: Mapping[str, Any] = cast(Dict[str, Any], output) if isinstance(output, dict) else {}
+        head = _read_object(folder / HEAD)
+        status, headers = head.get("status"), head.get("headers")
         self.status = status if isinstance(status, int) else None
+        #: The headers of the answer, as far as they had come.
+        self.headers: Mapping[str, Any] = cast(Dict[str, Any], headers) if isinstance(headers, dict) else {}
 
     @property
     def id(self) -> str:
         """What it is called: the row of the ledger, and a number of its own."""
         return self.folder.name
 
+    def plan(self, rescue_folder: Path) -> OutputPlan:
+        """Where the images were to go."""
+        return _plan_of(self._output, rescue_folder)
+
     @property
     def addresses(self) -> Tuple[str, ...]:
         """The addresses of images in the whole answer; empty where it did not come to that."""
         return tuple(str(url) for note in self.notes for url in note.get("addresses") or ())
+
+    @property
+    def task(self) -> str:
+        """The id of the task that the host made of it; empty where none is known."""
+        return next((str(note["task"]) for note in self.notes if note.get("task")), "")
+
+    @property
+    def addresses_of_task(self) -> Tuple[str, ...]:
+        """Where the host is asked after that task."""
+        return tuple(str(url) for note in self.notes for url in note.get("ask") or ())
 
     @property
     def was_tried(self) -> bool:
@@ -354,9 +382,37 @@ def left_behind(state_folder: Path, wanted: str = "") -> Iterator[Left]:
     with suppress(OSError):
         names = sorted(os.listdir(str(folder)))
     for name in names:
-        owned = taken_over(folder / name) if wanted in ("", name) else None
+        owned = taken_over(folder / name) if _is_named(folder / name, wanted) else None
         if owned is not None:
             yield Left(owned)
+
+
+def outputs_of_tasks(state_folder: Path) -> Iterator[str]:
+    """Where the first images of the tasks were to go that have not been seen to end."""
+    for folder in (state_folder / FOLDER).glob("*"):
+        if any(note.get("task") for note in _read_lines(folder / IMAGE_NOTES)):
+            asked = _read_object(folder / ASKED)
+            plan = asked.get("output")
+            if isinstance(plan, dict):
+                yield str(_plan_of(cast(Dict[str, Any], plan), state_folder).path(1))
+
+
+def _plan_of(output: Mapping[str, Any], rescue_folder: Path) -> OutputPlan:
+    """Where images were to go. By now other files may have these names, so none is replaced."""
+    return OutputPlan(
+        folder=Path(str(output.get("folder") or rescue_folder)),
+        stem=str(output.get("stem") or "image"),
+        suffix=str(output.get("suffix") or ".png"),
+        numbered=bool(output.get("numbered")),
+        no_clobber=True,
+        rescue_folder=rescue_folder,
+    )
+
+
+def _is_named(folder: Path, wanted: str) -> bool:
+    """Whether a sending is the one that is wanted: by its own id, the row of the ledger, or its task."""
+    own = ("", folder.name, folder.name.partition("-")[0])
+    return wanted in own or any(note.get("task") == wanted for note in _read_lines(folder / IMAGE_NOTES))
 
 
 def _read_object(path: Path) -> Mapping[str, Any]:
@@ -397,7 +453,7 @@ def _read_lines(path: Path) -> Iterator[Mapping[str, Any]]:
 
 
 #: How a field of the file is told: by file and line, given its name and those around it, outermost first.
-Place = Callable[..., str]
+FieldPlace = Callable[..., str]
 _SHARED = "history"
 _KEY_FIELDS = ("api_key", "api_key_env")
 
@@ -412,10 +468,10 @@ _KEY_VALUES = r"(?:bearer|basic) |[^ ]*\beyJ[A-Za-z0-9_-]{8,}"
 
 _POLL_EXAMPLE = 'such as {"path": "/tasks/{id}", "status": "data.status", "done": ["completed"]}'
 _ID = "{id}"
-_PLACES, _STATES = ("id", "status", "images"), ("done", "failed")
+_PLACES, _STATE_LISTS = ("id", "status", "images"), ("done", "failed")
 
 
-def profiles_of(content: Mapping[str, Any], place: Place) -> Mapping[str, Mapping[str, Any]]:
+def profiles_of(content: Mapping[str, Any], place: FieldPlace) -> Mapping[str, Mapping[str, Any]]:
     """The profiles of a file by name.
 
     Raises:
@@ -463,7 +519,7 @@ def with_profile(top: Mapping[str, Any], profile: Mapping[str, Any]) -> Mapping[
 
 
 def read_host_fields(
-    kind: str, content: Mapping[str, Any], env: Mapping[str, str], place: Place
+    kind: str, content: Mapping[str, Any], env: Mapping[str, str], place: FieldPlace
 ) -> Tuple[HostField, ...]:
     """The field `headers` or `query` of a file: texts, or `{"env": NAME}` for what a variable holds.
 
@@ -478,7 +534,7 @@ def read_host_fields(
     return tuple(fields)
 
 
-def _host_field(kind: str, name: str, value: Any, env: Mapping[str, str], place: Place) -> HostField:
+def _host_field(kind: str, name: str, value: Any, env: Mapping[str, str], place: FieldPlace) -> HostField:
     variable = ""
     if value is None:
         value = {}  # no text; None is a variable that is not set
@@ -520,7 +576,7 @@ def _value_problem(kind: str, value: Any) -> str:
     return ""
 
 
-def read_poll(content: Mapping[str, Any], place: Place) -> Poll:
+def read_poll(content: Mapping[str, Any], place: FieldPlace) -> Poll:
     """The field `poll` of a file.
 
     Raises:
@@ -531,14 +587,14 @@ def read_poll(content: Mapping[str, Any], place: Place) -> Poll:
         if problem:
             where = f"{place('poll', name)}: field {show(f'poll.{name}', limit=100)!r}"
             raise ConfigError(f"{where} {problem}", hint=_POLL_EXAMPLE)
-    done, failed = (tuple(str(state).lower() for state in content.get(name, ())) for name in _STATES)
-    texts = {name: value for name, value in content.items() if name not in _STATES}
+    done, failed = (tuple(str(state).lower() for state in content.get(name, ())) for name in _STATE_LISTS)
+    texts = {name: value for name, value in content.items() if name not in _STATE_LISTS}
     return Poll(**texts, done=done, failed=failed)
 
 
 def _poll_problem(name: str, value: Any) -> str:
     """What is wrong with one field of `poll`; empty where it is right."""
-    if name in _STATES:
+    if name in _STATE_LISTS:
         states = cast(List[object], value) if isinstance(value, list) else [None]
         return (
             ""
@@ -573,8 +629,8 @@ def _poll_problem(name: str, value: Any) -> str:
 # ------------------------------------------------------------------------------------------------------------
 # calls/leftovers
 #
-# Finishes what processes that have ended left of their calls: whole images get their names, and images that
-# came as addresses are fetched.
+# Finishes what processes that have ended left of their calls: whole images get their names, images that
+# came as addresses are fetched, and hosts are asked after their tasks.
 #
 # Nothing is sent again. What was paid for and has arrived is had in the end, and the ledger's row is completed.
 # ------------------------------------------------------------------------------------------------------------
@@ -584,7 +640,8 @@ class Resumed(Record):
     """What was finished of one call: `new` are the images that were not saved before.
 
     `kept` says where the answer or previews are of which no image could be made; `waiting` are the addresses
-    that could not be fetched, each with the reason: they wait for another try.
+    that could not be fetched, each with the reason: they wait for another try. `task` is one that has not
+    ended, `error` why one brought no image.
     """
 
     id: str
@@ -592,90 +649,170 @@ class Resumed(Record):
     new: Tuple[SavedImage, ...] = ()
     kept: Tuple[str, ...] = ()
     waiting: Tuple[str, ...] = ()
+    task: Optional[Task] = None
+    error: Optional[GptImage2Error] = None
 
 
 class Resumer:
-    """Finishes calls, over one host's curl; what the ledger does not take is told by `warn`."""
+    """Finishes calls, over one host's curl; what the ledger does not take is told by `warn`.
 
-    def __init__(self, host: Host, ledger: Optional[Ledger], warn: Callable[[str], None]) -> None:
+    All of it takes at most `timeout_s`. Without `waits` each task is asked after once.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        ledger: Optional[Ledger],
+        warn: Callable[[str], None],
+        timeout_s: float,
+        waits: bool = True,
+    ) -> None:
         self._host = host
         self._ledger = ledger
         self._warn = warn
+        self._until_s = time.monotonic() + timeout_s
+        self._waits = waits
 
     def run(self, wanted: str = "", in_passing: bool = False) -> Iterator[Resumed]:
-        """Finishes every call that was left, or the one that is wanted by its id; in passing none that was
-        tried before."""
+        """Finishes every call that was left, or the one that is wanted, by its id, its row or its task; in
+        passing none that was tried before, but for tasks that are waited for."""
         for left in left_behind(self._host.state_folder, wanted):
-            if in_passing and left.was_tried:
+            if in_passing and left.was_tried and not (left.task and self._waits):
                 left.leave()
             else:
                 yield self._finish(left)
 
     def _finish(self, left: Left) -> Resumed:
-        plan = self._plan_of(left)
+        host = self._host_of(left)
+        plan = left.plan(self._host.state_folder / "rescued")
         saved, kept = adopt(left.notes, plan)
         free = [number for number in left.numbers if number not in {image.number for image in saved}]
-        collector = ImageCollector(plan, chain(free, count(max(left.numbers) + 1)), note=left.note)
+        collector = ImageCollector(
+            plan,
+            chain(free, count(max(left.numbers) + 1)),
+            note=left.note,
+            known=[image.sha256 for image in saved],
+        )
         answer = _read_answer(left, plan, collector)
+        attempt: Optional[Attempt] = None
         addresses = left.addresses or answer.urls
+        if not addresses and len(saved) + len(collector.images) < len(left.numbers):
+            attempt = self._ask_after_task(left, host, answer.task, plan, collector)
+        if attempt is not None:
+            answer, addresses = attempt.answer, attempt.answer.urls
+            left.note({"addresses": list(addresses)})
         done = left.fetched(saved)
         waiting = fetch_images(
-            Downloader(self._host.curl, base_url=left.base_url),
+            self._downloader(left, host),
             [url for url in addresses if url not in done],
             collector,
-            self._host.settings.secrets,
+            host.settings.secrets,
         )
         collector.close()
         images = (*saved, *collector.images)
         kept = (*kept, *collector.kept_aside)
-        if not images and not waiting:
+        task = attempt.accepted if attempt is not None and attempt.is_pending else None
+        if not (images or waiting or task):
             kept = (*kept, *_keep_answer(left, plan))
-        usage, prices = answer.usage, self._host.settings.prices
+        error: Optional[GptImage2Error] = None
+        billed = Billed.YES if images or addresses else Billed.MAYBE
+        if attempt is not None and not (images or waiting or task):
+            billed = judge(attempt).billed
+            error = failed_task(attempt, left.base_url, host.settings.secrets)
+        usage, prices = answer.usage, host.settings.prices
         result = Result(
             command=left.command,
             model=left.model,
             images=images,
             usage=usage,
             cost_usd=cost_of_usage(left.model, usage, prices) if usage else None,
-            billed=Billed.YES if images or addresses else Billed.MAYBE,
+            billed=billed,
             http_status=left.status,
             attempts=1,
+            tasks=(task.id,) if task else (),
         )
-        self._record(left, result)
-        if waiting:
+        self._record(left, result, error)
+        if waiting or task:
             left.leave()
         else:
             left.close()
         known = {str(note.get("saved")) for note in left.notes}
         new = tuple(image for image in images if image.path not in known)
-        return Resumed(left.id, result, new, kept, tuple(waiting))
+        return Resumed(left.id, result, new, kept, tuple(waiting), task, error)
 
-    def _plan_of(self, left: Left) -> OutputPlan:
-        """Where the images were to go; by now other files may have these names, so none is replaced."""
-        rescue_folder = self._host.state_folder / "rescued"
-        return OutputPlan(
-            folder=Path(str(left.output.get("folder") or rescue_folder)),
-            stem=str(left.output.get("stem") or "image"),
-            suffix=str(left.output.get("suffix") or ".png"),
-            numbered=bool(left.output.get("numbered")),
-            no_clobber=True,
-            rescue_folder=rescue_folder,
+    def _ask_after_task(
+        self, left: Left, host: Host, told: Optional[Task], plan: OutputPlan, collector: ImageCollector
+    ) -> Optional[Attempt]:
+        """The last answer on the task that the host made of a call, None where it made none; `told` is the
+        task by the answer to the call itself."""
+        poll = host.settings.poll if _is_at_home(left, host.settings) else None
+        location = str(left.headers.get("location") or left.headers.get("operation-location") or "")
+        task = told or (Task(left.task, TaskState.UNDER_WAY) if left.task else None)
+        if task is None:
+            return None
+        addresses = (*addresses_of_task(task, left.base_url, location, poll), *left.addresses_of_task)
+        poller = TaskPoller(
+            self._downloader(left, host),
+            collector,
+            self._host.stop,
+            poll,
+            lambda: Spool(plan.rescue_folder, left.folder / "task"),
+            lambda _: None,
+        )
+        attempt = poller.wait(
+            task, addresses, lambda: self._until_s - time.monotonic(), looks_once=not self._waits
+        )
+        if poller.spool is not None:
+            poller.spool.discard()
+        return attempt
+
+    def _host_of(self, left: Left) -> Host:
+        """The server of a call, by the profile that it was made with where that still leads there."""
+        host, file = self._host, self._host.settings.config_file
+        if left.profile == host.settings.profile:
+            return host
+        with suppress(ConfigError):
+            config, env = file.path if file else None, host.curl.env
+            settings = load_settings(env, config=config, profile=left.profile)
+            if _is_at_home(left, settings):
+                return host_of(settings, env, host.stop)
+        return host
+
+    def _downloader(self, left: Left, host: Host) -> Downloader:
+        settings = host.settings
+        is_at_home = _is_at_home(left, settings)
+        return Downloader(
+            host.curl,
+            base_url=left.base_url,
+            auth_headers=settings.auth_headers if is_at_home else (),
+            query=settings.query if is_at_home else (),
+            remaining_s=lambda: self._until_s - time.monotonic(),
         )
 
-    def _record(self, left: Left, result: Result) -> None:
+    def _record(self, left: Left, result: Result, error: Optional[GptImage2Error]) -> None:
         if self._ledger is None or not left.row:
             return
-        status = Status.INTERRUPTED
-        if result.images:
+        status = Status.FAILED if error else Status.INTERRUPTED
+        code, message = "interrupted", "its process ended; it was resumed"
+        if error is not None:
+            code, message = error.code, error.message
+        if result.tasks:
+            status = Status.PENDING
+        elif result.images:
             status = Status.SAVED if len(result.images) >= len(left.numbers) else Status.PARTIAL
-        message = "its process ended; it was resumed"
-        self._ledger.finish(left.row, Ending(status, result, "interrupted", message), self._warn)
+        self._ledger.finish(left.row, Ending(status, result, code, message), self._warn)
+
+
+def _is_at_home(left: Left, settings: Settings) -> bool:
+    """Whether a call went to the server of these settings: only that one gets its key and headers."""
+    return has_same_origin(left.base_url, settings.base_url)
 
 
 def _read_answer(left: Left, plan: OutputPlan, collector: ImageCollector) -> Answer:
     """What the answer holds, as far as it had come; images that are still in it are saved."""
     spool = Spool(plan.rescue_folder, left.folder / "read")
     reader = AnswerReader(collector, spool)
+    reader.head_came(ResponseHead(left.status or 0, {}))
     for block in left.body():
         reader.feed(block)
     answer = reader.close()
@@ -698,6 +835,10 @@ def resumed_in_words(resumed: Resumed) -> Iterator[str]:
         yield f"an image of an earlier call that had been killed was saved as {show(image.path, limit=None)}"
     for place in resumed.kept:
         yield f"what an earlier call had received when it was killed was kept: {show(place, limit=None)}"
+    if resumed.task is not None:
+        yield f"the host is still at work on task {show(resumed.task.id)} of an earlier call (see: resume)"
+    if resumed.error is not None:
+        yield f"an earlier call brought no image: {resumed.error.message}"
     for address in resumed.waiting:
         yield f"an image of an earlier call could not be fetched yet (see: resume {resumed.id}): {address}"
 
@@ -1333,12 +1474,17 @@ def resume_parser() -> Parser:
     """The flags of `resume`."""
     parser = Parser(
         prog=f"{PROGRAM} resume",
-        description="Finish calls that were killed or could not fetch an image: whole images get names, "
-        "those that came as addresses are fetched. Sends no request, so it costs nothing.",
+        description="Finish calls that were killed, could not fetch an image, or wait for a host's task: "
+        "whole images get names, those that came as addresses are fetched, tasks are asked after until they "
+        "have ended. Asks for no image, so it costs nothing.",
         epilog=EXIT_CODES,
     )
-    parser.add_argument("id", nargs="?", default="", help="only the call of this ID")
+    parser.add_argument(
+        "id", nargs="?", default="", help="only this call: its ID, its row in the history, or its task"
+    )
     add_config_flags(parser.add_argument)
+    parser.add_argument("--no-wait", action="store_true", help="ask after each task once")
+    add_timeout_flag(parser.add_argument, "seconds for all of it")
     add_output_flags(parser.add_argument)
     return parser
 
@@ -1355,7 +1501,9 @@ def run_resume(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
     ledger = Ledger(folder, settings.secrets) if settings.history else None
     calls: List[Resumed] = []
     with stop:
-        for resumed in Resumer(host_of(settings, os.environ, stop), ledger, output.warn).run(args.id):
+        host = host_of(settings, os.environ, stop)
+        resumer = Resumer(host, ledger, output.warn, args.timeout, waits=not args.no_wait)
+        for resumed in resumer.run(args.id):
             calls.append(resumed)
             _say(resumed, output)
             if stop.is_set:
@@ -1386,6 +1534,12 @@ def run_resume(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
 def _error(calls: Sequence[Resumed], stop: StopSwitch) -> Optional[GptImage2Error]:
     if stop.is_set:
         return InterruptedCall("interrupted; what is left can be resumed again", signum=stop.signum or 2)
+    failed = [resumed.error for resumed in calls if resumed.error is not None]
+    if failed:
+        return failed[0]
+    under_way = [(resumed.task, resumed.id) for resumed in calls if resumed.task is not None]
+    if under_way:
+        return pending_error(*under_way[0])
     waiting = [address for resumed in calls for address in resumed.waiting]
     if not waiting:
         return None
@@ -1399,8 +1553,16 @@ def _error(calls: Sequence[Resumed], stop: StopSwitch) -> Optional[GptImage2Erro
 def _say(resumed: Resumed, output: Output) -> None:
     for image in resumed.new:
         output.result(saved_line(image.path, image.size_bytes))
+    if resumed.task is not None:
+        output.say(f"{resumed.id}: the host is still at work on task {show(resumed.task.id)}")
     for place in resumed.kept:
         output.say(f"{resumed.id}: no image; what came was kept: {show(place, limit=None)}")
+
+
+def _task_json(task: Optional[Task]) -> Optional[Dict[str, object]]:
+    if task is None:
+        return None
+    return {"id": task.id, "status": task.status, "percent": task.percent}
 
 
 def _call_json(resumed: Resumed) -> Dict[str, object]:
@@ -1409,6 +1571,8 @@ def _call_json(resumed: Resumed) -> Dict[str, object]:
         "images": [image_json(image) for image in resumed.new],
         "kept": list(resumed.kept),
         "waiting": list(resumed.waiting),
+        "task": _task_json(resumed.task),
+        "error": failure_json(resumed.error),
     }
 
 
@@ -2008,10 +2172,10 @@ class OutputFolder(Record):
 
 JOURNAL_NAME = "journal.jsonl"
 
-SENT, DONE, FAILED, SUBMITTED = "sent", "done", "failed", "submitted"
+SENT, DONE, FAILED, SUBMITTED, ACCEPTED = "sent", "done", "failed", "submitted", "accepted"
 _MOST = 1e9  # jobs or dollars
 _KEY = re.compile(r"[0-9a-f]{64}")
-_EVENTS = frozenset({SENT, DONE, FAILED, SUBMITTED})
+_EVENTS = frozenset({SENT, DONE, FAILED, SUBMITTED, ACCEPTED})
 #: The fields of an entry but for its images, and what makes each of its value in JSON.
 _ENTRY_KINDS = {
     "event": str,
@@ -2033,8 +2197,9 @@ _ENTRY_KINDS = {
 class Entry(Record):
     """One line. `images` are all that the job has by now, with paths below the folder; `name` is where the
     first was to go, and `existed` whether something was there. `high_usd` is the most that a sent job may
-    cost. `batch_id` is the provider's for a submitted job. `settled` tells that nothing of a failed job is
-    still on its way. `sandbox` tells that the sandbox did it: no result, and no money."""
+    cost. A job is `accepted` while the host works on it as a task. `batch_id` is the provider's for a
+    submitted job. `settled` tells that nothing of a failed job is still on its way. `sandbox` tells that the
+    sandbox did it: no result, and no money."""
 
     event: str
     key: str
@@ -2196,6 +2361,108 @@ def image_of_fields(fields: Mapping[str, Any]) -> SavedImage:
         sha256=str(fields["sha256"]),
         number=int(fields["number"]),
     )
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch/contact_sheet
+#
+# The contact sheet: one HTML page in the output folder with every image, its prompt, settings and cost.
+#
+# It opens from disk and asks for nothing but the images beside it: no script, no network, and a policy that
+# forbids both. Every text is escaped. Made in pieces, so that a million jobs fill no memory.
+# ------------------------------------------------------------------------------------------------------------
+
+
+SHEET_NAME = "index.html"
+_SHEET_MARK = '<meta name="generator" content="gpt-image2 batch">'
+_HEAD_BYTES_READ = 4096
+
+_POLICY = "default-src 'none'; img-src file: 'self'; style-src 'unsafe-inline'"
+_STYLE = """
+:root { color-scheme: light dark; --line: #8884; --bad: #c33; }
+body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 90rem; padding: 0 1rem; }
+h1 { font-size: 1.4rem; margin: 0; }
+header p { margin: .3rem 0 1.5rem; opacity: .75; }
+main { display: grid; gap: 1.2rem; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); }
+article { border: 1px solid var(--line); border-radius: 8px; overflow: hidden; }
+article.failed { border-color: var(--bad); }
+.images { display: grid; grid-template-columns: repeat(auto-fit, minmax(45%, 1fr)); gap: 2px; }
+img { aspect-ratio: 1; background: #8881; display: block; height: auto; object-fit: contain; }
+img { width: 100%; }
+.text { padding: .6rem .8rem; }
+.prompt { margin: 0 0 .4rem; max-height: 9rem; overflow-y: auto; }
+.prompt { overflow-wrap: anywhere; white-space: pre-wrap; }
+.facts { font-size: .82rem; margin: 0; opacity: .75; overflow-wrap: anywhere; }
+.error { color: var(--bad); font-size: .85rem; margin: .4rem 0 0; overflow-wrap: anywhere; }
+"""
+
+
+def write_sheet(
+    folder: Path,
+    name: str,
+    words: str,
+    rows: Iterable[Dict[str, Any]],
+    requests: Iterable[ImageRequest],
+    output: Output,
+) -> Optional[str]:
+    """Writes the contact sheet of a folder anew; its path. None, after a warning, where another file has its
+    name or it cannot be written."""
+    path = folder / SHEET_NAME
+    try:
+        if path.exists():
+            with open(str(path), "rb") as file:
+                if _SHEET_MARK.encode() not in file.read(_HEAD_BYTES_READ):
+                    raise OutputError(f"{path} is not ours; the contact sheet was left out")
+        write_whole(path, _pieces(f"{PROGRAM} batch: {name}", words, rows, requests, str(folder)))
+    except (OSError, ValueError, OutputError) as error:
+        output.warn(str(error))
+        return None
+    return str(path)
+
+
+def _pieces(
+    title: str, summary: str, rows: Iterable[Dict[str, Any]], requests: Iterable[ImageRequest], folder: str
+) -> Iterator[str]:
+    yield (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{escape(_POLICY)}">\n{_SHEET_MARK}\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
+        f"<header><h1>{escape(title)}</h1><p>{escape(summary)}</p></header>\n<main>\n"
+    )
+    for row, request in zip(rows, requests):
+        yield _card(row, request, folder)
+    yield "</main>\n</body>\n</html>\n"
+
+
+def _card(row: Dict[str, Any], request: ImageRequest, folder: str) -> str:
+    error: Optional[Dict[str, Any]] = row.get("error")
+    images = "".join(_thumbnail(image["path"], request.prompt, folder) for image in row.get("images", []))
+    parts: List[str] = [f'<p class="prompt" dir="auto">{escape(request.prompt)}</p>']
+    parts.append(f'<p class="facts">{escape(_facts(row, request))}</p>')
+    if error:
+        said = f"{error.get('code', '')}: {error.get('message', '')}"
+        parts.append(f'<p class="error">{escape(said)} (billed: {escape(str(row.get("billed", "no")))})</p>')
+    kind = ' class="failed"' if error else ""
+    pictures = f'<div class="images">{images}</div>' if images else ""
+    text = f'<div class="text">{"".join(parts)}</div>'
+    return f'<article{kind} id="job-{int(row["job"])}">{pictures}{text}</article>\n'
+
+
+def _thumbnail(path: str, prompt: str, folder: str) -> str:
+    name = os.path.relpath(path, folder).replace(os.sep, "/")
+    address = escape(percent_encode(name, safe="/", errors="surrogateescape"))
+    shown = escape(f"{name}: {prompt[:200]}".encode("utf-8", "replace").decode("utf-8"))
+    return f'<a href="{address}"><img src="{address}" alt="{shown}" loading="lazy" decoding="async"></a>'
+
+
+def _facts(row: Dict[str, Any], request: ImageRequest) -> str:
+    facts = [f"#{row['job']}", str(row["id"]) if row.get("id") else "", str(row["status"]), request.model]
+    fields = request.without_stream().wire_fields("output_format")
+    facts += [f"{name} {value}" for name, value in fields.items() if name not in ("model", "prompt")]
+    cost = row.get("cost_usd")
+    facts.append(f"${cost:.4f}" if cost is not None else "")
+    return " · ".join(fact for fact in facts if fact)
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -2438,7 +2705,9 @@ class JobEnding(Record):
 
     @property
     def state(self) -> str:
-        return DONE if self.error is None else FAILED
+        if self.error is None:
+            return DONE
+        return ACCEPTED if self.error.code == TASK_PENDING else FAILED
 
     def entry(self, job: PlannedJob, folder: OutputFolder, batch_id: str = "") -> Entry:
         error = self.error
@@ -2477,16 +2746,21 @@ def resume_jobs(
     journal: Optional[Journal],
     retry_ambiguous: bool,
     is_sandbox: Optional[bool],
+    under_way: Container[str],
 ) -> float:
     """Takes out of a plan what the journal of the folder knows to be done, with the Batch API, or in doubt;
     what was spent there, or may have been, in USD. An open journal takes a line for each job of which an
     earlier run could not say that it was done.
 
+    `under_way` are the outputs whose images a host still works on: their jobs are neither done nor in doubt.
     What the sandbox did counts for the sandbox alone, and what others did for others; `is_sandbox` is None
     where it is not known which of them this run is for, and all counts."""
     spent_usd = _replay(plan, folder, is_sandbox)
     for job, entry in plan.remembered():
-        _settle(plan, folder, job, entry, journal, retry_ambiguous)
+        is_under_way = (
+            str(folder.outputs(entry.name, ImageRequest(prompt=""), job.named).path(1)) in under_way
+        )
+        _settle(plan, folder, job, entry, journal, retry_ambiguous, is_under_way)
     return spent_usd
 
 
@@ -2524,6 +2798,7 @@ def _settle(
     entry: Entry,
     journal: Optional[Journal],
     retry_ambiguous: bool,
+    is_under_way: bool,
 ) -> None:
     """Decides what is left of a job by its last line in the journal."""
     there = _images_there(plan, folder, job, entry)
@@ -2538,9 +2813,11 @@ def _settle(
         if entry.event != DONE and journal is not None:
             journal.extend([replace(entry, event=DONE, images=folder.below(there), billed=Billed.YES)])
         plan.end(job.number, DONE, {**outcome, "billed": Billed.YES.value})
+    elif is_under_way:
+        plan.end(job.number, ACCEPTED, {**outcome, "billed": Billed.MAYBE.value})
     elif entry.event == SUBMITTED:
         plan.end(job.number, SUBMITTED, {**outcome, "batch_id": entry.batch_id})
-    elif not retry_ambiguous and (entry.event == SENT or _is_in_doubt(entry)):
+    elif not retry_ambiguous and (entry.event in (SENT, ACCEPTED) or _is_in_doubt(entry)):
         code, message = entry.code, entry.message
         if entry.event == SENT:
             code, message = "in_flight", "it was in flight when an earlier run ended"
@@ -2555,7 +2832,7 @@ def _images_there(plan: Plan, folder: OutputFolder, job: PlannedJob, entry: Entr
     """The images of a job that are on disk, by their numbers: as the journal says, and what a killed run had
     saved but could not say any more, which is a whole image where there was no file."""
     there = {image.number: image for image in folder.still_there(entry.images)}
-    if entry.event == SENT and not entry.existed:
+    if entry.event in (SENT, ACCEPTED) and not entry.existed:
         outputs = folder.outputs(entry.name, ImageRequest(prompt="", n=len(job.missing)), job.named)
         for number in job.missing:
             path = str(outputs.path(number))
@@ -2577,108 +2854,6 @@ def _is_whole(path: str) -> bool:
             return is_whole_image(file)
     except OSError:
         return False
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch/contact_sheet
-#
-# The contact sheet: one HTML page in the output folder with every image, its prompt, settings and cost.
-#
-# It opens from disk and asks for nothing but the images beside it: no script, no network, and a policy that
-# forbids both. Every text is escaped. Made in pieces, so that a million jobs fill no memory.
-# ------------------------------------------------------------------------------------------------------------
-
-
-SHEET_NAME = "index.html"
-_SHEET_MARK = '<meta name="generator" content="gpt-image2 batch">'
-_HEAD_BYTES_READ = 4096
-
-_POLICY = "default-src 'none'; img-src file: 'self'; style-src 'unsafe-inline'"
-_STYLE = """
-:root { color-scheme: light dark; --line: #8884; --bad: #c33; }
-body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 90rem; padding: 0 1rem; }
-h1 { font-size: 1.4rem; margin: 0; }
-header p { margin: .3rem 0 1.5rem; opacity: .75; }
-main { display: grid; gap: 1.2rem; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); }
-article { border: 1px solid var(--line); border-radius: 8px; overflow: hidden; }
-article.failed { border-color: var(--bad); }
-.images { display: grid; grid-template-columns: repeat(auto-fit, minmax(45%, 1fr)); gap: 2px; }
-img { aspect-ratio: 1; background: #8881; display: block; height: auto; object-fit: contain; }
-img { width: 100%; }
-.text { padding: .6rem .8rem; }
-.prompt { margin: 0 0 .4rem; max-height: 9rem; overflow-y: auto; }
-.prompt { overflow-wrap: anywhere; white-space: pre-wrap; }
-.facts { font-size: .82rem; margin: 0; opacity: .75; overflow-wrap: anywhere; }
-.error { color: var(--bad); font-size: .85rem; margin: .4rem 0 0; overflow-wrap: anywhere; }
-"""
-
-
-def write_sheet(
-    folder: Path,
-    name: str,
-    words: str,
-    rows: Iterable[Dict[str, Any]],
-    requests: Iterable[ImageRequest],
-    output: Output,
-) -> Optional[str]:
-    """Writes the contact sheet of a folder anew; its path. None, after a warning, where another file has its
-    name or it cannot be written."""
-    path = folder / SHEET_NAME
-    try:
-        if path.exists():
-            with open(str(path), "rb") as file:
-                if _SHEET_MARK.encode() not in file.read(_HEAD_BYTES_READ):
-                    raise OutputError(f"{path} is not ours; the contact sheet was left out")
-        write_whole(path, _pieces(f"{PROGRAM} batch: {name}", words, rows, requests, str(folder)))
-    except (OSError, ValueError, OutputError) as error:
-        output.warn(str(error))
-        return None
-    return str(path)
-
-
-def _pieces(
-    title: str, summary: str, rows: Iterable[Dict[str, Any]], requests: Iterable[ImageRequest], folder: str
-) -> Iterator[str]:
-    yield (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{escape(_POLICY)}">\n{_SHEET_MARK}\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-        f"<header><h1>{escape(title)}</h1><p>{escape(summary)}</p></header>\n<main>\n"
-    )
-    for row, request in zip(rows, requests):
-        yield _card(row, request, folder)
-    yield "</main>\n</body>\n</html>\n"
-
-
-def _card(row: Dict[str, Any], request: ImageRequest, folder: str) -> str:
-    error: Optional[Dict[str, Any]] = row.get("error")
-    images = "".join(_thumbnail(image["path"], request.prompt, folder) for image in row.get("images", []))
-    parts: List[str] = [f'<p class="prompt" dir="auto">{escape(request.prompt)}</p>']
-    parts.append(f'<p class="facts">{escape(_facts(row, request))}</p>')
-    if error:
-        said = f"{error.get('code', '')}: {error.get('message', '')}"
-        parts.append(f'<p class="error">{escape(said)} (billed: {escape(str(row.get("billed", "no")))})</p>')
-    kind = ' class="failed"' if error else ""
-    pictures = f'<div class="images">{images}</div>' if images else ""
-    text = f'<div class="text">{"".join(parts)}</div>'
-    return f'<article{kind} id="job-{int(row["job"])}">{pictures}{text}</article>\n'
-
-
-def _thumbnail(path: str, prompt: str, folder: str) -> str:
-    name = os.path.relpath(path, folder).replace(os.sep, "/")
-    address = escape(percent_encode(name, safe="/", errors="surrogateescape"))
-    shown = escape(f"{name}: {prompt[:200]}".encode("utf-8", "replace").decode("utf-8"))
-    return f'<a href="{address}"><img src="{address}" alt="{shown}" loading="lazy" decoding="async"></a>'
-
-
-def _facts(row: Dict[str, Any], request: ImageRequest) -> str:
-    facts = [f"#{row['job']}", str(row["id"]) if row.get("id") else "", str(row["status"]), request.model]
-    fields = request.without_stream().wire_fields("output_format")
-    facts += [f"{name} {value}" for name, value in fields.items() if name not in ("model", "prompt")]
-    cost = row.get("cost_usd")
-    facts.append(f"${cost:.4f}" if cost is not None else "")
-    return " · ".join(fact for fact in facts if fact)
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -2707,7 +2882,7 @@ class RunningJob:
         self.is_noted = False
         #: Whether the server has asked it to come again later.
         self.goes_again = False
-        self._is_sent = False
+        self._is_sent = self._existed = False
 
     @property
     def is_unsent(self) -> bool:
@@ -2732,13 +2907,18 @@ class RunningJob:
     def sent_entry(self, folder: OutputFolder) -> Entry:
         """Its line in the journal before it is sent."""
         planned = self.planned
+        self._existed = any(os.path.lexists(self.call.plan.path(number)) for number in planned.missing)
         return planned.entry(
             SENT,
-            existed=any(os.path.lexists(self.call.plan.path(number)) for number in planned.missing),
+            existed=self._existed,
             images=folder.below(planned.there),
             billed=Billed.MAYBE,
             high_usd=self.hold.high_usd,
         )
+
+    def end_entry(self, folder: OutputFolder) -> Entry:
+        """Its line in the journal after it has ended."""
+        return replace(self.ending.entry(self.planned, folder), existed=self._existed)
 
     def send(self) -> None:
         """From now on it may cost all that is held for it."""
@@ -2973,7 +3153,9 @@ def open_jobs(options: JobsOptions, client: Client, output: Output, stack: ExitS
     is_sandbox = _is_for_sandbox(options, client, path)
     if journal is not None:
         journal.is_sandbox = is_sandbox is True
-    spent_usd = resume_jobs(plan, folder, journal, options.retry_ambiguous, is_sandbox)
+    spent_usd = resume_jobs(
+        plan, folder, journal, options.retry_ambiguous, is_sandbox, client.tasks_under_way()
+    )
     elsewhere = plan.count_elsewhere()
     if elsewhere:
         jobs = "1 job was" if elsewhere == 1 else f"{elsewhere:,} jobs were"
@@ -3180,7 +3362,7 @@ def job_row(row: Dict[str, Any]) -> Dict[str, Any]:
 
 def counts(plan: Plan) -> Dict[str, int]:
     states = plan.count()
-    found = {name: states.get(name, 0) for name in (DONE, FAILED, AMBIGUOUS, SUBMITTED, INVALID)}
+    found = {name: states.get(name, 0) for name in (DONE, FAILED, AMBIGUOUS, ACCEPTED, SUBMITTED, INVALID)}
     found["not_started"] = sum(states.get(name, 0) for name in _STATUS)
     return {"jobs": sum(states.values()), **found}
 
@@ -3200,6 +3382,7 @@ def in_words(found: Dict[str, int]) -> str:
         for name, words in (
             (FAILED, "failed"),
             (AMBIGUOUS, "in doubt (billed: maybe)"),
+            (ACCEPTED, "under way at the host"),
             (SUBMITTED, "with the Batch API"),
             (INVALID, "invalid"),
             ("not_started", "not started"),
@@ -3220,6 +3403,8 @@ def what_remains(found: Dict[str, int], tally: Tally) -> Optional[PartialError]:
     hint = hints.get(tally.stopped, "the same command runs again what failed without being billed")
     if found[SUBMITTED]:
         hint += "; what is with the Batch API comes by batch wait and batch fetch"
+    if found[ACCEPTED]:
+        hint += "; it waits for what is under way at the host"
     if found[AMBIGUOUS]:
         hint += "; jobs in doubt run again only with --retry-ambiguous"
     return PartialError(in_words(found), hint=hint, code=tally.stopped)
@@ -3522,7 +3707,7 @@ class Scheduler:
         tells of those."""
         folder = self._jobs.folder
         noted = [running for running in self._ended if running.is_noted]
-        lines = [running.ending.entry(running.planned, folder) for running in noted]
+        lines = [running.end_entry(folder) for running in noted]
         lines += [running.sent_entry(folder) for running in self._ready]
         try:
             self._journal.extend(lines)
@@ -3689,7 +3874,7 @@ def run_batch_run(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
             use_sandbox(command, stack)
         client = client_of(command, stop, waits_for_server=False)
         if not command.dry_run:  # before it is seen what is missing: some of it may be here already
-            for warning in client.finish_leftovers():
+            for warning in client.finish_leftovers(waits=True):
                 output.warn(warning)
         jobs = open_jobs(command, client, output, stack)
         if jobs.journal is None:
@@ -3844,6 +4029,7 @@ class PastRequest(Record):
     cost_usd: Optional[float]
     discount: float
     batch_id: Optional[str]
+    task_id: Optional[str]
     images: Tuple[SavedImage, ...]
 
 
@@ -4072,6 +4258,8 @@ def details(past: PastRequest) -> List[str]:
     ]
     if past.discount != 1.0:
         rows.append(["discount", str(past.discount)])
+    if past.task_id:
+        rows.append(["task", past.task_id])
     if past.batch_id:
         rows.append(["batch", past.batch_id])
     rows += [[name, str(count)] for name, count in (past.usage or {}).items()]
@@ -4838,24 +5026,23 @@ class ResultReader:
             writer.discard()
 
     def _begin(self) -> None:
-        self._json = JsonSplitter(self._wants, self._keep)
         self._document = bytearray()
         self._writers: List[ImageWriter] = []
-        self._addresses: List[str] = []
-        self._collector = ImageCollector(self._plan, count(1), lambda _, __: None, lambda _, __: None)
+        self._collector = ImageCollector(self._plan, count(1))
+        self._finder = ImageFinder(self._collector, self._keep_text, self._image_ended)
+        self._json = JsonSplitter(self._finder.wants, self._keep)
 
-    def _wants(self, key: str) -> Optional[StringSink]:
-        if key not in ("b64_json", "url"):
-            return None
-        return ImageText(self._collector, key == "b64_json", self._image_ended, self._text_ended)
-
-    def _image_ended(self, writer: ImageWriter) -> None:
+    def _image_ended(self, writer: ImageWriter, place: Tuple[str, ...], is_preview: bool) -> None:
+        del place
         self._collector.let_go(writer)
-        self._writers.append(writer)
+        if is_preview:
+            writer.discard()
+        else:
+            self._writers.append(writer)
 
-    def _text_ended(self, text: bytes, is_address: bool) -> None:
-        if is_address:
-            self._addresses.append(text.decode("utf-8", "replace"))
+    def _keep_text(self, text: bytes, is_far: bool) -> None:
+        if not is_far:
+            self._keep(json_escaped(text))
 
     def _keep(self, data: bytes) -> None:
         if len(self._document) <= _LINE_BYTES:
@@ -4885,6 +5072,7 @@ class ResultReader:
         body = response.get("body")
         status: Any = response.get("status_code")
         request_id: Any = response.get("request_id")
+        self._finder.close()
         error = read_server_error(body)
         if error is None and document.get("error"):
             error = read_server_error({"error": document["error"]})
@@ -4895,7 +5083,7 @@ class ResultReader:
             usage=read_usage(body),
             error=error,
             writers=tuple(self._writers),
-            addresses=tuple(self._addresses),
+            addresses=self._finder.addresses(has_images=bool(self._writers)),
             kept_aside=self._collector.kept_aside,
             lost=self._collector.lost,
         )

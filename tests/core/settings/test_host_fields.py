@@ -10,7 +10,7 @@ from typing import Any, Dict, Iterator, List
 import pytest
 from harness import KEY, Home, Run
 from pictures import png
-from servers import Answer, Recorder, Request, recording, refusal
+from servers import Answer, Recorder, Request, images, recording, refusal
 
 from gpt_image2.core import ConfigError
 from gpt_image2.core.settings.config import load_settings
@@ -280,3 +280,27 @@ def test_a_place_in_an_answer_is_found_by_keys_and_numbers() -> None:
     assert value_at(answer, "0") == "zero"
     for nowhere in ("data.2", "data.x", "data.-1", "data.0.task_id.0", "nothing.at.all"):
         assert value_at(answer, nowhere) is None
+
+
+def test_a_task_is_asked_after_by_the_profile_that_made_it_with_its_headers_and_query(
+    home: Home, recorder: Recorder, other: Recorder
+) -> None:
+    one = {
+        "base_url": recorder.base_url,
+        "api_key": KEY,
+        "headers": {"X-Token": SECRET},
+        "query": {"team": "a"},
+        "poll": {"path": "/look?at={id}", "id": "made.it", "status": "how", "done": ["7"], "failed": ["8"]},
+    }
+    config(home, base_url=other.base_url, profiles={"one": one})
+    recorder.answer = lambda request: Answer(202, b'{"made": {"it": "t 1"}, "how": 3}')
+    first = generate(home, "--profile", "one", "--no-wait")
+    assert first.code == 0, first.stderr
+    done = images(png(1024, 1024)).body[:-1] + b', "how": 7}'
+    recorder.answer = lambda request: Answer(200, done if request.path.startswith("/v1/look") else b"{}")
+    run = home.run("resume", env={"GPT_IMAGE2_API_KEY": None})
+    assert run.code == 0 and run.saved == [home.cwd / "cat.png"], run.stderr
+    sent, asked = recorder.requests
+    assert (sent.method, asked.path) == ("POST", "/v1/look?at=t%201&team=a")
+    assert (asked.header("x-token"), asked.header("authorization")) == (SECRET, f"Bearer {KEY}")
+    assert other.requests == [] and SECRET not in run.stdout + run.stderr

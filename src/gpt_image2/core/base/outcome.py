@@ -90,7 +90,8 @@ class Result(Record):
     """The outcome of one `generate` or `edit`. `cost_usd` is None when usage or prices are not known.
 
     `attempts` are the tries, of which `requests_sent` had a connection that could carry them.
-    `sandbox` tells that the offline sandbox has answered, so that no cost is real money.
+    `sandbox` tells that the offline sandbox has answered, so that no cost is real money. `tasks` are the ids
+    of what the host accepted and has not finished: their images are still to come.
     """
 
     command: str
@@ -106,3 +107,4 @@ class Result(Record):
     elapsed_s: float = 0.0
     warnings: Tuple[str, ...] = ()
     sandbox: bool = False
+    tasks: Tuple[str, ...] = ()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Optional, cast
+from typing import Any, Dict, Optional, cast
 
 #: More is no number of anything that is counted here, and `int` takes no more than 4,300 from Python 3.11 on.
 _MOST_DIGITS = 18
@@ -81,6 +81,11 @@ def first_json(text: str) -> object:
         return cast(object, decoder.raw_decode(text.lstrip())[0])
     except (ValueError, RecursionError):
         return None
+
+
+def members(value: object) -> Dict[str, Any]:
+    """The members of a parsed object; none for anything else."""
+    return cast(Dict[str, Any], value) if isinstance(value, dict) else {}
 
 
 def _json_int(text: str) -> Optional[int]:

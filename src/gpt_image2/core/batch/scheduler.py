@@ -194,7 +194,7 @@ class Scheduler:
         tells of those."""
         folder = self._jobs.folder
         noted = [running for running in self._ended if running.is_noted]
-        lines = [running.ending.entry(running.planned, folder) for running in noted]
+        lines = [running.end_entry(folder) for running in noted]
         lines += [running.sent_entry(folder) for running in self._ready]
         try:
             self._journal.extend(lines)

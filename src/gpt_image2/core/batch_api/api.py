@@ -20,8 +20,9 @@ from ..base.redact import show
 from ..base.untrusted import moment_s
 from ..calls.exchange import send_free
 from ..calls.explain import explain
-from ..calls.response import Answer, read_server_error
+from ..calls.response import Answer
 from ..calls.retry import Again, Attempt, backoff_s, is_quota, judge, server_wait_s
+from ..calls.server_error import read_server_error
 from ..ledger.entries import utc_text
 from ..outputs.files import temporary_folder, write_private
 from ..settings.base_url import is_sandbox

@@ -6,7 +6,7 @@ import os
 import time
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Generator, List, Mapping, Optional, Sequence, Set, Tuple, Union
+from typing import Any, FrozenSet, Generator, List, Mapping, Optional, Sequence, Set, Tuple, Union
 
 from ..api.models import DEFAULT_MODEL
 from ..api.request import REQUEST_FIELDS, ImageRequest, checked
@@ -146,8 +146,10 @@ class Client:
         no_clobber: bool = False,
         save_partials: bool = False,
         max_cost_usd: Optional[float] = None,
+        no_wait: bool = False,
     ) -> Result:
-        """Images from a text. The names are the API's; None leaves a field to the server.
+        """Images from a text. The names are the API's; None leaves a field to the server. With `no_wait` a
+        task that the host makes of it is not waited for: `Result.tasks` has its id.
 
         Raises:
             GptImage2Error: see `gpt_image2.core.base.errors`; `result` holds the images saved all the same.
@@ -176,6 +178,7 @@ class Client:
         no_clobber: bool = False,
         save_partials: bool = False,
         max_cost_usd: Optional[float] = None,
+        no_wait: bool = False,
     ) -> Result:
         """Images from one or more images (paths or http(s) addresses) and a text; else as `generate`."""
         sources = [image] if isinstance(image, (str, os.PathLike)) else list(image)
@@ -200,7 +203,7 @@ class Client:
                 no_clobber=keywords["no_clobber"],
                 max_cost_usd=keywords["max_cost_usd"],
             )
-            return self.run(prepared, save_partials=keywords["save_partials"])
+            return self.run(prepared, save_partials=keywords["save_partials"], no_wait=keywords["no_wait"])
 
     @contextmanager
     def with_inputs(
@@ -261,9 +264,14 @@ class Client:
         return PreparedCall(request, plan, self.settings.warnings + warnings)
 
     def run(
-        self, prepared: PreparedCall, save_partials: bool = False, observer: Optional[Observer] = None
+        self,
+        prepared: PreparedCall,
+        save_partials: bool = False,
+        observer: Optional[Observer] = None,
+        no_wait: bool = False,
     ) -> Result:
         """Sends a prepared call and saves its images; `observer` hears of this call instead of the client's.
+        With `no_wait` it does not wait for a task that the host makes of it: `Result.tasks` has its id.
 
         Raises:
             GptImage2Error: not all images could be saved as asked; `result` holds those that were.
@@ -271,7 +279,7 @@ class Client:
         self.check_way()
         for folder in _folders(prepared):
             prepare_folder(folder)
-        policy = replace(self._policy, save_partials=save_partials)
+        policy = replace(self._policy, save_partials=save_partials, waits_for_tasks=not no_wait)
         host = host_of(self.settings, self._env, self._stop)
         observer = observer or self._observer
         call = Call(host, prepared.request, prepared.plan, policy, observer, prepared.numbers)
@@ -283,9 +291,13 @@ class Client:
             opening = opening_of(self.settings.base_url, prepared.request, prepared.plan, estimate)
             if prepared.output is not None:
                 opening = replace(opening, output=prepared.output)
-            return recorded(
-                self.ledger, opening, lambda warnings, row: call.run(known + warnings, row), observer
-            )
+            ledger = self.ledger
+
+            def run(warnings: Tuple[str, ...], row: int) -> Result:
+                call.on_accepted = lambda task_id: ledger.accepted(row, task_id, call.warn)
+                return call.run(known + warnings, row)
+
+            return recorded(ledger, opening, run, observer)
         finally:
             call.gate.close()
 
@@ -317,22 +329,32 @@ class Client:
             for path in sweep(plan.folder, plan.rescue_folder)
         )
 
-    def finish_leftovers(self) -> Tuple[str, ...]:
+    def finish_leftovers(self, waits: bool = False) -> Tuple[str, ...]:
         """Finishes what killed processes left, once a client and before its first call; what came of it, in
-        words."""
+        words. With `waits` tasks that the host works on are waited for."""
         if self._has_resumed:
             return ()
         self._has_resumed = True
         host = host_of(self.settings, self._env, self._stop)
-        if not is_anything_left(host.state_folder):
+        if not is_anything_left(host.state_folder, and_tried=waits):
             return ()
         said: List[str] = []
         with suppress(OSError, GptImage2Error):  # none of it is this call's
             from .leftovers import Resumer, resumed_in_words
 
-            for resumed in Resumer(host, self.ledger, said.append).run(in_passing=True):
+            resumer = Resumer(host, self.ledger, said.append, self._policy.timeout_s, waits)
+            for resumed in resumer.run(in_passing=True):
                 said += resumed_in_words(resumed)
         return tuple(said)
+
+    def tasks_under_way(self) -> FrozenSet[str]:
+        """The outputs, by the path of their first image, that a host still works on."""
+        folder = state_folder(self._env)
+        if not is_anything_left(folder, and_tried=True):
+            return frozenset()
+        from ..outputs.left import outputs_of_tasks
+
+        return frozenset(outputs_of_tasks(folder))
 
     def _default_output(self, output_format: str) -> str:
         suffix = "png" if output_format == "png" else extension(output_format)

@@ -11,6 +11,7 @@ from ..base.about import USER_AGENT
 from ..base.errors import GptImage2Error, OutputError
 from ..base.redact import show
 from ..outputs.collect import ImageCollector
+from ..settings.host_field import HostField, with_query
 from ..wire.addresses import (
     Address,
     is_local_name,
@@ -20,7 +21,7 @@ from ..wire.addresses import (
     resolve_addresses,
 )
 from ..wire.curl import Curl
-from ..wire.messages import HttpRequest, Received
+from ..wire.messages import HttpRequest, Received, ResponseHead
 from .retry import backoff_s
 
 DEFAULT_MAX_DOWNLOAD_BYTES = 100 * 1024 * 1024
@@ -58,6 +59,7 @@ class Downloader:
         max_bytes: int = DEFAULT_MAX_DOWNLOAD_BYTES,
         base_url: str = "",
         auth_headers: Tuple[Tuple[str, str], ...] = (),
+        query: Tuple[HostField, ...] = (),
         allow_private: bool = False,
         remaining_s: Callable[[], float] = lambda: DOWNLOAD_TIMEOUT_S,
     ) -> None:
@@ -66,6 +68,7 @@ class Downloader:
         self._base = f"{base_url}/" if base_url else ""
         self._home = _home(base_url)
         self._auth_headers = auth_headers
+        self._query = query
         self._allow_private = allow_private
         self._remaining_s = remaining_s
 
@@ -85,6 +88,21 @@ class Downloader:
                 if self._curl.stop.wait(wait_s):
                     raise
                 restart()
+
+    def ask(
+        self, url: str, take: Callable[[bytes], object], on_head: Callable[[ResponseHead], object]
+    ) -> Received:
+        """Asks at an address how far a task is; key, headers and query go to the server itself, and to nobody
+        else.
+
+        `DownloadFailed` where it leads to a private network, or nowhere.
+        """
+        address = _readable(url, self._base)
+        is_home = self._home is not None and address.origin == self._home.origin
+        auth = self._auth_headers if is_home else ()
+        if is_home:
+            address = _readable(with_query(address.url, self._query), "")
+        return self._request(address, (("Accept", "application/json, image/*"), *auth), take, on_head)
 
     def _follow(self, address: Address, take: Callable[[bytes], object]) -> None:
         for _ in range(_MAX_REDIRECTS + 1):
@@ -116,27 +134,37 @@ class Downloader:
     def _ask(
         self, address: Address, take: Callable[[bytes], object], auth: Tuple[Tuple[str, str], ...]
     ) -> Received:
-        """One request."""
-        agent = () if any(name.lower() == "user-agent" for name, _ in auth) else (("User-Agent", USER_AGENT),)
+        """One request for an image."""
+        statuses: List[int] = []
+        return self._request(
+            address,
+            (("Accept", "image/*"), *auth),
+            lambda chunk: take(chunk) if statuses == [200] else None,
+            lambda head: statuses.append(head.status),
+        )
+
+    def _request(
+        self,
+        address: Address,
+        headers: Tuple[Tuple[str, str], ...],
+        take: Callable[[bytes], object],
+        on_head: Callable[[ResponseHead], object],
+    ) -> Received:
         resolve = self._pin(address)
         remaining_s = self._remaining_s()
         if remaining_s <= 0:
             raise DownloadFailed("the time of the call is up (see --timeout)")
+        has_agent = any(name.lower() == "user-agent" for name, _ in headers)
         request = HttpRequest(
             url=address.url,
-            headers=(*agent, ("Accept", "image/*"), *auth),
+            headers=headers if has_agent else (("User-Agent", USER_AGENT), *headers),
             timeout_s=min(DOWNLOAD_TIMEOUT_S, remaining_s),
             resolve=resolve,
             stall_s=DOWNLOAD_STALL_S,
             max_bytes=self._max_bytes,
         )
-        statuses: List[int] = []
         try:
-            return self._curl.receive(
-                request,
-                lambda chunk: take(chunk) if statuses == [200] else None,
-                lambda head: statuses.append(head.status),
-            )
+            return self._curl.receive(request, take, on_head)
         except GptImage2Error as error:  # curl has gone since the request that led here, or there is no way
             raise DownloadFailed(error.message) from None
 

@@ -21,8 +21,9 @@ from ..settings.places import state_folder
 from ..wire.curl import Curl
 from ..wire.messages import FormPart, HttpRequest, ResponseHead
 from .download import DEFAULT_MAX_DOWNLOAD_BYTES
-from .response import Answer, AnswerReader, read_server_error
+from .response import Answer, AnswerReader
 from .retry import Attempt
+from .server_error import read_server_error
 
 _FREE_ANSWER_BYTES = 8 << 20
 _ANSWER_TEXT_BYTES = 16 << 20
@@ -66,11 +67,16 @@ def send_once(
         NetworkError: the proxy is of an unknown kind; nothing was sent.
     """
     host.settings.require_key()
-    reader = AnswerReader(collector, spool)
+    reader = AnswerReader(collector, spool, host.settings.poll, request.count)
 
-    def take(chunk: bytes) -> None:
+    def head_came(head: ResponseHead) -> None:
+        reader.head_came(head)
+        on_head(head)
+
+    def take(chunk: bytes) -> bool:
         reader.feed(chunk)
         spool.flush()
+        return reader.is_over
 
     def salvage(chunk: bytes) -> None:
         spool.write(chunk)
@@ -78,20 +84,23 @@ def send_once(
 
     with temporary_folder() as folder:
         http = _http_request(host.settings, request, folder, timeout_s)
-        http = replace(http, max_bytes=_answer_bound(request, max_image_bytes))
+        http = replace(http, max_bytes=answer_bound(request, max_image_bytes))
         on_sent(True)
         try:
-            received = host.curl.receive(http, take, on_head, salvage)
+            received = host.curl.receive(http, take, head_came, salvage)
         except (ConfigError, NetworkError):  # there is no curl, or no way, that could have carried it
             on_sent(False)
             raise
     answer = reader.close()
     if received.head is not None and received.head.status >= 300:
         answer = replace(answer, urls=())  # an address in a refusal is that of its documentation
+    is_refused = answer.error is not None or (received.head is not None and received.head.status >= 300)
+    has_images = bool(collector.images or answer.urls or collector.kept_aside)
     return Attempt(
         head=received.head,
         end=received.end,
         answer=answer,
+        accepted=None if is_refused or has_images else answer.task,
         images=len(collector.images),
         kept_aside=collector.kept_aside,
         body_bytes=received.body_bytes,
@@ -150,7 +159,7 @@ def _http_request(settings: Settings, request: ImageRequest, folder: Path, timeo
     return HttpRequest(url, headers, timeout_s, body_path=str(body))
 
 
-def _answer_bound(request: ImageRequest, max_image_bytes: int) -> int:
+def answer_bound(request: ImageRequest, max_image_bytes: int) -> int:
     """More bytes than any answer has that is one: each image and preview as base64, and the text around."""
     pictures = request.count * (1 + (request.partial_images or 0))
     return pictures * max_image_bytes * 4 // 3 + _ANSWER_TEXT_BYTES

@@ -28,6 +28,7 @@ class SentRequest:
 
     def __init__(self, in_flight: InFlight, rescue_folder: Path) -> None:
         self.in_flight = in_flight
+        self._rescue_folder = rescue_folder
         self.spool = Spool(rescue_folder, in_flight.body_path)
         self.notes: List[Mapping[str, Any]] = []
         self.collector: Optional[ImageCollector] = None
@@ -37,6 +38,13 @@ class SentRequest:
         self.result: Optional[Result] = None
         #: Whether some of its images are still to be fetched from their addresses.
         self.is_unfinished = False
+
+    def poll_spool(self) -> Spool:
+        """Where the next answer about a task goes; that of the request itself is understood by then."""
+        self.spool.discard()
+        folder = self.in_flight.body_path
+        self.spool = Spool(self._rescue_folder, folder and folder.with_name("task"))
+        return self.spool
 
     def left(self, may_have_left: bool) -> None:
         """Whether the request may have left by now."""
@@ -114,7 +122,8 @@ class Gate:
                 sending.collector.break_off()
         images, previews = adopt(sending.notes, self._plan)
         addresses = [url for note in sending.notes for url in note.get("addresses") or ()]
-        sending.is_unfinished = len(images) < len(addresses)
+        has_task = any("task" in note for note in sending.notes)
+        sending.is_unfinished = len(images) < (self._asked if has_task else len(addresses))
         answer: Optional[str] = None
         with suppress(Exception):
             answer = sending.spool.keep("answer.txt") if sending.spool.size_bytes else None

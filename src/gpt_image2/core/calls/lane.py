@@ -17,10 +17,12 @@ from ..outputs.collect import ImageCollector
 from ..settings.base_url import is_sandbox
 from ..wire.messages import ResponseHead
 from .download import MAX_FURTHER_ADDRESSES, Downloader, fetch_images
-from .exchange import send_once
-from .explain import explain, refuses_stream
+from .exchange import answer_bound, send_once
+from .explain import explain, pending_error, refuses_stream
 from .gate import SentRequest
+from .polling import TaskPoller
 from .retry import Attempt, Rule, backoff_s, judge, may_send_again, request_id, server_wait_s
+from .task import Task, addresses_of_task
 from .under_way import CallUnderWay
 
 _MIN_TIMEOUT_S = 1.0
@@ -81,6 +83,8 @@ class Lane:
             on_sent=sending.left,
         )
         self._sent += attempt.end.sent
+        if attempt.accepted is not None:
+            attempt = self._follow_task(attempt, attempt.accepted, collector, sending)
         if attempt.answer.urls:
             sending.note({"addresses": list(attempt.answer.urls)})
         failures = self._download(attempt, collector)
@@ -90,8 +94,28 @@ class Lane:
         sending.spool.discard()
         if rule.billed is Billed.NO:
             sending.in_flight.close()
-        sending.is_unfinished = bool(failures)
+        sending.is_unfinished = bool(failures or end[0].tasks)
         return end, attempt, rule
+
+    def _follow_task(
+        self, attempt: Attempt, task: Task, collector: ImageCollector, sending: SentRequest
+    ) -> Attempt:
+        """Asks after a task until it has ended, as far as the call waits for that; the last answer."""
+        call, settings = self._call, self._call.host.settings
+        location = attempt.header("location") or attempt.header("operation-location")
+        addresses = addresses_of_task(task, settings.base_url, location, settings.poll)
+        call.accepted(task, sending, addresses)
+        if not call.policy.waits_for_tasks:
+            return attempt
+        poller = TaskPoller(
+            self._downloader(answer_bound(self._request, call.policy.max_download_bytes)),
+            collector,
+            call.host.stop,
+            settings.poll,
+            sending.poll_spool,
+            call.task_came,
+        )
+        return poller.wait(task, addresses, lambda: call.remaining_s)
 
     def _judge(
         self, attempt: Attempt, collector: ImageCollector, sending: SentRequest, failures: List[str]
@@ -104,7 +128,12 @@ class Lane:
             self._call.warn(f"no final image came; the last preview was kept: {preview}")
         images, asked = collector.images, self._request.count
         error: Optional[GptImage2Error] = None
-        if failures:
+        tasks: Tuple[str, ...] = ()
+        if attempt.accepted is not None and attempt.is_pending:
+            tasks = (attempt.accepted.id,)
+            if self._call.policy.waits_for_tasks:
+                error = pending_error(attempt.accepted, sending.in_flight.id)
+        elif failures:
             kept = spool.keep("answer.json")
             error = NetworkError(
                 f"{len(failures)} images were made but could not be fetched: {'; '.join(failures)}",
@@ -135,6 +164,7 @@ class Lane:
             attempts=self._attempts,
             requests_sent=self._sent,
             sandbox=attempt.head is not None and is_sandbox(settings.base_url, attempt.head.headers),
+            tasks=tasks,
         )
         return (result, error), rule
 
@@ -182,18 +212,23 @@ class Lane:
         host = self._call.host
         if not attempt.answer.urls:
             return []
-        downloader = Downloader(
-            host.curl,
-            max_bytes=self._call.policy.max_download_bytes,
-            base_url=host.settings.base_url,
-            auth_headers=host.settings.auth_headers,
-            remaining_s=lambda: self._call.remaining_s,
-        )
+        downloader = self._downloader(self._call.policy.max_download_bytes)
         most = self._request.count + MAX_FURTHER_ADDRESSES
         if len(attempt.answer.urls) > most:
             came, asked = len(attempt.answer.urls), self._request.count
             self._call.warn(f"{came} addresses came for {asked} images; only the first {most} are fetched")
         return fetch_images(downloader, attempt.answer.urls[:most], collector, host.settings.secrets)
+
+    def _downloader(self, max_bytes: int) -> Downloader:
+        host = self._call.host
+        return Downloader(
+            host.curl,
+            max_bytes=max_bytes,
+            base_url=host.settings.base_url,
+            auth_headers=host.settings.auth_headers,
+            query=host.settings.query,
+            remaining_s=lambda: self._call.remaining_s,
+        )
 
     def _head_came(self, head: ResponseHead, sending: SentRequest) -> None:
         sending.in_flight.head_came(head.status, head.headers)

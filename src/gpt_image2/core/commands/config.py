@@ -17,7 +17,7 @@ from ..settings.config_file import NO_PRICES
 from ..settings.keys import OFFICIAL_KEY_VARIABLE
 from ..settings.places import config_locations, home_folder, state_folder
 from ..telling.output import Output
-from .options import YES_NO, ServerFlags, config_parser
+from .options import YES_NO, Parser, ServerFlags, add_config_flags, add_output_flags, parser_of
 
 TEMPLATE = json.dumps({"base_url": DEFAULT_BASE_URL, "api_key_env": OFFICIAL_KEY_VARIABLE}, indent=2) + "\n"
 
@@ -29,6 +29,21 @@ class ConfigCommand(ServerFlags):
     show: bool
     list: bool
     force: bool
+
+
+def config_parser() -> Parser:
+    description = "Create a config file, or show which settings are in force and where they come from."
+    parser = parser_of("config", description, epilog="")
+    parser.add_argument("--init", action="store_true", help="write a template config file (mode 0600)")
+    parser.add_argument(
+        "--show", action="store_true", help="show every setting and its source, keys masked (default)"
+    )
+    parser.add_argument("--force", action="store_true", help="with --init: overwrite an existing file")
+    parser.set_defaults(base_url=None, api_key=None)
+    parser.add_argument("--list", action="store_true", help="list the profiles of the config file")
+    add_config_flags(parser.add_argument)
+    add_output_flags(parser.add_argument)
+    return parser
 
 
 def run_config(words: Sequence[str], output: Output, _: StopSwitch) -> int:

@@ -152,6 +152,7 @@ class ImageCommand(CallFlags):
     output: Optional[str]
     prompt_file: Optional[str]
     save_partials: bool
+    no_wait: bool
     dry_run: bool
     max_cost: Optional[float]
     no_clobber: bool
@@ -181,21 +182,6 @@ def image_parser(command: str) -> Parser:
     parser.set_defaults(command=command, expected_sha256=())
     if not is_edit:
         parser.set_defaults(image=None, more_images=None, mask=None)
-    return parser
-
-
-def config_parser() -> Parser:
-    description = "Create a config file, or show which settings are in force and where they come from."
-    parser = parser_of("config", description, epilog="")
-    parser.add_argument("--init", action="store_true", help="write a template config file (mode 0600)")
-    parser.add_argument(
-        "--show", action="store_true", help="show every setting and its source, keys masked (default)"
-    )
-    parser.add_argument("--force", action="store_true", help="with --init: overwrite an existing file")
-    parser.set_defaults(base_url=None, api_key=None)
-    parser.add_argument("--list", action="store_true", help="list the profiles of the config file")
-    add_config_flags(parser.add_argument)
-    add_output_flags(parser.add_argument)
     return parser
 
 
@@ -282,6 +268,7 @@ def add_image_flags(parser: Parser, is_edit: bool) -> None:
     )
     add("--prompt-file", metavar="FILE", help="read the prompt from a file")
     add_field_flags(add)
+    add("--no-wait", action="store_true", help="where the host makes it a task, end with the task's id")
     add("--save-partials", action="store_true", help="keep the previews, as NAME.partial-0.png")
 
 
@@ -324,14 +311,18 @@ def add_call_flags(parser: Parser) -> None:
     add_output_flags(add)
 
 
-def add_sending_flags(add: Callable[..., object]) -> None:
+def add_timeout_flag(add: Callable[..., object], text: str) -> None:
     add(
         "--timeout",
         type=float,
         default=DEFAULT_TIMEOUT_S,
         metavar="S",
-        help=f"seconds for the whole call (default {DEFAULT_TIMEOUT_S:.0f})",
+        help=f"{text} (default {DEFAULT_TIMEOUT_S:.0f})",
     )
+
+
+def add_sending_flags(add: Callable[..., object]) -> None:
+    add_timeout_flag(add, "seconds for the whole call")
     add(
         "--retries",
         type=int,

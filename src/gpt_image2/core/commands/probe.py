@@ -25,8 +25,8 @@ from ..base.outcome import Billed, Result, SavedImage
 from ..base.record import Record, replace
 from ..calls.exchange import Host, host_of, send_once
 from ..calls.explain import refuses_stream
-from ..calls.response import read_server_error
 from ..calls.retry import Attempt, judge, request_id
+from ..calls.server_error import read_server_error
 from ..ledger.entries import Opening
 from ..ledger.recording import Ledger, recorded
 from ..outputs.collect import ImageCollector

@@ -48,6 +48,7 @@ class PastRequest(Record):
     cost_usd: Optional[float]
     discount: float
     batch_id: Optional[str]
+    task_id: Optional[str]
     images: Tuple[SavedImage, ...]
 
 

@@ -22,9 +22,11 @@ STDOUT = "-"
 
 
 class Status(str, Enum):
-    """How a request ended. `sent` is a request that still runs, or whose process was killed."""
+    """How a request ended. `sent` is a request that still runs, or whose process was killed; `pending` one
+    that the host has accepted as a task, whose images are still to come."""
 
     SENT = "sent"
+    PENDING = "pending"
     SAVED = "saved"
     PARTIAL = "partial"
     FAILED = "failed"
@@ -124,7 +126,9 @@ def check_unchanged(request: ImageRequest, expected: Tuple[Tuple[str, str], ...]
 
 def ending_of(result: Result, error: Optional[BaseException], asked: int) -> Ending:
     """How a request ended, by its result and its error; `asked` is the number of images asked for."""
-    if error is not None and (isinstance(error, InterruptedCall) or not isinstance(error, Exception)):
+    if result.tasks:
+        status = Status.PENDING
+    elif error is not None and (isinstance(error, InterruptedCall) or not isinstance(error, Exception)):
         status = Status.INTERRUPTED
     elif len(result.images) >= asked:
         status = Status.SAVED

@@ -49,6 +49,7 @@ UPDATE requests SET elapsed_s = ?, status = ?, error_code = ?, error_message = C
     host = coalesce(?, host)
 WHERE id = ?
 """
+_ACCEPT = "UPDATE requests SET status = 'pending', task_id = CAST(? AS TEXT) WHERE id = ?"
 _INSERT_IMAGE = "INSERT OR REPLACE INTO images VALUES (?, ?, CAST(? AS TEXT), ?, ?, ?, ?, ?, ?)"
 
 _RECORDING_TRIES = 2
@@ -77,6 +78,11 @@ class Ledger:
         Returns its id, to be given to `finish` by this process or another; None when it was not recorded.
         """
         return self._attempt(lambda database: self._insert(database, opening), warn)
+
+    def accepted(self, row: int, task_id: str, warn: Warn) -> None:
+        """The host has accepted a request as a task of this id."""
+        values = (stored(self._masked(task_id)), row)
+        self._attempt(lambda database: database.change(_ACCEPT, values), warn)
 
     def finish(self, row: int, ending: Ending, warn: Warn) -> None:
         """Completes the row of a request that has ended, with its images."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Iterable, List, Optional, Tuple
+from urllib.parse import parse_qsl, urlsplit
 from urllib.parse import quote as percent_encode
 
 from ..base.record import Record
@@ -46,10 +47,11 @@ class HostField(Record):
 
 
 def with_query(url: str, query: Iterable[HostField], shown: bool = False) -> str:
-    """An address with the parameters added to it; with `shown` as it may be shown."""
+    """An address with the parameters added that it lacks; with `shown` as it may be shown."""
     pairs: List[str] = []
+    there = {name for name, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True)}
     for field in query:
-        if field.value is not None:
+        if field.value is not None and field.name not in there:
             value = field.shown if shown else percent_encode(field.value, safe="")
             pairs.append(f"{percent_encode(field.name, safe='')}={value}")
     return url + ("&" if "?" in url else "?") + "&".join(pairs) if pairs else url

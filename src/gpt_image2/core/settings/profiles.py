@@ -16,7 +16,7 @@ from .host_field import HostField
 from .poll import Poll
 
 #: How a field of the file is told: by file and line, given its name and those around it, outermost first.
-Place = Callable[..., str]
+FieldPlace = Callable[..., str]
 _SHARED = "history"
 _KEY_FIELDS = ("api_key", "api_key_env")
 
@@ -31,10 +31,10 @@ _KEY_VALUES = r"(?:bearer|basic) |[^ ]*\beyJ[A-Za-z0-9_-]{8,}"
 
 _POLL_EXAMPLE = 'such as {"path": "/tasks/{id}", "status": "data.status", "done": ["completed"]}'
 _ID = "{id}"
-_PLACES, _STATES = ("id", "status", "images"), ("done", "failed")
+_PLACES, _STATE_LISTS = ("id", "status", "images"), ("done", "failed")
 
 
-def profiles_of(content: Mapping[str, Any], place: Place) -> Mapping[str, Mapping[str, Any]]:
+def profiles_of(content: Mapping[str, Any], place: FieldPlace) -> Mapping[str, Mapping[str, Any]]:
     """The profiles of a file by name.
 
     Raises:
@@ -82,7 +82,7 @@ def with_profile(top: Mapping[str, Any], profile: Mapping[str, Any]) -> Mapping[
 
 
 def read_host_fields(
-    kind: str, content: Mapping[str, Any], env: Mapping[str, str], place: Place
+    kind: str, content: Mapping[str, Any], env: Mapping[str, str], place: FieldPlace
 ) -> Tuple[HostField, ...]:
     """The field `headers` or `query` of a file: texts, or `{"env": NAME}` for what a variable holds.
 
@@ -97,7 +97,7 @@ def read_host_fields(
     return tuple(fields)
 
 
-def _host_field(kind: str, name: str, value: Any, env: Mapping[str, str], place: Place) -> HostField:
+def _host_field(kind: str, name: str, value: Any, env: Mapping[str, str], place: FieldPlace) -> HostField:
     variable = ""
     if value is None:
         value = {}  # no text; None is a variable that is not set
@@ -139,7 +139,7 @@ def _value_problem(kind: str, value: Any) -> str:
     return ""
 
 
-def read_poll(content: Mapping[str, Any], place: Place) -> Poll:
+def read_poll(content: Mapping[str, Any], place: FieldPlace) -> Poll:
     """The field `poll` of a file.
 
     Raises:
@@ -150,14 +150,14 @@ def read_poll(content: Mapping[str, Any], place: Place) -> Poll:
         if problem:
             where = f"{place('poll', name)}: field {show(f'poll.{name}', limit=100)!r}"
             raise ConfigError(f"{where} {problem}", hint=_POLL_EXAMPLE)
-    done, failed = (tuple(str(state).lower() for state in content.get(name, ())) for name in _STATES)
-    texts = {name: value for name, value in content.items() if name not in _STATES}
+    done, failed = (tuple(str(state).lower() for state in content.get(name, ())) for name in _STATE_LISTS)
+    texts = {name: value for name, value in content.items() if name not in _STATE_LISTS}
     return Poll(**texts, done=done, failed=failed)
 
 
 def _poll_problem(name: str, value: Any) -> str:
     """What is wrong with one field of `poll`; empty where it is right."""
-    if name in _STATES:
+    if name in _STATE_LISTS:
         states = cast(List[object], value) if isinstance(value, list) else [None]
         return (
             ""

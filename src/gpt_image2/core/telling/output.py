@@ -23,6 +23,7 @@ from ..base.events import (
     PartialImage,
     RequestStarted,
     RetryWaiting,
+    TaskUnderWay,
     Warned,
 )
 from ..base.redact import show
@@ -143,6 +144,11 @@ class Output:
             self._note = f", preview {event.partial_image_index} has come"
             if event.path:
                 self.say(f"preview {event.partial_image_index}: {show(event.path, limit=None)}")
+        elif isinstance(event, TaskUnderWay):
+            if not self._note:
+                self.say(f"the host made it task {show(event.task_id)}, and is asked after it")
+            done = "" if event.percent is None else f", {event.percent:.0f} %"
+            self._note = f", {show(event.status)}{done}"
         elif isinstance(event, RetryWaiting):
             self.say(f"sending again in {event.wait_s:.1f} s ({event.reason})")
         elif isinstance(event, Warned):
