@@ -8390,7 +8390,7 @@ class Downloader:
         )
         try:
             return self._curl.receive(request, take, on_head)
-        except GptImage2Error as error:  # curl has gone since the request that led here, or there is no way
+        except (ConfigError, NetworkError) as error:  # curl has gone since the request that led here
             raise DownloadFailed(error.message) from None
 
     def _pin(self, address: Address) -> Optional[str]:
@@ -8875,8 +8875,9 @@ def _server_cause(attempt: Attempt, request: Optional[ImageRequest], secrets: It
         return _Cause(
             ApiError,
             "html_page",
-            f"a web page came, which is not the API's: {text}",
-            "a gateway, a firewall or a login stands before the API; check base_url",
+            text,
+            "that is a web page and not the API's answer: a gateway, a firewall or a login stands before it; "
+            "check base_url",
         )
     if status == 413:
         return _Cause(ApiError, name or "too_large", text, _size_hint(request))

@@ -470,7 +470,8 @@ def test_a_web_page_that_keeps_people_out_is_not_the_apis(
     run = generate(home, recorder.base_url)
     code, message, hint = error_of(run)
     assert (run.code, code, run.json["billed"]) == (6, "html_page", "no")
-    assert title.decode() in message and "web page" in message and "check base_url" in hint
+    assert message == f"HTTP {status}: {title.decode()}"
+    assert "web page" in hint and "check base_url" in hint
     assert len(recorder.requests) == 1
 
 

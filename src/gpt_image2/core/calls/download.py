@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Callable, Iterable, List, Optional, Sequence, Tuple
 
 from ..base.about import USER_AGENT
-from ..base.errors import GptImage2Error, OutputError
+from ..base.errors import ConfigError, GptImage2Error, NetworkError, OutputError
 from ..base.redact import show
 from ..outputs.collect import ImageCollector
 from ..settings.host_field import HostField, with_query
@@ -165,7 +165,7 @@ class Downloader:
         )
         try:
             return self._curl.receive(request, take, on_head)
-        except GptImage2Error as error:  # curl has gone since the request that led here, or there is no way
+        except (ConfigError, NetworkError) as error:  # curl has gone since the request that led here
             raise DownloadFailed(error.message) from None
 
     def _pin(self, address: Address) -> Optional[str]:

@@ -269,8 +269,9 @@ def _server_cause(attempt: Attempt, request: Optional[ImageRequest], secrets: It
         return _Cause(
             ApiError,
             "html_page",
-            f"a web page came, which is not the API's: {text}",
-            "a gateway, a firewall or a login stands before the API; check base_url",
+            text,
+            "that is a web page and not the API's answer: a gateway, a firewall or a login stands before it; "
+            "check base_url",
         )
     if status == 413:
         return _Cause(ApiError, name or "too_large", text, _size_hint(request))
