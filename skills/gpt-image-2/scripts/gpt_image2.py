@@ -764,6 +764,15 @@ _STEP = re.compile(
     re.I,
 )
 
+#: What a text in UTF-16 begins with, by the order of its bytes.
+UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
+
+def written_text(data: bytes) -> str:
+    """What a file or a pipe of the user's says: UTF-8, or UTF-16 with its mark, as PowerShell writes it. A
+    `UnicodeDecodeError` where it is neither."""
+    return data.decode("utf-16" if data.startswith(UTF16_MARKS) else "utf-8-sig")
+
 
 def whole_number(text: str, most: int) -> Optional[int]:
     """The number that ASCII digits write, None for anything else and for more than `most`."""
@@ -1290,6 +1299,10 @@ def is_address(source: str) -> bool:
     return source.lower().startswith(("http://", "https://"))
 
 
+#: The largest that `auto` is known to choose.
+_LARGEST_AUTO_SIZE = (1536, 1024)
+
+
 class ImageRequest(Record):
     """One call by the API's own field names. None means: not set by the user, so not sent.
 
@@ -1336,6 +1349,12 @@ class ImageRequest(Record):
     @property
     def effective_size(self) -> str:
         return self.size or "auto"
+
+    @property
+    def most_bytes(self) -> int:
+        """What its images take on disk at most, by three bytes a pixel: a PNG has about half of that."""
+        width, height = parse_size(self.effective_size) or _LARGEST_AUTO_SIZE
+        return (self.count + bool(self.partial_images)) * width * height * 3
 
     def without_stream(self) -> ImageRequest:
         return replace(self, stream=False, partial_images=None)
@@ -1592,6 +1611,7 @@ def result_json(result: Result) -> Dict[str, object]:
             "total_tokens": result.usage.total_tokens,
         }
     tasks = {"tasks": list(result.tasks)} if result.tasks else {}
+    rehearsal = {"sandbox": True} if result.sandbox else {}
     return {
         "ok": True,
         "command": result.command,
@@ -1606,6 +1626,7 @@ def result_json(result: Result) -> Dict[str, object]:
         "attempts": result.attempts,
         "elapsed_s": round(result.elapsed_s, 3),
         "warnings": list(result.warnings),
+        **rehearsal,
     }
 
 
@@ -1737,9 +1758,12 @@ def print_json(
     try:
         if rows is not None:
             print(text[:-1], '"rows": [', sep=", ", end="", file=stdout)
-            for number, row in enumerate(rows):
-                print(", " if number else "", _json_text(row, stdout), sep="", end="", file=stdout)
-            text = "]}"
+            try:
+                for number, row in enumerate(rows):
+                    print(", " if number else "", _json_text(row, stdout), sep="", end="", file=stdout)
+            finally:  # one whole object, whatever becomes of its rows
+                print("]}", file=stdout, flush=True)
+            return
         print(text, file=stdout, flush=True)
     except (OSError, ValueError):
         detach(stdout)
@@ -1849,8 +1873,12 @@ class Output:
         self, outcome: Mapping[str, object], rows: Optional[Iterable[Mapping[str, object]]] = None
     ) -> None:
         """How the command ended, as one object: the last that is said. `rows` are for `--json` only."""
-        if self.is_json:
+        if not self.is_json:
+            return
+        try:
             print_json(outcome, sys.stdout, rows)
+        except Exception as defect:  # how the command ended stands, whatever cannot be told of it
+            self.warn(f"the rows could not all be told: {defect}")
 
     def fail(self, error: GptImage2Error, command: str) -> None:
         """The error that the command ended with; for people what to do, and whether money may be gone."""
@@ -3682,6 +3710,8 @@ def _met(path: Path) -> Optional[FileMark]:
 _MARKER = ".gpt-image-2-owner"
 _MARK = b"gpt-image-2 "
 STALE_S = 24 * 3600.0
+#: From this age on an empty folder without a mark has no owner that is about to mark it.
+_UNMARKED_S = 3600.0
 
 
 class OwnedFolder:
@@ -3781,6 +3811,33 @@ def is_abandoned(folder: Path) -> bool:
     return owned is not None
 
 
+def sweep_unmarked(folder: Path) -> None:
+    """Deletes a folder that `is_unmarked`. For places where only we make folders."""
+    if is_unmarked(folder):
+        _delete_marker(folder)
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def is_unmarked(folder: Path) -> bool:
+    """Whether the owner of a folder died before it was marked: for long it has been empty, but for a marker
+    without its mark that nobody holds."""
+    info = _folder_stat(folder)
+    if info is None or not is_mine(info) or time.time() - info.st_mtime < _UNMARKED_S:
+        return False
+    try:
+        names = os.listdir(str(folder))
+        if names != [_MARKER]:
+            return not names
+        marker = open_ours(folder / _MARKER, os.O_RDWR)
+        try:
+            return os.fstat(marker).st_size == 0 and try_lock(marker) is not False
+        finally:
+            os.close(marker)
+    except OSError:
+        return False
+
+
 def _has_no_owner(marker: int, path: Path, folder: os.stat_result) -> bool:
     lock = try_lock(marker)
     opened, there = os.fstat(marker), stat_of(path)
@@ -3830,6 +3887,9 @@ def _delete_marker(folder: Path) -> None:
 # ------------------------------------------------------------------------------------------------------------
 
 
+#: The code of an error before sending: no room for what is asked for.
+NO_SPACE = "no_space"
+
 _PART = r"(?s)^\.(?P<name>.+)\.gi2-[0-9a-f]{12}\.part$"
 _TEMP_PREFIX = "gpt-image-2-"
 _TEMP_FOLDER = _TEMP_PREFIX + r"[0-9a-f]{8}$"
@@ -3837,7 +3897,7 @@ _MAX_PART_NAME_BYTES = 200
 _COPY_BYTES = 1 << 20
 
 
-def prepare_folder(folder: Path) -> None:
+def prepare_folder(folder: Path, hint: str = "choose another place with -o; nothing was sent") -> None:
     """Makes the output folder and probes that files can be written there; a `UsageError` where not."""
     try:
         real_path(folder)  # no link of somebody else leads there
@@ -3852,9 +3912,55 @@ def prepare_folder(folder: Path) -> None:
         reason = error.strerror or str(error)
         raise UsageError(
             f"cannot write to the output folder {folder}: {reason}",
-            hint="choose another place with -o; nothing was sent",
+            hint=hint,
             code="output_not_writable",
         ) from None
+
+
+def free_bytes(folder: Path) -> Optional[int]:
+    """What the disk of a folder takes still, which need not be there yet; None where nobody can tell."""
+    while not os.path.exists(str(folder)) and folder != folder.parent:
+        folder = folder.parent
+    try:
+        if not hasattr(os, "statvfs"):
+            import shutil  # it takes 5 ms
+
+            return shutil.disk_usage(str(folder)).free
+        info = os.statvfs(str(folder))
+        # A file system that has no size is none on a disk.
+        return info.f_bavail * info.f_frsize if info.f_blocks and os.access(str(folder), os.W_OK) else None
+    except OSError:
+        return None
+
+
+class Room:
+    """The room on disk that calls under way are going to need. Safe for threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._taken = 0
+
+    @contextmanager
+    def taken(self, size_bytes: int, folders: Iterable[Path]) -> Generator[None, None, None]:
+        """For this long as many bytes more are needed in each of these folders; a `UsageError` where one has
+        not enough for all that is under way."""
+        with self._lock:
+            self._taken += size_bytes
+            needed = self._taken
+        try:
+            for folder in folders:
+                free = free_bytes(folder)
+                if free is not None and free < needed:
+                    raise UsageError(
+                        f"{folder} has room for {free / 1e6:.1f} MB; up to {needed / 1e6:.1f} MB may come",
+                        hint="free some space there, or choose another place (-o for the output, "
+                        "XDG_STATE_HOME for the state folder); nothing was sent",
+                        code=NO_SPACE,
+                    )
+            yield
+        finally:
+            with self._lock:
+                self._taken -= size_bytes
 
 
 @contextmanager
@@ -3868,7 +3974,7 @@ def temporary_folder() -> Generator[Path, None, None]:
     except OSError as error:
         raise UsageError(
             f"cannot make a temporary folder: {error.strerror or error}",
-            hint="free some space there, or name another with TMPDIR; nothing was sent",
+            hint="free some space there, or name another with TMPDIR",
             code="temp_not_writable",
         ) from None
     with folder:
@@ -4111,11 +4217,12 @@ def adopt(
                 previews += _rescued(part, plan)
                 continue
             image = _given_name(part, plan, number)
+            if image is None:
+                continue  # no folder takes it now: it stays where it is
         if image is not None:
             images.append(replace(image, number=number))
-        else:
-            with suppress(OSError):
-                os.unlink(part)
+        with suppress(OSError):
+            os.unlink(part)  # what is not whole, or a second name of what was killed while it got its first
     return tuple(images), tuple(previews)
 
 
@@ -4239,8 +4346,10 @@ def is_anything_left(state_folder: Path, and_tried: bool = False) -> bool:
         names = os.listdir(str(folder))
     except OSError:
         return False
-    left = (folder / name for name in names)
-    return any(is_abandoned(one) and (and_tried or not (one / TRIED).exists()) for one in left)
+    left = [folder / name for name in names]
+    return any(
+        is_unmarked(one) or (is_abandoned(one) and (and_tried or not (one / TRIED).exists())) for one in left
+    )
 
 
 def add_note(folder: Path, event: Mapping[str, object]) -> None:
@@ -4987,7 +5096,8 @@ class Opening(Record):
     """What is known of a request before it is sent.
 
     `discount` is the factor on the list price (1.0; 0.5 for the Batch API). `started_at` is UTC, as
-    `utc_text` writes it; None stands for now.
+    `utc_text` writes it; None stands for now. `sandbox` is set where the host is known to
+    be the sandbox.
     """
 
     base_url: str
@@ -5000,6 +5110,7 @@ class Opening(Record):
     discount: float = 1.0
     batch_id: Optional[str] = None
     started_at: Optional[str] = None
+    sandbox: bool = False
 
 
 class Ending(Record):
@@ -5558,7 +5669,7 @@ class Ledger:
             (
                 opening.started_at or utc_text(time.time()),
                 self._masked(opening.base_url),
-                urlsplit(opening.base_url).netloc,
+                SANDBOX_HOST if opening.sandbox else urlsplit(opening.base_url).netloc,
                 opening.command,
                 self._masked(request.model),
                 self._masked(request.prompt),
@@ -5581,7 +5692,7 @@ class Ledger:
 
     def _fill(self, database: Database, row: int, ending: Ending) -> None:
         result = ending.result
-        database.change(
+        found = database.change(
             _COMPLETE,
             (
                 round(result.elapsed_s, 3),
@@ -5598,7 +5709,8 @@ class Ledger:
                 row,
             ),
         )
-        for number, image in enumerate(result.images, 1):
+        # Of a request that was forgotten meanwhile nothing is kept.
+        for number, image in enumerate(result.images if found else (), 1):
             database.change(
                 _INSERT_IMAGE,
                 (
@@ -6026,9 +6138,9 @@ def read_config_file(
 def read_object(path: Path) -> Tuple[str, Dict[str, Any]]:
     """A config file's text, and the JSON object that it is; a `ConfigError` where it is none."""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = written_text(path.read_bytes())
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8 or UTF-16"
         raise ConfigError(f"cannot read config {path}: {reason}", hint="name a readable JSON file") from None
     try:
         content: Any = json.loads(text)
@@ -6128,6 +6240,8 @@ def _read_model(model: str, content: Any, place: Callable[..., str]) -> Prices:
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 #: What the sandbox says of itself in every answer.
 SANDBOX_HEADER = "x-gpt-image-2-sandbox"
+#: The base URLs of the sandboxes that this process runs itself.
+OWN_SANDBOXES: Set[str] = set()
 
 
 #: The one parameter that belongs to a base URL: which form of the API is spoken, at Azure and its gateways.
@@ -6833,6 +6947,7 @@ class Refusal(Record):
 _QUOTA_CODES = (
     r"insufficient_(?:user_)?(?:quota|balance|credits?|funds)|pre_consume_token_quota_failed|quota_exhausted"
     r"|credit_balance_exhausted|billing_hard_limit_reached|payment_required|(?:spend|usage)_limit_exceeded"
+    r"|budget_exceeded"
 )
 _MODERATION_CODES = (
     r"moderation_blocked|content_policy_violation|content_?filter(?:ed)?|(?:image_)?safety|prohibited_content"
@@ -6847,7 +6962,8 @@ QUOTA = Refusal(
     + r"|exceeded your current quota|quota (?:is |was |has been )?(?:exhausted|not enough|insufficient)"
     r"|(?:insufficient|not enough) (?:user |account |token )?(?:quota|balance|credits?|funds)"
     r"|out of credits?\b|balance is (?:too low|insufficient|not enough)"
-    r"|billing hard limit|(?:余额|额度|配额|点数|积分)已?(?:不足|用尽|耗尽|用完)|预扣费额度失败|欠费",
+    r"|billing hard limit|budget has been exceeded|exceeded ?budget(?: for|:)"
+    r"|(?:余额|额度|配额|点数|积分)已?(?:不足|用尽|耗尽|用完)|预扣费额度失败|欠费",
     statuses=(402,),
 )
 MODERATION = Refusal(
@@ -6900,7 +7016,7 @@ REFUSALS: Tuple[Refusal, ...] = (
         AuthenticationError,
         "invalid_api_key",
         "check the key: config --show says where it comes from",
-        codes="invalid_api_key",
+        codes="invalid_api_key|expired_key|token_not_found_in_db|no_db_connection",
         words=r"(?:incorrect|invalid) api key|无效的令牌|令牌(?:已过期|无效|不可用)",
         statuses=(401,),
     ),
@@ -6926,8 +7042,15 @@ REFUSALS: Tuple[Refusal, ...] = (
         ApiError,
         "model_not_found",
         "check --model, and that your account may use it",
-        codes="model_not_found",
+        codes=r"model_not_found|DeploymentNotFound|\w{1,100}_model_access_denied",
         words="no available channel|无可用渠道|没有可用的?渠道|the model .{1,100} does not exist",
+    ),
+    Refusal(
+        ApiError,
+        "model_not_found",
+        "check --model, and that your account may use it",
+        words=r"(?:invalid|unknown|unsupported) model\b|\bmodel \S{1,100} (?:is )?not (?:found|supported)\b",
+        under=400,
     ),
     Refusal(
         ApiError,
@@ -7003,6 +7126,11 @@ class SentRequest:
         """Whether the request may have left by now."""
         self.may_have_left = may_have_left
 
+    @property
+    def is_sent(self) -> bool:
+        """Whether the request left, or may have."""
+        return self.may_have_left or self.result is not None
+
     def note(self, event: Mapping[str, object]) -> None:
         """Remembers what became of an image, here and on disk."""
         self.notes.append(event)
@@ -7060,6 +7188,8 @@ class Gate:
             warn(f"something went wrong when all was saved: {said}")
             return result
         error = _error_of(defect, said, len(images), self._asked, billed)
+        if isinstance(error, UsageError) and any(sending.is_sent for sending in self._sendings):
+            error = OutputError(error.message, hint=error.hint, code=error.code, billed=billed)
         places = f"what came was kept: {', '.join(kept)}" if kept else ""
         doubt = "check your usage before you send it again" if billed is not Billed.NO else ""
         error.hint = "; ".join(filter(None, [error.hint, doubt, places]))
@@ -7631,6 +7761,8 @@ _ACCEPTED = 202
 _URI_START = b"data:image/"
 _LAST_EVENTS = ("response.completed", "response.failed", "response.incomplete", "error")
 _SSE_STARTS = (b"data:", b"event:", b"id:", b"retry:", b":")
+_QUOTED_STREAM = rb'(?:event: ?|data: ?\{"type": ?")image_(?:edit|generation)\.'
+_MOST_BEFORE_QUOTE = 1 << 10
 _TYPE = rb'"type"\s*:\s*"([^"\\]*)"'
 _PARTIAL_INDEX = rb'"partial_image_index"\s*:\s*(\d{1,9})'
 _TITLE = r"(?is)<title[^>]{0,200}>(.{0,1000}?)</title>"
@@ -7675,7 +7807,7 @@ class AnswerReader:
         self._shape = "empty"
         self._sse: Optional[SseSplitter] = None
         self._finder = ImageFinder(collector, self._keep_text, self._image_ended, poll.images if poll else "")
-        self._json = JsonSplitter(self._finder.wants, self._keep)
+        self._json = JsonSplitter(self._wants, self._keep)
         self._body: Optional[ImageText] = None  # of an answer that is no JSON
         self._document = bytearray()  # the JSON under way, without its images
         self._undecided: List[
@@ -7759,6 +7891,15 @@ class AnswerReader:
         self._body = body = self._finder.text(Place((), 0))
         self._shape, self._feed = "other", body
 
+    def _wants(self, place: Place) -> Optional[StringSink]:
+        if place.path not in (("error",), ("error", "message")):
+            return self._finder.wants(place)
+        quoted = AnswerReader(self._collector, self._spool, asked=self._asked)
+        return _ErrorWords(self._keep_text, quoted, self._quote_ended)
+
+    def _quote_ended(self, quoted: Answer) -> None:
+        self._answer = replace(self._answer, usage=_add_usage(self._answer.usage, quoted.usage))
+
     def _json_data(self, data: bytes) -> None:
         self._json.feed(data)
 
@@ -7815,7 +7956,7 @@ class AnswerReader:
         self._spool.write(b"\n")
         self._document_ended()
         self._document.clear()
-        self._json = JsonSplitter(self._finder.wants, self._keep)
+        self._json = JsonSplitter(self._wants, self._keep)
 
     def _finish_undecided(self) -> None:
         undecided, self._undecided = self._undecided, []
@@ -7852,6 +7993,38 @@ class AnswerReader:
             return False
         is_end = any(kind in _LAST_EVENTS for kind in self._event_kinds())
         return is_end or bytes(self._document[:20]).strip() == b"[DONE]"
+
+
+class _ErrorWords:
+    """The sink for the words of an error. A proxy may quote the stream in them that it could not read, as
+    LiteLLM does where an edit is streamed: its images were paid for, and are read out of there."""
+
+    def __init__(
+        self, keep: Callable[[bytes, bool], None], quoted: AnswerReader, on_quoted: Callable[[Answer], None]
+    ) -> None:
+        self._keep = keep
+        self._quoted = quoted
+        self._on_quoted = on_quoted
+        self._words = b""
+        self._is_quoting = False
+
+    def __call__(self, piece: Optional[bytes]) -> None:
+        if self._is_quoting:
+            if piece is None:
+                self._on_quoted(self._quoted.close())
+            else:
+                self._quoted.feed(piece)
+            return
+        words = self._words + (piece or b"")
+        start = re.search(_QUOTED_STREAM, words)
+        if start is not None:
+            self._is_quoting = True
+            self._keep(words[: start.start()], False)
+            self._quoted.feed(words[start.start() :])
+        elif piece is None or len(words) > _MOST_BEFORE_QUOTE:
+            self._keep(words, False)
+            words = b""
+        self._words = words
 
 
 def read_usage(document: object) -> Optional[Usage]:
@@ -8219,7 +8392,7 @@ def is_lasting(attempt: Attempt) -> bool:
 
 def is_too_large(attempt: Attempt) -> bool:
     """Whether no wait would help: one request asks for more than a minute's limit."""
-    return attempt.error is not None and attempt.error.message.lower().startswith("request too large")
+    return attempt.error is not None and "request too large" in attempt.error.message.lower()
 
 
 def is_quota(code: str) -> bool:
@@ -8462,6 +8635,7 @@ def fetch_images(
 
 _FREE_ANSWER_BYTES = 8 << 20
 _ANSWER_TEXT_BYTES = 16 << 20
+_ASK_SANDBOX_S = 10.0
 
 
 class Host(Record):
@@ -8568,6 +8742,12 @@ def send_free(curl: Curl, request: HttpRequest) -> Tuple[Attempt, object]:
     return attempt, document
 
 
+def asks_sandbox(curl: Curl, base_url: str) -> bool:
+    """Whether the sandbox answers at a base URL; asks it, without a key."""
+    attempt, _ = send_free(curl, HttpRequest(f"{base_url}/models", (), _ASK_SANDBOX_S))
+    return attempt.head is not None and is_sandbox(base_url, attempt.head.headers)
+
+
 def describe(settings: Settings, request: ImageRequest) -> Tuple[str, str]:
     """The URL with its keys masked, and the exact body of a request as text, for `--dry-run`; a multipart
     body by its parts."""
@@ -8640,6 +8820,8 @@ _MAYBE_HINT = "it may have been billed; check your usage before you send it agai
 _OPT_IN_HINT = " (or use --retry-ambiguous)"
 #: Seconds after which common gateways cut a silent connection: nginx at 60, Cloudflare at 100 to 125.
 _GATEWAY_WINDOWS_S = ((55.0, 65.0), (95.0, 130.0))
+#: How LiteLLM passes on what its provider said.
+_THROUGH_LITELLM = r"litellm\.\w{1,100}: (?:\w{1,100}: )?\w{1,100}Exception - "
 _FLAGS = {
     "format": "--format (or config field format_field)",
     "output_format": '--format (a relay that wants another name: "format_field": "format" in the config)',
@@ -8705,6 +8887,8 @@ def explain(
     if rule.billed is Billed.MAYBE:
         maybe = _MAYBE_HINT + (_OPT_IN_HINT if rule.again is Again.OPT_IN else "")
         hint = f"{hint}; {maybe}" if hint else maybe
+    if attempt.error is not None and re.match(_THROUGH_LITELLM, attempt.error.message):
+        hint = _hint_on_litellm(cause, attempt, request, hint)
     return cause.kind(
         mask_secrets(cause.message, secrets),
         hint=mask_secrets(hint, secrets),
@@ -8744,6 +8928,20 @@ def refuses_stream(attempt: Attempt) -> bool:
     if attempt.error.param:
         return attempt.error.param in ("stream", "partial_images")
     return re.search(r"\b(stream|streaming|partial_images)\b", attempt.error.message, re.I) is not None
+
+
+def _hint_on_litellm(cause: _Cause, attempt: Attempt, request: Optional[ImageRequest], hint: str) -> str:
+    """The hint, where the provider spoke to LiteLLM: of its key, and perhaps more than once.
+
+    Source of the figures: LiteLLM 1.108.7, whose router and client each send a request up to three times.
+    """
+    if issubclass(cause.kind, (AuthenticationError, QuotaError)):
+        return "the provider says so of the key that LiteLLM has, not of yours; tell who runs the proxy"
+    if attempt.said_status < 500:
+        return hint
+    if request and request.stream:
+        hint = f"leave out --stream, which LiteLLM cannot pass on; {hint}"
+    return f"{hint}; LiteLLM itself sends what fails up to 9 times (3 with num_retries: 0 in its config)"
 
 
 def _unsent_cause(attempt: Attempt, host: str, secrets: Iterable[str]) -> _Cause:
@@ -8936,7 +9134,7 @@ def _bad_request(attempt: Attempt, text: str, request: Optional[ImageRequest]) -
     )
     if request and param in dict(request.extra):
         flag = f"--param {param}=…"
-    verb = "it comes from" if error.code == "unknown_parameter" else "correct"
+    verb = "it comes from" if named or error.code == "unknown_parameter" else "correct"
     return _Cause(ApiError, error.code or "bad_request", text, f"{verb} {show(flag)}")
 
 
@@ -9101,9 +9299,18 @@ def _check_mask(source: str, mask: InputImage, first: InputImage) -> None:
         )
 
 
+def open_stdin(what: str) -> IO[bytes]:
+    """Standard input; a `UsageError` where nothing can ever come from it."""
+    if sys.__stdin__ is None:
+        raise UsageError(
+            f"cannot read the {what} from standard input, which is closed", hint="open it, or name a file"
+        )
+    return sys.stdin.buffer
+
+
 def _copy_stdin(file: IO[bytes], what: str, max_bytes: int) -> None:
     try:
-        data = sys.stdin.buffer.read(max_bytes + 1)
+        data = open_stdin(what).read(max_bytes + 1)
     except OSError as error:
         raise UsageError(
             f"cannot read the {what} from standard input: {error.strerror or error}", hint="give a file"
@@ -9308,7 +9515,7 @@ class CallUnderWay:
         self.plan = plan
         self.numbers = numbers or range(1, request.count + 1)
         self.policy = policy
-        self._observer = observer
+        self.observer = observer
         self._lock = threading.Lock()
         self.warnings: List[str] = []
         self.attempts = 0
@@ -9366,7 +9573,7 @@ class CallUnderWay:
         """Tells the observer; lanes take turns."""
         try:
             with self._lock:
-                self._observer(event)
+                self.observer(event)
         except Exception as defect:
             if not isinstance(event, Warned):
                 self.warn(f"the observer failed: {type(defect).__name__}: {defect}")
@@ -9427,12 +9634,13 @@ class Lane:
     def run(self) -> LaneEnd:
         """Sends until there is an image, or nothing more may be sent."""
         while True:
-            end, attempt, rule = self._send()
+            end, attempt, rule = self.send()
             wait = self._wait_before_retry(attempt, rule)
             if wait is None or self._call.host.stop.wait(wait):
                 return end
 
-    def _send(self) -> Tuple[LaneEnd, Attempt, Rule]:
+    def send(self) -> Tuple[LaneEnd, Attempt, Rule]:
+        """Sends it once; how it ended."""
         call = self._call
         sending = call.begin_sending(self._request, self._numbers)
         collector = sending.collector = ImageCollector(
@@ -9522,9 +9730,7 @@ class Lane:
             error = OutputError("; ".join(collector.lost), billed=rule.billed)
         elif not images:
             error = explain(attempt, rule, self._request, settings.base_url, settings.secrets)
-            end = attempt.end
-            is_readable = not attempt.was_cut or end.is_undecodable or end.is_too_long
-            if attempt.status == 200 and is_readable and attempt.error is None and spool.size_bytes:
+            if rule.billed is not Billed.NO and not preview and spool.text().strip():
                 error.hint = f"the answer was kept: {spool.keep('answer.txt')}; {error.hint}".rstrip("; ")
         elif len(images) < asked:
             error = self._too_few(attempt, rule, len(images), collector.kept_aside)
@@ -9627,6 +9833,7 @@ class Lane:
 
 
 _JOIN_S = 0.5
+_EARLIER_HINT = "an earlier try may have been billed: check your usage before you send it again"
 
 
 class Call(CallUnderWay):
@@ -9717,6 +9924,9 @@ class Call(CallUnderWay):
             return None
         worst = max(errors, key=lambda error: error.billed.rank)
         if not saved:
+            if worst.billed is Billed.NO and result.billed is not Billed.NO:
+                worst.retry_safe = False
+                worst.hint = "; ".join(filter(None, [worst.hint, _EARLIER_HINT]))
             worst.billed = result.billed
             return worst
         return PartialError(
@@ -9784,9 +9994,6 @@ MAX_TIMEOUT_S = 1_000_000.0
 DEFAULT_OUTPUT_STEM = "gpt-image2-output"
 
 PathLike = Union[str, "os.PathLike[str]"]
-
-
-_ASK_SANDBOX_S = 10.0
 
 
 class PreparedCall(Record):
@@ -9860,6 +10067,7 @@ class Client:
         )
         self._swept: Set[Path] = set()
         self._has_resumed = False
+        self._room = Room()
         self._observer: Observer = observer or _ignore
         self._stop = stop or StopSwitch()
         self.ledger: Optional[Ledger] = None
@@ -10022,18 +10230,26 @@ class Client:
             GptImage2Error: not all images could be saved as asked; `result` holds those that were.
         """
         self.check_way()
-        for folder in _folders(prepared):
+        folders = _folders(prepared)
+        for folder in folders:
             prepare_folder(folder)
-        policy = replace(self._policy, save_partials=save_partials, waits_for_tasks=not no_wait)
+        with self._room.taken(prepared.request.most_bytes, (*folders, state_folder(self._env))):
+            return self._run(prepared, save_partials, observer or self._observer, not no_wait)
+
+    def _run(
+        self, prepared: PreparedCall, save_partials: bool, observer: Observer, waits_for_tasks: bool
+    ) -> Result:
+        policy = replace(self._policy, save_partials=save_partials, waits_for_tasks=waits_for_tasks)
         host = host_of(self.settings, self._env, self._stop)
-        observer = observer or self._observer
         call = Call(host, prepared.request, prepared.plan, policy, observer, prepared.numbers)
         known = prepared.warnings + self._strays(prepared.plan) + self.finish_leftovers()
         try:
             if self.ledger is None:
                 return call.run(known)
             estimate = prepared.request.estimate(self.settings.prices)
-            opening = opening_of(self.settings.base_url, prepared.request, prepared.plan, estimate)
+            base_url = self.settings.base_url
+            opening = opening_of(base_url, prepared.request, prepared.plan, estimate)
+            opening = replace(opening, sandbox=base_url in OWN_SANDBOXES)
             if prepared.output is not None:
                 opening = replace(opening, output=prepared.output)
             ledger = self.ledger
@@ -10059,10 +10275,8 @@ class Client:
 
     def asks_sandbox(self) -> bool:
         """Whether the sandbox answers at the base URL; asks it, without a key."""
-        settings = self.settings
-        curl = host_of(settings, self._env, self._stop).curl
-        attempt, _ = send_free(curl, HttpRequest(f"{settings.base_url}/models", (), _ASK_SANDBOX_S))
-        return attempt.head is not None and is_sandbox(settings.base_url, attempt.head.headers)
+        host = host_of(self.settings, self._env, self._stop)
+        return asks_sandbox(host.curl, self.settings.base_url)
 
     def _strays(self, plan: OutputPlan) -> Tuple[str, ...]:
         """Sweeps an output folder before its first call; what was found there, in words."""
@@ -10519,9 +10733,9 @@ def read_prompt(prompt: Optional[str], prompt_file: Optional[str], sources: Sequ
         raise UsageError("the prompt is given twice", hint="give PROMPT or --prompt-file, not both")
     if prompt_file is not None and prompt_file != "-":
         try:
-            return Path(os.path.expanduser(prompt_file)).read_bytes().decode("utf-8-sig").rstrip("\r\n")
+            return written_text(Path(os.path.expanduser(prompt_file)).read_bytes()).rstrip("\r\n")
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+            reason = getattr(error, "strerror", None) or "it is no text in UTF-8 or UTF-16"
             raise UsageError(
                 f"cannot read the prompt file {prompt_file}: {reason}", hint="check the path"
             ) from None
@@ -10531,14 +10745,14 @@ def read_prompt(prompt: Optional[str], prompt_file: Optional[str], sources: Sequ
                 "prompt and image cannot both come from standard input", hint="use --prompt-file FILE"
             )
         try:
-            return sys.stdin.buffer.read().decode("utf-8-sig").rstrip("\r\n")
+            return written_text(open_stdin("prompt").read()).rstrip("\r\n")
         except OSError as error:  # io.UnsupportedOperation is a ValueError as well
             raise UsageError(
                 f"cannot read standard input: {error.strerror or error}", hint="use --prompt-file FILE"
             ) from None
         except ValueError:
             raise UsageError(
-                "the prompt on standard input is not UTF-8 text", hint="mend its encoding"
+                "the prompt on standard input is no text in UTF-8 or UTF-16", hint="mend its encoding"
             ) from None
     if prompt is None:
         raise UsageError("a prompt is missing", hint=f'for example: {PROGRAM} generate "a cat" -o cat.png')

@@ -27,6 +27,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import lru_cache, partial
 from html import escape
 from itertools import chain, count, islice
+from operator import attrgetter
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import (
@@ -56,6 +57,7 @@ from gpt_image2 import (
     ASKED,
     BATCH_DISCOUNT,
     BODY,
+    DEFAULT_MAX_DOWNLOAD_BYTES,
     DEFAULT_MODEL,
     EXIT_CODES,
     FOLDER,
@@ -66,7 +68,9 @@ from gpt_image2 import (
     MAX_INPUT_IMAGES,
     MAX_PARTIAL_IMAGES,
     MIN_VERSION,
+    NO_SPACE,
     OVER_MAX_COST,
+    OWN_SANDBOXES,
     PROGRAM,
     REQUEST_FIELDS,
     SANDBOX_HOST,
@@ -76,6 +80,7 @@ from gpt_image2 import (
     TRIED,
     TYPICAL_SECONDS,
     USER_AGENT,
+    UTF16_MARKS,
     YES_NO,
     Again,
     Answer,
@@ -85,7 +90,9 @@ from gpt_image2 import (
     AuthenticationError,
     Billed,
     Budget,
+    Call,
     CallFlags,
+    CallPolicy,
     Client,
     ConfigError,
     CostEstimate,
@@ -114,10 +121,13 @@ from gpt_image2 import (
     InputImage,
     InterruptedCall,
     JsonSplitter,
+    Lane,
+    LaneEnd,
     Ledger,
     LedgerError,
     NetworkError,
     NotAnImage,
+    Observer,
     Opening,
     Output,
     OutputError,
@@ -134,6 +144,7 @@ from gpt_image2 import (
     Record,
     ResponseHead,
     Result,
+    Room,
     SavedImage,
     ServerError,
     ServerFlags,
@@ -161,6 +172,7 @@ from gpt_image2 import (
     addresses_of_task,
     adopt,
     amount,
+    asks_sandbox,
     backoff_s,
     canonical,
     check_local_inputs,
@@ -180,6 +192,7 @@ from gpt_image2 import (
     find_config,
     find_curl,
     forget_facts,
+    free_bytes,
     has_same_origin,
     home_folder,
     host_of,
@@ -202,6 +215,7 @@ from gpt_image2 import (
     moment_s,
     open_database,
     open_ours,
+    open_stdin,
     other_fields,
     parser_of,
     pending_error,
@@ -216,14 +230,12 @@ from gpt_image2 import (
     refuses_stream,
     replace,
     request_from_fields,
-    request_id,
     request_of,
     resolve_addresses,
     save_facts,
     saved_image_at,
     saved_line,
     send_free,
-    send_once,
     server_wait_s,
     sha256_of,
     show,
@@ -231,6 +243,7 @@ from gpt_image2 import (
     slug,
     state_folder,
     stored,
+    sweep_unmarked,
     taken_over,
     temporary_folder,
     today,
@@ -364,10 +377,11 @@ class Left:
         """Something becomes of an image while it is finished."""
         add_note(self.folder, event)
 
-    def leave(self) -> None:
-        """It could not be finished now: another try may."""
-        with suppress(OSError), open(str(self.folder / TRIED), "ab"):
-            pass
+    def leave(self, was_tried: bool = True) -> None:
+        """It is left as it is: another try may finish it."""
+        if was_tried:
+            with suppress(OSError), open(str(self.folder / TRIED), "ab"):
+                pass
         self._owned.leave()
 
     def close(self) -> None:
@@ -385,6 +399,8 @@ def left_behind(state_folder: Path, wanted: str = "") -> Iterator[Left]:
         owned = taken_over(folder / name) if _is_named(folder / name, wanted) else None
         if owned is not None:
             yield Left(owned)
+        else:
+            sweep_unmarked(folder / name)
 
 
 def outputs_of_tasks(state_folder: Path) -> Iterator[str]:
@@ -729,6 +745,7 @@ class Resumer:
             billed=billed,
             http_status=left.status,
             attempts=1,
+            sandbox=self._was_sandbox(left),
             tasks=(task.id,) if task else (),
         )
         self._record(left, result, error)
@@ -739,6 +756,12 @@ class Resumer:
         known = {str(note.get("saved")) for note in left.notes}
         new = tuple(image for image in images if image.path not in known)
         return Resumed(left.id, result, new, kept, tuple(waiting), task, error)
+
+    def _was_sandbox(self, left: Left) -> bool:
+        """Whether the sandbox answered; where there is no answer, whether it is there now."""
+        if left.status is None and is_loopback(left.base_url):
+            return asks_sandbox(self._host.curl, left.base_url)
+        return is_sandbox(left.base_url, left.headers)
 
     def _ask_after_task(
         self, left: Left, host: Host, told: Optional[Task], plan: OutputPlan, collector: ImageCollector
@@ -949,11 +972,9 @@ def _state_folder(folder: Path) -> Check:
 
 
 def _disk(folder: Path) -> Check:
-    import shutil
-
-    while not os.path.exists(str(folder)) and folder != folder.parent:
-        folder = folder.parent
-    free = shutil.disk_usage(str(folder)).free
+    free = free_bytes(folder)
+    if free is None:
+        return Check("disk", "ok", "the free space of the state folder is not known")
     detail = f"{free / 1e9:.1f} GB free"
     if free < _MIN_FREE_BYTES:
         return Check("disk", "warn", detail, "free some space: one image can have 15 MB and more")
@@ -1008,21 +1029,17 @@ def _network(settings: Settings, stop: StopSwitch) -> Iterator[Check]:
         yield Check("api", "fail", error.message, error.hint, attempt.elapsed_s, error.exit_code)
 
 
-def ask(host: Host, path: str, body_path: Optional[str] = None) -> Tuple[Attempt, object]:
+def ask(host: Host, path: str) -> Tuple[Attempt, object]:
     """One free request below the base URL, and its answer as JSON (None when it is none)."""
     settings = host.settings
     headers = settings.with_auth(("User-Agent", USER_AGENT), ("Accept", "application/json"))
-    if body_path is not None:
-        headers = (*headers, ("Content-Type", "application/json"))
-    return send_free(host.curl, HttpRequest(settings.address(path), headers, CHECK_TIMEOUT_S, body_path))
+    return send_free(host.curl, HttpRequest(settings.address(path), headers, CHECK_TIMEOUT_S))
 
 
-def explained(settings: Settings, attempt: Attempt, request: Optional[ImageRequest] = None) -> GptImage2Error:
-    """The error for a request of `doctor`; without an image to make it was free."""
-    rule = judge(attempt)
-    if request is None:
-        rule = replace(rule, billed=Billed.NO, again=Again.NEVER)
-    return explain(attempt, rule, request, settings.base_url, settings.secrets)
+def explained(settings: Settings, attempt: Attempt) -> GptImage2Error:
+    """The error for a request of `doctor`, which was free."""
+    rule = replace(judge(attempt), billed=Billed.NO, again=Again.NEVER)
+    return explain(attempt, rule, None, settings.base_url, settings.secrets)
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -1142,6 +1159,8 @@ def start_sandbox() -> Generator[str, None, None]:
         with _installed("sandbox"):
             serve: Callable[[], ContextManager[str]] = _import(EXTRAS["sandbox"].module).serve_in_thread
             base_url = stack.enter_context(serve())
+        OWN_SANDBOXES.add(base_url)
+        stack.callback(OWN_SANDBOXES.discard, base_url)
         yield base_url
 
 
@@ -1190,9 +1209,10 @@ def _installed(name: str) -> Generator[None, None, None]:
 #
 # Learns, for the price of one small image, what a base URL really does.
 #
-# A refusal is free, so the form of a refusal is asked for first. The paid request is an edit of two tiny
-# pictures, streamed, as jpeg, in a given size: its one answer tells the most. Where a field or the endpoint is
-# refused, it is changed and asked again; refusals before work cost nothing either.
+# A refusal is free, so the form of a refusal is asked for first; what a relay paints even then is saved and
+# counted. The paid request is an edit of two tiny pictures, streamed, as jpeg, in a given size: its one answer
+# tells the most. Where a field or the endpoint is refused, it is changed and asked again; refusals before work
+# cost nothing either.
 # ------------------------------------------------------------------------------------------------------------
 
 
@@ -1201,7 +1221,6 @@ PROBE_TIMEOUT_S = 600.0
 _PROBE_SIZE = "1024x1024"
 _INPUT_EDGE = 64
 _MAX_REFUSALS = 5
-_NO_SUCH_MODEL = "no-such-model-this-is-a-probe"
 _FIELD_REFUSED = (400, 422)
 _ENDPOINT_MISSING = (404, 405, 501)
 PROBE = ImageRequest(
@@ -1214,81 +1233,83 @@ PROBE = ImageRequest(
 )
 
 
-class ProbeOutcome(Record):
-    """What was learnt, and what the paid request ended with."""
+#: Nobody can paint it: a picture of nothing, without a pixel, by no model.
+_UNPAINTABLE = ImageRequest(prompt="", model="no-such-model-this-is-a-probe", size="0x0")
 
-    facts: HostFacts
-    result: Result
+
+class Probe(Call):
+    """One probe, as a call of two images at most: what comes is saved and counted as in any other."""
+
+    def __init__(self, host: Host, picture: Path, observer: Observer) -> None:
+        plan = OutputPlan(
+            picture.parent, picture.stem, picture.suffix, False, True, picture.parent / "rescued"
+        )
+        policy = CallPolicy(PROBE_TIMEOUT_S, 0, False, DEFAULT_MAX_DOWNLOAD_BYTES, save_partials=False)
+        super().__init__(host, PROBE, plan, policy, observer, numbers=(1, 2))
+        self._results: List[Result] = []
+        #: What it came to, where it came to an end.
+        self.result: Optional[Result] = None
+        #: What was learnt by now.
+        self.facts = HostFacts(probed_on=today())
+
+    def _run(self, warnings: Tuple[str, ...]) -> Result:
+        for warning in warnings:
+            self.warn(warning)
+        with self.host.stop, temporary_folder() as folder:
+            self._ask_for_a_refusal()
+            inputs = tuple(_input(folder / f"{name}.png", shade) for name, shade in (("a", 64), ("b", 192)))
+            error = self._ask_for_an_image(replace(PROBE, images=inputs))
+        paid = [result for result in self._results if result.billed is not Billed.NO]
+        result = self.result = replace(
+            self._result(paid or self._results[-1:]),
+            command=PROBE_COMMAND,
+            attempts=self.attempts - (self.facts.refusal is not None),  # that one was free
+        )
+        if error is not None:
+            error = self._error([error], result) or error
+            error.result = result
+            raise error
+        return result
+
+    def _send(self, request: ImageRequest) -> Tuple[Attempt, LaneEnd]:
+        number = 1 + sum(len(result.images) for result in self._results)
+        end, attempt, _ = Lane(self, request, [number], count(number + 1)).send()
+        self._results.append(end[0])
+        return attempt, end
+
+    def _ask_for_a_refusal(self) -> None:
+        """Learns what a refusal looks like: `openai` for the official envelope, else `other`."""
+        attempt, (result, _) = self._send(_UNPAINTABLE)
+        if result.images or attempt.answer.urls:
+            usage, prices = attempt.answer.usage, self.host.settings.prices
+            cost_usd = cost_of_usage(PROBE.model, usage, prices) if usage else None
+            price = probe_price(prices)
+            if cost_usd is None and price is not None:
+                cost_usd = price.high_usd
+            sum_of_it = "an unknown sum" if cost_usd is None else f"about ${cost_usd:.4f}"
+            self.warn(f"this host paints what the API refuses: {sum_of_it} more may be billed for it")
+        elif 400 <= attempt.status < 500:
+            is_official = attempt.error is not None and (attempt.error.type or attempt.error.code)
+            self.facts = replace(self.facts, refusal="openai" if is_official else "other")
+
+    def _ask_for_an_image(self, request: ImageRequest) -> Optional[GptImage2Error]:
+        """Asks until an image comes, and learns from it; the error where none does."""
+        for left in range(_MAX_REFUSALS, -1, -1):
+            attempt, (result, error) = self._send(request)
+            if result.images or attempt.answer.urls:
+                self.facts = _learnt(self.host, self.facts, request, attempt, result.images)
+                if error is not None:
+                    self.warn(error.message)
+                return None
+            changed = _changed(self.host, request, attempt)
+            if changed is None or not left or self.host.stop.is_set:
+                return error
+            self.host, request = changed
+        raise AssertionError("the last refusal returns")
 
 
 def probe_price(prices: Mapping[str, Prices]) -> Optional[CostEstimate]:
     return PROBE.estimate(prices)
-
-
-def probe(host: Host, picture: Path) -> ProbeOutcome:
-    """Asks the base URL; the picture that it paints is saved, since it is paid for. The `result` of an error
-    says what was sent."""
-    started = time.monotonic()
-    with temporary_folder() as folder:
-        facts = HostFacts(probed_on=today(), refusal=_refusal(host, folder))
-        inputs = tuple(_input(folder / f"{name}.png", shade) for name, shade in (("a", 64), ("b", 192)))
-        request = replace(PROBE, images=inputs)
-        refusals = 0
-        while True:
-            attempt, images = _send(host, request, picture)
-            result = replace(
-                _result(host, request, attempt, images),
-                attempts=refusals + 1,
-                requests_sent=refusals + attempt.end.sent,
-                elapsed_s=time.monotonic() - started,
-            )
-            if images or attempt.answer.urls:
-                return ProbeOutcome(_learnt(host, facts, request, attempt, images), result)
-            changed = _changed(host, request, attempt)
-            refusals += 1
-            if changed is None or refusals > _MAX_REFUSALS:
-                error = explained(host.settings, attempt, request)
-                error.result = result
-                raise error
-            host, request = changed
-
-
-def _refusal(host: Host, folder: Path) -> Optional[str]:
-    """What a refusal looks like: `openai` for the official envelope, else `other`; None without one."""
-    body = folder / "refused"
-    # Without a prompt: a relay that takes any model for its own would paint one, and bill it.
-    write_private(body, json.dumps({"model": _NO_SUCH_MODEL}).encode())
-    attempt, document = ask(host, "/images/generations", str(body))
-    if not 400 <= attempt.status < 500:
-        return None
-    error = read_server_error(document)
-    return "openai" if error is not None and (error.type or error.code) else "other"
-
-
-def _send(host: Host, request: ImageRequest, picture: Path) -> Tuple[Attempt, Tuple[SavedImage, ...]]:
-    plan = OutputPlan(picture.parent, picture.stem, picture.suffix, False, True, picture.parent)
-    collector = ImageCollector(plan, count(1))
-    spool = Spool(picture.parent)
-    try:
-        attempt = send_once(host, request, collector, spool, PROBE_TIMEOUT_S)
-    finally:
-        collector.close()
-        spool.discard()
-    return attempt, collector.images
-
-
-def _result(host: Host, request: ImageRequest, attempt: Attempt, images: Tuple[SavedImage, ...]) -> Result:
-    usage = attempt.answer.usage
-    return Result(
-        command=PROBE_COMMAND,
-        model=request.model,
-        images=images,
-        usage=usage,
-        cost_usd=cost_of_usage(request.model, usage, host.settings.prices) if usage else None,
-        billed=Billed.YES if images or attempt.answer.urls else judge(attempt).billed,
-        http_status=attempt.status or None,
-        request_id=request_id(attempt.head, host.settings.secrets),
-    )
 
 
 def _learnt(
@@ -1297,7 +1318,7 @@ def _learnt(
     image = images[0] if images else None
     return replace(
         facts,
-        answers="b64_json" if images else "url",
+        answers="url" if attempt.answer.urls else "b64_json",
         streams=attempt.answer.shape == "sse" if request.stream else False,
         edits=bool(request.images),
         image_field=host.settings.image_field if request.images else None,
@@ -1348,50 +1369,60 @@ def probe_and_tell(settings: Settings, stop: StopSwitch, output: Output) -> Tupl
     folder = state_folder(os.environ)
     prepare_folder(folder)
     picture = folder / f"probe-{os.urandom(4).hex()}.jpg"
+    probe = Probe(host_of(settings, os.environ, stop), picture, _observer(output))
     try:
-        outcome = _recorded_probe(settings, picture, stop, output)
-    except GptImage2Error as error:
-        check = Check("probe", "fail", error.message, error.hint, exit_code=error.exit_code)
-        return check, error.billed
-    save_facts(folder, settings.base_url, outcome.facts)
+        with Room().taken(2 * PROBE.most_bytes, [folder]):
+            return _told(probe, settings, folder, picture)
+    except Exception as defect:
+        said = mask_secrets(f"internal error: {defect!r}", settings.secrets)
+        error = defect if isinstance(defect, GptImage2Error) else GptImage2Error(said)
+        result = error.result or probe.result
+        billed = max(error.billed, result.billed, key=attrgetter("rank")) if result else error.billed
+        places = _places(result.images if result else ())
+        return Check("probe", "fail", error.message + places, error.hint, exit_code=error.exit_code), billed
+
+
+def _told(probe: Probe, settings: Settings, folder: Path, picture: Path) -> Tuple[Check, Billed]:
+    try:
+        result = _recorded(probe, settings, picture)
+    finally:
+        probe.gate.close()
+    save_facts(folder, settings.base_url, probe.facts)
     facts = ", ".join(
         f"{name}: {YES_NO.get(value, value) if isinstance(value, bool) else value}"
-        for name, value in vars(outcome.facts).items()
+        for name, value in vars(probe.facts).items()
         if value is not None
     )
-    result = outcome.result
     cost = f"; cost ${result.cost_usd:.4f}" if result.cost_usd is not None else ""
-    place = f"; picture: {result.images[0].path}" if result.images else ""
-    return Check("probe", "ok", facts + cost + place), Billed.YES
+    return Check("probe", "ok", facts + cost + _places(result.images)), result.billed
 
 
-def _recorded_probe(settings: Settings, picture: Path, stop: StopSwitch, output: Output) -> ProbeOutcome:
-    """Runs the probe and records it in the ledger like any call, since it is paid for."""
-    outcomes: List[ProbeOutcome] = []
+def _places(images: Sequence[SavedImage]) -> str:
+    pictures = "pictures" if len(images) > 1 else "picture"
+    return f"; {pictures}: {', '.join(image.path for image in images)}" if images else ""
 
-    def run(warnings: Tuple[str, ...], _row: int) -> Result:
-        for warning in warnings:
-            output.warn(warning)
-        with stop:
-            outcomes.append(probe(host_of(settings, os.environ, stop), picture))
-        return outcomes[0].result
 
+def _observer(output: Output) -> Observer:
     def observe(event: Event) -> None:
         if isinstance(event, Warned):
             output.warn(event.message)
 
-    if settings.history:
-        opening = Opening(
-            base_url=settings.base_url,
-            command=PROBE_COMMAND,
-            request=PROBE,
-            output=str(picture),
-            estimate=probe_price(settings.prices),
-        )
-        recorded(Ledger(state_folder(os.environ), settings.secrets), opening, run, observe)
-    else:
-        run((), 0)
-    return outcomes[0]
+    return observe
+
+
+def _recorded(probe: Probe, settings: Settings, picture: Path) -> Result:
+    """Runs the probe and records it in the ledger like any call, since it is paid for."""
+    if not settings.history:
+        return probe.run()
+    opening = Opening(
+        base_url=settings.base_url,
+        command=PROBE_COMMAND,
+        request=PROBE,
+        output=str(picture),
+        estimate=probe_price(settings.prices),
+    )
+    ledger = Ledger(state_folder(os.environ), settings.secrets)
+    return recorded(ledger, opening, probe.run, probe.observer)
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -1760,214 +1791,6 @@ def _typed(value: Any, name: str, kind: type) -> Any:
         return value
     wanted = {str: "a text", int: "a whole number", bool: "true or false"}[kind]
     raise UsageError(f"{name} must be {wanted}, found {show(json.dumps(value), limit=40)}", hint=_LINE_HINT)
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch/jobs_file
-#
-# The jobs file: its lines as a stream, and single ones again by their place. Holds one line at a time.
-#
-# A line is a JSON object with the API's own fields and `image` or `images`, `mask`, `output` and `id`; or it is
-# a bare prompt. What a line leaves out comes from the defaults of the command line. A line that begins with `#`
-# or `//` is a comment. A file that is one JSON array holds a job in each of its elements; it is read whole.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_MAX_JOB_BYTES = 1 << 20
-_MAX_ARRAY_BYTES = 32 << 20
-_ARRAY_HEAD_BYTES = 4096
-_UTF8_MARK = b"\xef\xbb\xbf"
-_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
-_COMMENTS = (b"#", b"//")
-
-
-class Line(Record):
-    """A line that is not blank: its number in the file from 1, its offset in bytes, and its text; None where
-    it is no text or longer than any job can be, and `problem` says which."""
-
-    number: int
-    offset: int
-    text: Optional[str]
-    problem: str = ""
-
-
-class JobsFile:
-    """An open jobs file, whose lines can be read again until `close`."""
-
-    def __init__(self, path: str, scratch: Path) -> None:
-        """Copies a file, or standard input for `-`, into the scratch folder: what is sent is what was
-        planned, whatever happens to the file meanwhile."""
-        import shutil
-
-        self._scratch = scratch
-        self._file: BinaryIO = open(str(scratch / "jobs"), "x+b")  # noqa: SIM115
-        try:
-            if path == "-":
-                shutil.copyfileobj(sys.stdin.buffer, self._file)
-            else:
-                with open(os.path.expanduser(path), "rb") as file:
-                    shutil.copyfileobj(file, self._file)
-        except OSError as error:
-            self._file.close()
-            raise UsageError(
-                f"cannot read the jobs file {path}: {error.strerror or error}",
-                hint="name a file with a job a line, or - for standard input",
-            ) from None
-        try:
-            self._make_lines()
-        except BaseException:
-            self._file.close()
-            raise
-
-    def close(self) -> None:
-        self._file.close()
-
-    def lines(self) -> Iterator[Line]:
-        self._file.seek(0)
-        offset = number = 0
-        while True:
-            data = self._file.readline(_MAX_JOB_BYTES)
-            if not data:
-                return
-            number += 1
-            start, offset = offset, offset + len(data)
-            if len(data) == _MAX_JOB_BYTES and not data.endswith(b"\n"):
-                offset += self._skip_line()
-                yield Line(number, start, None, f"it is longer than {_MAX_JOB_BYTES:,} bytes")
-            elif _content(data, start) and not _content(data, start).startswith(_COMMENTS):
-                yield _decoded(data, number, start)
-
-    def text_at(self, offset: int) -> str:
-        self._file.seek(offset)
-        return _decoded(self._file.readline(_MAX_JOB_BYTES), 0, offset).text or ""
-
-    def _make_lines(self) -> None:
-        """Makes lines of UTF-8 of what is written otherwise.
-
-        Raises:
-            UsageError: it cannot be read, or is a table: its rows would pass for prompts.
-        """
-        self._file.seek(0)
-        if self._file.read(2) in _UTF16_MARKS:
-            self._take(_from_utf16(self._file))
-        first = next(self.lines(), None)
-        if first is None:
-            return
-        if first.text is not None and is_header(first.text):
-            raise UsageError(
-                f"line {first.number} is the header of a table (CSV), and no job",
-                hint='write each row as a JSON object such as {"prompt": "a cat", "size": "1024x1024"}',
-                code="invalid_jobs",
-            )
-        self._file.seek(first.offset)
-        data = _content(self._file.read(_ARRAY_HEAD_BYTES), first.offset)
-        if not ARRAY_START.match(data.decode("utf-8", "replace")):
-            return
-        self._file.seek(first.offset)
-        data = _content(self._file.read(_MAX_ARRAY_BYTES + 1), first.offset)
-        # An array on a line of its own among others is one bad line, which is told with all others.
-        if first.text is None or not first.text.endswith("]") or len(data) == len(first.text.encode("utf-8")):
-            self._take(_array_lines(data, first.number))
-
-    def _take(self, pieces: Iterator[bytes]) -> None:
-        """Reads from now on what is written anew."""
-        file = open(str(self._scratch / f"{Path(self._file.name).name}-lines"), "x+b")  # noqa: SIM115
-        try:
-            for piece in pieces:
-                file.write(piece)
-        except BaseException:
-            file.close()
-            raise
-        self._file.close()
-        self._file = file
-
-    def _skip_line(self) -> int:
-        skipped = 0
-        while True:
-            data = self._file.readline(_MAX_JOB_BYTES)
-            skipped += len(data)
-            if not data or data.endswith(b"\n"):
-                return skipped
-
-
-def _content(data: bytes, offset: int) -> bytes:
-    """A line without the mark of its encoding and the blanks around it."""
-    if offset == 0 and data.startswith(_UTF8_MARK):
-        data = data[len(_UTF8_MARK) :]
-    return data.strip()
-
-
-def _from_utf16(file: BinaryIO) -> Iterator[bytes]:
-    import codecs
-
-    decoder = codecs.getincrementaldecoder("utf-16")()
-    file.seek(0)
-    try:
-        while True:
-            data = file.read(_MAX_JOB_BYTES)
-            yield decoder.decode(data, not data).encode("utf-8")
-            if not data:
-                return
-    except UnicodeError:
-        raise UsageError(
-            "the jobs file begins as UTF-16 and is not valid UTF-16", hint="save it as UTF-8"
-        ) from None
-
-
-def _array_lines(data: bytes, number: int) -> Iterator[bytes]:
-    """The elements of a JSON array that begins on line `number`, one a line: each on its own line of the file
-    where it has one, so that a refusal names that."""
-    hint = "mend the array, or write one JSON object a line; write a prompt that begins so as a JSON string"
-    if len(data) > _MAX_ARRAY_BYTES:
-        raise UsageError(
-            f"the jobs file is a JSON array of more than {_MAX_ARRAY_BYTES:,} bytes",
-            hint="write one JSON object a line; such a file may have any length",
-            code="invalid_jobs",
-        )
-    decoder, place = json.JSONDecoder(), 1
-    written, line, counted, is_open = 1, number, 0, False
-    try:
-        text = data.decode("utf-8").strip()
-        while True:
-            place = _after_blanks(text, place)
-            if text[place : place + 1] == "]" and not is_open:
-                break
-            _, end = decoder.raw_decode(text, place)
-            line += text.count("\n", counted, place)
-            element = text[place:end].replace("\r", " ").replace("\n", " ").encode("utf-8")
-            if len(element) >= _MAX_JOB_BYTES:
-                raise json.JSONDecodeError("a job that is too long", text, place)
-            yield b"\n" * max(0, line - written) + element + b"\n"
-            written = max(line, written) + 1
-            counted = place
-            place = _after_blanks(text, end)
-            is_open = text[place : place + 1] == ","
-            if is_open:
-                place += 1
-            elif text[place : place + 1] != "]":
-                raise json.JSONDecodeError("Expecting ',' or ']'", text, place)
-        place = _after_blanks(text, place + 1)
-        if place < len(text):
-            raise json.JSONDecodeError("Extra data", text, place)
-    except (ValueError, RecursionError) as error:
-        at = number + (error.lineno - 1 if isinstance(error, json.JSONDecodeError) else 0)
-        reason = getattr(error, "msg", "") or "not UTF-8 text, or nested too deeply"
-        raise UsageError(
-            f"the jobs file is no valid JSON array: line {at}: {reason}", hint=hint, code="invalid_jobs"
-        ) from None
-
-
-def _after_blanks(text: str, place: int) -> int:
-    while text[place : place + 1] in (" ", "\t", "\r", "\n"):
-        place += 1
-    return place
-
-
-def _decoded(data: bytes, number: int, offset: int) -> Line:
-    try:
-        return Line(number, offset, _content(data, offset).decode("utf-8").strip())
-    except UnicodeDecodeError:
-        return Line(number, offset, None, "it is not UTF-8 text")
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -2463,6 +2286,213 @@ def _facts(row: Dict[str, Any], request: ImageRequest) -> str:
     cost = row.get("cost_usd")
     facts.append(f"${cost:.4f}" if cost is not None else "")
     return " · ".join(fact for fact in facts if fact)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch/jobs_file
+#
+# The jobs file: its lines as a stream, and single ones again by their place. Holds one line at a time.
+#
+# A line is a JSON object with the API's own fields and `image` or `images`, `mask`, `output` and `id`; or it is
+# a bare prompt. What a line leaves out comes from the defaults of the command line. A line that begins with `#`
+# or `//` is a comment. A file that is one JSON array holds a job in each of its elements; it is read whole.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_MAX_JOB_BYTES = 1 << 20
+_MAX_ARRAY_BYTES = 32 << 20
+_ARRAY_HEAD_BYTES = 4096
+_UTF8_MARK = b"\xef\xbb\xbf"
+_COMMENTS = (b"#", b"//")
+
+
+class Line(Record):
+    """A line that is not blank: its number in the file from 1, its offset in bytes, and its text; None where
+    it is no text or longer than any job can be, and `problem` says which."""
+
+    number: int
+    offset: int
+    text: Optional[str]
+    problem: str = ""
+
+
+class JobsFile:
+    """An open jobs file, whose lines can be read again until `close`."""
+
+    def __init__(self, path: str, scratch: Path) -> None:
+        """Copies a file, or standard input for `-`, into the scratch folder: what is sent is what was
+        planned, whatever happens to the file meanwhile."""
+        import shutil
+
+        self._scratch = scratch
+        self._file: BinaryIO = open(str(scratch / "jobs"), "x+b")  # noqa: SIM115
+        try:
+            if path == "-":
+                shutil.copyfileobj(open_stdin("jobs"), self._file)
+            else:
+                with open(os.path.expanduser(path), "rb") as file:
+                    shutil.copyfileobj(file, self._file)
+        except OSError as error:
+            self._file.close()
+            raise UsageError(
+                f"cannot read the jobs file {path}: {error.strerror or error}",
+                hint="name a file with a job a line, or - for standard input",
+            ) from None
+        try:
+            self._make_lines()
+        except BaseException:
+            self._file.close()
+            raise
+
+    def close(self) -> None:
+        self._file.close()
+
+    def lines(self) -> Iterator[Line]:
+        self._file.seek(0)
+        offset = number = 0
+        while True:
+            data = self._file.readline(_MAX_JOB_BYTES)
+            if not data:
+                return
+            number += 1
+            start, offset = offset, offset + len(data)
+            if len(data) == _MAX_JOB_BYTES and not data.endswith(b"\n"):
+                offset += self._skip_line()
+                yield Line(number, start, None, f"it is longer than {_MAX_JOB_BYTES:,} bytes")
+            elif _content(data, start) and not _content(data, start).startswith(_COMMENTS):
+                yield _decoded(data, number, start)
+
+    def text_at(self, offset: int) -> str:
+        self._file.seek(offset)
+        return _decoded(self._file.readline(_MAX_JOB_BYTES), 0, offset).text or ""
+
+    def _make_lines(self) -> None:
+        """Makes lines of UTF-8 of what is written otherwise.
+
+        Raises:
+            UsageError: it cannot be read, or is a table: its rows would pass for prompts.
+        """
+        self._file.seek(0)
+        if self._file.read(2) in UTF16_MARKS:
+            self._take(_from_utf16(self._file))
+        first = next(self.lines(), None)
+        if first is None:
+            return
+        if first.text is not None and is_header(first.text):
+            raise UsageError(
+                f"line {first.number} is the header of a table (CSV), and no job",
+                hint='write each row as a JSON object such as {"prompt": "a cat", "size": "1024x1024"}',
+                code="invalid_jobs",
+            )
+        self._file.seek(first.offset)
+        data = _content(self._file.read(_ARRAY_HEAD_BYTES), first.offset)
+        if not ARRAY_START.match(data.decode("utf-8", "replace")):
+            return
+        self._file.seek(first.offset)
+        data = _content(self._file.read(_MAX_ARRAY_BYTES + 1), first.offset)
+        # An array on a line of its own among others is one bad line, which is told with all others.
+        if first.text is None or not first.text.endswith("]") or len(data) == len(first.text.encode("utf-8")):
+            self._take(_array_lines(data, first.number))
+
+    def _take(self, pieces: Iterator[bytes]) -> None:
+        """Reads from now on what is written anew."""
+        file = open(str(self._scratch / f"{Path(self._file.name).name}-lines"), "x+b")  # noqa: SIM115
+        try:
+            for piece in pieces:
+                file.write(piece)
+        except BaseException:
+            file.close()
+            raise
+        self._file.close()
+        self._file = file
+
+    def _skip_line(self) -> int:
+        skipped = 0
+        while True:
+            data = self._file.readline(_MAX_JOB_BYTES)
+            skipped += len(data)
+            if not data or data.endswith(b"\n"):
+                return skipped
+
+
+def _content(data: bytes, offset: int) -> bytes:
+    """A line without the mark of its encoding and the blanks around it."""
+    if offset == 0 and data.startswith(_UTF8_MARK):
+        data = data[len(_UTF8_MARK) :]
+    return data.strip()
+
+
+def _from_utf16(file: BinaryIO) -> Iterator[bytes]:
+    import codecs
+
+    decoder = codecs.getincrementaldecoder("utf-16")()
+    file.seek(0)
+    try:
+        while True:
+            data = file.read(_MAX_JOB_BYTES)
+            yield decoder.decode(data, not data).encode("utf-8")
+            if not data:
+                return
+    except UnicodeError:
+        raise UsageError(
+            "the jobs file begins as UTF-16 and is not valid UTF-16", hint="save it as UTF-8"
+        ) from None
+
+
+def _array_lines(data: bytes, number: int) -> Iterator[bytes]:
+    """The elements of a JSON array that begins on line `number`, one a line: each on its own line of the file
+    where it has one, so that a refusal names that."""
+    hint = "mend the array, or write one JSON object a line; write a prompt that begins so as a JSON string"
+    if len(data) > _MAX_ARRAY_BYTES:
+        raise UsageError(
+            f"the jobs file is a JSON array of more than {_MAX_ARRAY_BYTES:,} bytes",
+            hint="write one JSON object a line; such a file may have any length",
+            code="invalid_jobs",
+        )
+    decoder, place = json.JSONDecoder(), 1
+    written, line, counted, is_open = 1, number, 0, False
+    try:
+        text = data.decode("utf-8").strip()
+        while True:
+            place = _after_blanks(text, place)
+            if text[place : place + 1] == "]" and not is_open:
+                break
+            _, end = decoder.raw_decode(text, place)
+            line += text.count("\n", counted, place)
+            element = text[place:end].replace("\r", " ").replace("\n", " ").encode("utf-8")
+            if len(element) >= _MAX_JOB_BYTES:
+                raise json.JSONDecodeError("a job that is too long", text, place)
+            yield b"\n" * max(0, line - written) + element + b"\n"
+            written = max(line, written) + 1
+            counted = place
+            place = _after_blanks(text, end)
+            is_open = text[place : place + 1] == ","
+            if is_open:
+                place += 1
+            elif text[place : place + 1] != "]":
+                raise json.JSONDecodeError("Expecting ',' or ']'", text, place)
+        place = _after_blanks(text, place + 1)
+        if place < len(text):
+            raise json.JSONDecodeError("Extra data", text, place)
+    except (ValueError, RecursionError) as error:
+        at = number + (error.lineno - 1 if isinstance(error, json.JSONDecodeError) else 0)
+        reason = getattr(error, "msg", "") or "not UTF-8 text, or nested too deeply"
+        raise UsageError(
+            f"the jobs file is no valid JSON array: line {at}: {reason}", hint=hint, code="invalid_jobs"
+        ) from None
+
+
+def _after_blanks(text: str, place: int) -> int:
+    while text[place : place + 1] in (" ", "\t", "\r", "\n"):
+        place += 1
+    return place
+
+
+def _decoded(data: bytes, number: int, offset: int) -> Line:
+    try:
+        return Line(number, offset, _content(data, offset).decode("utf-8").strip())
+    except UnicodeDecodeError:
+        return Line(number, offset, None, "it is not UTF-8 text")
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -3847,7 +3877,7 @@ class Scheduler:
         """Starts nothing more where no other job can fare better, or too many have failed."""
         is_refused = isinstance(error, AuthenticationError) and error.http_status == _UNAUTHORIZED
         most = 1 if self._command.fail_fast else self._command.max_failures
-        if is_refused or isinstance(error, (QuotaError, ConfigError)):
+        if is_refused or isinstance(error, (QuotaError, ConfigError)) or error.code == NO_SPACE:
             self._stop_starting(error.code)
         elif most is not None and self._failures >= most:
             self._stop_starting(MAX_FAILURES)
@@ -4072,8 +4102,8 @@ def request_by_file(database: Database, path: str) -> Optional[PastRequest]:
 
 def forget_requests(
     database: Database, ids: Sequence[int] = (), before: Optional[str] = None, everything: bool = False
-) -> int:
-    """Deletes requests by id, by age or all of them, and overwrites what they held; how many there were."""
+) -> List[int]:
+    """Deletes requests by id, by age or all of them, and overwrites what they held; which they were."""
     if everything:
         condition, values, moment = "1", [()], "9"
     elif before is not None:
@@ -4081,15 +4111,16 @@ def forget_requests(
     else:
         condition, values, moment = "id = ?", [(number,) for number in ids], ""
     ids_of_them = f"SELECT id FROM requests WHERE {condition}"  # noqa: S608
-    count = 0
+    forgotten: List[int] = []
     database.rows("PRAGMA secure_delete = ON")
     with database.transaction():
         for value in values:
+            forgotten += [row["id"] for row in database.rows(ids_of_them, value)]
             database.change(f"DELETE FROM images WHERE request IN ({ids_of_them})", value)  # noqa: S608
-            count += database.change(f"DELETE FROM requests WHERE {condition}", value)  # noqa: S608
+            database.change(f"DELETE FROM requests WHERE {condition}", value)  # noqa: S608
         database.change(_FORGET_BATCH_JOBS, (moment,))
     database.rows("PRAGMA wal_checkpoint(TRUNCATE)")  # the log would still hold the rows
-    return count
+    return forgotten
 
 
 def _holds(database: Database, row: Mapping[str, Any], text: str) -> bool:
@@ -4491,9 +4522,23 @@ def run_forget(words: Sequence[str], output: Output, _: StopSwitch) -> int:
         missing = [number for number in flags.ids if request_by_id(database, number) is None]
         if missing:
             raise _no_such_request(", ".join(map(str, missing)))
-        count = forget_requests(database, flags.ids, flags.before, flags.all)
-    output.result(f"Forgotten: {count} request{'' if count == 1 else 's'}; images were not touched")
-    return _finish(output, "forget", {"forgotten": count})
+        forgotten = forget_requests(database, flags.ids, flags.before, flags.all)
+    requests, left = len(forgotten), _forget_left(set(forgotten), flags.all)
+    words = f"Forgotten: {requests} request{'' if requests == 1 else 's'}; images were not touched"
+    output.result(words + (f"; {left} of them cannot be resumed any more" if left else ""))
+    return _finish(output, "forget", {"forgotten": requests, "not_resumed": left})
+
+
+def _forget_left(rows: Set[int], everything: bool) -> int:
+    """Deletes what processes that have ended left of these requests; of how many there was something."""
+    found = 0
+    for left in left_behind(state_folder(os.environ)):
+        if everything or left.row in rows:
+            left.close()
+            found += 1
+        else:
+            left.leave(was_tried=left.was_tried)
+    return found
 
 
 def run_redo(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
@@ -4537,8 +4582,8 @@ def run_spend(words: Sequence[str], output: Output, _: StopSwitch) -> int:
             "tokens": everything.tokens,
             "total_usd": round(everything.cost_usd, 6),
             "sandbox_usd": round(rehearsals.cost_usd, 6),
-            "unknown_cost": everything.unknown_cost,
-            "maybe_billed": everything.maybe_billed,
+            "unknown_cost": total.unknown_cost,
+            "maybe_billed": total.maybe_billed,
         }
     )
     return ExitCode.OK
@@ -4751,18 +4796,25 @@ class BatchApi:
         self.is_sandbox = False
 
     def upload(self, path: Path, filename: str, purpose: str, mime_type: str) -> str:
+        """Uploads a file under a name that no other has; its id. Where the answer is lost the file is looked
+        for in the server's list, and sent again only if it is not there."""
         form = (
             FormPart("purpose", text=purpose),
             FormPart("file", path=str(path), filename=filename, mime_type=mime_type),
         )
+        request = self._request("/files", form=form, timeout_s=_MOVE_TIMEOUT_S)
+
+        def look() -> object:
+            return self._file_named(filename, purpose)
+
         try:
-            _, answer = self._ask(self._request("/files", form=form, timeout_s=_MOVE_TIMEOUT_S))
+            _, answer = self._ask(request, look=look)
         except ApiError as error:
             if error.http_status == _TOO_LARGE:
                 cure = "submit smaller files: --max-mb" if purpose == "batch" else "give a smaller image"
                 error.hint = f"the file has {size_in_words(path.stat().st_size)}; {cure}"
             raise
-        file_id = _text(fields_of(answer), "id")
+        file_id = _text(fields_of(answer), "id") or _text(fields_of(look()), "id")
         if file_id is None:
             raise ApiError("the upload was answered without the id of a file", code="no_file_id")
         return file_id
@@ -4811,6 +4863,14 @@ class BatchApi:
                 return batch
         return None
 
+    def _file_named(self, filename: str, purpose: str) -> Optional[Mapping[str, Any]]:
+        """The newest file of the server of that name; None where its list is without it, or cannot be had."""
+        path = f"/files?purpose={purpose}&order=desc&limit={_PAGE_SIZE}"
+        _, answer = send_free(self._curl, self._request(path))
+        files: Any = fields_of(answer).get("data")
+        found = map(fields_of, cast(List[object], files) if isinstance(files, list) else [])
+        return next((file for file in found if file.get("filename") == filename), None)
+
     def download(self, file_id: str, take: Callable[[bytes], None]) -> None:
         """Gives the content of a file to `take`, piece by piece; what came before an error, too."""
         request = self._request(f"/files/{_part_of_url(file_id)}/content", timeout_s=_MOVE_TIMEOUT_S)
@@ -4852,8 +4912,11 @@ class BatchApi:
             write_private(file, json.dumps(body).encode("ascii"))
             return self._ask(replace(request, headers=headers, body_path=str(file)), why)
 
-    def _ask(self, request: HttpRequest, why: Optional[_Why] = None) -> Tuple[Attempt, object]:
-        """Sends a request until it is answered, or its error, made by `why`, is not `retry_safe`."""
+    def _ask(
+        self, request: HttpRequest, why: Optional[_Why] = None, look: Callable[[], object] = lambda: None
+    ) -> Tuple[Attempt, object]:
+        """Sends a request until it is answered, or its error, made by `why`, is not `retry_safe`. Before it
+        goes again `look` may find what it has done."""
         number = 0
         while True:
             attempt, answer = send_free(self._curl, request)
@@ -4863,7 +4926,13 @@ class BatchApi:
                 return attempt, answer
             error = (why or self._why_failed)(attempt)
             number += 1
-            if number == _TRIES or not error.retry_safe or not self._wait(number, attempt, error):
+            is_last = number == _TRIES
+            if not error.retry_safe or not (is_last or self._wait(number, attempt, error)):
+                raise error
+            found = look()
+            if found is not None:
+                return attempt, found
+            if is_last:
                 raise error
 
     def _wait(self, number: int, attempt: Attempt, error: GptImage2Error) -> bool:
@@ -5017,13 +5086,14 @@ class ResultReader:
         self._json.feed(rest)
 
     def close(self) -> None:
-        """The file has ended, or was cut: a line that is not whole leaves nothing behind."""
-        if self._document.strip() and self._parsed() is not None:
-            self._end()
-            return
-        self._collector.close()
-        for writer in self._writers:
-            writer.discard()
+        """The file has ended, or was cut: what has no name by then goes, since the server still has it."""
+        try:
+            if self._document.strip() and self._parsed() is not None:
+                self._end()
+        finally:
+            self._collector.close()
+            for writer in self._writers:
+                writer.discard()
 
     def _begin(self) -> None:
         self._document = bytearray()
@@ -5677,6 +5747,16 @@ class Session(Record):
             self.store.update(batch)
         return batch
 
+    def settled(self, defect: Exception, billed: Billed) -> GptImage2Error:
+        """What a defect is told as where jobs may be paid for: billed at least so, whatever broke."""
+        if not isinstance(defect, GptImage2Error):
+            said = mask_secrets(f"internal error: {type(defect).__name__}: {defect}", self.settings.secrets)
+            defect = GptImage2Error(
+                said, hint="the same command goes on; what was handed over or saved stays so"
+            )
+        defect.billed = max(defect.billed, billed, key=attrgetter("rank"))
+        return defect
+
     def _by_id(self, batch_id: str) -> Batch:
         batch = self.store.batch(batch_id)
         if batch is None:
@@ -6234,16 +6314,30 @@ _FAILED_HINT = "batch submit or batch run with the same jobs goes on with what w
 
 
 def run_fetch(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    with batches_session("fetch", rest, output, stop) as (session, arguments):
-        batches = session.chosen(
-            arguments.ids, lambda batch: batch.fetched_at is None and batch.server.status != GIVEN_UP
-        )
-        if not batches:
-            output.say("nothing is left to fetch")
-        fetching = _Fetching(session)
-        with stop, output.heartbeat():
+    ended: List[int] = []
+    try:
+        with batches_session("fetch", rest, output, stop) as (session, arguments):
+            ended.append(_fetched(session, arguments))
+    except Exception as defect:
+        if not ended:
+            raise
+        output.warn(f"something went wrong when all was done: {defect}")
+    return ended[0]
+
+
+def _fetched(session: Session, arguments: BatchesArguments) -> int:
+    batches = session.chosen(
+        arguments.ids, lambda batch: batch.fetched_at is None and batch.server.status != GIVEN_UP
+    )
+    if not batches:
+        session.output.say("nothing is left to fetch")
+    fetching = _Fetching(session)
+    try:
+        with session.stop, session.output.heartbeat():
             fetching.run(batches)
         return fetching.finish()
+    except Exception as defect:
+        raise fetching.settled(defect) from defect
 
 
 class _Fetching:
@@ -6280,6 +6374,10 @@ class _Fetching:
             else:
                 for batch in group:
                     self._fetch_unknown(batch)
+
+    def settled(self, defect: Exception) -> GptImage2Error:
+        """What a defect is told as: batches may be billed, whatever breaks while they are fetched."""
+        return self._session.settled(defect, Billed.YES if self._saved else Billed.MAYBE)
 
     def finish(self) -> int:
         stop = self._session.stop
@@ -6324,18 +6422,21 @@ class _Fetching:
 
     def _fetch_folder(self, path: Path, batches: Sequence[Batch]) -> None:
         folder = OutputFolder(path, self._rescue_folder)
+        saver: Optional[ResultSaver] = None
         try:
-            prepare_folder(path)
+            prepare_folder(path, "see to it that it can be written; the server still has the results")
             with temporary_folder() as scratch, KnownJournal(path, scratch) as journal:
                 saver = ResultSaver(self._session, self._ledger, folder, journal)
                 for batch in batches:
                     self._fetch(batch, saver, path)
-                self._saved += saver.saved
                 self._problems += saver.failures
                 self._write_contact_sheet(path, journal.last.count())
-        except GptImage2Error as error:
+        except Exception as defect:
+            error = self.settled(defect)
             for batch in batches:
                 self._failed(batch, error)
+        finally:
+            self._saved += 0 if saver is None else saver.saved
 
     def _fetch(self, batch: Batch, saver: ResultSaver, path: Path) -> None:
         def take(line: ResultLine) -> None:
@@ -6449,20 +6550,36 @@ def run_submit(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
         history=jobs.history,
         stop=stop,
     )
-    with ExitStack() as stack:
-        folder = open_jobs(jobs, client, output, stack)
-        estimate = sum_of_shares(folder.plan.shares()).cost_usd
-        estimate = None if estimate is None else estimate.at(BATCH_DISCOUNT)
-        if folder.journal is None:
-            lines = [f"Estimated cost: {cost_in_words(estimate)} by the Batch API"]
-            return show_dry_run(output, "batch submit", folder, lines, {"cost_usd": estimate_json(estimate)})
-        Budget(jobs.max_cost_usd, folder.spent_usd).check(estimate, "these jobs, by the Batch API,")
-        client.check_way()
-        session = stack.enter_context(open_session(client.settings, output, stop))
-        submission = _Submission(session, folder, folder.journal, jobs, client.ledger is not None)
+    ended: List[int] = []
+    try:
+        with ExitStack() as stack:
+            ended.append(_submitted(jobs, client, output, stop, stack))
+    except Exception as defect:
+        if not ended:
+            raise
+        output.warn(f"something went wrong when all was done: {defect}")
+    return ended[0]
+
+
+def _submitted(
+    jobs: SubmitCommand, client: Client, output: Output, stop: StopSwitch, stack: ExitStack
+) -> int:
+    folder = open_jobs(jobs, client, output, stack)
+    estimate = sum_of_shares(folder.plan.shares()).cost_usd
+    estimate = None if estimate is None else estimate.at(BATCH_DISCOUNT)
+    if folder.journal is None:
+        lines = [f"Estimated cost: {cost_in_words(estimate)} by the Batch API"]
+        return show_dry_run(output, "batch submit", folder, lines, {"cost_usd": estimate_json(estimate)})
+    Budget(jobs.max_cost_usd, folder.spent_usd).check(estimate, "these jobs, by the Batch API,")
+    client.check_way()
+    session = stack.enter_context(open_session(client.settings, output, stop))
+    submission = _Submission(session, folder, folder.journal, jobs, client.ledger is not None)
+    try:
         with stop:
             submission.run()
             return submission.finish(estimate)
+    except Exception as defect:
+        raise submission.settled(defect) from defect
 
 
 class _Submission:
@@ -6481,7 +6598,8 @@ class _Submission:
         self._output = session.output
         self._inputs = LineInputs(session.api)
         self._bundles: Dict[Group, Bundle] = {}
-        self._submitted: List[Batch] = []
+        #: The batches that were made, or may have been, by their numbers.
+        self._submitted: Dict[int, Batch] = {}
         self._error: Optional[GptImage2Error] = None
         self._was_stopped = False
         self._has_warned = False
@@ -6496,10 +6614,14 @@ class _Submission:
                 for bundle in list(self._bundles.values()):
                     if not self._is_stopping():
                         self._send(bundle)
-        except GptImage2Error as error:
-            self._error = self._error or error
+        except Exception as defect:
+            self._error = self._error or self.settled(defect)
         finally:
             stop.drain_first(None)
+
+    def settled(self, defect: Exception) -> GptImage2Error:
+        """What a defect is told as: jobs that were handed over by now may be billed, whatever broke."""
+        return self._session.settled(defect, Billed.MAYBE if self._submitted else Billed.NO)
 
     def _fill_bundles(self, scratch: Path) -> None:
         while not self._is_stopping():
@@ -6547,48 +6669,64 @@ class _Submission:
     def _send(self, bundle: Bundle) -> None:
         del self._bundles[bundle.group]
         self._output.say(f"handing over {bundle.lines:,} jobs: {bundle.group.model}, {bundle.group.endpoint}")
-        batch, self._error = self._hand_over(bundle)
-        state, billed = (FAILED, Billed.NO) if batch is None else (SUBMITTED, Billed.MAYBE)
-        outcome: Dict[str, object] = {"billed": billed.value, "error": failure_json(self._error)}
+        batch = self._hand_over(bundle)
         if batch is not None:
-            outcome["batch_id"] = batch.label
-            self._submitted.append(batch)
             self._output.result(f"Submitted: {batch_in_words(batch)}")
             self._output.event({"event": "batch_submitted", "batch": batch_json(batch)})
-        for job in bundle.jobs():
-            self._plan.end(job.planned.number, state, {**(job.outcome or {}), **outcome})
         bundle.discard()
 
-    def _hand_over(self, bundle: Bundle) -> Tuple[Optional[Batch], Optional[GptImage2Error]]:
-        """The batch that a bundle was made into, None where the server clearly refused it; and what went
-        wrong. A batch and an error: nobody knows whether it was made, or its id could not be noted. Raises
-        where it was not offered to the server."""
+    def _hand_over(self, bundle: Bundle) -> Optional[Batch]:
+        """The batch that a bundle was made into, None where the server clearly refused it; `_error` is what
+        went wrong. A batch and an error: nobody knows whether it was made, or its id could not be noted.
+        Raises where it was not offered to the server."""
         store, api = self._session.store, self._session.api
         bundle.close()
         file_id = api.upload(bundle.path, f"gpt-image2-{bundle.mark}.jsonl", "batch", "application/jsonl")
         batch = store.add(self._unmade_batch(bundle, file_id), bundle.jobs())
         self._note(bundle, batch)
+        self._end_jobs(bundle, SUBMITTED, batch)
+        self._submitted[batch.number] = batch
         try:
             made = api.create(file_id, bundle.group.endpoint, bundle.mark)
-        except InterruptedCall:  # the user did not wait for it to end: it may have been sent
-            raise
-        except GptImage2Error as error:
-            if error.billed is not Billed.MAYBE:
-                self._refused(bundle, batch, error)
-                return None, error
+        except Exception as defect:
+            is_stop = isinstance(defect, InterruptedCall)
+            if isinstance(defect, GptImage2Error) and not is_stop and defect.billed is Billed.NO:
+                self._error = defect
+                self._refused(bundle, batch, defect)
+                return None
+            self._error = self.settled(defect)
             found: Optional[ServerBatch] = None
-            with suppress(GptImage2Error):  # `batch status` and the others will look again
+            with suppress(Exception):  # `batch status` and the others will look again
                 found = api.find(bundle.mark, file_id)
             if found is None:
-                return batch, _nobody_knows(error, batch.label)
-            made = found
-        batch = batch.as_shown_by(made)
+                self._error = _nobody_knows(self._error, batch.label)
+                self._end_jobs(bundle, SUBMITTED, batch, self._error)
+                return batch
+            self._output.say(f"{self._error.message}; but the server shows the batch")
+            made, self._error = found, None
+        batch = self._submitted[batch.number] = batch.as_shown_by(made)
         try:
             store.update(batch)
             self._note(bundle, batch)
-        except (LedgerError, OutputError) as error:  # the batch runs, whatever becomes of the notes
-            return batch, error
-        return batch, None
+            self._end_jobs(bundle, SUBMITTED, batch)
+        except Exception as defect:  # the batch runs, whatever becomes of the notes
+            self._error = self.settled(defect)
+        return batch
+
+    def _end_jobs(
+        self,
+        bundle: Bundle,
+        state: str,
+        batch: Optional[Batch] = None,
+        error: Optional[GptImage2Error] = None,
+    ) -> None:
+        """How the jobs of a bundle stand, for the rows that are told at the end."""
+        billed = Billed.NO if state == FAILED else Billed.MAYBE
+        outcome: Dict[str, object] = {"billed": billed.value, "error": failure_json(error)}
+        if batch is not None:
+            outcome["batch_id"] = batch.label
+        for job in bundle.jobs():
+            self._plan.end(job.planned.number, state, {**(job.outcome or {}), **outcome})
 
     def _note(self, bundle: Bundle, batch: Batch) -> None:
         """Writes to the journal that the jobs may be paid for from now on."""
@@ -6624,8 +6762,10 @@ class _Submission:
             job.entry(FAILED, billed=error.billed, code=error.code, message=error.message)
             for job in bundle.jobs()
         )
+        self._end_jobs(bundle, FAILED, error=error)
         with suppress(LedgerError):  # it stays there as one that the server does not show
             self._session.store.forget(batch)
+        del self._submitted[batch.number]
 
     def _stop_starting(self) -> None:
         self._was_stopped = True
@@ -6637,7 +6777,9 @@ class _Submission:
         error, stop = self._error, self._session.stop
         if self._was_stopped or stop.is_set:
             error = InterruptedCall(
-                "interrupted; batches that were handed over run on", signum=stop.signum or 2
+                "interrupted; batches that were handed over run on",
+                signum=stop.signum or 2,
+                billed=Billed.MAYBE if self._submitted else Billed.NO,
             )
         if error is not None and not self._submitted:
             raise error
@@ -6651,7 +6793,7 @@ class _Submission:
             "ok": error is None,
             "command": "batch submit",
             **found,
-            "batches": [batch_json(batch) for batch in self._submitted],
+            "batches": [batch_json(batch) for batch in self._submitted.values()],
             "cost_usd": estimate_json(estimate),
             "out_dir": str(self._folder.folder.path),
             "error": failure_json(error),

@@ -15,6 +15,7 @@ from ..base.record import Record, replace
 from ..outputs.collect import ImageCollector
 from ..outputs.files import temporary_folder, write_private
 from ..outputs.store import Spool
+from ..settings.base_url import is_sandbox
 from ..settings.config import Settings
 from ..settings.host_field import with_query
 from ..settings.places import state_folder
@@ -27,6 +28,7 @@ from .server_error import read_server_error
 
 _FREE_ANSWER_BYTES = 8 << 20
 _ANSWER_TEXT_BYTES = 16 << 20
+_ASK_SANDBOX_S = 10.0
 
 
 class Host(Record):
@@ -131,6 +133,12 @@ def send_free(curl: Curl, request: HttpRequest) -> Tuple[Attempt, object]:
         elapsed_s=received.elapsed_s,
     )
     return attempt, document
+
+
+def asks_sandbox(curl: Curl, base_url: str) -> bool:
+    """Whether the sandbox answers at a base URL; asks it, without a key."""
+    attempt, _ = send_free(curl, HttpRequest(f"{base_url}/models", (), _ASK_SANDBOX_S))
+    return attempt.head is not None and is_sandbox(base_url, attempt.head.headers)
 
 
 def describe(settings: Settings, request: ImageRequest) -> Tuple[str, str]:

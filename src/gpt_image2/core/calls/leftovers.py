@@ -23,11 +23,11 @@ from ..outputs.collect import ImageCollector
 from ..outputs.left import Left, left_behind
 from ..outputs.naming import OutputPlan
 from ..outputs.store import Spool
-from ..settings.base_url import has_same_origin
+from ..settings.base_url import has_same_origin, is_loopback, is_sandbox
 from ..settings.config import Settings, load_settings
 from ..wire.messages import ResponseHead
 from .download import Downloader, fetch_images
-from .exchange import Host, host_of
+from .exchange import Host, asks_sandbox, host_of
 from .explain import failed_task
 from .polling import TaskPoller
 from .response import Answer, AnswerReader
@@ -128,6 +128,7 @@ class Resumer:
             billed=billed,
             http_status=left.status,
             attempts=1,
+            sandbox=self._was_sandbox(left),
             tasks=(task.id,) if task else (),
         )
         self._record(left, result, error)
@@ -138,6 +139,12 @@ class Resumer:
         known = {str(note.get("saved")) for note in left.notes}
         new = tuple(image for image in images if image.path not in known)
         return Resumed(left.id, result, new, kept, tuple(waiting), task, error)
+
+    def _was_sandbox(self, left: Left) -> bool:
+        """Whether the sandbox answered; where there is no answer, whether it is there now."""
+        if left.status is None and is_loopback(left.base_url):
+            return asks_sandbox(self._host.curl, left.base_url)
+        return is_sandbox(left.base_url, left.headers)
 
     def _ask_after_task(
         self, left: Left, host: Host, told: Optional[Task], plan: OutputPlan, collector: ImageCollector

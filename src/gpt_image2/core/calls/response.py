@@ -17,7 +17,7 @@ from ..outputs.collect import ImageCollector
 from ..outputs.image_text import ImageText
 from ..outputs.store import ImageWriter, Spool
 from ..settings.poll import Poll
-from ..wire.json_stream import JsonSplitter, Place, json_escaped
+from ..wire.json_stream import JsonSplitter, Place, StringSink, json_escaped
 from ..wire.messages import ResponseHead
 from ..wire.sse import SseSplitter
 from .findings import ImageFinder
@@ -31,6 +31,8 @@ _ACCEPTED = 202
 _URI_START = b"data:image/"
 _LAST_EVENTS = ("response.completed", "response.failed", "response.incomplete", "error")
 _SSE_STARTS = (b"data:", b"event:", b"id:", b"retry:", b":")
+_QUOTED_STREAM = rb'(?:event: ?|data: ?\{"type": ?")image_(?:edit|generation)\.'
+_MOST_BEFORE_QUOTE = 1 << 10
 _TYPE = rb'"type"\s*:\s*"([^"\\]*)"'
 _PARTIAL_INDEX = rb'"partial_image_index"\s*:\s*(\d{1,9})'
 _TITLE = r"(?is)<title[^>]{0,200}>(.{0,1000}?)</title>"
@@ -75,7 +77,7 @@ class AnswerReader:
         self._shape = "empty"
         self._sse: Optional[SseSplitter] = None
         self._finder = ImageFinder(collector, self._keep_text, self._image_ended, poll.images if poll else "")
-        self._json = JsonSplitter(self._finder.wants, self._keep)
+        self._json = JsonSplitter(self._wants, self._keep)
         self._body: Optional[ImageText] = None  # of an answer that is no JSON
         self._document = bytearray()  # the JSON under way, without its images
         self._undecided: List[
@@ -159,6 +161,15 @@ class AnswerReader:
         self._body = body = self._finder.text(Place((), 0))
         self._shape, self._feed = "other", body
 
+    def _wants(self, place: Place) -> Optional[StringSink]:
+        if place.path not in (("error",), ("error", "message")):
+            return self._finder.wants(place)
+        quoted = AnswerReader(self._collector, self._spool, asked=self._asked)
+        return _ErrorWords(self._keep_text, quoted, self._quote_ended)
+
+    def _quote_ended(self, quoted: Answer) -> None:
+        self._answer = replace(self._answer, usage=_add_usage(self._answer.usage, quoted.usage))
+
     def _json_data(self, data: bytes) -> None:
         self._json.feed(data)
 
@@ -215,7 +226,7 @@ class AnswerReader:
         self._spool.write(b"\n")
         self._document_ended()
         self._document.clear()
-        self._json = JsonSplitter(self._finder.wants, self._keep)
+        self._json = JsonSplitter(self._wants, self._keep)
 
     def _finish_undecided(self) -> None:
         undecided, self._undecided = self._undecided, []
@@ -252,6 +263,38 @@ class AnswerReader:
             return False
         is_end = any(kind in _LAST_EVENTS for kind in self._event_kinds())
         return is_end or bytes(self._document[:20]).strip() == b"[DONE]"
+
+
+class _ErrorWords:
+    """The sink for the words of an error. A proxy may quote the stream in them that it could not read, as
+    LiteLLM does where an edit is streamed: its images were paid for, and are read out of there."""
+
+    def __init__(
+        self, keep: Callable[[bytes, bool], None], quoted: AnswerReader, on_quoted: Callable[[Answer], None]
+    ) -> None:
+        self._keep = keep
+        self._quoted = quoted
+        self._on_quoted = on_quoted
+        self._words = b""
+        self._is_quoting = False
+
+    def __call__(self, piece: Optional[bytes]) -> None:
+        if self._is_quoting:
+            if piece is None:
+                self._on_quoted(self._quoted.close())
+            else:
+                self._quoted.feed(piece)
+            return
+        words = self._words + (piece or b"")
+        start = re.search(_QUOTED_STREAM, words)
+        if start is not None:
+            self._is_quoting = True
+            self._keep(words[: start.start()], False)
+            self._quoted.feed(words[start.start() :])
+        elif piece is None or len(words) > _MOST_BEFORE_QUOTE:
+            self._keep(words, False)
+            words = b""
+        self._words = words
 
 
 def read_usage(document: object) -> Optional[Usage]:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Tuple, cast
 from urllib.parse import urlsplit
 
-from ..api.request import ImageRequest
 from ..base.about import USER_AGENT
 from ..base.errors import ConfigError, GptImage2Error, NetworkError
 from ..base.interrupt import StopSwitch
@@ -18,7 +17,7 @@ from ..base.record import Record, replace
 from ..calls.exchange import Host, host_of, send_free
 from ..calls.explain import explain
 from ..calls.retry import Again, Attempt, judge
-from ..outputs.files import prepare_folder
+from ..outputs.files import free_bytes, prepare_folder
 from ..settings.config import Settings
 from ..settings.places import state_folder
 from ..wire.addresses import resolve_addresses
@@ -117,11 +116,9 @@ def _state_folder(folder: Path) -> Check:
 
 
 def _disk(folder: Path) -> Check:
-    import shutil
-
-    while not os.path.exists(str(folder)) and folder != folder.parent:
-        folder = folder.parent
-    free = shutil.disk_usage(str(folder)).free
+    free = free_bytes(folder)
+    if free is None:
+        return Check("disk", "ok", "the free space of the state folder is not known")
     detail = f"{free / 1e9:.1f} GB free"
     if free < _MIN_FREE_BYTES:
         return Check("disk", "warn", detail, "free some space: one image can have 15 MB and more")
@@ -176,18 +173,14 @@ def _network(settings: Settings, stop: StopSwitch) -> Iterator[Check]:
         yield Check("api", "fail", error.message, error.hint, attempt.elapsed_s, error.exit_code)
 
 
-def ask(host: Host, path: str, body_path: Optional[str] = None) -> Tuple[Attempt, object]:
+def ask(host: Host, path: str) -> Tuple[Attempt, object]:
     """One free request below the base URL, and its answer as JSON (None when it is none)."""
     settings = host.settings
     headers = settings.with_auth(("User-Agent", USER_AGENT), ("Accept", "application/json"))
-    if body_path is not None:
-        headers = (*headers, ("Content-Type", "application/json"))
-    return send_free(host.curl, HttpRequest(settings.address(path), headers, CHECK_TIMEOUT_S, body_path))
+    return send_free(host.curl, HttpRequest(settings.address(path), headers, CHECK_TIMEOUT_S))
 
 
-def explained(settings: Settings, attempt: Attempt, request: Optional[ImageRequest] = None) -> GptImage2Error:
-    """The error for a request of `doctor`; without an image to make it was free."""
-    rule = judge(attempt)
-    if request is None:
-        rule = replace(rule, billed=Billed.NO, again=Again.NEVER)
-    return explain(attempt, rule, request, settings.base_url, settings.secrets)
+def explained(settings: Settings, attempt: Attempt) -> GptImage2Error:
+    """The error for a request of `doctor`, which was free."""
+    rule = replace(judge(attempt), billed=Billed.NO, again=Again.NEVER)
+    return explain(attempt, rule, None, settings.base_url, settings.secrets)

@@ -4,7 +4,7 @@ machine's, the sandbox's. Pure."""
 from __future__ import annotations
 
 import re
-from typing import Mapping, Optional, Tuple
+from typing import Mapping, Optional, Set, Tuple
 from urllib.parse import parse_qsl, urlsplit
 
 from ..base.errors import ConfigError
@@ -14,6 +14,8 @@ from ..wire.addresses import is_loopback_host, read_address
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 #: What the sandbox says of itself in every answer.
 SANDBOX_HEADER = "x-gpt-image-2-sandbox"
+#: The base URLs of the sandboxes that this process runs itself.
+OWN_SANDBOXES: Set[str] = set()
 
 
 #: The one parameter that belongs to a base URL: which form of the API is spoken, at Azure and its gateways.
