@@ -83,7 +83,7 @@ from typing import (
     Union,
     cast,
 )
-from urllib.parse import quote as percent_encode, unquote, urljoin, urlsplit
+from urllib.parse import parse_qsl, quote as percent_encode, unquote, urljoin, urlsplit
 
 __all__ = [
     "VERSION",
@@ -328,6 +328,7 @@ class SvgUsage(Record):
 class Result(Record):
     """The outcome of one `generate` or `edit`. `cost_usd` is None when usage or prices are not known.
 
+    `attempts` are the tries, of which `requests_sent` had a connection that could carry them.
     `sandbox` tells that the offline sandbox has answered, so that no cost is real money. `tasks` are the ids
     of what the host accepted and has not finished: their images are still to come.
     """
@@ -341,6 +342,7 @@ class Result(Record):
     http_status: Optional[int] = None
     request_id: Optional[str] = None
     attempts: int = 0
+    requests_sent: int = 0
     elapsed_s: float = 0.0
     warnings: Tuple[str, ...] = ()
     sandbox: bool = False
@@ -1976,6 +1978,11 @@ def saved_line(path: str, size_bytes: int) -> str:
     return f"Saved: {path} ({max(1, round(size_bytes / 1024))} KB)"
 
 
+def size_in_words(size_bytes: int) -> str:
+    """A size as people say it: in MB of a million bytes, small ones to the byte."""
+    return f"{size_bytes / 1e6:.1f} MB" if size_bytes >= 100_000 else f"{size_bytes:,} bytes"
+
+
 def cost_in_words(estimate: Optional[CostEstimate]) -> str:
     if estimate is None:
         return "unknown for this model or quality"
@@ -2121,7 +2128,7 @@ def ticking(tick: Callable[[], None], interval_s: float) -> Generator[None, None
 #
 # Where all that a command says goes: results to standard output, everything else to standard error.
 #
-# One class for people (`--quiet` leaves the progress out), one for programs that read `--events`; in both,
+# One class for people (`--quiet` leaves all but errors out), one for programs that read `--events`; in both,
 # `--json` makes the result one object.
 # ------------------------------------------------------------------------------------------------------------
 
@@ -2163,7 +2170,8 @@ class Output:
             self._print(text)
 
     def warn(self, text: str) -> None:
-        self._print(text, "warning", _YELLOW)
+        if not self._quiet:
+            self._print(text, "warning", _YELLOW)
 
     def complain(self, text: str) -> None:
         """A failure among many; programs get it with the rest of its row."""
@@ -2198,7 +2206,8 @@ class Output:
         self.complain(f"{text.rstrip('.')}; {hint}" if hint else text)
         if error.result and error.result.attempts:
             request = f", request id {error.request_id}" if error.request_id else ""
-            self._print(f"billed: {error.billed.value} (requests sent: {error.result.attempts}{request})")
+            sent = error.result.requests_sent
+            self._print(f"billed: {error.billed.value} (requests sent: {sent}{request})")
 
     @contextmanager
     def heartbeat(self) -> Generator[None, None, None]:
@@ -2247,7 +2256,7 @@ class Output:
             done = "" if event.percent is None else f", {event.percent:.0f} %"
             self._note = f", {show(event.status)}{done}"
         elif isinstance(event, RetryWaiting):
-            self._print(f"sending again in {event.wait_s:.1f} s ({event.reason})")
+            self.say(f"sending again in {event.wait_s:.1f} s ({event.reason})")
         elif isinstance(event, Warned):
             self.warn(show(event.message, limit=None))
         elif isinstance(event, Finished):
@@ -3002,8 +3011,8 @@ class TransferEnd(Record):
     connect_s: float = 0.0
     tls_s: float = 0.0
     first_byte_s: float = 0.0
-    #: Whether it went through a proxy, or was to.
-    through_proxy: bool = False
+    #: The variable that names the proxy that it went through, or was to, and that proxy; empty without one.
+    proxy: str = ""
 
     @property
     def is_undecodable(self) -> bool:
@@ -3115,13 +3124,30 @@ def _quote_form(value: str) -> str:
 PROXY_VARIABLES = frozenset({"http_proxy", "https_proxy", "all_proxy", "no_proxy"})
 
 
+#: The kinds of proxy that curl speaks to; one without a kind is `http`.
+_PROXY_KINDS = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
+
+
 def proxy_for(env: Mapping[str, str], scheme: str, host: str, port: int) -> str:
     """The proxy for a host, as the environment spells it; empty where there is none."""
-    if is_loopback_host(host) or is_without_proxy(_first(env, "no_proxy", "NO_PROXY"), host, port):
+    return env.get(proxy_variable(env, scheme, host, port), "")
+
+
+def proxy_variable(env: Mapping[str, str], scheme: str, host: str, port: int) -> str:
+    """The variable that names the proxy for a host; empty where there is none."""
+    if is_loopback_host(host) or is_without_proxy(
+        env.get(_first(env, "no_proxy", "NO_PROXY"), ""), host, port
+    ):
         return ""
     # Where variables have no case (Windows), both spellings are one variable.
     loud = (f"{scheme.upper()}_PROXY",) if scheme != "http" or os.name == "nt" else ()
     return _first(env, f"{scheme}_proxy", *loud, "all_proxy", "ALL_PROXY")
+
+
+def is_known_kind(proxy: str) -> bool:
+    """Whether a proxy is of a kind that curl can speak to."""
+    kind, colon, _ = proxy.partition("://")
+    return not colon or kind.lower() in _PROXY_KINDS
 
 
 def is_without_proxy(no_proxy: str, host: str, port: int) -> bool:
@@ -3163,8 +3189,8 @@ def _covers(entry: str, host: str, port: int) -> bool:
 
 
 def _first(env: Mapping[str, str], *names: str) -> str:
-    """The first variable that is set and not empty, as curl takes it."""
-    return next((env[name] for name in names if env.get(name)), "")
+    """The first variable that is set and not empty, as curl takes it; empty without one."""
+    return next((name for name in names if env.get(name)), "")
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -3194,12 +3220,27 @@ class Curl:
         self.stop = stop
 
     def proxy_for(self, url: str) -> str:
-        """The proxy that a request to this URL goes through; empty where it goes straight there."""
+        """The variable that names the proxy for a request to this URL; empty where it goes straight there.
+
+        Raises:
+            NetworkError: it is a proxy of a kind that curl cannot speak to.
+        """
         try:
             address = read_address(url)
         except ValueError:  # curl will refuse it in its own words
             return ""
-        return proxy_for(self.env, address.scheme, address.host, address.port)
+        variable = proxy_variable(self.env, address.scheme, address.host, address.port)
+        if variable and not is_known_kind(self.env[variable]):
+            raise NetworkError(
+                f"{variable} names a proxy of an unknown kind: {self.shown_proxy(variable)}",
+                hint="it begins with http://, https://, socks5h:// or another kind that curl knows",
+                code="proxy",
+            )
+        return variable
+
+    def shown_proxy(self, variable: str) -> str:
+        """The proxy that a variable names, without name and password."""
+        return show(without_credentials(self.env[variable], self.env[variable]))
 
     def receive(
         self,
@@ -3220,6 +3261,7 @@ class Curl:
 
         Raises:
             ConfigError: there is no curl, or one that is too old.
+            NetworkError: the environment names a proxy of an unknown kind.
         """
         started = time.monotonic()
         size = 0
@@ -3258,7 +3300,9 @@ class _Transfer:
     def __init__(self, request: HttpRequest, curl: Curl) -> None:
         self._stop = curl.stop
         self._cancelled: Optional[TransferEnd] = None
-        self._proxy = curl.proxy_for(request.url)
+        variable = curl.proxy_for(request.url)
+        self._proxy = curl.env[variable] if variable else ""
+        self._shown_proxy = f"{variable} ({curl.shown_proxy(variable)})" if variable else ""
         # Nobody else knows the mark, so nobody else can write a report.
         self._mark = os.urandom(12).hex()
         self._first = b""
@@ -3364,8 +3408,9 @@ class _Transfer:
         message, _, report = text.rpartition(self._mark) if self._mark in text else (text, "", "")
         times = [float(value.replace(",", ".")) for value in report.split()]
         sent = times[0] > 0 if times else code != _BAD_OPTION
-        message = re.sub(r"^curl: \(\d+\) ", "", without_credentials(message, self._proxy).strip())
-        return TransferEnd(code, message, sent, *times[1:5], through_proxy=bool(self._proxy))
+        said = re.search(r"^curl: \(\d+\) (.*)", message, re.M)  # what follows is advice on curl's options
+        message = without_credentials(said.group(1) if said else message.strip(), self._proxy)
+        return TransferEnd(code, message, sent, *times[1:5], proxy=self._shown_proxy)
 
     def _read(self) -> bytes:
         """The next bytes of the body. Headers that come beside it are trailers, and of no use."""
@@ -6105,176 +6150,58 @@ def _tried(work: Callable[[], _Made], otherwise: _Made) -> _Made:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# settings/config_file
+# settings/host_field
 #
-# Reads a config file: its known fields and prices, and what is odd about it, by file, line and field.
+# A header, or a parameter of the query, that a config adds to each request to its own host. Pure.
 # ------------------------------------------------------------------------------------------------------------
 
 
-#: The fields of a config file, and the JSON type of each.
-CONFIG_FIELDS: Mapping[str, type] = {
-    "base_url": str,
-    "api_key": str,
-    "api_key_env": str,
-    "format_field": str,
-    "model": str,
-    "history": bool,
-    "prices": dict,
-}
-_KIND_NAMES: Mapping[type, str] = {
-    dict: "an object",
-    list: "an array",
-    str: "a string",
-    bool: "a boolean",
-    type(None): "null",
-}
-_CURES: Mapping[type, str] = {
-    str: "put the value in double quotes, or remove the field",
-    bool: "write true or false without quotes, or remove the field",
-    dict: 'it should look like {"gpt-image-2": {"image_out": 30}}; mend it, or remove the field',
-}
-NO_PRICES: Mapping[str, Prices] = {}
+_KEY_HEADERS = ("authorization", "api-key")
+#: The words in front of a token, which tell no secret.
+_TOKEN_KINDS = ("bearer", "basic", "token")
 
 
-class ConfigFile(Record):
-    """A config file as read: its path, its known fields, and what is odd about it.
+class HostField(Record):
+    """One of them. `value` is None where `variable`, which is to hold it, is not set."""
 
-    `fields` are those that hold text. `history` is None where the file does not say.
-    """
-
-    path: str
-    fields: Mapping[str, str]
-    warnings: Tuple[str, ...] = ()
-    history: Optional[bool] = None
-    prices: Mapping[str, Prices] = NO_PRICES
-    text_prices: Mapping[str, TextPrices] = NO_TEXT_PRICES
+    name: str
+    value: Optional[str]
+    variable: str = ""
+    is_secret: bool = False
 
     @property
-    def given(self) -> Tuple[str, ...]:
-        has_prices = bool(self.prices or self.text_prices)
-        others = (("history", self.history is not None), ("prices", has_prices))
-        return (*self.fields, *(name for name, is_set in others if is_set))
+    def shown(self) -> str:
+        """The value as it may be shown."""
+        if self.value is None:
+            return "(none)"
+        kind, _, token = self.value.partition(" ")
+        if not self.is_secret:
+            return self.value
+        return f"{kind} {mask_key(token)}" if kind.lower() in _TOKEN_KINDS and token else mask_key(self.value)
+
+    @property
+    def is_key(self) -> bool:
+        """Whether it is a header that stands in for the key's own."""
+        return self.name.lower() in _KEY_HEADERS
+
+    @property
+    def secrets(self) -> Tuple[str, ...]:
+        """What must never show of it: the value, its last word (the token behind `Bearer`), its form in a
+        query."""
+        if not self.value or not self.is_secret:
+            return ()
+        return tuple({self.value, self.value.split()[-1], percent_encode(self.value, safe="")})
 
 
-def read_config_file(path: Path) -> ConfigFile:
-    """A config file's known fields; a `ConfigError` where it cannot be used."""
-    try:
-        text = written_text(path.read_bytes())
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8 or UTF-16"
-        raise ConfigError(f"cannot read config {path}: {reason}", hint="name a readable JSON file") from None
-    try:
-        content: Any = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        line = getattr(error, "lineno", 1)
-        raise ConfigError(
-            f"config {path}, line {line}: not valid JSON ({getattr(error, 'msg', error)})",
-            hint="mend that line, or write a fresh file with: config --init --force",
-        ) from None
-    if not isinstance(content, dict):
-        raise ConfigError(
-            f"config {path}, line 1: expected a JSON object, found {_json_type(content)}",
-            hint='it should look like {"base_url": "…", "api_key_env": "OPENAI_API_KEY"}',
-        )
-    fields = cast(Dict[str, Any], content)
-
-    def place(*names: str) -> str:
-        return f"config {path}, line {_line_of(text, *names)}"
-
-    warnings = _mode_warnings(path, fields)
-    for name, value in fields.items():
-        kind = CONFIG_FIELDS.get(name)
-        if kind is None:
-            known = ", ".join(CONFIG_FIELDS)
-            warnings.append(f"{place(name)}: unknown field {name!r} is ignored (known: {known})")
-        elif not isinstance(value, kind):
-            raise ConfigError(
-                f"{place(name)}: field {name!r} must be {_KIND_NAMES[kind]}, found {_json_type(value)}",
-                hint=_CURES[kind],
-            )
-    prices, text_prices = read_prices(fields.get("prices", {}), place)
-    return ConfigFile(
-        path=str(path),
-        fields={name: value for name, value in fields.items() if CONFIG_FIELDS.get(name) is str and value},
-        warnings=tuple(warnings),
-        history=fields.get("history"),
-        prices=prices,
-        text_prices=text_prices,
-    )
-
-
-def _mode_warnings(path: Path, fields: Mapping[str, Any]) -> List[str]:
-    if os.name != "posix" or not path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
-        return []
-    what = "holds an API key and is" if fields.get("api_key") else "is"
-    return [f"config {path} {what} readable by group or others; run: chmod 600 {path}"]
-
-
-def _line_of(text: str, *names: str) -> int:
-    """The line of a field, named with the fields around it, outermost first; 1 where it is not found."""
-    at = 0
-    for name in names:
-        match = re.compile(re.escape(json.dumps(name)) + r"\s*:").search(text, at)
-        if match is None:
-            return 1
-        at = match.start()
-    return text.count("\n", 0, at) + 1
-
-
-def _json_type(value: object) -> str:
-    return _KIND_NAMES.get(type(value), "a number")
-
-
-_MAX_USD = 1_000_000
-_PARTS, _TEXT_PARTS = Prices.__match_args__, TextPrices.__match_args__
-
-
-def read_prices(
-    content: Mapping[str, Any], place: Callable[..., str]
-) -> Tuple[Dict[str, Prices], Dict[str, TextPrices]]:
-    """Prices of image models and of language models, by model; a `text_out` makes it one of these. Parts that
-    are missing are those of the list price. `place` names the file and line of a field, given its name and
-    those around it, outermost first."""
-    prices: Dict[str, Prices] = {}
-    text_prices: Dict[str, TextPrices] = {}
-    for model, value in content.items():
-        if isinstance(value, dict) and "text_out" in value:
-            text_prices[model] = TextPrices(**_read_model(model, value, place, _TEXT_PARTS))
-        else:
-            prices[model] = Prices(**_read_model(model, value, place, _PARTS))
-    return prices, text_prices
-
-
-def _read_model(
-    model: str, content: Any, place: Callable[..., str], known: Tuple[str, ...]
-) -> Dict[str, float]:
-    name = f"prices.{model}"
-    if not isinstance(content, dict):
-        raise ConfigError(
-            f"{place('prices', model)}: field {name!r} must be an object",
-            hint=f'it should look like {{"image_out": 30}}; the parts are {", ".join(known)}',
-        )
-    given = cast(Dict[str, Any], content)
-    for part, usd in given.items():
-        where = f"{place('prices', model, part)}: field {f'{name}.{part}'!r}"
-        if part not in known:
-            raise ConfigError(f"{where} is not known", hint=f"the parts are {', '.join(known)}")
-        is_number = isinstance(usd, (int, float)) and not isinstance(usd, bool)
-        if not is_number or not 0 <= usd <= _MAX_USD:
-            raise ConfigError(
-                f"{where} must be a number of USD per million tokens, from 0 to {_MAX_USD:,}",
-                hint="give it without quotes, or remove it for the list price",
-            )
-    parts: Dict[str, float] = dict(vars(PRICES[model])) if model in PRICES and known is _PARTS else {}
-    parts.update((part, float(usd)) for part, usd in given.items())
-    missing = [part for part in known if part not in parts]
-    if missing:
-        raise ConfigError(
-            f"{place('prices', model)}: field {name!r} lacks {', '.join(missing)}",
-            hint=f"{model} has no list price to fall back to; give all of its parts, or of a model that "
-            "writes SVGs text_in and text_out",
-        )
-    return parts
+def with_query(url: str, query: Iterable[HostField], shown: bool = False) -> str:
+    """An address with the parameters added that it lacks; with `shown` as it may be shown."""
+    pairs: List[str] = []
+    there = {name for name, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True)}
+    for field in query:
+        if field.value is not None and field.name not in there:
+            value = field.shown if shown else percent_encode(field.value, safe="")
+            pairs.append(f"{percent_encode(field.name, safe='')}={value}")
+    return url + ("&" if "?" in url else "?") + "&".join(pairs) if pairs else url
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -6446,9 +6373,247 @@ def value_at(document: object, place: str) -> object:
 
 
 # ------------------------------------------------------------------------------------------------------------
+# settings/config_file
+#
+# Reads a config file: the fields in force and prices, and what is odd about it, by file, line and field.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: The fields of a config file, and the JSON type of each. A profile has them too, but for the last two.
+CONFIG_FIELDS: Mapping[str, type] = {
+    "base_url": str,
+    "api_key": str,
+    "api_key_env": str,
+    "format_field": str,
+    "model": str,
+    "history": bool,
+    "prices": dict,
+    "headers": dict,
+    "query": dict,
+    "poll": dict,
+    "profile": str,
+    "profiles": dict,
+}
+_KIND_NAMES: Mapping[type, str] = {
+    dict: "an object",
+    list: "an array",
+    str: "a string",
+    bool: "a boolean",
+    type(None): "null",
+}
+_CURES: Mapping[type, str] = {
+    str: "put the value in double quotes, or remove the field",
+    bool: "write true or false without quotes, or remove the field",
+    dict: 'it should look like {"name": …}; mend it, or remove the field',
+}
+NO_PRICES: Mapping[str, Prices] = {}
+
+
+class ConfigFile(Record):
+    """A config file as read: its path, its known fields, and what is odd about it.
+
+    `fields` are those in force that hold text. `history` is None where the file does not say. `profile` is
+    the name of the one in force, empty without one; `of_profile` are the fields that it sets.
+    """
+
+    path: str
+    fields: Mapping[str, str]
+    warnings: Tuple[str, ...] = ()
+    history: Optional[bool] = None
+    prices: Mapping[str, Prices] = NO_PRICES
+    text_prices: Mapping[str, TextPrices] = NO_TEXT_PRICES
+    headers: Tuple[HostField, ...] = ()
+    query: Tuple[HostField, ...] = ()
+    poll: Optional[Poll] = None
+    profile: str = ""
+    profile_source: str = ""
+    of_profile: Tuple[str, ...] = ()
+
+    @property
+    def given(self) -> Tuple[str, ...]:
+        has_prices = bool(self.prices or self.text_prices)
+        others = (("history", self.history is not None), ("prices", has_prices))
+        return (*self.fields, *(name for name, is_set in others if is_set))
+
+    @property
+    def has_own_host(self) -> bool:
+        """Whether the profile in force names a host, and is not just another word for the file's own."""
+        return "base_url" in self.of_profile
+
+    def source(self, name: str) -> str:
+        """Where a field in force stands, in words."""
+        return f"profile {self.profile} in {self.path}" if name in self.of_profile else self.path
+
+
+def read_config_file(
+    path: Path, env: Mapping[str, str], profile: Optional[str] = None, profile_source: str = ""
+) -> ConfigFile:
+    """A config file with the profile of that name in force; None is that which the file names, empty none.
+
+    Raises:
+        ConfigError: it cannot be used, or has no such profile.
+    """
+    text, content = read_object(path)
+    fields, of_profile = content, ()
+    if profile is None and "profile" in content:
+        profile, profile_source = content["profile"], f'"profile" in {path}'
+
+    def place(*names: str) -> str:
+        inside = ("profiles", str(profile)) if names[0] in of_profile else ()
+        return f"config {path}, line {_line_of(text, *inside, *names)}"
+
+    _check_types(content, place)
+    if profile or "profiles" in content:
+        chosen = load_side("gpt_image2_more").chosen
+        profiles_of = load_side("gpt_image2_more").profiles_of
+        with_profile = load_side("gpt_image2_more").with_profile
+        profiles = profiles_of(content, place)
+        if profile:
+            own = chosen(profiles, profile, profile_source, str(path))
+            fields, of_profile = with_profile(content, own), tuple(own)
+            _check_types(fields, place)
+    known = CONFIG_FIELDS if fields is content else [name for name in CONFIG_FIELDS if "profile" not in name]
+    warnings = _mode_warnings(path, text)
+    warnings += [
+        f"{place(name)}: unknown field {name!r} is ignored (known: {', '.join(known)})"
+        for name in fields
+        if name not in known
+    ]
+    extras: Dict[str, Any] = {}
+    if not {"headers", "query", "poll"}.isdisjoint(fields):
+        read_host_fields = load_side("gpt_image2_more").read_host_fields
+        read_poll = load_side("gpt_image2_more").read_poll
+        extras = {
+            kind: read_host_fields(kind, fields.get(kind, {}), env, place) for kind in ("headers", "query")
+        }
+        extras["poll"] = read_poll(fields["poll"], place) if "poll" in fields else None
+    prices, text_prices = read_prices(fields.get("prices", {}), place)
+    return ConfigFile(
+        path=str(path),
+        fields={name: value for name, value in fields.items() if CONFIG_FIELDS.get(name) is str and value},
+        warnings=tuple(warnings),
+        history=fields.get("history"),
+        prices=prices,
+        text_prices=text_prices,
+        profile=profile or "",
+        profile_source=profile_source,
+        of_profile=of_profile,
+        **extras,
+    )
+
+
+def read_object(path: Path) -> Tuple[str, Dict[str, Any]]:
+    """A config file's text, and the JSON object that it is; a `ConfigError` where it is none."""
+    try:
+        text = written_text(path.read_bytes())
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8 or UTF-16"
+        raise ConfigError(f"cannot read config {path}: {reason}", hint="name a readable JSON file") from None
+    try:
+        content: Any = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        line = getattr(error, "lineno", 1)
+        raise ConfigError(
+            f"config {path}, line {line}: not valid JSON ({getattr(error, 'msg', error)})",
+            hint="mend that line, or write a fresh file with: config --init --force",
+        ) from None
+    if not isinstance(content, dict):
+        raise ConfigError(
+            f"config {path}, line 1: expected a JSON object, found {_json_type(content)}",
+            hint='it should look like {"base_url": "…", "api_key_env": "OPENAI_API_KEY"}',
+        )
+    return text, cast(Dict[str, Any], content)
+
+
+def _check_types(fields: Mapping[str, Any], place: Callable[..., str]) -> None:
+    for name, value in fields.items():
+        kind = CONFIG_FIELDS.get(name)
+        if kind is not None and not isinstance(value, kind):
+            raise ConfigError(
+                f"{place(name)}: field {name!r} must be {_KIND_NAMES[kind]}, found {_json_type(value)}",
+                hint=_CURES[kind],
+            )
+
+
+def _mode_warnings(path: Path, text: str) -> List[str]:
+    if os.name != "posix" or not path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
+        return []
+    what = "holds an API key and is" if re.search(r'"api_key"\s*:\s*"[^"]', text) else "is"
+    return [f"config {path} {what} readable by group or others; run: chmod 600 {path}"]
+
+
+def _line_of(text: str, *names: str) -> int:
+    """The line of a field, named with the fields around it, outermost first; 1 where it is not found."""
+    at = 0
+    for name in names:
+        match = re.compile(re.escape(json.dumps(name)) + r"\s*:").search(text, at)
+        if match is None:
+            return 1
+        at = match.start()
+    return text.count("\n", 0, at) + 1
+
+
+def _json_type(value: object) -> str:
+    return _KIND_NAMES.get(type(value), "a number")
+
+
+_MAX_USD = 1_000_000
+_PARTS, _TEXT_PARTS = Prices.__match_args__, TextPrices.__match_args__
+
+
+def read_prices(
+    content: Mapping[str, Any], place: Callable[..., str]
+) -> Tuple[Dict[str, Prices], Dict[str, TextPrices]]:
+    """Prices of image models and of language models, by model; a `text_out` makes it one of these. Parts that
+    are missing are those of the list price. `place` names the file and line of a field, given its name and
+    those around it, outermost first."""
+    prices: Dict[str, Prices] = {}
+    text_prices: Dict[str, TextPrices] = {}
+    for model, value in content.items():
+        if isinstance(value, dict) and "text_out" in value:
+            text_prices[model] = TextPrices(**_read_model(model, value, place, _TEXT_PARTS))
+        else:
+            prices[model] = Prices(**_read_model(model, value, place, _PARTS))
+    return prices, text_prices
+
+
+def _read_model(
+    model: str, content: Any, place: Callable[..., str], known: Tuple[str, ...]
+) -> Dict[str, float]:
+    name = f"prices.{model}"
+    if not isinstance(content, dict):
+        raise ConfigError(
+            f"{place('prices', model)}: field {name!r} must be an object",
+            hint=f'it should look like {{"image_out": 30}}; the parts are {", ".join(known)}',
+        )
+    given = cast(Dict[str, Any], content)
+    for part, usd in given.items():
+        where = f"{place('prices', model, part)}: field {f'{name}.{part}'!r}"
+        if part not in known:
+            raise ConfigError(f"{where} is not known", hint=f"the parts are {', '.join(known)}")
+        is_number = isinstance(usd, (int, float)) and not isinstance(usd, bool)
+        if not is_number or not 0 <= usd <= _MAX_USD:
+            raise ConfigError(
+                f"{where} must be a number of USD per million tokens, from 0 to {_MAX_USD:,}",
+                hint="give it without quotes, or remove it for the list price",
+            )
+    parts: Dict[str, float] = dict(vars(PRICES[model])) if model in PRICES and known is _PARTS else {}
+    parts.update((part, float(usd)) for part, usd in given.items())
+    missing = [part for part in known if part not in parts]
+    if missing:
+        raise ConfigError(
+            f"{place('prices', model)}: field {name!r} lacks {', '.join(missing)}",
+            hint=f"{model} has no list price to fall back to; give all of its parts, or of a model that "
+            "writes SVGs text_in and text_out",
+        )
+    return parts
+
+
+# ------------------------------------------------------------------------------------------------------------
 # settings/base_url
 #
-# What a base URL may be, and whose it is: OpenAI's, this machine's, the sandbox's. Pure.
+# What a base URL may be, what of a pasted address is one, and whose it is: OpenAI's, Azure's, this
+# machine's, the sandbox's. Pure.
 # ------------------------------------------------------------------------------------------------------------
 
 
@@ -6459,15 +6624,73 @@ SANDBOX_HEADER = "x-gpt-image-2-sandbox"
 OWN_SANDBOXES: Set[str] = set()
 
 
-def check_base_url(url: str, source: str) -> None:
-    """Refuses a base URL that cannot be one, or that carries credentials."""
+#: The one parameter that belongs to a base URL: which form of the API is spoken, at Azure and its gateways.
+API_VERSION = "api-version"
+_AZURE_HOSTS = (
+    ".openai.azure.com",
+    ".openai.azure.us",
+    ".cognitiveservices.azure.com",
+    ".services.ai.azure.com",
+)
+#: Endpoints below a base URL, as they are pasted from documentation and portals.
+_ENDPOINTS = (
+    r"(/+(images/+(generations|edits|variations)|chat/+completions|completions|responses|models|embeddings"
+    r"|audio/+(speech|transcriptions|translations)|files|batches))+$"
+)
+#: What portals and habit give for a resource at Azure instead of its base URL.
+_AZURE_STUBS = r"(/openai|/v1|/api/projects/[^/]+)?"
+_DEPLOYMENT = r"/openai/deployments/([^/]+)"
+_AZURE_PATH, _OFFICIAL_PATH = "/openai/v1", "/v1"
+
+
+class BaseUrl(Record):
+    """A base URL as it is used, without a slash at its end. `query` goes with every request. `said` tells
+    what was made of an address that is none as it was given, else it is empty."""
+
+    url: str
+    query: Tuple[Tuple[str, str], ...] = ()
+    said: str = ""
+
+
+def read_base_url(url: str, source: str) -> BaseUrl:
+    """The base URL that is meant by one, by an endpoint below it, or by an Azure resource or deployment.
+
+    Raises:
+        ConfigError: it cannot be one, or it carries credentials.
+    """
     problem = _base_url_problem(url)
     if problem:
-        raise ConfigError(
-            f"base URL from {source} {problem}",
-            hint=f"expected something like {DEFAULT_BASE_URL}",
-            code="bad_base_url",
+        raise _refused(source, problem)
+    parts = urlsplit(url)
+    path = re.sub(_ENDPOINTS, "", parts.path.rstrip("/"), flags=re.I)
+    is_endpoint = path != parts.path.rstrip("/")
+    query = parse_qsl(parts.query, keep_blank_values=True)
+    others = [name for name, _ in query if name != API_VERSION]
+    if others and not is_endpoint:
+        raise _refused(
+            source, f"has {', '.join(others)} in its query", 'give it as "query" in the config file'
         )
+    versions = tuple(pair for pair in query if pair[0] == API_VERSION)
+    what, advice = "the address of an endpoint" if is_endpoint else "", ""
+    deployment = re.fullmatch(_DEPLOYMENT, path)
+    if is_azure(url) and (re.fullmatch(_AZURE_STUBS, path) or (deployment and not versions)):
+        what = "an Azure deployment" if deployment else "an Azure resource"
+        advice = f"; the deployment's name goes by --model {deployment.group(1)}" if deployment else ""
+        path = _AZURE_PATH  # whose versions are words; those that are dates belong to deployments
+        versions = tuple(pair for pair in versions if not pair[1][:1].isdigit())
+    elif is_official(url) and not path:
+        what, path = what or "a bare host", _OFFICIAL_PATH
+    if others:
+        advice += f"; {', '.join(others)} is left out"
+    base = f"{parts.scheme}://{parts.netloc}{path}"
+    return BaseUrl(
+        base, versions, f"base URL from {source} is {what}: {base} is used{advice}" if what else ""
+    )
+
+
+def is_azure(url: str) -> bool:
+    """Whether a URL is of a resource at Azure, which takes its key in a header of its own."""
+    return (urlsplit(url).hostname or "").endswith(_AZURE_HOSTS)
 
 
 def is_official(url: str) -> bool:
@@ -6516,9 +6739,125 @@ def _base_url_problem(url: str) -> Optional[str]:
         read_address(url)
     except ValueError as error:
         return f"cannot be read: {error}"
-    if parts.query or parts.fragment:
-        return "has a query or a fragment; only scheme, host and path belong in it"
-    return None
+    return "has a fragment (#)" if parts.fragment else None
+
+
+def _refused(
+    source: str, problem: str, hint: str = f"expected something like {DEFAULT_BASE_URL}"
+) -> ConfigError:
+    return ConfigError(f"base URL from {source} {problem}", hint=hint, code="bad_base_url")
+
+
+# ------------------------------------------------------------------------------------------------------------
+# settings/keys
+#
+# Which key goes to a base URL, and why not another. Pure.
+#
+# A key belongs to a host: `OPENAI_API_KEY` is used by itself only for the official base URL, or as a pair with
+# `OPENAI_BASE_URL`, as the SDKs read them; a key from a file is not sent to another host than the one that file
+# states. A profile that names its host gets no key that is not said to be for that host: `GPT_IMAGE2_API_KEY`
+# only beside a `GPT_IMAGE2_BASE_URL` of that host, or where the profile names it.
+# ------------------------------------------------------------------------------------------------------------
+
+
+KEY_VARIABLE = "GPT_IMAGE2_API_KEY"
+BASE_URL_VARIABLE = "GPT_IMAGE2_BASE_URL"
+OFFICIAL_KEY_VARIABLE = "OPENAI_API_KEY"
+OFFICIAL_URL_VARIABLE = "OPENAI_BASE_URL"
+
+#: A value, and the source that gave it, in words (`--base-url`, a path, a variable, `default`).
+Found = Tuple[str, str]
+
+_QUOTES = tuple("\"'`\u2018\u2019\u201c\u201d")
+
+
+def pick_key(
+    env: Mapping[str, str], file: Optional[ConfigFile], flag: Optional[str], file_first: bool, url: str
+) -> Tuple[Optional[Found], str]:
+    """The key that goes to this base URL, or None and why the nearest candidate does not."""
+    by_flag = (flag, "--api-key") if flag is not None else None
+    if by_flag and not file_first:
+        return by_flag, ""
+    from_file, problem = _file_key(env, file, url) if file else (None, "")
+    found = from_file or by_flag
+    if found:
+        return found, ""
+    # Whose key that variable holds, nobody can tell where it comes without a base URL.
+    is_for_any = file is None or not file.has_own_host
+    if env.get(KEY_VARIABLE) and (is_for_any or has_same_origin(url, env.get(BASE_URL_VARIABLE, ""))):
+        return (env[KEY_VARIABLE], KEY_VARIABLE), ""
+    if env.get(OFFICIAL_KEY_VARIABLE) and not problem:
+        owner = _official_url(env)
+        if has_same_origin(url, owner):
+            return (env[OFFICIAL_KEY_VARIABLE], OFFICIAL_KEY_VARIABLE), ""
+        problem = f"no API key for {url} ({OFFICIAL_KEY_VARIABLE} goes to {owner} only)"
+    return None, problem
+
+
+def _file_key(env: Mapping[str, str], file: ConfigFile, url: str) -> Tuple[Optional[Found], str]:
+    if file.fields.get("api_key"):
+        key = (file.fields["api_key"], file.source("api_key"))
+    elif file.fields.get("api_key_env"):
+        name, source = file.fields["api_key_env"], file.source("api_key_env")
+        if not env.get(name):
+            raise ConfigError(
+                f"config {file.path} names the variable {name} in api_key_env, and it is not set",
+                hint=f"set it (export {name}=…), or change api_key_env"
+                + (
+                    f"; {KEY_VARIABLE} is set, but the config file goes first"
+                    if env.get(KEY_VARIABLE)
+                    else ""
+                ),
+                code="no_api_key",
+            )
+        key = (env[name], f"{name}, named by api_key_env in {source}")
+    else:
+        return None, ""
+    owner = file.fields.get("base_url")
+    if owner is None and file.fields.get("api_key_env") == OFFICIAL_KEY_VARIABLE:
+        owner = _official_url(env)
+    if owner is None or has_same_origin(owner, url) or (is_loopback(url) and not file.has_own_host):
+        return key, ""
+    return None, f"the key in {file.source('base_url')} belongs to {owner} and is not sent to {url}"
+
+
+def check_key(key: str, source: str) -> None:
+    if key[:1] in _QUOTES or key[-1:] in _QUOTES:
+        raise ConfigError(
+            f"the API key from {source} has quotes around it, which would be sent as a part of it",
+            hint="set it again without quotes; cmd.exe keeps them: set NAME=sk-…",
+            code="bad_api_key",
+        )
+    if not key.strip() or not key.isascii() or not key.isprintable() or " " in key:
+        raise ConfigError(
+            f"the API key from {source} has a line break, a blank or another character no key has",
+            hint="set it again without line breaks or quotes",
+            code="bad_api_key",
+        )
+
+
+def key_hint(file: Optional[ConfigFile], base_url: str) -> str:
+    """How to give a key for a base URL."""
+    if file and file.has_own_host:
+        return f'name it in {file.source("base_url")}: "api_key_env": "{KEY_VARIABLE}", or another variable'
+    if is_official(base_url):
+        return f"export {OFFICIAL_KEY_VARIABLE}=…, or run config --init and edit the file it names"
+    return f"give this host its own key: {KEY_VARIABLE}, or api_key_env in the config file beside base_url"
+
+
+def is_official_key_meant(env: Mapping[str, str], file: Optional[ConfigFile], flag: Optional[str]) -> bool:
+    """Whether the key is that of `OPENAI_API_KEY`, which `OPENAI_BASE_URL` belongs to."""
+    fields: Mapping[str, str] = file.fields if file else {}
+    if "api_key" in fields or flag is not None:
+        return False
+    if "api_key_env" in fields:
+        return fields["api_key_env"] == OFFICIAL_KEY_VARIABLE
+    return bool(env.get(OFFICIAL_KEY_VARIABLE)) and not env.get(KEY_VARIABLE)
+
+
+def _official_url(env: Mapping[str, str]) -> str:
+    """The base URL whose host `OPENAI_API_KEY` belongs to."""
+    return env.get(OFFICIAL_URL_VARIABLE) or DEFAULT_BASE_URL
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -6527,30 +6866,18 @@ def _base_url_problem(url: str) -> Optional[str]:
 # Where every setting comes from, and which source won. Reads the config file and the environment.
 #
 # Priority, field by field: the file named by `--config` > flags > the config file that was found >
-# environment variables > defaults. A key belongs to a host: `OPENAI_API_KEY` is used by itself only for the
-# official base URL, or as a pair with `OPENAI_BASE_URL`, as the SDKs read them; a key from a file is not sent
-# to another host than the one that file states.
+# environment variables > defaults.
 # ------------------------------------------------------------------------------------------------------------
 
 
 DEFAULT_FORMAT_FIELD = "output_format"
 DEFAULT_IMAGE_FIELD = "image[]"
 
-KEY_VARIABLE = "GPT_IMAGE2_API_KEY"
-BASE_URL_VARIABLE = "GPT_IMAGE2_BASE_URL"
+PROFILE_VARIABLE = "GPT_IMAGE2_PROFILE"
 MODEL_VARIABLE = "GPT_IMAGE2_MODEL"
-OFFICIAL_KEY_VARIABLE = "OPENAI_API_KEY"
-OFFICIAL_URL_VARIABLE = "OPENAI_BASE_URL"
 
-
-TEMPLATE = json.dumps({"base_url": DEFAULT_BASE_URL, "api_key_env": OFFICIAL_KEY_VARIABLE}, indent=2) + "\n"
 
 _DEFAULT = "default"
-_QUOTES = tuple("\"'`\u2018\u2019\u201c\u201d")
-
-
-#: A value, and the source that gave it, in words (`--base-url`, a path, a variable, `default`).
-_Found = Tuple[str, str]
 
 
 class Settings(Record):
@@ -6575,6 +6902,11 @@ class Settings(Record):
     key_problem: str = ""
     key_hint: str = ""
     warnings: Tuple[str, ...] = ()
+    #: The profile in force, empty without one.
+    profile: str = ""
+    #: What goes with every request to the base URL's host, and nowhere else.
+    headers: Tuple[HostField, ...] = ()
+    query: Tuple[HostField, ...] = ()
     #: How tasks of this host are asked for; None where the config does not say.
     poll: Optional[Poll] = None
 
@@ -6583,53 +6915,99 @@ class Settings(Record):
 
     @property
     def secrets(self) -> Tuple[str, ...]:
-        return (self.api_key,) if self.api_key else ()
+        own = (secret for field in (*self.headers, *self.query) for secret in field.secrets)
+        return (*((self.api_key,) if self.api_key else ()), *own)
 
     @property
     def masked_key(self) -> str:
-        """The key as it may be shown, or a word that there is none."""
+        """The key, or what stands in for it, as it may be shown; else a word that there is none."""
+        if self.key_header:
+            return self.key_header.shown
         return mask_key(self.api_key) if self.api_key else "(none)"
 
-    def require_key(self) -> str:
-        """The key; a `ConfigError` whose hint says how to give one where there is none for this base URL."""
-        if self.api_key is None:
+    @property
+    def key_header(self) -> Optional[HostField]:
+        """The header of the config that stands in for the key's own, None without one."""
+        return next((field for field in self.headers if field.is_key), None)
+
+    @property
+    def auth_headers(self) -> Tuple[Tuple[str, str], ...]:
+        """What goes to the base URL's own host alone: the key, and the headers of the config."""
+        own = tuple((field.name, field.value) for field in self.headers if field.value is not None)
+        return own if self.key_header or not self.api_key else (self._with_key(self.api_key), *own)
+
+    @property
+    def shown_headers(self) -> Mapping[str, str]:
+        """The same as they may be shown."""
+        key = () if self.key_header else (self._with_key(self.masked_key),)
+        return dict((*key, *((field.name, field.shown) for field in self.headers)))
+
+    def _with_key(self, key: str) -> Tuple[str, str]:
+        """Azure has a header of its own, everybody else takes a bearer token."""
+        speaks_azure = is_azure(self.base_url) or any(field.name == API_VERSION for field in self.query)
+        return ("api-key", key) if speaks_azure else ("Authorization", f"Bearer {key}")
+
+    def with_auth(self, *headers: Tuple[str, str]) -> Tuple[Tuple[str, str], ...]:
+        """The headers of a request to the base URL's own host; what the config says of one goes first."""
+        own = self.auth_headers
+        names = {name.lower() for name, _ in own}
+        return (*own, *(header for header in headers if header[0].lower() not in names))
+
+    def address(self, path: str) -> str:
+        """The address of a path below the base URL."""
+        return with_query(self.base_url + path, self.query)
+
+    def require_key(self) -> None:
+        """Nothing, where all is there that the host wants to know; else a `ConfigError` whose hint says how
+        to give it."""
+        missing = next((field for field in (*self.headers, *self.query) if field.value is None), None)
+        if missing is not None:
+            raise ConfigError(
+                f"the config names the variable {missing.variable} for {missing.name}, and it is not set",
+                hint=f"set it (export {missing.variable}=…), or remove {missing.name} from the config",
+                code="no_host_field",
+            )
+        if self.api_key is None and self.key_header is None:
             raise ConfigError(
                 self.key_problem or f"no API key for {self.base_url}",
-                hint=self.key_hint or _key_hint(self.base_url),
+                hint=self.key_hint,
                 code="no_api_key",
             )
-        return self.api_key
 
 
 def load_settings(
     env: Mapping[str, str],
     *,
     config: Optional[str] = None,
+    profile: Optional[str] = None,
     base_url: Optional[str] = None,
     api_key: Optional[str] = None,
 ) -> Settings:
     """The effective settings from flags (or keyword arguments), the config file and the environment. An
-    unusable file, URL or key is a `ConfigError`; that there is no key shows only in
+    unusable file, profile, URL or key is a `ConfigError`; that there is no key shows only in
     `Settings.require_key`."""
-    file = _active_file(env, config)
+    file = _active_file(env, config, profile)
     flags = {"base_url": base_url, "api_key": api_key}
     warnings = list(file.warnings) if file else []
     file_first = config is not None
     if file and file_first:
         warnings += _shadowed_flags(file, flags)
-    url, url_source = _pick_base_url(env, file, flags, file_first)
-    check_base_url(url, url_source)
-    warnings += _shadowed_urls(env, file, url, url_source)
-    hint = ""
+    given_url, url_source = _pick_base_url(env, file, flags, file_first)
+    read = read_base_url(given_url, url_source)
+    url = read.url
+    warnings += [read.said] if read.said else []
+    warnings += _shadowed_urls(env, file, given_url, url_source)
+    hint = key_hint(file, url)
     try:
-        key, problem = _pick_key(env, file, api_key, file_first, url)
+        key, problem = pick_key(env, file, api_key, file_first, url)
     except ConfigError as error:  # it matters only when something is sent
         key, problem, hint = None, error.message, error.hint
+    host_file, left_out = _file_for(file, url)
+    warnings += left_out
     if key:
-        _check_key(*key)
-        if urlsplit(url).scheme == "http" and not is_loopback(url):
-            warnings.append(f"the key goes to {url} unencrypted; use https")
-    url = url.rstrip("/")
+        check_key(*key)
+    if (key or host_file) and urlsplit(url).scheme == "http" and not is_loopback(url):
+        warnings.append(f"the key goes to {url} unencrypted; use https")
     facts = _facts_of(env, url)
     format_field, format_source = _pick_format_field(file, facts)
     model, model_source = _pick_model(env, file)
@@ -6648,8 +7026,10 @@ def load_settings(
             "format_field": format_source,
             "image_field": _probe_source(facts) if facts and image_field else _DEFAULT,
             "streams": "not probed" if streams is None else "doctor --probe",
-            "history": file.path if file and "history" in file.given else _DEFAULT,
-            "prices": file.path if file and "prices" in file.given else _DEFAULT,
+            "history": file.source("history") if file and "history" in file.given else _DEFAULT,
+            "prices": file.source("prices") if file and "prices" in file.given else _DEFAULT,
+            "profile": file.profile_source if file and file.profile else _DEFAULT,
+            **_host_sources(host_file, read.query, url_source),
         },
         config_file=file,
         history=file is None or file.history is not False,
@@ -6659,7 +7039,52 @@ def load_settings(
         key_problem=problem,
         key_hint=hint,
         warnings=tuple(warnings),
+        profile=file.profile if file else "",
+        headers=host_file.headers if host_file else (),
+        query=_whole_query(read.query, host_file),
+        poll=host_file.poll if host_file else None,
     )
+
+
+def _file_for(file: Optional[ConfigFile], url: str) -> Tuple[Optional[ConfigFile], List[str]]:
+    """The file whose headers, query and polling are for this base URL, and what to say where they are not."""
+    if file is None or not (file.headers or file.query or file.poll):
+        return None, []
+    owner = file.fields.get("base_url")
+    if owner is not None and not has_same_origin(owner, url):
+        what = f"headers, query and poll of {file.source('base_url')}"
+        return None, [f"{what} are not used: they belong to {show(owner)}, and this goes to {url}"]
+    path = file.poll.path if file.poll else ""
+    if path and not path.startswith("/") and not has_same_origin(path, url):
+        raise ConfigError(
+            f"config {file.path}: poll.path is the address of another host than {url}",
+            hint="write the path alone, such as /tasks/{id}",
+        )
+    return file, []
+
+
+def _whole_query(of_url: Tuple[Tuple[str, str], ...], file: Optional[ConfigFile]) -> Tuple[HostField, ...]:
+    """The parameters of every request: those that came with the base URL, and those of the file, which go
+    first."""
+    own = file.query if file else ()
+    names = {field.name for field in own}
+    return (*(HostField(name, value) for name, value in of_url if name not in names), *own)
+
+
+def _host_sources(
+    file: Optional[ConfigFile], of_url: Tuple[Tuple[str, str], ...], url_source: str
+) -> Mapping[str, str]:
+    """Where the headers, the query and the polling come from, by what `config --show` calls them."""
+    sources = {f"query.{name}": url_source for name, _ in of_url}
+    for kind, fields in (("headers", file.headers), ("query", file.query)) if file else ():
+        for field in fields:
+            named = f"{field.variable}, named by {kind} in " if field.variable else ""
+            sources[f"{kind}.{field.name}"] = named + file.source(kind) if file else ""
+            if field.is_key and kind == "headers":
+                sources["api_key"] = sources[f"{kind}.{field.name}"]
+    if file and file.poll:
+        sources["poll"] = file.source("poll")
+    return sources
 
 
 def _facts_of(env: Mapping[str, str], url: str) -> Optional[HostFacts]:
@@ -6669,18 +7094,34 @@ def _facts_of(env: Mapping[str, str], url: str) -> Optional[HostFacts]:
         return None
 
 
-def _active_file(env: Mapping[str, str], config: Optional[str]) -> Optional[ConfigFile]:
+def _active_file(
+    env: Mapping[str, str], config: Optional[str], profile: Optional[str]
+) -> Optional[ConfigFile]:
+    source = "--profile"
+    if profile is None:
+        profile, source = env.get(PROFILE_VARIABLE) or None, PROFILE_VARIABLE
+    path = find_config(env, config)
+    if path is not None:
+        return read_config_file(path, env, profile, source)
+    if profile:
+        raise ConfigError(
+            f"there is no config file, and so no profile {show(profile, limit=100)!r}, which {source} names",
+            hint="write one: config --init --profile NAME",
+            code="unknown_profile",
+        )
+    return None
+
+
+def find_config(env: Mapping[str, str], config: Optional[str]) -> Optional[Path]:
+    """The config file that is named, or else found; None where there is none."""
     if config is not None:
-        path = Path(os.path.expanduser(config))
+        path = Path(os.path.expanduser(config)).absolute()
         if not os.path.isfile(path):  # unlike Path.is_file it never raises
             raise ConfigError(
                 f"config {path} does not exist", hint=f"create it: config --init --config {path}"
             )
-        return read_config_file(path.absolute())
-    for path in config_locations(env):
-        if os.path.isfile(path):
-            return read_config_file(path)
-    return None
+        return path
+    return next((path for path in config_locations(env) if os.path.isfile(path)), None)
 
 
 def _shadowed_flags(file: ConfigFile, flags: Mapping[str, Optional[str]]) -> List[str]:
@@ -6696,7 +7137,7 @@ def _shadowed_flags(file: ConfigFile, flags: Mapping[str, Optional[str]]) -> Lis
 def _shadowed_urls(env: Mapping[str, str], file: Optional[ConfigFile], url: str, source: str) -> List[str]:
     """Warnings for a base URL of the environment that is passed over: the user would pay elsewhere than they
     think."""
-    by_file = file is not None and source == file.path
+    by_file = file is not None and source == file.source("base_url")
     names = [BASE_URL_VARIABLE] if by_file else []
     if by_file and file and file.fields.get("api_key_env") == OFFICIAL_KEY_VARIABLE:
         names.append(OFFICIAL_URL_VARIABLE)
@@ -6710,126 +7151,43 @@ def _shadowed_urls(env: Mapping[str, str], file: Optional[ConfigFile], url: str,
 
 def _pick_base_url(
     env: Mapping[str, str], file: Optional[ConfigFile], flags: Mapping[str, Optional[str]], file_first: bool
-) -> _Found:
-    found: List[_Found] = []
+) -> Found:
+    found: List[Found] = []
     if flags["base_url"] is not None:
         found.append((flags["base_url"], "--base-url"))
     if file and "base_url" in file.fields:
-        found.insert(0 if file_first else len(found), (file.fields["base_url"], file.path))
+        place = 0 if file_first else len(found)
+        found.insert(place, (file.fields["base_url"], file.source("base_url")))
     if env.get(BASE_URL_VARIABLE):
         found.append((env[BASE_URL_VARIABLE], BASE_URL_VARIABLE))
-    if env.get(OFFICIAL_URL_VARIABLE) and _is_official_key_meant(env, file, flags["api_key"]):
+    if env.get(OFFICIAL_URL_VARIABLE) and is_official_key_meant(env, file, flags["api_key"]):
         found.append((env[OFFICIAL_URL_VARIABLE], OFFICIAL_URL_VARIABLE))
     return found[0] if found else (DEFAULT_BASE_URL, _DEFAULT)
 
 
-def _is_official_key_meant(env: Mapping[str, str], file: Optional[ConfigFile], flag: Optional[str]) -> bool:
-    """Whether the key is that of `OPENAI_API_KEY`, which `OPENAI_BASE_URL` belongs to."""
-    fields: Mapping[str, str] = file.fields if file else {}
-    if "api_key" in fields or flag is not None:
-        return False
-    if "api_key_env" in fields:
-        return fields["api_key_env"] == OFFICIAL_KEY_VARIABLE
-    return bool(env.get(OFFICIAL_KEY_VARIABLE)) and not env.get(KEY_VARIABLE)
-
-
-def _official_url(env: Mapping[str, str]) -> str:
-    """The base URL whose host `OPENAI_API_KEY` belongs to."""
-    return env.get(OFFICIAL_URL_VARIABLE) or DEFAULT_BASE_URL
-
-
-def _pick_format_field(file: Optional[ConfigFile], facts: Optional[HostFacts]) -> _Found:
+def _pick_format_field(file: Optional[ConfigFile], facts: Optional[HostFacts]) -> Found:
     if file and "format_field" in file.fields:
         name = file.fields["format_field"]
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", name):
             raise ConfigError(
-                f"config {file.path}: format_field {name!r} is no name of an API field",
+                f"config {file.path}: format_field {show(name)!r} is no name of an API field",
                 hint=f'leave it out for "{DEFAULT_FORMAT_FIELD}", or use "format"',
             )
-        return name, file.path
+        return name, file.source("format_field")
     if facts and facts.format_field:
         return facts.format_field, _probe_source(facts)
     return DEFAULT_FORMAT_FIELD, _DEFAULT
 
 
-def _pick_model(env: Mapping[str, str], file: Optional[ConfigFile]) -> _Found:
+def _pick_model(env: Mapping[str, str], file: Optional[ConfigFile]) -> Found:
     """The model of requests that name none; a flag is no source of it, for it names one."""
     if file and "model" in file.fields:
-        return file.fields["model"], file.path
+        return file.fields["model"], file.source("model")
     return (env[MODEL_VARIABLE], MODEL_VARIABLE) if env.get(MODEL_VARIABLE) else (DEFAULT_MODEL, _DEFAULT)
 
 
 def _probe_source(facts: HostFacts) -> str:
     return f"doctor --probe on {facts.probed_on}"
-
-
-def _pick_key(
-    env: Mapping[str, str], file: Optional[ConfigFile], flag: Optional[str], file_first: bool, url: str
-) -> Tuple[Optional[_Found], str]:
-    """The key that goes to this base URL, or None and why the nearest candidate does not."""
-    by_flag = (flag, "--api-key") if flag is not None else None
-    if by_flag and not file_first:
-        return by_flag, ""
-    from_file, problem = _file_key(env, file, url) if file else (None, "")
-    found = from_file or by_flag
-    if found:
-        return found, ""
-    if env.get(KEY_VARIABLE):
-        return (env[KEY_VARIABLE], KEY_VARIABLE), ""
-    if env.get(OFFICIAL_KEY_VARIABLE) and not problem:
-        owner = _official_url(env)
-        if has_same_origin(url, owner):
-            return (env[OFFICIAL_KEY_VARIABLE], OFFICIAL_KEY_VARIABLE), ""
-        problem = f"no API key for {url} ({OFFICIAL_KEY_VARIABLE} goes to {owner} only)"
-    return None, problem
-
-
-def _file_key(env: Mapping[str, str], file: ConfigFile, url: str) -> Tuple[Optional[_Found], str]:
-    if file.fields.get("api_key"):
-        key = (file.fields["api_key"], file.path)
-    elif file.fields.get("api_key_env"):
-        name = file.fields["api_key_env"]
-        if not env.get(name):
-            raise ConfigError(
-                f"config {file.path} names the variable {name} in api_key_env, and it is not set",
-                hint=f"set it (export {name}=…), or change api_key_env"
-                + (
-                    f"; {KEY_VARIABLE} is set, but the config file goes first"
-                    if env.get(KEY_VARIABLE)
-                    else ""
-                ),
-                code="no_api_key",
-            )
-        key = (env[name], f"{name}, named by api_key_env in {file.path}")
-    else:
-        return None, ""
-    owner = file.fields.get("base_url")
-    if owner is None and file.fields.get("api_key_env") == OFFICIAL_KEY_VARIABLE:
-        owner = _official_url(env)
-    if owner is None or has_same_origin(owner, url) or is_loopback(url):
-        return key, ""
-    return None, f"the key in {file.path} belongs to {owner} and is not sent to {url}"
-
-
-def _check_key(key: str, source: str) -> None:
-    if key[:1] in _QUOTES or key[-1:] in _QUOTES:
-        raise ConfigError(
-            f"the API key from {source} has quotes around it, which would be sent as a part of it",
-            hint="set it again without quotes; cmd.exe keeps them: set NAME=sk-…",
-            code="bad_api_key",
-        )
-    if not key.strip() or not key.isascii() or not key.isprintable() or " " in key:
-        raise ConfigError(
-            f"the API key from {source} has a line break, a blank or another character no key has",
-            hint="set it again without line breaks or quotes",
-            code="bad_api_key",
-        )
-
-
-def _key_hint(base_url: str) -> str:
-    if is_official(base_url):
-        return f"export {OFFICIAL_KEY_VARIABLE}=…, or run config --init and edit the file it names"
-    return f"give this host its own key: {KEY_VARIABLE}, or api_key_env in the config file beside base_url"
 
 
 # ============================================================================================================
@@ -7032,7 +7390,14 @@ OVERLOAD = Refusal(
 )
 BAD_FIELD = Refusal(ApiError, "bad_request", codes="unknown_parameter|invalid_value", statuses=(400, 422))
 PROXY = Refusal(
-    NetworkError, "proxy", "check HTTPS_PROXY and HTTP_PROXY, and the credentials in it", statuses=(407,)
+    NetworkError, "proxy", "set HTTPS_PROXY to it, with its name and its password", statuses=(407,)
+)
+PLAIN_HTTP = Refusal(
+    NetworkError,
+    "tls",
+    "write https:// in base_url",
+    words=r"plain HTTP request was sent to HTTPS|HTTP request to an HTTPS server|plain HTTP to an SSL",
+    under=400,
 )
 
 #: In the order in which words are looked for.
@@ -7092,6 +7457,7 @@ REFUSALS: Tuple[Refusal, ...] = (
     BAD_FIELD,
     Refusal(ApiError, "not_found", "check base_url; it usually ends in /v1", statuses=(404,)),
     PROXY,
+    PLAIN_HTTP,
 )
 
 
@@ -7262,8 +7628,8 @@ class Gate:
     def settle(self, defect: BaseException, unsettled: Result, warn: Callable[[str], None]) -> Result:
         """The result of a call that a defect broke off, where every image is where it was asked for.
 
-        `unsettled` is the result but for images and `billed`. Where images are missing it raises what the
-        call ends with, the result attached: what was no error of this program becomes one.
+        `unsettled` is the result but for images, `billed` and `requests_sent`. Where images are missing it
+        raises what the call ends with, the result attached: what was no error of this program becomes one.
         """
         images: List[SavedImage] = []
         kept: List[str] = []
@@ -7273,7 +7639,8 @@ class Gate:
             images += saved
             kept += aside
             billed = max(billed, cost, key=attrgetter("rank"))
-        result = replace(unsettled, images=tuple(images), billed=billed)
+        sent = sum(sending.may_have_left for sending in self._sendings)
+        result = replace(unsettled, images=tuple(images), billed=billed, requests_sent=sent)
         is_ours = isinstance(defect, GptImage2Error)
         said = str(defect) if is_ours else f"internal error: {type(defect).__name__}: {defect}"
         said = mask_secrets(said, self._secrets)
@@ -8207,7 +8574,7 @@ MAX_SERVER_WAIT_S = 7200.0
 DEFAULT_RETRIES = 2
 _REQUEST_ID_CHARS = 200
 _DATE_CHARS = 64
-_PAGE_CHARS = 200
+_PAGE_CHARS, _BAD_REQUEST_CHARS = 200, 600
 
 #: curl's codes for what may well succeed next time: proxy, name, connect, timeout, TLS, send, receive.
 _PASSING_CONNECT_CODES = frozenset({5, 6, 7, 28, 35, 52, 55, 56, 97})
@@ -8267,7 +8634,8 @@ class Attempt(Record):
         error, status = self.error, self.said_status
         if error is not None:
             return refusal_by_code(error.code, error.type) or refusal_by_words(error.message, status)
-        page = self.answer.title or self.answer.text[:_PAGE_CHARS]
+        title, text = self.answer.title, self.answer.text
+        page = f"{title} {text[:_BAD_REQUEST_CHARS]}" if status == 400 else title or text[:_PAGE_CHARS]
         return refusal_by_words(page, status) if status >= 400 else None
 
     @property
@@ -8559,7 +8927,7 @@ class Downloader:
     """Fetches addresses under one set of limits.
 
     `base_url` is that of the server whose answers hold the addresses: relative ones are taken from it, its
-    own origin may be private, and gets `key_header` once it has refused to answer without. `allow_private`
+    own origin may be private, and gets `auth_headers` once it has refused to answer without. `allow_private`
     admits every private network. `remaining_s` tells the seconds that are left for all that is fetched.
     """
 
@@ -8569,7 +8937,8 @@ class Downloader:
         *,
         max_bytes: int = DEFAULT_MAX_DOWNLOAD_BYTES,
         base_url: str = "",
-        key_header: Optional[Tuple[str, str]] = None,
+        auth_headers: Tuple[Tuple[str, str], ...] = (),
+        query: Tuple[HostField, ...] = (),
         allow_private: bool = False,
         remaining_s: Callable[[], float] = lambda: DOWNLOAD_TIMEOUT_S,
     ) -> None:
@@ -8577,7 +8946,8 @@ class Downloader:
         self._max_bytes = max_bytes
         self._base = f"{base_url}/" if base_url else ""
         self._home = _home(base_url)
-        self._key_header = key_header
+        self._auth_headers = auth_headers
+        self._query = query
         self._allow_private = allow_private
         self._remaining_s = remaining_s
 
@@ -8601,8 +8971,8 @@ class Downloader:
     def ask(
         self, url: str, take: Callable[[bytes], object], on_head: Callable[[ResponseHead], object]
     ) -> Received:
-        """Asks at an address how far a task is, and where it is sent on from there; the key goes along to the
-        server itself, and to nobody else.
+        """Asks at an address how far a task is, and where it is sent on from there; key, headers and query go to
+        the server itself, and to nobody else.
 
         `DownloadFailed` where it leads to a private network, or nowhere.
         """
@@ -8617,10 +8987,11 @@ class Downloader:
                     on_head(head)
 
             is_home = self._home is not None and address.origin == self._home.origin
-            key = (self._key_header,) if is_home and self._key_header else ()
+            if is_home:
+                address = _readable(with_query(address.url, self._query), "")
             received = self._request(
                 address,
-                (("Accept", "application/json, image/*"), *key),
+                (("Accept", "application/json, image/*"), *(self._auth_headers if is_home else ())),
                 lambda chunk, following=following: None if following else take(chunk),
                 head_came,
             )
@@ -8641,8 +9012,8 @@ class Downloader:
         """One step; the address to go to next when the answer is a redirect."""
         received = self._ask(address, take, ())
         is_home = self._home is not None and address.origin == self._home.origin
-        if is_home and self._key_header and received.head and received.head.status in _KEY_WANTED:
-            received = self._ask(address, take, (self._key_header,))
+        if is_home and self._auth_headers and received.head and received.head.status in _KEY_WANTED:
+            received = self._ask(address, take, self._auth_headers)
         head, end = received.head, received.end
         if head is None:
             raise DownloadFailed(end.message or "no answer", again=True)
@@ -8657,13 +9028,13 @@ class Downloader:
         return None
 
     def _ask(
-        self, address: Address, take: Callable[[bytes], object], key: Tuple[Tuple[str, str], ...]
+        self, address: Address, take: Callable[[bytes], object], auth: Tuple[Tuple[str, str], ...]
     ) -> Received:
         """One request for an image."""
         statuses: List[int] = []
         return self._request(
             address,
-            (("Accept", "image/*"), *key),
+            (("Accept", "image/*"), *auth),
             lambda chunk: take(chunk) if statuses == [200] else None,
             lambda head: statuses.append(head.status),
         )
@@ -8679,9 +9050,10 @@ class Downloader:
         remaining_s = self._remaining_s()
         if remaining_s <= 0:
             raise DownloadFailed("the time of the call is up (see --timeout)")
+        has_agent = any(name.lower() == "user-agent" for name, _ in headers)
         request = HttpRequest(
             url=address.url,
-            headers=(("User-Agent", USER_AGENT), *headers),
+            headers=headers if has_agent else (("User-Agent", USER_AGENT), *headers),
             timeout_s=min(DOWNLOAD_TIMEOUT_S, remaining_s),
             resolve=resolve,
             stall_s=DOWNLOAD_STALL_S,
@@ -8689,7 +9061,7 @@ class Downloader:
         )
         try:
             return self._curl.receive(request, take, on_head)
-        except ConfigError as error:  # curl has gone since the request that led here
+        except (ConfigError, NetworkError) as error:  # curl has gone since the request that led here
             raise DownloadFailed(error.message) from None
 
     def _pin(self, address: Address) -> Optional[str]:
@@ -8759,7 +9131,6 @@ def fetch_images(
 # ------------------------------------------------------------------------------------------------------------
 
 
-_AZURE_SUFFIX = ".openai.azure.com"
 _FREE_ANSWER_BYTES = 8 << 20
 _ANSWER_TEXT_BYTES = 16 << 20
 _ASK_SANDBOX_S = 10.0
@@ -8783,12 +9154,6 @@ def host_of(settings: Settings, env: Mapping[str, str], stop: StopSwitch) -> Hos
     return Host(settings, Curl(env, settings.secrets, stop), state_folder(env))
 
 
-def auth_header(settings: Settings, key: str) -> Tuple[str, str]:
-    """The header that carries the key: Azure has one of its own, everybody else takes a bearer token."""
-    host = read_address(settings.base_url).host
-    return ("api-key", key) if host.endswith(_AZURE_SUFFIX) else ("Authorization", f"Bearer {key}")
-
-
 def send_once(
     host: Host,
     request: ImageRequest,
@@ -8806,8 +9171,9 @@ def send_once(
 
     Raises:
         ConfigError: there is no key, or no usable curl; nothing was sent.
+        NetworkError: the proxy is of an unknown kind; nothing was sent.
     """
-    key = host.settings.require_key()
+    host.settings.require_key()
     reader = AnswerReader(collector, spool, host.settings.poll, request.count)
 
     def head_came(head: ResponseHead) -> None:
@@ -8824,12 +9190,12 @@ def send_once(
         spool.flush()
 
     with temporary_folder() as folder:
-        http = _http_request(host.settings, key, request, folder, timeout_s)
+        http = _http_request(host.settings, request, folder, timeout_s)
         http = replace(http, max_bytes=answer_bound(request, max_image_bytes))
         on_sent(True)
         try:
             received = host.curl.receive(http, take, head_came, salvage)
-        except ConfigError:  # there is no curl that could have sent it
+        except (ConfigError, NetworkError):  # there is no curl, or no way, that could have carried it
             on_sent(False)
             raise
     answer = reader.close()
@@ -8882,8 +9248,9 @@ def asks_sandbox(curl: Curl, base_url: str) -> bool:
 
 
 def describe(settings: Settings, request: ImageRequest) -> Tuple[str, str]:
-    """The URL and the exact body of a request as text, for `--dry-run`; a multipart body by its parts."""
-    url = settings.base_url + request.endpoint
+    """The URL with its keys masked, and the exact body of a request as text, for `--dry-run`; a multipart
+    body by its parts."""
+    url = with_query(settings.base_url + request.endpoint, settings.query, shown=True)
     format_field = settings.format_field
     if not request.images:
         return url, request.json_body(format_field).decode("utf-8")
@@ -8893,19 +9260,17 @@ def describe(settings: Settings, request: ImageRequest) -> Tuple[str, str]:
     return url, "\n".join(lines)
 
 
-def _http_request(
-    settings: Settings, key: str, request: ImageRequest, folder: Path, timeout_s: float
-) -> HttpRequest:
-    headers = [auth_header(settings, key), ("User-Agent", USER_AGENT), ("Accept", _accept(request))]
-    url = settings.base_url + request.endpoint
+def _http_request(settings: Settings, request: ImageRequest, folder: Path, timeout_s: float) -> HttpRequest:
+    headers = settings.with_auth(("User-Agent", USER_AGENT), ("Accept", _accept(request)))
+    url = settings.address(request.endpoint)
     format_field = settings.format_field
     if request.images:
         form = _text_parts(request, format_field, folder) + _file_parts(request, settings.image_field)
-        return HttpRequest(url, tuple(headers), timeout_s, form=form)
+        return HttpRequest(url, headers, timeout_s, form=form)
     body = folder / "body"
     write_private(body, request.json_body(format_field))
-    headers.append(("Content-Type", "application/json"))
-    return HttpRequest(url, tuple(headers), timeout_s, body_path=str(body))
+    headers = (*headers, ("Content-Type", "application/json"))
+    return HttpRequest(url, headers, timeout_s, body_path=str(body))
 
 
 def answer_bound(request: ImageRequest, max_image_bytes: int) -> int:
@@ -8949,9 +9314,6 @@ def _file_parts(request: ImageRequest, image_field: str) -> Tuple[FormPart, ...]
 # ------------------------------------------------------------------------------------------------------------
 
 
-_STREAM_HINT = (
-    "a gateway gives up on silent connections; add --stream: partial images keep the connection alive"
-)
 _MAYBE_HINT = "it may have been billed; check your usage before you send it again"
 _OPT_IN_HINT = " (or use --retry-ambiguous)"
 #: Seconds after which common gateways cut a silent connection: nginx at 60, Cloudflare at 100 to 125.
@@ -8975,14 +9337,13 @@ class _Cause(NamedTuple):
     hint: str
 
 
-_PROXY_HINT = "check HTTPS_PROXY and HTTP_PROXY"
 TASK_PENDING = "task_pending"
-_CURL_REFUSED = 7
+_CURL_REFUSED, _CURL_TIMEOUT, _CURL_CERTIFICATE = 7, 28, 60
 _CODE_CHARS = 100
+_SHOWN_PAGE_CHARS = 4000
 
 #: What curl's exit codes mean for a user; {host} is the server's name.
 _CURL_CAUSES: Dict[int, Tuple[str, str, str]] = {
-    5: ("proxy", "the proxy's name cannot be resolved", _PROXY_HINT),
     6: ("dns", "the name {host} cannot be resolved", "check the base URL and the network"),
     7: ("refused", "{host} refuses connections", "check the base URL and its port; is the server running?"),
     35: (
@@ -8997,19 +9358,25 @@ _CURL_CAUSES: Dict[int, Tuple[str, str, str]] = {
         "set CURL_CA_BUNDLE to your CA file, or correct the host name in base_url",
     ),
     77: ("tls_ca", "the CA file cannot be read", "correct CURL_CA_BUNDLE or SSL_CERT_FILE"),
-    97: ("proxy", "the proxy refused the connection", "check HTTPS_PROXY and its credentials"),
 }
+#: Statuses whose pages are those of whoever keeps people out, and never the API's.
+_KEPT_OUT = (401, 403, 451)
 
 
 def explain(
-    attempt: Attempt, rule: Rule, request: ImageRequest, base_url: str, secrets: Iterable[str]
+    attempt: Attempt, rule: Rule, request: Optional[ImageRequest], base_url: str, secrets: Iterable[str]
 ) -> GptImage2Error:
-    """The error for an attempt that brought no image; `rule` is the row of the policy that it fell under."""
+    """The error for an attempt that brought no image; `rule` is the row of the policy that it fell under.
+    `request` is None for one that was for no image."""
     secrets = tuple(secrets)
     host = show(urlsplit(base_url).netloc, secrets)
-    hostname = urlsplit(base_url).hostname or ""
     if attempt.was_cut and attempt.error is None and not attempt.status >= 300:
-        cause = _network_cause(attempt, host, hostname, secrets)
+        if attempt.end.sent:
+            cause = _cut_cause(attempt, request, secrets)
+        else:
+            cause = _unsent_cause(attempt, host, secrets)
+    elif _is_page_of_proxy(attempt, base_url):
+        cause = _proxy_page(attempt, secrets)
     elif attempt.error is not None or attempt.status >= 300:
         cause = _server_cause(attempt, request, secrets)
     else:
@@ -9049,7 +9416,7 @@ def pending_error(task: Task, in_flight: str) -> NetworkError:
 
 def failed_task(attempt: Attempt, base_url: str, secrets: Iterable[str]) -> GptImage2Error:
     """The error for a task that has ended without an image, when its request is not known any more."""
-    return explain(attempt, judge(attempt), ImageRequest(prompt=""), base_url, secrets)
+    return explain(attempt, judge(attempt), None, base_url, secrets)
 
 
 def refuses_stream(attempt: Attempt) -> bool:
@@ -9061,7 +9428,7 @@ def refuses_stream(attempt: Attempt) -> bool:
     return re.search(r"\b(stream|streaming|partial_images)\b", attempt.error.message, re.I) is not None
 
 
-def _hint_on_litellm(cause: _Cause, attempt: Attempt, request: ImageRequest, hint: str) -> str:
+def _hint_on_litellm(cause: _Cause, attempt: Attempt, request: Optional[ImageRequest], hint: str) -> str:
     """The hint, where the provider spoke to LiteLLM: of its key, and perhaps more than once.
 
     Source of the figures: LiteLLM 1.108.7, whose router and client each send a request up to three times.
@@ -9070,49 +9437,84 @@ def _hint_on_litellm(cause: _Cause, attempt: Attempt, request: ImageRequest, hin
         return "the provider says so of the key that LiteLLM has, not of yours; tell who runs the proxy"
     if attempt.said_status < 500:
         return hint
-    if request.stream:
+    if request and request.stream:
         hint = f"leave out --stream, which LiteLLM cannot pass on; {hint}"
     return f"{hint}; LiteLLM itself sends what fails up to 9 times (3 with num_retries: 0 in its config)"
 
 
-def _network_cause(attempt: Attempt, host: str, hostname: str, secrets: Iterable[str]) -> _Cause:
-    code = attempt.end.exit_code
-    said = show(attempt.end.message, secrets)
-    if not attempt.end.sent:
-        if code == _CURL_REFUSED and _is_about_proxy(said, hostname):
-            return _Cause(NetworkError, "proxy", f"the proxy cannot be reached ({said})", _PROXY_HINT)
-        if code in _CURL_CAUSES:
-            name, message, hint = _CURL_CAUSES[code]
-            if code == 60 and re.search(r"no alternative certificate subject name|does not match", said):
-                hint = "the certificate is for another host name; correct base_url"
-            return _Cause(NetworkError, name, f"{message.format(host=host)} ({said})", hint)
-        if code == 28:
-            return _Cause(
-                NetworkError, "connect_timeout", f"no connection to {host} in time ({said})", "try again"
-            )
-        if re.search(r"proxy|CONNECT", said):
-            return _Cause(
-                NetworkError, "proxy", f"the proxy refused ({said})", "check HTTPS_PROXY and its credentials"
-            )
-        if code in (1, 2, 3):
-            return _Cause(ConfigError, "curl", f"curl cannot take the request: {said}", "check base_url")
-        return _Cause(NetworkError, "network", f"no connection to {host} ({said})", "check the network")
-    if code == 28:
+def _unsent_cause(attempt: Attempt, host: str, secrets: Iterable[str]) -> _Cause:
+    """Why no connection was made that could have carried the request."""
+    end = attempt.end
+    code, said = end.exit_code, show(end.message, secrets)
+    if end.proxy and code not in (35, _CURL_CERTIFICATE, 77):
+        return _proxy_cause(attempt, host, said)
+    if code in _CURL_CAUSES:
+        name, message, hint = _CURL_CAUSES[code]
+        if code == _CURL_CERTIFICATE and re.search(r"alternative certificate subject|does not match", said):
+            hint = "the certificate is for another host name; correct base_url"
+        return _Cause(NetworkError, name, f"{message.format(host=host)} ({said})", hint)
+    if code == _CURL_TIMEOUT:
         return _Cause(
-            NetworkError,
-            "timeout",
-            f"no whole answer within {attempt.elapsed_s:.0f} s",
-            "raise --timeout, or add --stream",
+            NetworkError, "connect_timeout", f"no connection to {host} in time ({said})", "try again"
         )
+    if code in (1, 2, 3):
+        return _Cause(ConfigError, "curl", f"curl cannot take the request: {said}", "check base_url")
+    return _Cause(NetworkError, "network", f"no connection to {host} ({said})", "check the network")
+
+
+def _proxy_cause(attempt: Attempt, host: str, said: str) -> _Cause:
+    """Why the proxy made no connection: it is not there, or does not want to, or cannot."""
+    end = attempt.end
+    proxy, variable = show(end.proxy), end.proxy.partition(" ")[0]
+    hint = f"correct {variable}, or add {host.partition(':')[0]} to NO_PROXY to go there without it"
+    if re.search(r"(response|HTTP code) 407\b", said):
+        return _password_wanted(proxy, said)
+    if end.exit_code == 5:
+        what = "cannot be found"
+    elif end.exit_code == _CURL_REFUSED and re.search(r"connect to \S+ port|connect to server", said):
+        what, hint = "cannot be reached", f"is it running? {hint}"
+    elif end.exit_code == _CURL_TIMEOUT:
+        what = f"did not reach {host} in time" if end.connect_s else "does not answer in time"
+    else:
+        what = f"did not connect to {host}"
+    return _Cause(NetworkError, PROXY.code, f"the proxy of {proxy} {what} ({said})", hint)
+
+
+def _password_wanted(proxy: str, said: str) -> _Cause:
+    return _Cause(
+        NetworkError,
+        PROXY.code,
+        f"the proxy of {proxy} wants a name and a password, or other ones than it got ({said})",
+        f"put them into {proxy.partition(' ')[0]}: http://NAME:PASSWORD@HOST:PORT",
+    )
+
+
+def _cut_cause(attempt: Attempt, request: Optional[ImageRequest], secrets: Iterable[str]) -> _Cause:
+    """How an answer to a request that may have left was cut off."""
+    code, said = attempt.end.exit_code, show(attempt.end.message, secrets)
+    if code == _CURL_TIMEOUT:
+        hint = "raise --timeout, or add --stream" if request else "try again"
+        return _Cause(NetworkError, "timeout", f"no whole answer within {attempt.elapsed_s:.0f} s", hint)
     if attempt.body_bytes == 0 and any(low <= attempt.elapsed_s <= high for low, high in _GATEWAY_WINDOWS_S):
         return _Cause(
             NetworkError,
             "gateway_cut",
             f"the connection was closed after {attempt.elapsed_s:.0f} s without a byte ({said})",
-            _STREAM_HINT,
+            _stream_hint(request),
         )
     if attempt.end.is_too_long:
-        return _Cause(NetworkError, "too_long", f"the answer is {said}", "see --max-download")
+        hint = "see --max-download" if request else ""
+        return _Cause(NetworkError, "too_long", f"the answer is {said}", hint)
+    if attempt.end.is_undecodable:
+        return _Cause(
+            NetworkError,
+            "bad_encoding",
+            f"the answer came, but cannot be decompressed ({said})",
+            "turn compression off in the gateway before the API",
+        )
+    if "HTTP/0.9" in said:
+        hint = "check base_url: its port may want https://, or serve something else"
+        return _Cause(NetworkError, "not_http", f"what answers there does not speak HTTP ({said})", hint)
     if attempt.body_bytes:
         return _Cause(
             NetworkError, "truncated", f"the answer was cut after {attempt.body_bytes:,} bytes ({said})", ""
@@ -9120,13 +9522,38 @@ def _network_cause(attempt: Attempt, host: str, hostname: str, secrets: Iterable
     return _Cause(NetworkError, "connection_lost", f"the connection was lost after sending ({said})", "")
 
 
-def _is_about_proxy(said: str, hostname: str) -> bool:
-    """Whether curl could not connect to another host than the server: it names the one it tried."""
-    tried = re.search(r"connect to (\S+) port \d+( via )?", said)
-    return tried is not None and hostname.isascii() and (bool(tried.group(2)) or tried.group(1) != hostname)
+def _stream_hint(request: Optional[ImageRequest]) -> str:
+    why = "a gateway gives up on silent connections"
+    if request is None:
+        return why
+    if request.stream:
+        return f"{why}; raise --partial-images: previews keep the connection alive"
+    return f"{why}; add --stream: partial images keep the connection alive"
 
 
-def _server_cause(attempt: Attempt, request: ImageRequest, secrets: Iterable[str]) -> _Cause:
+def _is_page_of_proxy(attempt: Attempt, base_url: str) -> bool:
+    """Whether it seems to be the proxy's own answer; through a tunnel, as for https, the server speaks."""
+    if attempt.error is not None or not attempt.end.proxy or not base_url.startswith("http://"):
+        return False
+    refusal = attempt.refusal
+    is_page = attempt.status >= 400 or attempt.answer.shape == "html"
+    return is_page and (refusal is None or refusal.raises is AuthenticationError)
+
+
+def _proxy_page(attempt: Attempt, secrets: Iterable[str]) -> _Cause:
+    proxy, variable = show(attempt.end.proxy), attempt.end.proxy.partition(" ")[0]
+    if attempt.status in PROXY.statuses:
+        return _password_wanted(proxy, "HTTP 407")
+    page = _describe_page(attempt, secrets)
+    return _Cause(
+        NetworkError,
+        PROXY.code,
+        f"the proxy of {proxy} answered in place of the API: HTTP {attempt.status}: {page}",
+        f"ask who runs it to let this host through, or use https:// in base_url, or correct {variable}",
+    )
+
+
+def _server_cause(attempt: Attempt, request: Optional[ImageRequest], secrets: Iterable[str]) -> _Cause:
     error = attempt.error
     status, said_status = attempt.status, attempt.said_status
     name = error.code if error else ""
@@ -9139,8 +9566,17 @@ def _server_cause(attempt: Attempt, request: ImageRequest, secrets: Iterable[str
         return _moderation(attempt, text)
     if refusal is BAD_FIELD and error is not None:
         return _bad_request(attempt, text, request)
-    if refusal is PROXY:
-        return _Cause(PROXY.raises, PROXY.code, f"the proxy refused the request: {text}", PROXY.cure)
+    is_page = error is None and attempt.answer.shape == "html"
+    if is_page and status in _KEPT_OUT and (refusal is None or refusal.raises is AuthenticationError):
+        return _Cause(
+            ApiError,
+            "html_page",
+            text,
+            "that is a web page and not the API's answer: a gateway, a firewall or a login stands before it; "
+            "check base_url",
+        )
+    if status == 413:
+        return _Cause(ApiError, name or "too_large", text, _size_hint(request))
     if refusal is not None and refusal is not BAD_FIELD:
         cure = _wait_hint(attempt) if refusal is RATE_LIMIT else refusal.cure
         by_type = error.type if error and refusal_by_code(error.type) is refusal else ""
@@ -9154,7 +9590,7 @@ def _server_cause(attempt: Attempt, request: ImageRequest, secrets: Iterable[str
             "redirects are not followed with a key; correct base_url",
         )
     if said_status in (504, 524) or (said_status == 502 and attempt.elapsed_s >= _GATEWAY_WINDOWS_S[0][0]):
-        return _Cause(ApiError, name or "gateway_cut", text, _STREAM_HINT)
+        return _Cause(ApiError, name or "gateway_cut", text, _stream_hint(request))
     return _Cause(ApiError, name or ("server_error" if said_status >= 500 else "api_error"), text, "")
 
 
@@ -9169,10 +9605,21 @@ def _moderation(attempt: Attempt, text: str) -> _Cause:
     return _Cause(MODERATION.raises, MODERATION.code, text + suffix, MODERATION.cure)
 
 
-def _bad_request(attempt: Attempt, text: str, request: ImageRequest) -> _Cause:
+def _size_hint(request: Optional[ImageRequest]) -> str:
+    """What makes a request smaller, and how large its parts are."""
+    if request is None:
+        return ""
+    files = [*request.images, *([request.mask] if request.mask else [])]
+    if not files:
+        return f"the prompt has {len(request.prompt):,} characters: shorten it"
+    total = sum(file.size_bytes for file in files)
+    return f"the input images have {size_in_words(total)}: give fewer, or smaller ones (jpeg, webp)"
+
+
+def _bad_request(attempt: Attempt, text: str, request: Optional[ImageRequest]) -> _Cause:
     error = attempt.error
     assert error is not None
-    size = re.search(_SIZE, error.message) or re.search(_SIZE, request.effective_size)
+    size = re.search(_SIZE, error.message) or (request and re.search(_SIZE, request.effective_size))
     if "size" in (error.param or error.message[:60].lower()) and size:
         nearest = "{}x{}".format(*nearest_legal_size(int(size.group(1)), int(size.group(2))))
         return _Cause(ApiError, error.code or "invalid_size", text, f"the nearest legal size is {nearest}")
@@ -9180,8 +9627,10 @@ def _bad_request(attempt: Attempt, text: str, request: ImageRequest) -> _Cause:
     param = error.param or (named.group(1) if named else "")
     if not param:
         return _Cause(ApiError, error.code or "bad_request", text, "")
-    flag = _FLAGS.get(param, f"--{param.replace('_', '-')}")
-    if param in dict(request.extra):
+    flag = _FLAGS.get(param) or (
+        f"--{param.replace('_', '-')}" if param in REQUEST_FIELDS else f"field {param}"
+    )
+    if request and param in dict(request.extra):
         flag = f"--param {param}=…"
     verb = "it comes from" if named or error.code == "unknown_parameter" else "correct"
     return _Cause(ApiError, error.code or "bad_request", text, f"{verb} {show(flag)}")
@@ -9213,7 +9662,10 @@ def _unusable_cause(attempt: Attempt, secrets: Iterable[str]) -> _Cause:
 
 
 def _describe_page(attempt: Attempt, secrets: Iterable[str]) -> str:
-    return show(attempt.answer.title or attempt.answer.text, secrets, 200) or "(no text)"
+    text = attempt.answer.text
+    if attempt.answer.shape == "html":
+        text = re.sub(r"<[^>]{0,500}>|\s+", " ", text[:_SHOWN_PAGE_CHARS])
+    return show(attempt.answer.title or text, secrets, 200) or "(no text)"
 
 
 def _wait_hint(attempt: Attempt) -> str:
@@ -9647,6 +10099,7 @@ class CallUnderWay:
             {
                 "id": self.row,
                 "base_url": self.host.settings.base_url,
+                "profile": self.host.settings.profile,
                 "command": request.command,
                 "model": request.model,
                 "numbers": list(numbers),
@@ -9739,7 +10192,7 @@ class Lane:
         self._request = request
         self._numbers = numbers
         self._indices = chain(numbers, further)
-        self._attempts = 0
+        self._attempts = self._sent = 0
         self._retries = 0
         self._billed = Billed.NO
 
@@ -9779,6 +10232,7 @@ class Lane:
             on_head=lambda head: self._head_came(head, sending),
             on_sent=sending.left,
         )
+        self._sent += attempt.end.sent
         if attempt.accepted is not None:
             attempt = self._follow_task(attempt, attempt.accepted, collector, sending)
         if attempt.answer.urls:
@@ -9858,6 +10312,7 @@ class Lane:
             http_status=attempt.status or None,
             request_id=request_id(attempt.head, settings.secrets),
             attempts=self._attempts,
+            requests_sent=self._sent,
             sandbox=attempt.head is not None and is_sandbox(settings.base_url, attempt.head.headers),
             tasks=tasks,
         )
@@ -9920,7 +10375,8 @@ class Lane:
             host.curl,
             max_bytes=max_bytes,
             base_url=host.settings.base_url,
-            key_header=auth_header(host.settings, host.settings.require_key()),
+            auth_headers=host.settings.auth_headers,
+            query=host.settings.query,
             remaining_s=lambda: self._call.remaining_s,
         )
 
@@ -10012,6 +10468,7 @@ class Call(CallUnderWay):
             images=tuple(image for lane in lanes for image in lane.images),
             billed=max((lane.billed for lane in lanes), key=attrgetter("rank")),
             attempts=sum(lane.attempts for lane in lanes),
+            requests_sent=sum(lane.requests_sent for lane in lanes),
             tasks=tuple(task for lane in lanes for task in lane.tasks),
             elapsed_s=self.elapsed_s,
             warnings=tuple(self.warnings),
@@ -10125,7 +10582,8 @@ class PreparedCall(Record):
 class Client:
     """Makes calls under one configuration.
 
-    `config` names a config file; `base_url` and `api_key` are like the flags; all three may be left out.
+    `config` names a config file, `profile` one of its profiles; `base_url` and `api_key` are like the flags;
+    all of them may be left out.
     `timeout_s` bounds a call with its retries. `observer` is called with every `Event` of a call. Without
     `waits_for_server` a call that the server asks to wait raises instead; the error says for how long. Calls
     are recorded in the ledger unless `history` or the config says otherwise.
@@ -10138,6 +10596,7 @@ class Client:
         self,
         *,
         config: Optional[PathLike] = None,
+        profile: Optional[str] = None,
         base_url: Optional[str] = None,
         api_key: Optional[str] = None,
         timeout_s: float = DEFAULT_TIMEOUT_S,
@@ -10163,6 +10622,7 @@ class Client:
         self.settings: Settings = load_settings(
             self._env,
             config=None if config is None else os.fspath(config),
+            profile=profile,
             base_url=base_url,
             api_key=api_key,
         )
@@ -10357,8 +10817,7 @@ class Client:
         Raises:
             GptImage2Error: not all images could be saved as asked; `result` holds those that were.
         """
-        self.settings.require_key()
-        find_curl()
+        self.check_way()
         folders = _folders(prepared)
         for folder in folders:
             prepare_folder(folder)
@@ -10390,6 +10849,17 @@ class Client:
             return recorded(ledger, opening, run, observer)
         finally:
             call.gate.close()
+
+    def check_way(self) -> None:
+        """Nothing, where all is there that a request needs on its way.
+
+        Raises:
+            ConfigError: the key is missing, or curl.
+            NetworkError: the proxy is of an unknown kind.
+        """
+        self.settings.require_key()
+        find_curl()
+        host_of(self.settings, self._env, self._stop).curl.proxy_for(self.settings.base_url)
 
     def asks_sandbox(self) -> bool:
         """Whether the sandbox answers at the base URL; asks it, without a key."""
@@ -10577,6 +11047,7 @@ def add_field_flags(add: Callable[..., object]) -> None:
 
 
 MEGABYTE = 1024 * 1024
+PROFILE_HELP = "this profile of the config file (see: config --list)"
 YES_NO = {True: "yes", False: "no", None: "unknown"}
 
 
@@ -10618,12 +11089,19 @@ class ServerFlags(argparse.Namespace):
     """Which server a command talks to, and with which key."""
 
     config: Optional[str]
+    profile: Optional[str]
     base_url: Optional[str]
     api_key: Optional[str]
     no_history: bool
 
     def settings(self) -> Settings:
-        return load_settings(os.environ, config=self.config, base_url=self.base_url, api_key=self.api_key)
+        return load_settings(
+            os.environ,
+            config=self.config,
+            profile=self.profile,
+            base_url=self.base_url,
+            api_key=self.api_key,
+        )
 
     @property
     def history(self) -> Optional[bool]:
@@ -10685,19 +11163,6 @@ def image_parser(command: str) -> Parser:
     return parser
 
 
-def config_parser() -> Parser:
-    description = "Create a config file, or show which settings are in force and where they come from."
-    parser = parser_of("config", description, epilog="")
-    parser.add_argument("--init", action="store_true", help="write a template config file (mode 0600)")
-    parser.add_argument(
-        "--show", action="store_true", help="show every setting and its source, keys masked (default)"
-    )
-    parser.add_argument("--force", action="store_true", help="with --init: overwrite an existing file")
-    parser.add_argument("--config", metavar="PATH", help="this config file instead of the one that is found")
-    add_output_flags(parser.add_argument)
-    return parser
-
-
 def read_image_command(name: str, argv: Sequence[str]) -> ImageCommand:
     command = _parse(name, list(argv))
     sources = list(command.more_images or ())
@@ -10725,6 +11190,7 @@ def request_of(flags: argparse.Namespace, prompt: str) -> ImageRequest:
 def client_of(flags: CallFlags, stop: StopSwitch, waits_for_server: bool = True) -> Client:
     return Client(
         config=flags.config,
+        profile=flags.profile,
         base_url=flags.base_url,
         api_key=flags.api_key,
         timeout_s=flags.timeout,
@@ -10845,8 +11311,14 @@ def add_sending_flags(add: Callable[..., object]) -> None:
 def add_output_flags(add: Callable[..., object]) -> None:
     add("--json", action="store_true", help="print one JSON object on stdout instead of lines")
     add("--events", action="store_true", help="progress as JSON lines on stderr")
-    add("--quiet", action="store_true", help="no progress on stderr")
+    add("--quiet", action="store_true", help="nothing but errors on stderr")
     add("--debug", action="store_true", help="show the traceback of an internal error")
+
+
+def add_config_flags(add: Callable[..., object]) -> None:
+    """Adds the flags for commands that speak to no server of their own."""
+    add("--config", metavar="PATH", help="this config file instead of the one that is found")
+    add("--profile", metavar="NAME", help=PROFILE_HELP)
 
 
 def add_setting_flags(parser: Parser) -> None:
@@ -10859,6 +11331,7 @@ def add_server_flags(parser: Parser) -> Callable[..., object]:
     group = parser.add_argument_group("settings (see: config --show)")
     add = group.add_argument
     add("--config", metavar="PATH", help="this config file; what it sets goes before all flags")
+    add("--profile", metavar="NAME", help=PROFILE_HELP)
     add("--base-url", metavar="URL", help="the API's base URL")
     add(
         "--api-key",
@@ -10906,36 +11379,73 @@ def read_prompt(prompt: Optional[str], prompt_file: Optional[str], sources: Sequ
 # ------------------------------------------------------------------------------------------------------------
 
 
+TEMPLATE = json.dumps({"base_url": DEFAULT_BASE_URL, "api_key_env": OFFICIAL_KEY_VARIABLE}, indent=2) + "\n"
+
+
+class ConfigCommand(ServerFlags):
+    """A `config` command line."""
+
+    init: bool
+    show: bool
+    list: bool
+    force: bool
+
+
+def config_parser() -> Parser:
+    description = "Create a config file, or show which settings are in force and where they come from."
+    parser = parser_of("config", description, epilog="")
+    parser.add_argument("--init", action="store_true", help="write a template config file (mode 0600)")
+    parser.add_argument(
+        "--show", action="store_true", help="show every setting and its source, keys masked (default)"
+    )
+    parser.add_argument("--force", action="store_true", help="with --init: overwrite an existing file")
+    parser.set_defaults(base_url=None, api_key=None)
+    parser.add_argument("--list", action="store_true", help="list the profiles of the config file")
+    add_config_flags(parser.add_argument)
+    add_output_flags(parser.add_argument)
+    return parser
+
+
 def run_config(words: Sequence[str], output: Output, _: StopSwitch) -> int:
-    args = config_parser().parse_args(list(words))
+    args = config_parser().parse_args(list(words), ConfigCommand())
     outcome: Dict[str, object] = {"ok": True, "command": "config"}
     if args.init:
-        named = Path(os.path.expanduser(args.config)) if args.config else _first_location()
-        path = named.absolute()
-        write_config(path, TEMPLATE, force=args.force)
+        path = _init(args)
         outcome["created"] = str(path)
         output.result(f"Created: {path}")
         output.say("edit it, or set the variable that api_key_env names; then: config --show")
-    if args.show or not args.init:
-        outcome.update(_show_config(args.config, output))
+    if args.list:
+        list_profiles = load_side("gpt_image2_more").list_profiles
+        outcome.update(list_profiles(args, output))
+    if args.show or not (args.init or args.list):
+        outcome.update(_show_config(args, output))
     output.finish(outcome)
     return ExitCode.OK
 
 
-def _first_location() -> Path:
+def _init(args: ConfigCommand) -> Path:
+    """Writes a config file, or one more profile into the one that is there; its path."""
+    if args.profile:
+        add_profile = load_side("gpt_image2_more").add_profile
+        return add_profile(args.profile, args.config, args.force)
     places = config_locations(os.environ)
-    return places[0] if places else home_folder(os.environ)  # an error that says what is missing
+    # Without a place: an error that says what is missing.
+    found = places[0] if places else home_folder(os.environ)
+    path = Path(os.path.expanduser(args.config)).absolute() if args.config else found
+    write_config(path, TEMPLATE, force=args.force)
+    return path
 
 
-def _show_config(config: Optional[str], output: Output) -> Dict[str, object]:
-    settings = load_settings(os.environ, config=config)
+def _show_config(args: ConfigCommand, output: Output) -> Dict[str, object]:
+    settings = args.settings()
     active = settings.config_file.path if settings.config_file else None
     file = settings.config_file
     own_prices = (*file.prices, *file.text_prices) if file else ()
     sources = {**settings.sources, "state_folder": "XDG_STATE_HOME or its default"}
-    if settings.api_key is None:
+    if not settings.auth_headers:
         sources["api_key"] = settings.key_problem or "no source has one"
     values = {
+        "profile": show(settings.profile) or "none",
         "base_url": settings.base_url,
         "api_key": settings.masked_key,
         "model": settings.model,
@@ -10945,6 +11455,7 @@ def _show_config(config: Optional[str], output: Output) -> Dict[str, object]:
         "history": YES_NO[settings.history],
         "prices": f"list prices, but for {', '.join(own_prices)}" if own_prices else "list prices",
         "state_folder": str(state_folder(os.environ)),
+        **_host_values(settings),
     }
     for warning in settings.warnings:
         output.warn(warning)
@@ -10961,6 +11472,15 @@ def _show_config(config: Optional[str], output: Output) -> Dict[str, object]:
         "settings": {name: {"value": value, "source": sources[name]} for name, value in values.items()},
         "warnings": list(settings.warnings),
     }
+
+
+def _host_values(settings: Settings) -> Mapping[str, str]:
+    """What goes with the requests to this host alone, and how its tasks are asked for, as it may be shown."""
+    values = {f"headers.{field.name}": field.shown for field in settings.headers}
+    values.update((f"query.{field.name}", field.shown) for field in settings.query)
+    if settings.poll is not None:
+        values["poll"] = json.dumps({name: value for name, value in vars(settings.poll).items() if value})
+    return values
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -11061,15 +11581,18 @@ def _pour(result: Result) -> None:
 def _show_dry_run(prepared: PreparedCall, client: Client, command: ImageCommand, output: Output) -> None:
     settings, request = client.settings, prepared.request
     warnings = prepared.warnings
-    if settings.api_key is None and settings.key_problem:
-        warnings += (settings.key_problem,)
+    try:
+        settings.require_key()
+    except ConfigError as error:
+        warnings += (error.message,)
     url, body = describe(settings, request)
-    name, value = auth_header(settings, settings.masked_key)
+    headers = settings.shown_headers
     estimate = request.estimate(settings.prices)
     outputs = [str(prepared.plan.path(index)) for index in range(1, request.count + 1)]
     body = mask_secrets(body, settings.secrets)
     kind = "multipart/form-data" if request.images else "application/json"
-    output.result(f"POST {url}\n{name}: {value}\nContent-Type: {kind}\n\n{body}\n")
+    head = "\n".join([f"POST {url}", *(f"{name}: {value}" for name, value in headers.items())])
+    output.result(f"{head}\nContent-Type: {kind}\n\n{body}\n")
     output.result(f"Estimated cost: {cost_in_words(estimate)}")
     for path in outputs:
         output.result(f"Output: {path}")
@@ -11082,7 +11605,7 @@ def _show_dry_run(prepared: PreparedCall, client: Client, command: ImageCommand,
             "command": command.command,
             "dry_run": True,
             "url": url,
-            "headers": {name: value},
+            "headers": headers,
             "body": body,
             "outputs": outputs,
             "cost_usd": estimate_json(estimate),

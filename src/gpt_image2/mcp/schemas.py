@@ -224,7 +224,7 @@ def image_output() -> Schema:
             "cost_usd": {"type": ["number", "null"], "description": "USD; null when it is not known"},
             "http_status": {"type": ["integer", "null"]},
             "request_id": _OPTIONAL_TEXT,
-            "attempts": {**COUNT, "description": "requests sent"},
+            "attempts": {**COUNT, "description": "tries; those that had no connection count too"},
             "elapsed_s": NUMBER,
             "warnings": {"type": "array", "items": TEXT},
             "sandbox": {"const": True, "description": "there only where the offline sandbox answered"},
