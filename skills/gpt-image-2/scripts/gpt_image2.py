@@ -7981,25 +7981,31 @@ class Task(Record):
         return status if self.percent is None else f"{status}, {self.percent:.0f} %"
 
 
-def read_task(document: object, is_accepted: bool = False, poll: Optional[Poll] = None) -> Optional[Task]:
+def read_task(
+    document: object, is_accepted: bool = False, poll: Optional[Poll] = None, asked_for: str = ""
+) -> Optional[Task]:
     """What a parsed answer says of a task, None where it tells of none. One with an id that is a task's
     by its name, with a state in any word, or under `TASK_ACCEPTED` (`is_accepted`) is under way where no
-    known word says more. `poll` says where the host has its words."""
+    known word says more. `poll` says where the host has its words; `asked_for` is the id where the
+    answer need not say it."""
     objects = list(_objects(document))
     stating = next((one for one in objects if _state_of(one) is not None), None)
     around = [stating, *objects] if stating else objects
+    own_id = ""
     status = _first_word(around, _STATUS_NAMES, _STATE_CHARS)
     state = _state_of(stating) if stating else None
     task_id = _first_word(around, _ID_NAMES, _ID_CHARS)
     if poll is not None:
         status = _text_or_number(value_at(document, poll.status), _STATE_CHARS) or status
         state = _state_by(poll, status) or state
-        task_id = _text_or_number(value_at(document, poll.id), _ID_CHARS) or task_id
+        own_id = _text_or_number(value_at(document, poll.id), _ID_CHARS)
+        task_id = own_id or task_id
     is_told = state is not None
-    is_task = is_accepted or re.fullmatch(_STATE_WORD, status)
+    is_task = is_accepted or own_id or re.fullmatch(_STATE_WORD, status)
     if state is None and (is_task or _first_word(objects, _TASK_ID_NAMES, _ID_CHARS)):
         state = TaskState.UNDER_WAY
         task_id = task_id or _first_word(objects, ("data", "result", "task", "job"), _ID_CHARS)
+    task_id = task_id or asked_for
     if state is None or not task_id.strip("."):
         return None
     return Task(
@@ -8308,13 +8314,20 @@ class Answer(Record):
 class AnswerReader:
     """Reads one body: `feed` its chunks, then `close`.
 
-    `poll` says where a host tells of its tasks. A stream is over when `asked` images have come.
+    `poll` says where a host tells of its tasks, `task_id` of which one it is asked. A stream is over when
+    `asked` images have come.
     """
 
     def __init__(
-        self, collector: ImageCollector, spool: Spool, poll: Optional[Poll] = None, asked: int = 1
+        self,
+        collector: ImageCollector,
+        spool: Spool,
+        poll: Optional[Poll] = None,
+        asked: int = 1,
+        task_id: str = "",
     ) -> None:
         self._asked = asked
+        self._task_id = task_id
         self._collector = collector
         self._spool = spool
         self._poll = poll
@@ -8492,7 +8505,8 @@ class AnswerReader:
         self.is_over = self.is_over or is_last or has_all
         document = first_json(bytes(self._document).decode("utf-8", "replace"))
         is_accepted = self._status == TASK_ACCEPTED
-        task = read_task(document, is_accepted, self._poll) if self._shape == "json" else None
+        is_json = self._shape == "json"
+        task = read_task(document, is_accepted, self._poll, self._task_id) if is_json else None
         error = read_server_error(document, task)
         found = self._finder.document_ended(counts=error is None and not is_preview)
         if document is None and not is_last:
@@ -8971,8 +8985,8 @@ class Downloader:
     def ask(
         self, url: str, take: Callable[[bytes], object], on_head: Callable[[ResponseHead], object]
     ) -> Received:
-        """Asks at an address how far a task is, and where it is sent on from there; key, headers and query go to
-        the server itself, and to nobody else.
+        """Asks at an address how far a task is, and where it is sent on from there; key, headers and query
+        go to the server itself, and to nobody else.
 
         `DownloadFailed` where it leads to a private network, or nowhere.
         """
@@ -10002,11 +10016,11 @@ class TaskPoller:
         if self.spool is not None:
             self.spool.discard()
         self.spool = spool = self._new_spool()
-        reader = AnswerReader(self._collector, spool, self._poll, self._asked_for)
+        reader = AnswerReader(self._collector, spool, self._poll, self._asked_for, task_id)
         received = self._downloader.ask(address, reader.feed, reader.head_came)
         answer = reader.close()
         is_refusal = received.head is not None and received.head.status >= 300
-        if is_refusal and answer.task is not None and answer.task.id != task_id:
+        if (is_refusal or address not in self._told) and task_id not in answer.text:
             answer = replace(answer, task=None)  # words of another kind
         return Attempt(
             head=received.head,

@@ -25,6 +25,8 @@ from gpt_image2.core.outputs.store import Spool
 ONE, TWO = png(noise=b"\1" * 90), jpeg(padding=90)
 B, C = (base64.b64encode(each).decode() for each in (ONE, TWO))
 URI, OTHER_URI = f"data:image/png;base64,{B}", f"data:image/jpeg;base64,{C}"
+SVG = b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg" width="8" height="8"><path d="M0 0"/></svg>'
+GIF = b"GIF89a\x01\x00\x01\x00\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
 U, V = "https://cdn.example/a1", "https://cdn.example/b2"
 
 
@@ -83,6 +85,14 @@ PLACES: Dict[str, Tuple[object, Found]] = {
     "lines": ({"x": WRAPPED}, Found((ONE,))),
     "lines-in-markdown": (chat(f"![a](data:image/png;base64,{WRAPPED})"), Found((ONE,))),
     "windows-lines": (chat(f"see data:image/png;base64,{WRAPPED}".replace("\n", "\r\n")), Found((ONE,))),
+    # Other formats
+    "svg": ({"x": SVG.decode()}, Found((SVG,))),
+    "svg-in-base64": ({"x": base64.b64encode(SVG).decode()}, Found((SVG,))),
+    "svg-in-a-uri": (
+        chat(f"![a](data:image/svg+xml;base64,{base64.b64encode(SVG).decode()})"),
+        Found((SVG,)),
+    ),
+    "gif": ({"x": base64.b64encode(GIF).decode()}, Found((GIF,))),
     # Images in texts, and what stands around them
     "uri-then-words": (chat(f"{URI} Here it is"), Found((ONE,))),
     "uri-then-lines": (chat(f"{URI}\n\nHere it is"), Found((ONE,))),
@@ -175,29 +185,23 @@ def test_a_text_that_breaks_within_its_base64_is_kept_and_no_half_image_is_saved
     assert reading.found == Found() and len(reading.kept) == 1
 
 
-PARTS = st.lists(
-    st.sampled_from(
-        [
-            *(
-                "see ",
-                "\n\n",
-                "data:",
-                "data:image/png",
-                "d",
-                "iVBOR",
-                "/9j/",
-                " (",
-                ") ",
-                "![a](",
-                '"',
-                "\\",
-                "é",
-            ),
-            *(f"{URI} ", f"({OTHER_URI})", f"`{B}`", f"![b]({OTHER_URI} 'b')", f" {C}\n\n"),
-        ]
-    ),
-    max_size=12,
-).map("".join)
+CRUMBS = [
+    "see ",
+    "\n\n",
+    "data:",
+    "data:image/png",
+    "d",
+    "iVBOR",
+    "/9j/",
+    " (",
+    ") ",
+    "![a](",
+    '"',
+    "\\",
+    "é",
+]
+WHOLE = [f"{URI} ", f"({OTHER_URI})", f"`{B}`", f"![b]({OTHER_URI} 'b')", f" {C}\n\n"]
+PARTS = st.lists(st.sampled_from([*CRUMBS, *WHOLE]), max_size=12).map("".join)
 
 
 @given(PARTS, st.lists(st.integers(1, 40), min_size=1, max_size=6))

@@ -63,6 +63,47 @@ def test_a_task_is_known_by_its_words_wherever_they_stand(shape: str, home: Home
     assert_had(generate(home, host), host)
 
 
+POLL = {
+    "path": "/ofen/{id}?tief=1",
+    "id": "werk.0.nummer",
+    "status": "lage.wort",
+    "done": ["Fertig", 2],
+    "failed": ["verbrannt", 3],
+    "images": "lage.bilder.0",
+}
+
+
+def baking(home: Home, host: TaskHost, lage: Dict[str, Any]) -> Run:
+    """Runs against a host whose words only the config file knows, which ends a task so."""
+    config = home.config_home / "gpt-image-2" / "config.json"
+    config.parent.mkdir(parents=True)
+    config.write_text(json.dumps({"poll": POLL}), encoding="utf-8")
+    config.chmod(0o600)
+    host.path = "/v1/ofen/{id}?tief=1"
+    host.accepts = with_id({"werk": [{"nummer": "ID"}]})
+    host.tells = [answer({"lage": {"wort": "warm"}}), answer({"lage": lage})]
+    return generate(home, host)
+
+
+@pytest.mark.parametrize("word", ["fertig", 2])
+def test_the_config_says_how_a_host_of_its_own_words_is_asked(
+    word: object, home: Home, host: TaskHost
+) -> None:
+    host.server.answer, told = (
+        lambda request: Answer(body=CAT) if request.path == "/bild" else told(request),
+        host.server.answer,
+    )
+    run = baking(home, host, {"wort": word, "bilder": [{"ort": f"{host.server.root}/bild"}]})
+    assert_had(run, host)
+    assert host.asked == ["/v1/ofen/task_1?tief=1"] * 2 + ["/bild"]
+
+
+@pytest.mark.parametrize("word", ["Verbrannt", 3])
+def test_the_config_says_in_which_words_a_task_fails(word: object, home: Home, host: TaskHost) -> None:
+    run = baking(home, host, {"wort": word})
+    assert (run.code, run.json["billed"], host.hits, len(host.asked)) == (6, "maybe", 1, 2), run.stderr
+
+
 ENDS = ("completed", "SUCCEED", "Task_Status_Succeeded", "ready", "done", "Success", "FINISHED")
 
 
@@ -141,6 +182,31 @@ def test_how_far_a_task_is_is_told_in_its_own_words(home: Home, host: TaskHost) 
     ]
 
 
+def test_an_answer_need_not_say_which_task_it_is_of(home: Home, host: TaskHost) -> None:
+    """As fal's: the status stands at one address, the images at another, without an id."""
+    root = host.server.root
+    host.path = "/requests/{id}/status"
+    host.accepts = lambda task_id: answer(
+        {
+            "request_id": task_id,
+            "status": "IN_QUEUE",
+            "response_url": f"{root}/requests/{task_id}",
+            "status_url": f"{root}/requests/{task_id}/status",
+            "cancel_url": f"{root}/requests/{task_id}/cancel",
+        }
+    )
+    host.tells = [
+        answer({"status": "IN_PROGRESS", "logs": None}, 202),
+        answer({"status": "COMPLETED", "response_url": f"{root}/requests/task_1"}),
+    ]
+    told = host.server.answer
+    images = answer({"images": [{"url": f"{root}/files/1"}], "seed": 1})
+    others = {"/requests/task_1": images, "/files/1": Answer(body=CAT)}
+    host.server.answer = lambda request: others.get(request.path) or told(request)
+    assert_had(generate(home, host), host)
+    assert "cancel" not in str(host.asked)
+
+
 WRONG_PLACES: Dict[str, Answer] = {
     # name: what the host says at addresses where it knows of no task
     "refuses": refusal(400, "Invalid 'response_id': 'task_1'.", "invalid_value"),
@@ -148,6 +214,7 @@ WRONG_PLACES: Dict[str, Answer] = {
     "page": Answer(200, b"<html><title>Welcome</title></html>", (("Content-Type", "text/html"),)),
     "not-allowed": refusal(405, "Method Not Allowed"),
     "broken": refusal(500, "panic"),
+    "fine": answer({"status": "ok", "id": "health"}),
     "code-in-body": answer({"code": "task_not_exist", "message": "task_not_exist", "data": None}),
 }
 

@@ -92,8 +92,8 @@ class Downloader:
     def ask(
         self, url: str, take: Callable[[bytes], object], on_head: Callable[[ResponseHead], object]
     ) -> Received:
-        """Asks at an address how far a task is, and where it is sent on from there; key, headers and query go to
-        the server itself, and to nobody else.
+        """Asks at an address how far a task is, and where it is sent on from there; key, headers and query
+        go to the server itself, and to nobody else.
 
         `DownloadFailed` where it leads to a private network, or nowhere.
         """

@@ -136,11 +136,11 @@ class TaskPoller:
         if self.spool is not None:
             self.spool.discard()
         self.spool = spool = self._new_spool()
-        reader = AnswerReader(self._collector, spool, self._poll, self._asked_for)
+        reader = AnswerReader(self._collector, spool, self._poll, self._asked_for, task_id)
         received = self._downloader.ask(address, reader.feed, reader.head_came)
         answer = reader.close()
         is_refusal = received.head is not None and received.head.status >= 300
-        if is_refusal and answer.task is not None and answer.task.id != task_id:
+        if (is_refusal or address not in self._told) and task_id not in answer.text:
             answer = replace(answer, task=None)  # words of another kind
         return Attempt(
             head=received.head,

@@ -61,13 +61,20 @@ class Answer(Record):
 class AnswerReader:
     """Reads one body: `feed` its chunks, then `close`.
 
-    `poll` says where a host tells of its tasks. A stream is over when `asked` images have come.
+    `poll` says where a host tells of its tasks, `task_id` of which one it is asked. A stream is over when
+    `asked` images have come.
     """
 
     def __init__(
-        self, collector: ImageCollector, spool: Spool, poll: Optional[Poll] = None, asked: int = 1
+        self,
+        collector: ImageCollector,
+        spool: Spool,
+        poll: Optional[Poll] = None,
+        asked: int = 1,
+        task_id: str = "",
     ) -> None:
         self._asked = asked
+        self._task_id = task_id
         self._collector = collector
         self._spool = spool
         self._poll = poll
@@ -245,7 +252,8 @@ class AnswerReader:
         self.is_over = self.is_over or is_last or has_all
         document = first_json(bytes(self._document).decode("utf-8", "replace"))
         is_accepted = self._status == TASK_ACCEPTED
-        task = read_task(document, is_accepted, self._poll) if self._shape == "json" else None
+        is_json = self._shape == "json"
+        task = read_task(document, is_accepted, self._poll, self._task_id) if is_json else None
         error = read_server_error(document, task)
         found = self._finder.document_ended(counts=error is None and not is_preview)
         if document is None and not is_last:

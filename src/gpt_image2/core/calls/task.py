@@ -101,25 +101,31 @@ class Task(Record):
         return status if self.percent is None else f"{status}, {self.percent:.0f} %"
 
 
-def read_task(document: object, is_accepted: bool = False, poll: Optional[Poll] = None) -> Optional[Task]:
+def read_task(
+    document: object, is_accepted: bool = False, poll: Optional[Poll] = None, asked_for: str = ""
+) -> Optional[Task]:
     """What a parsed answer says of a task, None where it tells of none. One with an id that is a task's
     by its name, with a state in any word, or under `TASK_ACCEPTED` (`is_accepted`) is under way where no
-    known word says more. `poll` says where the host has its words."""
+    known word says more. `poll` says where the host has its words; `asked_for` is the id where the
+    answer need not say it."""
     objects = list(_objects(document))
     stating = next((one for one in objects if _state_of(one) is not None), None)
     around = [stating, *objects] if stating else objects
+    own_id = ""
     status = _first_word(around, _STATUS_NAMES, _STATE_CHARS)
     state = _state_of(stating) if stating else None
     task_id = _first_word(around, _ID_NAMES, _ID_CHARS)
     if poll is not None:
         status = _text_or_number(value_at(document, poll.status), _STATE_CHARS) or status
         state = _state_by(poll, status) or state
-        task_id = _text_or_number(value_at(document, poll.id), _ID_CHARS) or task_id
+        own_id = _text_or_number(value_at(document, poll.id), _ID_CHARS)
+        task_id = own_id or task_id
     is_told = state is not None
-    is_task = is_accepted or re.fullmatch(_STATE_WORD, status)
+    is_task = is_accepted or own_id or re.fullmatch(_STATE_WORD, status)
     if state is None and (is_task or _first_word(objects, _TASK_ID_NAMES, _ID_CHARS)):
         state = TaskState.UNDER_WAY
         task_id = task_id or _first_word(objects, ("data", "result", "task", "job"), _ID_CHARS)
+    task_id = task_id or asked_for
     if state is None or not task_id.strip("."):
         return None
     return Task(
