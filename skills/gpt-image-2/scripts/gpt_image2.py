@@ -10020,8 +10020,10 @@ class TaskPoller:
         received = self._downloader.ask(address, reader.feed, reader.head_came)
         answer = reader.close()
         is_refusal = received.head is not None and received.head.status >= 300
-        if (is_refusal or address not in self._told) and task_id not in answer.text:
-            answer = replace(answer, task=None)  # words of another kind
+        task = answer.task
+        is_sure = not is_refusal and (address in self._told or (task and task.state is TaskState.UNDER_WAY))
+        if not is_sure and task_id not in answer.text:
+            answer = replace(answer, task=None)  # such words are said of other things too
         return Attempt(
             head=received.head,
             end=received.end,

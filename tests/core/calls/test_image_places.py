@@ -25,7 +25,8 @@ from gpt_image2.core.outputs.store import Spool
 ONE, TWO = png(noise=b"\1" * 90), jpeg(padding=90)
 B, C = (base64.b64encode(each).decode() for each in (ONE, TWO))
 URI, OTHER_URI = f"data:image/png;base64,{B}", f"data:image/jpeg;base64,{C}"
-SVG = b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg" width="8" height="8"><path d="M0 0"/></svg>'
+SVG = b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg" width="8"><path d="M0 0"/></svg>'
+SVG_TEXT = base64.b64encode(SVG).decode()
 GIF = b"GIF89a\x01\x00\x01\x00\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
 U, V = "https://cdn.example/a1", "https://cdn.example/b2"
 
@@ -87,9 +88,9 @@ PLACES: Dict[str, Tuple[object, Found]] = {
     "windows-lines": (chat(f"see data:image/png;base64,{WRAPPED}".replace("\n", "\r\n")), Found((ONE,))),
     # Other formats
     "svg": ({"x": SVG.decode()}, Found((SVG,))),
-    "svg-in-base64": ({"x": base64.b64encode(SVG).decode()}, Found((SVG,))),
+    "svg-in-base64": ({"x": SVG_TEXT}, Found((SVG,))),
     "svg-in-a-uri": (
-        chat(f"![a](data:image/svg+xml;base64,{base64.b64encode(SVG).decode()})"),
+        chat(f"![a](data:image/svg+xml;base64,{SVG_TEXT})"),
         Found((SVG,)),
     ),
     "gif": ({"x": base64.b64encode(GIF).decode()}, Found((GIF,))),
