@@ -1,0 +1,355 @@
+"""A limit that a server tells nobody of: whether there is one, and how much it lets through.
+
+A refusal may be chance, as of a gateway that sheds load, or a limit, and does not say which. So the pace is
+set by what gets through, not by what is refused (as in BBR: Cardwell et al., ACM Queue 14 (5), 2016):
+
+- At first requests go as they come. A refused one waits alone: it would be of no use if others waited too.
+- After a few refusals the rate that got through is tried as a pace. It is measured from the first request
+  that gets through after a refusal to the first one after a later refusal: between two moments at which a
+  limit was used up, just the limit got through, be it a bucket or a window (so BBR measures policers:
+  `bbr_lt_bw_sampling` in Linux' tcp_bbr.c).
+- Where refusals go on at this pace it was chance, and all is open again: a rate is judged by trying it
+  (PCC: Dong et al., NSDI 2015). Where they go away it is a limit. It is then approached from below, kept
+  for a while and passed, faster and faster, until a refusal says that it is time to measure again (the
+  cubic of RFC 9438, counted in requests and not in seconds: one in about 150 is refused).
+- While nobody gets through nobody goes but one that asks: after the wait that the server asks for, else
+  after longer and longer ones.
+
+Where the pace is not ours alone, as with several runs on one key, refusals go on at any pace. But right
+behind a refused request a limit refuses the next one too, and chance lets it through as often as any other.
+
+Pure: no clock. A request that is not refused within a while counts as let through.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Deque, List, Optional
+
+_FEW, _MANY = 4, 64  # refusals until a pace is tried: at first, and after one was tried in vain
+_CALM_S = 60.0  # after that, at least so long
+_LEAST_IMAGES = 2  # that tell a rate
+_LOST, _LOST_BY_CHANCE = 4, 16  # refusals on end until nobody goes: as a rule, and where they are chance
+_MOST_WAIT_S, _LONGER = 30.0, 1.5  # until one asks again, and how much longer than the last time
+_LEAST_GRACE_S, _MOST_GRACE_S = 0.2, 5.0  # after which a request that is not refused is let through
+_DIP = 0.08  # of the pace, just after it was measured
+_SHORT, _USUAL, _LONG = 8, 48, 96  # requests until it is back: after it has fallen, at first, at most
+_TRIED = 8  # refusals that there would have been by now if they were chance
+_FREE = 4.0  # times the pace that was measured: nothing has stopped us, so there is no such limit
+_FREE_S = 60.0  # of images ahead of that pace: what a bucket or a window of a minute may hold
+_FALL = 0.9
+_BEHIND = 0.1  # of the time of an image: a request that goes so soon after a refusal is right behind it
+_LIMITED = 0.9  # of those refused: it is a limit
+_REMEMBERED, _MOST_BY_CHANCE = 24, 22  # of those, where it was found to be chance before
+
+
+class Departure:
+    """A request that has gone out for some images; `sent_s` is when."""
+
+    def __init__(self, images: int, sent_s: float) -> None:
+        self.images = images
+        self.sent_s = sent_s
+        self.has_ended = self.is_refused = False
+        #: Whether it kept to a pace at which it should have been let through.
+        self.is_within = False
+        #: Whether its answer tells that the limit is used up that the server tells of.
+        self.is_used_up = False
+
+
+class _Measure:
+    """What got through since a moment, and how many requests were refused."""
+
+    def __init__(self, since_s: float, later: List[Departure]) -> None:
+        self.since_s = since_s
+        self.images = sum(each.images for each in later)
+        self.requests = len(later)
+        self.refusals = 0
+
+    def add(self, departure: Departure) -> None:
+        self.images += departure.images
+        self.requests += 1
+
+    def refuse(self, departure: Departure) -> None:
+        self.images -= departure.images
+        self.requests -= 1
+        self.refusals += 1
+
+    @property
+    def share(self) -> float:
+        """Of all requests, those that were refused."""
+        return self.refusals / max(1, self.requests + self.refusals)
+
+
+class _Pace:
+    """A pace that was measured, in images a second, and how far it is gone beyond: see the module."""
+
+    def __init__(self, per_s: float, share: float, now_s: float) -> None:
+        self.per_s = self.best_per_s = per_s
+        self.steady = _USUAL  # requests until it is reached
+        self.is_confirmed = False  # to be a limit: refusals have gone away
+        self.gain = 1.0  # times the pace that was measured, at which requests go now
+        self.next_s = self._since_s = now_s
+        self._sent = 0
+        self._share = share  # of requests that were refused before it was tried
+        self._within = self._refused = 0.0
+
+    def take(self, departure: Departure, most_per_s: float) -> None:
+        self._sent += 1
+        # After a fall a second counts as a request: it may be slow for no reason.
+        seconds = departure.sent_s - self._since_s if self.steady == _SHORT else 0.0
+        ahead = max(self._sent, seconds) - self.steady
+        self.gain = 1 + _DIP * (ahead / (self.steady if ahead < 0 else max(_SHORT, self.steady / 3))) ** 3
+        departure.is_within = self.gain <= 1
+        if departure.is_within:
+            self._within += 1
+            self.is_confirmed = self.is_confirmed or self._within * self._share >= _TRIED
+            if self._within >= 32:  # what is long ago counts less
+                self._within, self._refused = self._within / 2, self._refused / 2
+        per_s = min(most_per_s, self.per_s * min(_FREE, self.gain))
+        self.next_s = max(self.next_s, departure.sent_s) + departure.images / per_s
+
+    def refuse_within(self, departure: Departure) -> None:
+        """A request that kept to it was refused: another one may go in its place."""
+        self._refused += 1
+        self.next_s -= departure.images / self.per_s
+
+    @property
+    def is_in_vain(self) -> bool:
+        """Whether as large a share as before is refused, or half of it."""
+        return self._refused >= 2 and self._refused >= self._share / 2 * self._within
+
+    def measure(self, per_s: float, now_s: float) -> None:
+        if per_s >= _FALL * self.best_per_s:
+            self.best_per_s = max(self.best_per_s, per_s)
+            self.steady = min(_LONG, 2 * self.steady)
+        else:  # it may have been an accident: half is enough, and soon more is tried
+            per_s = self.best_per_s = max(per_s, self.per_s / 2)
+            self.steady = _SHORT
+        self.per_s = per_s
+        self._sent = 0
+        self._since_s = now_s
+        self.next_s = now_s + 1 / per_s
+
+
+class HiddenLimit:
+    """What is known of it; with `has_pace` there is a pace already that no guess is to undercut. Times are
+    seconds on a clock that never goes back."""
+
+    def __init__(self, has_pace: bool) -> None:
+        self._has_pace = has_pace
+        self.pace: Optional[_Pace] = None  # None: open
+        self.last_through_s = 0.0  # when what was let through last had been sent
+        self._recent: Deque[Departure] = deque(maxlen=64)
+        self._measure: Optional[_Measure] = None
+        self._patience = _FEW
+        self._open_until_s = 0.0
+        self._guesses = True  # nobody tells what refusals are for
+        self._is_told = False  # a refusal since the last measure said that it was for a limit
+        self._shut_until_s: Optional[float] = None
+        self._vain = 0  # how often it was shut on end
+        self.is_asked = False  # by the server
+        self._resumes_s: Optional[float] = (
+            None  # what gets through of that moment or later is a new beginning
+        )
+        self._grace_s: Optional[float] = None
+        self._refused_s: Optional[float] = None  # when a refusal was heard behind which nothing has gone yet
+        self._behind: Deque[Departure] = deque()  # what went right behind refusals
+        self._behind_refused: Deque[bool] = deque(maxlen=_REMEMBERED)
+        self._image_s = 1.0  # at the last pace
+
+    @property
+    def is_chance(self) -> bool:
+        """Whether refusals have been found to be chance."""
+        return self.pace is None and self._patience == _MANY
+
+    def shut_s(self, now_s: float) -> float:
+        """For how many seconds nobody goes."""
+        return max(0.0, (self._shut_until_s or 0.0) - now_s)
+
+    def wait_s(self, now_s: float) -> float:
+        """For how many seconds the next request has to wait."""
+        self._look(now_s)
+        wait_s = self.shut_s(now_s)
+        if self.pace is not None:
+            wait_s = max(wait_s, self.pace.next_s - now_s)
+        in_doubt = [each for each in self._recent if not self._is_known(each, now_s)]
+        if len(in_doubt) >= self._most_in_doubt(now_s):
+            wait_s = max(wait_s, in_doubt[0].sent_s + self._grace - now_s, 0.001)
+        return max(0.0, wait_s)
+
+    def start(self, images: int, now_s: float, most_per_s: float) -> Departure:
+        """A request goes out, where no more than so many images a second are allowed in any case."""
+        departure = Departure(images, now_s)
+        self._recent.append(departure)
+        if self._measure is not None:
+            self._measure.add(departure)
+        if self._refused_s is not None and now_s - self._refused_s <= _BEHIND * self._image_s:
+            self._behind.append(departure)
+        self._refused_s = None
+        if self.pace is not None:
+            self.pace.take(departure, most_per_s)
+            if self.pace.gain > _FREE and self._ahead_s(self.pace, now_s) > _FREE_S:
+                self._open(_FEW)
+        return departure
+
+    def forget(self) -> None:
+        """A limit is told: what was guessed is nothing to it."""
+        self._open(_MANY)
+
+    def refuse(
+        self, departure: Departure, wait_s: Optional[float], now_s: float, is_limit: Optional[bool] = None
+    ) -> None:
+        """The server refused it. `wait_s` is the wait that it asks for; `is_limit` tells whether it was for a
+        limit, None where nobody does."""
+        departure.is_refused = True
+        grace_s = min(_MOST_GRACE_S, max(_LEAST_GRACE_S, 3 * (now_s - departure.sent_s)))
+        self._grace_s = max(grace_s, 0.9 * (self._grace_s or 0.0))
+        self._look(now_s)
+        if self._measure is not None and departure.sent_s >= self._measure.since_s:
+            self._measure.refuse(departure)
+        self._is_told = self._is_told or bool(is_limit)
+        self._guesses = is_limit is None
+        if self._shut_until_s is not None:
+            self._shut(wait_s, now_s)
+            return
+        if self._measure is None and self._resumes_s is None:
+            self._resumes_s = now_s
+        self._refused_s = now_s
+        if is_limit is False:
+            self._patience = _MANY
+        if is_limit or self._shuts(departure, now_s):
+            self._shut(wait_s, now_s)
+
+    def _shuts(self, departure: Departure, now_s: float) -> bool:
+        """Whether a refusal is a reason for nobody to go: none gets through, or it is time to measure."""
+        lost, pace = self._lost(now_s), self.pace
+        if pace is None:
+            is_due = (
+                self._is_due(now_s) and self._measure is not None and self._measure.images >= _LEAST_IMAGES
+            )
+            return is_due or lost >= (_LOST_BY_CHANCE if self.is_chance else _LOST)
+        if not departure.is_within:
+            return True
+        pace.refuse_within(departure)
+        if pace.is_in_vain and not pace.is_confirmed and list(self._behind_refused)[-8:].count(False) >= 2:
+            self._open(_MANY, now_s)
+            return False
+        return lost >= _LOST or (pace.is_in_vain and pace.is_confirmed)
+
+    def _ahead_s(self, pace: _Pace, now_s: float) -> float:
+        """By how many seconds of the pace more has got through than it lets through."""
+        measure = self._measure
+        return measure.images / pace.per_s - (now_s - measure.since_s) if measure else 0.0
+
+    def _is_due(self, now_s: float) -> bool:
+        """Whether a pace is to be tried."""
+        refusals = self._measure.refusals if self._measure else 0
+        is_due = refusals >= self._patience and now_s >= self._open_until_s
+        return self._is_told or (self._guesses and is_due)
+
+    def _open(self, patience: int, now_s: Optional[float] = None) -> None:
+        """No pace is kept until so many more refusals; since `now_s` there is something to measure."""
+        self.pace = self._measure = self._shut_until_s = None
+        self._resumes_s = now_s
+        self._patience = min(_MANY, patience)
+        self._open_until_s = (now_s or 0.0) + _CALM_S if self.is_chance else 0.0
+
+    def _shut(self, wait_s: Optional[float], now_s: float) -> None:
+        """Nobody goes for a while; then one by one, until one gets through."""
+        until_s = self._shut_until_s
+        if until_s is None or now_s >= until_s:
+            unit_s = 1.0 if self.pace is None else 1 / self.pace.per_s
+            longer_s = min(_MOST_WAIT_S, unit_s * _LONGER**self._vain)
+            self.is_asked = wait_s is not None
+            # Others may come back at the very moment that the server names: in vain, so we come later.
+            wait_s = longer_s if wait_s is None else wait_s + max(0.0, longer_s - unit_s)
+            self._vain += 1
+        if wait_s is not None:
+            self._shut_until_s = self._resumes_s = max(until_s or 0.0, now_s + wait_s)
+
+    def _look(self, now_s: float) -> None:
+        """Takes in what has got through by now."""
+        while self._behind and self._is_known(self._behind[0], now_s):
+            self._behind_refused.append(self._behind.popleft().is_refused)
+            if self.is_chance and self._behind_refused.count(True) >= _MOST_BY_CHANCE:
+                self._open(_FEW, now_s)
+        for departure in reversed(self._recent):
+            if self._is_through(departure, now_s):
+                self.last_through_s = max(self.last_through_s, departure.sent_s)
+                break
+        resumes_s = self._resumes_s
+        if resumes_s is not None:
+            later = (departure for departure in self._recent if departure.sent_s >= resumes_s)
+            first = next((departure for departure in later if self._is_through(departure, now_s)), None)
+            if first is not None:
+                self._resume(first)
+
+    def _resume(self, first: Departure) -> None:
+        """The first request after a refusal has got through: what there was until then is measured."""
+        self._resumes_s = self._shut_until_s = None
+        # A rate that is mostly our own waiting is none.
+        least_images = max(_LEAST_IMAGES, 2 * self._vain)
+        self._vain = 0
+        later = [each for each in self._recent if each.sent_s >= first.sent_s and not each.is_refused]
+        begins, measure, pace = _Measure(first.sent_s, later), self._measure, self.pace
+        if measure is None or self._has_pace:
+            self._measure = begins
+            return
+        images, seconds = measure.images - begins.images, first.sent_s - measure.since_s
+        if images < least_images or (pace is None and not self._is_due(first.sent_s)):
+            return
+        per_s = images / seconds
+        is_limited = self._is_told or self.is_limited
+        self._measure, self._is_told = begins, False
+        if pace is None:
+            self.pace = pace = _Pace(
+                per_s, measure.refusals / (measure.refusals + measure.requests), first.sent_s
+            )
+        elif per_s < _FALL * pace.best_per_s and not is_limited:
+            self._open(4 * self._patience, first.sent_s)
+            return
+        else:
+            pace.measure(per_s, first.sent_s)
+        self._image_s = 1 / pace.per_s
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether what goes right behind a refusal is refused as well."""
+        last = list(self._behind_refused)[-8:]
+        return len(last) >= 3 and sum(last) >= _LIMITED * len(last)
+
+    def _most_in_doubt(self, now_s: float) -> float:
+        """How many requests may be out of which it is not known yet whether they get through: one while it is
+        shut, and twice as many each time after a refusal while nothing is known of the limit."""
+        if self._shut_until_s is not None:
+            return 1
+        is_wary = self.pace is None and not self.is_chance and (self._measure or self._resumes_s is not None)
+        if not is_wary:
+            return float("inf")
+        most = 1
+        for departure in reversed(self._recent):
+            if departure.is_refused:
+                break
+            most += self._is_through(departure, now_s)
+        return most
+
+    def _lost(self, now_s: float) -> int:
+        """How many requests on end were refused, in the order of sending."""
+        lost, last_s = 0, float("inf")
+        for departure in reversed(self._recent):
+            if departure.is_refused:
+                lost += 1
+                last_s = min(last_s, departure.sent_s)
+            elif self._is_through(departure, now_s) or departure.sent_s < last_s < float("inf"):
+                break  # a later one is refused already, so this one most likely is through
+        return lost
+
+    @property
+    def _grace(self) -> float:
+        return 1.0 if self._grace_s is None else self._grace_s
+
+    def _is_through(self, departure: Departure, now_s: float) -> bool:
+        return not departure.is_refused and self._is_known(departure, now_s)
+
+    def _is_known(self, departure: Departure, now_s: float) -> bool:
+        return departure.is_refused or departure.has_ended or now_s - departure.sent_s >= self._grace
