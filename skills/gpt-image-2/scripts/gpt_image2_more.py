@@ -1167,7 +1167,7 @@ def _call_json(resumed: Resumed) -> Dict[str, object]:
 # - Where refusals go on at this pace it was chance, and all is open again: a rate is judged by trying it
 #   (PCC: Dong et al., NSDI 2015). Where they go away it is a limit. It is then approached from below, kept
 #   for a while and passed, faster and faster, until a refusal says that it is time to measure again (the
-#   cubic of RFC 9438, counted in requests and not in seconds: one in about 150 is refused).
+#   cubic of RFC 9438, counted in requests and not in seconds: one in about 100 is refused).
 # - While nobody gets through nobody goes but one that asks: after the wait that the server asks for, else
 #   after longer and longer ones.
 #
@@ -1178,20 +1178,24 @@ def _call_json(resumed: Resumed) -> Dict[str, object]:
 # ------------------------------------------------------------------------------------------------------------
 
 
-_FEW, _MANY = 4, 64  # refusals until a pace is tried: at first, and after one was tried in vain
+_FEW, _MANY = 4, 64  # refusals until a pace is tried: at first, and where they were found to be chance
 _CALM_S = 60.0  # after that, at least so long
-_LEAST_IMAGES = 2  # that tell a rate
-_LOST, _LOST_BY_CHANCE = 4, 16  # refusals on end until nobody goes: as a rule, and where they are chance
-_MOST_WAIT_S, _LONGER = 30.0, 1.5  # until one asks again, and how much longer than the last time
+_LEAST_IMAGES = 4  # that tell a rate
+_LOST, _LOST_BY_CHANCE = 6, 16  # refusals on end until nobody goes: as a rule, and where they are chance
+_MOST_WAIT_S, _LONGER = 30.0, 1.3  # until one asks again, and how much longer than the last time
 _LEAST_GRACE_S, _MOST_GRACE_S = 0.2, 5.0  # after which a request that is not refused is let through
-_DIP = 0.08  # of the pace, just after it was measured
-_SHORT, _USUAL, _LONG = 8, 48, 96  # requests until it is back: after it has fallen, at first, at most
+_RECENT, _OF_LATE = 64, 32  # requests that are remembered, and in full
+
+_FIRST_DIP, _DIP = 0.25, 0.08  # of the pace, just after it was measured: the first time, and again
+_SHORT, _USUAL, _LONG = 8, 48, 64  # requests until it is back: after it has fallen, at first, at most
+_TRIED = 8  # refusals that there would have been by now if they were chance: it is a limit
 _FREE = 4.0  # times the pace that was measured: nothing has stopped us, so there is no such limit
 _FREE_S = 60.0  # of images ahead of that pace: what a bucket or a window of a minute may hold
 _FALL = 0.9
+
 _BEHIND = 0.1  # of the time of an image: a request that goes so soon after a refusal is right behind it
-_LIMITED = 0.9  # of those refused: it is a limit
-_REMEMBERED, _MOST_BY_CHANCE = 24, 21  # of those, where it was found to be chance before
+_LIMITED, _BY_CHANCE = 0.9, 0.7  # of those refused: it is a limit, it is chance
+_LEAST_PASSED = 3
 
 
 class Departure:
@@ -1201,8 +1205,9 @@ class Departure:
         self.images = images
         self.sent_s = sent_s
         self.has_ended = self.is_refused = False
-        #: Whether it kept to a pace at which it should have been let through.
+        #: Whether it kept to a pace that should have been let through, and how much time it took up there.
         self.is_within = False
+        self.took_s = 0.0
         #: Whether its answer tells that the limit is used up that the server tells of.
         self.is_used_up = False
 
@@ -1231,55 +1236,87 @@ class _Measure:
         return self.refusals / max(1, self.requests + self.refusals)
 
 
+class _Tally:
+    """How many were let through of late, and how many refused."""
+
+    def __init__(self) -> None:
+        self.passed = self.refused = 0.0
+
+    @property
+    def share(self) -> float:
+        return self.refused / max(1.0, self.passed + self.refused)
+
+    @property
+    def is_chance(self) -> bool:
+        """Whether they are refused by chance, of requests that went right behind refused ones."""
+        return self.passed >= _LEAST_PASSED and self.share <= _BY_CHANCE
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether they are refused for a limit."""
+        return self.refused >= 4 and self.share >= _LIMITED
+
+    def add(self, is_refused: bool) -> None:
+        self.refused += is_refused
+        self.passed += not is_refused
+        if self.passed + self.refused >= _OF_LATE:  # what is long ago counts less
+            self.passed, self.refused = self.passed / 2, self.refused / 2
+
+    def turn(self) -> None:
+        """One that counted as let through was refused."""
+        self.refused += 1
+        self.passed -= 1
+
+
 class _Pace:
     """A pace that was measured, in images a second, and how far it is gone beyond: see the module."""
 
     def __init__(self, per_s: float, share: float, now_s: float) -> None:
-        self.per_s = self.best_per_s = per_s
-        self.steady = _USUAL  # requests until it is reached
-        self.gain = 1.0  # times the pace that was measured, at which requests go now
+        self.per_s: float = per_s
+        self.best_per_s: float = per_s
+        self.is_confirmed = False  # refusals have gone away, so it is a limit
+        self.gain = 1.0  # times this pace requests go now
         self.next_s = self._since_s = now_s
+        self._steady = _USUAL  # requests until it is reached
+        self._dip = _FIRST_DIP  # of it at first
         self._sent = 0
         self._share = share  # of requests that were refused before it was tried
-        self._within = self._refused = 0.0
-
-    @property
-    def is_confirmed(self) -> bool:
-        """Whether it was measured again since it was tried."""
-        return self.steady != _USUAL
+        self._within = _Tally()  # requests that kept to it
+        self.behind = _Tally()  # requests that went right behind refused ones
 
     def take(self, departure: Departure, most_per_s: float) -> None:
         self._sent += 1
         # After a fall a second counts as a request: it may be slow for no reason.
-        seconds = departure.sent_s - self._since_s if self.steady == _SHORT else 0.0
-        ahead = max(self._sent, seconds) - self.steady
-        self.gain = 1 + _DIP * (ahead / (self.steady if ahead < 0 else max(_SHORT, self.steady / 3))) ** 3
+        seconds = departure.sent_s - self._since_s if self._steady == _SHORT else 0.0
+        ahead = max(self._sent, seconds) - self._steady
+        dip = _DIP if ahead > 0 else self._dip
+        self.gain = 1 + dip * (ahead / (self._steady if ahead < 0 else max(_SHORT, self._steady / 3))) ** 3
         departure.is_within = self.gain <= 1
         if departure.is_within:
-            self._within += 1
-            if self._within >= 32:  # what is long ago counts less
-                self._within, self._refused = self._within / 2, self._refused / 2
+            self._within.add(False)
+            self.is_confirmed = self.is_confirmed or self._within.passed * self._share >= _TRIED
         per_s = min(most_per_s, self.per_s * min(_FREE, self.gain))
-        self.next_s = max(self.next_s, departure.sent_s) + departure.images / per_s
+        departure.took_s = departure.images / per_s
+        self.next_s = max(self.next_s, departure.sent_s) + departure.took_s
 
     def refuse_within(self, departure: Departure) -> None:
         """A request that kept to it was refused: another one may go in its place."""
-        self._refused += 1
-        self.next_s -= departure.images / self.per_s
+        self._within.turn()
+        self.next_s -= departure.took_s
 
     @property
     def is_in_vain(self) -> bool:
         """Whether as large a share as before is refused, or half of it."""
-        return self._refused >= 2 and self._refused >= self._share / 2 * self._within
+        return self._within.refused >= 2 and self._within.share >= self._share / 2
 
     def measure(self, per_s: float, now_s: float) -> None:
         if per_s >= _FALL * self.best_per_s:
             self.best_per_s = max(self.best_per_s, per_s)
-            self.steady = min(_LONG, 2 * self.steady)
+            self._steady = min(_LONG, 2 * self._steady)
         else:  # it may have been an accident: half is enough, and soon more is tried
             per_s = self.best_per_s = max(per_s, self.per_s / 2)
-            self.steady = _SHORT
-        self.per_s = per_s
+            self._steady = _SHORT
+        self.per_s, self._dip = per_s, _DIP
         self._sent = 0
         self._since_s = now_s
         self.next_s = now_s + 1 / per_s
@@ -1293,7 +1330,7 @@ class HiddenLimit:
         self._has_pace = has_pace
         self.pace: Optional[_Pace] = None  # None: open
         self.last_through_s = 0.0  # when what was let through last had been sent
-        self._recent: Deque[Departure] = deque(maxlen=64)
+        self._recent: Deque[Departure] = deque(maxlen=_RECENT)
         self._measure: Optional[_Measure] = None
         self._patience = _FEW
         self._open_until_s = 0.0
@@ -1302,13 +1339,11 @@ class HiddenLimit:
         self._shut_until_s: Optional[float] = None
         self._vain = 0  # how often it was shut on end
         self.is_asked = False  # by the server
-        self._resumes_s: Optional[float] = (
-            None  # what gets through of that moment or later is a new beginning
-        )
+        self._resumes_s: Optional[float] = None  # what goes then or later and gets through begins anew
         self._grace_s: Optional[float] = None
         self._refused_s: Optional[float] = None  # when a refusal was heard behind which nothing has gone yet
         self._behind: Deque[Departure] = deque()  # what went right behind refusals
-        self._behind_refused: Deque[bool] = deque(maxlen=_REMEMBERED)
+        self._went_behind = _Tally()  # while it is open
         self._image_s = 1.0  # at the last pace
 
     @property
@@ -1369,26 +1404,33 @@ class HiddenLimit:
         if self._measure is None and self._resumes_s is None:
             self._resumes_s = now_s
         self._refused_s = now_s
-        if is_limit is False:
-            self._patience = _MANY
-        if is_limit or self._shuts(departure, now_s):
+        if self._shuts(departure, is_limit, now_s):
             self._shut(wait_s, now_s)
 
-    def _shuts(self, departure: Departure, now_s: float) -> bool:
+    def _shuts(self, departure: Departure, is_limit: Optional[bool], now_s: float) -> bool:
         """Whether a refusal is a reason for nobody to go: none gets through, or it is time to measure."""
+        if is_limit:
+            return True
         lost, pace = self._lost(now_s), self.pace
+        if is_limit is False:
+            self._patience = _MANY
+            if pace is not None:
+                pace.refuse_within(departure)
+            return lost >= _LOST_BY_CHANCE
         if pace is None:
-            is_due = (
-                self._is_due(now_s) and self._measure is not None and self._measure.images >= _LEAST_IMAGES
-            )
-            return is_due or lost >= (_LOST_BY_CHANCE if self.is_chance else _LOST)
+            if not self.is_chance:
+                return lost >= _LOST or self._is_due(now_s)
+            if lost < _LOST_BY_CHANCE:
+                return self._is_due(now_s)
+            self._open(_FEW, now_s)
+            return True
         if not departure.is_within:
             return True
         pace.refuse_within(departure)
-        if pace.is_in_vain and list(self._behind_refused)[-8:].count(False) >= 2:
-            self._open(_FEW if pace.is_confirmed else _MANY, now_s)
+        if pace.is_in_vain and not pace.is_confirmed and pace.behind.is_chance:
+            self._open(_MANY, now_s)
             return False
-        return lost >= _LOST
+        return lost >= _LOST or (pace.is_in_vain and pace.is_confirmed)
 
     def _ahead_s(self, pace: _Pace, now_s: float) -> float:
         """By how many seconds of the pace more has got through than it lets through."""
@@ -1397,13 +1439,16 @@ class HiddenLimit:
 
     def _is_due(self, now_s: float) -> bool:
         """Whether a pace is to be tried."""
-        refusals = self._measure.refusals if self._measure else 0
-        is_due = refusals >= self._patience and now_s >= self._open_until_s
+        measure = self._measure
+        if measure is None or measure.images < _LEAST_IMAGES:
+            return False
+        is_due = measure.refusals >= self._patience and now_s >= self._open_until_s
         return self._is_told or (self._guesses and is_due)
 
     def _open(self, patience: int, now_s: Optional[float] = None) -> None:
         """No pace is kept until so many more refusals; since `now_s` there is something to measure."""
         self.pace = self._measure = self._shut_until_s = None
+        self._went_behind = _Tally()
         self._resumes_s = now_s
         self._patience = min(_MANY, patience)
         self._open_until_s = (now_s or 0.0) + _CALM_S if self.is_chance else 0.0
@@ -1416,7 +1461,7 @@ class HiddenLimit:
             longer_s = min(_MOST_WAIT_S, unit_s * _LONGER**self._vain)
             self.is_asked = wait_s is not None
             # Others may come back at the very moment that the server names: in vain, so we come later.
-            wait_s = longer_s if wait_s is None else wait_s + max(0.0, longer_s - unit_s)
+            wait_s = longer_s if wait_s is None else wait_s + min(unit_s, longer_s - unit_s)
             self._vain += 1
         if wait_s is not None:
             self._shut_until_s = self._resumes_s = max(until_s or 0.0, now_s + wait_s)
@@ -1424,9 +1469,13 @@ class HiddenLimit:
     def _look(self, now_s: float) -> None:
         """Takes in what has got through by now."""
         while self._behind and self._is_known(self._behind[0], now_s):
-            self._behind_refused.append(self._behind.popleft().is_refused)
-            if self.is_chance and self._behind_refused.count(True) >= _MOST_BY_CHANCE:
-                self._open(_FEW, now_s)
+            is_refused = self._behind.popleft().is_refused
+            if self.pace is not None:
+                self.pace.behind.add(is_refused)
+                continue
+            self._went_behind.add(is_refused)
+            if not self.is_chance and self._went_behind.is_chance:
+                self._open(_MANY, now_s)
         for departure in reversed(self._recent):
             if self._is_through(departure, now_s):
                 self.last_through_s = max(self.last_through_s, departure.sent_s)
@@ -1442,7 +1491,7 @@ class HiddenLimit:
         """The first request after a refusal has got through: what there was until then is measured."""
         self._resumes_s = self._shut_until_s = None
         # A rate that is mostly our own waiting is none.
-        least_images = _LEAST_IMAGES if self.is_asked else max(_LEAST_IMAGES, 2 * self._vain)
+        least_images = max(_LEAST_IMAGES, 2 * self._vain)
         self._vain = 0
         later = [each for each in self._recent if each.sent_s >= first.sent_s and not each.is_refused]
         begins, measure, pace = _Measure(first.sent_s, later), self._measure, self.pace
@@ -1452,13 +1501,11 @@ class HiddenLimit:
         images, seconds = measure.images - begins.images, first.sent_s - measure.since_s
         if images < least_images or (pace is None and not self._is_due(first.sent_s)):
             return
-        per_s = images / seconds
-        is_limited = self._is_told or self.is_limited
+        per_s = images / max(0.001, seconds)
+        is_limited = self._is_told or (pace is not None and pace.behind.is_limited)
         self._measure, self._is_told = begins, False
         if pace is None:
-            self.pace = pace = _Pace(
-                per_s, measure.refusals / (measure.refusals + measure.requests), first.sent_s
-            )
+            self.pace = pace = _Pace(per_s, measure.share, first.sent_s)
         elif per_s < _FALL * pace.best_per_s and not is_limited:
             self._open(4 * self._patience, first.sent_s)
             return
@@ -1468,18 +1515,19 @@ class HiddenLimit:
 
     @property
     def is_limited(self) -> bool:
-        """Whether what goes right behind a refusal is refused as well."""
-        last = list(self._behind_refused)[-8:]
-        return len(last) >= 3 and sum(last) >= _LIMITED * len(last)
+        """Whether refusals are evidently for a limit."""
+        return self._went_behind.is_limited
 
     def _most_in_doubt(self, now_s: float) -> float:
         """How many requests may be out of which it is not known yet whether they get through: one while it is
         shut, and twice as many each time after a refusal while nothing is known of the limit."""
         if self._shut_until_s is not None:
             return 1
-        is_wary = self.pace is None and not self.is_chance and (self._measure or self._resumes_s is not None)
-        if not is_wary:
+        is_unhurt = self._measure is None and self._resumes_s is None
+        if self.pace is not None or is_unhurt:
             return float("inf")
+        if self.is_chance:
+            return _LOST_BY_CHANCE  # so many would show that it is not
         most = 1
         for departure in reversed(self._recent):
             if departure.is_refused:
@@ -1995,7 +2043,7 @@ class Pacer:
         for kind, units in _units(departure.images).items():
             self._under_way[kind] -= units
 
-    def learn(self, limits: Iterable[RateLimit], departure: Departure, now_s: float) -> None:
+    def learn(self, limits: Iterable[RateLimit], departure: Departure) -> None:
         """Takes in the limits that the answer to a request tells of: the one on images, and where there is
         none, the one on requests."""
         known = {limit.kind: limit for limit in limits}
@@ -2015,7 +2063,7 @@ class Pacer:
             # What is filled all the time is whole so late; anything else is a window, and empty until then.
             filled_s = (limit.limit - limit.remaining) * MINUTE_S / limit.limit
             if abs(limit.reset_s - filled_s) > max(_RESET_SLACK_S, _RESET_SLACK * filled_s):
-                meter.next_s = max(meter.next_s, now_s + limit.reset_s)
+                meter.next_s = max(meter.next_s, departure.sent_s + limit.reset_s)
 
     def refuse(self, departure: Departure, wait_s: Optional[float], message: str, now_s: float) -> None:
         """The server refused a request as one too many; `wait_s` is the wait that it asks for."""
@@ -3823,7 +3871,7 @@ class Scheduler:
     # Hearing
 
     def _learn(self, running: RunningJob, limits: Tuple[RateLimit, ...]) -> None:
-        self._pacer.learn(limits, running.departure, time.monotonic())
+        self._pacer.learn(limits, running.departure)
 
     def _hold_image(self, running: RunningJob, image: SavedImage) -> None:
         self._plan.hold_name(self._jobs.folder.name_of(image.path), running.planned)

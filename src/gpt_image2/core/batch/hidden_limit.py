@@ -11,7 +11,7 @@ set by what gets through, not by what is refused (as in BBR: Cardwell et al., AC
 - Where refusals go on at this pace it was chance, and all is open again: a rate is judged by trying it
   (PCC: Dong et al., NSDI 2015). Where they go away it is a limit. It is then approached from below, kept
   for a while and passed, faster and faster, until a refusal says that it is time to measure again (the
-  cubic of RFC 9438, counted in requests and not in seconds: one in about 150 is refused).
+  cubic of RFC 9438, counted in requests and not in seconds: one in about 100 is refused).
 - While nobody gets through nobody goes but one that asks: after the wait that the server asks for, else
   after longer and longer ones.
 
@@ -34,15 +34,16 @@ _MOST_WAIT_S, _LONGER = 30.0, 1.3  # until one asks again, and how much longer t
 _LEAST_GRACE_S, _MOST_GRACE_S = 0.2, 5.0  # after which a request that is not refused is let through
 _RECENT, _OF_LATE = 64, 32  # requests that are remembered, and in full
 
-_FIRST_DIP, _DIP = 0.25, 0.08  # of the pace, after it was measured: until it is known to be a limit, and then
-_SHORT, _USUAL, _LONG = 8, 48, 96  # requests until it is back: after it has fallen, at first, at most
+_FIRST_DIP, _DIP = 0.25, 0.08  # of the pace, just after it was measured: the first time, and again
+_SHORT, _USUAL, _LONG = 8, 48, 64  # requests until it is back: after it has fallen, at first, at most
 _TRIED = 8  # refusals that there would have been by now if they were chance: it is a limit
 _FREE = 4.0  # times the pace that was measured: nothing has stopped us, so there is no such limit
 _FREE_S = 60.0  # of images ahead of that pace: what a bucket or a window of a minute may hold
 _FALL = 0.9
 
 _BEHIND = 0.1  # of the time of an image: a request that goes so soon after a refusal is right behind it
-_LIMITED, _BY_CHANCE = 0.9, 0.75  # of those refused: it is a limit, it is chance
+_LIMITED, _BY_CHANCE = 0.9, 0.7  # of those refused: it is a limit, it is chance
+_LEAST_PASSED = 3
 
 
 class Departure:
@@ -96,7 +97,7 @@ class _Tally:
     @property
     def is_chance(self) -> bool:
         """Whether they are refused by chance, of requests that went right behind refused ones."""
-        return self.passed >= 3 and self.share <= _BY_CHANCE
+        return self.passed >= _LEAST_PASSED and self.share <= _BY_CHANCE
 
     @property
     def is_limited(self) -> bool:
@@ -119,11 +120,13 @@ class _Pace:
     """A pace that was measured, in images a second, and how far it is gone beyond: see the module."""
 
     def __init__(self, per_s: float, share: float, now_s: float) -> None:
-        self.per_s = self.best_per_s = per_s
+        self.per_s: float = per_s
+        self.best_per_s: float = per_s
         self.is_confirmed = False  # refusals have gone away, so it is a limit
         self.gain = 1.0  # times this pace requests go now
         self.next_s = self._since_s = now_s
         self._steady = _USUAL  # requests until it is reached
+        self._dip = _FIRST_DIP  # of it at first
         self._sent = 0
         self._share = share  # of requests that were refused before it was tried
         self._within = _Tally()  # requests that kept to it
@@ -134,7 +137,7 @@ class _Pace:
         # After a fall a second counts as a request: it may be slow for no reason.
         seconds = departure.sent_s - self._since_s if self._steady == _SHORT else 0.0
         ahead = max(self._sent, seconds) - self._steady
-        dip = _DIP if self.is_confirmed or ahead > 0 else _FIRST_DIP
+        dip = _DIP if ahead > 0 else self._dip
         self.gain = 1 + dip * (ahead / (self._steady if ahead < 0 else max(_SHORT, self._steady / 3))) ** 3
         departure.is_within = self.gain <= 1
         if departure.is_within:
@@ -161,7 +164,7 @@ class _Pace:
         else:  # it may have been an accident: half is enough, and soon more is tried
             per_s = self.best_per_s = max(per_s, self.per_s / 2)
             self._steady = _SHORT
-        self.per_s = per_s
+        self.per_s, self._dip = per_s, _DIP
         self._sent = 0
         self._since_s = now_s
         self.next_s = now_s + 1 / per_s
@@ -184,9 +187,7 @@ class HiddenLimit:
         self._shut_until_s: Optional[float] = None
         self._vain = 0  # how often it was shut on end
         self.is_asked = False  # by the server
-        self._resumes_s: Optional[float] = (
-            None  # what gets through of that moment or later is a new beginning
-        )
+        self._resumes_s: Optional[float] = None  # what goes then or later and gets through begins anew
         self._grace_s: Optional[float] = None
         self._refused_s: Optional[float] = None  # when a refusal was heard behind which nothing has gone yet
         self._behind: Deque[Departure] = deque()  # what went right behind refusals
@@ -251,21 +252,26 @@ class HiddenLimit:
         if self._measure is None and self._resumes_s is None:
             self._resumes_s = now_s
         self._refused_s = now_s
-        if is_limit is False:
-            self._patience = _MANY
-        if is_limit or self._shuts(departure, now_s):
+        if self._shuts(departure, is_limit, now_s):
             self._shut(wait_s, now_s)
 
-    def _shuts(self, departure: Departure, now_s: float) -> bool:
+    def _shuts(self, departure: Departure, is_limit: Optional[bool], now_s: float) -> bool:
         """Whether a refusal is a reason for nobody to go: none gets through, or it is time to measure."""
+        if is_limit:
+            return True
         lost, pace = self._lost(now_s), self.pace
+        if is_limit is False:
+            self._patience = _MANY
+            if pace is not None:
+                pace.refuse_within(departure)
+            return lost >= _LOST_BY_CHANCE
         if pace is None:
-            is_due = (
-                self._is_due(now_s) and self._measure is not None and self._measure.images >= _LEAST_IMAGES
-            )
-            if self.is_chance and lost >= _LOST_BY_CHANCE:
-                self._open(_FEW, now_s)
-            return is_due or lost >= (_LOST_BY_CHANCE if self.is_chance else _LOST)
+            if not self.is_chance:
+                return lost >= _LOST or self._is_due(now_s)
+            if lost < _LOST_BY_CHANCE:
+                return self._is_due(now_s)
+            self._open(_FEW, now_s)
+            return True
         if not departure.is_within:
             return True
         pace.refuse_within(departure)
@@ -281,8 +287,10 @@ class HiddenLimit:
 
     def _is_due(self, now_s: float) -> bool:
         """Whether a pace is to be tried."""
-        refusals = self._measure.refusals if self._measure else 0
-        is_due = refusals >= self._patience and now_s >= self._open_until_s
+        measure = self._measure
+        if measure is None or measure.images < _LEAST_IMAGES:
+            return False
+        is_due = measure.refusals >= self._patience and now_s >= self._open_until_s
         return self._is_told or (self._guesses and is_due)
 
     def _open(self, patience: int, now_s: Optional[float] = None) -> None:
@@ -341,13 +349,11 @@ class HiddenLimit:
         images, seconds = measure.images - begins.images, first.sent_s - measure.since_s
         if images < least_images or (pace is None and not self._is_due(first.sent_s)):
             return
-        per_s = images / seconds
+        per_s = images / max(0.001, seconds)
         is_limited = self._is_told or (pace is not None and pace.behind.is_limited)
         self._measure, self._is_told = begins, False
         if pace is None:
-            self.pace = pace = _Pace(
-                per_s, measure.refusals / (measure.refusals + measure.requests), first.sent_s
-            )
+            self.pace = pace = _Pace(per_s, measure.share, first.sent_s)
         elif per_s < _FALL * pace.best_per_s and not is_limited:
             self._open(4 * self._patience, first.sent_s)
             return
@@ -365,9 +371,11 @@ class HiddenLimit:
         shut, and twice as many each time after a refusal while nothing is known of the limit."""
         if self._shut_until_s is not None:
             return 1
-        is_wary = self.pace is None and not self.is_chance and (self._measure or self._resumes_s is not None)
-        if not is_wary:
+        is_unhurt = self._measure is None and self._resumes_s is None
+        if self.pace is not None or is_unhurt:
             return float("inf")
+        if self.is_chance:
+            return _LOST_BY_CHANCE  # so many would show that it is not
         most = 1
         for departure in reversed(self._recent):
             if departure.is_refused:

@@ -102,7 +102,7 @@ class Pacer:
         for kind, units in _units(departure.images).items():
             self._under_way[kind] -= units
 
-    def learn(self, limits: Iterable[RateLimit], departure: Departure, now_s: float) -> None:
+    def learn(self, limits: Iterable[RateLimit], departure: Departure) -> None:
         """Takes in the limits that the answer to a request tells of: the one on images, and where there is
         none, the one on requests."""
         known = {limit.kind: limit for limit in limits}
@@ -122,7 +122,7 @@ class Pacer:
             # What is filled all the time is whole so late; anything else is a window, and empty until then.
             filled_s = (limit.limit - limit.remaining) * MINUTE_S / limit.limit
             if abs(limit.reset_s - filled_s) > max(_RESET_SLACK_S, _RESET_SLACK * filled_s):
-                meter.next_s = max(meter.next_s, now_s + limit.reset_s)
+                meter.next_s = max(meter.next_s, departure.sent_s + limit.reset_s)
 
     def refuse(self, departure: Departure, wait_s: Optional[float], message: str, now_s: float) -> None:
         """The server refused a request as one too many; `wait_s` is the wait that it asks for."""

@@ -270,7 +270,7 @@ class Scheduler:
     # Hearing
 
     def _learn(self, running: RunningJob, limits: Tuple[RateLimit, ...]) -> None:
-        self._pacer.learn(limits, running.departure, time.monotonic())
+        self._pacer.learn(limits, running.departure)
 
     def _hold_image(self, running: RunningJob, image: SavedImage) -> None:
         self._plan.hold_name(self._jobs.folder.name_of(image.path), running.planned)
