@@ -24,6 +24,7 @@ Pure: no clock. A request that is not refused within a while counts as let throu
 from __future__ import annotations
 
 from collections import deque
+from math import inf
 from typing import Deque, List, Optional
 
 _FEW, _MANY = 4, 64  # refusals until a pace is tried: at first, and where they were found to be chance
@@ -35,15 +36,15 @@ _LEAST_GRACE_S, _MOST_GRACE_S = 0.2, 5.0  # after which a request that is not re
 _RECENT, _OF_LATE = 64, 32  # requests that are remembered, and in full
 
 _FIRST_DIP, _DIP = 0.25, 0.08  # of the pace, just after it was measured: the first time, and again
-_SHORT, _USUAL, _LONG = 8, 48, 64  # requests until it is back: after it has fallen, at first, at most
+_SHORT, _USUAL, _LONG = 8, 24, 64  # requests until it is back: after it has fallen, at first, at most
 _TRIED = 8  # refusals that there would have been by now if they were chance: it is a limit
 _FREE = 4.0  # times the pace that was measured: nothing has stopped us, so there is no such limit
 _FREE_S = 60.0  # of images ahead of that pace: what a bucket or a window of a minute may hold
 _FALL = 0.9
 
-_BEHIND = 0.1  # of the time of an image: a request that goes so soon after a refusal is right behind it
+_BEHIND = 0.25  # of the time of an image: what goes so soon after a request that is refused is right behind
 _LIMITED, _BY_CHANCE = 0.9, 0.7  # of those refused: it is a limit, it is chance
-_LEAST_PASSED = 3
+_LEAST_PASSED, _LEAST_REFUSED = 3, 6  # of those, to know it
 
 
 class Departure:
@@ -102,7 +103,7 @@ class _Tally:
     @property
     def is_limited(self) -> bool:
         """Whether they are refused for a limit."""
-        return self.refused >= 4 and self.share >= _LIMITED
+        return self.refused >= _LEAST_REFUSED and self.share >= _LIMITED
 
     def add(self, is_refused: bool) -> None:
         self.refused += is_refused
@@ -189,10 +190,9 @@ class HiddenLimit:
         self.is_asked = False  # by the server
         self._resumes_s: Optional[float] = None  # what goes then or later and gets through begins anew
         self._grace_s: Optional[float] = None
-        self._refused_s: Optional[float] = None  # when a refusal was heard behind which nothing has gone yet
+        self._behind_until_s = 0.0  # what goes by then goes right behind a refused request
         self._behind: Deque[Departure] = deque()  # what went right behind refusals
         self._went_behind = _Tally()  # while it is open
-        self._image_s = 1.0  # at the last pace
 
     @property
     def is_chance(self) -> bool:
@@ -220,9 +220,9 @@ class HiddenLimit:
         self._recent.append(departure)
         if self._measure is not None:
             self._measure.add(departure)
-        if self._refused_s is not None and now_s - self._refused_s <= _BEHIND * self._image_s:
+        if now_s <= self._behind_until_s:
             self._behind.append(departure)
-        self._refused_s = None
+        self._behind_until_s = 0.0
         if self.pace is not None:
             self.pace.take(departure, most_per_s)
             if self.pace.gain > _FREE and self._ahead_s(self.pace, now_s) > _FREE_S:
@@ -251,7 +251,7 @@ class HiddenLimit:
             return
         if self._measure is None and self._resumes_s is None:
             self._resumes_s = now_s
-        self._refused_s = now_s
+        self._behind_until_s = departure.sent_s + _BEHIND * min(2 * (wait_s or inf), self._image_s(now_s))
         if self._shuts(departure, is_limit, now_s):
             self._shut(wait_s, now_s)
 
@@ -268,7 +268,7 @@ class HiddenLimit:
         if pace is None:
             if not self.is_chance:
                 return lost >= _LOST or self._is_due(now_s)
-            if lost < _LOST_BY_CHANCE:
+            if lost < _LOST_BY_CHANCE and not self.is_limited:
                 return self._is_due(now_s)
             self._open(_FEW, now_s)
             return True
@@ -359,7 +359,13 @@ class HiddenLimit:
             return
         else:
             pace.measure(per_s, first.sent_s)
-        self._image_s = 1 / pace.per_s
+
+    def _image_s(self, now_s: float) -> float:
+        """How long a limit would take for one image, as far as is known."""
+        if self.pace is not None:
+            return 1 / self.pace.per_s
+        measure = self._measure
+        return 1.0 if measure is None else (now_s - measure.since_s) / max(1, measure.images)
 
     @property
     def is_limited(self) -> bool:
@@ -373,7 +379,7 @@ class HiddenLimit:
             return 1
         is_unhurt = self._measure is None and self._resumes_s is None
         if self.pace is not None or is_unhurt:
-            return float("inf")
+            return inf
         if self.is_chance:
             return _LOST_BY_CHANCE  # so many would show that it is not
         most = 1
@@ -385,12 +391,12 @@ class HiddenLimit:
 
     def _lost(self, now_s: float) -> int:
         """How many requests on end were refused, in the order of sending."""
-        lost, last_s = 0, float("inf")
+        lost, last_s = 0, inf
         for departure in reversed(self._recent):
             if departure.is_refused:
                 lost += 1
                 last_s = min(last_s, departure.sent_s)
-            elif self._is_through(departure, now_s) or departure.sent_s < last_s < float("inf"):
+            elif self._is_through(departure, now_s) or departure.sent_s < last_s < inf:
                 break  # a later one is refused already, so this one most likely is through
         return lost
 
