@@ -1,6 +1,6 @@
 """Runs of jobs against servers of many kinds, simulated on a clock of their own: no thread, no socket.
 
-The pacer, the refused jobs and the forecast are the project's own; here they are used as the scheduler does it.
+The pacer, the refused jobs and the forecast are the project's own, used as the scheduler uses them.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class Clock:
 
 
 class Verdict(NamedTuple):
-    """What a server makes of a request: `wait_s` is the wait that a refusal asks for, `limits` what the headers
-    of its answer tell."""
+    """What a server makes of a request: `wait_s` is the wait that a refusal asks for, `limits` what the
+    headers of its answer tell."""
 
     passes: bool
     wait_s: Optional[float] = None
@@ -136,8 +136,8 @@ class AtRandom:
 
 
 class Outcome(NamedTuple):
-    """How a simulated run went. `guesses` are looks at the forecast from a tenth of the jobs on: when, and how
-    much it said was to come."""
+    """How a simulated run went. `guesses` are looks at the forecast from a tenth of the jobs on: when, and
+    how much it said was to come."""
 
     jobs: int
     sent_s: List[float]
@@ -284,8 +284,8 @@ def ended(clock: Clock, *runs: Run, most_s: float = 50_000.0) -> List[Outcome]:
 
 def one_by_one(clock: Clock, server: Server, jobs: int, threads: int, latency_s: float) -> float:
     """In how many seconds the official client would do the same jobs, with so many threads and retries
-    without end: a refused call waits in its thread, as long as the server asks, else 0.5 s, 1 s … 8 s, less up
-    to a quarter at random (openai 3.57, `_calculate_retry_timeout`)."""
+    without end: a refused call waits in its thread, as long as the server asks, else 0.5 s, 1 s … 8 s, less
+    up to a quarter at random (openai 3.57, `_calculate_retry_timeout`)."""
     dice = random.Random(1)
     free_s = [clock()] * threads
     end_s = clock()

@@ -27,6 +27,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import lru_cache, partial
 from html import escape
 from itertools import chain, count, islice
+from math import inf
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import (
@@ -1178,24 +1179,25 @@ def _call_json(resumed: Resumed) -> Dict[str, object]:
 # ------------------------------------------------------------------------------------------------------------
 
 
-_FEW, _MANY = 4, 64  # refusals until a pace is tried: at first, and where they were found to be chance
+_FEW, _MANY = 6, 64  # refusals until a pace is tried: at first, and where they were found to be chance
 _CALM_S = 60.0  # after that, at least so long
 _LEAST_IMAGES = 4  # that tell a rate
 _LOST, _LOST_BY_CHANCE = 6, 16  # refusals on end until nobody goes: as a rule, and where they are chance
 _MOST_WAIT_S, _LONGER = 30.0, 1.3  # until one asks again, and how much longer than the last time
+_MOST_ASKING = 4
 _LEAST_GRACE_S, _MOST_GRACE_S = 0.2, 5.0  # after which a request that is not refused is let through
 _RECENT, _OF_LATE = 64, 32  # requests that are remembered, and in full
 
 _FIRST_DIP, _DIP = 0.25, 0.08  # of the pace, just after it was measured: the first time, and again
-_SHORT, _USUAL, _LONG = 8, 48, 64  # requests until it is back: after it has fallen, at first, at most
+_SHORT, _USUAL, _LONG = 8, 24, 64  # requests until it is back: after it has fallen, at first, at most
 _TRIED = 8  # refusals that there would have been by now if they were chance: it is a limit
 _FREE = 4.0  # times the pace that was measured: nothing has stopped us, so there is no such limit
 _FREE_S = 60.0  # of images ahead of that pace: what a bucket or a window of a minute may hold
-_FALL = 0.9
+_FALL = 0.75
 
-_BEHIND = 0.1  # of the time of an image: a request that goes so soon after a refusal is right behind it
+_BEHIND = 0.25  # of the time of an image: what goes so soon after a request that is refused is right behind
 _LIMITED, _BY_CHANCE = 0.9, 0.7  # of those refused: it is a limit, it is chance
-_LEAST_PASSED = 3
+_LEAST_PASSED, _LEAST_REFUSED = 2, 6  # of those, to know it
 
 
 class Departure:
@@ -1254,7 +1256,7 @@ class _Tally:
     @property
     def is_limited(self) -> bool:
         """Whether they are refused for a limit."""
-        return self.refused >= 4 and self.share >= _LIMITED
+        return self.refused >= _LEAST_REFUSED and self.share >= _LIMITED
 
     def add(self, is_refused: bool) -> None:
         self.refused += is_refused
@@ -1341,10 +1343,9 @@ class HiddenLimit:
         self.is_asked = False  # by the server
         self._resumes_s: Optional[float] = None  # what goes then or later and gets through begins anew
         self._grace_s: Optional[float] = None
-        self._refused_s: Optional[float] = None  # when a refusal was heard behind which nothing has gone yet
+        self._behind_until_s = 0.0  # what goes by then goes right behind a refused request
         self._behind: Deque[Departure] = deque()  # what went right behind refusals
         self._went_behind = _Tally()  # while it is open
-        self._image_s = 1.0  # at the last pace
 
     @property
     def is_chance(self) -> bool:
@@ -1372,9 +1373,9 @@ class HiddenLimit:
         self._recent.append(departure)
         if self._measure is not None:
             self._measure.add(departure)
-        if self._refused_s is not None and now_s - self._refused_s <= _BEHIND * self._image_s:
+        if now_s <= self._behind_until_s:
             self._behind.append(departure)
-        self._refused_s = None
+        self._behind_until_s = 0.0
         if self.pace is not None:
             self.pace.take(departure, most_per_s)
             if self.pace.gain > _FREE and self._ahead_s(self.pace, now_s) > _FREE_S:
@@ -1403,7 +1404,7 @@ class HiddenLimit:
             return
         if self._measure is None and self._resumes_s is None:
             self._resumes_s = now_s
-        self._refused_s = now_s
+        self._behind_until_s = departure.sent_s + _BEHIND * min(2 * (wait_s or inf), self._image_s(now_s))
         if self._shuts(departure, is_limit, now_s):
             self._shut(wait_s, now_s)
 
@@ -1420,7 +1421,7 @@ class HiddenLimit:
         if pace is None:
             if not self.is_chance:
                 return lost >= _LOST or self._is_due(now_s)
-            if lost < _LOST_BY_CHANCE:
+            if lost < _LOST_BY_CHANCE and not self.is_limited:
                 return self._is_due(now_s)
             self._open(_FEW, now_s)
             return True
@@ -1464,7 +1465,9 @@ class HiddenLimit:
             wait_s = longer_s if wait_s is None else wait_s + min(unit_s, longer_s - unit_s)
             self._vain += 1
         if wait_s is not None:
-            self._shut_until_s = self._resumes_s = max(until_s or 0.0, now_s + wait_s)
+            self._shut_until_s = max(until_s or 0.0, now_s + wait_s)
+        if self._vain == 1:
+            self._resumes_s = self._shut_until_s
 
     def _look(self, now_s: float) -> None:
         """Takes in what has got through by now."""
@@ -1511,7 +1514,13 @@ class HiddenLimit:
             return
         else:
             pace.measure(per_s, first.sent_s)
-        self._image_s = 1 / pace.per_s
+
+    def _image_s(self, now_s: float) -> float:
+        """How long a limit would take for one image, as far as is known."""
+        if self.pace is not None:
+            return 1 / self.pace.per_s
+        measure = self._measure
+        return 1.0 if measure is None else (now_s - measure.since_s) / max(1, measure.images)
 
     @property
     def is_limited(self) -> bool:
@@ -1520,12 +1529,13 @@ class HiddenLimit:
 
     def _most_in_doubt(self, now_s: float) -> float:
         """How many requests may be out of which it is not known yet whether they get through: one while it is
-        shut, and twice as many each time after a refusal while nothing is known of the limit."""
+        shut, or one more each time where the server named the wait; after a refusal ever more, while nothing
+        is known of the limit."""
         if self._shut_until_s is not None:
-            return 1
+            return min(self._vain, _MOST_ASKING) if self.is_asked else 1
         is_unhurt = self._measure is None and self._resumes_s is None
         if self.pace is not None or is_unhurt:
-            return float("inf")
+            return inf
         if self.is_chance:
             return _LOST_BY_CHANCE  # so many would show that it is not
         most = 1
@@ -1537,12 +1547,12 @@ class HiddenLimit:
 
     def _lost(self, now_s: float) -> int:
         """How many requests on end were refused, in the order of sending."""
-        lost, last_s = 0, float("inf")
+        lost, last_s = 0, inf
         for departure in reversed(self._recent):
             if departure.is_refused:
                 lost += 1
                 last_s = min(last_s, departure.sent_s)
-            elif self._is_through(departure, now_s) or departure.sent_s < last_s < float("inf"):
+            elif self._is_through(departure, now_s) or departure.sent_s < last_s < inf:
                 break  # a later one is refused already, so this one most likely is through
         return lost
 

@@ -27,11 +27,12 @@ from collections import deque
 from math import inf
 from typing import Deque, List, Optional
 
-_FEW, _MANY = 4, 64  # refusals until a pace is tried: at first, and where they were found to be chance
+_FEW, _MANY = 6, 64  # refusals until a pace is tried: at first, and where they were found to be chance
 _CALM_S = 60.0  # after that, at least so long
 _LEAST_IMAGES = 4  # that tell a rate
 _LOST, _LOST_BY_CHANCE = 6, 16  # refusals on end until nobody goes: as a rule, and where they are chance
 _MOST_WAIT_S, _LONGER = 30.0, 1.3  # until one asks again, and how much longer than the last time
+_MOST_ASKING = 4
 _LEAST_GRACE_S, _MOST_GRACE_S = 0.2, 5.0  # after which a request that is not refused is let through
 _RECENT, _OF_LATE = 64, 32  # requests that are remembered, and in full
 
@@ -40,11 +41,11 @@ _SHORT, _USUAL, _LONG = 8, 24, 64  # requests until it is back: after it has fal
 _TRIED = 8  # refusals that there would have been by now if they were chance: it is a limit
 _FREE = 4.0  # times the pace that was measured: nothing has stopped us, so there is no such limit
 _FREE_S = 60.0  # of images ahead of that pace: what a bucket or a window of a minute may hold
-_FALL = 0.9
+_FALL = 0.75
 
 _BEHIND = 0.25  # of the time of an image: what goes so soon after a request that is refused is right behind
 _LIMITED, _BY_CHANCE = 0.9, 0.7  # of those refused: it is a limit, it is chance
-_LEAST_PASSED, _LEAST_REFUSED = 3, 6  # of those, to know it
+_LEAST_PASSED, _LEAST_REFUSED = 2, 6  # of those, to know it
 
 
 class Departure:
@@ -305,14 +306,17 @@ class HiddenLimit:
         """Nobody goes for a while; then one by one, until one gets through."""
         until_s = self._shut_until_s
         if until_s is None or now_s >= until_s:
-            unit_s = 1.0 if self.pace is None else 1 / self.pace.per_s
-            longer_s = min(_MOST_WAIT_S, unit_s * _LONGER**self._vain)
             self.is_asked = wait_s is not None
-            # Others may come back at the very moment that the server names: in vain, so we come later.
-            wait_s = longer_s if wait_s is None else wait_s + min(unit_s, longer_s - unit_s)
+            if wait_s is None:
+                unit_s = 1.0 if self.pace is None else 1 / self.pace.per_s
+                wait_s = min(_MOST_WAIT_S, unit_s * _LONGER**self._vain)
+            else:  # others may come at the very moment that the server names: in vain, so we come later
+                wait_s += self._image_s(now_s) * (1 - _LONGER**-self._vain)
             self._vain += 1
         if wait_s is not None:
-            self._shut_until_s = self._resumes_s = max(until_s or 0.0, now_s + wait_s)
+            self._shut_until_s = max(until_s or 0.0, now_s + wait_s)
+        if self._vain == 1:
+            self._resumes_s = self._shut_until_s
 
     def _look(self, now_s: float) -> None:
         """Takes in what has got through by now."""
@@ -374,9 +378,10 @@ class HiddenLimit:
 
     def _most_in_doubt(self, now_s: float) -> float:
         """How many requests may be out of which it is not known yet whether they get through: one while it is
-        shut, and twice as many each time after a refusal while nothing is known of the limit."""
+        shut, or one more each time where the server named the wait; after a refusal ever more, while nothing
+        is known of the limit."""
         if self._shut_until_s is not None:
-            return 1
+            return min(self._vain, _MOST_ASKING) if self.is_asked else 1
         is_unhurt = self._measure is None and self._resumes_s is None
         if self.pace is not None or is_unhurt:
             return inf
