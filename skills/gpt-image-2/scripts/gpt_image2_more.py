@@ -1458,11 +1458,12 @@ class HiddenLimit:
         """Nobody goes for a while; then one by one, until one gets through."""
         until_s = self._shut_until_s
         if until_s is None or now_s >= until_s:
-            unit_s = 1.0 if self.pace is None else 1 / self.pace.per_s
-            longer_s = min(_MOST_WAIT_S, unit_s * _LONGER**self._vain)
             self.is_asked = wait_s is not None
-            # Others may come back at the very moment that the server names: in vain, so we come later.
-            wait_s = longer_s if wait_s is None else wait_s + min(unit_s, longer_s - unit_s)
+            if wait_s is None:
+                unit_s = 1.0 if self.pace is None else 1 / self.pace.per_s
+                wait_s = min(_MOST_WAIT_S, unit_s * _LONGER**self._vain)
+            else:  # others may come at the very moment that the server names: in vain, so we come later
+                wait_s += self._image_s(now_s) * (1 - _LONGER**-self._vain)
             self._vain += 1
         if wait_s is not None:
             self._shut_until_s = max(until_s or 0.0, now_s + wait_s)

@@ -208,7 +208,7 @@ class HiddenLimit:
         """For how many seconds the next request has to wait."""
         self._look(now_s)
         wait_s = self.shut_s(now_s)
-        if self.pace is not None:
+        if self.pace is not None and self._vain < 2:  # those who ask once more need not be so far apart
             wait_s = max(wait_s, self.pace.next_s - now_s)
         in_doubt = [each for each in self._recent if not self._is_known(each, now_s)]
         if len(in_doubt) >= self._most_in_doubt(now_s):
