@@ -27,7 +27,7 @@ def test_refusals_at_random_cost_no_more_than_they_cost_the_official_client(home
     ours_s = [seconds_of_ours(home, number) for number in range(ROUNDS)]
     theirs_s = [seconds_of_theirs(100 + number) for number in range(ROUNDS)]
     print(json.dumps({"ours_s": ours_s, "theirs_s": theirs_s}))
-    # A process a request is started here, which is felt on a busy machine where hardly anything is waited for.
+    # We start a process a request: a busy machine feels it where hardly anything is waited for.
     assert sum(ours_s) <= 1.5 * sum(theirs_s) + (0 if IS_LONG else 10)
 
 

@@ -13,7 +13,7 @@ from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple
 
 from gpt_image2.core.base.events import RateLimit
 from gpt_image2.core.batch.forecast import Forecast
-from gpt_image2.core.batch.hidden_limit import Departure
+from gpt_image2.core.batch.kept_pace import Departure
 from gpt_image2.core.batch.pacer import Pacer
 from gpt_image2.core.batch.refused import RefusedJobs
 

@@ -25,7 +25,9 @@ from __future__ import annotations
 
 from collections import deque
 from math import inf
-from typing import Deque, List, Optional
+from typing import Deque, Optional
+
+from .kept_pace import FALL, FREE, Departure, KeptPace, Measure, Outcomes
 
 _FEW, _MANY = 6, 64  # refusals until a pace is tried: at first, and where they were found to be chance
 _CALM_S = 60.0  # after that, at least so long
@@ -34,142 +36,10 @@ _LOST, _LOST_BY_CHANCE = 6, 16  # refusals on end until nobody goes: as a rule, 
 _MOST_WAIT_S, _LONGER = 30.0, 1.3  # until one asks again, and how much longer than the last time
 _MOST_ASKING = 4
 _LEAST_GRACE_S, _MOST_GRACE_S = 0.2, 5.0  # after which a request that is not refused is let through
-_RECENT, _OF_LATE = 64, 32  # requests that are remembered, and in full
-
-_FIRST_DIP, _DIP = 0.25, 0.08  # of the pace, just after it was measured: the first time, and again
-_SHORT, _USUAL, _LONG = 8, 24, 64  # requests until it is back: after it has fallen, at first, at most
-_TRIED = 8  # refusals that there would have been by now if they were chance: it is a limit
-_FREE = 4.0  # times the pace that was measured: nothing has stopped us, so there is no such limit
-_FREE_S = 60.0  # of images ahead of that pace: what a bucket or a window of a minute may hold
-_FALL = 0.75
+_RECENT = 64  # requests that are remembered
 
 _BEHIND = 0.25  # of the time of an image: what goes so soon after a request that is refused is right behind
-_LIMITED, _BY_CHANCE = 0.9, 0.7  # of those refused: it is a limit, it is chance
-_LEAST_PASSED, _LEAST_REFUSED = 2, 6  # of those, to know it
-
-
-class Departure:
-    """A request that has gone out for some images; `sent_s` is when."""
-
-    def __init__(self, images: int, sent_s: float) -> None:
-        self.images = images
-        self.sent_s = sent_s
-        self.has_ended = self.is_refused = False
-        #: Whether it kept to a pace that should have been let through, and how much time it took up there.
-        self.is_within = False
-        self.took_s = 0.0
-        #: Whether its answer tells that the limit is used up that the server tells of.
-        self.is_used_up = False
-
-
-class _Measure:
-    """What got through since a moment, and how many requests were refused."""
-
-    def __init__(self, since_s: float, later: List[Departure]) -> None:
-        self.since_s = since_s
-        self.images = sum(each.images for each in later)
-        self.requests = len(later)
-        self.refusals = 0
-
-    def add(self, departure: Departure) -> None:
-        self.images += departure.images
-        self.requests += 1
-
-    def refuse(self, departure: Departure) -> None:
-        self.images -= departure.images
-        self.requests -= 1
-        self.refusals += 1
-
-    @property
-    def share(self) -> float:
-        """Of all requests, those that were refused."""
-        return self.refusals / max(1, self.requests + self.refusals)
-
-
-class _Tally:
-    """How many were let through of late, and how many refused."""
-
-    def __init__(self) -> None:
-        self.passed = self.refused = 0.0
-
-    @property
-    def share(self) -> float:
-        return self.refused / max(1.0, self.passed + self.refused)
-
-    @property
-    def is_chance(self) -> bool:
-        """Whether they are refused by chance, of requests that went right behind refused ones."""
-        return self.passed >= _LEAST_PASSED and self.share <= _BY_CHANCE
-
-    @property
-    def is_limited(self) -> bool:
-        """Whether they are refused for a limit."""
-        return self.refused >= _LEAST_REFUSED and self.share >= _LIMITED
-
-    def add(self, is_refused: bool) -> None:
-        self.refused += is_refused
-        self.passed += not is_refused
-        if self.passed + self.refused >= _OF_LATE:  # what is long ago counts less
-            self.passed, self.refused = self.passed / 2, self.refused / 2
-
-    def turn(self) -> None:
-        """One that counted as let through was refused."""
-        self.refused += 1
-        self.passed -= 1
-
-
-class _Pace:
-    """A pace that was measured, in images a second, and how far it is gone beyond: see the module."""
-
-    def __init__(self, per_s: float, share: float, now_s: float) -> None:
-        self.per_s: float = per_s
-        self.best_per_s: float = per_s
-        self.is_confirmed = False  # refusals have gone away, so it is a limit
-        self.gain = 1.0  # times this pace requests go now
-        self.next_s = self._since_s = now_s
-        self._steady = _USUAL  # requests until it is reached
-        self._dip = _FIRST_DIP  # of it at first
-        self._sent = 0
-        self._share = share  # of requests that were refused before it was tried
-        self._within = _Tally()  # requests that kept to it
-        self.behind = _Tally()  # requests that went right behind refused ones
-
-    def take(self, departure: Departure, most_per_s: float) -> None:
-        self._sent += 1
-        # After a fall a second counts as a request: it may be slow for no reason.
-        seconds = departure.sent_s - self._since_s if self._steady == _SHORT else 0.0
-        ahead = max(self._sent, seconds) - self._steady
-        dip = _DIP if ahead > 0 else self._dip
-        self.gain = 1 + dip * (ahead / (self._steady if ahead < 0 else max(_SHORT, self._steady / 3))) ** 3
-        departure.is_within = self.gain <= 1
-        if departure.is_within:
-            self._within.add(False)
-            self.is_confirmed = self.is_confirmed or self._within.passed * self._share >= _TRIED
-        per_s = min(most_per_s, self.per_s * min(_FREE, self.gain))
-        departure.took_s = departure.images / per_s
-        self.next_s = max(self.next_s, departure.sent_s) + departure.took_s
-
-    def refuse_within(self, departure: Departure) -> None:
-        """A request that kept to it was refused: another one may go in its place."""
-        self._within.turn()
-        self.next_s -= departure.took_s
-
-    @property
-    def is_in_vain(self) -> bool:
-        """Whether as large a share as before is refused, or half of it."""
-        return self._within.refused >= 2 and self._within.share >= self._share / 2
-
-    def measure(self, per_s: float, now_s: float) -> None:
-        if per_s >= _FALL * self.best_per_s:
-            self.best_per_s = max(self.best_per_s, per_s)
-            self._steady = min(_LONG, 2 * self._steady)
-        else:  # it may have been an accident: half is enough, and soon more is tried
-            per_s = self.best_per_s = max(per_s, self.per_s / 2)
-            self._steady = _SHORT
-        self.per_s, self._dip = per_s, _DIP
-        self._sent = 0
-        self._since_s = now_s
-        self.next_s = now_s + 1 / per_s
+_FREE_S = 60.0  # of images ahead of that pace: what a bucket or a window of a minute may hold
 
 
 class HiddenLimit:
@@ -178,10 +48,10 @@ class HiddenLimit:
 
     def __init__(self, has_pace: bool) -> None:
         self._has_pace = has_pace
-        self.pace: Optional[_Pace] = None  # None: open
+        self.pace: Optional[KeptPace] = None  # None: open
         self.last_through_s = 0.0  # when what was let through last had been sent
         self._recent: Deque[Departure] = deque(maxlen=_RECENT)
-        self._measure: Optional[_Measure] = None
+        self._measure: Optional[Measure] = None
         self._patience = _FEW
         self._open_until_s = 0.0
         self._guesses = True  # nobody tells what refusals are for
@@ -193,7 +63,7 @@ class HiddenLimit:
         self._grace_s: Optional[float] = None
         self._behind_until_s = 0.0  # what goes by then goes right behind a refused request
         self._behind: Deque[Departure] = deque()  # what went right behind refusals
-        self._went_behind = _Tally()  # while it is open
+        self._went_behind = Outcomes()  # while it is open
 
     @property
     def is_chance(self) -> bool:
@@ -226,7 +96,7 @@ class HiddenLimit:
         self._behind_until_s = 0.0
         if self.pace is not None:
             self.pace.take(departure, most_per_s)
-            if self.pace.gain > _FREE and self._ahead_s(self.pace, now_s) > _FREE_S:
+            if self.pace.gain > FREE and self._ahead_s(self.pace, now_s) > _FREE_S:
                 self._open(_FEW)
         return departure
 
@@ -281,7 +151,7 @@ class HiddenLimit:
             return False
         return lost >= _LOST or (pace.is_in_vain and pace.is_confirmed)
 
-    def _ahead_s(self, pace: _Pace, now_s: float) -> float:
+    def _ahead_s(self, pace: KeptPace, now_s: float) -> float:
         """By how many seconds of the pace more has got through than it lets through."""
         measure = self._measure
         return measure.images / pace.per_s - (now_s - measure.since_s) if measure else 0.0
@@ -297,7 +167,7 @@ class HiddenLimit:
     def _open(self, patience: int, now_s: Optional[float] = None) -> None:
         """No pace is kept until so many more refusals; since `now_s` there is something to measure."""
         self.pace = self._measure = self._shut_until_s = None
-        self._went_behind = _Tally()
+        self._went_behind = Outcomes()
         self._resumes_s = now_s
         self._patience = min(_MANY, patience)
         self._open_until_s = (now_s or 0.0) + _CALM_S if self.is_chance else 0.0
@@ -346,7 +216,7 @@ class HiddenLimit:
         least_images = max(_LEAST_IMAGES, 2 * self._vain)
         self._vain = 0
         later = [each for each in self._recent if each.sent_s >= first.sent_s and not each.is_refused]
-        begins, measure, pace = _Measure(first.sent_s, later), self._measure, self.pace
+        begins, measure, pace = Measure(first.sent_s, later), self._measure, self.pace
         if measure is None or self._has_pace:
             self._measure = begins
             return
@@ -357,8 +227,8 @@ class HiddenLimit:
         is_limited = self._is_told or (pace is not None and pace.behind.is_limited)
         self._measure, self._is_told = begins, False
         if pace is None:
-            self.pace = pace = _Pace(per_s, measure.share, first.sent_s)
-        elif per_s < _FALL * pace.best_per_s and not is_limited:
+            self.pace = pace = KeptPace(per_s, measure.share, first.sent_s)
+        elif per_s < FALL * pace.best_per_s and not is_limited:
             self._open(4 * self._patience, first.sent_s)
             return
         else:

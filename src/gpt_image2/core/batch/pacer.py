@@ -17,7 +17,8 @@ from typing import Dict, Iterable, Optional
 from ..api.rate_limits import limit_in_words
 from ..base.events import RateLimit
 from ..base.record import Record
-from .hidden_limit import Departure, HiddenLimit
+from .hidden_limit import HiddenLimit
+from .kept_pace import Departure
 
 IMAGES, REQUESTS = "images", "requests"
 NAMED, TOLD, FOUND = "as named", "told by the server", "what gets through"

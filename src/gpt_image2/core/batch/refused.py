@@ -29,8 +29,8 @@ class RefusedJobs:
     def __init__(self) -> None:
         self._jobs: Dict[int, _Refused] = {}
 
-    def __len__(self) -> int:
-        return len(self._jobs)
+    def __contains__(self, number: int) -> bool:
+        return number in self._jobs
 
     def due_s(self, number: int) -> float:
         """The moment from which a job may go."""

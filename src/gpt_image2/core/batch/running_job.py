@@ -16,9 +16,9 @@ from ..base.record import replace
 from ..base.redact import mask_secrets, show
 from ..calls.budget import Hold
 from ..calls.client import Client, PreparedCall
-from .hidden_limit import Departure
 from .job import Job
 from .journal import SENT, Entry
+from .kept_pace import Departure
 from .output_folder import OutputFolder
 from .plan import JobEnding, PlannedJob
 
@@ -44,7 +44,7 @@ class RunningJob:
         self.is_noted = False
         #: Whether the server has asked it to come again later.
         self.goes_again = False
-        self._is_sent = False
+        self._is_sent = self._existed = False
 
     @property
     def is_unsent(self) -> bool:
@@ -69,13 +69,18 @@ class RunningJob:
     def sent_entry(self, folder: OutputFolder) -> Entry:
         """Its line in the journal before it is sent."""
         planned = self.planned
+        self._existed = any(os.path.lexists(self.call.plan.path(number)) for number in planned.missing)
         return planned.entry(
             SENT,
-            existed=any(os.path.lexists(self.call.plan.path(number)) for number in planned.missing),
+            existed=self._existed,
             images=folder.below(planned.there),
             billed=Billed.MAYBE,
             high_usd=self.hold.high_usd,
         )
+
+    def end_entry(self, folder: OutputFolder) -> Entry:
+        """Its line in the journal after it has ended."""
+        return replace(self.ending.entry(self.planned, folder), existed=self._existed)
 
     def send(self, now_s: float) -> None:
         """From now on it may cost all that is held for it."""

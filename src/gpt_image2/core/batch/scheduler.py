@@ -29,6 +29,7 @@ from ..base.outcome import Billed, Result, SavedImage
 from ..base.record import replace
 from ..calls.budget import OVER_MAX_COST, Budget, Hold
 from ..calls.client import Client
+from ..outputs.files import NO_SPACE
 from .forecast import Forecast
 from .job import read_job
 from .journal import Journal
@@ -40,7 +41,7 @@ from .refused import RefusedJobs
 from .running_job import RunningJob
 from .summary import INTERRUPTED, MAX_FAILURES, TICK_S, Progress, Tally
 
-_UNAUTHORIZED, _TOO_MANY_REQUESTS = 401, 429
+_UNAUTHORIZED = 401
 
 
 class Scheduler:
@@ -208,7 +209,7 @@ class Scheduler:
         tells of those."""
         folder = self._jobs.folder
         noted = [running for running in self._ended if running.is_noted]
-        lines = [running.ending.entry(running.planned, folder) for running in noted]
+        lines = [running.end_entry(folder) for running in noted]
         lines += [running.sent_entry(folder) for running in self._ready]
         try:
             self._journal.extend(lines)
@@ -302,9 +303,7 @@ class Scheduler:
 
     def _goes_again(self, running: RunningJob, error: GptImage2Error) -> bool:
         """Whether a job may simply go again later: the server has refused it for the time being."""
-        if not error.retry_safe or error.billed is not Billed.NO:
-            return False
-        if error.http_status != _TOO_MANY_REQUESTS and error.retry_after_s is None:
+        if not error.retry_safe or error.billed is not Billed.NO or error.http_status is None:
             return False
         now_s, number = time.monotonic(), running.planned.number
         self._pacer.refuse(running.departure, error.retry_after_s, error.message, now_s)
@@ -343,7 +342,7 @@ class Scheduler:
             tally,
             in_flight=len(started_s),
             oldest_s=now_s - min(started_s, default=now_s),
-            refused=len(self._refused),
+            refused=sum(planned.number in self._refused for planned in self._waiting),
             pacing=pacing,
             rest_s=self._forecast.rest_s(unsent, images_each, newest_s, pacing, now_s),
             stopped=self._stopped or (OVER_MAX_COST if tally.is_over_budget else ""),
@@ -355,7 +354,7 @@ class Scheduler:
         """Starts nothing more where no other job can fare better, or too many have failed."""
         is_refused = isinstance(error, AuthenticationError) and error.http_status == _UNAUTHORIZED
         most = 1 if self._command.fail_fast else self._command.max_failures
-        if is_refused or isinstance(error, (QuotaError, ConfigError)):
+        if is_refused or isinstance(error, (QuotaError, ConfigError)) or error.code == NO_SPACE:
             self._stop_starting(error.code)
         elif most is not None and self._failures >= most:
             self._stop_starting(MAX_FAILURES)

@@ -8,11 +8,14 @@ from urllib.parse import urlsplit
 
 from ..api.models import nearest_legal_size
 from ..api.request import ImageRequest
+from ..base.about import PROGRAM
 from ..base.errors import (
     ApiError,
+    AuthenticationError,
     ConfigError,
     GptImage2Error,
     NetworkError,
+    QuotaError,
 )
 from ..base.outcome import Billed
 from ..base.redact import mask_secrets, show
@@ -24,7 +27,8 @@ from .refusals import (
     refusal_by_code,
     refusal_by_status,
 )
-from .retry import MAX_SERVER_WAIT_S, Again, Attempt, Rule, is_too_large, request_id, server_wait_s
+from .retry import MAX_SERVER_WAIT_S, Again, Attempt, Rule, is_too_large, judge, request_id, server_wait_s
+from .task import Task
 
 _STREAM_HINT = (
     "a gateway gives up on silent connections; add --stream: partial images keep the connection alive"
@@ -33,6 +37,8 @@ _MAYBE_HINT = "it may have been billed; check your usage before you send it agai
 _OPT_IN_HINT = " (or use --retry-ambiguous)"
 #: Seconds after which common gateways cut a silent connection: nginx at 60, Cloudflare at 100 to 125.
 _GATEWAY_WINDOWS_S = ((55.0, 65.0), (95.0, 130.0))
+#: How LiteLLM passes on what its provider said.
+_THROUGH_LITELLM = r"litellm\.\w{1,100}: (?:\w{1,100}: )?\w{1,100}Exception - "
 _FLAGS = {
     "format": "--format (or config field format_field)",
     "output_format": '--format (a relay that wants another name: "format_field": "format" in the config)',
@@ -51,6 +57,7 @@ class _Cause(NamedTuple):
 
 
 _PROXY_HINT = "check HTTPS_PROXY and HTTP_PROXY"
+TASK_PENDING = "task_pending"
 _CURL_REFUSED = 7
 _CODE_CHARS = 100
 
@@ -92,6 +99,8 @@ def explain(
     if rule.billed is Billed.MAYBE:
         maybe = _MAYBE_HINT + (_OPT_IN_HINT if rule.again is Again.OPT_IN else "")
         hint = f"{hint}; {maybe}" if hint else maybe
+    if attempt.error is not None and re.match(_THROUGH_LITELLM, attempt.error.message):
+        hint = _hint_on_litellm(cause, attempt, request, hint)
     return cause.kind(
         mask_secrets(cause.message, secrets),
         hint=mask_secrets(hint, secrets),
@@ -104,6 +113,26 @@ def explain(
     )
 
 
+def pending_error(task: Task, in_flight: str) -> NetworkError:
+    """The error for a task that has not ended in time; `in_flight` is what `resume` calls it."""
+    how = f"which has not ended ({show(task.in_words)})"
+    hint = f"{PROGRAM} resume {in_flight}".rstrip() + " goes on with it; do not send the request again"
+    if not task.is_found:
+        how = "and does not tell how far it is at any known address"
+        hint = f'name the address in the config, "poll": {{"path": "/…/{{id}}"}}; then {hint}'
+    return NetworkError(
+        f"the host accepted the request as task {show(task.id)}, {how}",
+        hint=hint,
+        code=TASK_PENDING,
+        billed=Billed.MAYBE,
+    )
+
+
+def failed_task(attempt: Attempt, base_url: str, secrets: Iterable[str]) -> GptImage2Error:
+    """The error for a task that has ended without an image, when its request is not known any more."""
+    return explain(attempt, judge(attempt), ImageRequest(prompt=""), base_url, secrets)
+
+
 def refuses_stream(attempt: Attempt) -> bool:
     """Whether the server refused the request before work because of `stream` or `partial_images`."""
     if attempt.status != 400 or attempt.error is None:
@@ -111,6 +140,20 @@ def refuses_stream(attempt: Attempt) -> bool:
     if attempt.error.param:
         return attempt.error.param in ("stream", "partial_images")
     return re.search(r"\b(stream|streaming|partial_images)\b", attempt.error.message, re.I) is not None
+
+
+def _hint_on_litellm(cause: _Cause, attempt: Attempt, request: ImageRequest, hint: str) -> str:
+    """The hint, where the provider spoke to LiteLLM: of its key, and perhaps more than once.
+
+    Source of the figures: LiteLLM 1.108.7, whose router and client each send a request up to three times.
+    """
+    if issubclass(cause.kind, (AuthenticationError, QuotaError)):
+        return "the provider says so of the key that LiteLLM has, not of yours; tell who runs the proxy"
+    if attempt.said_status < 500:
+        return hint
+    if request.stream:
+        hint = f"leave out --stream, which LiteLLM cannot pass on; {hint}"
+    return f"{hint}; LiteLLM itself sends what fails up to 9 times (3 with num_retries: 0 in its config)"
 
 
 def _network_cause(attempt: Attempt, host: str, hostname: str, secrets: Iterable[str]) -> _Cause:
@@ -170,6 +213,8 @@ def _server_cause(attempt: Attempt, request: ImageRequest, secrets: Iterable[str
     name = error.code if error else ""
     said = show(error.message, secrets) if error else _describe_page(attempt, secrets)
     text = f"HTTP {status}: {said}" if status >= 300 else f"the server answered an error: {said}"
+    if attempt.accepted is not None:
+        text = f"the task {show(attempt.accepted.id, secrets)} failed: {said}"
     refusal = attempt.refusal or refusal_by_status(said_status)
     if refusal is MODERATION or (error is not None and error.moderation_stage):
         return _moderation(attempt, text)
@@ -219,7 +264,7 @@ def _bad_request(attempt: Attempt, text: str, request: ImageRequest) -> _Cause:
     flag = _FLAGS.get(param, f"--{param.replace('_', '-')}")
     if param in dict(request.extra):
         flag = f"--param {param}=…"
-    verb = "it comes from" if error.code == "unknown_parameter" else "correct"
+    verb = "it comes from" if named or error.code == "unknown_parameter" else "correct"
     return _Cause(ApiError, error.code or "bad_request", text, f"{verb} {show(flag)}")
 
 
@@ -242,6 +287,9 @@ def _unusable_cause(attempt: Attempt, secrets: Iterable[str]) -> _Cause:
     if shape == "empty":
         return _Cause(ApiError, "empty_answer", "the server answered nothing", "")
     said = show(attempt.answer.text, secrets, 200)
+    if attempt.accepted is not None:
+        task = show(attempt.accepted.id, secrets)
+        return _Cause(ApiError, "no_image", f"the task {task} is done, and holds no image: {said}", "")
     return _Cause(ApiError, "no_image", f"the answer holds no image: {said}", "")
 
 
