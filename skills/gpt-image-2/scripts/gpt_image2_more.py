@@ -1831,7 +1831,8 @@ class HiddenLimit:
                 unit_s = 1.0 if self.pace is None else 1 / self.pace.per_s
                 wait_s = min(_MOST_WAIT_S, unit_s * _LONGER**self._vain)
             else:  # others may come at the very moment that the server names: in vain, so we come later
-                wait_s += self._image_s(now_s) * (1 - _LONGER**-self._vain)
+                most_s = min(self._image_s(now_s), max(1.0, wait_s))
+                wait_s += most_s * (1 - _LONGER**-self._vain)
             self._vain += 1
         if wait_s is not None:
             self._shut_until_s = max(until_s or 0.0, now_s + wait_s)
