@@ -28,6 +28,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import lru_cache, partial
 from html import escape
 from itertools import chain, count, islice
+from math import inf
 from operator import attrgetter
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -2063,152 +2064,643 @@ def _typed(value, name, kind):
 
 
 # ------------------------------------------------------------------------------------------------------------
+# batch/kept_pace
+#
+# A pace that was found by what got through: kept to, and tried beyond; see `hidden_limit`. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_FIRST_DIP, _DIP = 0.25, 0.08  # of the pace, just after it was measured: the first time, and again
+_SHORT, _USUAL, _LONG = 8, 24, 64  # requests until it is back: after it has fallen, at first, at most
+_TRIED = 8  # refusals that there would have been by now if they were chance: it is a limit
+FREE = 4.0  # times the pace that was measured: nothing has stopped us, so there is no such limit
+FALL = 0.75
+_LIMITED, _BY_CHANCE = 0.9, 0.7  # of those refused: it is a limit, it is chance
+_LEAST_PASSED, _LEAST_REFUSED = 2, 6  # of those, to know it
+_OF_LATE = 32  # requests
+
+
+class Departure:
+    """A request that has gone out for some images; `sent_s` is when."""
+
+    def __init__(self, images, sent_s):
+        self.images = images
+        self.sent_s = sent_s
+        self.has_ended = self.is_refused = False
+        #: Whether it kept to a pace that should have been let through, and how much time it took up there.
+        self.is_within = False
+        self.took_s = 0.0
+        #: Whether its answer tells that the limit is used up that the server tells of.
+        self.is_used_up = False
+
+
+class Measure:
+    """What got through since a moment, and how many requests were refused."""
+
+    def __init__(self, since_s, later):
+        self.since_s = since_s
+        self.images = sum(each.images for each in later)
+        self.requests = len(later)
+        self.refusals = 0
+
+    def add(self, departure):
+        self.images += departure.images
+        self.requests += 1
+
+    def refuse(self, departure):
+        self.images -= departure.images
+        self.requests -= 1
+        self.refusals += 1
+
+    @property
+    def share(self):
+        """Of all requests, those that were refused."""
+        return self.refusals / max(1, self.requests + self.refusals)
+
+
+class Outcomes:
+    """How many were let through of late, and how many refused."""
+
+    def __init__(self):
+        self.passed = self.refused = 0.0
+
+    @property
+    def share(self):
+        return self.refused / max(1.0, self.passed + self.refused)
+
+    @property
+    def is_chance(self):
+        """Whether they are refused by chance, of requests that went right behind refused ones."""
+        return self.passed >= _LEAST_PASSED and self.share <= _BY_CHANCE
+
+    @property
+    def is_limited(self):
+        """Whether they are refused for a limit."""
+        return self.refused >= _LEAST_REFUSED and self.share >= _LIMITED
+
+    def add(self, is_refused):
+        self.refused += is_refused
+        self.passed += not is_refused
+        if self.passed + self.refused >= _OF_LATE:  # what is long ago counts less
+            self.passed, self.refused = self.passed / 2, self.refused / 2
+
+    def turn(self):
+        """One that counted as let through was refused."""
+        self.refused += 1
+        self.passed -= 1
+
+
+class KeptPace:
+    """A pace that was measured, in images a second, and how far it is gone beyond: see the module."""
+
+    def __init__(self, per_s, share, now_s):
+        self.per_s = per_s
+        self.best_per_s = per_s
+        self.is_confirmed = False  # refusals have gone away, so it is a limit
+        self.gain = 1.0  # times this pace requests go now
+        self.next_s = self._since_s = now_s
+        self._steady = _USUAL  # requests until it is reached
+        self._dip = _FIRST_DIP  # of it at first
+        self._sent = 0
+        self._share = share  # of requests that were refused before it was tried
+        self._within = Outcomes()  # requests that kept to it
+        self.behind = Outcomes()  # requests that went right behind refused ones
+
+    def take(self, departure, most_per_s):
+        self._sent += 1
+        # After a fall a second counts as a request: it may be slow for no reason.
+        seconds = departure.sent_s - self._since_s if self._steady == _SHORT else 0.0
+        ahead = max(self._sent, seconds) - self._steady
+        dip = _DIP if ahead > 0 else self._dip
+        self.gain = 1 + dip * (ahead / (self._steady if ahead < 0 else max(_SHORT, self._steady / 3))) ** 3
+        departure.is_within = self.gain <= 1
+        if departure.is_within:
+            self._within.add(False)
+            self.is_confirmed = self.is_confirmed or self._within.passed * self._share >= _TRIED
+        per_s = min(most_per_s, self.per_s * min(FREE, self.gain))
+        departure.took_s = departure.images / per_s
+        self.next_s = max(self.next_s, departure.sent_s) + departure.took_s
+
+    def refuse_within(self, departure):
+        """A request that kept to it was refused: another one may go in its place."""
+        self._within.turn()
+        self.next_s -= departure.took_s
+
+    @property
+    def is_in_vain(self):
+        """Whether as large a share as before is refused, or half of it."""
+        return self._within.refused >= 2 and self._within.share >= self._share / 2
+
+    def measure(self, per_s, now_s):
+        if per_s >= FALL * self.best_per_s:
+            self.best_per_s = max(self.best_per_s, per_s)
+            self._steady = min(_LONG, 2 * self._steady)
+        else:  # it may have been an accident: half is enough, and soon more is tried
+            per_s = self.best_per_s = max(per_s, self.per_s / 2)
+            self._steady = _SHORT
+        self.per_s, self._dip = per_s, _DIP
+        self._sent = 0
+        self._since_s = now_s
+        self.next_s = now_s + 1 / per_s
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch/hidden_limit
+#
+# A limit that a server tells nobody of: whether there is one, and how much it lets through.
+#
+# A refusal may be chance, as of a gateway that sheds load, or a limit, and does not say which. So the pace is
+# set by what gets through, not by what is refused (as in BBR: Cardwell et al., ACM Queue 14 (5), 2016):
+#
+# - At first requests go as they come. A refused one waits alone: it would be of no use if others waited too.
+# - After a few refusals the rate that got through is tried as a pace. It is measured from the first request
+#   that gets through after a refusal to the first one after a later refusal: between two moments at which a
+#   limit was used up, just the limit got through, be it a bucket or a window (so BBR measures policers:
+#   `bbr_lt_bw_sampling` in Linux' tcp_bbr.c).
+# - Where refusals go on at this pace it was chance, and all is open again: a rate is judged by trying it
+#   (PCC: Dong et al., NSDI 2015). Where they go away it is a limit. It is then approached from below, kept
+#   for a while and passed, faster and faster, until a refusal says that it is time to measure again (the
+#   cubic of RFC 9438, counted in requests and not in seconds: one in about 100 is refused).
+# - While nobody gets through nobody goes but one that asks: after the wait that the server asks for, else
+#   after longer and longer ones.
+#
+# Where the pace is not ours alone, as with several runs on one key, refusals go on at any pace. But right
+# behind a refused request a limit refuses the next one too, and chance lets it through as often as any other.
+#
+# Pure: no clock. A request that is not refused within a while counts as let through.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_FEW, _MANY = 6, 64  # refusals until a pace is tried: at first, and where they were found to be chance
+_CALM_S = 60.0  # after that, at least so long
+_LEAST_IMAGES = 4  # that tell a rate
+_LOST, _LOST_BY_CHANCE = 6, 16  # refusals on end until nobody goes: as a rule, and where they are chance
+_MOST_WAIT_S, _LONGER = 30.0, 1.3  # until one asks again, and how much longer than the last time
+_MOST_ASKING = 4
+_LEAST_GRACE_S, _MOST_GRACE_S = 0.2, 5.0  # after which a request that is not refused is let through
+_RECENT = 64  # requests that are remembered
+
+_BEHIND = 0.25  # of the time of an image: what goes so soon after a request that is refused is right behind
+_FREE_S = 60.0  # of images ahead of that pace: what a bucket or a window of a minute may hold
+
+
+class HiddenLimit:
+    """What is known of it; with `has_pace` there is a pace already that no guess is to undercut. Times are
+    seconds on a clock that never goes back."""
+
+    def __init__(self, has_pace):
+        self._has_pace = has_pace
+        self.pace = None  # None: open
+        self.last_through_s = 0.0  # when what was let through last had been sent
+        self._recent = deque(maxlen=_RECENT)
+        self._measure = None
+        self._patience = _FEW
+        self._open_until_s = 0.0
+        self._guesses = True  # nobody tells what refusals are for
+        self._is_told = False  # a refusal since the last measure said that it was for a limit
+        self._shut_until_s = None
+        self._vain = 0  # how often it was shut on end
+        self.is_asked = False  # by the server
+        self._resumes_s = None  # what goes then or later and gets through begins anew
+        self._grace_s = None
+        self._behind_until_s = 0.0  # what goes by then goes right behind a refused request
+        self._behind = deque()  # what went right behind refusals
+        self._went_behind = Outcomes()  # while it is open
+
+    @property
+    def is_chance(self):
+        """Whether refusals have been found to be chance."""
+        return self.pace is None and self._patience == _MANY
+
+    def shut_s(self, now_s):
+        """For how many seconds nobody goes."""
+        return max(0.0, (self._shut_until_s or 0.0) - now_s)
+
+    def wait_s(self, now_s):
+        """For how many seconds the next request has to wait."""
+        self._look(now_s)
+        wait_s = self.shut_s(now_s)
+        if self.pace is not None and self._vain < 2:  # those who ask once more need not be so far apart
+            wait_s = max(wait_s, self.pace.next_s - now_s)
+        in_doubt = [each for each in self._recent if not self._is_known(each, now_s)]
+        if len(in_doubt) >= self._most_in_doubt(now_s):
+            wait_s = max(wait_s, in_doubt[0].sent_s + self._grace - now_s, 0.001)
+        return max(0.0, wait_s)
+
+    def start(self, images, now_s, most_per_s):
+        """A request goes out, where no more than so many images a second are allowed in any case."""
+        departure = Departure(images, now_s)
+        self._recent.append(departure)
+        if self._measure is not None:
+            self._measure.add(departure)
+        if now_s <= self._behind_until_s:
+            self._behind.append(departure)
+        self._behind_until_s = 0.0
+        if self.pace is not None:
+            self.pace.take(departure, most_per_s)
+            if self.pace.gain > FREE and self._ahead_s(self.pace, now_s) > _FREE_S:
+                self._open(_FEW)
+        return departure
+
+    def forget(self):
+        """A limit is told: what was guessed is nothing to it."""
+        self._open(_MANY)
+
+    def refuse(
+        self, departure, wait_s, now_s, is_limit=None
+    ):
+        """The server refused it. `wait_s` is the wait that it asks for; `is_limit` tells whether it was for a
+        limit, None where nobody does."""
+        departure.is_refused = True
+        grace_s = min(_MOST_GRACE_S, max(_LEAST_GRACE_S, 3 * (now_s - departure.sent_s)))
+        self._grace_s = max(grace_s, 0.9 * (self._grace_s or 0.0))
+        self._look(now_s)
+        if self._measure is not None and departure.sent_s >= self._measure.since_s:
+            self._measure.refuse(departure)
+        self._is_told = self._is_told or bool(is_limit)
+        self._guesses = is_limit is None
+        if self._shut_until_s is not None:
+            self._shut(wait_s, now_s)
+            return
+        if self._measure is None and self._resumes_s is None:
+            self._resumes_s = now_s
+        self._behind_until_s = departure.sent_s + _BEHIND * min(2 * (wait_s or inf), self._image_s(now_s))
+        if self._shuts(departure, is_limit, now_s):
+            self._shut(wait_s, now_s)
+
+    def _shuts(self, departure, is_limit, now_s):
+        """Whether a refusal is a reason for nobody to go: none gets through, or it is time to measure."""
+        if is_limit:
+            return True
+        lost, pace = self._lost(now_s), self.pace
+        if is_limit is False:
+            self._patience = _MANY
+            if pace is not None:
+                pace.refuse_within(departure)
+            return lost >= _LOST_BY_CHANCE
+        if pace is None:
+            if not self.is_chance:
+                return lost >= _LOST or self._is_due(now_s)
+            if lost < _LOST_BY_CHANCE and not self.is_limited:
+                return self._is_due(now_s)
+            self._open(_FEW, now_s)
+            return True
+        if not departure.is_within:
+            return True
+        pace.refuse_within(departure)
+        if pace.is_in_vain and not pace.is_confirmed and pace.behind.is_chance:
+            self._open(_MANY, now_s)
+            return False
+        return lost >= _LOST or (pace.is_in_vain and pace.is_confirmed)
+
+    def _ahead_s(self, pace, now_s):
+        """By how many seconds of the pace more has got through than it lets through."""
+        measure = self._measure
+        return measure.images / pace.per_s - (now_s - measure.since_s) if measure else 0.0
+
+    def _is_due(self, now_s):
+        """Whether a pace is to be tried."""
+        measure = self._measure
+        if measure is None or measure.images < _LEAST_IMAGES:
+            return False
+        is_due = measure.refusals >= self._patience and now_s >= self._open_until_s
+        return self._is_told or (self._guesses and is_due)
+
+    def _open(self, patience, now_s=None):
+        """No pace is kept until so many more refusals; since `now_s` there is something to measure."""
+        self.pace = self._measure = self._shut_until_s = None
+        self._went_behind = Outcomes()
+        self._resumes_s = now_s
+        self._patience = min(_MANY, patience)
+        self._open_until_s = (now_s or 0.0) + _CALM_S if self.is_chance else 0.0
+
+    def _shut(self, wait_s, now_s):
+        """Nobody goes for a while; then one by one, until one gets through."""
+        until_s = self._shut_until_s
+        if until_s is None or now_s >= until_s:
+            self.is_asked = wait_s is not None
+            if wait_s is None:
+                unit_s = 1.0 if self.pace is None else 1 / self.pace.per_s
+                wait_s = min(_MOST_WAIT_S, unit_s * _LONGER**self._vain)
+            else:  # others may come at the very moment that the server names: in vain, so we come later
+                wait_s += self._image_s(now_s) * (1 - _LONGER**-self._vain)
+            self._vain += 1
+        if wait_s is not None:
+            self._shut_until_s = max(until_s or 0.0, now_s + wait_s)
+        if self._vain == 1:
+            self._resumes_s = self._shut_until_s
+
+    def _look(self, now_s):
+        """Takes in what has got through by now."""
+        while self._behind and self._is_known(self._behind[0], now_s):
+            is_refused = self._behind.popleft().is_refused
+            if self.pace is not None:
+                self.pace.behind.add(is_refused)
+                continue
+            self._went_behind.add(is_refused)
+            if not self.is_chance and self._went_behind.is_chance:
+                self._open(_MANY, now_s)
+        for departure in reversed(self._recent):
+            if self._is_through(departure, now_s):
+                self.last_through_s = max(self.last_through_s, departure.sent_s)
+                break
+        resumes_s = self._resumes_s
+        if resumes_s is not None:
+            later = (departure for departure in self._recent if departure.sent_s >= resumes_s)
+            first = next((departure for departure in later if self._is_through(departure, now_s)), None)
+            if first is not None:
+                self._resume(first)
+
+    def _resume(self, first):
+        """The first request after a refusal has got through: what there was until then is measured."""
+        self._resumes_s = self._shut_until_s = None
+        # A rate that is mostly our own waiting is none.
+        least_images = max(_LEAST_IMAGES, 2 * self._vain)
+        self._vain = 0
+        later = [each for each in self._recent if each.sent_s >= first.sent_s and not each.is_refused]
+        begins, measure, pace = Measure(first.sent_s, later), self._measure, self.pace
+        if measure is None or self._has_pace:
+            self._measure = begins
+            return
+        images, seconds = measure.images - begins.images, first.sent_s - measure.since_s
+        if images < least_images or (pace is None and not self._is_due(first.sent_s)):
+            return
+        per_s = images / max(0.001, seconds)
+        is_limited = self._is_told or (pace is not None and pace.behind.is_limited)
+        self._measure, self._is_told = begins, False
+        if pace is None:
+            self.pace = pace = KeptPace(per_s, measure.share, first.sent_s)
+        elif per_s < FALL * pace.best_per_s and not is_limited:
+            self._open(4 * self._patience, first.sent_s)
+            return
+        else:
+            pace.measure(per_s, first.sent_s)
+
+    def _image_s(self, now_s):
+        """How long a limit would take for one image, as far as is known."""
+        if self.pace is not None:
+            return 1 / self.pace.per_s
+        measure = self._measure
+        return 1.0 if measure is None else (now_s - measure.since_s) / max(1, measure.images)
+
+    @property
+    def is_limited(self):
+        """Whether refusals are evidently for a limit."""
+        return self._went_behind.is_limited
+
+    def _most_in_doubt(self, now_s):
+        """How many requests may be out of which it is not known yet whether they get through: one while it is
+        shut, or one more each time where the server named the wait; after a refusal ever more, while nothing
+        is known of the limit."""
+        if self._shut_until_s is not None:
+            return min(self._vain, _MOST_ASKING) if self.is_asked else 1
+        is_unhurt = self._measure is None and self._resumes_s is None
+        if self.pace is not None or is_unhurt:
+            return inf
+        if self.is_chance:
+            return _LOST_BY_CHANCE  # so many would show that it is not
+        most = 1
+        for departure in reversed(self._recent):
+            if departure.is_refused:
+                break
+            most += self._is_through(departure, now_s)
+        return most
+
+    def _lost(self, now_s):
+        """How many requests on end were refused, in the order of sending."""
+        lost, last_s = 0, inf
+        for departure in reversed(self._recent):
+            if departure.is_refused:
+                lost += 1
+                last_s = min(last_s, departure.sent_s)
+            elif self._is_through(departure, now_s) or departure.sent_s < last_s < inf:
+                break  # a later one is refused already, so this one most likely is through
+        return lost
+
+    @property
+    def _grace(self):
+        return 1.0 if self._grace_s is None else self._grace_s
+
+    def _is_through(self, departure, now_s):
+        return not departure.is_refused and self._is_known(departure, now_s)
+
+    def _is_known(self, departure, now_s):
+        return departure.is_refused or departure.has_ended or now_s - departure.sent_s >= self._grace
+
+
+# ------------------------------------------------------------------------------------------------------------
 # batch/pacer
 #
 # When the next request of a run may go out: as fast as allowed, and no faster.
 #
-# What is allowed comes, best first, from the user, from the server's headers, from the words of a refusal, and
-# from refusals alone: then by additive increase and multiplicative decrease, as in TCP (RFC 5681). A wait that
-# the server asks for holds all requests back. Requests that go out by rate are spaced evenly (a virtual
-# schedule, as in the generic cell rate algorithm).
+# What is allowed comes, best first, from the user, from the server's headers, from the words of a refusal;
+# where nobody tells, from what gets through (`hidden_limit`). A limit that is told is not undercut by a
+# guess: a refusal that does not name it is chance, its job alone waits, and another one goes in its place.
+# One that says that the limit is used up, though we have kept to it, tells of others on the same key: we take
+# what is left. Requests that go out by rate are spaced evenly (a virtual schedule, as in the generic cell
+# rate algorithm).
 #
 # Pure: it has no clock and never sleeps. `now_s` is a moment in seconds, on a clock that never goes back.
 # ------------------------------------------------------------------------------------------------------------
 
 
 IMAGES, REQUESTS = "images", "requests"
+NAMED, TOLD, FOUND = "as named", "told by the server", "what gets through"
 
 MINUTE_S = 60.0
-_MARGIN = 0.98  # of a limit that is known: clocks and networks are not exact
-_DECREASE = 0.85
-_DECREASE_AGAIN = 0.6  # two refusals shortly after each other: the guess is far off
-_SOON_S = 30.0
-_INCREASE_EVERY_S = 15.0
-_DEFAULT_WAIT_S = 2.0
+_MARGIN = 0.98  # of a limit that is told: clocks and networks are not exact
+_RESET_SLACK_S, _RESET_SLACK = 1.0, 0.1
+_MOST_WAITING = 3  # refused jobs for each place, before they take places
 
 
 class Meter:
-    """One limit: `spare` units may go at once, further ones at `per_s` units a second."""
+    """One limit: `spare` units may go at once, further ones at `per_s` units a second; and at once again what
+    was given back."""
 
     def __init__(self, per_s):
         self.per_s = per_s
         self.spare = 0.0
-        self._next_s = 0.0
+        self.next_s = 0.0
+        self._given_back = 0.0
 
     def ready_s(self, units):
         """The moment from which so many units may go."""
-        return 0.0 if self.spare >= units else self._next_s
+        return 0.0 if max(self.spare, self._given_back) >= units else self.next_s
 
     def take(self, units, now_s):
+        if self._given_back >= units:
+            self._given_back -= units
+            return
         if self.spare >= units:
             self.spare -= units
         else:
             self.spare = 0.0
-        self._next_s = max(self._next_s, now_s) + units / self.per_s if not self.spare else now_s
+        self.next_s = max(self.next_s, now_s) + units / self.per_s if not self.spare else now_s
+
+    def give_back(self, units):
+        """So many units were not used after all."""
+        self._given_back += units
+
+
+class Pacing(Record):
+    """What a run waits for: nobody goes for `wait_s` seconds, as the server asks or as it refuses all; and
+    the pace a minute, None where there is none, and its `source`."""
+
+    wait_s: float = 0.0
+    is_asked: bool = False
+    per_minute: Optional[float] = None
+    source: str = ""
 
 
 class Pacer:
     """The pace of one run. `images_per_minute` is the user's own word; None is to learn it."""
 
-    def __init__(self, images_per_minute, now_s):
+    def __init__(self, images_per_minute):
         self._meters = {}
-        self._most_per_s = {}  # limits that are known, by kind
+        self._limits = {}  # a minute, as the server tells
         self._under_way = {IMAGES: 0.0, REQUESTS: 0.0}
-        self._gone = deque()  # when how many images went out and were not refused
-        self._started_s = now_s
-        self._paused_until_s = now_s
-        self._changed_s = now_s
-        self._is_told = images_per_minute is not None
+        self._is_named = images_per_minute is not None
+        self._hidden = HiddenLimit(has_pace=self._is_named)
         if images_per_minute is not None:
-            self._most_per_s[IMAGES] = images_per_minute / MINUTE_S
             self._meters[IMAGES] = Meter(images_per_minute / MINUTE_S)
 
     def wait_s(self, images, now_s):
         """For how many seconds a request for so many images has to wait; 0 when it may go."""
-        units = {IMAGES: float(images), REQUESTS: 1.0}
-        ready = [meter.ready_s(units[kind]) for kind, meter in self._meters.items()]
-        return max(0.0, max([self._paused_until_s, *ready]) - now_s)
-
-    def paused_s(self, now_s):
-        return max(0.0, self._paused_until_s - now_s)
+        units = _units(images)
+        ready_s = max((meter.ready_s(units[kind]) for kind, meter in self._meters.items()), default=0.0)
+        return max(self._hidden.wait_s(now_s), ready_s - now_s)
 
     def start(self, images, now_s):
         """A request for so many images goes out."""
-        self._speed_up(now_s)
-        units = {IMAGES: float(images), REQUESTS: 1.0}
-        for kind, meter in self._meters.items():
-            meter.take(units[kind], now_s)
-        for kind in units:
-            self._under_way[kind] += units[kind]
-        self._gone.append((now_s, float(images)))
-        while self._gone and self._gone[0][0] < now_s - MINUTE_S:
-            self._gone.popleft()
+        most_per_s = float("inf")
+        for kind, units in _units(images).items():
+            self._under_way[kind] += units
+            meter = self._meters.get(kind)
+            if meter is not None:
+                meter.take(units, now_s)
+                most_per_s = min(most_per_s, meter.per_s * images / units)
+        return self._hidden.start(images, now_s, most_per_s)
 
-    def end(self, images):
-        self._under_way[IMAGES] -= images
-        self._under_way[REQUESTS] -= 1
+    def end(self, departure):
+        """It is not under way any more."""
+        departure.has_ended = True
+        for kind, units in _units(departure.images).items():
+            self._under_way[kind] -= units
 
-    def learn(self, limits, images):
-        """Takes in the limits that the answer to a request for so many images tells of: the one on images,
-        and where there is none, the one on requests."""
+    def learn(self, limits, departure):
+        """Takes in the limits that the answer to a request tells of: the one on images, and where there is
+        none, the one on requests."""
         known = {limit.kind: limit for limit in limits}
         kind = IMAGES if IMAGES in known else REQUESTS
         limit = known.get(kind)
-        if limit is None or self._is_told:
+        if limit is None:
+            return
+        units = _units(departure.images)[kind]
+        departure.is_used_up = limit.remaining < units
+        if self._is_named:
             return
         self._know(kind, limit.limit)
+        meter = self._meters[kind]
         # Other requests under way may not be counted there yet.
-        others = self._under_way[kind] - (images if kind == IMAGES else 1)
-        self._meters[kind].spare = max(0.0, limit.remaining - others)
+        meter.spare = max(0.0, limit.remaining - (self._under_way[kind] - units))
+        if meter.spare < 1 and 0 < limit.reset_s <= MINUTE_S:
+            # What is filled all the time is whole so late; anything else is a window, and empty until then.
+            filled_s = (limit.limit - limit.remaining) * MINUTE_S / limit.limit
+            if abs(limit.reset_s - filled_s) > max(_RESET_SLACK_S, _RESET_SLACK * filled_s):
+                meter.next_s = max(meter.next_s, departure.sent_s + limit.reset_s)
 
-    def refuse(self, images, wait_s, message, now_s):
+    def refuse(self, departure, wait_s, message, now_s):
         """The server refused a request as one too many; `wait_s` is the wait that it asks for."""
-        if self._gone:
-            self._gone.pop()
-        for meter in self._meters.values():
-            meter.spare = 0.0
         told = limit_in_words(message)
-        if told is not None and not self._is_told:
+        if told is not None and not self._is_named:
             self._know(*told)
-        elif now_s >= self._paused_until_s:  # refusals of one moment count as one
-            self._slow_down(images, wait_s, now_s)
-        self._changed_s = now_s
-        self.pause(_DEFAULT_WAIT_S if wait_s is None else wait_s, now_s)
+        is_limit = told is not None or departure.is_used_up or None
+        for kind, units in _units(departure.images).items():
+            meter = self._meters.get(kind)
+            if meter is None:
+                continue
+            if is_limit:
+                meter.spare = 0.0
+            else:
+                is_limit = False  # there is one that is told, and this is not it
+                if not self._hidden.is_limited:
+                    meter.give_back(units)
+        self._hidden.refuse(departure, wait_s, now_s, is_limit)
 
-    def pause(self, wait_s, now_s):
-        self._paused_until_s = max(self._paused_until_s, now_s + wait_s)
+    def has_got_through(self, since_s):
+        """Whether the server has let a request through that was sent since a moment."""
+        return self._hidden.last_through_s >= since_s
+
+    def places_taken(self, waiting, places):
+        """How many of so many places are taken by refused jobs that wait for their own time: all, until it is
+        known that others need not wait for them, or how fast they may go."""
+        is_free = self._hidden.is_chance or self._hidden.pace is not None or bool(self._meters)
+        return max(0, waiting - _MOST_WAITING * places) if is_free else waiting
+
+    def pacing(self, now_s):
+        """What it waits for now."""
+        wait_s, is_asked = self._hidden.shut_s(now_s), self._hidden.is_asked
+        pace, meters = self._hidden.pace, self._meters.values()
+        per_s = min((meter.per_s for meter in meters), default=float("inf"))
+        source = NAMED if self._is_named else TOLD
+        if pace is not None and pace.per_s < per_s:
+            per_s, source = pace.per_s, FOUND
+        if per_s == float("inf"):
+            return Pacing(wait_s, is_asked)
+        return Pacing(wait_s, is_asked, per_s * MINUTE_S, source)
 
     def _know(self, kind, limit):
-        """A limit a minute is known: it is the most, whatever was guessed before."""
-        per_s = limit / MINUTE_S
-        if self._most_per_s.get(kind) != per_s:
-            self._most_per_s[kind] = per_s
-            self._meters[kind] = Meter(per_s * _MARGIN)
+        """The server has told a limit a minute."""
+        if self._limits.get(kind) != limit:
+            self._limits[kind] = limit
+            self._hidden.forget()
+            self._meters[kind] = Meter(limit / MINUTE_S * _MARGIN)
 
-    def _slow_down(self, images, wait_s, now_s):
-        meter = self._meters.get(IMAGES) or self._meters.get(REQUESTS)
-        if meter is not None:
-            meter.per_s *= _DECREASE if now_s - self._changed_s > _SOON_S else _DECREASE_AGAIN
-            return
-        # The first refusal: what went through in the last minute is what a minute takes, or an image each
-        # time the server asks to wait.
-        gone = sum(count for _, count in self._gone)
-        guess = gone / MINUTE_S
-        if wait_s:
-            guess = max(guess, images / wait_s)
-        elif wait_s is None:
-            guess = max(guess, gone / max(1.0, now_s - self._started_s) / 2)
-        self._meters[IMAGES] = Meter(max(guess, 1 / MINUTE_S))
 
-    def _speed_up(self, now_s):
-        """After a while without refusals a bit more is tried: an image a minute, up to what is known."""
-        if now_s - self._changed_s < _INCREASE_EVERY_S:
-            return
-        self._changed_s = now_s
-        for kind, meter in self._meters.items():
-            most = self._most_per_s.get(kind, float("inf"))
-            if meter.per_s < most * _MARGIN:
-                meter.per_s = min(most * _MARGIN, meter.per_s + max(1 / MINUTE_S, meter.per_s * 0.02))
+def _units(images):
+    return {IMAGES: float(images), REQUESTS: 1.0}
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch/forecast
+#
+# How long the rest of a run will take, by how it went of late. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_LEAST_ENDED = 20
+
+
+class Forecast:
+    """What has ended of a run that began at a moment, with so many calls at once."""
+
+    def __init__(self, concurrency, began_s):
+        # Calls that began together end together: what is remembered spans at least two such waves.
+        self._ended_s = deque([began_s], maxlen=_LEAST_ENDED + 2 * concurrency)
+        self._took_s = 0.0
+
+    def end(self, took_s, now_s):
+        """A job has ended whose call took so long."""
+        weight = 1 if len(self._ended_s) == 1 else 1 / min(len(self._ended_s), _LEAST_ENDED)
+        self._took_s += (took_s - self._took_s) * weight
+        self._ended_s.append(now_s)
+
+    def rest_s(
+        self, unsent, images_each, newest_s, pacing, now_s
+    ):
+        """Seconds until all has ended, where so many jobs are not under way yet, and the newest call has run
+        for `newest_s`; None while nothing has ended."""
+        ended = len(self._ended_s) - 1
+        if not ended:
+            return None
+        if not unsent:
+            return max(0.0, self._took_s - newest_s)
+        # The next ones are on their way: the time since the last one counts when it is longer than a call.
+        until_s = max(self._ended_s[-1], now_s + pacing.wait_s - self._took_s)
+        per_s = ended / max(0.001, until_s - self._ended_s[0])
+        if pacing.per_minute is not None:
+            per_s = min(per_s, pacing.per_minute / MINUTE_S / images_each)
+        return pacing.wait_s + unsent / per_s + self._took_s
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -2556,6 +3048,59 @@ def _facts(row, request):
     lacking = " + unknown" if row.get("unpriced") else ""
     facts.append(f"${cost:.4f}{lacking}" if cost is not None else "")
     return " · ".join(fact for fact in facts if fact)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch/refused
+#
+# The jobs that a server has refused for a while: when each may go again, and when it is enough. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: Refusals of one job until it fails: on end, while nobody else gets through, and in all. Chance makes
+#: neither: where 9 of 10 requests are refused, one of a billion jobs is refused 200 times on end.
+MOST_ON_END, MOST_IN_ALL = 20, 200
+_MOST_DOUBLINGS = 3  # of a job's own wait, where the server asks for none: up to 8 s
+
+
+class _Refused(Record):
+    """One of them: when it was heard last, when it may go again, and how often it was refused since another
+    got through, and in all."""
+
+    heard_s: float = 0.0
+    due_s: float = 0.0
+    on_end: int = 0
+    in_all: int = 0
+
+
+class RefusedJobs:
+    """All of one run, by their number."""
+
+    def __init__(self):
+        self._jobs = {}
+
+    def __contains__(self, number):
+        return number in self._jobs
+
+    def due_s(self, number):
+        """The moment from which a job may go."""
+        return self._jobs[number].due_s if number in self._jobs else 0.0
+
+    def heard_s(self, number):
+        """When its last refusal was heard."""
+        return self._jobs[number].heard_s if number in self._jobs else 0.0
+
+    def add(self, number, wait_s, has_other_gone, now_s):
+        """A job was refused, and is to wait as long as the server asks; whether it may go again.
+        `has_other_gone` tells whether another got through since it was refused before."""
+        last = self._jobs.get(number, _Refused())
+        wait_s = backoff_s(min(last.in_all, _MOST_DOUBLINGS)) if wait_s is None else wait_s
+        on_end = 1 if has_other_gone else last.on_end + 1
+        self._jobs[number] = _Refused(now_s, now_s + wait_s, on_end, last.in_all + 1)
+        return on_end <= MOST_ON_END and last.in_all < MOST_IN_ALL
+
+    def forget(self, number):
+        self._jobs.pop(number, None)
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -3174,14 +3719,18 @@ def _is_whole(path):
 
 
 class RunningJob:
-    """A job sent once. `hold` is the money set aside for it; `inputs` closes what was loaded for it."""
+    """A job sent once. `hold` is the money set aside for it, `departure` what the pacer knows it by; `inputs`
+    closes what was loaded for it."""
 
     call: PreparedCall  # from `prepare` on, for those images of the job that are missing
 
-    def __init__(self, planned, job, hold, started_s):
+    def __init__(
+        self, planned, job, hold, departure, started_s
+    ):
         self.planned = planned
         self.job = job
         self.hold = hold
+        self.departure = departure
         self.started_s = started_s
         self.inputs = ExitStack()
         self.result = None
@@ -3228,8 +3777,9 @@ class RunningJob:
         """Its line in the journal after it has ended."""
         return replace(self.ending.entry(self.planned, folder), existed=self._existed)
 
-    def send(self):
+    def send(self, now_s):
         """From now on it may cost all that is held for it."""
+        self.departure.sent_s = now_s
         self.hold.sent()
         self._is_sent = self.is_noted = True
 
@@ -3655,15 +4205,17 @@ _MAX_JOB_WARNINGS = 20
 
 class Tally(Record):
     """How far a run is. `stopped` says why nothing more is started, empty while more is. Of what is in
-    flight, `oldest_s` is how long the longest call has run; `paused_s` is for how long more the server has
-    asked to wait, in seconds."""
+    flight, `oldest_s` is how long the longest call has run; `refused` jobs wait to go again; `rest_s` is how
+    long the rest will take, None while that is unknown. Times in seconds."""
 
     done: int = 0
     failed: int = 0
     images: int = 0
     in_flight: int = 0
     oldest_s: float = 0.0
-    paused_s: float = 0.0
+    refused: int = 0
+    pacing: Pacing = Pacing()
+    rest_s: Optional[float] = None
     spent_usd: float = 0.0
     unpriced: int = 0
     is_over_budget: bool = False
@@ -3780,7 +4332,7 @@ class Progress:
 
     def __init__(self, output, jobs, max_cost_usd):
         self._output = output
-        self._jobs = jobs
+        self.jobs = jobs
         self._max_cost_usd = max_cost_usd
         self._started_s = time.monotonic()
         self._every_s = TICK_S if output.is_live else _LINE_EVERY_S
@@ -3820,7 +4372,7 @@ class Progress:
 
     def _line(self, tally):
         parts = [
-            f"{tally.done}/{self._jobs} done",
+            f"{tally.done}/{self.jobs} done",
             f"{tally.failed} failed",
             f"{tally.in_flight} in flight",
             f"{self.images_per_minute(tally):.1f} images/min",
@@ -3828,13 +4380,24 @@ class Progress:
         ]
         if self._max_cost_usd is not None:
             parts.append(f"${max(0.0, self._max_cost_usd - tally.spent_usd):.4f} left")
-        ended = tally.done + tally.failed
-        if ended:
-            left_s = (self._jobs - ended) * self.elapsed_s / ended
-            parts.append(f"about {duration(left_s)} to go")
-        if tally.paused_s:
-            parts.append(f"paused for {duration(tally.paused_s)} as the server asks")
+        if tally.rest_s is not None:
+            parts.append(f"about {duration(tally.rest_s)} to go")
+        parts += what_it_waits_for(tally)
         return ", ".join(parts)
+
+
+def what_it_waits_for(tally):
+    """Why not more is in flight; nothing where all that may go has gone."""
+    pacing = tally.pacing
+    parts = []
+    if pacing.wait_s:
+        reason = "the server asks" if pacing.is_asked else "the server refuses all"
+        parts.append(f"waiting {duration(max(1.0, pacing.wait_s))}: {reason}")
+    elif tally.refused:
+        parts.append(f"{tally.refused} refused and to go again")
+    if pacing.per_minute is not None:
+        parts.append(f"paced at {pacing.per_minute:.3g} a minute ({pacing.source})")
+    return parts
 
 
 def say_ended(output, row):
@@ -3874,8 +4437,7 @@ def _farewell(tally):
 # ------------------------------------------------------------------------------------------------------------
 
 
-_MOST_REFUSALS = 20  # of one job, by a rate limit
-_UNAUTHORIZED, _TOO_MANY_REQUESTS = 401, 429
+_UNAUTHORIZED = 401
 
 
 class Scheduler:
@@ -3897,13 +4459,14 @@ class Scheduler:
         self._command = command
         self._progress = progress
         self._stop = stop
-        self._pacer = Pacer(command.images_per_minute, time.monotonic())
+        self._pacer = Pacer(command.images_per_minute)
+        self._forecast = Forecast(command.concurrency, time.monotonic())
         self._budget = Budget(command.max_cost_usd, jobs.spent_usd)
         self._tally = Tally()
         self._failures = 0
         self._stopped = ""
         self._waiting = []  # taken from the plan; money or the server keeps them back
-        self._refusals = {}
+        self._refused = RefusedJobs()
         self._under_way = {}
         self._ready = []  # to be sent when the journal says so
         self._ended = []  # to be told when the journal says so
@@ -3959,11 +4522,11 @@ class Scheduler:
     def _start_jobs(self):
         """Starts what may start now; in how many seconds more may, None where only news can tell."""
         while not self._is_stopping() and len(self._under_way) < self._command.concurrency:
-            affordable = self._next_affordable()
-            if affordable is None:
-                return self._leave_out_unaffordable()
-            planned, hold = affordable
             now_s = time.monotonic()
+            affordable = self._next_affordable(now_s)
+            if affordable is None:
+                return self._leave_out_unaffordable(now_s)
+            planned, hold = affordable
             wait_s = self._pacer.wait_s(len(planned.missing), now_s)
             if wait_s:
                 self._budget.release(hold)
@@ -3972,14 +4535,21 @@ class Scheduler:
             self._start(planned, hold, now_s)
         return None
 
-    def _next_affordable(self):
-        """The first job that there is money for, and the money. One that waits for its own takes a place."""
+    def _next_affordable(self, now_s):
+        """The first job that may go, that there is money for, and the money. One that waits for its own takes
+        a place, and so do those that were refused, as far as the pacer says."""
+        refused = 0
         for place, planned in enumerate(self._waiting):
+            if self._refused.due_s(planned.number) > now_s:
+                refused += 1
+                continue
             hold = self._budget.take(planned.high_usd or 0.0)
             if hold is not None:
                 del self._waiting[place]
                 return planned, hold
-        while len(self._under_way) + len(self._waiting) < self._command.concurrency:
+        places = self._command.concurrency
+        refused_out = refused - self._pacer.places_taken(refused, places)
+        while len(self._under_way) + len(self._waiting) - refused_out < places:
             taken = self._plan.take()
             if taken is None:
                 return None
@@ -3989,8 +4559,13 @@ class Scheduler:
             self._waiting.append(taken)
         return None
 
-    def _leave_out_unaffordable(self):
-        """Gives up on jobs that wait for money when nothing is under way that may leave some."""
+    def _leave_out_unaffordable(self, now_s):
+        """Gives up on jobs that wait for money when nothing is under way that may leave some. Where a refused
+        one waits for its time instead: in how many seconds it may go."""
+        waits_s = [self._refused.due_s(planned.number) - now_s for planned in self._waiting]
+        wait_s = min((each for each in waits_s if each > 0), default=None)
+        if wait_s is not None:
+            return wait_s
         if self._under_way or not self._waiting:
             return None
         for planned in self._waiting:
@@ -4004,9 +4579,9 @@ class Scheduler:
             threading.Thread(target=self._work, daemon=True).start()
             self._workers += 1
         job, _ = read_job(self._jobs.jobs_file.text_at(planned.offset), self._jobs.defaults)
-        running = RunningJob(planned, job, hold, now_s)
+        departure = self._pacer.start(len(planned.missing), now_s)
+        running = RunningJob(planned, job, hold, departure, now_s)
         self._under_way[planned.number] = running
-        self._pacer.start(len(planned.missing), now_s)
         if job.sources:
             self._tasks.put(partial(self._load, running))
         else:
@@ -4040,7 +4615,7 @@ class Scheduler:
             for running in self._ended:
                 running.ending = replace(running.ending, error=running.ending.error or failed)
         for running in self._ready:
-            running.send()
+            running.send(time.monotonic())
             self._tasks.put(partial(self._call, running))
         self._ready.clear()
         ended, self._ended = self._ended, []
@@ -4087,9 +4662,12 @@ class Scheduler:
         if isinstance(event, ImageSaved):
             self._news.put(partial(self._hold_image, running, event.image))
         elif isinstance(event, HeadersReceived) and event.limits:
-            self._news.put(partial(self._pacer.learn, event.limits, len(running.planned.missing)))
+            self._news.put(partial(self._learn, running, event.limits))
 
     # Hearing
+
+    def _learn(self, running, limits):
+        self._pacer.learn(limits, running.departure)
 
     def _hold_image(self, running, image):
         self._plan.hold_name(self._jobs.folder.name_of(image.path), running.planned)
@@ -4115,24 +4693,18 @@ class Scheduler:
     def _leave(self, running):
         """Gives back a job's place, and what is left of its money."""
         del self._under_way[running.planned.number]
-        self._pacer.end(len(running.planned.missing))
+        self._pacer.end(running.departure)
         self._budget.release(running.hold)
         running.inputs.close()
 
     def _goes_again(self, running, error):
-        """Whether a job may simply go again later; then everybody is told to wait."""
-        if not error.retry_safe or error.billed is not Billed.NO:
+        """Whether a job may simply go again later: the server has refused it for the time being."""
+        if not error.retry_safe or error.billed is not Billed.NO or error.http_status is None:
             return False
         now_s, number = time.monotonic(), running.planned.number
-        if error.http_status == _TOO_MANY_REQUESTS:
-            images = len(running.planned.missing)
-            self._pacer.refuse(images, error.retry_after_s, error.message, now_s)
-        elif error.retry_after_s is not None:
-            self._pacer.pause(error.retry_after_s, now_s)
-        else:
-            return False
-        self._refusals[number] = self._refusals.get(number, 0) + 1
-        running.goes_again = self._refusals[number] <= _MOST_REFUSALS
+        self._pacer.refuse(running.departure, error.retry_after_s, error.message, now_s)
+        has_other_gone = self._pacer.has_got_through(self._refused.heard_s(number))
+        running.goes_again = self._refused.add(number, error.retry_after_s, has_other_gone, now_s)
         return running.goes_again
 
     def _book(self, running):
@@ -4140,7 +4712,9 @@ class Scheduler:
         if running.goes_again or running.is_unsent:
             return
         planned, ending, tally = running.planned, running.ending, self._tally
-        self._refusals.pop(planned.number, None)
+        self._refused.forget(planned.number)
+        if running.result is not None:
+            self._forecast.end(running.result.elapsed_s, time.monotonic())
         self._tally = replace(
             tally,
             done=tally.done + (ending.error is None),
@@ -4154,14 +4728,20 @@ class Scheduler:
         self._progress.ended(planned, ending.state, row)
 
     def _tally_now(self):
-        now_s = time.monotonic()
+        now_s, tally = time.monotonic(), self._tally
         started_s = [running.started_s for running in self._under_way.values()]
+        pacing = self._pacer.pacing(now_s)
+        unsent = self._progress.jobs - tally.done - tally.failed - len(started_s)
+        images_each = tally.images / tally.done if tally.done else 1.0
+        newest_s = now_s - max(started_s, default=now_s)
         return replace(
-            self._tally,
+            tally,
             in_flight=len(started_s),
             oldest_s=now_s - min(started_s, default=now_s),
-            paused_s=self._pacer.paused_s(now_s),
-            stopped=self._stopped or (OVER_MAX_COST if self._tally.is_over_budget else ""),
+            refused=sum(planned.number in self._refused for planned in self._waiting),
+            pacing=pacing,
+            rest_s=self._forecast.rest_s(unsent, images_each, newest_s, pacing, now_s),
+            stopped=self._stopped or (OVER_MAX_COST if tally.is_over_budget else ""),
         )
 
     # Stopping
