@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import struct
 import zlib
+from functools import lru_cache
 
 
 def png(width: int = 64, height: int = 48, *, alpha: bool = False, noise: bytes = b"") -> bytes:
     """A whole PNG in RGB, or in RGBA and half transparent; `noise` makes it differ from others."""
-    pixel = b"\x30\x90\xc0" + (b"\x00" if alpha else b"")
-    rows = (b"\x00" + pixel * width) * height
     text = _chunk(b"tEXt", b"Comment\x00" + noise) if noise else b""
     header = struct.pack(">IIBBBBB", width, height, 8, 6 if alpha else 2, 0, 0, 0)
     return (
         b"\x89PNG\r\n\x1a\n"
         + _chunk(b"IHDR", header)
         + text
-        + _chunk(b"IDAT", zlib.compress(rows, 9))
+        + _chunk(b"IDAT", _pixels(width, height, alpha))
         + _chunk(b"IEND", b"")
     )
 
@@ -35,6 +34,12 @@ def webp(width: int = 64, height: int = 48, *, alpha: bool = False) -> bytes:
     size = struct.pack("<I", width - 1)[:3] + struct.pack("<I", height - 1)[:3]
     chunk = b"VP8X" + struct.pack("<I", 10) + bytes([0x10 if alpha else 0, 0, 0, 0]) + size
     return b"RIFF" + struct.pack("<I", 4 + len(chunk)) + b"WEBP" + chunk
+
+
+@lru_cache(maxsize=64)
+def _pixels(width: int, height: int, alpha: bool) -> bytes:
+    pixel = b"\x30\x90\xc0" + (b"\x00" if alpha else b"")
+    return zlib.compress((b"\x00" + pixel * width) * height, 9)
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
