@@ -62,6 +62,17 @@ def pytest_timeout_set_timer(item: pytest.Item, settings: Any) -> Optional[bool]
     return True
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """What a run of every test leaves to targets of their own (see the Makefile)."""
+    parser.addoption("--full", action="store_true", help="every line broken, every kill; not just a sample")
+
+
+@pytest.fixture
+def in_full(request: pytest.FixtureRequest) -> bool:
+    """Whether a test that has a short version is to run in full."""
+    return bool(request.config.getoption("--full"))
+
+
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Home]:
     """A home of this test's own."""
