@@ -103,13 +103,14 @@ def schema_of(outcome: Dict[str, Any]) -> str:
 
 @lru_cache(maxsize=None)
 def compiled_script() -> Path:
-    """The script, compiled once for this interpreter: compiling it is most of what a short run takes."""
+    """The script and its side files, compiled once for this interpreter: compiling is most of what a short
+    run takes."""
     folder = Path(tempfile.mkdtemp(prefix="compiled-script-"))
     atexit.register(shutil.rmtree, str(folder), ignore_errors=True)
     compiled = folder / "gpt_image2.pyc"
     py_compile.compile(str(SCRIPT), cfile=str(compiled), doraise=True)
     for side in SCRIPT.parent.glob("gpt_image2_*.py"):
-        shutil.copy(str(side), str(folder))
+        py_compile.compile(shutil.copy(str(side), str(folder)), doraise=True)
     return compiled
 
 
