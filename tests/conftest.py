@@ -36,11 +36,18 @@ for _name in ("SIGINT", "SIGTERM", "SIGHUP"):
 
 # Each test has a home of its own, and so a ledger whose every commit waits for the disk; memory keeps nobody
 # waiting. Some tests run programs from there.
-_MEMORY, _NEEDED_BYTES = "/dev/shm", 1 << 30  # noqa: S108 - pytest makes a private folder in it
+_MEMORY, _NEEDED_BYTES = "/dev/shm", 1 << 30
 if os.path.isdir(_MEMORY) and os.access(_MEMORY, os.W_OK):
     _room = os.statvfs(_MEMORY)
     if _room.f_bavail * _room.f_frsize >= _NEEDED_BYTES and not _room.f_flag & os.ST_NOEXEC:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", _MEMORY)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """How many workers `-n auto` means: one more than processors, since each waits half of its time for what
+    it started."""
+    return (os.cpu_count() or 1) + 1
 
 
 class Hangs(BaseException):

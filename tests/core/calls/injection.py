@@ -107,7 +107,11 @@ def call(
     """One call in a home of its own, broken at one line; the lines that ran, and how it ended."""
     home = root / name
     home.mkdir()
-    env = {"HOME": str(home), "PATH": os.environ["PATH"], "GPT_IMAGE2_API_KEY": "sk-test-0123456789abcdefghij"}
+    env = {
+        "HOME": str(home),
+        "PATH": os.environ["PATH"],
+        "GPT_IMAGE2_API_KEY": "sk-test-0123456789abcdefghij",
+    }
     stream = scenario == "stream"
     tracer = Tracer(target)
     client = Client(base_url=base_url, env=env, retries=0, timeout_s=20)
