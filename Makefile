@@ -52,11 +52,11 @@ fuzz: setup  ## Run the property tests of core for longer
 	HYPOTHESIS_PROFILE=fuzz GPT_IMAGE2_SANDBOX_PYTHON=$(CURDIR)/$(BIN)/python \
 	  $(BIN)/python -m pytest tests/core -k property $(SIDE_BY_SIDE) --timeout 7200
 
-injection: setup  ## Break a call at every line after its request is sent, in every scenario
-	$(BIN)/python -m pytest tests/core/calls/test_gate.py --full $(SIDE_BY_SIDE)
+injection: setup  ## Break what runs once a request has left at every line, not at some
+	$(BIN)/python -m pytest tests/core --full -k gate $(SIDE_BY_SIDE) --timeout 7200
 
-kills: setup  ## Kill the script at many more moments
-	$(BIN)/python -m pytest tests/core -k sigkill --full $(SIDE_BY_SIDE)
+kills: setup  ## Kill the script before every effect on the disk, and at more moments
+	$(BIN)/python -m pytest tests/core --full -k kill $(SIDE_BY_SIDE) --timeout 7200
 
 bench: setup  ## Measure side by side with others; QUICK=1 for a first look (bench/RESULTS.md)
 	$(BIN)/python -m bench $(if $(QUICK),--quick)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Callable, Dict, List, Sequence, Tuple
 
 from cli_reference import command_reference
+from consoles import prepare_consoles
 from rooms import picture, room_table
 
 from gpt_image2.core.api import models
@@ -148,6 +149,7 @@ def filled(text: str) -> str:
 
 def main() -> int:
     """Write the generated parts, or check them."""
+    prepare_consoles()
     parser = argparse.ArgumentParser(description="Fill the generated parts of the docs.")
     parser.add_argument("--check", action="store_true", help="exit 1 when a document is stale; write nothing")
     check = parser.parse_args().check

@@ -18,7 +18,10 @@ from batch_driving import ended, request, start
 from sandbox_driving import BEARER, Driver
 
 from gpt_image2.sandbox import main
+from gpt_image2.sandbox.arguments import parse
 from gpt_image2.sandbox.faults.table import FAULTS
+from gpt_image2.sandbox.settings import Tasks
+from gpt_image2.sandbox.tasks.dialects import DIALECTS
 
 _COMMAND = [sys.executable, "-W", "error", "-m", "gpt_image2.sandbox"]
 _BODY = {"model": "gpt-image-2", "prompt": "a lighthouse", "quality": "low"}
@@ -105,6 +108,10 @@ def test_faults_are_listed(capfd: pytest.CaptureFixture[str]) -> None:
         ["--images-per-minute", "0"],
         ["--burst", "2"],
         ["--fixed-window"],
+        ["--tasks", "midjourney"],
+        ["--tasks", "apimart:soon"],
+        ["--tasks", "apimart:-1"],
+        ["--tasks", "apimart:nan"],
         ["--images-per-minute", "2", "--burst", "2", "--fixed-window"],
     ],
 )
@@ -113,6 +120,20 @@ def test_bad_arguments_are_a_usage_error(arguments: list[str], capfd: pytest.Cap
         main(arguments)
     assert ended.value.code == 2
     assert "usage:" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "tasks"), [("apimart", Tasks("apimart")), ("poll-url:90", Tasks("poll-url", 90))]
+)
+def test_tasks_are_a_dialect_and_how_long_they_take(text: str, tasks: Tasks) -> None:
+    assert parse(["--tasks", text])[0].tasks == tasks
+
+
+def test_a_dialect_that_there_is_not_is_told_those_that_there_are(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--tasks", "midjourney"])
+    err = capfd.readouterr().err
+    assert all(dialect in err for dialect in DIALECTS)
 
 
 def test_requests_can_be_logged() -> None:

@@ -82,7 +82,8 @@ def test_the_log_needs_no_key_and_can_be_cleared() -> None:
         assert http.get(f"{root}/_sandbox/log").json()["hits"] == 1
         assert http.get(f"{root}/_sandbox/log", params={"prompt": "another"}).json()["hits"] == 0
         assert http.post(f"{root}/_sandbox/reset").status_code == 200
-        empty = {"hits": 0, "images_delivered": 0, "requests": [], "downloads": [], "batch_requests": []}
+        lists = ("requests", "downloads", "batch_requests", "polls")
+        empty = {"hits": 0, "images_delivered": 0, **{name: [] for name in lists}}
         assert http.get(f"{root}/_sandbox/log").json() == empty
         again = http.post(f"{root}/fault/rate-once/v1/images/generations", json=body, headers=BEARER)
         assert (first.status_code, again.status_code) == (429, 429)

@@ -63,6 +63,7 @@ from typing import (
     Callable,
     ClassVar,
     Dict,
+    FrozenSet,
     Generator,
     Iterable,
     Iterator,
@@ -312,7 +313,8 @@ class Usage(Record):
 class Result(Record):
     """The outcome of one `generate` or `edit`. `cost_usd` is None when usage or prices are not known.
 
-    `sandbox` tells that the offline sandbox has answered, so that no cost is real money.
+    `sandbox` tells that the offline sandbox has answered, so that no cost is real money. `tasks` are the ids
+    of what the host accepted and has not finished: their images are still to come.
     """
 
     command: str
@@ -327,6 +329,7 @@ class Result(Record):
     elapsed_s: float = 0.0
     warnings: Tuple[str, ...] = ()
     sandbox: bool = False
+    tasks: Tuple[str, ...] = ()
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -523,6 +526,16 @@ class PartialImage(Record):
     elapsed_s: float
 
 
+class TaskUnderWay(Record):
+    """The host works on the request as a task of its own. `status` is how far it is in the host's words,
+    `percent` how much of it is done, None where it does not say."""
+
+    task_id: str
+    status: str
+    percent: Optional[float]
+    elapsed_s: float
+
+
 class ImageSaved(Record):
     """An image is on disk."""
 
@@ -544,7 +557,9 @@ class Finished(Record):
     elapsed_s: float
 
 
-Event = Union[RequestStarted, HeadersReceived, RetryWaiting, PartialImage, ImageSaved, Warned, Finished]
+Event = Union[
+    RequestStarted, HeadersReceived, RetryWaiting, PartialImage, TaskUnderWay, ImageSaved, Warned, Finished
+]
 Observer = Callable[[Event], None]
 
 
@@ -747,6 +762,15 @@ _STEP = re.compile(
     re.I,
 )
 
+#: What a text in UTF-16 begins with, by the order of its bytes.
+UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
+
+def written_text(data: bytes) -> str:
+    """What a file or a pipe of the user's says: UTF-8, or UTF-16 with its mark, as PowerShell writes it. A
+    `UnicodeDecodeError` where it is neither."""
+    return data.decode("utf-16" if data.startswith(UTF16_MARKS) else "utf-8-sig")
+
 
 def whole_number(text: str, most: int) -> Optional[int]:
     """The number that ASCII digits write, None for anything else and for more than `most`."""
@@ -800,6 +824,11 @@ def first_json(text: str) -> object:
         return cast(object, decoder.raw_decode(text.lstrip())[0])
     except (ValueError, RecursionError):
         return None
+
+
+def members(value: object) -> Dict[str, Any]:
+    """The members of a parsed object; none for anything else."""
+    return cast(Dict[str, Any], value) if isinstance(value, dict) else {}
 
 
 def _json_int(text: str) -> Optional[int]:
@@ -1268,6 +1297,10 @@ def is_address(source: str) -> bool:
     return source.lower().startswith(("http://", "https://"))
 
 
+#: The largest that `auto` is known to choose.
+_LARGEST_AUTO_SIZE = (1536, 1024)
+
+
 class ImageRequest(Record):
     """One call by the API's own field names. None means: not set by the user, so not sent.
 
@@ -1314,6 +1347,12 @@ class ImageRequest(Record):
     @property
     def effective_size(self) -> str:
         return self.size or "auto"
+
+    @property
+    def most_bytes(self) -> int:
+        """What its images take on disk at most, by three bytes a pixel: a PNG has about half of that."""
+        width, height = parse_size(self.effective_size) or _LARGEST_AUTO_SIZE
+        return (self.count + bool(self.partial_images)) * width * height * 3
 
     def without_stream(self) -> ImageRequest:
         return replace(self, stream=False, partial_images=None)
@@ -1543,6 +1582,7 @@ _EVENT_NAMES: Mapping[type, str] = {
     HeadersReceived: "headers_received",
     RetryWaiting: "retry_waiting",
     PartialImage: "partial_image",
+    TaskUnderWay: "task",
     ImageSaved: "image_saved",
     Warned: "warning",
 }
@@ -1568,11 +1608,14 @@ def result_json(result: Result) -> Dict[str, object]:
             "output_tokens": result.usage.output_tokens,
             "total_tokens": result.usage.total_tokens,
         }
+    tasks = {"tasks": list(result.tasks)} if result.tasks else {}
+    rehearsal = {"sandbox": True} if result.sandbox else {}
     return {
         "ok": True,
         "command": result.command,
         "model": result.model,
         "images": [image_json(image) for image in result.images],
+        **tasks,
         "usage": usage,
         "cost_usd": None if result.cost_usd is None else round(result.cost_usd, 6),
         "billed": result.billed.value,
@@ -1581,6 +1624,7 @@ def result_json(result: Result) -> Dict[str, object]:
         "attempts": result.attempts,
         "elapsed_s": round(result.elapsed_s, 3),
         "warnings": list(result.warnings),
+        **rehearsal,
     }
 
 
@@ -1707,9 +1751,12 @@ def print_json(
     try:
         if rows is not None:
             print(text[:-1], '"rows": [', sep=", ", end="", file=stdout)
-            for number, row in enumerate(rows):
-                print(", " if number else "", _json_text(row, stdout), sep="", end="", file=stdout)
-            text = "]}"
+            try:
+                for number, row in enumerate(rows):
+                    print(", " if number else "", _json_text(row, stdout), sep="", end="", file=stdout)
+            finally:  # one whole object, whatever becomes of its rows
+                print("]}", file=stdout, flush=True)
+            return
         print(text, file=stdout, flush=True)
     except (OSError, ValueError):
         detach(stdout)
@@ -1818,8 +1865,12 @@ class Output:
         self, outcome: Mapping[str, object], rows: Optional[Iterable[Mapping[str, object]]] = None
     ) -> None:
         """How the command ended, as one object: the last that is said. `rows` are for `--json` only."""
-        if self.is_json:
+        if not self.is_json:
+            return
+        try:
             print_json(outcome, sys.stdout, rows)
+        except Exception as defect:  # how the command ended stands, whatever cannot be told of it
+            self.warn(f"the rows could not all be told: {defect}")
 
     def fail(self, error: GptImage2Error, command: str) -> None:
         """The error that the command ended with; for people what to do, and whether money may be gone."""
@@ -1873,6 +1924,11 @@ class Output:
             self._note = f", preview {event.partial_image_index} has come"
             if event.path:
                 self.say(f"preview {event.partial_image_index}: {show(event.path, limit=None)}")
+        elif isinstance(event, TaskUnderWay):
+            if not self._note:
+                self.say(f"the host made it task {show(event.task_id)}, and is asked after it")
+            done = "" if event.percent is None else f", {event.percent:.0f} %"
+            self._note = f", {show(event.status)}{done}"
         elif isinstance(event, RetryWaiting):
             self._print(f"sending again in {event.wait_s:.1f} s ({event.reason})")
         elif isinstance(event, Warned):
@@ -2383,39 +2439,65 @@ def _header_text(line: bytes) -> str:
 #
 # Splits JSON that arrives in pieces: the strings somebody wants go to them, all the rest is kept. Pure.
 #
-# This is no parser: it knows where strings begin and end, and which key a string is the value of. What is kept
-# is the document with the contents of the taken strings left out, for `json.loads` to read at the end.
+# This is no parser: it knows where strings begin and end, and in which objects and lists they stand. What is
+# kept is the document with the contents of the taken strings left out, for `json.loads` to read at the end.
 # ------------------------------------------------------------------------------------------------------------
 
 
 _ESCAPE_BYTES = 6  # \uXXXX
 _MAX_KEY_BYTES = 256
+_MAX_DEPTH = 64
+IN_A_LIST = "[]"
 _HEX = rb"[0-9a-fA-F]"
 _PAIR = rb"u[dD][89abAB]" + _HEX + rb"{2}\\u[dD][c-fC-F]" + _HEX + rb"{2}"
 _ESCAPE = rb"(?s)\\(?:" + _PAIR + rb"|u" + _HEX + rb"{4}|[^u])"
 #: How serializers escape base64; the quick way for megabytes of it.
 _USUAL_ESCAPES = ((b"\\/", b"/"), (b"\\u002b", b"+"), (b"\\u002B", b"+"))
 _FIRST_OF_PAIR = rb"\\u[dD][89abAB][0-9a-fA-F]{2}"
+_OPENING, _CLOSING = b"{[", b"}]"
+_NO_STRUCTURE = bytes(set(range(256)) - set(b"{}[],:"))
 
 #: Takes the content of one string, escapes undone, piece by piece; then None at its end.
 StringSink = Callable[[Optional[bytes]], None]
 
 
+class Place(Record):
+    """Where a value stands: the names that lead to it, `IN_A_LIST` for a place in one, and the number of the
+    object or list that holds it."""
+
+    path: Tuple[str, ...]
+    container: int
+
+
+class _Container:
+    """An object or a list under way; `name` is where it stands in the one around it."""
+
+    def __init__(self, name: str, is_list: bool, number: int) -> None:
+        self.name = name
+        self.is_list = is_list
+        self.number = number
+        self.key = IN_A_LIST if is_list else ""
+        self.at_value = is_list  # else a string that comes is a key
+
+
 class JsonSplitter:
     """`feed` pieces of a document of any length.
 
-    `wants(key)` is asked at the start of every string that is the value of a key; it answers with a sink for
-    the string's content, or None to leave it in the document. `keep` gets every byte that no sink took.
+    `wants(place)` is asked at the start of every string that is a value; it answers with a sink for the
+    string's content, or None to leave it in the document, as is done with all that nests too deep. `keep`
+    gets every byte that no sink took.
     """
 
-    def __init__(self, wants: Callable[[str], Optional[StringSink]], keep: Callable[[bytes], None]) -> None:
+    def __init__(self, wants: Callable[[Place], Optional[StringSink]], keep: Callable[[bytes], None]) -> None:
         self._wants = wants
         self._keep = keep
         self._inside = False
         self._sink: Optional[StringSink] = None
         self._carry = b""  # the beginning of an escape whose end has not come yet
-        self._string = b""  # the last string that was kept: it may be a key
-        self._gap = b""  # the first bytes since then, blanks left out
+        self._key: Optional[bytes] = None  # the string under way, where it is a key
+        self._open: List[_Container] = []
+        self._number = 0
+        self._too_deep = 0
 
     def feed(self, data: bytes) -> None:
         data, self._carry = self._carry + data, b""
@@ -2426,14 +2508,35 @@ class JsonSplitter:
     def _outside(self, data: bytes, at: int) -> int:
         quote = data.find(b'"', at)
         end = len(data) if quote < 0 else quote
-        if len(self._gap) < 2:
-            self._gap += data[at:end].strip()[:2]
+        for byte in data[at:end].translate(None, _NO_STRUCTURE):
+            self._step(byte)
         self._keep(data[at : end + 1])
         if quote >= 0:
-            if self._gap == b":" and len(self._string) <= _MAX_KEY_BYTES:
-                self._sink = self._wants(_unescape(self._string).decode("utf-8", "replace"))
-            self._inside, self._string, self._gap = True, b"", b""
+            self._inside = True
+            inmost = self._open[-1] if self._open and not self._too_deep else None
+            if inmost is not None and inmost.at_value:
+                path = (*(one.name for one in self._open[1:]), inmost.key)
+                self._sink = self._wants(Place(path, inmost.number))
+            elif inmost is not None:
+                self._key = b""
         return end + 1
+
+    def _step(self, byte: int) -> None:
+        """One of the marks between strings."""
+        inmost = self._open[-1] if self._open else None
+        if byte in _OPENING:
+            if self._too_deep or len(self._open) == _MAX_DEPTH:
+                self._too_deep += 1
+                return
+            self._number += 1
+            self._open.append(_Container(inmost.key if inmost else "", byte == ord("["), self._number))
+        elif byte in _CLOSING:
+            if self._too_deep:
+                self._too_deep -= 1
+            elif inmost is not None:
+                self._open.pop()
+        elif inmost is not None and not inmost.is_list and not self._too_deep:
+            inmost.at_value = byte == ord(":")
 
     def _in_string(self, data: bytes, at: int) -> int:
         """Passes the string's content on, as far as it is here; the position after it."""
@@ -2447,8 +2550,10 @@ class JsonSplitter:
             return len(data)
         if self._sink is not None:
             self._sink(None)
+        if self._key is not None:
+            self._open[-1].key = _unescape(self._key[:_MAX_KEY_BYTES]).decode("utf-8", "replace")
         self._keep(b'"')
-        self._inside, self._sink = False, None
+        self._inside, self._sink, self._key = False, None, None
         return quote + 1
 
     def _pass_on(self, piece: bytes) -> None:
@@ -2457,8 +2562,13 @@ class JsonSplitter:
                 self._sink(_unescape(piece))
             return
         self._keep(piece)
-        if len(self._string) <= _MAX_KEY_BYTES:
-            self._string += piece[: _MAX_KEY_BYTES + 1]
+        if self._key is not None and len(self._key) <= _MAX_KEY_BYTES:
+            self._key += piece[: _MAX_KEY_BYTES + 1]
+
+
+def json_escaped(text: bytes) -> bytes:
+    """The content of a JSON string that stands for a text."""
+    return re.sub(rb'[\x00-\x1f"\\]', lambda match: b"\\u%04x" % ord(match.group()), text)
 
 
 def _ends_in_open_backslash(data: bytes, start: int, end: int) -> bool:
@@ -2772,7 +2882,8 @@ class Curl:
         on_head: Callable[[ResponseHead], object] = lambda _: None,
         salvage: Optional[Callable[[bytes], object]] = None,
     ) -> Received:
-        """Sends a request; gives status and headers to `on_head`, then the body to `take`, as they arrive.
+        """Sends a request; gives status and headers to `on_head`, then the body to `take`, as they arrive,
+        until that returns True: all has come then, although the server keeps the connection open.
 
         A body that is compressed is given as it was before. One above `max_bytes` ends as one that curl
         itself finds too long, one that cannot be decompressed as one in an encoding that curl does not know;
@@ -2797,7 +2908,9 @@ class Curl:
                         transfer.cancel(TOO_LONG, f"longer than {request.max_bytes:,} bytes")
                         break
                     size += len(piece)
-                    take(piece)
+                    if take(piece) is True:
+                        transfer.cancel(0, "")
+                        break
             except BadEncoding as error:
                 transfer.cancel(BAD_ENCODING, str(error))
             end = transfer.end()
@@ -3552,6 +3665,8 @@ def _met(path: Path) -> Optional[FileMark]:
 _MARKER = ".gpt-image-2-owner"
 _MARK = b"gpt-image-2 "
 STALE_S = 24 * 3600.0
+#: From this age on an empty folder without a mark has no owner that is about to mark it.
+_UNMARKED_S = 3600.0
 
 
 class OwnedFolder:
@@ -3651,6 +3766,33 @@ def is_abandoned(folder: Path) -> bool:
     return owned is not None
 
 
+def sweep_unmarked(folder: Path) -> None:
+    """Deletes a folder that `is_unmarked`. For places where only we make folders."""
+    if is_unmarked(folder):
+        _delete_marker(folder)
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def is_unmarked(folder: Path) -> bool:
+    """Whether the owner of a folder died before it was marked: for long it has been empty, but for a marker
+    without its mark that nobody holds."""
+    info = _folder_stat(folder)
+    if info is None or not is_mine(info) or time.time() - info.st_mtime < _UNMARKED_S:
+        return False
+    try:
+        names = os.listdir(str(folder))
+        if names != [_MARKER]:
+            return not names
+        marker = open_ours(folder / _MARKER, os.O_RDWR)
+        try:
+            return os.fstat(marker).st_size == 0 and try_lock(marker) is not False
+        finally:
+            os.close(marker)
+    except OSError:
+        return False
+
+
 def _has_no_owner(marker: int, path: Path, folder: os.stat_result) -> bool:
     lock = try_lock(marker)
     opened, there = os.fstat(marker), stat_of(path)
@@ -3700,6 +3842,9 @@ def _delete_marker(folder: Path) -> None:
 # ------------------------------------------------------------------------------------------------------------
 
 
+#: The code of an error before sending: no room for what is asked for.
+NO_SPACE = "no_space"
+
 _PART = r"(?s)^\.(?P<name>.+)\.gi2-[0-9a-f]{12}\.part$"
 _TEMP_PREFIX = "gpt-image-2-"
 _TEMP_FOLDER = _TEMP_PREFIX + r"[0-9a-f]{8}$"
@@ -3707,7 +3852,7 @@ _MAX_PART_NAME_BYTES = 200
 _COPY_BYTES = 1 << 20
 
 
-def prepare_folder(folder: Path) -> None:
+def prepare_folder(folder: Path, hint: str = "choose another place with -o; nothing was sent") -> None:
     """Makes the output folder and probes that files can be written there; a `UsageError` where not."""
     try:
         real_path(folder)  # no link of somebody else leads there
@@ -3722,9 +3867,55 @@ def prepare_folder(folder: Path) -> None:
         reason = error.strerror or str(error)
         raise UsageError(
             f"cannot write to the output folder {folder}: {reason}",
-            hint="choose another place with -o; nothing was sent",
+            hint=hint,
             code="output_not_writable",
         ) from None
+
+
+def free_bytes(folder: Path) -> Optional[int]:
+    """What the disk of a folder takes still, which need not be there yet; None where nobody can tell."""
+    while not os.path.exists(str(folder)) and folder != folder.parent:
+        folder = folder.parent
+    try:
+        if not hasattr(os, "statvfs"):
+            import shutil  # it takes 5 ms
+
+            return shutil.disk_usage(str(folder)).free
+        info = os.statvfs(str(folder))
+        # A file system that has no size is none on a disk.
+        return info.f_bavail * info.f_frsize if info.f_blocks and os.access(str(folder), os.W_OK) else None
+    except OSError:
+        return None
+
+
+class Room:
+    """The room on disk that calls under way are going to need. Safe for threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._taken = 0
+
+    @contextmanager
+    def taken(self, size_bytes: int, folders: Iterable[Path]) -> Generator[None, None, None]:
+        """For this long as many bytes more are needed in each of these folders; a `UsageError` where one has
+        not enough for all that is under way."""
+        with self._lock:
+            self._taken += size_bytes
+            needed = self._taken
+        try:
+            for folder in folders:
+                free = free_bytes(folder)
+                if free is not None and free < needed:
+                    raise UsageError(
+                        f"{folder} has room for {free / 1e6:.1f} MB; up to {needed / 1e6:.1f} MB may come",
+                        hint="free some space there, or choose another place (-o for the output, "
+                        "XDG_STATE_HOME for the state folder); nothing was sent",
+                        code=NO_SPACE,
+                    )
+            yield
+        finally:
+            with self._lock:
+                self._taken -= size_bytes
 
 
 @contextmanager
@@ -3738,7 +3929,7 @@ def temporary_folder() -> Generator[Path, None, None]:
     except OSError as error:
         raise UsageError(
             f"cannot make a temporary folder: {error.strerror or error}",
-            hint="free some space there, or name another with TMPDIR; nothing was sent",
+            hint="free some space there, or name another with TMPDIR",
             code="temp_not_writable",
         ) from None
     with folder:
@@ -3981,11 +4172,12 @@ def adopt(
                 previews += _rescued(part, plan)
                 continue
             image = _given_name(part, plan, number)
+            if image is None:
+                continue  # no folder takes it now: it stays where it is
         if image is not None:
             images.append(replace(image, number=number))
-        else:
-            with suppress(OSError):
-                os.unlink(part)
+        with suppress(OSError):
+            os.unlink(part)  # what is not whole, or a second name of what was killed while it got its first
     return tuple(images), tuple(previews)
 
 
@@ -4069,6 +4261,11 @@ class InFlight:
         """Where the answer's body goes; None where there is no folder."""
         return self._folder.path / BODY if self._folder else None
 
+    @property
+    def id(self) -> str:
+        """What `resume` calls it; empty where there is no folder."""
+        return self._folder.path.name if self._folder else ""
+
     def head_came(self, status: int, headers: Mapping[str, str]) -> None:
         """Status and headers of the answer are here."""
         self._write(HEAD, {"status": status, "headers": dict(headers)})
@@ -4097,14 +4294,17 @@ class InFlight:
             file.write(json.dumps(content).encode("ascii"))
 
 
-def is_anything_left(state_folder: Path) -> bool:
-    """Whether something is left that nobody has tried to finish yet."""
+def is_anything_left(state_folder: Path, and_tried: bool = False) -> bool:
+    """Whether something is left that nobody has tried to finish yet, or with `and_tried` anything."""
     folder = state_folder / FOLDER
     try:
         names = os.listdir(str(folder))
     except OSError:
         return False
-    return any(is_abandoned(folder / name) and not (folder / name / TRIED).exists() for name in names)
+    left = [folder / name for name in names]
+    return any(
+        is_unmarked(one) or (is_abandoned(one) and (and_tried or not (one / TRIED).exists())) for one in left
+    )
 
 
 def add_note(folder: Path, event: Mapping[str, object]) -> None:
@@ -4463,8 +4663,9 @@ class ImageCollector:
 
     `indices` gives the 1-based number of each image; `on_saved` and `on_partial` are told of each file, and
     `on_warning` where one got its name otherwise than planned. An image above `asked` has a name that nobody
-    planned, so it never replaces a file. `note` is given what becomes of each file before and after it does:
-    with that, another process can finish what this one began.
+    planned, so it never replaces a file. `known` are the SHA-256 of images that are
+    saved already. `note` is given what becomes of each file before and after it does: with that, another
+    process can finish what this one began.
     """
 
     def __init__(
@@ -4477,6 +4678,7 @@ class ImageCollector:
         asked: Optional[int] = None,
         on_warning: Callable[[str], None] = lambda _: None,
         note: Callable[[Mapping[str, object]], None] = lambda _: None,
+        known: Iterable[str] = (),
     ) -> None:
         self._plan = plan
         self._asked = asked
@@ -4486,6 +4688,8 @@ class ImageCollector:
         self._on_warning = on_warning
         self._save_partials = save_partials
         self._note = note
+        #: Where each image came from, by its SHA-256.
+        self._places: Dict[str, Optional[Tuple[str, ...]]] = dict.fromkeys(known)
         self._index: Optional[int] = None
         self._preview: Optional[ImageWriter] = None
         self._writers: List[ImageWriter] = []
@@ -4507,8 +4711,12 @@ class ImageCollector:
         self._note({"part": str(writer.part), "number": self._index, "url": url})
         return writer
 
-    def finish(self, writer: ImageWriter) -> None:
-        """A final image is whole: it gets its name."""
+    def finish(self, writer: ImageWriter, place: Tuple[str, ...] = ()) -> None:
+        """A final image is whole: it gets its name, unless the same one came from another place of the answer
+        or is known."""
+        if self._places.setdefault(writer.sha256, place) != place:
+            self._abandon(writer)
+            return
         index = self._index or next(self._indices)
         target, part = self._plan.path(index), str(writer.part)
         self._note({"part": part, "target": str(target), "sha256": writer.sha256})
@@ -4611,130 +4819,178 @@ class ImageCollector:
 # ------------------------------------------------------------------------------------------------------------
 # outputs/image_text
 #
-# Takes an image out of the text that holds it while that text is still arriving: base64, or a data URI.
+# Takes images out of a text that holds them while it is still arriving: base64, data URIs, SVG as it is.
 # ------------------------------------------------------------------------------------------------------------
 
 
-_HEAD_BYTES = 8
+#: So many characters of base64 tell what they are.
+_HEAD_CHARS = -(-SNIFF_BYTES // 3) * 4
 _MAX_URI_HEADER_BYTES = 256
-_MAX_ADDRESS_BYTES = 16384
+#: Of a text without an image so much is looked at.
+_MAX_TEXT_BYTES = 1 << 16
+_DATA_URI = rb"(?i)data:(?:image/[\w.+-]{1,100}|application/octet-stream)?(?:;[\w.+=-]{1,100}){0,3};base64,"
+_BASE64_URI_AT_START = rb"(?i)data:[^,]{0,250};base64,"
+#: What ends a data URI inside a text.
+_AFTER_URI = rb"[)\"'<>\]}`|]"
 _ADDRESS_STARTS = (b"http://", b"https://")
-#: An address without its server: a path from the root, or one with a file's extension.
-_RELATIVE = rb"/[^\x00-\x1f]+|[^\x00-\x20:/?#<>{}][^\x00-\x1f:?#<>{}]*\.[A-Za-z0-9]{2,5}([?#][^\x00-\x1f]*)?"
 
 
 class ImageText:
-    """The sink for one string that may hold an image: base64, a data URI, or the address of an image, which
-    may be relative where no base64 is expected.
+    """The sink for one string that may hold images: it is base64, or data URIs stand in it, alone or in the
+    midst of a text; `is_base64` says that it can be nothing else, but for a data URI or an address.
 
-    `on_image(writer)` is called when the string has ended and was an image's; `on_text(text, is_address)`
-    gets a string that is none, a very long one in pieces. Bytes go to disk as they come; a fault in the
-    base64 keeps the text aside as it was.
+    `on_image(writer)` is called for each image that is whole. `keep(text, is_far)` gets the rest as it comes,
+    the far end of a long text marked as such; `on_text` gets all of that at the end but for a far end. Bytes
+    go to disk as they come; a fault in the base64 keeps the text aside as it was.
     """
 
     def __init__(
         self,
         collector: ImageCollector,
-        is_base64: bool,
+        keep: Callable[[bytes, bool], None],
         on_image: Callable[[ImageWriter], None],
-        on_text: Callable[[bytes, bool], None],
+        on_text: Callable[[bytes], None],
+        is_base64: bool = False,
     ) -> None:
         self._collector = collector
-        self._is_base64 = is_base64
+        self._keep_text = keep
         self._on_image = on_image
         self._on_text = on_text
-        self._head: Optional[bytes] = b""
-        self._text: Optional[bytes] = None
-        self._is_long = False
-        self._decoder: Optional[Base64Decoder] = Base64Decoder()
+        self._is_base64 = is_base64
+        self._is_at_start = True
+        self._pending = b""  # what is not known to be text or image yet
+        self._text = bytearray()
+        self._is_image = False  # whether an image is under way
+        self._ends_in_text = False  # whether more text may follow it
+        self._decoder: Optional[Base64Decoder] = None
+        self._is_faulty = self._is_lost = False
         self._writer: Optional[ImageWriter] = None
-        self._lost = False
 
     def __call__(self, piece: Optional[bytes]) -> None:
         """Takes the next piece, or None at the end."""
         if piece is None:
-            self._end()
-        elif self._head is not None:
-            self._head += piece
-            self._decide(at_end=False)
-        elif self._text is not None:
-            self._text += piece
-            if len(self._text) > _MAX_ADDRESS_BYTES:
-                self._is_long = True
-                self._on_text(self._text, False)
-                self._text = b""
+            if not self._is_image:
+                self._look(at_end=True)
+            if self._is_image:
+                self._image_ended()
+            self._on_text(bytes(self._text))
+        elif self._is_image:
+            self._take(piece)
         else:
-            self._decode(piece)
+            self._pending += piece
+            self._look(at_end=False)
 
-    def _decide(self, at_end: bool) -> None:
-        """Tells by the first bytes what the string is."""
-        head = self._head or b""
-        if head[:5].lower() == b"data:":
-            comma = head.find(b",")
-            if comma < 0 and len(head) < _MAX_URI_HEADER_BYTES and not at_end:
-                return
-            if comma >= 0 and head[:comma].lower().endswith(b";base64"):
-                self._head = None
-                self._decode(head[comma + 1 :])
-                return
-        elif len(head) < _HEAD_BYTES and not at_end:
+    def _look(self, at_end: bool) -> None:
+        """Looks for the beginning of an image in what is pending; what cannot be one any more is text."""
+        while self._pending and not self._is_image:
+            head, is_whole = self._pending, at_end or len(self._pending) > _MAX_URI_HEADER_BYTES
+            if self._is_at_start:
+                uri = re.match(_BASE64_URI_AT_START, head)
+                if uri is None and head[:5].lower() == b"data:" and not is_whole:
+                    return
+                is_text = not self._is_base64 or head.lower().startswith(_ADDRESS_STARTS)
+                if uri is None and not at_end and len(head) < _HEAD_CHARS:
+                    return
+                self._is_at_start = False
+                if uri is not None:
+                    self._begin(head[uri.end() :], Base64Decoder())
+                elif not is_text or _is_image_in_base64(head):
+                    self._begin(head, Base64Decoder())
+                elif sniff_format(head) is not None:
+                    self._begin(head, None)
+                continue
+            uri = re.search(_DATA_URI, head)
+            if uri is not None:
+                self._add_text(head[: uri.start()])
+                self._ends_in_text = True
+                self._begin(head[uri.end() :], Base64Decoder())
+                continue
+            hold = 0 if at_end else _held_back(head)
+            self._add_text(head[: len(head) - hold])
+            self._pending = head[len(head) - hold :]
             return
-        self._head = None
-        if self._is_base64 and not head.lower().startswith(_ADDRESS_STARTS):
-            self._decode(head)
-        else:
-            self._text = head
 
-    def _decode(self, piece: bytes) -> None:
-        if self._lost or not piece:
+    def _begin(self, first: bytes, decoder: Optional[Base64Decoder]) -> None:
+        self._pending, self._is_image = b"", True
+        self._is_faulty = self._is_lost = False
+        self._decoder, self._writer = decoder, None
+        self._take(first)
+
+    def _take(self, data: bytes) -> None:
+        """More of the image, up to where the text goes on."""
+        end = re.search(_AFTER_URI, data) if self._ends_in_text and not self._is_faulty else None
+        self._write(data[: end.start()] if end else data)
+        if end is not None:
+            self._image_ended()
+            self._pending = data[end.start() :]
+            self._look(at_end=False)
+
+    def _write(self, data: bytes) -> None:
+        if self._is_lost or not data:
             return
         try:
             if self._writer is None:
                 self._writer = self._collector.begin()
-            if self._decoder is None:
-                self._writer.write(piece)
-                return
-            self._writer.write(self._decoder.feed(piece))
+            decoder = None if self._is_faulty else self._decoder
+            self._writer.write(decoder.feed(data) if decoder else data)
         except BadBase64 as error:
             self._give_up_decoding(error.rest)
         except OutputError as error:
-            self._lost = True
-            self._collector.lose(error.message)
+            self._lose(error)
 
     def _give_up_decoding(self, rest: bytes) -> None:
         assert self._writer is not None
-        self._decoder = None
+        self._is_faulty = True
         try:
             self._writer.undo_base64()
             self._writer.write(rest)
         except OutputError as error:
-            self._lost = True
-            self._collector.lose(error.message)
+            self._lose(error)
 
-    def _end(self) -> None:
-        if self._head is not None:
-            self._decide(at_end=True)
-        if self._text is not None:
-            is_address = self._text.lower().startswith(_ADDRESS_STARTS) or (
-                not self._is_base64 and re.fullmatch(_RELATIVE, self._text) is not None
-            )
-            self._on_text(self._text, is_address and not self._is_long)
-        if self._writer is None or self._lost:
-            return
-        try:
-            if self._decoder is not None:
+    def _image_ended(self) -> None:
+        if self._decoder is not None and self._writer is not None and not (self._is_faulty or self._is_lost):
+            try:
                 self._writer.write(self._decoder.finish())
-        except BadBase64 as error:
-            self._give_up_decoding(error.rest)
-        except OutputError as error:
-            self._lost = True
-            self._collector.lose(error.message)
-        if self._lost:
+            except BadBase64 as error:
+                self._give_up_decoding(error.rest)
+            except OutputError as error:
+                self._lose(error)
+        writer, self._writer, self._is_image = self._writer, None, False
+        if writer is None or self._is_lost:
             return
-        if self._decoder is None:
-            self._collector.keep_aside(self._writer, "bad-base64.txt")
+        if self._is_faulty:
+            self._collector.keep_aside(writer, "bad-base64.txt")
         else:
-            self._on_image(self._writer)
+            self._on_image(writer)
+
+    def _lose(self, error: OutputError) -> None:
+        """No folder takes it: the rest of it is read and dropped."""
+        self._collector.lose(error.message)
+        self._is_lost = True
+
+    def _add_text(self, text: bytes) -> None:
+        room = _MAX_TEXT_BYTES - len(self._text)
+        near, far = text[:room], text[room:]
+        self._text += near
+        for part, is_far in ((near, False), (far, True)):
+            if part:
+                self._keep_text(part, is_far)
+
+
+def _is_image_in_base64(text: bytes) -> bool:
+    """Whether a text begins as the base64 of an image."""
+    with suppress(BadBase64):
+        return sniff_format(Base64Decoder().feed(text[:_HEAD_CHARS])) is not None
+    return False
+
+
+def _held_back(text: bytes) -> int:
+    """How many of the last bytes may be the beginning of a data URI."""
+    last = text[-_MAX_URI_HEADER_BYTES:].lower()
+    at = last.rfind(b"data:")
+    if at >= 0:
+        return len(last) - at
+    return next((size for size in (4, 3, 2, 1) if last.endswith(b"data:"[:size])), 0)
 
 
 # ============================================================================================================
@@ -4760,9 +5016,11 @@ STDOUT = "-"
 
 
 class Status(str, Enum):
-    """How a request ended. `sent` is a request that still runs, or whose process was killed."""
+    """How a request ended. `sent` is a request that still runs, or whose process was killed; `pending` one
+    that the host has accepted as a task, whose images are still to come."""
 
     SENT = "sent"
+    PENDING = "pending"
     SAVED = "saved"
     PARTIAL = "partial"
     FAILED = "failed"
@@ -4793,7 +5051,8 @@ class Opening(Record):
     """What is known of a request before it is sent.
 
     `discount` is the factor on the list price (1.0; 0.5 for the Batch API). `started_at` is UTC, as
-    `utc_text` writes it; None stands for now.
+    `utc_text` writes it; None stands for now. `sandbox` is set where the host is known to
+    be the sandbox.
     """
 
     base_url: str
@@ -4806,6 +5065,7 @@ class Opening(Record):
     discount: float = 1.0
     batch_id: Optional[str] = None
     started_at: Optional[str] = None
+    sandbox: bool = False
 
 
 class Ending(Record):
@@ -4862,7 +5122,9 @@ def check_unchanged(request: ImageRequest, expected: Tuple[Tuple[str, str], ...]
 
 def ending_of(result: Result, error: Optional[BaseException], asked: int) -> Ending:
     """How a request ended, by its result and its error; `asked` is the number of images asked for."""
-    if error is not None and (isinstance(error, InterruptedCall) or not isinstance(error, Exception)):
+    if result.tasks:
+        status = Status.PENDING
+    elif error is not None and (isinstance(error, InterruptedCall) or not isinstance(error, Exception)):
         status = Status.INTERRUPTED
     elif len(result.images) >= asked:
         status = Status.SAVED
@@ -5040,8 +5302,10 @@ _VERSION_2: Tuple[_Step, ...] = (
     lambda database: _move_jobs(database),
     "DROP TABLE batch_jobs_1",
 )
+#: Hosts answer with tasks, which are asked after by their ids.
+_VERSION_3: Tuple[_Step, ...] = ("ALTER TABLE requests ADD COLUMN task_id TEXT",)
 #: What leads from each version of the schema to the next; `PRAGMA user_version` counts them.
-_MIGRATIONS: Tuple[Tuple[_Step, ...], ...] = (_VERSION_1, _VERSION_2)
+_MIGRATIONS: Tuple[Tuple[_Step, ...], ...] = (_VERSION_1, _VERSION_2, _VERSION_3)
 SCHEMA_VERSION = len(_MIGRATIONS)
 
 
@@ -5260,6 +5524,7 @@ UPDATE requests SET elapsed_s = ?, status = ?, error_code = ?, error_message = C
     host = coalesce(?, host)
 WHERE id = ?
 """
+_ACCEPT = "UPDATE requests SET status = 'pending', task_id = CAST(? AS TEXT) WHERE id = ?"
 _INSERT_IMAGE = "INSERT OR REPLACE INTO images VALUES (?, ?, CAST(? AS TEXT), ?, ?, ?, ?, ?, ?)"
 
 _RECORDING_TRIES = 2
@@ -5288,6 +5553,11 @@ class Ledger:
         Returns its id, to be given to `finish` by this process or another; None when it was not recorded.
         """
         return self._attempt(lambda database: self._insert(database, opening), warn)
+
+    def accepted(self, row: int, task_id: str, warn: Warn) -> None:
+        """The host has accepted a request as a task of this id."""
+        values = (stored(self._masked(task_id)), row)
+        self._attempt(lambda database: database.change(_ACCEPT, values), warn)
 
     def finish(self, row: int, ending: Ending, warn: Warn) -> None:
         """Completes the row of a request that has ended, with its images."""
@@ -5354,7 +5624,7 @@ class Ledger:
             (
                 opening.started_at or utc_text(time.time()),
                 self._masked(opening.base_url),
-                urlsplit(opening.base_url).netloc,
+                SANDBOX_HOST if opening.sandbox else urlsplit(opening.base_url).netloc,
                 opening.command,
                 self._masked(request.model),
                 self._masked(request.prompt),
@@ -5377,7 +5647,7 @@ class Ledger:
 
     def _fill(self, database: Database, row: int, ending: Ending) -> None:
         result = ending.result
-        database.change(
+        found = database.change(
             _COMPLETE,
             (
                 round(result.elapsed_s, 3),
@@ -5394,7 +5664,8 @@ class Ledger:
                 row,
             ),
         )
-        for number, image in enumerate(result.images, 1):
+        # Of a request that was forgotten meanwhile nothing is kept.
+        for number, image in enumerate(result.images if found else (), 1):
             database.change(
                 _INSERT_IMAGE,
                 (
@@ -5523,9 +5794,9 @@ class ConfigFile(Record):
 def read_config_file(path: Path) -> ConfigFile:
     """A config file's known fields; a `ConfigError` where it cannot be used."""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = written_text(path.read_bytes())
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8 or UTF-16"
         raise ConfigError(f"cannot read config {path}: {reason}", hint="name a readable JSON file") from None
     try:
         content: Any = json.loads(text)
@@ -5754,6 +6025,47 @@ def _find_home(env: Mapping[str, str]) -> Optional[Path]:
 
 
 # ------------------------------------------------------------------------------------------------------------
+# settings/poll
+#
+# How one host's tasks are asked for, as its config says it. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+class Poll(Record):
+    """Where a task is asked for, and where its answers say what; empty is what the config does not say.
+
+    `path` stands below the base URL, or is an address of its origin; the task's id replaces `{id}` in it.
+    `id`, `status` and `images` are places in an answer, read by `value_at`. `done` and `failed` are states in
+    lower case.
+    """
+
+    path: str = ""
+    id: str = ""
+    status: str = ""
+    done: Tuple[str, ...] = ()
+    failed: Tuple[str, ...] = ()
+    images: str = ""
+
+    def address(self, base_url: str, task_id: str) -> str:
+        """Where a task is asked for, whatever characters its id has; empty where no path is given."""
+        path = self.path.replace("{id}", percent_encode(task_id, safe=""))
+        return base_url + path if path.startswith("/") else path
+
+
+def value_at(document: object, place: str) -> object:
+    """What stands in an answer at a place such as `data.0.task_id`: keys, and numbers in lists from 0; None
+    where nothing does."""
+    for step in place.split("."):
+        if isinstance(document, dict):
+            document = cast(Dict[str, object], document).get(step)
+        elif isinstance(document, list) and re.fullmatch("[0-9]{1,6}", step):
+            document = dict(enumerate(cast(List[object], document))).get(int(step))
+        else:
+            return None
+    return document
+
+
+# ------------------------------------------------------------------------------------------------------------
 # settings/base_url
 #
 # What a base URL may be, and whose it is: OpenAI's, this machine's, the sandbox's. Pure.
@@ -5763,6 +6075,8 @@ def _find_home(env: Mapping[str, str]) -> Optional[Path]:
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 #: What the sandbox says of itself in every answer.
 SANDBOX_HEADER = "x-gpt-image-2-sandbox"
+#: The base URLs of the sandboxes that this process runs itself.
+OWN_SANDBOXES: Set[str] = set()
 
 
 def check_base_url(url: str, source: str) -> None:
@@ -5877,6 +6191,8 @@ class Settings(Record):
     key_problem: str = ""
     key_hint: str = ""
     warnings: Tuple[str, ...] = ()
+    #: How tasks of this host are asked for; None where the config does not say.
+    poll: Optional[Poll] = None
 
     def __repr__(self) -> str:
         return f"Settings(base_url={self.base_url!r}, api_key={self.masked_key})"
@@ -6413,6 +6729,7 @@ class SentRequest:
 
     def __init__(self, in_flight: InFlight, rescue_folder: Path) -> None:
         self.in_flight = in_flight
+        self._rescue_folder = rescue_folder
         self.spool = Spool(rescue_folder, in_flight.body_path)
         self.notes: List[Mapping[str, Any]] = []
         self.collector: Optional[ImageCollector] = None
@@ -6423,9 +6740,21 @@ class SentRequest:
         #: Whether some of its images are still to be fetched from their addresses.
         self.is_unfinished = False
 
+    def poll_spool(self) -> Spool:
+        """Where the next answer about a task goes; that of the request itself is understood by then."""
+        self.spool.discard()
+        folder = self.in_flight.body_path
+        self.spool = Spool(self._rescue_folder, folder and folder.with_name("task"))
+        return self.spool
+
     def left(self, may_have_left: bool) -> None:
         """Whether the request may have left by now."""
         self.may_have_left = may_have_left
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether the request left, or may have."""
+        return self.may_have_left or self.result is not None
 
     def note(self, event: Mapping[str, object]) -> None:
         """Remembers what became of an image, here and on disk."""
@@ -6483,6 +6812,8 @@ class Gate:
             warn(f"something went wrong when all was saved: {said}")
             return result
         error = _error_of(defect, said, len(images), self._asked, billed)
+        if isinstance(error, UsageError) and any(sending.is_sent for sending in self._sendings):
+            error = OutputError(error.message, hint=error.hint, code=error.code, billed=billed)
         places = f"what came was kept: {', '.join(kept)}" if kept else ""
         doubt = "check your usage before you send it again" if billed is not Billed.NO else ""
         error.hint = "; ".join(filter(None, [error.hint, doubt, places]))
@@ -6498,7 +6829,8 @@ class Gate:
                 sending.collector.break_off()
         images, previews = adopt(sending.notes, self._plan)
         addresses = [url for note in sending.notes for url in note.get("addresses") or ()]
-        sending.is_unfinished = len(images) < len(addresses)
+        has_task = any("task" in note for note in sending.notes)
+        sending.is_unfinished = len(images) < (self._asked if has_task else len(addresses))
         answer: Optional[str] = None
         with suppress(Exception):
             answer = sending.spool.keep("answer.txt") if sending.spool.size_bytes else None
@@ -6521,40 +6853,231 @@ def _error_of(defect: Exception, said: str, saved: int, asked: int, billed: Bill
 
 
 # ------------------------------------------------------------------------------------------------------------
-# calls/response
+# calls/task
 #
-# Body chunks in, an `Answer` out, which knows whether it is complete; its images are on disk before that.
+# A task: what a host accepts instead of answering with an image, to be asked after later. Pure.
 #
-# Every shape that servers answer in: JSON and server-sent events (told apart by their first bytes, whatever
-# the headers say), `b64_json`, `url` as an address or a data URI, an error under any status, HTML, nothing.
+# Relays answer so since gateways cut long calls. What they say of a task is told by its words, wherever they
+# stand; a profile's `poll` names the places of those that have words of their own.
 # ------------------------------------------------------------------------------------------------------------
 
 
-_EVENT_BYTES = 1 << 20
-_LEADING_BLANKS = b" \t\r\n"
-_BOM = b"\xef\xbb\xbf"
-_SSE_STARTS = (b"data:", b"event:", b"id:", b"retry:", b":")
-_TYPE = rb'"type"\s*:\s*"([^"\\]*)"'
-_PARTIAL_INDEX = rb'"partial_image_index"\s*:\s*(\d{1,9})'
-_TITLE = r"(?is)<title[^>]{0,200}>(.{0,1000}?)</title>"
-_TITLE_CHARS = 1 << 16  # so far it is looked for
-#: More is no count of tokens: ten of the largest images, with all their inputs, are less than 200,000.
-_MAX_TOKENS = 10**7
+_STATUS_NAMES = ("status", "state", "task_status", "taskStatus", "job_status", "phase")
+#: Names of ids; the first ones tell by themselves that there is a task.
+_TASK_ID_NAMES = ("task_id", "taskId", "job_id", "jobId")
+_ID_NAMES = (*_TASK_ID_NAMES, "id", "request_id", "requestId", "generation_id", "prediction_id", "uuid")
+_PERCENT_NAMES = ("progress", "percent", "percentage", "progress_percent")
+_REASON_NAMES = (
+    *("fail_reason", "failReason", "failure_reason", "failed_reason", "reason", "error_message"),
+    *("errorMessage", "status_message", "detail", "message", "msg"),
+)
+#: Names of addresses that tell of a task, the surest first.
+_ADDRESS_NAMES = (
+    *("poll_url", "polling_url", "pollUrl", "status_url", "statusUrl", "task_url", "query_url", "get"),
+    *("self", "href", "url", "response_url", "result_url"),
+)
+_GOES_ON = re.compile(
+    r"queue(d|ing)?|in_queue|pending|submit(ted)?|accepted|created|start(ing|ed)|not_start(ed)?|waiting"
+    r"|scheduled|preparing|process(ing)?|running|in_?progress|generating|executing|active|working"
+)
+_DONE = re.compile(r"succe(ss|eded|ssful)|complete[d]?|done|finish(ed)?|ready|ok")
+_FAILED = re.compile(
+    r"fail(ed|ure)?|errors?|errored|cancel?led|canceled|expired|rejected|aborted|time(d_)?out|terminated|blocked"
+)
+_NOTHING_CHARGED = re.compile(
+    r"(?i)\bnot (?:been |be )?(?:charged|billed)|\bno (?:charge|cost|fee)\b|\bfree of charge|\brefunded"
+    r"|nothing (?:was|has been) (?:charged|billed)|未扣费|不扣费|未计费|不计费|已退[款还费]|已返还"
+)
+_ID_CHARS = 200
+_STATE_CHARS = 40
+_REASON_CHARS = 1000
+_TEXT_CHARS = 1000
+_MOST_OBJECTS = 100
+_DEEPEST = 4
+_MOST_ADDRESSES = 8
+#: Where hosts answer that name no address: below the base URL, and below its root without a version.
+_KNOWN_FORMS = (
+    *("/tasks/{id}", "/images/generations/{id}", "/images/tasks/{id}", "/images/edits/{id}", "/images/{id}"),
+    *("/predictions/{id}", "/jobs/{id}", "/jobs/recordInfo?taskId={id}", "/task/{id}", "/responses/{id}"),
+)
+_VERSION = r"/v\d{1,3}(?:beta\d{0,2})?$"
+
+
+class TaskState(Enum):
+    """How far a task is."""
+
+    UNDER_WAY = "under way"
+    DONE = "done"
+    FAILED = "failed"
+
+
+_STATES = ((_GOES_ON, TaskState.UNDER_WAY), (_DONE, TaskState.DONE), (_FAILED, TaskState.FAILED))
+
+
+class Task(Record):
+    """A task as one answer tells of it.
+
+    `status` is its state in the host's own word, `percent` how much of it is done, `addresses` where the
+    answer says that it is asked after, `reason` why it failed. `is_free` says that nothing was charged,
+    `is_found` whether any address knew of it.
+    """
+
+    id: str
+    state: TaskState
+    status: str = ""
+    percent: Optional[float] = None
+    addresses: Tuple[str, ...] = ()
+    reason: str = ""
+    is_free: bool = False
+    is_found: bool = True
+
+    @property
+    def in_words(self) -> str:
+        """Its state for people."""
+        status = self.status or self.state.value
+        return status if self.percent is None else f"{status}, {self.percent:.0f} %"
+
+
+def read_task(document: object, is_accepted: bool = False, poll: Optional[Poll] = None) -> Optional[Task]:
+    """What a parsed answer says of a task, None where it tells of none; `is_accepted` is for the status 202,
+    under which any id is enough. `poll` says where the host has its words."""
+    objects = list(_objects(document))
+    stating = next((one for one in objects if _state_of(one) is not None), None)
+    around = [stating, *objects] if stating else objects
+    status = _first_word(around, _STATUS_NAMES, _STATE_CHARS)
+    state = _state_of(stating) if stating else None
+    task_id = _first_word(around, _ID_NAMES, _ID_CHARS)
+    if poll is not None:
+        status = _text_or_number(value_at(document, poll.status), _STATE_CHARS) or status
+        state = _state_by(poll, status) or state
+        task_id = _text_or_number(value_at(document, poll.id), _ID_CHARS) or task_id
+    if state is None and (is_accepted or _first_word(objects, _TASK_ID_NAMES, _ID_CHARS)):
+        state = TaskState.UNDER_WAY
+        task_id = task_id or _first_word(objects, ("data", "result", "task", "job"), _ID_CHARS)
+    if state is None or not task_id.strip("."):
+        return None
+    return Task(
+        id=task_id,
+        state=state,
+        status=status,
+        percent=next((found for found in map(_percent_of, around) if found is not None), None),
+        addresses=_addresses(around),
+        reason=_first_word(around, _REASON_NAMES, _REASON_CHARS) if state is TaskState.FAILED else "",
+        is_free=any(map(_says_free, around)),
+    )
+
+
+def addresses_of_task(task: Task, base_url: str, location: str, poll: Optional[Poll]) -> Tuple[str, ...]:
+    """Where to ask after a task, the surest first: by the profile's `poll`, the header `Location`, the
+    addresses in the answer, and the forms that hosts are known to use. Some are relative to the base URL."""
+    own = poll.address(base_url, task.id) if poll else ""
+    name = percent_encode(task.id, safe="")
+    known = [f"{base_url}{form.format(id=name)}" for form in _KNOWN_FORMS]
+    root = re.sub(_VERSION, "", base_url)
+    if root != base_url:
+        known.append(f"{root}{_KNOWN_FORMS[0].format(id=name)}")
+    return tuple(dict.fromkeys(filter(None, (own, location, *task.addresses, *known))))
+
+
+def _objects(document: object) -> Iterator[Dict[str, Any]]:
+    """The objects of a document, outer ones first, as far as a task is told of in them."""
+    waiting: List[Tuple[object, int]] = [(document, 0)]
+    seen = 0
+    while waiting and seen < _MOST_OBJECTS:
+        value, depth = waiting.pop(0)
+        seen += 1
+        if isinstance(value, dict):
+            fields = cast(Dict[str, Any], value)
+            yield fields
+            inner = list(fields.values())
+        else:
+            inner = cast(List[object], value)[:3] if isinstance(value, list) else []
+        if depth < _DEEPEST:
+            waiting += [(one, depth + 1) for one in inner if isinstance(one, (dict, list))]
+
+
+def _state_of(fields: Mapping[str, Any]) -> Optional[TaskState]:
+    for name in _STATUS_NAMES:
+        state = _state_in_words(_text_or_number(fields.get(name), _STATE_CHARS))
+        if state is not None:
+            return state
+    is_done = fields.get("done")  # as Google's long-running operations
+    return (TaskState.DONE if is_done else TaskState.UNDER_WAY) if isinstance(is_done, bool) else None
+
+
+def _state_in_words(status: str) -> Optional[TaskState]:
+    word = re.sub(r"[-\s]+", "_", status.lower())
+    return next((state for pattern, state in _STATES if pattern.fullmatch(word)), None)
+
+
+def _state_by(poll: Poll, status: str) -> Optional[TaskState]:
+    """The state of a host's own word, None where there is none."""
+    if status.lower() in poll.done:
+        return TaskState.DONE
+    if status.lower() in poll.failed:
+        return TaskState.FAILED
+    knows_ends = bool(poll.done and poll.failed and status)
+    return _state_in_words(status) or (TaskState.UNDER_WAY if knows_ends else None)
+
+
+def _text_or_number(value: object, most: int) -> str:
+    """A text or a number of at most so many characters; empty for anything else."""
+    is_word = isinstance(value, (str, int)) and not isinstance(value, bool)
+    text = str(value).strip() if is_word else ""
+    return text if len(text) <= most else ""
+
+
+def _first_word(objects: List[Dict[str, Any]], names: Tuple[str, ...], most: int) -> str:
+    """The first text or number under one of these names; empty without one."""
+    words = (_text_or_number(fields.get(name), most) for fields in objects for name in names)
+    return next(filter(None, words), "")
+
+
+def _percent_of(fields: Mapping[str, Any]) -> Optional[float]:
+    for name in _PERCENT_NAMES:
+        value = fields.get(name)
+        if isinstance(value, str) and re.fullmatch(r"\d{1,3}(?:\.\d{1,3})?\s?%?", value):
+            value = float(value.rstrip("% "))
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 100:
+            return 100 * value if isinstance(value, float) and value < 1 else float(value)
+    return None
+
+
+def _addresses(objects: List[Dict[str, Any]]) -> Tuple[str, ...]:
+    found = [
+        cast(str, fields[name])
+        for name in _ADDRESS_NAMES
+        for fields in objects
+        if isinstance(fields.get(name), str) and re.match(r"(?i)https?://|/[^/]", cast(str, fields[name]))
+    ]
+    return tuple(dict.fromkeys(found))[:_MOST_ADDRESSES]
+
+
+def _says_free(fields: Mapping[str, Any]) -> bool:
+    """Whether an object says that nothing was charged."""
+    flags = (fields.get("charged"), fields.get("billed"))
+    costs = (fields.get(name) for name in ("cost", "credits_used", "credits_cost", "charge"))
+    is_nothing = any(count_of(cost, 0) == 0 for cost in costs)
+    texts = (value for value in fields.values() if isinstance(value, str))
+    return (
+        any(flag is False for flag in flags)
+        or fields.get("refunded") is True
+        or is_nothing
+        or any(_NOTHING_CHARGED.search(text[:_TEXT_CHARS]) for text in texts)
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------
+# calls/server_error
+#
+# What a server says went wrong, wherever an answer says it. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
 _MESSAGE_CHARS = 10_000
 _MOST_NAMES = 20
 _MOST_STATUS = 599
 _CODES_OF_SUCCESS = (0, 200, "0", "200", "success", "ok")
-#: The status of a task that was accepted.
-_UNDER_WAY = (
-    "queued",
-    "pending",
-    "submitted",
-    "accepted",
-    "starting",
-    "processing",
-    "running",
-    "in_progress",
-)
 #: Where relays that have no `error` put it.
 _ERROR_FIELDS = ("detail", "errors", "message", "msg", "error_msg")
 #: Where an answer that is no error says why it holds no image: keys and places in lists.
@@ -6584,11 +7107,298 @@ class ServerError(Record):
     status: int = 0
 
 
+def read_server_error(document: object, task: Optional[Task] = None) -> Optional[ServerError]:
+    """Why there is no image, by a parsed answer: the official envelope or a relay's form; None without it.
+    `task` is what the answer tells of one, where that is known."""
+    if not isinstance(document, dict):
+        return None
+    fields = cast(Dict[str, Any], document)
+    error: Any = fields.get("error") or members(fields.get("response")).get("error")  # as the Responses API
+    error = None if error is True else error
+    task = task or read_task(fields)
+    goes_well = task is not None and task.state is not TaskState.FAILED
+    goes_well = goes_well and fields.get("code") in (None, *_CODES_OF_SUCCESS)
+    if not error and not goes_well and not _has_result(fields):
+        named = (fields.get(name) for name in _ERROR_FIELDS)
+        error = next((value for value in named if value), None)
+    if not error:
+        return _reason_elsewhere(fields)
+    if isinstance(error, list):  # one error a field: the first says enough
+        error = cast(List[Any], error)[0]
+    envelope = members(error)
+    details = members(envelope.get("moderation_details"))
+    code = _word(envelope.get("code")) or _word(fields.get("code"))
+    status = whole_number(code, _MOST_STATUS) or 0
+    return ServerError(
+        message=_text_of(envelope.get("message") or envelope.get("msg") or error),
+        type=_word(envelope.get("type")),
+        code="" if status >= 400 or code in _CODES_OF_SUCCESS else code,
+        param=_word(envelope.get("param")),
+        moderation_stage=_word(details.get("moderation_stage")),
+        moderation_categories=tuple(_word(item) for item in _names(details.get("categories"))[:_MOST_NAMES]),
+        status=status if status >= 400 else 0,
+    )
+
+
+def _has_result(fields: Dict[str, Any]) -> bool:
+    """Whether an answer holds, or says that it holds, what was asked for: its message is no error then."""
+    says_ok = fields.get("success") is True or fields.get("code") in _CODES_OF_SUCCESS
+    return says_ok or bool(fields.get("data")) or "b64_json" in fields
+
+
+def _reason_elsewhere(fields: Dict[str, Any]) -> Optional[ServerError]:
+    """A reason in one of the places where answers without an error and without an image give it."""
+    for path in _REASONS:
+        value: Any = fields
+        for step in path:
+            if isinstance(step, str) and isinstance(value, dict):
+                value = cast(Dict[str, Any], value).get(step)
+            elif isinstance(step, int) and isinstance(value, list) and cast(List[Any], value):
+                value = cast(List[Any], value)[step]
+            else:
+                value = None
+        if isinstance(value, str) and re.search(_STOPPED if path[-1] in _CODE_STEPS else r"\S", value):
+            return ServerError(_text_of(value), code=value if path[-1] in _CODE_STEPS else "")
+    data: Any = fields.get("data")
+    items = [members(item) for item in cast(List[Any], data)] if isinstance(data, list) else []
+    said = [{name: value for name, value in item.items() if value is not None} for item in items]
+    reason = said[0].get("revised_prompt") if said else None
+    if reason and all(list(one) == ["revised_prompt"] for one in said):
+        return ServerError(_text_of(reason))
+    return None
+
+
+def _word(value: object) -> str:
+    """A name or a number out of an error; empty for anything else."""
+    is_word = isinstance(value, (str, int)) and not isinstance(value, bool)
+    return str(value)[:_MESSAGE_CHARS] if is_word else ""
+
+
+def _text_of(value: object) -> str:
+    """What an error says, as text."""
+    if isinstance(value, str):
+        return value[:_MESSAGE_CHARS]
+    try:
+        return json.dumps(value)[:_MESSAGE_CHARS]
+    except (ValueError, RecursionError):
+        return ""
+
+
+def _names(value: object) -> List[object]:
+    """A list of names from a list, or from an object whose true members are meant."""
+    if isinstance(value, list):
+        return cast(List[object], value)
+    if isinstance(value, dict):
+        return [name for name, on in cast(Dict[object, object], value).items() if on]
+    return []
+
+
+# ------------------------------------------------------------------------------------------------------------
+# calls/findings
+#
+# Where the images of an answer are: found by what they are, whatever the names that lead to them.
+#
+# Base64, data URIs and SVG are written to disk as they come. Addresses are collected, and chosen from when the
+# answer has ended: those where the API documents them, else those that are most surely of images.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_IMAGE_FILE_IN_TEXT = (
+    r"(?i)https?://[^\s\"'<>()]{1,2000}?\.(?:png|jpe?g|webp|gif|svg)(?:\?[^\s\"'<>()]{0,4000})?(?![\w.])"
+)
+_MOST_FINDINGS = 1000
+
+_ADDRESS = r"(?i)https?://[^\s\"'<>]{1,16384}"
+#: An address without its server: a path from the root, or one with a file's extension.
+_RELATIVE = r"/[^\x00-\x1f]+|[^\x00-\x20:/?#<>{}][^\x00-\x1f:?#<>{}]*\.[A-Za-z0-9]{2,5}([?#][^\x00-\x1f]*)?"
+_MARKDOWN = r"!\[[^\]]{0,1000}\]\([ \t]{0,9}<?(https?://[^\s<>\"')]{1,16384})"
+_IMAGE_FILE = r"(?i)[^?#]*\.(?:png|jpe?g|webp|gif|svg)(?:[?#]|$)"
+
+#: Names of what was sent, and of what is no result.
+_NOT_OURS = re.compile(
+    r"(?i)inputs?|requests?|param(eter)?s|options|(revised_)?prompt|errors?|(input_|image_)?mask(_image)?(_urls?)?"
+    r"|(init|input|source|original|reference)_?(images?|files?)?_?(urls?)?|image_?inputs?|references"
+)
+_PREVIEW = re.compile(r"(?i)thumb|preview|partial")
+#: Names of addresses that lead to images, and of those that lead elsewhere.
+_OF_RESULTS = re.compile(
+    r"(?i)image|img|pic|output|result|ur[il]s?$|file|download|data$|artifact|media|asset|src"
+)
+_OF_SERVICE = re.compile(
+    r"(?i)poll|status|cancel|stream|web|doc|help|hook|callback|avatar|logo|icon|profile|terms|home|response_url"
+)
+_DOCUMENTED, _SURE, _BY_NAME, _NO_IMAGE = 3, 2, 1, 0
+
+
+class Finding(Record):
+    """An address in an answer. `rank` is how surely it is that of a result, `where` the names that lead to
+    the list or object that holds it, `is_alone` that no image itself stands beside it."""
+
+    url: str
+    rank: int
+    where: Tuple[str, ...]
+    container: int
+    is_alone: bool = True
+
+
+class ImageFinder:
+    """Finds the images of one answer: `wants` goes to a `JsonSplitter`.
+
+    `keep(text, is_far)` gets what is no image as it comes, the far end of a long text marked as such;
+    `on_image(writer, place, is_preview)` each image that is whole.
+    """
+
+    def __init__(
+        self,
+        collector: ImageCollector,
+        keep: Callable[[bytes, bool], None],
+        on_image: Callable[[ImageWriter, Tuple[str, ...], bool], None],
+        images_at: str = "",
+    ) -> None:
+        """`images_at` is where a host is known to have its images, such as `data.result.images`."""
+        self._images_at = [step for step in images_at.split(".") if step and not step.isdigit()]
+        self._collector = collector
+        self._keep = keep
+        self._on_image = on_image
+        self._deltas: Dict[Tuple[str, ...], ImageText] = {}
+        self._in_document: List[Finding] = []
+        self._findings: List[Finding] = []
+        self._with_image: Set[int] = set()  # the objects of the document that hold an image themselves
+        self._lists_of_images: Set[Tuple[str, ...]] = set()
+        #: What is said in words where images are expected: the text of a chat.
+        self.said = ""
+
+    def wants(self, place: Place) -> Optional[StringSink]:
+        """The sink for a string of a document; None for one that is no image, whatever it looks like."""
+        names = _keys(place.path)
+        is_base64 = place.path[-1:] == ("b64_json",)
+        if not is_base64 and any(_NOT_OURS.fullmatch(name) for name in names):
+            return None
+        if "delta" not in names:
+            return self.text(place)
+        # One text in pieces, an event each.
+        sink = self._deltas.setdefault(place.path, self.text(place))
+        return lambda piece: None if piece is None else sink(piece)
+
+    def text(self, place: Place) -> ImageText:
+        """The sink for one text, which may be all of an answer."""
+        is_preview = any(map(_PREVIEW.search, place.path))
+        is_base64 = place.path[-1:] == ("b64_json",)
+
+        def image_ended(writer: ImageWriter) -> None:
+            if place.path[-1:] != (IN_A_LIST,):
+                self._with_image.add(place.container)
+            self._lists_of_images.add(place.path[:-1])
+            self._on_image(writer, place.path[:-1], is_preview)
+
+        return ImageText(
+            self._collector, self._keep, image_ended, lambda text: self._text_ended(place, text), is_base64
+        )
+
+    def document_ended(self, counts: bool) -> bool:
+        """A document has ended. Its addresses count unless it is a refusal or a preview; whether it had any,
+        or an image."""
+        found, self._in_document = self._in_document, []
+        with_image, self._with_image = self._with_image, set()
+        if counts:
+            alone = (replace(one, is_alone=one.container not in with_image) for one in found)
+            self._findings += [one for one in alone if one.rank > _NO_IMAGE][:_MOST_FINDINGS]
+        return bool(found or with_image)
+
+    def close(self) -> None:
+        """The answer has ended."""
+        for sink in self._deltas.values():
+            sink(None)
+        self.document_ended(counts=True)
+
+    def addresses(self, has_images: bool) -> Tuple[str, ...]:
+        """The addresses of the images that did not come themselves, in their order, each once."""
+        found = self._findings
+        if has_images:
+            found = [one for one in found if one.is_alone and one.where in self._lists_of_images]
+        best = max((one.rank for one in found), default=_NO_IMAGE)
+        where = next((one.where for one in found if one.rank == best), ())
+        return tuple(dict.fromkeys(one.url for one in found if one.rank == best and one.where == where))
+
+    def _text_ended(self, place: Place, text: bytes) -> None:
+        name = (_keys(place.path) or [""])[-1]
+        words = text.decode("utf-8", "replace").strip()
+        if name in ("content", "text", "delta", "refusal"):
+            self.said = self.said or words
+        is_address = re.fullmatch(_ADDRESS, words) is not None
+        if is_address or (name in ("url", "image_url") and re.fullmatch(_RELATIVE, words)):
+            self._add(place, words, self._rank(place.path, name, words))
+        elif words[:1] in ("{", "["):
+            self._read_embedded(place, first_json(words))
+        else:
+            for url in (*re.findall(_MARKDOWN, words), *re.findall(_IMAGE_FILE_IN_TEXT, words)):
+                self._add(place, url, _SURE)
+
+    def _read_embedded(self, place: Place, document: object) -> None:
+        """JSON in a string of JSON: the addresses in it."""
+        waiting: List[Tuple[Tuple[str, ...], object]] = [(place.path, document)]
+        while waiting and len(self._in_document) < _MOST_FINDINGS:
+            path, value = waiting.pop(0)
+            if isinstance(value, str) and re.fullmatch(_ADDRESS, value):
+                self._add(Place(path, 0), value, self._rank(path, (_keys(path) or [""])[-1], value))
+            elif isinstance(value, dict):
+                waiting += [((*path, name), one) for name, one in cast(Dict[str, object], value).items()]
+            elif isinstance(value, list):
+                waiting += [((*path, IN_A_LIST), one) for one in cast(List[object], value)]
+
+    def _add(self, place: Place, url: str, rank: int) -> None:
+        if rank and len(self._in_document) < _MOST_FINDINGS:
+            self._in_document.append(Finding(url, rank, place.path[:-1], place.container))
+
+    def _rank(self, path: Tuple[str, ...], name: str, url: str) -> int:
+        """How surely an address by itself is that of a result."""
+        names = _keys(path)
+        if self._images_at and names[: len(self._images_at)] == self._images_at:
+            return _DOCUMENTED
+        if any(map(_PREVIEW.search, path)) or _OF_SERVICE.search(name):
+            return _NO_IMAGE
+        if path[-3:] == ("data", IN_A_LIST, "url") or path == ("url",):
+            return _DOCUMENTED
+        if re.match(_IMAGE_FILE, url) or not name:
+            return _SURE
+        return _BY_NAME if _OF_RESULTS.search(name) else _NO_IMAGE
+
+
+def _keys(path: Tuple[str, ...]) -> List[str]:
+    return [name for name in path if name != IN_A_LIST]
+
+
+# ------------------------------------------------------------------------------------------------------------
+# calls/response
+#
+# Body chunks in, an `Answer` out, which knows whether it is complete; its images are on disk before that.
+#
+# Every shape that servers answer in: JSON and server-sent events (told apart by their first bytes, whatever
+# the headers say), `b64_json`, `url` as an address or a data URI, an error under any status, HTML, nothing.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_EVENT_BYTES = 1 << 20
+_LEADING_BLANKS = b" \t\r\n"
+_BOM = b"\xef\xbb\xbf"
+_ACCEPTED = 202
+_URI_START = b"data:image/"
+_LAST_EVENTS = ("response.completed", "response.failed", "response.incomplete", "error")
+_SSE_STARTS = (b"data:", b"event:", b"id:", b"retry:", b":")
+_TYPE = rb'"type"\s*:\s*"([^"\\]*)"'
+_PARTIAL_INDEX = rb'"partial_image_index"\s*:\s*(\d{1,9})'
+_TITLE = r"(?is)<title[^>]{0,200}>(.{0,1000}?)</title>"
+_TITLE_CHARS = 1 << 16  # so far it is looked for
+#: More is no count of tokens: ten of the largest images, with all their inputs, are less than 200,000.
+_MAX_TOKENS = 10**7
+
+
 class Answer(Record):
     """What a body held besides its images.
 
-    `shape` is `json`, `sse`, `html`, `empty` or `other`. `complete` says whether it ended as its format
-    ends. `urls` are the addresses of images that were not sent themselves.
+    `shape` is `json`, `sse`, `html`, `image`, `empty` or `other`. `complete` says whether it ended as its
+    format ends. `urls` are the addresses of images that were not sent themselves. `task` is what it tells of
+    where it is not the answer itself.
     """
 
     shape: str = "empty"
@@ -6596,28 +7406,43 @@ class Answer(Record):
     error: Optional[ServerError] = None
     urls: Tuple[str, ...] = ()
     usage: Optional[Usage] = None
+    task: Optional[Task] = None
     title: str = ""
     text: str = ""
 
 
 class AnswerReader:
-    """Reads one body: `feed` its chunks, then `close`."""
+    """Reads one body: `feed` its chunks, then `close`.
 
-    def __init__(self, collector: ImageCollector, spool: Spool) -> None:
+    `poll` says where a host tells of its tasks. A stream is over when `asked` images have come.
+    """
+
+    def __init__(
+        self, collector: ImageCollector, spool: Spool, poll: Optional[Poll] = None, asked: int = 1
+    ) -> None:
+        self._asked = asked
         self._collector = collector
         self._spool = spool
+        self._poll = poll
         self._head = b""
         self._feed: Optional[Callable[[bytes], None]] = None
         self._shape = "empty"
         self._sse: Optional[SseSplitter] = None
-        self._json = JsonSplitter(self._wants, self._keep)
+        self._finder = ImageFinder(collector, self._keep_text, self._image_ended, poll.images if poll else "")
+        self._json = JsonSplitter(self._finder.wants, self._keep)
+        self._body: Optional[ImageText] = None  # of an answer that is no JSON
         self._document = bytearray()  # the JSON under way, without its images
-        self._undecided: List[ImageWriter] = []  # whole, but not yet known to be final or previews
-        self._found = False  # whether the document under way holds an image or the address of one
-        self._addresses: List[str] = []  # those in the document under way
-        self._urls: List[str] = []
-        self._lone_urls: List[str] = []  # those beside which the image itself was not sent
+        self._undecided: List[
+            Tuple[ImageWriter, Tuple[str, ...]]
+        ] = []  # whole, but not yet known to be final or previews
         self._answer = Answer()
+        self._status = 0
+        #: Whether all has come, although the connection is still open.
+        self.is_over = False
+
+    def head_came(self, head: ResponseHead) -> None:
+        """Status and headers, which come before the body."""
+        self._status = head.status
 
     def feed(self, chunk: bytes) -> None:
         if self._feed is not None:
@@ -6633,42 +7458,60 @@ class AnswerReader:
 
     def close(self) -> Answer:
         """What the body was, once it has ended or been cut."""
-        if self._feed is None and self._head:
-            self._shape, self._feed = "other", self._spool.write
+        if self._feed is None and self._choose(self._head, at_end=True):
+            assert self._feed is not None
             self._feed(self._head)
         if self._shape == "json":
             self._document_ended()
         elif self._shape == "sse":
             self._event_ended()
-        for writer in self._undecided:
-            self._collector.finish(writer)
-        urls = tuple(self._lone_urls if self._collector.images else self._urls)
+        elif self._body is not None:
+            self._body(None)
+        self._finder.close()
+        self._finish_undecided()
         text = self._spool.text() if self._shape != "empty" else ""
         title = re.search(_TITLE, text[:_TITLE_CHARS]) if self._shape == "html" else None
+        has_images, error, task = bool(self._collector.images), self._answer.error, self._answer.task
+        is_under_way = task is not None and task.state is TaskState.UNDER_WAY
+        urls = () if is_under_way else self._finder.addresses(has_images)
+        if error is None and not has_images and not urls:
+            if task is not None and task.state is TaskState.FAILED:
+                error = ServerError(task.reason or f"the task ended as {task.status}")
+            elif self._finder.said:
+                error = ServerError(f"words came instead of an image: {self._finder.said}")
         return replace(
             self._answer,
             shape=self._shape,
-            complete=self._answer.complete or self._shape in ("html", "other"),
+            complete=self._answer.complete or self._shape not in ("json", "sse", "empty"),
             urls=urls,
+            error=error,
             title=title.group(1) if title else "",
             text=text,
         )
 
-    def _choose(self, head: bytes) -> bool:
+    def _choose(self, head: bytes, at_end: bool = False) -> bool:
         """Picks the way to read the body by its first bytes; False while there are too few."""
         if not head:
             return False
+        is_uri = head[: len(_URI_START)].lower() == _URI_START[: len(head)]
+        is_short = len(head) < (len(_URI_START) if is_uri else SNIFF_BYTES)
         if head[:1] in (b"{", b"["):
             self._shape, self._feed = "json", self._json.feed
-        elif head.startswith(_SSE_STARTS):
+        elif head.startswith(_SSE_STARTS) and not is_uri:
             self._sse = SseSplitter(self._json_data, self._event_ended)
             self._shape, self._feed = "sse", self._sse.feed
-        elif any(start.startswith(head) for start in _SSE_STARTS):
+        elif is_short and not at_end:
             return False
+        elif head[:1] == b"<" and sniff_format(head) is None:
+            self._shape, self._feed = "html", self._spool.write
         else:
-            self._shape = "html" if head[:1] == b"<" else "other"
-            self._feed = self._spool.write
+            self._read_as_text()
         return True
+
+    def _read_as_text(self) -> None:
+        """The body is one text, or an image itself."""
+        self._body = body = self._finder.text(Place((), 0))
+        self._shape, self._feed = "other", body
 
     def _json_data(self, data: bytes) -> None:
         self._json.feed(data)
@@ -6678,24 +7521,25 @@ class AnswerReader:
         if len(self._document) <= _EVENT_BYTES:
             self._document += data
 
-    def _wants(self, key: str) -> Optional[StringSink]:
-        if key not in ("b64_json", "url"):
-            return None
-        return ImageText(self._collector, key == "b64_json", self._image_ended, self._address_ended)
-
-    def _address_ended(self, text: bytes, is_address: bool) -> None:
-        self._keep(text.replace(b"\\", b"\\\\").replace(b'"', b'\\"'))
-        if is_address:
-            self._found = True
-            self._addresses.append(text.decode("utf-8", "replace"))
-
-    def _image_ended(self, writer: ImageWriter) -> None:
-        """Commits an image at once where it is known to be final; in an event that may show only later."""
-        self._found = True
-        if self._shape == "json" or self._is_completed():
-            self._collector.finish(writer)
+    def _keep_text(self, text: bytes, is_far: bool) -> None:
+        """Keeps what a sink has found to be no image; in JSON it is a string again."""
+        if self._body is not None:
+            self._spool.write(text)
+            return
+        text = json_escaped(text)
+        if is_far:
+            self._spool.write(text)
         else:
-            self._undecided.append(writer)
+            self._keep(text)
+
+    def _image_ended(self, writer: ImageWriter, place: Tuple[str, ...], is_preview: bool) -> None:
+        """Commits an image at once where it is known to be final; in an event that may show only later."""
+        if is_preview:
+            self._collector.preview(writer, 0)
+        elif self._shape == "sse" and not self._is_completed():
+            self._undecided.append((writer, place))
+        else:
+            self._collector.finish(writer, place)
 
     def _is_completed(self) -> bool:
         return any(kind.endswith("completed") for kind in self._event_kinds())
@@ -6717,107 +7561,57 @@ class AnswerReader:
             return
         if self._is_preview():
             index = re.search(_PARTIAL_INDEX, self._document)
-            for writer in self._undecided:
+            for writer, _ in self._undecided:
                 self._collector.preview(writer, int(index.group(1)) if index else 0)
+            self._undecided = []
         else:
-            for writer in self._undecided:
-                self._collector.finish(writer)
-        self._undecided = []
+            self._finish_undecided()
         self._spool.write(b"\n")
         self._document_ended()
         self._document.clear()
-        self._json = JsonSplitter(self._wants, self._keep)
+        self._json = JsonSplitter(self._finder.wants, self._keep)
+
+    def _finish_undecided(self) -> None:
+        undecided, self._undecided = self._undecided, []
+        for writer, place in undecided:
+            self._collector.finish(writer, place)
 
     def _document_ended(self) -> None:
         """Reads what is left of a document, or of an event's, when its images are out of it."""
-        found, self._found = self._found, False
-        addresses, self._addresses = self._addresses, []
-        is_preview = self._is_preview()
+        is_preview, is_last = self._is_preview(), self._is_last_event()
+        has_all = self._is_completed() and len(self._collector.images) >= self._asked
+        self.is_over = self.is_over or is_last or has_all
         document = first_json(bytes(self._document).decode("utf-8", "replace"))
-        if document is None:
-            # It was cut, is too long to be held, or nests too deep: what was seen of it counts.
-            self._urls += [] if is_preview else addresses
-            return
-        known = set(addresses)
-        lone = [url for url in _lone_addresses(document) if url in known]
-        error = read_server_error(document)
-        if error is None and not is_preview:
-            self._urls += addresses
-            self._lone_urls += lone
+        task = read_task(document, self._status == _ACCEPTED, self._poll) if self._shape == "json" else None
+        error = read_server_error(document, task)
+        found = self._finder.document_ended(counts=error is None and not is_preview)
+        if document is None and not is_last:
+            return  # it was cut, is too long to be held, or nests too deep: what was seen of it counts
         self._answer = replace(
             self._answer,
             complete=self._answer.complete
             or self._shape == "json"
             or error is not None
+            or is_last
             or self._is_completed()
             or (found and not is_preview),
             error=self._answer.error or error,
             usage=_add_usage(self._answer.usage, read_usage(document)),
+            task=task,
         )
 
-
-def read_server_error(document: object) -> Optional[ServerError]:
-    """Why there is no image, by a parsed answer: the official envelope or a relay's form; None without it."""
-    if not isinstance(document, dict):
-        return None
-    fields = cast(Dict[str, Any], document)
-    error: Any = fields.get("error") or _members(fields.get("response")).get("error")  # as the Responses API
-    error = None if error is True else error
-    if not error and not _has_result(fields):
-        named = (fields.get(name) for name in _ERROR_FIELDS)
-        error = next((value for value in named if value), None)
-    if not error:
-        return _reason_elsewhere(fields)
-    if isinstance(error, list):  # one error a field: the first says enough
-        error = cast(List[Any], error)[0]
-    envelope = _members(error)
-    details = _members(envelope.get("moderation_details"))
-    code = _word(envelope.get("code")) or _word(fields.get("code"))
-    status = whole_number(code, _MOST_STATUS) or 0
-    return ServerError(
-        message=_text_of(envelope.get("message") or envelope.get("msg") or error),
-        type=_word(envelope.get("type")),
-        code="" if status >= 400 or code in _CODES_OF_SUCCESS else code,
-        param=_word(envelope.get("param")),
-        moderation_stage=_word(details.get("moderation_stage")),
-        moderation_categories=tuple(_word(item) for item in _names(details.get("categories"))[:_MOST_NAMES]),
-        status=status if status >= 400 else 0,
-    )
-
-
-def _has_result(fields: Dict[str, Any]) -> bool:
-    """Whether an answer holds, or says that it holds, what was asked for: its message is no error then."""
-    says_ok = fields.get("success") is True or fields.get("code") in _CODES_OF_SUCCESS
-    goes_on = fields.get("status") in _UNDER_WAY
-    return says_ok or goes_on or bool(fields.get("data")) or "b64_json" in fields
-
-
-def _reason_elsewhere(fields: Dict[str, Any]) -> Optional[ServerError]:
-    """A reason in one of the places where answers without an error and without an image give it."""
-    for path in _REASONS:
-        value: Any = fields
-        for step in path:
-            if isinstance(step, str) and isinstance(value, dict):
-                value = cast(Dict[str, Any], value).get(step)
-            elif isinstance(step, int) and isinstance(value, list) and cast(List[Any], value):
-                value = cast(List[Any], value)[step]
-            else:
-                value = None
-        if isinstance(value, str) and re.search(_STOPPED if path[-1] in _CODE_STEPS else r"\S", value):
-            return ServerError(_text_of(value), code=value if path[-1] in _CODE_STEPS else "")
-    data: Any = fields.get("data")
-    items = [_members(item) for item in cast(List[Any], data)] if isinstance(data, list) else []
-    said = [{name: value for name, value in item.items() if value is not None} for item in items]
-    reason = said[0].get("revised_prompt") if said else None
-    if reason and all(list(one) == ["revised_prompt"] for one in said):
-        return ServerError(_text_of(reason))
-    return None
+    def _is_last_event(self) -> bool:
+        """Whether nothing comes after an event, however long the connection stays open."""
+        if self._shape != "sse":
+            return False
+        is_end = any(kind in _LAST_EVENTS for kind in self._event_kinds())
+        return is_end or bytes(self._document[:20]).strip() == b"[DONE]"
 
 
 def read_usage(document: object) -> Optional[Usage]:
     """The `usage` of a parsed answer, by its official names or those of chat; None where it is missing or
     cannot be true: no output, or a part that is more than its whole."""
-    fields = _members(_members(document).get("usage"))
+    fields = members(members(document).get("usage"))
     for names in (("input_tokens", "output_tokens"), ("prompt_tokens", "completion_tokens")):
         tokens_in, tokens_out = (count_of(fields.get(name), _MAX_TOKENS) for name in names)
         if tokens_in is not None and tokens_out:
@@ -6826,8 +7620,8 @@ def read_usage(document: object) -> Optional[Usage]:
 
 
 def _split_usage(fields: Dict[str, Any], tokens_in: int, tokens_out: int) -> Optional[Usage]:
-    split = _members(fields.get("input_tokens_details") or fields.get("prompt_tokens_details"))
-    kinds = _members(split.get("cached_tokens_details"))
+    split = members(fields.get("input_tokens_details") or fields.get("prompt_tokens_details"))
+    kinds = members(split.get("cached_tokens_details"))
     text, image = (count_of(split.get(kind), _MAX_TOKENS) for kind in ("text_tokens", "image_tokens"))
     image_in = image or 0
     text_in = max(text or 0, tokens_in - image_in)
@@ -6858,55 +7652,10 @@ def _part(value: object) -> int:
     return _MAX_TOKENS + 1 if number is None else number
 
 
-def _lone_addresses(document: object) -> Iterator[str]:
-    """The addresses in a parsed answer that have no image beside them."""
-    waiting: List[object] = [document]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, dict):
-            fields = cast(Dict[str, Any], value)
-            address: Any = fields.get("url")
-            if isinstance(address, str) and not isinstance(fields.get("b64_json"), str):
-                yield address
-            waiting += reversed(list(fields.values()))
-        elif isinstance(value, list):
-            waiting += reversed(cast(List[object], value))
-
-
 def _add_usage(one: Optional[Usage], other: Optional[Usage]) -> Optional[Usage]:
     if one is None or other is None:
         return one or other
     return one + other
-
-
-def _members(value: object) -> Dict[str, Any]:
-    """A parsed object; empty for anything else."""
-    return cast(Dict[str, Any], value) if isinstance(value, dict) else {}
-
-
-def _word(value: object) -> str:
-    """A name or a number out of an error; empty for anything else."""
-    is_word = isinstance(value, (str, int)) and not isinstance(value, bool)
-    return str(value)[:_MESSAGE_CHARS] if is_word else ""
-
-
-def _text_of(value: object) -> str:
-    """What an error says, as text."""
-    if isinstance(value, str):
-        return value[:_MESSAGE_CHARS]
-    try:
-        return json.dumps(value)[:_MESSAGE_CHARS]
-    except (ValueError, RecursionError):
-        return ""
-
-
-def _names(value: object) -> List[object]:
-    """A list of names from a list, or from an object whose true members are meant."""
-    if isinstance(value, list):
-        return cast(List[object], value)
-    if isinstance(value, dict):
-        return [name for name, on in cast(Dict[object, object], value).items() if on]
-    return []
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -6957,6 +7706,8 @@ class Attempt(Record):
     kept_aside: Tuple[str, ...] = ()
     body_bytes: int = 0
     elapsed_s: float = 0.0
+    #: The task that the request was accepted as, and how far it is.
+    accepted: Optional[Task] = None
 
     @property
     def status(self) -> int:
@@ -6988,6 +7739,12 @@ class Attempt(Record):
         return refusal_by_words(page, status) if status >= 400 else None
 
     @property
+    def is_pending(self) -> bool:
+        """Whether it was accepted as a task that has not ended: its images are still to come."""
+        has_ended = self.images or self.answer.urls or self.error is not None or self.kept_aside
+        return self.accepted is not None and not has_ended and self.accepted.state is not TaskState.DONE
+
+    @property
     def was_cut(self) -> bool:
         """Whether the transfer ended in another way than HTTP ends."""
         return self.end.exit_code != 0
@@ -7013,6 +7770,20 @@ RULES: Tuple[Rule, ...] = (
         "at least one image, or the address of one, arrived",
         lambda a: a.images > 0 or bool(a.answer.urls),
         Billed.YES,
+        Again.NEVER,
+    ),
+    Rule(
+        "task-refunded",
+        "a task that failed, of which the host says that nothing was charged",
+        lambda a: a.accepted is not None and a.accepted.is_free and a.error is not None,
+        Billed.NO,
+        Again.NEVER,
+    ),
+    Rule(
+        "task",
+        "accepted as a task that failed, or has not ended",
+        lambda a: a.accepted is not None,
+        Billed.MAYBE,
         Again.NEVER,
     ),
     Rule(
@@ -7294,6 +8065,18 @@ class Downloader:
                     raise
                 restart()
 
+    def ask(
+        self, url: str, take: Callable[[bytes], object], on_head: Callable[[ResponseHead], object]
+    ) -> Received:
+        """Asks at an address how far a task is; the key goes along to the server itself, and to nobody else.
+
+        `DownloadFailed` where it leads to a private network, or nowhere.
+        """
+        address = _readable(url, self._base)
+        is_home = self._home is not None and address.origin == self._home.origin
+        key = (self._key_header,) if is_home and self._key_header else ()
+        return self._request(address, (("Accept", "application/json, image/*"), *key), take, on_head)
+
     def _follow(self, address: Address, take: Callable[[bytes], object]) -> None:
         for _ in range(_MAX_REDIRECTS + 1):
             following = self._get(address, take)
@@ -7324,26 +8107,36 @@ class Downloader:
     def _ask(
         self, address: Address, take: Callable[[bytes], object], key: Tuple[Tuple[str, str], ...]
     ) -> Received:
-        """One request."""
+        """One request for an image."""
+        statuses: List[int] = []
+        return self._request(
+            address,
+            (("Accept", "image/*"), *key),
+            lambda chunk: take(chunk) if statuses == [200] else None,
+            lambda head: statuses.append(head.status),
+        )
+
+    def _request(
+        self,
+        address: Address,
+        headers: Tuple[Tuple[str, str], ...],
+        take: Callable[[bytes], object],
+        on_head: Callable[[ResponseHead], object],
+    ) -> Received:
         resolve = self._pin(address)
         remaining_s = self._remaining_s()
         if remaining_s <= 0:
             raise DownloadFailed("the time of the call is up (see --timeout)")
         request = HttpRequest(
             url=address.url,
-            headers=(("User-Agent", USER_AGENT), ("Accept", "image/*"), *key),
+            headers=(("User-Agent", USER_AGENT), *headers),
             timeout_s=min(DOWNLOAD_TIMEOUT_S, remaining_s),
             resolve=resolve,
             stall_s=DOWNLOAD_STALL_S,
             max_bytes=self._max_bytes,
         )
-        statuses: List[int] = []
         try:
-            return self._curl.receive(
-                request,
-                lambda chunk: take(chunk) if statuses == [200] else None,
-                lambda head: statuses.append(head.status),
-            )
+            return self._curl.receive(request, take, on_head)
         except ConfigError as error:  # curl has gone since the request that led here
             raise DownloadFailed(error.message) from None
 
@@ -7417,6 +8210,7 @@ def fetch_images(
 _AZURE_SUFFIX = ".openai.azure.com"
 _FREE_ANSWER_BYTES = 8 << 20
 _ANSWER_TEXT_BYTES = 16 << 20
+_ASK_SANDBOX_S = 10.0
 
 
 class Host(Record):
@@ -7462,11 +8256,16 @@ def send_once(
         ConfigError: there is no key, or no usable curl; nothing was sent.
     """
     key = host.settings.require_key()
-    reader = AnswerReader(collector, spool)
+    reader = AnswerReader(collector, spool, host.settings.poll, request.count)
 
-    def take(chunk: bytes) -> None:
+    def head_came(head: ResponseHead) -> None:
+        reader.head_came(head)
+        on_head(head)
+
+    def take(chunk: bytes) -> bool:
         reader.feed(chunk)
         spool.flush()
+        return reader.is_over
 
     def salvage(chunk: bytes) -> None:
         spool.write(chunk)
@@ -7474,20 +8273,23 @@ def send_once(
 
     with temporary_folder() as folder:
         http = _http_request(host.settings, key, request, folder, timeout_s)
-        http = replace(http, max_bytes=_answer_bound(request, max_image_bytes))
+        http = replace(http, max_bytes=answer_bound(request, max_image_bytes))
         on_sent(True)
         try:
-            received = host.curl.receive(http, take, on_head, salvage)
+            received = host.curl.receive(http, take, head_came, salvage)
         except ConfigError:  # there is no curl that could have sent it
             on_sent(False)
             raise
     answer = reader.close()
     if received.head is not None and received.head.status >= 300:
         answer = replace(answer, urls=())  # an address in a refusal is that of its documentation
+    is_refused = answer.error is not None or (received.head is not None and received.head.status >= 300)
+    has_images = bool(collector.images or answer.urls or collector.kept_aside)
     return Attempt(
         head=received.head,
         end=received.end,
         answer=answer,
+        accepted=None if is_refused or has_images else answer.task,
         images=len(collector.images),
         kept_aside=collector.kept_aside,
         body_bytes=received.body_bytes,
@@ -7520,6 +8322,12 @@ def send_free(curl: Curl, request: HttpRequest) -> Tuple[Attempt, object]:
     return attempt, document
 
 
+def asks_sandbox(curl: Curl, base_url: str) -> bool:
+    """Whether the sandbox answers at a base URL; asks it, without a key."""
+    attempt, _ = send_free(curl, HttpRequest(f"{base_url}/models", (), _ASK_SANDBOX_S))
+    return attempt.head is not None and is_sandbox(base_url, attempt.head.headers)
+
+
 def describe(settings: Settings, request: ImageRequest) -> Tuple[str, str]:
     """The URL and the exact body of a request as text, for `--dry-run`; a multipart body by its parts."""
     url = settings.base_url + request.endpoint
@@ -7547,7 +8355,7 @@ def _http_request(
     return HttpRequest(url, tuple(headers), timeout_s, body_path=str(body))
 
 
-def _answer_bound(request: ImageRequest, max_image_bytes: int) -> int:
+def answer_bound(request: ImageRequest, max_image_bytes: int) -> int:
     """More bytes than any answer has that is one: each image and preview as base64, and the text around."""
     pictures = request.count * (1 + (request.partial_images or 0))
     return pictures * max_image_bytes * 4 // 3 + _ANSWER_TEXT_BYTES
@@ -7614,6 +8422,7 @@ class _Cause(NamedTuple):
 
 
 _PROXY_HINT = "check HTTPS_PROXY and HTTP_PROXY"
+TASK_PENDING = "task_pending"
 _CURL_REFUSED = 7
 _CODE_CHARS = 100
 
@@ -7665,6 +8474,26 @@ def explain(
         retry_safe=rule.again is Again.SAFE,
         retry_after_s=server_wait_s(attempt),
     )
+
+
+def pending_error(task: Task, in_flight: str) -> NetworkError:
+    """The error for a task that has not ended in time; `in_flight` is what `resume` calls it."""
+    how = f"which has not ended ({show(task.in_words)})"
+    hint = f"{PROGRAM} resume {in_flight}".rstrip() + " goes on with it; do not send the request again"
+    if not task.is_found:
+        how = "and does not tell how far it is at any known address"
+        hint = f'name the address in the config, "poll": {{"path": "/…/{{id}}"}}; then {hint}'
+    return NetworkError(
+        f"the host accepted the request as task {show(task.id)}, {how}",
+        hint=hint,
+        code=TASK_PENDING,
+        billed=Billed.MAYBE,
+    )
+
+
+def failed_task(attempt: Attempt, base_url: str, secrets: Iterable[str]) -> GptImage2Error:
+    """The error for a task that has ended without an image, when its request is not known any more."""
+    return explain(attempt, judge(attempt), ImageRequest(prompt=""), base_url, secrets)
 
 
 def refuses_stream(attempt: Attempt) -> bool:
@@ -7733,6 +8562,8 @@ def _server_cause(attempt: Attempt, request: ImageRequest, secrets: Iterable[str
     name = error.code if error else ""
     said = show(error.message, secrets) if error else _describe_page(attempt, secrets)
     text = f"HTTP {status}: {said}" if status >= 300 else f"the server answered an error: {said}"
+    if attempt.accepted is not None:
+        text = f"the task {show(attempt.accepted.id, secrets)} failed: {said}"
     refusal = attempt.refusal or refusal_by_status(said_status)
     if refusal is MODERATION or (error is not None and error.moderation_stage):
         return _moderation(attempt, text)
@@ -7805,6 +8636,9 @@ def _unusable_cause(attempt: Attempt, secrets: Iterable[str]) -> _Cause:
     if shape == "empty":
         return _Cause(ApiError, "empty_answer", "the server answered nothing", "")
     said = show(attempt.answer.text, secrets, 200)
+    if attempt.accepted is not None:
+        task = show(attempt.accepted.id, secrets)
+        return _Cause(ApiError, "no_image", f"the task {task} is done, and holds no image: {said}", "")
     return _Cause(ApiError, "no_image", f"the answer holds no image: {said}", "")
 
 
@@ -7941,9 +8775,18 @@ def _check_mask(source: str, mask: InputImage, first: InputImage) -> None:
         )
 
 
+def open_stdin(what: str) -> IO[bytes]:
+    """Standard input; a `UsageError` where nothing can ever come from it."""
+    if sys.__stdin__ is None:
+        raise UsageError(
+            f"cannot read the {what} from standard input, which is closed", hint="open it, or name a file"
+        )
+    return sys.stdin.buffer
+
+
 def _copy_stdin(file: IO[bytes], what: str, max_bytes: int) -> None:
     try:
-        data = sys.stdin.buffer.read(max_bytes + 1)
+        data = open_stdin(what).read(max_bytes + 1)
     except OSError as error:
         raise UsageError(
             f"cannot read the {what} from standard input: {error.strerror or error}", hint="give a file"
@@ -7972,6 +8815,142 @@ def _download(url: str, path: Path, downloader: Downloader, what: str) -> None:
 
 
 # ------------------------------------------------------------------------------------------------------------
+# calls/polling
+#
+# Asks after a task until it has ended; its images go where those of the call go. Asking costs nothing.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_FIRST_WAIT_S = 1.0
+_LONGEST_WAIT_S = 10.0
+_WAIT_GROWTH = 1.5
+#: So long nobody has to know of a task: hosts show one a moment after they accepted it.
+_UNKNOWN_S = 30.0
+#: So many looks at a task that is done, or gone, without an image.
+_MOST_EMPTY_LOOKS = 3
+#: Refusals to tell of a task that may pass, or come from the wrong address.
+_NO_WORD = (401, 403, 404, 405, 408, 409, 410, 425, 429)
+
+
+class TaskPoller:
+    """Asks after one task at one of several addresses: at all of them, until one knows of it.
+
+    `new_spool` makes the place where an answer goes; the last one is `spool`. `on_task` is told how far the
+    task is, each time.
+    """
+
+    def __init__(
+        self,
+        downloader: Downloader,
+        collector: ImageCollector,
+        stop: StopSwitch,
+        poll: Optional[Poll],
+        new_spool: Callable[[], Spool],
+        on_task: Callable[[Task], object],
+    ) -> None:
+        self._downloader = downloader
+        self._collector = collector
+        self._stop = stop
+        self._poll = poll
+        self._new_spool = new_spool
+        self._on_task = on_task
+        self._asked: Set[str] = set()
+        self._addresses: List[str] = []
+        self._is_known = False
+        self.spool: Optional[Spool] = None
+
+    def wait(
+        self,
+        task: Task,
+        addresses: Sequence[str],
+        remaining_s: Callable[[], float],
+        looks_once: bool = False,
+    ) -> Attempt:
+        """The answer with which the task ended; where it has not ended in time, or nobody knows of it, one
+        that holds nothing but how far it is."""
+        self._addresses = list(addresses)
+        started, wait_s, empty_looks = time.monotonic(), _FIRST_WAIT_S, 0
+        while True:
+            attempt = self._look()
+            said = attempt.answer.task
+            if said is not None:
+                task = replace(said, id=task.id)
+                self._on_task(task)
+            attempt = replace(attempt, accepted=task)
+            is_empty = task.state is TaskState.DONE or (self._is_known and said is None)
+            empty_looks = empty_looks + 1 if is_empty else 0
+            if _has_ended(attempt) or empty_looks == _MOST_EMPTY_LOOKS:
+                return attempt
+            is_unknown = not self._is_known and time.monotonic() - started >= _UNKNOWN_S
+            wait_s = max(wait_s, server_wait_s(attempt) or 0.0)
+            is_late = looks_once or is_unknown or wait_s >= remaining_s() or not self._addresses
+            if is_late or self._stop.wait(wait_s):
+                pending = replace(task, is_found=self._is_known)
+                return replace(attempt, answer=replace(attempt.answer, error=None), accepted=pending)
+            wait_s = min(_LONGEST_WAIT_S, _WAIT_GROWTH * wait_s)
+
+    def _look(self) -> Attempt:
+        """Asks until somebody knows of the task; what was said last."""
+        attempt = Attempt(None, TransferEnd(0, "nobody was asked", sent=False))
+        for address in list(self._addresses):
+            try:
+                attempt = self._ask(address)
+            except DownloadFailed:
+                self._addresses.remove(address)
+                continue
+            if self._stop.is_set:
+                break
+            if attempt.images or attempt.answer.urls or attempt.answer.task:
+                self._is_known = True
+                self._addresses = [address]
+                break
+        return self._result_elsewhere(attempt)
+
+    def _result_elsewhere(self, attempt: Attempt) -> Attempt:
+        """Where a task is done and its images are at another address that the answer names: what is there."""
+        task = attempt.answer.task
+        if task is None or task.state is not TaskState.DONE or _has_ended(attempt):
+            return attempt
+        for address in task.addresses:
+            if address not in self._asked:
+                try:
+                    found = self._ask(address)
+                except DownloadFailed:
+                    continue
+                if _has_ended(found):
+                    return found
+        return attempt
+
+    def _ask(self, address: str) -> Attempt:
+        """Reads the answer at one address."""
+        self._asked.add(address)
+        if self.spool is not None:
+            self.spool.discard()
+        self.spool = spool = self._new_spool()
+        reader = AnswerReader(self._collector, spool, self._poll)
+        received = self._downloader.ask(address, reader.feed, reader.head_came)
+        answer = reader.close()
+        return Attempt(
+            head=received.head,
+            end=received.end,
+            answer=answer,
+            images=len(self._collector.images),
+            kept_aside=self._collector.kept_aside,
+            body_bytes=received.body_bytes,
+            elapsed_s=received.elapsed_s,
+        )
+
+
+def _has_ended(attempt: Attempt) -> bool:
+    """Whether an answer is the last word on a task."""
+    task, status = attempt.answer.task, attempt.said_status
+    if attempt.images or attempt.answer.urls or (task is not None and task.state is TaskState.FAILED):
+        return True
+    is_refusal = attempt.error is not None and status < 500 and status not in _NO_WORD
+    return is_refusal and not attempt.was_cut and task is None
+
+
+# ------------------------------------------------------------------------------------------------------------
 # calls/under_way
 #
 # A call under way: how it is made, and what its requests share: clock, warnings, observer, gate.
@@ -7981,7 +8960,8 @@ def _download(url: str, path: Path, downloader: Downloader, what: str) -> None:
 class CallPolicy(Record):
     """How a call is made. `timeout_s` bounds the whole call, retries and waits included.
 
-    Without `waits_for_server` a call that the server asks to wait ends instead, with an error that says so.
+    Without `waits_for_server` a call that the server asks to wait ends instead, with an error that says so;
+    without `waits_for_tasks` one that the host accepts as a task ends with that.
     """
 
     timeout_s: float
@@ -7990,6 +8970,7 @@ class CallPolicy(Record):
     max_download_bytes: int
     save_partials: bool
     waits_for_server: bool = True
+    waits_for_tasks: bool = True
 
 
 class CallUnderWay:
@@ -8010,7 +8991,7 @@ class CallUnderWay:
         self.plan = plan
         self.numbers = numbers or range(1, request.count + 1)
         self.policy = policy
-        self._observer = observer
+        self.observer = observer
         self._lock = threading.Lock()
         self.warnings: List[str] = []
         self.attempts = 0
@@ -8018,6 +8999,8 @@ class CallUnderWay:
         self.gate = Gate(plan, request.count, host.settings.secrets)
         #: The row of the ledger, 0 where there is none.
         self.row = 0
+        #: Is told the id of a task as soon as the host has accepted it.
+        self.on_accepted: Callable[[str], object] = lambda _: None
 
     def begin_sending(self, request: ImageRequest, numbers: Sequence[int]) -> SentRequest:
         """One more request is about to be sent, for the images with these numbers."""
@@ -8050,11 +9033,22 @@ class CallUnderWay:
         """Seconds until the call's time is up."""
         return self.policy.timeout_s - self.elapsed_s
 
+    def accepted(self, task: Task, sending: SentRequest, addresses: Sequence[str]) -> None:
+        """The host has accepted a request as a task: from now on it can be asked after, whatever happens."""
+        sending.note({"task": task.id, "ask": list(addresses)})
+        with suppress(Exception):  # the call goes on as it goes on
+            self.on_accepted(task.id)
+        self.task_came(task)
+
+    def task_came(self, task: Task) -> None:
+        """Tells the observer how far a task is."""
+        self.emit(TaskUnderWay(task.id, task.status, task.percent, self.elapsed_s))
+
     def emit(self, event: Event) -> None:
         """Tells the observer; lanes take turns."""
         try:
             with self._lock:
-                self._observer(event)
+                self.observer(event)
         except Exception as defect:
             if not isinstance(event, Warned):
                 self.warn(f"the observer failed: {type(defect).__name__}: {defect}")
@@ -8115,12 +9109,13 @@ class Lane:
     def run(self) -> LaneEnd:
         """Sends until there is an image, or nothing more may be sent."""
         while True:
-            end, attempt, rule = self._send()
+            end, attempt, rule = self.send()
             wait = self._wait_before_retry(attempt, rule)
             if wait is None or self._call.host.stop.wait(wait):
                 return end
 
-    def _send(self) -> Tuple[LaneEnd, Attempt, Rule]:
+    def send(self) -> Tuple[LaneEnd, Attempt, Rule]:
+        """Sends it once; how it ended."""
         call = self._call
         sending = call.begin_sending(self._request, self._numbers)
         collector = sending.collector = ImageCollector(
@@ -8147,6 +9142,8 @@ class Lane:
             on_head=lambda head: self._head_came(head, sending),
             on_sent=sending.left,
         )
+        if attempt.accepted is not None:
+            attempt = self._follow_task(attempt, attempt.accepted, collector, sending)
         if attempt.answer.urls:
             sending.note({"addresses": list(attempt.answer.urls)})
         failures = self._download(attempt, collector)
@@ -8156,8 +9153,28 @@ class Lane:
         sending.spool.discard()
         if rule.billed is Billed.NO:
             sending.in_flight.close()
-        sending.is_unfinished = bool(failures)
+        sending.is_unfinished = bool(failures or end[0].tasks)
         return end, attempt, rule
+
+    def _follow_task(
+        self, attempt: Attempt, task: Task, collector: ImageCollector, sending: SentRequest
+    ) -> Attempt:
+        """Asks after a task until it has ended, as far as the call waits for that; the last answer."""
+        call, settings = self._call, self._call.host.settings
+        location = attempt.header("location") or attempt.header("operation-location")
+        addresses = addresses_of_task(task, settings.base_url, location, settings.poll)
+        call.accepted(task, sending, addresses)
+        if not call.policy.waits_for_tasks:
+            return attempt
+        poller = TaskPoller(
+            self._downloader(answer_bound(self._request, call.policy.max_download_bytes)),
+            collector,
+            call.host.stop,
+            settings.poll,
+            sending.poll_spool,
+            call.task_came,
+        )
+        return poller.wait(task, addresses, lambda: call.remaining_s)
 
     def _judge(
         self, attempt: Attempt, collector: ImageCollector, sending: SentRequest, failures: List[str]
@@ -8170,7 +9187,12 @@ class Lane:
             self._call.warn(f"no final image came; the last preview was kept: {preview}")
         images, asked = collector.images, self._request.count
         error: Optional[GptImage2Error] = None
-        if failures:
+        tasks: Tuple[str, ...] = ()
+        if attempt.accepted is not None and attempt.is_pending:
+            tasks = (attempt.accepted.id,)
+            if self._call.policy.waits_for_tasks:
+                error = pending_error(attempt.accepted, sending.in_flight.id)
+        elif failures:
             kept = spool.keep("answer.json")
             error = NetworkError(
                 f"{len(failures)} images were made but could not be fetched: {'; '.join(failures)}",
@@ -8182,9 +9204,7 @@ class Lane:
             error = OutputError("; ".join(collector.lost), billed=rule.billed)
         elif not images:
             error = explain(attempt, rule, self._request, settings.base_url, settings.secrets)
-            end = attempt.end
-            is_readable = not attempt.was_cut or end.is_undecodable or end.is_too_long
-            if attempt.status == 200 and is_readable and attempt.error is None and spool.size_bytes:
+            if rule.billed is not Billed.NO and not preview and spool.text().strip():
                 error.hint = f"the answer was kept: {spool.keep('answer.txt')}; {error.hint}".rstrip("; ")
         elif len(images) < asked:
             error = self._too_few(attempt, rule, len(images), collector.kept_aside)
@@ -8200,6 +9220,7 @@ class Lane:
             request_id=request_id(attempt.head, settings.secrets),
             attempts=self._attempts,
             sandbox=attempt.head is not None and is_sandbox(settings.base_url, attempt.head.headers),
+            tasks=tasks,
         )
         return (result, error), rule
 
@@ -8247,18 +9268,22 @@ class Lane:
         host = self._call.host
         if not attempt.answer.urls:
             return []
-        downloader = Downloader(
-            host.curl,
-            max_bytes=self._call.policy.max_download_bytes,
-            base_url=host.settings.base_url,
-            key_header=auth_header(host.settings, host.settings.require_key()),
-            remaining_s=lambda: self._call.remaining_s,
-        )
+        downloader = self._downloader(self._call.policy.max_download_bytes)
         most = self._request.count + MAX_FURTHER_ADDRESSES
         if len(attempt.answer.urls) > most:
             came, asked = len(attempt.answer.urls), self._request.count
             self._call.warn(f"{came} addresses came for {asked} images; only the first {most} are fetched")
         return fetch_images(downloader, attempt.answer.urls[:most], collector, host.settings.secrets)
+
+    def _downloader(self, max_bytes: int) -> Downloader:
+        host = self._call.host
+        return Downloader(
+            host.curl,
+            max_bytes=max_bytes,
+            base_url=host.settings.base_url,
+            key_header=auth_header(host.settings, host.settings.require_key()),
+            remaining_s=lambda: self._call.remaining_s,
+        )
 
     def _head_came(self, head: ResponseHead, sending: SentRequest) -> None:
         sending.in_flight.head_came(head.status, head.headers)
@@ -8280,6 +9305,7 @@ class Lane:
 
 
 _JOIN_S = 0.5
+_EARLIER_HINT = "an earlier try may have been billed: check your usage before you send it again"
 
 
 class Call(CallUnderWay):
@@ -8345,6 +9371,7 @@ class Call(CallUnderWay):
             cost_usd=cost_of_usage(self.request.model, usage, self.host.settings.prices) if usage else None,
             billed=max((lane.billed for lane in lanes), key=attrgetter("rank")),
             attempts=sum(lane.attempts for lane in lanes),
+            tasks=tuple(task for lane in lanes for task in lane.tasks),
             elapsed_s=self.elapsed_s,
             warnings=tuple(self.warnings),
         )
@@ -8368,6 +9395,9 @@ class Call(CallUnderWay):
             return None
         worst = max(errors, key=lambda error: error.billed.rank)
         if not saved:
+            if worst.billed is Billed.NO and result.billed is not Billed.NO:
+                worst.retry_safe = False
+                worst.hint = "; ".join(filter(None, [worst.hint, _EARLIER_HINT]))
             worst.billed = result.billed
             return worst
         return PartialError(
@@ -8406,7 +9436,14 @@ def _interrupted(signum: Optional[int], result: Result, errors: List[GptImage2Er
     saved = f"{len(result.images)} images saved; " if result.images else ""
     if result.billed is Billed.NO:
         return InterruptedCall(f"interrupted; {saved}nothing was billed", signum=signum or 2)
-    hints = [error.hint for error in errors if error.code == DOWNLOAD_FAILED]
+    hints = [error.hint for error in errors if error.code in (DOWNLOAD_FAILED, TASK_PENDING)]
+    if result.tasks:
+        return InterruptedCall(
+            f"interrupted; {saved}the host goes on with its task",
+            signum=signum or 2,
+            billed=result.billed,
+            hint="; ".join(hints),
+        )
     return InterruptedCall(
         f"interrupted; {saved}the request may still be billed",
         signum=signum or 2,
@@ -8428,9 +9465,6 @@ MAX_TIMEOUT_S = 1_000_000.0
 DEFAULT_OUTPUT_STEM = "gpt-image2-output"
 
 PathLike = Union[str, "os.PathLike[str]"]
-
-
-_ASK_SANDBOX_S = 10.0
 
 
 class PreparedCall(Record):
@@ -8501,6 +9535,7 @@ class Client:
         )
         self._swept: Set[Path] = set()
         self._has_resumed = False
+        self._room = Room()
         self._observer: Observer = observer or _ignore
         self._stop = stop or StopSwitch()
         self.ledger: Optional[Ledger] = None
@@ -8532,8 +9567,10 @@ class Client:
         no_clobber: bool = False,
         save_partials: bool = False,
         max_cost_usd: Optional[float] = None,
+        no_wait: bool = False,
     ) -> Result:
-        """Images from a text. The names are the API's; None leaves a field to the server.
+        """Images from a text. The names are the API's; None leaves a field to the server. With `no_wait` a
+        task that the host makes of it is not waited for: `Result.tasks` has its id.
 
         Raises:
             GptImage2Error: see `gpt_image2.core.base.errors`; `result` holds the images saved all the same.
@@ -8562,6 +9599,7 @@ class Client:
         no_clobber: bool = False,
         save_partials: bool = False,
         max_cost_usd: Optional[float] = None,
+        no_wait: bool = False,
     ) -> Result:
         """Images from one or more images (paths or http(s) addresses) and a text; else as `generate`."""
         sources = [image] if isinstance(image, (str, os.PathLike)) else list(image)
@@ -8586,7 +9624,7 @@ class Client:
                 no_clobber=keywords["no_clobber"],
                 max_cost_usd=keywords["max_cost_usd"],
             )
-            return self.run(prepared, save_partials=keywords["save_partials"])
+            return self.run(prepared, save_partials=keywords["save_partials"], no_wait=keywords["no_wait"])
 
     @contextmanager
     def with_inputs(
@@ -8647,41 +9685,56 @@ class Client:
         return PreparedCall(request, plan, self.settings.warnings + warnings)
 
     def run(
-        self, prepared: PreparedCall, save_partials: bool = False, observer: Optional[Observer] = None
+        self,
+        prepared: PreparedCall,
+        save_partials: bool = False,
+        observer: Optional[Observer] = None,
+        no_wait: bool = False,
     ) -> Result:
         """Sends a prepared call and saves its images; `observer` hears of this call instead of the client's.
+        With `no_wait` it does not wait for a task that the host makes of it: `Result.tasks` has its id.
 
         Raises:
             GptImage2Error: not all images could be saved as asked; `result` holds those that were.
         """
         self.settings.require_key()
         find_curl()
-        for folder in _folders(prepared):
+        folders = _folders(prepared)
+        for folder in folders:
             prepare_folder(folder)
-        policy = replace(self._policy, save_partials=save_partials)
+        with self._room.taken(prepared.request.most_bytes, (*folders, state_folder(self._env))):
+            return self._run(prepared, save_partials, observer or self._observer, not no_wait)
+
+    def _run(
+        self, prepared: PreparedCall, save_partials: bool, observer: Observer, waits_for_tasks: bool
+    ) -> Result:
+        policy = replace(self._policy, save_partials=save_partials, waits_for_tasks=waits_for_tasks)
         host = host_of(self.settings, self._env, self._stop)
-        observer = observer or self._observer
         call = Call(host, prepared.request, prepared.plan, policy, observer, prepared.numbers)
         known = prepared.warnings + self._strays(prepared.plan) + self.finish_leftovers()
         try:
             if self.ledger is None:
                 return call.run(known)
             estimate = prepared.request.estimate(self.settings.prices)
-            opening = opening_of(self.settings.base_url, prepared.request, prepared.plan, estimate)
+            base_url = self.settings.base_url
+            opening = opening_of(base_url, prepared.request, prepared.plan, estimate)
+            opening = replace(opening, sandbox=base_url in OWN_SANDBOXES)
             if prepared.output is not None:
                 opening = replace(opening, output=prepared.output)
-            return recorded(
-                self.ledger, opening, lambda warnings, row: call.run(known + warnings, row), observer
-            )
+            ledger = self.ledger
+
+            def run(warnings: Tuple[str, ...], row: int) -> Result:
+                call.on_accepted = lambda task_id: ledger.accepted(row, task_id, call.warn)
+                return call.run(known + warnings, row)
+
+            return recorded(ledger, opening, run, observer)
         finally:
             call.gate.close()
 
     def asks_sandbox(self) -> bool:
         """Whether the sandbox answers at the base URL; asks it, without a key."""
-        settings = self.settings
-        curl = host_of(settings, self._env, self._stop).curl
-        attempt, _ = send_free(curl, HttpRequest(f"{settings.base_url}/models", (), _ASK_SANDBOX_S))
-        return attempt.head is not None and is_sandbox(settings.base_url, attempt.head.headers)
+        host = host_of(self.settings, self._env, self._stop)
+        return asks_sandbox(host.curl, self.settings.base_url)
 
     def _strays(self, plan: OutputPlan) -> Tuple[str, ...]:
         """Sweeps an output folder before its first call; what was found there, in words."""
@@ -8693,22 +9746,31 @@ class Client:
             for path in sweep(plan.folder, plan.rescue_folder)
         )
 
-    def finish_leftovers(self) -> Tuple[str, ...]:
+    def finish_leftovers(self, waits: bool = False) -> Tuple[str, ...]:
         """Finishes what killed processes left, once a client and before its first call; what came of it, in
-        words."""
+        words. With `waits` tasks that the host works on are waited for."""
         if self._has_resumed:
             return ()
         self._has_resumed = True
         host = host_of(self.settings, self._env, self._stop)
-        if not is_anything_left(host.state_folder):
+        if not is_anything_left(host.state_folder, and_tried=waits):
             return ()
         said: List[str] = []
         with suppress(OSError, GptImage2Error):  # none of it is this call's
             Resumer = load_side("gpt_image2_more").Resumer
             resumed_in_words = load_side("gpt_image2_more").resumed_in_words
-            for resumed in Resumer(host, self.ledger, said.append).run(in_passing=True):
+            resumer = Resumer(host, self.ledger, said.append, self._policy.timeout_s, waits)
+            for resumed in resumer.run(in_passing=True):
                 said += resumed_in_words(resumed)
         return tuple(said)
+
+    def tasks_under_way(self) -> FrozenSet[str]:
+        """The outputs, by the path of their first image, that a host still works on."""
+        folder = state_folder(self._env)
+        if not is_anything_left(folder, and_tried=True):
+            return frozenset()
+        outputs_of_tasks = load_side("gpt_image2_more").outputs_of_tasks
+        return frozenset(outputs_of_tasks(folder))
 
     def _default_output(self, output_format: str) -> str:
         suffix = "png" if output_format == "png" else extension(output_format)
@@ -8890,6 +9952,7 @@ class ImageCommand(CallFlags):
     output: Optional[str]
     prompt_file: Optional[str]
     save_partials: bool
+    no_wait: bool
     dry_run: bool
     max_cost: Optional[float]
     no_clobber: bool
@@ -9017,6 +10080,7 @@ def add_image_flags(parser: Parser, is_edit: bool) -> None:
     )
     add("--prompt-file", metavar="FILE", help="read the prompt from a file")
     add_field_flags(add)
+    add("--no-wait", action="store_true", help="where the host makes it a task, end with the task's id")
     add("--save-partials", action="store_true", help="keep the previews, as NAME.partial-0.png")
 
 
@@ -9059,14 +10123,18 @@ def add_call_flags(parser: Parser) -> None:
     add_output_flags(add)
 
 
-def add_sending_flags(add: Callable[..., object]) -> None:
+def add_timeout_flag(add: Callable[..., object], text: str) -> None:
     add(
         "--timeout",
         type=float,
         default=DEFAULT_TIMEOUT_S,
         metavar="S",
-        help=f"seconds for the whole call (default {DEFAULT_TIMEOUT_S:.0f})",
+        help=f"{text} (default {DEFAULT_TIMEOUT_S:.0f})",
     )
+
+
+def add_sending_flags(add: Callable[..., object]) -> None:
+    add_timeout_flag(add, "seconds for the whole call")
     add(
         "--retries",
         type=int,
@@ -9120,9 +10188,9 @@ def read_prompt(prompt: Optional[str], prompt_file: Optional[str], sources: Sequ
         raise UsageError("the prompt is given twice", hint="give PROMPT or --prompt-file, not both")
     if prompt_file is not None and prompt_file != "-":
         try:
-            return Path(os.path.expanduser(prompt_file)).read_bytes().decode("utf-8-sig").rstrip("\r\n")
+            return written_text(Path(os.path.expanduser(prompt_file)).read_bytes()).rstrip("\r\n")
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+            reason = getattr(error, "strerror", None) or "it is no text in UTF-8 or UTF-16"
             raise UsageError(
                 f"cannot read the prompt file {prompt_file}: {reason}", hint="check the path"
             ) from None
@@ -9132,14 +10200,14 @@ def read_prompt(prompt: Optional[str], prompt_file: Optional[str], sources: Sequ
                 "prompt and image cannot both come from standard input", hint="use --prompt-file FILE"
             )
         try:
-            return sys.stdin.buffer.read().decode("utf-8-sig").rstrip("\r\n")
+            return written_text(open_stdin("prompt").read()).rstrip("\r\n")
         except OSError as error:  # io.UnsupportedOperation is a ValueError as well
             raise UsageError(
                 f"cannot read standard input: {error.strerror or error}", hint="use --prompt-file FILE"
             ) from None
         except ValueError:
             raise UsageError(
-                "the prompt on standard input is not UTF-8 text", hint="mend its encoding"
+                "the prompt on standard input is no text in UTF-8 or UTF-16", hint="mend its encoding"
             ) from None
     if prompt is None:
         raise UsageError("a prompt is missing", hint=f'for example: {PROGRAM} generate "a cat" -o cat.png')
@@ -9247,11 +10315,20 @@ def make_images(command: ImageCommand, output: Output, stop: StopSwitch) -> int:
             _show_dry_run(prepared, client, command, output)
             return ExitCode.OK
         with output.observer(results=command.output != "-") as observer:
-            result = client.run(prepared, save_partials=command.save_partials, observer=observer)
+            result = client.run(
+                prepared,
+                save_partials=command.save_partials,
+                observer=observer,
+                no_wait=command.no_wait,
+            )
     if command.output == "-":
         _pour(result)
         for image in result.images[1:]:
             output.warn(f"the server sent one more image; it was saved as {image.path}")
+    for task in result.tasks:
+        output.result(f"Task: {show(task)}")
+    if result.tasks:
+        output.say(f"{PROGRAM} resume fetches its images; do not send the request again")
     output.finish(result_json(result))
     return ExitCode.OK
 
@@ -9264,6 +10341,8 @@ def _target(command: ImageCommand, client: Client) -> Optional[str]:
         raise UsageError("-o - writes one image to stdout", hint="leave --n out, or give a file name")
     if command.json:
         raise UsageError("-o - and --json both want stdout", hint="give a file name, or leave --json out")
+    if command.no_wait:
+        raise UsageError("-o - waits for the image, --no-wait does not", hint="leave one of them out")
     if sys.__stdout__ is None:
         raise UsageError("-o - writes to stdout, which is closed", hint="open it, or give a file name")
     return str(client.rescue_folder) + os.sep

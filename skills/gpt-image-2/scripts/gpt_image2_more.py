@@ -27,12 +27,14 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import lru_cache, partial
 from html import escape
 from itertools import chain, count, islice
+from operator import attrgetter
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import (
     Any,
     BinaryIO,
     Callable,
+    Container,
     ContextManager,
     Deque,
     Dict,
@@ -55,6 +57,7 @@ from gpt_image2 import (
     ASKED,
     BATCH_DISCOUNT,
     BODY,
+    DEFAULT_MAX_DOWNLOAD_BYTES,
     DEFAULT_MODEL,
     EXIT_CODES,
     FOLDER,
@@ -65,15 +68,19 @@ from gpt_image2 import (
     MAX_INPUT_IMAGES,
     MAX_PARTIAL_IMAGES,
     MIN_VERSION,
+    NO_SPACE,
     OVER_MAX_COST,
+    OWN_SANDBOXES,
     PROGRAM,
     REQUEST_FIELDS,
     SANDBOX_HOST,
     SIZE_NAMES,
     STDOUT,
+    TASK_PENDING,
     TRIED,
     TYPICAL_SECONDS,
     USER_AGENT,
+    UTF16_MARKS,
     YES_NO,
     Again,
     Answer,
@@ -83,7 +90,9 @@ from gpt_image2 import (
     AuthenticationError,
     Billed,
     Budget,
+    Call,
     CallFlags,
+    CallPolicy,
     Client,
     ConfigError,
     CostEstimate,
@@ -103,18 +112,21 @@ from gpt_image2 import (
     HttpRequest,
     ImageCollector,
     ImageCommand,
+    ImageFinder,
     ImageRequest,
     ImageSaved,
-    ImageText,
     ImageWriter,
     InputFile,
     InputImage,
     InterruptedCall,
     JsonSplitter,
+    Lane,
+    LaneEnd,
     Ledger,
     LedgerError,
     NetworkError,
     NotAnImage,
+    Observer,
     Opening,
     Output,
     OutputError,
@@ -130,6 +142,7 @@ from gpt_image2 import (
     Record,
     ResponseHead,
     Result,
+    Room,
     SavedImage,
     ServerError,
     ServerFlags,
@@ -137,7 +150,9 @@ from gpt_image2 import (
     Spool,
     Status,
     StopSwitch,
-    StringSink,
+    Task,
+    TaskPoller,
+    TaskState,
     TransferEnd,
     Usage,
     UsageError,
@@ -150,8 +165,11 @@ from gpt_image2 import (
     add_sending_flags,
     add_server_flags,
     add_setting_flags,
+    add_timeout_flag,
+    addresses_of_task,
     adopt,
     amount,
+    asks_sandbox,
     auth_header,
     backoff_s,
     canonical,
@@ -165,10 +183,13 @@ from gpt_image2 import (
     estimate_json,
     explain,
     extension,
+    failed_task,
     failure_json,
     fetch_images,
     find_curl,
     forget_facts,
+    free_bytes,
+    has_same_origin,
     host_of,
     image_json,
     input_file,
@@ -179,6 +200,7 @@ from gpt_image2 import (
     is_refusal,
     is_sandbox,
     is_whole_image,
+    json_escaped,
     judge,
     limit_in_words,
     load_settings,
@@ -188,8 +210,10 @@ from gpt_image2 import (
     moment_s,
     open_database,
     open_ours,
+    open_stdin,
     other_fields,
     parser_of,
+    pending_error,
     plan_output,
     prepare_folder,
     read_database,
@@ -200,20 +224,19 @@ from gpt_image2 import (
     refuses_stream,
     replace,
     request_from_fields,
-    request_id,
     request_of,
     resolve_addresses,
     save_facts,
     saved_image_at,
     saved_line,
     send_free,
-    send_once,
     server_wait_s,
     sha256_of,
     show,
     slug,
     state_folder,
     stored,
+    sweep_unmarked,
     taken_over,
     temporary_folder,
     today,
@@ -291,20 +314,36 @@ class Left:
         #: The numbers of the images that were asked for.
         self.numbers: List[int] = [n for n in asked.get("numbers") or () if isinstance(n, int)] or [1]
         output = asked.get("output")
-        #: The plan of the outputs, field by field.
-        self.output: Mapping[str, Any] = cast(Dict[str, Any], output) if isinstance(output, dict) else {}
-        status = _read_object(folder / HEAD).get("status")
+        self._output: Mapping[str, Any] = cast(Dict[str, Any], output) if isinstance(output, dict) else {}
+        head = _read_object(folder / HEAD)
+        status, headers = head.get("status"), head.get("headers")
         self.status = status if isinstance(status, int) else None
+        #: The headers of the answer, as far as they had come.
+        self.headers: Mapping[str, Any] = cast(Dict[str, Any], headers) if isinstance(headers, dict) else {}
 
     @property
     def id(self) -> str:
         """What it is called: the row of the ledger, and a number of its own."""
         return self.folder.name
 
+    def plan(self, rescue_folder: Path) -> OutputPlan:
+        """Where the images were to go."""
+        return _plan_of(self._output, rescue_folder)
+
     @property
     def addresses(self) -> Tuple[str, ...]:
         """The addresses of images in the whole answer; empty where it did not come to that."""
         return tuple(str(url) for note in self.notes for url in note.get("addresses") or ())
+
+    @property
+    def task(self) -> str:
+        """The id of the task that the host made of it; empty where none is known."""
+        return next((str(note["task"]) for note in self.notes if note.get("task")), "")
+
+    @property
+    def addresses_of_task(self) -> Tuple[str, ...]:
+        """Where the host is asked after that task."""
+        return tuple(str(url) for note in self.notes for url in note.get("ask") or ())
 
     @property
     def was_tried(self) -> bool:
@@ -328,10 +367,11 @@ class Left:
         """Something becomes of an image while it is finished."""
         add_note(self.folder, event)
 
-    def leave(self) -> None:
-        """It could not be finished now: another try may."""
-        with suppress(OSError), open(str(self.folder / TRIED), "ab"):
-            pass
+    def leave(self, was_tried: bool = True) -> None:
+        """It is left as it is: another try may finish it."""
+        if was_tried:
+            with suppress(OSError), open(str(self.folder / TRIED), "ab"):
+                pass
         self._owned.leave()
 
     def close(self) -> None:
@@ -346,9 +386,39 @@ def left_behind(state_folder: Path, wanted: str = "") -> Iterator[Left]:
     with suppress(OSError):
         names = sorted(os.listdir(str(folder)))
     for name in names:
-        owned = taken_over(folder / name) if wanted in ("", name) else None
+        owned = taken_over(folder / name) if _is_named(folder / name, wanted) else None
         if owned is not None:
             yield Left(owned)
+        else:
+            sweep_unmarked(folder / name)
+
+
+def outputs_of_tasks(state_folder: Path) -> Iterator[str]:
+    """Where the first images of the tasks were to go that have not been seen to end."""
+    for folder in (state_folder / FOLDER).glob("*"):
+        if any(note.get("task") for note in _read_lines(folder / IMAGE_NOTES)):
+            asked = _read_object(folder / ASKED)
+            plan = asked.get("output")
+            if isinstance(plan, dict):
+                yield str(_plan_of(cast(Dict[str, Any], plan), state_folder).path(1))
+
+
+def _plan_of(output: Mapping[str, Any], rescue_folder: Path) -> OutputPlan:
+    """Where images were to go. By now other files may have these names, so none is replaced."""
+    return OutputPlan(
+        folder=Path(str(output.get("folder") or rescue_folder)),
+        stem=str(output.get("stem") or "image"),
+        suffix=str(output.get("suffix") or ".png"),
+        numbered=bool(output.get("numbered")),
+        no_clobber=True,
+        rescue_folder=rescue_folder,
+    )
+
+
+def _is_named(folder: Path, wanted: str) -> bool:
+    """Whether a sending is the one that is wanted: by its own id, the row of the ledger, or its task."""
+    own = ("", folder.name, folder.name.partition("-")[0])
+    return wanted in own or any(note.get("task") == wanted for note in _read_lines(folder / IMAGE_NOTES))
 
 
 def _read_object(path: Path) -> Mapping[str, Any]:
@@ -380,8 +450,8 @@ def _read_lines(path: Path) -> Iterator[Mapping[str, Any]]:
 # ------------------------------------------------------------------------------------------------------------
 # calls/leftovers
 #
-# Finishes what processes that have ended left of their calls: whole images get their names, and images that
-# came as addresses are fetched.
+# Finishes what processes that have ended left of their calls: whole images get their names, images that
+# came as addresses are fetched, and hosts are asked after their tasks.
 #
 # Nothing is sent again. What was paid for and has arrived is had in the end, and the ledger's row is completed.
 # ------------------------------------------------------------------------------------------------------------
@@ -391,7 +461,8 @@ class Resumed(Record):
     """What was finished of one call: `new` are the images that were not saved before.
 
     `kept` says where the answer or previews are of which no image could be made; `waiting` are the addresses
-    that could not be fetched, each with the reason: they wait for another try.
+    that could not be fetched, each with the reason: they wait for another try. `task` is one that has not
+    ended, `error` why one brought no image.
     """
 
     id: str
@@ -399,35 +470,60 @@ class Resumed(Record):
     new: Tuple[SavedImage, ...] = ()
     kept: Tuple[str, ...] = ()
     waiting: Tuple[str, ...] = ()
+    task: Optional[Task] = None
+    error: Optional[GptImage2Error] = None
 
 
 class Resumer:
-    """Finishes calls, over one host's curl; what the ledger does not take is told by `warn`."""
+    """Finishes calls, over one host's curl; what the ledger does not take is told by `warn`.
 
-    def __init__(self, host: Host, ledger: Optional[Ledger], warn: Callable[[str], None]) -> None:
+    All of it takes at most `timeout_s`. Without `waits` each task is asked after once.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        ledger: Optional[Ledger],
+        warn: Callable[[str], None],
+        timeout_s: float,
+        waits: bool = True,
+    ) -> None:
         self._host = host
         self._ledger = ledger
         self._warn = warn
+        self._until_s = time.monotonic() + timeout_s
+        self._waits = waits
 
     def run(self, wanted: str = "", in_passing: bool = False) -> Iterator[Resumed]:
-        """Finishes every call that was left, or the one that is wanted by its id; in passing none that was
-        tried before."""
+        """Finishes every call that was left, or the one that is wanted, by its id, its row or its task; in
+        passing none that was tried before, but for tasks that are waited for."""
         for left in left_behind(self._host.state_folder, wanted):
-            if in_passing and left.was_tried:
+            if in_passing and left.was_tried and not (left.task and self._waits):
                 left.leave()
             else:
                 yield self._finish(left)
 
     def _finish(self, left: Left) -> Resumed:
-        plan = self._plan_of(left)
+        plan = left.plan(self._host.state_folder / "rescued")
         saved, kept = adopt(left.notes, plan)
         free = [number for number in left.numbers if number not in {image.number for image in saved}]
-        collector = ImageCollector(plan, chain(free, count(max(left.numbers) + 1)), note=left.note)
+        collector = ImageCollector(
+            plan,
+            chain(free, count(max(left.numbers) + 1)),
+            note=left.note,
+            known=[image.sha256 for image in saved],
+        )
         answer = _read_answer(left, plan, collector)
+        attempt: Optional[Attempt] = None
         addresses = left.addresses or answer.urls
+        if not addresses and len(saved) + len(collector.images) < len(left.numbers):
+            attempt = self._ask_after_task(left, answer.task, plan, collector)
+        if attempt is not None:
+            answer, addresses = attempt.answer, attempt.answer.urls
+            left.note({"addresses": list(addresses)})
         done = left.fetched(saved)
         waiting = fetch_images(
-            Downloader(self._host.curl, base_url=left.base_url),
+            self._downloader(left),
             [url for url in addresses if url not in done],
             collector,
             self._host.settings.secrets,
@@ -435,8 +531,14 @@ class Resumer:
         collector.close()
         images = (*saved, *collector.images)
         kept = (*kept, *collector.kept_aside)
-        if not images and not waiting:
+        task = attempt.accepted if attempt is not None and attempt.is_pending else None
+        if not (images or waiting or task):
             kept = (*kept, *_keep_answer(left, plan))
+        error: Optional[GptImage2Error] = None
+        billed = Billed.YES if images or addresses else Billed.MAYBE
+        if attempt is not None and not (images or waiting or task):
+            billed = judge(attempt).billed
+            error = failed_task(attempt, left.base_url, self._host.settings.secrets)
         usage, prices = answer.usage, self._host.settings.prices
         result = Result(
             command=left.command,
@@ -444,45 +546,86 @@ class Resumer:
             images=images,
             usage=usage,
             cost_usd=cost_of_usage(left.model, usage, prices) if usage else None,
-            billed=Billed.YES if images or addresses else Billed.MAYBE,
+            billed=billed,
             http_status=left.status,
             attempts=1,
+            sandbox=self._was_sandbox(left),
+            tasks=(task.id,) if task else (),
         )
-        self._record(left, result)
-        if waiting:
+        self._record(left, result, error)
+        if waiting or task:
             left.leave()
         else:
             left.close()
         known = {str(note.get("saved")) for note in left.notes}
         new = tuple(image for image in images if image.path not in known)
-        return Resumed(left.id, result, new, kept, tuple(waiting))
+        return Resumed(left.id, result, new, kept, tuple(waiting), task, error)
 
-    def _plan_of(self, left: Left) -> OutputPlan:
-        """Where the images were to go; by now other files may have these names, so none is replaced."""
-        rescue_folder = self._host.state_folder / "rescued"
-        return OutputPlan(
-            folder=Path(str(left.output.get("folder") or rescue_folder)),
-            stem=str(left.output.get("stem") or "image"),
-            suffix=str(left.output.get("suffix") or ".png"),
-            numbered=bool(left.output.get("numbered")),
-            no_clobber=True,
-            rescue_folder=rescue_folder,
+    def _was_sandbox(self, left: Left) -> bool:
+        """Whether the sandbox answered; where there is no answer, whether it is there now."""
+        if left.status is None and is_loopback(left.base_url):
+            return asks_sandbox(self._host.curl, left.base_url)
+        return is_sandbox(left.base_url, left.headers)
+
+    def _ask_after_task(
+        self, left: Left, told: Optional[Task], plan: OutputPlan, collector: ImageCollector
+    ) -> Optional[Attempt]:
+        """The last answer on the task that the host made of a call, None where it made none; `told` is the
+        task by the answer to the call itself."""
+        poll = self._host.settings.poll if self._is_at_home(left) else None
+        location = str(left.headers.get("location") or left.headers.get("operation-location") or "")
+        task = told or (Task(left.task, TaskState.UNDER_WAY) if left.task else None)
+        if task is None:
+            return None
+        addresses = (*addresses_of_task(task, left.base_url, location, poll), *left.addresses_of_task)
+        poller = TaskPoller(
+            self._downloader(left),
+            collector,
+            self._host.stop,
+            poll,
+            lambda: Spool(plan.rescue_folder, left.folder / "task"),
+            lambda _: None,
+        )
+        attempt = poller.wait(
+            task, addresses, lambda: self._until_s - time.monotonic(), looks_once=not self._waits
+        )
+        if poller.spool is not None:
+            poller.spool.discard()
+        return attempt
+
+    def _downloader(self, left: Left) -> Downloader:
+        settings = self._host.settings
+        key = settings.api_key if self._is_at_home(left) else None
+        return Downloader(
+            self._host.curl,
+            base_url=left.base_url,
+            key_header=auth_header(settings, key) if key else None,
+            remaining_s=lambda: self._until_s - time.monotonic(),
         )
 
-    def _record(self, left: Left, result: Result) -> None:
+    def _is_at_home(self, left: Left) -> bool:
+        """Whether a call went to the server of these settings: only that one gets its key."""
+        return has_same_origin(left.base_url, self._host.settings.base_url)
+
+    def _record(self, left: Left, result: Result, error: Optional[GptImage2Error]) -> None:
         if self._ledger is None or not left.row:
             return
-        status = Status.INTERRUPTED
-        if result.images:
+        status = Status.FAILED if error else Status.INTERRUPTED
+        code, message = "interrupted", "its process ended; it was resumed"
+        if error is not None:
+            code, message = error.code, error.message
+        if result.tasks:
+            status = Status.PENDING
+        elif result.images:
             status = Status.SAVED if len(result.images) >= len(left.numbers) else Status.PARTIAL
-        message = "its process ended; it was resumed"
-        self._ledger.finish(left.row, Ending(status, result, "interrupted", message), self._warn)
+        self._ledger.finish(left.row, Ending(status, result, code, message), self._warn)
 
 
 def _read_answer(left: Left, plan: OutputPlan, collector: ImageCollector) -> Answer:
     """What the answer holds, as far as it had come; images that are still in it are saved."""
     spool = Spool(plan.rescue_folder, left.folder / "read")
     reader = AnswerReader(collector, spool)
+    reader.head_came(ResponseHead(left.status or 0, {}))
     for block in left.body():
         reader.feed(block)
     answer = reader.close()
@@ -505,6 +648,10 @@ def resumed_in_words(resumed: Resumed) -> Iterator[str]:
         yield f"an image of an earlier call that had been killed was saved as {show(image.path, limit=None)}"
     for place in resumed.kept:
         yield f"what an earlier call had received when it was killed was kept: {show(place, limit=None)}"
+    if resumed.task is not None:
+        yield f"the host is still at work on task {show(resumed.task.id)} of an earlier call (see: resume)"
+    if resumed.error is not None:
+        yield f"an earlier call brought no image: {resumed.error.message}"
     for address in resumed.waiting:
         yield f"an image of an earlier call could not be fetched yet (see: resume {resumed.id}): {address}"
 
@@ -616,11 +763,9 @@ def _state_folder(folder: Path) -> Check:
 
 
 def _disk(folder: Path) -> Check:
-    import shutil
-
-    while not os.path.exists(str(folder)) and folder != folder.parent:
-        folder = folder.parent
-    free = shutil.disk_usage(str(folder)).free
+    free = free_bytes(folder)
+    if free is None:
+        return Check("disk", "ok", "the free space of the state folder is not known")
     detail = f"{free / 1e9:.1f} GB free"
     if free < _MIN_FREE_BYTES:
         return Check("disk", "warn", detail, "free some space: one image can have 15 MB and more")
@@ -670,16 +815,13 @@ def _network(settings: Settings, stop: StopSwitch) -> Iterator[Check]:
         yield Check("api", "fail", error.message, error.hint, attempt.elapsed_s, error.exit_code)
 
 
-def ask(host: Host, path: str, body_path: Optional[str] = None) -> Tuple[Attempt, object]:
+def ask(host: Host, path: str) -> Tuple[Attempt, object]:
     """One free request below the base URL, and its answer as JSON (None when it is none)."""
     settings = host.settings
     headers = [("User-Agent", USER_AGENT), ("Accept", "application/json")]
     if settings.api_key:
         headers.append(auth_header(settings, settings.api_key))
-    if body_path is not None:
-        headers.append(("Content-Type", "application/json"))
-    url = settings.base_url + path
-    return send_free(host.curl, HttpRequest(url, tuple(headers), CHECK_TIMEOUT_S, body_path))
+    return send_free(host.curl, HttpRequest(settings.base_url + path, tuple(headers), CHECK_TIMEOUT_S))
 
 
 def explained(settings: Settings, attempt: Attempt, request: ImageRequest) -> GptImage2Error:
@@ -803,6 +945,8 @@ def start_sandbox() -> Generator[str, None, None]:
         with _installed("sandbox"):
             serve: Callable[[], ContextManager[str]] = _import(EXTRAS["sandbox"].module).serve_in_thread
             base_url = stack.enter_context(serve())
+        OWN_SANDBOXES.add(base_url)
+        stack.callback(OWN_SANDBOXES.discard, base_url)
         yield base_url
 
 
@@ -851,9 +995,10 @@ def _installed(name: str) -> Generator[None, None, None]:
 #
 # Learns, for the price of one small image, what a base URL really does.
 #
-# A refusal is free, so the form of a refusal is asked for first. The paid request is an edit of two tiny
-# pictures, streamed, as jpeg, in a given size: its one answer tells the most. Where a field or the endpoint is
-# refused, it is changed and asked again; refusals before work cost nothing either.
+# A refusal is free, so the form of a refusal is asked for first; what a relay paints even then is saved and
+# counted. The paid request is an edit of two tiny pictures, streamed, as jpeg, in a given size: its one answer
+# tells the most. Where a field or the endpoint is refused, it is changed and asked again; refusals before work
+# cost nothing either.
 # ------------------------------------------------------------------------------------------------------------
 
 
@@ -862,7 +1007,6 @@ PROBE_TIMEOUT_S = 600.0
 _PROBE_SIZE = "1024x1024"
 _INPUT_EDGE = 64
 _MAX_REFUSALS = 5
-_NO_SUCH_MODEL = "no-such-model-this-is-a-probe"
 _FIELD_REFUSED = (400, 422)
 _ENDPOINT_MISSING = (404, 405, 501)
 PROBE = ImageRequest(
@@ -875,80 +1019,83 @@ PROBE = ImageRequest(
 )
 
 
-class ProbeOutcome(Record):
-    """What was learnt, and what the paid request ended with."""
+#: Nobody can paint it: a picture of nothing, without a pixel, by no model.
+_UNPAINTABLE = ImageRequest(prompt="", model="no-such-model-this-is-a-probe", size="0x0")
 
-    facts: HostFacts
-    result: Result
+
+class Probe(Call):
+    """One probe, as a call of two images at most: what comes is saved and counted as in any other."""
+
+    def __init__(self, host: Host, picture: Path, observer: Observer) -> None:
+        plan = OutputPlan(
+            picture.parent, picture.stem, picture.suffix, False, True, picture.parent / "rescued"
+        )
+        policy = CallPolicy(PROBE_TIMEOUT_S, 0, False, DEFAULT_MAX_DOWNLOAD_BYTES, save_partials=False)
+        super().__init__(host, PROBE, plan, policy, observer, numbers=(1, 2))
+        self._results: List[Result] = []
+        #: What it came to, where it came to an end.
+        self.result: Optional[Result] = None
+        #: What was learnt by now.
+        self.facts = HostFacts(probed_on=today())
+
+    def _run(self, warnings: Tuple[str, ...]) -> Result:
+        for warning in warnings:
+            self.warn(warning)
+        with self.host.stop, temporary_folder() as folder:
+            self._ask_for_a_refusal()
+            inputs = tuple(_input(folder / f"{name}.png", shade) for name, shade in (("a", 64), ("b", 192)))
+            error = self._ask_for_an_image(replace(PROBE, images=inputs))
+        paid = [result for result in self._results if result.billed is not Billed.NO]
+        result = self.result = replace(
+            self._result(paid or self._results[-1:]),
+            command=PROBE_COMMAND,
+            attempts=self.attempts - (self.facts.refusal is not None),  # that one was free
+        )
+        if error is not None:
+            error = self._error([error], result) or error
+            error.result = result
+            raise error
+        return result
+
+    def _send(self, request: ImageRequest) -> Tuple[Attempt, LaneEnd]:
+        number = 1 + sum(len(result.images) for result in self._results)
+        end, attempt, _ = Lane(self, request, [number], count(number + 1)).send()
+        self._results.append(end[0])
+        return attempt, end
+
+    def _ask_for_a_refusal(self) -> None:
+        """Learns what a refusal looks like: `openai` for the official envelope, else `other`."""
+        attempt, (result, _) = self._send(_UNPAINTABLE)
+        if result.images or attempt.answer.urls:
+            usage, prices = attempt.answer.usage, self.host.settings.prices
+            cost_usd = cost_of_usage(PROBE.model, usage, prices) if usage else None
+            price = probe_price(prices)
+            if cost_usd is None and price is not None:
+                cost_usd = price.high_usd
+            sum_of_it = "an unknown sum" if cost_usd is None else f"about ${cost_usd:.4f}"
+            self.warn(f"this host paints what the API refuses: {sum_of_it} more may be billed for it")
+        elif 400 <= attempt.status < 500:
+            is_official = attempt.error is not None and (attempt.error.type or attempt.error.code)
+            self.facts = replace(self.facts, refusal="openai" if is_official else "other")
+
+    def _ask_for_an_image(self, request: ImageRequest) -> Optional[GptImage2Error]:
+        """Asks until an image comes, and learns from it; the error where none does."""
+        for left in range(_MAX_REFUSALS, -1, -1):
+            attempt, (result, error) = self._send(request)
+            if result.images or attempt.answer.urls:
+                self.facts = _learnt(self.host, self.facts, request, attempt, result.images)
+                if error is not None:
+                    self.warn(error.message)
+                return None
+            changed = _changed(self.host, request, attempt)
+            if changed is None or not left or self.host.stop.is_set:
+                return error
+            self.host, request = changed
+        raise AssertionError("the last refusal returns")
 
 
 def probe_price(prices: Mapping[str, Prices]) -> Optional[CostEstimate]:
     return PROBE.estimate(prices)
-
-
-def probe(host: Host, picture: Path) -> ProbeOutcome:
-    """Asks the base URL; the picture that it paints is saved, since it is paid for. The `result` of an error
-    says what was sent."""
-    started = time.monotonic()
-    with temporary_folder() as folder:
-        facts = HostFacts(probed_on=today(), refusal=_refusal(host, folder))
-        inputs = tuple(_input(folder / f"{name}.png", shade) for name, shade in (("a", 64), ("b", 192)))
-        request = replace(PROBE, images=inputs)
-        refusals = 0
-        while True:
-            attempt, images = _send(host, request, picture)
-            result = replace(
-                _result(host, request, attempt, images),
-                attempts=refusals + 1,
-                elapsed_s=time.monotonic() - started,
-            )
-            if images or attempt.answer.urls:
-                return ProbeOutcome(_learnt(host, facts, request, attempt, images), result)
-            changed = _changed(host, request, attempt)
-            refusals += 1
-            if changed is None or refusals > _MAX_REFUSALS:
-                error = explained(host.settings, attempt, request)
-                error.result = result
-                raise error
-            host, request = changed
-
-
-def _refusal(host: Host, folder: Path) -> Optional[str]:
-    """What a refusal looks like: `openai` for the official envelope, else `other`; None without one."""
-    body = folder / "refused"
-    # Without a prompt: a relay that takes any model for its own would paint one, and bill it.
-    write_private(body, json.dumps({"model": _NO_SUCH_MODEL}).encode())
-    attempt, document = ask(host, "/images/generations", str(body))
-    if not 400 <= attempt.status < 500:
-        return None
-    error = read_server_error(document)
-    return "openai" if error is not None and (error.type or error.code) else "other"
-
-
-def _send(host: Host, request: ImageRequest, picture: Path) -> Tuple[Attempt, Tuple[SavedImage, ...]]:
-    plan = OutputPlan(picture.parent, picture.stem, picture.suffix, False, True, picture.parent)
-    collector = ImageCollector(plan, count(1))
-    spool = Spool(picture.parent)
-    try:
-        attempt = send_once(host, request, collector, spool, PROBE_TIMEOUT_S)
-    finally:
-        collector.close()
-        spool.discard()
-    return attempt, collector.images
-
-
-def _result(host: Host, request: ImageRequest, attempt: Attempt, images: Tuple[SavedImage, ...]) -> Result:
-    usage = attempt.answer.usage
-    return Result(
-        command=PROBE_COMMAND,
-        model=request.model,
-        images=images,
-        usage=usage,
-        cost_usd=cost_of_usage(request.model, usage, host.settings.prices) if usage else None,
-        billed=Billed.YES if images or attempt.answer.urls else judge(attempt).billed,
-        http_status=attempt.status or None,
-        request_id=request_id(attempt.head, host.settings.secrets),
-    )
 
 
 def _learnt(
@@ -957,7 +1104,7 @@ def _learnt(
     image = images[0] if images else None
     return replace(
         facts,
-        answers="b64_json" if images else "url",
+        answers="url" if attempt.answer.urls else "b64_json",
         streams=attempt.answer.shape == "sse" if request.stream else False,
         edits=bool(request.images),
         image_field=host.settings.image_field if request.images else None,
@@ -1008,50 +1155,60 @@ def probe_and_tell(settings: Settings, stop: StopSwitch, output: Output) -> Tupl
     folder = state_folder(os.environ)
     prepare_folder(folder)
     picture = folder / f"probe-{os.urandom(4).hex()}.jpg"
+    probe = Probe(host_of(settings, os.environ, stop), picture, _observer(output))
     try:
-        outcome = _recorded_probe(settings, picture, stop, output)
-    except GptImage2Error as error:
-        check = Check("probe", "fail", error.message, error.hint, exit_code=error.exit_code)
-        return check, error.billed
-    save_facts(folder, settings.base_url, outcome.facts)
+        with Room().taken(2 * PROBE.most_bytes, [folder]):
+            return _told(probe, settings, folder, picture)
+    except Exception as defect:
+        said = mask_secrets(f"internal error: {defect!r}", settings.secrets)
+        error = defect if isinstance(defect, GptImage2Error) else GptImage2Error(said)
+        result = error.result or probe.result
+        billed = max(error.billed, result.billed, key=attrgetter("rank")) if result else error.billed
+        places = _places(result.images if result else ())
+        return Check("probe", "fail", error.message + places, error.hint, exit_code=error.exit_code), billed
+
+
+def _told(probe: Probe, settings: Settings, folder: Path, picture: Path) -> Tuple[Check, Billed]:
+    try:
+        result = _recorded(probe, settings, picture)
+    finally:
+        probe.gate.close()
+    save_facts(folder, settings.base_url, probe.facts)
     facts = ", ".join(
         f"{name}: {YES_NO.get(value, value) if isinstance(value, bool) else value}"
-        for name, value in vars(outcome.facts).items()
+        for name, value in vars(probe.facts).items()
         if value is not None
     )
-    result = outcome.result
     cost = f"; cost ${result.cost_usd:.4f}" if result.cost_usd is not None else ""
-    place = f"; picture: {result.images[0].path}" if result.images else ""
-    return Check("probe", "ok", facts + cost + place), Billed.YES
+    return Check("probe", "ok", facts + cost + _places(result.images)), result.billed
 
 
-def _recorded_probe(settings: Settings, picture: Path, stop: StopSwitch, output: Output) -> ProbeOutcome:
-    """Runs the probe and records it in the ledger like any call, since it is paid for."""
-    outcomes: List[ProbeOutcome] = []
+def _places(images: Sequence[SavedImage]) -> str:
+    pictures = "pictures" if len(images) > 1 else "picture"
+    return f"; {pictures}: {', '.join(image.path for image in images)}" if images else ""
 
-    def run(warnings: Tuple[str, ...], _row: int) -> Result:
-        for warning in warnings:
-            output.warn(warning)
-        with stop:
-            outcomes.append(probe(host_of(settings, os.environ, stop), picture))
-        return outcomes[0].result
 
+def _observer(output: Output) -> Observer:
     def observe(event: Event) -> None:
         if isinstance(event, Warned):
             output.warn(event.message)
 
-    if settings.history:
-        opening = Opening(
-            base_url=settings.base_url,
-            command=PROBE_COMMAND,
-            request=PROBE,
-            output=str(picture),
-            estimate=probe_price(settings.prices),
-        )
-        recorded(Ledger(state_folder(os.environ), settings.secrets), opening, run, observe)
-    else:
-        run((), 0)
-    return outcomes[0]
+    return observe
+
+
+def _recorded(probe: Probe, settings: Settings, picture: Path) -> Result:
+    """Runs the probe and records it in the ledger like any call, since it is paid for."""
+    if not settings.history:
+        return probe.run()
+    opening = Opening(
+        base_url=settings.base_url,
+        command=PROBE_COMMAND,
+        request=PROBE,
+        output=str(picture),
+        estimate=probe_price(settings.prices),
+    )
+    ledger = Ledger(state_folder(os.environ), settings.secrets)
+    return recorded(ledger, opening, probe.run, probe.observer)
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -1065,12 +1222,17 @@ def resume_parser() -> Parser:
     """The flags of `resume`."""
     parser = Parser(
         prog=f"{PROGRAM} resume",
-        description="Finish calls that were killed or could not fetch an image: whole images get names, "
-        "those that came as addresses are fetched. Sends no request, so it costs nothing.",
+        description="Finish calls that were killed, could not fetch an image, or wait for a host's task: "
+        "whole images get names, those that came as addresses are fetched, tasks are asked after until they "
+        "have ended. Asks for no image, so it costs nothing.",
         epilog=EXIT_CODES,
     )
-    parser.add_argument("id", nargs="?", default="", help="only the call of this ID")
+    parser.add_argument(
+        "id", nargs="?", default="", help="only this call: its ID, its row in the history, or its task"
+    )
     parser.add_argument("--config", metavar="PATH", help="this config file instead of the one that is found")
+    parser.add_argument("--no-wait", action="store_true", help="ask after each task once")
+    add_timeout_flag(parser.add_argument, "seconds for all of it")
     add_output_flags(parser.add_argument)
     return parser
 
@@ -1087,7 +1249,9 @@ def run_resume(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
     ledger = Ledger(folder, settings.secrets) if settings.history else None
     calls: List[Resumed] = []
     with stop:
-        for resumed in Resumer(host_of(settings, os.environ, stop), ledger, output.warn).run(args.id):
+        host = host_of(settings, os.environ, stop)
+        resumer = Resumer(host, ledger, output.warn, args.timeout, waits=not args.no_wait)
+        for resumed in resumer.run(args.id):
             calls.append(resumed)
             _say(resumed, output)
             if stop.is_set:
@@ -1111,13 +1275,19 @@ def run_resume(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
     )
     if error is None:
         return ExitCode.OK
-    output.say(f"Error: {error.message}")
+    output.complain(f"{error.message}; {error.hint}" if error.hint else error.message)
     return 128 + error.signum if isinstance(error, InterruptedCall) else error.exit_code
 
 
 def _error(calls: Sequence[Resumed], stop: StopSwitch) -> Optional[GptImage2Error]:
     if stop.is_set:
         return InterruptedCall("interrupted; what is left can be resumed again", signum=stop.signum or 2)
+    failed = [resumed.error for resumed in calls if resumed.error is not None]
+    if failed:
+        return failed[0]
+    under_way = [(resumed.task, resumed.id) for resumed in calls if resumed.task is not None]
+    if under_way:
+        return pending_error(*under_way[0])
     waiting = [address for resumed in calls for address in resumed.waiting]
     if not waiting:
         return None
@@ -1131,8 +1301,16 @@ def _error(calls: Sequence[Resumed], stop: StopSwitch) -> Optional[GptImage2Erro
 def _say(resumed: Resumed, output: Output) -> None:
     for image in resumed.new:
         output.result(saved_line(image.path, image.size_bytes))
+    if resumed.task is not None:
+        output.say(f"{resumed.id}: the host is still at work on task {show(resumed.task.id)}")
     for place in resumed.kept:
         output.say(f"{resumed.id}: no image; what came was kept: {show(place, limit=None)}")
+
+
+def _task_json(task: Optional[Task]) -> Optional[Dict[str, object]]:
+    if task is None:
+        return None
+    return {"id": task.id, "status": task.status, "percent": task.percent}
 
 
 def _call_json(resumed: Resumed) -> Dict[str, object]:
@@ -1141,6 +1319,8 @@ def _call_json(resumed: Resumed) -> Dict[str, object]:
         "images": [image_json(image) for image in resumed.new],
         "kept": list(resumed.kept),
         "waiting": list(resumed.waiting),
+        "task": _task_json(resumed.task),
+        "error": failure_json(resumed.error),
     }
 
 
@@ -1328,214 +1508,6 @@ def _typed(value: Any, name: str, kind: type) -> Any:
         return value
     wanted = {str: "a text", int: "a whole number", bool: "true or false"}[kind]
     raise UsageError(f"{name} must be {wanted}, found {show(json.dumps(value), limit=40)}", hint=_LINE_HINT)
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch/jobs_file
-#
-# The jobs file: its lines as a stream, and single ones again by their place. Holds one line at a time.
-#
-# A line is a JSON object with the API's own fields and `image` or `images`, `mask`, `output` and `id`; or it is
-# a bare prompt. What a line leaves out comes from the defaults of the command line. A line that begins with `#`
-# or `//` is a comment. A file that is one JSON array holds a job in each of its elements; it is read whole.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_MAX_JOB_BYTES = 1 << 20
-_MAX_ARRAY_BYTES = 32 << 20
-_ARRAY_HEAD_BYTES = 4096
-_UTF8_MARK = b"\xef\xbb\xbf"
-_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
-_COMMENTS = (b"#", b"//")
-
-
-class Line(Record):
-    """A line that is not blank: its number in the file from 1, its offset in bytes, and its text; None where
-    it is no text or longer than any job can be, and `problem` says which."""
-
-    number: int
-    offset: int
-    text: Optional[str]
-    problem: str = ""
-
-
-class JobsFile:
-    """An open jobs file, whose lines can be read again until `close`."""
-
-    def __init__(self, path: str, scratch: Path) -> None:
-        """Copies a file, or standard input for `-`, into the scratch folder: what is sent is what was
-        planned, whatever happens to the file meanwhile."""
-        import shutil
-
-        self._scratch = scratch
-        self._file: BinaryIO = open(str(scratch / "jobs"), "x+b")  # noqa: SIM115
-        try:
-            if path == "-":
-                shutil.copyfileobj(sys.stdin.buffer, self._file)
-            else:
-                with open(os.path.expanduser(path), "rb") as file:
-                    shutil.copyfileobj(file, self._file)
-        except OSError as error:
-            self._file.close()
-            raise UsageError(
-                f"cannot read the jobs file {path}: {error.strerror or error}",
-                hint="name a file with a job a line, or - for standard input",
-            ) from None
-        try:
-            self._make_lines()
-        except BaseException:
-            self._file.close()
-            raise
-
-    def close(self) -> None:
-        self._file.close()
-
-    def lines(self) -> Iterator[Line]:
-        self._file.seek(0)
-        offset = number = 0
-        while True:
-            data = self._file.readline(_MAX_JOB_BYTES)
-            if not data:
-                return
-            number += 1
-            start, offset = offset, offset + len(data)
-            if len(data) == _MAX_JOB_BYTES and not data.endswith(b"\n"):
-                offset += self._skip_line()
-                yield Line(number, start, None, f"it is longer than {_MAX_JOB_BYTES:,} bytes")
-            elif _content(data, start) and not _content(data, start).startswith(_COMMENTS):
-                yield _decoded(data, number, start)
-
-    def text_at(self, offset: int) -> str:
-        self._file.seek(offset)
-        return _decoded(self._file.readline(_MAX_JOB_BYTES), 0, offset).text or ""
-
-    def _make_lines(self) -> None:
-        """Makes lines of UTF-8 of what is written otherwise.
-
-        Raises:
-            UsageError: it cannot be read, or is a table: its rows would pass for prompts.
-        """
-        self._file.seek(0)
-        if self._file.read(2) in _UTF16_MARKS:
-            self._take(_from_utf16(self._file))
-        first = next(self.lines(), None)
-        if first is None:
-            return
-        if first.text is not None and is_header(first.text):
-            raise UsageError(
-                f"line {first.number} is the header of a table (CSV), and no job",
-                hint='write each row as a JSON object such as {"prompt": "a cat", "size": "1024x1024"}',
-                code="invalid_jobs",
-            )
-        self._file.seek(first.offset)
-        data = _content(self._file.read(_ARRAY_HEAD_BYTES), first.offset)
-        if not ARRAY_START.match(data.decode("utf-8", "replace")):
-            return
-        self._file.seek(first.offset)
-        data = _content(self._file.read(_MAX_ARRAY_BYTES + 1), first.offset)
-        # An array on a line of its own among others is one bad line, which is told with all others.
-        if first.text is None or not first.text.endswith("]") or len(data) == len(first.text.encode("utf-8")):
-            self._take(_array_lines(data, first.number))
-
-    def _take(self, pieces: Iterator[bytes]) -> None:
-        """Reads from now on what is written anew."""
-        file = open(str(self._scratch / f"{Path(self._file.name).name}-lines"), "x+b")  # noqa: SIM115
-        try:
-            for piece in pieces:
-                file.write(piece)
-        except BaseException:
-            file.close()
-            raise
-        self._file.close()
-        self._file = file
-
-    def _skip_line(self) -> int:
-        skipped = 0
-        while True:
-            data = self._file.readline(_MAX_JOB_BYTES)
-            skipped += len(data)
-            if not data or data.endswith(b"\n"):
-                return skipped
-
-
-def _content(data: bytes, offset: int) -> bytes:
-    """A line without the mark of its encoding and the blanks around it."""
-    if offset == 0 and data.startswith(_UTF8_MARK):
-        data = data[len(_UTF8_MARK) :]
-    return data.strip()
-
-
-def _from_utf16(file: BinaryIO) -> Iterator[bytes]:
-    import codecs
-
-    decoder = codecs.getincrementaldecoder("utf-16")()
-    file.seek(0)
-    try:
-        while True:
-            data = file.read(_MAX_JOB_BYTES)
-            yield decoder.decode(data, not data).encode("utf-8")
-            if not data:
-                return
-    except UnicodeError:
-        raise UsageError(
-            "the jobs file begins as UTF-16 and is not valid UTF-16", hint="save it as UTF-8"
-        ) from None
-
-
-def _array_lines(data: bytes, number: int) -> Iterator[bytes]:
-    """The elements of a JSON array that begins on line `number`, one a line: each on its own line of the file
-    where it has one, so that a refusal names that."""
-    hint = "mend the array, or write one JSON object a line; write a prompt that begins so as a JSON string"
-    if len(data) > _MAX_ARRAY_BYTES:
-        raise UsageError(
-            f"the jobs file is a JSON array of more than {_MAX_ARRAY_BYTES:,} bytes",
-            hint="write one JSON object a line; such a file may have any length",
-            code="invalid_jobs",
-        )
-    decoder, place = json.JSONDecoder(), 1
-    written, line, counted, is_open = 1, number, 0, False
-    try:
-        text = data.decode("utf-8").strip()
-        while True:
-            place = _after_blanks(text, place)
-            if text[place : place + 1] == "]" and not is_open:
-                break
-            _, end = decoder.raw_decode(text, place)
-            line += text.count("\n", counted, place)
-            element = text[place:end].replace("\r", " ").replace("\n", " ").encode("utf-8")
-            if len(element) >= _MAX_JOB_BYTES:
-                raise json.JSONDecodeError("a job that is too long", text, place)
-            yield b"\n" * max(0, line - written) + element + b"\n"
-            written = max(line, written) + 1
-            counted = place
-            place = _after_blanks(text, end)
-            is_open = text[place : place + 1] == ","
-            if is_open:
-                place += 1
-            elif text[place : place + 1] != "]":
-                raise json.JSONDecodeError("Expecting ',' or ']'", text, place)
-        place = _after_blanks(text, place + 1)
-        if place < len(text):
-            raise json.JSONDecodeError("Extra data", text, place)
-    except (ValueError, RecursionError) as error:
-        at = number + (error.lineno - 1 if isinstance(error, json.JSONDecodeError) else 0)
-        reason = getattr(error, "msg", "") or "not UTF-8 text, or nested too deeply"
-        raise UsageError(
-            f"the jobs file is no valid JSON array: line {at}: {reason}", hint=hint, code="invalid_jobs"
-        ) from None
-
-
-def _after_blanks(text: str, place: int) -> int:
-    while text[place : place + 1] in (" ", "\t", "\r", "\n"):
-        place += 1
-    return place
-
-
-def _decoded(data: bytes, number: int, offset: int) -> Line:
-    try:
-        return Line(number, offset, _content(data, offset).decode("utf-8").strip())
-    except UnicodeDecodeError:
-        return Line(number, offset, None, "it is not UTF-8 text")
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -1740,10 +1712,10 @@ class OutputFolder(Record):
 
 JOURNAL_NAME = "journal.jsonl"
 
-SENT, DONE, FAILED, SUBMITTED = "sent", "done", "failed", "submitted"
+SENT, DONE, FAILED, SUBMITTED, ACCEPTED = "sent", "done", "failed", "submitted", "accepted"
 _MOST = 1e9  # jobs or dollars
 _KEY = re.compile(r"[0-9a-f]{64}")
-_EVENTS = frozenset({SENT, DONE, FAILED, SUBMITTED})
+_EVENTS = frozenset({SENT, DONE, FAILED, SUBMITTED, ACCEPTED})
 #: The fields of an entry but for its images, and what makes each of its value in JSON.
 _ENTRY_KINDS = {
     "event": str,
@@ -1765,8 +1737,9 @@ _ENTRY_KINDS = {
 class Entry(Record):
     """One line. `images` are all that the job has by now, with paths below the folder; `name` is where the
     first was to go, and `existed` whether something was there. `high_usd` is the most that a sent job may
-    cost. `batch_id` is the provider's for a submitted job. `settled` tells that nothing of a failed job is
-    still on its way. `sandbox` tells that the sandbox did it: no result, and no money."""
+    cost. A job is `accepted` while the host works on it as a task. `batch_id` is the provider's for a
+    submitted job. `settled` tells that nothing of a failed job is still on its way. `sandbox` tells that the
+    sandbox did it: no result, and no money."""
 
     event: str
     key: str
@@ -1928,6 +1901,315 @@ def image_of_fields(fields: Mapping[str, Any]) -> SavedImage:
         sha256=str(fields["sha256"]),
         number=int(fields["number"]),
     )
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch/contact_sheet
+#
+# The contact sheet: one HTML page in the output folder with every image, its prompt, settings and cost.
+#
+# It opens from disk and asks for nothing but the images beside it: no script, no network, and a policy that
+# forbids both. Every text is escaped. Made in pieces, so that a million jobs fill no memory.
+# ------------------------------------------------------------------------------------------------------------
+
+
+SHEET_NAME = "index.html"
+_SHEET_MARK = '<meta name="generator" content="gpt-image2 batch">'
+_HEAD_BYTES_READ = 4096
+
+_POLICY = "default-src 'none'; img-src file: 'self'; style-src 'unsafe-inline'"
+_STYLE = """
+:root { color-scheme: light dark; --line: #8884; --bad: #c33; }
+body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 90rem; padding: 0 1rem; }
+h1 { font-size: 1.4rem; margin: 0; }
+header p { margin: .3rem 0 1.5rem; opacity: .75; }
+main { display: grid; gap: 1.2rem; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); }
+article { border: 1px solid var(--line); border-radius: 8px; overflow: hidden; }
+article.failed { border-color: var(--bad); }
+.images { display: grid; grid-template-columns: repeat(auto-fit, minmax(45%, 1fr)); gap: 2px; }
+img { aspect-ratio: 1; background: #8881; display: block; height: auto; object-fit: contain; }
+img { width: 100%; }
+.text { padding: .6rem .8rem; }
+.prompt { margin: 0 0 .4rem; max-height: 9rem; overflow-y: auto; }
+.prompt { overflow-wrap: anywhere; white-space: pre-wrap; }
+.facts { font-size: .82rem; margin: 0; opacity: .75; overflow-wrap: anywhere; }
+.error { color: var(--bad); font-size: .85rem; margin: .4rem 0 0; overflow-wrap: anywhere; }
+"""
+
+
+def write_sheet(
+    folder: Path,
+    name: str,
+    words: str,
+    rows: Iterable[Dict[str, Any]],
+    requests: Iterable[ImageRequest],
+    output: Output,
+) -> Optional[str]:
+    """Writes the contact sheet of a folder anew; its path. None, after a warning, where another file has its
+    name or it cannot be written."""
+    path = folder / SHEET_NAME
+    try:
+        if path.exists():
+            with open(str(path), "rb") as file:
+                if _SHEET_MARK.encode() not in file.read(_HEAD_BYTES_READ):
+                    raise OutputError(f"{path} is not ours; the contact sheet was left out")
+        write_whole(path, _pieces(f"{PROGRAM} batch: {name}", words, rows, requests, str(folder)))
+    except (OSError, ValueError, OutputError) as error:
+        output.warn(str(error))
+        return None
+    return str(path)
+
+
+def _pieces(
+    title: str, summary: str, rows: Iterable[Dict[str, Any]], requests: Iterable[ImageRequest], folder: str
+) -> Iterator[str]:
+    yield (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{escape(_POLICY)}">\n{_SHEET_MARK}\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
+        f"<header><h1>{escape(title)}</h1><p>{escape(summary)}</p></header>\n<main>\n"
+    )
+    for row, request in zip(rows, requests):
+        yield _card(row, request, folder)
+    yield "</main>\n</body>\n</html>\n"
+
+
+def _card(row: Dict[str, Any], request: ImageRequest, folder: str) -> str:
+    error: Optional[Dict[str, Any]] = row.get("error")
+    images = "".join(_thumbnail(image["path"], request.prompt, folder) for image in row.get("images", []))
+    parts: List[str] = [f'<p class="prompt" dir="auto">{escape(request.prompt)}</p>']
+    parts.append(f'<p class="facts">{escape(_facts(row, request))}</p>')
+    if error:
+        said = f"{error.get('code', '')}: {error.get('message', '')}"
+        parts.append(f'<p class="error">{escape(said)} (billed: {escape(str(row.get("billed", "no")))})</p>')
+    kind = ' class="failed"' if error else ""
+    pictures = f'<div class="images">{images}</div>' if images else ""
+    text = f'<div class="text">{"".join(parts)}</div>'
+    return f'<article{kind} id="job-{int(row["job"])}">{pictures}{text}</article>\n'
+
+
+def _thumbnail(path: str, prompt: str, folder: str) -> str:
+    name = os.path.relpath(path, folder).replace(os.sep, "/")
+    address = escape(percent_encode(name, safe="/", errors="surrogateescape"))
+    shown = escape(f"{name}: {prompt[:200]}".encode("utf-8", "replace").decode("utf-8"))
+    return f'<a href="{address}"><img src="{address}" alt="{shown}" loading="lazy" decoding="async"></a>'
+
+
+def _facts(row: Dict[str, Any], request: ImageRequest) -> str:
+    facts = [f"#{row['job']}", str(row["id"]) if row.get("id") else "", str(row["status"]), request.model]
+    fields = request.without_stream().wire_fields("output_format")
+    facts += [f"{name} {value}" for name, value in fields.items() if name not in ("model", "prompt")]
+    cost = row.get("cost_usd")
+    facts.append(f"${cost:.4f}" if cost is not None else "")
+    return " · ".join(fact for fact in facts if fact)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch/jobs_file
+#
+# The jobs file: its lines as a stream, and single ones again by their place. Holds one line at a time.
+#
+# A line is a JSON object with the API's own fields and `image` or `images`, `mask`, `output` and `id`; or it is
+# a bare prompt. What a line leaves out comes from the defaults of the command line. A line that begins with `#`
+# or `//` is a comment. A file that is one JSON array holds a job in each of its elements; it is read whole.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_MAX_JOB_BYTES = 1 << 20
+_MAX_ARRAY_BYTES = 32 << 20
+_ARRAY_HEAD_BYTES = 4096
+_UTF8_MARK = b"\xef\xbb\xbf"
+_COMMENTS = (b"#", b"//")
+
+
+class Line(Record):
+    """A line that is not blank: its number in the file from 1, its offset in bytes, and its text; None where
+    it is no text or longer than any job can be, and `problem` says which."""
+
+    number: int
+    offset: int
+    text: Optional[str]
+    problem: str = ""
+
+
+class JobsFile:
+    """An open jobs file, whose lines can be read again until `close`."""
+
+    def __init__(self, path: str, scratch: Path) -> None:
+        """Copies a file, or standard input for `-`, into the scratch folder: what is sent is what was
+        planned, whatever happens to the file meanwhile."""
+        import shutil
+
+        self._scratch = scratch
+        self._file: BinaryIO = open(str(scratch / "jobs"), "x+b")  # noqa: SIM115
+        try:
+            if path == "-":
+                shutil.copyfileobj(open_stdin("jobs"), self._file)
+            else:
+                with open(os.path.expanduser(path), "rb") as file:
+                    shutil.copyfileobj(file, self._file)
+        except OSError as error:
+            self._file.close()
+            raise UsageError(
+                f"cannot read the jobs file {path}: {error.strerror or error}",
+                hint="name a file with a job a line, or - for standard input",
+            ) from None
+        try:
+            self._make_lines()
+        except BaseException:
+            self._file.close()
+            raise
+
+    def close(self) -> None:
+        self._file.close()
+
+    def lines(self) -> Iterator[Line]:
+        self._file.seek(0)
+        offset = number = 0
+        while True:
+            data = self._file.readline(_MAX_JOB_BYTES)
+            if not data:
+                return
+            number += 1
+            start, offset = offset, offset + len(data)
+            if len(data) == _MAX_JOB_BYTES and not data.endswith(b"\n"):
+                offset += self._skip_line()
+                yield Line(number, start, None, f"it is longer than {_MAX_JOB_BYTES:,} bytes")
+            elif _content(data, start) and not _content(data, start).startswith(_COMMENTS):
+                yield _decoded(data, number, start)
+
+    def text_at(self, offset: int) -> str:
+        self._file.seek(offset)
+        return _decoded(self._file.readline(_MAX_JOB_BYTES), 0, offset).text or ""
+
+    def _make_lines(self) -> None:
+        """Makes lines of UTF-8 of what is written otherwise.
+
+        Raises:
+            UsageError: it cannot be read, or is a table: its rows would pass for prompts.
+        """
+        self._file.seek(0)
+        if self._file.read(2) in UTF16_MARKS:
+            self._take(_from_utf16(self._file))
+        first = next(self.lines(), None)
+        if first is None:
+            return
+        if first.text is not None and is_header(first.text):
+            raise UsageError(
+                f"line {first.number} is the header of a table (CSV), and no job",
+                hint='write each row as a JSON object such as {"prompt": "a cat", "size": "1024x1024"}',
+                code="invalid_jobs",
+            )
+        self._file.seek(first.offset)
+        data = _content(self._file.read(_ARRAY_HEAD_BYTES), first.offset)
+        if not ARRAY_START.match(data.decode("utf-8", "replace")):
+            return
+        self._file.seek(first.offset)
+        data = _content(self._file.read(_MAX_ARRAY_BYTES + 1), first.offset)
+        # An array on a line of its own among others is one bad line, which is told with all others.
+        if first.text is None or not first.text.endswith("]") or len(data) == len(first.text.encode("utf-8")):
+            self._take(_array_lines(data, first.number))
+
+    def _take(self, pieces: Iterator[bytes]) -> None:
+        """Reads from now on what is written anew."""
+        file = open(str(self._scratch / f"{Path(self._file.name).name}-lines"), "x+b")  # noqa: SIM115
+        try:
+            for piece in pieces:
+                file.write(piece)
+        except BaseException:
+            file.close()
+            raise
+        self._file.close()
+        self._file = file
+
+    def _skip_line(self) -> int:
+        skipped = 0
+        while True:
+            data = self._file.readline(_MAX_JOB_BYTES)
+            skipped += len(data)
+            if not data or data.endswith(b"\n"):
+                return skipped
+
+
+def _content(data: bytes, offset: int) -> bytes:
+    """A line without the mark of its encoding and the blanks around it."""
+    if offset == 0 and data.startswith(_UTF8_MARK):
+        data = data[len(_UTF8_MARK) :]
+    return data.strip()
+
+
+def _from_utf16(file: BinaryIO) -> Iterator[bytes]:
+    import codecs
+
+    decoder = codecs.getincrementaldecoder("utf-16")()
+    file.seek(0)
+    try:
+        while True:
+            data = file.read(_MAX_JOB_BYTES)
+            yield decoder.decode(data, not data).encode("utf-8")
+            if not data:
+                return
+    except UnicodeError:
+        raise UsageError(
+            "the jobs file begins as UTF-16 and is not valid UTF-16", hint="save it as UTF-8"
+        ) from None
+
+
+def _array_lines(data: bytes, number: int) -> Iterator[bytes]:
+    """The elements of a JSON array that begins on line `number`, one a line: each on its own line of the file
+    where it has one, so that a refusal names that."""
+    hint = "mend the array, or write one JSON object a line; write a prompt that begins so as a JSON string"
+    if len(data) > _MAX_ARRAY_BYTES:
+        raise UsageError(
+            f"the jobs file is a JSON array of more than {_MAX_ARRAY_BYTES:,} bytes",
+            hint="write one JSON object a line; such a file may have any length",
+            code="invalid_jobs",
+        )
+    decoder, place = json.JSONDecoder(), 1
+    written, line, counted, is_open = 1, number, 0, False
+    try:
+        text = data.decode("utf-8").strip()
+        while True:
+            place = _after_blanks(text, place)
+            if text[place : place + 1] == "]" and not is_open:
+                break
+            _, end = decoder.raw_decode(text, place)
+            line += text.count("\n", counted, place)
+            element = text[place:end].replace("\r", " ").replace("\n", " ").encode("utf-8")
+            if len(element) >= _MAX_JOB_BYTES:
+                raise json.JSONDecodeError("a job that is too long", text, place)
+            yield b"\n" * max(0, line - written) + element + b"\n"
+            written = max(line, written) + 1
+            counted = place
+            place = _after_blanks(text, end)
+            is_open = text[place : place + 1] == ","
+            if is_open:
+                place += 1
+            elif text[place : place + 1] != "]":
+                raise json.JSONDecodeError("Expecting ',' or ']'", text, place)
+        place = _after_blanks(text, place + 1)
+        if place < len(text):
+            raise json.JSONDecodeError("Extra data", text, place)
+    except (ValueError, RecursionError) as error:
+        at = number + (error.lineno - 1 if isinstance(error, json.JSONDecodeError) else 0)
+        reason = getattr(error, "msg", "") or "not UTF-8 text, or nested too deeply"
+        raise UsageError(
+            f"the jobs file is no valid JSON array: line {at}: {reason}", hint=hint, code="invalid_jobs"
+        ) from None
+
+
+def _after_blanks(text: str, place: int) -> int:
+    while text[place : place + 1] in (" ", "\t", "\r", "\n"):
+        place += 1
+    return place
+
+
+def _decoded(data: bytes, number: int, offset: int) -> Line:
+    try:
+        return Line(number, offset, _content(data, offset).decode("utf-8").strip())
+    except UnicodeDecodeError:
+        return Line(number, offset, None, "it is not UTF-8 text")
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -2170,7 +2452,9 @@ class JobEnding(Record):
 
     @property
     def state(self) -> str:
-        return DONE if self.error is None else FAILED
+        if self.error is None:
+            return DONE
+        return ACCEPTED if self.error.code == TASK_PENDING else FAILED
 
     def entry(self, job: PlannedJob, folder: OutputFolder, batch_id: str = "") -> Entry:
         error = self.error
@@ -2209,16 +2493,21 @@ def resume_jobs(
     journal: Optional[Journal],
     retry_ambiguous: bool,
     is_sandbox: Optional[bool],
+    under_way: Container[str],
 ) -> float:
     """Takes out of a plan what the journal of the folder knows to be done, with the Batch API, or in doubt;
     what was spent there, or may have been, in USD. An open journal takes a line for each job of which an
     earlier run could not say that it was done.
 
+    `under_way` are the outputs whose images a host still works on: their jobs are neither done nor in doubt.
     What the sandbox did counts for the sandbox alone, and what others did for others; `is_sandbox` is None
     where it is not known which of them this run is for, and all counts."""
     spent_usd = _replay(plan, folder, is_sandbox)
     for job, entry in plan.remembered():
-        _settle(plan, folder, job, entry, journal, retry_ambiguous)
+        is_under_way = (
+            str(folder.outputs(entry.name, ImageRequest(prompt=""), job.named).path(1)) in under_way
+        )
+        _settle(plan, folder, job, entry, journal, retry_ambiguous, is_under_way)
     return spent_usd
 
 
@@ -2256,6 +2545,7 @@ def _settle(
     entry: Entry,
     journal: Optional[Journal],
     retry_ambiguous: bool,
+    is_under_way: bool,
 ) -> None:
     """Decides what is left of a job by its last line in the journal."""
     there = _images_there(plan, folder, job, entry)
@@ -2270,9 +2560,11 @@ def _settle(
         if entry.event != DONE and journal is not None:
             journal.extend([replace(entry, event=DONE, images=folder.below(there), billed=Billed.YES)])
         plan.end(job.number, DONE, {**outcome, "billed": Billed.YES.value})
+    elif is_under_way:
+        plan.end(job.number, ACCEPTED, {**outcome, "billed": Billed.MAYBE.value})
     elif entry.event == SUBMITTED:
         plan.end(job.number, SUBMITTED, {**outcome, "batch_id": entry.batch_id})
-    elif not retry_ambiguous and (entry.event == SENT or _is_in_doubt(entry)):
+    elif not retry_ambiguous and (entry.event in (SENT, ACCEPTED) or _is_in_doubt(entry)):
         code, message = entry.code, entry.message
         if entry.event == SENT:
             code, message = "in_flight", "it was in flight when an earlier run ended"
@@ -2287,7 +2579,7 @@ def _images_there(plan: Plan, folder: OutputFolder, job: PlannedJob, entry: Entr
     """The images of a job that are on disk, by their numbers: as the journal says, and what a killed run had
     saved but could not say any more, which is a whole image where there was no file."""
     there = {image.number: image for image in folder.still_there(entry.images)}
-    if entry.event == SENT and not entry.existed:
+    if entry.event in (SENT, ACCEPTED) and not entry.existed:
         outputs = folder.outputs(entry.name, ImageRequest(prompt="", n=len(job.missing)), job.named)
         for number in job.missing:
             path = str(outputs.path(number))
@@ -2309,108 +2601,6 @@ def _is_whole(path: str) -> bool:
             return is_whole_image(file)
     except OSError:
         return False
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch/contact_sheet
-#
-# The contact sheet: one HTML page in the output folder with every image, its prompt, settings and cost.
-#
-# It opens from disk and asks for nothing but the images beside it: no script, no network, and a policy that
-# forbids both. Every text is escaped. Made in pieces, so that a million jobs fill no memory.
-# ------------------------------------------------------------------------------------------------------------
-
-
-SHEET_NAME = "index.html"
-_SHEET_MARK = '<meta name="generator" content="gpt-image2 batch">'
-_HEAD_BYTES_READ = 4096
-
-_POLICY = "default-src 'none'; img-src file: 'self'; style-src 'unsafe-inline'"
-_STYLE = """
-:root { color-scheme: light dark; --line: #8884; --bad: #c33; }
-body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 90rem; padding: 0 1rem; }
-h1 { font-size: 1.4rem; margin: 0; }
-header p { margin: .3rem 0 1.5rem; opacity: .75; }
-main { display: grid; gap: 1.2rem; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); }
-article { border: 1px solid var(--line); border-radius: 8px; overflow: hidden; }
-article.failed { border-color: var(--bad); }
-.images { display: grid; grid-template-columns: repeat(auto-fit, minmax(45%, 1fr)); gap: 2px; }
-img { aspect-ratio: 1; background: #8881; display: block; height: auto; object-fit: contain; }
-img { width: 100%; }
-.text { padding: .6rem .8rem; }
-.prompt { margin: 0 0 .4rem; max-height: 9rem; overflow-y: auto; }
-.prompt { overflow-wrap: anywhere; white-space: pre-wrap; }
-.facts { font-size: .82rem; margin: 0; opacity: .75; overflow-wrap: anywhere; }
-.error { color: var(--bad); font-size: .85rem; margin: .4rem 0 0; overflow-wrap: anywhere; }
-"""
-
-
-def write_sheet(
-    folder: Path,
-    name: str,
-    words: str,
-    rows: Iterable[Dict[str, Any]],
-    requests: Iterable[ImageRequest],
-    output: Output,
-) -> Optional[str]:
-    """Writes the contact sheet of a folder anew; its path. None, after a warning, where another file has its
-    name or it cannot be written."""
-    path = folder / SHEET_NAME
-    try:
-        if path.exists():
-            with open(str(path), "rb") as file:
-                if _SHEET_MARK.encode() not in file.read(_HEAD_BYTES_READ):
-                    raise OutputError(f"{path} is not ours; the contact sheet was left out")
-        write_whole(path, _pieces(f"{PROGRAM} batch: {name}", words, rows, requests, str(folder)))
-    except (OSError, ValueError, OutputError) as error:
-        output.warn(str(error))
-        return None
-    return str(path)
-
-
-def _pieces(
-    title: str, summary: str, rows: Iterable[Dict[str, Any]], requests: Iterable[ImageRequest], folder: str
-) -> Iterator[str]:
-    yield (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{escape(_POLICY)}">\n{_SHEET_MARK}\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-        f"<header><h1>{escape(title)}</h1><p>{escape(summary)}</p></header>\n<main>\n"
-    )
-    for row, request in zip(rows, requests):
-        yield _card(row, request, folder)
-    yield "</main>\n</body>\n</html>\n"
-
-
-def _card(row: Dict[str, Any], request: ImageRequest, folder: str) -> str:
-    error: Optional[Dict[str, Any]] = row.get("error")
-    images = "".join(_thumbnail(image["path"], request.prompt, folder) for image in row.get("images", []))
-    parts: List[str] = [f'<p class="prompt" dir="auto">{escape(request.prompt)}</p>']
-    parts.append(f'<p class="facts">{escape(_facts(row, request))}</p>')
-    if error:
-        said = f"{error.get('code', '')}: {error.get('message', '')}"
-        parts.append(f'<p class="error">{escape(said)} (billed: {escape(str(row.get("billed", "no")))})</p>')
-    kind = ' class="failed"' if error else ""
-    pictures = f'<div class="images">{images}</div>' if images else ""
-    text = f'<div class="text">{"".join(parts)}</div>'
-    return f'<article{kind} id="job-{int(row["job"])}">{pictures}{text}</article>\n'
-
-
-def _thumbnail(path: str, prompt: str, folder: str) -> str:
-    name = os.path.relpath(path, folder).replace(os.sep, "/")
-    address = escape(percent_encode(name, safe="/", errors="surrogateescape"))
-    shown = escape(f"{name}: {prompt[:200]}".encode("utf-8", "replace").decode("utf-8"))
-    return f'<a href="{address}"><img src="{address}" alt="{shown}" loading="lazy" decoding="async"></a>'
-
-
-def _facts(row: Dict[str, Any], request: ImageRequest) -> str:
-    facts = [f"#{row['job']}", str(row["id"]) if row.get("id") else "", str(row["status"]), request.model]
-    fields = request.without_stream().wire_fields("output_format")
-    facts += [f"{name} {value}" for name, value in fields.items() if name not in ("model", "prompt")]
-    cost = row.get("cost_usd")
-    facts.append(f"${cost:.4f}" if cost is not None else "")
-    return " · ".join(fact for fact in facts if fact)
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -2439,7 +2629,7 @@ class RunningJob:
         self.is_noted = False
         #: Whether the server has asked it to come again later.
         self.goes_again = False
-        self._is_sent = False
+        self._is_sent = self._existed = False
 
     @property
     def is_unsent(self) -> bool:
@@ -2464,13 +2654,18 @@ class RunningJob:
     def sent_entry(self, folder: OutputFolder) -> Entry:
         """Its line in the journal before it is sent."""
         planned = self.planned
+        self._existed = any(os.path.lexists(self.call.plan.path(number)) for number in planned.missing)
         return planned.entry(
             SENT,
-            existed=any(os.path.lexists(self.call.plan.path(number)) for number in planned.missing),
+            existed=self._existed,
             images=folder.below(planned.there),
             billed=Billed.MAYBE,
             high_usd=self.hold.high_usd,
         )
+
+    def end_entry(self, folder: OutputFolder) -> Entry:
+        """Its line in the journal after it has ended."""
+        return replace(self.ending.entry(self.planned, folder), existed=self._existed)
 
     def send(self) -> None:
         """From now on it may cost all that is held for it."""
@@ -2705,7 +2900,9 @@ def open_jobs(options: JobsOptions, client: Client, output: Output, stack: ExitS
     is_sandbox = _is_for_sandbox(options, client, path)
     if journal is not None:
         journal.is_sandbox = is_sandbox is True
-    spent_usd = resume_jobs(plan, folder, journal, options.retry_ambiguous, is_sandbox)
+    spent_usd = resume_jobs(
+        plan, folder, journal, options.retry_ambiguous, is_sandbox, client.tasks_under_way()
+    )
     elsewhere = plan.count_elsewhere()
     if elsewhere:
         jobs = "1 job was" if elsewhere == 1 else f"{elsewhere:,} jobs were"
@@ -2912,7 +3109,7 @@ def job_row(row: Dict[str, Any]) -> Dict[str, Any]:
 
 def counts(plan: Plan) -> Dict[str, int]:
     states = plan.count()
-    found = {name: states.get(name, 0) for name in (DONE, FAILED, AMBIGUOUS, SUBMITTED, INVALID)}
+    found = {name: states.get(name, 0) for name in (DONE, FAILED, AMBIGUOUS, ACCEPTED, SUBMITTED, INVALID)}
     found["not_started"] = sum(states.get(name, 0) for name in _STATUS)
     return {"jobs": sum(states.values()), **found}
 
@@ -2932,6 +3129,7 @@ def in_words(found: Dict[str, int]) -> str:
         for name, words in (
             (FAILED, "failed"),
             (AMBIGUOUS, "in doubt (billed: maybe)"),
+            (ACCEPTED, "under way at the host"),
             (SUBMITTED, "with the Batch API"),
             (INVALID, "invalid"),
             ("not_started", "not started"),
@@ -2952,6 +3150,8 @@ def what_remains(found: Dict[str, int], tally: Tally) -> Optional[PartialError]:
     hint = hints.get(tally.stopped, "the same command runs again what failed without being billed")
     if found[SUBMITTED]:
         hint += "; what is with the Batch API comes by batch wait and batch fetch"
+    if found[ACCEPTED]:
+        hint += "; it waits for what is under way at the host"
     if found[AMBIGUOUS]:
         hint += "; jobs in doubt run again only with --retry-ambiguous"
     return PartialError(in_words(found), hint=hint, code=tally.stopped)
@@ -3254,7 +3454,7 @@ class Scheduler:
         tells of those."""
         folder = self._jobs.folder
         noted = [running for running in self._ended if running.is_noted]
-        lines = [running.ending.entry(running.planned, folder) for running in noted]
+        lines = [running.end_entry(folder) for running in noted]
         lines += [running.sent_entry(folder) for running in self._ready]
         try:
             self._journal.extend(lines)
@@ -3394,7 +3594,7 @@ class Scheduler:
         """Starts nothing more where no other job can fare better, or too many have failed."""
         is_refused = isinstance(error, AuthenticationError) and error.http_status == _UNAUTHORIZED
         most = 1 if self._command.fail_fast else self._command.max_failures
-        if is_refused or isinstance(error, (QuotaError, ConfigError)):
+        if is_refused or isinstance(error, (QuotaError, ConfigError)) or error.code == NO_SPACE:
             self._stop_starting(error.code)
         elif most is not None and self._failures >= most:
             self._stop_starting(MAX_FAILURES)
@@ -3421,7 +3621,7 @@ def run_batch_run(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
             use_sandbox(command, stack)
         client = client_of(command, stop, waits_for_server=False)
         if not command.dry_run:  # before it is seen what is missing: some of it may be here already
-            for warning in client.finish_leftovers():
+            for warning in client.finish_leftovers(waits=True):
                 output.warn(warning)
         jobs = open_jobs(command, client, output, stack)
         if jobs.journal is None:
@@ -3577,6 +3777,7 @@ class PastRequest(Record):
     cost_usd: Optional[float]
     discount: float
     batch_id: Optional[str]
+    task_id: Optional[str]
     images: Tuple[SavedImage, ...]
 
 
@@ -3619,8 +3820,8 @@ def request_by_file(database: Database, path: str) -> Optional[PastRequest]:
 
 def forget_requests(
     database: Database, ids: Sequence[int] = (), before: Optional[str] = None, everything: bool = False
-) -> int:
-    """Deletes requests by id, by age or all of them, and overwrites what they held; how many there were."""
+) -> List[int]:
+    """Deletes requests by id, by age or all of them, and overwrites what they held; which they were."""
     if everything:
         condition, values, moment = "1", [()], "9"
     elif before is not None:
@@ -3628,15 +3829,16 @@ def forget_requests(
     else:
         condition, values, moment = "id = ?", [(number,) for number in ids], ""
     ids_of_them = f"SELECT id FROM requests WHERE {condition}"  # noqa: S608
-    count = 0
+    forgotten: List[int] = []
     database.rows("PRAGMA secure_delete = ON")
     with database.transaction():
         for value in values:
+            forgotten += [row["id"] for row in database.rows(ids_of_them, value)]
             database.change(f"DELETE FROM images WHERE request IN ({ids_of_them})", value)  # noqa: S608
-            count += database.change(f"DELETE FROM requests WHERE {condition}", value)  # noqa: S608
+            database.change(f"DELETE FROM requests WHERE {condition}", value)  # noqa: S608
         database.change(_FORGET_BATCH_JOBS, (moment,))
     database.rows("PRAGMA wal_checkpoint(TRUNCATE)")  # the log would still hold the rows
-    return count
+    return forgotten
 
 
 def _holds(database: Database, row: Mapping[str, Any], text: str) -> bool:
@@ -3805,6 +4007,8 @@ def details(past: PastRequest) -> List[str]:
     ]
     if past.discount != 1.0:
         rows.append(["discount", str(past.discount)])
+    if past.task_id:
+        rows.append(["task", past.task_id])
     if past.batch_id:
         rows.append(["batch", past.batch_id])
     rows += [[name, str(count)] for name, count in (past.usage or {}).items()]
@@ -4036,9 +4240,23 @@ def run_forget(words: Sequence[str], output: Output, _: StopSwitch) -> int:
         missing = [number for number in flags.ids if request_by_id(database, number) is None]
         if missing:
             raise _no_such_request(", ".join(map(str, missing)))
-        count = forget_requests(database, flags.ids, flags.before, flags.all)
-    output.result(f"Forgotten: {count} request{'' if count == 1 else 's'}; images were not touched")
-    return _finish(output, "forget", {"forgotten": count})
+        forgotten = forget_requests(database, flags.ids, flags.before, flags.all)
+    requests, left = len(forgotten), _forget_left(set(forgotten), flags.all)
+    words = f"Forgotten: {requests} request{'' if requests == 1 else 's'}; images were not touched"
+    output.result(words + (f"; {left} of them cannot be resumed any more" if left else ""))
+    return _finish(output, "forget", {"forgotten": requests, "not_resumed": left})
+
+
+def _forget_left(rows: Set[int], everything: bool) -> int:
+    """Deletes what processes that have ended left of these requests; of how many there was something."""
+    found = 0
+    for left in left_behind(state_folder(os.environ)):
+        if everything or left.row in rows:
+            left.close()
+            found += 1
+        else:
+            left.leave(was_tried=left.was_tried)
+    return found
 
 
 def run_redo(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
@@ -4082,8 +4300,8 @@ def run_spend(words: Sequence[str], output: Output, _: StopSwitch) -> int:
             "tokens": everything.tokens,
             "total_usd": round(everything.cost_usd, 6),
             "sandbox_usd": round(rehearsals.cost_usd, 6),
-            "unknown_cost": everything.unknown_cost,
-            "maybe_billed": everything.maybe_billed,
+            "unknown_cost": total.unknown_cost,
+            "maybe_billed": total.maybe_billed,
         }
     )
     return ExitCode.OK
@@ -4295,12 +4513,19 @@ class BatchApi:
         self.is_sandbox = False
 
     def upload(self, path: Path, filename: str, purpose: str, mime_type: str) -> str:
+        """Uploads a file under a name that no other has; its id. Where the answer is lost the file is looked
+        for in the server's list, and sent again only if it is not there."""
         form = (
             FormPart("purpose", text=purpose),
             FormPart("file", path=str(path), filename=filename, mime_type=mime_type),
         )
-        _, answer = self._ask(self._request("/files", form=form, timeout_s=_MOVE_TIMEOUT_S))
-        file_id = _text(fields_of(answer), "id")
+        request = self._request("/files", form=form, timeout_s=_MOVE_TIMEOUT_S)
+
+        def look() -> object:
+            return self._file_named(filename, purpose)
+
+        _, answer = self._ask(request, look=look)
+        file_id = _text(fields_of(answer), "id") or _text(fields_of(look()), "id")
         if file_id is None:
             raise ApiError("the upload was answered without the id of a file", code="no_file_id")
         return file_id
@@ -4349,6 +4574,14 @@ class BatchApi:
                 return batch
         return None
 
+    def _file_named(self, filename: str, purpose: str) -> Optional[Mapping[str, Any]]:
+        """The newest file of the server of that name; None where its list is without it, or cannot be had."""
+        path = f"/files?purpose={purpose}&order=desc&limit={_PAGE_SIZE}"
+        _, answer = send_free(self._curl, self._request(path))
+        files: Any = fields_of(answer).get("data")
+        found = map(fields_of, cast(List[object], files) if isinstance(files, list) else [])
+        return next((file for file in found if file.get("filename") == filename), None)
+
     def download(self, file_id: str, take: Callable[[bytes], None]) -> None:
         """Gives the content of a file to `take`, piece by piece; what came before an error, too."""
         request = self._request(f"/files/{_part_of_url(file_id)}/content", timeout_s=_MOVE_TIMEOUT_S)
@@ -4393,8 +4626,11 @@ class BatchApi:
             write_private(file, json.dumps(body).encode("ascii"))
             return self._ask(replace(request, headers=headers, body_path=str(file)), why)
 
-    def _ask(self, request: HttpRequest, why: Optional[_Why] = None) -> Tuple[Attempt, object]:
-        """Sends a request until it is answered, or its error, made by `why`, is not `retry_safe`."""
+    def _ask(
+        self, request: HttpRequest, why: Optional[_Why] = None, look: Callable[[], object] = lambda: None
+    ) -> Tuple[Attempt, object]:
+        """Sends a request until it is answered, or its error, made by `why`, is not `retry_safe`. Before it
+        goes again `look` may find what it has done."""
         number = 0
         while True:
             attempt, answer = send_free(self._curl, request)
@@ -4404,7 +4640,13 @@ class BatchApi:
                 return attempt, answer
             error = (why or self._why_failed)(attempt)
             number += 1
-            if number == _TRIES or not error.retry_safe or not self._wait(number, attempt, error):
+            is_last = number == _TRIES
+            if not error.retry_safe or not (is_last or self._wait(number, attempt, error)):
+                raise error
+            found = look()
+            if found is not None:
+                return attempt, found
+            if is_last:
                 raise error
 
     def _wait(self, number: int, attempt: Attempt, error: GptImage2Error) -> bool:
@@ -4558,33 +4800,33 @@ class ResultReader:
         self._json.feed(rest)
 
     def close(self) -> None:
-        """The file has ended, or was cut: a line that is not whole leaves nothing behind."""
-        if self._document.strip() and self._parsed() is not None:
-            self._end()
-            return
-        self._collector.close()
-        for writer in self._writers:
-            writer.discard()
+        """The file has ended, or was cut: what has no name by then goes, since the server still has it."""
+        try:
+            if self._document.strip() and self._parsed() is not None:
+                self._end()
+        finally:
+            self._collector.close()
+            for writer in self._writers:
+                writer.discard()
 
     def _begin(self) -> None:
-        self._json = JsonSplitter(self._wants, self._keep)
         self._document = bytearray()
         self._writers: List[ImageWriter] = []
-        self._addresses: List[str] = []
-        self._collector = ImageCollector(self._plan, count(1), lambda _, __: None, lambda _, __: None)
+        self._collector = ImageCollector(self._plan, count(1))
+        self._finder = ImageFinder(self._collector, self._keep_text, self._image_ended)
+        self._json = JsonSplitter(self._finder.wants, self._keep)
 
-    def _wants(self, key: str) -> Optional[StringSink]:
-        if key not in ("b64_json", "url"):
-            return None
-        return ImageText(self._collector, key == "b64_json", self._image_ended, self._text_ended)
-
-    def _image_ended(self, writer: ImageWriter) -> None:
+    def _image_ended(self, writer: ImageWriter, place: Tuple[str, ...], is_preview: bool) -> None:
+        del place
         self._collector.let_go(writer)
-        self._writers.append(writer)
+        if is_preview:
+            writer.discard()
+        else:
+            self._writers.append(writer)
 
-    def _text_ended(self, text: bytes, is_address: bool) -> None:
-        if is_address:
-            self._addresses.append(text.decode("utf-8", "replace"))
+    def _keep_text(self, text: bytes, is_far: bool) -> None:
+        if not is_far:
+            self._keep(json_escaped(text))
 
     def _keep(self, data: bytes) -> None:
         if len(self._document) <= _LINE_BYTES:
@@ -4614,6 +4856,7 @@ class ResultReader:
         body = response.get("body")
         status: Any = response.get("status_code")
         request_id: Any = response.get("request_id")
+        self._finder.close()
         error = read_server_error(body)
         if error is None and document.get("error"):
             error = read_server_error({"error": document["error"]})
@@ -4624,7 +4867,7 @@ class ResultReader:
             usage=read_usage(body),
             error=error,
             writers=tuple(self._writers),
-            addresses=tuple(self._addresses),
+            addresses=self._finder.addresses(has_images=bool(self._writers)),
             kept_aside=self._collector.kept_aside,
             lost=self._collector.lost,
         )
@@ -5218,6 +5461,16 @@ class Session(Record):
             self.store.update(batch)
         return batch
 
+    def settled(self, defect: Exception, billed: Billed) -> GptImage2Error:
+        """What a defect is told as where jobs may be paid for: billed at least so, whatever broke."""
+        if not isinstance(defect, GptImage2Error):
+            said = mask_secrets(f"internal error: {type(defect).__name__}: {defect}", self.settings.secrets)
+            defect = GptImage2Error(
+                said, hint="the same command goes on; what was handed over or saved stays so"
+            )
+        defect.billed = max(defect.billed, billed, key=attrgetter("rank"))
+        return defect
+
     def _by_id(self, batch_id: str) -> Batch:
         batch = self.store.batch(batch_id)
         if batch is None:
@@ -5775,16 +6028,30 @@ _FAILED_HINT = "batch submit or batch run with the same jobs goes on with what w
 
 
 def run_fetch(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    with batches_session("fetch", rest, output, stop) as (session, arguments):
-        batches = session.chosen(
-            arguments.ids, lambda batch: batch.fetched_at is None and batch.server.status != GIVEN_UP
-        )
-        if not batches:
-            output.say("nothing is left to fetch")
-        fetching = _Fetching(session)
-        with stop, output.heartbeat():
+    ended: List[int] = []
+    try:
+        with batches_session("fetch", rest, output, stop) as (session, arguments):
+            ended.append(_fetched(session, arguments))
+    except Exception as defect:
+        if not ended:
+            raise
+        output.warn(f"something went wrong when all was done: {defect}")
+    return ended[0]
+
+
+def _fetched(session: Session, arguments: BatchesArguments) -> int:
+    batches = session.chosen(
+        arguments.ids, lambda batch: batch.fetched_at is None and batch.server.status != GIVEN_UP
+    )
+    if not batches:
+        session.output.say("nothing is left to fetch")
+    fetching = _Fetching(session)
+    try:
+        with session.stop, session.output.heartbeat():
             fetching.run(batches)
         return fetching.finish()
+    except Exception as defect:
+        raise fetching.settled(defect) from defect
 
 
 class _Fetching:
@@ -5821,6 +6088,10 @@ class _Fetching:
             else:
                 for batch in group:
                     self._fetch_unknown(batch)
+
+    def settled(self, defect: Exception) -> GptImage2Error:
+        """What a defect is told as: batches may be billed, whatever breaks while they are fetched."""
+        return self._session.settled(defect, Billed.YES if self._saved else Billed.MAYBE)
 
     def finish(self) -> int:
         stop = self._session.stop
@@ -5865,18 +6136,21 @@ class _Fetching:
 
     def _fetch_folder(self, path: Path, batches: Sequence[Batch]) -> None:
         folder = OutputFolder(path, self._rescue_folder)
+        saver: Optional[ResultSaver] = None
         try:
-            prepare_folder(path)
+            prepare_folder(path, "see to it that it can be written; the server still has the results")
             with temporary_folder() as scratch, KnownJournal(path, scratch) as journal:
                 saver = ResultSaver(self._session, self._ledger, folder, journal)
                 for batch in batches:
                     self._fetch(batch, saver, path)
-                self._saved += saver.saved
                 self._problems += saver.failures
                 self._write_contact_sheet(path, journal.last.count())
-        except GptImage2Error as error:
+        except Exception as defect:
+            error = self.settled(defect)
             for batch in batches:
                 self._failed(batch, error)
+        finally:
+            self._saved += 0 if saver is None else saver.saved
 
     def _fetch(self, batch: Batch, saver: ResultSaver, path: Path) -> None:
         def take(line: ResultLine) -> None:
@@ -5985,20 +6259,36 @@ def run_submit(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
     client = Client(
         config=jobs.config, base_url=jobs.base_url, api_key=jobs.api_key, history=jobs.history, stop=stop
     )
-    with ExitStack() as stack:
-        folder = open_jobs(jobs, client, output, stack)
-        estimate = sum_of_shares(folder.plan.shares()).cost_usd
-        estimate = None if estimate is None else estimate.at(BATCH_DISCOUNT)
-        if folder.journal is None:
-            lines = [f"Estimated cost: {cost_in_words(estimate)} by the Batch API"]
-            return show_dry_run(output, "batch submit", folder, lines, {"cost_usd": estimate_json(estimate)})
-        Budget(jobs.max_cost_usd, folder.spent_usd).check(estimate, "these jobs, by the Batch API,")
-        client.settings.require_key()
-        session = stack.enter_context(open_session(client.settings, output, stop))
-        submission = _Submission(session, folder, folder.journal, jobs, client.ledger is not None)
+    ended: List[int] = []
+    try:
+        with ExitStack() as stack:
+            ended.append(_submitted(jobs, client, output, stop, stack))
+    except Exception as defect:
+        if not ended:
+            raise
+        output.warn(f"something went wrong when all was done: {defect}")
+    return ended[0]
+
+
+def _submitted(
+    jobs: SubmitCommand, client: Client, output: Output, stop: StopSwitch, stack: ExitStack
+) -> int:
+    folder = open_jobs(jobs, client, output, stack)
+    estimate = sum_of_shares(folder.plan.shares()).cost_usd
+    estimate = None if estimate is None else estimate.at(BATCH_DISCOUNT)
+    if folder.journal is None:
+        lines = [f"Estimated cost: {cost_in_words(estimate)} by the Batch API"]
+        return show_dry_run(output, "batch submit", folder, lines, {"cost_usd": estimate_json(estimate)})
+    Budget(jobs.max_cost_usd, folder.spent_usd).check(estimate, "these jobs, by the Batch API,")
+    client.settings.require_key()
+    session = stack.enter_context(open_session(client.settings, output, stop))
+    submission = _Submission(session, folder, folder.journal, jobs, client.ledger is not None)
+    try:
         with stop:
             submission.run()
             return submission.finish(estimate)
+    except Exception as defect:
+        raise submission.settled(defect) from defect
 
 
 class _Submission:
@@ -6017,7 +6307,8 @@ class _Submission:
         self._output = session.output
         self._inputs = LineInputs(session.api)
         self._bundles: Dict[Group, Bundle] = {}
-        self._submitted: List[Batch] = []
+        #: The batches that were made, or may have been, by their numbers.
+        self._submitted: Dict[int, Batch] = {}
         self._error: Optional[GptImage2Error] = None
         self._was_stopped = False
         self._has_warned = False
@@ -6032,10 +6323,14 @@ class _Submission:
                 for bundle in list(self._bundles.values()):
                     if not self._is_stopping():
                         self._send(bundle)
-        except GptImage2Error as error:
-            self._error = self._error or error
+        except Exception as defect:
+            self._error = self._error or self.settled(defect)
         finally:
             stop.drain_first(None)
+
+    def settled(self, defect: Exception) -> GptImage2Error:
+        """What a defect is told as: jobs that were handed over by now may be billed, whatever broke."""
+        return self._session.settled(defect, Billed.MAYBE if self._submitted else Billed.NO)
 
     def _fill_bundles(self, scratch: Path) -> None:
         while not self._is_stopping():
@@ -6083,48 +6378,64 @@ class _Submission:
     def _send(self, bundle: Bundle) -> None:
         del self._bundles[bundle.group]
         self._output.say(f"handing over {bundle.lines:,} jobs: {bundle.group.model}, {bundle.group.endpoint}")
-        batch, self._error = self._hand_over(bundle)
-        state, billed = (FAILED, Billed.NO) if batch is None else (SUBMITTED, Billed.MAYBE)
-        outcome: Dict[str, object] = {"billed": billed.value, "error": failure_json(self._error)}
+        batch = self._hand_over(bundle)
         if batch is not None:
-            outcome["batch_id"] = batch.label
-            self._submitted.append(batch)
             self._output.result(f"Submitted: {batch_in_words(batch)}")
             self._output.event({"event": "batch_submitted", "batch": batch_json(batch)})
-        for job in bundle.jobs():
-            self._plan.end(job.planned.number, state, {**(job.outcome or {}), **outcome})
         bundle.discard()
 
-    def _hand_over(self, bundle: Bundle) -> Tuple[Optional[Batch], Optional[GptImage2Error]]:
-        """The batch that a bundle was made into, None where the server clearly refused it; and what went
-        wrong. A batch and an error: nobody knows whether it was made, or its id could not be noted. Raises
-        where it was not offered to the server."""
+    def _hand_over(self, bundle: Bundle) -> Optional[Batch]:
+        """The batch that a bundle was made into, None where the server clearly refused it; `_error` is what
+        went wrong. A batch and an error: nobody knows whether it was made, or its id could not be noted.
+        Raises where it was not offered to the server."""
         store, api = self._session.store, self._session.api
         bundle.close()
         file_id = api.upload(bundle.path, f"gpt-image2-{bundle.mark}.jsonl", "batch", "application/jsonl")
         batch = store.add(self._unmade_batch(bundle, file_id), bundle.jobs())
         self._note(bundle, batch)
+        self._end_jobs(bundle, SUBMITTED, batch)
+        self._submitted[batch.number] = batch
         try:
             made = api.create(file_id, bundle.group.endpoint, bundle.mark)
-        except InterruptedCall:  # the user did not wait for it to end: it may have been sent
-            raise
-        except GptImage2Error as error:
-            if error.billed is not Billed.MAYBE:
-                self._refused(bundle, batch, error)
-                return None, error
+        except Exception as defect:
+            is_stop = isinstance(defect, InterruptedCall)
+            if isinstance(defect, GptImage2Error) and not is_stop and defect.billed is Billed.NO:
+                self._error = defect
+                self._refused(bundle, batch, defect)
+                return None
+            self._error = self.settled(defect)
             found: Optional[ServerBatch] = None
-            with suppress(GptImage2Error):  # `batch status` and the others will look again
+            with suppress(Exception):  # `batch status` and the others will look again
                 found = api.find(bundle.mark, file_id)
             if found is None:
-                return batch, _nobody_knows(error, batch.label)
-            made = found
-        batch = batch.as_shown_by(made)
+                self._error = _nobody_knows(self._error, batch.label)
+                self._end_jobs(bundle, SUBMITTED, batch, self._error)
+                return batch
+            self._output.say(f"{self._error.message}; but the server shows the batch")
+            made, self._error = found, None
+        batch = self._submitted[batch.number] = batch.as_shown_by(made)
         try:
             store.update(batch)
             self._note(bundle, batch)
-        except (LedgerError, OutputError) as error:  # the batch runs, whatever becomes of the notes
-            return batch, error
-        return batch, None
+            self._end_jobs(bundle, SUBMITTED, batch)
+        except Exception as defect:  # the batch runs, whatever becomes of the notes
+            self._error = self.settled(defect)
+        return batch
+
+    def _end_jobs(
+        self,
+        bundle: Bundle,
+        state: str,
+        batch: Optional[Batch] = None,
+        error: Optional[GptImage2Error] = None,
+    ) -> None:
+        """How the jobs of a bundle stand, for the rows that are told at the end."""
+        billed = Billed.NO if state == FAILED else Billed.MAYBE
+        outcome: Dict[str, object] = {"billed": billed.value, "error": failure_json(error)}
+        if batch is not None:
+            outcome["batch_id"] = batch.label
+        for job in bundle.jobs():
+            self._plan.end(job.planned.number, state, {**(job.outcome or {}), **outcome})
 
     def _note(self, bundle: Bundle, batch: Batch) -> None:
         """Writes to the journal that the jobs may be paid for from now on."""
@@ -6160,8 +6471,10 @@ class _Submission:
             job.entry(FAILED, billed=error.billed, code=error.code, message=error.message)
             for job in bundle.jobs()
         )
+        self._end_jobs(bundle, FAILED, error=error)
         with suppress(LedgerError):  # it stays there as one that the server does not show
             self._session.store.forget(batch)
+        del self._submitted[batch.number]
 
     def _stop_starting(self) -> None:
         self._was_stopped = True
@@ -6173,7 +6486,9 @@ class _Submission:
         error, stop = self._error, self._session.stop
         if self._was_stopped or stop.is_set:
             error = InterruptedCall(
-                "interrupted; batches that were handed over run on", signum=stop.signum or 2
+                "interrupted; batches that were handed over run on",
+                signum=stop.signum or 2,
+                billed=Billed.MAYBE if self._submitted else Billed.NO,
             )
         if error is not None and not self._submitted:
             raise error
@@ -6187,7 +6502,7 @@ class _Submission:
             "ok": error is None,
             "command": "batch submit",
             **found,
-            "batches": [batch_json(batch) for batch in self._submitted],
+            "batches": [batch_json(batch) for batch in self._submitted.values()],
             "cost_usd": estimate_json(estimate),
             "out_dir": str(self._folder.folder.path),
             "error": failure_json(error),

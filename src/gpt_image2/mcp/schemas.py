@@ -191,6 +191,7 @@ def image_output() -> Schema:
             "attempts": {**COUNT, "description": "requests sent"},
             "elapsed_s": NUMBER,
             "warnings": {"type": "array", "items": TEXT},
+            "sandbox": {"const": True, "description": "there only where the offline sandbox answered"},
         }
     )
 

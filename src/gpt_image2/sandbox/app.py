@@ -18,18 +18,21 @@ from gpt_image2.core.api import models
 from .api.access import json_delivered, on_defect, on_http_error, on_refused
 from .api.errors import Refused, invalid, model_not_found
 from .api.rate_limits import Limiter, PerMinute
-from .batches.clock import SimulatedClock
 from .batches.endpoints import BatchEndpoints
 from .batches.file_endpoints import FileEndpoints
 from .batches.file_store import FileStore
 from .batches.runner import BatchRunner
+from .clock import SimulatedClock
 from .connection import Delivery
 from .faults.admission import admit
 from .image_endpoints import ImageEndpoints
+from .making import Maker
 from .request_log import RequestLog
 from .settings import Settings
+from .tasks.endpoints import TaskEndpoints
 from .threads import Threads
 
+_BASES = ("/v1", "/fault/{fault}/v1", "/tasks/{tasks}/v1", "/tasks/{tasks}/fault/{fault}/v1")
 _CREATED = 1_776_643_200
 
 
@@ -44,7 +47,11 @@ class Sandbox:
         limiter = Limiter()
         if settings.limits is not None:
             limiter = PerMinute(settings.limits, lambda: self._clock.waited_s)
-        self._images = ImageEndpoints(settings, limiter, self._log, self._files.as_upload, self._threads)
+        self._maker = Maker(self._log, self._threads)
+        self._tasks = TaskEndpoints(self._maker, self._clock, self._log)
+        self._images = ImageEndpoints(
+            settings, limiter, self._log, self._files.as_upload, self._threads, self._maker, self._tasks
+        )
         runner = BatchRunner(self._clock, self._files, self._log, self._threads, settings.batch_job_s)
         self._batches = BatchEndpoints(runner, self._files)
 
@@ -52,12 +59,13 @@ class Sandbox:
         routes = [
             Route("/_sandbox/log", self.log, methods=["GET"]),
             Route("/_sandbox/reset", self.reset, methods=["POST"]),
-            Route("/_sandbox/files/{name}", self._images.download, methods=["GET"]),
+            Route("/_sandbox/files/{name}", self._maker.download, methods=["GET"]),
             Route("/_sandbox/clock", self.clock, methods=["GET", "POST"]),
         ]
-        for base in ("/v1", "/fault/{fault}/v1"):
+        for base in _BASES:
             routes += [
                 *self._images.routes(base),
+                *self._tasks.routes(base),
                 Route(f"{base}/models", self.models, methods=["GET"]),
                 Route(f"{base}/models/{{model}}", self.model, methods=["GET"]),
                 *FileEndpoints(self._files).routes(base),

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 from gpt_image2.core.base.about import PROGRAM
 
-from .settings import Limits, Settings
+from .settings import DialectName, Limits, Settings, Tasks, tasks_of
 
 _N = TypeVar("_N", int, float)
 
@@ -35,6 +35,7 @@ def parse(argv: list[str] | None) -> tuple[Settings, int, bool]:
         clock_speed=flags.clock_speed,
         limits=limits,
         limit_headers=not flags.no_limit_headers,
+        tasks=flags.tasks,
     )
     return settings, flags.port, flags.list_faults
 
@@ -56,6 +57,14 @@ def _parser() -> argparse.ArgumentParser:
         default=_DEFAULTS.latency_s,
         metavar="SECONDS|real",
         help="how long one call takes; 'real' is what the API usually takes (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--tasks",
+        type=_tasks,
+        metavar="DIALECT[:SECONDS]",
+        help="answer with a task that is polled for its images, as relays do: "
+        f"{', '.join(get_args(DialectName))}; for one request, a base URL of "
+        "http://127.0.0.1:PORT/tasks/DIALECT[:SECONDS]/v1 or a header x-sandbox-tasks does it",
     )
     parser.add_argument(
         "--images-per-minute",
@@ -103,6 +112,13 @@ def _parser() -> argparse.ArgumentParser:
 def _latency(text: str) -> float | None:
     """Seconds, or None for as long as the API takes."""
     return None if text == "real" else _LATENCY_S(text)
+
+
+def _tasks(text: str) -> Tasks:
+    try:
+        return tasks_of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _number(kind: Callable[[str], _N], name: str, allowed: Callable[[_N], bool]) -> Callable[[str], _N]:

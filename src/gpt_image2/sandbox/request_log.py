@@ -23,6 +23,7 @@ class ImagePost:
     fields: Mapping[str, Any] = field(default_factory=dict[str, Any])
     files: Sequence[Mapping[str, Any]] = ()
     images_delivered: int = 0
+    task_id: str | None = None
 
     def count_image(self) -> None:
         self.images_delivered += 1
@@ -49,6 +50,18 @@ class BatchRequest:
     status: int
 
 
+@dataclass(frozen=True)
+class Poll:
+    """One question for a task, or for its end (`method` POST); `state` is the word that was told."""
+
+    prompt: str | None
+    task_id: str
+    method: str
+    path: str
+    status: int
+    state: str | None
+
+
 class RequestLog:
     """All that came since the start or the last `clear`."""
 
@@ -57,6 +70,7 @@ class RequestLog:
         self._posts: list[ImagePost] = []
         self._downloads: list[Download] = []
         self._batch_requests: list[BatchRequest] = []
+        self._polls: list[Poll] = []
 
     def open_post(self, fault: str | None, endpoint: str, key_seen: str) -> ImagePost:
         """A new row; its owner completes it."""
@@ -64,32 +78,37 @@ class RequestLog:
         self._posts.append(post)
         return post
 
-    def add(self, row: Download | BatchRequest) -> None:
+    def add(self, row: Download | BatchRequest | Poll) -> None:
         if isinstance(row, Download):
             self._downloads.append(row)
+        elif isinstance(row, Poll):
+            self._polls.append(row)
         else:
             self._batch_requests.append(row)
 
     def clear(self) -> None:
-        for rows in (self._posts, self._downloads, self._batch_requests):
+        for rows in (self._posts, self._downloads, self._batch_requests, self._polls):
             rows.clear()
 
     def report(self, prompt: str | None = None) -> dict[str, Any]:
-        """`{"hits", "images_delivered", "requests", "downloads", "batch_requests"}`, of one prompt or of all.
+        """What came, of one prompt or of all.
 
-        Requests of batches are no hits.
+        `{"hits", "images_delivered", "requests", "downloads", "batch_requests", "polls"}`. Hits are paid
+        requests: those of batches are none, and polls cost nothing.
         """
 
-        def rows(kept: Sequence[ImagePost | Download | BatchRequest]) -> list[dict[str, Any]]:
+        def rows(kept: Sequence[ImagePost | Download | BatchRequest | Poll]) -> list[dict[str, Any]]:
             return [asdict(row) for row in kept if prompt is None or row.prompt == prompt]
 
         posts, downloads = rows(self._posts), rows(self._downloads)
-        for download in downloads:
-            del download["prompt"]
+        polls = rows(self._polls)
+        for row in downloads + polls:
+            del row["prompt"]
         return {
             "hits": len(posts),
             "images_delivered": sum(post["images_delivered"] for post in posts),
             "requests": posts,
             "downloads": downloads,
             "batch_requests": rows(self._batch_requests),
+            "polls": polls,
         }

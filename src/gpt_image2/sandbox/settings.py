@@ -2,9 +2,38 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Literal, cast, get_args
 
 from gpt_image2.core.api import models
+
+#: How relays speak of tasks: see `tasks/dialects.py`.
+DialectName = Literal["location", "apimart", "replicate", "poll-url", "object", "jobs"]
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """Answers are tasks in a dialect, which take so many `seconds`; None means the latency of a call."""
+
+    dialect: DialectName
+    seconds: float | None = None
+
+
+def tasks_of(text: str) -> Tasks:
+    """Reads `DIALECT[:SECONDS]`.
+
+    Raises:
+        ValueError: it is none; the message names the dialects.
+    """
+    name, colon, number = text.partition(":")
+    try:
+        seconds = float(number) if colon else None
+    except ValueError:
+        seconds = math.nan
+    if name not in get_args(DialectName) or not 0 <= (seconds or 0) < math.inf:
+        raise ValueError(f"expected DIALECT[:SECONDS] with one of {', '.join(get_args(DialectName))}")
+    return Tasks(cast("DialectName", name), seconds)
 
 
 @dataclass(frozen=True)
@@ -36,6 +65,7 @@ class Settings:
         clock_speed: simulated seconds in one real second.
         limits: how many images may be asked for; None means any number.
         limit_headers: tell of limits and waits in headers.
+        tasks: answer image requests with tasks to be polled; None means with images.
     """
 
     latency_s: float | None = 0.3
@@ -44,6 +74,7 @@ class Settings:
     clock_speed: float = 1.0
     limits: Limits | None = None
     limit_headers: bool = True
+    tasks: Tasks | None = None
 
     def latency_for(self, quality: str) -> float:
         return models.TYPICAL_SECONDS[quality] if self.latency_s is None else self.latency_s

@@ -101,7 +101,9 @@ def listed_faults() -> List[str]:
 
 
 def test_every_fault_of_the_sandbox_has_its_row_in_the_table() -> None:
-    assert sorted(EXPECTED) == sorted(listed_faults())
+    # Tasks, and the shapes of other APIs, are matters of their own.
+    listed = [name for name in listed_faults() if not name.startswith(("task-", "shape-"))]
+    assert sorted(EXPECTED) == sorted(listed)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -14,7 +14,7 @@ from servers import Answer as HttpAnswer
 from servers import Recorder, images, refusal
 
 from gpt_image2.core.base.outcome import Billed
-from gpt_image2.core.calls.response import Answer, ServerError
+from gpt_image2.core.calls.response import Answer
 from gpt_image2.core.calls.retry import (
     MAX_SERVER_WAIT_S,
     RULES,
@@ -26,6 +26,7 @@ from gpt_image2.core.calls.retry import (
     may_send_again,
     server_wait_s,
 )
+from gpt_image2.core.calls.server_error import ServerError
 from gpt_image2.core.wire.messages import ResponseHead, TransferEnd
 
 

@@ -20,7 +20,7 @@ from gpt_image2.core.outputs.collect import ImageCollector
 from gpt_image2.core.outputs.naming import OutputPlan
 from gpt_image2.core.outputs.store import Spool
 from gpt_image2.core.wire.base64_stream import BadBase64, Base64Decoder
-from gpt_image2.core.wire.json_stream import JsonSplitter
+from gpt_image2.core.wire.json_stream import IN_A_LIST, JsonSplitter, Place
 from gpt_image2.core.wire.sse import SseSplitter
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -117,39 +117,39 @@ def without_taken(pairs: List[Tuple[str, Any]]) -> Pairs:
     return Pairs((key, "" if key in TAKEN and isinstance(item, str) else item) for key, item in pairs)
 
 
-def strings_of(text: str) -> List[str]:
-    """The strings that are values of the wanted keys, in their order."""
-    found: List[Tuple[int, str]] = []
+def strings_of(text: str) -> List[Tuple[Tuple[str, ...], str]]:
+    """The strings that are values of the wanted keys, in their order, each with the names that lead to it."""
+    found: List[Tuple[Tuple[str, ...], str]] = []
     decoder = json.JSONDecoder(object_pairs_hook=Pairs)
 
-    def walk(value: Any) -> None:
+    def walk(value: Any, path: Tuple[str, ...]) -> None:
         if isinstance(value, Pairs):
             for key, item in value:
                 if key in TAKEN and isinstance(item, str):
-                    found.append((len(found), item))
+                    found.append(((*path, key), item))
                 else:
-                    walk(item)
+                    walk(item, (*path, key))
         elif isinstance(value, list):
             for item in value:
-                walk(item)
+                walk(item, (*path, IN_A_LIST))
 
-    walk(decoder.decode(text))
-    return [item for _, item in found]
+    walk(decoder.decode(text), ())
+    return found
 
 
-def split(pieces: Iterator[bytes]) -> Tuple[bytes, List[bytes]]:
-    """What the splitter keeps, and the strings it gives away."""
+def split(pieces: Iterator[bytes]) -> Tuple[bytes, List[Tuple[Tuple[str, ...], str]]]:
+    """What the splitter keeps, and the strings it gives away, with their places."""
     kept: List[bytes] = []
-    taken: List[bytes] = []
+    taken: List[Tuple[Tuple[str, ...], str]] = []
 
-    def wants(key: str) -> Optional[Callable[[Optional[bytes]], None]]:
-        if key not in TAKEN:
+    def wants(place: Place) -> Optional[Callable[[Optional[bytes]], None]]:
+        if place.path[-1] not in TAKEN:
             return None
         parts: List[bytes] = []
 
         def sink(piece: Optional[bytes]) -> None:
             if piece is None:
-                taken.append(b"".join(parts))
+                taken.append((place.path, b"".join(parts).decode("utf-8")))
             else:
                 parts.append(piece)
 
@@ -170,7 +170,7 @@ def test_property_what_is_kept_and_what_is_taken_are_what_json_loads_reads(docum
     kept, taken = split(scribe.pieces(text.encode("utf-8")))
     expected = json.loads(text, object_pairs_hook=without_taken)
     assert json.loads(kept.decode("utf-8"), object_pairs_hook=Pairs) == expected
-    assert [item.decode("utf-8") for item in taken] == strings_of(text)
+    assert taken == strings_of(text)
 
 
 def images_of(document: Any) -> List[bytes]:

@@ -75,6 +75,10 @@ def is_address(source: str) -> bool:
     return source.lower().startswith(("http://", "https://"))
 
 
+#: The largest that `auto` is known to choose.
+_LARGEST_AUTO_SIZE = (1536, 1024)
+
+
 class ImageRequest(Record):
     """One call by the API's own field names. None means: not set by the user, so not sent.
 
@@ -121,6 +125,12 @@ class ImageRequest(Record):
     @property
     def effective_size(self) -> str:
         return self.size or "auto"
+
+    @property
+    def most_bytes(self) -> int:
+        """What its images take on disk at most, by three bytes a pixel: a PNG has about half of that."""
+        width, height = parse_size(self.effective_size) or _LARGEST_AUTO_SIZE
+        return (self.count + bool(self.partial_images)) * width * height * 3
 
     def without_stream(self) -> ImageRequest:
         return replace(self, stream=False, partial_images=None)

@@ -49,6 +49,16 @@ class PartialImage(Record):
     elapsed_s: float
 
 
+class TaskUnderWay(Record):
+    """The host works on the request as a task of its own. `status` is how far it is in the host's words,
+    `percent` how much of it is done, None where it does not say."""
+
+    task_id: str
+    status: str
+    percent: Optional[float]
+    elapsed_s: float
+
+
 class ImageSaved(Record):
     """An image is on disk."""
 
@@ -70,5 +80,7 @@ class Finished(Record):
     elapsed_s: float
 
 
-Event = Union[RequestStarted, HeadersReceived, RetryWaiting, PartialImage, ImageSaved, Warned, Finished]
+Event = Union[
+    RequestStarted, HeadersReceived, RetryWaiting, PartialImage, TaskUnderWay, ImageSaved, Warned, Finished
+]
 Observer = Callable[[Event], None]

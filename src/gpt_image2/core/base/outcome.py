@@ -89,7 +89,8 @@ class Usage(Record):
 class Result(Record):
     """The outcome of one `generate` or `edit`. `cost_usd` is None when usage or prices are not known.
 
-    `sandbox` tells that the offline sandbox has answered, so that no cost is real money.
+    `sandbox` tells that the offline sandbox has answered, so that no cost is real money. `tasks` are the ids
+    of what the host accepted and has not finished: their images are still to come.
     """
 
     command: str
@@ -104,3 +105,4 @@ class Result(Record):
     elapsed_s: float = 0.0
     warnings: Tuple[str, ...] = ()
     sandbox: bool = False
+    tasks: Tuple[str, ...] = ()

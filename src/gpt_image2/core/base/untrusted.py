@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Optional, cast
+from typing import Any, Dict, Optional, cast
 
 #: More is no number of anything that is counted here, and `int` takes no more than 4,300 from Python 3.11 on.
 _MOST_DIGITS = 18
@@ -27,6 +27,15 @@ _STEP = re.compile(
     r"(?: ?(ms|m|s|h|d|secs?|mins?|milliseconds?|seconds?|minutes?|hours?|days?)(?![a-z]))?(?:, ?| )?",
     re.I,
 )
+
+#: What a text in UTF-16 begins with, by the order of its bytes.
+UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
+
+def written_text(data: bytes) -> str:
+    """What a file or a pipe of the user's says: UTF-8, or UTF-16 with its mark, as PowerShell writes it. A
+    `UnicodeDecodeError` where it is neither."""
+    return data.decode("utf-16" if data.startswith(UTF16_MARKS) else "utf-8-sig")
 
 
 def whole_number(text: str, most: int) -> Optional[int]:
@@ -81,6 +90,11 @@ def first_json(text: str) -> object:
         return cast(object, decoder.raw_decode(text.lstrip())[0])
     except (ValueError, RecursionError):
         return None
+
+
+def members(value: object) -> Dict[str, Any]:
+    """The members of a parsed object; none for anything else."""
+    return cast(Dict[str, Any], value) if isinstance(value, dict) else {}
 
 
 def _json_int(text: str) -> Optional[int]:

@@ -21,10 +21,10 @@ from ..telling.as_json import image_json
 
 JOURNAL_NAME = "journal.jsonl"
 
-SENT, DONE, FAILED, SUBMITTED = "sent", "done", "failed", "submitted"
+SENT, DONE, FAILED, SUBMITTED, ACCEPTED = "sent", "done", "failed", "submitted", "accepted"
 _MOST = 1e9  # jobs or dollars
 _KEY = re.compile(r"[0-9a-f]{64}")
-_EVENTS = frozenset({SENT, DONE, FAILED, SUBMITTED})
+_EVENTS = frozenset({SENT, DONE, FAILED, SUBMITTED, ACCEPTED})
 #: The fields of an entry but for its images, and what makes each of its value in JSON.
 _ENTRY_KINDS = {
     "event": str,
@@ -46,8 +46,9 @@ _ENTRY_KINDS = {
 class Entry(Record):
     """One line. `images` are all that the job has by now, with paths below the folder; `name` is where the
     first was to go, and `existed` whether something was there. `high_usd` is the most that a sent job may
-    cost. `batch_id` is the provider's for a submitted job. `settled` tells that nothing of a failed job is
-    still on its way. `sandbox` tells that the sandbox did it: no result, and no money."""
+    cost. A job is `accepted` while the host works on it as a task. `batch_id` is the provider's for a
+    submitted job. `settled` tells that nothing of a failed job is still on its way. `sandbox` tells that the
+    sandbox did it: no result, and no money."""
 
     event: str
     key: str

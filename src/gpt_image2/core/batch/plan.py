@@ -16,10 +16,12 @@ from ..base.errors import GptImage2Error
 from ..base.outcome import Billed, SavedImage
 from ..base.record import Record, replace
 from ..base.redact import show
+from ..calls.explain import TASK_PENDING
 from ..outputs.naming import canonical
 from ..telling.as_json import failure_json, image_json
 from .jobs_file import Line
 from .journal import (
+    ACCEPTED,
     DONE,
     FAILED,
     Entry,
@@ -261,7 +263,9 @@ class JobEnding(Record):
 
     @property
     def state(self) -> str:
-        return DONE if self.error is None else FAILED
+        if self.error is None:
+            return DONE
+        return ACCEPTED if self.error.code == TASK_PENDING else FAILED
 
     def entry(self, job: PlannedJob, folder: OutputFolder, batch_id: str = "") -> Entry:
         error = self.error

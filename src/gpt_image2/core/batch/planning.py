@@ -81,7 +81,9 @@ def open_jobs(options: JobsOptions, client: Client, output: Output, stack: ExitS
     is_sandbox = _is_for_sandbox(options, client, path)
     if journal is not None:
         journal.is_sandbox = is_sandbox is True
-    spent_usd = resume_jobs(plan, folder, journal, options.retry_ambiguous, is_sandbox)
+    spent_usd = resume_jobs(
+        plan, folder, journal, options.retry_ambiguous, is_sandbox, client.tasks_under_way()
+    )
     elsewhere = plan.count_elsewhere()
     if elsewhere:
         jobs = "1 job was" if elsewhere == 1 else f"{elsewhere:,} jobs were"

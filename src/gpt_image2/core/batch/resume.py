@@ -4,7 +4,7 @@ may have been paid for in vain, and what was spent.
 
 from __future__ import annotations
 
-from typing import Dict, List, Optional, Tuple
+from typing import Container, Dict, List, Optional, Tuple
 
 from ..api.images import is_whole_image, saved_image_at
 from ..api.request import ImageRequest
@@ -12,7 +12,7 @@ from ..base.errors import GptImage2Error
 from ..base.outcome import Billed, SavedImage
 from ..base.record import replace
 from ..telling.as_json import failure_json, image_json
-from .journal import DONE, FAILED, SENT, SUBMITTED, Entry, Journal, read_journal
+from .journal import ACCEPTED, DONE, FAILED, SENT, SUBMITTED, Entry, Journal, read_journal
 from .output_folder import OutputFolder
 from .plan import AMBIGUOUS, Plan, PlannedJob
 
@@ -23,16 +23,21 @@ def resume_jobs(
     journal: Optional[Journal],
     retry_ambiguous: bool,
     is_sandbox: Optional[bool],
+    under_way: Container[str],
 ) -> float:
     """Takes out of a plan what the journal of the folder knows to be done, with the Batch API, or in doubt;
     what was spent there, or may have been, in USD. An open journal takes a line for each job of which an
     earlier run could not say that it was done.
 
+    `under_way` are the outputs whose images a host still works on: their jobs are neither done nor in doubt.
     What the sandbox did counts for the sandbox alone, and what others did for others; `is_sandbox` is None
     where it is not known which of them this run is for, and all counts."""
     spent_usd = _replay(plan, folder, is_sandbox)
     for job, entry in plan.remembered():
-        _settle(plan, folder, job, entry, journal, retry_ambiguous)
+        is_under_way = (
+            str(folder.outputs(entry.name, ImageRequest(prompt=""), job.named).path(1)) in under_way
+        )
+        _settle(plan, folder, job, entry, journal, retry_ambiguous, is_under_way)
     return spent_usd
 
 
@@ -70,6 +75,7 @@ def _settle(
     entry: Entry,
     journal: Optional[Journal],
     retry_ambiguous: bool,
+    is_under_way: bool,
 ) -> None:
     """Decides what is left of a job by its last line in the journal."""
     there = _images_there(plan, folder, job, entry)
@@ -84,9 +90,11 @@ def _settle(
         if entry.event != DONE and journal is not None:
             journal.extend([replace(entry, event=DONE, images=folder.below(there), billed=Billed.YES)])
         plan.end(job.number, DONE, {**outcome, "billed": Billed.YES.value})
+    elif is_under_way:
+        plan.end(job.number, ACCEPTED, {**outcome, "billed": Billed.MAYBE.value})
     elif entry.event == SUBMITTED:
         plan.end(job.number, SUBMITTED, {**outcome, "batch_id": entry.batch_id})
-    elif not retry_ambiguous and (entry.event == SENT or _is_in_doubt(entry)):
+    elif not retry_ambiguous and (entry.event in (SENT, ACCEPTED) or _is_in_doubt(entry)):
         code, message = entry.code, entry.message
         if entry.event == SENT:
             code, message = "in_flight", "it was in flight when an earlier run ended"
@@ -101,7 +109,7 @@ def _images_there(plan: Plan, folder: OutputFolder, job: PlannedJob, entry: Entr
     """The images of a job that are on disk, by their numbers: as the journal says, and what a killed run had
     saved but could not say any more, which is a whole image where there was no file."""
     there = {image.number: image for image in folder.still_there(entry.images)}
-    if entry.event == SENT and not entry.existed:
+    if entry.event in (SENT, ACCEPTED) and not entry.existed:
         outputs = folder.outputs(entry.name, ImageRequest(prompt="", n=len(job.missing)), job.named)
         for number in job.missing:
             path = str(outputs.path(number))

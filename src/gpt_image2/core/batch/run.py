@@ -39,7 +39,7 @@ def run_batch_run(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
             use_sandbox(command, stack)
         client = client_of(command, stop, waits_for_server=False)
         if not command.dry_run:  # before it is seen what is missing: some of it may be here already
-            for warning in client.finish_leftovers():
+            for warning in client.finish_leftovers(waits=True):
                 output.warn(warning)
         jobs = open_jobs(command, client, output, stack)
         if jobs.journal is None:

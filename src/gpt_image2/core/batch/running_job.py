@@ -39,7 +39,7 @@ class RunningJob:
         self.is_noted = False
         #: Whether the server has asked it to come again later.
         self.goes_again = False
-        self._is_sent = False
+        self._is_sent = self._existed = False
 
     @property
     def is_unsent(self) -> bool:
@@ -64,13 +64,18 @@ class RunningJob:
     def sent_entry(self, folder: OutputFolder) -> Entry:
         """Its line in the journal before it is sent."""
         planned = self.planned
+        self._existed = any(os.path.lexists(self.call.plan.path(number)) for number in planned.missing)
         return planned.entry(
             SENT,
-            existed=any(os.path.lexists(self.call.plan.path(number)) for number in planned.missing),
+            existed=self._existed,
             images=folder.below(planned.there),
             billed=Billed.MAYBE,
             high_usd=self.hold.high_usd,
         )
+
+    def end_entry(self, folder: OutputFolder) -> Entry:
+        """Its line in the journal after it has ended."""
+        return replace(self.ending.entry(self.planned, folder), existed=self._existed)
 
     def send(self) -> None:
         """From now on it may cost all that is held for it."""

@@ -29,6 +29,7 @@ from ..base.outcome import Billed, Result, SavedImage
 from ..base.record import replace
 from ..calls.budget import OVER_MAX_COST, Budget, Hold
 from ..calls.client import Client
+from ..outputs.files import NO_SPACE
 from .job import read_job
 from .journal import Journal
 from .options import BatchRunCommand
@@ -194,7 +195,7 @@ class Scheduler:
         tells of those."""
         folder = self._jobs.folder
         noted = [running for running in self._ended if running.is_noted]
-        lines = [running.ending.entry(running.planned, folder) for running in noted]
+        lines = [running.end_entry(folder) for running in noted]
         lines += [running.sent_entry(folder) for running in self._ready]
         try:
             self._journal.extend(lines)
@@ -334,7 +335,7 @@ class Scheduler:
         """Starts nothing more where no other job can fare better, or too many have failed."""
         is_refused = isinstance(error, AuthenticationError) and error.http_status == _UNAUTHORIZED
         most = 1 if self._command.fail_fast else self._command.max_failures
-        if is_refused or isinstance(error, (QuotaError, ConfigError)):
+        if is_refused or isinstance(error, (QuotaError, ConfigError)) or error.code == NO_SPACE:
             self._stop_starting(error.code)
         elif most is not None and self._failures >= most:
             self._stop_starting(MAX_FAILURES)

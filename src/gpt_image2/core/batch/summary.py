@@ -13,7 +13,7 @@ from ..base.redact import show
 from ..calls.budget import OVER_MAX_COST
 from ..telling.in_words import saved_line
 from ..telling.output import Output
-from .journal import DONE, FAILED, SUBMITTED
+from .journal import ACCEPTED, DONE, FAILED, SUBMITTED
 from .pacer import MINUTE_S
 from .plan import AMBIGUOUS, INVALID, OVER_BUDGET, PENDING, Plan, PlannedJob, Share
 from .planning import OpenJobs
@@ -60,7 +60,7 @@ def job_row(row: Dict[str, Any]) -> Dict[str, Any]:
 
 def counts(plan: Plan) -> Dict[str, int]:
     states = plan.count()
-    found = {name: states.get(name, 0) for name in (DONE, FAILED, AMBIGUOUS, SUBMITTED, INVALID)}
+    found = {name: states.get(name, 0) for name in (DONE, FAILED, AMBIGUOUS, ACCEPTED, SUBMITTED, INVALID)}
     found["not_started"] = sum(states.get(name, 0) for name in _STATUS)
     return {"jobs": sum(states.values()), **found}
 
@@ -80,6 +80,7 @@ def in_words(found: Dict[str, int]) -> str:
         for name, words in (
             (FAILED, "failed"),
             (AMBIGUOUS, "in doubt (billed: maybe)"),
+            (ACCEPTED, "under way at the host"),
             (SUBMITTED, "with the Batch API"),
             (INVALID, "invalid"),
             ("not_started", "not started"),
@@ -100,6 +101,8 @@ def what_remains(found: Dict[str, int], tally: Tally) -> Optional[PartialError]:
     hint = hints.get(tally.stopped, "the same command runs again what failed without being billed")
     if found[SUBMITTED]:
         hint += "; what is with the Batch API comes by batch wait and batch fetch"
+    if found[ACCEPTED]:
+        hint += "; it waits for what is under way at the host"
     if found[AMBIGUOUS]:
         hint += "; jobs in doubt run again only with --retry-ambiguous"
     return PartialError(in_words(found), hint=hint, code=tally.stopped)

@@ -17,14 +17,15 @@ from ..base.outcome import Billed, Usage
 from ..base.record import Record
 from ..base.redact import show
 from ..calls.explain import explain
-from ..calls.response import Answer, ServerError, read_server_error, read_usage
+from ..calls.findings import ImageFinder
+from ..calls.response import Answer, read_usage
 from ..calls.retry import Attempt, is_refusal, judge
+from ..calls.server_error import ServerError, read_server_error
 from ..outputs.collect import ImageCollector
-from ..outputs.image_text import ImageText
 from ..outputs.naming import OutputPlan
 from ..outputs.store import ImageWriter
 from ..settings.config import Settings
-from ..wire.json_stream import JsonSplitter, StringSink
+from ..wire.json_stream import JsonSplitter, json_escaped
 from ..wire.messages import ResponseHead, TransferEnd
 from .api import COMPLETED, ServerBatch, fields_of
 
@@ -66,33 +67,33 @@ class ResultReader:
         self._json.feed(rest)
 
     def close(self) -> None:
-        """The file has ended, or was cut: a line that is not whole leaves nothing behind."""
-        if self._document.strip() and self._parsed() is not None:
-            self._end()
-            return
-        self._collector.close()
-        for writer in self._writers:
-            writer.discard()
+        """The file has ended, or was cut: what has no name by then goes, since the server still has it."""
+        try:
+            if self._document.strip() and self._parsed() is not None:
+                self._end()
+        finally:
+            self._collector.close()
+            for writer in self._writers:
+                writer.discard()
 
     def _begin(self) -> None:
-        self._json = JsonSplitter(self._wants, self._keep)
         self._document = bytearray()
         self._writers: List[ImageWriter] = []
-        self._addresses: List[str] = []
-        self._collector = ImageCollector(self._plan, count(1), lambda _, __: None, lambda _, __: None)
+        self._collector = ImageCollector(self._plan, count(1))
+        self._finder = ImageFinder(self._collector, self._keep_text, self._image_ended)
+        self._json = JsonSplitter(self._finder.wants, self._keep)
 
-    def _wants(self, key: str) -> Optional[StringSink]:
-        if key not in ("b64_json", "url"):
-            return None
-        return ImageText(self._collector, key == "b64_json", self._image_ended, self._text_ended)
-
-    def _image_ended(self, writer: ImageWriter) -> None:
+    def _image_ended(self, writer: ImageWriter, place: Tuple[str, ...], is_preview: bool) -> None:
+        del place
         self._collector.let_go(writer)
-        self._writers.append(writer)
+        if is_preview:
+            writer.discard()
+        else:
+            self._writers.append(writer)
 
-    def _text_ended(self, text: bytes, is_address: bool) -> None:
-        if is_address:
-            self._addresses.append(text.decode("utf-8", "replace"))
+    def _keep_text(self, text: bytes, is_far: bool) -> None:
+        if not is_far:
+            self._keep(json_escaped(text))
 
     def _keep(self, data: bytes) -> None:
         if len(self._document) <= _LINE_BYTES:
@@ -122,6 +123,7 @@ class ResultReader:
         body = response.get("body")
         status: Any = response.get("status_code")
         request_id: Any = response.get("request_id")
+        self._finder.close()
         error = read_server_error(body)
         if error is None and document.get("error"):
             error = read_server_error({"error": document["error"]})
@@ -132,7 +134,7 @@ class ResultReader:
             usage=read_usage(body),
             error=error,
             writers=tuple(self._writers),
-            addresses=tuple(self._addresses),
+            addresses=self._finder.addresses(has_images=bool(self._writers)),
             kept_aside=self._collector.kept_aside,
             lost=self._collector.lost,
         )

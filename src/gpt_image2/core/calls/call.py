@@ -16,10 +16,12 @@ from ..base.errors import GptImage2Error, InterruptedCall, OutputError, PartialE
 from ..base.events import Finished
 from ..base.outcome import Billed, Result
 from ..base.record import replace
+from .explain import TASK_PENDING
 from .lane import DOWNLOAD_FAILED, Lane, LaneEnd
 from .under_way import CallUnderWay
 
 _JOIN_S = 0.5
+_EARLIER_HINT = "an earlier try may have been billed: check your usage before you send it again"
 
 
 class Call(CallUnderWay):
@@ -85,6 +87,7 @@ class Call(CallUnderWay):
             cost_usd=cost_of_usage(self.request.model, usage, self.host.settings.prices) if usage else None,
             billed=max((lane.billed for lane in lanes), key=attrgetter("rank")),
             attempts=sum(lane.attempts for lane in lanes),
+            tasks=tuple(task for lane in lanes for task in lane.tasks),
             elapsed_s=self.elapsed_s,
             warnings=tuple(self.warnings),
         )
@@ -108,6 +111,9 @@ class Call(CallUnderWay):
             return None
         worst = max(errors, key=lambda error: error.billed.rank)
         if not saved:
+            if worst.billed is Billed.NO and result.billed is not Billed.NO:
+                worst.retry_safe = False
+                worst.hint = "; ".join(filter(None, [worst.hint, _EARLIER_HINT]))
             worst.billed = result.billed
             return worst
         return PartialError(
@@ -146,7 +152,14 @@ def _interrupted(signum: Optional[int], result: Result, errors: List[GptImage2Er
     saved = f"{len(result.images)} images saved; " if result.images else ""
     if result.billed is Billed.NO:
         return InterruptedCall(f"interrupted; {saved}nothing was billed", signum=signum or 2)
-    hints = [error.hint for error in errors if error.code == DOWNLOAD_FAILED]
+    hints = [error.hint for error in errors if error.code in (DOWNLOAD_FAILED, TASK_PENDING)]
+    if result.tasks:
+        return InterruptedCall(
+            f"interrupted; {saved}the host goes on with its task",
+            signum=signum or 2,
+            billed=result.billed,
+            hint="; ".join(hints),
+        )
     return InterruptedCall(
         f"interrupted; {saved}the request may still be billed",
         signum=signum or 2,

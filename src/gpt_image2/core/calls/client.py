@@ -6,7 +6,7 @@ import os
 import time
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Generator, List, Mapping, Optional, Sequence, Set, Tuple, Union
+from typing import Any, FrozenSet, Generator, List, Mapping, Optional, Sequence, Set, Tuple, Union
 
 from ..api.models import DEFAULT_MODEL
 from ..api.request import REQUEST_FIELDS, ImageRequest, checked
@@ -17,18 +17,17 @@ from ..base.outcome import Result
 from ..base.record import Record, replace
 from ..ledger.entries import opening_of
 from ..ledger.recording import Ledger, recorded
-from ..outputs.files import prepare_folder, sweep, temporary_folder
+from ..outputs.files import Room, prepare_folder, sweep, temporary_folder
 from ..outputs.inflight import is_anything_left
 from ..outputs.naming import OutputPlan, extension, folders_of, looked_at, plan_output
-from ..settings.base_url import is_sandbox
+from ..settings.base_url import OWN_SANDBOXES
 from ..settings.config import Settings, load_settings
 from ..settings.places import home_folder, state_folder
 from ..wire.curl import find_curl
-from ..wire.messages import HttpRequest
 from .budget import Budget
 from .call import Call
 from .download import DEFAULT_MAX_DOWNLOAD_BYTES, Downloader
-from .exchange import host_of, send_free
+from .exchange import asks_sandbox, host_of
 from .inputs import load_inputs
 from .retry import DEFAULT_RETRIES
 from .under_way import CallPolicy
@@ -39,9 +38,6 @@ MAX_TIMEOUT_S = 1_000_000.0
 DEFAULT_OUTPUT_STEM = "gpt-image2-output"
 
 PathLike = Union[str, "os.PathLike[str]"]
-
-
-_ASK_SANDBOX_S = 10.0
 
 
 class PreparedCall(Record):
@@ -112,6 +108,7 @@ class Client:
         )
         self._swept: Set[Path] = set()
         self._has_resumed = False
+        self._room = Room()
         self._observer: Observer = observer or _ignore
         self._stop = stop or StopSwitch()
         self.ledger: Optional[Ledger] = None
@@ -143,8 +140,10 @@ class Client:
         no_clobber: bool = False,
         save_partials: bool = False,
         max_cost_usd: Optional[float] = None,
+        no_wait: bool = False,
     ) -> Result:
-        """Images from a text. The names are the API's; None leaves a field to the server.
+        """Images from a text. The names are the API's; None leaves a field to the server. With `no_wait` a
+        task that the host makes of it is not waited for: `Result.tasks` has its id.
 
         Raises:
             GptImage2Error: see `gpt_image2.core.base.errors`; `result` holds the images saved all the same.
@@ -173,6 +172,7 @@ class Client:
         no_clobber: bool = False,
         save_partials: bool = False,
         max_cost_usd: Optional[float] = None,
+        no_wait: bool = False,
     ) -> Result:
         """Images from one or more images (paths or http(s) addresses) and a text; else as `generate`."""
         sources = [image] if isinstance(image, (str, os.PathLike)) else list(image)
@@ -197,7 +197,7 @@ class Client:
                 no_clobber=keywords["no_clobber"],
                 max_cost_usd=keywords["max_cost_usd"],
             )
-            return self.run(prepared, save_partials=keywords["save_partials"])
+            return self.run(prepared, save_partials=keywords["save_partials"], no_wait=keywords["no_wait"])
 
     @contextmanager
     def with_inputs(
@@ -258,41 +258,56 @@ class Client:
         return PreparedCall(request, plan, self.settings.warnings + warnings)
 
     def run(
-        self, prepared: PreparedCall, save_partials: bool = False, observer: Optional[Observer] = None
+        self,
+        prepared: PreparedCall,
+        save_partials: bool = False,
+        observer: Optional[Observer] = None,
+        no_wait: bool = False,
     ) -> Result:
         """Sends a prepared call and saves its images; `observer` hears of this call instead of the client's.
+        With `no_wait` it does not wait for a task that the host makes of it: `Result.tasks` has its id.
 
         Raises:
             GptImage2Error: not all images could be saved as asked; `result` holds those that were.
         """
         self.settings.require_key()
         find_curl()
-        for folder in _folders(prepared):
+        folders = _folders(prepared)
+        for folder in folders:
             prepare_folder(folder)
-        policy = replace(self._policy, save_partials=save_partials)
+        with self._room.taken(prepared.request.most_bytes, (*folders, state_folder(self._env))):
+            return self._run(prepared, save_partials, observer or self._observer, not no_wait)
+
+    def _run(
+        self, prepared: PreparedCall, save_partials: bool, observer: Observer, waits_for_tasks: bool
+    ) -> Result:
+        policy = replace(self._policy, save_partials=save_partials, waits_for_tasks=waits_for_tasks)
         host = host_of(self.settings, self._env, self._stop)
-        observer = observer or self._observer
         call = Call(host, prepared.request, prepared.plan, policy, observer, prepared.numbers)
         known = prepared.warnings + self._strays(prepared.plan) + self.finish_leftovers()
         try:
             if self.ledger is None:
                 return call.run(known)
             estimate = prepared.request.estimate(self.settings.prices)
-            opening = opening_of(self.settings.base_url, prepared.request, prepared.plan, estimate)
+            base_url = self.settings.base_url
+            opening = opening_of(base_url, prepared.request, prepared.plan, estimate)
+            opening = replace(opening, sandbox=base_url in OWN_SANDBOXES)
             if prepared.output is not None:
                 opening = replace(opening, output=prepared.output)
-            return recorded(
-                self.ledger, opening, lambda warnings, row: call.run(known + warnings, row), observer
-            )
+            ledger = self.ledger
+
+            def run(warnings: Tuple[str, ...], row: int) -> Result:
+                call.on_accepted = lambda task_id: ledger.accepted(row, task_id, call.warn)
+                return call.run(known + warnings, row)
+
+            return recorded(ledger, opening, run, observer)
         finally:
             call.gate.close()
 
     def asks_sandbox(self) -> bool:
         """Whether the sandbox answers at the base URL; asks it, without a key."""
-        settings = self.settings
-        curl = host_of(settings, self._env, self._stop).curl
-        attempt, _ = send_free(curl, HttpRequest(f"{settings.base_url}/models", (), _ASK_SANDBOX_S))
-        return attempt.head is not None and is_sandbox(settings.base_url, attempt.head.headers)
+        host = host_of(self.settings, self._env, self._stop)
+        return asks_sandbox(host.curl, self.settings.base_url)
 
     def _strays(self, plan: OutputPlan) -> Tuple[str, ...]:
         """Sweeps an output folder before its first call; what was found there, in words."""
@@ -304,22 +319,32 @@ class Client:
             for path in sweep(plan.folder, plan.rescue_folder)
         )
 
-    def finish_leftovers(self) -> Tuple[str, ...]:
+    def finish_leftovers(self, waits: bool = False) -> Tuple[str, ...]:
         """Finishes what killed processes left, once a client and before its first call; what came of it, in
-        words."""
+        words. With `waits` tasks that the host works on are waited for."""
         if self._has_resumed:
             return ()
         self._has_resumed = True
         host = host_of(self.settings, self._env, self._stop)
-        if not is_anything_left(host.state_folder):
+        if not is_anything_left(host.state_folder, and_tried=waits):
             return ()
         said: List[str] = []
         with suppress(OSError, GptImage2Error):  # none of it is this call's
             from .leftovers import Resumer, resumed_in_words
 
-            for resumed in Resumer(host, self.ledger, said.append).run(in_passing=True):
+            resumer = Resumer(host, self.ledger, said.append, self._policy.timeout_s, waits)
+            for resumed in resumer.run(in_passing=True):
                 said += resumed_in_words(resumed)
         return tuple(said)
+
+    def tasks_under_way(self) -> FrozenSet[str]:
+        """The outputs, by the path of their first image, that a host still works on."""
+        folder = state_folder(self._env)
+        if not is_anything_left(folder, and_tried=True):
+            return frozenset()
+        from ..outputs.left import outputs_of_tasks
+
+        return frozenset(outputs_of_tasks(folder))
 
     def _default_output(self, output_format: str) -> str:
         suffix = "png" if output_format == "png" else extension(output_format)

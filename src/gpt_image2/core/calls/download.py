@@ -20,7 +20,7 @@ from ..wire.addresses import (
     resolve_addresses,
 )
 from ..wire.curl import Curl
-from ..wire.messages import HttpRequest, Received
+from ..wire.messages import HttpRequest, Received, ResponseHead
 from .retry import backoff_s
 
 DEFAULT_MAX_DOWNLOAD_BYTES = 100 * 1024 * 1024
@@ -86,6 +86,18 @@ class Downloader:
                     raise
                 restart()
 
+    def ask(
+        self, url: str, take: Callable[[bytes], object], on_head: Callable[[ResponseHead], object]
+    ) -> Received:
+        """Asks at an address how far a task is; the key goes along to the server itself, and to nobody else.
+
+        `DownloadFailed` where it leads to a private network, or nowhere.
+        """
+        address = _readable(url, self._base)
+        is_home = self._home is not None and address.origin == self._home.origin
+        key = (self._key_header,) if is_home and self._key_header else ()
+        return self._request(address, (("Accept", "application/json, image/*"), *key), take, on_head)
+
     def _follow(self, address: Address, take: Callable[[bytes], object]) -> None:
         for _ in range(_MAX_REDIRECTS + 1):
             following = self._get(address, take)
@@ -116,26 +128,36 @@ class Downloader:
     def _ask(
         self, address: Address, take: Callable[[bytes], object], key: Tuple[Tuple[str, str], ...]
     ) -> Received:
-        """One request."""
+        """One request for an image."""
+        statuses: List[int] = []
+        return self._request(
+            address,
+            (("Accept", "image/*"), *key),
+            lambda chunk: take(chunk) if statuses == [200] else None,
+            lambda head: statuses.append(head.status),
+        )
+
+    def _request(
+        self,
+        address: Address,
+        headers: Tuple[Tuple[str, str], ...],
+        take: Callable[[bytes], object],
+        on_head: Callable[[ResponseHead], object],
+    ) -> Received:
         resolve = self._pin(address)
         remaining_s = self._remaining_s()
         if remaining_s <= 0:
             raise DownloadFailed("the time of the call is up (see --timeout)")
         request = HttpRequest(
             url=address.url,
-            headers=(("User-Agent", USER_AGENT), ("Accept", "image/*"), *key),
+            headers=(("User-Agent", USER_AGENT), *headers),
             timeout_s=min(DOWNLOAD_TIMEOUT_S, remaining_s),
             resolve=resolve,
             stall_s=DOWNLOAD_STALL_S,
             max_bytes=self._max_bytes,
         )
-        statuses: List[int] = []
         try:
-            return self._curl.receive(
-                request,
-                lambda chunk: take(chunk) if statuses == [200] else None,
-                lambda head: statuses.append(head.status),
-            )
+            return self._curl.receive(request, take, on_head)
         except ConfigError as error:  # curl has gone since the request that led here
             raise DownloadFailed(error.message) from None
 

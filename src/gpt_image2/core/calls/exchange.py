@@ -15,18 +15,21 @@ from ..base.record import Record, replace
 from ..outputs.collect import ImageCollector
 from ..outputs.files import temporary_folder, write_private
 from ..outputs.store import Spool
+from ..settings.base_url import is_sandbox
 from ..settings.config import Settings
 from ..settings.places import state_folder
 from ..wire.addresses import read_address
 from ..wire.curl import Curl
 from ..wire.messages import FormPart, HttpRequest, ResponseHead
 from .download import DEFAULT_MAX_DOWNLOAD_BYTES
-from .response import Answer, AnswerReader, read_server_error
+from .response import Answer, AnswerReader
 from .retry import Attempt
+from .server_error import read_server_error
 
 _AZURE_SUFFIX = ".openai.azure.com"
 _FREE_ANSWER_BYTES = 8 << 20
 _ANSWER_TEXT_BYTES = 16 << 20
+_ASK_SANDBOX_S = 10.0
 
 
 class Host(Record):
@@ -72,11 +75,16 @@ def send_once(
         ConfigError: there is no key, or no usable curl; nothing was sent.
     """
     key = host.settings.require_key()
-    reader = AnswerReader(collector, spool)
+    reader = AnswerReader(collector, spool, host.settings.poll, request.count)
 
-    def take(chunk: bytes) -> None:
+    def head_came(head: ResponseHead) -> None:
+        reader.head_came(head)
+        on_head(head)
+
+    def take(chunk: bytes) -> bool:
         reader.feed(chunk)
         spool.flush()
+        return reader.is_over
 
     def salvage(chunk: bytes) -> None:
         spool.write(chunk)
@@ -84,20 +92,23 @@ def send_once(
 
     with temporary_folder() as folder:
         http = _http_request(host.settings, key, request, folder, timeout_s)
-        http = replace(http, max_bytes=_answer_bound(request, max_image_bytes))
+        http = replace(http, max_bytes=answer_bound(request, max_image_bytes))
         on_sent(True)
         try:
-            received = host.curl.receive(http, take, on_head, salvage)
+            received = host.curl.receive(http, take, head_came, salvage)
         except ConfigError:  # there is no curl that could have sent it
             on_sent(False)
             raise
     answer = reader.close()
     if received.head is not None and received.head.status >= 300:
         answer = replace(answer, urls=())  # an address in a refusal is that of its documentation
+    is_refused = answer.error is not None or (received.head is not None and received.head.status >= 300)
+    has_images = bool(collector.images or answer.urls or collector.kept_aside)
     return Attempt(
         head=received.head,
         end=received.end,
         answer=answer,
+        accepted=None if is_refused or has_images else answer.task,
         images=len(collector.images),
         kept_aside=collector.kept_aside,
         body_bytes=received.body_bytes,
@@ -130,6 +141,12 @@ def send_free(curl: Curl, request: HttpRequest) -> Tuple[Attempt, object]:
     return attempt, document
 
 
+def asks_sandbox(curl: Curl, base_url: str) -> bool:
+    """Whether the sandbox answers at a base URL; asks it, without a key."""
+    attempt, _ = send_free(curl, HttpRequest(f"{base_url}/models", (), _ASK_SANDBOX_S))
+    return attempt.head is not None and is_sandbox(base_url, attempt.head.headers)
+
+
 def describe(settings: Settings, request: ImageRequest) -> Tuple[str, str]:
     """The URL and the exact body of a request as text, for `--dry-run`; a multipart body by its parts."""
     url = settings.base_url + request.endpoint
@@ -157,7 +174,7 @@ def _http_request(
     return HttpRequest(url, tuple(headers), timeout_s, body_path=str(body))
 
 
-def _answer_bound(request: ImageRequest, max_image_bytes: int) -> int:
+def answer_bound(request: ImageRequest, max_image_bytes: int) -> int:
     """More bytes than any answer has that is one: each image and preview as base64, and the text around."""
     pictures = request.count * (1 + (request.partial_images or 0))
     return pictures * max_image_bytes * 4 // 3 + _ANSWER_TEXT_BYTES

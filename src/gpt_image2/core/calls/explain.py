@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from ..api.models import nearest_legal_size
 from ..api.request import ImageRequest
+from ..base.about import PROGRAM
 from ..base.errors import (
     ApiError,
     ConfigError,
@@ -24,7 +25,8 @@ from .refusals import (
     refusal_by_code,
     refusal_by_status,
 )
-from .retry import MAX_SERVER_WAIT_S, Again, Attempt, Rule, is_too_large, request_id, server_wait_s
+from .retry import MAX_SERVER_WAIT_S, Again, Attempt, Rule, is_too_large, judge, request_id, server_wait_s
+from .task import Task
 
 _STREAM_HINT = (
     "a gateway gives up on silent connections; add --stream: partial images keep the connection alive"
@@ -51,6 +53,7 @@ class _Cause(NamedTuple):
 
 
 _PROXY_HINT = "check HTTPS_PROXY and HTTP_PROXY"
+TASK_PENDING = "task_pending"
 _CURL_REFUSED = 7
 _CODE_CHARS = 100
 
@@ -102,6 +105,26 @@ def explain(
         retry_safe=rule.again is Again.SAFE,
         retry_after_s=server_wait_s(attempt),
     )
+
+
+def pending_error(task: Task, in_flight: str) -> NetworkError:
+    """The error for a task that has not ended in time; `in_flight` is what `resume` calls it."""
+    how = f"which has not ended ({show(task.in_words)})"
+    hint = f"{PROGRAM} resume {in_flight}".rstrip() + " goes on with it; do not send the request again"
+    if not task.is_found:
+        how = "and does not tell how far it is at any known address"
+        hint = f'name the address in the config, "poll": {{"path": "/…/{{id}}"}}; then {hint}'
+    return NetworkError(
+        f"the host accepted the request as task {show(task.id)}, {how}",
+        hint=hint,
+        code=TASK_PENDING,
+        billed=Billed.MAYBE,
+    )
+
+
+def failed_task(attempt: Attempt, base_url: str, secrets: Iterable[str]) -> GptImage2Error:
+    """The error for a task that has ended without an image, when its request is not known any more."""
+    return explain(attempt, judge(attempt), ImageRequest(prompt=""), base_url, secrets)
 
 
 def refuses_stream(attempt: Attempt) -> bool:
@@ -170,6 +193,8 @@ def _server_cause(attempt: Attempt, request: ImageRequest, secrets: Iterable[str
     name = error.code if error else ""
     said = show(error.message, secrets) if error else _describe_page(attempt, secrets)
     text = f"HTTP {status}: {said}" if status >= 300 else f"the server answered an error: {said}"
+    if attempt.accepted is not None:
+        text = f"the task {show(attempt.accepted.id, secrets)} failed: {said}"
     refusal = attempt.refusal or refusal_by_status(said_status)
     if refusal is MODERATION or (error is not None and error.moderation_stage):
         return _moderation(attempt, text)
@@ -242,6 +267,9 @@ def _unusable_cause(attempt: Attempt, secrets: Iterable[str]) -> _Cause:
     if shape == "empty":
         return _Cause(ApiError, "empty_answer", "the server answered nothing", "")
     said = show(attempt.answer.text, secrets, 200)
+    if attempt.accepted is not None:
+        task = show(attempt.accepted.id, secrets)
+        return _Cause(ApiError, "no_image", f"the task {task} is done, and holds no image: {said}", "")
     return _Cause(ApiError, "no_image", f"the answer holds no image: {said}", "")
 
 

@@ -12,7 +12,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, Callable, List, Mapping, Optional, Sequence, Tuple
 
-from ..base.errors import GptImage2Error, InterruptedCall, PartialError
+from ..base.errors import GptImage2Error, InterruptedCall, OutputError, PartialError, UsageError
 from ..base.outcome import Billed, Result, SavedImage
 from ..base.record import replace
 from ..base.redact import mask_secrets
@@ -28,6 +28,7 @@ class SentRequest:
 
     def __init__(self, in_flight: InFlight, rescue_folder: Path) -> None:
         self.in_flight = in_flight
+        self._rescue_folder = rescue_folder
         self.spool = Spool(rescue_folder, in_flight.body_path)
         self.notes: List[Mapping[str, Any]] = []
         self.collector: Optional[ImageCollector] = None
@@ -38,9 +39,21 @@ class SentRequest:
         #: Whether some of its images are still to be fetched from their addresses.
         self.is_unfinished = False
 
+    def poll_spool(self) -> Spool:
+        """Where the next answer about a task goes; that of the request itself is understood by then."""
+        self.spool.discard()
+        folder = self.in_flight.body_path
+        self.spool = Spool(self._rescue_folder, folder and folder.with_name("task"))
+        return self.spool
+
     def left(self, may_have_left: bool) -> None:
         """Whether the request may have left by now."""
         self.may_have_left = may_have_left
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether the request left, or may have."""
+        return self.may_have_left or self.result is not None
 
     def note(self, event: Mapping[str, object]) -> None:
         """Remembers what became of an image, here and on disk."""
@@ -98,6 +111,8 @@ class Gate:
             warn(f"something went wrong when all was saved: {said}")
             return result
         error = _error_of(defect, said, len(images), self._asked, billed)
+        if isinstance(error, UsageError) and any(sending.is_sent for sending in self._sendings):
+            error = OutputError(error.message, hint=error.hint, code=error.code, billed=billed)
         places = f"what came was kept: {', '.join(kept)}" if kept else ""
         doubt = "check your usage before you send it again" if billed is not Billed.NO else ""
         error.hint = "; ".join(filter(None, [error.hint, doubt, places]))
@@ -113,7 +128,8 @@ class Gate:
                 sending.collector.break_off()
         images, previews = adopt(sending.notes, self._plan)
         addresses = [url for note in sending.notes for url in note.get("addresses") or ()]
-        sending.is_unfinished = len(images) < len(addresses)
+        has_task = any("task" in note for note in sending.notes)
+        sending.is_unfinished = len(images) < (self._asked if has_task else len(addresses))
         answer: Optional[str] = None
         with suppress(Exception):
             answer = sending.spool.keep("answer.txt") if sending.spool.size_bytes else None

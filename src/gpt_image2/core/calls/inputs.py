@@ -130,9 +130,18 @@ def _check_mask(source: str, mask: InputImage, first: InputImage) -> None:
         )
 
 
+def open_stdin(what: str) -> IO[bytes]:
+    """Standard input; a `UsageError` where nothing can ever come from it."""
+    if sys.__stdin__ is None:
+        raise UsageError(
+            f"cannot read the {what} from standard input, which is closed", hint="open it, or name a file"
+        )
+    return sys.stdin.buffer
+
+
 def _copy_stdin(file: IO[bytes], what: str, max_bytes: int) -> None:
     try:
-        data = sys.stdin.buffer.read(max_bytes + 1)
+        data = open_stdin(what).read(max_bytes + 1)
     except OSError as error:
         raise UsageError(
             f"cannot read the {what} from standard input: {error.strerror or error}", hint="give a file"

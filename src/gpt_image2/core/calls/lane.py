@@ -17,10 +17,12 @@ from ..outputs.collect import ImageCollector
 from ..settings.base_url import is_sandbox
 from ..wire.messages import ResponseHead
 from .download import MAX_FURTHER_ADDRESSES, Downloader, fetch_images
-from .exchange import auth_header, send_once
-from .explain import explain, refuses_stream
+from .exchange import answer_bound, auth_header, send_once
+from .explain import explain, pending_error, refuses_stream
 from .gate import SentRequest
+from .polling import TaskPoller
 from .retry import Attempt, Rule, backoff_s, judge, may_send_again, request_id, server_wait_s
+from .task import Task, addresses_of_task
 from .under_way import CallUnderWay
 
 _MIN_TIMEOUT_S = 1.0
@@ -48,12 +50,13 @@ class Lane:
     def run(self) -> LaneEnd:
         """Sends until there is an image, or nothing more may be sent."""
         while True:
-            end, attempt, rule = self._send()
+            end, attempt, rule = self.send()
             wait = self._wait_before_retry(attempt, rule)
             if wait is None or self._call.host.stop.wait(wait):
                 return end
 
-    def _send(self) -> Tuple[LaneEnd, Attempt, Rule]:
+    def send(self) -> Tuple[LaneEnd, Attempt, Rule]:
+        """Sends it once; how it ended."""
         call = self._call
         sending = call.begin_sending(self._request, self._numbers)
         collector = sending.collector = ImageCollector(
@@ -80,6 +83,8 @@ class Lane:
             on_head=lambda head: self._head_came(head, sending),
             on_sent=sending.left,
         )
+        if attempt.accepted is not None:
+            attempt = self._follow_task(attempt, attempt.accepted, collector, sending)
         if attempt.answer.urls:
             sending.note({"addresses": list(attempt.answer.urls)})
         failures = self._download(attempt, collector)
@@ -89,8 +94,28 @@ class Lane:
         sending.spool.discard()
         if rule.billed is Billed.NO:
             sending.in_flight.close()
-        sending.is_unfinished = bool(failures)
+        sending.is_unfinished = bool(failures or end[0].tasks)
         return end, attempt, rule
+
+    def _follow_task(
+        self, attempt: Attempt, task: Task, collector: ImageCollector, sending: SentRequest
+    ) -> Attempt:
+        """Asks after a task until it has ended, as far as the call waits for that; the last answer."""
+        call, settings = self._call, self._call.host.settings
+        location = attempt.header("location") or attempt.header("operation-location")
+        addresses = addresses_of_task(task, settings.base_url, location, settings.poll)
+        call.accepted(task, sending, addresses)
+        if not call.policy.waits_for_tasks:
+            return attempt
+        poller = TaskPoller(
+            self._downloader(answer_bound(self._request, call.policy.max_download_bytes)),
+            collector,
+            call.host.stop,
+            settings.poll,
+            sending.poll_spool,
+            call.task_came,
+        )
+        return poller.wait(task, addresses, lambda: call.remaining_s)
 
     def _judge(
         self, attempt: Attempt, collector: ImageCollector, sending: SentRequest, failures: List[str]
@@ -103,7 +128,12 @@ class Lane:
             self._call.warn(f"no final image came; the last preview was kept: {preview}")
         images, asked = collector.images, self._request.count
         error: Optional[GptImage2Error] = None
-        if failures:
+        tasks: Tuple[str, ...] = ()
+        if attempt.accepted is not None and attempt.is_pending:
+            tasks = (attempt.accepted.id,)
+            if self._call.policy.waits_for_tasks:
+                error = pending_error(attempt.accepted, sending.in_flight.id)
+        elif failures:
             kept = spool.keep("answer.json")
             error = NetworkError(
                 f"{len(failures)} images were made but could not be fetched: {'; '.join(failures)}",
@@ -115,9 +145,7 @@ class Lane:
             error = OutputError("; ".join(collector.lost), billed=rule.billed)
         elif not images:
             error = explain(attempt, rule, self._request, settings.base_url, settings.secrets)
-            end = attempt.end
-            is_readable = not attempt.was_cut or end.is_undecodable or end.is_too_long
-            if attempt.status == 200 and is_readable and attempt.error is None and spool.size_bytes:
+            if rule.billed is not Billed.NO and not preview and spool.text().strip():
                 error.hint = f"the answer was kept: {spool.keep('answer.txt')}; {error.hint}".rstrip("; ")
         elif len(images) < asked:
             error = self._too_few(attempt, rule, len(images), collector.kept_aside)
@@ -133,6 +161,7 @@ class Lane:
             request_id=request_id(attempt.head, settings.secrets),
             attempts=self._attempts,
             sandbox=attempt.head is not None and is_sandbox(settings.base_url, attempt.head.headers),
+            tasks=tasks,
         )
         return (result, error), rule
 
@@ -180,18 +209,22 @@ class Lane:
         host = self._call.host
         if not attempt.answer.urls:
             return []
-        downloader = Downloader(
-            host.curl,
-            max_bytes=self._call.policy.max_download_bytes,
-            base_url=host.settings.base_url,
-            key_header=auth_header(host.settings, host.settings.require_key()),
-            remaining_s=lambda: self._call.remaining_s,
-        )
+        downloader = self._downloader(self._call.policy.max_download_bytes)
         most = self._request.count + MAX_FURTHER_ADDRESSES
         if len(attempt.answer.urls) > most:
             came, asked = len(attempt.answer.urls), self._request.count
             self._call.warn(f"{came} addresses came for {asked} images; only the first {most} are fetched")
         return fetch_images(downloader, attempt.answer.urls[:most], collector, host.settings.secrets)
+
+    def _downloader(self, max_bytes: int) -> Downloader:
+        host = self._call.host
+        return Downloader(
+            host.curl,
+            max_bytes=max_bytes,
+            base_url=host.settings.base_url,
+            key_header=auth_header(host.settings, host.settings.require_key()),
+            remaining_s=lambda: self._call.remaining_s,
+        )
 
     def _head_came(self, head: ResponseHead, sending: SentRequest) -> None:
         sending.in_flight.head_came(head.status, head.headers)

@@ -1,16 +1,17 @@
-"""Finishes what processes that have ended left of their calls: whole images get their names, and images that
-came as addresses are fetched.
+"""Finishes what processes that have ended left of their calls: whole images get their names, images that
+came as addresses are fetched, and hosts are asked after their tasks.
 
 Nothing is sent again. What was paid for and has arrived is had in the end, and the ledger's row is completed.
 """
 
 from __future__ import annotations
 
+import time
 from itertools import chain, count
-from pathlib import Path
 from typing import Callable, Iterator, Optional, Tuple
 
 from ..api.models import cost_of_usage
+from ..base.errors import GptImage2Error
 from ..base.outcome import Billed, Result, SavedImage
 from ..base.record import Record
 from ..base.redact import show
@@ -21,16 +22,23 @@ from ..outputs.collect import ImageCollector
 from ..outputs.left import Left, left_behind
 from ..outputs.naming import OutputPlan
 from ..outputs.store import Spool
+from ..settings.base_url import has_same_origin, is_loopback, is_sandbox
+from ..wire.messages import ResponseHead
 from .download import Downloader, fetch_images
-from .exchange import Host
+from .exchange import Host, asks_sandbox, auth_header
+from .explain import failed_task
+from .polling import TaskPoller
 from .response import Answer, AnswerReader
+from .retry import Attempt, judge
+from .task import Task, TaskState, addresses_of_task
 
 
 class Resumed(Record):
     """What was finished of one call: `new` are the images that were not saved before.
 
     `kept` says where the answer or previews are of which no image could be made; `waiting` are the addresses
-    that could not be fetched, each with the reason: they wait for another try.
+    that could not be fetched, each with the reason: they wait for another try. `task` is one that has not
+    ended, `error` why one brought no image.
     """
 
     id: str
@@ -38,35 +46,60 @@ class Resumed(Record):
     new: Tuple[SavedImage, ...] = ()
     kept: Tuple[str, ...] = ()
     waiting: Tuple[str, ...] = ()
+    task: Optional[Task] = None
+    error: Optional[GptImage2Error] = None
 
 
 class Resumer:
-    """Finishes calls, over one host's curl; what the ledger does not take is told by `warn`."""
+    """Finishes calls, over one host's curl; what the ledger does not take is told by `warn`.
 
-    def __init__(self, host: Host, ledger: Optional[Ledger], warn: Callable[[str], None]) -> None:
+    All of it takes at most `timeout_s`. Without `waits` each task is asked after once.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        ledger: Optional[Ledger],
+        warn: Callable[[str], None],
+        timeout_s: float,
+        waits: bool = True,
+    ) -> None:
         self._host = host
         self._ledger = ledger
         self._warn = warn
+        self._until_s = time.monotonic() + timeout_s
+        self._waits = waits
 
     def run(self, wanted: str = "", in_passing: bool = False) -> Iterator[Resumed]:
-        """Finishes every call that was left, or the one that is wanted by its id; in passing none that was
-        tried before."""
+        """Finishes every call that was left, or the one that is wanted, by its id, its row or its task; in
+        passing none that was tried before, but for tasks that are waited for."""
         for left in left_behind(self._host.state_folder, wanted):
-            if in_passing and left.was_tried:
+            if in_passing and left.was_tried and not (left.task and self._waits):
                 left.leave()
             else:
                 yield self._finish(left)
 
     def _finish(self, left: Left) -> Resumed:
-        plan = self._plan_of(left)
+        plan = left.plan(self._host.state_folder / "rescued")
         saved, kept = adopt(left.notes, plan)
         free = [number for number in left.numbers if number not in {image.number for image in saved}]
-        collector = ImageCollector(plan, chain(free, count(max(left.numbers) + 1)), note=left.note)
+        collector = ImageCollector(
+            plan,
+            chain(free, count(max(left.numbers) + 1)),
+            note=left.note,
+            known=[image.sha256 for image in saved],
+        )
         answer = _read_answer(left, plan, collector)
+        attempt: Optional[Attempt] = None
         addresses = left.addresses or answer.urls
+        if not addresses and len(saved) + len(collector.images) < len(left.numbers):
+            attempt = self._ask_after_task(left, answer.task, plan, collector)
+        if attempt is not None:
+            answer, addresses = attempt.answer, attempt.answer.urls
+            left.note({"addresses": list(addresses)})
         done = left.fetched(saved)
         waiting = fetch_images(
-            Downloader(self._host.curl, base_url=left.base_url),
+            self._downloader(left),
             [url for url in addresses if url not in done],
             collector,
             self._host.settings.secrets,
@@ -74,8 +107,14 @@ class Resumer:
         collector.close()
         images = (*saved, *collector.images)
         kept = (*kept, *collector.kept_aside)
-        if not images and not waiting:
+        task = attempt.accepted if attempt is not None and attempt.is_pending else None
+        if not (images or waiting or task):
             kept = (*kept, *_keep_answer(left, plan))
+        error: Optional[GptImage2Error] = None
+        billed = Billed.YES if images or addresses else Billed.MAYBE
+        if attempt is not None and not (images or waiting or task):
+            billed = judge(attempt).billed
+            error = failed_task(attempt, left.base_url, self._host.settings.secrets)
         usage, prices = answer.usage, self._host.settings.prices
         result = Result(
             command=left.command,
@@ -83,45 +122,86 @@ class Resumer:
             images=images,
             usage=usage,
             cost_usd=cost_of_usage(left.model, usage, prices) if usage else None,
-            billed=Billed.YES if images or addresses else Billed.MAYBE,
+            billed=billed,
             http_status=left.status,
             attempts=1,
+            sandbox=self._was_sandbox(left),
+            tasks=(task.id,) if task else (),
         )
-        self._record(left, result)
-        if waiting:
+        self._record(left, result, error)
+        if waiting or task:
             left.leave()
         else:
             left.close()
         known = {str(note.get("saved")) for note in left.notes}
         new = tuple(image for image in images if image.path not in known)
-        return Resumed(left.id, result, new, kept, tuple(waiting))
+        return Resumed(left.id, result, new, kept, tuple(waiting), task, error)
 
-    def _plan_of(self, left: Left) -> OutputPlan:
-        """Where the images were to go; by now other files may have these names, so none is replaced."""
-        rescue_folder = self._host.state_folder / "rescued"
-        return OutputPlan(
-            folder=Path(str(left.output.get("folder") or rescue_folder)),
-            stem=str(left.output.get("stem") or "image"),
-            suffix=str(left.output.get("suffix") or ".png"),
-            numbered=bool(left.output.get("numbered")),
-            no_clobber=True,
-            rescue_folder=rescue_folder,
+    def _was_sandbox(self, left: Left) -> bool:
+        """Whether the sandbox answered; where there is no answer, whether it is there now."""
+        if left.status is None and is_loopback(left.base_url):
+            return asks_sandbox(self._host.curl, left.base_url)
+        return is_sandbox(left.base_url, left.headers)
+
+    def _ask_after_task(
+        self, left: Left, told: Optional[Task], plan: OutputPlan, collector: ImageCollector
+    ) -> Optional[Attempt]:
+        """The last answer on the task that the host made of a call, None where it made none; `told` is the
+        task by the answer to the call itself."""
+        poll = self._host.settings.poll if self._is_at_home(left) else None
+        location = str(left.headers.get("location") or left.headers.get("operation-location") or "")
+        task = told or (Task(left.task, TaskState.UNDER_WAY) if left.task else None)
+        if task is None:
+            return None
+        addresses = (*addresses_of_task(task, left.base_url, location, poll), *left.addresses_of_task)
+        poller = TaskPoller(
+            self._downloader(left),
+            collector,
+            self._host.stop,
+            poll,
+            lambda: Spool(plan.rescue_folder, left.folder / "task"),
+            lambda _: None,
+        )
+        attempt = poller.wait(
+            task, addresses, lambda: self._until_s - time.monotonic(), looks_once=not self._waits
+        )
+        if poller.spool is not None:
+            poller.spool.discard()
+        return attempt
+
+    def _downloader(self, left: Left) -> Downloader:
+        settings = self._host.settings
+        key = settings.api_key if self._is_at_home(left) else None
+        return Downloader(
+            self._host.curl,
+            base_url=left.base_url,
+            key_header=auth_header(settings, key) if key else None,
+            remaining_s=lambda: self._until_s - time.monotonic(),
         )
 
-    def _record(self, left: Left, result: Result) -> None:
+    def _is_at_home(self, left: Left) -> bool:
+        """Whether a call went to the server of these settings: only that one gets its key."""
+        return has_same_origin(left.base_url, self._host.settings.base_url)
+
+    def _record(self, left: Left, result: Result, error: Optional[GptImage2Error]) -> None:
         if self._ledger is None or not left.row:
             return
-        status = Status.INTERRUPTED
-        if result.images:
+        status = Status.FAILED if error else Status.INTERRUPTED
+        code, message = "interrupted", "its process ended; it was resumed"
+        if error is not None:
+            code, message = error.code, error.message
+        if result.tasks:
+            status = Status.PENDING
+        elif result.images:
             status = Status.SAVED if len(result.images) >= len(left.numbers) else Status.PARTIAL
-        message = "its process ended; it was resumed"
-        self._ledger.finish(left.row, Ending(status, result, "interrupted", message), self._warn)
+        self._ledger.finish(left.row, Ending(status, result, code, message), self._warn)
 
 
 def _read_answer(left: Left, plan: OutputPlan, collector: ImageCollector) -> Answer:
     """What the answer holds, as far as it had come; images that are still in it are saved."""
     spool = Spool(plan.rescue_folder, left.folder / "read")
     reader = AnswerReader(collector, spool)
+    reader.head_came(ResponseHead(left.status or 0, {}))
     for block in left.body():
         reader.feed(block)
     answer = reader.close()
@@ -144,5 +224,9 @@ def resumed_in_words(resumed: Resumed) -> Iterator[str]:
         yield f"an image of an earlier call that had been killed was saved as {show(image.path, limit=None)}"
     for place in resumed.kept:
         yield f"what an earlier call had received when it was killed was kept: {show(place, limit=None)}"
+    if resumed.task is not None:
+        yield f"the host is still at work on task {show(resumed.task.id)} of an earlier call (see: resume)"
+    if resumed.error is not None:
+        yield f"an earlier call brought no image: {resumed.error.message}"
     for address in resumed.waiting:
         yield f"an image of an earlier call could not be fetched yet (see: resume {resumed.id}): {address}"

@@ -17,7 +17,9 @@ from ..base.redact import show
 from ..base.untrusted import duration_s
 from ..wire.messages import ResponseHead, TransferEnd
 from .refusals import MODERATION, OVERLOAD, QUOTA, RATE_LIMIT, Refusal, refusal_by_code, refusal_by_words
-from .response import Answer, ServerError
+from .response import Answer
+from .server_error import ServerError
+from .task import Task, TaskState
 
 MAX_BACKOFF_S = 60.0
 #: The longest wait that a server is obeyed in, two hours: limits by the hour come back in it, and a wait of
@@ -57,6 +59,8 @@ class Attempt(Record):
     kept_aside: Tuple[str, ...] = ()
     body_bytes: int = 0
     elapsed_s: float = 0.0
+    #: The task that the request was accepted as, and how far it is.
+    accepted: Optional[Task] = None
 
     @property
     def status(self) -> int:
@@ -88,6 +92,12 @@ class Attempt(Record):
         return refusal_by_words(page, status) if status >= 400 else None
 
     @property
+    def is_pending(self) -> bool:
+        """Whether it was accepted as a task that has not ended: its images are still to come."""
+        has_ended = self.images or self.answer.urls or self.error is not None or self.kept_aside
+        return self.accepted is not None and not has_ended and self.accepted.state is not TaskState.DONE
+
+    @property
     def was_cut(self) -> bool:
         """Whether the transfer ended in another way than HTTP ends."""
         return self.end.exit_code != 0
@@ -113,6 +123,20 @@ RULES: Tuple[Rule, ...] = (
         "at least one image, or the address of one, arrived",
         lambda a: a.images > 0 or bool(a.answer.urls),
         Billed.YES,
+        Again.NEVER,
+    ),
+    Rule(
+        "task-refunded",
+        "a task that failed, of which the host says that nothing was charged",
+        lambda a: a.accepted is not None and a.accepted.is_free and a.error is not None,
+        Billed.NO,
+        Again.NEVER,
+    ),
+    Rule(
+        "task",
+        "accepted as a task that failed, or has not ended",
+        lambda a: a.accepted is not None,
+        Billed.MAYBE,
         Again.NEVER,
     ),
     Rule(

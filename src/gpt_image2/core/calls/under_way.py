@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import List, Optional, Sequence
+from contextlib import suppress
+from typing import Callable, List, Optional, Sequence
 
 from ..api.models import parse_size
 from ..api.request import ImageRequest
-from ..base.events import Event, ImageSaved, Observer, Warned
+from ..base.events import Event, ImageSaved, Observer, TaskUnderWay, Warned
 from ..base.outcome import SavedImage
 from ..base.record import Record
 from ..base.redact import show
 from ..outputs.naming import OutputPlan, has_matching_extension
 from .exchange import Host
 from .gate import Gate, SentRequest
+from .task import Task
 
 
 class CallPolicy(Record):
     """How a call is made. `timeout_s` bounds the whole call, retries and waits included.
 
-    Without `waits_for_server` a call that the server asks to wait ends instead, with an error that says so.
+    Without `waits_for_server` a call that the server asks to wait ends instead, with an error that says so;
+    without `waits_for_tasks` one that the host accepts as a task ends with that.
     """
 
     timeout_s: float
@@ -29,6 +32,7 @@ class CallPolicy(Record):
     max_download_bytes: int
     save_partials: bool
     waits_for_server: bool = True
+    waits_for_tasks: bool = True
 
 
 class CallUnderWay:
@@ -49,7 +53,7 @@ class CallUnderWay:
         self.plan = plan
         self.numbers = numbers or range(1, request.count + 1)
         self.policy = policy
-        self._observer = observer
+        self.observer = observer
         self._lock = threading.Lock()
         self.warnings: List[str] = []
         self.attempts = 0
@@ -57,6 +61,8 @@ class CallUnderWay:
         self.gate = Gate(plan, request.count, host.settings.secrets)
         #: The row of the ledger, 0 where there is none.
         self.row = 0
+        #: Is told the id of a task as soon as the host has accepted it.
+        self.on_accepted: Callable[[str], object] = lambda _: None
 
     def begin_sending(self, request: ImageRequest, numbers: Sequence[int]) -> SentRequest:
         """One more request is about to be sent, for the images with these numbers."""
@@ -89,11 +95,22 @@ class CallUnderWay:
         """Seconds until the call's time is up."""
         return self.policy.timeout_s - self.elapsed_s
 
+    def accepted(self, task: Task, sending: SentRequest, addresses: Sequence[str]) -> None:
+        """The host has accepted a request as a task: from now on it can be asked after, whatever happens."""
+        sending.note({"task": task.id, "ask": list(addresses)})
+        with suppress(Exception):  # the call goes on as it goes on
+            self.on_accepted(task.id)
+        self.task_came(task)
+
+    def task_came(self, task: Task) -> None:
+        """Tells the observer how far a task is."""
+        self.emit(TaskUnderWay(task.id, task.status, task.percent, self.elapsed_s))
+
     def emit(self, event: Event) -> None:
         """Tells the observer; lanes take turns."""
         try:
             with self._lock:
-                self._observer(event)
+                self.observer(event)
         except Exception as defect:
             if not isinstance(event, Warned):
                 self.warn(f"the observer failed: {type(defect).__name__}: {defect}")

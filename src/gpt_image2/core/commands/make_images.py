@@ -7,11 +7,12 @@ import sys
 from contextlib import ExitStack
 from typing import Optional, Sequence
 
+from ..base.about import PROGRAM
 from ..base.errors import OutputError, UsageError
 from ..base.interrupt import StopSwitch
 from ..base.outcome import Billed, ExitCode, Result
 from ..base.record import replace
-from ..base.redact import mask_secrets
+from ..base.redact import mask_secrets, show
 from ..calls.client import Client, PreparedCall
 from ..calls.exchange import auth_header, describe
 from ..ledger.entries import STDOUT, check_unchanged
@@ -56,11 +57,20 @@ def make_images(command: ImageCommand, output: Output, stop: StopSwitch) -> int:
             _show_dry_run(prepared, client, command, output)
             return ExitCode.OK
         with output.observer(results=command.output != "-") as observer:
-            result = client.run(prepared, save_partials=command.save_partials, observer=observer)
+            result = client.run(
+                prepared,
+                save_partials=command.save_partials,
+                observer=observer,
+                no_wait=command.no_wait,
+            )
     if command.output == "-":
         _pour(result)
         for image in result.images[1:]:
             output.warn(f"the server sent one more image; it was saved as {image.path}")
+    for task in result.tasks:
+        output.result(f"Task: {show(task)}")
+    if result.tasks:
+        output.say(f"{PROGRAM} resume fetches its images; do not send the request again")
     output.finish(result_json(result))
     return ExitCode.OK
 
@@ -73,6 +83,8 @@ def _target(command: ImageCommand, client: Client) -> Optional[str]:
         raise UsageError("-o - writes one image to stdout", hint="leave --n out, or give a file name")
     if command.json:
         raise UsageError("-o - and --json both want stdout", hint="give a file name, or leave --json out")
+    if command.no_wait:
+        raise UsageError("-o - waits for the image, --no-wait does not", hint="leave one of them out")
     if sys.__stdout__ is None:
         raise UsageError("-o - writes to stdout, which is closed", hint="open it, or give a file name")
     return str(client.rescue_folder) + os.sep

@@ -20,8 +20,10 @@ from ..base.about import PROGRAM
 from ..base.errors import UsageError
 from ..base.exit_codes import EXIT_CODES
 from ..base.interrupt import StopSwitch
+from ..base.untrusted import written_text
 from ..calls.client import DEFAULT_TIMEOUT_S, Client
 from ..calls.download import DEFAULT_MAX_DOWNLOAD_BYTES
+from ..calls.inputs import open_stdin
 from ..calls.retry import DEFAULT_RETRIES
 from ..settings.config import Settings, load_settings
 from ..telling.streams import print_text
@@ -144,6 +146,7 @@ class ImageCommand(CallFlags):
     output: Optional[str]
     prompt_file: Optional[str]
     save_partials: bool
+    no_wait: bool
     dry_run: bool
     max_cost: Optional[float]
     no_clobber: bool
@@ -271,6 +274,7 @@ def add_image_flags(parser: Parser, is_edit: bool) -> None:
     )
     add("--prompt-file", metavar="FILE", help="read the prompt from a file")
     add_field_flags(add)
+    add("--no-wait", action="store_true", help="where the host makes it a task, end with the task's id")
     add("--save-partials", action="store_true", help="keep the previews, as NAME.partial-0.png")
 
 
@@ -313,14 +317,18 @@ def add_call_flags(parser: Parser) -> None:
     add_output_flags(add)
 
 
-def add_sending_flags(add: Callable[..., object]) -> None:
+def add_timeout_flag(add: Callable[..., object], text: str) -> None:
     add(
         "--timeout",
         type=float,
         default=DEFAULT_TIMEOUT_S,
         metavar="S",
-        help=f"seconds for the whole call (default {DEFAULT_TIMEOUT_S:.0f})",
+        help=f"{text} (default {DEFAULT_TIMEOUT_S:.0f})",
     )
+
+
+def add_sending_flags(add: Callable[..., object]) -> None:
+    add_timeout_flag(add, "seconds for the whole call")
     add(
         "--retries",
         type=int,
@@ -374,9 +382,9 @@ def read_prompt(prompt: Optional[str], prompt_file: Optional[str], sources: Sequ
         raise UsageError("the prompt is given twice", hint="give PROMPT or --prompt-file, not both")
     if prompt_file is not None and prompt_file != "-":
         try:
-            return Path(os.path.expanduser(prompt_file)).read_bytes().decode("utf-8-sig").rstrip("\r\n")
+            return written_text(Path(os.path.expanduser(prompt_file)).read_bytes()).rstrip("\r\n")
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+            reason = getattr(error, "strerror", None) or "it is no text in UTF-8 or UTF-16"
             raise UsageError(
                 f"cannot read the prompt file {prompt_file}: {reason}", hint="check the path"
             ) from None
@@ -386,14 +394,14 @@ def read_prompt(prompt: Optional[str], prompt_file: Optional[str], sources: Sequ
                 "prompt and image cannot both come from standard input", hint="use --prompt-file FILE"
             )
         try:
-            return sys.stdin.buffer.read().decode("utf-8-sig").rstrip("\r\n")
+            return written_text(open_stdin("prompt").read()).rstrip("\r\n")
         except OSError as error:  # io.UnsupportedOperation is a ValueError as well
             raise UsageError(
                 f"cannot read standard input: {error.strerror or error}", hint="use --prompt-file FILE"
             ) from None
         except ValueError:
             raise UsageError(
-                "the prompt on standard input is not UTF-8 text", hint="mend its encoding"
+                "the prompt on standard input is no text in UTF-8 or UTF-16", hint="mend its encoding"
             ) from None
     if prompt is None:
         raise UsageError("a prompt is missing", hint=f'for example: {PROGRAM} generate "a cat" -o cat.png')

@@ -12,26 +12,33 @@ from ..base.interrupt import StopSwitch
 from ..base.outcome import Billed, ExitCode
 from ..base.redact import show
 from ..calls.exchange import host_of
+from ..calls.explain import pending_error
 from ..calls.leftovers import Resumed, Resumer
+from ..calls.task import Task
 from ..ledger.recording import Ledger
 from ..settings.config import load_settings
 from ..settings.places import state_folder
 from ..telling.as_json import failure_json, image_json
 from ..telling.in_words import saved_line
 from ..telling.output import Output
-from .options import Parser, add_output_flags
+from .options import Parser, add_output_flags, add_timeout_flag
 
 
 def resume_parser() -> Parser:
     """The flags of `resume`."""
     parser = Parser(
         prog=f"{PROGRAM} resume",
-        description="Finish calls that were killed or could not fetch an image: whole images get names, "
-        "those that came as addresses are fetched. Sends no request, so it costs nothing.",
+        description="Finish calls that were killed, could not fetch an image, or wait for a host's task: "
+        "whole images get names, those that came as addresses are fetched, tasks are asked after until they "
+        "have ended. Asks for no image, so it costs nothing.",
         epilog=EXIT_CODES,
     )
-    parser.add_argument("id", nargs="?", default="", help="only the call of this ID")
+    parser.add_argument(
+        "id", nargs="?", default="", help="only this call: its ID, its row in the history, or its task"
+    )
     parser.add_argument("--config", metavar="PATH", help="this config file instead of the one that is found")
+    parser.add_argument("--no-wait", action="store_true", help="ask after each task once")
+    add_timeout_flag(parser.add_argument, "seconds for all of it")
     add_output_flags(parser.add_argument)
     return parser
 
@@ -48,7 +55,9 @@ def run_resume(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
     ledger = Ledger(folder, settings.secrets) if settings.history else None
     calls: List[Resumed] = []
     with stop:
-        for resumed in Resumer(host_of(settings, os.environ, stop), ledger, output.warn).run(args.id):
+        host = host_of(settings, os.environ, stop)
+        resumer = Resumer(host, ledger, output.warn, args.timeout, waits=not args.no_wait)
+        for resumed in resumer.run(args.id):
             calls.append(resumed)
             _say(resumed, output)
             if stop.is_set:
@@ -72,13 +81,19 @@ def run_resume(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
     )
     if error is None:
         return ExitCode.OK
-    output.say(f"Error: {error.message}")
+    output.complain(f"{error.message}; {error.hint}" if error.hint else error.message)
     return 128 + error.signum if isinstance(error, InterruptedCall) else error.exit_code
 
 
 def _error(calls: Sequence[Resumed], stop: StopSwitch) -> Optional[GptImage2Error]:
     if stop.is_set:
         return InterruptedCall("interrupted; what is left can be resumed again", signum=stop.signum or 2)
+    failed = [resumed.error for resumed in calls if resumed.error is not None]
+    if failed:
+        return failed[0]
+    under_way = [(resumed.task, resumed.id) for resumed in calls if resumed.task is not None]
+    if under_way:
+        return pending_error(*under_way[0])
     waiting = [address for resumed in calls for address in resumed.waiting]
     if not waiting:
         return None
@@ -92,8 +107,16 @@ def _error(calls: Sequence[Resumed], stop: StopSwitch) -> Optional[GptImage2Erro
 def _say(resumed: Resumed, output: Output) -> None:
     for image in resumed.new:
         output.result(saved_line(image.path, image.size_bytes))
+    if resumed.task is not None:
+        output.say(f"{resumed.id}: the host is still at work on task {show(resumed.task.id)}")
     for place in resumed.kept:
         output.say(f"{resumed.id}: no image; what came was kept: {show(place, limit=None)}")
+
+
+def _task_json(task: Optional[Task]) -> Optional[Dict[str, object]]:
+    if task is None:
+        return None
+    return {"id": task.id, "status": task.status, "percent": task.percent}
 
 
 def _call_json(resumed: Resumed) -> Dict[str, object]:
@@ -102,4 +125,6 @@ def _call_json(resumed: Resumed) -> Dict[str, object]:
         "images": [image_json(image) for image in resumed.new],
         "kept": list(resumed.kept),
         "waiting": list(resumed.waiting),
+        "task": _task_json(resumed.task),
+        "error": failure_json(resumed.error),
     }

@@ -6,7 +6,7 @@ import os
 from contextlib import ExitStack
 from itertools import chain, count
 from pathlib import Path
-from typing import Dict, Optional, Sequence, Tuple
+from typing import Dict, Optional, Sequence, Set, Tuple
 
 from ..api.models import BATCH_DISCOUNT
 from ..api.request import REQUEST_FIELDS, ImageRequest, checked
@@ -20,6 +20,7 @@ from ..commands.options import ImageCommand, request_of
 from ..commands.probe import PROBE_COMMAND
 from ..ledger.database import LEDGER_NAME, Database, read_database
 from ..ledger.entries import SANDBOX_HOST, STDOUT, InputFile, request_from_fields
+from ..outputs.left import left_behind
 from ..outputs.naming import extension
 from ..settings.config import load_settings
 from ..settings.places import state_folder
@@ -82,9 +83,23 @@ def run_forget(words: Sequence[str], output: Output, _: StopSwitch) -> int:
         missing = [number for number in flags.ids if request_by_id(database, number) is None]
         if missing:
             raise _no_such_request(", ".join(map(str, missing)))
-        count = forget_requests(database, flags.ids, flags.before, flags.all)
-    output.result(f"Forgotten: {count} request{'' if count == 1 else 's'}; images were not touched")
-    return _finish(output, "forget", {"forgotten": count})
+        forgotten = forget_requests(database, flags.ids, flags.before, flags.all)
+    requests, left = len(forgotten), _forget_left(set(forgotten), flags.all)
+    words = f"Forgotten: {requests} request{'' if requests == 1 else 's'}; images were not touched"
+    output.result(words + (f"; {left} of them cannot be resumed any more" if left else ""))
+    return _finish(output, "forget", {"forgotten": requests, "not_resumed": left})
+
+
+def _forget_left(rows: Set[int], everything: bool) -> int:
+    """Deletes what processes that have ended left of these requests; of how many there was something."""
+    found = 0
+    for left in left_behind(state_folder(os.environ)):
+        if everything or left.row in rows:
+            left.close()
+            found += 1
+        else:
+            left.leave(was_tried=left.was_tried)
+    return found
 
 
 def run_redo(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
@@ -128,8 +143,8 @@ def run_spend(words: Sequence[str], output: Output, _: StopSwitch) -> int:
             "tokens": everything.tokens,
             "total_usd": round(everything.cost_usd, 6),
             "sandbox_usd": round(rehearsals.cost_usd, 6),
-            "unknown_cost": everything.unknown_cost,
-            "maybe_billed": everything.maybe_billed,
+            "unknown_cost": total.unknown_cost,
+            "maybe_billed": total.maybe_billed,
         }
     )
     return ExitCode.OK

@@ -76,6 +76,8 @@ def details(past: PastRequest) -> List[str]:
     ]
     if past.discount != 1.0:
         rows.append(["discount", str(past.discount)])
+    if past.task_id:
+        rows.append(["task", past.task_id])
     if past.batch_id:
         rows.append(["batch", past.batch_id])
     rows += [[name, str(count)] for name, count in (past.usage or {}).items()]

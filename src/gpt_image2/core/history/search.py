@@ -48,6 +48,7 @@ class PastRequest(Record):
     cost_usd: Optional[float]
     discount: float
     batch_id: Optional[str]
+    task_id: Optional[str]
     images: Tuple[SavedImage, ...]
 
 
@@ -90,8 +91,8 @@ def request_by_file(database: Database, path: str) -> Optional[PastRequest]:
 
 def forget_requests(
     database: Database, ids: Sequence[int] = (), before: Optional[str] = None, everything: bool = False
-) -> int:
-    """Deletes requests by id, by age or all of them, and overwrites what they held; how many there were."""
+) -> List[int]:
+    """Deletes requests by id, by age or all of them, and overwrites what they held; which they were."""
     if everything:
         condition, values, moment = "1", [()], "9"
     elif before is not None:
@@ -99,15 +100,16 @@ def forget_requests(
     else:
         condition, values, moment = "id = ?", [(number,) for number in ids], ""
     ids_of_them = f"SELECT id FROM requests WHERE {condition}"  # noqa: S608
-    count = 0
+    forgotten: List[int] = []
     database.rows("PRAGMA secure_delete = ON")
     with database.transaction():
         for value in values:
+            forgotten += [row["id"] for row in database.rows(ids_of_them, value)]
             database.change(f"DELETE FROM images WHERE request IN ({ids_of_them})", value)  # noqa: S608
-            count += database.change(f"DELETE FROM requests WHERE {condition}", value)  # noqa: S608
+            database.change(f"DELETE FROM requests WHERE {condition}", value)  # noqa: S608
         database.change(_FORGET_BATCH_JOBS, (moment,))
     database.rows("PRAGMA wal_checkpoint(TRUNCATE)")  # the log would still hold the rows
-    return count
+    return forgotten
 
 
 def _holds(database: Database, row: Mapping[str, Any], text: str) -> bool:

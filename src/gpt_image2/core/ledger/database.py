@@ -140,8 +140,10 @@ _VERSION_2: Tuple[_Step, ...] = (
     lambda database: _move_jobs(database),
     "DROP TABLE batch_jobs_1",
 )
+#: Hosts answer with tasks, which are asked after by their ids.
+_VERSION_3: Tuple[_Step, ...] = ("ALTER TABLE requests ADD COLUMN task_id TEXT",)
 #: What leads from each version of the schema to the next; `PRAGMA user_version` counts them.
-_MIGRATIONS: Tuple[Tuple[_Step, ...], ...] = (_VERSION_1, _VERSION_2)
+_MIGRATIONS: Tuple[Tuple[_Step, ...], ...] = (_VERSION_1, _VERSION_2, _VERSION_3)
 SCHEMA_VERSION = len(_MIGRATIONS)
 
 

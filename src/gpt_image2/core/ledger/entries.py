@@ -22,9 +22,11 @@ STDOUT = "-"
 
 
 class Status(str, Enum):
-    """How a request ended. `sent` is a request that still runs, or whose process was killed."""
+    """How a request ended. `sent` is a request that still runs, or whose process was killed; `pending` one
+    that the host has accepted as a task, whose images are still to come."""
 
     SENT = "sent"
+    PENDING = "pending"
     SAVED = "saved"
     PARTIAL = "partial"
     FAILED = "failed"
@@ -55,7 +57,8 @@ class Opening(Record):
     """What is known of a request before it is sent.
 
     `discount` is the factor on the list price (1.0; 0.5 for the Batch API). `started_at` is UTC, as
-    `utc_text` writes it; None stands for now.
+    `utc_text` writes it; None stands for now. `sandbox` is set where the host is known to
+    be the sandbox.
     """
 
     base_url: str
@@ -68,6 +71,7 @@ class Opening(Record):
     discount: float = 1.0
     batch_id: Optional[str] = None
     started_at: Optional[str] = None
+    sandbox: bool = False
 
 
 class Ending(Record):
@@ -124,7 +128,9 @@ def check_unchanged(request: ImageRequest, expected: Tuple[Tuple[str, str], ...]
 
 def ending_of(result: Result, error: Optional[BaseException], asked: int) -> Ending:
     """How a request ended, by its result and its error; `asked` is the number of images asked for."""
-    if error is not None and (isinstance(error, InterruptedCall) or not isinstance(error, Exception)):
+    if result.tasks:
+        status = Status.PENDING
+    elif error is not None and (isinstance(error, InterruptedCall) or not isinstance(error, Exception)):
         status = Status.INTERRUPTED
     elif len(result.images) >= asked:
         status = Status.SAVED

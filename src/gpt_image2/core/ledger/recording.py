@@ -49,6 +49,7 @@ UPDATE requests SET elapsed_s = ?, status = ?, error_code = ?, error_message = C
     host = coalesce(?, host)
 WHERE id = ?
 """
+_ACCEPT = "UPDATE requests SET status = 'pending', task_id = CAST(? AS TEXT) WHERE id = ?"
 _INSERT_IMAGE = "INSERT OR REPLACE INTO images VALUES (?, ?, CAST(? AS TEXT), ?, ?, ?, ?, ?, ?)"
 
 _RECORDING_TRIES = 2
@@ -77,6 +78,11 @@ class Ledger:
         Returns its id, to be given to `finish` by this process or another; None when it was not recorded.
         """
         return self._attempt(lambda database: self._insert(database, opening), warn)
+
+    def accepted(self, row: int, task_id: str, warn: Warn) -> None:
+        """The host has accepted a request as a task of this id."""
+        values = (stored(self._masked(task_id)), row)
+        self._attempt(lambda database: database.change(_ACCEPT, values), warn)
 
     def finish(self, row: int, ending: Ending, warn: Warn) -> None:
         """Completes the row of a request that has ended, with its images."""
@@ -143,7 +149,7 @@ class Ledger:
             (
                 opening.started_at or utc_text(time.time()),
                 self._masked(opening.base_url),
-                urlsplit(opening.base_url).netloc,
+                SANDBOX_HOST if opening.sandbox else urlsplit(opening.base_url).netloc,
                 opening.command,
                 self._masked(request.model),
                 self._masked(request.prompt),
@@ -166,7 +172,7 @@ class Ledger:
 
     def _fill(self, database: Database, row: int, ending: Ending) -> None:
         result = ending.result
-        database.change(
+        found = database.change(
             _COMPLETE,
             (
                 round(result.elapsed_s, 3),
@@ -183,7 +189,8 @@ class Ledger:
                 row,
             ),
         )
-        for number, image in enumerate(result.images, 1):
+        # Of a request that was forgotten meanwhile nothing is kept.
+        for number, image in enumerate(result.images if found else (), 1):
             database.change(
                 _INSERT_IMAGE,
                 (

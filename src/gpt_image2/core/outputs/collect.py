@@ -7,7 +7,7 @@ was paid for.
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Callable, Iterator, List, Mapping, Optional, Tuple
+from typing import Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 
 from ..base.errors import OutputError
 from ..base.outcome import SavedImage
@@ -20,8 +20,9 @@ class ImageCollector:
 
     `indices` gives the 1-based number of each image; `on_saved` and `on_partial` are told of each file, and
     `on_warning` where one got its name otherwise than planned. An image above `asked` has a name that nobody
-    planned, so it never replaces a file. `note` is given what becomes of each file before and after it does:
-    with that, another process can finish what this one began.
+    planned, so it never replaces a file. `known` are the SHA-256 of images that are
+    saved already. `note` is given what becomes of each file before and after it does: with that, another
+    process can finish what this one began.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class ImageCollector:
         asked: Optional[int] = None,
         on_warning: Callable[[str], None] = lambda _: None,
         note: Callable[[Mapping[str, object]], None] = lambda _: None,
+        known: Iterable[str] = (),
     ) -> None:
         self._plan = plan
         self._asked = asked
@@ -43,6 +45,8 @@ class ImageCollector:
         self._on_warning = on_warning
         self._save_partials = save_partials
         self._note = note
+        #: Where each image came from, by its SHA-256.
+        self._places: Dict[str, Optional[Tuple[str, ...]]] = dict.fromkeys(known)
         self._index: Optional[int] = None
         self._preview: Optional[ImageWriter] = None
         self._writers: List[ImageWriter] = []
@@ -64,8 +68,12 @@ class ImageCollector:
         self._note({"part": str(writer.part), "number": self._index, "url": url})
         return writer
 
-    def finish(self, writer: ImageWriter) -> None:
-        """A final image is whole: it gets its name."""
+    def finish(self, writer: ImageWriter, place: Tuple[str, ...] = ()) -> None:
+        """A final image is whole: it gets its name, unless the same one came from another place of the answer
+        or is known."""
+        if self._places.setdefault(writer.sha256, place) != place:
+            self._abandon(writer)
+            return
         index = self._index or next(self._indices)
         target, part = self._plan.path(index), str(writer.part)
         self._note({"part": part, "target": str(target), "sha256": writer.sha256})

@@ -1,132 +1,182 @@
-"""Takes an image out of the text that holds it while that text is still arriving: base64, or a data URI."""
+"""Takes images out of a text that holds them while it is still arriving: base64, data URIs, SVG as it is."""
 
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Callable, Optional
 
+from ..api.images import SNIFF_BYTES, sniff_format
 from ..base.errors import OutputError
 from ..wire.base64_stream import BadBase64, Base64Decoder
 from .collect import ImageCollector
 from .store import ImageWriter
 
-_HEAD_BYTES = 8
+#: So many characters of base64 tell what they are.
+_HEAD_CHARS = -(-SNIFF_BYTES // 3) * 4
 _MAX_URI_HEADER_BYTES = 256
-_MAX_ADDRESS_BYTES = 16384
+#: Of a text without an image so much is looked at.
+_MAX_TEXT_BYTES = 1 << 16
+_DATA_URI = rb"(?i)data:(?:image/[\w.+-]{1,100}|application/octet-stream)?(?:;[\w.+=-]{1,100}){0,3};base64,"
+_BASE64_URI_AT_START = rb"(?i)data:[^,]{0,250};base64,"
+#: What ends a data URI inside a text.
+_AFTER_URI = rb"[)\"'<>\]}`|]"
 _ADDRESS_STARTS = (b"http://", b"https://")
-#: An address without its server: a path from the root, or one with a file's extension.
-_RELATIVE = rb"/[^\x00-\x1f]+|[^\x00-\x20:/?#<>{}][^\x00-\x1f:?#<>{}]*\.[A-Za-z0-9]{2,5}([?#][^\x00-\x1f]*)?"
 
 
 class ImageText:
-    """The sink for one string that may hold an image: base64, a data URI, or the address of an image, which
-    may be relative where no base64 is expected.
+    """The sink for one string that may hold images: it is base64, or data URIs stand in it, alone or in the
+    midst of a text; `is_base64` says that it can be nothing else, but for a data URI or an address.
 
-    `on_image(writer)` is called when the string has ended and was an image's; `on_text(text, is_address)`
-    gets a string that is none, a very long one in pieces. Bytes go to disk as they come; a fault in the
-    base64 keeps the text aside as it was.
+    `on_image(writer)` is called for each image that is whole. `keep(text, is_far)` gets the rest as it comes,
+    the far end of a long text marked as such; `on_text` gets all of that at the end but for a far end. Bytes
+    go to disk as they come; a fault in the base64 keeps the text aside as it was.
     """
 
     def __init__(
         self,
         collector: ImageCollector,
-        is_base64: bool,
+        keep: Callable[[bytes, bool], None],
         on_image: Callable[[ImageWriter], None],
-        on_text: Callable[[bytes, bool], None],
+        on_text: Callable[[bytes], None],
+        is_base64: bool = False,
     ) -> None:
         self._collector = collector
-        self._is_base64 = is_base64
+        self._keep_text = keep
         self._on_image = on_image
         self._on_text = on_text
-        self._head: Optional[bytes] = b""
-        self._text: Optional[bytes] = None
-        self._is_long = False
-        self._decoder: Optional[Base64Decoder] = Base64Decoder()
+        self._is_base64 = is_base64
+        self._is_at_start = True
+        self._pending = b""  # what is not known to be text or image yet
+        self._text = bytearray()
+        self._is_image = False  # whether an image is under way
+        self._ends_in_text = False  # whether more text may follow it
+        self._decoder: Optional[Base64Decoder] = None
+        self._is_faulty = self._is_lost = False
         self._writer: Optional[ImageWriter] = None
-        self._lost = False
 
     def __call__(self, piece: Optional[bytes]) -> None:
         """Takes the next piece, or None at the end."""
         if piece is None:
-            self._end()
-        elif self._head is not None:
-            self._head += piece
-            self._decide(at_end=False)
-        elif self._text is not None:
-            self._text += piece
-            if len(self._text) > _MAX_ADDRESS_BYTES:
-                self._is_long = True
-                self._on_text(self._text, False)
-                self._text = b""
+            if not self._is_image:
+                self._look(at_end=True)
+            if self._is_image:
+                self._image_ended()
+            self._on_text(bytes(self._text))
+        elif self._is_image:
+            self._take(piece)
         else:
-            self._decode(piece)
+            self._pending += piece
+            self._look(at_end=False)
 
-    def _decide(self, at_end: bool) -> None:
-        """Tells by the first bytes what the string is."""
-        head = self._head or b""
-        if head[:5].lower() == b"data:":
-            comma = head.find(b",")
-            if comma < 0 and len(head) < _MAX_URI_HEADER_BYTES and not at_end:
-                return
-            if comma >= 0 and head[:comma].lower().endswith(b";base64"):
-                self._head = None
-                self._decode(head[comma + 1 :])
-                return
-        elif len(head) < _HEAD_BYTES and not at_end:
+    def _look(self, at_end: bool) -> None:
+        """Looks for the beginning of an image in what is pending; what cannot be one any more is text."""
+        while self._pending and not self._is_image:
+            head, is_whole = self._pending, at_end or len(self._pending) > _MAX_URI_HEADER_BYTES
+            if self._is_at_start:
+                uri = re.match(_BASE64_URI_AT_START, head)
+                if uri is None and head[:5].lower() == b"data:" and not is_whole:
+                    return
+                is_text = not self._is_base64 or head.lower().startswith(_ADDRESS_STARTS)
+                if uri is None and not at_end and len(head) < _HEAD_CHARS:
+                    return
+                self._is_at_start = False
+                if uri is not None:
+                    self._begin(head[uri.end() :], Base64Decoder())
+                elif not is_text or _is_image_in_base64(head):
+                    self._begin(head, Base64Decoder())
+                elif sniff_format(head) is not None:
+                    self._begin(head, None)
+                continue
+            uri = re.search(_DATA_URI, head)
+            if uri is not None:
+                self._add_text(head[: uri.start()])
+                self._ends_in_text = True
+                self._begin(head[uri.end() :], Base64Decoder())
+                continue
+            hold = 0 if at_end else _held_back(head)
+            self._add_text(head[: len(head) - hold])
+            self._pending = head[len(head) - hold :]
             return
-        self._head = None
-        if self._is_base64 and not head.lower().startswith(_ADDRESS_STARTS):
-            self._decode(head)
-        else:
-            self._text = head
 
-    def _decode(self, piece: bytes) -> None:
-        if self._lost or not piece:
+    def _begin(self, first: bytes, decoder: Optional[Base64Decoder]) -> None:
+        self._pending, self._is_image = b"", True
+        self._is_faulty = self._is_lost = False
+        self._decoder, self._writer = decoder, None
+        self._take(first)
+
+    def _take(self, data: bytes) -> None:
+        """More of the image, up to where the text goes on."""
+        end = re.search(_AFTER_URI, data) if self._ends_in_text and not self._is_faulty else None
+        self._write(data[: end.start()] if end else data)
+        if end is not None:
+            self._image_ended()
+            self._pending = data[end.start() :]
+            self._look(at_end=False)
+
+    def _write(self, data: bytes) -> None:
+        if self._is_lost or not data:
             return
         try:
             if self._writer is None:
                 self._writer = self._collector.begin()
-            if self._decoder is None:
-                self._writer.write(piece)
-                return
-            self._writer.write(self._decoder.feed(piece))
+            decoder = None if self._is_faulty else self._decoder
+            self._writer.write(decoder.feed(data) if decoder else data)
         except BadBase64 as error:
             self._give_up_decoding(error.rest)
         except OutputError as error:
-            self._lost = True
-            self._collector.lose(error.message)
+            self._lose(error)
 
     def _give_up_decoding(self, rest: bytes) -> None:
         assert self._writer is not None
-        self._decoder = None
+        self._is_faulty = True
         try:
             self._writer.undo_base64()
             self._writer.write(rest)
         except OutputError as error:
-            self._lost = True
-            self._collector.lose(error.message)
+            self._lose(error)
 
-    def _end(self) -> None:
-        if self._head is not None:
-            self._decide(at_end=True)
-        if self._text is not None:
-            is_address = self._text.lower().startswith(_ADDRESS_STARTS) or (
-                not self._is_base64 and re.fullmatch(_RELATIVE, self._text) is not None
-            )
-            self._on_text(self._text, is_address and not self._is_long)
-        if self._writer is None or self._lost:
-            return
-        try:
-            if self._decoder is not None:
+    def _image_ended(self) -> None:
+        if self._decoder is not None and self._writer is not None and not (self._is_faulty or self._is_lost):
+            try:
                 self._writer.write(self._decoder.finish())
-        except BadBase64 as error:
-            self._give_up_decoding(error.rest)
-        except OutputError as error:
-            self._lost = True
-            self._collector.lose(error.message)
-        if self._lost:
+            except BadBase64 as error:
+                self._give_up_decoding(error.rest)
+            except OutputError as error:
+                self._lose(error)
+        writer, self._writer, self._is_image = self._writer, None, False
+        if writer is None or self._is_lost:
             return
-        if self._decoder is None:
-            self._collector.keep_aside(self._writer, "bad-base64.txt")
+        if self._is_faulty:
+            self._collector.keep_aside(writer, "bad-base64.txt")
         else:
-            self._on_image(self._writer)
+            self._on_image(writer)
+
+    def _lose(self, error: OutputError) -> None:
+        """No folder takes it: the rest of it is read and dropped."""
+        self._collector.lose(error.message)
+        self._is_lost = True
+
+    def _add_text(self, text: bytes) -> None:
+        room = _MAX_TEXT_BYTES - len(self._text)
+        near, far = text[:room], text[room:]
+        self._text += near
+        for part, is_far in ((near, False), (far, True)):
+            if part:
+                self._keep_text(part, is_far)
+
+
+def _is_image_in_base64(text: bytes) -> bool:
+    """Whether a text begins as the base64 of an image."""
+    with suppress(BadBase64):
+        return sniff_format(Base64Decoder().feed(text[:_HEAD_CHARS])) is not None
+    return False
+
+
+def _held_back(text: bytes) -> int:
+    """How many of the last bytes may be the beginning of a data URI."""
+    last = text[-_MAX_URI_HEADER_BYTES:].lower()
+    at = last.rfind(b"data:")
+    if at >= 0:
+        return len(last) - at
+    return next((size for size in (4, 3, 2, 1) if last.endswith(b"data:"[:size])), 0)

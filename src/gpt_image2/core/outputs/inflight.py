@@ -15,7 +15,7 @@ from typing import Mapping, Optional
 
 from ..base.errors import GptImage2Error
 from .files import new_private_file, private_folder
-from .owned import OwnedFolder, is_abandoned, owned_folder
+from .owned import OwnedFolder, is_abandoned, is_unmarked, owned_folder
 
 FOLDER = "inflight"
 ASKED, HEAD, BODY, IMAGE_NOTES, TRIED = "asked.json", "head.json", "body", "images.jsonl", "tried"
@@ -34,6 +34,11 @@ class InFlight:
     def body_path(self) -> Optional[Path]:
         """Where the answer's body goes; None where there is no folder."""
         return self._folder.path / BODY if self._folder else None
+
+    @property
+    def id(self) -> str:
+        """What `resume` calls it; empty where there is no folder."""
+        return self._folder.path.name if self._folder else ""
 
     def head_came(self, status: int, headers: Mapping[str, str]) -> None:
         """Status and headers of the answer are here."""
@@ -63,14 +68,17 @@ class InFlight:
             file.write(json.dumps(content).encode("ascii"))
 
 
-def is_anything_left(state_folder: Path) -> bool:
-    """Whether something is left that nobody has tried to finish yet."""
+def is_anything_left(state_folder: Path, and_tried: bool = False) -> bool:
+    """Whether something is left that nobody has tried to finish yet, or with `and_tried` anything."""
     folder = state_folder / FOLDER
     try:
         names = os.listdir(str(folder))
     except OSError:
         return False
-    return any(is_abandoned(folder / name) and not (folder / name / TRIED).exists() for name in names)
+    left = [folder / name for name in names]
+    return any(
+        is_unmarked(one) or (is_abandoned(one) and (and_tried or not (one / TRIED).exists())) for one in left
+    )
 
 
 def add_note(folder: Path, event: Mapping[str, object]) -> None:

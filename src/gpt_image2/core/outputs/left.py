@@ -10,7 +10,8 @@ from typing import Any, Dict, Iterable, Iterator, List, Mapping, Set, Tuple, cas
 
 from ..base.outcome import SavedImage
 from .inflight import ASKED, BODY, FOLDER, HEAD, IMAGE_NOTES, TRIED, add_note
-from .owned import OwnedFolder, taken_over
+from .naming import OutputPlan
+from .owned import OwnedFolder, sweep_unmarked, taken_over
 
 _READ_BYTES = 1 << 16
 
@@ -31,20 +32,36 @@ class Left:
         #: The numbers of the images that were asked for.
         self.numbers: List[int] = [n for n in asked.get("numbers") or () if isinstance(n, int)] or [1]
         output = asked.get("output")
-        #: The plan of the outputs, field by field.
-        self.output: Mapping[str, Any] = cast(Dict[str, Any], output) if isinstance(output, dict) else {}
-        status = _read_object(folder / HEAD).get("status")
+        self._output: Mapping[str, Any] = cast(Dict[str, Any], output) if isinstance(output, dict) else {}
+        head = _read_object(folder / HEAD)
+        status, headers = head.get("status"), head.get("headers")
         self.status = status if isinstance(status, int) else None
+        #: The headers of the answer, as far as they had come.
+        self.headers: Mapping[str, Any] = cast(Dict[str, Any], headers) if isinstance(headers, dict) else {}
 
     @property
     def id(self) -> str:
         """What it is called: the row of the ledger, and a number of its own."""
         return self.folder.name
 
+    def plan(self, rescue_folder: Path) -> OutputPlan:
+        """Where the images were to go."""
+        return _plan_of(self._output, rescue_folder)
+
     @property
     def addresses(self) -> Tuple[str, ...]:
         """The addresses of images in the whole answer; empty where it did not come to that."""
         return tuple(str(url) for note in self.notes for url in note.get("addresses") or ())
+
+    @property
+    def task(self) -> str:
+        """The id of the task that the host made of it; empty where none is known."""
+        return next((str(note["task"]) for note in self.notes if note.get("task")), "")
+
+    @property
+    def addresses_of_task(self) -> Tuple[str, ...]:
+        """Where the host is asked after that task."""
+        return tuple(str(url) for note in self.notes for url in note.get("ask") or ())
 
     @property
     def was_tried(self) -> bool:
@@ -68,10 +85,11 @@ class Left:
         """Something becomes of an image while it is finished."""
         add_note(self.folder, event)
 
-    def leave(self) -> None:
-        """It could not be finished now: another try may."""
-        with suppress(OSError), open(str(self.folder / TRIED), "ab"):
-            pass
+    def leave(self, was_tried: bool = True) -> None:
+        """It is left as it is: another try may finish it."""
+        if was_tried:
+            with suppress(OSError), open(str(self.folder / TRIED), "ab"):
+                pass
         self._owned.leave()
 
     def close(self) -> None:
@@ -86,9 +104,39 @@ def left_behind(state_folder: Path, wanted: str = "") -> Iterator[Left]:
     with suppress(OSError):
         names = sorted(os.listdir(str(folder)))
     for name in names:
-        owned = taken_over(folder / name) if wanted in ("", name) else None
+        owned = taken_over(folder / name) if _is_named(folder / name, wanted) else None
         if owned is not None:
             yield Left(owned)
+        else:
+            sweep_unmarked(folder / name)
+
+
+def outputs_of_tasks(state_folder: Path) -> Iterator[str]:
+    """Where the first images of the tasks were to go that have not been seen to end."""
+    for folder in (state_folder / FOLDER).glob("*"):
+        if any(note.get("task") for note in _read_lines(folder / IMAGE_NOTES)):
+            asked = _read_object(folder / ASKED)
+            plan = asked.get("output")
+            if isinstance(plan, dict):
+                yield str(_plan_of(cast(Dict[str, Any], plan), state_folder).path(1))
+
+
+def _plan_of(output: Mapping[str, Any], rescue_folder: Path) -> OutputPlan:
+    """Where images were to go. By now other files may have these names, so none is replaced."""
+    return OutputPlan(
+        folder=Path(str(output.get("folder") or rescue_folder)),
+        stem=str(output.get("stem") or "image"),
+        suffix=str(output.get("suffix") or ".png"),
+        numbered=bool(output.get("numbered")),
+        no_clobber=True,
+        rescue_folder=rescue_folder,
+    )
+
+
+def _is_named(folder: Path, wanted: str) -> bool:
+    """Whether a sending is the one that is wanted: by its own id, the row of the ledger, or its task."""
+    own = ("", folder.name, folder.name.partition("-")[0])
+    return wanted in own or any(note.get("task") == wanted for note in _read_lines(folder / IMAGE_NOTES))
 
 
 def _read_object(path: Path) -> Mapping[str, Any]:

@@ -23,6 +23,7 @@ from .base_url import DEFAULT_BASE_URL, check_base_url, has_same_origin, is_loop
 from .config_file import ConfigFile, read_config_file
 from .hosts import HostFacts, load_facts
 from .places import config_locations, state_folder
+from .poll import Poll
 
 DEFAULT_FORMAT_FIELD = "output_format"
 DEFAULT_IMAGE_FIELD = "image[]"
@@ -62,6 +63,8 @@ class Settings(Record):
     key_problem: str = ""
     key_hint: str = ""
     warnings: Tuple[str, ...] = ()
+    #: How tasks of this host are asked for; None where the config does not say.
+    poll: Optional[Poll] = None
 
     def __repr__(self) -> str:
         return f"Settings(base_url={self.base_url!r}, api_key={self.masked_key})"

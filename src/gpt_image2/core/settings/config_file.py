@@ -12,6 +12,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, cast
 from ..api.models import PRICES, Prices
 from ..base.errors import ConfigError
 from ..base.record import Record
+from ..base.untrusted import written_text
 
 #: The fields of a config file, and the JSON type of each.
 CONFIG_FIELDS: Mapping[str, type] = {
@@ -58,9 +59,9 @@ class ConfigFile(Record):
 def read_config_file(path: Path) -> ConfigFile:
     """A config file's known fields; a `ConfigError` where it cannot be used."""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = written_text(path.read_bytes())
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8 or UTF-16"
         raise ConfigError(f"cannot read config {path}: {reason}", hint="name a readable JSON file") from None
     try:
         content: Any = json.loads(text)

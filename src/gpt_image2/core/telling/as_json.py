@@ -13,6 +13,7 @@ from ..base.events import (
     PartialImage,
     RequestStarted,
     RetryWaiting,
+    TaskUnderWay,
     Warned,
 )
 from ..base.outcome import Result, SavedImage
@@ -22,6 +23,7 @@ _EVENT_NAMES: Mapping[type, str] = {
     HeadersReceived: "headers_received",
     RetryWaiting: "retry_waiting",
     PartialImage: "partial_image",
+    TaskUnderWay: "task",
     ImageSaved: "image_saved",
     Warned: "warning",
 }
@@ -47,11 +49,14 @@ def result_json(result: Result) -> Dict[str, object]:
             "output_tokens": result.usage.output_tokens,
             "total_tokens": result.usage.total_tokens,
         }
+    tasks = {"tasks": list(result.tasks)} if result.tasks else {}
+    rehearsal = {"sandbox": True} if result.sandbox else {}
     return {
         "ok": True,
         "command": result.command,
         "model": result.model,
         "images": [image_json(image) for image in result.images],
+        **tasks,
         "usage": usage,
         "cost_usd": None if result.cost_usd is None else round(result.cost_usd, 6),
         "billed": result.billed.value,
@@ -60,6 +65,7 @@ def result_json(result: Result) -> Dict[str, object]:
         "attempts": result.attempts,
         "elapsed_s": round(result.elapsed_s, 3),
         "warnings": list(result.warnings),
+        **rehearsal,
     }
 
 

@@ -23,6 +23,7 @@ from ..base.events import (
     PartialImage,
     RequestStarted,
     RetryWaiting,
+    TaskUnderWay,
     Warned,
 )
 from ..base.redact import show
@@ -86,8 +87,12 @@ class Output:
         self, outcome: Mapping[str, object], rows: Optional[Iterable[Mapping[str, object]]] = None
     ) -> None:
         """How the command ended, as one object: the last that is said. `rows` are for `--json` only."""
-        if self.is_json:
+        if not self.is_json:
+            return
+        try:
             print_json(outcome, sys.stdout, rows)
+        except Exception as defect:  # how the command ended stands, whatever cannot be told of it
+            self.warn(f"the rows could not all be told: {defect}")
 
     def fail(self, error: GptImage2Error, command: str) -> None:
         """The error that the command ended with; for people what to do, and whether money may be gone."""
@@ -141,6 +146,11 @@ class Output:
             self._note = f", preview {event.partial_image_index} has come"
             if event.path:
                 self.say(f"preview {event.partial_image_index}: {show(event.path, limit=None)}")
+        elif isinstance(event, TaskUnderWay):
+            if not self._note:
+                self.say(f"the host made it task {show(event.task_id)}, and is asked after it")
+            done = "" if event.percent is None else f", {event.percent:.0f} %"
+            self._note = f", {show(event.status)}{done}"
         elif isinstance(event, RetryWaiting):
             self._print(f"sending again in {event.wait_s:.1f} s ({event.reason})")
         elif isinstance(event, Warned):

@@ -65,7 +65,8 @@ class Curl:
         on_head: Callable[[ResponseHead], object] = lambda _: None,
         salvage: Optional[Callable[[bytes], object]] = None,
     ) -> Received:
-        """Sends a request; gives status and headers to `on_head`, then the body to `take`, as they arrive.
+        """Sends a request; gives status and headers to `on_head`, then the body to `take`, as they arrive,
+        until that returns True: all has come then, although the server keeps the connection open.
 
         A body that is compressed is given as it was before. One above `max_bytes` ends as one that curl
         itself finds too long, one that cannot be decompressed as one in an encoding that curl does not know;
@@ -90,7 +91,9 @@ class Curl:
                         transfer.cancel(TOO_LONG, f"longer than {request.max_bytes:,} bytes")
                         break
                     size += len(piece)
-                    take(piece)
+                    if take(piece) is True:
+                        transfer.cancel(0, "")
+                        break
             except BadEncoding as error:
                 transfer.cancel(BAD_ENCODING, str(error))
             end = transfer.end()

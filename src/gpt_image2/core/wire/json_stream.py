@@ -1,7 +1,7 @@
 """Splits JSON that arrives in pieces: the strings somebody wants go to them, all the rest is kept. Pure.
 
-This is no parser: it knows where strings begin and end, and which key a string is the value of. What is kept
-is the document with the contents of the taken strings left out, for `json.loads` to read at the end.
+This is no parser: it knows where strings begin and end, and in which objects and lists they stand. What is
+kept is the document with the contents of the taken strings left out, for `json.loads` to read at the end.
 """
 
 from __future__ import annotations
@@ -9,36 +9,64 @@ from __future__ import annotations
 import json
 import re
 from functools import lru_cache
-from typing import Callable, Match, Optional
+from typing import Callable, List, Match, Optional, Tuple
+
+from ..base.record import Record
 
 _ESCAPE_BYTES = 6  # \uXXXX
 _MAX_KEY_BYTES = 256
+_MAX_DEPTH = 64
+IN_A_LIST = "[]"
 _HEX = rb"[0-9a-fA-F]"
 _PAIR = rb"u[dD][89abAB]" + _HEX + rb"{2}\\u[dD][c-fC-F]" + _HEX + rb"{2}"
 _ESCAPE = rb"(?s)\\(?:" + _PAIR + rb"|u" + _HEX + rb"{4}|[^u])"
 #: How serializers escape base64; the quick way for megabytes of it.
 _USUAL_ESCAPES = ((b"\\/", b"/"), (b"\\u002b", b"+"), (b"\\u002B", b"+"))
 _FIRST_OF_PAIR = rb"\\u[dD][89abAB][0-9a-fA-F]{2}"
+_OPENING, _CLOSING = b"{[", b"}]"
+_NO_STRUCTURE = bytes(set(range(256)) - set(b"{}[],:"))
 
 #: Takes the content of one string, escapes undone, piece by piece; then None at its end.
 StringSink = Callable[[Optional[bytes]], None]
 
 
+class Place(Record):
+    """Where a value stands: the names that lead to it, `IN_A_LIST` for a place in one, and the number of the
+    object or list that holds it."""
+
+    path: Tuple[str, ...]
+    container: int
+
+
+class _Container:
+    """An object or a list under way; `name` is where it stands in the one around it."""
+
+    def __init__(self, name: str, is_list: bool, number: int) -> None:
+        self.name = name
+        self.is_list = is_list
+        self.number = number
+        self.key = IN_A_LIST if is_list else ""
+        self.at_value = is_list  # else a string that comes is a key
+
+
 class JsonSplitter:
     """`feed` pieces of a document of any length.
 
-    `wants(key)` is asked at the start of every string that is the value of a key; it answers with a sink for
-    the string's content, or None to leave it in the document. `keep` gets every byte that no sink took.
+    `wants(place)` is asked at the start of every string that is a value; it answers with a sink for the
+    string's content, or None to leave it in the document, as is done with all that nests too deep. `keep`
+    gets every byte that no sink took.
     """
 
-    def __init__(self, wants: Callable[[str], Optional[StringSink]], keep: Callable[[bytes], None]) -> None:
+    def __init__(self, wants: Callable[[Place], Optional[StringSink]], keep: Callable[[bytes], None]) -> None:
         self._wants = wants
         self._keep = keep
         self._inside = False
         self._sink: Optional[StringSink] = None
         self._carry = b""  # the beginning of an escape whose end has not come yet
-        self._string = b""  # the last string that was kept: it may be a key
-        self._gap = b""  # the first bytes since then, blanks left out
+        self._key: Optional[bytes] = None  # the string under way, where it is a key
+        self._open: List[_Container] = []
+        self._number = 0
+        self._too_deep = 0
 
     def feed(self, data: bytes) -> None:
         data, self._carry = self._carry + data, b""
@@ -49,14 +77,35 @@ class JsonSplitter:
     def _outside(self, data: bytes, at: int) -> int:
         quote = data.find(b'"', at)
         end = len(data) if quote < 0 else quote
-        if len(self._gap) < 2:
-            self._gap += data[at:end].strip()[:2]
+        for byte in data[at:end].translate(None, _NO_STRUCTURE):
+            self._step(byte)
         self._keep(data[at : end + 1])
         if quote >= 0:
-            if self._gap == b":" and len(self._string) <= _MAX_KEY_BYTES:
-                self._sink = self._wants(_unescape(self._string).decode("utf-8", "replace"))
-            self._inside, self._string, self._gap = True, b"", b""
+            self._inside = True
+            inmost = self._open[-1] if self._open and not self._too_deep else None
+            if inmost is not None and inmost.at_value:
+                path = (*(one.name for one in self._open[1:]), inmost.key)
+                self._sink = self._wants(Place(path, inmost.number))
+            elif inmost is not None:
+                self._key = b""
         return end + 1
+
+    def _step(self, byte: int) -> None:
+        """One of the marks between strings."""
+        inmost = self._open[-1] if self._open else None
+        if byte in _OPENING:
+            if self._too_deep or len(self._open) == _MAX_DEPTH:
+                self._too_deep += 1
+                return
+            self._number += 1
+            self._open.append(_Container(inmost.key if inmost else "", byte == ord("["), self._number))
+        elif byte in _CLOSING:
+            if self._too_deep:
+                self._too_deep -= 1
+            elif inmost is not None:
+                self._open.pop()
+        elif inmost is not None and not inmost.is_list and not self._too_deep:
+            inmost.at_value = byte == ord(":")
 
     def _in_string(self, data: bytes, at: int) -> int:
         """Passes the string's content on, as far as it is here; the position after it."""
@@ -70,8 +119,10 @@ class JsonSplitter:
             return len(data)
         if self._sink is not None:
             self._sink(None)
+        if self._key is not None:
+            self._open[-1].key = _unescape(self._key[:_MAX_KEY_BYTES]).decode("utf-8", "replace")
         self._keep(b'"')
-        self._inside, self._sink = False, None
+        self._inside, self._sink, self._key = False, None, None
         return quote + 1
 
     def _pass_on(self, piece: bytes) -> None:
@@ -80,8 +131,13 @@ class JsonSplitter:
                 self._sink(_unescape(piece))
             return
         self._keep(piece)
-        if len(self._string) <= _MAX_KEY_BYTES:
-            self._string += piece[: _MAX_KEY_BYTES + 1]
+        if self._key is not None and len(self._key) <= _MAX_KEY_BYTES:
+            self._key += piece[: _MAX_KEY_BYTES + 1]
+
+
+def json_escaped(text: bytes) -> bytes:
+    """The content of a JSON string that stands for a text."""
+    return re.sub(rb'[\x00-\x1f"\\]', lambda match: b"\\u%04x" % ord(match.group()), text)
 
 
 def _ends_in_open_backslash(data: bytes, start: int, end: int) -> bool:

@@ -7,7 +7,7 @@ import json
 import math
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -115,7 +115,7 @@ def json_answer(
 ) -> Answer:
     """The answer to a request without `stream`."""
     body = json_body(request, images, present, int(time.time()))
-    return Answer(200, _JSON_HEADERS, tuple(write(body)), at=1.0)
+    return json_of(write(body))
 
 
 def stream_answer(
@@ -144,13 +144,13 @@ def stream_answer(
         for index, preview in enumerate(previews):
             name = f"{prefix}.partial_image"
             body = {"type": name, **present(preview, "preview"), **common, "partial_image_index": index}
-            yield from _event(name, write(body), (index + 1) / (len(previews) + 1))
+            yield from event(name, write(body), (index + 1) / (len(previews) + 1))
         for image in images:
             name = f"{prefix}.completed"
             body = {"type": name, **present(image, "image"), **common, "usage": usage}
-            yield from _event(name, write(body), 1.0)
+            yield from event(name, write(body), 1.0)
 
-    return Answer(200, _SSE_HEADERS, tuple(events()), sized=False)
+    return stream_of(events())
 
 
 def error_event(refusal: Refused) -> Piece:
@@ -172,8 +172,19 @@ def plain_answer(
     return Answer(status, (("content-type", content_type), *headers), (Piece(body, role),))
 
 
-def _event(name: str, body: Sequence[Piece], at: float) -> Iterator[Piece]:
-    yield Piece(f"event: {name}\ndata: ".encode("ascii"), at=at)
+def json_of(pieces: Iterable[Piece]) -> Answer:
+    """A 200 of JSON, when the call has taken its time."""
+    return Answer(200, _JSON_HEADERS, tuple(pieces), at=1.0)
+
+
+def stream_of(events: Iterable[Piece]) -> Answer:
+    """A 200 of server-sent events."""
+    return Answer(200, _SSE_HEADERS, tuple(events), sized=False)
+
+
+def event(name: str, body: Sequence[Piece], at: float) -> Iterator[Piece]:
+    """One event of a stream; one without a name is data alone."""
+    yield Piece((f"event: {name}\ndata: " if name else "data: ").encode("ascii"), at=at)
     for piece in body:
         # A body of several lines is several `data:` lines; a client joins them again.
         yield Piece(piece.data.replace(b"\n", b"\ndata: "), piece.role)

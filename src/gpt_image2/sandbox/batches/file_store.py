@@ -16,7 +16,7 @@ from typing import Any
 
 from ..api.errors import Refused
 from ..api.submission import Upload
-from .clock import SimulatedClock
+from ..clock import SimulatedClock
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..api.errors import Refused
+from ..clock import SimulatedClock
 from ..request_log import BatchRequest, RequestLog
 from ..threads import Threads
 from .batch import Batch, BatchOrder, Status
-from .clock import SimulatedClock
 from .file_store import FileStore
 from .input_file import Checked, LineError, check_input, line_at
 from .output_lines import ENDPOINTS, Ran, run_request, unrun_line

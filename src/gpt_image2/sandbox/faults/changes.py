@@ -55,7 +55,9 @@ def among_strangers(image: EncodedImage, role: Role) -> dict[str, Any]:
 
 
 def _image_indexes(answer: Answer) -> list[int]:
-    return [index for index, piece in enumerate(answer.pieces) if piece.role == "image"]
+    """Which pieces are images; the last piece, where there are none."""
+    indexes = [index for index, piece in enumerate(answer.pieces) if piece.role == "image"]
+    return indexes or [len(answer.pieces) - 1]
 
 
 def _cut(answer: Answer, kept: tuple[Piece, ...]) -> Answer:

@@ -84,10 +84,15 @@ def refuse_stream(case: Case) -> Refused | None:
     return unknown_parameter(name) if name else None
 
 
-def page(status: int, title: str, text: str) -> Callable[[Case], Answer]:
+def html_page(status: int, title: str, text: str) -> Answer:
     """An HTML page under a status."""
     body = _HTML.format(title=title, text=text).encode("ascii")
-    return lambda _: plain_answer(status, "text/html; charset=UTF-8", body)
+    return plain_answer(status, "text/html; charset=UTF-8", body)
+
+
+def page(status: int, title: str, text: str) -> Callable[[Case], Answer]:
+    """An HTML page under a status, whatever was asked."""
+    return lambda _: html_page(status, title, text)
 
 
 def redirect(case: Case) -> Answer:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from ..api.answers import refusal_answer, write_escaped
 from ..api.errors import invalid_key, model_not_found, moderation_blocked, unknown_parameter
 from ..connection import Answer
-from . import changes, replies
+from . import changes, replies, shape_streams, shapes, tasks
 from .fault import Fault
 
 _TABLE = (
@@ -166,7 +166,9 @@ _TABLE = (
 )
 
 #: Every fault by name, in the order that people read them.
-FAULTS: Mapping[str, Fault] = {fault.name: fault for fault in _TABLE}
+FAULTS: Mapping[str, Fault] = {
+    fault.name: fault for fault in (*_TABLE, *tasks.TABLE, *shapes.TABLE, *shape_streams.TABLE)
+}
 
 #: No fault at all.
 NO_FAULT = Fault("", "answers as the API does")

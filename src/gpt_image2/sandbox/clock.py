@@ -1,4 +1,4 @@
-"""The time that files and batches live in: it runs at a chosen speed and can be moved forward.
+"""The time that files, batches and tasks live in: it runs at a chosen speed and can be moved forward.
 
 Lives on one event loop.
 """

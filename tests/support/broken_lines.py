@@ -1,0 +1,70 @@
+"""Raises at a chosen line of core, and notes which lines run: what injection tests are made of."""
+
+from __future__ import annotations
+
+import linecache
+from pathlib import Path
+from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple
+
+import gpt_image2.core as core
+
+ROOMS = Path(core.__file__).parent
+Line = Tuple[str, int]
+#: A line, and the first line of its function: tracing the others would only take time.
+Place = Tuple[Line, int]
+
+
+class Injected(Exception):
+    """What is raised where nobody expects it."""
+
+
+def paths_of(names: Sequence[str]) -> Dict[str, str]:
+    """The names of modules of core, such as `calls/lane.py`, by their paths."""
+    return {str(ROOMS / name): name for name in names}
+
+
+class Tracer:
+    """Notes the lines of these modules that run from the first call of `start` on, with their places; given
+    one of these as `target`, it raises there instead.
+
+    Functions that are named in `catching` are what a defect is caught by; they are left out.
+    """
+
+    def __init__(
+        self,
+        paths: Mapping[str, str],
+        catching: Sequence[str],
+        start: Callable[..., Any],
+        target: Optional[Place] = None,
+    ) -> None:
+        self._paths = paths
+        self._catching = catching
+        self._start = start.__code__
+        self._target = target
+        self.lines: Dict[Line, Place] = {}
+        self.is_on = False
+        self.has_raised = False
+
+    def __call__(self, frame: Any, _event: str, _arg: Any) -> Any:
+        code = frame.f_code
+        if code is self._start:
+            self.is_on = True
+        if self._target is not None and code.co_firstlineno != self._target[1]:
+            return None
+        return self.local if code.co_filename in self._paths and code.co_name not in self._catching else None
+
+    def local(self, frame: Any, event: str, _arg: Any) -> Any:
+        """Traces one function."""
+        if event == "line" and self.is_on and not self.has_raised and not does_nothing(frame):
+            line = (self._paths[frame.f_code.co_filename], frame.f_lineno)
+            if self._target is None:
+                self.lines.setdefault(line, (line, frame.f_code.co_firstlineno))
+            elif line == self._target[0]:
+                self.has_raised = True
+                raise Injected(f"at {line[0]}:{line[1]}")
+        return self.local
+
+
+def does_nothing(frame: Any) -> bool:
+    """Whether the line is one that cannot fail."""
+    return linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip() == "try:"
