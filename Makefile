@@ -4,7 +4,7 @@ SIDE_BY_SIDE := -n auto --dist worksteal
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format script docs fuzz injection kills bench clean
+.PHONY: help setup demo test check format script docs fuzz injection kills litellm bench clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,15 +53,20 @@ fuzz: setup  ## Run the property tests of core for longer
 	  $(BIN)/python -m pytest tests/core -k property $(SIDE_BY_SIDE) --timeout 7200
 
 injection: setup  ## Break what runs once a request has left at every line, not at some
-	$(BIN)/python -m pytest tests/core --full -k gate $(SIDE_BY_SIDE) --timeout 7200
+	$(BIN)/python -m pytest tests/core --full -k a_defect $(SIDE_BY_SIDE) --timeout 7200
 
 kills: setup  ## Kill the script before every effect on the disk, and at more moments
 	$(BIN)/python -m pytest tests/core --full -k kill $(SIDE_BY_SIDE) --timeout 7200
+
+litellm: setup  ## Drive a real LiteLLM proxy, the newest, in front of the sandbox
+	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .venv-litellm
+	$(BIN)/uv pip install --quiet --upgrade --python .venv-litellm 'litellm[proxy]'
+	LITELLM=$(CURDIR)/.venv-litellm/bin/litellm $(BIN)/python -m pytest tests/interop/test_litellm.py
 
 bench: setup  ## Measure side by side with others; QUICK=1 for a first look (bench/RESULTS.md)
 	$(BIN)/python -m bench $(if $(QUICK),--quick)
 	$(BIN)/python tools/generate_docs.py
 
 clean:  ## Remove environments, caches and demo pictures
-	rm -rf .venv .venv-* bench/.cache tests/mcp_server/.inspector demo build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* bench/.cache tests/.npm demo build dist .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

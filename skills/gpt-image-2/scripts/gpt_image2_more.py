@@ -15,6 +15,7 @@ import argparse
 import base64
 import hashlib
 import json
+import math
 import os
 import re
 import struct
@@ -31,6 +32,7 @@ from operator import attrgetter
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import (
+    IO,
     Any,
     BinaryIO,
     Callable,
@@ -57,21 +59,35 @@ from gpt_image2 import (
     ASKED,
     BATCH_DISCOUNT,
     BODY,
+    DEFAULT_FRAMES,
     DEFAULT_MAX_DOWNLOAD_BYTES,
     DEFAULT_MODEL,
+    EDGE_STEP,
     EXIT_CODES,
+    FAMILY,
     FOLDER,
     HEAD,
     IMAGE_NOTES,
+    INNER_FIELDS,
     INSTALL_HINT,
     LEDGER_NAME,
+    MAX_EDGE,
+    MAX_FRAMES,
+    MAX_FRAME_MS,
     MAX_INPUT_IMAGES,
     MAX_PARTIAL_IMAGES,
+    MAX_PIXELS,
+    MAX_RATIO,
+    MIN_FRAMES,
+    MIN_PIXELS,
     MIN_VERSION,
+    MODELS,
     NO_SPACE,
+    ONCE_EXTRA,
     OVER_MAX_COST,
     OWN_SANDBOXES,
     PROGRAM,
+    QUALITIES,
     REQUEST_FIELDS,
     SANDBOX_HOST,
     SIZE_NAMES,
@@ -150,6 +166,7 @@ from gpt_image2 import (
     Spool,
     Status,
     StopSwitch,
+    SvgUsage,
     Task,
     TaskPoller,
     TaskState,
@@ -173,11 +190,12 @@ from gpt_image2 import (
     auth_header,
     backoff_s,
     canonical,
-    check_local_inputs,
+    check_range,
     checked,
     client_of,
     cost_in_words,
     cost_of_usage,
+    cost_warnings,
     curl_version,
     ending_of,
     estimate_json,
@@ -205,6 +223,7 @@ from gpt_image2 import (
     limit_in_words,
     load_settings,
     local_input,
+    local_inputs,
     make_images,
     mask_secrets,
     moment_s,
@@ -212,18 +231,20 @@ from gpt_image2 import (
     open_ours,
     open_stdin,
     other_fields,
+    parse_size,
     parser_of,
     pending_error,
     plan_output,
     prepare_folder,
+    priced,
     read_database,
     read_prompt,
     read_server_error,
+    read_svg_usage,
     read_usage,
     recorded,
     refuses_stream,
     replace,
-    request_from_fields,
     request_of,
     resolve_addresses,
     save_facts,
@@ -246,6 +267,263 @@ from gpt_image2 import (
     write_private,
     write_whole,
 )
+
+
+# ============================================================================================================
+# api/
+#
+# What the API is: the fields of a request, sizes, prices, rate limits, and what an image file says.
+# Pure, but for reading image files.
+# ============================================================================================================
+
+
+# ------------------------------------------------------------------------------------------------------------
+# api/gif_svg
+#
+# What the API asks of an animated GIF and of an SVG, besides what it asks of every image. Pure.
+#
+# Source: the official client's types, and for the sheet of a GIF what a gateway has measured, as of 2026-11.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: The edge of a frame where nothing else is asked for; up to 9 of them fit on a sheet.
+_FRAME_EDGE = 960
+_NEEDS = (("frame_count", "gif"), ("frame_duration_ms", "gif"), ("svg_model", "svg"), ("svg_effort", "svg"))
+
+
+def check_gif_or_svg(request: ImageRequest, asked_size: Optional[str], is_known: bool) -> ImageRequest:
+    """The request, for a GIF with a size that its frames fit in; `asked_size` is as the user gave it. Of a
+    model that is not known only the ranges are checked; a `UsageError` for what the API refuses."""
+    check_range("frame_count", request.frame_count, MIN_FRAMES, MAX_FRAMES)
+    check_range("frame_duration_ms", request.frame_duration_ms, 1, MAX_FRAME_MS)
+    if not is_known:
+        return request
+    kind = request.effective_format
+    for name, needed in _NEEDS:
+        if getattr(request, name) is not None and kind != needed:
+            raise UsageError(f"`{name}` is for {needed} only", hint=f"add `output_format` {needed}")
+    if request.svg_effort is not None and request.svg_model is None:
+        raise UsageError("`svg_effort` needs `svg_model`", hint="name the model that is to write the SVG")
+    without = ["stream", "partial_images", "output_compression", *(["mask"] if kind == "gif" else [])]
+    for name in without:
+        if getattr(request, name) not in (None, False):
+            raise UsageError(f"{kind} cannot have `{name}`", hint=f"leave `{name}` out")
+    if kind == "svg" and request.count > 1:
+        raise UsageError("an svg is made one a request", hint="leave `n` out, and call once for each")
+    return _with_frames(request, asked_size) if kind == "gif" else request
+
+
+def _with_frames(request: ImageRequest, asked_size: Optional[str]) -> ImageRequest:
+    """The request with the size of a frame: of a ratio, or nothing, the largest up to the usual one that
+    fits."""
+    frames = request.frame_count or DEFAULT_FRAMES
+    width, height = parse_size(request.effective_size) or (_FRAME_EDGE, _FRAME_EDGE)
+    problem = frame_problem(width, height, frames)
+    if problem:
+        width, height = fitting_frame(width, height, frames)
+        is_free = asked_size in (None, "auto") or (":" in str(asked_size) and "@" not in str(asked_size))
+        if not is_free:
+            raise UsageError(
+                f"size {request.size} is not legal for a gif of {frames} frames: {problem}",
+                hint=f"a size that fits is {width}x{height}",
+                code="invalid_size",
+            )
+    return replace(request, size=f"{width}x{height}")
+
+
+def frame_problem(width: int, height: int, frames: int, columns: Iterable[int] = ()) -> Optional[str]:
+    """Why a GIF cannot have frames of this size, or None. They are drawn on one sheet, in so many columns as
+    one of `columns` says: how the server lays them out is not published, so by default any number will do."""
+    if min(width, height) < 1 or width % EDGE_STEP or height % EDGE_STEP:
+        return f"width and height must both be divisible by {EDGE_STEP}"
+    if max(width, height) > MAX_RATIO * min(width, height):
+        return f"the long edge may be at most {MAX_RATIO:.0f} times the short edge"
+    sheets = [(each * width, -(-frames // each) * height) for each in columns or range(1, frames + 1)]
+    if not any(max(sheet) <= MAX_EDGE and sheet[0] * sheet[1] <= MAX_PIXELS for sheet in sheets):
+        return f"on one sheet they have more than {MAX_PIXELS:,} pixels, or an edge above {MAX_EDGE}"
+    if max(across * down for across, down in sheets) < MIN_PIXELS:
+        return f"on one sheet they have less than {MIN_PIXELS:,} pixels"
+    return None
+
+
+def fitting_frame(width: int, height: int, frames: int) -> Tuple[int, int]:
+    """The largest frame of about this ratio, and no larger, that fits on a sheet that is about as wide in
+    frames as high; else the usual one that does. So it was measured: squares of 960 up to 9 frames, 816 up to
+    12, 720 up to 16."""
+    side = math.ceil(math.sqrt(frames))
+    width, height = max(width, 1), max(height, 1)
+    for across in range(min(width, MAX_EDGE) // EDGE_STEP * EDGE_STEP, 0, -EDGE_STEP):
+        down = max(EDGE_STEP, round(across * height / width / EDGE_STEP) * EDGE_STEP)
+        if frame_problem(across, down, frames, (side, -(-frames // side))) is None:
+            return across, down
+    return fitting_frame(_FRAME_EDGE, _FRAME_EDGE, frames)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# api/read_fields
+#
+# From fields as they were sent, or as the ledger and jobs files have them, back to a request. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+def request_from_fields(prompt: str, model: str, fields: Mapping[str, Any]) -> ImageRequest:
+    """The request, without its images, whose other fields these are."""
+    fields = by_own_names(fields)
+    own = set(ImageRequest.__match_args__) - {"prompt", "model", "images", "mask", "markup", "extra"}
+    known = {name: value for name, value in fields.items() if name in own}
+    extra = tuple((name, value) for name, value in fields.items() if name not in own)
+    return ImageRequest(prompt=prompt, model=model, extra=extra, **known)
+
+
+def by_own_names(fields: Mapping[str, Any]) -> Dict[str, Any]:
+    """Fields of the API with those that it has inside of others by their names in `REQUEST_FIELDS`, where all
+    of the outer one is known."""
+    svg = fields.get("svg")
+    own: Dict[str, Any] = {}
+    for name, (_, *steps) in INNER_FIELDS.items():
+        value: Any = svg
+        for step in steps:
+            value = cast(Dict[str, Any], value).get(step) if isinstance(value, dict) else None
+        if value is not None:
+            own[name] = value
+    if not own or ImageRequest("", **own).wire_fields("")["svg"] != svg:
+        return dict(fields)
+    return {**{name: value for name, value in fields.items() if name != "svg"}, **own}
+
+
+# ------------------------------------------------------------------------------------------------------------
+# api/markup
+#
+# Whether a markup can guide an edit: a PNG with transparent pixels, as large as the first image is shown.
+#
+# Reads both files; of their pixels only the transparency.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_INFLATED_BYTES = 1 << 16
+#: By format: where the parts of a file begin, what stands before each, and the kind of that with EXIF data.
+_FILE_PARTS = {
+    "png": (8, ">I4s", b"eXIf"),
+    "jpeg": (2, ">2sH", b"\xff\xe1"),
+    "webp": (12, "<4sI", b"EXIF"),
+}
+_EXIF_MARK = b"Exif\0\0"
+_ORIENTATION = 0x0112
+#: The orientations by which an image lies on its side.
+_ON_ITS_SIDE = range(5, 9)
+#: By PNG filter, the first byte of a row and those that follow where alpha is full everywhere: in the first
+#: row, and below a row that is full as well.
+_FULL_FIRST = {0: (255, 255), 1: (255, 0), 2: (255, 255), 3: (255, 128), 4: (255, 0)}
+_FULL_BELOW = {0: (255, 255), 1: (255, 0), 2: (0, 0), 3: (128, 0), 4: (0, 0)}
+#: How many samples a pixel has, by the PNG types of colour that have an alpha channel.
+_CHANNELS = {4: 2, 6: 4}
+
+
+def check_markup(source: str, markup: InputImage, first: InputImage) -> None:
+    """Raises a `UsageError` for a markup that the API refuses over this first image."""
+    name = f"markup {show(source)}"
+    if markup.format != "png":
+        raise UsageError(f"{name} is {markup.format}, not png", hint="save it as PNG with transparency")
+    try:
+        width, height = _size_shown(first)
+        is_see_through = markup.has_alpha and _has_transparent_pixel(markup)
+    except (OSError, zlib.error) as error:
+        raise UsageError(f"cannot read {name}: {error}", hint="save it once more as PNG") from None
+    if (markup.width, markup.height) != (width, height):
+        raise UsageError(
+            f"{name} is {markup.width}x{markup.height}, the first image {width}x{height} as it is shown",
+            hint="draw it over the first image, in its size",
+        )
+    if not is_see_through:
+        raise UsageError(
+            f"{name} has no transparent pixel, so nothing would be left of the image",
+            hint="leave transparent what is not drawn on, and save it as RGBA PNG",
+        )
+
+
+def _size_shown(image: InputImage) -> Tuple[Optional[int], Optional[int]]:
+    """Width and height once its EXIF orientation is heeded."""
+    turned = _orientation(_exif_of(image)) in _ON_ITS_SIDE
+    return (image.height, image.width) if turned else (image.width, image.height)
+
+
+def _exif_of(image: InputImage) -> bytes:
+    """The EXIF data of an image file; empty where it has none."""
+    start, layout, wanted = _FILE_PARTS[image.format]
+    with open(image.path, "rb") as file:
+        file.seek(start)
+        while True:
+            head = file.read(struct.calcsize(layout))
+            if len(head) < struct.calcsize(layout):
+                return b""
+            one, other = struct.unpack(layout, head)
+            kind, length = (other, one) if image.format == "png" else (one, other)
+            length -= 2 if image.format == "jpeg" else 0
+            if length < 0 or kind == b"\xff\xda":
+                return b""
+            if kind == wanted:
+                data = file.read(length)
+                if image.format != "jpeg" or data.startswith(_EXIF_MARK):
+                    return data[len(_EXIF_MARK) :] if data.startswith(_EXIF_MARK) else data
+            else:
+                file.seek(length + (length % 2 if image.format == "webp" else 0), 1)
+            if image.format == "png":
+                file.seek(4, 1)  # the checksum
+
+
+def _orientation(exif: bytes) -> int:
+    """The orientation that EXIF data tells, from 1 to 8; 0 where it tells none."""
+    order = "<" if exif[:2] == b"II" else ">"
+    try:
+        at = struct.unpack_from(f"{order}I", exif, 4)[0]
+        for number in range(struct.unpack_from(f"{order}H", exif, at)[0]):
+            tag, _kind, _count, value = struct.unpack_from(f"{order}HHIH", exif, at + 2 + 12 * number)
+            if tag == _ORIENTATION:
+                return value
+    except struct.error:
+        pass
+    return 0
+
+
+def _has_transparent_pixel(image: InputImage) -> bool:
+    """Whether a PNG has a pixel that is not opaque. One whose transparency is no channel, or that is
+    interlaced, counts as having some.
+
+    Each filter makes known bytes of a row whose alpha is full, if that of the row above is: no pixel needs to
+    be worked out.
+    """
+    with open(image.path, "rb") as file:
+        depth, colours, _, _, is_interlaced = file.read(29)[24:]
+        if colours not in _CHANNELS or is_interlaced:
+            return True
+        sample = depth // 8
+        step = _CHANNELS[colours] * sample
+        width, full = image.width or 0, _FULL_FIRST
+        for row in islice(_rows(file, 1 + step * width), image.height):
+            first, rest = full.get(row[0], (0, 0))
+            opaque = bytes([first]) + bytes([rest]) * (width - 1)
+            if any(row[1 + plane :: step] != opaque for plane in range(step - sample, step)):
+                return True
+            full = _FULL_BELOW
+    return False
+
+
+def _rows(file: IO[bytes], row_bytes: int) -> Iterator[bytes]:
+    """The rows of a PNG, not compressed any more, each behind the number of its filter."""
+    inflate, held = zlib.decompressobj(), bytearray()
+    file.seek(_FILE_PARTS["png"][0])
+    while True:
+        length, kind = struct.unpack(">I4s", file.read(8).ljust(8, b"\0"))
+        if kind in (b"\0\0\0\0", b"IEND"):
+            return
+        data = file.read(length) if kind == b"IDAT" else b""
+        file.seek(4 if data else length + 4, 1)
+        while data:
+            held += inflate.decompress(data, _INFLATED_BYTES)
+            data = inflate.unconsumed_tail
+            while len(held) >= row_bytes:
+                yield bytes(held[:row_bytes])
+                del held[:row_bytes]
 
 
 # ============================================================================================================
@@ -539,19 +817,20 @@ class Resumer:
         if attempt is not None and not (images or waiting or task):
             billed = judge(attempt).billed
             error = failed_task(attempt, left.base_url, self._host.settings.secrets)
-        usage, prices = answer.usage, self._host.settings.prices
+        settings = self._host.settings
         result = Result(
             command=left.command,
             model=left.model,
             images=images,
-            usage=usage,
-            cost_usd=cost_of_usage(left.model, usage, prices) if usage else None,
+            usage=answer.usage,
+            svg_usage=answer.svg_usage,
             billed=billed,
             http_status=left.status,
             attempts=1,
             sandbox=self._was_sandbox(left),
             tasks=(task.id,) if task else (),
         )
+        result = priced(result, settings.prices, settings.text_prices)
         self._record(left, result, error)
         if waiting or task:
             left.leave()
@@ -1340,7 +1619,7 @@ def _call_json(resumed: Resumed) -> Dict[str, object]:
 
 #: How a JSON array begins, and no prompt.
 ARRAY_START = re.compile(r"\[\s*(?:[\[{\"\]]|$)")
-_OWN = ("image", "images", "image[]", "mask", "output", "id")
+_OWN = ("image", "images", "image[]", "mask", "markup", "output", "id")
 _LINE_HINT = 'a line is a JSON object such as {"prompt": "a cat"}, or a bare prompt'
 #: Names that other tools give to what a job reads or writes. Passed through, such a field would do nothing,
 #: and the image would be paid for without its inputs. They are compared without case, `-` and `_`.
@@ -1354,6 +1633,7 @@ _LOOKALIKES = {
         ("image", "input inputs initimage sourceimage refimage refimages referenceimage referenceimages"),
         ("image", "reference references"),
         ("mask", "maskurl maskimage maskpath maskfile"),
+        ("markup", "markupurl markupimage markuppath markupfile"),
         ("output", "out outfile outpath outputfile outputpath outputname filename saveto saveas"),
     )
     for name in names.split()
@@ -1361,12 +1641,13 @@ _LOOKALIKES = {
 
 
 class Job(Record):
-    """One job. `request` has no input images yet: `sources` and `mask` name them. `output` is below the
+    """One job. `request` has no images yet: `sources`, `mask` and `markup` name them. `output` is below the
     output folder, None for a name made from the prompt."""
 
     request: ImageRequest
     sources: Tuple[str, ...] = ()
     mask: Optional[str] = None
+    markup: Optional[str] = None
     output: Optional[str] = None
     id: Optional[str] = None
 
@@ -1383,8 +1664,9 @@ def read_job(text: str, defaults: Job) -> Tuple[Job, Tuple[str, ...]]:
         job, unknown = _from_object(cast(Dict[str, Any], content), defaults)
     else:
         job = replace(defaults, request=replace(defaults.request, prompt=_bare_prompt(text)))
-    if job.mask is not None and not job.sources:
-        raise UsageError("it has a mask and no image", hint="name the image to edit in image")
+    for what, source in (("mask", job.mask), ("markup", job.markup)):
+        if source is not None and not job.sources:
+            raise UsageError(f"it has a {what} and no image", hint="name the image to edit in image")
     return job, unknown
 
 
@@ -1402,7 +1684,7 @@ def _parsed(text: str) -> Any:
 
 
 def _from_object(content: Dict[str, Any], defaults: Job) -> Tuple[Job, Tuple[str, ...]]:
-    fields = {name: value for name, value in content.items() if value is not None}
+    fields = by_own_names({name: value for name, value in content.items() if value is not None})
     if "format" in fields:
         fields.setdefault("output_format", fields.pop("format"))
     kinds = {"prompt": str, **REQUEST_FIELDS}
@@ -1424,16 +1706,23 @@ def _from_object(content: Dict[str, Any], defaults: Job) -> Tuple[Job, Tuple[str
         request=replace(defaults.request, extra=tuple(extra.items()), **known),
         sources=_sources(own) or defaults.sources,
         mask=_typed(own["mask"], "mask", str) if "mask" in own else defaults.mask,
+        markup=_typed(own["markup"], "markup", str) if "markup" in own else defaults.markup,
         output=_typed(own["output"], "output", str) if "output" in own else None,
         id=_job_id(own["id"]) if "id" in own else None,
     )
     return job, tuple(fields)
 
 
-def job_key(request: ImageRequest, inputs: Sequence[str], mask: Optional[str]) -> str:
-    """The SHA-256, in hex, of all that decides what a job's images show; `inputs` and `mask` are hashes too.
+def job_key(
+    request: ImageRequest, inputs: Sequence[str], mask: Optional[str], markup: Optional[str] = None
+) -> str:
+    """The SHA-256, in hex, of all that decides what a job's images show; `inputs`, `mask` and `markup` are
+    hashes too.
     How the request travels (`stream`), and what only the provider's checks see (`moderation`, `user`), is no
     part of it."""
+    # What was once extra still stands with it: the key of a job must not change.
+    wire = request.wire_fields("output_format")
+    further = {name: wire[name] for name in (*ONCE_EXTRA, *dict(request.extra)) if name in wire}
     content: List[object] = [
         request.model or DEFAULT_MODEL,
         request.prompt,
@@ -1443,9 +1732,10 @@ def job_key(request: ImageRequest, inputs: Sequence[str], mask: Optional[str]) -
         request.effective_format,
         request.output_compression,
         request.background or "auto",
-        sorted(request.extra, key=lambda field: field[0]),
+        sorted(further.items()),
         list(inputs),
         mask,
+        *([markup] if markup is not None else []),
     ]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode("ascii")).hexdigest()
 
@@ -2001,7 +2291,8 @@ def _facts(row: Dict[str, Any], request: ImageRequest) -> str:
     fields = request.without_stream().wire_fields("output_format")
     facts += [f"{name} {value}" for name, value in fields.items() if name not in ("model", "prompt")]
     cost = row.get("cost_usd")
-    facts.append(f"${cost:.4f}" if cost is not None else "")
+    lacking = " + unknown" if row.get("unpriced") else ""
+    facts.append(f"${cost:.4f}{lacking}" if cost is not None else "")
     return " · ".join(fact for fact in facts if fact)
 
 
@@ -2442,13 +2733,20 @@ def _planned(row: Sequence[Any]) -> PlannedJob:
 
 class JobEnding(Record):
     """What has come of a job. `images` are all that it has by now, those of earlier runs too; without an
-    error all are there. `cost_usd` is None where that is unknown or nothing was paid."""
+    error all are there. `cost_usd` is None where that is unknown or nothing was paid; `unpriced` is what it
+    lacks, in words."""
 
     images: Tuple[SavedImage, ...] = ()
     error: Optional[GptImage2Error] = None
     billed: Billed = Billed.NO
     cost_usd: Optional[float] = None
     warnings: Tuple[str, ...] = ()
+    unpriced: str = ""
+
+    @property
+    def is_unpriced(self) -> bool:
+        """Whether it may have cost what is not in `cost_usd`."""
+        return self.billed is not Billed.NO and (self.cost_usd is None or bool(self.unpriced))
 
     @property
     def state(self) -> str:
@@ -2474,6 +2772,7 @@ class JobEnding(Record):
             "images": [image_json(image) for image in self.images],
             "billed": self.billed.value,
             "cost_usd": None if self.cost_usd is None else round(self.cost_usd, 6),
+            **({"unpriced": self.unpriced} if self.unpriced else {}),
             "warnings": list(self.warnings),
             "error": failure_json(self.error),
         }
@@ -2692,7 +2991,8 @@ class RunningJob:
         images = (*self.planned.there, *self._numbered(result.images if result else ()))
         in_order = tuple(sorted(images, key=lambda image: image.number))
         warnings = (*result.warnings, *self._elsewhere(result.images)) if result else ()
-        self.ending = JobEnding(in_order, error, billed, cost_usd, warnings)
+        unpriced = result.unpriced if result else ""
+        self.ending = JobEnding(in_order, error, billed, cost_usd, warnings, unpriced)
 
     def row(self) -> Dict[str, object]:
         result = self.result
@@ -2753,15 +3053,17 @@ class JobsOptions(ServerFlags):
     out_dir: str
     image: Optional[List[str]]
     mask: Optional[str]
+    markup: Optional[str]
     dry_run: bool
     skip_invalid: bool
     max_cost_usd: Optional[float]
     retry_ambiguous: bool
+    takes_markup = True  # the Batch API's bodies are JSON, for which no markup is documented
 
     @property
     def defaults(self) -> Job:
         """What a line leaves out."""
-        return Job(request_of(self, ""), tuple(self.image or ()), self.mask)
+        return Job(request_of(self, ""), tuple(self.image or ()), self.mask, self.markup)
 
 
 class BatchRunCommand(JobsOptions, CallFlags):
@@ -2820,6 +3122,7 @@ def add_jobs_flags(parser: Parser) -> None:
     )
     add("--image", action="append", metavar="IMAGE", help="input image for jobs without one; repeatable")
     add("--mask", metavar="PNG", help="mask for jobs without one")
+    add("--markup", metavar="PNG", help="markup for jobs without one")
     add("--dry-run", action="store_true", help="show jobs, cost and time; send nothing")
     add("--skip-invalid", action="store_true", help="go on without the lines that are no jobs")
     add(
@@ -2827,7 +3130,7 @@ def add_jobs_flags(parser: Parser) -> None:
         dest="max_cost_usd",
         type=amount,
         metavar="USD",
-        help="start nothing that might pass this sum, earlier runs included (input images not counted)",
+        help="start nothing that might pass this sum, earlier runs included (input images by an estimate)",
     )
 
 
@@ -2893,7 +3196,8 @@ def open_jobs(options: JobsOptions, client: Client, output: Output, stack: ExitS
     if not options.dry_run:
         prepare_folder(path)
         journal = stack.enter_context(Journal(path))
-    planner = _Planner(plan, folder, options.defaults, client.settings.prices)
+    defaults = replace(options.defaults, request=client.with_model(options.defaults.request))
+    planner = _Planner(plan, folder, defaults, client.settings.prices, options.takes_markup)
     for line in jobs_file.lines():
         planner.add(line)
     plan.number_copies()
@@ -2915,7 +3219,7 @@ def open_jobs(options: JobsOptions, client: Client, output: Output, stack: ExitS
     _refuse_invalid(plan, options.skip_invalid, output)
     if options.max_cost_usd is not None and any(share.cost_usd is None for share in plan.shares()):
         raise unknown_cost("some jobs")
-    return OpenJobs(plan, jobs_file, folder, journal, options.defaults, spent_usd)
+    return OpenJobs(plan, jobs_file, folder, journal, defaults, spent_usd)
 
 
 def _is_for_sandbox(options: JobsOptions, client: Client, folder: Path) -> Optional[bool]:
@@ -2952,12 +3256,20 @@ def _refuse_invalid(plan: Plan, skip: bool, output: Output) -> None:
 class _Planner:
     """Takes lines of a jobs file into a plan."""
 
-    def __init__(self, plan: Plan, folder: OutputFolder, defaults: Job, prices: Mapping[str, Prices]) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        folder: OutputFolder,
+        defaults: Job,
+        prices: Mapping[str, Prices],
+        takes_markup: bool,
+    ) -> None:
         self._plan = plan
         self._folder = folder
         self._real_folder = os.path.realpath(str(folder.path))
         self._defaults = defaults
         self._prices = prices
+        self._takes_markup = takes_markup
         self._lines = 0
         self._warnings: Dict[str, int] = {}
 
@@ -2980,10 +3292,11 @@ class _Planner:
         if line.text is None:
             raise UsageError(line.problem, hint="write one job a line")
         job, unknown = read_job(line.text, self._defaults)
-        check_local_inputs(job.sources, job.mask)
         if len(job.sources) > MAX_INPUT_IMAGES:
             raise UsageError(f"{len(job.sources)} images; at most {MAX_INPUT_IMAGES} may be sent")
-        request, warnings = checked(job.request)
+        if job.markup is not None and not self._takes_markup:
+            raise UsageError("the Batch API takes no markup", hint="use batch run")
+        request, warnings = checked(local_inputs(job.request, job.sources, job.mask, job.markup))
         for name in unknown:
             self._warn(f"field {show(name, limit=40)!r} is not known here and is passed through")
         for warning in warnings:
@@ -2999,12 +3312,13 @@ class _Planner:
         numbers = tuple(range(1, request.count + 1))
         paths = [outputs.path(number) for number in numbers]
         estimate = request.estimate(self._prices)
-        mask = _fingerprint(job.mask) if job.mask else None
+        inputs = [_fingerprint(each) for each in job.sources]
+        mask, markup = (_fingerprint(each) if each else None for each in (job.mask, job.markup))
         planned = PlannedJob(
             number=self._lines,
             line=line.number,
             id=job.id,
-            key=job_key(request, [_fingerprint(each) for each in job.sources], mask),
+            key=job_key(request, inputs, mask, markup),
             copy=0,
             name=name,
             named=named,
@@ -3488,7 +3802,7 @@ class Scheduler:
     def _load(self, running: RunningJob) -> None:
         job = running.job
         try:
-            inputs = self._client.with_inputs(job.request, job.sources, job.mask)
+            inputs = self._client.with_inputs(job.request, job.sources, job.mask, job.markup)
             request = running.inputs.enter_context(inputs)
         except Exception as error:
             self._news.put(partial(self._end, running, None, error))
@@ -3571,7 +3885,7 @@ class Scheduler:
             failed=tally.failed + (ending.error is not None),
             images=tally.images + (len(running.result.images) if running.result else 0),
             spent_usd=tally.spent_usd + (ending.cost_usd or 0.0),
-            unpriced=tally.unpriced + (ending.cost_usd is None and ending.billed is not Billed.NO),
+            unpriced=tally.unpriced + ending.is_unpriced,
         )
         row = running.row()
         self._plan.end(planned.number, ending.state, row)
@@ -3763,6 +4077,7 @@ class PastRequest(Record):
     fields: Mapping[str, object]
     inputs: Tuple[InputFile, ...]
     mask: Optional[InputFile]
+    markup: Optional[InputFile]
     output: str
     status: str
     error_code: Optional[str]
@@ -3772,6 +4087,7 @@ class PastRequest(Record):
     attempts: int
     billed: str
     usage: Optional[Mapping[str, Any]]
+    svg_usage: Optional[Mapping[str, Any]]
     estimate_low_usd: Optional[float]
     estimate_high_usd: Optional[float]
     cost_usd: Optional[float]
@@ -3853,8 +4169,13 @@ def _past_request(database: Database, row: Mapping[str, Any]) -> PastRequest:
     values: Dict[str, Any] = dict(row)
     values["fields"] = json.loads(row["fields"])
     values["inputs"] = tuple(input_file_of(file) for file in json.loads(row["inputs"]))
-    values["mask"] = None if row["mask"] is None else input_file_of(json.loads(row["mask"]))
-    values["usage"] = None if row["usage"] is None else json.loads(row["usage"])
+    beside: Dict[str, Any] = json.loads(row["mask"] or "{}")
+    values.update(mask=None, markup=None)
+    if beside:
+        values[beside.get("field", "mask")] = input_file_of(beside)
+    usage: Dict[str, Any] = json.loads(row["usage"] or "{}")
+    values["svg_usage"] = usage.pop("svg_usage", None)
+    values["usage"] = usage or None
     for image in images:
         image.update(size_bytes=image["bytes"], rescued=bool(image["rescued"]))
     known = SavedImage.__match_args__
@@ -3880,8 +4201,8 @@ GROUPINGS: Mapping[str, Callable[[Row], str]] = {
 
 
 class Spending(Record):
-    """What a group of requests cost. In no sum of money are those that were billed at an unknown cost, which
-    `unknown_cost` counts, and those that may have been billed, which `maybe_billed` counts."""
+    """What a group of requests cost. `unknown_cost` counts those that were billed at a cost of which all, or
+    a part, is unknown and not in the sum; `maybe_billed` those that may have been billed, also not in it."""
 
     name: str
     requests: int = 0
@@ -3893,7 +4214,8 @@ class Spending(Record):
 
     def with_row(self, row: Row) -> Spending:
         usage: Mapping[str, Any] = json.loads(row["usage"]) if row["usage"] else {}
-        is_unknown = row["cost_usd"] is None and row["billed"] == Billed.YES.value
+        is_partly = row["cost_usd"] is None or lacks_a_part(usage.get("svg_usage"))
+        is_unknown = is_partly and row["billed"] == Billed.YES.value
         return replace(
             self,
             requests=self.requests + 1,
@@ -3903,6 +4225,11 @@ class Spending(Record):
             unknown_cost=self.unknown_cost + is_unknown,
             maybe_billed=self.maybe_billed + (row["billed"] == Billed.MAYBE.value),
         )
+
+
+def lacks_a_part(svg_usage: Optional[Mapping[str, Any]]) -> bool:
+    """Whether the author of an SVG has cost what nobody knows."""
+    return svg_usage is not None and svg_usage.get("cost_usd") is None
 
 
 def spending_rows(database: Database, since: Optional[str]) -> List[Row]:
@@ -3955,6 +4282,7 @@ def request_json(past: PastRequest) -> Dict[str, object]:
         **shown,
         "inputs": [file.json() for file in past.inputs],
         "mask": past.mask and past.mask.json(),
+        "markup": past.markup and past.markup.json(),
         "error": None if code is None else {"code": code, "message": message},
         "estimate_usd": None if low is None else {"low": low, "high": high},
         "images": [{**image_json(image), "rescued": image.rescued} for image in past.images],
@@ -3962,7 +4290,7 @@ def request_json(past: PastRequest) -> Dict[str, object]:
 
 
 def listing(requests: Sequence[PastRequest]) -> List[str]:
-    return _columns(
+    return columns(
         [
             [
                 str(past.id),
@@ -3981,7 +4309,8 @@ def listing(requests: Sequence[PastRequest]) -> List[str]:
 
 
 def details(past: PastRequest) -> List[str]:
-    files = [("input", file) for file in past.inputs] + [("mask", file) for file in (past.mask,) if file]
+    files = [("input", file) for file in past.inputs]
+    files += [(name, file) for name, file in (("mask", past.mask), ("markup", past.markup)) if file]
     rows = [
         ["id", str(past.id)],
         ["time", local_time(past.started_at)],
@@ -4012,12 +4341,14 @@ def details(past: PastRequest) -> List[str]:
     if past.batch_id:
         rows.append(["batch", past.batch_id])
     rows += [[name, str(count)] for name, count in (past.usage or {}).items()]
+    rows += [[f"svg {name}", _or_dash(count)] for name, count in (past.svg_usage or {}).items()]
     for number, image in enumerate(past.images, 1):
         place = "rescued to " if image.rescued else ""
+        size = f"{image.width}x{image.height} " if image.width else ""
         rows.append([f"image {number}", f"{place}{image.path}"])
-        rows.append(["", f"{image.width}x{image.height} {image.format}, {image.size_bytes} bytes"])
+        rows.append(["", f"{size}{image.format}, {image.size_bytes} bytes"])
         rows.append(["", f"SHA-256 {image.sha256}"])
-    return _columns([[name, show(value, limit=None)] for name, value in rows])
+    return columns([[name, show(value, limit=None)] for name, value in rows])
 
 
 def spending_json(spending: Spending) -> Dict[str, object]:
@@ -4031,10 +4362,11 @@ def spending_table(by: str, sums: Sequence[Spending], foot: Sequence[Spending]) 
         [show(one.name), f"{one.requests:,}", f"{one.images:,}", f"{one.tokens:,}", f"${one.cost_usd:.4f}"]
         for one in (*sums, *foot)
     ]
-    lines = _columns(head + rows, right=(1, 2, 3, 4))
+    lines = columns(head + rows, right=(1, 2, 3, 4))
     for one in foot:
         if one.unknown_cost:
-            lines.append(f"{one.name}: {one.unknown_cost} requests were billed at a cost that is not known")
+            how = "at a cost that is not known, all or in part"
+            lines.append(f"{one.name}: {one.unknown_cost} requests were billed {how}")
         if one.maybe_billed:
             lines.append(f"{one.name}: {one.maybe_billed} requests may have been billed, nobody can tell")
     return lines
@@ -4042,7 +4374,7 @@ def spending_table(by: str, sums: Sequence[Spending], foot: Sequence[Spending]) 
 
 def _cost(past: PastRequest) -> str:
     if past.cost_usd is not None:
-        return f"${past.cost_usd:.4f}"
+        return f"${past.cost_usd:.4f}{' + unknown' if lacks_a_part(past.svg_usage) else ''}"
     if past.billed == Billed.NO.value:
         return "$0"
     return "maybe" if past.billed == Billed.MAYBE.value else "unknown"
@@ -4058,7 +4390,7 @@ def _or_dash(value: Optional[object], unit: str = "") -> str:
     return "-" if value is None else f"{value}{unit}"
 
 
-def _columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> List[str]:
+def columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> List[str]:
     """Rows as lines, every column as wide as its widest cell; the numbers in `right` are set to the right."""
     if not rows:
         return []
@@ -4070,6 +4402,81 @@ def _columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> List[s
         ).rstrip()
         for row in rows
     ]
+
+
+# ------------------------------------------------------------------------------------------------------------
+# history/compare
+#
+# `cost --compare`: what one request would cost by every model and quality, as a table.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_NO_SUCH_QUALITY = "-"
+
+
+def run_compare(asked: ImageRequest, prices: Mapping[str, Prices], discount: float, output: Output) -> int:
+    """Prints the table; a model or quality that is asked for makes it one of that alone."""
+    others = [name for name in prices if name not in FAMILY]
+    names = [asked.model] if asked.model else [*(model.names[0] for model in MODELS), *others]
+    qualities = QUALITIES[1:] if asked.quality in (None, "auto") else (asked.quality,)
+    rows = {name: _costs(replace(asked, model=name), qualities, prices, discount) for name in names}
+    table = [["", *qualities]]
+    for name, costs in rows.items():
+        table.append([name, *(_in_words(costs, quality) for quality in qualities)])
+    for line in columns(table):
+        output.result(line)
+    notes = {name: what_is_reported(name) for name in rows}
+    for note in dict.fromkeys(filter(None, notes.values())):
+        output.result(note)
+    output.finish(
+        {
+            "ok": True,
+            "command": "cost",
+            "size": asked.effective_size,
+            "n": asked.count,
+            "batch": discount != 1.0,
+            "models": [
+                {
+                    "model": name,
+                    "cost_usd": {quality: estimate_json(cost) for quality, cost in costs.items()},
+                    "note": notes[name],
+                }
+                for name, costs in rows.items()
+            ],
+        }
+    )
+    return int(ExitCode.OK)
+
+
+def what_is_reported(model: str) -> str:
+    """What there is to say of the cost of a model whose tokens nobody has published; empty for another."""
+    known = FAMILY.get(model)
+    if known is None or known.token_factors is not None:
+        return ""
+    return (
+        f"{model}: no formula is published, `usage` tells the cost; reported are the tokens of gpt-image-2.5 "
+        "from high on, and 3 to 4 times those at low and medium"
+    )
+
+
+def _costs(
+    request: ImageRequest, qualities: Tuple[str, ...], prices: Mapping[str, Prices], discount: float
+) -> Dict[str, Optional[CostEstimate]]:
+    """The cost of each quality that the model takes; None where it is not known."""
+    known = FAMILY.get(request.model)
+    costs: Dict[str, Optional[CostEstimate]] = {}
+    for quality in qualities:
+        if known is None or quality in known.qualities:
+            estimate = replace(request, quality=quality).estimate(prices)
+            costs[quality] = estimate.at(discount) if estimate else None
+    return costs
+
+
+def _in_words(costs: Mapping[str, Optional[CostEstimate]], quality: str) -> str:
+    if quality not in costs:
+        return _NO_SUCH_QUALITY
+    cost = costs[quality]
+    return cost_in_words(replace(cost, note="")) if cost else "unknown"
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -4146,10 +4553,11 @@ def cost_parser() -> Parser:
     add = parser.add_argument
     add("words", nargs="?", metavar="PROMPT", help="the prompt, whose tokens cost too")
     add("--prompt", metavar="TEXT", help="the prompt, by a flag")
-    add("--quality", help="low, medium, high, auto (default)")
+    add("--quality", help="low, medium, high, auto (default); xhigh, max from 2.5 on")
     add("--size", help=f"WxH, auto (default), a ratio, or {', '.join(SIZE_NAMES)}")
     add("--n", type=int, metavar="N", help="number of images, 1 to 10 (default 1)")
-    add("--model", default=DEFAULT_MODEL, help=f"default {DEFAULT_MODEL}")
+    add("--model", help=f"default {DEFAULT_MODEL}, or what the settings say")
+    add("--compare", action="store_true", help="a table of all models and qualities")
     add("--stream", action="store_true", help="as a stream, with previews")
     add("--partial-images", type=int, metavar=f"0-{MAX_PARTIAL_IMAGES}", help="previews under --stream")
     add("--batch", action="store_true", help="by the Batch API, at half the price")
@@ -4167,7 +4575,7 @@ def redo_parser() -> Parser:
     add_image_flags(parser, is_edit=True)
     add_call_flags(parser)
     add_setting_flags(parser)
-    parser.set_defaults(model="", command="redo")
+    parser.set_defaults(command="redo")
     return parser
 
 
@@ -4312,11 +4720,15 @@ def run_cost(words: Sequence[str], output: Output, _: StopSwitch) -> int:
     if query.words is not None and query.prompt is not None:
         raise UsageError("the prompt is given twice", hint="give PROMPT or --prompt, not both")
     prompt = query.prompt if query.words is None else query.words
-    request, warnings = checked(request_of(query, _ANY_PROMPT if prompt is None else prompt))
+    settings = load_settings(os.environ, config=query.config)
+    asked = request_of(query, _ANY_PROMPT if prompt is None else prompt)
+    request, warnings = checked(replace(asked, model=asked.model or settings.model))
     if prompt is None:
         request = replace(request, prompt="")
-    prices = load_settings(os.environ, config=query.config).prices
-    estimate = request.estimate(prices)
+    if query.compare:
+        only = request if asked.model else replace(request, model="")
+        return run_compare(only, settings.prices, BATCH_DISCOUNT if query.batch else 1.0, output)
+    estimate = request.estimate(settings.prices)
     if estimate is not None:
         notes = [
             estimate.note,
@@ -4329,6 +4741,8 @@ def run_cost(words: Sequence[str], output: Output, _: StopSwitch) -> int:
     for warning in warnings:
         output.warn(warning)
     output.result(f"Estimated cost: {cost_in_words(estimate)}")
+    if estimate is None and what_is_reported(request.model):
+        output.result(what_is_reported(request.model))
     output.finish(
         {
             "ok": True,
@@ -4339,7 +4753,7 @@ def run_cost(words: Sequence[str], output: Output, _: StopSwitch) -> int:
             "n": request.count,
             "batch": query.batch,
             "cost_usd": estimate_json(estimate),
-            "note": estimate.note if estimate else "",
+            "note": estimate.note if estimate else what_is_reported(request.model),
             "warnings": list(warnings),
         }
     )
@@ -4388,7 +4802,11 @@ def fill_in(command: ImageCommand, past: PastRequest, image_path: Optional[str])
             f"request {past.id} is a probe of a base URL", hint="send a new one: doctor --probe --yes"
         )
     inputs = () if command.sources else past.inputs
-    mask = None if command.mask else past.mask
+    beside = {
+        name: file
+        for name, file in (("mask", past.mask), ("markup", past.markup))
+        if file and not (command.mask or command.markup)
+    }
     command.request = _changed_request(past, command.request)
     if command.output is None and past.output == STDOUT and image_path is None:
         command.output = STDOUT
@@ -4397,10 +4815,10 @@ def fill_in(command: ImageCommand, past: PastRequest, image_path: Optional[str])
         command.no_clobber = True
     if inputs:
         command.sources = tuple(_kept_source(past, file, "input image") for file in inputs)
-    if mask:
-        command.mask = _kept_source(past, mask, "mask")
+    for name, file in beside.items():
+        setattr(command, name, _kept_source(past, file, name))
     command.command = "edit" if command.sources else "generate"
-    kept = (*inputs, *((mask,) if mask else ()))
+    kept = (*inputs, *beside.values())
     command.expected_sha256 = tuple((file.path or file.source, file.sha256) for file in kept)
 
 
@@ -4428,7 +4846,7 @@ def _kept_source(past: PastRequest, file: InputFile, what: str) -> str:
 
 
 def _replacement(what: str) -> str:
-    return f"give another with {'--mask' if what == 'mask' else '--image'}"
+    return f"give another with --{'image' if what == 'input image' else what}"
 
 
 def _beside(past: PastRequest, image_path: Optional[str], output_format: str) -> str:
@@ -4777,6 +5195,7 @@ class ResultLine(Record):
     status: int = 0
     request_id: Optional[str] = None
     usage: Optional[Usage] = None
+    svg_usage: Optional[SvgUsage] = None
     error: Optional[ServerError] = None
     writers: Tuple[ImageWriter, ...] = ()
     addresses: Tuple[str, ...] = ()
@@ -4865,6 +5284,7 @@ class ResultReader:
             status=status if isinstance(status, int) else 0,
             request_id=request_id if isinstance(request_id, str) else None,
             usage=read_usage(body),
+            svg_usage=read_svg_usage(body),
             error=error,
             writers=tuple(self._writers),
             addresses=self._finder.addresses(has_images=bool(self._writers)),
@@ -5541,6 +5961,7 @@ def batch_in_words(batch: Batch) -> str:
 class SubmitCommand(JobsOptions):
     """A `batch submit` command line."""
 
+    takes_markup = False
     max_lines: int
     max_mb: float
 
@@ -5832,14 +6253,16 @@ class ResultSaver:
         if error is None and here < len(planned.missing):
             error = fewer_images(here, len(planned.missing))
         billed = error.billed if error is not None and not new else Billed.YES
-        cost_usd = (
-            cost_of_usage(batch.server.model, line.usage, self._settings.prices) if line.usage else None
-        )
-        if cost_usd is not None:
-            cost_usd *= BATCH_DISCOUNT
         in_order = tuple(images[number] for number in sorted(images))
-        ending = JobEnding(in_order, error, billed, cost_usd, warnings)
-        self._note(batch, job, line, ending, new, last)
+        result = priced(
+            Result("", batch.server.model, in_order, line.usage, svg_usage=line.svg_usage),
+            self._settings.prices,
+            self._settings.text_prices,
+            BATCH_DISCOUNT,
+        )
+        warnings += cost_warnings(result)
+        ending = JobEnding(in_order, error, billed, result.cost_usd, warnings, result.unpriced)
+        self._note(batch, job, replace(line, svg_usage=result.svg_usage), ending, new, last)
 
     def fail(self, batch: Batch, job: BatchJob, error: GptImage2Error) -> None:
         last = self._last_entry(job)
@@ -5959,6 +6382,7 @@ class ResultSaver:
             model=batch.server.model,
             images=new or known,
             usage=line.usage,
+            svg_usage=line.svg_usage,
             cost_usd=ending.cost_usd,
             billed=ending.billed,
             http_status=line.status or None,

@@ -12,7 +12,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Tuple
 
-from ..api.models import BATCH_DISCOUNT, CostEstimate
+from ..api.cost import BATCH_DISCOUNT, CostEstimate
 from ..api.request import checked
 from ..base.errors import ApiError, GptImage2Error, InterruptedCall, LedgerError
 from ..base.interrupt import StopSwitch

@@ -201,8 +201,7 @@ def _text_parts(request: ImageRequest, format_field: str, folder: Path) -> Tuple
 def _file_parts(request: ImageRequest, image_field: str) -> Tuple[FormPart, ...]:
     field = "image" if len(request.images) == 1 else image_field
     named = [(field, image) for image in request.images]
-    if request.mask:
-        named.append(("mask", request.mask))
+    named += request.beside
     return tuple(
         FormPart(name, path=image.path, filename=image.filename, mime_type=image.mime_type)
         for name, image in named

@@ -6,7 +6,7 @@ from itertools import chain
 from operator import attrgetter
 from typing import Iterator, List, Optional, Sequence, Tuple
 
-from ..api.models import TYPICAL_SECONDS
+from ..api.models import typical_seconds
 from ..api.rate_limits import read_rate_limits
 from ..api.request import ImageRequest
 from ..base.errors import GptImage2Error, NetworkError, OutputError, PartialError
@@ -70,7 +70,7 @@ class Lane:
             note=sending.note,
         )
         self._attempts += 1
-        typical = TYPICAL_SECONDS.get(self._request.effective_quality, TYPICAL_SECONDS["auto"])
+        typical = typical_seconds(self._request.model, self._request.effective_quality)
         call.emit(RequestStarted(self._attempts, typical, call.elapsed_s))
         timeout_s = call.policy.timeout_s if self._attempts == 1 else max(_MIN_TIMEOUT_S, call.remaining_s)
         attempt = send_once(
@@ -156,6 +156,7 @@ class Lane:
             model=self._request.model,
             images=images,
             usage=attempt.answer.usage,
+            svg_usage=attempt.answer.svg_usage,
             billed=self._billed,
             http_status=attempt.status or None,
             request_id=request_id(attempt.head, settings.secrets),

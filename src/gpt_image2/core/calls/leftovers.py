@@ -10,7 +10,7 @@ import time
 from itertools import chain, count
 from typing import Callable, Iterator, Optional, Tuple
 
-from ..api.models import cost_of_usage
+from ..api.cost import priced
 from ..base.errors import GptImage2Error
 from ..base.outcome import Billed, Result, SavedImage
 from ..base.record import Record
@@ -115,19 +115,20 @@ class Resumer:
         if attempt is not None and not (images or waiting or task):
             billed = judge(attempt).billed
             error = failed_task(attempt, left.base_url, self._host.settings.secrets)
-        usage, prices = answer.usage, self._host.settings.prices
+        settings = self._host.settings
         result = Result(
             command=left.command,
             model=left.model,
             images=images,
-            usage=usage,
-            cost_usd=cost_of_usage(left.model, usage, prices) if usage else None,
+            usage=answer.usage,
+            svg_usage=answer.svg_usage,
             billed=billed,
             http_status=left.status,
             attempts=1,
             sandbox=self._was_sandbox(left),
             tasks=(task.id,) if task else (),
         )
+        result = priced(result, settings.prices, settings.text_prices)
         self._record(left, result, error)
         if waiting or task:
             left.leave()
