@@ -113,7 +113,7 @@ class ImageEndpoints:
             raise instead
         if instead is not None:
             return instead
-        latency_s = self._settings.latency_for(asked.quality)
+        latency_s = self._settings.latency_for(asked.model, asked.quality)
         tasks = chosen_tasks(request, fault, self._settings.tasks)
         if tasks:
             seconds = latency_s if tasks.seconds is None else tasks.seconds

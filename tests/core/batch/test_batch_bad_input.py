@@ -62,7 +62,7 @@ BAD: List[Tuple[Line, str]] = [
     ({"prompt": "p", "stream": 1}, "stream must be true or false"),
     ({"prompt": "p", "size": "1000x1000"}, "not legal"),
     ({"prompt": "p", "size": "big"}, "not understood"),
-    ({"prompt": "p", "output_format": "gif"}, "unknown format"),
+    ({"prompt": "p", "output_format": "bmp"}, "unknown format"),
     ({"prompt": "p", "output_compression": 50}, "jpeg and webp only"),
     ({"prompt": "p", "output_format": "jpeg", "output_compression": 101}, "from 0 to 100"),
     ({"prompt": "p", "partial_images": 2}, "only with a stream"),
@@ -356,7 +356,7 @@ def test_a_journal_that_takes_no_more_lines_stops_the_batch_before_anything_is_p
     home: Home, painter: Painter
 ) -> None:
     out_of(home).mkdir()
-    (out_of(home) / JOURNAL).write_bytes(b"\n" * FULL)
+    (out_of(home) / JOURNAL).write_bytes(b" " * (FULL - 1) + b"\n")
     path = write_jobs(home, "a cat", "a dog", "a fox")
 
     def limit_files() -> None:

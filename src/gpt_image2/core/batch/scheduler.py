@@ -243,7 +243,7 @@ class Scheduler:
     def _load(self, running: RunningJob) -> None:
         job = running.job
         try:
-            inputs = self._client.with_inputs(job.request, job.sources, job.mask)
+            inputs = self._client.with_inputs(job.request, job.sources, job.mask, job.markup)
             request = running.inputs.enter_context(inputs)
         except Exception as error:
             self._news.put(partial(self._end, running, None, error))
@@ -325,7 +325,7 @@ class Scheduler:
             failed=tally.failed + (ending.error is not None),
             images=tally.images + (len(running.result.images) if running.result else 0),
             spent_usd=tally.spent_usd + (ending.cost_usd or 0.0),
-            unpriced=tally.unpriced + (ending.cost_usd is None and ending.billed is not Billed.NO),
+            unpriced=tally.unpriced + ending.is_unpriced,
         )
         row = running.row()
         self._plan.end(planned.number, ending.state, row)

@@ -14,10 +14,10 @@ from ..base.outcome import Billed
 from ..base.record import Record
 from ..base.redact import mask_secrets, show
 from ..batch.options import JobsOptions, add_jobs_flags
+from ..commands.field_flags import add_field_flags
 from ..commands.options import (
     Parser,
     ServerFlags,
-    add_field_flags,
     add_output_flags,
     add_server_flags,
     amount,
@@ -187,6 +187,7 @@ def batch_in_words(batch: Batch) -> str:
 class SubmitCommand(JobsOptions):
     """A `batch submit` command line."""
 
+    takes_markup = False
     max_lines: int
     max_mb: float
 

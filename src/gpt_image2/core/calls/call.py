@@ -11,11 +11,12 @@ from itertools import count
 from operator import attrgetter
 from typing import Callable, List, Optional, Tuple
 
-from ..api.models import cost_of_usage
+from ..api.cost import priced
 from ..base.errors import GptImage2Error, InterruptedCall, OutputError, PartialError
 from ..base.events import Finished
 from ..base.outcome import Billed, Result
 from ..base.record import replace
+from ..telling.in_words import cost_warnings
 from .explain import TASK_PENDING
 from .lane import DOWNLOAD_FAILED, Lane, LaneEnd
 from .under_way import CallUnderWay
@@ -80,13 +81,16 @@ class Call(CallUnderWay):
         usages = [lane.usage for lane in lanes if lane.usage is not None]
         # A sum without one of its parts would be too small.
         usage = sum(usages[1:], usages[0]) if usages and len(usages) == len(lanes) else None
+        settings = self.host.settings
+        result = priced(replace(lanes[-1], usage=usage), settings.prices, settings.text_prices)
+        for warning in cost_warnings(result):
+            self.warn(warning)
         return replace(
-            lanes[-1],
+            result,
             images=tuple(image for lane in lanes for image in lane.images),
-            usage=usage,
-            cost_usd=cost_of_usage(self.request.model, usage, self.host.settings.prices) if usage else None,
             billed=max((lane.billed for lane in lanes), key=attrgetter("rank")),
             attempts=sum(lane.attempts for lane in lanes),
+            requests_sent=sum(lane.requests_sent for lane in lanes),
             tasks=tuple(task for lane in lanes for task in lane.tasks),
             elapsed_s=self.elapsed_s,
             warnings=tuple(self.warnings),

@@ -8,7 +8,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, FrozenSet, Generator, List, Mapping, Optional, Sequence, Set, Tuple, Union
 
-from ..api.models import DEFAULT_MODEL
 from ..api.request import REQUEST_FIELDS, ImageRequest, checked
 from ..base.errors import GptImage2Error, UsageError
 from ..base.events import Event, Observer
@@ -57,7 +56,8 @@ class PreparedCall(Record):
 class Client:
     """Makes calls under one configuration.
 
-    `config` names a config file; `base_url` and `api_key` are like the flags; all three may be left out.
+    `config` names a config file, `profile` one of its profiles; `base_url` and `api_key` are like the flags;
+    all of them may be left out.
     `timeout_s` bounds a call with its retries. `observer` is called with every `Event` of a call. Without
     `waits_for_server` a call that the server asks to wait raises instead; the error says for how long. Calls
     are recorded in the ledger unless `history` or the config says otherwise.
@@ -70,6 +70,7 @@ class Client:
         self,
         *,
         config: Optional[PathLike] = None,
+        profile: Optional[str] = None,
         base_url: Optional[str] = None,
         api_key: Optional[str] = None,
         timeout_s: float = DEFAULT_TIMEOUT_S,
@@ -95,6 +96,7 @@ class Client:
         self.settings: Settings = load_settings(
             self._env,
             config=None if config is None else os.fspath(config),
+            profile=profile,
             base_url=base_url,
             api_key=api_key,
         )
@@ -120,20 +122,30 @@ class Client:
         """Where images go that their output does not take, and answers that hold none."""
         return state_folder(self._env) / "rescued"
 
+    def with_model(self, request: ImageRequest) -> ImageRequest:
+        """The request with the model of the settings where it names none."""
+        return request if request.model else replace(request, model=self.settings.model)
+
     def generate(
         self,
         prompt: str,
         *,
         output: Optional[PathLike] = None,
-        model: str = DEFAULT_MODEL,
+        model: Optional[str] = None,
         n: Optional[int] = None,
         size: Optional[str] = None,
         quality: Optional[str] = None,
+        complexity: Optional[str] = None,
         output_format: Optional[str] = None,
         output_compression: Optional[int] = None,
+        frame_count: Optional[int] = None,
+        frame_duration_ms: Optional[int] = None,
+        svg_model: Optional[str] = None,
+        svg_effort: Optional[str] = None,
         background: Optional[str] = None,
         moderation: Optional[str] = None,
         user: Optional[str] = None,
+        safety_identifier: Optional[str] = None,
         stream: bool = False,
         partial_images: Optional[int] = None,
         extra: Optional[Mapping[str, object]] = None,
@@ -142,13 +154,14 @@ class Client:
         max_cost_usd: Optional[float] = None,
         no_wait: bool = False,
     ) -> Result:
-        """Images from a text. The names are the API's; None leaves a field to the server. With `no_wait` a
-        task that the host makes of it is not waited for: `Result.tasks` has its id.
+        """Images from a text. The names are the API's; None leaves a field to the server, the model to the
+        settings. With `no_wait` a task that the host makes of it is not waited for: `Result.tasks` has its
+        id.
 
         Raises:
             GptImage2Error: see `gpt_image2.core.base.errors`; `result` holds the images saved all the same.
         """
-        return self._make(None, None, locals())
+        return self._make(None, locals())
 
     def edit(
         self,
@@ -156,16 +169,23 @@ class Client:
         prompt: str,
         *,
         mask: Optional[PathLike] = None,
+        markup: Optional[PathLike] = None,
         output: Optional[PathLike] = None,
-        model: str = DEFAULT_MODEL,
+        model: Optional[str] = None,
         n: Optional[int] = None,
         size: Optional[str] = None,
         quality: Optional[str] = None,
+        complexity: Optional[str] = None,
         output_format: Optional[str] = None,
         output_compression: Optional[int] = None,
+        frame_count: Optional[int] = None,
+        frame_duration_ms: Optional[int] = None,
+        svg_model: Optional[str] = None,
+        svg_effort: Optional[str] = None,
         background: Optional[str] = None,
         moderation: Optional[str] = None,
         user: Optional[str] = None,
+        safety_identifier: Optional[str] = None,
         stream: bool = False,
         partial_images: Optional[int] = None,
         extra: Optional[Mapping[str, object]] = None,
@@ -176,21 +196,19 @@ class Client:
     ) -> Result:
         """Images from one or more images (paths or http(s) addresses) and a text; else as `generate`."""
         sources = [image] if isinstance(image, (str, os.PathLike)) else list(image)
-        return self._make(sources, mask, locals())
+        return self._make(sources, locals())
 
-    def _make(
-        self,
-        sources: Optional[Sequence[PathLike]],
-        mask: Optional[PathLike],
-        keywords: Mapping[str, Any],
-    ) -> Result:
+    def _make(self, sources: Optional[Sequence[PathLike]], keywords: Mapping[str, Any]) -> Result:
         """Does what the keyword arguments of `generate` or `edit` ask for; `sources` are those of an edit."""
         fields = {name: keywords[name] for name in ("prompt", *REQUEST_FIELDS)}
+        if fields["model"] is None:
+            fields["model"] = self.settings.model
         extra: Mapping[str, object] = keywords["extra"] or {}
         request = ImageRequest(extra=tuple(extra.items()), **fields)
         with ExitStack() as stack:
             if sources is not None:
-                request = stack.enter_context(self.with_inputs(request, sources, mask))
+                inputs = self.with_inputs(request, sources, keywords["mask"], keywords["markup"])
+                request = stack.enter_context(inputs)
             prepared = self.prepare(
                 request,
                 keywords["output"],
@@ -205,10 +223,12 @@ class Client:
         request: ImageRequest,
         sources: Sequence[PathLike],
         mask: Optional[PathLike] = None,
+        markup: Optional[PathLike] = None,
         *,
         allow_private: bool = True,
     ) -> Generator[ImageRequest, None, None]:
-        """The request with its input images and mask, loaded and checked; what was fetched goes at the end.
+        """The request with its input images, mask and markup, loaded and checked; what was fetched goes at
+        the end.
 
         `allow_private` admits addresses in private networks: right for what a user typed.
 
@@ -225,13 +245,14 @@ class Client:
             curl, allow_private=allow_private, remaining_s=lambda: until - time.monotonic()
         )
         with temporary_folder() as folder:
-            images, loaded_mask = load_inputs(
+            yield load_inputs(
+                request,
                 [os.fspath(source) for source in sources],
                 None if mask is None else os.fspath(mask),
+                None if markup is None else os.fspath(markup),
                 folder,
                 downloader,
             )
-            yield replace(request, images=images, mask=loaded_mask)
 
     def prepare(
         self,
@@ -270,8 +291,7 @@ class Client:
         Raises:
             GptImage2Error: not all images could be saved as asked; `result` holds those that were.
         """
-        self.settings.require_key()
-        find_curl()
+        self.check_way()
         folders = _folders(prepared)
         for folder in folders:
             prepare_folder(folder)
@@ -303,6 +323,17 @@ class Client:
             return recorded(ledger, opening, run, observer)
         finally:
             call.gate.close()
+
+    def check_way(self) -> None:
+        """Nothing, where all is there that a request needs on its way.
+
+        Raises:
+            ConfigError: the key is missing, or curl.
+            NetworkError: the proxy is of an unknown kind.
+        """
+        self.settings.require_key()
+        find_curl()
+        host_of(self.settings, self._env, self._stop).curl.proxy_for(self.settings.base_url)
 
     def asks_sandbox(self) -> bool:
         """Whether the sandbox answers at the base URL; asks it, without a key."""

@@ -6,7 +6,7 @@ from itertools import chain
 from operator import attrgetter
 from typing import Iterator, List, Optional, Sequence, Tuple
 
-from ..api.models import TYPICAL_SECONDS
+from ..api.models import typical_seconds
 from ..api.rate_limits import read_rate_limits
 from ..api.request import ImageRequest
 from ..base.errors import GptImage2Error, NetworkError, OutputError, PartialError
@@ -17,7 +17,7 @@ from ..outputs.collect import ImageCollector
 from ..settings.base_url import is_sandbox
 from ..wire.messages import ResponseHead
 from .download import MAX_FURTHER_ADDRESSES, Downloader, fetch_images
-from .exchange import answer_bound, auth_header, send_once
+from .exchange import answer_bound, send_once
 from .explain import explain, pending_error, refuses_stream
 from .gate import SentRequest
 from .polling import TaskPoller
@@ -43,7 +43,7 @@ class Lane:
         self._request = request
         self._numbers = numbers
         self._indices = chain(numbers, further)
-        self._attempts = 0
+        self._attempts = self._sent = 0
         self._retries = 0
         self._billed = Billed.NO
 
@@ -70,7 +70,7 @@ class Lane:
             note=sending.note,
         )
         self._attempts += 1
-        typical = TYPICAL_SECONDS.get(self._request.effective_quality, TYPICAL_SECONDS["auto"])
+        typical = typical_seconds(self._request.model, self._request.effective_quality)
         call.emit(RequestStarted(self._attempts, typical, call.elapsed_s))
         timeout_s = call.policy.timeout_s if self._attempts == 1 else max(_MIN_TIMEOUT_S, call.remaining_s)
         attempt = send_once(
@@ -83,6 +83,7 @@ class Lane:
             on_head=lambda head: self._head_came(head, sending),
             on_sent=sending.left,
         )
+        self._sent += attempt.end.sent
         if attempt.accepted is not None:
             attempt = self._follow_task(attempt, attempt.accepted, collector, sending)
         if attempt.answer.urls:
@@ -156,10 +157,12 @@ class Lane:
             model=self._request.model,
             images=images,
             usage=attempt.answer.usage,
+            svg_usage=attempt.answer.svg_usage,
             billed=self._billed,
             http_status=attempt.status or None,
             request_id=request_id(attempt.head, settings.secrets),
             attempts=self._attempts,
+            requests_sent=self._sent,
             sandbox=attempt.head is not None and is_sandbox(settings.base_url, attempt.head.headers),
             tasks=tasks,
         )
@@ -222,7 +225,8 @@ class Lane:
             host.curl,
             max_bytes=max_bytes,
             base_url=host.settings.base_url,
-            key_header=auth_header(host.settings, host.settings.require_key()),
+            auth_headers=host.settings.auth_headers,
+            query=host.settings.query,
             remaining_s=lambda: self._call.remaining_s,
         )
 

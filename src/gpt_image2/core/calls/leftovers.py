@@ -7,11 +7,12 @@ Nothing is sent again. What was paid for and has arrived is had in the end, and 
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from itertools import chain, count
 from typing import Callable, Iterator, Optional, Tuple
 
-from ..api.models import cost_of_usage
-from ..base.errors import GptImage2Error
+from ..api.cost import priced
+from ..base.errors import ConfigError, GptImage2Error
 from ..base.outcome import Billed, Result, SavedImage
 from ..base.record import Record
 from ..base.redact import show
@@ -23,9 +24,10 @@ from ..outputs.left import Left, left_behind
 from ..outputs.naming import OutputPlan
 from ..outputs.store import Spool
 from ..settings.base_url import has_same_origin, is_loopback, is_sandbox
+from ..settings.config import Settings, load_settings
 from ..wire.messages import ResponseHead
 from .download import Downloader, fetch_images
-from .exchange import Host, asks_sandbox, auth_header
+from .exchange import Host, asks_sandbox, host_of
 from .explain import failed_task
 from .polling import TaskPoller
 from .response import Answer, AnswerReader
@@ -80,6 +82,7 @@ class Resumer:
                 yield self._finish(left)
 
     def _finish(self, left: Left) -> Resumed:
+        host = self._host_of(left)
         plan = left.plan(self._host.state_folder / "rescued")
         saved, kept = adopt(left.notes, plan)
         free = [number for number in left.numbers if number not in {image.number for image in saved}]
@@ -93,16 +96,16 @@ class Resumer:
         attempt: Optional[Attempt] = None
         addresses = left.addresses or answer.urls
         if not addresses and len(saved) + len(collector.images) < len(left.numbers):
-            attempt = self._ask_after_task(left, answer.task, plan, collector)
+            attempt = self._ask_after_task(left, host, answer.task, plan, collector)
         if attempt is not None:
             answer, addresses = attempt.answer, attempt.answer.urls
             left.note({"addresses": list(addresses)})
         done = left.fetched(saved)
         waiting = fetch_images(
-            self._downloader(left),
+            self._downloader(left, host),
             [url for url in addresses if url not in done],
             collector,
-            self._host.settings.secrets,
+            host.settings.secrets,
         )
         collector.close()
         images = (*saved, *collector.images)
@@ -114,20 +117,21 @@ class Resumer:
         billed = Billed.YES if images or addresses else Billed.MAYBE
         if attempt is not None and not (images or waiting or task):
             billed = judge(attempt).billed
-            error = failed_task(attempt, left.base_url, self._host.settings.secrets)
-        usage, prices = answer.usage, self._host.settings.prices
+            error = failed_task(attempt, left.base_url, host.settings.secrets)
+        settings = host.settings
         result = Result(
             command=left.command,
             model=left.model,
             images=images,
-            usage=usage,
-            cost_usd=cost_of_usage(left.model, usage, prices) if usage else None,
+            usage=answer.usage,
+            svg_usage=answer.svg_usage,
             billed=billed,
             http_status=left.status,
             attempts=1,
             sandbox=self._was_sandbox(left),
             tasks=(task.id,) if task else (),
         )
+        result = priced(result, settings.prices, settings.text_prices)
         self._record(left, result, error)
         if waiting or task:
             left.leave()
@@ -144,18 +148,18 @@ class Resumer:
         return is_sandbox(left.base_url, left.headers)
 
     def _ask_after_task(
-        self, left: Left, told: Optional[Task], plan: OutputPlan, collector: ImageCollector
+        self, left: Left, host: Host, told: Optional[Task], plan: OutputPlan, collector: ImageCollector
     ) -> Optional[Attempt]:
         """The last answer on the task that the host made of a call, None where it made none; `told` is the
         task by the answer to the call itself."""
-        poll = self._host.settings.poll if self._is_at_home(left) else None
+        poll = host.settings.poll if _is_at_home(left, host.settings) else None
         location = str(left.headers.get("location") or left.headers.get("operation-location") or "")
         task = told or (Task(left.task, TaskState.UNDER_WAY) if left.task else None)
         if task is None:
             return None
         addresses = (*addresses_of_task(task, left.base_url, location, poll), *left.addresses_of_task)
         poller = TaskPoller(
-            self._downloader(left),
+            self._downloader(left, host),
             collector,
             self._host.stop,
             poll,
@@ -169,19 +173,28 @@ class Resumer:
             poller.spool.discard()
         return attempt
 
-    def _downloader(self, left: Left) -> Downloader:
-        settings = self._host.settings
-        key = settings.api_key if self._is_at_home(left) else None
+    def _host_of(self, left: Left) -> Host:
+        """The server of a call, by the profile that it was made with where that still leads there."""
+        host, file = self._host, self._host.settings.config_file
+        if left.profile == host.settings.profile:
+            return host
+        with suppress(ConfigError):
+            config, env = file.path if file else None, host.curl.env
+            settings = load_settings(env, config=config, profile=left.profile)
+            if _is_at_home(left, settings):
+                return host_of(settings, env, host.stop)
+        return host
+
+    def _downloader(self, left: Left, host: Host) -> Downloader:
+        settings = host.settings
+        is_at_home = _is_at_home(left, settings)
         return Downloader(
-            self._host.curl,
+            host.curl,
             base_url=left.base_url,
-            key_header=auth_header(settings, key) if key else None,
+            auth_headers=settings.auth_headers if is_at_home else (),
+            query=settings.query if is_at_home else (),
             remaining_s=lambda: self._until_s - time.monotonic(),
         )
-
-    def _is_at_home(self, left: Left) -> bool:
-        """Whether a call went to the server of these settings: only that one gets its key."""
-        return has_same_origin(left.base_url, self._host.settings.base_url)
 
     def _record(self, left: Left, result: Result, error: Optional[GptImage2Error]) -> None:
         if self._ledger is None or not left.row:
@@ -195,6 +208,11 @@ class Resumer:
         elif result.images:
             status = Status.SAVED if len(result.images) >= len(left.numbers) else Status.PARTIAL
         self._ledger.finish(left.row, Ending(status, result, code, message), self._warn)
+
+
+def _is_at_home(left: Left, settings: Settings) -> bool:
+    """Whether a call went to the server of these settings: only that one gets its key and headers."""
+    return has_same_origin(left.base_url, settings.base_url)
 
 
 def _read_answer(left: Left, plan: OutputPlan, collector: ImageCollector) -> Answer:

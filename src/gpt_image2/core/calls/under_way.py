@@ -7,8 +7,8 @@ import time
 from contextlib import suppress
 from typing import Callable, List, Optional, Sequence
 
-from ..api.models import parse_size
 from ..api.request import ImageRequest
+from ..api.sizes import parse_size
 from ..base.events import Event, ImageSaved, Observer, TaskUnderWay, Warned
 from ..base.outcome import SavedImage
 from ..base.record import Record
@@ -73,6 +73,7 @@ class CallUnderWay:
             {
                 "id": self.row,
                 "base_url": self.host.settings.base_url,
+                "profile": self.host.settings.profile,
                 "command": request.command,
                 "model": request.model,
                 "numbers": list(numbers),
@@ -135,5 +136,6 @@ class CallUnderWay:
         elif not rescue_reason and not has_matching_extension(image.path, image.format):
             self.warn(f"{name} holds {image.format} data, whatever its name says")
         asked_size = parse_size(self.request.effective_size)
-        if asked_size and (image.width, image.height) != asked_size:
+        has_pixels = image.width is not None and image.format != "svg"
+        if asked_size and has_pixels and (image.width, image.height) != asked_size:
             self.warn(f"asked for {self.request.effective_size}, got {image.width}x{image.height}: {name}")

@@ -16,7 +16,8 @@ from operator import attrgetter
 from pathlib import Path
 from typing import List, Mapping, Optional, Sequence, Tuple
 
-from ..api.models import CostEstimate, Prices, cost_of_usage
+from ..api.cost import CostEstimate, cost_of_usage
+from ..api.models import Prices
 from ..api.request import ImageRequest, InputImage
 from ..base.errors import GptImage2Error
 from ..base.events import Event, Observer, Warned

@@ -34,6 +34,7 @@ class PastRequest(Record):
     fields: Mapping[str, object]
     inputs: Tuple[InputFile, ...]
     mask: Optional[InputFile]
+    markup: Optional[InputFile]
     output: str
     status: str
     error_code: Optional[str]
@@ -43,6 +44,7 @@ class PastRequest(Record):
     attempts: int
     billed: str
     usage: Optional[Mapping[str, Any]]
+    svg_usage: Optional[Mapping[str, Any]]
     estimate_low_usd: Optional[float]
     estimate_high_usd: Optional[float]
     cost_usd: Optional[float]
@@ -124,8 +126,13 @@ def _past_request(database: Database, row: Mapping[str, Any]) -> PastRequest:
     values: Dict[str, Any] = dict(row)
     values["fields"] = json.loads(row["fields"])
     values["inputs"] = tuple(input_file_of(file) for file in json.loads(row["inputs"]))
-    values["mask"] = None if row["mask"] is None else input_file_of(json.loads(row["mask"]))
-    values["usage"] = None if row["usage"] is None else json.loads(row["usage"])
+    beside: Dict[str, Any] = json.loads(row["mask"] or "{}")
+    values.update(mask=None, markup=None)
+    if beside:
+        values[beside.get("field", "mask")] = input_file_of(beside)
+    usage: Dict[str, Any] = json.loads(row["usage"] or "{}")
+    values["svg_usage"] = usage.pop("svg_usage", None)
+    values["usage"] = usage or None
     for image in images:
         image.update(size_bytes=image["bytes"], rescued=bool(image["rescued"]))
     known = SavedImage.__match_args__

@@ -27,6 +27,8 @@ class Left:
         self.command = str(asked.get("command") or "generate")
         self.model = str(asked.get("model") or "")
         self.base_url = str(asked.get("base_url") or "")
+        #: The profile that it was made with, empty without one.
+        self.profile = str(asked.get("profile") or "")
         #: The row of the ledger, 0 where there is none.
         self.row = asked["id"] if isinstance(asked.get("id"), int) else 0
         #: The numbers of the images that were asked for.
