@@ -218,7 +218,7 @@ def image_output() -> Schema:
             "tasks": {
                 "type": "array",
                 "items": TEXT,
-                "description": "Ids of tasks that the host has not finished; `gpt-image2 resume` fetches them",
+                "description": "Ids of tasks that the host has not finished; see `gpt-image2 resume`",
             },
             "usage": usage,
             "svg_usage": {
