@@ -2763,6 +2763,8 @@ def _header_text(line):
 _ESCAPE_BYTES = 6  # \uXXXX
 _MAX_KEY_BYTES = 256
 _MAX_DEPTH = 64
+#: No answer has so many: what follows them is kept unread, which is quick.
+_MAX_STRINGS = 200_000
 IN_A_LIST = "[]"
 _HEX = rb"[0-9a-fA-F]"
 _PAIR = rb"u[dD][89abAB]" + _HEX + rb"{2}\\u[dD][c-fC-F]" + _HEX + rb"{2}"
@@ -2800,8 +2802,8 @@ class JsonSplitter:
     """`feed` pieces of a document of any length.
 
     `wants(place)` is asked at the start of every string that is a value; it answers with a sink for the
-    string's content, or None to leave it in the document, as is done with all that nests too deep. `keep`
-    gets every byte that no sink took.
+    string's content, or None to leave it in the document, as is done with all that nests too deep, or comes
+    after more strings than any answer has. `keep` gets every byte that no sink took.
     """
 
     def __init__(self, wants, keep):
@@ -2813,12 +2815,16 @@ class JsonSplitter:
         self._key = None  # the string under way, where it is a key
         self._open = []
         self._number = 0
+        self._strings = 0
         self._too_deep = 0
 
     def feed(self, data):
         data, self._carry = self._carry + data, b""
         at = 0
         while at < len(data):
+            if self._strings == _MAX_STRINGS and not self._inside:
+                self._keep(data[at:])
+                return
             at = self._in_string(data, at) if self._inside else self._outside(data, at)
 
     def _outside(self, data, at):
@@ -2829,8 +2835,11 @@ class JsonSplitter:
         self._keep(data[at : end + 1])
         if quote >= 0:
             self._inside = True
+            self._strings += 1
             inmost = self._open[-1] if self._open and not self._too_deep else None
-            if inmost is not None and inmost.at_value:
+            if not self._open:
+                self._sink = self._wants(Place((), 0))
+            elif inmost is not None and inmost.at_value:
                 path = (*(one.name for one in self._open[1:]), inmost.key)
                 self._sink = self._wants(Place(path, inmost.number))
             elif inmost is not None:
@@ -5089,6 +5098,13 @@ class ImageCollector:
         self._index = None
         self._writers.remove(writer)
 
+    def comes_again(self):
+        """The answer broke off, and will be asked for once more: what is saved of it is known."""
+        self._preview = None
+        for writer in list(self._writers):
+            self._abandon(writer)
+        self._places = dict.fromkeys(self._places)
+
     def let_go(self, writer):
         """A final image is whole, and somebody else names it."""
         self._writers.remove(writer)
@@ -5180,10 +5196,16 @@ _HEAD_CHARS = -(-SNIFF_BYTES // 3) * 4
 _MAX_URI_HEADER_BYTES = 256
 #: Of a text without an image so much is looked at.
 _MAX_TEXT_BYTES = 1 << 16
-_DATA_URI = rb"(?i)data:(?:image/[\w.+-]{1,100}|application/octet-stream)?(?:;[\w.+=-]{1,100}){0,3};base64,"
+_DATA_URI = rb"(?i:data:(?:image/[\w.+-]{1,100}|application/octet-stream)?(?:;[\w.+=-]{1,100}){0,3};base64,)"
+#: The base64 of an image, of which so many characters are looked at, and which nothing of its kind precedes.
+_BARE_CHARS = 31
+_BARE = rb"(?<![\w+/=-])(?=(?:iVBORw0KGgo|/9j/|UklGR|R0lGOD)[\w+/-]{20})"
+_IMAGE_IN_TEXT = re.compile(_DATA_URI + rb"|" + _BARE)
+_MAYBE_BARE = rb"[\w+/=-]*\Z"
 _BASE64_URI_AT_START = rb"(?i)data:[^,]{0,250};base64,"
-#: What ends a data URI inside a text.
-_AFTER_URI = rb"[)\"'<>\]}`|]"
+#: What may end an image inside a text, and the longest line of one that is broken into lines, as MIME does.
+_END_IN_TEXT = re.compile(rb"[)\"'<>\]}`|\s]")
+_MAX_LINE_CHARS = 80
 _ADDRESS_STARTS = (b"http://", b"https://")
 
 
@@ -5213,7 +5235,7 @@ class ImageText:
         self._pending = b""  # what is not known to be text or image yet
         self._text = bytearray()
         self._is_image = False  # whether an image is under way
-        self._ends_in_text = False  # whether more text may follow it
+        self._line_chars = 0  # of its line that is under way
         self._decoder = None
         self._is_faulty = self._is_lost = False
         self._writer = None
@@ -5252,11 +5274,10 @@ class ImageText:
                 elif sniff_format(head) is not None:
                     self._begin(head, None)
                 continue
-            uri = re.search(_DATA_URI, head)
-            if uri is not None:
-                self._add_text(head[: uri.start()])
-                self._ends_in_text = True
-                self._begin(head[uri.end() :], Base64Decoder())
+            start = _IMAGE_IN_TEXT.search(head)
+            if start is not None:
+                self._add_text(head[: start.start()])
+                self._begin(head[start.end() :], Base64Decoder())
                 continue
             hold = 0 if at_end else _held_back(head)
             self._add_text(head[: len(head) - hold])
@@ -5266,17 +5287,30 @@ class ImageText:
     def _begin(self, first, decoder):
         self._pending, self._is_image = b"", True
         self._is_faulty = self._is_lost = False
-        self._decoder, self._writer = decoder, None
+        self._decoder, self._writer, self._line_chars = decoder, None, 0
         self._take(first)
 
     def _take(self, data):
         """More of the image, up to where the text goes on."""
-        end = re.search(_AFTER_URI, data) if self._ends_in_text and not self._is_faulty else None
-        self._write(data[: end.start()] if end else data)
-        if end is not None:
+        end = self._end_of_image(data)
+        self._write(data[:end])
+        if end < len(data):
             self._image_ended()
-            self._pending = data[end.start() :]
+            self._pending = data[end:]
             self._look(at_end=False)
+
+    def _end_of_image(self, data):
+        """Where the text goes on: at what ends base64, but for line breaks within it."""
+        if self._is_base64 or self._is_faulty or self._decoder is None:
+            return len(data)
+        line_at = -self._line_chars
+        for end in _END_IN_TEXT.finditer(data):
+            at = end.start()
+            if end.group() not in b"\r\n" or not 0 < at - line_at <= _MAX_LINE_CHARS:
+                return at
+            line_at = at + 1 if end.group() == b"\n" else line_at
+        self._line_chars = len(data) - line_at
+        return len(data)
 
     def _write(self, data):
         if self._is_lost or not data:
@@ -5338,12 +5372,14 @@ def _base64_head(text):
 
 
 def _held_back(text):
-    """How many of the last bytes may be the beginning of a data URI."""
-    last = text[-_MAX_URI_HEADER_BYTES:].lower()
-    at = last.rfind(b"data:")
+    """How many of the last bytes may be the beginning of an image."""
+    last = text[-_MAX_URI_HEADER_BYTES:]
+    at = last.lower().rfind(b"data:")
     if at >= 0:
         return len(last) - at
-    return next((size for size in (4, 3, 2, 1) if last.endswith(b"data:"[:size])), 0)
+    maybe = re.search(_MAYBE_BARE, last[-_BARE_CHARS - 1 :])
+    size = len(maybe.group()) if maybe else 0
+    return size if size <= _BARE_CHARS else len(b"data")
 
 
 # ============================================================================================================
@@ -6173,7 +6209,8 @@ _FILE_NAME = "hosts.json"
 class HostFacts(Record):
     """What one base URL really does. None means: the probe could not tell.
 
-    `image_field` is the multipart name for several images. `answers` is `b64_json` or `url`.
+    `image_field` is the multipart name for several images. `answers` is `b64_json` or `url`, `tasks` whether
+    a task comes first.
     """
 
     probed_on: str
@@ -6184,6 +6221,7 @@ class HostFacts(Record):
     honours_size: Optional[bool] = None
     edits: Optional[bool] = None
     refusal: Optional[str] = None
+    tasks: Optional[bool] = None
 
 
 def today():
@@ -7653,6 +7691,200 @@ def _error_of(defect, said, saved, asked, billed):
 
 
 # ------------------------------------------------------------------------------------------------------------
+# calls/findings
+#
+# Where the images of an answer are: found by what they are, whatever the names that lead to them.
+#
+# Base64, data URIs and SVG are written to disk as they come. Addresses are collected, and chosen from when the
+# answer has ended: those where the API documents them, else those that are most surely of images.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_IMAGE_FILE_IN_TEXT = (
+    r"(?i)https?://[^\s\"'<>()]{1,2000}?\.(?:png|jpe?g|webp|gif|svg)(?:\?[^\s\"'<>()]{0,4000})?(?![\w.])"
+)
+_MOST_FINDINGS = 1000
+
+_ADDRESS = r"(?i)https?://[^\s<>]{1,16384}"
+#: An address without its server: a path from the root, or one with a file's extension.
+_RELATIVE = r"/[^\x00-\x1f]+|[^\x00-\x20:/?#<>{}][^\x00-\x1f:?#<>{}]*\.[A-Za-z0-9]{2,5}([?#][^\x00-\x1f]*)?"
+_MARKDOWN = r"!\[[^\]]{0,1000}\]\([ \t]{0,9}<?(https?://[^\s<>\"')]{1,16384})"
+_IMAGE_FILE = r"(?i)[^?#]*\.(?:png|jpe?g|webp|gif|svg)(?:[?#]|$)"
+
+#: Names of what was sent, and of what is no result.
+_NOT_OURS = re.compile(
+    r"(?i)inputs?|requests?|param(eter)?s|options|(revised_)?prompt|errors?|(input_|image_)?mask(_image)?(_urls?)?"
+    r"|(init|input|source|original|reference)_?(images?|files?)_?(urls?)?|image_?inputs?|references"
+)
+_PREVIEW = re.compile(r"(?i)thumb|preview|partial")
+#: Names of addresses that lead to images, and of those that lead elsewhere.
+_OF_RESULTS = re.compile(
+    r"(?i)image|img|pic|output|result|ur[il]s?$|file|download|data$|artifact|media|asset|src"
+)
+_OF_SERVICE = re.compile(
+    r"(?i)poll|status|cancel|stream|web(?!p)|doc|help|hook|callback|avatar|logo|icon|profile|terms|home"
+    r"|response_?url|info|support|contact|endpoint|upgrade|dashboard|billing|site"
+)
+#: Names that say nothing of where an address leads, or that it leads to what an image was made of.
+_OF_ANYTHING = re.compile(r"(?i)get|self|href|next|prev(ious)?")
+_OF_ORIGIN = re.compile(r"(?i)(source|original|reference)(_?ur[il])?")
+_DOCUMENTED, _SURE, _BY_NAME, _PERHAPS, _NO_IMAGE = 4, 3, 2, 1, 0
+
+
+class Finding(Record):
+    """An address in an answer. `rank` is how surely it is that of a result, `where` the names that lead to
+    the list or object that holds it, `is_alone` that no image itself stands beside it."""
+
+    url: str
+    rank: int
+    where: Tuple[str, ...]
+    container: int
+    is_alone: bool = True
+
+
+class ImageFinder:
+    """Finds the images of one answer: `wants` goes to a `JsonSplitter`.
+
+    `keep(text, is_far)` gets what is no image as it comes, the far end of a long text marked as such;
+    `on_image(writer, place, is_preview)` each image that is whole.
+    """
+
+    def __init__(
+        self,
+        collector,
+        keep,
+        on_image,
+        images_at="",
+    ):
+        """`images_at` is where a host is known to have its images, such as `data.result.images`."""
+        self._images_at = [step for step in images_at.split(".") if step and not step.isdigit()]
+        self._collector = collector
+        self._keep = keep
+        self._on_image = on_image
+        self._deltas = {}
+        self._in_document = []
+        self._findings = []
+        self._with_image = set()  # the objects of the document that hold an image themselves
+        self._lists_of_images = set()
+        #: What is said in words where images are expected: the text of a chat.
+        self.said = ""
+
+    def wants(self, place):
+        """The sink for a string of a document; None for one that is no image, whatever it looks like."""
+        names = _keys(place.path)
+        is_base64 = place.path[-1:] == ("b64_json",)
+        if not is_base64 and any(_NOT_OURS.fullmatch(name) for name in names):
+            return None
+        if "delta" not in names:
+            return self.text(place)
+        # One text in pieces, an event each.
+        sink = self._deltas.setdefault(place.path, self.text(place))
+        return lambda piece: None if piece is None else sink(piece)
+
+    def text(self, place):
+        """The sink for one text, which may be all of an answer."""
+        is_preview = any(map(_PREVIEW.search, place.path))
+        is_base64 = place.path[-1:] == ("b64_json",)
+
+        def image_ended(writer):
+            if place.path[-1:] != (IN_A_LIST,):
+                self._with_image.add(place.container)
+            self._lists_of_images.add(place.path[:-1])
+            self._on_image(writer, place.path[:-1], is_preview)
+
+        return ImageText(
+            self._collector, self._keep, image_ended, lambda text: self._text_ended(place, text), is_base64
+        )
+
+    def document_ended(self, counts):
+        """A document has ended. Its addresses count unless it is a refusal or a preview; whether it had an
+        image, or the address of one."""
+        found, self._in_document = self._in_document, []
+        with_image, self._with_image = self._with_image, set()
+        if counts:
+            alone = (replace(one, is_alone=one.container not in with_image) for one in found)
+            self._findings += [one for one in alone if one.rank > _NO_IMAGE][:_MOST_FINDINGS]
+        return bool(with_image) or any(one.rank > _PERHAPS for one in found)
+
+    def close(self):
+        """The answer has ended."""
+        for sink in self._deltas.values():
+            sink(None)
+        self.document_ended(counts=True)
+
+    def addresses(self, has_images, asked=1):
+        """The addresses of the images that did not come themselves, in their order, each once: those that
+        stand together first, and others only where these are fewer than were asked for."""
+        found = self._findings
+        if has_images:
+            found = [one for one in found if one.is_alone and one.where in self._lists_of_images]
+        best = max((one.rank for one in found), default=_NO_IMAGE)
+        found = [one for one in found if one.rank == best]
+        together = tuple(dict.fromkeys(one.url for one in found if one.where == found[0].where))
+        others = (one.url for one in found if one.url not in together)
+        return (*together, *dict.fromkeys(others))[: max(asked, len(together))]
+
+    def _text_ended(self, place, text):
+        name = (_keys(place.path) or [""])[-1]
+        words = text.decode("utf-8", "replace").strip()
+        if name in ("content", "text", "delta", "refusal"):
+            self.said = self.said or words
+        is_named = name in ("url", "image_url") or (words[:1] == "/" and is_image_file(words))
+        if re.fullmatch(_ADDRESS, words) or (is_named and re.fullmatch(_RELATIVE, words)):
+            self._add(place, words, self._rank(place.path, name, words))
+            return
+        embedded = first_json(words) if words[:1] in ("{", "[") else None
+        if embedded is not None:
+            self._read_embedded(place, embedded)
+        else:
+            for url in (*re.findall(_MARKDOWN, words), *re.findall(_IMAGE_FILE_IN_TEXT, words)):
+                self._add(place, url, _SURE)
+
+    def _read_embedded(self, place, document):
+        """JSON in a string of JSON: the addresses in it."""
+        waiting = [(place.path, document)]
+        while waiting and len(self._in_document) < _MOST_FINDINGS:
+            path, value = waiting.pop(0)
+            if isinstance(value, str) and re.fullmatch(_ADDRESS, value):
+                self._add(Place(path, 0), value, self._rank(path, (_keys(path) or [""])[-1], value))
+            elif isinstance(value, dict):
+                waiting += [((*path, name), one) for name, one in cast(Dict[str, object], value).items()]
+            elif isinstance(value, list):
+                waiting += [((*path, IN_A_LIST), one) for one in cast(List[object], value)]
+
+    def _add(self, place, url, rank):
+        if rank and len(self._in_document) < _MOST_FINDINGS:
+            self._in_document.append(Finding(url, rank, place.path[:-1], place.container))
+
+    def _rank(self, path, name, url):
+        """How surely an address by itself is that of a result."""
+        names = _keys(path)
+        if self._images_at and names[: len(self._images_at)] == self._images_at:
+            return _DOCUMENTED
+        if any(map(_PREVIEW.search, path)) or _OF_SERVICE.search(name):
+            return _NO_IMAGE
+        if path[-3:] == ("data", IN_A_LIST, "url") or path == ("url",):
+            return _DOCUMENTED
+        if _OF_ORIGIN.fullmatch(name):
+            return _PERHAPS
+        if (is_image_file(url) and url[:1] != "/") or not name:
+            return _SURE
+        if _OF_RESULTS.search(name):
+            return _BY_NAME
+        is_of_service = _OF_ANYTHING.fullmatch(name) or any(map(_OF_SERVICE.search, names))
+        return _NO_IMAGE if is_of_service else _PERHAPS
+
+
+def is_image_file(url):
+    """Whether an address ends as the name of an image file does."""
+    return re.match(_IMAGE_FILE, url) is not None
+
+
+def _keys(path):
+    return [name for name in path if name != IN_A_LIST]
+
+
+# ------------------------------------------------------------------------------------------------------------
 # calls/task
 #
 # A task: what a host accepts instead of answering with an image, to be asked after later. Pure.
@@ -7662,13 +7894,16 @@ def _error_of(defect, said, saved, asked, billed):
 # ------------------------------------------------------------------------------------------------------------
 
 
+#: The HTTP status under which any id is that of a task.
+TASK_ACCEPTED = 202
 _STATUS_NAMES = ("status", "state", "task_status", "taskStatus", "job_status", "phase")
 #: Names of ids; the first ones tell by themselves that there is a task.
 _TASK_ID_NAMES = ("task_id", "taskId", "job_id", "jobId")
 _ID_NAMES = (*_TASK_ID_NAMES, "id", "request_id", "requestId", "generation_id", "prediction_id", "uuid")
 _PERCENT_NAMES = ("progress", "percent", "percentage", "progress_percent")
 _REASON_NAMES = (
-    *("fail_reason", "failReason", "failure_reason", "failed_reason", "reason", "error_message"),
+    *("fail_reason", "failReason", "failMsg", "fail_msg", "failure_reason", "failed_reason", "reason"),
+    *("error_message", "error_msg"),
     *("errorMessage", "status_message", "detail", "message", "msg"),
 )
 #: Names of addresses that tell of a task, the surest first.
@@ -7676,14 +7911,19 @@ _ADDRESS_NAMES = (
     *("poll_url", "polling_url", "pollUrl", "status_url", "statusUrl", "task_url", "query_url", "get"),
     *("self", "href", "url", "response_url", "result_url"),
 )
+#: What stands before a state where it is the name of a constant: `TASK_STATUS_QUEUED`.
+_BEFORE_STATE = r"^(?:(?:task|job|image)_)?(?:status|state)_"
 _GOES_ON = re.compile(
-    r"queue(d|ing)?|in_queue|pending|submit(ted)?|accepted|created|start(ing|ed)|not_start(ed)?|waiting"
+    r"queu(e|ed|ing|eing)|in_?queue|pending|submit(ted)?|accepted|created|start(ing|ed)|not_?(start(ed)?|running)|waiting"
     r"|scheduled|preparing|process(ing)?|running|in_?progress|generating|executing|active|working"
 )
-_DONE = re.compile(r"succe(ss|eded|ssful)|complete[d]?|done|finish(ed)?|ready|ok")
+_DONE = re.compile(r"succe(ss|ed|eded|ssful)|completed?|done|finish(ed)?|ready|ok")
 _FAILED = re.compile(
-    r"fail(ed|ure)?|errors?|errored|cancel?led|canceled|expired|rejected|aborted|time(d_)?out|terminated|blocked"
+    r".*(?:fail|error|cancel|expire|reject|abort|time_?d?_?out|terminated|blocked|moderated|refused|not_found).*"
+    r"|incomplete"
 )
+#: A state in a word that nobody knows.
+_STATE_WORD = r"[^\W\d][\w .-]*"
 _NOTHING_CHARGED = re.compile(
     r"(?i)\bnot (?:been |be )?(?:charged|billed)|\bno (?:charge|cost|fee)\b|\bfree of charge|\brefunded"
     r"|nothing (?:was|has been) (?:charged|billed)|未扣费|不扣费|未计费|不计费|已退[款还费]|已返还"
@@ -7718,8 +7958,8 @@ class Task(Record):
     """A task as one answer tells of it.
 
     `status` is its state in the host's own word, `percent` how much of it is done, `addresses` where the
-    answer says that it is asked after, `reason` why it failed. `is_free` says that nothing was charged,
-    `is_found` whether any address knew of it.
+    answer says that it is asked after, `reason` why it failed. `is_told` says that its state is told in a
+    known word, `is_free` that nothing was charged, `is_found` whether any address knew of it.
     """
 
     id: str
@@ -7728,6 +7968,7 @@ class Task(Record):
     percent: Optional[float] = None
     addresses: Tuple[str, ...] = ()
     reason: str = ""
+    is_told: bool = True
     is_free: bool = False
     is_found: bool = True
 
@@ -7738,22 +7979,31 @@ class Task(Record):
         return status if self.percent is None else f"{status}, {self.percent:.0f} %"
 
 
-def read_task(document, is_accepted=False, poll=None):
-    """What a parsed answer says of a task, None where it tells of none; `is_accepted` is for the status 202,
-    under which any id is enough. `poll` says where the host has its words."""
+def read_task(
+    document, is_accepted=False, poll=None, asked_for=""
+):
+    """What a parsed answer says of a task, None where it tells of none. One with an id that is a task's
+    by its name, with a state in any word, or under `TASK_ACCEPTED` (`is_accepted`) is under way where no
+    known word says more. `poll` says where the host has its words; `asked_for` is the id where the
+    answer need not say it."""
     objects = list(_objects(document))
     stating = next((one for one in objects if _state_of(one) is not None), None)
     around = [stating, *objects] if stating else objects
+    own_id = ""
     status = _first_word(around, _STATUS_NAMES, _STATE_CHARS)
     state = _state_of(stating) if stating else None
     task_id = _first_word(around, _ID_NAMES, _ID_CHARS)
     if poll is not None:
         status = _text_or_number(value_at(document, poll.status), _STATE_CHARS) or status
         state = _state_by(poll, status) or state
-        task_id = _text_or_number(value_at(document, poll.id), _ID_CHARS) or task_id
-    if state is None and (is_accepted or _first_word(objects, _TASK_ID_NAMES, _ID_CHARS)):
+        own_id = _text_or_number(value_at(document, poll.id), _ID_CHARS)
+        task_id = own_id or task_id
+    is_told = state is not None
+    is_task = is_accepted or own_id or re.fullmatch(_STATE_WORD, status)
+    if state is None and (is_task or _first_word(objects, _TASK_ID_NAMES, _ID_CHARS)):
         state = TaskState.UNDER_WAY
         task_id = task_id or _first_word(objects, ("data", "result", "task", "job"), _ID_CHARS)
+    task_id = task_id or asked_for
     if state is None or not task_id.strip("."):
         return None
     return Task(
@@ -7763,20 +8013,38 @@ def read_task(document, is_accepted=False, poll=None):
         percent=next((found for found in map(_percent_of, around) if found is not None), None),
         addresses=_addresses(around),
         reason=_first_word(around, _REASON_NAMES, _REASON_CHARS) if state is TaskState.FAILED else "",
+        is_told=is_told,
         is_free=any(map(_says_free, around)),
     )
 
 
-def addresses_of_task(task, base_url, location, poll):
-    """Where to ask after a task, the surest first: by the profile's `poll`, the header `Location`, the
-    addresses in the answer, and the forms that hosts are known to use. Some are relative to the base URL."""
+def task_at(head):
+    """The task of an answer that has accepted one and says no more than where it is asked after."""
+    is_accepted = head is not None and head.status == TASK_ACCEPTED
+    location = head.headers.get("location", "") if head is not None and is_accepted else ""
+    path = re.sub(r"[?#].*", "", location).rstrip("/")
+    task_id = path[path.rfind("/") + 1 :]
+    return Task(task_id, TaskState.UNDER_WAY) if 0 < len(task_id) <= _ID_CHARS else None
+
+
+def told_addresses(
+    task, base_url, header, poll
+):
+    """Where the host says that a task is asked after, the surest first: by the profile's `poll`, the header
+    `Location` or `Operation-Location`, and the answer. Some are relative to the base URL."""
     own = poll.address(base_url, task.id) if poll else ""
-    name = percent_encode(task.id, safe="")
+    location = header("location") or header("operation-location")
+    return tuple(dict.fromkeys(filter(None, (own, location, *task.addresses))))
+
+
+def known_addresses(task_id, base_url):
+    """Where hosts are known to be asked after their tasks."""
+    name = percent_encode(task_id, safe="")
     known = [f"{base_url}{form.format(id=name)}" for form in _KNOWN_FORMS]
     root = re.sub(_VERSION, "", base_url)
     if root != base_url:
         known.append(f"{root}{_KNOWN_FORMS[0].format(id=name)}")
-    return tuple(dict.fromkeys(filter(None, (own, location, *task.addresses, *known))))
+    return tuple(known)
 
 
 def _objects(document):
@@ -7806,7 +8074,7 @@ def _state_of(fields):
 
 
 def _state_in_words(status):
-    word = re.sub(r"[-\s]+", "_", status.lower())
+    word = re.sub(_BEFORE_STATE, "", re.sub(r"[-\s]+", "_", status.lower()))
     return next((state for pattern, state in _STATES if pattern.fullmatch(word)), None)
 
 
@@ -7914,13 +8182,11 @@ def read_server_error(document, task=None):
         return None
     fields = cast(Dict[str, Any], document)
     error = fields.get("error") or members(fields.get("response")).get("error")  # as the Responses API
-    error = None if error is True else error
-    task = task or read_task(fields)
-    goes_well = task is not None and task.state is not TaskState.FAILED
-    goes_well = goes_well and fields.get("code") in (None, *_CODES_OF_SUCCESS)
-    if not error and not goes_well and not _has_result(fields):
-        named = (fields.get(name) for name in _ERROR_FIELDS)
-        error = next((value for value in named if value), None)
+    if error is True or (error and members(error) and not any(members(error).values())):
+        error = None  # it says nothing
+    named = next((fields[name] for name in _ERROR_FIELDS if fields.get(name)), None)
+    if not error and named and not _has_result(fields) and not _goes_well(fields, task):
+        error = named
     if not error:
         return _reason_elsewhere(fields)
     if isinstance(error, list):  # one error a field: the first says enough
@@ -7938,6 +8204,13 @@ def read_server_error(document, task=None):
         moderation_categories=tuple(_word(item) for item in _names(details.get("categories"))[:_MOST_NAMES]),
         status=status if status >= 400 else 0,
     )
+
+
+def _goes_well(fields, task):
+    """Whether an answer tells of a task that has not failed: its message is no error then."""
+    task = task or read_task(fields)
+    is_success = fields.get("code") in (None, *_CODES_OF_SUCCESS)
+    return is_success and task is not None and task.state is not TaskState.FAILED
 
 
 def _has_result(fields):
@@ -7994,181 +8267,6 @@ def _names(value):
 
 
 # ------------------------------------------------------------------------------------------------------------
-# calls/findings
-#
-# Where the images of an answer are: found by what they are, whatever the names that lead to them.
-#
-# Base64, data URIs and SVG are written to disk as they come. Addresses are collected, and chosen from when the
-# answer has ended: those where the API documents them, else those that are most surely of images.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_IMAGE_FILE_IN_TEXT = (
-    r"(?i)https?://[^\s\"'<>()]{1,2000}?\.(?:png|jpe?g|webp|gif|svg)(?:\?[^\s\"'<>()]{0,4000})?(?![\w.])"
-)
-_MOST_FINDINGS = 1000
-
-_ADDRESS = r"(?i)https?://[^\s\"'<>]{1,16384}"
-#: An address without its server: a path from the root, or one with a file's extension.
-_RELATIVE = r"/[^\x00-\x1f]+|[^\x00-\x20:/?#<>{}][^\x00-\x1f:?#<>{}]*\.[A-Za-z0-9]{2,5}([?#][^\x00-\x1f]*)?"
-_MARKDOWN = r"!\[[^\]]{0,1000}\]\([ \t]{0,9}<?(https?://[^\s<>\"')]{1,16384})"
-_IMAGE_FILE = r"(?i)[^?#]*\.(?:png|jpe?g|webp|gif|svg)(?:[?#]|$)"
-
-#: Names of what was sent, and of what is no result.
-_NOT_OURS = re.compile(
-    r"(?i)inputs?|requests?|param(eter)?s|options|(revised_)?prompt|errors?|(input_|image_)?mask(_image)?(_urls?)?"
-    r"|(init|input|source|original|reference)_?(images?|files?)?_?(urls?)?|image_?inputs?|references"
-)
-_PREVIEW = re.compile(r"(?i)thumb|preview|partial")
-#: Names of addresses that lead to images, and of those that lead elsewhere.
-_OF_RESULTS = re.compile(
-    r"(?i)image|img|pic|output|result|ur[il]s?$|file|download|data$|artifact|media|asset|src"
-)
-_OF_SERVICE = re.compile(
-    r"(?i)poll|status|cancel|stream|web|doc|help|hook|callback|avatar|logo|icon|profile|terms|home|response_url"
-)
-_DOCUMENTED, _SURE, _BY_NAME, _NO_IMAGE = 3, 2, 1, 0
-
-
-class Finding(Record):
-    """An address in an answer. `rank` is how surely it is that of a result, `where` the names that lead to
-    the list or object that holds it, `is_alone` that no image itself stands beside it."""
-
-    url: str
-    rank: int
-    where: Tuple[str, ...]
-    container: int
-    is_alone: bool = True
-
-
-class ImageFinder:
-    """Finds the images of one answer: `wants` goes to a `JsonSplitter`.
-
-    `keep(text, is_far)` gets what is no image as it comes, the far end of a long text marked as such;
-    `on_image(writer, place, is_preview)` each image that is whole.
-    """
-
-    def __init__(
-        self,
-        collector,
-        keep,
-        on_image,
-        images_at="",
-    ):
-        """`images_at` is where a host is known to have its images, such as `data.result.images`."""
-        self._images_at = [step for step in images_at.split(".") if step and not step.isdigit()]
-        self._collector = collector
-        self._keep = keep
-        self._on_image = on_image
-        self._deltas = {}
-        self._in_document = []
-        self._findings = []
-        self._with_image = set()  # the objects of the document that hold an image themselves
-        self._lists_of_images = set()
-        #: What is said in words where images are expected: the text of a chat.
-        self.said = ""
-
-    def wants(self, place):
-        """The sink for a string of a document; None for one that is no image, whatever it looks like."""
-        names = _keys(place.path)
-        is_base64 = place.path[-1:] == ("b64_json",)
-        if not is_base64 and any(_NOT_OURS.fullmatch(name) for name in names):
-            return None
-        if "delta" not in names:
-            return self.text(place)
-        # One text in pieces, an event each.
-        sink = self._deltas.setdefault(place.path, self.text(place))
-        return lambda piece: None if piece is None else sink(piece)
-
-    def text(self, place):
-        """The sink for one text, which may be all of an answer."""
-        is_preview = any(map(_PREVIEW.search, place.path))
-        is_base64 = place.path[-1:] == ("b64_json",)
-
-        def image_ended(writer):
-            if place.path[-1:] != (IN_A_LIST,):
-                self._with_image.add(place.container)
-            self._lists_of_images.add(place.path[:-1])
-            self._on_image(writer, place.path[:-1], is_preview)
-
-        return ImageText(
-            self._collector, self._keep, image_ended, lambda text: self._text_ended(place, text), is_base64
-        )
-
-    def document_ended(self, counts):
-        """A document has ended. Its addresses count unless it is a refusal or a preview; whether it had any,
-        or an image."""
-        found, self._in_document = self._in_document, []
-        with_image, self._with_image = self._with_image, set()
-        if counts:
-            alone = (replace(one, is_alone=one.container not in with_image) for one in found)
-            self._findings += [one for one in alone if one.rank > _NO_IMAGE][:_MOST_FINDINGS]
-        return bool(found or with_image)
-
-    def close(self):
-        """The answer has ended."""
-        for sink in self._deltas.values():
-            sink(None)
-        self.document_ended(counts=True)
-
-    def addresses(self, has_images):
-        """The addresses of the images that did not come themselves, in their order, each once."""
-        found = self._findings
-        if has_images:
-            found = [one for one in found if one.is_alone and one.where in self._lists_of_images]
-        best = max((one.rank for one in found), default=_NO_IMAGE)
-        where = next((one.where for one in found if one.rank == best), ())
-        return tuple(dict.fromkeys(one.url for one in found if one.rank == best and one.where == where))
-
-    def _text_ended(self, place, text):
-        name = (_keys(place.path) or [""])[-1]
-        words = text.decode("utf-8", "replace").strip()
-        if name in ("content", "text", "delta", "refusal"):
-            self.said = self.said or words
-        is_address = re.fullmatch(_ADDRESS, words) is not None
-        if is_address or (name in ("url", "image_url") and re.fullmatch(_RELATIVE, words)):
-            self._add(place, words, self._rank(place.path, name, words))
-        elif words[:1] in ("{", "["):
-            self._read_embedded(place, first_json(words))
-        else:
-            for url in (*re.findall(_MARKDOWN, words), *re.findall(_IMAGE_FILE_IN_TEXT, words)):
-                self._add(place, url, _SURE)
-
-    def _read_embedded(self, place, document):
-        """JSON in a string of JSON: the addresses in it."""
-        waiting = [(place.path, document)]
-        while waiting and len(self._in_document) < _MOST_FINDINGS:
-            path, value = waiting.pop(0)
-            if isinstance(value, str) and re.fullmatch(_ADDRESS, value):
-                self._add(Place(path, 0), value, self._rank(path, (_keys(path) or [""])[-1], value))
-            elif isinstance(value, dict):
-                waiting += [((*path, name), one) for name, one in cast(Dict[str, object], value).items()]
-            elif isinstance(value, list):
-                waiting += [((*path, IN_A_LIST), one) for one in cast(List[object], value)]
-
-    def _add(self, place, url, rank):
-        if rank and len(self._in_document) < _MOST_FINDINGS:
-            self._in_document.append(Finding(url, rank, place.path[:-1], place.container))
-
-    def _rank(self, path, name, url):
-        """How surely an address by itself is that of a result."""
-        names = _keys(path)
-        if self._images_at and names[: len(self._images_at)] == self._images_at:
-            return _DOCUMENTED
-        if any(map(_PREVIEW.search, path)) or _OF_SERVICE.search(name):
-            return _NO_IMAGE
-        if path[-3:] == ("data", IN_A_LIST, "url") or path == ("url",):
-            return _DOCUMENTED
-        if re.match(_IMAGE_FILE, url) or not name:
-            return _SURE
-        return _BY_NAME if _OF_RESULTS.search(name) else _NO_IMAGE
-
-
-def _keys(path):
-    return [name for name in path if name != IN_A_LIST]
-
-
-# ------------------------------------------------------------------------------------------------------------
 # calls/response
 #
 # Body chunks in, an `Answer` out, which knows whether it is complete; its images are on disk before that.
@@ -8181,7 +8279,6 @@ def _keys(path):
 _EVENT_BYTES = 1 << 20
 _LEADING_BLANKS = b" \t\r\n"
 _BOM = b"\xef\xbb\xbf"
-_ACCEPTED = 202
 _URI_START = b"data:image/"
 _LAST_EVENTS = ("response.completed", "response.failed", "response.incomplete", "error")
 _SSE_STARTS = (b"data:", b"event:", b"id:", b"retry:", b":")
@@ -8215,13 +8312,20 @@ class Answer(Record):
 class AnswerReader:
     """Reads one body: `feed` its chunks, then `close`.
 
-    `poll` says where a host tells of its tasks. A stream is over when `asked` images have come.
+    `poll` says where a host tells of its tasks, `task_id` of which one it is asked. A stream is over when
+    `asked` images have come.
     """
 
     def __init__(
-        self, collector, spool, poll=None, asked=1
+        self,
+        collector,
+        spool,
+        poll=None,
+        asked=1,
+        task_id="",
     ):
         self._asked = asked
+        self._task_id = task_id
         self._collector = collector
         self._spool = spool
         self._poll = poll
@@ -8271,8 +8375,13 @@ class AnswerReader:
         text = self._spool.text() if self._shape != "empty" else ""
         title = re.search(_TITLE, text[:_TITLE_CHARS]) if self._shape == "html" else None
         has_images, error, task = bool(self._collector.images), self._answer.error, self._answer.task
-        is_under_way = task is not None and task.state is TaskState.UNDER_WAY
-        urls = () if is_under_way else self._finder.addresses(has_images)
+        urls = self._finder.addresses(has_images, self._asked)
+        if task is not None and task.state is TaskState.UNDER_WAY:
+            # Where only its id tells of a task, an image says more; an address may be where to ask.
+            asks = task.addresses if len(urls) == 1 else ()
+            images = (url for url in urls if is_image_file(url) or not (task.id in url or url in asks))
+            urls = () if task.is_told else tuple(images)
+            task = None if urls else task
         if error is None and not has_images and not urls:
             if task is not None and task.state is TaskState.FAILED:
                 error = ServerError(task.reason or f"the task ended as {task.status}")
@@ -8284,6 +8393,7 @@ class AnswerReader:
             complete=self._answer.complete or self._shape not in ("json", "sse", "empty"),
             urls=urls,
             error=error,
+            task=task,
             title=title.group(1) if title else "",
             text=text,
         )
@@ -8294,7 +8404,7 @@ class AnswerReader:
             return False
         is_uri = head[: len(_URI_START)].lower() == _URI_START[: len(head)]
         is_short = len(head) < len(_URI_START) if is_uri else needs_more(head)
-        if head[:1] in (b"{", b"["):
+        if head[:1] in (b"{", b"[", b'"'):
             self._shape, self._feed = "json", self._json.feed
         elif head.startswith(_SSE_STARTS) and not is_uri:
             self._sse = SseSplitter(self._json_data, self._event_ended)
@@ -8390,7 +8500,9 @@ class AnswerReader:
         has_all = self._is_completed() and len(self._collector.images) >= self._asked
         self.is_over = self.is_over or is_last or has_all
         document = first_json(bytes(self._document).decode("utf-8", "replace"))
-        task = read_task(document, self._status == _ACCEPTED, self._poll) if self._shape == "json" else None
+        is_accepted = self._status == TASK_ACCEPTED
+        is_json = self._shape == "json"
+        task = read_task(document, is_accepted, self._poll, self._task_id) if is_json else None
         error = read_server_error(document, task)
         found = self._finder.document_ended(counts=error is None and not is_preview)
         if document is None and not is_last:
@@ -8400,7 +8512,7 @@ class AnswerReader:
             complete=self._answer.complete
             or self._shape == "json"
             or error is not None
-            or is_last
+            or (is_last and document is not None)
             or self._is_completed()
             or (found and not is_preview),
             error=self._answer.error or error,
@@ -8539,7 +8651,8 @@ class Attempt(Record):
     @property
     def is_pending(self):
         """Whether it was accepted as a task that has not ended: its images are still to come."""
-        has_ended = self.images or self.answer.urls or self.error is not None or self.kept_aside
+        has_images = bool(self.images) and not self.was_cut
+        has_ended = has_images or self.answer.urls or self.error is not None or self.kept_aside
         return self.accepted is not None and not has_ended and self.accepted.state is not TaskState.DONE
 
     @property
@@ -8868,17 +8981,34 @@ class Downloader:
     def ask(
         self, url, take, on_head
     ):
-        """Asks at an address how far a task is; key, headers and query go to the server itself, and to nobody
-        else.
+        """Asks at an address how far a task is, and where it is sent on from there; key, headers and query
+        go to the server itself, and to nobody else.
 
         `DownloadFailed` where it leads to a private network, or nowhere.
         """
         address = _readable(url, self._base)
-        is_home = self._home is not None and address.origin == self._home.origin
-        auth = self._auth_headers if is_home else ()
-        if is_home:
-            address = _readable(with_query(address.url, self._query), "")
-        return self._request(address, (("Accept", "application/json, image/*"), *auth), take, on_head)
+        for _ in range(_MAX_REDIRECTS + 1):
+            following = []
+
+            def head_came(head, following=following):
+                if head.status in _REDIRECTS and head.headers.get("location"):
+                    following.append(head.headers["location"])
+                else:
+                    on_head(head)
+
+            is_home = self._home is not None and address.origin == self._home.origin
+            if is_home:
+                address = _readable(with_query(address.url, self._query), "")
+            received = self._request(
+                address,
+                (("Accept", "application/json, image/*"), *(self._auth_headers if is_home else ())),
+                lambda chunk, following=following: None if following else take(chunk),
+                head_came,
+            )
+            if not following:
+                return received
+            address = _readable(following[0], address.url)
+        raise DownloadFailed(f"more than {_MAX_REDIRECTS} redirects")
 
     def _follow(self, address, take):
         for _ in range(_MAX_REDIRECTS + 1):
@@ -9083,11 +9213,12 @@ def send_once(
         answer = replace(answer, urls=())  # an address in a refusal is that of its documentation
     is_refused = answer.error is not None or (received.head is not None and received.head.status >= 300)
     has_images = bool(collector.images or answer.urls or collector.kept_aside)
+    task = None if is_refused or has_images else answer.task or task_at(received.head)
     return Attempt(
         head=received.head,
         end=received.end,
         answer=answer,
-        accepted=None if is_refused or has_images else answer.task,
+        accepted=task and replace(task, state=TaskState.UNDER_WAY),
         images=len(collector.images),
         kept_aside=collector.kept_aside,
         body_bytes=received.body_bytes,
@@ -9771,10 +9902,18 @@ _UNKNOWN_S = 30.0
 _MOST_EMPTY_LOOKS = 3
 #: Refusals to tell of a task that may pass, or come from the wrong address.
 _NO_WORD = (401, 403, 404, 405, 408, 409, 410, 425, 429)
+#: As `_NO_WORD`, in words under another status.
+_NO_WORD_YET = (
+    r"(?i)\bno[ _]such|\bnot[ _](?:yet|found|exist|ready|finished|complete)|n't exist|unknown[ _]task"
+    r"|\bstill\b.{0,40}\b(?:progress|process|run|queue|generat)|不存在"
+)
+#: Statuses of an answer that a host would give of a task that it does not have any more.
+_GONE = (404, 410)
 
 
 class TaskPoller:
-    """Asks after one task at one of several addresses: at all of them, until one knows of it.
+    """Asks after one task of `asked` images: where its host says, at `told`, and while nobody knows of it
+    where others are asked, at `known`.
 
     `new_spool` makes the place where an answer goes; the last one is `spool`. `on_task` is told how far the
     task is, each time.
@@ -9788,6 +9927,7 @@ class TaskPoller:
         poll,
         new_spool,
         on_task,
+        asked,
     ):
         self._downloader = downloader
         self._collector = collector
@@ -9795,7 +9935,9 @@ class TaskPoller:
         self._poll = poll
         self._new_spool = new_spool
         self._on_task = on_task
+        self._asked_for = asked
         self._asked = set()
+        self._told = ()
         self._addresses = []
         self._is_known = False
         self.spool = None
@@ -9803,74 +9945,81 @@ class TaskPoller:
     def wait(
         self,
         task,
-        addresses,
+        told,
+        known,
         remaining_s,
         looks_once=False,
     ):
         """The answer with which the task ended; where it has not ended in time, or nobody knows of it, one
         that holds nothing but how far it is."""
-        self._addresses = list(addresses)
+        self._told, self._addresses = told, list(dict.fromkeys((*told, *known)))
         started, wait_s, empty_looks = time.monotonic(), _FIRST_WAIT_S, 0
         while True:
-            attempt = self._look()
+            attempt = self._look(task.id)
             said = attempt.answer.task
             if said is not None:
                 task = replace(said, id=task.id)
                 self._on_task(task)
             attempt = replace(attempt, accepted=task)
-            is_empty = task.state is TaskState.DONE or (self._is_known and said is None)
-            empty_looks = empty_looks + 1 if is_empty else 0
-            if _has_ended(attempt) or empty_looks == _MOST_EMPTY_LOOKS:
+            empty_looks = empty_looks + 1 if self._is_empty(attempt) else 0
+            if self._has_ended(attempt) or empty_looks == _MOST_EMPTY_LOOKS:
                 return attempt
             is_unknown = not self._is_known and time.monotonic() - started >= _UNKNOWN_S
             wait_s = max(wait_s, server_wait_s(attempt) or 0.0)
             is_late = looks_once or is_unknown or wait_s >= remaining_s() or not self._addresses
             if is_late or self._stop.wait(wait_s):
-                pending = replace(task, is_found=self._is_known)
+                pending = replace(task, state=TaskState.UNDER_WAY, is_found=self._is_known)
                 return replace(attempt, answer=replace(attempt.answer, error=None), accepted=pending)
+            self._collector.comes_again()
             wait_s = min(_LONGEST_WAIT_S, _WAIT_GROWTH * wait_s)
 
-    def _look(self):
-        """Asks until somebody knows of the task; what was said last."""
+    def _look(self, task_id):
+        """Asks until somebody knows of the task; what was said last. A refusal counts only where the host
+        has said that it is asked: elsewhere nobody may know what a task is."""
         attempt = Attempt(None, TransferEnd(0, "nobody was asked", sent=False))
         for address in list(self._addresses):
             try:
-                attempt = self._ask(address)
+                attempt = self._ask(address, task_id)
             except DownloadFailed:
                 self._addresses.remove(address)
                 continue
-            if self._stop.is_set:
-                break
-            if attempt.images or attempt.answer.urls or attempt.answer.task:
+            knows = attempt.images or attempt.answer.urls or attempt.answer.task
+            if knows or (address in self._told and self._has_ended(attempt)):
                 self._is_known = True
-                self._addresses = [address]
-                break
-        return self._result_elsewhere(attempt)
+                self._addresses, self._told = [address], [address]
+            if self._is_known or self._stop.is_set:
+                return self._result_elsewhere(attempt, task_id)
+        return replace(attempt, answer=replace(attempt.answer, error=None))
 
-    def _result_elsewhere(self, attempt):
+    def _result_elsewhere(self, attempt, task_id):
         """Where a task is done and its images are at another address that the answer names: what is there."""
         task = attempt.answer.task
-        if task is None or task.state is not TaskState.DONE or _has_ended(attempt):
+        if task is None or task.state is not TaskState.DONE or self._has_ended(attempt):
             return attempt
         for address in task.addresses:
             if address not in self._asked:
                 try:
-                    found = self._ask(address)
+                    found = self._ask(address, task_id)
                 except DownloadFailed:
                     continue
-                if _has_ended(found):
+                if self._has_ended(found):
                     return found
         return attempt
 
-    def _ask(self, address):
+    def _ask(self, address, task_id):
         """Reads the answer at one address."""
         self._asked.add(address)
         if self.spool is not None:
             self.spool.discard()
         self.spool = spool = self._new_spool()
-        reader = AnswerReader(self._collector, spool, self._poll)
+        reader = AnswerReader(self._collector, spool, self._poll, self._asked_for, task_id)
         received = self._downloader.ask(address, reader.feed, reader.head_came)
         answer = reader.close()
+        is_refusal = received.head is not None and received.head.status >= 300
+        task = answer.task
+        is_sure = not is_refusal and (address in self._told or (task and task.state is TaskState.UNDER_WAY))
+        if not is_sure and task_id not in answer.text:
+            answer = replace(answer, task=None)  # such words are said of other things too
         return Attempt(
             head=received.head,
             end=received.end,
@@ -9881,14 +10030,24 @@ class TaskPoller:
             elapsed_s=received.elapsed_s,
         )
 
+    def _has_ended(self, attempt):
+        """Whether an answer is the last word on a task."""
+        task, status, error = attempt.answer.task, attempt.said_status, attempt.error
+        if attempt.images and attempt.was_cut:
+            return attempt.images >= self._asked_for
+        if attempt.images or attempt.answer.urls or attempt.kept_aside:
+            return True
+        if task is not None or error is None:
+            return task is not None and task.state is TaskState.FAILED
+        may_pass = status >= 500 or status in _NO_WORD or attempt.was_cut
+        return not may_pass and re.search(_NO_WORD_YET, f"{error.code} {error.message}") is None
 
-def _has_ended(attempt):
-    """Whether an answer is the last word on a task."""
-    task, status = attempt.answer.task, attempt.said_status
-    if attempt.images or attempt.answer.urls or (task is not None and task.state is TaskState.FAILED):
-        return True
-    is_refusal = attempt.error is not None and status < 500 and status not in _NO_WORD
-    return is_refusal and not attempt.was_cut and task is None
+    def _is_empty(self, attempt):
+        """Whether a host that knew of a task has no word of it, or has no image of one that is done."""
+        if attempt.answer.task is not None:
+            return attempt.answer.task.state is TaskState.DONE
+        is_page = attempt.answer.shape == "html"
+        return self._is_known and attempt.said_status in (200, *_GONE) and not (is_page or attempt.was_cut)
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -10105,9 +10264,8 @@ class Lane:
     ):
         """Asks after a task until it has ended, as far as the call waits for that; the last answer."""
         call, settings = self._call, self._call.host.settings
-        location = attempt.header("location") or attempt.header("operation-location")
-        addresses = addresses_of_task(task, settings.base_url, location, settings.poll)
-        call.accepted(task, sending, addresses)
+        told = told_addresses(task, settings.base_url, attempt.header, settings.poll)
+        call.accepted(task, sending, told)
         if not call.policy.waits_for_tasks:
             return attempt
         poller = TaskPoller(
@@ -10117,8 +10275,10 @@ class Lane:
             settings.poll,
             sending.poll_spool,
             call.task_came,
+            self._request.count,
         )
-        return poller.wait(task, addresses, lambda: call.remaining_s)
+        known = known_addresses(task.id, settings.base_url)
+        return poller.wait(task, told, known, lambda: call.remaining_s)
 
     def _judge(
         self, attempt, collector, sending, failures
@@ -10132,7 +10292,7 @@ class Lane:
         images, asked = collector.images, self._request.count
         error = None
         tasks = ()
-        if attempt.accepted is not None and attempt.is_pending:
+        if attempt.accepted is not None and attempt.is_pending and len(images) < asked:
             tasks = (attempt.accepted.id,)
             if self._call.policy.waits_for_tasks:
                 error = pending_error(attempt.accepted, sending.in_flight.id)

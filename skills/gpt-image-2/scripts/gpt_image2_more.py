@@ -166,7 +166,6 @@ from gpt_image2 import (
     add_server_flags,
     add_setting_flags,
     add_timeout_flag,
-    addresses_of_task,
     adopt,
     amount,
     asks_sandbox,
@@ -205,6 +204,7 @@ from gpt_image2 import (
     is_whole_image,
     json_escaped,
     judge,
+    known_addresses,
     limit_in_words,
     load_settings,
     local_input,
@@ -248,6 +248,7 @@ from gpt_image2 import (
     taken_over,
     temporary_folder,
     today,
+    told_addresses,
     try_lock,
     unknown_cost,
     utc_text,
@@ -585,14 +586,17 @@ class Left:
         self._output = cast(Dict[str, Any], output) if isinstance(output, dict) else {}
         head = _read_object(folder / HEAD)
         status, headers = head.get("status"), head.get("headers")
-        self.status = status if isinstance(status, int) else None
-        #: The headers of the answer, as far as they had come.
         self.headers = cast(Dict[str, Any], headers) if isinstance(headers, dict) else {}
+        self.status = status if isinstance(status, int) else None
 
     @property
     def id(self):
         """What it is called: the row of the ledger, and a number of its own."""
         return self.folder.name
+
+    def header(self, name):
+        """A header of the answer, empty where it had not come."""
+        return str(self.headers.get(name) or "")
 
     def plan(self, rescue_folder):
         """Where the images were to go."""
@@ -967,7 +971,7 @@ class Resumer:
             note=left.note,
             known=[image.sha256 for image in saved],
         )
-        answer = _read_answer(left, plan, collector)
+        answer = _read_answer(left, plan, collector, _poll_of(left, host.settings))
         attempt = None
         addresses = left.addresses or answer.urls
         if not addresses and len(saved) + len(collector.images) < len(left.numbers):
@@ -1027,12 +1031,15 @@ class Resumer:
     ):
         """The last answer on the task that the host made of a call, None where it made none; `told` is the
         task by the answer to the call itself."""
-        poll = host.settings.poll if _is_at_home(left, host.settings) else None
-        location = str(left.headers.get("location") or left.headers.get("operation-location") or "")
+        poll = _poll_of(left, host.settings)
         task = told or (Task(left.task, TaskState.UNDER_WAY) if left.task else None)
         if task is None:
             return None
-        addresses = (*addresses_of_task(task, left.base_url, location, poll), *left.addresses_of_task)
+        if not left.task:  # its process ended before it had understood that
+            left.note({"task": task.id})
+            if self._ledger is not None and left.row:
+                self._ledger.accepted(left.row, task.id, self._warn)
+        asked_at = (*told_addresses(task, left.base_url, left.header, poll), *left.addresses_of_task)
         poller = TaskPoller(
             self._downloader(left, host),
             collector,
@@ -1040,9 +1047,11 @@ class Resumer:
             poll,
             lambda: Spool(plan.rescue_folder, left.folder / "task"),
             lambda _: None,
+            len(left.numbers),
         )
+        known = known_addresses(task.id, left.base_url)
         attempt = poller.wait(
-            task, addresses, lambda: self._until_s - time.monotonic(), looks_once=not self._waits
+            task, asked_at, known, lambda: self._until_s - time.monotonic(), looks_once=not self._waits
         )
         if poller.spool is not None:
             poller.spool.discard()
@@ -1090,10 +1099,14 @@ def _is_at_home(left, settings):
     return has_same_origin(left.base_url, settings.base_url)
 
 
-def _read_answer(left, plan, collector):
+def _poll_of(left, settings):
+    return settings.poll if _is_at_home(left, settings) else None
+
+
+def _read_answer(left, plan, collector, poll):
     """What the answer holds, as far as it had come; images that are still in it are saved."""
     spool = Spool(plan.rescue_folder, left.folder / "read")
-    reader = AnswerReader(collector, spool)
+    reader = AnswerReader(collector, spool, poll, len(left.numbers))
     reader.head_came(ResponseHead(left.status or 0, {}))
     for block in left.body():
         reader.feed(block)
@@ -1579,6 +1592,7 @@ def _learnt(
         facts,
         answers="url" if attempt.answer.urls else "b64_json",
         streams=attempt.answer.shape == "sse" if request.stream else False,
+        tasks=attempt.accepted is not None,
         edits=bool(request.images),
         image_field=host.settings.image_field if request.images else None,
         format_field=host.settings.format_field if image and image.format == "jpeg" else None,
@@ -1681,7 +1695,12 @@ def _recorded(probe, settings, picture):
         estimate=probe_price(settings.prices),
     )
     ledger = Ledger(state_folder(os.environ), settings.secrets)
-    return recorded(ledger, opening, probe.run, probe.observer)
+
+    def run(warnings, row):
+        probe.on_accepted = lambda task_id: ledger.accepted(row, task_id, probe.warn)
+        return probe.run(warnings, row)
+
+    return recorded(ledger, opening, run, probe.observer)
 
 
 # ------------------------------------------------------------------------------------------------------------

@@ -92,17 +92,34 @@ class Downloader:
     def ask(
         self, url: str, take: Callable[[bytes], object], on_head: Callable[[ResponseHead], object]
     ) -> Received:
-        """Asks at an address how far a task is; key, headers and query go to the server itself, and to nobody
-        else.
+        """Asks at an address how far a task is, and where it is sent on from there; key, headers and query
+        go to the server itself, and to nobody else.
 
         `DownloadFailed` where it leads to a private network, or nowhere.
         """
         address = _readable(url, self._base)
-        is_home = self._home is not None and address.origin == self._home.origin
-        auth = self._auth_headers if is_home else ()
-        if is_home:
-            address = _readable(with_query(address.url, self._query), "")
-        return self._request(address, (("Accept", "application/json, image/*"), *auth), take, on_head)
+        for _ in range(_MAX_REDIRECTS + 1):
+            following: List[str] = []
+
+            def head_came(head: ResponseHead, following: List[str] = following) -> None:
+                if head.status in _REDIRECTS and head.headers.get("location"):
+                    following.append(head.headers["location"])
+                else:
+                    on_head(head)
+
+            is_home = self._home is not None and address.origin == self._home.origin
+            if is_home:
+                address = _readable(with_query(address.url, self._query), "")
+            received = self._request(
+                address,
+                (("Accept", "application/json, image/*"), *(self._auth_headers if is_home else ())),
+                lambda chunk, following=following: None if following else take(chunk),
+                head_came,
+            )
+            if not following:
+                return received
+            address = _readable(following[0], address.url)
+        raise DownloadFailed(f"more than {_MAX_REDIRECTS} redirects")
 
     def _follow(self, address: Address, take: Callable[[bytes], object]) -> None:
         for _ in range(_MAX_REDIRECTS + 1):

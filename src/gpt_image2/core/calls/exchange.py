@@ -25,6 +25,7 @@ from .download import DEFAULT_MAX_DOWNLOAD_BYTES
 from .response import Answer, AnswerReader
 from .retry import Attempt
 from .server_error import read_server_error
+from .task import TaskState, task_at
 
 _FREE_ANSWER_BYTES = 8 << 20
 _ANSWER_TEXT_BYTES = 16 << 20
@@ -98,11 +99,12 @@ def send_once(
         answer = replace(answer, urls=())  # an address in a refusal is that of its documentation
     is_refused = answer.error is not None or (received.head is not None and received.head.status >= 300)
     has_images = bool(collector.images or answer.urls or collector.kept_aside)
+    task = None if is_refused or has_images else answer.task or task_at(received.head)
     return Attempt(
         head=received.head,
         end=received.end,
         answer=answer,
-        accepted=None if is_refused or has_images else answer.task,
+        accepted=task and replace(task, state=TaskState.UNDER_WAY),
         images=len(collector.images),
         kept_aside=collector.kept_aside,
         body_bytes=received.body_bytes,

@@ -22,7 +22,7 @@ from .explain import explain, pending_error, refuses_stream
 from .gate import SentRequest
 from .polling import TaskPoller
 from .retry import Attempt, Rule, backoff_s, judge, may_send_again, request_id, server_wait_s
-from .task import Task, addresses_of_task
+from .task import Task, known_addresses, told_addresses
 from .under_way import CallUnderWay
 
 _MIN_TIMEOUT_S = 1.0
@@ -103,9 +103,8 @@ class Lane:
     ) -> Attempt:
         """Asks after a task until it has ended, as far as the call waits for that; the last answer."""
         call, settings = self._call, self._call.host.settings
-        location = attempt.header("location") or attempt.header("operation-location")
-        addresses = addresses_of_task(task, settings.base_url, location, settings.poll)
-        call.accepted(task, sending, addresses)
+        told = told_addresses(task, settings.base_url, attempt.header, settings.poll)
+        call.accepted(task, sending, told)
         if not call.policy.waits_for_tasks:
             return attempt
         poller = TaskPoller(
@@ -115,8 +114,10 @@ class Lane:
             settings.poll,
             sending.poll_spool,
             call.task_came,
+            self._request.count,
         )
-        return poller.wait(task, addresses, lambda: call.remaining_s)
+        known = known_addresses(task.id, settings.base_url)
+        return poller.wait(task, told, known, lambda: call.remaining_s)
 
     def _judge(
         self, attempt: Attempt, collector: ImageCollector, sending: SentRequest, failures: List[str]
@@ -130,7 +131,7 @@ class Lane:
         images, asked = collector.images, self._request.count
         error: Optional[GptImage2Error] = None
         tasks: Tuple[str, ...] = ()
-        if attempt.accepted is not None and attempt.is_pending:
+        if attempt.accepted is not None and attempt.is_pending and len(images) < asked:
             tasks = (attempt.accepted.id,)
             if self._call.policy.waits_for_tasks:
                 error = pending_error(attempt.accepted, sending.in_flight.id)

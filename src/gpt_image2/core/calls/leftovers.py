@@ -25,6 +25,7 @@ from ..outputs.naming import OutputPlan
 from ..outputs.store import Spool
 from ..settings.base_url import has_same_origin, is_loopback, is_sandbox
 from ..settings.config import Settings, load_settings
+from ..settings.poll import Poll
 from ..wire.messages import ResponseHead
 from .download import Downloader, fetch_images
 from .exchange import Host, asks_sandbox, host_of
@@ -32,7 +33,7 @@ from .explain import failed_task
 from .polling import TaskPoller
 from .response import Answer, AnswerReader
 from .retry import Attempt, judge
-from .task import Task, TaskState, addresses_of_task
+from .task import Task, TaskState, known_addresses, told_addresses
 
 
 class Resumed(Record):
@@ -92,7 +93,7 @@ class Resumer:
             note=left.note,
             known=[image.sha256 for image in saved],
         )
-        answer = _read_answer(left, plan, collector)
+        answer = _read_answer(left, plan, collector, _poll_of(left, host.settings))
         attempt: Optional[Attempt] = None
         addresses = left.addresses or answer.urls
         if not addresses and len(saved) + len(collector.images) < len(left.numbers):
@@ -152,12 +153,15 @@ class Resumer:
     ) -> Optional[Attempt]:
         """The last answer on the task that the host made of a call, None where it made none; `told` is the
         task by the answer to the call itself."""
-        poll = host.settings.poll if _is_at_home(left, host.settings) else None
-        location = str(left.headers.get("location") or left.headers.get("operation-location") or "")
+        poll = _poll_of(left, host.settings)
         task = told or (Task(left.task, TaskState.UNDER_WAY) if left.task else None)
         if task is None:
             return None
-        addresses = (*addresses_of_task(task, left.base_url, location, poll), *left.addresses_of_task)
+        if not left.task:  # its process ended before it had understood that
+            left.note({"task": task.id})
+            if self._ledger is not None and left.row:
+                self._ledger.accepted(left.row, task.id, self._warn)
+        asked_at = (*told_addresses(task, left.base_url, left.header, poll), *left.addresses_of_task)
         poller = TaskPoller(
             self._downloader(left, host),
             collector,
@@ -165,9 +169,11 @@ class Resumer:
             poll,
             lambda: Spool(plan.rescue_folder, left.folder / "task"),
             lambda _: None,
+            len(left.numbers),
         )
+        known = known_addresses(task.id, left.base_url)
         attempt = poller.wait(
-            task, addresses, lambda: self._until_s - time.monotonic(), looks_once=not self._waits
+            task, asked_at, known, lambda: self._until_s - time.monotonic(), looks_once=not self._waits
         )
         if poller.spool is not None:
             poller.spool.discard()
@@ -215,10 +221,14 @@ def _is_at_home(left: Left, settings: Settings) -> bool:
     return has_same_origin(left.base_url, settings.base_url)
 
 
-def _read_answer(left: Left, plan: OutputPlan, collector: ImageCollector) -> Answer:
+def _poll_of(left: Left, settings: Settings) -> Optional[Poll]:
+    return settings.poll if _is_at_home(left, settings) else None
+
+
+def _read_answer(left: Left, plan: OutputPlan, collector: ImageCollector, poll: Optional[Poll]) -> Answer:
     """What the answer holds, as far as it had come; images that are still in it are saved."""
     spool = Spool(plan.rescue_folder, left.folder / "read")
-    reader = AnswerReader(collector, spool)
+    reader = AnswerReader(collector, spool, poll, len(left.numbers))
     reader.head_came(ResponseHead(left.status or 0, {}))
     for block in left.body():
         reader.feed(block)

@@ -95,7 +95,8 @@ class Attempt(Record):
     @property
     def is_pending(self) -> bool:
         """Whether it was accepted as a task that has not ended: its images are still to come."""
-        has_ended = self.images or self.answer.urls or self.error is not None or self.kept_aside
+        has_images = bool(self.images) and not self.was_cut
+        has_ended = has_images or self.answer.urls or self.error is not None or self.kept_aside
         return self.accepted is not None and not has_ended and self.accepted.state is not TaskState.DONE
 
     @property
