@@ -28,31 +28,11 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import lru_cache, partial
 from html import escape
 from itertools import chain, count, islice
+from math import inf
 from operator import attrgetter
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import (
-    IO,
-    Any,
-    BinaryIO,
-    Callable,
-    Container,
-    ContextManager,
-    Deque,
-    Dict,
-    Generator,
-    Iterable,
-    Iterator,
-    List,
-    Mapping,
-    NamedTuple,
-    Optional,
-    Sequence,
-    Set,
-    Tuple,
-    Union,
-    cast,
-)
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union, cast
 from urllib.parse import quote as percent_encode, urlsplit
 
 from gpt_image2 import (
@@ -300,7 +280,7 @@ _FRAME_EDGE = 960
 _NEEDS = (("frame_count", "gif"), ("frame_duration_ms", "gif"), ("svg_model", "svg"), ("svg_effort", "svg"))
 
 
-def check_gif_or_svg(request: ImageRequest, asked_size: Optional[str], is_known: bool) -> ImageRequest:
+def check_gif_or_svg(request, asked_size, is_known):
     """The request, for a GIF with a size that its frames fit in; `asked_size` is as the user gave it. Of a
     model that is not known only the ranges are checked; a `UsageError` for what the API refuses."""
     check_range("frame_count", request.frame_count, MIN_FRAMES, MAX_FRAMES)
@@ -322,7 +302,7 @@ def check_gif_or_svg(request: ImageRequest, asked_size: Optional[str], is_known:
     return _with_frames(request, asked_size) if kind == "gif" else request
 
 
-def _with_frames(request: ImageRequest, asked_size: Optional[str]) -> ImageRequest:
+def _with_frames(request, asked_size):
     """The request with the size of a frame: of a ratio, or nothing, the largest up to the usual one that
     fits."""
     frames = request.frame_count or DEFAULT_FRAMES
@@ -340,7 +320,7 @@ def _with_frames(request: ImageRequest, asked_size: Optional[str]) -> ImageReque
     return replace(request, size=f"{width}x{height}")
 
 
-def frame_problem(width: int, height: int, frames: int, columns: Iterable[int] = ()) -> Optional[str]:
+def frame_problem(width, height, frames, columns=()):
     """Why a GIF cannot have frames of this size, or None. They are drawn on one sheet, in so many columns as
     one of `columns` says: how the server lays them out is not published, so by default any number will do."""
     if min(width, height) < 1 or width % EDGE_STEP or height % EDGE_STEP:
@@ -355,7 +335,7 @@ def frame_problem(width: int, height: int, frames: int, columns: Iterable[int] =
     return None
 
 
-def fitting_frame(width: int, height: int, frames: int) -> Tuple[int, int]:
+def fitting_frame(width, height, frames):
     """The largest frame of about this ratio, and no larger, that fits on a sheet that is about as wide in
     frames as high; else the usual one that does. So it was measured: squares of 960 up to 9 frames, 816 up to
     12, 720 up to 16."""
@@ -375,7 +355,7 @@ def fitting_frame(width: int, height: int, frames: int) -> Tuple[int, int]:
 # ------------------------------------------------------------------------------------------------------------
 
 
-def request_from_fields(prompt: str, model: str, fields: Mapping[str, Any]) -> ImageRequest:
+def request_from_fields(prompt, model, fields):
     """The request, without its images, whose other fields these are."""
     fields = by_own_names(fields)
     own = set(ImageRequest.__match_args__) - {"prompt", "model", "images", "mask", "markup", "extra"}
@@ -384,13 +364,13 @@ def request_from_fields(prompt: str, model: str, fields: Mapping[str, Any]) -> I
     return ImageRequest(prompt=prompt, model=model, extra=extra, **known)
 
 
-def by_own_names(fields: Mapping[str, Any]) -> Dict[str, Any]:
+def by_own_names(fields):
     """Fields of the API with those that it has inside of others by their names in `REQUEST_FIELDS`, where all
     of the outer one is known."""
     svg = fields.get("svg")
-    own: Dict[str, Any] = {}
+    own = {}
     for name, (_, *steps) in INNER_FIELDS.items():
-        value: Any = svg
+        value = svg
         for step in steps:
             value = cast(Dict[str, Any], value).get(step) if isinstance(value, dict) else None
         if value is not None:
@@ -428,7 +408,7 @@ _FULL_BELOW = {0: (255, 255), 1: (255, 0), 2: (0, 0), 3: (128, 0), 4: (0, 0)}
 _CHANNELS = {4: 2, 6: 4}
 
 
-def check_markup(source: str, markup: InputImage, first: InputImage) -> None:
+def check_markup(source, markup, first):
     """Raises a `UsageError` for a markup that the API refuses over this first image."""
     name = f"markup {show(source)}"
     if markup.format != "png":
@@ -450,13 +430,13 @@ def check_markup(source: str, markup: InputImage, first: InputImage) -> None:
         )
 
 
-def _size_shown(image: InputImage) -> Tuple[Optional[int], Optional[int]]:
+def _size_shown(image):
     """Width and height once its EXIF orientation is heeded."""
     turned = _orientation(_exif_of(image)) in _ON_ITS_SIDE
     return (image.height, image.width) if turned else (image.width, image.height)
 
 
-def _exif_of(image: InputImage) -> bytes:
+def _exif_of(image):
     """The EXIF data of an image file; empty where it has none."""
     start, layout, wanted = _FILE_PARTS[image.format]
     with open(image.path, "rb") as file:
@@ -480,7 +460,7 @@ def _exif_of(image: InputImage) -> bytes:
                 file.seek(4, 1)  # the checksum
 
 
-def _orientation(exif: bytes) -> int:
+def _orientation(exif):
     """The orientation that EXIF data tells, from 1 to 8; 0 where it tells none."""
     order = "<" if exif[:2] == b"II" else ">"
     try:
@@ -494,7 +474,7 @@ def _orientation(exif: bytes) -> int:
     return 0
 
 
-def _has_transparent_pixel(image: InputImage) -> bool:
+def _has_transparent_pixel(image):
     """Whether a PNG has a pixel that is not opaque. One whose transparency is no channel, or that is
     interlaced, counts as having some.
 
@@ -517,7 +497,7 @@ def _has_transparent_pixel(image: InputImage) -> bool:
     return False
 
 
-def _rows(file: IO[bytes], row_bytes: int) -> Iterator[bytes]:
+def _rows(file, row_bytes):
     """The rows of a PNG, not compressed any more, each behind the number of its filter."""
     inflate, held = zlib.decompressobj(), bytearray()
     file.seek(_FILE_PARTS["png"][0])
@@ -550,7 +530,7 @@ def _rows(file: IO[bytes], row_bytes: int) -> Iterator[bytes]:
 # ------------------------------------------------------------------------------------------------------------
 
 
-def open_to_append(path: Path) -> int:
+def open_to_append(path):
     """A file of this user, made where it is missing, whose writes all go to its end.
 
     Raises:
@@ -560,7 +540,7 @@ def open_to_append(path: Path) -> int:
     return open_ours(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
 
 
-def end_line(descriptor: int) -> None:
+def end_line(descriptor):
     """Ends the last line of an open file where it has no end."""
     size = os.lseek(descriptor, 0, os.SEEK_END)
     if size:
@@ -569,7 +549,7 @@ def end_line(descriptor: int) -> None:
             os.write(descriptor, b"\n")
 
 
-def lock_file(descriptor: int) -> bool:
+def lock_file(descriptor):
     """Locks an open file until it is closed; False when another process has it locked."""
     # A file system without locks: better unguarded than not at all.
     return try_lock(descriptor) is not False
@@ -588,10 +568,10 @@ _READ_BYTES = 1 << 16
 class Left:
     """What a process that has ended left of one sending. Whatever is read here may be torn or strange."""
 
-    def __init__(self, owned: OwnedFolder) -> None:
+    def __init__(self, owned):
         self._owned = owned
         self.folder = folder = owned.path
-        self.notes: List[Mapping[str, Any]] = list(_read_lines(folder / IMAGE_NOTES))
+        self.notes = list(_read_lines(folder / IMAGE_NOTES))
         asked = _read_object(folder / ASKED)
         self.command = str(asked.get("command") or "generate")
         self.model = str(asked.get("model") or "")
@@ -601,80 +581,80 @@ class Left:
         #: The row of the ledger, 0 where there is none.
         self.row = asked["id"] if isinstance(asked.get("id"), int) else 0
         #: The numbers of the images that were asked for.
-        self.numbers: List[int] = [n for n in asked.get("numbers") or () if isinstance(n, int)] or [1]
+        self.numbers = [n for n in asked.get("numbers") or () if isinstance(n, int)] or [1]
         output = asked.get("output")
-        self._output: Mapping[str, Any] = cast(Dict[str, Any], output) if isinstance(output, dict) else {}
+        self._output = cast(Dict[str, Any], output) if isinstance(output, dict) else {}
         head = _read_object(folder / HEAD)
         status, headers = head.get("status"), head.get("headers")
-        self.headers: Mapping[str, Any] = cast(Dict[str, Any], headers) if isinstance(headers, dict) else {}
+        self.headers = cast(Dict[str, Any], headers) if isinstance(headers, dict) else {}
         self.status = status if isinstance(status, int) else None
 
     @property
-    def id(self) -> str:
+    def id(self):
         """What it is called: the row of the ledger, and a number of its own."""
         return self.folder.name
 
-    def header(self, name: str) -> str:
+    def header(self, name):
         """A header of the answer, empty where it had not come."""
         return str(self.headers.get(name) or "")
 
-    def plan(self, rescue_folder: Path) -> OutputPlan:
+    def plan(self, rescue_folder):
         """Where the images were to go."""
         return _plan_of(self._output, rescue_folder)
 
     @property
-    def addresses(self) -> Tuple[str, ...]:
+    def addresses(self):
         """The addresses of images in the whole answer; empty where it did not come to that."""
         return tuple(str(url) for note in self.notes for url in note.get("addresses") or ())
 
     @property
-    def task(self) -> str:
+    def task(self):
         """The id of the task that the host made of it; empty where none is known."""
         return next((str(note["task"]) for note in self.notes if note.get("task")), "")
 
     @property
-    def addresses_of_task(self) -> Tuple[str, ...]:
+    def addresses_of_task(self):
         """Where the host is asked after that task."""
         return tuple(str(url) for note in self.notes for url in note.get("ask") or ())
 
     @property
-    def was_tried(self) -> bool:
+    def was_tried(self):
         """Whether somebody tried to finish it and could not."""
         return (self.folder / TRIED).exists()
 
-    def fetched(self, saved: Iterable[SavedImage]) -> Set[str]:
+    def fetched(self, saved):
         """The addresses whose images are saved by now."""
         hashes = {image.sha256 for image in saved}
         urls = {note["part"]: note["url"] for note in self.notes if note.get("url")}
         return {str(urls.get(note.get("part"))) for note in self.notes if note.get("sha256") in hashes}
 
-    def body(self) -> Iterator[bytes]:
+    def body(self):
         """The answer's body, as far as it came, in pieces."""
         for path in self.folder.glob(f"*{BODY}*"):
             with suppress(OSError), open(str(path), "rb") as file:
                 yield from iter(lambda: file.read(_READ_BYTES), b"")
             return
 
-    def note(self, event: Mapping[str, object]) -> None:
+    def note(self, event):
         """Something becomes of an image while it is finished."""
         add_note(self.folder, event)
 
-    def leave(self, was_tried: bool = True) -> None:
+    def leave(self, was_tried=True):
         """It is left as it is: another try may finish it."""
         if was_tried:
             with suppress(OSError), open(str(self.folder / TRIED), "ab"):
                 pass
         self._owned.leave()
 
-    def close(self) -> None:
+    def close(self):
         """Everything of it is finished."""
         self._owned.close()
 
 
-def left_behind(state_folder: Path, wanted: str = "") -> Iterator[Left]:
+def left_behind(state_folder, wanted=""):
     """What processes that have ended left, oldest first, or the one of that id; ours from now on."""
     folder = state_folder / FOLDER
-    names: List[str] = []
+    names = []
     with suppress(OSError):
         names = sorted(os.listdir(str(folder)))
     for name in names:
@@ -685,7 +665,7 @@ def left_behind(state_folder: Path, wanted: str = "") -> Iterator[Left]:
             sweep_unmarked(folder / name)
 
 
-def outputs_of_tasks(state_folder: Path) -> Iterator[str]:
+def outputs_of_tasks(state_folder):
     """Where the first images of the tasks were to go that have not been seen to end."""
     for folder in (state_folder / FOLDER).glob("*"):
         if any(note.get("task") for note in _read_lines(folder / IMAGE_NOTES)):
@@ -695,7 +675,7 @@ def outputs_of_tasks(state_folder: Path) -> Iterator[str]:
                 yield str(_plan_of(cast(Dict[str, Any], plan), state_folder).path(1))
 
 
-def _plan_of(output: Mapping[str, Any], rescue_folder: Path) -> OutputPlan:
+def _plan_of(output, rescue_folder):
     """Where images were to go. By now other files may have these names, so none is replaced."""
     return OutputPlan(
         folder=Path(str(output.get("folder") or rescue_folder)),
@@ -707,26 +687,26 @@ def _plan_of(output: Mapping[str, Any], rescue_folder: Path) -> OutputPlan:
     )
 
 
-def _is_named(folder: Path, wanted: str) -> bool:
+def _is_named(folder, wanted):
     """Whether a sending is the one that is wanted: by its own id, the row of the ledger, or its task."""
     own = ("", folder.name, folder.name.partition("-")[0])
     return wanted in own or any(note.get("task") == wanted for note in _read_lines(folder / IMAGE_NOTES))
 
 
-def _read_object(path: Path) -> Mapping[str, Any]:
+def _read_object(path):
     try:
-        content: Any = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
     return cast(Dict[str, Any], content) if isinstance(content, dict) else {}
 
 
-def _read_lines(path: Path) -> Iterator[Mapping[str, Any]]:
+def _read_lines(path):
     """The notes; a last one that a kill has torn is passed over."""
     with suppress(OSError):
         for line in path.read_text(encoding="utf-8").splitlines():
             with suppress(ValueError):
-                content: Any = json.loads(line)
+                content = json.loads(line)
                 if isinstance(content, dict):
                     yield cast(Dict[str, Any], content)
 
@@ -769,7 +749,7 @@ _ID = "{id}"
 _PLACES, _STATE_LISTS = ("id", "status", "images"), ("done", "failed")
 
 
-def profiles_of(content: Mapping[str, Any], place: FieldPlace) -> Mapping[str, Mapping[str, Any]]:
+def profiles_of(content, place):
     """The profiles of a file by name.
 
     Raises:
@@ -789,7 +769,7 @@ def profiles_of(content: Mapping[str, Any], place: FieldPlace) -> Mapping[str, M
     return cast(Dict[str, Dict[str, Any]], profiles)
 
 
-def chosen(profiles: Mapping[str, Mapping[str, Any]], name: str, source: str, path: str) -> Mapping[str, Any]:
+def chosen(profiles, name, source, path):
     """The fields of a profile; `source` says who asks for it.
 
     Raises:
@@ -805,7 +785,7 @@ def chosen(profiles: Mapping[str, Mapping[str, Any]], name: str, source: str, pa
     )
 
 
-def with_profile(top: Mapping[str, Any], profile: Mapping[str, Any]) -> Mapping[str, Any]:
+def with_profile(top, profile):
     """The fields that are in force with a profile."""
     if "base_url" in profile:
         shared = {name: value for name, value in top.items() if name == _SHARED}
@@ -817,8 +797,8 @@ def with_profile(top: Mapping[str, Any], profile: Mapping[str, Any]) -> Mapping[
 
 
 def read_host_fields(
-    kind: str, content: Mapping[str, Any], env: Mapping[str, str], place: FieldPlace
-) -> Tuple[HostField, ...]:
+    kind, content, env, place
+):
     """The field `headers` or `query` of a file: texts, or `{"env": NAME}` for what a variable holds.
 
     Raises:
@@ -832,7 +812,7 @@ def read_host_fields(
     return tuple(fields)
 
 
-def _host_field(kind: str, name: str, value: Any, env: Mapping[str, str], place: FieldPlace) -> HostField:
+def _host_field(kind, name, value, env, place):
     variable = ""
     if value is None:
         value = {}  # no text; None is a variable that is not set
@@ -854,7 +834,7 @@ def _host_field(kind: str, name: str, value: Any, env: Mapping[str, str], place:
     return HostField(name, value, variable, is_secret)
 
 
-def _name_problem(kind: str, name: str) -> str:
+def _name_problem(kind, name):
     if kind == "query":
         return "" if name else "has no name"
     if not re.fullmatch(_HEADER_NAME, name):
@@ -862,7 +842,7 @@ def _name_problem(kind: str, name: str) -> str:
     return "is not for a config to say" if re.fullmatch(_OURS, name, re.I) else ""
 
 
-def _value_problem(kind: str, value: Any) -> str:
+def _value_problem(kind, value):
     if value is None:
         return ""  # its variable is not set: that matters when something is sent
     if not isinstance(value, str):
@@ -874,7 +854,7 @@ def _value_problem(kind: str, value: Any) -> str:
     return ""
 
 
-def read_poll(content: Mapping[str, Any], place: FieldPlace) -> Poll:
+def read_poll(content, place):
     """The field `poll` of a file.
 
     Raises:
@@ -890,7 +870,7 @@ def read_poll(content: Mapping[str, Any], place: FieldPlace) -> Poll:
     return Poll(**texts, done=done, failed=failed)
 
 
-def _poll_problem(name: str, value: Any) -> str:
+def _poll_problem(name, value):
     """What is wrong with one field of `poll`; empty where it is right."""
     if name in _STATE_LISTS:
         states = cast(List[object], value) if isinstance(value, list) else [None]
@@ -959,19 +939,19 @@ class Resumer:
 
     def __init__(
         self,
-        host: Host,
-        ledger: Optional[Ledger],
-        warn: Callable[[str], None],
-        timeout_s: float,
-        waits: bool = True,
-    ) -> None:
+        host,
+        ledger,
+        warn,
+        timeout_s,
+        waits=True,
+    ):
         self._host = host
         self._ledger = ledger
         self._warn = warn
         self._until_s = time.monotonic() + timeout_s
         self._waits = waits
 
-    def run(self, wanted: str = "", in_passing: bool = False) -> Iterator[Resumed]:
+    def run(self, wanted="", in_passing=False):
         """Finishes every call that was left, or the one that is wanted, by its id, its row or its task; in
         passing none that was tried before, but for tasks that are waited for."""
         for left in left_behind(self._host.state_folder, wanted):
@@ -980,7 +960,7 @@ class Resumer:
             else:
                 yield self._finish(left)
 
-    def _finish(self, left: Left) -> Resumed:
+    def _finish(self, left):
         host = self._host_of(left)
         plan = left.plan(self._host.state_folder / "rescued")
         saved, kept = adopt(left.notes, plan)
@@ -992,7 +972,7 @@ class Resumer:
             known=[image.sha256 for image in saved],
         )
         answer = _read_answer(left, plan, collector, _poll_of(left, host.settings))
-        attempt: Optional[Attempt] = None
+        attempt = None
         addresses = left.addresses or answer.urls
         if not addresses and len(saved) + len(collector.images) < len(left.numbers):
             attempt = self._ask_after_task(left, host, answer.task, plan, collector)
@@ -1012,7 +992,7 @@ class Resumer:
         task = attempt.accepted if attempt is not None and attempt.is_pending else None
         if not (images or waiting or task):
             kept = (*kept, *_keep_answer(left, plan))
-        error: Optional[GptImage2Error] = None
+        error = None
         billed = Billed.YES if images or addresses else Billed.MAYBE
         if attempt is not None and not (images or waiting or task):
             billed = judge(attempt).billed
@@ -1040,15 +1020,15 @@ class Resumer:
         new = tuple(image for image in images if image.path not in known)
         return Resumed(left.id, result, new, kept, tuple(waiting), task, error)
 
-    def _was_sandbox(self, left: Left) -> bool:
+    def _was_sandbox(self, left):
         """Whether the sandbox answered; where there is no answer, whether it is there now."""
         if left.status is None and is_loopback(left.base_url):
             return asks_sandbox(self._host.curl, left.base_url)
         return is_sandbox(left.base_url, left.headers)
 
     def _ask_after_task(
-        self, left: Left, host: Host, told: Optional[Task], plan: OutputPlan, collector: ImageCollector
-    ) -> Optional[Attempt]:
+        self, left, host, told, plan, collector
+    ):
         """The last answer on the task that the host made of a call, None where it made none; `told` is the
         task by the answer to the call itself."""
         poll = _poll_of(left, host.settings)
@@ -1077,7 +1057,7 @@ class Resumer:
             poller.spool.discard()
         return attempt
 
-    def _host_of(self, left: Left) -> Host:
+    def _host_of(self, left):
         """The server of a call, by the profile that it was made with where that still leads there."""
         host, file = self._host, self._host.settings.config_file
         if left.profile == host.settings.profile:
@@ -1089,7 +1069,7 @@ class Resumer:
                 return host_of(settings, env, host.stop)
         return host
 
-    def _downloader(self, left: Left, host: Host) -> Downloader:
+    def _downloader(self, left, host):
         settings = host.settings
         is_at_home = _is_at_home(left, settings)
         return Downloader(
@@ -1100,7 +1080,7 @@ class Resumer:
             remaining_s=lambda: self._until_s - time.monotonic(),
         )
 
-    def _record(self, left: Left, result: Result, error: Optional[GptImage2Error]) -> None:
+    def _record(self, left, result, error):
         if self._ledger is None or not left.row:
             return
         status = Status.FAILED if error else Status.INTERRUPTED
@@ -1114,16 +1094,16 @@ class Resumer:
         self._ledger.finish(left.row, Ending(status, result, code, message), self._warn)
 
 
-def _is_at_home(left: Left, settings: Settings) -> bool:
+def _is_at_home(left, settings):
     """Whether a call went to the server of these settings: only that one gets its key and headers."""
     return has_same_origin(left.base_url, settings.base_url)
 
 
-def _poll_of(left: Left, settings: Settings) -> Optional[Poll]:
+def _poll_of(left, settings):
     return settings.poll if _is_at_home(left, settings) else None
 
 
-def _read_answer(left: Left, plan: OutputPlan, collector: ImageCollector, poll: Optional[Poll]) -> Answer:
+def _read_answer(left, plan, collector, poll):
     """What the answer holds, as far as it had come; images that are still in it are saved."""
     spool = Spool(plan.rescue_folder, left.folder / "read")
     reader = AnswerReader(collector, spool, poll, len(left.numbers))
@@ -1135,7 +1115,7 @@ def _read_answer(left: Left, plan: OutputPlan, collector: ImageCollector, poll: 
     return answer
 
 
-def _keep_answer(left: Left, plan: OutputPlan) -> Tuple[str, ...]:
+def _keep_answer(left, plan):
     """What came of an answer without an image is kept in the rescue folder."""
     spool = Spool(plan.rescue_folder)
     for block in left.body():
@@ -1144,7 +1124,7 @@ def _keep_answer(left: Left, plan: OutputPlan) -> Tuple[str, ...]:
     return (kept,) if kept else ()
 
 
-def resumed_in_words(resumed: Resumed) -> Iterator[str]:
+def resumed_in_words(resumed):
     """What a later call says of what it finished in passing."""
     for image in resumed.new:
         yield f"an image of an earlier call that had been killed was saved as {show(image.path, limit=None)}"
@@ -1188,7 +1168,7 @@ class Check(Record):
     exit_code: ExitCode = ExitCode.CONFIG
 
 
-def examine(flags: ServerFlags, stop: StopSwitch) -> Iterator[Check]:
+def examine(flags, stop):
     """All checks, one after the other; those that need what has failed are left out."""
     yield _python()
     curl = _curl()
@@ -1211,24 +1191,24 @@ def examine(flags: ServerFlags, stop: StopSwitch) -> Iterator[Check]:
     yield from _network(settings, stop)
 
 
-def verdict(checks: List[Check]) -> ExitCode:
+def verdict(checks):
     return next((check.exit_code for check in checks if check.status == "fail"), ExitCode.OK)
 
 
-def check_json(check: Check) -> Dict[str, object]:
+def check_json(check):
     shown = dict(vars(check))
     del shown["exit_code"]
     return {**shown, "elapsed_s": None if check.elapsed_s is None else round(check.elapsed_s, 3)}
 
 
-def _python() -> Check:
+def _python():
     import platform
 
     detail = f"{platform.python_implementation()} {platform.python_version()} ({sys.executable})"
     return Check("python", "ok", detail)
 
 
-def _curl() -> Check:
+def _curl():
     try:
         path = find_curl()
     except ConfigError as error:
@@ -1240,7 +1220,7 @@ def _curl() -> Check:
     return Check("curl", "ok" if version else "warn", detail)
 
 
-def _settings(settings: Settings) -> Iterator[Check]:
+def _settings(settings):
     file = settings.config_file
     detail = f"active: {file.path}" if file else "no config file; environment and defaults are used"
     warnings = "; ".join(settings.warnings)
@@ -1254,7 +1234,7 @@ def _settings(settings: Settings) -> Iterator[Check]:
     yield Check("api_key", "ok", f"{settings.masked_key} (from {settings.sources['api_key']})")
 
 
-def _state_folder(folder: Path) -> Check:
+def _state_folder(folder):
     try:
         prepare_folder(folder)
     except GptImage2Error as error:
@@ -1263,7 +1243,7 @@ def _state_folder(folder: Path) -> Check:
     return Check("state_folder", "ok", f"{folder} is writable")
 
 
-def _disk(folder: Path) -> Check:
+def _disk(folder):
     free = free_bytes(folder)
     if free is None:
         return Check("disk", "ok", "the free space of the state folder is not known")
@@ -1273,7 +1253,7 @@ def _disk(folder: Path) -> Check:
     return Check("disk", "ok", detail)
 
 
-def _name_lookup(settings: Settings) -> Check:
+def _name_lookup(settings):
     """Looks the host's name up; names the proxy where one does that."""
     curl = Curl(os.environ, settings.secrets, StopSwitch())
     try:
@@ -1292,7 +1272,7 @@ def _name_lookup(settings: Settings) -> Check:
     return Check("dns", "ok", f"{host} is {', '.join(addresses[:3])}", "", elapsed_s)
 
 
-def _network(settings: Settings, stop: StopSwitch) -> Iterator[Check]:
+def _network(settings, stop):
     """One free request, `GET /models`: it shows the connection, TLS, and whether the key is accepted."""
     attempt, document = ask(host_of(settings, os.environ, stop), "/models")
     end = attempt.end
@@ -1321,14 +1301,14 @@ def _network(settings: Settings, stop: StopSwitch) -> Iterator[Check]:
         yield Check("api", "fail", error.message, error.hint, attempt.elapsed_s, error.exit_code)
 
 
-def ask(host: Host, path: str) -> Tuple[Attempt, object]:
+def ask(host, path):
     """One free request below the base URL, and its answer as JSON (None when it is none)."""
     settings = host.settings
     headers = settings.with_auth(("User-Agent", USER_AGENT), ("Accept", "application/json"))
     return send_free(host.curl, HttpRequest(settings.address(path), headers, CHECK_TIMEOUT_S))
 
 
-def explained(settings: Settings, attempt: Attempt) -> GptImage2Error:
+def explained(settings, attempt):
     """The error for a request of `doctor`, which was free."""
     rule = replace(judge(attempt), billed=Billed.NO, again=Again.NEVER)
     return explain(attempt, rule, None, settings.base_url, settings.secrets)
@@ -1353,7 +1333,7 @@ class DoctorCommand(ServerFlags):
     forget: bool
 
 
-def doctor_parser() -> Parser:
+def doctor_parser():
     description = "Check all that a call needs: curl, settings, key, network, disk. Free but for --probe."
     parser = parser_of("doctor", description)
     parser.add_argument(
@@ -1368,11 +1348,11 @@ def doctor_parser() -> Parser:
     return parser
 
 
-def run_doctor(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
+def run_doctor(words, output, stop):
     args = doctor_parser().parse_args(list(words), DoctorCommand())
     if args.probe and not args.yes:
         raise UsageError(probe_in_words(args.settings()), hint="add --yes to pay for it")
-    checks: List[Check] = []
+    checks = []
     billed = Billed.NO
     found = iter([_forget(args.settings())]) if args.forget else examine(args, stop)
     for check in found:
@@ -1383,7 +1363,7 @@ def run_doctor(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
         checks.append(check)
         _say_check(check, output)
     failed = next((check for check in checks if check.status == "fail"), None)
-    error: Optional[Dict[str, object]] = None
+    error = None
     if failed is not None:
         error = {"code": f"doctor_{failed.name}", "message": failed.detail, "hint": failed.cure}
     output.finish(
@@ -1398,13 +1378,13 @@ def run_doctor(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
     return verdict(checks)
 
 
-def _forget(settings: Settings) -> Check:
+def _forget(settings):
     url = settings.base_url
     forgotten = forget_facts(state_folder(os.environ), url)
     return Check("forget", "ok", f"forgot {url}" if forgotten else f"nothing was known of {url}")
 
 
-def _say_check(check: Check, output: Output) -> None:
+def _say_check(check, output):
     seconds = f" in {check.elapsed_s:.3f} s" if check.elapsed_s is not None else ""
     output.result(f"{check.status:<{_STATUS_WIDTH}} {check.name:<{_NAME_WIDTH}} {check.detail}{seconds}")
     if check.cure:
@@ -1437,26 +1417,26 @@ EXTRAS = {
 }
 
 
-def run_extra(name: str, words: Sequence[str], _output: Output, _stop: StopSwitch) -> int:
+def run_extra(name, words, _output, _stop):
     """Runs the command of an optional part, which prints for itself; its exit code."""
     with _installed(name):
-        main: Callable[[List[str]], int] = _import(EXTRAS[name].module).main
+        main = _import(EXTRAS[name].module).main
         return main(list(words))
 
 
 @contextmanager
-def start_sandbox() -> Generator[str, None, None]:
+def start_sandbox():
     """A sandbox that runs in this context; its base URL."""
     with ExitStack() as stack:
         with _installed("sandbox"):
-            serve: Callable[[], ContextManager[str]] = _import(EXTRAS["sandbox"].module).serve_in_thread
+            serve = _import(EXTRAS["sandbox"].module).serve_in_thread
             base_url = stack.enter_context(serve())
         OWN_SANDBOXES.add(base_url)
         stack.callback(OWN_SANDBOXES.discard, base_url)
         yield base_url
 
 
-def use_sandbox(flags: CallFlags, stack: ExitStack) -> None:
+def use_sandbox(flags, stack):
     """Turns a command line to a sandbox that runs as long as the stack is open; a `UsageError` where it names
     another host."""
     if flags.base_url is not None:
@@ -1465,13 +1445,13 @@ def use_sandbox(flags: CallFlags, stack: ExitStack) -> None:
     flags.api_key, flags.config, flags.profile = SANDBOX_KEY, None, ""
 
 
-def two_hosts() -> UsageError:
+def two_hosts():
     return UsageError(
         "--sandbox and --base-url name two hosts", hint="leave one of them out; nothing was sent"
     )
 
 
-def _import(module: str) -> Any:
+def _import(module):
     """A module of the package; a script of the package's name in the folder of this file would hide it."""
     import importlib
 
@@ -1484,7 +1464,7 @@ def _import(module: str) -> Any:
 
 
 @contextmanager
-def _installed(name: str) -> Generator[None, None, None]:
+def _installed(name):
     """Turns a missing part into an error that says how to install it."""
     try:
         yield
@@ -1532,19 +1512,19 @@ _UNPAINTABLE = ImageRequest(prompt="", model="no-such-model-this-is-a-probe", si
 class Probe(Call):
     """One probe, as a call of two images at most: what comes is saved and counted as in any other."""
 
-    def __init__(self, host: Host, picture: Path, observer: Observer) -> None:
+    def __init__(self, host, picture, observer):
         plan = OutputPlan(
             picture.parent, picture.stem, picture.suffix, False, True, picture.parent / "rescued"
         )
         policy = CallPolicy(PROBE_TIMEOUT_S, 0, False, DEFAULT_MAX_DOWNLOAD_BYTES, save_partials=False)
         super().__init__(host, PROBE, plan, policy, observer, numbers=(1, 2))
-        self._results: List[Result] = []
+        self._results = []
         #: What it came to, where it came to an end.
-        self.result: Optional[Result] = None
+        self.result = None
         #: What was learnt by now.
         self.facts = HostFacts(probed_on=today())
 
-    def _run(self, warnings: Tuple[str, ...]) -> Result:
+    def _run(self, warnings):
         for warning in warnings:
             self.warn(warning)
         with self.host.stop, temporary_folder() as folder:
@@ -1563,13 +1543,13 @@ class Probe(Call):
             raise error
         return result
 
-    def _send(self, request: ImageRequest) -> Tuple[Attempt, LaneEnd]:
+    def _send(self, request):
         number = 1 + sum(len(result.images) for result in self._results)
         end, attempt, _ = Lane(self, request, [number], count(number + 1)).send()
         self._results.append(end[0])
         return attempt, end
 
-    def _ask_for_a_refusal(self) -> None:
+    def _ask_for_a_refusal(self):
         """Learns what a refusal looks like: `openai` for the official envelope, else `other`."""
         attempt, (result, _) = self._send(_UNPAINTABLE)
         if result.images or attempt.answer.urls:
@@ -1584,7 +1564,7 @@ class Probe(Call):
             is_official = attempt.error is not None and (attempt.error.type or attempt.error.code)
             self.facts = replace(self.facts, refusal="openai" if is_official else "other")
 
-    def _ask_for_an_image(self, request: ImageRequest) -> Optional[GptImage2Error]:
+    def _ask_for_an_image(self, request):
         """Asks until an image comes, and learns from it; the error where none does."""
         for left in range(_MAX_REFUSALS, -1, -1):
             attempt, (result, error) = self._send(request)
@@ -1600,13 +1580,13 @@ class Probe(Call):
         raise AssertionError("the last refusal returns")
 
 
-def probe_price(prices: Mapping[str, Prices]) -> Optional[CostEstimate]:
+def probe_price(prices):
     return PROBE.estimate(prices)
 
 
 def _learnt(
-    host: Host, facts: HostFacts, request: ImageRequest, attempt: Attempt, images: Tuple[SavedImage, ...]
-) -> HostFacts:
+    host, facts, request, attempt, images
+):
     image = images[0] if images else None
     return replace(
         facts,
@@ -1620,7 +1600,7 @@ def _learnt(
     )
 
 
-def _changed(host: Host, request: ImageRequest, attempt: Attempt) -> Optional[Tuple[Host, ImageRequest]]:
+def _changed(host, request, attempt):
     """The next thing to ask after a free refusal, or None when nothing is left to change."""
     if attempt.status in _ENDPOINT_MISSING and request.images:
         return host, replace(request, images=())
@@ -1639,10 +1619,10 @@ def _changed(host: Host, request: ImageRequest, attempt: Attempt) -> Optional[Tu
     return replace(host, settings=settings), request
 
 
-def _input(path: Path, shade: int) -> InputImage:
+def _input(path, shade):
     rows = (b"\0" + bytes([shade, shade, shade]) * _INPUT_EDGE) * _INPUT_EDGE
     header = struct.pack(">IIBBBBB", _INPUT_EDGE, _INPUT_EDGE, 8, 2, 0, 0, 0)
-    chunks: List[bytes] = []
+    chunks = []
     for kind, data in ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")):
         chunks.append(struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)))
     data = b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
@@ -1650,13 +1630,13 @@ def _input(path: Path, shade: int) -> InputImage:
     return InputImage(str(path), path.name, "png", _INPUT_EDGE, _INPUT_EDGE, len(data), False)
 
 
-def probe_in_words(settings: Settings) -> str:
+def probe_in_words(settings):
     price = probe_price(settings.prices)
     cost = f"about ${price.high_usd:.3f}" if price else "an unknown price"
     return f"--probe makes one low-quality image for {cost}"
 
 
-def probe_and_tell(settings: Settings, stop: StopSwitch, output: Output) -> Tuple[Check, Billed]:
+def probe_and_tell(settings, stop, output):
     """Probes the base URL and keeps what was learnt; the finding, and whether it was paid for."""
     output.say(probe_in_words(settings))
     folder = state_folder(os.environ)
@@ -1675,7 +1655,7 @@ def probe_and_tell(settings: Settings, stop: StopSwitch, output: Output) -> Tupl
         return Check("probe", "fail", error.message + places, error.hint, exit_code=error.exit_code), billed
 
 
-def _told(probe: Probe, settings: Settings, folder: Path, picture: Path) -> Tuple[Check, Billed]:
+def _told(probe, settings, folder, picture):
     try:
         result = _recorded(probe, settings, picture)
     finally:
@@ -1690,20 +1670,20 @@ def _told(probe: Probe, settings: Settings, folder: Path, picture: Path) -> Tupl
     return Check("probe", "ok", facts + cost + _places(result.images)), result.billed
 
 
-def _places(images: Sequence[SavedImage]) -> str:
+def _places(images):
     pictures = "pictures" if len(images) > 1 else "picture"
     return f"; {pictures}: {', '.join(image.path for image in images)}" if images else ""
 
 
-def _observer(output: Output) -> Observer:
-    def observe(event: Event) -> None:
+def _observer(output):
+    def observe(event):
         if isinstance(event, Warned):
             output.warn(event.message)
 
     return observe
 
 
-def _recorded(probe: Probe, settings: Settings, picture: Path) -> Result:
+def _recorded(probe, settings, picture):
     """Runs the probe and records it in the ledger like any call, since it is paid for."""
     if not settings.history:
         return probe.run()
@@ -1716,7 +1696,7 @@ def _recorded(probe: Probe, settings: Settings, picture: Path) -> Result:
     )
     ledger = Ledger(state_folder(os.environ), settings.secrets)
 
-    def run(warnings: Tuple[str, ...], row: int) -> Result:
+    def run(warnings, row):
         probe.on_accepted = lambda task_id: ledger.accepted(row, task_id, probe.warn)
         return probe.run(warnings, row)
 
@@ -1734,7 +1714,7 @@ _NEW_HOST = "https://relay.example/v1"
 _NAME_CHARS = 64
 
 
-def add_profile(name: str, config: Optional[str], force: bool) -> Path:
+def add_profile(name, config, force):
     """Writes a profile to fill in into the config file that is named, found, or new; the file's path.
 
     Raises:
@@ -1746,7 +1726,7 @@ def add_profile(name: str, config: Optional[str], force: bool) -> Path:
     found = [place for place in places if os.path.isfile(str(place))]
     path = Path(os.path.expanduser(config)).absolute() if config else [*found, *places][0]
     is_there = os.path.exists(str(path))
-    content: Mapping[str, Any] = read_object(path)[1] if is_there else {}
+    content = read_object(path)[1] if is_there else {}
     profiles = dict(_profiles_in(content, path))
     if name in profiles and not force:
         raise UsageError(
@@ -1759,7 +1739,7 @@ def add_profile(name: str, config: Optional[str], force: bool) -> Path:
     return path
 
 
-def list_profiles(flags: ServerFlags, output: Output) -> Dict[str, object]:
+def list_profiles(flags, output):
     """Prints the profiles of the config file, each with its host and what it lacks; the same for `--json`."""
     path = find_config(os.environ, flags.config)
     in_force = ""
@@ -1767,7 +1747,7 @@ def list_profiles(flags: ServerFlags, output: Output) -> Dict[str, object]:
         in_force = flags.settings().profile
     except ConfigError as error:
         output.warn(error.message)
-    rows: List[Dict[str, object]] = []
+    rows = []
     for name in _profiles_in(read_object(path)[1], path) if path else ():
         base_url = problem = ""
         try:
@@ -1785,8 +1765,8 @@ def list_profiles(flags: ServerFlags, output: Output) -> Dict[str, object]:
     return {"active": str(path) if path else None, "profiles": rows}
 
 
-def _profiles_in(content: Mapping[str, Any], path: Path) -> Mapping[str, Mapping[str, Any]]:
-    def place(*_: str) -> str:
+def _profiles_in(content, path):
+    def place(*_):
         return f"config {path}"
 
     return profiles_of(content, cast(Any, place))
@@ -1799,7 +1779,7 @@ def _profiles_in(content: Mapping[str, Any], path: Path) -> Mapping[str, Mapping
 # ------------------------------------------------------------------------------------------------------------
 
 
-def resume_parser() -> Parser:
+def resume_parser():
     """The flags of `resume`."""
     parser = Parser(
         prog=f"{PROGRAM} resume",
@@ -1818,7 +1798,7 @@ def resume_parser() -> Parser:
     return parser
 
 
-def run_resume(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
+def run_resume(words, output, stop):
     """Runs `resume`; its exit code.
 
     Raises:
@@ -1828,7 +1808,7 @@ def run_resume(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
     settings = load_settings(os.environ, config=args.config, profile=args.profile)
     folder = state_folder(os.environ)
     ledger = Ledger(folder, settings.secrets) if settings.history else None
-    calls: List[Resumed] = []
+    calls = []
     with stop:
         host = host_of(settings, os.environ, stop)
         resumer = Resumer(host, ledger, output.warn, args.timeout, waits=not args.no_wait)
@@ -1860,7 +1840,7 @@ def run_resume(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
     return 128 + error.signum if isinstance(error, InterruptedCall) else error.exit_code
 
 
-def _error(calls: Sequence[Resumed], stop: StopSwitch) -> Optional[GptImage2Error]:
+def _error(calls, stop):
     if stop.is_set:
         return InterruptedCall("interrupted; what is left can be resumed again", signum=stop.signum or 2)
     failed = [resumed.error for resumed in calls if resumed.error is not None]
@@ -1879,7 +1859,7 @@ def _error(calls: Sequence[Resumed], stop: StopSwitch) -> Optional[GptImage2Erro
     )
 
 
-def _say(resumed: Resumed, output: Output) -> None:
+def _say(resumed, output):
     for image in resumed.new:
         output.result(saved_line(image.path, image.size_bytes))
     if resumed.task is not None:
@@ -1888,13 +1868,13 @@ def _say(resumed: Resumed, output: Output) -> None:
         output.say(f"{resumed.id}: no image; what came was kept: {show(place, limit=None)}")
 
 
-def _task_json(task: Optional[Task]) -> Optional[Dict[str, object]]:
+def _task_json(task):
     if task is None:
         return None
     return {"id": task.id, "status": task.status, "percent": task.percent}
 
 
-def _call_json(resumed: Resumed) -> Dict[str, object]:
+def _call_json(resumed):
     return {
         "id": resumed.id,
         "images": [image_json(image) for image in resumed.new],
@@ -1954,11 +1934,11 @@ class Job(Record):
     id: Optional[str] = None
 
 
-def read_job(text: str, defaults: Job) -> Tuple[Job, Tuple[str, ...]]:
+def read_job(text, defaults):
     """The job of a line, not yet checked, and the names of its fields that are not known here; a `UsageError`
     where it is no job."""
     text = text.strip()
-    unknown: Tuple[str, ...] = ()
+    unknown = ()
     if text.startswith("{") or ARRAY_START.match(text):
         content = _parsed(text)
         if not isinstance(content, dict):
@@ -1972,10 +1952,10 @@ def read_job(text: str, defaults: Job) -> Tuple[Job, Tuple[str, ...]]:
     return job, unknown
 
 
-def _parsed(text: str) -> Any:
+def _parsed(text):
     """The object or array of a line, which JSON and UTF-8 can carry on."""
     try:
-        content: Any = json.loads(text)
+        content = json.loads(text)
         json.dumps(content, ensure_ascii=False, allow_nan=False).encode("utf-8")
     except UnicodeEncodeError:
         raise UsageError("it has half a character (a lone surrogate) in it", hint="mend its text") from None
@@ -1985,12 +1965,12 @@ def _parsed(text: str) -> Any:
     return content
 
 
-def _from_object(content: Dict[str, Any], defaults: Job) -> Tuple[Job, Tuple[str, ...]]:
+def _from_object(content, defaults):
     fields = by_own_names({name: value for name, value in content.items() if value is not None})
     if "format" in fields:
         fields.setdefault("output_format", fields.pop("format"))
     kinds = {"prompt": str, **REQUEST_FIELDS}
-    known: Dict[str, Any] = {
+    known = {
         name: _typed(fields.pop(name), name, kind) for name, kind in kinds.items() if name in fields
     }
     own = {name: fields.pop(name) for name in _OWN if name in fields}
@@ -2016,8 +1996,8 @@ def _from_object(content: Dict[str, Any], defaults: Job) -> Tuple[Job, Tuple[str
 
 
 def job_key(
-    request: ImageRequest, inputs: Sequence[str], mask: Optional[str], markup: Optional[str] = None
-) -> str:
+    request, inputs, mask, markup=None
+):
     """The SHA-256, in hex, of all that decides what a job's images show; `inputs`, `mask` and `markup` are
     hashes too.
     How the request travels (`stream`), and what only the provider's checks see (`moderation`, `user`), is no
@@ -2025,7 +2005,7 @@ def job_key(
     # What was once extra still stands with it: the key of a job must not change.
     wire = request.wire_fields("output_format")
     further = {name: wire[name] for name in (*ONCE_EXTRA, *dict(request.extra)) if name in wire}
-    content: List[object] = [
+    content = [
         request.model or DEFAULT_MODEL,
         request.prompt,
         request.count,
@@ -2042,10 +2022,10 @@ def job_key(
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode("ascii")).hexdigest()
 
 
-def _bare_prompt(text: str) -> str:
+def _bare_prompt(text):
     """The text as it stands, or the JSON string that it is; a `UsageError` where it is other JSON."""
     try:
-        value: Any = json.loads(text, parse_constant=_no_constant)
+        value = json.loads(text, parse_constant=_no_constant)
     except RecursionError:
         value = []
     except ValueError:
@@ -2059,11 +2039,11 @@ def _bare_prompt(text: str) -> str:
     )
 
 
-def _no_constant(name: str) -> object:
+def _no_constant(name):
     raise ValueError(name)  # NaN is a word; JSON has no such number
 
 
-def is_header(text: str) -> bool:
+def is_header(text):
     """Whether a line names fields of jobs and nothing else, as the first line of a table does."""
     if text.startswith('"') and text.count('"') == 2 and text.endswith('"'):
         return False  # a JSON string: a prompt
@@ -2072,14 +2052,14 @@ def is_header(text: str) -> bool:
     return "prompt" in map(_plain, words) and all(_plain(word) in known for word in words)
 
 
-def _plain(name: str) -> str:
+def _plain(name):
     return name.lower().replace("-", "").replace("_", "")
 
 
-def _sources(own: Dict[str, Any]) -> Tuple[str, ...]:
-    sources: List[str] = []
+def _sources(own):
+    sources = []
     for name in ("image", "images", "image[]"):
-        value: Any = own.get(name, [])
+        value = own.get(name, [])
         for source in cast(List[Any], value if isinstance(value, list) else [value]):
             if not isinstance(source, str) or not source or source == "-":
                 raise UsageError(
@@ -2089,13 +2069,13 @@ def _sources(own: Dict[str, Any]) -> Tuple[str, ...]:
     return tuple(sources)
 
 
-def _job_id(value: object) -> str:
+def _job_id(value):
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return _typed(value, "id", str)
 
 
-def _typed(value: Any, name: str, kind: type) -> Any:
+def _typed(value, name, kind):
     if isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
         return value
     wanted = {str: "a text", int: "a whole number", bool: "true or false"}[kind]
@@ -2103,152 +2083,644 @@ def _typed(value: Any, name: str, kind: type) -> Any:
 
 
 # ------------------------------------------------------------------------------------------------------------
+# batch/kept_pace
+#
+# A pace that was found by what got through: kept to, and tried beyond; see `hidden_limit`. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_FIRST_DIP, _DIP = 0.25, 0.08  # of the pace, just after it was measured: the first time, and again
+_SHORT, _USUAL, _LONG = 8, 24, 64  # requests until it is back: after it has fallen, at first, at most
+_TRIED = 8  # refusals that there would have been by now if they were chance: it is a limit
+FREE = 4.0  # times the pace that was measured: nothing has stopped us, so there is no such limit
+FALL = 0.75
+_LIMITED, _BY_CHANCE = 0.9, 0.7  # of those refused: it is a limit, it is chance
+_LEAST_PASSED, _LEAST_REFUSED = 2, 6  # of those, to know it
+_OF_LATE = 32  # requests
+
+
+class Departure:
+    """A request that has gone out for some images; `sent_s` is when."""
+
+    def __init__(self, images, sent_s):
+        self.images = images
+        self.sent_s = sent_s
+        self.has_ended = self.is_refused = False
+        #: Whether it kept to a pace that should have been let through, and how much time it took up there.
+        self.is_within = False
+        self.took_s = 0.0
+        #: Whether its answer tells that the limit is used up that the server tells of.
+        self.is_used_up = False
+
+
+class Measure:
+    """What got through since a moment, and how many requests were refused."""
+
+    def __init__(self, since_s, later):
+        self.since_s = since_s
+        self.images = sum(each.images for each in later)
+        self.requests = len(later)
+        self.refusals = 0
+
+    def add(self, departure):
+        self.images += departure.images
+        self.requests += 1
+
+    def refuse(self, departure):
+        self.images -= departure.images
+        self.requests -= 1
+        self.refusals += 1
+
+    @property
+    def share(self):
+        """Of all requests, those that were refused."""
+        return self.refusals / max(1, self.requests + self.refusals)
+
+
+class Outcomes:
+    """How many were let through of late, and how many refused."""
+
+    def __init__(self):
+        self.passed = self.refused = 0.0
+
+    @property
+    def share(self):
+        return self.refused / max(1.0, self.passed + self.refused)
+
+    @property
+    def is_chance(self):
+        """Whether they are refused by chance, of requests that went right behind refused ones."""
+        return self.passed >= _LEAST_PASSED and self.share <= _BY_CHANCE
+
+    @property
+    def is_limited(self):
+        """Whether they are refused for a limit."""
+        return self.refused >= _LEAST_REFUSED and self.share >= _LIMITED
+
+    def add(self, is_refused):
+        self.refused += is_refused
+        self.passed += not is_refused
+        if self.passed + self.refused >= _OF_LATE:  # what is long ago counts less
+            self.passed, self.refused = self.passed / 2, self.refused / 2
+
+    def turn(self):
+        """One that counted as let through was refused."""
+        self.refused += 1
+        self.passed -= 1
+
+
+class KeptPace:
+    """A pace that was measured, in images a second, and how far it is gone beyond: see the module."""
+
+    def __init__(self, per_s, share, now_s):
+        self.per_s = per_s
+        self.best_per_s = per_s
+        self.is_confirmed = False  # refusals have gone away, so it is a limit
+        self.gain = 1.0  # times this pace requests go now
+        self.next_s = self._since_s = now_s
+        self._steady = _USUAL  # requests until it is reached
+        self._dip = _FIRST_DIP  # of it at first
+        self._sent = 0
+        self._share = share  # of requests that were refused before it was tried
+        self._within = Outcomes()  # requests that kept to it
+        self.behind = Outcomes()  # requests that went right behind refused ones
+
+    def take(self, departure, most_per_s):
+        self._sent += 1
+        # After a fall a second counts as a request: it may be slow for no reason.
+        seconds = departure.sent_s - self._since_s if self._steady == _SHORT else 0.0
+        ahead = max(self._sent, seconds) - self._steady
+        dip = _DIP if ahead > 0 else self._dip
+        self.gain = 1 + dip * (ahead / (self._steady if ahead < 0 else max(_SHORT, self._steady / 3))) ** 3
+        departure.is_within = self.gain <= 1
+        if departure.is_within:
+            self._within.add(False)
+            self.is_confirmed = self.is_confirmed or self._within.passed * self._share >= _TRIED
+        per_s = min(most_per_s, self.per_s * min(FREE, self.gain))
+        departure.took_s = departure.images / per_s
+        self.next_s = max(self.next_s, departure.sent_s) + departure.took_s
+
+    def refuse_within(self, departure):
+        """A request that kept to it was refused: another one may go in its place."""
+        self._within.turn()
+        self.next_s -= departure.took_s
+
+    @property
+    def is_in_vain(self):
+        """Whether as large a share as before is refused, or half of it."""
+        return self._within.refused >= 2 and self._within.share >= self._share / 2
+
+    def measure(self, per_s, now_s):
+        if per_s >= FALL * self.best_per_s:
+            self.best_per_s = max(self.best_per_s, per_s)
+            self._steady = min(_LONG, 2 * self._steady)
+        else:  # it may have been an accident: half is enough, and soon more is tried
+            per_s = self.best_per_s = max(per_s, self.per_s / 2)
+            self._steady = _SHORT
+        self.per_s, self._dip = per_s, _DIP
+        self._sent = 0
+        self._since_s = now_s
+        self.next_s = now_s + 1 / per_s
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch/hidden_limit
+#
+# A limit that a server tells nobody of: whether there is one, and how much it lets through.
+#
+# A refusal may be chance, as of a gateway that sheds load, or a limit, and does not say which. So the pace is
+# set by what gets through, not by what is refused (as in BBR: Cardwell et al., ACM Queue 14 (5), 2016):
+#
+# - At first requests go as they come. A refused one waits alone: it would be of no use if others waited too.
+# - After a few refusals the rate that got through is tried as a pace. It is measured from the first request
+#   that gets through after a refusal to the first one after a later refusal: between two moments at which a
+#   limit was used up, just the limit got through, be it a bucket or a window (so BBR measures policers:
+#   `bbr_lt_bw_sampling` in Linux' tcp_bbr.c).
+# - Where refusals go on at this pace it was chance, and all is open again: a rate is judged by trying it
+#   (PCC: Dong et al., NSDI 2015). Where they go away it is a limit. It is then approached from below, kept
+#   for a while and passed, faster and faster, until a refusal says that it is time to measure again (the
+#   cubic of RFC 9438, counted in requests and not in seconds: one in about 100 is refused).
+# - While nobody gets through nobody goes but one that asks: after the wait that the server asks for, else
+#   after longer and longer ones.
+#
+# Where the pace is not ours alone, as with several runs on one key, refusals go on at any pace. But right
+# behind a refused request a limit refuses the next one too, and chance lets it through as often as any other.
+#
+# Pure: no clock. A request that is not refused within a while counts as let through.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_FEW, _MANY = 6, 64  # refusals until a pace is tried: at first, and where they were found to be chance
+_CALM_S = 60.0  # after that, at least so long
+_LEAST_IMAGES = 4  # that tell a rate
+_LOST, _LOST_BY_CHANCE = 6, 16  # refusals on end until nobody goes: as a rule, and where they are chance
+_MOST_WAIT_S, _LONGER = 30.0, 1.3  # until one asks again, and how much longer than the last time
+_MOST_ASKING = 4
+_LEAST_GRACE_S, _MOST_GRACE_S = 0.2, 5.0  # after which a request that is not refused is let through
+_RECENT = 64  # requests that are remembered
+
+_BEHIND = 0.25  # of the time of an image: what goes so soon after a request that is refused is right behind
+_FREE_S = 60.0  # of images ahead of that pace: what a bucket or a window of a minute may hold
+
+
+class HiddenLimit:
+    """What is known of it; with `has_pace` there is a pace already that no guess is to undercut. Times are
+    seconds on a clock that never goes back."""
+
+    def __init__(self, has_pace):
+        self._has_pace = has_pace
+        self.pace = None  # None: open
+        self.last_through_s = 0.0  # when what was let through last had been sent
+        self._recent = deque(maxlen=_RECENT)
+        self._measure = None
+        self._patience = _FEW
+        self._open_until_s = 0.0
+        self._guesses = True  # nobody tells what refusals are for
+        self._is_told = False  # a refusal since the last measure said that it was for a limit
+        self._shut_until_s = None
+        self._vain = 0  # how often it was shut on end
+        self.is_asked = False  # by the server
+        self._resumes_s = None  # what goes then or later and gets through begins anew
+        self._grace_s = None
+        self._behind_until_s = 0.0  # what goes by then goes right behind a refused request
+        self._behind = deque()  # what went right behind refusals
+        self._went_behind = Outcomes()  # while it is open
+
+    @property
+    def is_chance(self):
+        """Whether refusals have been found to be chance."""
+        return self.pace is None and self._patience == _MANY
+
+    def shut_s(self, now_s):
+        """For how many seconds nobody goes."""
+        return max(0.0, (self._shut_until_s or 0.0) - now_s)
+
+    def wait_s(self, now_s):
+        """For how many seconds the next request has to wait."""
+        self._look(now_s)
+        wait_s = self.shut_s(now_s)
+        if self.pace is not None and self._vain < 2:  # those who ask once more need not be so far apart
+            wait_s = max(wait_s, self.pace.next_s - now_s)
+        in_doubt = [each for each in self._recent if not self._is_known(each, now_s)]
+        if len(in_doubt) >= self._most_in_doubt(now_s):
+            wait_s = max(wait_s, in_doubt[0].sent_s + self._grace - now_s, 0.001)
+        return max(0.0, wait_s)
+
+    def start(self, images, now_s, most_per_s):
+        """A request goes out, where no more than so many images a second are allowed in any case."""
+        departure = Departure(images, now_s)
+        self._recent.append(departure)
+        if self._measure is not None:
+            self._measure.add(departure)
+        if now_s <= self._behind_until_s:
+            self._behind.append(departure)
+        self._behind_until_s = 0.0
+        if self.pace is not None:
+            self.pace.take(departure, most_per_s)
+            if self.pace.gain > FREE and self._ahead_s(self.pace, now_s) > _FREE_S:
+                self._open(_FEW)
+        return departure
+
+    def forget(self):
+        """A limit is told: what was guessed is nothing to it."""
+        self._open(_MANY)
+
+    def refuse(
+        self, departure, wait_s, now_s, is_limit=None
+    ):
+        """The server refused it. `wait_s` is the wait that it asks for; `is_limit` tells whether it was for a
+        limit, None where nobody does."""
+        departure.is_refused = True
+        grace_s = min(_MOST_GRACE_S, max(_LEAST_GRACE_S, 3 * (now_s - departure.sent_s)))
+        self._grace_s = max(grace_s, 0.9 * (self._grace_s or 0.0))
+        self._look(now_s)
+        if self._measure is not None and departure.sent_s >= self._measure.since_s:
+            self._measure.refuse(departure)
+        self._is_told = self._is_told or bool(is_limit)
+        self._guesses = is_limit is None
+        if self._shut_until_s is not None:
+            self._shut(wait_s, now_s)
+            return
+        if self._measure is None and self._resumes_s is None:
+            self._resumes_s = now_s
+        self._behind_until_s = departure.sent_s + _BEHIND * min(2 * (wait_s or inf), self._image_s(now_s))
+        if self._shuts(departure, is_limit, now_s):
+            self._shut(wait_s, now_s)
+
+    def _shuts(self, departure, is_limit, now_s):
+        """Whether a refusal is a reason for nobody to go: none gets through, or it is time to measure."""
+        if is_limit:
+            return True
+        lost, pace = self._lost(now_s), self.pace
+        if is_limit is False:
+            self._patience = _MANY
+            if pace is not None:
+                pace.refuse_within(departure)
+            return lost >= _LOST_BY_CHANCE
+        if pace is None:
+            if not self.is_chance:
+                return lost >= _LOST or self._is_due(now_s)
+            if lost < _LOST_BY_CHANCE and not self.is_limited:
+                return self._is_due(now_s)
+            self._open(_FEW, now_s)
+            return True
+        if not departure.is_within:
+            return True
+        pace.refuse_within(departure)
+        if pace.is_in_vain and not pace.is_confirmed and pace.behind.is_chance:
+            self._open(_MANY, now_s)
+            return False
+        return lost >= _LOST or (pace.is_in_vain and pace.is_confirmed)
+
+    def _ahead_s(self, pace, now_s):
+        """By how many seconds of the pace more has got through than it lets through."""
+        measure = self._measure
+        return measure.images / pace.per_s - (now_s - measure.since_s) if measure else 0.0
+
+    def _is_due(self, now_s):
+        """Whether a pace is to be tried."""
+        measure = self._measure
+        if measure is None or measure.images < _LEAST_IMAGES:
+            return False
+        is_due = measure.refusals >= self._patience and now_s >= self._open_until_s
+        return self._is_told or (self._guesses and is_due)
+
+    def _open(self, patience, now_s=None):
+        """No pace is kept until so many more refusals; since `now_s` there is something to measure."""
+        self.pace = self._measure = self._shut_until_s = None
+        self._went_behind = Outcomes()
+        self._resumes_s = now_s
+        self._patience = min(_MANY, patience)
+        self._open_until_s = (now_s or 0.0) + _CALM_S if self.is_chance else 0.0
+
+    def _shut(self, wait_s, now_s):
+        """Nobody goes for a while; then one by one, until one gets through."""
+        until_s = self._shut_until_s
+        if until_s is None or now_s >= until_s:
+            self.is_asked = wait_s is not None
+            if wait_s is None:
+                unit_s = 1.0 if self.pace is None else 1 / self.pace.per_s
+                wait_s = min(_MOST_WAIT_S, unit_s * _LONGER**self._vain)
+            else:  # others may come at the very moment that the server names: in vain, so we come later
+                most_s = min(self._image_s(now_s), max(1.0, wait_s))
+                wait_s += most_s * (1 - _LONGER**-self._vain)
+            self._vain += 1
+        if wait_s is not None:
+            self._shut_until_s = max(until_s or 0.0, now_s + wait_s)
+        if self._vain == 1:
+            self._resumes_s = self._shut_until_s
+
+    def _look(self, now_s):
+        """Takes in what has got through by now."""
+        while self._behind and self._is_known(self._behind[0], now_s):
+            is_refused = self._behind.popleft().is_refused
+            if self.pace is not None:
+                self.pace.behind.add(is_refused)
+                continue
+            self._went_behind.add(is_refused)
+            if not self.is_chance and self._went_behind.is_chance:
+                self._open(_MANY, now_s)
+        for departure in reversed(self._recent):
+            if self._is_through(departure, now_s):
+                self.last_through_s = max(self.last_through_s, departure.sent_s)
+                break
+        resumes_s = self._resumes_s
+        if resumes_s is not None:
+            later = (departure for departure in self._recent if departure.sent_s >= resumes_s)
+            first = next((departure for departure in later if self._is_through(departure, now_s)), None)
+            if first is not None:
+                self._resume(first)
+
+    def _resume(self, first):
+        """The first request after a refusal has got through: what there was until then is measured."""
+        self._resumes_s = self._shut_until_s = None
+        # A rate that is mostly our own waiting is none.
+        least_images = max(_LEAST_IMAGES, 2 * self._vain)
+        self._vain = 0
+        later = [each for each in self._recent if each.sent_s >= first.sent_s and not each.is_refused]
+        begins, measure, pace = Measure(first.sent_s, later), self._measure, self.pace
+        if measure is None or self._has_pace:
+            self._measure = begins
+            return
+        images, seconds = measure.images - begins.images, first.sent_s - measure.since_s
+        if images < least_images or (pace is None and not self._is_due(first.sent_s)):
+            return
+        per_s = images / max(0.001, seconds)
+        is_limited = self._is_told or (pace is not None and pace.behind.is_limited)
+        self._measure, self._is_told = begins, False
+        if pace is None:
+            self.pace = pace = KeptPace(per_s, measure.share, first.sent_s)
+        elif per_s < FALL * pace.best_per_s and not is_limited:
+            self._open(4 * self._patience, first.sent_s)
+            return
+        else:
+            pace.measure(per_s, first.sent_s)
+
+    def _image_s(self, now_s):
+        """How long a limit would take for one image, as far as is known."""
+        if self.pace is not None:
+            return 1 / self.pace.per_s
+        measure = self._measure
+        return 1.0 if measure is None else (now_s - measure.since_s) / max(1, measure.images)
+
+    @property
+    def is_limited(self):
+        """Whether refusals are evidently for a limit."""
+        return self._went_behind.is_limited
+
+    def _most_in_doubt(self, now_s):
+        """How many requests may be out of which it is not known yet whether they get through: one while it is
+        shut, or one more each time where the server named the wait; after a refusal ever more, while nothing
+        is known of the limit."""
+        if self._shut_until_s is not None:
+            return min(self._vain, _MOST_ASKING) if self.is_asked else 1
+        is_unhurt = self._measure is None and self._resumes_s is None
+        if self.pace is not None or is_unhurt:
+            return inf
+        if self.is_chance:
+            return _LOST_BY_CHANCE  # so many would show that it is not
+        most = 1
+        for departure in reversed(self._recent):
+            if departure.is_refused:
+                break
+            most += self._is_through(departure, now_s)
+        return most
+
+    def _lost(self, now_s):
+        """How many requests on end were refused, in the order of sending."""
+        lost, last_s = 0, inf
+        for departure in reversed(self._recent):
+            if departure.is_refused:
+                lost += 1
+                last_s = min(last_s, departure.sent_s)
+            elif self._is_through(departure, now_s) or departure.sent_s < last_s < inf:
+                break  # a later one is refused already, so this one most likely is through
+        return lost
+
+    @property
+    def _grace(self):
+        return 1.0 if self._grace_s is None else self._grace_s
+
+    def _is_through(self, departure, now_s):
+        return not departure.is_refused and self._is_known(departure, now_s)
+
+    def _is_known(self, departure, now_s):
+        return departure.is_refused or departure.has_ended or now_s - departure.sent_s >= self._grace
+
+
+# ------------------------------------------------------------------------------------------------------------
 # batch/pacer
 #
 # When the next request of a run may go out: as fast as allowed, and no faster.
 #
-# What is allowed comes, best first, from the user, from the server's headers, from the words of a refusal, and
-# from refusals alone: then by additive increase and multiplicative decrease, as in TCP (RFC 5681). A wait that
-# the server asks for holds all requests back. Requests that go out by rate are spaced evenly (a virtual
-# schedule, as in the generic cell rate algorithm).
+# What is allowed comes, best first, from the user, from the server's headers, from the words of a refusal;
+# where nobody tells, from what gets through (`hidden_limit`). A limit that is told is not undercut by a
+# guess: a refusal that does not name it is chance, its job alone waits, and another one goes in its place.
+# One that says that the limit is used up, though we have kept to it, tells of others on the same key: we take
+# what is left. Requests that go out by rate are spaced evenly (a virtual schedule, as in the generic cell
+# rate algorithm).
 #
 # Pure: it has no clock and never sleeps. `now_s` is a moment in seconds, on a clock that never goes back.
 # ------------------------------------------------------------------------------------------------------------
 
 
 IMAGES, REQUESTS = "images", "requests"
+NAMED, TOLD, FOUND = "as named", "told by the server", "what gets through"
 
 MINUTE_S = 60.0
-_MARGIN = 0.98  # of a limit that is known: clocks and networks are not exact
-_DECREASE = 0.85
-_DECREASE_AGAIN = 0.6  # two refusals shortly after each other: the guess is far off
-_SOON_S = 30.0
-_INCREASE_EVERY_S = 15.0
-_DEFAULT_WAIT_S = 2.0
+_MARGIN = 0.98  # of a limit that is told: clocks and networks are not exact
+_RESET_SLACK_S, _RESET_SLACK = 1.0, 0.1
+_MOST_WAITING = 3  # refused jobs for each place, before they take places
 
 
 class Meter:
-    """One limit: `spare` units may go at once, further ones at `per_s` units a second."""
+    """One limit: `spare` units may go at once, further ones at `per_s` units a second; and at once again what
+    was given back."""
 
-    def __init__(self, per_s: float) -> None:
+    def __init__(self, per_s):
         self.per_s = per_s
         self.spare = 0.0
-        self._next_s = 0.0
+        self.next_s = 0.0
+        self._given_back = 0.0
 
-    def ready_s(self, units: float) -> float:
+    def ready_s(self, units):
         """The moment from which so many units may go."""
-        return 0.0 if self.spare >= units else self._next_s
+        return 0.0 if max(self.spare, self._given_back) >= units else self.next_s
 
-    def take(self, units: float, now_s: float) -> None:
+    def take(self, units, now_s):
+        if self._given_back >= units:
+            self._given_back -= units
+            return
         if self.spare >= units:
             self.spare -= units
         else:
             self.spare = 0.0
-        self._next_s = max(self._next_s, now_s) + units / self.per_s if not self.spare else now_s
+        self.next_s = max(self.next_s, now_s) + units / self.per_s if not self.spare else now_s
+
+    def give_back(self, units):
+        """So many units were not used after all."""
+        self._given_back += units
+
+
+class Pacing(Record):
+    """What a run waits for: nobody goes for `wait_s` seconds, as the server asks or as it refuses all; and
+    the pace a minute, None where there is none, and its `source`."""
+
+    wait_s: float = 0.0
+    is_asked: bool = False
+    per_minute: Optional[float] = None
+    source: str = ""
 
 
 class Pacer:
     """The pace of one run. `images_per_minute` is the user's own word; None is to learn it."""
 
-    def __init__(self, images_per_minute: Optional[float], now_s: float) -> None:
-        self._meters: Dict[str, Meter] = {}
-        self._most_per_s: Dict[str, float] = {}  # limits that are known, by kind
-        self._under_way: Dict[str, float] = {IMAGES: 0.0, REQUESTS: 0.0}
-        self._gone: Deque[Tuple[float, float]] = deque()  # when how many images went out and were not refused
-        self._started_s = now_s
-        self._paused_until_s = now_s
-        self._changed_s = now_s
-        self._is_told = images_per_minute is not None
+    def __init__(self, images_per_minute):
+        self._meters = {}
+        self._limits = {}  # a minute, as the server tells
+        self._under_way = {IMAGES: 0.0, REQUESTS: 0.0}
+        self._is_named = images_per_minute is not None
+        self._hidden = HiddenLimit(has_pace=self._is_named)
         if images_per_minute is not None:
-            self._most_per_s[IMAGES] = images_per_minute / MINUTE_S
             self._meters[IMAGES] = Meter(images_per_minute / MINUTE_S)
 
-    def wait_s(self, images: int, now_s: float) -> float:
+    def wait_s(self, images, now_s):
         """For how many seconds a request for so many images has to wait; 0 when it may go."""
-        units = {IMAGES: float(images), REQUESTS: 1.0}
-        ready = [meter.ready_s(units[kind]) for kind, meter in self._meters.items()]
-        return max(0.0, max([self._paused_until_s, *ready]) - now_s)
+        units = _units(images)
+        ready_s = max((meter.ready_s(units[kind]) for kind, meter in self._meters.items()), default=0.0)
+        return max(self._hidden.wait_s(now_s), ready_s - now_s)
 
-    def paused_s(self, now_s: float) -> float:
-        return max(0.0, self._paused_until_s - now_s)
-
-    def start(self, images: int, now_s: float) -> None:
+    def start(self, images, now_s):
         """A request for so many images goes out."""
-        self._speed_up(now_s)
-        units = {IMAGES: float(images), REQUESTS: 1.0}
-        for kind, meter in self._meters.items():
-            meter.take(units[kind], now_s)
-        for kind in units:
-            self._under_way[kind] += units[kind]
-        self._gone.append((now_s, float(images)))
-        while self._gone and self._gone[0][0] < now_s - MINUTE_S:
-            self._gone.popleft()
+        most_per_s = float("inf")
+        for kind, units in _units(images).items():
+            self._under_way[kind] += units
+            meter = self._meters.get(kind)
+            if meter is not None:
+                meter.take(units, now_s)
+                most_per_s = min(most_per_s, meter.per_s * images / units)
+        return self._hidden.start(images, now_s, most_per_s)
 
-    def end(self, images: int) -> None:
-        self._under_way[IMAGES] -= images
-        self._under_way[REQUESTS] -= 1
+    def end(self, departure):
+        """It is not under way any more."""
+        departure.has_ended = True
+        for kind, units in _units(departure.images).items():
+            self._under_way[kind] -= units
 
-    def learn(self, limits: Iterable[RateLimit], images: int) -> None:
-        """Takes in the limits that the answer to a request for so many images tells of: the one on images,
-        and where there is none, the one on requests."""
+    def learn(self, limits, departure):
+        """Takes in the limits that the answer to a request tells of: the one on images, and where there is
+        none, the one on requests."""
         known = {limit.kind: limit for limit in limits}
         kind = IMAGES if IMAGES in known else REQUESTS
         limit = known.get(kind)
-        if limit is None or self._is_told:
+        if limit is None:
+            return
+        units = _units(departure.images)[kind]
+        departure.is_used_up = limit.remaining < units
+        if self._is_named:
             return
         self._know(kind, limit.limit)
+        meter = self._meters[kind]
         # Other requests under way may not be counted there yet.
-        others = self._under_way[kind] - (images if kind == IMAGES else 1)
-        self._meters[kind].spare = max(0.0, limit.remaining - others)
+        meter.spare = max(0.0, limit.remaining - (self._under_way[kind] - units))
+        if meter.spare < 1 and 0 < limit.reset_s <= MINUTE_S:
+            # What is filled all the time is whole so late; anything else is a window, and empty until then.
+            filled_s = (limit.limit - limit.remaining) * MINUTE_S / limit.limit
+            if abs(limit.reset_s - filled_s) > max(_RESET_SLACK_S, _RESET_SLACK * filled_s):
+                meter.next_s = max(meter.next_s, departure.sent_s + limit.reset_s)
 
-    def refuse(self, images: int, wait_s: Optional[float], message: str, now_s: float) -> None:
+    def refuse(self, departure, wait_s, message, now_s):
         """The server refused a request as one too many; `wait_s` is the wait that it asks for."""
-        if self._gone:
-            self._gone.pop()
-        for meter in self._meters.values():
-            meter.spare = 0.0
         told = limit_in_words(message)
-        if told is not None and not self._is_told:
+        if told is not None and not self._is_named:
             self._know(*told)
-        elif now_s >= self._paused_until_s:  # refusals of one moment count as one
-            self._slow_down(images, wait_s, now_s)
-        self._changed_s = now_s
-        self.pause(_DEFAULT_WAIT_S if wait_s is None else wait_s, now_s)
+        is_limit = told is not None or departure.is_used_up or None
+        for kind, units in _units(departure.images).items():
+            meter = self._meters.get(kind)
+            if meter is None:
+                continue
+            if is_limit:
+                meter.spare = 0.0
+            else:
+                is_limit = False  # there is one that is told, and this is not it
+                if not self._hidden.is_limited:
+                    meter.give_back(units)
+        self._hidden.refuse(departure, wait_s, now_s, is_limit)
 
-    def pause(self, wait_s: float, now_s: float) -> None:
-        self._paused_until_s = max(self._paused_until_s, now_s + wait_s)
+    def has_got_through(self, since_s):
+        """Whether the server has let a request through that was sent since a moment."""
+        return self._hidden.last_through_s >= since_s
 
-    def _know(self, kind: str, limit: int) -> None:
-        """A limit a minute is known: it is the most, whatever was guessed before."""
-        per_s = limit / MINUTE_S
-        if self._most_per_s.get(kind) != per_s:
-            self._most_per_s[kind] = per_s
-            self._meters[kind] = Meter(per_s * _MARGIN)
+    def places_taken(self, waiting, places):
+        """How many of so many places are taken by refused jobs that wait for their own time: all, until it is
+        known that others need not wait for them, or how fast they may go."""
+        is_free = self._hidden.is_chance or self._hidden.pace is not None or bool(self._meters)
+        return max(0, waiting - _MOST_WAITING * places) if is_free else waiting
 
-    def _slow_down(self, images: int, wait_s: Optional[float], now_s: float) -> None:
-        meter = self._meters.get(IMAGES) or self._meters.get(REQUESTS)
-        if meter is not None:
-            meter.per_s *= _DECREASE if now_s - self._changed_s > _SOON_S else _DECREASE_AGAIN
-            return
-        # The first refusal: what went through in the last minute is what a minute takes, or an image each
-        # time the server asks to wait.
-        gone = sum(count for _, count in self._gone)
-        guess = gone / MINUTE_S
-        if wait_s:
-            guess = max(guess, images / wait_s)
-        elif wait_s is None:
-            guess = max(guess, gone / max(1.0, now_s - self._started_s) / 2)
-        self._meters[IMAGES] = Meter(max(guess, 1 / MINUTE_S))
+    def pacing(self, now_s):
+        """What it waits for now."""
+        wait_s, is_asked = self._hidden.shut_s(now_s), self._hidden.is_asked
+        pace, meters = self._hidden.pace, self._meters.values()
+        per_s = min((meter.per_s for meter in meters), default=float("inf"))
+        source = NAMED if self._is_named else TOLD
+        if pace is not None and pace.per_s < per_s:
+            per_s, source = pace.per_s, FOUND
+        if per_s == float("inf"):
+            return Pacing(wait_s, is_asked)
+        return Pacing(wait_s, is_asked, per_s * MINUTE_S, source)
 
-    def _speed_up(self, now_s: float) -> None:
-        """After a while without refusals a bit more is tried: an image a minute, up to what is known."""
-        if now_s - self._changed_s < _INCREASE_EVERY_S:
-            return
-        self._changed_s = now_s
-        for kind, meter in self._meters.items():
-            most = self._most_per_s.get(kind, float("inf"))
-            if meter.per_s < most * _MARGIN:
-                meter.per_s = min(most * _MARGIN, meter.per_s + max(1 / MINUTE_S, meter.per_s * 0.02))
+    def _know(self, kind, limit):
+        """The server has told a limit a minute."""
+        if self._limits.get(kind) != limit:
+            self._limits[kind] = limit
+            self._hidden.forget()
+            self._meters[kind] = Meter(limit / MINUTE_S * _MARGIN)
+
+
+def _units(images):
+    return {IMAGES: float(images), REQUESTS: 1.0}
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch/forecast
+#
+# How long the rest of a run will take, by how it went of late. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_LEAST_ENDED = 20
+
+
+class Forecast:
+    """What has ended of a run that began at a moment, with so many calls at once."""
+
+    def __init__(self, concurrency, began_s):
+        # Calls that began together end together: what is remembered spans at least two such waves.
+        self._ended_s = deque([began_s], maxlen=_LEAST_ENDED + 2 * concurrency)
+        self._took_s = 0.0
+
+    def end(self, took_s, now_s):
+        """A job has ended whose call took so long."""
+        weight = 1 if len(self._ended_s) == 1 else 1 / min(len(self._ended_s), _LEAST_ENDED)
+        self._took_s += (took_s - self._took_s) * weight
+        self._ended_s.append(now_s)
+
+    def rest_s(
+        self, unsent, images_each, newest_s, pacing, now_s
+    ):
+        """Seconds until all has ended, where so many jobs are not under way yet, and the newest call has run
+        for `newest_s`; None while nothing has ended."""
+        ended = len(self._ended_s) - 1
+        if not ended:
+            return None
+        if not unsent:
+            return max(0.0, self._took_s - newest_s)
+        # The next ones are on their way: the time since the last one counts when it is longer than a call.
+        until_s = max(self._ended_s[-1], now_s + pacing.wait_s - self._took_s)
+        per_s = ended / max(0.001, until_s - self._ended_s[0])
+        if pacing.per_minute is not None:
+            per_s = min(per_s, pacing.per_minute / MINUTE_S / images_each)
+        return pacing.wait_s + unsent / per_s + self._took_s
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -2264,7 +2736,7 @@ class OutputFolder(Record):
     path: Path
     rescue: Path
 
-    def outputs(self, name: str, request: ImageRequest, named: bool) -> OutputPlan:
+    def outputs(self, name, request, named):
         """Where the images of a job go; a `UsageError` for a name that cannot be one. A name that was made
         up never replaces a file."""
         if named:
@@ -2274,15 +2746,15 @@ class OutputFolder(Record):
         stem, _, suffix = name.rpartition(".")
         return OutputPlan(self.path, stem, f".{suffix}", request.count > 1, True, self.rescue)
 
-    def name_of(self, path: Union[str, Path]) -> str:
+    def name_of(self, path):
         """A path as a name below this folder."""
         return os.path.relpath(str(path), str(self.path))
 
-    def below(self, images: Iterable[SavedImage]) -> Tuple[SavedImage, ...]:
+    def below(self, images):
         """Images with their paths as the journal keeps them."""
         return tuple(replace(image, path=self.name_of(image.path)) for image in images)
 
-    def still_there(self, images: Iterable[SavedImage]) -> Tuple[SavedImage, ...]:
+    def still_there(self, images):
         """Those of the journal's images that are on disk as it says."""
         found = [(image, saved_image_at(str(self.path / image.path))) for image in images]
         return tuple(
@@ -2358,7 +2830,7 @@ class Journal:
 
     is_sandbox = False
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder):
         """Opens the journal of a folder, which must exist; a `UsageError` where another process has it."""
         self.path = folder / JOURNAL_NAME
         try:
@@ -2374,13 +2846,13 @@ class Journal:
             )
         end_line(self._descriptor)  # a line that a crash has torn must not swallow the next one
 
-    def __enter__(self) -> Journal:
+    def __enter__(self):
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_):
         os.close(self._descriptor)
 
-    def extend(self, entries: Iterable[Entry]) -> None:
+    def extend(self, entries):
         """Writes lines and returns when all are on the disk, by one flush; an `OutputError` where the disk
         does not take them."""
         has_written = False
@@ -2401,30 +2873,30 @@ class Journal:
 class LastEntries:
     """The last line of each job in a journal, in a scratch database."""
 
-    def __init__(self, database: Any) -> None:
+    def __init__(self, database):
         self._db = database
         self._db.execute(
             "CREATE TABLE past (key TEXT, copy INTEGER, entry TEXT, PRIMARY KEY (key, copy)) WITHOUT ROWID"
         )
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry):
         values = (entry.key, entry.copy, json.dumps(entry_json(entry)))
         self._db.execute("INSERT OR REPLACE INTO past VALUES (?, ?, ?)", values)
 
-    def forget(self, entry: Entry) -> None:
+    def forget(self, entry):
         """Forgets the last line of the job that this one is of."""
         self._db.execute("DELETE FROM past WHERE key = ? AND copy = ?", (entry.key, entry.copy))
 
-    def of(self, key: str, copy: int) -> Optional[Entry]:
+    def of(self, key, copy):
         query = "SELECT entry FROM past WHERE key = ? AND copy = ?"
         row = self._db.execute(query, (key, copy)).fetchone()
         return None if row is None else read_entry(json.loads(row[0]))
 
-    def count(self) -> int:
+    def count(self):
         return int(self._db.execute("SELECT COUNT(*) FROM past").fetchone()[0])
 
 
-def scratch_database(path: Path) -> Any:
+def scratch_database(path):
     """A new SQLite database that need not outlive the process: for what would fill the memory."""
     import sqlite3  # not every Python has it, and only batches and the ledger need it
 
@@ -2435,7 +2907,7 @@ def scratch_database(path: Path) -> Any:
     return database
 
 
-def read_journal(folder: Path) -> Iterator[Entry]:
+def read_journal(folder):
     """The entries of a folder's journal in order; a line that is torn or strange is passed over."""
     path = folder / JOURNAL_NAME
     if not path.exists():
@@ -2443,7 +2915,7 @@ def read_journal(folder: Path) -> Iterator[Entry]:
     with open(str(path), encoding="utf-8", errors="surrogateescape") as file:
         for line in file:
             try:
-                content: Any = json.loads(line)
+                content = json.loads(line)
                 entry = read_entry(cast(Dict[str, Any], content))
             except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
                 continue
@@ -2451,10 +2923,10 @@ def read_journal(folder: Path) -> Iterator[Entry]:
                 yield entry
 
 
-def entry_json(entry: Entry) -> Dict[str, object]:
+def entry_json(entry):
     """An entry as the object on its line; what has its default is left out."""
     moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    line: Dict[str, object] = {"event": entry.event, "time": moment, "key": entry.key, "copy": entry.copy}
+    line = {"event": entry.event, "time": moment, "key": entry.key, "copy": entry.copy}
     line.update((name, value) for name, value in vars(entry).items() if value)
     line["billed"] = entry.billed.value
     if entry.cost_usd is not None:
@@ -2464,9 +2936,9 @@ def entry_json(entry: Entry) -> Dict[str, object]:
     return line
 
 
-def read_entry(line: Dict[str, Any]) -> Entry:
+def read_entry(line):
     """The entry on a line; a `KeyError`, `TypeError` or `ValueError` where it is none."""
-    known: Dict[str, Any] = {
+    known = {
         name: kind(line[name]) for name, kind in _ENTRY_KINDS.items() if line.get(name) is not None
     }
     known["images"] = tuple(map(image_of_fields, line.get("images", [])))
@@ -2478,11 +2950,11 @@ def read_entry(line: Dict[str, Any]) -> Entry:
     return entry
 
 
-def image_fields(image: SavedImage) -> Dict[str, object]:
+def image_fields(image):
     return {"number": image.number, **image_json(image)}
 
 
-def image_of_fields(fields: Mapping[str, Any]) -> SavedImage:
+def image_of_fields(fields):
     """The image that `image_fields` made an object of; earlier releases kept no format and dimensions."""
     return SavedImage(
         path=str(fields["path"]),
@@ -2530,13 +3002,13 @@ img { width: 100%; }
 
 
 def write_sheet(
-    folder: Path,
-    name: str,
-    words: str,
-    rows: Iterable[Dict[str, Any]],
-    requests: Iterable[ImageRequest],
-    output: Output,
-) -> Optional[str]:
+    folder,
+    name,
+    words,
+    rows,
+    requests,
+    output,
+):
     """Writes the contact sheet of a folder anew; its path. None, after a warning, where another file has its
     name or it cannot be written."""
     path = folder / SHEET_NAME
@@ -2553,8 +3025,8 @@ def write_sheet(
 
 
 def _pieces(
-    title: str, summary: str, rows: Iterable[Dict[str, Any]], requests: Iterable[ImageRequest], folder: str
-) -> Iterator[str]:
+    title, summary, rows, requests, folder
+):
     yield (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{escape(_POLICY)}">\n{_SHEET_MARK}\n'
@@ -2567,10 +3039,10 @@ def _pieces(
     yield "</main>\n</body>\n</html>\n"
 
 
-def _card(row: Dict[str, Any], request: ImageRequest, folder: str) -> str:
-    error: Optional[Dict[str, Any]] = row.get("error")
+def _card(row, request, folder):
+    error = row.get("error")
     images = "".join(_thumbnail(image["path"], request.prompt, folder) for image in row.get("images", []))
-    parts: List[str] = [f'<p class="prompt" dir="auto">{escape(request.prompt)}</p>']
+    parts = [f'<p class="prompt" dir="auto">{escape(request.prompt)}</p>']
     parts.append(f'<p class="facts">{escape(_facts(row, request))}</p>')
     if error:
         said = f"{error.get('code', '')}: {error.get('message', '')}"
@@ -2581,14 +3053,14 @@ def _card(row: Dict[str, Any], request: ImageRequest, folder: str) -> str:
     return f'<article{kind} id="job-{int(row["job"])}">{pictures}{text}</article>\n'
 
 
-def _thumbnail(path: str, prompt: str, folder: str) -> str:
+def _thumbnail(path, prompt, folder):
     name = os.path.relpath(path, folder).replace(os.sep, "/")
     address = escape(percent_encode(name, safe="/", errors="surrogateescape"))
     shown = escape(f"{name}: {prompt[:200]}".encode("utf-8", "replace").decode("utf-8"))
     return f'<a href="{address}"><img src="{address}" alt="{shown}" loading="lazy" decoding="async"></a>'
 
 
-def _facts(row: Dict[str, Any], request: ImageRequest) -> str:
+def _facts(row, request):
     facts = [f"#{row['job']}", str(row["id"]) if row.get("id") else "", str(row["status"]), request.model]
     fields = request.without_stream().wire_fields("output_format")
     facts += [f"{name} {value}" for name, value in fields.items() if name not in ("model", "prompt")]
@@ -2596,6 +3068,59 @@ def _facts(row: Dict[str, Any], request: ImageRequest) -> str:
     lacking = " + unknown" if row.get("unpriced") else ""
     facts.append(f"${cost:.4f}{lacking}" if cost is not None else "")
     return " · ".join(fact for fact in facts if fact)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch/refused
+#
+# The jobs that a server has refused for a while: when each may go again, and when it is enough. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: Refusals of one job until it fails: on end, while nobody else gets through, and in all. Chance makes
+#: neither: where 9 of 10 requests are refused, one of a billion jobs is refused 200 times on end.
+MOST_ON_END, MOST_IN_ALL = 20, 200
+_MOST_DOUBLINGS = 3  # of a job's own wait, where the server asks for none: up to 8 s
+
+
+class _Refused(Record):
+    """One of them: when it was heard last, when it may go again, and how often it was refused since another
+    got through, and in all."""
+
+    heard_s: float = 0.0
+    due_s: float = 0.0
+    on_end: int = 0
+    in_all: int = 0
+
+
+class RefusedJobs:
+    """All of one run, by their number."""
+
+    def __init__(self):
+        self._jobs = {}
+
+    def __contains__(self, number):
+        return number in self._jobs
+
+    def due_s(self, number):
+        """The moment from which a job may go."""
+        return self._jobs[number].due_s if number in self._jobs else 0.0
+
+    def heard_s(self, number):
+        """When its last refusal was heard."""
+        return self._jobs[number].heard_s if number in self._jobs else 0.0
+
+    def add(self, number, wait_s, has_other_gone, now_s):
+        """A job was refused, and is to wait as long as the server asks; whether it may go again.
+        `has_other_gone` tells whether another got through since it was refused before."""
+        last = self._jobs.get(number, _Refused())
+        wait_s = backoff_s(min(last.in_all, _MOST_DOUBLINGS)) if wait_s is None else wait_s
+        on_end = 1 if has_other_gone else last.on_end + 1
+        self._jobs[number] = _Refused(now_s, now_s + wait_s, on_end, last.in_all + 1)
+        return on_end <= MOST_ON_END and last.in_all < MOST_IN_ALL
+
+    def forget(self, number):
+        self._jobs.pop(number, None)
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -2629,13 +3154,13 @@ class Line(Record):
 class JobsFile:
     """An open jobs file, whose lines can be read again until `close`."""
 
-    def __init__(self, path: str, scratch: Path) -> None:
+    def __init__(self, path, scratch):
         """Copies a file, or standard input for `-`, into the scratch folder: what is sent is what was
         planned, whatever happens to the file meanwhile."""
         import shutil
 
         self._scratch = scratch
-        self._file: BinaryIO = open(str(scratch / "jobs"), "x+b")  # noqa: SIM115
+        self._file = open(str(scratch / "jobs"), "x+b")  # noqa: SIM115
         try:
             if path == "-":
                 shutil.copyfileobj(open_stdin("jobs"), self._file)
@@ -2654,10 +3179,10 @@ class JobsFile:
             self._file.close()
             raise
 
-    def close(self) -> None:
+    def close(self):
         self._file.close()
 
-    def lines(self) -> Iterator[Line]:
+    def lines(self):
         self._file.seek(0)
         offset = number = 0
         while True:
@@ -2672,11 +3197,11 @@ class JobsFile:
             elif _content(data, start) and not _content(data, start).startswith(_COMMENTS):
                 yield _decoded(data, number, start)
 
-    def text_at(self, offset: int) -> str:
+    def text_at(self, offset):
         self._file.seek(offset)
         return _decoded(self._file.readline(_MAX_JOB_BYTES), 0, offset).text or ""
 
-    def _make_lines(self) -> None:
+    def _make_lines(self):
         """Makes lines of UTF-8 of what is written otherwise.
 
         Raises:
@@ -2704,7 +3229,7 @@ class JobsFile:
         if first.text is None or not first.text.endswith("]") or len(data) == len(first.text.encode("utf-8")):
             self._take(_array_lines(data, first.number))
 
-    def _take(self, pieces: Iterator[bytes]) -> None:
+    def _take(self, pieces):
         """Reads from now on what is written anew."""
         file = open(str(self._scratch / f"{Path(self._file.name).name}-lines"), "x+b")  # noqa: SIM115
         try:
@@ -2716,7 +3241,7 @@ class JobsFile:
         self._file.close()
         self._file = file
 
-    def _skip_line(self) -> int:
+    def _skip_line(self):
         skipped = 0
         while True:
             data = self._file.readline(_MAX_JOB_BYTES)
@@ -2725,14 +3250,14 @@ class JobsFile:
                 return skipped
 
 
-def _content(data: bytes, offset: int) -> bytes:
+def _content(data, offset):
     """A line without the mark of its encoding and the blanks around it."""
     if offset == 0 and data.startswith(_UTF8_MARK):
         data = data[len(_UTF8_MARK) :]
     return data.strip()
 
 
-def _from_utf16(file: BinaryIO) -> Iterator[bytes]:
+def _from_utf16(file):
     import codecs
 
     decoder = codecs.getincrementaldecoder("utf-16")()
@@ -2749,7 +3274,7 @@ def _from_utf16(file: BinaryIO) -> Iterator[bytes]:
         ) from None
 
 
-def _array_lines(data: bytes, number: int) -> Iterator[bytes]:
+def _array_lines(data, number):
     """The elements of a JSON array that begins on line `number`, one a line: each on its own line of the file
     where it has one, so that a refusal names that."""
     hint = "mend the array, or write one JSON object a line; write a prompt that begins so as a JSON string"
@@ -2792,13 +3317,13 @@ def _array_lines(data: bytes, number: int) -> Iterator[bytes]:
         ) from None
 
 
-def _after_blanks(text: str, place: int) -> int:
+def _after_blanks(text, place):
     while text[place : place + 1] in (" ", "\t", "\r", "\n"):
         place += 1
     return place
 
 
-def _decoded(data: bytes, number: int, offset: int) -> Line:
+def _decoded(data, number, offset):
     try:
         return Line(number, offset, _content(data, offset).decode("utf-8").strip())
     except UnicodeDecodeError:
@@ -2840,7 +3365,7 @@ class PlannedJob(Record):
     offset: int = 0
     replaces: bool = False
 
-    def entry(self, event: str, **fields: Any) -> Entry:
+    def entry(self, event, **fields):
         return Entry(event=event, key=self.key, copy=self.copy, name=self.name, **fields)
 
 
@@ -2869,17 +3394,17 @@ class Share(Record):
 class Plan:
     """The jobs of one run, by their number from 1. For one thread alone."""
 
-    def __init__(self, scratch: Path) -> None:
+    def __init__(self, scratch):
         self._db = scratch_database(scratch / "plan.sqlite3")
         for statement in _SCHEMA.split(";"):
             self._db.execute(statement)
         self._past = LastEntries(self._db)
         self._last_taken = 0
 
-    def close(self) -> None:
+    def close(self):
         self._db.close()
 
-    def add(self, job: PlannedJob, names: Sequence[str]) -> str:
+    def add(self, job, names):
         """Takes a job and claims its file names; empty, or why not: an earlier job has its id or a name."""
         names = [canonical(name) for name in names]
         clash = self._claim("id", [job.id] if job.id is not None else [], job.number)
@@ -2893,13 +3418,13 @@ class Plan:
             )
         return clash
 
-    def refuse(self, number: int, line: Line, outcome: Mapping[str, object]) -> None:
+    def refuse(self, number, line, outcome):
         self._db.execute(
             "INSERT INTO jobs (number, line, offset, images, state, outcome) VALUES (?,?,?,0,?,?)",
             (number, line.number, line.offset, INVALID, json.dumps(outcome)),
         )
 
-    def number_copies(self) -> None:
+    def number_copies(self):
         """Tells jobs with the same key apart by how many stand before each."""
         self._db.execute("CREATE INDEX by_key ON jobs (key, number)")
         previous, copy = None, 0
@@ -2909,44 +3434,44 @@ class Plan:
             if copy:  # no part of the index that is being walked
                 self._db.execute("UPDATE jobs SET copy = ? WHERE number = ?", (copy, number))
 
-    def remember(self, entry: Entry) -> None:
+    def remember(self, entry):
         """Takes a line of the journal; the last one of a job counts."""
         self._past.add(entry)
         for image in entry.images:
             self.hold_name(image.path, entry)
 
-    def forget(self, entry: Entry) -> None:
+    def forget(self, entry):
         self._past.forget(entry)
 
-    def remember_elsewhere(self, entry: Entry) -> None:
+    def remember_elsewhere(self, entry):
         """Takes a line of the journal that is of another kind of host: no result, but its files are there."""
         if entry.images:
             self._db.execute("INSERT OR IGNORE INTO elsewhere VALUES (?,?)", (entry.key, entry.copy))
         for image in entry.images:
             self.hold_name(image.path, replace(entry, key=""))
 
-    def count_elsewhere(self) -> int:
+    def count_elsewhere(self):
         """How many jobs are to be made that another kind of host has made before."""
         query = "SELECT count(*) FROM jobs JOIN elsewhere USING (key, copy) WHERE state = ?"
         return int(self._db.execute(query, (PENDING,)).fetchone()[0])
 
-    def hold_name(self, name: str, job: Union[PlannedJob, Entry]) -> None:
+    def hold_name(self, name, job):
         values = (canonical(name), job.key, job.copy)
         self._db.execute("INSERT OR REPLACE INTO holders VALUES (?,?,?)", values)
 
-    def is_anothers(self, name: str, job: PlannedJob) -> bool:
+    def is_anothers(self, name, job):
         """Whether a file below the folder is an image of another job, of this run or an earlier one."""
         row = self._db.execute("SELECT key, copy FROM holders WHERE name = ?", (canonical(name),)).fetchone()
         return row is not None and row != (job.key, job.copy)
 
-    def remembered(self) -> Iterator[Tuple[PlannedJob, Entry]]:
+    def remembered(self):
         """The jobs that the journal knows, each with its last line there."""
         columns = ", ".join(f"jobs.{name}" for name in _FIELDS)
         query = f"SELECT {columns}, past.entry FROM jobs JOIN past USING (key, copy) ORDER BY number"  # noqa: S608
         for row in self._db.execute(query):
             yield _planned(row[:-1]), read_entry(json.loads(row[-1]))
 
-    def take(self) -> Optional[PlannedJob]:
+    def take(self):
         """The next job that is to be run, each once; None when there is none."""
         query = f"SELECT {_COLUMNS} FROM jobs WHERE state = ? AND number > ? ORDER BY number LIMIT 1"  # noqa: S608
         row = self._db.execute(query, (PENDING, self._last_taken)).fetchone()
@@ -2955,7 +3480,7 @@ class Plan:
         self._last_taken = row[0]
         return _planned(row)
 
-    def leave(self, number: int, missing: Sequence[int], there: Sequence[SavedImage]) -> None:
+    def leave(self, number, missing, there):
         """Of a job only some images are still to be made, for their part of the estimate."""
         part = "low_usd = low_usd * :left / images, high_usd = high_usd * :left / images, images = :left"
         values = {
@@ -2967,14 +3492,14 @@ class Plan:
         query = f"UPDATE jobs SET missing = :missing, there = :there, {part} WHERE number = :number"  # noqa: S608
         self._db.execute(query, values)
 
-    def end(self, number: int, state: str, outcome: Mapping[str, object]) -> None:
+    def end(self, number, state, outcome):
         values = (state, json.dumps(outcome), number)
         self._db.execute("UPDATE jobs SET state = ?, outcome = ? WHERE number = ?", values)
 
-    def count(self) -> Dict[str, int]:
+    def count(self):
         return dict(self._db.execute("SELECT state, count(*) FROM jobs GROUP BY state").fetchall())
 
-    def shares(self) -> List[Share]:
+    def shares(self):
         query = (
             "SELECT quality, count(*), sum(images), sum(low_usd), sum(high_usd), count(high_usd) FROM jobs"
             " WHERE state = ? GROUP BY quality ORDER BY quality"
@@ -2984,7 +3509,7 @@ class Plan:
             for quality, jobs, images, low, high, priced in self._db.execute(query, (PENDING,))
         ]
 
-    def rows(self, state: Optional[str] = None) -> Iterator[Dict[str, Any]]:
+    def rows(self, state=None):
         """What there is to say of every job, in their order, or of those in one state."""
         last = 0
         query = (
@@ -2997,10 +3522,10 @@ class Plan:
                 return
             for number, line, offset, job_id, status, outcome in page:
                 last = number
-                known: Dict[str, Any] = json.loads(outcome) if outcome else {}
+                known = json.loads(outcome) if outcome else {}
                 yield {"job": number, "line": line, "offset": offset, "id": job_id, "status": status, **known}
 
-    def _claim_folders(self, names: Sequence[str], number: int) -> str:
+    def _claim_folders(self, names, number):
         """No output may be a folder that another one lies in."""
         deep = [Path(name) for name in names if os.sep in name]
         folders = {str(parent) for path in deep for parent in path.parents} - {"."}
@@ -3012,7 +3537,7 @@ class Plan:
                     return f"another job has an output in or as {show(name)}"
         return ""
 
-    def _claim(self, what: str, names: Sequence[str], number: int) -> str:
+    def _claim(self, what, names, number):
         """Takes names for a job; why not, where an earlier one has them."""
         import sqlite3
 
@@ -3026,8 +3551,8 @@ class Plan:
         return ""
 
 
-def _planned(row: Sequence[Any]) -> PlannedJob:
-    values: Dict[str, Any] = dict(zip(_FIELDS, row))
+def _planned(row):
+    values = dict(zip(_FIELDS, row))
     there = tuple(map(image_of_fields, json.loads(values["there"])))
     values.update(missing=tuple(json.loads(values["missing"])), there=there, named=bool(values["named"]))
     return PlannedJob(**values)
@@ -3046,17 +3571,17 @@ class JobEnding(Record):
     unpriced: str = ""
 
     @property
-    def is_unpriced(self) -> bool:
+    def is_unpriced(self):
         """Whether it may have cost what is not in `cost_usd`."""
         return self.billed is not Billed.NO and (self.cost_usd is None or bool(self.unpriced))
 
     @property
-    def state(self) -> str:
+    def state(self):
         if self.error is None:
             return DONE
         return ACCEPTED if self.error.code == TASK_PENDING else FAILED
 
-    def entry(self, job: PlannedJob, folder: OutputFolder, batch_id: str = "") -> Entry:
+    def entry(self, job, folder, batch_id=""):
         error = self.error
         return job.entry(
             self.state,
@@ -3069,7 +3594,7 @@ class JobEnding(Record):
             settled=error is not None and error.code == "fewer_images",
         )
 
-    def row(self) -> Dict[str, object]:
+    def row(self):
         return {
             "images": [image_json(image) for image in self.images],
             "billed": self.billed.value,
@@ -3089,13 +3614,13 @@ class JobEnding(Record):
 
 
 def resume_jobs(
-    plan: Plan,
-    folder: OutputFolder,
-    journal: Optional[Journal],
-    retry_ambiguous: bool,
-    is_sandbox: Optional[bool],
-    under_way: Container[str],
-) -> float:
+    plan,
+    folder,
+    journal,
+    retry_ambiguous,
+    is_sandbox,
+    under_way,
+):
     """Takes out of a plan what the journal of the folder knows to be done, with the Batch API, or in doubt;
     what was spent there, or may have been, in USD. An open journal takes a line for each job of which an
     earlier run could not say that it was done.
@@ -3112,11 +3637,11 @@ def resume_jobs(
     return spent_usd
 
 
-def _replay(plan: Plan, folder: OutputFolder, is_sandbox: Optional[bool]) -> float:
+def _replay(plan, folder, is_sandbox):
     """Takes the journal into the plan, and adds up what it cost."""
     spent_usd = 0.0
-    under_way: Dict[Tuple[str, int], float] = {}
-    elsewhere: Dict[Tuple[str, int], float] = {}
+    under_way = {}
+    elsewhere = {}
     for entry in read_journal(folder.path):
         job = entry.key, entry.copy
         if is_sandbox is not None and entry.sandbox is not is_sandbox:
@@ -3140,18 +3665,18 @@ def _replay(plan: Plan, folder: OutputFolder, is_sandbox: Optional[bool]) -> flo
 
 
 def _settle(
-    plan: Plan,
-    folder: OutputFolder,
-    job: PlannedJob,
-    entry: Entry,
-    journal: Optional[Journal],
-    retry_ambiguous: bool,
-    is_under_way: bool,
-) -> None:
+    plan,
+    folder,
+    job,
+    entry,
+    journal,
+    retry_ambiguous,
+    is_under_way,
+):
     """Decides what is left of a job by its last line in the journal."""
     there = _images_there(plan, folder, job, entry)
     missing = sorted(set(job.missing) - {image.number for image in there})
-    outcome: Dict[str, object] = {
+    outcome = {
         "images": [image_json(image) for image in there],
         "billed": entry.billed.value,
         "cost_usd": entry.cost_usd,
@@ -3176,7 +3701,7 @@ def _settle(
         plan.leave(job.number, missing, there)
 
 
-def _images_there(plan: Plan, folder: OutputFolder, job: PlannedJob, entry: Entry) -> List[SavedImage]:
+def _images_there(plan, folder, job, entry):
     """The images of a job that are on disk, by their numbers: as the journal says, and what a killed run had
     saved but could not say any more, which is a whole image where there was no file."""
     there = {image.number: image for image in folder.still_there(entry.images)}
@@ -3191,12 +3716,12 @@ def _images_there(plan: Plan, folder: OutputFolder, job: PlannedJob, entry: Entr
     return [there[number] for number in sorted(there)]
 
 
-def _is_in_doubt(entry: Entry) -> bool:
+def _is_in_doubt(entry):
     """Whether a job failed for which more may have been paid than has come."""
     return entry.event == FAILED and entry.billed is not Billed.NO and not entry.settled
 
 
-def _is_whole(path: str) -> bool:
+def _is_whole(path):
     try:
         with open(path, "rb") as file:
             return is_whole_image(file)
@@ -3214,17 +3739,21 @@ def _is_whole(path: str) -> bool:
 
 
 class RunningJob:
-    """A job sent once. `hold` is the money set aside for it; `inputs` closes what was loaded for it."""
+    """A job sent once. `hold` is the money set aside for it, `departure` what the pacer knows it by; `inputs`
+    closes what was loaded for it."""
 
     call: PreparedCall  # from `prepare` on, for those images of the job that are missing
 
-    def __init__(self, planned: PlannedJob, job: Job, hold: Hold, started_s: float) -> None:
+    def __init__(
+        self, planned, job, hold, departure, started_s
+    ):
         self.planned = planned
         self.job = job
         self.hold = hold
+        self.departure = departure
         self.started_s = started_s
         self.inputs = ExitStack()
-        self.result: Optional[Result] = None
+        self.result = None
         self.ending = JobEnding(planned.there)
         #: Whether the journal is to tell how it ended: it was sent, and how is known.
         self.is_noted = False
@@ -3233,13 +3762,13 @@ class RunningJob:
         self._is_sent = self._existed = False
 
     @property
-    def is_unsent(self) -> bool:
+    def is_unsent(self):
         """Whether it was stopped before anything was paid for."""
         return isinstance(self.ending.error, InterruptedCall) and self.ending.billed is Billed.NO
 
     def prepare(
-        self, client: Client, request: ImageRequest, folder: OutputFolder, is_anothers: Callable[[str], bool]
-    ) -> None:
+        self, client, request, folder, is_anothers
+    ):
         """Prepares the call; a `UsageError` where it cannot be sent. `is_anothers` tells whether a file below
         the folder is another job's image."""
         planned, missing = self.planned, self.planned.missing
@@ -3252,7 +3781,7 @@ class RunningJob:
             call = replace(call, request=replace(call.request, n=len(missing)), numbers=missing)
         self.call = call
 
-    def sent_entry(self, folder: OutputFolder) -> Entry:
+    def sent_entry(self, folder):
         """Its line in the journal before it is sent."""
         planned = self.planned
         self._existed = any(os.path.lexists(self.call.plan.path(number)) for number in planned.missing)
@@ -3264,16 +3793,17 @@ class RunningJob:
             high_usd=self.hold.high_usd,
         )
 
-    def end_entry(self, folder: OutputFolder) -> Entry:
+    def end_entry(self, folder):
         """Its line in the journal after it has ended."""
         return replace(self.ending.entry(self.planned, folder), existed=self._existed)
 
-    def send(self) -> None:
+    def send(self, now_s):
         """From now on it may cost all that is held for it."""
+        self.departure.sent_s = now_s
         self.hold.sent()
         self._is_sent = self.is_noted = True
 
-    def end(self, result: Optional[Result], error: Optional[Exception], secrets: Tuple[str, ...]) -> None:
+    def end(self, result, error, secrets):
         """Takes in how it ended; without an error all its images are saved."""
         if error is not None and not isinstance(error, GptImage2Error):
             # A defect of the program. What was sent by then stays in doubt in the journal, and paid for.
@@ -3296,7 +3826,7 @@ class RunningJob:
         unpriced = result.unpriced if result else ""
         self.ending = JobEnding(in_order, error, billed, cost_usd, warnings, unpriced)
 
-    def row(self) -> Dict[str, object]:
+    def row(self):
         result = self.result
         return {
             **self.ending.row(),
@@ -3304,7 +3834,7 @@ class RunningJob:
             "elapsed_s": round(result.elapsed_s, 3) if result else 0.0,
         }
 
-    def _numbered(self, images: Tuple[SavedImage, ...]) -> Tuple[SavedImage, ...]:
+    def _numbered(self, images):
         """The images by their numbers in the job: one too many stands for one that is missing."""
         missing = self.planned.missing
         free = iter(sorted(set(missing) - {image.number for image in images}))
@@ -3313,7 +3843,7 @@ class RunningJob:
             for image in images
         )
 
-    def _elsewhere(self, images: Tuple[SavedImage, ...]) -> Tuple[str, ...]:
+    def _elsewhere(self, images):
         """What there is to say of images that are not where the user named them."""
         if not self.planned.named:
             return ()
@@ -3337,7 +3867,7 @@ MAX_CONCURRENCY = 256
 DEFAULT_OUT_DIR = "gpt-image2-batch"
 
 #: The commands below `batch`, with what each does in a line.
-BATCH_COMMANDS: Tuple[Tuple[str, str], ...] = (
+BATCH_COMMANDS = (
     ("run", "run every job of a file; again for what is missing"),
     ("submit", "hand the jobs of a file to the Batch API, at half the price"),
     ("status", "ask the server how batches are"),
@@ -3363,7 +3893,7 @@ class JobsOptions(ServerFlags):
     takes_markup = True  # the Batch API's bodies are JSON, for which no markup is documented
 
     @property
-    def defaults(self) -> Job:
+    def defaults(self):
         """What a line leaves out."""
         return Job(request_of(self, ""), tuple(self.image or ()), self.mask, self.markup)
 
@@ -3377,14 +3907,14 @@ class BatchRunCommand(JobsOptions, CallFlags):
     max_failures: Optional[int]
 
 
-def batch_parser() -> Parser:
+def batch_parser():
     commands = "\n".join(f"  {name:<6}  {summary}" for name, summary in BATCH_COMMANDS)
     description = "Run many jobs from a file: now, or by the Batch API at half the price."
     epilog = f"commands:\n{commands}\n\nHelp for one: {PROGRAM} batch COMMAND --help"
     return parser_of("batch", description, "COMMAND [options]", epilog)
 
 
-def batch_run_parser() -> Parser:
+def batch_run_parser():
     description = "Run every job of a file; run it again to do only what is missing."
     parser = parser_of("batch run", description, "JOBS [options]")
     add_jobs_flags(parser)
@@ -3412,7 +3942,7 @@ def batch_run_parser() -> Parser:
     return parser
 
 
-def add_jobs_flags(parser: Parser) -> None:
+def add_jobs_flags(parser):
     parser.add_argument("jobs", metavar="JOBS", help="a file with a job a line (JSON, or a prompt), or -")
     group = parser.add_argument_group("the jobs")
     add = group.add_argument
@@ -3436,7 +3966,7 @@ def add_jobs_flags(parser: Parser) -> None:
     )
 
 
-def read_batch_run(argv: Sequence[str]) -> BatchRunCommand:
+def read_batch_run(argv):
     args = batch_run_parser().parse_args(list(argv), BatchRunCommand())
     if not 1 <= args.concurrency <= MAX_CONCURRENCY:
         raise UsageError(
@@ -3473,7 +4003,7 @@ class OpenJobs(Record):
     defaults: Job
     spent_usd: float
 
-    def requests(self) -> Iterator[ImageRequest]:
+    def requests(self):
         """The request of every row of the plan; for a line that is no job, its text."""
         for row in self.plan.rows():
             text = self.jobs_file.text_at(row["offset"])
@@ -3483,7 +4013,7 @@ class OpenJobs(Record):
                 yield ImageRequest(prompt=text[:500])
 
 
-def open_jobs(options: JobsOptions, client: Client, output: Output, stack: ExitStack) -> OpenJobs:
+def open_jobs(options, client, output, stack):
     """Plans the jobs of a file; everything is closed with the stack. Raises before anything is sent."""
     scratch = stack.enter_context(temporary_folder())
     jobs_file = JobsFile(options.jobs, scratch)
@@ -3494,7 +4024,7 @@ def open_jobs(options: JobsOptions, client: Client, output: Output, stack: ExitS
     folder = OutputFolder(path, client.rescue_folder)
     plan = Plan(scratch)
     stack.callback(plan.close)
-    journal: Optional[Journal] = None
+    journal = None
     if not options.dry_run:
         prepare_folder(path)
         journal = stack.enter_context(Journal(path))
@@ -3524,7 +4054,7 @@ def open_jobs(options: JobsOptions, client: Client, output: Output, stack: ExitS
     return OpenJobs(plan, jobs_file, folder, journal, defaults, spent_usd)
 
 
-def _is_for_sandbox(options: JobsOptions, client: Client, folder: Path) -> Optional[bool]:
+def _is_for_sandbox(options, client, folder):
     """Whether the run is one of the sandbox; None where only an answer would tell. A host on this machine is
     asked, at no cost, where the folder has something of the sandbox's."""
     if getattr(options, "sandbox", False):
@@ -3534,12 +4064,12 @@ def _is_for_sandbox(options: JobsOptions, client: Client, folder: Path) -> Optio
     return None if options.dry_run else client.asks_sandbox()
 
 
-def _refuse_invalid(plan: Plan, skip: bool, output: Output) -> None:
+def _refuse_invalid(plan, skip, output):
     """Names the lines that are no jobs; raises unless they are to be skipped."""
     count = plan.count().get(INVALID, 0)
     if not count:
         return
-    problems: List[str] = []
+    problems = []
     for row in islice(plan.rows(INVALID), _SHOWN_PROBLEMS):
         hint = f"; {row['error']['hint']}" if row["error"]["hint"] else ""
         problems.append(f"line {row['line']}: {row['error']['message']}{hint}")
@@ -3560,12 +4090,12 @@ class _Planner:
 
     def __init__(
         self,
-        plan: Plan,
-        folder: OutputFolder,
-        defaults: Job,
-        prices: Mapping[str, Prices],
-        takes_markup: bool,
-    ) -> None:
+        plan,
+        folder,
+        defaults,
+        prices,
+        takes_markup,
+    ):
         self._plan = plan
         self._folder = folder
         self._real_folder = os.path.realpath(str(folder.path))
@@ -3573,13 +4103,13 @@ class _Planner:
         self._prices = prices
         self._takes_markup = takes_markup
         self._lines = 0
-        self._warnings: Dict[str, int] = {}
+        self._warnings = {}
 
     @property
-    def warnings(self) -> List[str]:
+    def warnings(self):
         return [f"{text} ({count} jobs)" if count > 1 else text for text, count in self._warnings.items()]
 
-    def add(self, line: Line) -> None:
+    def add(self, line):
         self._lines += 1
         try:
             planned, names = self._planned(line)
@@ -3589,7 +4119,7 @@ class _Planner:
         except GptImage2Error as error:
             self._plan.refuse(self._lines, line, {"error": failure_json(error)})
 
-    def _planned(self, line: Line) -> Tuple[PlannedJob, List[str]]:
+    def _planned(self, line):
         """The job of a line, and the names of its files."""
         if line.text is None:
             raise UsageError(line.problem, hint="write one job a line")
@@ -3633,7 +4163,7 @@ class _Planner:
         )
         return planned, [self._claimed(path) if named else path.name for path in paths]
 
-    def _claimed(self, path: Path) -> str:
+    def _claimed(self, path):
         """The file behind an output that the user named, as a path below the folder; no link may lead out."""
         real = os.path.realpath(str(path))
         shown = show(str(path.name), limit=100)
@@ -3646,12 +4176,12 @@ class _Planner:
             raise UsageError(f"output {shown!r} is a file of the batch itself", hint="choose another name")
         return name
 
-    def _warn(self, text: str) -> None:
+    def _warn(self, text):
         if text in self._warnings or len(self._warnings) < _MAX_WARNINGS:
             self._warnings[text] = self._warnings.get(text, 0) + 1
 
 
-def _relative(output: str) -> str:
+def _relative(output):
     """An output as a plain relative path."""
     shown = show(output, limit=100)
     if not output.strip() or "\0" in output or output.endswith(("/", os.sep)):
@@ -3661,7 +4191,7 @@ def _relative(output: str) -> str:
     return os.path.normpath(output)
 
 
-def _fingerprint(source: str) -> str:
+def _fingerprint(source):
     """What an input is: the hash of a file's content, or the address it is fetched from."""
     if is_address(source):
         return source
@@ -3671,7 +4201,7 @@ def _fingerprint(source: str) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _content_hash(path: str, size_bytes: int, mtime_ns: int) -> str:
+def _content_hash(path, size_bytes, mtime_ns):
     del size_bytes, mtime_ns  # they tell a changed file from the one that was hashed
     return sha256_of(path)
 
@@ -3695,42 +4225,44 @@ _MAX_JOB_WARNINGS = 20
 
 class Tally(Record):
     """How far a run is. `stopped` says why nothing more is started, empty while more is. Of what is in
-    flight, `oldest_s` is how long the longest call has run; `paused_s` is for how long more the server has
-    asked to wait, in seconds."""
+    flight, `oldest_s` is how long the longest call has run; `refused` jobs wait to go again; `rest_s` is how
+    long the rest will take, None while that is unknown. Times in seconds."""
 
     done: int = 0
     failed: int = 0
     images: int = 0
     in_flight: int = 0
     oldest_s: float = 0.0
-    paused_s: float = 0.0
+    refused: int = 0
+    pacing: Pacing = Pacing()
+    rest_s: Optional[float] = None
     spent_usd: float = 0.0
     unpriced: int = 0
     is_over_budget: bool = False
     stopped: str = ""
 
 
-def job_rows(plan: Plan) -> Iterator[Dict[str, Any]]:
+def job_rows(plan):
     """A row a job as `--json` and `--events` print it."""
     for row in plan.rows():
         del row["offset"]
         yield job_row(row)
 
 
-def job_row(row: Dict[str, Any]) -> Dict[str, Any]:
+def job_row(row):
     """A row with every field that rows have."""
-    blank: Dict[str, Any] = {"images": [], "billed": "no", "cost_usd": None, "error": None, "warnings": []}
+    blank = {"images": [], "billed": "no", "cost_usd": None, "error": None, "warnings": []}
     return {**blank, **row, "status": _STATUS.get(row["status"], row["status"])}
 
 
-def counts(plan: Plan) -> Dict[str, int]:
+def counts(plan):
     states = plan.count()
     found = {name: states.get(name, 0) for name in (DONE, FAILED, AMBIGUOUS, ACCEPTED, SUBMITTED, INVALID)}
     found["not_started"] = sum(states.get(name, 0) for name in _STATUS)
     return {"jobs": sum(states.values()), **found}
 
 
-def exit_code(found: Dict[str, int], tally: Tally, signum: Optional[int]) -> int:
+def exit_code(found, tally, signum):
     if found[DONE] == found["jobs"]:
         return int(ExitCode.OK)
     if signum is not None:
@@ -3738,7 +4270,7 @@ def exit_code(found: Dict[str, int], tally: Tally, signum: Optional[int]) -> int
     return int(ExitCode.INTERRUPTED if tally.stopped == INTERRUPTED else ExitCode.PARTIAL)
 
 
-def in_words(found: Dict[str, int]) -> str:
+def in_words(found):
     parts = [f"{found[DONE]} of {found['jobs']} jobs done"]
     parts += [
         f"{found[name]} {words}"
@@ -3755,7 +4287,7 @@ def in_words(found: Dict[str, int]) -> str:
     return ", ".join(parts)
 
 
-def what_remains(found: Dict[str, int], tally: Tally) -> Optional[PartialError]:
+def what_remains(found, tally):
     if found[DONE] == found["jobs"]:
         return None
     hints = {
@@ -3773,15 +4305,15 @@ def what_remains(found: Dict[str, int], tally: Tally) -> Optional[PartialError]:
     return PartialError(in_words(found), hint=hint, code=tally.stopped)
 
 
-def sum_of_shares(shares: Sequence[Share]) -> Share:
+def sum_of_shares(shares):
     costs = [share.cost_usd for share in shares if share.cost_usd is not None]
-    cost: Optional[CostEstimate] = None
+    cost = None
     if len(costs) == len(shares):
         cost = CostEstimate(sum(each.low_usd for each in costs), sum(each.high_usd for each in costs), "")
     return Share("all", sum(share.jobs for share in shares), sum(share.images for share in shares), cost)
 
 
-def estimated_s(shares: Sequence[Share], concurrency: int, images_per_minute: Optional[float]) -> float:
+def estimated_s(shares, concurrency, images_per_minute):
     """How many seconds a run would take."""
     one_by_one_s = [share.jobs * TYPICAL_SECONDS.get(share.quality, _UNKNOWN_QUALITY_S) for share in shares]
     seconds = sum(one_by_one_s) / concurrency
@@ -3791,8 +4323,8 @@ def estimated_s(shares: Sequence[Share], concurrency: int, images_per_minute: Op
 
 
 def show_dry_run(
-    output: Output, command: str, jobs: OpenJobs, lines: Sequence[str], facts: Mapping[str, object]
-) -> int:
+    output, command, jobs, lines, facts
+):
     """Says what the jobs of a file would take, in `lines` for people and in `facts` for programs."""
     found = counts(jobs.plan)
     images = sum_of_shares(jobs.plan.shares()).images
@@ -3818,21 +4350,21 @@ def show_dry_run(
 class Progress:
     """The voice of one run. `jobs` is how many are to be run."""
 
-    def __init__(self, output: Output, jobs: int, max_cost_usd: Optional[float]) -> None:
+    def __init__(self, output, jobs, max_cost_usd):
         self._output = output
-        self._jobs = jobs
+        self.jobs = jobs
         self._max_cost_usd = max_cost_usd
         self._started_s = time.monotonic()
         self._every_s = TICK_S if output.is_live else _LINE_EVERY_S
         self._next_s = self._started_s + self._every_s
         self._has_said_goodbye = False
         #: What was warned of already: what is wrong with many jobs is said once.
-        self._warnings: Set[str] = set()
+        self._warnings = set()
 
-    def saved(self, image: SavedImage) -> None:
+    def saved(self, image):
         self._output.result(saved_line(image.path, image.size_bytes))
 
-    def ended(self, job: PlannedJob, state: str, outcome: Mapping[str, Any]) -> None:
+    def ended(self, job, state, outcome):
         row = {"job": job.number, "line": job.line, "id": job.id, "status": state, **outcome}
         say_ended(self._output, job_row(row))
         for warning in outcome.get("warnings", ()):
@@ -3840,7 +4372,7 @@ class Progress:
                 self._warnings.add(warning)
                 self._output.warn(f"job {job.number} (line {job.line}): {show(warning, limit=None)}")
 
-    def show(self, tally: Tally) -> None:
+    def show(self, tally):
         """Tells how far the run is, where it is time to; may be called at any time."""
         if tally.stopped == INTERRUPTED and not self._has_said_goodbye:
             self._has_said_goodbye = True
@@ -3852,15 +4384,15 @@ class Progress:
             tell(self._line(tally))
 
     @property
-    def elapsed_s(self) -> float:
+    def elapsed_s(self):
         return max(0.001, time.monotonic() - self._started_s)
 
-    def images_per_minute(self, tally: Tally) -> float:
+    def images_per_minute(self, tally):
         return tally.images * MINUTE_S / self.elapsed_s
 
-    def _line(self, tally: Tally) -> str:
+    def _line(self, tally):
         parts = [
-            f"{tally.done}/{self._jobs} done",
+            f"{tally.done}/{self.jobs} done",
             f"{tally.failed} failed",
             f"{tally.in_flight} in flight",
             f"{self.images_per_minute(tally):.1f} images/min",
@@ -3868,23 +4400,34 @@ class Progress:
         ]
         if self._max_cost_usd is not None:
             parts.append(f"${max(0.0, self._max_cost_usd - tally.spent_usd):.4f} left")
-        ended = tally.done + tally.failed
-        if ended:
-            left_s = (self._jobs - ended) * self.elapsed_s / ended
-            parts.append(f"about {duration(left_s)} to go")
-        if tally.paused_s:
-            parts.append(f"paused for {duration(tally.paused_s)} as the server asks")
+        if tally.rest_s is not None:
+            parts.append(f"about {duration(tally.rest_s)} to go")
+        parts += what_it_waits_for(tally)
         return ", ".join(parts)
 
 
-def say_ended(output: Output, row: Mapping[str, Any]) -> None:
+def what_it_waits_for(tally):
+    """Why not more is in flight; nothing where all that may go has gone."""
+    pacing = tally.pacing
+    parts = []
+    if pacing.wait_s:
+        reason = "the server asks" if pacing.is_asked else "the server refuses all"
+        parts.append(f"waiting {duration(max(1.0, pacing.wait_s))}: {reason}")
+    elif tally.refused:
+        parts.append(f"{tally.refused} refused and to go again")
+    if pacing.per_minute is not None:
+        parts.append(f"paced at {pacing.per_minute:.3g} a minute ({pacing.source})")
+    return parts
+
+
+def say_ended(output, row):
     output.event({"event": "job_finished", **row})
     if row["error"]:
         message = show(row["error"]["message"], limit=None)
         output.complain(f"job {row['job']} (line {row['line']}): {message} (billed: {row['billed']})")
 
 
-def duration(seconds: float) -> str:
+def duration(seconds):
     """A duration in words, to two units."""
     whole = round(seconds)
     hours, minutes = whole // 3600, whole % 3600 // 60
@@ -3893,7 +4436,7 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {whole % 60} s" if minutes else f"{whole} s"
 
 
-def _farewell(tally: Tally) -> str:
+def _farewell(tally):
     longest_s = max(TYPICAL_SECONDS.values())
     return (
         f"nothing more is started; waiting for {tally.in_flight} requests that are paid for "
@@ -3914,8 +4457,7 @@ def _farewell(tally: Tally) -> str:
 # ------------------------------------------------------------------------------------------------------------
 
 
-_MOST_REFUSALS = 20  # of one job, by a rate limit
-_UNAUTHORIZED, _TOO_MANY_REQUESTS = 401, 429
+_UNAUTHORIZED = 401
 
 
 class Scheduler:
@@ -3923,13 +4465,13 @@ class Scheduler:
 
     def __init__(
         self,
-        jobs: OpenJobs,
-        journal: Journal,
-        client: Client,
-        command: BatchRunCommand,
-        progress: Progress,
-        stop: StopSwitch,
-    ) -> None:
+        jobs,
+        journal,
+        client,
+        command,
+        progress,
+        stop,
+    ):
         self._jobs = jobs
         self._plan = jobs.plan
         self._journal = journal
@@ -3937,25 +4479,26 @@ class Scheduler:
         self._command = command
         self._progress = progress
         self._stop = stop
-        self._pacer = Pacer(command.images_per_minute, time.monotonic())
+        self._pacer = Pacer(command.images_per_minute)
+        self._forecast = Forecast(command.concurrency, time.monotonic())
         self._budget = Budget(command.max_cost_usd, jobs.spent_usd)
         self._tally = Tally()
         self._failures = 0
         self._stopped = ""
-        self._waiting: List[PlannedJob] = []  # taken from the plan; money or the server keeps them back
-        self._refusals: Dict[int, int] = {}
-        self._under_way: Dict[int, RunningJob] = {}
-        self._ready: List[RunningJob] = []  # to be sent when the journal says so
-        self._ended: List[RunningJob] = []  # to be told when the journal says so
+        self._waiting = []  # taken from the plan; money or the server keeps them back
+        self._refused = RefusedJobs()
+        self._under_way = {}
+        self._ready = []  # to be sent when the journal says so
+        self._ended = []  # to be told when the journal says so
         self._workers = 0
         # Safe also for a signal handler that interrupts this thread in the midst of one of them.
-        self._tasks: SimpleQueue[Optional[Callable[[], None]]] = SimpleQueue()  # for workers
-        self._news: SimpleQueue[Callable[[], None]] = SimpleQueue()  # from workers
+        self._tasks = SimpleQueue()  # for workers
+        self._news = SimpleQueue()  # from workers
 
-    def run(self) -> Tally:
+    def run(self):
         """Runs until nothing is left, or nothing more is to be started and all that was has ended. A defect
         of the program is raised when what was paid for has ended."""
-        defect: Optional[Exception] = None
+        defect = None
         with self._stop:
             self._stop.drain_first(partial(self._stop_starting, INTERRUPTED))
             is_running = True
@@ -3976,7 +4519,7 @@ class Scheduler:
             raise defect
         return self._tally_now()
 
-    def _step(self) -> bool:
+    def _step(self):
         """Starts what may start, waits for what happens next, and tells of it; False when all is over."""
         wait_s = self._start_jobs()
         self._commit()
@@ -3986,7 +4529,7 @@ class Scheduler:
         self._progress.show(self._tally_now())
         return True
 
-    def _hear(self, wait_s: float) -> None:
+    def _hear(self, wait_s):
         try:
             self._news.get(timeout=wait_s)()
             while True:
@@ -3996,14 +4539,14 @@ class Scheduler:
 
     # Starting
 
-    def _start_jobs(self) -> Optional[float]:
+    def _start_jobs(self):
         """Starts what may start now; in how many seconds more may, None where only news can tell."""
         while not self._is_stopping() and len(self._under_way) < self._command.concurrency:
-            affordable = self._next_affordable()
-            if affordable is None:
-                return self._leave_out_unaffordable()
-            planned, hold = affordable
             now_s = time.monotonic()
+            affordable = self._next_affordable(now_s)
+            if affordable is None:
+                return self._leave_out_unaffordable(now_s)
+            planned, hold = affordable
             wait_s = self._pacer.wait_s(len(planned.missing), now_s)
             if wait_s:
                 self._budget.release(hold)
@@ -4012,14 +4555,21 @@ class Scheduler:
             self._start(planned, hold, now_s)
         return None
 
-    def _next_affordable(self) -> Optional[Tuple[PlannedJob, Hold]]:
-        """The first job that there is money for, and the money. One that waits for its own takes a place."""
+    def _next_affordable(self, now_s):
+        """The first job that may go, that there is money for, and the money. One that waits for its own takes
+        a place, and so do those that were refused, as far as the pacer says."""
+        refused = 0
         for place, planned in enumerate(self._waiting):
+            if self._refused.due_s(planned.number) > now_s:
+                refused += 1
+                continue
             hold = self._budget.take(planned.high_usd or 0.0)
             if hold is not None:
                 del self._waiting[place]
                 return planned, hold
-        while len(self._under_way) + len(self._waiting) < self._command.concurrency:
+        places = self._command.concurrency
+        refused_out = refused - self._pacer.places_taken(refused, places)
+        while len(self._under_way) + len(self._waiting) - refused_out < places:
             taken = self._plan.take()
             if taken is None:
                 return None
@@ -4029,8 +4579,13 @@ class Scheduler:
             self._waiting.append(taken)
         return None
 
-    def _leave_out_unaffordable(self) -> Optional[float]:
-        """Gives up on jobs that wait for money when nothing is under way that may leave some."""
+    def _leave_out_unaffordable(self, now_s):
+        """Gives up on jobs that wait for money when nothing is under way that may leave some. Where a refused
+        one waits for its time instead: in how many seconds it may go."""
+        waits_s = [self._refused.due_s(planned.number) - now_s for planned in self._waiting]
+        wait_s = min((each for each in waits_s if each > 0), default=None)
+        if wait_s is not None:
+            return wait_s
         if self._under_way or not self._waiting:
             return None
         for planned in self._waiting:
@@ -4039,20 +4594,20 @@ class Scheduler:
         self._tally = replace(self._tally, is_over_budget=True)
         return 0.0
 
-    def _start(self, planned: PlannedJob, hold: Hold, now_s: float) -> None:
+    def _start(self, planned, hold, now_s):
         if self._workers == len(self._under_way):
             threading.Thread(target=self._work, daemon=True).start()
             self._workers += 1
         job, _ = read_job(self._jobs.jobs_file.text_at(planned.offset), self._jobs.defaults)
-        running = RunningJob(planned, job, hold, now_s)
+        departure = self._pacer.start(len(planned.missing), now_s)
+        running = RunningJob(planned, job, hold, departure, now_s)
         self._under_way[planned.number] = running
-        self._pacer.start(len(planned.missing), now_s)
         if job.sources:
             self._tasks.put(partial(self._load, running))
         else:
             self._make_ready(running, job.request)
 
-    def _make_ready(self, running: RunningJob, request: ImageRequest) -> None:
+    def _make_ready(self, running, request):
         """A job's inputs are there: it is sent with the next lines of the journal."""
         if self._is_stopping():
             self._leave(running)
@@ -4065,7 +4620,7 @@ class Scheduler:
         else:
             self._ready.append(running)
 
-    def _commit(self) -> None:
+    def _commit(self):
         """Puts on disk, by one flush, which jobs have ended and which are sent; only then sends these, and
         tells of those."""
         folder = self._jobs.folder
@@ -4080,14 +4635,14 @@ class Scheduler:
             for running in self._ended:
                 running.ending = replace(running.ending, error=running.ending.error or failed)
         for running in self._ready:
-            running.send()
+            running.send(time.monotonic())
             self._tasks.put(partial(self._call, running))
         self._ready.clear()
         ended, self._ended = self._ended, []
         for running in ended:
             self._book(running)
 
-    def _take_back_ready(self) -> List[RunningJob]:
+    def _take_back_ready(self):
         ready, self._ready = self._ready, []
         for running in ready:
             self._leave(running)
@@ -4095,13 +4650,13 @@ class Scheduler:
 
     # In a worker: nothing is decided here
 
-    def _work(self) -> None:
+    def _work(self):
         task = self._tasks.get()
         while task is not None:
             task()
             task = self._tasks.get()
 
-    def _load(self, running: RunningJob) -> None:
+    def _load(self, running):
         job = running.job
         try:
             inputs = self._client.with_inputs(job.request, job.sources, job.mask, job.markup)
@@ -4111,9 +4666,9 @@ class Scheduler:
         else:
             self._news.put(partial(self._make_ready, running, request))
 
-    def _call(self, running: RunningJob) -> None:
-        result: Optional[Result] = None
-        error: Optional[Exception] = None
+    def _call(self, running):
+        result = None
+        error = None
         try:
             with running.inputs:
                 result = self._client.run(running.call, observer=partial(self._post, running))
@@ -4123,19 +4678,22 @@ class Scheduler:
             error = defect
         self._news.put(partial(self._end, running, result, error))
 
-    def _post(self, running: RunningJob, event: Event) -> None:
+    def _post(self, running, event):
         if isinstance(event, ImageSaved):
             self._news.put(partial(self._hold_image, running, event.image))
         elif isinstance(event, HeadersReceived) and event.limits:
-            self._news.put(partial(self._pacer.learn, event.limits, len(running.planned.missing)))
+            self._news.put(partial(self._learn, running, event.limits))
 
     # Hearing
 
-    def _hold_image(self, running: RunningJob, image: SavedImage) -> None:
+    def _learn(self, running, limits):
+        self._pacer.learn(limits, running.departure)
+
+    def _hold_image(self, running, image):
         self._plan.hold_name(self._jobs.folder.name_of(image.path), running.planned)
         self._progress.saved(image)
 
-    def _end(self, running: RunningJob, result: Optional[Result], error: Optional[Exception]) -> None:
+    def _end(self, running, result, error):
         """A job has ended: what others may do follows at once, what is told of it when it is on disk."""
         if result is not None and result.sandbox:
             self._journal.is_sandbox = True
@@ -4152,35 +4710,31 @@ class Scheduler:
                 self._stop_after(failed)
         self._ended.append(running)
 
-    def _leave(self, running: RunningJob) -> None:
+    def _leave(self, running):
         """Gives back a job's place, and what is left of its money."""
         del self._under_way[running.planned.number]
-        self._pacer.end(len(running.planned.missing))
+        self._pacer.end(running.departure)
         self._budget.release(running.hold)
         running.inputs.close()
 
-    def _goes_again(self, running: RunningJob, error: GptImage2Error) -> bool:
-        """Whether a job may simply go again later; then everybody is told to wait."""
-        if not error.retry_safe or error.billed is not Billed.NO:
+    def _goes_again(self, running, error):
+        """Whether a job may simply go again later: the server has refused it for the time being."""
+        if not error.retry_safe or error.billed is not Billed.NO or error.http_status is None:
             return False
         now_s, number = time.monotonic(), running.planned.number
-        if error.http_status == _TOO_MANY_REQUESTS:
-            images = len(running.planned.missing)
-            self._pacer.refuse(images, error.retry_after_s, error.message, now_s)
-        elif error.retry_after_s is not None:
-            self._pacer.pause(error.retry_after_s, now_s)
-        else:
-            return False
-        self._refusals[number] = self._refusals.get(number, 0) + 1
-        running.goes_again = self._refusals[number] <= _MOST_REFUSALS
+        self._pacer.refuse(running.departure, error.retry_after_s, error.message, now_s)
+        has_other_gone = self._pacer.has_got_through(self._refused.heard_s(number))
+        running.goes_again = self._refused.add(number, error.retry_after_s, has_other_gone, now_s)
         return running.goes_again
 
-    def _book(self, running: RunningJob) -> None:
+    def _book(self, running):
         """Notes in the plan how a job has ended, and tells of it."""
         if running.goes_again or running.is_unsent:
             return
         planned, ending, tally = running.planned, running.ending, self._tally
-        self._refusals.pop(planned.number, None)
+        self._refused.forget(planned.number)
+        if running.result is not None:
+            self._forecast.end(running.result.elapsed_s, time.monotonic())
         self._tally = replace(
             tally,
             done=tally.done + (ending.error is None),
@@ -4193,20 +4747,26 @@ class Scheduler:
         self._plan.end(planned.number, ending.state, row)
         self._progress.ended(planned, ending.state, row)
 
-    def _tally_now(self) -> Tally:
-        now_s = time.monotonic()
+    def _tally_now(self):
+        now_s, tally = time.monotonic(), self._tally
         started_s = [running.started_s for running in self._under_way.values()]
+        pacing = self._pacer.pacing(now_s)
+        unsent = self._progress.jobs - tally.done - tally.failed - len(started_s)
+        images_each = tally.images / tally.done if tally.done else 1.0
+        newest_s = now_s - max(started_s, default=now_s)
         return replace(
-            self._tally,
+            tally,
             in_flight=len(started_s),
             oldest_s=now_s - min(started_s, default=now_s),
-            paused_s=self._pacer.paused_s(now_s),
-            stopped=self._stopped or (OVER_MAX_COST if self._tally.is_over_budget else ""),
+            refused=sum(planned.number in self._refused for planned in self._waiting),
+            pacing=pacing,
+            rest_s=self._forecast.rest_s(unsent, images_each, newest_s, pacing, now_s),
+            stopped=self._stopped or (OVER_MAX_COST if tally.is_over_budget else ""),
         )
 
     # Stopping
 
-    def _stop_after(self, error: GptImage2Error) -> None:
+    def _stop_after(self, error):
         """Starts nothing more where no other job can fare better, or too many have failed."""
         is_refused = isinstance(error, AuthenticationError) and error.http_status == _UNAUTHORIZED
         most = 1 if self._command.fail_fast else self._command.max_failures
@@ -4215,11 +4775,11 @@ class Scheduler:
         elif most is not None and self._failures >= most:
             self._stop_starting(MAX_FAILURES)
 
-    def _stop_starting(self, reason: str) -> None:
+    def _stop_starting(self, reason):
         """Nothing more is started. A signal handler calls it, so it takes no lock."""
         self._stopped = self._stopped or reason
 
-    def _is_stopping(self) -> bool:
+    def _is_stopping(self):
         return bool(self._stopped) or self._stop.is_set
 
 
@@ -4230,7 +4790,7 @@ class Scheduler:
 # ------------------------------------------------------------------------------------------------------------
 
 
-def run_batch_run(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
+def run_batch_run(rest, output, stop):
     command = read_batch_run(rest)
     with ExitStack() as stack:
         if command.sandbox:
@@ -4255,13 +4815,13 @@ def run_batch_run(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
 
 
 def _tell_ending(
-    command: BatchRunCommand,
-    jobs: OpenJobs,
-    found: Dict[str, int],
-    tally: Tally,
-    progress: Progress,
-    output: Output,
-) -> None:
+    command,
+    jobs,
+    found,
+    tally,
+    progress,
+    output,
+):
     words, folder = in_words(found), jobs.folder.path
     name = os.path.basename(command.jobs)
     sheet = write_sheet(folder, name, words, jobs.plan.rows(), jobs.requests(), output)
@@ -4270,7 +4830,7 @@ def _tell_ending(
     output.say(f"{words}; ${tally.spent_usd:.4f}{unpriced}; {sheet or folder}")
     if error is not None:
         output.complain(f"{error.message}; {error.hint}")
-    outcome: Dict[str, object] = {
+    outcome = {
         "ok": error is None,
         "command": "batch run",
         **found,
@@ -4286,7 +4846,7 @@ def _tell_ending(
     output.finish(outcome, job_rows(jobs.plan))
 
 
-def _dry_run(command: BatchRunCommand, jobs: OpenJobs, output: Output) -> int:
+def _dry_run(command, jobs, output):
     concurrency, pace = command.concurrency, command.images_per_minute
     shares = jobs.plan.shares()
     cost, seconds = sum_of_shares(shares).cost_usd, estimated_s(shares, concurrency, pace)
@@ -4325,7 +4885,7 @@ _HINT = (
 )
 
 
-def read_moment(text: str, now_s: float) -> str:
+def read_moment(text, now_s):
     """The moment that a text names, as the ledger writes it; a date-time without a zone is local."""
     from datetime import datetime
 
@@ -4338,7 +4898,7 @@ def read_moment(text: str, now_s: float) -> str:
         raise UsageError(f"{text!r} is no moment in time", hint=_HINT) from None
 
 
-def local_time(moment: str) -> str:
+def local_time(moment):
     """A moment of the ledger in local time, to the minute."""
     from datetime import datetime
 
@@ -4399,15 +4959,15 @@ class PastRequest(Record):
 
 
 def find_requests(
-    database: Database, search: Optional[str], since: Optional[str], limit: Optional[int]
-) -> List[PastRequest]:
+    database, search, since, limit
+):
     """The requests from `since` on whose prompt or image path holds a text in any case, newest first."""
     at_most = limit if limit is not None and search is None else -1
     rows = database.rows(
         "SELECT * FROM requests WHERE started_at >= ? ORDER BY started_at DESC, id DESC LIMIT ?",
         (since or "", at_most),
     )
-    found: List[PastRequest] = []
+    found = []
     for row in rows:
         if limit is not None and len(found) >= limit:
             break
@@ -4416,14 +4976,14 @@ def find_requests(
     return found
 
 
-def request_by_id(database: Database, number: int) -> Optional[PastRequest]:
+def request_by_id(database, number):
     if number > _MAX_ID:
         return None
     rows = database.rows("SELECT * FROM requests WHERE id = ?", (number,))
     return _past_request(database, rows[0]) if rows else None
 
 
-def request_by_file(database: Database, path: str) -> Optional[PastRequest]:
+def request_by_file(database, path):
     """The newest request that made an image with the bytes of this file, at best under this path, else one
     with this path, or None."""
     is_here = "path = CAST(? AS TEXT)"
@@ -4436,8 +4996,8 @@ def request_by_file(database: Database, path: str) -> Optional[PastRequest]:
 
 
 def forget_requests(
-    database: Database, ids: Sequence[int] = (), before: Optional[str] = None, everything: bool = False
-) -> List[int]:
+    database, ids=(), before=None, everything=False
+):
     """Deletes requests by id, by age or all of them, and overwrites what they held; which they were."""
     if everything:
         condition, values, moment = "1", [()], "9"
@@ -4446,7 +5006,7 @@ def forget_requests(
     else:
         condition, values, moment = "id = ?", [(number,) for number in ids], ""
     ids_of_them = f"SELECT id FROM requests WHERE {condition}"  # noqa: S608
-    forgotten: List[int] = []
+    forgotten = []
     database.rows("PRAGMA secure_delete = ON")
     with database.transaction():
         for value in values:
@@ -4458,23 +5018,23 @@ def forget_requests(
     return forgotten
 
 
-def _holds(database: Database, row: Mapping[str, Any], text: str) -> bool:
+def _holds(database, row, text):
     if text in row["prompt"].casefold():
         return True
     paths = database.rows("SELECT path FROM images WHERE request = ?", (row["id"],))
     return any(text in image["path"].casefold() for image in paths)
 
 
-def _past_request(database: Database, row: Mapping[str, Any]) -> PastRequest:
+def _past_request(database, row):
     images = database.rows("SELECT * FROM images WHERE request = ? ORDER BY number", (row["id"],))
-    values: Dict[str, Any] = dict(row)
+    values = dict(row)
     values["fields"] = json.loads(row["fields"])
     values["inputs"] = tuple(input_file_of(file) for file in json.loads(row["inputs"]))
-    beside: Dict[str, Any] = json.loads(row["mask"] or "{}")
+    beside = json.loads(row["mask"] or "{}")
     values.update(mask=None, markup=None)
     if beside:
         values[beside.get("field", "mask")] = input_file_of(beside)
-    usage: Dict[str, Any] = json.loads(row["usage"] or "{}")
+    usage = json.loads(row["usage"] or "{}")
     values["svg_usage"] = usage.pop("svg_usage", None)
     values["usage"] = usage or None
     for image in images:
@@ -4493,7 +5053,7 @@ def _past_request(database: Database, row: Mapping[str, Any]) -> PastRequest:
 
 Row = Mapping[str, Any]
 #: What requests can be grouped by, and how the name of a request's group is read from its row.
-GROUPINGS: Mapping[str, Callable[[Row], str]] = {
+GROUPINGS = {
     "day": lambda row: local_time(row["started_at"])[:10],
     "model": lambda row: row["model"],
     "host": lambda row: row["host"],
@@ -4513,8 +5073,8 @@ class Spending(Record):
     unknown_cost: int = 0
     maybe_billed: int = 0
 
-    def with_row(self, row: Row) -> Spending:
-        usage: Mapping[str, Any] = json.loads(row["usage"]) if row["usage"] else {}
+    def with_row(self, row):
+        usage = json.loads(row["usage"]) if row["usage"] else {}
         is_partly = row["cost_usd"] is None or lacks_a_part(usage.get("svg_usage"))
         is_unknown = is_partly and row["billed"] == Billed.YES.value
         return replace(
@@ -4528,12 +5088,12 @@ class Spending(Record):
         )
 
 
-def lacks_a_part(svg_usage: Optional[Mapping[str, Any]]) -> bool:
+def lacks_a_part(svg_usage):
     """Whether the author of an SVG has cost what nobody knows."""
     return svg_usage is not None and svg_usage.get("cost_usd") is None
 
 
-def spending_rows(database: Database, since: Optional[str]) -> List[Row]:
+def spending_rows(database, since):
     """What is needed of each request from a moment on, oldest first."""
     return list(
         database.rows(
@@ -4545,22 +5105,22 @@ def spending_rows(database: Database, since: Optional[str]) -> List[Row]:
     )
 
 
-def sum_of(rows: Iterable[Row], name: str) -> Spending:
+def sum_of(rows, name):
     total = Spending(name)
     for row in rows:
         total = total.with_row(row)
     return total
 
 
-def sums_by(rows: Iterable[Row], by: str) -> List[Spending]:
-    groups: Dict[str, Spending] = {}
+def sums_by(rows, by):
+    groups = {}
     for row in rows:
         name = GROUPINGS[by](row)
         groups[name] = groups.get(name, Spending(name)).with_row(row)
     return [groups[name] for name in sorted(groups)]
 
 
-def is_rehearsal(row: Row) -> bool:
+def is_rehearsal(row):
     """Whether the sandbox has answered: that is no real money. A gateway on this machine charges some."""
     return row["host"] == SANDBOX_HOST
 
@@ -4575,7 +5135,7 @@ def is_rehearsal(row: Row) -> bool:
 _PROMPT_CHARS = 40
 
 
-def request_json(past: PastRequest) -> Dict[str, object]:
+def request_json(past):
     shown = dict(vars(past))
     code, message = shown.pop("error_code"), shown.pop("error_message")
     low, high = shown.pop("estimate_low_usd"), shown.pop("estimate_high_usd")
@@ -4590,7 +5150,7 @@ def request_json(past: PastRequest) -> Dict[str, object]:
     }
 
 
-def listing(requests: Sequence[PastRequest]) -> List[str]:
+def listing(requests):
     return columns(
         [
             [
@@ -4609,7 +5169,7 @@ def listing(requests: Sequence[PastRequest]) -> List[str]:
     )
 
 
-def details(past: PastRequest) -> List[str]:
+def details(past):
     files = [("input", file) for file in past.inputs]
     files += [(name, file) for name, file in (("mask", past.mask), ("markup", past.markup)) if file]
     rows = [
@@ -4652,11 +5212,11 @@ def details(past: PastRequest) -> List[str]:
     return columns([[name, show(value, limit=None)] for name, value in rows])
 
 
-def spending_json(spending: Spending) -> Dict[str, object]:
+def spending_json(spending):
     return {**vars(spending), "cost_usd": round(spending.cost_usd, 6)}
 
 
-def spending_table(by: str, sums: Sequence[Spending], foot: Sequence[Spending]) -> List[str]:
+def spending_table(by, sums, foot):
     """Sums in columns, and below them a note on costs that are not known."""
     head = [[by, "requests", "images", "tokens", "cost"]]
     rows = [
@@ -4673,7 +5233,7 @@ def spending_table(by: str, sums: Sequence[Spending], foot: Sequence[Spending]) 
     return lines
 
 
-def _cost(past: PastRequest) -> str:
+def _cost(past):
     if past.cost_usd is not None:
         return f"${past.cost_usd:.4f}{' + unknown' if lacks_a_part(past.svg_usage) else ''}"
     if past.billed == Billed.NO.value:
@@ -4681,17 +5241,17 @@ def _cost(past: PastRequest) -> str:
     return "maybe" if past.billed == Billed.MAYBE.value else "unknown"
 
 
-def _estimate(past: PastRequest) -> str:
+def _estimate(past):
     if past.estimate_low_usd is None or past.estimate_high_usd is None:
         return "unknown"
     return cost_in_words(CostEstimate(past.estimate_low_usd, past.estimate_high_usd, ""))
 
 
-def _or_dash(value: Optional[object], unit: str = "") -> str:
+def _or_dash(value, unit=""):
     return "-" if value is None else f"{value}{unit}"
 
 
-def columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> List[str]:
+def columns(rows, right=()):
     """Rows as lines, every column as wide as its widest cell; the numbers in `right` are set to the right."""
     if not rows:
         return []
@@ -4715,7 +5275,7 @@ def columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> List[st
 _NO_SUCH_QUALITY = "-"
 
 
-def run_compare(asked: ImageRequest, prices: Mapping[str, Prices], discount: float, output: Output) -> int:
+def run_compare(asked, prices, discount, output):
     """Prints the table; a model or quality that is asked for makes it one of that alone."""
     others = [name for name in prices if name not in FAMILY]
     names = [asked.model] if asked.model else [*(model.names[0] for model in MODELS), *others]
@@ -4749,7 +5309,7 @@ def run_compare(asked: ImageRequest, prices: Mapping[str, Prices], discount: flo
     return int(ExitCode.OK)
 
 
-def what_is_reported(model: str) -> str:
+def what_is_reported(model):
     """What there is to say of the cost of a model whose tokens nobody has published; empty for another."""
     known = FAMILY.get(model)
     if known is None or known.token_factors is not None:
@@ -4761,11 +5321,11 @@ def what_is_reported(model: str) -> str:
 
 
 def _costs(
-    request: ImageRequest, qualities: Tuple[str, ...], prices: Mapping[str, Prices], discount: float
-) -> Dict[str, Optional[CostEstimate]]:
+    request, qualities, prices, discount
+):
     """The cost of each quality that the model takes; None where it is not known."""
     known = FAMILY.get(request.model)
-    costs: Dict[str, Optional[CostEstimate]] = {}
+    costs = {}
     for quality in qualities:
         if known is None or quality in known.qualities:
             estimate = replace(request, quality=quality).estimate(prices)
@@ -4773,7 +5333,7 @@ def _costs(
     return costs
 
 
-def _in_words(costs: Mapping[str, Optional[CostEstimate]], quality: str) -> str:
+def _in_words(costs, quality):
     if quality not in costs:
         return _NO_SUCH_QUALITY
     cost = costs[quality]
@@ -4791,14 +5351,14 @@ DEFAULT_LIMIT = 20
 _WHEN_HELP = "a date, a date-time, or a span back from now: 7d, 12h, 30m"
 
 #: The commands below `history`, with what each does in a line.
-HISTORY_COMMANDS: Tuple[Tuple[str, str], ...] = (
+HISTORY_COMMANDS = (
     ("show", "show everything about one request"),
     ("redo", "send a request again, with changes"),
     ("forget", "delete requests from the history; images stay"),
 )
 
 
-def history_parser() -> Parser:
+def history_parser():
     commands = "\n".join(f"  {name:<7} {summary}" for name, summary in HISTORY_COMMANDS)
     description = "List the requests that were sent, newest first."
     epilog = f"commands:\n{commands}\n\nHelp for one: {PROGRAM} history COMMAND --help"
@@ -4818,7 +5378,7 @@ def history_parser() -> Parser:
     return parser
 
 
-def show_parser() -> Parser:
+def show_parser():
     parser = parser_of("history show", "Show everything about one request.", epilog="")
     parser.add_argument(
         "target", metavar="ID|FILE", help="the request's id, or an image that it made, whatever its name now"
@@ -4827,7 +5387,7 @@ def show_parser() -> Parser:
     return parser
 
 
-def forget_parser() -> Parser:
+def forget_parser():
     description = "Delete requests from the history. Their images stay."
     parser = parser_of("history forget", description, "ID... | --before WHEN | --all --yes", epilog="")
     parser.add_argument("ids", nargs="*", metavar="ID", type=_id, help="the request's id")
@@ -4838,7 +5398,7 @@ def forget_parser() -> Parser:
     return parser
 
 
-def spend_parser() -> Parser:
+def spend_parser():
     parser = parser_of("spend", "Add up what the requests of the history cost.", epilog="")
     parser.add_argument("--by", choices=tuple(GROUPINGS), default="day", help="a sum for each (default day)")
     parser.add_argument(
@@ -4848,7 +5408,7 @@ def spend_parser() -> Parser:
     return parser
 
 
-def cost_parser() -> Parser:
+def cost_parser():
     description = "Tell what a request would cost. Free; sends nothing."
     parser = parser_of("cost", description, "[PROMPT] [options]", epilog="")
     add = parser.add_argument
@@ -4868,7 +5428,7 @@ def cost_parser() -> Parser:
 
 
 #: The parser of each command below `history`.
-def redo_parser() -> Parser:
+def redo_parser():
     description = "Send a request of the history again, with the flags given here in place of its own."
     parser = parser_of("history redo", description, "ID|FILE [changes]")
     parser.add_argument("target", metavar="ID|FILE", help="the request's id, or an image that it made")
@@ -4880,7 +5440,7 @@ def redo_parser() -> Parser:
     return parser
 
 
-def read_redo_command(argv: Sequence[str]) -> ImageCommand:
+def read_redo_command(argv):
     """A `history redo` command line; what is not to change is None or empty in its request."""
     command = redo_parser().parse_args(list(argv), ImageCommand())
     command.sources = tuple(command.more_images or ())
@@ -4894,11 +5454,11 @@ def read_redo_command(argv: Sequence[str]) -> ImageCommand:
 HISTORY_PARSERS = {"show": show_parser, "redo": redo_parser, "forget": forget_parser}
 
 
-def _moment(text: str) -> str:
+def _moment(text):
     return read_moment(text, time.time())
 
 
-def _id(text: str) -> int:
+def _id(text):
     if not (text.isascii() and text.isdigit()):
         raise argparse.ArgumentTypeError(f"an id is a number, found {text!r}")
     return int(text)
@@ -4914,7 +5474,7 @@ def _id(text: str) -> int:
 _ANY_PROMPT = "-"
 
 
-def run_list(words: Sequence[str], output: Output, _: StopSwitch) -> int:
+def run_list(words, output, _):
     flags = history_parser().parse_args(list(words))
     if flags.limit < 1:
         raise UsageError(
@@ -4929,14 +5489,14 @@ def run_list(words: Sequence[str], output: Output, _: StopSwitch) -> int:
     return _finish(output, "list", {"requests": [request_json(past) for past in found]})
 
 
-def run_show(words: Sequence[str], output: Output, _: StopSwitch) -> int:
+def run_show(words, output, _):
     past, _image = _found(show_parser().parse_args(list(words)).target)
     for line in details(past):
         output.result(line)
     return _finish(output, "show", {"request": request_json(past)})
 
 
-def run_forget(words: Sequence[str], output: Output, _: StopSwitch) -> int:
+def run_forget(words, output, _):
     flags = forget_parser().parse_args(list(words))
     if bool(flags.ids) + (flags.before is not None) + flags.all != 1:
         raise UsageError(
@@ -4956,7 +5516,7 @@ def run_forget(words: Sequence[str], output: Output, _: StopSwitch) -> int:
     return _finish(output, "forget", {"forgotten": requests, "not_resumed": left})
 
 
-def _forget_left(rows: Set[int], everything: bool) -> int:
+def _forget_left(rows, everything):
     """Deletes what processes that have ended left of these requests; of how many there was something."""
     found = 0
     for left in left_behind(state_folder(os.environ)):
@@ -4968,7 +5528,7 @@ def _forget_left(rows: Set[int], everything: bool) -> int:
     return found
 
 
-def run_redo(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
+def run_redo(words, output, stop):
     command = read_redo_command(words)
     past, image_path = _found(command.target)
     fill_in(command, past, image_path)
@@ -4984,7 +5544,7 @@ def run_redo(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
     return make_images(command, output, stop)
 
 
-def run_spend(words: Sequence[str], output: Output, _: StopSwitch) -> int:
+def run_spend(words, output, _):
     query = spend_parser().parse_args(list(words))
     with ExitStack() as stack:
         rows = spending_rows(_opened(stack), query.since)
@@ -5016,7 +5576,7 @@ def run_spend(words: Sequence[str], output: Output, _: StopSwitch) -> int:
     return ExitCode.OK
 
 
-def run_cost(words: Sequence[str], output: Output, _: StopSwitch) -> int:
+def run_cost(words, output, _):
     query = cost_parser().parse_args(list(words))
     if query.words is not None and query.prompt is not None:
         raise UsageError("the prompt is given twice", hint="give PROMPT or --prompt, not both")
@@ -5061,14 +5621,14 @@ def run_cost(words: Sequence[str], output: Output, _: StopSwitch) -> int:
     return ExitCode.OK
 
 
-def _opened(stack: ExitStack) -> Database:
+def _opened(stack):
     """The ledger, closed with the stack; an empty one where there is none yet."""
     database = read_database(state_folder(os.environ) / LEDGER_NAME)
     stack.callback(database.close)
     return database
 
 
-def _found(target: str) -> Tuple[PastRequest, Optional[str]]:
+def _found(target):
     """The request that an id or a file names, and the file where it is one that exists."""
     with ExitStack() as stack:
         database = _opened(stack)
@@ -5082,7 +5642,7 @@ def _found(target: str) -> Tuple[PastRequest, Optional[str]]:
     return past, image_path if image_path and os.path.exists(image_path) else None
 
 
-def _no_such_request(target: str) -> UsageError:
+def _no_such_request(target):
     return UsageError(
         f"no request {show(target)} in the history",
         hint="list them: history; a file is found by its content, unless it was changed",
@@ -5090,12 +5650,12 @@ def _no_such_request(target: str) -> UsageError:
     )
 
 
-def _finish(output: Output, action: str, outcome: Dict[str, object]) -> int:
+def _finish(output, action, outcome):
     output.finish({"ok": True, "command": "history", "action": action, **outcome})
     return ExitCode.OK
 
 
-def fill_in(command: ImageCommand, past: PastRequest, image_path: Optional[str]) -> None:
+def fill_in(command, past, image_path):
     """Takes from `past` whatever the command line leaves out: fields, inputs, mask and output. By default its
     output is a free name beside `image_path`, else beside the first image of the request."""
     if past.command == PROBE_COMMAND:
@@ -5123,7 +5683,7 @@ def fill_in(command: ImageCommand, past: PastRequest, image_path: Optional[str])
     command.expected_sha256 = tuple((file.path or file.source, file.sha256) for file in kept)
 
 
-def _changed_request(past: PastRequest, changes: ImageRequest) -> ImageRequest:
+def _changed_request(past, changes):
     """The request as it was, but for the fields that are set in `changes`."""
     given = {name: getattr(changes, name) for name in ("prompt", *REQUEST_FIELDS)}
     changed = {name: value for name, value in given.items() if value not in (None, "") and value is not False}
@@ -5132,7 +5692,7 @@ def _changed_request(past: PastRequest, changes: ImageRequest) -> ImageRequest:
     return replace(request, extra=tuple(extra.items()), **changed)
 
 
-def _kept_source(past: PastRequest, file: InputFile, what: str) -> str:
+def _kept_source(past, file, what):
     if file.source == "-":
         raise UsageError(
             f"the {what} of request {past.id} came from standard input and was not kept",
@@ -5146,11 +5706,11 @@ def _kept_source(past: PastRequest, file: InputFile, what: str) -> str:
     return file.path or file.source
 
 
-def _replacement(what: str) -> str:
+def _replacement(what):
     return f"give another with --{'image' if what == 'input image' else what}"
 
 
-def _beside(past: PastRequest, image_path: Optional[str], output_format: str) -> str:
+def _beside(past, image_path, output_format):
     """A free name like that of the output that was asked for, in the folder where its image is now."""
     asked = Path(image_path or past.output)
     was = past.fields.get("output_format") or "png"
@@ -5217,14 +5777,14 @@ class ServerBatch(Record):
     problem: str = ""
 
     @property
-    def has_ended(self) -> bool:
+    def has_ended(self):
         return self.status in ENDED
 
 
 class BatchApi:
     """One host's Batch API. Its methods raise a `GptImage2Error` where the server does not do as asked."""
 
-    def __init__(self, settings: Settings, env: Mapping[str, str], output: Output, stop: StopSwitch) -> None:
+    def __init__(self, settings, env, output, stop):
         self._settings = settings
         self._curl = Curl(env, settings.secrets, stop)
         self._output = output
@@ -5232,7 +5792,7 @@ class BatchApi:
         #: Whether the host has said that it is the sandbox.
         self.is_sandbox = False
 
-    def upload(self, path: Path, filename: str, purpose: str, mime_type: str) -> str:
+    def upload(self, path, filename, purpose, mime_type):
         """Uploads a file under a name that no other has; its id. Where the answer is lost the file is looked
         for in the server's list, and sent again only if it is not there."""
         form = (
@@ -5241,7 +5801,7 @@ class BatchApi:
         )
         request = self._request("/files", form=form, timeout_s=_MOVE_TIMEOUT_S)
 
-        def look() -> object:
+        def look():
             return self._file_named(filename, purpose)
 
         try:
@@ -5256,7 +5816,7 @@ class BatchApi:
             raise ApiError("the upload was answered without the id of a file", code="no_file_id")
         return file_id
 
-    def create(self, input_file_id: str, endpoint: str, mark: str) -> ServerBatch:
+    def create(self, input_file_id, endpoint, mark):
         """Makes a batch of an uploaded file; an error is billed `maybe` where there may be one anyhow."""
         body = {
             "input_file_id": input_file_id,
@@ -5270,13 +5830,13 @@ class BatchApi:
             raise self._why_not_created(attempt)
         return batch
 
-    def batch(self, batch_id: str) -> ServerBatch:
+    def batch(self, batch_id):
         return _batch_in(self._ask(self._request(f"/batches/{_part_of_url(batch_id)}"))[1])
 
-    def cancel(self, batch_id: str) -> ServerBatch:
+    def cancel(self, batch_id):
         return _batch_in(self._post(f"/batches/{_part_of_url(batch_id)}/cancel", {})[1])
 
-    def batches(self) -> Iterator[ServerBatch]:
+    def batches(self):
         """All batches of the server, newest first; only without an error at the end it was all of them."""
         last = ""
         while True:
@@ -5293,28 +5853,28 @@ class BatchApi:
                 raise ApiError("the server does not show its list of batches to the end", code="no_list")
             last = found[-1].id or ""
 
-    def find(self, mark: str, input_file_id: Optional[str]) -> Optional[ServerBatch]:
+    def find(self, mark, input_file_id):
         """The batch that a submission has made; None where the whole list of the server is without it."""
         for batch in self.batches():
             if batch.mark == mark or (input_file_id and batch.input_file_id == input_file_id):
                 return batch
         return None
 
-    def _file_named(self, filename: str, purpose: str) -> Optional[Mapping[str, Any]]:
+    def _file_named(self, filename, purpose):
         """The newest file of the server of that name; None where its list is without it, or cannot be had."""
         path = f"/files?purpose={purpose}&order=desc&limit={_PAGE_SIZE}"
         _, answer = send_free(self._curl, self._request(path))
-        files: Any = fields_of(answer).get("data")
+        files = fields_of(answer).get("data")
         found = map(fields_of, cast(List[object], files) if isinstance(files, list) else [])
         return next((file for file in found if file.get("filename") == filename), None)
 
-    def download(self, file_id: str, take: Callable[[bytes], None]) -> None:
+    def download(self, file_id, take):
         """Gives the content of a file to `take`, piece by piece; what came before an error, too."""
         request = self._request(f"/files/{_part_of_url(file_id)}/content", timeout_s=_MOVE_TIMEOUT_S)
-        heads: List[ResponseHead] = []
+        heads = []
         refusal = bytearray()
 
-        def take_or_keep(chunk: bytes) -> None:
+        def take_or_keep(chunk):
             if heads and heads[0].status == 200:
                 take(chunk)
             elif len(refusal) < _ERROR_BYTES:
@@ -5332,16 +5892,16 @@ class BatchApi:
             raise self._why_failed(attempt)
 
     def _request(
-        self, path: str, timeout_s: float = _ASK_TIMEOUT_S, form: Tuple[FormPart, ...] = ()
-    ) -> HttpRequest:
+        self, path, timeout_s=_ASK_TIMEOUT_S, form=()
+    ):
         self._settings.require_key()
         accept = "application/json" if timeout_s == _ASK_TIMEOUT_S or form else "*/*"
         headers = self._settings.with_auth(("User-Agent", USER_AGENT), ("Accept", accept))
         return HttpRequest(self._settings.address(path), headers, timeout_s, form=form, stall_s=_STALL_S)
 
     def _post(
-        self, path: str, body: Mapping[str, object], why: Optional[_Why] = None
-    ) -> Tuple[Attempt, object]:
+        self, path, body, why=None
+    ):
         request = self._request(path)
         headers = (*request.headers, ("Content-Type", "application/json"))
         with temporary_folder() as folder:
@@ -5350,8 +5910,8 @@ class BatchApi:
             return self._ask(replace(request, headers=headers, body_path=str(file)), why)
 
     def _ask(
-        self, request: HttpRequest, why: Optional[_Why] = None, look: Callable[[], object] = lambda: None
-    ) -> Tuple[Attempt, object]:
+        self, request, why=None, look=lambda: None
+    ):
         """Sends a request until it is answered, or its error, made by `why`, is not `retry_safe`. Before it
         goes again `look` may find what it has done."""
         number = 0
@@ -5372,13 +5932,13 @@ class BatchApi:
             if is_last:
                 raise error
 
-    def _wait(self, number: int, attempt: Attempt, error: GptImage2Error) -> bool:
+    def _wait(self, number, attempt, error):
         asked_s = server_wait_s(attempt)
         wait_s = backoff_s(number - 1) if asked_s is None else asked_s
         self._output.say(f"{error.message}; trying again in {wait_s:.0f} s")
         return not self._stop.wait(wait_s)
 
-    def _why_failed(self, attempt: Attempt) -> GptImage2Error:
+    def _why_failed(self, attempt):
         if self._stop.is_set:
             return InterruptedCall("interrupted", signum=self._stop.signum or 2)
         error = self._explained(attempt, Billed.NO)
@@ -5387,7 +5947,7 @@ class BatchApi:
             error.hint = _LATER_HINT
         return error
 
-    def _why_not_created(self, attempt: Attempt) -> GptImage2Error:
+    def _why_not_created(self, attempt):
         """The error of the request that makes a batch."""
         is_refused = 300 <= attempt.status < 500 and attempt.status != 408
         may_be_made = attempt.end.sent and not is_refused
@@ -5395,43 +5955,43 @@ class BatchApi:
         error.retry_safe = not may_be_made and judge(attempt).again is Again.SAFE
         return error
 
-    def _explained(self, attempt: Attempt, billed: Billed) -> GptImage2Error:
+    def _explained(self, attempt, billed):
         rule = replace(judge(attempt), billed=billed, again=Again.NEVER)
         settings = self._settings
         return explain(attempt, rule, None, settings.base_url, settings.secrets)
 
 
-def _is_passing(attempt: Attempt) -> bool:
+def _is_passing(attempt):
     if attempt.status == 0 or attempt.was_cut:
         return attempt.end.sent or judge(attempt).again is Again.SAFE
     is_wait = attempt.status in _PASSING and not is_quota(attempt.code)
     return is_wait or attempt.status >= 500
 
 
-def _answer_of(body: bytes) -> Answer:
+def _answer_of(body):
     text = body.decode("utf-8", "replace")
     try:
-        document: object = json.loads(text)
+        document = json.loads(text)
     except ValueError:
         document = None
     return Answer(shape="other", complete=False, error=read_server_error(document), text=text)
 
 
-def _batch_in(answer: object) -> ServerBatch:
+def _batch_in(answer):
     batch = _server_batch(answer)
     if batch is None:
         raise ApiError("the server's answer tells of no batch", code="no_batch")
     return batch
 
 
-def _server_batch(document: object) -> Optional[ServerBatch]:
+def _server_batch(document):
     fields = fields_of(document)
     batch_id, status = _text(fields, "id"), fields.get("status")
     if batch_id is None or not isinstance(status, str):
         return None
     counts = fields_of(fields.get("request_counts"))
     created_s = moment_s(fields.get("created_at"))
-    known: Dict[str, Any] = {name: _count_of(counts, name) for name in ("total", "completed", "failed")}
+    known = {name: _count_of(counts, name) for name in ("total", "completed", "failed")}
     known.update((name, _text(fields, name)) for name in ("input_file_id", "output_file_id", "error_file_id"))
     return ServerBatch(
         id=batch_id,
@@ -5445,10 +6005,10 @@ def _server_batch(document: object) -> Optional[ServerBatch]:
     )
 
 
-def _problem(errors: object) -> str:
-    data: Any = fields_of(errors).get("data")
-    found: List[object] = cast(List[object], data) if isinstance(data, list) else []
-    words: List[str] = []
+def _problem(errors):
+    data = fields_of(errors).get("data")
+    found = cast(List[object], data) if isinstance(data, list) else []
+    words = []
     for error in map(fields_of, found[:_MAX_PROBLEMS]):
         where = f"line {error['line']}: " if error.get("line") else ""
         words.append(where + show(str(error.get("message") or error.get("code") or error)))
@@ -5457,21 +6017,21 @@ def _problem(errors: object) -> str:
     return "; ".join(words)
 
 
-def fields_of(value: object) -> Mapping[str, Any]:
+def fields_of(value):
     return cast(Dict[str, Any], value) if isinstance(value, dict) else {}
 
 
-def _text(fields: Mapping[str, Any], name: str) -> Optional[str]:
-    value: Any = fields.get(name)
+def _text(fields, name):
+    value = fields.get(name)
     return value if isinstance(value, str) and value else None
 
 
-def _count_of(fields: Mapping[str, Any], name: str) -> int:
-    value: Any = fields.get(name)
+def _count_of(fields, name):
+    value = fields.get(name)
     return value if isinstance(value, int) else 0
 
 
-def _part_of_url(text: str) -> str:
+def _part_of_url(text):
     return percent_encode(text, safe="")
 
 
@@ -5511,19 +6071,19 @@ class ResultLine(Record):
 class ResultReader:
     """`feed` the pieces of a file, then `close`. `on_line` is given each line, and its images."""
 
-    def __init__(self, plan: OutputPlan, on_line: Callable[[ResultLine], None]) -> None:
+    def __init__(self, plan, on_line):
         self._plan = plan
         self._on_line = on_line
         self._begin()
 
-    def feed(self, chunk: bytes) -> None:
+    def feed(self, chunk):
         *ended, rest = chunk.split(b"\n")
         for piece in ended:
             self._json.feed(piece)
             self._end()
         self._json.feed(rest)
 
-    def close(self) -> None:
+    def close(self):
         """The file has ended, or was cut: what has no name by then goes, since the server still has it."""
         try:
             if self._document.strip() and self._parsed() is not None:
@@ -5533,14 +6093,14 @@ class ResultReader:
             for writer in self._writers:
                 writer.discard()
 
-    def _begin(self) -> None:
+    def _begin(self):
         self._document = bytearray()
-        self._writers: List[ImageWriter] = []
+        self._writers = []
         self._collector = ImageCollector(self._plan, count(1))
         self._finder = ImageFinder(self._collector, self._keep_text, self._image_ended)
         self._json = JsonSplitter(self._finder.wants, self._keep)
 
-    def _image_ended(self, writer: ImageWriter, place: Tuple[str, ...], is_preview: bool) -> None:
+    def _image_ended(self, writer, place, is_preview):
         del place
         self._collector.let_go(writer)
         if is_preview:
@@ -5548,38 +6108,38 @@ class ResultReader:
         else:
             self._writers.append(writer)
 
-    def _keep_text(self, text: bytes, is_far: bool) -> None:
+    def _keep_text(self, text, is_far):
         if not is_far:
             self._keep(json_escaped(text))
 
-    def _keep(self, data: bytes) -> None:
+    def _keep(self, data):
         if len(self._document) <= _LINE_BYTES:
             self._document += data
 
-    def _parsed(self) -> Optional[Mapping[str, Any]]:
+    def _parsed(self):
         try:
-            value: Any = json.loads(bytes(self._document).decode("utf-8", "replace"), strict=False)
+            value = json.loads(bytes(self._document).decode("utf-8", "replace"), strict=False)
         except (ValueError, RecursionError):
             return None
         return cast(Dict[str, Any], value) if isinstance(value, dict) else None
 
-    def _end(self) -> None:
+    def _end(self):
         if self._document.strip():
             self._on_line(self._line(self._parsed() or self._torn()))
         self._collector.close()
         self._begin()
 
-    def _torn(self) -> Mapping[str, Any]:
+    def _torn(self):
         match = re.search(_CUSTOM_ID, self._document)
         name = match.group(1).decode("utf-8", "replace") if match else ""
         error = {"code": "unreadable_result", "message": "its line in the results is no JSON"}
         return {"custom_id": name, "error": error}
 
-    def _line(self, document: Mapping[str, Any]) -> ResultLine:
+    def _line(self, document):
         response = fields_of(document.get("response"))
         body = response.get("body")
-        status: Any = response.get("status_code")
-        request_id: Any = response.get("request_id")
+        status = response.get("status_code")
+        request_id = response.get("request_id")
         self._finder.close()
         error = read_server_error(body)
         if error is None and document.get("error"):
@@ -5598,7 +6158,7 @@ class ResultReader:
         )
 
 
-def error_of_line(line: ResultLine, request: ImageRequest, settings: Settings) -> Optional[GptImage2Error]:
+def error_of_line(line, request, settings):
     """Why a job failed, and whether it was billed, by its line; None where the server made its images."""
     if line.error is None and line.status in (0, 200) and (line.writers or line.addresses):
         return None
@@ -5616,7 +6176,7 @@ def error_of_line(line: ResultLine, request: ImageRequest, settings: Settings) -
     return error
 
 
-def error_without_line(batch: ServerBatch) -> GptImage2Error:
+def error_without_line(batch):
     if batch.status == "failed":
         return ApiError(
             f"the server refused the whole batch: {batch.problem or 'it does not say why'}",
@@ -5632,7 +6192,7 @@ def error_without_line(batch: ServerBatch) -> GptImage2Error:
     )
 
 
-def fewer_images(saved: int, asked: int) -> GptImage2Error:
+def fewer_images(saved, asked):
     return PartialError(
         f"the server sent {saved} images instead of {asked}",
         hint="submit the job again for the rest",
@@ -5641,7 +6201,7 @@ def fewer_images(saved: int, asked: int) -> GptImage2Error:
     )
 
 
-def _never_run(error: ServerError, settings: Settings) -> GptImage2Error:
+def _never_run(error, settings):
     code = show(error.code or error.type or "not_run", settings.secrets, 100)
     message = show(error.message, settings.secrets)
     if code in _UNRUN or is_refusal(code):
@@ -5702,25 +6262,25 @@ class Batch(Record):
     fetched_at: Optional[str] = None
 
     @property
-    def label(self) -> str:
+    def label(self):
         """What it is called: its id, or a name of its own while it has none."""
         return self.server.id or self.local_name
 
     @property
-    def local_name(self) -> str:
+    def local_name(self):
         return f"{_LOCAL}{self.number}"
 
     @property
-    def is_open(self) -> bool:
+    def is_open(self):
         """Whether something may still come of it."""
         return not self.server.has_ended and self.server.status != GIVEN_UP
 
     @property
-    def is_unconfirmed(self) -> bool:
+    def is_unconfirmed(self):
         """Whether nobody knows that the server has it."""
         return self.server.id is None
 
-    def as_shown_by(self, server: ServerBatch) -> Batch:
+    def as_shown_by(self, server):
         """The batch with what the server says of it now; what the submission said of itself stays."""
         known = self.server
         server = replace(
@@ -5747,11 +6307,11 @@ class BatchJob(Record):
     outcome: Optional[Mapping[str, Any]] = None
 
     @property
-    def custom_id(self) -> str:
+    def custom_id(self):
         """Its name in a batch: it leads back to the job in the journal."""
         return f"{self.planned.key[:_KEY_CHARS]}-{self.planned.copy}"
 
-    def entry(self, event: str, **fields: Any) -> Entry:
+    def entry(self, event, **fields):
         """A line of the journal on it, as long as nothing has come of it."""
         return self.planned.entry(event, images=self.planned.there, **fields)
 
@@ -5759,14 +6319,14 @@ class BatchJob(Record):
 class BatchStore:
     """The batches of one ledger. `secrets` are masked wherever they turn up."""
 
-    def __init__(self, database: Database, secrets: Tuple[str, ...]) -> None:
+    def __init__(self, database, secrets):
         self.database = database
         self._secrets = secrets
 
-    def url(self, base_url: str) -> str:
+    def url(self, base_url):
         return mask_secrets(base_url, self._secrets)
 
-    def add(self, batch: Batch, jobs: Iterable[BatchJob]) -> Batch:
+    def add(self, batch, jobs):
         """Takes a batch that is about to be made, and its jobs: all of it, or nothing."""
         server = batch.server
         row = {
@@ -5793,32 +6353,32 @@ class BatchStore:
                 self.database.change("INSERT INTO batch_jobs VALUES (?, ?, ?, ?, ?, ?)", values)
         return replace(batch, number=number)
 
-    def update(self, batch: Batch) -> None:
+    def update(self, batch):
         values = (getattr(batch.server, name) for name in _CHANGING)
         self.database.change(_UPDATE_BATCH, (*values, batch.number))
 
-    def mark_fetched(self, batch: Batch) -> Batch:
+    def mark_fetched(self, batch):
         now = utc_text(time.time())
         self.database.change("UPDATE batches SET fetched_at = ? WHERE number = ?", (now, batch.number))
         return replace(batch, fetched_at=now)
 
-    def forget(self, batch: Batch) -> None:
+    def forget(self, batch):
         with self.database.transaction():
             self.forget_jobs(batch)
             self.database.change("DELETE FROM batches WHERE number = ?", (batch.number,))
 
-    def forget_jobs(self, batch: Batch) -> None:
+    def forget_jobs(self, batch):
         """Leaves only the bare row of a batch."""
         self.database.change("DELETE FROM batch_jobs WHERE batch = ?", (batch.number,))
 
-    def batches(self) -> List[Batch]:
+    def batches(self):
         return [_batch_of(row) for row in self.database.rows("SELECT * FROM batches ORDER BY number")]
 
-    def batch(self, label: str) -> Optional[Batch]:
+    def batch(self, label):
         found = [batch for batch in self.batches() if label in (batch.server.id, batch.local_name)]
         return found[-1] if found else None
 
-    def jobs(self, batch: Batch) -> Iterator[BatchJob]:
+    def jobs(self, batch):
         query = "SELECT * FROM batch_jobs WHERE batch = ? AND number > ? ORDER BY number LIMIT ?"
         last = 0
         while True:
@@ -5829,7 +6389,7 @@ class BatchStore:
                 yield _stored_job(row, batch)
             last = page[-1]["number"]
 
-    def jobs_of_folder(self, out_dir: str) -> Iterator[Tuple[Batch, BatchJob]]:
+    def jobs_of_folder(self, out_dir):
         """All jobs of a folder, each with the last batch that it was in."""
         batches = [batch for batch in self.batches() if batch.out_dir == out_dir]
         for place, batch in enumerate(batches):
@@ -5837,16 +6397,16 @@ class BatchStore:
                 if not any(self.job(later, job.custom_id) for later in batches[place + 1 :]):
                     yield batch, job
 
-    def job(self, batch: Batch, custom_id: str) -> Optional[BatchJob]:
+    def job(self, batch, custom_id):
         query = "SELECT * FROM batch_jobs WHERE batch = ? AND custom_id = ?"
         rows = self.database.rows(query, (batch.number, custom_id))
         return _stored_job(rows[0], batch) if rows else None
 
-    def count(self, batch: Batch) -> Dict[str, int]:
+    def count(self, batch):
         query = "SELECT state, COUNT(*) AS jobs FROM batch_jobs WHERE batch = ? GROUP BY state"
         return {row["state"]: row["jobs"] for row in self.database.rows(query, (batch.number,))}
 
-    def _masked_job(self, job: BatchJob) -> Mapping[str, object]:
+    def _masked_job(self, job):
         fields = job_json(job)
         words = {name: _without(fields[name], self._secrets) for name in ("prompt", "inputs", "mask")}
         request = cast(Dict[str, object], fields["fields"])
@@ -5857,29 +6417,29 @@ class BatchStore:
 class KnownJournal(Journal):
     """An open journal, and the last line of each job in it."""
 
-    def __init__(self, folder: Path, scratch: Path) -> None:
+    def __init__(self, folder, scratch):
         super().__init__(folder)
         self._database = scratch_database(scratch / "past.sqlite3")
         self.last = LastEntries(self._database)
         for entry in read_journal(folder):
             self.last.add(entry)
 
-    def __enter__(self) -> KnownJournal:
+    def __enter__(self):
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_):
         self._database.close()
         super().__exit__()
 
 
-def end_job(database: Database, batch: Batch, job: BatchJob) -> None:
+def end_job(database, batch, job):
     database.change(
         "UPDATE batch_jobs SET state = ?, outcome = ? WHERE batch = ? AND number = ?",
         (job.state, json.dumps(job.outcome), batch.number, job.planned.number),
     )
 
 
-def job_json(job: BatchJob) -> Dict[str, object]:
+def job_json(job):
     """A job as JSON, but for its state; the column `job` of the ledger holds this."""
     planned = job.planned
     return {
@@ -5894,8 +6454,8 @@ def job_json(job: BatchJob) -> Dict[str, object]:
 
 
 def job_from_json(
-    fields: Mapping[str, Any], model: str, state: str = WAITING, outcome: Optional[Mapping[str, Any]] = None
-) -> BatchJob:
+    fields, model, state=WAITING, outcome=None
+):
     kept = {name: fields[name] for name in _KEPT}
     there = tuple(map(image_of_fields, fields["there"]))
     return BatchJob(
@@ -5908,19 +6468,19 @@ def job_from_json(
     )
 
 
-def _stored_job(row: Mapping[str, Any], batch: Batch) -> BatchJob:
+def _stored_job(row, batch):
     outcome = None if row["outcome"] is None else json.loads(row["outcome"])
     return job_from_json(json.loads(row["job"]), batch.server.model, row["state"], outcome)
 
 
-def _batch_of(row: Mapping[str, Any]) -> Batch:
-    fields: Dict[str, Any] = {**row, "mark": row["token"], "history": bool(row["history"])}
+def _batch_of(row):
+    fields = {**row, "mark": row["token"], "history": bool(row["history"])}
     server = ServerBatch(**{name: fields[name] for name in ServerBatch.__match_args__ if name in fields})
     own = {name: fields[name] for name in Batch.__match_args__ if name in fields}
     return Batch(server=server, **own)
 
 
-def _without(value: object, secrets: Tuple[str, ...]) -> object:
+def _without(value, secrets):
     """A JSON value with secrets masked in all of its texts; the names in it stay."""
     if isinstance(value, str):
         return mask_secrets(value, secrets)
@@ -5974,12 +6534,12 @@ class BatchLine(Record):
     parts: Tuple[Union[bytes, InputImage], ...]
 
     @property
-    def size_bytes(self) -> int:
+    def size_bytes(self):
         return sum(
             len(part) if isinstance(part, bytes) else -(-part.size_bytes // 3) * 4 for part in self.parts
         )
 
-    def pieces(self) -> Iterator[bytes]:
+    def pieces(self):
         for part in self.parts:
             if isinstance(part, bytes):
                 yield part
@@ -5992,11 +6552,11 @@ class BatchLine(Record):
 class LineInputs:
     """Decides how inputs are named in their lines, and uploads what is to be uploaded, each content once."""
 
-    def __init__(self, api: BatchApi) -> None:
+    def __init__(self, api):
         self._api = api
-        self._ids: Dict[str, str] = {}  # by hash; `_SEEN` for one that went within a line
+        self._ids = {}  # by hash; `_SEEN` for one that went within a line
 
-    def of(self, job: Job) -> Tuple[List[LineInput], Optional[LineInput]]:
+    def of(self, job):
         """The input images of a job and its mask; raises where one is unusable or cannot be uploaded."""
         named = [*job.sources, *([job.mask] if job.mask is not None else [])]
         images = [None if is_address(source) else local_input(source) for source in named]
@@ -6010,7 +6570,7 @@ class LineInputs:
         mask = inputs.pop() if job.mask is not None else None
         return inputs, mask
 
-    def _local(self, image: InputImage, is_heavy: bool) -> LineInput:
+    def _local(self, image, is_heavy):
         file = input_file(image)
         known = self._ids.get(file.sha256)
         if known is None and not is_heavy:
@@ -6026,7 +6586,7 @@ class LineInputs:
 class Bundle:
     """An input file that is being written. Its jobs lie in a file beside it: they would fill the memory."""
 
-    def __init__(self, folder: Path, group: Group, max_lines: int, max_bytes: int) -> None:
+    def __init__(self, folder, group, max_lines, max_bytes):
         self.group = group
         #: Tells the batch that will be made of it from all others.
         self.mark = os.urandom(_MARK_BYTES).hex()
@@ -6040,11 +6600,11 @@ class Bundle:
         self._file = open(str(self.path), "xb")  # noqa: SIM115 - open until it is handed over
         self._jobs_file = open(str(self._jobs_path), "x", encoding="ascii")  # noqa: SIM115
 
-    def takes(self, line: BatchLine) -> bool:
+    def takes(self, line):
         is_within = self._size_bytes + line.size_bytes <= self._max_bytes
         return self.lines == 0 or (self.lines < self._max_lines and is_within)
 
-    def add(self, line: BatchLine, job: BatchJob) -> None:
+    def add(self, line, job):
         try:
             for piece in line.pieces():
                 self._file.write(piece)
@@ -6058,35 +6618,35 @@ class Bundle:
         self.lines += 1
         self.high_usd += job.planned.high_usd or 0.0
 
-    def close(self) -> None:
+    def close(self):
         try:
             self._file.close()
             self._jobs_file.close()
         except OSError as error:
             raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from None
 
-    def jobs(self) -> Iterator[BatchJob]:
+    def jobs(self):
         """The jobs of a closed bundle, in the order of their lines."""
         with open(str(self._jobs_path), encoding="ascii") as file:
             for line in file:
                 fields, outcome = json.loads(line)
                 yield job_from_json(fields, self.group.model, outcome=outcome)
 
-    def discard(self) -> None:
+    def discard(self):
         self.path.unlink()
         self._jobs_path.unlink()
 
 
 def batch_line(
-    custom_id: str,
-    endpoint: str,
-    fields: Mapping[str, object],
-    inputs: Sequence[LineInput] = (),
-    mask: Optional[LineInput] = None,
-) -> BatchLine:
+    custom_id,
+    endpoint,
+    fields,
+    inputs=(),
+    mask=None,
+):
     head = json.dumps({"custom_id": custom_id, "method": "POST", "url": endpoint}, ensure_ascii=False)
     body = json.dumps(fields, ensure_ascii=False)
-    parts: List[Union[bytes, InputImage]] = [f'{head[:-1]}, "body": {body[:-1]}'.encode()]
+    parts = [f'{head[:-1]}, "body": {body[:-1]}'.encode()]
     for number, each in enumerate(inputs):
         parts.append(b", " if number else b', "images": [')
         parts += _reference(each)
@@ -6097,7 +6657,7 @@ def batch_line(
     return BatchLine((*parts, b"}}\n"))
 
 
-def _reference(each: LineInput) -> List[Union[bytes, InputImage]]:
+def _reference(each):
     if each.image is not None:
         head = f'{{"image_url": "data:{each.image.mime_type};base64,'
         return [head.encode(), each.image, b'"}']
@@ -6147,10 +6707,10 @@ class Session(Record):
     stop: StopSwitch
 
     @property
-    def base_url(self) -> str:
+    def base_url(self):
         return self.store.url(self.settings.base_url)
 
-    def chosen(self, ids: Sequence[str], is_meant: Callable[[Batch], bool]) -> List[Batch]:
+    def chosen(self, ids, is_meant):
         """The batches with these ids, known here or not; without ids all of this server that are meant."""
         if ids:
             return [self._by_id(one) for one in dict.fromkeys(ids)]
@@ -6162,7 +6722,7 @@ class Session(Record):
             )
         return [batch for batch in meant if batch.base_url == self.base_url]
 
-    def refreshed(self, batch: Batch) -> Batch:
+    def refreshed(self, batch):
         """A batch as the server has it now. One that may not have been made is looked for in the server's
         list, and stays as it is where the whole list is without it."""
         if batch.server.id is None:
@@ -6179,14 +6739,14 @@ class Session(Record):
             self.output.warn(f"{found.id}: {found.problem}")
         return self.update(batch, found)
 
-    def update(self, batch: Batch, found: ServerBatch) -> Batch:
+    def update(self, batch, found):
         """A batch with what the server says of it, which is remembered if the batch is."""
         batch = batch.as_shown_by(found)
         if batch.number:
             self.store.update(batch)
         return batch
 
-    def settled(self, defect: Exception, billed: Billed) -> GptImage2Error:
+    def settled(self, defect, billed):
         """What a defect is told as where jobs may be paid for: billed at least so, whatever broke."""
         if not isinstance(defect, GptImage2Error):
             said = mask_secrets(f"internal error: {type(defect).__name__}: {defect}", self.settings.secrets)
@@ -6196,7 +6756,7 @@ class Session(Record):
         defect.billed = max(defect.billed, billed, key=attrgetter("rank"))
         return defect
 
-    def _by_id(self, batch_id: str) -> Batch:
+    def _by_id(self, batch_id):
         batch = self.store.batch(batch_id)
         if batch is None:
             return Batch(self.base_url, ServerBatch(batch_id, UNKNOWN))
@@ -6210,7 +6770,7 @@ class Session(Record):
 
 
 @contextmanager
-def open_session(settings: Settings, output: Output, stop: StopSwitch) -> Generator[Session, None, None]:
+def open_session(settings, output, stop):
     """What a command has at hand; raises where the ledger cannot be used, without which nothing is
     fetched."""
     find_curl()
@@ -6230,8 +6790,8 @@ def open_session(settings: Settings, output: Output, stop: StopSwitch) -> Genera
 
 @contextmanager
 def batches_session(
-    name: str, rest: Sequence[str], output: Output, stop: StopSwitch
-) -> Generator[Tuple[Session, BatchesArguments], None, None]:
+    name, rest, output, stop
+):
     arguments = batches_parser(name).parse_args(list(rest), BatchesArguments())
     if arguments.poll is not None and arguments.poll < MIN_POLL_S:
         raise UsageError(f"--poll must be at least {MIN_POLL_S}", hint="leave it out for 5 to 60 seconds")
@@ -6242,7 +6802,7 @@ def batches_session(
         yield session, arguments
 
 
-def batch_json(batch: Batch) -> Dict[str, object]:
+def batch_json(batch):
     server = batch.server
     return {
         "id": server.id,
@@ -6255,7 +6815,7 @@ def batch_json(batch: Batch) -> Dict[str, object]:
     }
 
 
-def batch_in_words(batch: Batch) -> str:
+def batch_in_words(batch):
     server = batch.server
     state = show(server.status + (", fetched" if batch.fetched_at else ""))
     counts = f"{server.completed}/{server.failed}/{server.total}"
@@ -6271,7 +6831,7 @@ class SubmitCommand(JobsOptions):
     max_mb: float
 
 
-def read_submit(argv: Sequence[str]) -> SubmitCommand:
+def read_submit(argv):
     args = submit_parser().parse_args(list(argv), SubmitCommand())
     for name, value, most in (("--max-lines", args.max_lines, MAX_LINES), ("--max-mb", args.max_mb, MAX_MB)):
         if not 0 < value <= most:
@@ -6282,7 +6842,7 @@ def read_submit(argv: Sequence[str]) -> SubmitCommand:
     return args
 
 
-def submit_parser() -> Parser:
+def submit_parser():
     description = "Hand the jobs of a file to the Batch API: half the price, results within 24 hours."
     parser = parser_of("batch submit", description, "JOBS [options]")
     add_jobs_flags(parser)
@@ -6305,7 +6865,7 @@ def submit_parser() -> Parser:
     return parser
 
 
-def batches_parser(name: str) -> Parser:
+def batches_parser(name):
     ids, description = _BATCHES_COMMANDS[name]
     parser = parser_of(f"batch {name}", description, f"{ids} [options]".strip())
     add_output_flags(parser.add_argument)
@@ -6327,7 +6887,7 @@ def batches_parser(name: str) -> Parser:
 
 
 #: The parser of each command here.
-BATCH_API_PARSERS: Mapping[str, Callable[[], Parser]] = {
+BATCH_API_PARSERS = {
     "submit": submit_parser,
     **{name: partial(batches_parser, name) for name in _BATCHES_COMMANDS},
 }
@@ -6344,12 +6904,12 @@ _GROWTH = 1.5
 _MAX_LISTED = 2000
 
 
-def run_status(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
+def run_status(rest, output, stop):
     with batches_session("status", rest, output, stop) as (session, arguments):
         return _each(session, "status", _under_way(session, arguments), session.refreshed)
 
 
-def run_list_batches(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
+def run_list_batches(rest, output, stop):
     with batches_session("list", rest, output, stop) as (session, arguments):
         batches = session.store.batches()
         if arguments.remote:
@@ -6361,13 +6921,13 @@ def run_list_batches(rest: Sequence[str], output: Output, stop: StopSwitch) -> i
     return _tell(output, "list", batches, {}, True)
 
 
-def run_cancel(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
+def run_cancel(rest, output, stop):
     with batches_session("cancel", rest, output, stop) as (session, arguments):
         batches = session.chosen(arguments.ids, lambda _: False)
         return _each(session, "cancel", batches, lambda batch: _cancelled(session, batch))
 
 
-def run_wait(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
+def run_wait(rest, output, stop):
     with batches_session("wait", rest, output, stop) as (session, arguments), stop, output.heartbeat():
         batches = _Watch(session, arguments).run()
     if stop.is_set:
@@ -6385,14 +6945,14 @@ def run_wait(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
 class _Watch:
     """One `batch wait`."""
 
-    def __init__(self, session: Session, arguments: BatchesArguments) -> None:
+    def __init__(self, session, arguments):
         self._session = session
         self._batches = _under_way(session, arguments)
         self._poll_s = arguments.poll
         self._until_s = None if arguments.timeout is None else time.monotonic() + arguments.timeout
-        self._not_shown: Set[int] = set()  # what the server's list is without: looked for once
+        self._not_shown = set()  # what the server's list is without: looked for once
 
-    def run(self) -> List[Batch]:
+    def run(self):
         """Asks until all have ended, time is up or the user stops it; how they are then."""
         wait_s = FIRST_POLL_S
         while True:
@@ -6406,10 +6966,10 @@ class _Watch:
                 return self._batches
             wait_s = min(wait_s * _GROWTH, SLOWEST_POLL_S)
 
-    def _is_awaited(self, batch: Batch) -> bool:
+    def _is_awaited(self, batch):
         return batch.is_open and batch.number not in self._not_shown
 
-    def _look(self) -> float:
+    def _look(self):
         """Asks for each that is awaited; for how many seconds the server wants to be left alone."""
         asked_s = 0.0
         for place, batch in enumerate(self._batches):
@@ -6430,25 +6990,25 @@ class _Watch:
             self._say_changes(batch.server, now)
         return asked_s
 
-    def _say_changes(self, before: ServerBatch, now: Batch) -> None:
+    def _say_changes(self, before, now):
         then = before.status, before.completed, before.failed
         if then != (now.server.status, now.server.completed, now.server.failed):
             self._session.output.say(batch_in_words(now))
             self._session.output.event({"event": "batch_changed", "batch": batch_json(now)})
 
 
-def _under_way(session: Session, arguments: BatchesArguments) -> List[Batch]:
+def _under_way(session, arguments):
     batches = session.chosen(arguments.ids, lambda batch: batch.is_open)
     if not batches:
         session.output.say("no batch is under way")
     return batches
 
 
-def _each(session: Session, action: str, batches: Sequence[Batch], work: Callable[[Batch], Batch]) -> int:
+def _each(session, action, batches, work):
     """Does something for each batch and says how each is now; what fails for one is told in its row."""
     output = session.output
-    now: List[Batch] = []
-    errors: Dict[str, GptImage2Error] = {}
+    now = []
+    errors = {}
     for batch in batches:
         try:
             batch = work(batch)
@@ -6463,12 +7023,12 @@ def _each(session: Session, action: str, batches: Sequence[Batch], work: Callabl
 
 
 def _tell(
-    output: Output,
-    action: str,
-    batches: Sequence[Batch],
-    errors: Mapping[str, GptImage2Error],
-    is_good: bool,
-) -> int:
+    output,
+    action,
+    batches,
+    errors,
+    is_good,
+):
     """Says how batches are, and by their labels what failed for them; the exit code."""
     for batch in batches:
         output.result(batch_in_words(batch))
@@ -6479,7 +7039,7 @@ def _tell(
     return int(ExitCode.OK if is_good else ExitCode.PARTIAL)
 
 
-def _cancelled(session: Session, batch: Batch) -> Batch:
+def _cancelled(session, batch):
     """A batch after its cancellation. One that the whole list of the server is without is given up."""
     if batch.is_unconfirmed:
         batch = session.refreshed(batch)
@@ -6488,7 +7048,7 @@ def _cancelled(session: Session, batch: Batch) -> Batch:
     return session.update(batch, session.api.cancel(batch.server.id or ""))
 
 
-def _given_up(session: Session, batch: Batch) -> Batch:
+def _given_up(session, batch):
     """Gives up a batch that the server may have: its jobs may be sent again if the user says so once more."""
     folder = Path(batch.out_dir)
     if folder.is_dir():
@@ -6503,7 +7063,7 @@ def _given_up(session: Session, batch: Batch) -> Batch:
     return batch
 
 
-def _given_up_entries(session: Session, batch: Batch, journal: KnownJournal) -> Iterator[Entry]:
+def _given_up_entries(session, batch, journal):
     for job in session.store.jobs(batch):
         last = journal.last.of(job.planned.key, job.planned.copy)
         if last is not None and last.event == SUBMITTED and last.batch_id == batch.label:
@@ -6528,7 +7088,7 @@ def _given_up_entries(session: Session, batch: Batch, journal: KnownJournal) -> 
 class ResultSaver:
     """Saves results in a folder whose journal is open."""
 
-    def __init__(self, session: Session, ledger: Ledger, folder: OutputFolder, journal: KnownJournal) -> None:
+    def __init__(self, session, ledger, folder, journal):
         self._session = session
         self._settings = session.settings
         self._output = session.output
@@ -6537,9 +7097,9 @@ class ResultSaver:
         self._journal = journal
         self.saved = 0
         #: Why results could not be saved: they wait to be fetched again.
-        self.failures: List[str] = []
+        self.failures = []
 
-    def save(self, batch: Batch, job: BatchJob, line: ResultLine) -> None:
+    def save(self, batch, job, line):
         planned = job.planned
         last = self._last_entry(job)
         there = self._still_there(last, job)
@@ -6569,24 +7129,24 @@ class ResultSaver:
         ending = JobEnding(in_order, error, billed, result.cost_usd, warnings, result.unpriced)
         self._note(batch, job, replace(line, svg_usage=result.svg_usage), ending, new, last)
 
-    def fail(self, batch: Batch, job: BatchJob, error: GptImage2Error) -> None:
+    def fail(self, batch, job, error):
         last = self._last_entry(job)
         ending = JobEnding(self._still_there(last, job), error, error.billed)
         self._note(batch, job, ResultLine(job.custom_id), ending, (), last)
 
-    def _last_entry(self, job: BatchJob) -> Optional[Entry]:
+    def _last_entry(self, job):
         return self._journal.last.of(job.planned.key, job.planned.copy)
 
-    def _still_there(self, last: Optional[Entry], job: BatchJob) -> Tuple[SavedImage, ...]:
+    def _still_there(self, last, job):
         return self._folder.still_there(job.planned.there if last is None else last.images)
 
     def _place(
-        self, line: ResultLine, job: BatchJob, outputs: OutputPlan, there: Sequence[SavedImage]
-    ) -> Tuple[Tuple[SavedImage, ...], Tuple[str, ...]]:
+        self, line, job, outputs, there
+    ):
         """Gives the images of a line their names: those that are new, and warnings. Raises where no folder
         takes one of them; nothing is lost, for the server still has it."""
-        new: List[SavedImage] = []
-        warnings: List[str] = []
+        new = []
+        warnings = []
         asked = job.planned.missing
         unasked = count(max(asked) + 1)
         writers = [*line.writers]
@@ -6606,11 +7166,11 @@ class ResultSaver:
             self._say_saved(image, writer.rescue_reason)
         return tuple(new), tuple(warnings)
 
-    def _download(self, address: str, outputs: OutputPlan, number: int) -> ImageWriter:
+    def _download(self, address, outputs, number):
         settings = self._settings
         writer = ImageWriter(outputs, outputs.path(number))
 
-        def restart() -> None:
+        def restart():
             nonlocal writer
             writer.discard()
             writer = ImageWriter(outputs, outputs.path(number))
@@ -6624,7 +7184,7 @@ class ResultSaver:
             raise OutputError(f"an image could not be fetched from its address: {error}") from None
         return writer
 
-    def _say_saved(self, image: SavedImage, rescue_reason: str) -> None:
+    def _say_saved(self, image, rescue_reason):
         self.saved += 1
         self._output.result(saved_line(image.path, image.size_bytes))
         self._output.event({"event": "image_saved", "image": image_json(image)})
@@ -6634,13 +7194,13 @@ class ResultSaver:
 
     def _note(
         self,
-        batch: Batch,
-        job: BatchJob,
-        line: ResultLine,
-        ending: JobEnding,
-        new: Tuple[SavedImage, ...],
-        last: Optional[Entry],
-    ) -> None:
+        batch,
+        job,
+        line,
+        ending,
+        new,
+        last,
+    ):
         """Writes a result to the journal and then to the ledger, where they do not have it yet."""
         entry = ending.entry(job.planned, self._folder, batch.server.id or "")
         if new or _is_news(entry, last, batch):
@@ -6658,12 +7218,12 @@ class ResultSaver:
 
     def _record(
         self,
-        batch: Batch,
-        job: BatchJob,
-        line: ResultLine,
-        ending: JobEnding,
-        new: Tuple[SavedImage, ...],
-    ) -> None:
+        batch,
+        job,
+        line,
+        ending,
+        new,
+    ):
         """Completes the job in the ledger, and its request in the history: both, or neither."""
         numbers = job.planned.missing
         request = replace(job.request, n=len(numbers))
@@ -6703,7 +7263,7 @@ class ResultSaver:
         )
 
 
-def job_row_of(batch: Batch, job: BatchJob) -> Dict[str, Any]:
+def job_row_of(batch, job):
     """The row of a job, with the fields that rows of `batch run` have."""
     return job_row(
         {
@@ -6718,7 +7278,7 @@ def job_row_of(batch: Batch, job: BatchJob) -> Dict[str, Any]:
     )
 
 
-def _named(writer: ImageWriter, outputs: OutputPlan, number: int) -> Optional[SavedImage]:
+def _named(writer, outputs, number):
     """Gives an image its name; one that is there already, of the same bytes, is the image itself."""
     target = outputs.path(number)
     there = saved_image_at(str(target))
@@ -6733,7 +7293,7 @@ def _named(writer: ImageWriter, outputs: OutputPlan, number: int) -> Optional[Sa
         return None
 
 
-def _is_news(entry: Entry, last: Optional[Entry], batch: Batch) -> bool:
+def _is_news(entry, last, batch):
     """Whether the journal does not know of a result yet; a failure never hides what came later."""
     if last is None or entry.event == last.event == DONE:
         return last is None
@@ -6756,8 +7316,8 @@ _WAITING_HINT = "batch wait waits for the rest, and batch fetch goes on with it"
 _FAILED_HINT = "batch submit or batch run with the same jobs goes on with what was not billed"
 
 
-def run_fetch(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    ended: List[int] = []
+def run_fetch(rest, output, stop):
+    ended = []
     try:
         with batches_session("fetch", rest, output, stop) as (session, arguments):
             ended.append(_fetched(session, arguments))
@@ -6768,7 +7328,7 @@ def run_fetch(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
     return ended[0]
 
 
-def _fetched(session: Session, arguments: BatchesArguments) -> int:
+def _fetched(session, arguments):
     batches = session.chosen(
         arguments.ids, lambda batch: batch.fetched_at is None and batch.server.status != GIVEN_UP
     )
@@ -6786,21 +7346,21 @@ def _fetched(session: Session, arguments: BatchesArguments) -> int:
 class _Fetching:
     """One `batch fetch`."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session):
         self._session = session
         self._store = session.store
         self._output = session.output
         self._rescue_folder = state_folder(os.environ) / "rescued"
         self._ledger = Ledger(state_folder(os.environ), session.settings.secrets)
-        self._batches: List[Batch] = []
-        self._errors: List[GptImage2Error] = []
-        self._problems: List[str] = []
-        self._rescued: List[str] = []
-        self._sheets: List[str] = []
+        self._batches = []
+        self._errors = []
+        self._problems = []
+        self._rescued = []
+        self._sheets = []
         self._saved = 0
 
-    def run(self, batches: Sequence[Batch]) -> None:
-        by_folder: Dict[str, List[Batch]] = {}
+    def run(self, batches):
+        by_folder = {}
         for batch in batches:
             try:
                 batch = self._session.refreshed(batch)
@@ -6818,11 +7378,11 @@ class _Fetching:
                 for batch in group:
                     self._fetch_unknown(batch)
 
-    def settled(self, defect: Exception) -> GptImage2Error:
+    def settled(self, defect):
         """What a defect is told as: batches may be billed, whatever breaks while they are fetched."""
         return self._session.settled(defect, Billed.YES if self._saved else Billed.MAYBE)
 
-    def finish(self) -> int:
+    def finish(self):
         stop = self._session.stop
         if stop.is_set:
             raise InterruptedCall(
@@ -6838,7 +7398,7 @@ class _Fetching:
             f"{found[DONE]} of {found['jobs']} jobs done, {found[FAILED]} failed, {found[WAITING]} waiting"
         )
         self._output.say(f"{words}; {self._saved} images saved")
-        error: Optional[PartialError] = None
+        error = None
         if not is_good:
             hint = "; ".join(self._problems) or (_WAITING_HINT if found[WAITING] else _FAILED_HINT)
             error = PartialError(words, hint=hint, code="not_ready" if found[WAITING] else "partial")
@@ -6863,9 +7423,9 @@ class _Fetching:
                 self._store.forget_jobs(batch)
         return int(ExitCode.OK if is_good else ExitCode.PARTIAL)
 
-    def _fetch_folder(self, path: Path, batches: Sequence[Batch]) -> None:
+    def _fetch_folder(self, path, batches):
         folder = OutputFolder(path, self._rescue_folder)
-        saver: Optional[ResultSaver] = None
+        saver = None
         try:
             prepare_folder(path, "see to it that it can be written; the server still has the results")
             with temporary_folder() as scratch, KnownJournal(path, scratch) as journal:
@@ -6881,8 +7441,8 @@ class _Fetching:
         finally:
             self._saved += 0 if saver is None else saver.saved
 
-    def _fetch(self, batch: Batch, saver: ResultSaver, path: Path) -> None:
-        def take(line: ResultLine) -> None:
+    def _fetch(self, batch, saver, path):
+        def take(line):
             job = self._store.job(batch, line.custom_id)
             if job is None:
                 self._rescue(batch, line)
@@ -6899,13 +7459,13 @@ class _Fetching:
         if not self._store.count(batch).get(WAITING):
             self._batches[self._batches.index(batch)] = self._store.mark_fetched(batch)
 
-    def _fetch_unknown(self, batch: Batch) -> None:
+    def _fetch_unknown(self, batch):
         self._output.warn(f"{batch.label} is not known here: its images go to {self._rescue_folder}")
         self._rescue_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._read_files(batch, self._rescue_folder, lambda line: self._rescue(batch, line))
 
-    def _rescue(self, batch: Batch, line: ResultLine) -> None:
-        places: List[str] = []
+    def _rescue(self, batch, line):
+        places = []
         for number, writer in enumerate(line.writers, 1):
             places.append(writer.keep(f"{slug(line.custom_id) or 'result'}-{number}.png"))
             self._output.result(saved_line(places[-1], writer.size_bytes))
@@ -6914,7 +7474,7 @@ class _Fetching:
         where = f"; saved as {', '.join(places)}" if places else " and holds no image"
         self._output.warn(f"{batch.label} has a result for {name!r}, which is not known here{where}")
 
-    def _read_files(self, batch: Batch, path: Path, take: Callable[[ResultLine], None]) -> bool:
+    def _read_files(self, batch, path, take):
         """Reads the output file and the error file; whether both came whole."""
         plan = OutputPlan(path, _PART_NAME, "", False, True, self._rescue_folder)
         is_whole = True
@@ -6928,7 +7488,7 @@ class _Fetching:
                 self._failed(batch, error)
         return is_whole
 
-    def _read_file(self, file_id: str, plan: OutputPlan, take: Callable[[ResultLine], None]) -> None:
+    def _read_file(self, file_id, plan, take):
         """Reads one file to its end; one that is cut is read again, what was saved of it is passed over."""
         for number in range(_TRIES_PER_FILE):
             reader = ResultReader(plan, take)
@@ -6942,11 +7502,11 @@ class _Fetching:
             finally:
                 reader.close()
 
-    def _failed(self, batch: Batch, error: GptImage2Error) -> None:
+    def _failed(self, batch, error):
         self._errors.append(error)
         self._problems.append(f"{batch.label}: {error.message}")
 
-    def _write_contact_sheet(self, path: Path, known: int) -> None:
+    def _write_contact_sheet(self, path, known):
         """Writes the contact sheet anew where all jobs of the folder are remembered here."""
         out_dir = str(path)
         if sum(1 for _ in self._store.jobs_of_folder(out_dir)) != known:
@@ -6956,14 +7516,14 @@ class _Fetching:
         sheet = write_sheet(path, path.name, "", rows, requests, self._output)
         self._sheets += [sheet] if sheet else []
 
-    def _counts(self) -> Dict[str, int]:
+    def _counts(self):
         found = {DONE: 0, FAILED: 0, WAITING: 0}
         for batch in self._batches:
             for state, jobs in self._store.count(batch).items():
                 found[state] += jobs
         return {"jobs": sum(found.values()), **found}
 
-    def _rows(self) -> Iterator[Dict[str, object]]:
+    def _rows(self):
         for batch in self._batches:
             for job in self._store.jobs(batch):
                 yield job_row_of(batch, job)
@@ -6983,7 +7543,7 @@ class _Fetching:
 _GENERATIONS, _EDITS = "/v1/images/generations", "/v1/images/edits"
 
 
-def run_submit(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
+def run_submit(rest, output, stop):
     jobs = read_submit(rest)
     client = Client(
         config=jobs.config,
@@ -6993,7 +7553,7 @@ def run_submit(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
         history=jobs.history,
         stop=stop,
     )
-    ended: List[int] = []
+    ended = []
     try:
         with ExitStack() as stack:
             ended.append(_submitted(jobs, client, output, stop, stack))
@@ -7005,8 +7565,8 @@ def run_submit(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
 
 
 def _submitted(
-    jobs: SubmitCommand, client: Client, output: Output, stop: StopSwitch, stack: ExitStack
-) -> int:
+    jobs, client, output, stop, stack
+):
     folder = open_jobs(jobs, client, output, stack)
     estimate = sum_of_shares(folder.plan.shares()).cost_usd
     estimate = None if estimate is None else estimate.at(BATCH_DISCOUNT)
@@ -7029,8 +7589,8 @@ class _Submission:
     """One `batch submit`, all of whose jobs may be paid for."""
 
     def __init__(
-        self, session: Session, folder: OpenJobs, journal: Journal, command: SubmitCommand, is_recorded: bool
-    ) -> None:
+        self, session, folder, journal, command, is_recorded
+    ):
         self._session = session
         self._folder = folder
         self._plan = folder.plan
@@ -7040,14 +7600,14 @@ class _Submission:
         self._is_recorded = is_recorded
         self._output = session.output
         self._inputs = LineInputs(session.api)
-        self._bundles: Dict[Group, Bundle] = {}
+        self._bundles = {}
         #: The batches that were made, or may have been, by their numbers.
-        self._submitted: Dict[int, Batch] = {}
-        self._error: Optional[GptImage2Error] = None
+        self._submitted = {}
+        self._error = None
         self._was_stopped = False
         self._has_warned = False
 
-    def run(self) -> None:
+    def run(self):
         """Hands over batch after batch, until nothing is left or one of them could not be."""
         stop = self._session.stop
         stop.drain_first(self._stop_starting)
@@ -7062,11 +7622,11 @@ class _Submission:
         finally:
             stop.drain_first(None)
 
-    def settled(self, defect: Exception) -> GptImage2Error:
+    def settled(self, defect):
         """What a defect is told as: jobs that were handed over by now may be billed, whatever broke."""
         return self._session.settled(defect, Billed.MAYBE if self._submitted else Billed.NO)
 
-    def _fill_bundles(self, scratch: Path) -> None:
+    def _fill_bundles(self, scratch):
         while not self._is_stopping():
             planned = self._plan.take()
             if planned is None:
@@ -7082,7 +7642,7 @@ class _Submission:
                 bundle = self._bundles[group] = Bundle(scratch, group, self._max_lines, self._max_bytes)
             bundle.add(line, job)
 
-    def _line_of(self, planned: PlannedJob) -> Tuple[Group, BatchLine, BatchJob]:
+    def _line_of(self, planned):
         """A job's line, and what is remembered of it; uploads what does not go within the line."""
         job, _ = read_job(self._folder.jobs_file.text_at(planned.offset), self._folder.defaults)
         request, _ = checked(job.request)
@@ -7109,7 +7669,7 @@ class _Submission:
         )
         return group, batch_line(remembered.custom_id, group.endpoint, fields, inputs, mask), remembered
 
-    def _send(self, bundle: Bundle) -> None:
+    def _send(self, bundle):
         del self._bundles[bundle.group]
         self._output.say(f"handing over {bundle.lines:,} jobs: {bundle.group.model}, {bundle.group.endpoint}")
         batch = self._hand_over(bundle)
@@ -7118,7 +7678,7 @@ class _Submission:
             self._output.event({"event": "batch_submitted", "batch": batch_json(batch)})
         bundle.discard()
 
-    def _hand_over(self, bundle: Bundle) -> Optional[Batch]:
+    def _hand_over(self, bundle):
         """The batch that a bundle was made into, None where the server clearly refused it; `_error` is what
         went wrong. A batch and an error: nobody knows whether it was made, or its id could not be noted.
         Raises where it was not offered to the server."""
@@ -7138,7 +7698,7 @@ class _Submission:
                 self._refused(bundle, batch, defect)
                 return None
             self._error = self.settled(defect)
-            found: Optional[ServerBatch] = None
+            found = None
             with suppress(Exception):  # `batch status` and the others will look again
                 found = api.find(bundle.mark, file_id)
             if found is None:
@@ -7158,20 +7718,20 @@ class _Submission:
 
     def _end_jobs(
         self,
-        bundle: Bundle,
-        state: str,
-        batch: Optional[Batch] = None,
-        error: Optional[GptImage2Error] = None,
-    ) -> None:
+        bundle,
+        state,
+        batch=None,
+        error=None,
+    ):
         """How the jobs of a bundle stand, for the rows that are told at the end."""
         billed = Billed.NO if state == FAILED else Billed.MAYBE
-        outcome: Dict[str, object] = {"billed": billed.value, "error": failure_json(error)}
+        outcome = {"billed": billed.value, "error": failure_json(error)}
         if batch is not None:
             outcome["batch_id"] = batch.label
         for job in bundle.jobs():
             self._plan.end(job.planned.number, state, {**(job.outcome or {}), **outcome})
 
-    def _note(self, bundle: Bundle, batch: Batch) -> None:
+    def _note(self, bundle, batch):
         """Writes to the journal that the jobs may be paid for from now on."""
         self._journal.is_sandbox = self._session.api.is_sandbox
         self._journal.extend(
@@ -7181,7 +7741,7 @@ class _Submission:
             for job in bundle.jobs()
         )
 
-    def _unmade_batch(self, bundle: Bundle, file_id: str) -> Batch:
+    def _unmade_batch(self, bundle, file_id):
         return Batch(
             base_url=self._session.base_url,
             server=ServerBatch(
@@ -7199,7 +7759,7 @@ class _Submission:
             history=self._is_recorded,
         )
 
-    def _refused(self, bundle: Bundle, batch: Batch, error: GptImage2Error) -> None:
+    def _refused(self, bundle, batch, error):
         self._journal.is_sandbox = self._session.api.is_sandbox
         self._journal.extend(
             job.entry(FAILED, billed=error.billed, code=error.code, message=error.message)
@@ -7210,13 +7770,13 @@ class _Submission:
             self._session.store.forget(batch)
         del self._submitted[batch.number]
 
-    def _stop_starting(self) -> None:
+    def _stop_starting(self):
         self._was_stopped = True
 
-    def _is_stopping(self) -> bool:
+    def _is_stopping(self):
         return self._was_stopped or self._session.stop.is_set or self._error is not None
 
-    def finish(self, estimate: Optional[CostEstimate]) -> int:
+    def finish(self, estimate):
         error, stop = self._error, self._session.stop
         if self._was_stopped or stop.is_set:
             error = InterruptedCall(
@@ -7232,7 +7792,7 @@ class _Submission:
             self._output.say("results come within 24 hours: batch wait, then batch fetch")
         else:
             self._output.complain(f"{error.message}; {error.hint or 'the same command goes on'}")
-        outcome: Dict[str, object] = {
+        outcome = {
             "ok": error is None,
             "command": "batch submit",
             **found,
@@ -7247,7 +7807,7 @@ class _Submission:
         return int(ExitCode.OK if error is None else ExitCode.PARTIAL)
 
 
-def _nobody_knows(error: GptImage2Error, label: str) -> GptImage2Error:
+def _nobody_knows(error, label):
     return ApiError(
         f"nobody knows whether the server has taken a batch: {error.message}",
         hint=f"its jobs are not sent again; ask later with batch status {label}, or give it up with "

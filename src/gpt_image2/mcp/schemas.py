@@ -215,6 +215,11 @@ def image_output() -> Schema:
         {
             "model": TEXT,
             "images": {"type": "array", "items": image(), "description": "All images that were saved"},
+            "tasks": {
+                "type": "array",
+                "items": TEXT,
+                "description": "Ids of tasks that the host has not finished; see `gpt-image2 resume`",
+            },
             "usage": usage,
             "svg_usage": {
                 "type": "object",

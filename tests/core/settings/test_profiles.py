@@ -120,11 +120,11 @@ def test_a_profile_without_any_config_file_is_refused_and_config_init_is_named(h
         ({"api_key": KEY, "base_url": "https://elsewhere.example/v1"}, {}),
         ({}, {"OPENAI_API_KEY": KEY}),
         ({}, {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": "https://elsewhere.example/v1"}),
-        ({}, {"GPT_IMAGE2_API_KEY": KEY}),
+        ({"base_url": "https://elsewhere.example/v1"}, {"GPT_IMAGE2_API_KEY": KEY}),
         ({}, {"GPT_IMAGE2_API_KEY": KEY, "GPT_IMAGE2_BASE_URL": "https://elsewhere.example/v1"}),
     ],
 )
-def test_a_profile_with_a_host_of_its_own_gets_no_key_that_was_not_given_for_it(
+def test_a_profile_with_a_host_of_its_own_gets_no_key_that_was_given_for_another(
     home: Home, recorder: Recorder, top: Dict[str, Any], env: Dict[str, str]
 ) -> None:
     config(home, profiles={"one": {"base_url": recorder.base_url}}, **top)
@@ -133,13 +133,14 @@ def test_a_profile_with_a_host_of_its_own_gets_no_key_that_was_not_given_for_it(
     assert "api_key_env" in run.stderr and recorder.root in run.stderr and KEY not in run.stderr
 
 
-@pytest.mark.parametrize("by", ["pair of ours", "pair of the SDKs", "named by the profile", "flag"])
+@pytest.mark.parametrize("by", ["alone", "pair of ours", "pair of the SDKs", "named by the profile", "flag"])
 def test_a_key_that_is_given_for_the_host_of_a_profile_goes_there(
     home: Home, recorder: Recorder, by: str
 ) -> None:
     own = {"api_key_env": "GPT_IMAGE2_API_KEY"} if by == "named by the profile" else {}
     config(home, api_key=TOP_KEY, profiles={"one": {"base_url": recorder.base_url, **own}})
     env = {
+        "alone": {"GPT_IMAGE2_API_KEY": KEY},
         "pair of ours": {"GPT_IMAGE2_API_KEY": KEY, "GPT_IMAGE2_BASE_URL": recorder.base_url},
         "pair of the SDKs": {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": recorder.base_url},
         "named by the profile": {"GPT_IMAGE2_API_KEY": KEY},

@@ -66,6 +66,8 @@ class ConfigFile(Record):
     profile: str = ""
     profile_source: str = ""
     of_profile: Tuple[str, ...] = ()
+    #: The base URL at the top of the file where no key stands beside it; empty elsewhere.
+    keyless_host: str = ""
 
     @property
     def given(self) -> Tuple[str, ...]:
@@ -135,6 +137,9 @@ def read_config_file(
         profile=profile or "",
         profile_source=profile_source,
         of_profile=of_profile,
+        keyless_host=""
+        if content.get("api_key") or content.get("api_key_env")
+        else content.get("base_url", ""),
         **extras,
     )
 

@@ -2,8 +2,8 @@
 
 A key belongs to a host: `OPENAI_API_KEY` is used by itself only for the official base URL, or as a pair with
 `OPENAI_BASE_URL`, as the SDKs read them; a key from a file is not sent to another host than the one that file
-states. A profile that names its host gets no key that is not said to be for that host: `GPT_IMAGE2_API_KEY`
-only beside a `GPT_IMAGE2_BASE_URL` of that host, or where the profile names it.
+states. `GPT_IMAGE2_API_KEY` is for whatever base URL is in force; but where it has a host of its own, by
+`GPT_IMAGE2_BASE_URL` or as the key that the top of a config file leaves out, no profile takes it to another.
 """
 
 from __future__ import annotations
@@ -36,10 +36,11 @@ def pick_key(
     found = from_file or by_flag
     if found:
         return found, ""
-    # Whose key that variable holds, nobody can tell where it comes without a base URL.
-    is_for_any = file is None or not file.has_own_host
-    if env.get(KEY_VARIABLE) and (is_for_any or has_same_origin(url, env.get(BASE_URL_VARIABLE, ""))):
+    owner = env.get(BASE_URL_VARIABLE) or file.keyless_host if file and file.has_own_host else ""
+    if env.get(KEY_VARIABLE) and (not owner or has_same_origin(url, owner)):
         return (env[KEY_VARIABLE], KEY_VARIABLE), ""
+    if env.get(KEY_VARIABLE) and not problem:
+        problem = f"no API key for {url} ({KEY_VARIABLE} is that of {owner})"
     if env.get(OFFICIAL_KEY_VARIABLE) and not problem:
         owner = _official_url(env)
         if has_same_origin(url, owner):
