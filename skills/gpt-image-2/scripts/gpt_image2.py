@@ -5025,7 +5025,7 @@ class ImageCollector:
     `indices` gives the 1-based number of each image; `on_saved` and `on_partial` are told of each file, and
     `on_warning` where one got its name otherwise than planned. An image above `asked` has a name that nobody
     planned, so it never replaces a file. `known` are the SHA-256 of images that are
-    saved already. `note` is given what becomes of each file before and after it does: with that, another
+    saved already, `inputs` those of what was sent: an answer that repeats one has not made it. `note` is given what becomes of each file before and after it does: with that, another
     process can finish what this one began.
     """
 
@@ -5040,6 +5040,7 @@ class ImageCollector:
         on_warning=lambda _: None,
         note=lambda _: None,
         known=(),
+        inputs=(),
     ):
         self._plan = plan
         self._asked = asked
@@ -5051,6 +5052,8 @@ class ImageCollector:
         self._note = note
         #: Where each image came from, by its SHA-256.
         self._places = dict.fromkeys(known)
+        self._inputs = frozenset(inputs)
+        self._echoes = []
         self._index = None
         self._preview = None
         self._writers = []
@@ -5074,7 +5077,10 @@ class ImageCollector:
 
     def finish(self, writer, place=()):
         """A final image is whole: it gets its name, unless the same one came from another place of the answer
-        or is known."""
+        or is known; one that was sent waits for `nothing_else_came`."""
+        if writer.sha256 in self._inputs:
+            self._echoes.append((writer, place))
+            return
         if self._places.setdefault(writer.sha256, place) != place:
             self._abandon(writer)
             return
@@ -5098,9 +5104,15 @@ class ImageCollector:
         self._index = None
         self._writers.remove(writer)
 
+    def nothing_else_came(self):
+        """Images that were sent are the result after all, where there is no other."""
+        echoes, self._echoes, self._inputs = self._echoes, [], frozenset()
+        for echo in [] if self.images else echoes:
+            self.finish(*echo)
+
     def comes_again(self):
         """The answer broke off, and will be asked for once more: what is saved of it is known."""
-        self._preview = None
+        self._preview, self._echoes = None, []
         for writer in list(self._writers):
             self._abandon(writer)
         self._places = dict.fromkeys(self._places)
@@ -8386,7 +8398,9 @@ class AnswerReader:
             images = (url for url in urls if is_image_file(url) or not (task.id in url or url in asks))
             urls = () if task.is_told else tuple(images)
             task = None if urls else task
-        if error is None and not has_images and not urls:
+        if not urls:
+            self._collector.nothing_else_came()
+        if error is None and not self._collector.images and not urls:
             if task is not None and task.state is TaskState.FAILED:
                 error = ServerError(task.reason or f"the task ended as {task.status}")
             elif self._finder.said:
@@ -9135,6 +9149,7 @@ def fetch_images(
             collector.lose(error.message)
         except (DownloadFailed, GptImage2Error) as error:
             failures.append(f"{show(url, secrets, None)} ({error})")
+    collector.nothing_else_came()
     return failures
 
 
@@ -10233,6 +10248,7 @@ class Lane:
             asked=max(call.numbers),
             on_warning=call.warn,
             note=sending.note,
+            inputs=[sha256_of(image.path) for image in self._request.images],
         )
         self._attempts += 1
         typical = typical_seconds(self._request.model, self._request.effective_quality)

@@ -277,3 +277,20 @@ def test_a_stream_that_ends_with_previews_only_is_no_success(home: Home, recorde
     assert (run.code, run.json["billed"]) == (7, "maybe")
     assert run.json["error"]["code"] == "stream_ended_early"
     assert run.json["images"] == []
+
+
+def test_an_input_that_the_answer_repeats_is_no_result(home: Home, recorder: Recorder) -> None:
+    (home.cwd / "in.png").write_bytes(TWO)
+    args = ("edit", "in.png", "a cat", "-o", "cat.png", "--json")
+    body = {"image": text_of(TWO), "data": [{"b64_json": text_of(ONE)}]}
+    recorder.answer = lambda request: Answer(body=json.dumps(body).encode())
+    run = home.run(*args, base_url=recorder.base_url)
+    assert (run.code, run.pictures) == (0, [ONE])
+    assert sorted(path.name for path in home.cwd.iterdir()) == ["cat.png", "in.png"]
+
+
+def test_an_input_that_is_all_that_comes_is_the_result(home: Home, recorder: Recorder) -> None:
+    (home.cwd / "in.png").write_bytes(ONE)
+    recorder.answer = lambda request: Answer(body=body_of([ONE]))
+    run = home.run("edit", "in.png", "a cat", "-o", "cat.png", "--json", base_url=recorder.base_url)
+    assert (run.code, run.pictures) == (0, [ONE])

@@ -242,4 +242,5 @@ def fetch_images(
             collector.lose(error.message)
         except (DownloadFailed, GptImage2Error) as error:
             failures.append(f"{show(url, secrets, None)} ({error})")
+    collector.nothing_else_came()
     return failures

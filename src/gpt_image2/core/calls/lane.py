@@ -6,6 +6,7 @@ from itertools import chain
 from operator import attrgetter
 from typing import Iterator, List, Optional, Sequence, Tuple
 
+from ..api.images import sha256_of
 from ..api.models import typical_seconds
 from ..api.rate_limits import read_rate_limits
 from ..api.request import ImageRequest
@@ -68,6 +69,7 @@ class Lane:
             asked=max(call.numbers),
             on_warning=call.warn,
             note=sending.note,
+            inputs=[sha256_of(image.path) for image in self._request.images],
         )
         self._attempts += 1
         typical = typical_seconds(self._request.model, self._request.effective_quality)

@@ -133,7 +133,9 @@ class AnswerReader:
             images = (url for url in urls if is_image_file(url) or not (task.id in url or url in asks))
             urls = () if task.is_told else tuple(images)
             task = None if urls else task
-        if error is None and not has_images and not urls:
+        if not urls:
+            self._collector.nothing_else_came()
+        if error is None and not self._collector.images and not urls:
             if task is not None and task.state is TaskState.FAILED:
                 error = ServerError(task.reason or f"the task ended as {task.status}")
             elif self._finder.said:

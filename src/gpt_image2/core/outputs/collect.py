@@ -21,7 +21,7 @@ class ImageCollector:
     `indices` gives the 1-based number of each image; `on_saved` and `on_partial` are told of each file, and
     `on_warning` where one got its name otherwise than planned. An image above `asked` has a name that nobody
     planned, so it never replaces a file. `known` are the SHA-256 of images that are
-    saved already. `note` is given what becomes of each file before and after it does: with that, another
+    saved already, `inputs` those of what was sent: an answer that repeats one has not made it. `note` is given what becomes of each file before and after it does: with that, another
     process can finish what this one began.
     """
 
@@ -36,6 +36,7 @@ class ImageCollector:
         on_warning: Callable[[str], None] = lambda _: None,
         note: Callable[[Mapping[str, object]], None] = lambda _: None,
         known: Iterable[str] = (),
+        inputs: Iterable[str] = (),
     ) -> None:
         self._plan = plan
         self._asked = asked
@@ -47,6 +48,8 @@ class ImageCollector:
         self._note = note
         #: Where each image came from, by its SHA-256.
         self._places: Dict[str, Optional[Tuple[str, ...]]] = dict.fromkeys(known)
+        self._inputs = frozenset(inputs)
+        self._echoes: List[Tuple[ImageWriter, Tuple[str, ...]]] = []
         self._index: Optional[int] = None
         self._preview: Optional[ImageWriter] = None
         self._writers: List[ImageWriter] = []
@@ -70,7 +73,10 @@ class ImageCollector:
 
     def finish(self, writer: ImageWriter, place: Tuple[str, ...] = ()) -> None:
         """A final image is whole: it gets its name, unless the same one came from another place of the answer
-        or is known."""
+        or is known; one that was sent waits for `nothing_else_came`."""
+        if writer.sha256 in self._inputs:
+            self._echoes.append((writer, place))
+            return
         if self._places.setdefault(writer.sha256, place) != place:
             self._abandon(writer)
             return
@@ -94,9 +100,15 @@ class ImageCollector:
         self._index = None
         self._writers.remove(writer)
 
+    def nothing_else_came(self) -> None:
+        """Images that were sent are the result after all, where there is no other."""
+        echoes, self._echoes, self._inputs = self._echoes, [], frozenset()
+        for echo in [] if self.images else echoes:
+            self.finish(*echo)
+
     def comes_again(self) -> None:
         """The answer broke off, and will be asked for once more: what is saved of it is known."""
-        self._preview = None
+        self._preview, self._echoes = None, []
         for writer in list(self._writers):
             self._abandon(writer)
         self._places = dict.fromkeys(self._places)
