@@ -7,7 +7,7 @@
 
 _shtab_gpt_image2_batch_subparsers=(run submit status wait fetch cancel list)
 _shtab_gpt_image2_history_subparsers=(show redo forget)
-_shtab_gpt_image2_subparsers=(generate edit batch history spend cost resume config doctor sandbox mcp install-skill)
+_shtab_gpt_image2_subparsers=(generate edit batch history spend cost resume config doctor mask sandbox mcp install-skill)
 
 _shtab_gpt_image2_generate_option_strings=(-h --help -o --output --prompt-file --quality --size --format --n --model --background --output-compression --compression --moderation --user --stream --partial-images --param --no-wait --save-partials --dry-run --max-cost --no-clobber --timeout --retries --retry-ambiguous --max-download --no-history --json --events --quiet --debug --config --base-url --api-key --sandbox)
 _shtab_gpt_image2_edit_option_strings=(-h --help --image --mask -o --output --prompt-file --quality --size --format --n --model --background --output-compression --compression --moderation --user --stream --partial-images --param --no-wait --save-partials --dry-run --max-cost --no-clobber --timeout --retries --retry-ambiguous --max-download --no-history --json --events --quiet --debug --config --base-url --api-key --sandbox)
@@ -28,6 +28,7 @@ _shtab_gpt_image2_cost_option_strings=(-h --help --prompt --quality --size --n -
 _shtab_gpt_image2_resume_option_strings=(-h --help --config --no-wait --timeout --json --events --quiet --debug)
 _shtab_gpt_image2_config_option_strings=(-h --help --init --show --force --config --json --events --quiet --debug)
 _shtab_gpt_image2_doctor_option_strings=(-h --help --probe --yes --forget --json --events --quiet --debug --config --base-url --api-key)
+_shtab_gpt_image2_mask_option_strings=(-h --help)
 _shtab_gpt_image2_sandbox_option_strings=(-h --help)
 _shtab_gpt_image2_mcp_option_strings=(-h --help)
 _shtab_gpt_image2_install_skill_option_strings=(-h --help)
@@ -75,7 +76,7 @@ _shtab_gpt_image2_doctor___config_COMPGEN=_shtab_compgen_files
 _shtab_gpt_image2_batch_pos_0_choices=(run submit status wait fetch cancel list)
 _shtab_gpt_image2_history_pos_0_choices=(show redo forget)
 _shtab_gpt_image2_spend___by_choices=(day model host quality)
-_shtab_gpt_image2_pos_0_choices=(generate edit batch history spend cost resume config doctor sandbox mcp install-skill)
+_shtab_gpt_image2_pos_0_choices=(generate edit batch history spend cost resume config doctor mask sandbox mcp install-skill)
 
 _shtab_gpt_image2_generate__h_nargs=0
 _shtab_gpt_image2_generate___help_nargs=0
@@ -242,6 +243,8 @@ _shtab_gpt_image2_doctor___json_nargs=0
 _shtab_gpt_image2_doctor___events_nargs=0
 _shtab_gpt_image2_doctor___quiet_nargs=0
 _shtab_gpt_image2_doctor___debug_nargs=0
+_shtab_gpt_image2_mask__h_nargs=0
+_shtab_gpt_image2_mask___help_nargs=0
 _shtab_gpt_image2_sandbox__h_nargs=0
 _shtab_gpt_image2_sandbox___help_nargs=0
 _shtab_gpt_image2_mcp__h_nargs=0

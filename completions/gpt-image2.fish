@@ -50,7 +50,7 @@ function _shtab_gpt_image2_using
   test "$_shtab_gpt_image2_cmdpath" = "$argv"
 end
 
-set -g _shtab_gpt_image2_commands generate edit batch 'batch run' 'batch submit' 'batch status' 'batch wait' 'batch fetch' 'batch cancel' 'batch list' history 'history show' 'history redo' 'history forget' spend cost resume config doctor sandbox mcp install-skill
+set -g _shtab_gpt_image2_commands generate edit batch 'batch run' 'batch submit' 'batch status' 'batch wait' 'batch fetch' 'batch cancel' 'batch list' history 'history show' 'history redo' 'history forget' spend cost resume config doctor mask sandbox mcp install-skill
 set -g _shtab_gpt_image2_opts_with_value --api-key --background --base-url --before --by --compression --concurrency --config --format --image --images-per-minute --limit --mask --max-cost --max-download --max-failures --max-lines --max-mb --model --moderation --n --out-dir --output --output-compression --param --partial-images --poll --prompt --prompt-file --quality --retries --search --since --size --timeout --user -o
 
 complete -c gpt-image2 -e
@@ -366,6 +366,8 @@ complete -c gpt-image2 -n '_shtab_gpt_image2_using doctor' -l debug -d 'show the
 complete -c gpt-image2 -n '_shtab_gpt_image2_using doctor' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'this config file; what it sets goes before all flags'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using doctor' -l base-url -x -d 'the API'"'"'s base URL'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using doctor' -l api-key -x -d 'the API key (visible in ps: prefer the config file or the environment)'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using; and test $_shtab_gpt_image2_npos -eq 0' -a mask -d 'make the mask for an edit from shapes in words'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using mask' -s h -l help -d 'show this help message and exit'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using; and test $_shtab_gpt_image2_npos -eq 0' -a sandbox -d 'run an offline Images API on loopback, to rehearse without a key'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using sandbox' -s h -l help -d 'show this help message and exit'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using; and test $_shtab_gpt_image2_npos -eq 0' -a mcp -d 'serve the tools over the Model Context Protocol'

@@ -76,6 +76,8 @@ def validate(outcome: Dict[str, Any]) -> None:
         jsonschema.validate(outcome, schema("doctor"))
     elif outcome["command"] == "resume" and "calls" in outcome:
         jsonschema.validate(outcome, schema("resume"))
+    elif "derived_from" in outcome:
+        jsonschema.validate(outcome, schema("pictures"))
     elif outcome["command"] == "batch run":
         jsonschema.validate(outcome, schema("batch"))
     elif outcome["command"].startswith("batch "):

@@ -10279,6 +10279,7 @@ COMMANDS = (
     ("resume", "finish calls that were killed or could not fetch an image"),
     ("config", "create a config file, or show the settings in force"),
     ("doctor", "check everything that a call needs, for free"),
+    ("mask", "make the mask for an edit from shapes in words"),
     ("sandbox", "run an offline Images API on loopback, to rehearse without a key"),
     ("mcp", "serve the tools over the Model Context Protocol"),
     ("install-skill", "copy the skill to where an agent looks for it"),

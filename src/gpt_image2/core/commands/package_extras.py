@@ -24,11 +24,14 @@ class Extra(NamedTuple):
     install: str = INSTALL_HINT
 
 
+_PICTURES = INSTALL_HINT.format(extra="pictures")
+
 #: The commands that come with an optional part of the package.
 EXTRAS = {
     "sandbox": Extra("gpt_image2.sandbox"),
     "mcp": Extra("gpt_image2.mcp"),
     "install-skill": Extra("gpt_image2.skill", "pip install gpt-image2"),
+    "mask": Extra("gpt_image2.pictures.commands.mask", _PICTURES),
 }
 
 
