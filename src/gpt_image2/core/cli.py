@@ -21,6 +21,7 @@ COMMANDS = (
     ("config", "create a config file, or show the settings in force"),
     ("doctor", "check everything that a call needs, for free"),
     ("mask", "make the mask for an edit from shapes in words"),
+    ("compose", "put the source of an edit back outside its mask"),
     ("sandbox", "run an offline Images API on loopback, to rehearse without a key"),
     ("mcp", "serve the tools over the Model Context Protocol"),
     ("install-skill", "copy the skill to where an agent looks for it"),
