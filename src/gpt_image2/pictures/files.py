@@ -90,7 +90,8 @@ def open_picture(path: str, what: str = "picture") -> Picture:
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             _register_heif(head)
-            with Image.open(full, formats=_OPENED) as image:
+            Image.init()
+            with Image.open(full, formats=[each for each in _OPENED if each in Image.OPEN]) as image:
                 image.load()
                 kind = "jpeg" if image.format == "MPO" else (image.format or "").lower()
                 profile: bytes | None = image.info.get("icc_profile") or None

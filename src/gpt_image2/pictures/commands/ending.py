@@ -11,6 +11,7 @@ from gpt_image2.core.telling.as_json import image_json
 from gpt_image2.core.telling.in_words import saved_line
 from gpt_image2.core.telling.output import Output
 
+from ..check import Verdict
 from ..registration import Shift
 
 Add = Callable[..., object]
@@ -33,6 +34,16 @@ def shift_json(shift: Shift) -> dict[str, object]:
     return {
         "shift_px": [round(shift.right, 2), round(shift.down, 2)],
         "agreement": round(shift.agreement, 4),
+    }
+
+
+def verdict_json(verdict: Verdict) -> dict[str, object]:
+    """A verdict as the JSON has it."""
+    return {
+        "name": verdict.name,
+        "ok": verdict.ok,
+        "detail": verdict.detail,
+        "figures": dict(verdict.figures),
     }
 
 
