@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from harness import SCRIPT, Home
 
-COMMANDS = ["mask", "compose", "check", "fit"]
+COMMANDS = ["mask", "compose", "check", "fit", "cutout"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

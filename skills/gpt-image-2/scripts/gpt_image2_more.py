@@ -912,7 +912,10 @@ EXTRAS = {
     "sandbox": Extra("gpt_image2.sandbox"),
     "mcp": Extra("gpt_image2.mcp"),
     "install-skill": Extra("gpt_image2.skill", "pip install gpt-image2"),
-    "mask": Extra("gpt_image2.pictures.commands.mask", _PICTURES),
+    **{
+        name: Extra(f"gpt_image2.pictures.commands.{name}", _PICTURES)
+        for name in ("mask", "compose", "check", "cutout", "fit", "sheet", "show")
+    },
 }
 
 

@@ -22,6 +22,7 @@ COMMANDS = (
     ("doctor", "check everything that a call needs, for free"),
     ("mask", "make the mask for an edit from shapes in words"),
     ("compose", "put the source of an edit back outside its mask"),
+    ("cutout", "cut a subject out of its background"),
     ("fit", "bring a picture to an exact size, under a weight, or into another format"),
     ("check", "check a picture's size, transparency, or what an edit changed"),
     ("sandbox", "run an offline Images API on loopback, to rehearse without a key"),

@@ -18,23 +18,46 @@ class Runs:
     regions: np.ndarray
 
 
+@dataclass(frozen=True)
+class Enclosed:
+    """What of a mask is not connected to the picture's border (height x width, bool): its regions of which at
+    least half is marked, and the others, with their numbers."""
+
+    marked: np.ndarray
+    others: np.ndarray
+    marked_count: int
+    others_count: int
+
+
 def enclosed(inside: np.ndarray, least_px: int = 1) -> tuple[np.ndarray, int]:
     """What of a mask (height x width, bool) is not connected to the picture's border, and how many regions.
 
     Pixels are connected by their sides; regions smaller than `least_px` are left out.
     """
+    found = enclosed_by_kind(inside, np.ones_like(inside), least_px)
+    return found.marked, found.marked_count
+
+
+def enclosed_by_kind(inside: np.ndarray, marked: np.ndarray, least_px: int = 1) -> Enclosed:
+    """As `enclosed`, the regions parted by whether at least half of one is marked."""
     height, width = inside.shape
     runs = _runs(inside)
     if not len(runs.rows):
-        return np.zeros_like(inside), 0
+        return Enclosed(np.zeros_like(inside), np.zeros_like(inside), 0, 0)
     count = int(runs.regions.max()) + 1
     at_border = (runs.rows == 0) | (runs.rows == height - 1) | (runs.starts == 0) | (runs.ends == width)
-    is_enclosed = np.ones(count, bool)
-    is_enclosed[runs.regions[at_border]] = False
-    is_enclosed &= np.bincount(runs.regions, weights=runs.ends - runs.starts, minlength=count) >= least_px
-    chosen = is_enclosed[runs.regions]
-    regions = len(np.unique(runs.regions[chosen]))
-    return _painted(runs, chosen, height, width), regions
+    chosen = np.ones(count, bool)
+    chosen[runs.regions[at_border]] = False
+    pixels = np.bincount(runs.regions, weights=runs.ends - runs.starts, minlength=count)
+    chosen &= pixels >= least_px
+    sums = np.zeros((height, width + 1), np.int32)
+    np.cumsum(marked, axis=1, out=sums[:, 1:])
+    within = sums[runs.rows, runs.ends] - sums[runs.rows, runs.starts]
+    is_marked = np.bincount(runs.regions, weights=within, minlength=count) * 2 >= pixels
+    kinds = [(chosen & kind)[runs.regions] for kind in (is_marked, ~is_marked)]
+    areas = [_painted(runs, kind, height, width) for kind in kinds]
+    counts = [len(np.unique(runs.regions[kind])) for kind in kinds]
+    return Enclosed(areas[0], areas[1], counts[0], counts[1])
 
 
 def _runs(inside: np.ndarray) -> Runs:
