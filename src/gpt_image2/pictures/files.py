@@ -39,7 +39,8 @@ _UNREADABLE = (
 _ORIENTATION = 0x0112
 _BITS_PER_SAMPLE = 258
 _HEAD_BYTES = 512
-_JPEG_QUALITY = 95
+#: What a jpeg is saved at where nobody asks for another quality.
+JPEG_QUALITY = 95
 _LEAST_QUALITY = 20
 
 
@@ -176,7 +177,9 @@ def _as_seen(
     if image.mode in ("1", "L", "LA", "I", "F"):
         profile = None  # a profile for grey does not fit RGB
     mode = "RGBA" if image.has_transparency_data else "RGB"
-    return image.convert(mode), tuple(notes), profile
+    seen = image.convert(mode)
+    seen.info.clear()  # what a file says besides (a place, a profile) would go into files made of it
+    return seen, tuple(notes), profile
 
 
 def _grey_of(image: Image.Image, bits: int) -> Image.Image:
@@ -213,6 +216,7 @@ def in_colours_of(picture: Picture, profile: bytes | None) -> Image.Image:
         return picture.image
     if rgb is None:
         return picture.image
+    rgb.info.clear()
     if picture.has_alpha:
         rgb.putalpha(picture.image.getchannel("A"))
     return rgb
@@ -269,7 +273,7 @@ def encode(
             image.save(out, "PNG", compress_level=5, **extra)
         elif kind == "jpeg":
             image.save(
-                out, "JPEG", quality=quality or _JPEG_QUALITY, subsampling=0 if not quality else -1, **extra
+                out, "JPEG", quality=quality or JPEG_QUALITY, subsampling=0 if not quality else -1, **extra
             )
         elif quality is None:
             image.save(out, "WEBP", lossless=True, exact=True, quality=_LEAST_QUALITY, method=1, **extra)

@@ -13,11 +13,11 @@ from gpt_image2.core.api.models import EDGE_STEP, MAX_EDGE, MAX_PIXELS, size_pro
 from gpt_image2.core.base.errors import UsageError
 from gpt_image2.core.base.redact import show
 
-from .files import encode
+from .files import JPEG_QUALITY, encode
 
 FITS = ("crop", "pad", "stretch")
 #: No jpeg or webp is made worse than this to get under a weight.
-_LEAST_QUALITY, _BEST_QUALITY = 20, 95
+_LEAST_QUALITY, _BEST_QUALITY = 20, JPEG_QUALITY
 _UNITS = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "kib": 1024, "mib": 1024**2}
 _MAX_EXACT_PX = 89_000_000
 
