@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from harness import SCRIPT, Home
 
-COMMANDS = ["mask", "compose", "check", "fit", "cutout"]
+COMMANDS = ["mask", "compose", "check", "fit", "cutout", "sheet", "show"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

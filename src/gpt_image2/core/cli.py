@@ -25,6 +25,8 @@ COMMANDS = (
     ("cutout", "cut a subject out of its background"),
     ("fit", "bring a picture to an exact size, under a weight, or into another format"),
     ("check", "check a picture's size, transparency, or what an edit changed"),
+    ("sheet", "put pictures on one sheet, with letters and prompts"),
+    ("show", "show pictures in the terminal"),
     ("sandbox", "run an offline Images API on loopback, to rehearse without a key"),
     ("mcp", "serve the tools over the Model Context Protocol"),
     ("install-skill", "copy the skill to where an agent looks for it"),

@@ -23,7 +23,7 @@ from gpt_image2.core.api.images import saved_image_at
 from gpt_image2.core.base.errors import OutputError, UsageError
 from gpt_image2.core.base.outcome import SavedImage
 from gpt_image2.core.base.redact import show
-from gpt_image2.core.outputs.files import open_part, prepare_folder, rename, write_all
+from gpt_image2.core.outputs.files import open_part, prepare_folder, rename, write_all, write_whole
 from gpt_image2.core.outputs.ours import check_replaceable
 
 #: What is opened; left out are formats that start another program (EPS) or are seldom pictures.
@@ -282,6 +282,12 @@ def encode(
     except ValueError as error:
         raise UsageError(f"cannot save as {kind}: {error}", hint="choose another format") from None
     return out.getvalue()
+
+
+def save_text(path: str, pieces: Iterable[str]) -> int:
+    """Writes a text file from its pieces, whole or not at all; its size in bytes. Raises as `save` does."""
+    write_whole(Path(path), pieces)
+    return os.path.getsize(path)
 
 
 def save(path: str, data: bytes) -> SavedImage:
