@@ -3,7 +3,7 @@ BIN := .venv/bin
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format script docs fuzz bench clean
+.PHONY: help setup demo test check format script docs fuzz litellm bench clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,10 +51,15 @@ fuzz: setup  ## Run the property tests of core for longer
 	HYPOTHESIS_PROFILE=fuzz GPT_IMAGE2_SANDBOX_PYTHON=$(CURDIR)/$(BIN)/python \
 	  $(BIN)/python -m pytest tests/core -k property -n auto --timeout 7200
 
+litellm: setup  ## Drive a real LiteLLM proxy, the newest, in front of the sandbox
+	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .venv-litellm
+	$(BIN)/uv pip install --quiet --upgrade --python .venv-litellm 'litellm[proxy]'
+	LITELLM=$(CURDIR)/.venv-litellm/bin/litellm $(BIN)/python -m pytest tests/interop/test_litellm.py
+
 bench: setup  ## Measure side by side with others; QUICK=1 for a first look (bench/RESULTS.md)
 	$(BIN)/python -m bench $(if $(QUICK),--quick)
 	$(BIN)/python tools/generate_docs.py
 
 clean:  ## Remove environments, caches and demo pictures
-	rm -rf .venv .venv-* bench/.cache tests/mcp_server/.inspector demo build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* bench/.cache tests/.npm demo build dist .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

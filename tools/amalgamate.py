@@ -19,6 +19,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Dict, Iterator, Mapping, Optional, Sequence, Set
 
+from consoles import prepare_consoles
 from core_modules import (
     ABOUT,
     FUTURE,
@@ -186,6 +187,7 @@ def summarize_diff(name: str, committed: Sequence[str], joined: Sequence[str]) -
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Write the script, or check the one that is there."""
+    prepare_consoles()
     parser = argparse.ArgumentParser(description="Join core into the one-file script of the skill.")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when the script is stale")
     parser.add_argument(

@@ -21,7 +21,8 @@ FUTURE = "from __future__ import annotations"
 #: Rooms and modules that go into a file of their own beside the script: a single call need not compile them.
 SIDES = {
     "gpt_image2_more": (
-        *("batch", "batch_api", "history", "outputs.left", "outputs.lines", "calls.leftovers"),
+        *("batch", "batch_api", "history", "outputs.left", "outputs.lines"),
+        *("api.gif_svg", "api.markup", "api.read_fields", "calls.leftovers"),
         *(
             "commands.checks",
             "commands.doctor",

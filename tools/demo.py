@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Dict, Generator
 
+from consoles import prepare_consoles
 from PIL import Image, ImageDraw
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -132,6 +133,7 @@ def stop(number: int, _frame: object) -> None:
 
 def main() -> int:
     """Run the demo; the sandbox and the temporary home are gone afterwards, whatever happened."""
+    prepare_consoles()
     signal.signal(signal.SIGTERM, stop)
     os.chdir(ROOT)
     PICTURES.mkdir(exist_ok=True)

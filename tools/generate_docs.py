@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Callable, Dict, List, Sequence, Tuple
 
 from cli_reference import command_reference
+from consoles import prepare_consoles
 from rooms import picture, room_table
 
-from gpt_image2.core.api import models
+from gpt_image2.core.api import cost, models, sizes
 from gpt_image2.core.base.outcome import ExitCode
 from gpt_image2.core.calls.retry import RULES
 
@@ -52,23 +53,35 @@ def limits() -> str:
         ("input images of an edit", f"up to {models.MAX_INPUT_IMAGES}; png, jpeg or webp"),
         ("one input image", f"up to {models.MAX_INPUT_BYTES // 1024**2} MB"),
         ("mask", f"PNG with alpha, size of the first image, up to {models.MAX_MASK_BYTES // 1024**2} MB"),
-        ("edges", f"multiples of {models.EDGE_STEP}, up to {models.MAX_EDGE} pixels"),
-        ("ratio", f"up to {models.MAX_RATIO:.0f}:1"),
-        ("area", f"{models.MIN_PIXELS:,} to {models.MAX_PIXELS:,} pixels; above 2560x1440 experimental"),
+        ("edges", f"multiples of {sizes.EDGE_STEP}, up to {sizes.MAX_EDGE} pixels"),
+        ("ratio", f"up to {sizes.MAX_RATIO:.0f}:1"),
+        ("area", f"{sizes.MIN_PIXELS:,} to {sizes.MAX_PIXELS:,} pixels; above 2560x1440 experimental"),
         ("previews (`partial_images`)", f"0 to {models.MAX_PARTIAL_IMAGES}"),
     ]
     return table(("what", "limit"), rows)
 
 
-def sizes() -> str:
+def family() -> str:
+    """What each model of the family takes, besides what all take."""
+    rows: List[Tuple[str, ...]] = []
+    for model in models.MODELS:
+        more = [*model.qualities[4:], *model.output_formats[3:]]
+        more += ["complexity"] if model.takes_complexity else []
+        more += ["markup"] if model.takes_markup else []
+        dated = [f"`{name}`" for name in model.names[1:]]
+        rows.append((f"`{model.names[0]}`", ", ".join(dated), ", ".join(f"`{name}`" for name in more)))
+    return table(("model", "dated", "takes besides"), rows)
+
+
+def named_sizes() -> str:
     """The names and some ratios that --size takes, and what is sent for them."""
-    rows = [(f"`{name}`", str(models.resolve_size(name))) for name in (*models.SIZE_NAMES, *RATIOS)]
+    rows = [(f"`{name}`", str(sizes.resolve_size(name))) for name in (*sizes.SIZE_NAMES, *RATIOS)]
     return table(("`--size`", "sent as"), rows)
 
 
 def prices() -> str:
     """USD per million tokens."""
-    price = models.PRICES.get(models.DEFAULT_MODEL)
+    price = cost.PRICES.get(models.DEFAULT_MODEL)
     if price is None:
         raise SystemExit(f"no price of {models.DEFAULT_MODEL} in core/api/models.py")
     rows = [
@@ -99,10 +112,10 @@ def image_prices() -> str:
 def cost_of(size: str, quality: str) -> Tuple[int, float]:
     """Output tokens and USD of one image without its prompt."""
     width, height = (int(edge) for edge in size.split("x"))
-    estimate = models.estimate_cost(models.DEFAULT_MODEL, "", size, quality, 1)
+    estimate = cost.estimate_cost(models.DEFAULT_MODEL, "", size, quality, 1)
     if estimate is None:
         raise SystemExit(f"no price of {models.DEFAULT_MODEL} in core/api/models.py")
-    return models.output_tokens(width, height, quality), estimate.high_usd
+    return cost.output_tokens(width, height, quality), estimate.high_usd
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -130,7 +143,8 @@ PARTS: Dict[str, Callable[[], str]] = {
     "commands": command_reference,
     "exit-codes": exit_codes,
     "limits": limits,
-    "sizes": sizes,
+    "models": family,
+    "sizes": named_sizes,
     "prices": prices,
     "image-costs": image_costs,
     "image-prices": image_prices,
@@ -148,6 +162,7 @@ def filled(text: str) -> str:
 
 def main() -> int:
     """Write the generated parts, or check them."""
+    prepare_consoles()
     parser = argparse.ArgumentParser(description="Fill the generated parts of the docs.")
     parser.add_argument("--check", action="store_true", help="exit 1 when a document is stale; write nothing")
     check = parser.parse_args().check

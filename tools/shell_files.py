@@ -14,6 +14,7 @@ from typing import Any, Dict, List
 
 import shtab
 from argparse_manpage.manpage import Manpage  # pyright: ignore[reportMissingTypeStubs]
+from consoles import prepare_consoles
 
 from gpt_image2.core.base.about import PROGRAM, VERSION
 from gpt_image2.core.base.exit_codes import EXIT_CODES
@@ -132,6 +133,7 @@ def files() -> Dict[Path, str]:
 
 def main() -> int:
     """Write the files, or check them."""
+    prepare_consoles()
     arguments = argparse.ArgumentParser(description="Write the shell completions and the man page.")
     arguments.add_argument("--check", action="store_true", help="exit 1 when a file is stale; write nothing")
     check = arguments.parse_args().check

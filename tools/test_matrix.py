@@ -22,6 +22,8 @@ from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 from xml.etree import ElementTree
 
+from consoles import prepare_consoles
+
 ROOT = Path(__file__).resolve().parent.parent
 FLOOR = (3, 8)
 UV = [sys.executable, "-m", "uv"]
@@ -180,6 +182,7 @@ def summarize(results: Sequence[Tuple[Interpreter, Outcome]]) -> str:
 
 def main(args: Sequence[str]) -> int:
     """Find the interpreters and run the tests of core on two of them."""
+    prepare_consoles()
     found = discover()
     if list(args) == ["--list"]:
         print("\n".join(f"{python.dotted} {python.path}" for python in found))

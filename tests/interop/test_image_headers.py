@@ -52,6 +52,7 @@ KINDS: dict[str, tuple[str, str, dict[str, Any], bool]] = {
     "lossless webp": ("RGB", "webp", {"lossless": True}, False),
     "lossy webp with alpha": ("RGBA", "webp", {}, True),
     "lossless webp with alpha": ("RGBA", "webp", {"lossless": True}, True),
+    "gif": ("P", "gif", {}, True),
     "webp with exif": ("RGB", "webp", {"exif": exif()}, False),
     "webp with alpha and exif": ("RGBA", "webp", {"exif": exif()}, True),
 }

@@ -28,6 +28,24 @@ GENERATIONS: dict[str, tuple[list[str], dict[str, Any]]] = {
         },
     ),
     "jpeg": (["--format", "jpg"], {"output_format": "jpeg"}),
+    "a gif": (
+        [
+            "--model", "gpt-image-2.6-flare", "--format", "gif", "--frame-count", "6", "--size", "1280x720",
+            "--frame-duration-ms", "90", "--complexity", "low", "--safety-identifier", "me",
+            "--quality", "max",
+        ],
+        {
+            "model": "gpt-image-2.6-flare", "output_format": "gif", "frame_count": 6, "size": "1280x720",
+            "frame_duration_ms": 90, "complexity": "low", "safety_identifier": "me", "quality": "max",
+        },
+    ),
+    "an svg": (
+        ["--model", "gpt-image-2.6-sunburst", "--format", "svg", "--svg-model", "m", "--svg-effort", "low"],
+        {
+            "model": "gpt-image-2.6-sunburst", "output_format": "svg",
+            "svg": {"model": "m", "reasoning": {"effort": "low"}},
+        },
+    ),
     "all automatic": (
         ["--size", "auto", "--quality", "auto", "--background", "auto", "--moderation", "auto"],
         {"size": "auto", "quality": "auto", "background": "auto", "moderation": "auto"},
@@ -47,6 +65,13 @@ EDITS: dict[str, tuple[list[str], dict[str, Any]]] = {
         {
             "n": 2, "size": "1536x1024", "quality": "high", "output_format": "webp",
             "output_compression": 70, "background": "opaque", "user": "user-7",
+        },
+    ),
+    "an svg": (
+        ["--model", "gpt-image-2.6-flare", "--format", "svg", "--svg-model", "m", "--svg-effort", "max"],
+        {
+            "model": "gpt-image-2.6-flare", "output_format": "svg",
+            "svg": {"model": "m", "reasoning": {"effort": "max"}},
         },
     ),
 }  # fmt: skip
@@ -76,7 +101,7 @@ def test_a_generation_has_the_same_json(
 ) -> None:
     recorder.answer = lambda request: images(PICTURE, PICTURE)
     home.run("generate", "a cat", "-o", "cat.png", *args, base_url=recorder.base_url)
-    official.images.generate(model="gpt-image-2", prompt="a cat", **parameters)
+    official.images.generate(**{"model": "gpt-image-2", "prompt": "a cat", **parameters})
     ours, theirs = both(recorder)
     assert ours.json == theirs.json
     assert ours.header("content-type") == theirs.header("content-type")
@@ -103,10 +128,24 @@ def test_an_edit_of_one_image_has_the_same_parts(
     recorder.answer = lambda request: images(PICTURE, PICTURE)
     (home.cwd / "in.png").write_bytes(png())
     home.run("edit", "in.png", "a hat", "-o", "cat.png", *args, base_url=recorder.base_url)
-    official.images.edit(model="gpt-image-2", prompt="a hat", image=home.cwd / "in.png", **parameters)
+    fixed = {"model": "gpt-image-2", "prompt": "a hat", "image": home.cwd / "in.png"}
+    official.images.edit(**{**fixed, **parameters})
     ours, theirs = both(recorder)
     assert by_name(ours) == by_name(theirs)
     assert [part.name for part in ours.files()] == ["image"]
+
+
+def test_an_edit_by_a_markup_has_the_same_parts(home: Home, recorder: Recorder, official: OpenAI) -> None:
+    (home.cwd / "in.png").write_bytes(png())
+    (home.cwd / "drawn.png").write_bytes(png(alpha=True))
+    model = "gpt-image-2.5-flare"
+    args = ("--markup", "drawn.png", "-o", "cat.png", "--model", model)
+    home.run("edit", "in.png", "a hat", *args, base_url=recorder.base_url)
+    official.images.edit(
+        model=model, prompt="a hat", image=home.cwd / "in.png", markup=home.cwd / "drawn.png"
+    )
+    ours, theirs = both(recorder)
+    assert by_name(ours) == by_name(theirs)
 
 
 def test_an_edit_of_several_images_with_a_mask_has_the_same_parts(

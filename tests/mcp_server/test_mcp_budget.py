@@ -12,7 +12,7 @@ from mcp import Client, types
 from mcp_driving import DEADLINE_S, Place, photo, soon, text_of
 from processes import curls_of
 
-from gpt_image2.core.api.models import CostEstimate, estimate_cost
+from gpt_image2.core.api.cost import CostEstimate, estimate_cost
 from gpt_image2.core.base.errors import UsageError
 from gpt_image2.core.base.outcome import Billed
 from gpt_image2.core.calls.budget import Budget
@@ -21,6 +21,10 @@ pytestmark = pytest.mark.anyio
 
 ONE = CostEstimate(1.0, 1.0, "")
 SIZE = "1024x1024"
+
+
+#: The estimate of one input image, at its highest.
+INPUT_USD = 1536 * 8 / 1e6
 
 
 def price(place: Place) -> float:
@@ -129,7 +133,7 @@ async def test_what_was_not_billed_does_not_count(place: Place, sandbox: Sandbox
         assert (await spent(client))["left_usd"] == 1.0
 
 
-@pytest.mark.parametrize("unknown", [{"model": "gpt-image-3"}, {"quality": "xhigh"}])
+@pytest.mark.parametrize("unknown", [{"model": "gpt-image-3"}, {"quality": "ultra"}])
 async def test_an_unknown_price_is_refused_under_a_cap_only(
     place: Place, sandbox: Sandbox, unknown: dict[str, str]
 ) -> None:
@@ -144,6 +148,10 @@ async def test_an_unknown_price_is_refused_under_a_cap_only(
 async def test_edits_count_too(place: Place, sandbox: Sandbox) -> None:
     source = photo(place.output / "cat.png", (1024, 1024))
     arguments = {"prompt": place.prompt, "quality": "low", "size": SIZE, "images": [source.name]}
-    async with Client(place.build(sandbox.base_url, max_cost_usd=price(place) * 1.5).server) as client:
+    assert 1.5 * price(place) < price(place) + INPUT_USD
+    async with Client(place.build(sandbox.base_url, max_cost_usd=1.5 * price(place)).server) as client:
+        assert code_of(await client.call_tool("edit_image", arguments)) == "over_max_cost"
+    cap_usd = 1.5 * (price(place) + INPUT_USD)
+    async with Client(place.build(sandbox.base_url, max_cost_usd=cap_usd).server) as client:
         assert not (await client.call_tool("edit_image", arguments)).is_error
         assert code_of(await client.call_tool("edit_image", arguments)) == "over_max_cost"

@@ -160,6 +160,29 @@ async def test_the_preview_of_noise_is_small_too(place: Place, sandbox: Sandbox)
         assert len(preview.data) <= 200 * 1024
 
 
+async def test_an_svg_is_only_linked_and_a_gif_is_shown_by_one_frame(place: Place, sandbox: Sandbox) -> None:
+    for kind, shown, mime_type in (("svg", [], "image/svg+xml"), ("gif", ["image/jpeg"], "image/gif")):
+        result = await generate(
+            place, sandbox.base_url, model="gpt-image-2.6-flare", output_format=kind, output=f"a.{kind}"
+        )
+        assert not result.is_error
+        assert [preview.mime_type for preview in previews_of(result)] in (shown, ["image/png"][: len(shown)])
+        (link,) = links_of(result)
+        assert link.uri.endswith(f"a.{kind}") and link.mime_type == mime_type
+        assert "<svg" not in str(result) and ("unknown" in text_of(result)) == (kind == "svg")
+        validate(result.structured_content, reference("result.schema.json"))
+        looked_at = await call(place, sandbox.base_url, "get_image", {"path": f"a.{kind}"})
+        assert not looked_at.is_error and len(previews_of(looked_at)) == len(shown)
+
+
+async def test_the_default_model_is_that_of_the_configuration(
+    place: Place, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GPT_IMAGE2_MODEL", "gpt-image-2.5-flare")
+    result = await generate(place, sandbox.base_url, quality="low")
+    assert result.structured_content["model"] == "gpt-image-2.5-flare"
+
+
 async def test_no_preview_where_none_is_asked_for(place: Place, sandbox: Sandbox) -> None:
     result = await generate(place, sandbox.base_url, preview=False)
     assert previews_of(result) == [] and len(links_of(result)) == 1
@@ -316,7 +339,7 @@ async def test_without_a_key_nothing_is_sent(
         ("generate_image", {"prompt": "a", "n": 11}, "argument n: 11"),
         ("generate_image", {"prompt": "a", "n": "2"}, "argument n: '2' is not of type 'integer'"),
         ("generate_image", {"prompt": "a", "api_key": "x"}, "'api_key' was unexpected"),
-        ("generate_image", {"prompt": "a", "output_format": "gif"}, "argument output_format"),
+        ("generate_image", {"prompt": "a", "output_format": "bmp"}, "argument output_format"),
         ("generate_image", {"prompt": "a", "size": "100x100"}, "nearest legal size"),
         ("generate_image", {"prompt": "a", "output_compression": 5}, "add `output_format` jpeg"),
         ("edit_image", {"prompt": "a"}, "'images' is a required property"),

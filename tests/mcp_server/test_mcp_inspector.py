@@ -1,74 +1,33 @@
-"""The official inspector's command line lists the tools and calls them, over the real stdio server.
-
-It is installed once from the npm registry into an ignored folder beside this file.
-"""
+"""The official inspector's command line lists the tools and calls them, over the real stdio server."""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from harness import Sandbox
 from mcp_driving import KEY, Place, photo
+from npm import INSTALL_TIMEOUT_S, installed, node
 
 #: It asks for Node 22.19; its command line runs on Node 20 too.
 INSPECTOR = "@modelcontextprotocol/inspector@2.12.0"
-_FOLDER = Path(__file__).parent / ".inspector"
-_INSTALL_TIMEOUT_S = 240
 _TIMEOUT_S = 60
 _IS_ERROR = 5
 
-NPM, NODE = shutil.which("npm"), shutil.which("node")
-
-pytestmark = pytest.mark.timeout(2 * _INSTALL_TIMEOUT_S)
+pytestmark = pytest.mark.timeout(2 * INSTALL_TIMEOUT_S)
 Inspect = Callable[..., tuple[int, dict[str, Any]]]
 
 
 @pytest.fixture(scope="session")
 def inspector() -> Path:
     """The inspector's program."""
-    if NPM is None or NODE is None:
-        if os.environ.get("CI"):
-            pytest.fail("Node and npm are not installed")
-        pytest.skip("Node and npm are not installed")
-    home = _FOLDER / INSPECTOR.rpartition("@")[2]
-    program = (
-        home / "node_modules" / "@modelcontextprotocol" / "inspector" / "clients/launcher/build/index.js"
-    )
-    if not program.is_file():
-        _FOLDER.mkdir(exist_ok=True)
-        (_FOLDER / ".gitignore").write_text("*\n", encoding="utf-8")
-        with tempfile.TemporaryDirectory(dir=_FOLDER) as folder:
-            subprocess.run(
-                [
-                    NPM,
-                    "install",
-                    "--prefix",
-                    folder,
-                    "--no-audit",
-                    "--no-fund",
-                    "--ignore-scripts",
-                    INSPECTOR,
-                ],
-                check=True,
-                capture_output=True,
-                timeout=_INSTALL_TIMEOUT_S,
-                cwd=folder,
-            )
-            with suppress(OSError):  # another worker was faster
-                os.rename(folder, home)
-                os.mkdir(folder)  # for the context to remove
-    assert program.is_file()
-    return program
+    return installed(INSPECTOR) / "@modelcontextprotocol" / "inspector" / "clients/launcher/build/index.js"
 
 
 @pytest.fixture
@@ -81,7 +40,7 @@ def inspect(place: Place, sandbox: Sandbox, inspector: Path) -> Inspect:
         config.write_text(json.dumps({"mcpServers": {"images": server}}), encoding="utf-8")
         done = subprocess.run(
             [
-                NODE or "node",
+                node(),
                 str(inspector),
                 "--cli",
                 "--config",

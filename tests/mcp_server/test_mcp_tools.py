@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 from mcp import Client
 from mcp_driving import Place, reference, text_of
 
-from gpt_image2.core.api import models
+from gpt_image2.core.api import cost, models
 
 pytestmark = pytest.mark.anyio
 
@@ -63,9 +63,10 @@ async def test_every_field_of_the_api_is_an_argument(place: Place, sandbox: Sand
     shared = {
         *("prompt", "model", "n", "size", "quality", "output_format", "output_compression", "background"),
         *("moderation", "user", "stream", "partial_images", "output", "preview"),
+        *("complexity", "frame_count", "frame_duration_ms", "svg_model", "svg_effort", "safety_identifier"),
     }
     assert set(listed["generate_image"].input_schema["properties"]) == shared
-    assert set(listed["edit_image"].input_schema["properties"]) == {*shared, "images", "mask"}
+    assert set(listed["edit_image"].input_schema["properties"]) == {*shared, "images", "mask", "markup"}
     assert listed["generate_image"].input_schema["required"] == ["prompt"]
     assert listed["edit_image"].input_schema["required"] == ["prompt", "images"]
 
@@ -74,13 +75,13 @@ async def test_unknown_qualities_and_models_fit_the_schema_unknown_formats_do_no
     place: Place, sandbox: Sandbox
 ) -> None:
     schema = Draft202012Validator((await tools(place, sandbox))["generate_image"].input_schema)
-    assert schema.is_valid({"prompt": "a", "quality": "xhigh", "model": "gpt-image-3"})
-    assert not schema.is_valid({"prompt": "a", "output_format": "gif"})
+    assert schema.is_valid({"prompt": "a", "quality": "ultra", "model": "gpt-image-3"})
+    assert not schema.is_valid({"prompt": "a", "output_format": "bmp"})
     assert not schema.is_valid({"prompt": "a", "n": models.MAX_N + 1})
 
 
 async def test_descriptions_tell_prices_and_seconds(place: Place, sandbox: Sandbox) -> None:
-    estimate = models.estimate_cost("gpt-image-2", "", "1024x1024", "high", 1)
+    estimate = cost.estimate_cost("gpt-image-2", "", "1024x1024", "high", 1)
     assert estimate is not None
     for tool in (await tools(place, sandbox)).values():
         if tool.name != "get_image":
@@ -103,7 +104,7 @@ async def test_an_estimate_is_free_and_names_price_and_time(place: Place, sandbo
         result = await client.call_tool(
             "estimate_cost", {"prompt": place.prompt, "size": "16:9@2k", "quality": "high", "n": 2}
         )
-    estimate = models.estimate_cost("gpt-image-2", place.prompt, "2048x1152", "high", 2)
+    estimate = cost.estimate_cost("gpt-image-2", place.prompt, "2048x1152", "high", 2)
     assert estimate is not None and not result.is_error
     answer = result.structured_content
     assert (answer["size"], answer["typical_s"], answer["billed"]) == ("2048x1152", 276.0, "no")

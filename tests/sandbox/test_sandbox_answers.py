@@ -10,7 +10,7 @@ import pytest
 from drawn import mask, photo
 from sandbox_driving import BEARER, Driver, as_data_url, as_file, opened
 
-from gpt_image2.core.api import models
+from gpt_image2.core.api import cost, models
 
 
 def test_one_image_comes_as_base64_of_a_png_of_the_default_size(sandbox: Driver) -> None:
@@ -85,7 +85,7 @@ def test_a_stream_brings_previews_and_then_the_image(sandbox: Driver, partial_im
     assert {picture.size for picture in pictures} == {(1024, 1024)}
     last = events[-1]
     assert last.type == "image_generation.completed"
-    assert last.usage.output_tokens == 196 + partial_images * models.PARTIAL_IMAGE_TOKENS
+    assert last.usage.output_tokens == 196 + partial_images * cost.PARTIAL_IMAGE_TOKENS
 
 
 def test_previews_come_ever_closer_to_the_image(sandbox: Driver) -> None:

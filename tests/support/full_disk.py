@@ -1,6 +1,7 @@
 """Runs the script with disks that fill up: folders of which each takes only so many bytes a file.
 
-Usage: python full_disk.py SCRIPT '{"FOLDER": BYTES, …}' ARGUMENTS. Stands where the script writes.
+Usage: python full_disk.py SCRIPT '{"FOLDER": BYTES, …}' ARGUMENTS. Stands where the script writes. With
+`"free FOLDER"` for a name, so many bytes are told to be free there but for what is there already.
 """
 
 from __future__ import annotations
@@ -40,6 +41,14 @@ def main() -> int:
         if len(data) > left:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
+    def free_bytes(folder: Path) -> int:
+        """What is told to be free in a folder."""
+        limit = min([limits[f"free {each}"] for each in limited if str(folder) == each], default=sys.maxsize)
+        return limit - sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
+
+    limited = [name.partition(" ")[2] for name in limits if name.startswith("free ")]
+    if limited:
+        module.free_bytes = free_bytes
     module.open_part, module.write_all = open_part, write_all
     return module.main(sys.argv[3:])
 

@@ -6,9 +6,12 @@ import struct
 import zlib
 
 
-def png(width: int = 64, height: int = 48, *, alpha: bool = False, noise: bytes = b"") -> bytes:
-    """A whole PNG in RGB, or in RGBA and half transparent; `noise` makes it differ from others."""
-    pixel = b"\x30\x90\xc0" + (b"\x00" if alpha else b"")
+def png(
+    width: int = 64, height: int = 48, *, alpha: bool = False, opaque: bool = False, noise: bytes = b""
+) -> bytes:
+    """A whole PNG in RGB, or with `alpha` in RGBA and transparent unless it is `opaque`; `noise` makes it
+    differ from others."""
+    pixel = b"\x30\x90\xc0" + ((b"\xff" if opaque else b"\x00") if alpha else b"")
     rows = (b"\x00" + pixel * width) * height
     text = _chunk(b"tEXt", b"Comment\x00" + noise) if noise else b""
     header = struct.pack(">IIBBBBB", width, height, 8, 6 if alpha else 2, 0, 0, 0)
@@ -21,9 +24,12 @@ def png(width: int = 64, height: int = 48, *, alpha: bool = False, noise: bytes 
     )
 
 
-def jpeg(width: int = 64, height: int = 48, padding: int = 0) -> bytes:
+def jpeg(width: int = 64, height: int = 48, padding: int = 0, orientation: int = 0) -> bytes:
     """The segments of a JPEG up to its frame header, and its end: enough for all who do not decode it."""
     metadata = b"\xff\xe1" + struct.pack(">H", padding + 2) + b"\x00" * padding if padding else b""
+    if orientation:
+        exif = b"Exif\0\0MM\0*" + struct.pack(">IHHHIHHI", 8, 1, 0x0112, 3, 1, orientation, 0, 0)
+        metadata += b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif
     frame = (
         b"\xff\xc0" + struct.pack(">HBHHB", 17, 8, height, width, 3) + b"\x01\x22\x00\x02\x11\x01\x03\x11\x01"
     )
@@ -35,6 +41,18 @@ def webp(width: int = 64, height: int = 48, *, alpha: bool = False) -> bytes:
     size = struct.pack("<I", width - 1)[:3] + struct.pack("<I", height - 1)[:3]
     chunk = b"VP8X" + struct.pack("<I", 10) + bytes([0x10 if alpha else 0, 0, 0, 0]) + size
     return b"RIFF" + struct.pack("<I", 4 + len(chunk)) + b"WEBP" + chunk
+
+
+def gif(width: int = 64, height: int = 48) -> bytes:
+    """A GIF without a frame: enough for all who do not decode it."""
+    return b"GIF89a" + struct.pack("<HHBBB", width, height, 0, 0, 0) + b";"
+
+
+def svg(attributes: str = 'width="64" height="48"', before: str = "") -> bytes:
+    """An SVG with a shape in it; `before` is what stands before its first element."""
+    return (
+        f'{before}<svg xmlns="http://www.w3.org/2000/svg" {attributes}><path d="M0 0h9v9z"/></svg>\n'.encode()
+    )
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:

@@ -312,6 +312,21 @@ class Usage(Record):
         )
 
 
+class SvgUsage(Record):
+    """Tokens of the language model that has written an SVG, told apart from those of the image model.
+
+    `total_tokens` less `input_tokens` is what it has written, reasoning included. `cost_usd` is its part of
+    the cost, None where that model has no price.
+    """
+
+    input_tokens: int
+    output_tokens: int
+    reasoning_tokens: int
+    total_tokens: int
+    model: str
+    cost_usd: Optional[float] = None
+
+
 class Result(Record):
     """The outcome of one `generate` or `edit`. `cost_usd` is None when usage or prices are not known.
 
@@ -332,6 +347,15 @@ class Result(Record):
     warnings: Tuple[str, ...] = ()
     sandbox: bool = False
     tasks: Tuple[str, ...] = ()
+    svg_usage: Optional[SvgUsage] = None
+
+    @property
+    def unpriced(self) -> str:
+        """What `cost_usd` lacks though it was paid for, in words; empty where it lacks nothing."""
+        author = self.svg_usage
+        if author is None or author.cost_usd is not None:
+            return ""
+        return f"{author.total_tokens:,} tokens of {author.model or 'the model that wrote the SVG'}"
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -764,6 +788,15 @@ _STEP = re.compile(
     re.I,
 )
 
+#: What a text in UTF-16 begins with, by the order of its bytes.
+UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
+
+def written_text(data: bytes) -> str:
+    """What a file or a pipe of the user's says: UTF-8, or UTF-16 with its mark, as PowerShell writes it. A
+    `UnicodeDecodeError` where it is neither."""
+    return data.decode("utf-16" if data.startswith(UTF16_MARKS) else "utf-8-sig")
+
 
 def whole_number(text: str, most: int) -> Optional[int]:
     """The number that ASCII digits write, None for anything else and for more than `most`."""
@@ -842,184 +875,13 @@ def _json_float(text: str) -> Optional[float]:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# api/images
+# api/sizes
 #
-# Reads what an image file is from its bytes, without decoding: type, dimensions, wholeness, hash.
+# Which sizes are legal, and what a name or a ratio stands for. Pure.
+#
+# Source of every limit here: the Images API reference and the image guide, as of 2026-11.
 # ------------------------------------------------------------------------------------------------------------
 
-
-#: So many first bytes are enough for `sniff_format`.
-SNIFF_BYTES = 16
-
-_HASHED_BYTES = 1 << 20
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_PNG_END = b"IEND\xaeB`\x82"
-_JPEG_END = b"\xff\xd9"
-_JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_JPEG_BARE = frozenset(range(0xD0, 0xD9)) | {0x01}
-
-
-class ImageInfo(Record):
-    """Format (`png`, `jpeg`, `webp`), dimensions in pixels where the header tells them, and alpha."""
-
-    format: str
-    width: Optional[int]
-    height: Optional[int]
-    has_alpha: bool
-
-
-def sniff_format(head: bytes) -> Optional[str]:
-    """`png`, `jpeg` or `webp` by the first bytes, or None for anything else."""
-    if head.startswith(_PNG_SIGNATURE):
-        return "png"
-    if head.startswith(b"\xff\xd8\xff"):
-        return "jpeg"
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "webp"
-    return None
-
-
-def read_image_info(file: IO[bytes]) -> Optional[ImageInfo]:
-    """What the header of an open image says, or None when the bytes are no image. Moves the position."""
-    file.seek(0)
-    head = file.read(32)
-    image_format = sniff_format(head)
-    if image_format == "png":
-        return _read_png(file, head)
-    if image_format == "jpeg":
-        return _read_jpeg(file)
-    if image_format == "webp":
-        return _read_webp(head)
-    return None
-
-
-def is_whole_image(file: IO[bytes]) -> bool:
-    """Whether an open file begins as an image and ends where that image ends. Moves the position."""
-    file.seek(0)
-    head = file.read(SNIFF_BYTES)
-    image_format = sniff_format(head)
-    size = file.seek(0, 2)
-    if image_format == "webp":
-        return size >= 8 + int.from_bytes(head[4:8], "little")
-    file.seek(max(0, size - len(_PNG_END)))
-    tail = file.read()
-    return (image_format == "png" and tail == _PNG_END) or (
-        image_format == "jpeg" and tail.endswith(_JPEG_END)
-    )
-
-
-def saved_image_at(path: str) -> Optional[SavedImage]:
-    try:
-        with open(path, "rb") as file:
-            info = read_image_info(file)
-            sha256, size_bytes = _digest(file)
-    except (OSError, ValueError):
-        return None
-    if info is None:
-        return None
-    return SavedImage(path, size_bytes, info.format, info.width, info.height, sha256)
-
-
-def sha256_of(path: str) -> str:
-    """The SHA-256 of a file's bytes in hexadecimal, empty where it cannot be read."""
-    try:
-        with open(path, "rb") as file:
-            return _digest(file)[0]
-    except OSError:
-        return ""
-
-
-def _digest(file: IO[bytes]) -> Tuple[str, int]:
-    digest = hashlib.sha256()
-    file.seek(0)
-    for block in iter(lambda: file.read(_HASHED_BYTES), b""):
-        digest.update(block)
-    return digest.hexdigest(), file.tell()
-
-
-def _read_png(file: IO[bytes], head: bytes) -> ImageInfo:
-    if len(head) < 26 or head[12:16] != b"IHDR":
-        return ImageInfo("png", None, None, False)
-    width, height = int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
-    return ImageInfo("png", width, height, head[25] in (4, 6) or _has_png_transparency(file))
-
-
-def _has_png_transparency(file: IO[bytes]) -> bool:
-    """Whether a tRNS chunk gives a palette or a colour transparency; it stands before the pixels."""
-    file.seek(len(_PNG_SIGNATURE))
-    while True:
-        header = file.read(8)
-        if len(header) < 8 or header[4:] in (b"IDAT", b"IEND"):
-            return False
-        if header[4:] == b"tRNS":
-            return True
-        file.seek(int.from_bytes(header[:4], "big") + 4, 1)
-
-
-def _read_jpeg(file: IO[bytes]) -> ImageInfo:
-    """Walks the segments to the frame header; metadata before it can be long."""
-    file.seek(2)
-    while True:
-        marker = file.read(2)
-        if len(marker) < 2 or marker[0] != 0xFF:
-            return ImageInfo("jpeg", None, None, False)
-        if marker[1] == 0xFF:
-            file.seek(-1, 1)
-            continue
-        if marker[1] in _JPEG_BARE:
-            continue
-        segment = file.read(7)
-        length = int.from_bytes(segment[:2], "big")
-        if len(segment) < 7 or length < 2 or marker[1] == 0xDA:
-            return ImageInfo("jpeg", None, None, False)
-        if marker[1] in _JPEG_FRAMES:
-            height, width = int.from_bytes(segment[3:5], "big"), int.from_bytes(segment[5:7], "big")
-            return ImageInfo("jpeg", width, height, False)
-        file.seek(length - 7, 1)
-
-
-def _read_webp(head: bytes) -> ImageInfo:
-    kind = head[12:16]
-    if kind == b"VP8X" and len(head) >= 30:
-        return ImageInfo(
-            "webp",
-            int.from_bytes(head[24:27], "little") + 1,
-            int.from_bytes(head[27:30], "little") + 1,
-            bool(head[20] & 0x10),
-        )
-    if kind == b"VP8L" and len(head) >= 25:
-        bits = int.from_bytes(head[21:25], "little")
-        return ImageInfo("webp", (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1, bool(bits >> 28 & 1))
-    if kind == b"VP8 " and len(head) >= 30:
-        width = int.from_bytes(head[26:28], "little") & 0x3FFF
-        return ImageInfo("webp", width, int.from_bytes(head[28:30], "little") & 0x3FFF, False)
-    return ImageInfo("webp", None, None, False)
-
-
-# ------------------------------------------------------------------------------------------------------------
-# api/models
-#
-# What a model accepts and what its tokens cost: limits, names of sizes, prices, estimates. Pure.
-#
-# Source of every limit, price and formula here: the Images API reference, the image guide and the official
-# price calculator, as of 2026-11.
-# ------------------------------------------------------------------------------------------------------------
-
-
-DEFAULT_MODEL = "gpt-image-2"
-KNOWN_MODELS = (DEFAULT_MODEL, "gpt-image-2-2026-04-21")
-
-QUALITIES = ("auto", "low", "medium", "high")
-OUTPUT_FORMATS = ("png", "jpeg", "webp")
-BACKGROUNDS = ("auto", "opaque", "transparent")
-MODERATIONS = ("auto", "low")
-
-MAX_PROMPT_CHARS = 32_000
-MAX_N = 10
-MAX_PARTIAL_IMAGES = 3
-MAX_INPUT_IMAGES = 16
-MAX_INPUT_BYTES = 50 * 1024 * 1024
-MAX_MASK_BYTES = 4 * 1024 * 1024
 
 EDGE_STEP = 16
 MAX_EDGE = 3840
@@ -1027,9 +889,6 @@ MAX_RATIO = 3.0
 MIN_PIXELS = 655_360
 MAX_PIXELS = 8_294_400
 EXPERIMENTAL_PIXELS = 2560 * 1440
-
-#: Seconds that one call usually takes, by quality (the API's own figures; "auto" is shown as medium).
-TYPICAL_SECONDS: Mapping[str, float] = {"low": 70.0, "medium": 120.0, "auto": 120.0, "high": 276.0}
 
 _NAMED_SIZES: Mapping[str, str] = {
     "square": "1024x1024",
@@ -1044,48 +903,6 @@ SIZE_NAMES = tuple(_NAMED_SIZES)
 
 _DEFAULT_RATIO_PIXELS = 1024 * 1024
 _LONG_EDGES: Mapping[str, int] = {"2k": 2048, "4k": MAX_EDGE}
-
-_QUALITY_FACTORS: Mapping[str, int] = {"low": 16, "medium": 48, "high": 96}
-PARTIAL_IMAGE_TOKENS = 100
-
-#: Sizes that `auto` is known to choose from; the dearest one bounds an estimate.
-_AUTO_SIZES = ("1024x1024", "1536x1024", "1024x1536")
-_CHARS_PER_TEXT_TOKEN = 4
-
-
-class Prices(Record):
-    """What a model's tokens cost, in USD per 1,000,000."""
-
-    text_in: float
-    image_in: float
-    image_out: float
-    cached_text_in: float
-    cached_image_in: float
-
-
-#: The list prices. Source: OpenAI's price page for gpt-image-2, as of 2026-11.
-PRICES: Mapping[str, Prices] = {
-    model: Prices(text_in=5.0, image_in=8.0, image_out=30.0, cached_text_in=1.25, cached_image_in=2.0)
-    for model in KNOWN_MODELS
-}
-#: The factor on the list price for what goes through the Batch API. Source: the same page.
-BATCH_DISCOUNT = 0.5
-
-
-class CostEstimate(Record):
-    """What a request would cost in USD, before it is sent.
-
-    `low_usd` and `high_usd` differ when `auto` leaves size or quality to the model. Input images have no
-    official formula and are not in the sum; `note` says what was assumed or left out.
-    """
-
-    low_usd: float
-    high_usd: float
-    note: str
-
-    def at(self, discount: float) -> CostEstimate:
-        """The same at a factor on the price, such as `BATCH_DISCOUNT`."""
-        return CostEstimate(self.low_usd * discount, self.high_usd * discount, self.note)
 
 
 def parse_size(text: str) -> Optional[Tuple[int, int]]:
@@ -1163,15 +980,183 @@ def resolve_size(text: str) -> Optional[str]:
     return "{}x{}".format(*nearest_legal_size(width, height))
 
 
-def output_tokens(width: int, height: int, quality: str) -> int:
-    """Output tokens of one gpt-image-2 image; `quality` is low, medium or high.
+def _is_digits(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 6
+
+
+# ------------------------------------------------------------------------------------------------------------
+# api/models
+#
+# The family of models as data: what each accepts and costs, and how long it takes. Pure.
+#
+# Source of every limit here, where no other is named: the Images API reference, the image guide, the price page
+# and the types of the official client 3.57, as of 2026-11.
+# ------------------------------------------------------------------------------------------------------------
+
+
+DEFAULT_MODEL = "gpt-image-2"
+
+QUALITIES = ("auto", "low", "medium", "high", "xhigh", "max")
+OUTPUT_FORMATS = ("png", "jpeg", "webp", "gif", "svg")
+INPUT_FORMATS = ("png", "jpeg", "webp")
+BACKGROUNDS = ("auto", "opaque", "transparent")
+MODERATIONS = ("auto", "low")
+COMPLEXITIES = ("low", "medium", "high")
+SVG_EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+
+MAX_PROMPT_CHARS = 32_000
+MAX_N = 10
+MAX_PARTIAL_IMAGES = 3
+MAX_INPUT_IMAGES = 16
+MAX_INPUT_BYTES = 50 * 1024 * 1024
+MAX_MASK_BYTES = 4 * 1024 * 1024
+MIN_FRAMES, DEFAULT_FRAMES, MAX_FRAMES = 2, 9, 16
+DEFAULT_FRAME_MS, MAX_FRAME_MS = 200, 655_350
+
+#: Seconds that one call usually takes, by quality: the API's own figures. It gives none above high; "auto" is
+#: shown as medium.
+TYPICAL_SECONDS: Mapping[str, float] = {
+    "low": 70.0, "medium": 120.0, "auto": 120.0, "high": 276.0, "xhigh": 276.0, "max": 276.0
+}  # fmt: skip
+
+
+class Prices(Record):
+    """What a model's tokens cost, in USD per 1,000,000."""
+
+    text_in: float
+    image_in: float
+    image_out: float
+    cached_text_in: float
+    cached_image_in: float
+
+
+#: The whole family costs the same a token.
+_LIST = Prices(text_in=5.0, image_in=8.0, image_out=30.0, cached_text_in=1.25, cached_image_in=2.0)
+
+
+class Model(Record):
+    """What a model accepts and costs; `names` begins with the one that is not dated.
+
+    `token_factors` are those of `cost.output_tokens`, by quality; None where nobody has published any.
+    `typical_s` is how long a call takes, None where that is a matter of the quality.
+    """
+
+    names: Tuple[str, ...]
+    qualities: Tuple[str, ...] = QUALITIES
+    output_formats: Tuple[str, ...] = ("png", "jpeg", "webp")
+    takes_complexity: bool = False
+    takes_markup: bool = True
+    token_factors: Optional[Mapping[str, int]] = None
+    prices: Prices = _LIST
+    typical_s: Optional[float] = None
+
+
+#: The factors of 2.5 are those of a gateway's published table: they fit all of its 30 sizes and qualities.
+_FACTORS_2_5 = {"low": 16, "medium": 24, "high": 48, "xhigh": 64, "max": 96}
+
+#: Oldest first, so that the first that takes something has taken it for longest.
+MODELS = (
+    Model(  # since 2026-04; the factors are the official price calculator's
+        ("gpt-image-2", "gpt-image-2-2026-04-21"),
+        qualities=("auto", "low", "medium", "high"),
+        takes_markup=False,
+        token_factors={"low": 16, "medium": 48, "high": 96},
+    ),
+    # Since 2026-09-08.
+    Model(("gpt-image-2.5-flare", "gpt-image-2.5-flare-2026-09-08"), token_factors=_FACTORS_2_5),
+    Model(("gpt-image-2.5-sunburst", "gpt-image-2.5-sunburst-2026-09-08"), token_factors=_FACTORS_2_5),
+    # Since 2026-11-04. That Flare takes 8 to 12 s is reported.
+    Model(("gpt-image-2.6-flare",), output_formats=OUTPUT_FORMATS, takes_complexity=True, typical_s=10.0),
+    Model(("gpt-image-2.6-sunburst",), output_formats=OUTPUT_FORMATS, takes_complexity=True),
+)
+FAMILY: Mapping[str, Model] = {name: model for model in MODELS for name in model.names}
+KNOWN_MODELS = tuple(FAMILY)
+
+#: When models of before were, or will be, shut down.
+ENDS: Mapping[str, str] = {
+    "dall-e-2": "2026-05-12",
+    "dall-e-3": "2026-05-12",
+    "gpt-image-1": "2026-10-23",
+    "gpt-image-1.5": "2026-12-01",
+    "gpt-image-1-mini": "2026-12-01",
+    "chatgpt-image-latest": "2026-12-01",
+}
+
+
+def typical_seconds(model: str, quality: str) -> float:
+    """How long one call usually takes, in seconds."""
+    known = FAMILY.get(model)
+    by_quality = TYPICAL_SECONDS.get(quality, TYPICAL_SECONDS["auto"])
+    return by_quality if known is None or known.typical_s is None else known.typical_s
+
+
+# ------------------------------------------------------------------------------------------------------------
+# api/cost
+#
+# What a request will cost, and what an answer has cost. Pure.
+#
+# Source of every price and formula here: the price page and the official price calculator, as of 2026-11.
+# ------------------------------------------------------------------------------------------------------------
+
+
+PARTIAL_IMAGE_TOKENS = 100
+
+#: Of one input image, whatever its size; below that about one a patch of 32 by 32 pixels. Reported: prices of
+#: gateways, which rise by no more than this.
+MAX_INPUT_IMAGE_TOKENS = 1536
+#: Sizes that `auto` is known to choose from; the dearest one bounds an estimate.
+_AUTO_SIZES = ("1024x1024", "1536x1024", "1024x1536")
+_CHARS_PER_TEXT_TOKEN = 4
+
+#: The list prices.
+PRICES: Mapping[str, Prices] = {name: model.prices for name, model in FAMILY.items()}
+#: The factor on the list price for what goes through the Batch API. Source: the same page.
+BATCH_DISCOUNT = 0.5
+
+
+class CostEstimate(Record):
+    """What a request would cost in USD, before it is sent.
+
+    `low_usd` and `high_usd` differ when `auto` leaves size or quality to the model, and where there are input
+    images: these have no official formula, so that an estimate of them is in `high_usd` alone. `note` says
+    what was assumed.
+    """
+
+    low_usd: float
+    high_usd: float
+    note: str
+
+    def at(self, discount: float) -> CostEstimate:
+        """The same at a factor on the price, such as `BATCH_DISCOUNT`."""
+        return CostEstimate(self.low_usd * discount, self.high_usd * discount, self.note)
+
+
+class TextPrices(Record):
+    """What the tokens of a language model cost, which writes SVGs, in USD per 1,000,000."""
+
+    text_in: float
+    text_out: float
+
+
+NO_TEXT_PRICES: Mapping[str, TextPrices] = {}
+
+
+def output_tokens(width: int, height: int, quality: str, model: str = DEFAULT_MODEL) -> int:
+    """Output tokens of one image, of a model and a quality that have a factor.
 
     Source: the official price calculator; reproduces its table (1024x1024: 196 / 1756 / 7024).
     """
-    factor = _QUALITY_FACTORS[quality]
+    factor = (FAMILY[model].token_factors or {})[quality]
     longest, shortest = max(width, height), min(width, height)
     short = (2 * factor * shortest + longest) // (2 * longest)
     return -(-factor * short * (2_000_000 + width * height) // 4_000_000)
+
+
+def input_image_tokens(width: Optional[int], height: Optional[int]) -> int:
+    """An estimate of what one input image counts for, at its highest."""
+    if width is None or height is None:
+        return MAX_INPUT_IMAGE_TOKENS
+    return min(MAX_INPUT_IMAGE_TOKENS, -(-width // 32) * -(-height // 32))
 
 
 def estimate_cost(
@@ -1181,20 +1166,26 @@ def estimate_cost(
     quality: str,
     n: int,
     partial_images: int = 0,
-    input_images: int = 0,
+    input_tokens: int = 0,
     prices: Mapping[str, Prices] = PRICES,
 ) -> Optional[CostEstimate]:
     """What a request would cost by these prices, or None for a model, size or quality without one.
 
-    A model that only the config prices is taken to make as many tokens as gpt-image-2; the note says so.
+    `input_tokens` are those of the input images. A model that only the config prices is taken to make as many
+    tokens as gpt-image-2; the note says so.
     """
     price = prices.get(model)
-    if price is None or quality not in QUALITIES:
-        return None
+    tokens_of = model if model in FAMILY else DEFAULT_MODEL
+    factors = FAMILY[tokens_of].token_factors or {}
     sizes = [parse_size(name) for name in (_AUTO_SIZES if size == "auto" else (size,))]
-    qualities = ("low", "medium", "high") if quality == "auto" else (quality,)
-    tokens = [output_tokens(*wh, q) for wh in sizes if wh is not None and min(wh) > 0 for q in qualities]
-    if not tokens:
+    tokens = [
+        output_tokens(*wh, each, tokens_of)
+        for wh in sizes
+        if wh is not None and min(wh) > 0
+        for each in (factors if quality == "auto" else (quality,))
+        if each in factors
+    ]
+    if price is None or not tokens:
         return None
     text_usd = math.ceil(len(prompt) / _CHARS_PER_TEXT_TOKEN) * price.text_in / 1e6
     partial = partial_images * PARTIAL_IMAGE_TOKENS
@@ -1202,14 +1193,16 @@ def estimate_cost(
         n * (text_usd + (count + partial) * price.image_out / 1e6) for count in (min(tokens), max(tokens))
     )
     notes: List[str] = []
-    if model not in KNOWN_MODELS:
+    if tokens_of != model:
         notes.append(f"tokens counted as for {DEFAULT_MODEL}")
     if quality == "auto":
-        notes.append("quality auto: from low to high")
+        notes.append("quality auto: from {} to {}".format(*(list(factors)[end] for end in (0, -1))))
     if size == "auto":
         notes.append("size auto: one of " + ", ".join(_AUTO_SIZES))
-    if input_images:
-        notes.append("input images come on top; their tokens are known only from the answer")
+    if input_tokens:
+        input_usd = n * input_tokens * price.image_in / 1e6
+        high += input_usd
+        notes.append(f"input images come on top, by an estimate up to ${input_usd:.4f}")
     return CostEstimate(low, high, "; ".join(notes))
 
 
@@ -1235,8 +1228,241 @@ def cost_of_usage(model: str, usage: Usage, prices: Mapping[str, Prices] = PRICE
     ) / 1e6
 
 
-def _is_digits(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= 6
+def priced(
+    result: Result,
+    prices: Mapping[str, Prices],
+    text_prices: Mapping[str, TextPrices] = NO_TEXT_PRICES,
+    discount: float = 1.0,
+) -> Result:
+    """The result with what its tokens cost. Those of an SVG's author are in the sum where that model has a
+    price; `Result.unpriced` names them where it has none. Where nobody has counted them, nothing is known."""
+    usd = cost_of_usage(result.model, result.usage, prices) if result.usage else None
+    author = result.svg_usage
+    if author is None and any(image.format == "svg" for image in result.images):
+        usd = None
+    price = text_prices.get(author.model) if author else None
+    if author and price:
+        written = author.total_tokens - author.input_tokens
+        author_usd = (author.input_tokens * price.text_in + written * price.text_out) / 1e6
+        author = replace(author, cost_usd=author_usd * discount)
+        usd = None if usd is None else usd + author_usd
+    return replace(result, svg_usage=author, cost_usd=None if usd is None else usd * discount)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# api/images
+#
+# Reads what an image file is from its bytes, without decoding: type, dimensions, wholeness, hash.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: So many first bytes are enough for `sniff_format`, and so few where they are not text.
+SNIFF_BYTES, _PIXELS_SNIFF_BYTES = 1 << 14, 16
+
+_HASHED_BYTES = 1 << 20
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_PNG_END = b"IEND\xaeB`\x82"
+_JPEG_END = b"\xff\xd9"
+_JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_GIF_END = b";"
+#: What may stand before the first element of an XML document, one after the other.
+_XML_PROLOGUE = r"\s+|<!--.*?-->|<\?.*?\?>|<!DOCTYPE[^\[>]*(?:\[[^\]]*\]\s*)?>"
+#: A part of that, or the name of an element, that is not whole yet.
+_XML_UNFINISHED = r"(?s)|<[\w.:-]{0,60}|<!.*|<\?.*"
+_SVG_ELEMENT = r"<([\w.-]+:)?svg[\s/>]"
+_XML_ATTRIBUTE = r"""(?<!\S)([^\s=/>"']+)\s*=\s*(?:"([^"]*)"|'([^']*)')"""
+_PLAIN_NUMBER = r"(\d{1,6}(?:\.\d{1,9})?)(?:px)?"
+_SVG_TAIL_BYTES = 4096
+_JPEG_BARE = frozenset(range(0xD0, 0xD9)) | {0x01}
+
+
+class ImageInfo(Record):
+    """Format (`png`, `jpeg`, `webp`, `gif`, `svg`), dimensions in pixels where the header tells them, and
+    alpha."""
+
+    format: str
+    width: Optional[int]
+    height: Optional[int]
+    has_alpha: bool
+
+
+def sniff_format(head: bytes) -> Optional[str]:
+    """`png`, `jpeg`, `webp`, `gif` or `svg` by the first bytes, or None for anything else."""
+    if head.startswith(_PNG_SIGNATURE):
+        return "png"
+    if head.startswith(b"\xff\xd8\xff"):
+        return "jpeg"
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "webp"
+    if head[:6] in (b"GIF87a", b"GIF89a"):
+        return "gif"
+    return "svg" if re.match(_SVG_ELEMENT, _first_element(head)) else None
+
+
+def needs_more(head: bytes) -> bool:
+    """Whether these first bytes are too few for `sniff_format`: an SVG may begin with comments."""
+    if len(head) < _PIXELS_SNIFF_BYTES:
+        return True
+    return len(head) < SNIFF_BYTES and re.fullmatch(_XML_UNFINISHED, _first_element(head)) is not None
+
+
+def read_image_info(file: IO[bytes]) -> Optional[ImageInfo]:
+    """What the header of an open image says, or None when the bytes are no image. Moves the position."""
+    file.seek(0)
+    head = file.read(SNIFF_BYTES)
+    image_format = sniff_format(head)
+    if image_format == "png":
+        return _read_png(file, head)
+    if image_format == "jpeg":
+        return _read_jpeg(file)
+    if image_format == "webp":
+        return _read_webp(head)
+    if image_format == "gif":
+        sides = (int.from_bytes(head[at : at + 2], "little") or None for at in (6, 8))
+        return ImageInfo("gif", *sides, has_alpha=True)
+    return _read_svg(head) if image_format == "svg" else None
+
+
+def is_whole_image(file: IO[bytes]) -> bool:
+    """Whether an open file begins as an image and ends where that image ends. Moves the position."""
+    file.seek(0)
+    head = file.read(SNIFF_BYTES)
+    image_format = sniff_format(head)
+    size = file.seek(0, 2)
+    if image_format == "webp":
+        return size >= 8 + int.from_bytes(head[4:8], "little")
+    if image_format == "svg":
+        file.seek(max(0, size - _SVG_TAIL_BYTES) // 2 * 2)
+        return _ends_svg(file.read().decode(_xml_encoding(head), "replace"))
+    file.seek(max(0, size - len(_PNG_END)))
+    tail = file.read()
+    ends = {"png": _PNG_END, "jpeg": _JPEG_END, "gif": _GIF_END}
+    return image_format in ends and tail.endswith(ends[image_format])
+
+
+def saved_image_at(path: str) -> Optional[SavedImage]:
+    try:
+        with open(path, "rb") as file:
+            info = read_image_info(file)
+            sha256, size_bytes = _digest(file)
+    except (OSError, ValueError):
+        return None
+    if info is None:
+        return None
+    return SavedImage(path, size_bytes, info.format, info.width, info.height, sha256)
+
+
+def sha256_of(path: str) -> str:
+    """The SHA-256 of a file's bytes in hexadecimal, empty where it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return _digest(file)[0]
+    except OSError:
+        return ""
+
+
+def _digest(file: IO[bytes]) -> Tuple[str, int]:
+    digest = hashlib.sha256()
+    file.seek(0)
+    for block in iter(lambda: file.read(_HASHED_BYTES), b""):
+        digest.update(block)
+    return digest.hexdigest(), file.tell()
+
+
+def _read_png(file: IO[bytes], head: bytes) -> ImageInfo:
+    if len(head) < 26 or head[12:16] != b"IHDR":
+        return ImageInfo("png", None, None, False)
+    width, height = int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
+    return ImageInfo("png", width, height, head[25] in (4, 6) or _has_png_transparency(file))
+
+
+def _has_png_transparency(file: IO[bytes]) -> bool:
+    """Whether a tRNS chunk gives a palette or a colour transparency; it stands before the pixels."""
+    file.seek(len(_PNG_SIGNATURE))
+    while True:
+        header = file.read(8)
+        if len(header) < 8 or header[4:] in (b"IDAT", b"IEND"):
+            return False
+        if header[4:] == b"tRNS":
+            return True
+        file.seek(int.from_bytes(header[:4], "big") + 4, 1)
+
+
+def _read_jpeg(file: IO[bytes]) -> ImageInfo:
+    """Walks the segments to the frame header; metadata before it can be long."""
+    file.seek(2)
+    while True:
+        marker = file.read(2)
+        if len(marker) < 2 or marker[0] != 0xFF:
+            return ImageInfo("jpeg", None, None, False)
+        if marker[1] == 0xFF:
+            file.seek(-1, 1)
+            continue
+        if marker[1] in _JPEG_BARE:
+            continue
+        segment = file.read(7)
+        length = int.from_bytes(segment[:2], "big")
+        if len(segment) < 7 or length < 2 or marker[1] == 0xDA:
+            return ImageInfo("jpeg", None, None, False)
+        if marker[1] in _JPEG_FRAMES:
+            height, width = int.from_bytes(segment[3:5], "big"), int.from_bytes(segment[5:7], "big")
+            return ImageInfo("jpeg", width, height, False)
+        file.seek(length - 7, 1)
+
+
+def _xml_encoding(head: bytes) -> str:
+    """The encoding of an XML document, by its mark."""
+    marks = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
+    return marks.get(head[:2], "utf-8")
+
+
+def _first_element(head: bytes) -> str:
+    """A text from behind all that may stand before the first element of an XML document."""
+    text = head.decode(_xml_encoding(head), "replace").lstrip("\ufeff")
+    at, prologue = 0, re.compile(_XML_PROLOGUE, re.DOTALL)
+    while True:
+        part = prologue.match(text, at)
+        if part is None:
+            return text[at:]
+        at = part.end()
+
+
+def _read_svg(head: bytes) -> ImageInfo:
+    """The dimensions that the first element gives in plain numbers, or else the box that it shows."""
+    opening = re.match(r"""<(?:[^>"']|"[^"]*"|'[^']*')*>""", _first_element(head))
+    found = re.findall(_XML_ATTRIBUTE, opening.group()) if opening else []
+    values = {name: one or other for name, one, other in found}
+    sides = [values.get("width", ""), values.get("height", "")]
+    for pair in (sides, re.split(r"[\s,]+", values.get("viewBox", "").strip())[2:]):
+        plain = [re.fullmatch(_PLAIN_NUMBER, side.strip()) for side in pair]
+        pixels = [round(float(side.group(1))) for side in plain if side]
+        if len(pixels) == 2 and all(pixels):
+            return ImageInfo("svg", pixels[0], pixels[1], True)
+    return ImageInfo("svg", None, None, True)
+
+
+def _ends_svg(tail: str) -> bool:
+    """Whether a text ends as an SVG does; comments may follow its last element."""
+    closings = list(re.finditer(r"</(?:[\w.-]+:)?svg\s*>", tail))
+    return bool(closings) and not re.sub(_XML_PROLOGUE, "", tail[closings[-1].end() :], flags=re.DOTALL)
+
+
+def _read_webp(head: bytes) -> ImageInfo:
+    kind = head[12:16]
+    if kind == b"VP8X" and len(head) >= 30:
+        return ImageInfo(
+            "webp",
+            int.from_bytes(head[24:27], "little") + 1,
+            int.from_bytes(head[27:30], "little") + 1,
+            bool(head[20] & 0x10),
+        )
+    if kind == b"VP8L" and len(head) >= 25:
+        bits = int.from_bytes(head[21:25], "little")
+        return ImageInfo("webp", (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1, bool(bits >> 28 & 1))
+    if kind == b"VP8 " and len(head) >= 30:
+        width = int.from_bytes(head[26:28], "little") & 0x3FFF
+        return ImageInfo("webp", width, int.from_bytes(head[28:30], "little") & 0x3FFF, False)
+    return ImageInfo("webp", None, None, False)
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -1256,14 +1482,35 @@ REQUEST_FIELDS: Mapping[str, type] = {
     "n": int,
     "size": str,
     "quality": str,
+    "complexity": str,
     "output_format": str,
     "output_compression": int,
+    "frame_count": int,
+    "frame_duration_ms": int,
+    "svg_model": str,
+    "svg_effort": str,
     "background": str,
     "moderation": str,
     "user": str,
+    "safety_identifier": str,
     "stream": bool,
     "partial_images": int,
 }
+#: Where fields are sent that the API has inside of others.
+INNER_FIELDS: Mapping[str, Tuple[str, ...]] = {
+    "svg_model": ("svg", "model"),
+    "svg_effort": ("svg", "reasoning", "effort"),
+}
+#: Fields that went by `extra` before they had names of their own, and still may.
+ONCE_EXTRA = ("complexity", "frame_count", "frame_duration_ms", "svg", "safety_identifier")
+_KNOWN_VALUES = (
+    ("quality", QUALITIES),
+    ("complexity", COMPLEXITIES),
+    ("svg_effort", SVG_EFFORTS),
+    ("background", BACKGROUNDS),
+    ("moderation", MODERATIONS),
+)
+_FOR_GIF_OR_SVG = ("frame_count", "frame_duration_ms", "svg_model", "svg_effort")
 
 
 class InputImage(Record):
@@ -1290,6 +1537,10 @@ def is_address(source: str) -> bool:
     return source.lower().startswith(("http://", "https://"))
 
 
+#: The largest that `auto` is known to choose.
+_LARGEST_AUTO_SIZE = (1536, 1024)
+
+
 class ImageRequest(Record):
     """One call by the API's own field names. None means: not set by the user, so not sent.
 
@@ -1302,15 +1553,22 @@ class ImageRequest(Record):
     n: Optional[int] = None
     size: Optional[str] = None
     quality: Optional[str] = None
+    complexity: Optional[str] = None
     output_format: Optional[str] = None
     output_compression: Optional[int] = None
+    frame_count: Optional[int] = None
+    frame_duration_ms: Optional[int] = None
+    svg_model: Optional[str] = None
+    svg_effort: Optional[str] = None
     background: Optional[str] = None
     moderation: Optional[str] = None
     user: Optional[str] = None
+    safety_identifier: Optional[str] = None
     stream: bool = False
     partial_images: Optional[int] = None
     images: Tuple[InputImage, ...] = ()
     mask: Optional[InputImage] = None
+    markup: Optional[InputImage] = None
     extra: Tuple[Tuple[str, object], ...] = ()
 
     @property
@@ -1320,6 +1578,12 @@ class ImageRequest(Record):
     @property
     def endpoint(self) -> str:
         return "/images/edits" if self.images else "/images/generations"
+
+    @property
+    def beside(self) -> Tuple[Tuple[str, InputImage], ...]:
+        """What goes with the input images, by the name of its field: a mask or a markup."""
+        both = (("mask", self.mask), ("markup", self.markup))
+        return tuple((name, image) for name, image in both if image is not None)
 
     @property
     def count(self) -> int:
@@ -1337,16 +1601,26 @@ class ImageRequest(Record):
     def effective_size(self) -> str:
         return self.size or "auto"
 
+    @property
+    def most_bytes(self) -> int:
+        """What its images take on disk at most, by three bytes a pixel: a PNG has about half of that."""
+        width, height = parse_size(self.effective_size) or _LARGEST_AUTO_SIZE
+        return (self.count + bool(self.partial_images)) * width * height * 3
+
     def without_stream(self) -> ImageRequest:
         return replace(self, stream=False, partial_images=None)
 
     def wire_fields(self, format_field: str) -> Dict[str, object]:
         """The fields to send, in the API's order, without images; only what the user set."""
-        wire: Dict[str, object] = {"model": self.model, "prompt": self.prompt}
+        wire: Dict[str, Any] = {"model": self.model, "prompt": self.prompt}
         for name in REQUEST_FIELDS:
             value = getattr(self, name)
             if value is not None and value is not False:
-                wire[format_field if name == "output_format" else name] = value
+                *around, last = INNER_FIELDS.get(name, (format_field if name == "output_format" else name,))
+                place = wire
+                for step in around:
+                    place = place.setdefault(step, {})
+                place[last] = value
         wire.update(self.extra)
         return wire
 
@@ -1354,13 +1628,17 @@ class ImageRequest(Record):
         return json.dumps(self.wire_fields(format_field), ensure_ascii=False).encode("utf-8")
 
     def form_texts(self, format_field: str) -> List[Tuple[str, str]]:
-        return [
-            (name, value if isinstance(value, str) else json.dumps(value))
-            for name, value in self.wire_fields(format_field).items()
-        ]
+        wire = self.wire_fields(format_field)
+        texts = [each for name, value in wire.items() for each in _in_brackets(name, value)]
+        return [(name, value if isinstance(value, str) else json.dumps(value)) for name, value in texts]
 
-    def estimate(self, prices: Mapping[str, Prices] = PRICES) -> Optional[CostEstimate]:
-        """What it would cost by these prices, or None where that is not known."""
+    def estimate(
+        self, prices: Mapping[str, Prices] = PRICES, unseen_images: int = 0
+    ) -> Optional[CostEstimate]:
+        """What it would cost by these prices, with so many input images besides its own. None where that is
+        not known: what the author of an SVG takes, and the frames of a GIF, nobody has published."""
+        if self.output_format in ("gif", "svg"):
+            return None
         partials = (self.partial_images or 0) if self.stream else 0
         return estimate_cost(
             self.model,
@@ -1369,7 +1647,8 @@ class ImageRequest(Record):
             self.effective_quality,
             self.count,
             partials,
-            len(self.images),
+            sum(input_image_tokens(image.width, image.height) for image in self.images)
+            + unseen_images * MAX_INPUT_IMAGE_TOKENS,
             prices,
         )
 
@@ -1378,27 +1657,40 @@ def checked(request: ImageRequest) -> Tuple[ImageRequest, Tuple[str, ...]]:
     """The request with names resolved (`jpg`, `2k`, `16:9`), and warnings about unknown values; a
     `UsageError` for what the API is known to refuse."""
     _check_prompt(request.prompt)
-    _check_range("n", request.n, 1, MAX_N)
-    _check_range("output_compression", request.output_compression, 0, 100)
-    _check_range("partial_images", request.partial_images, 0, MAX_PARTIAL_IMAGES)
+    check_range("n", request.n, 1, MAX_N)
+    check_range("output_compression", request.output_compression, 0, 100)
+    check_range("partial_images", request.partial_images, 0, MAX_PARTIAL_IMAGES)
     _check_extra(request)
     warnings: List[str] = []
-    known_model = request.model in KNOWN_MODELS
+    model = FAMILY.get(request.model)
     if not request.model.strip():
         raise UsageError("the model is empty", hint=f"leave it out for {DEFAULT_MODEL}")
-    if not known_model:
+    if model is None:
         warnings.append(
             f"model {request.model!r} is not known here: limits are not checked, and it has no list price"
         )
+    if request.model in ENDS:
+        until = f"the API offers model {request.model!r} only until {ENDS[request.model]}"
+        warnings.append(f"{until}: choose {DEFAULT_MODEL} or a later one")
+    asked_size = request.size
     request = _with_format(request)
-    request = _with_size(request, known_model, warnings)
-    for name, known in (("quality", QUALITIES), ("background", BACKGROUNDS), ("moderation", MODERATIONS)):
+    request = _with_size(request, model is not None, warnings)
+    for name, known in _KNOWN_VALUES:
         value = getattr(request, name)
         if value is not None and value not in known:
             warnings.append(
                 f"{name} {value!r} is not known here and is passed through (known: {', '.join(known)})"
             )
-    _check_format_rules(request, known_model)
+    if model is not None:
+        _check_model(request, model)
+    if request.output_format in ("gif", "svg") or any(
+        getattr(request, name) is not None for name in _FOR_GIF_OR_SVG
+    ):
+        check_gif_or_svg = load_side("gpt_image2_more").check_gif_or_svg
+        request = check_gif_or_svg(request, asked_size, model is not None)
+    _check_format_rules(request, model is not None)
+    if request.mask is not None and request.markup is not None:
+        raise UsageError("a markup and a mask cannot go together", hint="leave `mask` or `markup` out")
     if len(request.images) > MAX_INPUT_IMAGES:
         raise UsageError(
             f"{len(request.images)} input images; at most {MAX_INPUT_IMAGES} may be sent",
@@ -1415,9 +1707,7 @@ def parse_extra(text: str) -> Tuple[str, object]:
     """`KEY=VALUE` as a field: a value that is JSON (number, true, list …) is sent as such, else as text."""
     key, separator, value = text.partition("=")
     if not separator or not key.strip():
-        raise UsageError(
-            f"--param needs KEY=VALUE, found {text!r}", hint="for example --param safety_identifier=abc"
-        )
+        raise UsageError(f"--param needs KEY=VALUE, found {text!r}", hint="for example --param seed=7")
     try:
         return key.strip(), json.loads(value)
     except ValueError:
@@ -1440,7 +1730,7 @@ def _check_prompt(prompt: str) -> None:
         raise UsageError("the prompt is not valid text (UTF-8)", hint="mend its encoding") from None
 
 
-def _check_range(name: str, value: Optional[int], low: int, high: int) -> None:
+def check_range(name: str, value: Optional[int], low: int, high: int) -> None:
     if value is not None and not low <= value <= high:
         raise UsageError(
             f"`{name}` is {value}; it must be from {low} to {high}", hint="choose a value in that range"
@@ -1450,12 +1740,38 @@ def _check_range(name: str, value: Optional[int], low: int, high: int) -> None:
 def _check_extra(request: ImageRequest) -> None:
     own = {*ImageRequest.__match_args__, "image", "image[]"}
     for key, _ in request.extra:
-        if key in own:
+        if key in own and (key not in ONCE_EXTRA or getattr(request, key) is not None):
             raise UsageError(
                 f"`extra` holds {key}, which is a field of its own", hint=f"use `{key.rstrip('[]')}`"
             )
         if not key.isprintable() or any(char in key for char in '"=;'):
             raise UsageError(f"{key!r} in `extra` is no field name", hint="use letters, digits, _ and []")
+
+
+def _check_model(request: ImageRequest, model: Model) -> None:
+    """Raises for what only other models of the family take, and names these."""
+    quality, kind = request.effective_quality, request.effective_format
+    rules: Tuple[Tuple[str, Callable[[Model], bool]], ...] = (
+        (f"`quality` {quality}", lambda each: quality in each.qualities or quality not in QUALITIES),
+        (f"`output_format` {kind}", lambda each: kind in each.output_formats),
+        ("`complexity`", lambda each: request.complexity is None or each.takes_complexity),
+        ("`markup`", lambda each: request.markup is None or each.takes_markup),
+    )
+    for what, takes in rules:
+        if not takes(model):
+            able = [each.names[0] for each in MODELS if takes(each)]
+            raise UsageError(
+                f"{what} needs {', '.join(able[:-1])} or {able[-1]}", hint=f"add `model` {able[0]}"
+            )
+
+
+def _in_brackets(name: str, value: Any) -> Iterator[Tuple[str, object]]:
+    """A field as a form has it: what is inside of `svg` stands in brackets behind its name."""
+    if name.startswith("svg") and isinstance(value, dict):
+        for inner, each in cast(Dict[str, object], value).items():
+            yield from _in_brackets(f"{name}[{inner}]", each)
+    else:
+        yield name, value
 
 
 def _with_format(request: ImageRequest) -> ImageRequest:
@@ -1480,7 +1796,7 @@ def _with_size(request: ImageRequest, known_model: bool, warnings: List[str]) ->
             hint=f"give WxH, a ratio such as 16:9 or 16:9@2k, auto, or one of {', '.join(SIZE_NAMES)}",
         )
     explicit = parse_size(size)
-    if explicit is not None and known_model:
+    if explicit is not None and known_model and request.output_format != "gif":
         width, height = explicit
         problem = size_problem(width, height)
         if problem:
@@ -1498,13 +1814,15 @@ def _with_size(request: ImageRequest, known_model: bool, warnings: List[str]) ->
 def _check_format_rules(request: ImageRequest, known_model: bool) -> None:
     if not known_model:
         return
-    if request.output_compression is not None and request.effective_format == "png":
+    kind = request.effective_format
+    if request.output_compression is not None and kind == "png":
         raise UsageError(
             "`output_compression` is for jpeg and webp only",
             hint="add `output_format` jpeg or `output_format` webp",
         )
-    if request.background == "transparent" and request.effective_format == "jpeg":
-        raise UsageError("jpeg has no transparency", hint="use `output_format` png or `output_format` webp")
+    if request.background == "transparent" and kind not in ("png", "webp"):
+        lacks = "transparency" if kind == "jpeg" else "transparent background here"
+        raise UsageError(f"{kind} has no {lacks}", hint="use `output_format` png or `output_format` webp")
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -1592,6 +1910,7 @@ def result_json(result: Result) -> Dict[str, object]:
             "total_tokens": result.usage.total_tokens,
         }
     tasks = {"tasks": list(result.tasks)} if result.tasks else {}
+    rehearsal = {"sandbox": True} if result.sandbox else {}
     return {
         "ok": True,
         "command": result.command,
@@ -1599,6 +1918,7 @@ def result_json(result: Result) -> Dict[str, object]:
         "images": [image_json(image) for image in result.images],
         **tasks,
         "usage": usage,
+        **({} if result.svg_usage is None else {"svg_usage": dict(vars(result.svg_usage))}),
         "cost_usd": None if result.cost_usd is None else round(result.cost_usd, 6),
         "billed": result.billed.value,
         "http_status": result.http_status,
@@ -1606,6 +1926,7 @@ def result_json(result: Result) -> Dict[str, object]:
         "attempts": result.attempts,
         "elapsed_s": round(result.elapsed_s, 3),
         "warnings": list(result.warnings),
+        **rehearsal,
     }
 
 
@@ -1666,9 +1987,26 @@ def cost_in_words(estimate: Optional[CostEstimate]) -> str:
     return f"{text} ({estimate.note})" if estimate.note else text
 
 
+def paid_in_words(result: Result) -> str:
+    """What a result cost, and what of that is not known; empty where nothing is."""
+    cost = "" if result.cost_usd is None else f"${result.cost_usd:.4f}"
+    if not result.unpriced:
+        return cost
+    return f"{cost or 'cost not known'} plus {show(result.unpriced, limit=None)}, unknown"
+
+
+def cost_warnings(result: Result) -> Tuple[str, ...]:
+    """What there is to say where a part of the cost is not known."""
+    if not result.unpriced:
+        return ()
+    what = f"the cost lacks {result.unpriced}, at a price that is not known: give the config's prices its "
+    return (show(f"{what}text_in and text_out", limit=None),)
+
+
 def ending_in_words(result: Result) -> str:
     status = f"HTTP {result.http_status}" if result.http_status else "no answer"
-    cost = f", ${result.cost_usd:.4f}" if result.cost_usd is not None else ""
+    paid = paid_in_words(result)
+    cost = f", {paid}" if paid else ""
     tokens = f" ({result.usage.total_tokens:,} tokens)" if result.usage else ""
     return f"{status} in {result.elapsed_s:.1f} s{cost}{tokens}"
 
@@ -1732,9 +2070,12 @@ def print_json(
     try:
         if rows is not None:
             print(text[:-1], '"rows": [', sep=", ", end="", file=stdout)
-            for number, row in enumerate(rows):
-                print(", " if number else "", _json_text(row, stdout), sep="", end="", file=stdout)
-            text = "]}"
+            try:
+                for number, row in enumerate(rows):
+                    print(", " if number else "", _json_text(row, stdout), sep="", end="", file=stdout)
+            finally:  # one whole object, whatever becomes of its rows
+                print("]}", file=stdout, flush=True)
+            return
         print(text, file=stdout, flush=True)
     except (OSError, ValueError):
         detach(stdout)
@@ -1843,8 +2184,12 @@ class Output:
         self, outcome: Mapping[str, object], rows: Optional[Iterable[Mapping[str, object]]] = None
     ) -> None:
         """How the command ended, as one object: the last that is said. `rows` are for `--json` only."""
-        if self.is_json:
+        if not self.is_json:
+            return
+        try:
             print_json(outcome, sys.stdout, rows)
+        except Exception as defect:  # how the command ended stands, whatever cannot be told of it
+            self.warn(f"the rows could not all be told: {defect}")
 
     def fail(self, error: GptImage2Error, command: str) -> None:
         """The error that the command ended with; for people what to do, and whether money may be gone."""
@@ -3639,6 +3984,8 @@ def _met(path: Path) -> Optional[FileMark]:
 _MARKER = ".gpt-image-2-owner"
 _MARK = b"gpt-image-2 "
 STALE_S = 24 * 3600.0
+#: From this age on an empty folder without a mark has no owner that is about to mark it.
+_UNMARKED_S = 3600.0
 
 
 class OwnedFolder:
@@ -3738,6 +4085,33 @@ def is_abandoned(folder: Path) -> bool:
     return owned is not None
 
 
+def sweep_unmarked(folder: Path) -> None:
+    """Deletes a folder that `is_unmarked`. For places where only we make folders."""
+    if is_unmarked(folder):
+        _delete_marker(folder)
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def is_unmarked(folder: Path) -> bool:
+    """Whether the owner of a folder died before it was marked: for long it has been empty, but for a marker
+    without its mark that nobody holds."""
+    info = _folder_stat(folder)
+    if info is None or not is_mine(info) or time.time() - info.st_mtime < _UNMARKED_S:
+        return False
+    try:
+        names = os.listdir(str(folder))
+        if names != [_MARKER]:
+            return not names
+        marker = open_ours(folder / _MARKER, os.O_RDWR)
+        try:
+            return os.fstat(marker).st_size == 0 and try_lock(marker) is not False
+        finally:
+            os.close(marker)
+    except OSError:
+        return False
+
+
 def _has_no_owner(marker: int, path: Path, folder: os.stat_result) -> bool:
     lock = try_lock(marker)
     opened, there = os.fstat(marker), stat_of(path)
@@ -3787,6 +4161,9 @@ def _delete_marker(folder: Path) -> None:
 # ------------------------------------------------------------------------------------------------------------
 
 
+#: The code of an error before sending: no room for what is asked for.
+NO_SPACE = "no_space"
+
 _PART = r"(?s)^\.(?P<name>.+)\.gi2-[0-9a-f]{12}\.part$"
 _TEMP_PREFIX = "gpt-image-2-"
 _TEMP_FOLDER = _TEMP_PREFIX + r"[0-9a-f]{8}$"
@@ -3794,7 +4171,7 @@ _MAX_PART_NAME_BYTES = 200
 _COPY_BYTES = 1 << 20
 
 
-def prepare_folder(folder: Path) -> None:
+def prepare_folder(folder: Path, hint: str = "choose another place with -o; nothing was sent") -> None:
     """Makes the output folder and probes that files can be written there; a `UsageError` where not."""
     try:
         real_path(folder)  # no link of somebody else leads there
@@ -3809,9 +4186,55 @@ def prepare_folder(folder: Path) -> None:
         reason = error.strerror or str(error)
         raise UsageError(
             f"cannot write to the output folder {folder}: {reason}",
-            hint="choose another place with -o; nothing was sent",
+            hint=hint,
             code="output_not_writable",
         ) from None
+
+
+def free_bytes(folder: Path) -> Optional[int]:
+    """What the disk of a folder takes still, which need not be there yet; None where nobody can tell."""
+    while not os.path.exists(str(folder)) and folder != folder.parent:
+        folder = folder.parent
+    try:
+        if not hasattr(os, "statvfs"):
+            import shutil  # it takes 5 ms
+
+            return shutil.disk_usage(str(folder)).free
+        info = os.statvfs(str(folder))
+        # A file system that has no size is none on a disk.
+        return info.f_bavail * info.f_frsize if info.f_blocks and os.access(str(folder), os.W_OK) else None
+    except OSError:
+        return None
+
+
+class Room:
+    """The room on disk that calls under way are going to need. Safe for threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._taken = 0
+
+    @contextmanager
+    def taken(self, size_bytes: int, folders: Iterable[Path]) -> Generator[None, None, None]:
+        """For this long as many bytes more are needed in each of these folders; a `UsageError` where one has
+        not enough for all that is under way."""
+        with self._lock:
+            self._taken += size_bytes
+            needed = self._taken
+        try:
+            for folder in folders:
+                free = free_bytes(folder)
+                if free is not None and free < needed:
+                    raise UsageError(
+                        f"{folder} has room for {free / 1e6:.1f} MB; up to {needed / 1e6:.1f} MB may come",
+                        hint="free some space there, or choose another place (-o for the output, "
+                        "XDG_STATE_HOME for the state folder); nothing was sent",
+                        code=NO_SPACE,
+                    )
+            yield
+        finally:
+            with self._lock:
+                self._taken -= size_bytes
 
 
 @contextmanager
@@ -3825,7 +4248,7 @@ def temporary_folder() -> Generator[Path, None, None]:
     except OSError as error:
         raise UsageError(
             f"cannot make a temporary folder: {error.strerror or error}",
-            hint="free some space there, or name another with TMPDIR; nothing was sent",
+            hint="free some space there, or name another with TMPDIR",
             code="temp_not_writable",
         ) from None
     with folder:
@@ -4068,11 +4491,12 @@ def adopt(
                 previews += _rescued(part, plan)
                 continue
             image = _given_name(part, plan, number)
+            if image is None:
+                continue  # no folder takes it now: it stays where it is
         if image is not None:
             images.append(replace(image, number=number))
-        else:
-            with suppress(OSError):
-                os.unlink(part)
+        with suppress(OSError):
+            os.unlink(part)  # what is not whole, or a second name of what was killed while it got its first
     return tuple(images), tuple(previews)
 
 
@@ -4196,8 +4620,10 @@ def is_anything_left(state_folder: Path, and_tried: bool = False) -> bool:
         names = os.listdir(str(folder))
     except OSError:
         return False
-    left = (folder / name for name in names)
-    return any(is_abandoned(one) and (and_tried or not (one / TRIED).exists()) for one in left)
+    left = [folder / name for name in names]
+    return any(
+        is_unmarked(one) or (is_abandoned(one) and (and_tried or not (one / TRIED).exists())) for one in left
+    )
 
 
 def add_note(folder: Path, event: Mapping[str, object]) -> None:
@@ -4716,7 +5142,7 @@ class ImageCollector:
 # ------------------------------------------------------------------------------------------------------------
 
 
-#: So many characters of base64 tell what they are.
+#: So many characters of base64 tell at most what they are.
 _HEAD_CHARS = -(-SNIFF_BYTES // 3) * 4
 _MAX_URI_HEADER_BYTES = 256
 #: Of a text without an image so much is looked at.
@@ -4782,12 +5208,13 @@ class ImageText:
                 if uri is None and head[:5].lower() == b"data:" and not is_whole:
                     return
                 is_text = not self._is_base64 or head.lower().startswith(_ADDRESS_STARTS)
-                if uri is None and not at_end and len(head) < _HEAD_CHARS:
+                decoded = _base64_head(head)
+                if uri is None and not at_end and any(map(needs_more, (head, decoded or head))):
                     return
                 self._is_at_start = False
                 if uri is not None:
                     self._begin(head[uri.end() :], Base64Decoder())
-                elif not is_text or _is_image_in_base64(head):
+                elif not is_text or (decoded and sniff_format(decoded)):
                     self._begin(head, Base64Decoder())
                 elif sniff_format(head) is not None:
                     self._begin(head, None)
@@ -4870,11 +5297,11 @@ class ImageText:
                 self._keep_text(part, is_far)
 
 
-def _is_image_in_base64(text: bytes) -> bool:
-    """Whether a text begins as the base64 of an image."""
+def _base64_head(text: bytes) -> Optional[bytes]:
+    """What a text begins with where it is base64."""
     with suppress(BadBase64):
-        return sniff_format(Base64Decoder().feed(text[:_HEAD_CHARS])) is not None
-    return False
+        return Base64Decoder().feed(text[:_HEAD_CHARS])
+    return None
 
 
 def _held_back(text: bytes) -> int:
@@ -4944,7 +5371,8 @@ class Opening(Record):
     """What is known of a request before it is sent.
 
     `discount` is the factor on the list price (1.0; 0.5 for the Batch API). `started_at` is UTC, as
-    `utc_text` writes it; None stands for now.
+    `utc_text` writes it; None stands for now. `sandbox` is set where the host is known to
+    be the sandbox.
     """
 
     base_url: str
@@ -4953,10 +5381,12 @@ class Opening(Record):
     output: str
     inputs: Tuple[InputFile, ...] = ()
     mask: Optional[InputFile] = None
+    markup: Optional[InputFile] = None
     estimate: Optional[CostEstimate] = None
     discount: float = 1.0
     batch_id: Optional[str] = None
     started_at: Optional[str] = None
+    sandbox: bool = False
 
 
 class Ending(Record):
@@ -4979,6 +5409,7 @@ def opening_of(
         output=str(plan.folder / f"{plan.stem}{plan.suffix}"),
         inputs=tuple(input_file(image) for image in request.images),
         mask=None if request.mask is None else input_file(request.mask),
+        markup=None if request.markup is None else input_file(request.markup),
         estimate=estimate,
     )
 
@@ -5002,12 +5433,12 @@ def input_file_of(fields: Mapping[str, Any]) -> InputFile:
 def check_unchanged(request: ImageRequest, expected: Tuple[Tuple[str, str], ...]) -> None:
     """Raises a `UsageError` where an input's SHA-256 is another than expected."""
     known = dict(expected)
-    for image in (*request.images, *((request.mask,) if request.mask else ())):
+    for field, image in (*(("image", image) for image in request.images), *request.beside):
         if image.source in known and sha256_of(image.path) != known[image.source]:
-            what = "mask" if image is request.mask else "input image"
+            what = "input image" if field == "image" else field
             raise UsageError(
                 f"the {what} {image.source} has changed since the request was sent",
-                hint=f"put the old one back, or give another with --{'mask' if what == 'mask' else 'image'}",
+                hint=f"put the old one back, or give another with --{field}",
             )
 
 
@@ -5043,14 +5474,6 @@ def utc_text(seconds: float) -> str:
     milliseconds = int(seconds * 1000)
     moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(milliseconds // 1000))
     return f"{moment}.{milliseconds % 1000:03d}Z"
-
-
-def request_from_fields(prompt: str, model: str, fields: Mapping[str, Any]) -> ImageRequest:
-    """The request, without its images, of which `other_fields` made an object."""
-    own = set(ImageRequest.__match_args__) - {"prompt", "model", "images", "mask", "extra"}
-    known = {name: value for name, value in fields.items() if name in own}
-    extra = tuple((name, value) for name, value in fields.items() if name not in own)
-    return ImageRequest(prompt=prompt, model=model, extra=extra, **known)
 
 
 def other_fields(request: ImageRequest) -> Mapping[str, object]:
@@ -5515,13 +5938,13 @@ class Ledger:
             (
                 opening.started_at or utc_text(time.time()),
                 self._masked(opening.base_url),
-                urlsplit(opening.base_url).netloc,
+                SANDBOX_HOST if opening.sandbox else urlsplit(opening.base_url).netloc,
                 opening.command,
                 self._masked(request.model),
                 self._masked(request.prompt),
                 self._masked(json.dumps(other_fields(request))),
                 json.dumps([self._input_json(file) for file in opening.inputs]),
-                None if opening.mask is None else json.dumps(self._input_json(opening.mask)),
+                self._beside_json(opening),
                 stored(opening.output),
                 Status.SENT.value,
                 Billed.MAYBE.value,
@@ -5538,7 +5961,7 @@ class Ledger:
 
     def _fill(self, database: Database, row: int, ending: Ending) -> None:
         result = ending.result
-        database.change(
+        found = database.change(
             _COMPLETE,
             (
                 round(result.elapsed_s, 3),
@@ -5549,13 +5972,14 @@ class Ledger:
                 None if result.request_id is None else stored(self._masked(result.request_id)),
                 result.attempts,
                 result.billed.value,
-                None if result.usage is None else json.dumps(vars(result.usage)),
+                _usage_json(result),
                 result.cost_usd,
                 SANDBOX_HOST if result.sandbox else None,
                 row,
             ),
         )
-        for number, image in enumerate(result.images, 1):
+        # Of a request that was forgotten meanwhile nothing is kept.
+        for number, image in enumerate(result.images if found else (), 1):
             database.change(
                 _INSERT_IMAGE,
                 (
@@ -5571,11 +5995,25 @@ class Ledger:
                 ),
             )
 
-    def _input_json(self, file: InputFile) -> object:
+    def _input_json(self, file: InputFile) -> Dict[str, object]:
         return {**file.json(), "source": self._masked(file.source)}
+
+    def _beside_json(self, opening: Opening) -> Optional[str]:
+        """What stands in the column `mask`: a mask, or a markup that says so."""
+        if opening.markup is not None:
+            return json.dumps({**self._input_json(opening.markup), "field": "markup"})
+        return None if opening.mask is None else json.dumps(self._input_json(opening.mask))
 
     def _masked(self, text: str) -> str:
         return mask_secrets(text, self._secrets)
+
+
+def _usage_json(result: Result) -> Optional[str]:
+    """The tokens of a result, those of an SVG's author within them under their own name."""
+    usage: Dict[str, object] = {} if result.usage is None else dict(vars(result.usage))
+    if result.svg_usage is not None:
+        usage["svg_usage"] = vars(result.svg_usage)
+    return json.dumps(usage) if usage else None
 
 
 def recorded(
@@ -5645,6 +6083,7 @@ CONFIG_FIELDS: Mapping[str, type] = {
     "api_key": str,
     "api_key_env": str,
     "format_field": str,
+    "model": str,
     "history": bool,
     "prices": dict,
 }
@@ -5674,19 +6113,21 @@ class ConfigFile(Record):
     warnings: Tuple[str, ...] = ()
     history: Optional[bool] = None
     prices: Mapping[str, Prices] = NO_PRICES
+    text_prices: Mapping[str, TextPrices] = NO_TEXT_PRICES
 
     @property
     def given(self) -> Tuple[str, ...]:
-        others = (("history", self.history is not None), ("prices", bool(self.prices)))
+        has_prices = bool(self.prices or self.text_prices)
+        others = (("history", self.history is not None), ("prices", has_prices))
         return (*self.fields, *(name for name, is_set in others if is_set))
 
 
 def read_config_file(path: Path) -> ConfigFile:
     """A config file's known fields; a `ConfigError` where it cannot be used."""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = written_text(path.read_bytes())
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8 or UTF-16"
         raise ConfigError(f"cannot read config {path}: {reason}", hint="name a readable JSON file") from None
     try:
         content: Any = json.loads(text)
@@ -5717,12 +6158,14 @@ def read_config_file(path: Path) -> ConfigFile:
                 f"{place(name)}: field {name!r} must be {_KIND_NAMES[kind]}, found {_json_type(value)}",
                 hint=_CURES[kind],
             )
+    prices, text_prices = read_prices(fields.get("prices", {}), place)
     return ConfigFile(
         path=str(path),
         fields={name: value for name, value in fields.items() if CONFIG_FIELDS.get(name) is str and value},
         warnings=tuple(warnings),
         history=fields.get("history"),
-        prices=read_prices(fields.get("prices", {}), place),
+        prices=prices,
+        text_prices=text_prices,
     )
 
 
@@ -5749,42 +6192,55 @@ def _json_type(value: object) -> str:
 
 
 _MAX_USD = 1_000_000
-_PARTS = Prices.__match_args__
+_PARTS, _TEXT_PARTS = Prices.__match_args__, TextPrices.__match_args__
 
 
-def read_prices(content: Mapping[str, Any], place: Callable[..., str]) -> Dict[str, Prices]:
-    """Prices by model; parts that are missing are those of the list price. `place` names the file and line of
-    a field, given its name and those around it, outermost first."""
-    return {model: _read_model(model, value, place) for model, value in content.items()}
+def read_prices(
+    content: Mapping[str, Any], place: Callable[..., str]
+) -> Tuple[Dict[str, Prices], Dict[str, TextPrices]]:
+    """Prices of image models and of language models, by model; a `text_out` makes it one of these. Parts that
+    are missing are those of the list price. `place` names the file and line of a field, given its name and
+    those around it, outermost first."""
+    prices: Dict[str, Prices] = {}
+    text_prices: Dict[str, TextPrices] = {}
+    for model, value in content.items():
+        if isinstance(value, dict) and "text_out" in value:
+            text_prices[model] = TextPrices(**_read_model(model, value, place, _TEXT_PARTS))
+        else:
+            prices[model] = Prices(**_read_model(model, value, place, _PARTS))
+    return prices, text_prices
 
 
-def _read_model(model: str, content: Any, place: Callable[..., str]) -> Prices:
+def _read_model(
+    model: str, content: Any, place: Callable[..., str], known: Tuple[str, ...]
+) -> Dict[str, float]:
     name = f"prices.{model}"
     if not isinstance(content, dict):
         raise ConfigError(
             f"{place('prices', model)}: field {name!r} must be an object",
-            hint=f'it should look like {{"image_out": 30}}; the parts are {", ".join(_PARTS)}',
+            hint=f'it should look like {{"image_out": 30}}; the parts are {", ".join(known)}',
         )
     given = cast(Dict[str, Any], content)
     for part, usd in given.items():
         where = f"{place('prices', model, part)}: field {f'{name}.{part}'!r}"
-        if part not in _PARTS:
-            raise ConfigError(f"{where} is not known", hint=f"the parts are {', '.join(_PARTS)}")
+        if part not in known:
+            raise ConfigError(f"{where} is not known", hint=f"the parts are {', '.join(known)}")
         is_number = isinstance(usd, (int, float)) and not isinstance(usd, bool)
         if not is_number or not 0 <= usd <= _MAX_USD:
             raise ConfigError(
                 f"{where} must be a number of USD per million tokens, from 0 to {_MAX_USD:,}",
                 hint="give it without quotes, or remove it for the list price",
             )
-    parts: Dict[str, float] = dict(vars(PRICES[model])) if model in PRICES else {}
+    parts: Dict[str, float] = dict(vars(PRICES[model])) if model in PRICES and known is _PARTS else {}
     parts.update((part, float(usd)) for part, usd in given.items())
-    missing = [part for part in _PARTS if part not in parts]
+    missing = [part for part in known if part not in parts]
     if missing:
         raise ConfigError(
             f"{place('prices', model)}: field {name!r} lacks {', '.join(missing)}",
-            hint=f"{model} has no list price to fall back to; give all of its parts",
+            hint=f"{model} has no list price to fall back to; give all of its parts, or of a model that "
+            "writes SVGs text_in and text_out",
         )
-    return Prices(**parts)
+    return parts
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -5965,6 +6421,8 @@ def value_at(document: object, place: str) -> object:
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 #: What the sandbox says of itself in every answer.
 SANDBOX_HEADER = "x-gpt-image-2-sandbox"
+#: The base URLs of the sandboxes that this process runs itself.
+OWN_SANDBOXES: Set[str] = set()
 
 
 def check_base_url(url: str, source: str) -> None:
@@ -6046,6 +6504,7 @@ DEFAULT_IMAGE_FIELD = "image[]"
 
 KEY_VARIABLE = "GPT_IMAGE2_API_KEY"
 BASE_URL_VARIABLE = "GPT_IMAGE2_BASE_URL"
+MODEL_VARIABLE = "GPT_IMAGE2_MODEL"
 OFFICIAL_KEY_VARIABLE = "OPENAI_API_KEY"
 OFFICIAL_URL_VARIABLE = "OPENAI_BASE_URL"
 
@@ -6063,7 +6522,8 @@ _Found = Tuple[str, str]
 class Settings(Record):
     """The effective settings of a call. `api_key` is None when no source gives one for this base URL.
 
-    `history` is whether calls are recorded. `prices` are the list prices and those of the config file.
+    `model` is that of requests which name none. `history` is whether calls are recorded. `prices` are the
+    list prices and those of the config file; `text_prices` are those of models that write SVGs.
     `sources` says in words where each setting comes from, by its name.
     """
 
@@ -6075,7 +6535,9 @@ class Settings(Record):
     sources: Mapping[str, str]
     config_file: Optional[ConfigFile]
     history: bool = True
+    model: str = DEFAULT_MODEL
     prices: Mapping[str, Prices] = PRICES
+    text_prices: Mapping[str, TextPrices] = NO_TEXT_PRICES
     key_problem: str = ""
     key_hint: str = ""
     warnings: Tuple[str, ...] = ()
@@ -6136,6 +6598,7 @@ def load_settings(
     url = url.rstrip("/")
     facts = _facts_of(env, url)
     format_field, format_source = _pick_format_field(file, facts)
+    model, model_source = _pick_model(env, file)
     image_field = facts.image_field if facts else None
     streams = facts.streams if facts else None
     return Settings(
@@ -6147,6 +6610,7 @@ def load_settings(
         sources={
             "base_url": url_source,
             "api_key": key[1] if key else "",
+            "model": model_source,
             "format_field": format_source,
             "image_field": _probe_source(facts) if facts and image_field else _DEFAULT,
             "streams": "not probed" if streams is None else "doctor --probe",
@@ -6155,7 +6619,9 @@ def load_settings(
         },
         config_file=file,
         history=file is None or file.history is not False,
+        model=model,
         prices={**PRICES, **file.prices} if file else PRICES,
+        text_prices=file.text_prices if file else NO_TEXT_PRICES,
         key_problem=problem,
         key_hint=hint,
         warnings=tuple(warnings),
@@ -6250,6 +6716,13 @@ def _pick_format_field(file: Optional[ConfigFile], facts: Optional[HostFacts]) -
     if facts and facts.format_field:
         return facts.format_field, _probe_source(facts)
     return DEFAULT_FORMAT_FIELD, _DEFAULT
+
+
+def _pick_model(env: Mapping[str, str], file: Optional[ConfigFile]) -> _Found:
+    """The model of requests that name none; a flag is no source of it, for it names one."""
+    if file and "model" in file.fields:
+        return file.fields["model"], file.path
+    return (env[MODEL_VARIABLE], MODEL_VARIABLE) if env.get(MODEL_VARIABLE) else (DEFAULT_MODEL, _DEFAULT)
 
 
 def _probe_source(facts: HostFacts) -> str:
@@ -6477,6 +6950,7 @@ class Refusal(Record):
 _QUOTA_CODES = (
     r"insufficient_(?:user_)?(?:quota|balance|credits?|funds)|pre_consume_token_quota_failed|quota_exhausted"
     r"|credit_balance_exhausted|billing_hard_limit_reached|payment_required|(?:spend|usage)_limit_exceeded"
+    r"|budget_exceeded"
 )
 _MODERATION_CODES = (
     r"moderation_blocked|content_policy_violation|content_?filter(?:ed)?|(?:image_)?safety|prohibited_content"
@@ -6491,7 +6965,8 @@ QUOTA = Refusal(
     + r"|exceeded your current quota|quota (?:is |was |has been )?(?:exhausted|not enough|insufficient)"
     r"|(?:insufficient|not enough) (?:user |account |token )?(?:quota|balance|credits?|funds)"
     r"|out of credits?\b|balance is (?:too low|insufficient|not enough)"
-    r"|billing hard limit|(?:余额|额度|配额|点数|积分)已?(?:不足|用尽|耗尽|用完)|预扣费额度失败|欠费",
+    r"|billing hard limit|budget has been exceeded|exceeded ?budget(?: for|:)"
+    r"|(?:余额|额度|配额|点数|积分)已?(?:不足|用尽|耗尽|用完)|预扣费额度失败|欠费",
     statuses=(402,),
 )
 MODERATION = Refusal(
@@ -6537,7 +7012,7 @@ REFUSALS: Tuple[Refusal, ...] = (
         AuthenticationError,
         "invalid_api_key",
         "check the key: config --show says where it comes from",
-        codes="invalid_api_key",
+        codes="invalid_api_key|expired_key|token_not_found_in_db|no_db_connection",
         words=r"(?:incorrect|invalid) api key|无效的令牌|令牌(?:已过期|无效|不可用)",
         statuses=(401,),
     ),
@@ -6563,8 +7038,15 @@ REFUSALS: Tuple[Refusal, ...] = (
         ApiError,
         "model_not_found",
         "check --model, and that your account may use it",
-        codes="model_not_found",
+        codes=r"model_not_found|DeploymentNotFound|\w{1,100}_model_access_denied",
         words="no available channel|无可用渠道|没有可用的?渠道|the model .{1,100} does not exist",
+    ),
+    Refusal(
+        ApiError,
+        "model_not_found",
+        "check --model, and that your account may use it",
+        words=r"(?:invalid|unknown|unsupported) model\b|\bmodel \S{1,100} (?:is )?not (?:found|supported)\b",
+        under=400,
     ),
     Refusal(
         ApiError,
@@ -6599,6 +7081,75 @@ def refusal_by_words(message: str, status: int) -> Optional[Refusal]:
 def refusal_by_status(status: int) -> Optional[Refusal]:
     """What a status means by itself, None where that is nothing in particular."""
     return next((refusal for refusal in REFUSALS if status in refusal.statuses), None)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# calls/usage
+#
+# The tokens that an answer says it took. Pure: what a server says and cannot be true is unknown.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: More is no count of tokens: ten of the largest images, with all their inputs, are less than 200,000.
+_MAX_TOKENS = 10**7
+_MODEL_CHARS = 100
+
+
+def read_usage(document: object) -> Optional[Usage]:
+    """The `usage` of a parsed answer, by its official names or those of chat; None where it is missing or
+    cannot be true: no output, or a part that is more than its whole."""
+    fields = members(members(document).get("usage"))
+    for names in (("input_tokens", "output_tokens"), ("prompt_tokens", "completion_tokens")):
+        tokens_in, tokens_out = (count_of(fields.get(name), _MAX_TOKENS) for name in names)
+        if tokens_in is not None and tokens_out:
+            return _split_usage(fields, tokens_in, tokens_out)
+    return None
+
+
+def _split_usage(fields: Dict[str, Any], tokens_in: int, tokens_out: int) -> Optional[Usage]:
+    split = members(fields.get("input_tokens_details") or fields.get("prompt_tokens_details"))
+    kinds = members(split.get("cached_tokens_details"))
+    text, image = (count_of(split.get(kind), _MAX_TOKENS) for kind in ("text_tokens", "image_tokens"))
+    image_in = image or 0
+    text_in = max(text or 0, tokens_in - image_in)
+    if kinds:
+        cached_text, cached_image = (_part(kinds.get(kind)) for kind in ("text_tokens", "image_tokens"))
+    else:
+        # Of unknown kind: text first, which is the cheaper one, so that the cost is not told too low.
+        cached_tokens = _part(split.get("cached_tokens"))
+        cached_text = min(cached_tokens, text_in)
+        cached_image = cached_tokens - cached_text
+    if text_in + image_in > tokens_in or cached_text > text_in or cached_image > image_in:
+        return None
+    total = count_of(fields.get("total_tokens"), 2 * _MAX_TOKENS) or 0
+    return Usage(
+        input_tokens=tokens_in,
+        output_tokens=tokens_out,
+        total_tokens=max(total, tokens_in + tokens_out),
+        text_tokens=text,
+        image_tokens=image,
+        cached_text_tokens=cached_text,
+        cached_image_tokens=cached_image,
+    )
+
+
+def read_svg_usage(document: object) -> Optional[SvgUsage]:
+    """The `svg_usage` of a parsed answer; None where it is missing or cannot be true."""
+    fields = members(members(document).get("svg_usage"))
+    names = ("input_tokens", "output_tokens", "reasoning_tokens", "total_tokens")
+    tokens_in, tokens_out, reasoning, total = (count_of(fields.get(name), _MAX_TOKENS) for name in names)
+    if tokens_in is None or not tokens_out:
+        return None
+    model: Any = fields.get("model")
+    whole = max(total or 0, tokens_in + tokens_out)
+    name = model[:_MODEL_CHARS] if isinstance(model, str) else ""
+    return SvgUsage(tokens_in, tokens_out, reasoning or 0, whole, name)
+
+
+def _part(value: object) -> int:
+    """A number of tokens that may be missing; one that cannot be true is more than any whole."""
+    number = 0 if value is None else count_of(value, _MAX_TOKENS)
+    return _MAX_TOKENS + 1 if number is None else number
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -6638,6 +7189,11 @@ class SentRequest:
     def left(self, may_have_left: bool) -> None:
         """Whether the request may have left by now."""
         self.may_have_left = may_have_left
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether the request left, or may have."""
+        return self.may_have_left or self.result is not None
 
     def note(self, event: Mapping[str, object]) -> None:
         """Remembers what became of an image, here and on disk."""
@@ -6695,6 +7251,8 @@ class Gate:
             warn(f"something went wrong when all was saved: {said}")
             return result
         error = _error_of(defect, said, len(images), self._asked, billed)
+        if isinstance(error, UsageError) and any(sending.is_sent for sending in self._sendings):
+            error = OutputError(error.message, hint=error.hint, code=error.code, billed=billed)
         places = f"what came was kept: {', '.join(kept)}" if kept else ""
         doubt = "check your usage before you send it again" if billed is not Billed.NO else ""
         error.hint = "; ".join(filter(None, [error.hint, doubt, places]))
@@ -7266,12 +7824,12 @@ _ACCEPTED = 202
 _URI_START = b"data:image/"
 _LAST_EVENTS = ("response.completed", "response.failed", "response.incomplete", "error")
 _SSE_STARTS = (b"data:", b"event:", b"id:", b"retry:", b":")
+_QUOTED_STREAM = rb'(?:event: ?|data: ?\{"type": ?")image_(?:edit|generation)\.'
+_MOST_BEFORE_QUOTE = 1 << 10
 _TYPE = rb'"type"\s*:\s*"([^"\\]*)"'
 _PARTIAL_INDEX = rb'"partial_image_index"\s*:\s*(\d{1,9})'
 _TITLE = r"(?is)<title[^>]{0,200}>(.{0,1000}?)</title>"
 _TITLE_CHARS = 1 << 16  # so far it is looked for
-#: More is no count of tokens: ten of the largest images, with all their inputs, are less than 200,000.
-_MAX_TOKENS = 10**7
 
 
 class Answer(Record):
@@ -7287,6 +7845,7 @@ class Answer(Record):
     error: Optional[ServerError] = None
     urls: Tuple[str, ...] = ()
     usage: Optional[Usage] = None
+    svg_usage: Optional[SvgUsage] = None
     task: Optional[Task] = None
     title: str = ""
     text: str = ""
@@ -7310,7 +7869,7 @@ class AnswerReader:
         self._shape = "empty"
         self._sse: Optional[SseSplitter] = None
         self._finder = ImageFinder(collector, self._keep_text, self._image_ended, poll.images if poll else "")
-        self._json = JsonSplitter(self._finder.wants, self._keep)
+        self._json = JsonSplitter(self._wants, self._keep)
         self._body: Optional[ImageText] = None  # of an answer that is no JSON
         self._document = bytearray()  # the JSON under way, without its images
         self._undecided: List[
@@ -7375,7 +7934,7 @@ class AnswerReader:
         if not head:
             return False
         is_uri = head[: len(_URI_START)].lower() == _URI_START[: len(head)]
-        is_short = len(head) < (len(_URI_START) if is_uri else SNIFF_BYTES)
+        is_short = len(head) < len(_URI_START) if is_uri else needs_more(head)
         if head[:1] in (b"{", b"["):
             self._shape, self._feed = "json", self._json.feed
         elif head.startswith(_SSE_STARTS) and not is_uri:
@@ -7393,6 +7952,15 @@ class AnswerReader:
         """The body is one text, or an image itself."""
         self._body = body = self._finder.text(Place((), 0))
         self._shape, self._feed = "other", body
+
+    def _wants(self, place: Place) -> Optional[StringSink]:
+        if place.path not in (("error",), ("error", "message")):
+            return self._finder.wants(place)
+        quoted = AnswerReader(self._collector, self._spool, asked=self._asked)
+        return _ErrorWords(self._keep_text, quoted, self._quote_ended)
+
+    def _quote_ended(self, quoted: Answer) -> None:
+        self._answer = replace(self._answer, usage=_add_usage(self._answer.usage, quoted.usage))
 
     def _json_data(self, data: bytes) -> None:
         self._json.feed(data)
@@ -7450,7 +8018,7 @@ class AnswerReader:
         self._spool.write(b"\n")
         self._document_ended()
         self._document.clear()
-        self._json = JsonSplitter(self._finder.wants, self._keep)
+        self._json = JsonSplitter(self._wants, self._keep)
 
     def _finish_undecided(self) -> None:
         undecided, self._undecided = self._undecided, []
@@ -7478,6 +8046,7 @@ class AnswerReader:
             or (found and not is_preview),
             error=self._answer.error or error,
             usage=_add_usage(self._answer.usage, read_usage(document)),
+            svg_usage=read_svg_usage(document) or self._answer.svg_usage,
             task=task,
         )
 
@@ -7489,48 +8058,36 @@ class AnswerReader:
         return is_end or bytes(self._document[:20]).strip() == b"[DONE]"
 
 
-def read_usage(document: object) -> Optional[Usage]:
-    """The `usage` of a parsed answer, by its official names or those of chat; None where it is missing or
-    cannot be true: no output, or a part that is more than its whole."""
-    fields = members(members(document).get("usage"))
-    for names in (("input_tokens", "output_tokens"), ("prompt_tokens", "completion_tokens")):
-        tokens_in, tokens_out = (count_of(fields.get(name), _MAX_TOKENS) for name in names)
-        if tokens_in is not None and tokens_out:
-            return _split_usage(fields, tokens_in, tokens_out)
-    return None
+class _ErrorWords:
+    """The sink for the words of an error. A proxy may quote the stream in them that it could not read, as
+    LiteLLM does where an edit is streamed: its images were paid for, and are read out of there."""
 
+    def __init__(
+        self, keep: Callable[[bytes, bool], None], quoted: AnswerReader, on_quoted: Callable[[Answer], None]
+    ) -> None:
+        self._keep = keep
+        self._quoted = quoted
+        self._on_quoted = on_quoted
+        self._words = b""
+        self._is_quoting = False
 
-def _split_usage(fields: Dict[str, Any], tokens_in: int, tokens_out: int) -> Optional[Usage]:
-    split = members(fields.get("input_tokens_details") or fields.get("prompt_tokens_details"))
-    kinds = members(split.get("cached_tokens_details"))
-    text, image = (count_of(split.get(kind), _MAX_TOKENS) for kind in ("text_tokens", "image_tokens"))
-    image_in = image or 0
-    text_in = max(text or 0, tokens_in - image_in)
-    if kinds:
-        cached_text, cached_image = (_part(kinds.get(kind)) for kind in ("text_tokens", "image_tokens"))
-    else:
-        # Of unknown kind: text first, which is the cheaper one, so that the cost is not told too low.
-        cached_tokens = _part(split.get("cached_tokens"))
-        cached_text = min(cached_tokens, text_in)
-        cached_image = cached_tokens - cached_text
-    if text_in + image_in > tokens_in or cached_text > text_in or cached_image > image_in:
-        return None
-    total = count_of(fields.get("total_tokens"), 2 * _MAX_TOKENS) or 0
-    return Usage(
-        input_tokens=tokens_in,
-        output_tokens=tokens_out,
-        total_tokens=max(total, tokens_in + tokens_out),
-        text_tokens=text,
-        image_tokens=image,
-        cached_text_tokens=cached_text,
-        cached_image_tokens=cached_image,
-    )
-
-
-def _part(value: object) -> int:
-    """A number of tokens that may be missing; one that cannot be true is more than any whole."""
-    number = 0 if value is None else count_of(value, _MAX_TOKENS)
-    return _MAX_TOKENS + 1 if number is None else number
+    def __call__(self, piece: Optional[bytes]) -> None:
+        if self._is_quoting:
+            if piece is None:
+                self._on_quoted(self._quoted.close())
+            else:
+                self._quoted.feed(piece)
+            return
+        words = self._words + (piece or b"")
+        start = re.search(_QUOTED_STREAM, words)
+        if start is not None:
+            self._is_quoting = True
+            self._keep(words[: start.start()], False)
+            self._quoted.feed(words[start.start() :])
+        elif piece is None or len(words) > _MOST_BEFORE_QUOTE:
+            self._keep(words, False)
+            words = b""
+        self._words = words
 
 
 def _add_usage(one: Optional[Usage], other: Optional[Usage]) -> Optional[Usage]:
@@ -7853,7 +8410,7 @@ def is_lasting(attempt: Attempt) -> bool:
 
 def is_too_large(attempt: Attempt) -> bool:
     """Whether no wait would help: one request asks for more than a minute's limit."""
-    return attempt.error is not None and attempt.error.message.lower().startswith("request too large")
+    return attempt.error is not None and "request too large" in attempt.error.message.lower()
 
 
 def is_quota(code: str) -> bool:
@@ -8091,6 +8648,7 @@ def fetch_images(
 _AZURE_SUFFIX = ".openai.azure.com"
 _FREE_ANSWER_BYTES = 8 << 20
 _ANSWER_TEXT_BYTES = 16 << 20
+_ASK_SANDBOX_S = 10.0
 
 
 class Host(Record):
@@ -8202,6 +8760,12 @@ def send_free(curl: Curl, request: HttpRequest) -> Tuple[Attempt, object]:
     return attempt, document
 
 
+def asks_sandbox(curl: Curl, base_url: str) -> bool:
+    """Whether the sandbox answers at a base URL; asks it, without a key."""
+    attempt, _ = send_free(curl, HttpRequest(f"{base_url}/models", (), _ASK_SANDBOX_S))
+    return attempt.head is not None and is_sandbox(base_url, attempt.head.headers)
+
+
 def describe(settings: Settings, request: ImageRequest) -> Tuple[str, str]:
     """The URL and the exact body of a request as text, for `--dry-run`; a multipart body by its parts."""
     url = settings.base_url + request.endpoint
@@ -8256,8 +8820,7 @@ def _text_parts(request: ImageRequest, format_field: str, folder: Path) -> Tuple
 def _file_parts(request: ImageRequest, image_field: str) -> Tuple[FormPart, ...]:
     field = "image" if len(request.images) == 1 else image_field
     named = [(field, image) for image in request.images]
-    if request.mask:
-        named.append(("mask", request.mask))
+    named += request.beside
     return tuple(
         FormPart(name, path=image.path, filename=image.filename, mime_type=image.mime_type)
         for name, image in named
@@ -8278,6 +8841,8 @@ _MAYBE_HINT = "it may have been billed; check your usage before you send it agai
 _OPT_IN_HINT = " (or use --retry-ambiguous)"
 #: Seconds after which common gateways cut a silent connection: nginx at 60, Cloudflare at 100 to 125.
 _GATEWAY_WINDOWS_S = ((55.0, 65.0), (95.0, 130.0))
+#: How LiteLLM passes on what its provider said.
+_THROUGH_LITELLM = r"litellm\.\w{1,100}: (?:\w{1,100}: )?\w{1,100}Exception - "
 _FLAGS = {
     "format": "--format (or config field format_field)",
     "output_format": '--format (a relay that wants another name: "format_field": "format" in the config)',
@@ -8338,6 +8903,8 @@ def explain(
     if rule.billed is Billed.MAYBE:
         maybe = _MAYBE_HINT + (_OPT_IN_HINT if rule.again is Again.OPT_IN else "")
         hint = f"{hint}; {maybe}" if hint else maybe
+    if attempt.error is not None and re.match(_THROUGH_LITELLM, attempt.error.message):
+        hint = _hint_on_litellm(cause, attempt, request, hint)
     return cause.kind(
         mask_secrets(cause.message, secrets),
         hint=mask_secrets(hint, secrets),
@@ -8377,6 +8944,20 @@ def refuses_stream(attempt: Attempt) -> bool:
     if attempt.error.param:
         return attempt.error.param in ("stream", "partial_images")
     return re.search(r"\b(stream|streaming|partial_images)\b", attempt.error.message, re.I) is not None
+
+
+def _hint_on_litellm(cause: _Cause, attempt: Attempt, request: ImageRequest, hint: str) -> str:
+    """The hint, where the provider spoke to LiteLLM: of its key, and perhaps more than once.
+
+    Source of the figures: LiteLLM 1.108.7, whose router and client each send a request up to three times.
+    """
+    if issubclass(cause.kind, (AuthenticationError, QuotaError)):
+        return "the provider says so of the key that LiteLLM has, not of yours; tell who runs the proxy"
+    if attempt.said_status < 500:
+        return hint
+    if request.stream:
+        hint = f"leave out --stream, which LiteLLM cannot pass on; {hint}"
+    return f"{hint}; LiteLLM itself sends what fails up to 9 times (3 with num_retries: 0 in its config)"
 
 
 def _network_cause(attempt: Attempt, host: str, hostname: str, secrets: Iterable[str]) -> _Cause:
@@ -8487,7 +9068,7 @@ def _bad_request(attempt: Attempt, text: str, request: ImageRequest) -> _Cause:
     flag = _FLAGS.get(param, f"--{param.replace('_', '-')}")
     if param in dict(request.extra):
         flag = f"--param {param}=…"
-    verb = "it comes from" if error.code == "unknown_parameter" else "correct"
+    verb = "it comes from" if named or error.code == "unknown_parameter" else "correct"
     return _Cause(ApiError, error.code or "bad_request", text, f"{verb} {show(flag)}")
 
 
@@ -8540,42 +9121,80 @@ def _wait_hint(attempt: Attempt) -> str:
 
 
 _MIB = 1024 * 1024
+_TO_FETCH = "to fetch"  # the format of what was not fetched yet
 
 
 def load_inputs(
-    sources: Sequence[str], mask: Optional[str], folder: Path, downloader: Downloader
-) -> Tuple[Tuple[InputImage, ...], Optional[InputImage]]:
-    """The checked inputs and mask; what is fetched or read from standard input goes into `folder`.
+    request: ImageRequest,
+    sources: Sequence[str],
+    mask: Optional[str],
+    markup: Optional[str],
+    folder: Path,
+    downloader: Downloader,
+) -> ImageRequest:
+    """The request with its inputs, mask and markup, checked; what is fetched or read from standard input goes
+    into `folder`.
 
     Raises:
-        UsageError: missing, empty, unreadable, too large, too many, no image, or a mask that cannot work.
+        UsageError: missing, empty, unreadable, too large, too many, no image, or a mask or markup that cannot
+            work.
         NetworkError: an address could not be fetched.
     """
     if len(sources) > MAX_INPUT_IMAGES:
         raise UsageError(
             f"{len(sources)} input images; at most {MAX_INPUT_IMAGES} may be sent", hint="leave some out"
         )
-    everything = [*sources, *([mask] if mask is not None else [])]
-    if everything.count("-") > 1:
+    if [*sources, mask, markup].count("-") > 1:
         raise UsageError("only one input can be read from standard input", hint="give the others as files")
-    images = tuple(
-        _load(source, "input image", MAX_INPUT_BYTES, folder, downloader, str(number))
-        for number, source in enumerate(sources)
+    names = map(str, count())
+    return _with_inputs(
+        request,
+        sources,
+        mask,
+        markup,
+        lambda source, what, max_bytes: _load(source, what, max_bytes, folder, downloader, next(names)),
     )
-    if mask is None:
-        return images, None
-    loaded_mask = _load(mask, "mask", MAX_MASK_BYTES, folder, downloader, "mask")
-    _check_mask(mask, loaded_mask, images[0])
-    return images, loaded_mask
 
 
-def check_local_inputs(sources: Sequence[str], mask: Optional[str]) -> None:
-    """Checks as `load_inputs` does, but for inputs that are to be fetched: those can show only later."""
-    images = [None if is_address(source) else local_input(source) for source in sources]
-    if mask is not None and not is_address(mask):
-        loaded_mask = local_input(mask, "mask", MAX_MASK_BYTES)
-        if images and images[0] is not None:
-            _check_mask(mask, loaded_mask, images[0])
+def local_inputs(
+    request: ImageRequest, sources: Sequence[str], mask: Optional[str], markup: Optional[str]
+) -> ImageRequest:
+    """As `load_inputs`, but for inputs that are to be fetched: those can show only later what they are."""
+    return _with_inputs(
+        request,
+        sources,
+        mask,
+        markup,
+        lambda source, what, max_bytes: (
+            InputImage(source, "", _TO_FETCH, None, None, 0, True, source)
+            if is_address(source)
+            else local_input(source, what, max_bytes)
+        ),
+    )
+
+
+def _with_inputs(
+    request: ImageRequest,
+    sources: Sequence[str],
+    mask: Optional[str],
+    markup: Optional[str],
+    load: Callable[[str, str, int], InputImage],
+) -> ImageRequest:
+    request = replace(request, images=tuple(load(each, "input image", MAX_INPUT_BYTES) for each in sources))
+    first = request.images[0] if sources else None
+    for what, source, max_bytes in (("mask", mask, MAX_MASK_BYTES), ("markup", markup, MAX_INPUT_BYTES)):
+        if source is None:
+            continue
+        image = load(source, what, max_bytes)
+        request = replace(request, **{what: image})
+        if first is None or _TO_FETCH in (first.format, image.format):
+            continue
+        if what == "mask":
+            _check_mask(source, image, first)
+        else:
+            check_markup = load_side("gpt_image2_more").check_markup
+            check_markup(source, image, first)
+    return request
 
 
 def local_input(source: str, what: str = "input image", max_bytes: int = MAX_INPUT_BYTES) -> InputImage:
@@ -8621,6 +9240,8 @@ def _checked_file(source: str, path: Path, filename: str, what: str, max_bytes: 
         raise UsageError(f"cannot read {name}: {reason}", hint="check the path and its permissions") from None
     if info is None:
         raise UsageError(f"{name} is not an image by its first bytes", hint="png, jpeg and webp are accepted")
+    if info.format not in INPUT_FORMATS:
+        raise UsageError(f"{name} is {info.format}", hint="save it as png, jpeg or webp")
     return InputImage(
         path=str(path),
         filename=filename or f"image.{extension(info.format)}",
@@ -8649,9 +9270,18 @@ def _check_mask(source: str, mask: InputImage, first: InputImage) -> None:
         )
 
 
+def open_stdin(what: str) -> IO[bytes]:
+    """Standard input; a `UsageError` where nothing can ever come from it."""
+    if sys.__stdin__ is None:
+        raise UsageError(
+            f"cannot read the {what} from standard input, which is closed", hint="open it, or name a file"
+        )
+    return sys.stdin.buffer
+
+
 def _copy_stdin(file: IO[bytes], what: str, max_bytes: int) -> None:
     try:
-        data = sys.stdin.buffer.read(max_bytes + 1)
+        data = open_stdin(what).read(max_bytes + 1)
     except OSError as error:
         raise UsageError(
             f"cannot read the {what} from standard input: {error.strerror or error}", hint="give a file"
@@ -8856,7 +9486,7 @@ class CallUnderWay:
         self.plan = plan
         self.numbers = numbers or range(1, request.count + 1)
         self.policy = policy
-        self._observer = observer
+        self.observer = observer
         self._lock = threading.Lock()
         self.warnings: List[str] = []
         self.attempts = 0
@@ -8913,7 +9543,7 @@ class CallUnderWay:
         """Tells the observer; lanes take turns."""
         try:
             with self._lock:
-                self._observer(event)
+                self.observer(event)
         except Exception as defect:
             if not isinstance(event, Warned):
                 self.warn(f"the observer failed: {type(defect).__name__}: {defect}")
@@ -8938,7 +9568,8 @@ class CallUnderWay:
         elif not rescue_reason and not has_matching_extension(image.path, image.format):
             self.warn(f"{name} holds {image.format} data, whatever its name says")
         asked_size = parse_size(self.request.effective_size)
-        if asked_size and (image.width, image.height) != asked_size:
+        has_pixels = image.width is not None and image.format != "svg"
+        if asked_size and has_pixels and (image.width, image.height) != asked_size:
             self.warn(f"asked for {self.request.effective_size}, got {image.width}x{image.height}: {name}")
 
 
@@ -8974,12 +9605,13 @@ class Lane:
     def run(self) -> LaneEnd:
         """Sends until there is an image, or nothing more may be sent."""
         while True:
-            end, attempt, rule = self._send()
+            end, attempt, rule = self.send()
             wait = self._wait_before_retry(attempt, rule)
             if wait is None or self._call.host.stop.wait(wait):
                 return end
 
-    def _send(self) -> Tuple[LaneEnd, Attempt, Rule]:
+    def send(self) -> Tuple[LaneEnd, Attempt, Rule]:
+        """Sends it once; how it ended."""
         call = self._call
         sending = call.begin_sending(self._request, self._numbers)
         collector = sending.collector = ImageCollector(
@@ -8993,7 +9625,7 @@ class Lane:
             note=sending.note,
         )
         self._attempts += 1
-        typical = TYPICAL_SECONDS.get(self._request.effective_quality, TYPICAL_SECONDS["auto"])
+        typical = typical_seconds(self._request.model, self._request.effective_quality)
         call.emit(RequestStarted(self._attempts, typical, call.elapsed_s))
         timeout_s = call.policy.timeout_s if self._attempts == 1 else max(_MIN_TIMEOUT_S, call.remaining_s)
         attempt = send_once(
@@ -9068,9 +9700,7 @@ class Lane:
             error = OutputError("; ".join(collector.lost), billed=rule.billed)
         elif not images:
             error = explain(attempt, rule, self._request, settings.base_url, settings.secrets)
-            end = attempt.end
-            is_readable = not attempt.was_cut or end.is_undecodable or end.is_too_long
-            if attempt.status == 200 and is_readable and attempt.error is None and spool.size_bytes:
+            if rule.billed is not Billed.NO and not preview and spool.text().strip():
                 error.hint = f"the answer was kept: {spool.keep('answer.txt')}; {error.hint}".rstrip("; ")
         elif len(images) < asked:
             error = self._too_few(attempt, rule, len(images), collector.kept_aside)
@@ -9081,6 +9711,7 @@ class Lane:
             model=self._request.model,
             images=images,
             usage=attempt.answer.usage,
+            svg_usage=attempt.answer.svg_usage,
             billed=self._billed,
             http_status=attempt.status or None,
             request_id=request_id(attempt.head, settings.secrets),
@@ -9171,6 +9802,7 @@ class Lane:
 
 
 _JOIN_S = 0.5
+_EARLIER_HINT = "an earlier try may have been billed: check your usage before you send it again"
 
 
 class Call(CallUnderWay):
@@ -9229,11 +9861,13 @@ class Call(CallUnderWay):
         usages = [lane.usage for lane in lanes if lane.usage is not None]
         # A sum without one of its parts would be too small.
         usage = sum(usages[1:], usages[0]) if usages and len(usages) == len(lanes) else None
+        settings = self.host.settings
+        result = priced(replace(lanes[-1], usage=usage), settings.prices, settings.text_prices)
+        for warning in cost_warnings(result):
+            self.warn(warning)
         return replace(
-            lanes[-1],
+            result,
             images=tuple(image for lane in lanes for image in lane.images),
-            usage=usage,
-            cost_usd=cost_of_usage(self.request.model, usage, self.host.settings.prices) if usage else None,
             billed=max((lane.billed for lane in lanes), key=attrgetter("rank")),
             attempts=sum(lane.attempts for lane in lanes),
             tasks=tuple(task for lane in lanes for task in lane.tasks),
@@ -9260,6 +9894,9 @@ class Call(CallUnderWay):
             return None
         worst = max(errors, key=lambda error: error.billed.rank)
         if not saved:
+            if worst.billed is Billed.NO and result.billed is not Billed.NO:
+                worst.retry_safe = False
+                worst.hint = "; ".join(filter(None, [worst.hint, _EARLIER_HINT]))
             worst.billed = result.billed
             return worst
         return PartialError(
@@ -9327,9 +9964,6 @@ MAX_TIMEOUT_S = 1_000_000.0
 DEFAULT_OUTPUT_STEM = "gpt-image2-output"
 
 PathLike = Union[str, "os.PathLike[str]"]
-
-
-_ASK_SANDBOX_S = 10.0
 
 
 class PreparedCall(Record):
@@ -9400,6 +10034,7 @@ class Client:
         )
         self._swept: Set[Path] = set()
         self._has_resumed = False
+        self._room = Room()
         self._observer: Observer = observer or _ignore
         self._stop = stop or StopSwitch()
         self.ledger: Optional[Ledger] = None
@@ -9411,20 +10046,30 @@ class Client:
         """Where images go that their output does not take, and answers that hold none."""
         return state_folder(self._env) / "rescued"
 
+    def with_model(self, request: ImageRequest) -> ImageRequest:
+        """The request with the model of the settings where it names none."""
+        return request if request.model else replace(request, model=self.settings.model)
+
     def generate(
         self,
         prompt: str,
         *,
         output: Optional[PathLike] = None,
-        model: str = DEFAULT_MODEL,
+        model: Optional[str] = None,
         n: Optional[int] = None,
         size: Optional[str] = None,
         quality: Optional[str] = None,
+        complexity: Optional[str] = None,
         output_format: Optional[str] = None,
         output_compression: Optional[int] = None,
+        frame_count: Optional[int] = None,
+        frame_duration_ms: Optional[int] = None,
+        svg_model: Optional[str] = None,
+        svg_effort: Optional[str] = None,
         background: Optional[str] = None,
         moderation: Optional[str] = None,
         user: Optional[str] = None,
+        safety_identifier: Optional[str] = None,
         stream: bool = False,
         partial_images: Optional[int] = None,
         extra: Optional[Mapping[str, object]] = None,
@@ -9433,13 +10078,14 @@ class Client:
         max_cost_usd: Optional[float] = None,
         no_wait: bool = False,
     ) -> Result:
-        """Images from a text. The names are the API's; None leaves a field to the server. With `no_wait` a
-        task that the host makes of it is not waited for: `Result.tasks` has its id.
+        """Images from a text. The names are the API's; None leaves a field to the server, the model to the
+        settings. With `no_wait` a task that the host makes of it is not waited for: `Result.tasks` has its
+        id.
 
         Raises:
             GptImage2Error: see `gpt_image2.core.base.errors`; `result` holds the images saved all the same.
         """
-        return self._make(None, None, locals())
+        return self._make(None, locals())
 
     def edit(
         self,
@@ -9447,16 +10093,23 @@ class Client:
         prompt: str,
         *,
         mask: Optional[PathLike] = None,
+        markup: Optional[PathLike] = None,
         output: Optional[PathLike] = None,
-        model: str = DEFAULT_MODEL,
+        model: Optional[str] = None,
         n: Optional[int] = None,
         size: Optional[str] = None,
         quality: Optional[str] = None,
+        complexity: Optional[str] = None,
         output_format: Optional[str] = None,
         output_compression: Optional[int] = None,
+        frame_count: Optional[int] = None,
+        frame_duration_ms: Optional[int] = None,
+        svg_model: Optional[str] = None,
+        svg_effort: Optional[str] = None,
         background: Optional[str] = None,
         moderation: Optional[str] = None,
         user: Optional[str] = None,
+        safety_identifier: Optional[str] = None,
         stream: bool = False,
         partial_images: Optional[int] = None,
         extra: Optional[Mapping[str, object]] = None,
@@ -9467,21 +10120,19 @@ class Client:
     ) -> Result:
         """Images from one or more images (paths or http(s) addresses) and a text; else as `generate`."""
         sources = [image] if isinstance(image, (str, os.PathLike)) else list(image)
-        return self._make(sources, mask, locals())
+        return self._make(sources, locals())
 
-    def _make(
-        self,
-        sources: Optional[Sequence[PathLike]],
-        mask: Optional[PathLike],
-        keywords: Mapping[str, Any],
-    ) -> Result:
+    def _make(self, sources: Optional[Sequence[PathLike]], keywords: Mapping[str, Any]) -> Result:
         """Does what the keyword arguments of `generate` or `edit` ask for; `sources` are those of an edit."""
         fields = {name: keywords[name] for name in ("prompt", *REQUEST_FIELDS)}
+        if fields["model"] is None:
+            fields["model"] = self.settings.model
         extra: Mapping[str, object] = keywords["extra"] or {}
         request = ImageRequest(extra=tuple(extra.items()), **fields)
         with ExitStack() as stack:
             if sources is not None:
-                request = stack.enter_context(self.with_inputs(request, sources, mask))
+                inputs = self.with_inputs(request, sources, keywords["mask"], keywords["markup"])
+                request = stack.enter_context(inputs)
             prepared = self.prepare(
                 request,
                 keywords["output"],
@@ -9496,10 +10147,12 @@ class Client:
         request: ImageRequest,
         sources: Sequence[PathLike],
         mask: Optional[PathLike] = None,
+        markup: Optional[PathLike] = None,
         *,
         allow_private: bool = True,
     ) -> Generator[ImageRequest, None, None]:
-        """The request with its input images and mask, loaded and checked; what was fetched goes at the end.
+        """The request with its input images, mask and markup, loaded and checked; what was fetched goes at
+        the end.
 
         `allow_private` admits addresses in private networks: right for what a user typed.
 
@@ -9516,13 +10169,14 @@ class Client:
             curl, allow_private=allow_private, remaining_s=lambda: until - time.monotonic()
         )
         with temporary_folder() as folder:
-            images, loaded_mask = load_inputs(
+            yield load_inputs(
+                request,
                 [os.fspath(source) for source in sources],
                 None if mask is None else os.fspath(mask),
+                None if markup is None else os.fspath(markup),
                 folder,
                 downloader,
             )
-            yield replace(request, images=images, mask=loaded_mask)
 
     def prepare(
         self,
@@ -9563,18 +10217,26 @@ class Client:
         """
         self.settings.require_key()
         find_curl()
-        for folder in _folders(prepared):
+        folders = _folders(prepared)
+        for folder in folders:
             prepare_folder(folder)
-        policy = replace(self._policy, save_partials=save_partials, waits_for_tasks=not no_wait)
+        with self._room.taken(prepared.request.most_bytes, (*folders, state_folder(self._env))):
+            return self._run(prepared, save_partials, observer or self._observer, not no_wait)
+
+    def _run(
+        self, prepared: PreparedCall, save_partials: bool, observer: Observer, waits_for_tasks: bool
+    ) -> Result:
+        policy = replace(self._policy, save_partials=save_partials, waits_for_tasks=waits_for_tasks)
         host = host_of(self.settings, self._env, self._stop)
-        observer = observer or self._observer
         call = Call(host, prepared.request, prepared.plan, policy, observer, prepared.numbers)
         known = prepared.warnings + self._strays(prepared.plan) + self.finish_leftovers()
         try:
             if self.ledger is None:
                 return call.run(known)
             estimate = prepared.request.estimate(self.settings.prices)
-            opening = opening_of(self.settings.base_url, prepared.request, prepared.plan, estimate)
+            base_url = self.settings.base_url
+            opening = opening_of(base_url, prepared.request, prepared.plan, estimate)
+            opening = replace(opening, sandbox=base_url in OWN_SANDBOXES)
             if prepared.output is not None:
                 opening = replace(opening, output=prepared.output)
             ledger = self.ledger
@@ -9589,10 +10251,8 @@ class Client:
 
     def asks_sandbox(self) -> bool:
         """Whether the sandbox answers at the base URL; asks it, without a key."""
-        settings = self.settings
-        curl = host_of(settings, self._env, self._stop).curl
-        attempt, _ = send_free(curl, HttpRequest(f"{settings.base_url}/models", (), _ASK_SANDBOX_S))
-        return attempt.head is not None and is_sandbox(settings.base_url, attempt.head.headers)
+        host = host_of(self.settings, self._env, self._stop)
+        return asks_sandbox(host.curl, self.settings.base_url)
 
     def _strays(self, plan: OutputPlan) -> Tuple[str, ...]:
         """Sweeps an output folder before its first call; what was found there, in words."""
@@ -9683,17 +10343,10 @@ def _ignore(event: Event) -> None:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# commands/options
+# commands/field_flags
 #
-# The flags that commands have, and from the words of `generate`, `edit` and `history redo` to a request.
-#
-# A parsed command line is a typed namespace: a subclass of `argparse.Namespace` that names the flags. Reads
-# only the prompt.
+# The flags of the fields that a request may have, and what their help says. Pure.
 # ------------------------------------------------------------------------------------------------------------
-
-
-MEGABYTE = 1024 * 1024
-YES_NO = {True: "yes", False: "no", None: "unknown"}
 
 
 #: Fields and keyword arguments whose flag is not just the hyphenated name.
@@ -9708,24 +10361,81 @@ _OTHER_FLAGS = {
 _FIELD_METAVARS = {
     "output_format": "FORMAT",
     "n": "N",
+    "frame_count": "2-16",
+    "frame_duration_ms": "MS",
+    "safety_identifier": "ID",
     "output_compression": "0-100",
     "partial_images": "0-3",
 }
 #: What the help says of a field; it lists them in this order.
 _FIELD_HELP = {
-    "quality": "low (~70 s), medium (~120 s), high (~276 s), auto (default)",
+    "quality": "low (~70 s), medium (~120 s), high (~276 s), auto (default); xhigh, max from 2.5 on",
     "size": f"WxH, auto (default), a ratio (16:9, 16:9@2k), or {', '.join(SIZE_NAMES)}",
-    "output_format": "png (default), jpeg (jpg), webp",
+    "output_format": "png (default), jpeg (jpg), webp; from 2.6 on gif, svg",
     "n": "number of images, 1 to 10 (default 1)",
-    "model": f"default {DEFAULT_MODEL}; others are passed through",
+    "model": f"default {DEFAULT_MODEL}, or what the settings say; unknown ones are passed through",
+    "complexity": "planning before drawing: low, medium, high; from 2.6 on",
     "background": "auto, opaque, transparent (png and webp only)",
     "output_compression": "for jpeg and webp (default 100)",
+    "frame_count": f"frames of a gif (default {DEFAULT_FRAMES})",
+    "frame_duration_ms": f"how long a frame is shown (default {DEFAULT_FRAME_MS})",
+    "svg_model": "the language model that writes an svg, where it may be chosen",
+    "svg_effort": f"its effort: {', '.join(SVG_EFFORTS)}",
     "moderation": "auto (default) or low",
-    "user": "an id of your end user, for the provider's abuse checks",
+    "user": "the older name of --safety-identifier",
+    "safety_identifier": "an id of your end user, for the provider's abuse checks; hashed is best",
     "stream": "stream: keeps gateways from cutting a long call",
     "partial_images": f"previews under --stream (default {DEFAULT_PARTIAL_IMAGES}); "
     "each costs 100 output tokens",
 }
+
+
+def flag_of(name: str) -> str:
+    return _OTHER_FLAGS.get(name) or f"--{name.replace('_', '-')}"
+
+
+def name_flags(error: UsageError) -> None:
+    """Turns the fields that a message of core names (`size`) into the flags of a command line (--size)."""
+    for part in ("message", "hint"):
+        text = re.sub("`([a-z][a-z0-9_]*)`", lambda match: flag_of(match.group(1)), getattr(error, part))
+        setattr(error, part, text)
+
+
+def add_field_flags(add: Callable[..., object]) -> None:
+    """Adds a flag for each field of the API that a request may have besides its prompt and images."""
+    for name, text in _FIELD_HELP.items():
+        flags = [flag_of(name), *(["--compression"] if name == "output_compression" else [])]
+        if REQUEST_FIELDS[name] is bool:
+            add(*flags, dest=name, action="store_true", help=text)
+        else:
+            add(
+                *flags,
+                dest=name,
+                type=REQUEST_FIELDS[name],
+                metavar=_FIELD_METAVARS.get(name),
+                help=text,
+            )
+    add(
+        "--param",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="any other field of the API; repeatable",
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------
+# commands/options
+#
+# The flags that commands have, and from the words of `generate`, `edit` and `history redo` to a request.
+#
+# A parsed command line is a typed namespace: a subclass of `argparse.Namespace` that names the flags. Reads
+# only the prompt.
+# ------------------------------------------------------------------------------------------------------------
+
+
+MEGABYTE = 1024 * 1024
+YES_NO = {True: "yes", False: "no", None: "unknown"}
 
 
 class Parser(argparse.ArgumentParser):
@@ -9762,17 +10472,6 @@ def _help_width() -> int:
     return (columns or 80) - 2
 
 
-def flag_of(name: str) -> str:
-    return _OTHER_FLAGS.get(name) or f"--{name.replace('_', '-')}"
-
-
-def name_flags(error: UsageError) -> None:
-    """Turns the fields that a message of core names (`size`) into the flags of a command line (--size)."""
-    for part in ("message", "hint"):
-        text = re.sub("`([a-z][a-z0-9_]*)`", lambda match: flag_of(match.group(1)), getattr(error, part))
-        setattr(error, part, text)
-
-
 class ServerFlags(argparse.Namespace):
     """Which server a command talks to, and with which key."""
 
@@ -9807,6 +10506,7 @@ class ImageCommand(CallFlags):
     prompt: Optional[str]
     more_images: Optional[List[str]]
     mask: Optional[str]
+    markup: Optional[str]
     output: Optional[str]
     prompt_file: Optional[str]
     save_partials: bool
@@ -9839,7 +10539,7 @@ def image_parser(command: str) -> Parser:
     add_setting_flags(parser)
     parser.set_defaults(command=command, expected_sha256=())
     if not is_edit:
-        parser.set_defaults(image=None, more_images=None, mask=None)
+        parser.set_defaults(image=None, more_images=None, mask=None, markup=None)
     return parser
 
 
@@ -9871,7 +10571,11 @@ def read_image_command(name: str, argv: Sequence[str]) -> ImageCommand:
 
 
 def request_of(flags: argparse.Namespace, prompt: str) -> ImageRequest:
-    fields = {name: getattr(flags, name) for name in REQUEST_FIELDS if hasattr(flags, name)}
+    """The request of a command line; its model is empty where that names none."""
+    fields: Dict[str, Any] = {name: getattr(flags, name) for name in REQUEST_FIELDS if hasattr(flags, name)}
+    if fields.get("model") == "":
+        raise UsageError("the model is empty", hint="leave --model out for the one that the settings name")
+    fields["model"] = fields.get("model") or ""
     extra = tuple(parse_extra(text) for text in getattr(flags, "param", ()))
     return ImageRequest(prompt=prompt, extra=extra, **fields)
 
@@ -9930,6 +10634,11 @@ def add_image_flags(parser: Parser, is_edit: bool) -> None:
             metavar="PNG",
             help="PNG with the size of the first image; its transparent area is edited",
         )
+        add(
+            "--markup",
+            metavar="PNG",
+            help="PNG with the size of the first image; what is drawn on it guides the edit; from 2.5 on",
+        )
     add(
         "-o",
         "--output",
@@ -9942,30 +10651,6 @@ def add_image_flags(parser: Parser, is_edit: bool) -> None:
     add("--save-partials", action="store_true", help="keep the previews, as NAME.partial-0.png")
 
 
-def add_field_flags(add: Callable[..., object]) -> None:
-    """Adds a flag for each field of the API that a request may have besides its prompt and images."""
-    for name, text in _FIELD_HELP.items():
-        flags = [flag_of(name), *(["--compression"] if name == "output_compression" else [])]
-        if REQUEST_FIELDS[name] is bool:
-            add(*flags, dest=name, action="store_true", help=text)
-        else:
-            add(
-                *flags,
-                dest=name,
-                type=REQUEST_FIELDS[name],
-                default=DEFAULT_MODEL if name == "model" else None,
-                metavar=_FIELD_METAVARS.get(name),
-                help=text,
-            )
-    add(
-        "--param",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="any other field of the API; repeatable",
-    )
-
-
 def add_call_flags(parser: Parser) -> None:
     group = parser.add_argument_group("the call")
     add = group.add_argument
@@ -9974,7 +10659,7 @@ def add_call_flags(parser: Parser) -> None:
         "--max-cost",
         type=amount,
         metavar="USD",
-        help="refuse a request that may cost more (input images not counted)",
+        help="refuse a request that may cost more (input images by an estimate)",
     )
     add("--no-clobber", action="store_true", help="never overwrite: take the next free name")
     add_sending_flags(add)
@@ -10046,9 +10731,9 @@ def read_prompt(prompt: Optional[str], prompt_file: Optional[str], sources: Sequ
         raise UsageError("the prompt is given twice", hint="give PROMPT or --prompt-file, not both")
     if prompt_file is not None and prompt_file != "-":
         try:
-            return Path(os.path.expanduser(prompt_file)).read_bytes().decode("utf-8-sig").rstrip("\r\n")
+            return written_text(Path(os.path.expanduser(prompt_file)).read_bytes()).rstrip("\r\n")
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+            reason = getattr(error, "strerror", None) or "it is no text in UTF-8 or UTF-16"
             raise UsageError(
                 f"cannot read the prompt file {prompt_file}: {reason}", hint="check the path"
             ) from None
@@ -10058,14 +10743,14 @@ def read_prompt(prompt: Optional[str], prompt_file: Optional[str], sources: Sequ
                 "prompt and image cannot both come from standard input", hint="use --prompt-file FILE"
             )
         try:
-            return sys.stdin.buffer.read().decode("utf-8-sig").rstrip("\r\n")
+            return written_text(open_stdin("prompt").read()).rstrip("\r\n")
         except OSError as error:  # io.UnsupportedOperation is a ValueError as well
             raise UsageError(
                 f"cannot read standard input: {error.strerror or error}", hint="use --prompt-file FILE"
             ) from None
         except ValueError:
             raise UsageError(
-                "the prompt on standard input is not UTF-8 text", hint="mend its encoding"
+                "the prompt on standard input is no text in UTF-8 or UTF-16", hint="mend its encoding"
             ) from None
     if prompt is None:
         raise UsageError("a prompt is missing", hint=f'for example: {PROGRAM} generate "a cat" -o cat.png')
@@ -10103,13 +10788,15 @@ def _first_location() -> Path:
 def _show_config(config: Optional[str], output: Output) -> Dict[str, object]:
     settings = load_settings(os.environ, config=config)
     active = settings.config_file.path if settings.config_file else None
-    own_prices = settings.config_file.prices if settings.config_file else NO_PRICES
+    file = settings.config_file
+    own_prices = (*file.prices, *file.text_prices) if file else ()
     sources = {**settings.sources, "state_folder": "XDG_STATE_HOME or its default"}
     if settings.api_key is None:
         sources["api_key"] = settings.key_problem or "no source has one"
     values = {
         "base_url": settings.base_url,
         "api_key": settings.masked_key,
+        "model": settings.model,
         "format_field": settings.format_field,
         "image_field": settings.image_field,
         "streams": YES_NO[settings.streams],
@@ -10154,9 +10841,10 @@ def make_images(command: ImageCommand, output: Output, stop: StopSwitch) -> int:
         elif command.api_key is not None:
             output.warn(f"--api-key is visible in ps and in the shell history; use {KEY_VARIABLE} instead")
         client = client_of(command, stop)
-        request = command.request
+        request = client.with_model(command.request)
         if command.sources or command.command == "edit":
-            request = stack.enter_context(client.with_inputs(request, command.sources, command.mask))
+            inputs = client.with_inputs(request, command.sources, command.mask, command.markup)
+            request = stack.enter_context(inputs)
             check_unchanged(request, command.expected_sha256)
         prepared = client.prepare(
             request,
@@ -10168,7 +10856,7 @@ def make_images(command: ImageCommand, output: Output, stop: StopSwitch) -> int:
             prepared = replace(prepared, output=STDOUT)
         size = prepared.request.size
         if size != asked_size:
-            output.say(f"size {asked_size} is {size}")
+            output.say(f"size {asked_size or 'auto'} is {size}")
         if command.dry_run:
             _show_dry_run(prepared, client, command, output)
             return ExitCode.OK

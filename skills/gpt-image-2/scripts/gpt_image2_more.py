@@ -15,6 +15,7 @@ import argparse
 import base64
 import hashlib
 import json
+import math
 import os
 import re
 import struct
@@ -27,9 +28,11 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import lru_cache, partial
 from html import escape
 from itertools import chain, count, islice
+from operator import attrgetter
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import (
+    IO,
     Any,
     BinaryIO,
     Callable,
@@ -56,18 +59,35 @@ from gpt_image2 import (
     ASKED,
     BATCH_DISCOUNT,
     BODY,
+    DEFAULT_FRAMES,
+    DEFAULT_MAX_DOWNLOAD_BYTES,
     DEFAULT_MODEL,
+    EDGE_STEP,
     EXIT_CODES,
+    FAMILY,
     FOLDER,
     HEAD,
     IMAGE_NOTES,
+    INNER_FIELDS,
     INSTALL_HINT,
     LEDGER_NAME,
+    MAX_EDGE,
+    MAX_FRAMES,
+    MAX_FRAME_MS,
     MAX_INPUT_IMAGES,
     MAX_PARTIAL_IMAGES,
+    MAX_PIXELS,
+    MAX_RATIO,
+    MIN_FRAMES,
+    MIN_PIXELS,
     MIN_VERSION,
+    MODELS,
+    NO_SPACE,
+    ONCE_EXTRA,
     OVER_MAX_COST,
+    OWN_SANDBOXES,
     PROGRAM,
+    QUALITIES,
     REQUEST_FIELDS,
     SANDBOX_HOST,
     SIZE_NAMES,
@@ -76,6 +96,7 @@ from gpt_image2 import (
     TRIED,
     TYPICAL_SECONDS,
     USER_AGENT,
+    UTF16_MARKS,
     YES_NO,
     Again,
     Answer,
@@ -85,7 +106,9 @@ from gpt_image2 import (
     AuthenticationError,
     Billed,
     Budget,
+    Call,
     CallFlags,
+    CallPolicy,
     Client,
     ConfigError,
     CostEstimate,
@@ -113,10 +136,13 @@ from gpt_image2 import (
     InputImage,
     InterruptedCall,
     JsonSplitter,
+    Lane,
+    LaneEnd,
     Ledger,
     LedgerError,
     NetworkError,
     NotAnImage,
+    Observer,
     Opening,
     Output,
     OutputError,
@@ -132,6 +158,7 @@ from gpt_image2 import (
     Record,
     ResponseHead,
     Result,
+    Room,
     SavedImage,
     ServerError,
     ServerFlags,
@@ -139,6 +166,7 @@ from gpt_image2 import (
     Spool,
     Status,
     StopSwitch,
+    SvgUsage,
     Task,
     TaskPoller,
     TaskState,
@@ -158,14 +186,16 @@ from gpt_image2 import (
     addresses_of_task,
     adopt,
     amount,
+    asks_sandbox,
     auth_header,
     backoff_s,
     canonical,
-    check_local_inputs,
+    check_range,
     checked,
     client_of,
     cost_in_words,
     cost_of_usage,
+    cost_warnings,
     curl_version,
     ending_of,
     estimate_json,
@@ -176,6 +206,7 @@ from gpt_image2 import (
     fetch_images,
     find_curl,
     forget_facts,
+    free_bytes,
     has_same_origin,
     host_of,
     image_json,
@@ -192,38 +223,41 @@ from gpt_image2 import (
     limit_in_words,
     load_settings,
     local_input,
+    local_inputs,
     make_images,
     mask_secrets,
     moment_s,
     open_database,
     open_ours,
+    open_stdin,
     other_fields,
+    parse_size,
     parser_of,
     pending_error,
     plan_output,
     prepare_folder,
+    priced,
     read_database,
     read_prompt,
     read_server_error,
+    read_svg_usage,
     read_usage,
     recorded,
     refuses_stream,
     replace,
-    request_from_fields,
-    request_id,
     request_of,
     resolve_addresses,
     save_facts,
     saved_image_at,
     saved_line,
     send_free,
-    send_once,
     server_wait_s,
     sha256_of,
     show,
     slug,
     state_folder,
     stored,
+    sweep_unmarked,
     taken_over,
     temporary_folder,
     today,
@@ -233,6 +267,263 @@ from gpt_image2 import (
     write_private,
     write_whole,
 )
+
+
+# ============================================================================================================
+# api/
+#
+# What the API is: the fields of a request, sizes, prices, rate limits, and what an image file says.
+# Pure, but for reading image files.
+# ============================================================================================================
+
+
+# ------------------------------------------------------------------------------------------------------------
+# api/gif_svg
+#
+# What the API asks of an animated GIF and of an SVG, besides what it asks of every image. Pure.
+#
+# Source: the official client's types, and for the sheet of a GIF what a gateway has measured, as of 2026-11.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: The edge of a frame where nothing else is asked for; up to 9 of them fit on a sheet.
+_FRAME_EDGE = 960
+_NEEDS = (("frame_count", "gif"), ("frame_duration_ms", "gif"), ("svg_model", "svg"), ("svg_effort", "svg"))
+
+
+def check_gif_or_svg(request: ImageRequest, asked_size: Optional[str], is_known: bool) -> ImageRequest:
+    """The request, for a GIF with a size that its frames fit in; `asked_size` is as the user gave it. Of a
+    model that is not known only the ranges are checked; a `UsageError` for what the API refuses."""
+    check_range("frame_count", request.frame_count, MIN_FRAMES, MAX_FRAMES)
+    check_range("frame_duration_ms", request.frame_duration_ms, 1, MAX_FRAME_MS)
+    if not is_known:
+        return request
+    kind = request.effective_format
+    for name, needed in _NEEDS:
+        if getattr(request, name) is not None and kind != needed:
+            raise UsageError(f"`{name}` is for {needed} only", hint=f"add `output_format` {needed}")
+    if request.svg_effort is not None and request.svg_model is None:
+        raise UsageError("`svg_effort` needs `svg_model`", hint="name the model that is to write the SVG")
+    without = ["stream", "partial_images", "output_compression", *(["mask"] if kind == "gif" else [])]
+    for name in without:
+        if getattr(request, name) not in (None, False):
+            raise UsageError(f"{kind} cannot have `{name}`", hint=f"leave `{name}` out")
+    if kind == "svg" and request.count > 1:
+        raise UsageError("an svg is made one a request", hint="leave `n` out, and call once for each")
+    return _with_frames(request, asked_size) if kind == "gif" else request
+
+
+def _with_frames(request: ImageRequest, asked_size: Optional[str]) -> ImageRequest:
+    """The request with the size of a frame: of a ratio, or nothing, the largest up to the usual one that
+    fits."""
+    frames = request.frame_count or DEFAULT_FRAMES
+    width, height = parse_size(request.effective_size) or (_FRAME_EDGE, _FRAME_EDGE)
+    problem = frame_problem(width, height, frames)
+    if problem:
+        width, height = fitting_frame(width, height, frames)
+        is_free = asked_size in (None, "auto") or (":" in str(asked_size) and "@" not in str(asked_size))
+        if not is_free:
+            raise UsageError(
+                f"size {request.size} is not legal for a gif of {frames} frames: {problem}",
+                hint=f"a size that fits is {width}x{height}",
+                code="invalid_size",
+            )
+    return replace(request, size=f"{width}x{height}")
+
+
+def frame_problem(width: int, height: int, frames: int, columns: Iterable[int] = ()) -> Optional[str]:
+    """Why a GIF cannot have frames of this size, or None. They are drawn on one sheet, in so many columns as
+    one of `columns` says: how the server lays them out is not published, so by default any number will do."""
+    if min(width, height) < 1 or width % EDGE_STEP or height % EDGE_STEP:
+        return f"width and height must both be divisible by {EDGE_STEP}"
+    if max(width, height) > MAX_RATIO * min(width, height):
+        return f"the long edge may be at most {MAX_RATIO:.0f} times the short edge"
+    sheets = [(each * width, -(-frames // each) * height) for each in columns or range(1, frames + 1)]
+    if not any(max(sheet) <= MAX_EDGE and sheet[0] * sheet[1] <= MAX_PIXELS for sheet in sheets):
+        return f"on one sheet they have more than {MAX_PIXELS:,} pixels, or an edge above {MAX_EDGE}"
+    if max(across * down for across, down in sheets) < MIN_PIXELS:
+        return f"on one sheet they have less than {MIN_PIXELS:,} pixels"
+    return None
+
+
+def fitting_frame(width: int, height: int, frames: int) -> Tuple[int, int]:
+    """The largest frame of about this ratio, and no larger, that fits on a sheet that is about as wide in
+    frames as high; else the usual one that does. So it was measured: squares of 960 up to 9 frames, 816 up to
+    12, 720 up to 16."""
+    side = math.ceil(math.sqrt(frames))
+    width, height = max(width, 1), max(height, 1)
+    for across in range(min(width, MAX_EDGE) // EDGE_STEP * EDGE_STEP, 0, -EDGE_STEP):
+        down = max(EDGE_STEP, round(across * height / width / EDGE_STEP) * EDGE_STEP)
+        if frame_problem(across, down, frames, (side, -(-frames // side))) is None:
+            return across, down
+    return fitting_frame(_FRAME_EDGE, _FRAME_EDGE, frames)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# api/read_fields
+#
+# From fields as they were sent, or as the ledger and jobs files have them, back to a request. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+def request_from_fields(prompt: str, model: str, fields: Mapping[str, Any]) -> ImageRequest:
+    """The request, without its images, whose other fields these are."""
+    fields = by_own_names(fields)
+    own = set(ImageRequest.__match_args__) - {"prompt", "model", "images", "mask", "markup", "extra"}
+    known = {name: value for name, value in fields.items() if name in own}
+    extra = tuple((name, value) for name, value in fields.items() if name not in own)
+    return ImageRequest(prompt=prompt, model=model, extra=extra, **known)
+
+
+def by_own_names(fields: Mapping[str, Any]) -> Dict[str, Any]:
+    """Fields of the API with those that it has inside of others by their names in `REQUEST_FIELDS`, where all
+    of the outer one is known."""
+    svg = fields.get("svg")
+    own: Dict[str, Any] = {}
+    for name, (_, *steps) in INNER_FIELDS.items():
+        value: Any = svg
+        for step in steps:
+            value = cast(Dict[str, Any], value).get(step) if isinstance(value, dict) else None
+        if value is not None:
+            own[name] = value
+    if not own or ImageRequest("", **own).wire_fields("")["svg"] != svg:
+        return dict(fields)
+    return {**{name: value for name, value in fields.items() if name != "svg"}, **own}
+
+
+# ------------------------------------------------------------------------------------------------------------
+# api/markup
+#
+# Whether a markup can guide an edit: a PNG with transparent pixels, as large as the first image is shown.
+#
+# Reads both files; of their pixels only the transparency.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_INFLATED_BYTES = 1 << 16
+#: By format: where the parts of a file begin, what stands before each, and the kind of that with EXIF data.
+_FILE_PARTS = {
+    "png": (8, ">I4s", b"eXIf"),
+    "jpeg": (2, ">2sH", b"\xff\xe1"),
+    "webp": (12, "<4sI", b"EXIF"),
+}
+_EXIF_MARK = b"Exif\0\0"
+_ORIENTATION = 0x0112
+#: The orientations by which an image lies on its side.
+_ON_ITS_SIDE = range(5, 9)
+#: By PNG filter, the first byte of a row and those that follow where alpha is full everywhere: in the first
+#: row, and below a row that is full as well.
+_FULL_FIRST = {0: (255, 255), 1: (255, 0), 2: (255, 255), 3: (255, 128), 4: (255, 0)}
+_FULL_BELOW = {0: (255, 255), 1: (255, 0), 2: (0, 0), 3: (128, 0), 4: (0, 0)}
+#: How many samples a pixel has, by the PNG types of colour that have an alpha channel.
+_CHANNELS = {4: 2, 6: 4}
+
+
+def check_markup(source: str, markup: InputImage, first: InputImage) -> None:
+    """Raises a `UsageError` for a markup that the API refuses over this first image."""
+    name = f"markup {show(source)}"
+    if markup.format != "png":
+        raise UsageError(f"{name} is {markup.format}, not png", hint="save it as PNG with transparency")
+    try:
+        width, height = _size_shown(first)
+        is_see_through = markup.has_alpha and _has_transparent_pixel(markup)
+    except (OSError, zlib.error) as error:
+        raise UsageError(f"cannot read {name}: {error}", hint="save it once more as PNG") from None
+    if (markup.width, markup.height) != (width, height):
+        raise UsageError(
+            f"{name} is {markup.width}x{markup.height}, the first image {width}x{height} as it is shown",
+            hint="draw it over the first image, in its size",
+        )
+    if not is_see_through:
+        raise UsageError(
+            f"{name} has no transparent pixel, so nothing would be left of the image",
+            hint="leave transparent what is not drawn on, and save it as RGBA PNG",
+        )
+
+
+def _size_shown(image: InputImage) -> Tuple[Optional[int], Optional[int]]:
+    """Width and height once its EXIF orientation is heeded."""
+    turned = _orientation(_exif_of(image)) in _ON_ITS_SIDE
+    return (image.height, image.width) if turned else (image.width, image.height)
+
+
+def _exif_of(image: InputImage) -> bytes:
+    """The EXIF data of an image file; empty where it has none."""
+    start, layout, wanted = _FILE_PARTS[image.format]
+    with open(image.path, "rb") as file:
+        file.seek(start)
+        while True:
+            head = file.read(struct.calcsize(layout))
+            if len(head) < struct.calcsize(layout):
+                return b""
+            one, other = struct.unpack(layout, head)
+            kind, length = (other, one) if image.format == "png" else (one, other)
+            length -= 2 if image.format == "jpeg" else 0
+            if length < 0 or kind == b"\xff\xda":
+                return b""
+            if kind == wanted:
+                data = file.read(length)
+                if image.format != "jpeg" or data.startswith(_EXIF_MARK):
+                    return data[len(_EXIF_MARK) :] if data.startswith(_EXIF_MARK) else data
+            else:
+                file.seek(length + (length % 2 if image.format == "webp" else 0), 1)
+            if image.format == "png":
+                file.seek(4, 1)  # the checksum
+
+
+def _orientation(exif: bytes) -> int:
+    """The orientation that EXIF data tells, from 1 to 8; 0 where it tells none."""
+    order = "<" if exif[:2] == b"II" else ">"
+    try:
+        at = struct.unpack_from(f"{order}I", exif, 4)[0]
+        for number in range(struct.unpack_from(f"{order}H", exif, at)[0]):
+            tag, _kind, _count, value = struct.unpack_from(f"{order}HHIH", exif, at + 2 + 12 * number)
+            if tag == _ORIENTATION:
+                return value
+    except struct.error:
+        pass
+    return 0
+
+
+def _has_transparent_pixel(image: InputImage) -> bool:
+    """Whether a PNG has a pixel that is not opaque. One whose transparency is no channel, or that is
+    interlaced, counts as having some.
+
+    Each filter makes known bytes of a row whose alpha is full, if that of the row above is: no pixel needs to
+    be worked out.
+    """
+    with open(image.path, "rb") as file:
+        depth, colours, _, _, is_interlaced = file.read(29)[24:]
+        if colours not in _CHANNELS or is_interlaced:
+            return True
+        sample = depth // 8
+        step = _CHANNELS[colours] * sample
+        width, full = image.width or 0, _FULL_FIRST
+        for row in islice(_rows(file, 1 + step * width), image.height):
+            first, rest = full.get(row[0], (0, 0))
+            opaque = bytes([first]) + bytes([rest]) * (width - 1)
+            if any(row[1 + plane :: step] != opaque for plane in range(step - sample, step)):
+                return True
+            full = _FULL_BELOW
+    return False
+
+
+def _rows(file: IO[bytes], row_bytes: int) -> Iterator[bytes]:
+    """The rows of a PNG, not compressed any more, each behind the number of its filter."""
+    inflate, held = zlib.decompressobj(), bytearray()
+    file.seek(_FILE_PARTS["png"][0])
+    while True:
+        length, kind = struct.unpack(">I4s", file.read(8).ljust(8, b"\0"))
+        if kind in (b"\0\0\0\0", b"IEND"):
+            return
+        data = file.read(length) if kind == b"IDAT" else b""
+        file.seek(4 if data else length + 4, 1)
+        while data:
+            held += inflate.decompress(data, _INFLATED_BYTES)
+            data = inflate.unconsumed_tail
+            while len(held) >= row_bytes:
+                yield bytes(held[:row_bytes])
+                del held[:row_bytes]
 
 
 # ============================================================================================================
@@ -354,10 +645,11 @@ class Left:
         """Something becomes of an image while it is finished."""
         add_note(self.folder, event)
 
-    def leave(self) -> None:
-        """It could not be finished now: another try may."""
-        with suppress(OSError), open(str(self.folder / TRIED), "ab"):
-            pass
+    def leave(self, was_tried: bool = True) -> None:
+        """It is left as it is: another try may finish it."""
+        if was_tried:
+            with suppress(OSError), open(str(self.folder / TRIED), "ab"):
+                pass
         self._owned.leave()
 
     def close(self) -> None:
@@ -375,6 +667,8 @@ def left_behind(state_folder: Path, wanted: str = "") -> Iterator[Left]:
         owned = taken_over(folder / name) if _is_named(folder / name, wanted) else None
         if owned is not None:
             yield Left(owned)
+        else:
+            sweep_unmarked(folder / name)
 
 
 def outputs_of_tasks(state_folder: Path) -> Iterator[str]:
@@ -523,18 +817,20 @@ class Resumer:
         if attempt is not None and not (images or waiting or task):
             billed = judge(attempt).billed
             error = failed_task(attempt, left.base_url, self._host.settings.secrets)
-        usage, prices = answer.usage, self._host.settings.prices
+        settings = self._host.settings
         result = Result(
             command=left.command,
             model=left.model,
             images=images,
-            usage=usage,
-            cost_usd=cost_of_usage(left.model, usage, prices) if usage else None,
+            usage=answer.usage,
+            svg_usage=answer.svg_usage,
             billed=billed,
             http_status=left.status,
             attempts=1,
+            sandbox=self._was_sandbox(left),
             tasks=(task.id,) if task else (),
         )
+        result = priced(result, settings.prices, settings.text_prices)
         self._record(left, result, error)
         if waiting or task:
             left.leave()
@@ -543,6 +839,12 @@ class Resumer:
         known = {str(note.get("saved")) for note in left.notes}
         new = tuple(image for image in images if image.path not in known)
         return Resumed(left.id, result, new, kept, tuple(waiting), task, error)
+
+    def _was_sandbox(self, left: Left) -> bool:
+        """Whether the sandbox answered; where there is no answer, whether it is there now."""
+        if left.status is None and is_loopback(left.base_url):
+            return asks_sandbox(self._host.curl, left.base_url)
+        return is_sandbox(left.base_url, left.headers)
 
     def _ask_after_task(
         self, left: Left, told: Optional[Task], plan: OutputPlan, collector: ImageCollector
@@ -740,11 +1042,9 @@ def _state_folder(folder: Path) -> Check:
 
 
 def _disk(folder: Path) -> Check:
-    import shutil
-
-    while not os.path.exists(str(folder)) and folder != folder.parent:
-        folder = folder.parent
-    free = shutil.disk_usage(str(folder)).free
+    free = free_bytes(folder)
+    if free is None:
+        return Check("disk", "ok", "the free space of the state folder is not known")
     detail = f"{free / 1e9:.1f} GB free"
     if free < _MIN_FREE_BYTES:
         return Check("disk", "warn", detail, "free some space: one image can have 15 MB and more")
@@ -794,16 +1094,13 @@ def _network(settings: Settings, stop: StopSwitch) -> Iterator[Check]:
         yield Check("api", "fail", error.message, error.hint, attempt.elapsed_s, error.exit_code)
 
 
-def ask(host: Host, path: str, body_path: Optional[str] = None) -> Tuple[Attempt, object]:
+def ask(host: Host, path: str) -> Tuple[Attempt, object]:
     """One free request below the base URL, and its answer as JSON (None when it is none)."""
     settings = host.settings
     headers = [("User-Agent", USER_AGENT), ("Accept", "application/json")]
     if settings.api_key:
         headers.append(auth_header(settings, settings.api_key))
-    if body_path is not None:
-        headers.append(("Content-Type", "application/json"))
-    url = settings.base_url + path
-    return send_free(host.curl, HttpRequest(url, tuple(headers), CHECK_TIMEOUT_S, body_path))
+    return send_free(host.curl, HttpRequest(settings.base_url + path, tuple(headers), CHECK_TIMEOUT_S))
 
 
 def explained(settings: Settings, attempt: Attempt, request: ImageRequest) -> GptImage2Error:
@@ -933,6 +1230,8 @@ def start_sandbox() -> Generator[str, None, None]:
         with _installed("sandbox"):
             serve: Callable[[], ContextManager[str]] = _import(EXTRAS["sandbox"].module).serve_in_thread
             base_url = stack.enter_context(serve())
+        OWN_SANDBOXES.add(base_url)
+        stack.callback(OWN_SANDBOXES.discard, base_url)
         yield base_url
 
 
@@ -981,9 +1280,10 @@ def _installed(name: str) -> Generator[None, None, None]:
 #
 # Learns, for the price of one small image, what a base URL really does.
 #
-# A refusal is free, so the form of a refusal is asked for first. The paid request is an edit of two tiny
-# pictures, streamed, as jpeg, in a given size: its one answer tells the most. Where a field or the endpoint is
-# refused, it is changed and asked again; refusals before work cost nothing either.
+# A refusal is free, so the form of a refusal is asked for first; what a relay paints even then is saved and
+# counted. The paid request is an edit of two tiny pictures, streamed, as jpeg, in a given size: its one answer
+# tells the most. Where a field or the endpoint is refused, it is changed and asked again; refusals before work
+# cost nothing either.
 # ------------------------------------------------------------------------------------------------------------
 
 
@@ -992,7 +1292,6 @@ PROBE_TIMEOUT_S = 600.0
 _PROBE_SIZE = "1024x1024"
 _INPUT_EDGE = 64
 _MAX_REFUSALS = 5
-_NO_SUCH_MODEL = "no-such-model-this-is-a-probe"
 _FIELD_REFUSED = (400, 422)
 _ENDPOINT_MISSING = (404, 405, 501)
 PROBE = ImageRequest(
@@ -1005,80 +1304,83 @@ PROBE = ImageRequest(
 )
 
 
-class ProbeOutcome(Record):
-    """What was learnt, and what the paid request ended with."""
+#: Nobody can paint it: a picture of nothing, without a pixel, by no model.
+_UNPAINTABLE = ImageRequest(prompt="", model="no-such-model-this-is-a-probe", size="0x0")
 
-    facts: HostFacts
-    result: Result
+
+class Probe(Call):
+    """One probe, as a call of two images at most: what comes is saved and counted as in any other."""
+
+    def __init__(self, host: Host, picture: Path, observer: Observer) -> None:
+        plan = OutputPlan(
+            picture.parent, picture.stem, picture.suffix, False, True, picture.parent / "rescued"
+        )
+        policy = CallPolicy(PROBE_TIMEOUT_S, 0, False, DEFAULT_MAX_DOWNLOAD_BYTES, save_partials=False)
+        super().__init__(host, PROBE, plan, policy, observer, numbers=(1, 2))
+        self._results: List[Result] = []
+        #: What it came to, where it came to an end.
+        self.result: Optional[Result] = None
+        #: What was learnt by now.
+        self.facts = HostFacts(probed_on=today())
+
+    def _run(self, warnings: Tuple[str, ...]) -> Result:
+        for warning in warnings:
+            self.warn(warning)
+        with self.host.stop, temporary_folder() as folder:
+            self._ask_for_a_refusal()
+            inputs = tuple(_input(folder / f"{name}.png", shade) for name, shade in (("a", 64), ("b", 192)))
+            error = self._ask_for_an_image(replace(PROBE, images=inputs))
+        paid = [result for result in self._results if result.billed is not Billed.NO]
+        result = self.result = replace(
+            self._result(paid or self._results[-1:]),
+            command=PROBE_COMMAND,
+            attempts=self.attempts - (self.facts.refusal is not None),  # that one was free
+        )
+        if error is not None:
+            error = self._error([error], result) or error
+            error.result = result
+            raise error
+        return result
+
+    def _send(self, request: ImageRequest) -> Tuple[Attempt, LaneEnd]:
+        number = 1 + sum(len(result.images) for result in self._results)
+        end, attempt, _ = Lane(self, request, [number], count(number + 1)).send()
+        self._results.append(end[0])
+        return attempt, end
+
+    def _ask_for_a_refusal(self) -> None:
+        """Learns what a refusal looks like: `openai` for the official envelope, else `other`."""
+        attempt, (result, _) = self._send(_UNPAINTABLE)
+        if result.images or attempt.answer.urls:
+            usage, prices = attempt.answer.usage, self.host.settings.prices
+            cost_usd = cost_of_usage(PROBE.model, usage, prices) if usage else None
+            price = probe_price(prices)
+            if cost_usd is None and price is not None:
+                cost_usd = price.high_usd
+            sum_of_it = "an unknown sum" if cost_usd is None else f"about ${cost_usd:.4f}"
+            self.warn(f"this host paints what the API refuses: {sum_of_it} more may be billed for it")
+        elif 400 <= attempt.status < 500:
+            is_official = attempt.error is not None and (attempt.error.type or attempt.error.code)
+            self.facts = replace(self.facts, refusal="openai" if is_official else "other")
+
+    def _ask_for_an_image(self, request: ImageRequest) -> Optional[GptImage2Error]:
+        """Asks until an image comes, and learns from it; the error where none does."""
+        for left in range(_MAX_REFUSALS, -1, -1):
+            attempt, (result, error) = self._send(request)
+            if result.images or attempt.answer.urls:
+                self.facts = _learnt(self.host, self.facts, request, attempt, result.images)
+                if error is not None:
+                    self.warn(error.message)
+                return None
+            changed = _changed(self.host, request, attempt)
+            if changed is None or not left or self.host.stop.is_set:
+                return error
+            self.host, request = changed
+        raise AssertionError("the last refusal returns")
 
 
 def probe_price(prices: Mapping[str, Prices]) -> Optional[CostEstimate]:
     return PROBE.estimate(prices)
-
-
-def probe(host: Host, picture: Path) -> ProbeOutcome:
-    """Asks the base URL; the picture that it paints is saved, since it is paid for. The `result` of an error
-    says what was sent."""
-    started = time.monotonic()
-    with temporary_folder() as folder:
-        facts = HostFacts(probed_on=today(), refusal=_refusal(host, folder))
-        inputs = tuple(_input(folder / f"{name}.png", shade) for name, shade in (("a", 64), ("b", 192)))
-        request = replace(PROBE, images=inputs)
-        refusals = 0
-        while True:
-            attempt, images = _send(host, request, picture)
-            result = replace(
-                _result(host, request, attempt, images),
-                attempts=refusals + 1,
-                elapsed_s=time.monotonic() - started,
-            )
-            if images or attempt.answer.urls:
-                return ProbeOutcome(_learnt(host, facts, request, attempt, images), result)
-            changed = _changed(host, request, attempt)
-            refusals += 1
-            if changed is None or refusals > _MAX_REFUSALS:
-                error = explained(host.settings, attempt, request)
-                error.result = result
-                raise error
-            host, request = changed
-
-
-def _refusal(host: Host, folder: Path) -> Optional[str]:
-    """What a refusal looks like: `openai` for the official envelope, else `other`; None without one."""
-    body = folder / "refused"
-    # Without a prompt: a relay that takes any model for its own would paint one, and bill it.
-    write_private(body, json.dumps({"model": _NO_SUCH_MODEL}).encode())
-    attempt, document = ask(host, "/images/generations", str(body))
-    if not 400 <= attempt.status < 500:
-        return None
-    error = read_server_error(document)
-    return "openai" if error is not None and (error.type or error.code) else "other"
-
-
-def _send(host: Host, request: ImageRequest, picture: Path) -> Tuple[Attempt, Tuple[SavedImage, ...]]:
-    plan = OutputPlan(picture.parent, picture.stem, picture.suffix, False, True, picture.parent)
-    collector = ImageCollector(plan, count(1))
-    spool = Spool(picture.parent)
-    try:
-        attempt = send_once(host, request, collector, spool, PROBE_TIMEOUT_S)
-    finally:
-        collector.close()
-        spool.discard()
-    return attempt, collector.images
-
-
-def _result(host: Host, request: ImageRequest, attempt: Attempt, images: Tuple[SavedImage, ...]) -> Result:
-    usage = attempt.answer.usage
-    return Result(
-        command=PROBE_COMMAND,
-        model=request.model,
-        images=images,
-        usage=usage,
-        cost_usd=cost_of_usage(request.model, usage, host.settings.prices) if usage else None,
-        billed=Billed.YES if images or attempt.answer.urls else judge(attempt).billed,
-        http_status=attempt.status or None,
-        request_id=request_id(attempt.head, host.settings.secrets),
-    )
 
 
 def _learnt(
@@ -1087,7 +1389,7 @@ def _learnt(
     image = images[0] if images else None
     return replace(
         facts,
-        answers="b64_json" if images else "url",
+        answers="url" if attempt.answer.urls else "b64_json",
         streams=attempt.answer.shape == "sse" if request.stream else False,
         edits=bool(request.images),
         image_field=host.settings.image_field if request.images else None,
@@ -1138,50 +1440,60 @@ def probe_and_tell(settings: Settings, stop: StopSwitch, output: Output) -> Tupl
     folder = state_folder(os.environ)
     prepare_folder(folder)
     picture = folder / f"probe-{os.urandom(4).hex()}.jpg"
+    probe = Probe(host_of(settings, os.environ, stop), picture, _observer(output))
     try:
-        outcome = _recorded_probe(settings, picture, stop, output)
-    except GptImage2Error as error:
-        check = Check("probe", "fail", error.message, error.hint, exit_code=error.exit_code)
-        return check, error.billed
-    save_facts(folder, settings.base_url, outcome.facts)
+        with Room().taken(2 * PROBE.most_bytes, [folder]):
+            return _told(probe, settings, folder, picture)
+    except Exception as defect:
+        said = mask_secrets(f"internal error: {defect!r}", settings.secrets)
+        error = defect if isinstance(defect, GptImage2Error) else GptImage2Error(said)
+        result = error.result or probe.result
+        billed = max(error.billed, result.billed, key=attrgetter("rank")) if result else error.billed
+        places = _places(result.images if result else ())
+        return Check("probe", "fail", error.message + places, error.hint, exit_code=error.exit_code), billed
+
+
+def _told(probe: Probe, settings: Settings, folder: Path, picture: Path) -> Tuple[Check, Billed]:
+    try:
+        result = _recorded(probe, settings, picture)
+    finally:
+        probe.gate.close()
+    save_facts(folder, settings.base_url, probe.facts)
     facts = ", ".join(
         f"{name}: {YES_NO.get(value, value) if isinstance(value, bool) else value}"
-        for name, value in vars(outcome.facts).items()
+        for name, value in vars(probe.facts).items()
         if value is not None
     )
-    result = outcome.result
     cost = f"; cost ${result.cost_usd:.4f}" if result.cost_usd is not None else ""
-    place = f"; picture: {result.images[0].path}" if result.images else ""
-    return Check("probe", "ok", facts + cost + place), Billed.YES
+    return Check("probe", "ok", facts + cost + _places(result.images)), result.billed
 
 
-def _recorded_probe(settings: Settings, picture: Path, stop: StopSwitch, output: Output) -> ProbeOutcome:
-    """Runs the probe and records it in the ledger like any call, since it is paid for."""
-    outcomes: List[ProbeOutcome] = []
+def _places(images: Sequence[SavedImage]) -> str:
+    pictures = "pictures" if len(images) > 1 else "picture"
+    return f"; {pictures}: {', '.join(image.path for image in images)}" if images else ""
 
-    def run(warnings: Tuple[str, ...], _row: int) -> Result:
-        for warning in warnings:
-            output.warn(warning)
-        with stop:
-            outcomes.append(probe(host_of(settings, os.environ, stop), picture))
-        return outcomes[0].result
 
+def _observer(output: Output) -> Observer:
     def observe(event: Event) -> None:
         if isinstance(event, Warned):
             output.warn(event.message)
 
-    if settings.history:
-        opening = Opening(
-            base_url=settings.base_url,
-            command=PROBE_COMMAND,
-            request=PROBE,
-            output=str(picture),
-            estimate=probe_price(settings.prices),
-        )
-        recorded(Ledger(state_folder(os.environ), settings.secrets), opening, run, observe)
-    else:
-        run((), 0)
-    return outcomes[0]
+    return observe
+
+
+def _recorded(probe: Probe, settings: Settings, picture: Path) -> Result:
+    """Runs the probe and records it in the ledger like any call, since it is paid for."""
+    if not settings.history:
+        return probe.run()
+    opening = Opening(
+        base_url=settings.base_url,
+        command=PROBE_COMMAND,
+        request=PROBE,
+        output=str(picture),
+        estimate=probe_price(settings.prices),
+    )
+    ledger = Ledger(state_folder(os.environ), settings.secrets)
+    return recorded(ledger, opening, probe.run, probe.observer)
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -1313,7 +1625,7 @@ def _call_json(resumed: Resumed) -> Dict[str, object]:
 
 #: How a JSON array begins, and no prompt.
 ARRAY_START = re.compile(r"\[\s*(?:[\[{\"\]]|$)")
-_OWN = ("image", "images", "image[]", "mask", "output", "id")
+_OWN = ("image", "images", "image[]", "mask", "markup", "output", "id")
 _LINE_HINT = 'a line is a JSON object such as {"prompt": "a cat"}, or a bare prompt'
 #: Names that other tools give to what a job reads or writes. Passed through, such a field would do nothing,
 #: and the image would be paid for without its inputs. They are compared without case, `-` and `_`.
@@ -1327,6 +1639,7 @@ _LOOKALIKES = {
         ("image", "input inputs initimage sourceimage refimage refimages referenceimage referenceimages"),
         ("image", "reference references"),
         ("mask", "maskurl maskimage maskpath maskfile"),
+        ("markup", "markupurl markupimage markuppath markupfile"),
         ("output", "out outfile outpath outputfile outputpath outputname filename saveto saveas"),
     )
     for name in names.split()
@@ -1334,12 +1647,13 @@ _LOOKALIKES = {
 
 
 class Job(Record):
-    """One job. `request` has no input images yet: `sources` and `mask` name them. `output` is below the
+    """One job. `request` has no images yet: `sources`, `mask` and `markup` name them. `output` is below the
     output folder, None for a name made from the prompt."""
 
     request: ImageRequest
     sources: Tuple[str, ...] = ()
     mask: Optional[str] = None
+    markup: Optional[str] = None
     output: Optional[str] = None
     id: Optional[str] = None
 
@@ -1356,8 +1670,9 @@ def read_job(text: str, defaults: Job) -> Tuple[Job, Tuple[str, ...]]:
         job, unknown = _from_object(cast(Dict[str, Any], content), defaults)
     else:
         job = replace(defaults, request=replace(defaults.request, prompt=_bare_prompt(text)))
-    if job.mask is not None and not job.sources:
-        raise UsageError("it has a mask and no image", hint="name the image to edit in image")
+    for what, source in (("mask", job.mask), ("markup", job.markup)):
+        if source is not None and not job.sources:
+            raise UsageError(f"it has a {what} and no image", hint="name the image to edit in image")
     return job, unknown
 
 
@@ -1375,7 +1690,7 @@ def _parsed(text: str) -> Any:
 
 
 def _from_object(content: Dict[str, Any], defaults: Job) -> Tuple[Job, Tuple[str, ...]]:
-    fields = {name: value for name, value in content.items() if value is not None}
+    fields = by_own_names({name: value for name, value in content.items() if value is not None})
     if "format" in fields:
         fields.setdefault("output_format", fields.pop("format"))
     kinds = {"prompt": str, **REQUEST_FIELDS}
@@ -1397,16 +1712,23 @@ def _from_object(content: Dict[str, Any], defaults: Job) -> Tuple[Job, Tuple[str
         request=replace(defaults.request, extra=tuple(extra.items()), **known),
         sources=_sources(own) or defaults.sources,
         mask=_typed(own["mask"], "mask", str) if "mask" in own else defaults.mask,
+        markup=_typed(own["markup"], "markup", str) if "markup" in own else defaults.markup,
         output=_typed(own["output"], "output", str) if "output" in own else None,
         id=_job_id(own["id"]) if "id" in own else None,
     )
     return job, tuple(fields)
 
 
-def job_key(request: ImageRequest, inputs: Sequence[str], mask: Optional[str]) -> str:
-    """The SHA-256, in hex, of all that decides what a job's images show; `inputs` and `mask` are hashes too.
+def job_key(
+    request: ImageRequest, inputs: Sequence[str], mask: Optional[str], markup: Optional[str] = None
+) -> str:
+    """The SHA-256, in hex, of all that decides what a job's images show; `inputs`, `mask` and `markup` are
+    hashes too.
     How the request travels (`stream`), and what only the provider's checks see (`moderation`, `user`), is no
     part of it."""
+    # What was once extra still stands with it: the key of a job must not change.
+    wire = request.wire_fields("output_format")
+    further = {name: wire[name] for name in (*ONCE_EXTRA, *dict(request.extra)) if name in wire}
     content: List[object] = [
         request.model or DEFAULT_MODEL,
         request.prompt,
@@ -1416,9 +1738,10 @@ def job_key(request: ImageRequest, inputs: Sequence[str], mask: Optional[str]) -
         request.effective_format,
         request.output_compression,
         request.background or "auto",
-        sorted(request.extra, key=lambda field: field[0]),
+        sorted(further.items()),
         list(inputs),
         mask,
+        *([markup] if markup is not None else []),
     ]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode("ascii")).hexdigest()
 
@@ -1481,214 +1804,6 @@ def _typed(value: Any, name: str, kind: type) -> Any:
         return value
     wanted = {str: "a text", int: "a whole number", bool: "true or false"}[kind]
     raise UsageError(f"{name} must be {wanted}, found {show(json.dumps(value), limit=40)}", hint=_LINE_HINT)
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch/jobs_file
-#
-# The jobs file: its lines as a stream, and single ones again by their place. Holds one line at a time.
-#
-# A line is a JSON object with the API's own fields and `image` or `images`, `mask`, `output` and `id`; or it is
-# a bare prompt. What a line leaves out comes from the defaults of the command line. A line that begins with `#`
-# or `//` is a comment. A file that is one JSON array holds a job in each of its elements; it is read whole.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_MAX_JOB_BYTES = 1 << 20
-_MAX_ARRAY_BYTES = 32 << 20
-_ARRAY_HEAD_BYTES = 4096
-_UTF8_MARK = b"\xef\xbb\xbf"
-_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
-_COMMENTS = (b"#", b"//")
-
-
-class Line(Record):
-    """A line that is not blank: its number in the file from 1, its offset in bytes, and its text; None where
-    it is no text or longer than any job can be, and `problem` says which."""
-
-    number: int
-    offset: int
-    text: Optional[str]
-    problem: str = ""
-
-
-class JobsFile:
-    """An open jobs file, whose lines can be read again until `close`."""
-
-    def __init__(self, path: str, scratch: Path) -> None:
-        """Copies a file, or standard input for `-`, into the scratch folder: what is sent is what was
-        planned, whatever happens to the file meanwhile."""
-        import shutil
-
-        self._scratch = scratch
-        self._file: BinaryIO = open(str(scratch / "jobs"), "x+b")  # noqa: SIM115
-        try:
-            if path == "-":
-                shutil.copyfileobj(sys.stdin.buffer, self._file)
-            else:
-                with open(os.path.expanduser(path), "rb") as file:
-                    shutil.copyfileobj(file, self._file)
-        except OSError as error:
-            self._file.close()
-            raise UsageError(
-                f"cannot read the jobs file {path}: {error.strerror or error}",
-                hint="name a file with a job a line, or - for standard input",
-            ) from None
-        try:
-            self._make_lines()
-        except BaseException:
-            self._file.close()
-            raise
-
-    def close(self) -> None:
-        self._file.close()
-
-    def lines(self) -> Iterator[Line]:
-        self._file.seek(0)
-        offset = number = 0
-        while True:
-            data = self._file.readline(_MAX_JOB_BYTES)
-            if not data:
-                return
-            number += 1
-            start, offset = offset, offset + len(data)
-            if len(data) == _MAX_JOB_BYTES and not data.endswith(b"\n"):
-                offset += self._skip_line()
-                yield Line(number, start, None, f"it is longer than {_MAX_JOB_BYTES:,} bytes")
-            elif _content(data, start) and not _content(data, start).startswith(_COMMENTS):
-                yield _decoded(data, number, start)
-
-    def text_at(self, offset: int) -> str:
-        self._file.seek(offset)
-        return _decoded(self._file.readline(_MAX_JOB_BYTES), 0, offset).text or ""
-
-    def _make_lines(self) -> None:
-        """Makes lines of UTF-8 of what is written otherwise.
-
-        Raises:
-            UsageError: it cannot be read, or is a table: its rows would pass for prompts.
-        """
-        self._file.seek(0)
-        if self._file.read(2) in _UTF16_MARKS:
-            self._take(_from_utf16(self._file))
-        first = next(self.lines(), None)
-        if first is None:
-            return
-        if first.text is not None and is_header(first.text):
-            raise UsageError(
-                f"line {first.number} is the header of a table (CSV), and no job",
-                hint='write each row as a JSON object such as {"prompt": "a cat", "size": "1024x1024"}',
-                code="invalid_jobs",
-            )
-        self._file.seek(first.offset)
-        data = _content(self._file.read(_ARRAY_HEAD_BYTES), first.offset)
-        if not ARRAY_START.match(data.decode("utf-8", "replace")):
-            return
-        self._file.seek(first.offset)
-        data = _content(self._file.read(_MAX_ARRAY_BYTES + 1), first.offset)
-        # An array on a line of its own among others is one bad line, which is told with all others.
-        if first.text is None or not first.text.endswith("]") or len(data) == len(first.text.encode("utf-8")):
-            self._take(_array_lines(data, first.number))
-
-    def _take(self, pieces: Iterator[bytes]) -> None:
-        """Reads from now on what is written anew."""
-        file = open(str(self._scratch / f"{Path(self._file.name).name}-lines"), "x+b")  # noqa: SIM115
-        try:
-            for piece in pieces:
-                file.write(piece)
-        except BaseException:
-            file.close()
-            raise
-        self._file.close()
-        self._file = file
-
-    def _skip_line(self) -> int:
-        skipped = 0
-        while True:
-            data = self._file.readline(_MAX_JOB_BYTES)
-            skipped += len(data)
-            if not data or data.endswith(b"\n"):
-                return skipped
-
-
-def _content(data: bytes, offset: int) -> bytes:
-    """A line without the mark of its encoding and the blanks around it."""
-    if offset == 0 and data.startswith(_UTF8_MARK):
-        data = data[len(_UTF8_MARK) :]
-    return data.strip()
-
-
-def _from_utf16(file: BinaryIO) -> Iterator[bytes]:
-    import codecs
-
-    decoder = codecs.getincrementaldecoder("utf-16")()
-    file.seek(0)
-    try:
-        while True:
-            data = file.read(_MAX_JOB_BYTES)
-            yield decoder.decode(data, not data).encode("utf-8")
-            if not data:
-                return
-    except UnicodeError:
-        raise UsageError(
-            "the jobs file begins as UTF-16 and is not valid UTF-16", hint="save it as UTF-8"
-        ) from None
-
-
-def _array_lines(data: bytes, number: int) -> Iterator[bytes]:
-    """The elements of a JSON array that begins on line `number`, one a line: each on its own line of the file
-    where it has one, so that a refusal names that."""
-    hint = "mend the array, or write one JSON object a line; write a prompt that begins so as a JSON string"
-    if len(data) > _MAX_ARRAY_BYTES:
-        raise UsageError(
-            f"the jobs file is a JSON array of more than {_MAX_ARRAY_BYTES:,} bytes",
-            hint="write one JSON object a line; such a file may have any length",
-            code="invalid_jobs",
-        )
-    decoder, place = json.JSONDecoder(), 1
-    written, line, counted, is_open = 1, number, 0, False
-    try:
-        text = data.decode("utf-8").strip()
-        while True:
-            place = _after_blanks(text, place)
-            if text[place : place + 1] == "]" and not is_open:
-                break
-            _, end = decoder.raw_decode(text, place)
-            line += text.count("\n", counted, place)
-            element = text[place:end].replace("\r", " ").replace("\n", " ").encode("utf-8")
-            if len(element) >= _MAX_JOB_BYTES:
-                raise json.JSONDecodeError("a job that is too long", text, place)
-            yield b"\n" * max(0, line - written) + element + b"\n"
-            written = max(line, written) + 1
-            counted = place
-            place = _after_blanks(text, end)
-            is_open = text[place : place + 1] == ","
-            if is_open:
-                place += 1
-            elif text[place : place + 1] != "]":
-                raise json.JSONDecodeError("Expecting ',' or ']'", text, place)
-        place = _after_blanks(text, place + 1)
-        if place < len(text):
-            raise json.JSONDecodeError("Extra data", text, place)
-    except (ValueError, RecursionError) as error:
-        at = number + (error.lineno - 1 if isinstance(error, json.JSONDecodeError) else 0)
-        reason = getattr(error, "msg", "") or "not UTF-8 text, or nested too deeply"
-        raise UsageError(
-            f"the jobs file is no valid JSON array: line {at}: {reason}", hint=hint, code="invalid_jobs"
-        ) from None
-
-
-def _after_blanks(text: str, place: int) -> int:
-    while text[place : place + 1] in (" ", "\t", "\r", "\n"):
-        place += 1
-    return place
-
-
-def _decoded(data: bytes, number: int, offset: int) -> Line:
-    try:
-        return Line(number, offset, _content(data, offset).decode("utf-8").strip())
-    except UnicodeDecodeError:
-        return Line(number, offset, None, "it is not UTF-8 text")
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -2182,8 +2297,216 @@ def _facts(row: Dict[str, Any], request: ImageRequest) -> str:
     fields = request.without_stream().wire_fields("output_format")
     facts += [f"{name} {value}" for name, value in fields.items() if name not in ("model", "prompt")]
     cost = row.get("cost_usd")
-    facts.append(f"${cost:.4f}" if cost is not None else "")
+    lacking = " + unknown" if row.get("unpriced") else ""
+    facts.append(f"${cost:.4f}{lacking}" if cost is not None else "")
     return " · ".join(fact for fact in facts if fact)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch/jobs_file
+#
+# The jobs file: its lines as a stream, and single ones again by their place. Holds one line at a time.
+#
+# A line is a JSON object with the API's own fields and `image` or `images`, `mask`, `output` and `id`; or it is
+# a bare prompt. What a line leaves out comes from the defaults of the command line. A line that begins with `#`
+# or `//` is a comment. A file that is one JSON array holds a job in each of its elements; it is read whole.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_MAX_JOB_BYTES = 1 << 20
+_MAX_ARRAY_BYTES = 32 << 20
+_ARRAY_HEAD_BYTES = 4096
+_UTF8_MARK = b"\xef\xbb\xbf"
+_COMMENTS = (b"#", b"//")
+
+
+class Line(Record):
+    """A line that is not blank: its number in the file from 1, its offset in bytes, and its text; None where
+    it is no text or longer than any job can be, and `problem` says which."""
+
+    number: int
+    offset: int
+    text: Optional[str]
+    problem: str = ""
+
+
+class JobsFile:
+    """An open jobs file, whose lines can be read again until `close`."""
+
+    def __init__(self, path: str, scratch: Path) -> None:
+        """Copies a file, or standard input for `-`, into the scratch folder: what is sent is what was
+        planned, whatever happens to the file meanwhile."""
+        import shutil
+
+        self._scratch = scratch
+        self._file: BinaryIO = open(str(scratch / "jobs"), "x+b")  # noqa: SIM115
+        try:
+            if path == "-":
+                shutil.copyfileobj(open_stdin("jobs"), self._file)
+            else:
+                with open(os.path.expanduser(path), "rb") as file:
+                    shutil.copyfileobj(file, self._file)
+        except OSError as error:
+            self._file.close()
+            raise UsageError(
+                f"cannot read the jobs file {path}: {error.strerror or error}",
+                hint="name a file with a job a line, or - for standard input",
+            ) from None
+        try:
+            self._make_lines()
+        except BaseException:
+            self._file.close()
+            raise
+
+    def close(self) -> None:
+        self._file.close()
+
+    def lines(self) -> Iterator[Line]:
+        self._file.seek(0)
+        offset = number = 0
+        while True:
+            data = self._file.readline(_MAX_JOB_BYTES)
+            if not data:
+                return
+            number += 1
+            start, offset = offset, offset + len(data)
+            if len(data) == _MAX_JOB_BYTES and not data.endswith(b"\n"):
+                offset += self._skip_line()
+                yield Line(number, start, None, f"it is longer than {_MAX_JOB_BYTES:,} bytes")
+            elif _content(data, start) and not _content(data, start).startswith(_COMMENTS):
+                yield _decoded(data, number, start)
+
+    def text_at(self, offset: int) -> str:
+        self._file.seek(offset)
+        return _decoded(self._file.readline(_MAX_JOB_BYTES), 0, offset).text or ""
+
+    def _make_lines(self) -> None:
+        """Makes lines of UTF-8 of what is written otherwise.
+
+        Raises:
+            UsageError: it cannot be read, or is a table: its rows would pass for prompts.
+        """
+        self._file.seek(0)
+        if self._file.read(2) in UTF16_MARKS:
+            self._take(_from_utf16(self._file))
+        first = next(self.lines(), None)
+        if first is None:
+            return
+        if first.text is not None and is_header(first.text):
+            raise UsageError(
+                f"line {first.number} is the header of a table (CSV), and no job",
+                hint='write each row as a JSON object such as {"prompt": "a cat", "size": "1024x1024"}',
+                code="invalid_jobs",
+            )
+        self._file.seek(first.offset)
+        data = _content(self._file.read(_ARRAY_HEAD_BYTES), first.offset)
+        if not ARRAY_START.match(data.decode("utf-8", "replace")):
+            return
+        self._file.seek(first.offset)
+        data = _content(self._file.read(_MAX_ARRAY_BYTES + 1), first.offset)
+        # An array on a line of its own among others is one bad line, which is told with all others.
+        if first.text is None or not first.text.endswith("]") or len(data) == len(first.text.encode("utf-8")):
+            self._take(_array_lines(data, first.number))
+
+    def _take(self, pieces: Iterator[bytes]) -> None:
+        """Reads from now on what is written anew."""
+        file = open(str(self._scratch / f"{Path(self._file.name).name}-lines"), "x+b")  # noqa: SIM115
+        try:
+            for piece in pieces:
+                file.write(piece)
+        except BaseException:
+            file.close()
+            raise
+        self._file.close()
+        self._file = file
+
+    def _skip_line(self) -> int:
+        skipped = 0
+        while True:
+            data = self._file.readline(_MAX_JOB_BYTES)
+            skipped += len(data)
+            if not data or data.endswith(b"\n"):
+                return skipped
+
+
+def _content(data: bytes, offset: int) -> bytes:
+    """A line without the mark of its encoding and the blanks around it."""
+    if offset == 0 and data.startswith(_UTF8_MARK):
+        data = data[len(_UTF8_MARK) :]
+    return data.strip()
+
+
+def _from_utf16(file: BinaryIO) -> Iterator[bytes]:
+    import codecs
+
+    decoder = codecs.getincrementaldecoder("utf-16")()
+    file.seek(0)
+    try:
+        while True:
+            data = file.read(_MAX_JOB_BYTES)
+            yield decoder.decode(data, not data).encode("utf-8")
+            if not data:
+                return
+    except UnicodeError:
+        raise UsageError(
+            "the jobs file begins as UTF-16 and is not valid UTF-16", hint="save it as UTF-8"
+        ) from None
+
+
+def _array_lines(data: bytes, number: int) -> Iterator[bytes]:
+    """The elements of a JSON array that begins on line `number`, one a line: each on its own line of the file
+    where it has one, so that a refusal names that."""
+    hint = "mend the array, or write one JSON object a line; write a prompt that begins so as a JSON string"
+    if len(data) > _MAX_ARRAY_BYTES:
+        raise UsageError(
+            f"the jobs file is a JSON array of more than {_MAX_ARRAY_BYTES:,} bytes",
+            hint="write one JSON object a line; such a file may have any length",
+            code="invalid_jobs",
+        )
+    decoder, place = json.JSONDecoder(), 1
+    written, line, counted, is_open = 1, number, 0, False
+    try:
+        text = data.decode("utf-8").strip()
+        while True:
+            place = _after_blanks(text, place)
+            if text[place : place + 1] == "]" and not is_open:
+                break
+            _, end = decoder.raw_decode(text, place)
+            line += text.count("\n", counted, place)
+            element = text[place:end].replace("\r", " ").replace("\n", " ").encode("utf-8")
+            if len(element) >= _MAX_JOB_BYTES:
+                raise json.JSONDecodeError("a job that is too long", text, place)
+            yield b"\n" * max(0, line - written) + element + b"\n"
+            written = max(line, written) + 1
+            counted = place
+            place = _after_blanks(text, end)
+            is_open = text[place : place + 1] == ","
+            if is_open:
+                place += 1
+            elif text[place : place + 1] != "]":
+                raise json.JSONDecodeError("Expecting ',' or ']'", text, place)
+        place = _after_blanks(text, place + 1)
+        if place < len(text):
+            raise json.JSONDecodeError("Extra data", text, place)
+    except (ValueError, RecursionError) as error:
+        at = number + (error.lineno - 1 if isinstance(error, json.JSONDecodeError) else 0)
+        reason = getattr(error, "msg", "") or "not UTF-8 text, or nested too deeply"
+        raise UsageError(
+            f"the jobs file is no valid JSON array: line {at}: {reason}", hint=hint, code="invalid_jobs"
+        ) from None
+
+
+def _after_blanks(text: str, place: int) -> int:
+    while text[place : place + 1] in (" ", "\t", "\r", "\n"):
+        place += 1
+    return place
+
+
+def _decoded(data: bytes, number: int, offset: int) -> Line:
+    try:
+        return Line(number, offset, _content(data, offset).decode("utf-8").strip())
+    except UnicodeDecodeError:
+        return Line(number, offset, None, "it is not UTF-8 text")
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -2416,13 +2739,20 @@ def _planned(row: Sequence[Any]) -> PlannedJob:
 
 class JobEnding(Record):
     """What has come of a job. `images` are all that it has by now, those of earlier runs too; without an
-    error all are there. `cost_usd` is None where that is unknown or nothing was paid."""
+    error all are there. `cost_usd` is None where that is unknown or nothing was paid; `unpriced` is what it
+    lacks, in words."""
 
     images: Tuple[SavedImage, ...] = ()
     error: Optional[GptImage2Error] = None
     billed: Billed = Billed.NO
     cost_usd: Optional[float] = None
     warnings: Tuple[str, ...] = ()
+    unpriced: str = ""
+
+    @property
+    def is_unpriced(self) -> bool:
+        """Whether it may have cost what is not in `cost_usd`."""
+        return self.billed is not Billed.NO and (self.cost_usd is None or bool(self.unpriced))
 
     @property
     def state(self) -> str:
@@ -2448,6 +2778,7 @@ class JobEnding(Record):
             "images": [image_json(image) for image in self.images],
             "billed": self.billed.value,
             "cost_usd": None if self.cost_usd is None else round(self.cost_usd, 6),
+            **({"unpriced": self.unpriced} if self.unpriced else {}),
             "warnings": list(self.warnings),
             "error": failure_json(self.error),
         }
@@ -2666,7 +2997,8 @@ class RunningJob:
         images = (*self.planned.there, *self._numbered(result.images if result else ()))
         in_order = tuple(sorted(images, key=lambda image: image.number))
         warnings = (*result.warnings, *self._elsewhere(result.images)) if result else ()
-        self.ending = JobEnding(in_order, error, billed, cost_usd, warnings)
+        unpriced = result.unpriced if result else ""
+        self.ending = JobEnding(in_order, error, billed, cost_usd, warnings, unpriced)
 
     def row(self) -> Dict[str, object]:
         result = self.result
@@ -2727,15 +3059,17 @@ class JobsOptions(ServerFlags):
     out_dir: str
     image: Optional[List[str]]
     mask: Optional[str]
+    markup: Optional[str]
     dry_run: bool
     skip_invalid: bool
     max_cost_usd: Optional[float]
     retry_ambiguous: bool
+    takes_markup = True  # the Batch API's bodies are JSON, for which no markup is documented
 
     @property
     def defaults(self) -> Job:
         """What a line leaves out."""
-        return Job(request_of(self, ""), tuple(self.image or ()), self.mask)
+        return Job(request_of(self, ""), tuple(self.image or ()), self.mask, self.markup)
 
 
 class BatchRunCommand(JobsOptions, CallFlags):
@@ -2794,6 +3128,7 @@ def add_jobs_flags(parser: Parser) -> None:
     )
     add("--image", action="append", metavar="IMAGE", help="input image for jobs without one; repeatable")
     add("--mask", metavar="PNG", help="mask for jobs without one")
+    add("--markup", metavar="PNG", help="markup for jobs without one")
     add("--dry-run", action="store_true", help="show jobs, cost and time; send nothing")
     add("--skip-invalid", action="store_true", help="go on without the lines that are no jobs")
     add(
@@ -2801,7 +3136,7 @@ def add_jobs_flags(parser: Parser) -> None:
         dest="max_cost_usd",
         type=amount,
         metavar="USD",
-        help="start nothing that might pass this sum, earlier runs included (input images not counted)",
+        help="start nothing that might pass this sum, earlier runs included (input images by an estimate)",
     )
 
 
@@ -2867,7 +3202,8 @@ def open_jobs(options: JobsOptions, client: Client, output: Output, stack: ExitS
     if not options.dry_run:
         prepare_folder(path)
         journal = stack.enter_context(Journal(path))
-    planner = _Planner(plan, folder, options.defaults, client.settings.prices)
+    defaults = replace(options.defaults, request=client.with_model(options.defaults.request))
+    planner = _Planner(plan, folder, defaults, client.settings.prices, options.takes_markup)
     for line in jobs_file.lines():
         planner.add(line)
     plan.number_copies()
@@ -2889,7 +3225,7 @@ def open_jobs(options: JobsOptions, client: Client, output: Output, stack: ExitS
     _refuse_invalid(plan, options.skip_invalid, output)
     if options.max_cost_usd is not None and any(share.cost_usd is None for share in plan.shares()):
         raise unknown_cost("some jobs")
-    return OpenJobs(plan, jobs_file, folder, journal, options.defaults, spent_usd)
+    return OpenJobs(plan, jobs_file, folder, journal, defaults, spent_usd)
 
 
 def _is_for_sandbox(options: JobsOptions, client: Client, folder: Path) -> Optional[bool]:
@@ -2926,12 +3262,20 @@ def _refuse_invalid(plan: Plan, skip: bool, output: Output) -> None:
 class _Planner:
     """Takes lines of a jobs file into a plan."""
 
-    def __init__(self, plan: Plan, folder: OutputFolder, defaults: Job, prices: Mapping[str, Prices]) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        folder: OutputFolder,
+        defaults: Job,
+        prices: Mapping[str, Prices],
+        takes_markup: bool,
+    ) -> None:
         self._plan = plan
         self._folder = folder
         self._real_folder = os.path.realpath(str(folder.path))
         self._defaults = defaults
         self._prices = prices
+        self._takes_markup = takes_markup
         self._lines = 0
         self._warnings: Dict[str, int] = {}
 
@@ -2954,10 +3298,11 @@ class _Planner:
         if line.text is None:
             raise UsageError(line.problem, hint="write one job a line")
         job, unknown = read_job(line.text, self._defaults)
-        check_local_inputs(job.sources, job.mask)
         if len(job.sources) > MAX_INPUT_IMAGES:
             raise UsageError(f"{len(job.sources)} images; at most {MAX_INPUT_IMAGES} may be sent")
-        request, warnings = checked(job.request)
+        if job.markup is not None and not self._takes_markup:
+            raise UsageError("the Batch API takes no markup", hint="use batch run")
+        request, warnings = checked(local_inputs(job.request, job.sources, job.mask, job.markup))
         for name in unknown:
             self._warn(f"field {show(name, limit=40)!r} is not known here and is passed through")
         for warning in warnings:
@@ -2973,12 +3318,13 @@ class _Planner:
         numbers = tuple(range(1, request.count + 1))
         paths = [outputs.path(number) for number in numbers]
         estimate = request.estimate(self._prices)
-        mask = _fingerprint(job.mask) if job.mask else None
+        inputs = [_fingerprint(each) for each in job.sources]
+        mask, markup = (_fingerprint(each) if each else None for each in (job.mask, job.markup))
         planned = PlannedJob(
             number=self._lines,
             line=line.number,
             id=job.id,
-            key=job_key(request, [_fingerprint(each) for each in job.sources], mask),
+            key=job_key(request, inputs, mask, markup),
             copy=0,
             name=name,
             named=named,
@@ -3462,7 +3808,7 @@ class Scheduler:
     def _load(self, running: RunningJob) -> None:
         job = running.job
         try:
-            inputs = self._client.with_inputs(job.request, job.sources, job.mask)
+            inputs = self._client.with_inputs(job.request, job.sources, job.mask, job.markup)
             request = running.inputs.enter_context(inputs)
         except Exception as error:
             self._news.put(partial(self._end, running, None, error))
@@ -3545,7 +3891,7 @@ class Scheduler:
             failed=tally.failed + (ending.error is not None),
             images=tally.images + (len(running.result.images) if running.result else 0),
             spent_usd=tally.spent_usd + (ending.cost_usd or 0.0),
-            unpriced=tally.unpriced + (ending.cost_usd is None and ending.billed is not Billed.NO),
+            unpriced=tally.unpriced + ending.is_unpriced,
         )
         row = running.row()
         self._plan.end(planned.number, ending.state, row)
@@ -3568,7 +3914,7 @@ class Scheduler:
         """Starts nothing more where no other job can fare better, or too many have failed."""
         is_refused = isinstance(error, AuthenticationError) and error.http_status == _UNAUTHORIZED
         most = 1 if self._command.fail_fast else self._command.max_failures
-        if is_refused or isinstance(error, (QuotaError, ConfigError)):
+        if is_refused or isinstance(error, (QuotaError, ConfigError)) or error.code == NO_SPACE:
             self._stop_starting(error.code)
         elif most is not None and self._failures >= most:
             self._stop_starting(MAX_FAILURES)
@@ -3737,6 +4083,7 @@ class PastRequest(Record):
     fields: Mapping[str, object]
     inputs: Tuple[InputFile, ...]
     mask: Optional[InputFile]
+    markup: Optional[InputFile]
     output: str
     status: str
     error_code: Optional[str]
@@ -3746,6 +4093,7 @@ class PastRequest(Record):
     attempts: int
     billed: str
     usage: Optional[Mapping[str, Any]]
+    svg_usage: Optional[Mapping[str, Any]]
     estimate_low_usd: Optional[float]
     estimate_high_usd: Optional[float]
     cost_usd: Optional[float]
@@ -3794,8 +4142,8 @@ def request_by_file(database: Database, path: str) -> Optional[PastRequest]:
 
 def forget_requests(
     database: Database, ids: Sequence[int] = (), before: Optional[str] = None, everything: bool = False
-) -> int:
-    """Deletes requests by id, by age or all of them, and overwrites what they held; how many there were."""
+) -> List[int]:
+    """Deletes requests by id, by age or all of them, and overwrites what they held; which they were."""
     if everything:
         condition, values, moment = "1", [()], "9"
     elif before is not None:
@@ -3803,15 +4151,16 @@ def forget_requests(
     else:
         condition, values, moment = "id = ?", [(number,) for number in ids], ""
     ids_of_them = f"SELECT id FROM requests WHERE {condition}"  # noqa: S608
-    count = 0
+    forgotten: List[int] = []
     database.rows("PRAGMA secure_delete = ON")
     with database.transaction():
         for value in values:
+            forgotten += [row["id"] for row in database.rows(ids_of_them, value)]
             database.change(f"DELETE FROM images WHERE request IN ({ids_of_them})", value)  # noqa: S608
-            count += database.change(f"DELETE FROM requests WHERE {condition}", value)  # noqa: S608
+            database.change(f"DELETE FROM requests WHERE {condition}", value)  # noqa: S608
         database.change(_FORGET_BATCH_JOBS, (moment,))
     database.rows("PRAGMA wal_checkpoint(TRUNCATE)")  # the log would still hold the rows
-    return count
+    return forgotten
 
 
 def _holds(database: Database, row: Mapping[str, Any], text: str) -> bool:
@@ -3826,8 +4175,13 @@ def _past_request(database: Database, row: Mapping[str, Any]) -> PastRequest:
     values: Dict[str, Any] = dict(row)
     values["fields"] = json.loads(row["fields"])
     values["inputs"] = tuple(input_file_of(file) for file in json.loads(row["inputs"]))
-    values["mask"] = None if row["mask"] is None else input_file_of(json.loads(row["mask"]))
-    values["usage"] = None if row["usage"] is None else json.loads(row["usage"])
+    beside: Dict[str, Any] = json.loads(row["mask"] or "{}")
+    values.update(mask=None, markup=None)
+    if beside:
+        values[beside.get("field", "mask")] = input_file_of(beside)
+    usage: Dict[str, Any] = json.loads(row["usage"] or "{}")
+    values["svg_usage"] = usage.pop("svg_usage", None)
+    values["usage"] = usage or None
     for image in images:
         image.update(size_bytes=image["bytes"], rescued=bool(image["rescued"]))
     known = SavedImage.__match_args__
@@ -3853,8 +4207,8 @@ GROUPINGS: Mapping[str, Callable[[Row], str]] = {
 
 
 class Spending(Record):
-    """What a group of requests cost. In no sum of money are those that were billed at an unknown cost, which
-    `unknown_cost` counts, and those that may have been billed, which `maybe_billed` counts."""
+    """What a group of requests cost. `unknown_cost` counts those that were billed at a cost of which all, or
+    a part, is unknown and not in the sum; `maybe_billed` those that may have been billed, also not in it."""
 
     name: str
     requests: int = 0
@@ -3866,7 +4220,8 @@ class Spending(Record):
 
     def with_row(self, row: Row) -> Spending:
         usage: Mapping[str, Any] = json.loads(row["usage"]) if row["usage"] else {}
-        is_unknown = row["cost_usd"] is None and row["billed"] == Billed.YES.value
+        is_partly = row["cost_usd"] is None or lacks_a_part(usage.get("svg_usage"))
+        is_unknown = is_partly and row["billed"] == Billed.YES.value
         return replace(
             self,
             requests=self.requests + 1,
@@ -3876,6 +4231,11 @@ class Spending(Record):
             unknown_cost=self.unknown_cost + is_unknown,
             maybe_billed=self.maybe_billed + (row["billed"] == Billed.MAYBE.value),
         )
+
+
+def lacks_a_part(svg_usage: Optional[Mapping[str, Any]]) -> bool:
+    """Whether the author of an SVG has cost what nobody knows."""
+    return svg_usage is not None and svg_usage.get("cost_usd") is None
 
 
 def spending_rows(database: Database, since: Optional[str]) -> List[Row]:
@@ -3928,6 +4288,7 @@ def request_json(past: PastRequest) -> Dict[str, object]:
         **shown,
         "inputs": [file.json() for file in past.inputs],
         "mask": past.mask and past.mask.json(),
+        "markup": past.markup and past.markup.json(),
         "error": None if code is None else {"code": code, "message": message},
         "estimate_usd": None if low is None else {"low": low, "high": high},
         "images": [{**image_json(image), "rescued": image.rescued} for image in past.images],
@@ -3935,7 +4296,7 @@ def request_json(past: PastRequest) -> Dict[str, object]:
 
 
 def listing(requests: Sequence[PastRequest]) -> List[str]:
-    return _columns(
+    return columns(
         [
             [
                 str(past.id),
@@ -3954,7 +4315,8 @@ def listing(requests: Sequence[PastRequest]) -> List[str]:
 
 
 def details(past: PastRequest) -> List[str]:
-    files = [("input", file) for file in past.inputs] + [("mask", file) for file in (past.mask,) if file]
+    files = [("input", file) for file in past.inputs]
+    files += [(name, file) for name, file in (("mask", past.mask), ("markup", past.markup)) if file]
     rows = [
         ["id", str(past.id)],
         ["time", local_time(past.started_at)],
@@ -3985,12 +4347,14 @@ def details(past: PastRequest) -> List[str]:
     if past.batch_id:
         rows.append(["batch", past.batch_id])
     rows += [[name, str(count)] for name, count in (past.usage or {}).items()]
+    rows += [[f"svg {name}", _or_dash(count)] for name, count in (past.svg_usage or {}).items()]
     for number, image in enumerate(past.images, 1):
         place = "rescued to " if image.rescued else ""
+        size = f"{image.width}x{image.height} " if image.width else ""
         rows.append([f"image {number}", f"{place}{image.path}"])
-        rows.append(["", f"{image.width}x{image.height} {image.format}, {image.size_bytes} bytes"])
+        rows.append(["", f"{size}{image.format}, {image.size_bytes} bytes"])
         rows.append(["", f"SHA-256 {image.sha256}"])
-    return _columns([[name, show(value, limit=None)] for name, value in rows])
+    return columns([[name, show(value, limit=None)] for name, value in rows])
 
 
 def spending_json(spending: Spending) -> Dict[str, object]:
@@ -4004,10 +4368,11 @@ def spending_table(by: str, sums: Sequence[Spending], foot: Sequence[Spending]) 
         [show(one.name), f"{one.requests:,}", f"{one.images:,}", f"{one.tokens:,}", f"${one.cost_usd:.4f}"]
         for one in (*sums, *foot)
     ]
-    lines = _columns(head + rows, right=(1, 2, 3, 4))
+    lines = columns(head + rows, right=(1, 2, 3, 4))
     for one in foot:
         if one.unknown_cost:
-            lines.append(f"{one.name}: {one.unknown_cost} requests were billed at a cost that is not known")
+            how = "at a cost that is not known, all or in part"
+            lines.append(f"{one.name}: {one.unknown_cost} requests were billed {how}")
         if one.maybe_billed:
             lines.append(f"{one.name}: {one.maybe_billed} requests may have been billed, nobody can tell")
     return lines
@@ -4015,7 +4380,7 @@ def spending_table(by: str, sums: Sequence[Spending], foot: Sequence[Spending]) 
 
 def _cost(past: PastRequest) -> str:
     if past.cost_usd is not None:
-        return f"${past.cost_usd:.4f}"
+        return f"${past.cost_usd:.4f}{' + unknown' if lacks_a_part(past.svg_usage) else ''}"
     if past.billed == Billed.NO.value:
         return "$0"
     return "maybe" if past.billed == Billed.MAYBE.value else "unknown"
@@ -4031,7 +4396,7 @@ def _or_dash(value: Optional[object], unit: str = "") -> str:
     return "-" if value is None else f"{value}{unit}"
 
 
-def _columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> List[str]:
+def columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> List[str]:
     """Rows as lines, every column as wide as its widest cell; the numbers in `right` are set to the right."""
     if not rows:
         return []
@@ -4043,6 +4408,81 @@ def _columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> List[s
         ).rstrip()
         for row in rows
     ]
+
+
+# ------------------------------------------------------------------------------------------------------------
+# history/compare
+#
+# `cost --compare`: what one request would cost by every model and quality, as a table.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_NO_SUCH_QUALITY = "-"
+
+
+def run_compare(asked: ImageRequest, prices: Mapping[str, Prices], discount: float, output: Output) -> int:
+    """Prints the table; a model or quality that is asked for makes it one of that alone."""
+    others = [name for name in prices if name not in FAMILY]
+    names = [asked.model] if asked.model else [*(model.names[0] for model in MODELS), *others]
+    qualities = QUALITIES[1:] if asked.quality in (None, "auto") else (asked.quality,)
+    rows = {name: _costs(replace(asked, model=name), qualities, prices, discount) for name in names}
+    table = [["", *qualities]]
+    for name, costs in rows.items():
+        table.append([name, *(_in_words(costs, quality) for quality in qualities)])
+    for line in columns(table):
+        output.result(line)
+    notes = {name: what_is_reported(name) for name in rows}
+    for note in dict.fromkeys(filter(None, notes.values())):
+        output.result(note)
+    output.finish(
+        {
+            "ok": True,
+            "command": "cost",
+            "size": asked.effective_size,
+            "n": asked.count,
+            "batch": discount != 1.0,
+            "models": [
+                {
+                    "model": name,
+                    "cost_usd": {quality: estimate_json(cost) for quality, cost in costs.items()},
+                    "note": notes[name],
+                }
+                for name, costs in rows.items()
+            ],
+        }
+    )
+    return int(ExitCode.OK)
+
+
+def what_is_reported(model: str) -> str:
+    """What there is to say of the cost of a model whose tokens nobody has published; empty for another."""
+    known = FAMILY.get(model)
+    if known is None or known.token_factors is not None:
+        return ""
+    return (
+        f"{model}: no formula is published, `usage` tells the cost; reported are the tokens of gpt-image-2.5 "
+        "from high on, and 3 to 4 times those at low and medium"
+    )
+
+
+def _costs(
+    request: ImageRequest, qualities: Tuple[str, ...], prices: Mapping[str, Prices], discount: float
+) -> Dict[str, Optional[CostEstimate]]:
+    """The cost of each quality that the model takes; None where it is not known."""
+    known = FAMILY.get(request.model)
+    costs: Dict[str, Optional[CostEstimate]] = {}
+    for quality in qualities:
+        if known is None or quality in known.qualities:
+            estimate = replace(request, quality=quality).estimate(prices)
+            costs[quality] = estimate.at(discount) if estimate else None
+    return costs
+
+
+def _in_words(costs: Mapping[str, Optional[CostEstimate]], quality: str) -> str:
+    if quality not in costs:
+        return _NO_SUCH_QUALITY
+    cost = costs[quality]
+    return cost_in_words(replace(cost, note="")) if cost else "unknown"
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -4119,10 +4559,11 @@ def cost_parser() -> Parser:
     add = parser.add_argument
     add("words", nargs="?", metavar="PROMPT", help="the prompt, whose tokens cost too")
     add("--prompt", metavar="TEXT", help="the prompt, by a flag")
-    add("--quality", help="low, medium, high, auto (default)")
+    add("--quality", help="low, medium, high, auto (default); xhigh, max from 2.5 on")
     add("--size", help=f"WxH, auto (default), a ratio, or {', '.join(SIZE_NAMES)}")
     add("--n", type=int, metavar="N", help="number of images, 1 to 10 (default 1)")
-    add("--model", default=DEFAULT_MODEL, help=f"default {DEFAULT_MODEL}")
+    add("--model", help=f"default {DEFAULT_MODEL}, or what the settings say")
+    add("--compare", action="store_true", help="a table of all models and qualities")
     add("--stream", action="store_true", help="as a stream, with previews")
     add("--partial-images", type=int, metavar=f"0-{MAX_PARTIAL_IMAGES}", help="previews under --stream")
     add("--batch", action="store_true", help="by the Batch API, at half the price")
@@ -4140,7 +4581,7 @@ def redo_parser() -> Parser:
     add_image_flags(parser, is_edit=True)
     add_call_flags(parser)
     add_setting_flags(parser)
-    parser.set_defaults(model="", command="redo")
+    parser.set_defaults(command="redo")
     return parser
 
 
@@ -4213,9 +4654,23 @@ def run_forget(words: Sequence[str], output: Output, _: StopSwitch) -> int:
         missing = [number for number in flags.ids if request_by_id(database, number) is None]
         if missing:
             raise _no_such_request(", ".join(map(str, missing)))
-        count = forget_requests(database, flags.ids, flags.before, flags.all)
-    output.result(f"Forgotten: {count} request{'' if count == 1 else 's'}; images were not touched")
-    return _finish(output, "forget", {"forgotten": count})
+        forgotten = forget_requests(database, flags.ids, flags.before, flags.all)
+    requests, left = len(forgotten), _forget_left(set(forgotten), flags.all)
+    words = f"Forgotten: {requests} request{'' if requests == 1 else 's'}; images were not touched"
+    output.result(words + (f"; {left} of them cannot be resumed any more" if left else ""))
+    return _finish(output, "forget", {"forgotten": requests, "not_resumed": left})
+
+
+def _forget_left(rows: Set[int], everything: bool) -> int:
+    """Deletes what processes that have ended left of these requests; of how many there was something."""
+    found = 0
+    for left in left_behind(state_folder(os.environ)):
+        if everything or left.row in rows:
+            left.close()
+            found += 1
+        else:
+            left.leave(was_tried=left.was_tried)
+    return found
 
 
 def run_redo(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
@@ -4259,8 +4714,8 @@ def run_spend(words: Sequence[str], output: Output, _: StopSwitch) -> int:
             "tokens": everything.tokens,
             "total_usd": round(everything.cost_usd, 6),
             "sandbox_usd": round(rehearsals.cost_usd, 6),
-            "unknown_cost": everything.unknown_cost,
-            "maybe_billed": everything.maybe_billed,
+            "unknown_cost": total.unknown_cost,
+            "maybe_billed": total.maybe_billed,
         }
     )
     return ExitCode.OK
@@ -4271,11 +4726,15 @@ def run_cost(words: Sequence[str], output: Output, _: StopSwitch) -> int:
     if query.words is not None and query.prompt is not None:
         raise UsageError("the prompt is given twice", hint="give PROMPT or --prompt, not both")
     prompt = query.prompt if query.words is None else query.words
-    request, warnings = checked(request_of(query, _ANY_PROMPT if prompt is None else prompt))
+    settings = load_settings(os.environ, config=query.config)
+    asked = request_of(query, _ANY_PROMPT if prompt is None else prompt)
+    request, warnings = checked(replace(asked, model=asked.model or settings.model))
     if prompt is None:
         request = replace(request, prompt="")
-    prices = load_settings(os.environ, config=query.config).prices
-    estimate = request.estimate(prices)
+    if query.compare:
+        only = request if asked.model else replace(request, model="")
+        return run_compare(only, settings.prices, BATCH_DISCOUNT if query.batch else 1.0, output)
+    estimate = request.estimate(settings.prices)
     if estimate is not None:
         notes = [
             estimate.note,
@@ -4288,6 +4747,8 @@ def run_cost(words: Sequence[str], output: Output, _: StopSwitch) -> int:
     for warning in warnings:
         output.warn(warning)
     output.result(f"Estimated cost: {cost_in_words(estimate)}")
+    if estimate is None and what_is_reported(request.model):
+        output.result(what_is_reported(request.model))
     output.finish(
         {
             "ok": True,
@@ -4298,7 +4759,7 @@ def run_cost(words: Sequence[str], output: Output, _: StopSwitch) -> int:
             "n": request.count,
             "batch": query.batch,
             "cost_usd": estimate_json(estimate),
-            "note": estimate.note if estimate else "",
+            "note": estimate.note if estimate else what_is_reported(request.model),
             "warnings": list(warnings),
         }
     )
@@ -4347,7 +4808,11 @@ def fill_in(command: ImageCommand, past: PastRequest, image_path: Optional[str])
             f"request {past.id} is a probe of a base URL", hint="send a new one: doctor --probe --yes"
         )
     inputs = () if command.sources else past.inputs
-    mask = None if command.mask else past.mask
+    beside = {
+        name: file
+        for name, file in (("mask", past.mask), ("markup", past.markup))
+        if file and not (command.mask or command.markup)
+    }
     command.request = _changed_request(past, command.request)
     if command.output is None and past.output == STDOUT and image_path is None:
         command.output = STDOUT
@@ -4356,10 +4821,10 @@ def fill_in(command: ImageCommand, past: PastRequest, image_path: Optional[str])
         command.no_clobber = True
     if inputs:
         command.sources = tuple(_kept_source(past, file, "input image") for file in inputs)
-    if mask:
-        command.mask = _kept_source(past, mask, "mask")
+    for name, file in beside.items():
+        setattr(command, name, _kept_source(past, file, name))
     command.command = "edit" if command.sources else "generate"
-    kept = (*inputs, *((mask,) if mask else ()))
+    kept = (*inputs, *beside.values())
     command.expected_sha256 = tuple((file.path or file.source, file.sha256) for file in kept)
 
 
@@ -4387,7 +4852,7 @@ def _kept_source(past: PastRequest, file: InputFile, what: str) -> str:
 
 
 def _replacement(what: str) -> str:
-    return f"give another with {'--mask' if what == 'mask' else '--image'}"
+    return f"give another with --{'image' if what == 'input image' else what}"
 
 
 def _beside(past: PastRequest, image_path: Optional[str], output_format: str) -> str:
@@ -4472,12 +4937,19 @@ class BatchApi:
         self.is_sandbox = False
 
     def upload(self, path: Path, filename: str, purpose: str, mime_type: str) -> str:
+        """Uploads a file under a name that no other has; its id. Where the answer is lost the file is looked
+        for in the server's list, and sent again only if it is not there."""
         form = (
             FormPart("purpose", text=purpose),
             FormPart("file", path=str(path), filename=filename, mime_type=mime_type),
         )
-        _, answer = self._ask(self._request("/files", form=form, timeout_s=_MOVE_TIMEOUT_S))
-        file_id = _text(fields_of(answer), "id")
+        request = self._request("/files", form=form, timeout_s=_MOVE_TIMEOUT_S)
+
+        def look() -> object:
+            return self._file_named(filename, purpose)
+
+        _, answer = self._ask(request, look=look)
+        file_id = _text(fields_of(answer), "id") or _text(fields_of(look()), "id")
         if file_id is None:
             raise ApiError("the upload was answered without the id of a file", code="no_file_id")
         return file_id
@@ -4526,6 +4998,14 @@ class BatchApi:
                 return batch
         return None
 
+    def _file_named(self, filename: str, purpose: str) -> Optional[Mapping[str, Any]]:
+        """The newest file of the server of that name; None where its list is without it, or cannot be had."""
+        path = f"/files?purpose={purpose}&order=desc&limit={_PAGE_SIZE}"
+        _, answer = send_free(self._curl, self._request(path))
+        files: Any = fields_of(answer).get("data")
+        found = map(fields_of, cast(List[object], files) if isinstance(files, list) else [])
+        return next((file for file in found if file.get("filename") == filename), None)
+
     def download(self, file_id: str, take: Callable[[bytes], None]) -> None:
         """Gives the content of a file to `take`, piece by piece; what came before an error, too."""
         request = self._request(f"/files/{_part_of_url(file_id)}/content", timeout_s=_MOVE_TIMEOUT_S)
@@ -4570,8 +5050,11 @@ class BatchApi:
             write_private(file, json.dumps(body).encode("ascii"))
             return self._ask(replace(request, headers=headers, body_path=str(file)), why)
 
-    def _ask(self, request: HttpRequest, why: Optional[_Why] = None) -> Tuple[Attempt, object]:
-        """Sends a request until it is answered, or its error, made by `why`, is not `retry_safe`."""
+    def _ask(
+        self, request: HttpRequest, why: Optional[_Why] = None, look: Callable[[], object] = lambda: None
+    ) -> Tuple[Attempt, object]:
+        """Sends a request until it is answered, or its error, made by `why`, is not `retry_safe`. Before it
+        goes again `look` may find what it has done."""
         number = 0
         while True:
             attempt, answer = send_free(self._curl, request)
@@ -4581,7 +5064,13 @@ class BatchApi:
                 return attempt, answer
             error = (why or self._why_failed)(attempt)
             number += 1
-            if number == _TRIES or not error.retry_safe or not self._wait(number, attempt, error):
+            is_last = number == _TRIES
+            if not error.retry_safe or not (is_last or self._wait(number, attempt, error)):
+                raise error
+            found = look()
+            if found is not None:
+                return attempt, found
+            if is_last:
                 raise error
 
     def _wait(self, number: int, attempt: Attempt, error: GptImage2Error) -> bool:
@@ -4712,6 +5201,7 @@ class ResultLine(Record):
     status: int = 0
     request_id: Optional[str] = None
     usage: Optional[Usage] = None
+    svg_usage: Optional[SvgUsage] = None
     error: Optional[ServerError] = None
     writers: Tuple[ImageWriter, ...] = ()
     addresses: Tuple[str, ...] = ()
@@ -4735,13 +5225,14 @@ class ResultReader:
         self._json.feed(rest)
 
     def close(self) -> None:
-        """The file has ended, or was cut: a line that is not whole leaves nothing behind."""
-        if self._document.strip() and self._parsed() is not None:
-            self._end()
-            return
-        self._collector.close()
-        for writer in self._writers:
-            writer.discard()
+        """The file has ended, or was cut: what has no name by then goes, since the server still has it."""
+        try:
+            if self._document.strip() and self._parsed() is not None:
+                self._end()
+        finally:
+            self._collector.close()
+            for writer in self._writers:
+                writer.discard()
 
     def _begin(self) -> None:
         self._document = bytearray()
@@ -4799,6 +5290,7 @@ class ResultReader:
             status=status if isinstance(status, int) else 0,
             request_id=request_id if isinstance(request_id, str) else None,
             usage=read_usage(body),
+            svg_usage=read_svg_usage(body),
             error=error,
             writers=tuple(self._writers),
             addresses=self._finder.addresses(has_images=bool(self._writers)),
@@ -5395,6 +5887,16 @@ class Session(Record):
             self.store.update(batch)
         return batch
 
+    def settled(self, defect: Exception, billed: Billed) -> GptImage2Error:
+        """What a defect is told as where jobs may be paid for: billed at least so, whatever broke."""
+        if not isinstance(defect, GptImage2Error):
+            said = mask_secrets(f"internal error: {type(defect).__name__}: {defect}", self.settings.secrets)
+            defect = GptImage2Error(
+                said, hint="the same command goes on; what was handed over or saved stays so"
+            )
+        defect.billed = max(defect.billed, billed, key=attrgetter("rank"))
+        return defect
+
     def _by_id(self, batch_id: str) -> Batch:
         batch = self.store.batch(batch_id)
         if batch is None:
@@ -5465,6 +5967,7 @@ def batch_in_words(batch: Batch) -> str:
 class SubmitCommand(JobsOptions):
     """A `batch submit` command line."""
 
+    takes_markup = False
     max_lines: int
     max_mb: float
 
@@ -5756,14 +6259,16 @@ class ResultSaver:
         if error is None and here < len(planned.missing):
             error = fewer_images(here, len(planned.missing))
         billed = error.billed if error is not None and not new else Billed.YES
-        cost_usd = (
-            cost_of_usage(batch.server.model, line.usage, self._settings.prices) if line.usage else None
-        )
-        if cost_usd is not None:
-            cost_usd *= BATCH_DISCOUNT
         in_order = tuple(images[number] for number in sorted(images))
-        ending = JobEnding(in_order, error, billed, cost_usd, warnings)
-        self._note(batch, job, line, ending, new, last)
+        result = priced(
+            Result("", batch.server.model, in_order, line.usage, svg_usage=line.svg_usage),
+            self._settings.prices,
+            self._settings.text_prices,
+            BATCH_DISCOUNT,
+        )
+        warnings += cost_warnings(result)
+        ending = JobEnding(in_order, error, billed, result.cost_usd, warnings, result.unpriced)
+        self._note(batch, job, replace(line, svg_usage=result.svg_usage), ending, new, last)
 
     def fail(self, batch: Batch, job: BatchJob, error: GptImage2Error) -> None:
         last = self._last_entry(job)
@@ -5883,6 +6388,7 @@ class ResultSaver:
             model=batch.server.model,
             images=new or known,
             usage=line.usage,
+            svg_usage=line.svg_usage,
             cost_usd=ending.cost_usd,
             billed=ending.billed,
             http_status=line.status or None,
@@ -5952,16 +6458,30 @@ _FAILED_HINT = "batch submit or batch run with the same jobs goes on with what w
 
 
 def run_fetch(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    with batches_session("fetch", rest, output, stop) as (session, arguments):
-        batches = session.chosen(
-            arguments.ids, lambda batch: batch.fetched_at is None and batch.server.status != GIVEN_UP
-        )
-        if not batches:
-            output.say("nothing is left to fetch")
-        fetching = _Fetching(session)
-        with stop, output.heartbeat():
+    ended: List[int] = []
+    try:
+        with batches_session("fetch", rest, output, stop) as (session, arguments):
+            ended.append(_fetched(session, arguments))
+    except Exception as defect:
+        if not ended:
+            raise
+        output.warn(f"something went wrong when all was done: {defect}")
+    return ended[0]
+
+
+def _fetched(session: Session, arguments: BatchesArguments) -> int:
+    batches = session.chosen(
+        arguments.ids, lambda batch: batch.fetched_at is None and batch.server.status != GIVEN_UP
+    )
+    if not batches:
+        session.output.say("nothing is left to fetch")
+    fetching = _Fetching(session)
+    try:
+        with session.stop, session.output.heartbeat():
             fetching.run(batches)
         return fetching.finish()
+    except Exception as defect:
+        raise fetching.settled(defect) from defect
 
 
 class _Fetching:
@@ -5998,6 +6518,10 @@ class _Fetching:
             else:
                 for batch in group:
                     self._fetch_unknown(batch)
+
+    def settled(self, defect: Exception) -> GptImage2Error:
+        """What a defect is told as: batches may be billed, whatever breaks while they are fetched."""
+        return self._session.settled(defect, Billed.YES if self._saved else Billed.MAYBE)
 
     def finish(self) -> int:
         stop = self._session.stop
@@ -6042,18 +6566,21 @@ class _Fetching:
 
     def _fetch_folder(self, path: Path, batches: Sequence[Batch]) -> None:
         folder = OutputFolder(path, self._rescue_folder)
+        saver: Optional[ResultSaver] = None
         try:
-            prepare_folder(path)
+            prepare_folder(path, "see to it that it can be written; the server still has the results")
             with temporary_folder() as scratch, KnownJournal(path, scratch) as journal:
                 saver = ResultSaver(self._session, self._ledger, folder, journal)
                 for batch in batches:
                     self._fetch(batch, saver, path)
-                self._saved += saver.saved
                 self._problems += saver.failures
                 self._write_contact_sheet(path, journal.last.count())
-        except GptImage2Error as error:
+        except Exception as defect:
+            error = self.settled(defect)
             for batch in batches:
                 self._failed(batch, error)
+        finally:
+            self._saved += 0 if saver is None else saver.saved
 
     def _fetch(self, batch: Batch, saver: ResultSaver, path: Path) -> None:
         def take(line: ResultLine) -> None:
@@ -6162,20 +6689,36 @@ def run_submit(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
     client = Client(
         config=jobs.config, base_url=jobs.base_url, api_key=jobs.api_key, history=jobs.history, stop=stop
     )
-    with ExitStack() as stack:
-        folder = open_jobs(jobs, client, output, stack)
-        estimate = sum_of_shares(folder.plan.shares()).cost_usd
-        estimate = None if estimate is None else estimate.at(BATCH_DISCOUNT)
-        if folder.journal is None:
-            lines = [f"Estimated cost: {cost_in_words(estimate)} by the Batch API"]
-            return show_dry_run(output, "batch submit", folder, lines, {"cost_usd": estimate_json(estimate)})
-        Budget(jobs.max_cost_usd, folder.spent_usd).check(estimate, "these jobs, by the Batch API,")
-        client.settings.require_key()
-        session = stack.enter_context(open_session(client.settings, output, stop))
-        submission = _Submission(session, folder, folder.journal, jobs, client.ledger is not None)
+    ended: List[int] = []
+    try:
+        with ExitStack() as stack:
+            ended.append(_submitted(jobs, client, output, stop, stack))
+    except Exception as defect:
+        if not ended:
+            raise
+        output.warn(f"something went wrong when all was done: {defect}")
+    return ended[0]
+
+
+def _submitted(
+    jobs: SubmitCommand, client: Client, output: Output, stop: StopSwitch, stack: ExitStack
+) -> int:
+    folder = open_jobs(jobs, client, output, stack)
+    estimate = sum_of_shares(folder.plan.shares()).cost_usd
+    estimate = None if estimate is None else estimate.at(BATCH_DISCOUNT)
+    if folder.journal is None:
+        lines = [f"Estimated cost: {cost_in_words(estimate)} by the Batch API"]
+        return show_dry_run(output, "batch submit", folder, lines, {"cost_usd": estimate_json(estimate)})
+    Budget(jobs.max_cost_usd, folder.spent_usd).check(estimate, "these jobs, by the Batch API,")
+    client.settings.require_key()
+    session = stack.enter_context(open_session(client.settings, output, stop))
+    submission = _Submission(session, folder, folder.journal, jobs, client.ledger is not None)
+    try:
         with stop:
             submission.run()
             return submission.finish(estimate)
+    except Exception as defect:
+        raise submission.settled(defect) from defect
 
 
 class _Submission:
@@ -6194,7 +6737,8 @@ class _Submission:
         self._output = session.output
         self._inputs = LineInputs(session.api)
         self._bundles: Dict[Group, Bundle] = {}
-        self._submitted: List[Batch] = []
+        #: The batches that were made, or may have been, by their numbers.
+        self._submitted: Dict[int, Batch] = {}
         self._error: Optional[GptImage2Error] = None
         self._was_stopped = False
         self._has_warned = False
@@ -6209,10 +6753,14 @@ class _Submission:
                 for bundle in list(self._bundles.values()):
                     if not self._is_stopping():
                         self._send(bundle)
-        except GptImage2Error as error:
-            self._error = self._error or error
+        except Exception as defect:
+            self._error = self._error or self.settled(defect)
         finally:
             stop.drain_first(None)
+
+    def settled(self, defect: Exception) -> GptImage2Error:
+        """What a defect is told as: jobs that were handed over by now may be billed, whatever broke."""
+        return self._session.settled(defect, Billed.MAYBE if self._submitted else Billed.NO)
 
     def _fill_bundles(self, scratch: Path) -> None:
         while not self._is_stopping():
@@ -6260,48 +6808,64 @@ class _Submission:
     def _send(self, bundle: Bundle) -> None:
         del self._bundles[bundle.group]
         self._output.say(f"handing over {bundle.lines:,} jobs: {bundle.group.model}, {bundle.group.endpoint}")
-        batch, self._error = self._hand_over(bundle)
-        state, billed = (FAILED, Billed.NO) if batch is None else (SUBMITTED, Billed.MAYBE)
-        outcome: Dict[str, object] = {"billed": billed.value, "error": failure_json(self._error)}
+        batch = self._hand_over(bundle)
         if batch is not None:
-            outcome["batch_id"] = batch.label
-            self._submitted.append(batch)
             self._output.result(f"Submitted: {batch_in_words(batch)}")
             self._output.event({"event": "batch_submitted", "batch": batch_json(batch)})
-        for job in bundle.jobs():
-            self._plan.end(job.planned.number, state, {**(job.outcome or {}), **outcome})
         bundle.discard()
 
-    def _hand_over(self, bundle: Bundle) -> Tuple[Optional[Batch], Optional[GptImage2Error]]:
-        """The batch that a bundle was made into, None where the server clearly refused it; and what went
-        wrong. A batch and an error: nobody knows whether it was made, or its id could not be noted. Raises
-        where it was not offered to the server."""
+    def _hand_over(self, bundle: Bundle) -> Optional[Batch]:
+        """The batch that a bundle was made into, None where the server clearly refused it; `_error` is what
+        went wrong. A batch and an error: nobody knows whether it was made, or its id could not be noted.
+        Raises where it was not offered to the server."""
         store, api = self._session.store, self._session.api
         bundle.close()
         file_id = api.upload(bundle.path, f"gpt-image2-{bundle.mark}.jsonl", "batch", "application/jsonl")
         batch = store.add(self._unmade_batch(bundle, file_id), bundle.jobs())
         self._note(bundle, batch)
+        self._end_jobs(bundle, SUBMITTED, batch)
+        self._submitted[batch.number] = batch
         try:
             made = api.create(file_id, bundle.group.endpoint, bundle.mark)
-        except InterruptedCall:  # the user did not wait for it to end: it may have been sent
-            raise
-        except GptImage2Error as error:
-            if error.billed is not Billed.MAYBE:
-                self._refused(bundle, batch, error)
-                return None, error
+        except Exception as defect:
+            is_stop = isinstance(defect, InterruptedCall)
+            if isinstance(defect, GptImage2Error) and not is_stop and defect.billed is Billed.NO:
+                self._error = defect
+                self._refused(bundle, batch, defect)
+                return None
+            self._error = self.settled(defect)
             found: Optional[ServerBatch] = None
-            with suppress(GptImage2Error):  # `batch status` and the others will look again
+            with suppress(Exception):  # `batch status` and the others will look again
                 found = api.find(bundle.mark, file_id)
             if found is None:
-                return batch, _nobody_knows(error, batch.label)
-            made = found
-        batch = batch.as_shown_by(made)
+                self._error = _nobody_knows(self._error, batch.label)
+                self._end_jobs(bundle, SUBMITTED, batch, self._error)
+                return batch
+            self._output.say(f"{self._error.message}; but the server shows the batch")
+            made, self._error = found, None
+        batch = self._submitted[batch.number] = batch.as_shown_by(made)
         try:
             store.update(batch)
             self._note(bundle, batch)
-        except (LedgerError, OutputError) as error:  # the batch runs, whatever becomes of the notes
-            return batch, error
-        return batch, None
+            self._end_jobs(bundle, SUBMITTED, batch)
+        except Exception as defect:  # the batch runs, whatever becomes of the notes
+            self._error = self.settled(defect)
+        return batch
+
+    def _end_jobs(
+        self,
+        bundle: Bundle,
+        state: str,
+        batch: Optional[Batch] = None,
+        error: Optional[GptImage2Error] = None,
+    ) -> None:
+        """How the jobs of a bundle stand, for the rows that are told at the end."""
+        billed = Billed.NO if state == FAILED else Billed.MAYBE
+        outcome: Dict[str, object] = {"billed": billed.value, "error": failure_json(error)}
+        if batch is not None:
+            outcome["batch_id"] = batch.label
+        for job in bundle.jobs():
+            self._plan.end(job.planned.number, state, {**(job.outcome or {}), **outcome})
 
     def _note(self, bundle: Bundle, batch: Batch) -> None:
         """Writes to the journal that the jobs may be paid for from now on."""
@@ -6337,8 +6901,10 @@ class _Submission:
             job.entry(FAILED, billed=error.billed, code=error.code, message=error.message)
             for job in bundle.jobs()
         )
+        self._end_jobs(bundle, FAILED, error=error)
         with suppress(LedgerError):  # it stays there as one that the server does not show
             self._session.store.forget(batch)
+        del self._submitted[batch.number]
 
     def _stop_starting(self) -> None:
         self._was_stopped = True
@@ -6350,7 +6916,9 @@ class _Submission:
         error, stop = self._error, self._session.stop
         if self._was_stopped or stop.is_set:
             error = InterruptedCall(
-                "interrupted; batches that were handed over run on", signum=stop.signum or 2
+                "interrupted; batches that were handed over run on",
+                signum=stop.signum or 2,
+                billed=Billed.MAYBE if self._submitted else Billed.NO,
             )
         if error is not None and not self._submitted:
             raise error
@@ -6364,7 +6932,7 @@ class _Submission:
             "ok": error is None,
             "command": "batch submit",
             **found,
-            "batches": [batch_json(batch) for batch in self._submitted],
+            "batches": [batch_json(batch) for batch in self._submitted.values()],
             "cost_usd": estimate_json(estimate),
             "out_dir": str(self._folder.folder.path),
             "error": failure_json(error),

@@ -36,7 +36,7 @@ def run_command(arguments: List[str], names: List[str]) -> int:
             return int(_dispatch(arguments, output, stop))
     except GptImage2Error as error:
         if isinstance(error, UsageError):
-            from .commands.options import name_flags
+            from .commands.field_flags import name_flags
 
             name_flags(error)
         output.fail(error, command)

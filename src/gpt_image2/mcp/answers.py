@@ -12,14 +12,14 @@ from pathlib import Path
 
 from mcp import types
 
-from gpt_image2.core.api.models import CostEstimate
+from gpt_image2.core.api.cost import CostEstimate
 from gpt_image2.core.api.request import ImageRequest
 from gpt_image2.core.base.errors import GptImage2Error
 from gpt_image2.core.base.outcome import Result, SavedImage
 from gpt_image2.core.base.record import replace
 from gpt_image2.core.base.redact import show
 from gpt_image2.core.telling.as_json import error_json, estimate_json, result_json
-from gpt_image2.core.telling.in_words import cost_in_words, saved_line
+from gpt_image2.core.telling.in_words import cost_in_words, paid_in_words, saved_line
 
 from .preview import make_preview
 from .tools import EDIT, GET, argument_names
@@ -31,7 +31,7 @@ _FLAG = re.compile(r"(?<![\w-])(-o|--[a-z][a-z-]*)(?![\w-])")
 
 def success(result: Result, budget: Mapping[str, float | None], preview: bool) -> types.CallToolResult:
     """All images were saved."""
-    cost = "cost not known" if result.cost_usd is None else f"${result.cost_usd:.4f}"
+    cost = paid_in_words(result) or "cost not known"
     lines = [_described(image) for image in result.images]
     lines.append(f"Cost: {cost} (billed: {result.billed.value}), {result.elapsed_s:.1f} s")
     if budget["left_usd"] is not None:
@@ -119,8 +119,12 @@ def _described(image: SavedImage) -> str:
 def _link(image: SavedImage) -> types.ResourceLink:
     path = Path(image.path)
     return types.ResourceLink(
-        uri=path.as_uri(), name=path.name, mime_type=f"image/{image.format}", size=image.size_bytes
+        uri=path.as_uri(), name=path.name, mime_type=_mime_type(image.format), size=image.size_bytes
     )
+
+
+def _mime_type(image_format: str) -> str:
+    return "image/svg+xml" if image_format == "svg" else f"image/{image_format}"
 
 
 def _as_arguments(text: str) -> str:

@@ -25,6 +25,7 @@ class ImageArguments:
     request: ImageRequest
     images: tuple[str, ...]
     mask: str | None
+    markup: str | None
     output: str | None
     preview: bool
 
@@ -61,15 +62,17 @@ def image_arguments(tool: str, arguments: Mapping[str, Any] | None) -> ImageArgu
         request=request_of(given),
         images=tuple(given.get("images", ())),
         mask=given.get("mask"),
+        markup=given.get("markup"),
         output=given.get("output"),
         preview=given.get("preview", True),
     )
 
 
 def request_of(given: Mapping[str, Any]) -> ImageRequest:
-    """The request in checked arguments, without its input images."""
+    """The request in checked arguments, without its input images; its model is empty where none is named."""
     fields = {name: given[name] for name in ("prompt", *REQUEST_FIELDS) if name in given}
     fields.setdefault("stream", "partial_images" in given)
+    fields.setdefault("model", "")
     return ImageRequest(**fields)
 
 

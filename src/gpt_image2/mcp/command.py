@@ -20,6 +20,7 @@ from gpt_image2.core.calls.client import DEFAULT_TIMEOUT_S, Client
 from gpt_image2.core.commands.options import Parser, amount
 from gpt_image2.core.commands.package_extras import SANDBOX_KEY, start_sandbox, two_hosts
 from gpt_image2.core.settings.config import KEY_VARIABLE
+from gpt_image2.core.telling.streams import prepare_streams, print_text
 
 from .server import build_server
 from .settings import ServerSettings
@@ -32,6 +33,7 @@ _log = logging.getLogger(__name__)
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code. Raises only `SystemExit` after `--help`."""
+    prepare_streams()
     try:
         options = _parser().parse_args(argv)
         settings = _settings(options)
@@ -50,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return anyio.run(serve_stdio, built)
     except GptImage2Error as error:
         text = f"{error.message}; {error.hint}".rstrip("; ")
-        print(f"{PROGRAM} mcp: {show(text, limit=None)}", file=sys.stderr)
+        print_text(f"{PROGRAM} mcp: {show(text, limit=None)}\n", sys.stderr)
         return int(error.exit_code)
 
 

@@ -18,7 +18,7 @@ _JPEG_QUALITIES = (85, 65, 45)
 _PALETTE_COLOURS = 256
 #: More than any image of the API; a small file can hold far more than memory.
 _MAX_PIXELS = 40_000_000
-_FORMATS = ("PNG", "JPEG", "WEBP")
+_FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 
 _log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class Preview:
 def make_preview(path: str) -> Preview | None:
     """At most 512 pixels on the long edge and 200 KB as base64: PNG where there is transparency, else JPEG.
 
-    None when the file cannot be decoded, or is too large for it.
+    None when the file cannot be decoded, as an SVG cannot, or is too large for it.
     """
     try:
         with warnings.catch_warnings():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gpt_image2.core.api import models
+from gpt_image2.core.api import cost, models, sizes
 from gpt_image2.core.api.request import DEFAULT_PARTIAL_IMAGES
 from gpt_image2.core.base.outcome import Billed
 
@@ -38,8 +38,8 @@ def prompt() -> Schema:
 
 def image_arguments() -> Schema:
     """What generate and edit share, by the API's own names."""
-    low = models.estimate_cost(models.DEFAULT_MODEL, "", "1024x1024", "low", 1)
-    partial = models.estimate_cost(models.DEFAULT_MODEL, "", "1024x1024", "low", 1, partial_images=1)
+    low = cost.estimate_cost(models.DEFAULT_MODEL, "", "1024x1024", "low", 1)
+    partial = cost.estimate_cost(models.DEFAULT_MODEL, "", "1024x1024", "low", 1, partial_images=1)
     each = f" (${partial.high_usd - low.high_usd:.4f})" if low and partial else ""
     return {
         "output": {
@@ -57,18 +57,19 @@ def image_arguments() -> Schema:
             "minLength": 1,
             "maxLength": MAX_WORD_CHARS,
             "default": "auto",
-            "examples": ["auto", "1024x1024", *models.SIZE_NAMES, "16:9", "16:9@2k"],
+            "examples": ["auto", "1024x1024", *sizes.SIZE_NAMES, "16:9", "16:9@2k"],
             "description": (
-                f"auto, WxH, a ratio such as 16:9 or 16:9@2k, or one of {', '.join(models.SIZE_NAMES)}. "
-                f"Both edges must be multiples of {models.EDGE_STEP} and at most {models.MAX_EDGE}, the "
-                f"ratio at most {models.MAX_RATIO:.0f}:1, the area {models.MIN_PIXELS:,} to "
-                f"{models.MAX_PIXELS:,} pixels."
+                f"auto, WxH, a ratio such as 16:9 or 16:9@2k, or one of {', '.join(sizes.SIZE_NAMES)}. "
+                f"Both edges must be multiples of {sizes.EDGE_STEP} and at most {sizes.MAX_EDGE}, the "
+                f"ratio at most {sizes.MAX_RATIO:.0f}:1, the area {sizes.MIN_PIXELS:,} to "
+                f"{sizes.MAX_PIXELS:,} pixels."
             ),
         },
         "quality": _known(
             models.QUALITIES,
             "auto",
-            "auto lets the model choose and may cost as much as high; draft at low.",
+            "auto lets the model choose and may cost as much as the highest; draft at low. xhigh and max "
+            "need a model from 2.5 on.",
         ),
         "n": {
             "type": "integer",
@@ -81,8 +82,30 @@ def image_arguments() -> Schema:
             "type": "string",
             "enum": [*models.OUTPUT_FORMATS, "jpg"],
             "default": "png",
-            "description": "The format of the file.",
+            "description": "The format of the file; gif (animated) and svg need a model from 2.6 on.",
         },
+        "complexity": _known(
+            models.COMPLEXITIES, None, "How much is planned before drawing; needs a model from 2.6 on."
+        ),
+        "frame_count": {
+            "type": "integer",
+            "minimum": models.MIN_FRAMES,
+            "maximum": models.MAX_FRAMES,
+            "description": f"Frames of a gif; the API's default is {models.DEFAULT_FRAMES}.",
+        },
+        "frame_duration_ms": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": models.MAX_FRAME_MS,
+            "description": f"How long each is shown; the API's default is {models.DEFAULT_FRAME_MS}.",
+        },
+        "svg_model": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": MAX_WORD_CHARS,
+            "description": "The language model that writes an svg, where the project may choose it.",
+        },
+        "svg_effort": _known(models.SVG_EFFORTS, None, "How hard that model thinks; needs svg_model."),
         "output_compression": {
             "type": "integer",
             "minimum": 0,
@@ -94,12 +117,20 @@ def image_arguments() -> Schema:
         ),
         "moderation": _known(models.MODERATIONS, "auto", "How strictly the API filters."),
         "model": _known(
-            models.KNOWN_MODELS, models.DEFAULT_MODEL, "Prices of other models are not known here."
+            models.KNOWN_MODELS,
+            None,
+            f"The default is {models.DEFAULT_MODEL}, or what the user's settings say. Prices of other models "
+            "are not known here, nor how many tokens those of 2.6 take.",
         ),
         "user": {
             "type": "string",
             "maxLength": MAX_WORD_CHARS,
-            "description": "An id of the end user, for the provider's abuse checks.",
+            "description": "The older name of safety_identifier.",
+        },
+        "safety_identifier": {
+            "type": "string",
+            "maxLength": MAX_WORD_CHARS,
+            "description": "An id of the end user, for the provider's abuse checks; hashed is best.",
         },
         "stream": {
             "type": "boolean",
@@ -113,7 +144,7 @@ def image_arguments() -> Schema:
             "minimum": 0,
             "maximum": models.MAX_PARTIAL_IMAGES,
             "description": (
-                f"Previews while streaming; each costs {models.PARTIAL_IMAGE_TOKENS} output tokens{each}. "
+                f"Previews while streaming; each costs {cost.PARTIAL_IMAGE_TOKENS} output tokens{each}. "
                 f"The default is {DEFAULT_PARTIAL_IMAGES} with stream."
             ),
         },
@@ -131,12 +162,12 @@ def preview() -> Schema:
     }
 
 
-def _known(values: tuple[str, ...], default: str, description: str) -> Schema:
+def _known(values: tuple[str, ...], default: str | None, description: str) -> Schema:
     """A string with known values, which lets others pass: a newer API may take them."""
     return {
         "type": "string",
         "anyOf": [{"enum": list(values)}, {"minLength": 1, "maxLength": MAX_WORD_CHARS}],
-        "default": default,
+        **({} if default is None else {"default": default}),
         "description": f"{', '.join(values)} (others are passed through). {description}",
     }
 
@@ -185,12 +216,18 @@ def image_output() -> Schema:
             "model": TEXT,
             "images": {"type": "array", "items": image(), "description": "All images that were saved"},
             "usage": usage,
+            "svg_usage": {
+                "type": "object",
+                "description": "Tokens of the model that wrote an svg; its cost_usd is null, and not in the "
+                "cost_usd of the call, when the settings have no price of it",
+            },
             "cost_usd": {"type": ["number", "null"], "description": "USD; null when it is not known"},
             "http_status": {"type": ["integer", "null"]},
             "request_id": _OPTIONAL_TEXT,
             "attempts": {**COUNT, "description": "requests sent"},
             "elapsed_s": NUMBER,
             "warnings": {"type": "array", "items": TEXT},
+            "sandbox": {"const": True, "description": "there only where the offline sandbox answered"},
         }
     )
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from mcp import types
 
-from gpt_image2.core.api import models
+from gpt_image2.core.api import cost, models
 from gpt_image2.core.api.images import saved_image_at
 from gpt_image2.core.api.request import ImageRequest, checked, is_address
 from gpt_image2.core.base.errors import GptImage2Error, InterruptedCall, UsageError
@@ -25,7 +25,7 @@ from gpt_image2.core.base.outcome import Result, SavedImage
 from gpt_image2.core.base.redact import mask_secrets, show
 from gpt_image2.core.calls.budget import Budget, Hold
 from gpt_image2.core.calls.client import Client
-from gpt_image2.core.settings.config import load_settings
+from gpt_image2.core.settings.config import Settings, load_settings
 
 from .answers import estimate_shown, failure, image_shown, success
 from .arguments import ImageArguments, checked_arguments, image_arguments, request_of
@@ -73,19 +73,19 @@ class ToolCalls:
 
         def estimate() -> types.CallToolResult:
             given = checked_arguments(ESTIMATE, arguments)
-            request, warnings = checked(request_of({"prompt": "-", **given}))
-            cost = models.estimate_cost(
+            request, warnings = checked(self._named(request_of({"prompt": "-", **given})))
+            estimate = cost.estimate_cost(
                 request.model,
                 given.get("prompt", ""),
                 request.effective_size,
                 request.effective_quality,
                 request.count,
                 request.partial_images or 0,
-                given.get("input_images", 0),
+                given.get("input_images", 0) * cost.MAX_INPUT_IMAGE_TOKENS,
                 self._prices(),
             )
-            typical_s = models.TYPICAL_SECONDS.get(request.effective_quality, models.TYPICAL_SECONDS["auto"])
-            return estimate_shown(request, cost, typical_s, warnings, self._budget.json())
+            typical_s = models.typical_seconds(request.model, request.effective_quality)
+            return estimate_shown(request, estimate, typical_s, warnings, self._budget.json())
 
         return _answered(estimate, ESTIMATE)
 
@@ -100,11 +100,11 @@ class ToolCalls:
         return _answered(get, GET)
 
     def _make(self, asked: ImageArguments, stop: StopSwitch, observer: Observer) -> Result:
+        asked = replace(asked, request=self._named(asked.request))
         request, _ = checked(asked.request)
         output = self._folders.output(asked.output, request.effective_format)
-        with self._budget.hold(
-            request.estimate(self._prices()), f"this call of {request.model}", way_out="ask the user"
-        ) as hold:
+        estimate = request.estimate(self._prices(), len(asked.images))
+        with self._budget.hold(estimate, f"this call of {request.model}", way_out="ask the user") as hold:
             client = self._client(stop, _with_hold(observer, hold))
             try:
                 result = self._send(client, asked, output, stop)
@@ -129,7 +129,8 @@ class ToolCalls:
 
     def _local_inputs(self, asked: ImageArguments) -> dict[str, Path]:
         """The resolved path of each input that is a file here."""
-        sources = [*asked.images, *([asked.mask] if asked.mask is not None else [])]
+        beside = [source for source in (asked.mask, asked.markup) if source is not None]
+        sources = [*asked.images, *beside]
         return {source: self._folders.input(source) for source in sources if not is_address(source)}
 
     @contextmanager
@@ -141,16 +142,26 @@ class ToolCalls:
             yield asked.request
             return
         images = [local.get(source, source) for source in asked.images]
-        mask = None if asked.mask is None else local.get(asked.mask, asked.mask)
-        with client.with_inputs(asked.request, images, mask, allow_private=False) as request:
+        mask, markup = (each and local.get(each, each) for each in (asked.mask, asked.markup))
+        with client.with_inputs(asked.request, images, mask, markup, allow_private=False) as request:
             yield request
 
+    def _named(self, request: ImageRequest) -> ImageRequest:
+        """The request with the model of the configuration where it names none."""
+        found = self._configured()
+        default = found.model if found else models.DEFAULT_MODEL
+        return request if request.model else replace(request, model=default)
+
     def _prices(self) -> Mapping[str, models.Prices]:
-        """The prices in force. A configuration that cannot be read is left to the call, which says more."""
+        found = self._configured()
+        return found.prices if found else cost.PRICES
+
+    def _configured(self) -> Settings | None:
+        """The settings in force. A configuration that cannot be read is left to the call, which says more."""
         try:
-            return load_settings(os.environ, config=self._settings.config).prices
+            return load_settings(os.environ, config=self._settings.config)
         except GptImage2Error:
-            return models.PRICES
+            return None
 
     def _client(self, stop: StopSwitch, observer: Observer) -> Client:
         return Client(
@@ -197,5 +208,5 @@ def _inspected(path: Path, source: str) -> SavedImage:
     except OSError as error:
         raise UsageError(f"cannot read {name}: {error.strerror}", hint="check its permissions") from None
     if image is None:
-        raise UsageError(f"{name} is not an image by its first bytes", hint="png, jpeg or webp")
+        raise UsageError(f"{name} is not an image by its first bytes", hint="png, jpeg, webp, gif or svg")
     return image

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 from mcp import types
 
-from gpt_image2.core.api import models
+from gpt_image2.core.api import cost, models, sizes
 
 from . import schemas
 from .schemas import COUNT, NUMBER, TEXT, Schema
@@ -84,6 +84,13 @@ def _edit() -> types.Tool:
             f"{models.MAX_MASK_BYTES >> 20} MB; only where it is transparent is the image edited"
         ),
     }
+    markup = {
+        **_PATH,
+        "description": (
+            "PNG with the dimensions of the first image as it is shown, transparent but for what is drawn on "
+            "it, which guides the edit; not with a mask; needs a model from 2.5 on"
+        ),
+    }
     return types.Tool(
         name=EDIT,
         title="Edit images",
@@ -93,7 +100,13 @@ def _edit() -> types.Tool:
             f"{_prices()} Input images cost extra. {_times()} The result is as of {GENERATE}."
         ),
         input_schema=schemas.closed_object(
-            {**schemas.prompt(), "images": images, "mask": mask, **schemas.image_arguments()},
+            {
+                **schemas.prompt(),
+                "images": images,
+                "mask": mask,
+                "markup": markup,
+                **schemas.image_arguments(),
+            },
             ["prompt", "images"],
         ),
         output_schema=schemas.image_output(),
@@ -117,10 +130,10 @@ def _estimate() -> types.Tool:
             "minimum": 0,
             "maximum": models.MAX_INPUT_IMAGES,
             "default": 0,
-            "description": "How many input images an edit would have; their price is known only afterwards.",
+            "description": "How many input images an edit would have; their price is an estimate.",
         },
     }
-    cost = {
+    cost_usd = {
         "type": ["object", "null"],
         "description": "USD for all images together; null where the price is not known",
         "properties": {"low": NUMBER, "high": NUMBER},
@@ -144,7 +157,7 @@ def _estimate() -> types.Tool:
                 "n": COUNT,
                 "size": TEXT,
                 "quality": TEXT,
-                "cost_usd": cost,
+                "cost_usd": cost_usd,
                 "typical_s": {**NUMBER, "description": "seconds that one such call usually takes"},
                 "note": TEXT,
                 "session": session,
@@ -199,9 +212,9 @@ def _prices() -> str:
     """What one image costs, for the sizes people ask for."""
     rows: list[str] = []
     for name in _PRICED_SIZES:
-        size = models.resolve_size(name) or name
+        size = sizes.resolve_size(name) or name
         estimates = [
-            (quality, models.estimate_cost(models.DEFAULT_MODEL, "", size, quality, 1))
+            (quality, cost.estimate_cost(models.DEFAULT_MODEL, "", size, quality, 1))
             for quality in _PRICED_QUALITIES
         ]
         prices = ", ".join(f"{quality} ${one.high_usd:.3f}" for quality, one in estimates if one)

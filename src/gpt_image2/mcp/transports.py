@@ -18,6 +18,7 @@ from mcp.server.stdio import stdio_server
 
 from gpt_image2.core.base.errors import UsageError
 from gpt_image2.core.base.outcome import ExitCode
+from gpt_image2.core.telling.streams import print_text
 
 from .server import Built
 
@@ -63,7 +64,7 @@ async def serve_http(built: Built, sock: socket.socket) -> int:
 
     async with anyio.create_task_group() as group:
         group.start_soon(_on_signal, built, leave)
-        print(f"MCP: http://{HOST}:{sock.getsockname()[1]}{_PATH}", file=sys.stderr, flush=True)
+        print_text(f"MCP: http://{HOST}:{sock.getsockname()[1]}{_PATH}\n", sys.stderr)
         await server.serve(sockets=[sock])
         await built.calls.stop(signal.SIGTERM)
         group.cancel_scope.cancel()

@@ -9,6 +9,8 @@ from functools import partial
 from starlette.requests import Request
 from starlette.routing import Route
 
+from gpt_image2.core.telling.streams import print_text
+
 from .api.access import check_key, identity, key_of, new_request_id
 from .api.answers import refusal_answer
 from .api.errors import Refused, masked
@@ -73,8 +75,8 @@ class ImageEndpoints:
             answer = refusal_answer(refusal)
         post.status = answer.status or None
         if self._settings.log_requests:
-            line = f"{request.method} {request.url.path} {post.status} {post.prompt!r}"
-            print(line, file=sys.stderr, flush=True)
+            line = f"{request.method} {request.url.path} {post.status} {post.prompt!r}\n"
+            print_text(line, sys.stderr)
         headers = (*answer.headers, *identity(request_id), *self._limiter.headers(answer.status))
         if not self._settings.limit_headers:
             headers = [each for each in headers if not each[0].startswith(("x-ratelimit-", "retry-after"))]
@@ -111,7 +113,7 @@ class ImageEndpoints:
             raise instead
         if instead is not None:
             return instead
-        latency_s = self._settings.latency_for(asked.quality)
+        latency_s = self._settings.latency_for(asked.model, asked.quality)
         tasks = chosen_tasks(request, fault, self._settings.tasks)
         if tasks:
             seconds = latency_s if tasks.seconds is None else tasks.seconds

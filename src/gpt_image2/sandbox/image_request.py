@@ -10,7 +10,8 @@ Endpoint = Literal["generations", "edits"]
 
 @dataclass(frozen=True)
 class ImageRequest:
-    """A request that the real API would have accepted; width and height are in pixels, nothing is `auto`."""
+    """A request that the real API would have accepted; width and height are in pixels, nothing is `auto`.
+    Those of a GIF are a frame's."""
 
     endpoint: Endpoint
     model: str
@@ -26,7 +27,12 @@ class ImageRequest:
     partial_images: int
     images: tuple[bytes, ...] = field(default=(), repr=False)
     mask: bytes | None = field(default=None, repr=False)
+    markup: bytes | None = field(default=None, repr=False)
     input_pixels: tuple[int, ...] = ()
+    frames: int = 1
+    frame_ms: int = 0
+    svg_author: str = ""
+    safety_identifier: str = ""
 
     @property
     def size(self) -> str:

@@ -78,7 +78,7 @@ class Maker:
                 return as_base64(image, role)
             # The same image of the same request has the same address, however often a task is asked for it.
             digest = hashlib.sha256(case.request_id.encode("ascii") + image.data).hexdigest()[:24]
-            name = f"{digest}.{image.mime.partition('/')[2]}"
+            name = f"{digest}.{image.mime.partition('/')[2].partition('+')[0]}"
             self._kept.setdefault(name, _KeptImage(image, fault, post))
             if len(self._kept) > _MOST_KEPT_IMAGES:
                 self._kept.popitem(last=False)

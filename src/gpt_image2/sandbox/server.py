@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gpt_image2.core.base.about import INSTALL_HINT, PROGRAM
+from gpt_image2.core.telling.streams import prepare_streams, print_text
 
 from .arguments import parse
 from .settings import Settings
@@ -29,22 +30,23 @@ _EXIT_NOT_INSTALLED = 3
 
 def main(argv: list[str] | None = None) -> int:
     """Run the sandbox command; returns its exit code."""
+    prepare_streams()
     settings, port, lists_faults = parse(argv)
     try:
         if lists_faults:
             from .faults.table import table
 
-            print(table())
+            print_text(f"{table()}\n", sys.stdout)
             return 0
         sock = socket.create_server((_HOST, port), backlog=_BACKLOG)
         server, close = _build(settings, _announce)
     except ImportError as error:
         hint = INSTALL_HINT.format(extra="sandbox")
-        print(f"The sandbox needs more packages ({error.name} is missing): {hint}", file=sys.stderr)
+        print_text(f"The sandbox needs more packages ({error.name} is missing): {hint}\n", sys.stderr)
         return _EXIT_NOT_INSTALLED
     except OSError as error:
         reason = os.strerror(error.errno or 0)
-        print(f"Cannot listen on {_HOST}:{port}: {reason}. Try --port 0.", file=sys.stderr)
+        print_text(f"Cannot listen on {_HOST}:{port}: {reason}. Try --port 0.\n", sys.stderr)
         return _EXIT_FAILED
 
     def stop(_: int, __: object) -> None:
@@ -82,12 +84,11 @@ def _base_url(sock: socket.socket) -> str:
 
 
 def _announce(url: str) -> None:
-    print(f"Sandbox: {url}", flush=True)
-    print(
+    print_text(f"Sandbox: {url}\n", sys.stdout)
+    print_text(
         f'Point the tool at it: {PROGRAM} generate "…" --base-url {url} --api-key sandbox\n'
-        f"Faults: a base URL of {url[:-3]}/fault/NAME/v1; --list-faults names them. Ctrl-C stops.",
-        file=sys.stderr,
-        flush=True,
+        f"Faults: a base URL of {url[:-3]}/fault/NAME/v1; --list-faults names them. Ctrl-C stops.\n",
+        sys.stderr,
     )
 
 

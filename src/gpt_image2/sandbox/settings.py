@@ -76,5 +76,5 @@ class Settings:
     limit_headers: bool = True
     tasks: Tasks | None = None
 
-    def latency_for(self, quality: str) -> float:
-        return models.TYPICAL_SECONDS[quality] if self.latency_s is None else self.latency_s
+    def latency_for(self, model: str, quality: str) -> float:
+        return models.typical_seconds(model, quality) if self.latency_s is None else self.latency_s

@@ -62,7 +62,7 @@ BAD: List[Tuple[Line, str]] = [
     ({"prompt": "p", "stream": 1}, "stream must be true or false"),
     ({"prompt": "p", "size": "1000x1000"}, "not legal"),
     ({"prompt": "p", "size": "big"}, "not understood"),
-    ({"prompt": "p", "output_format": "gif"}, "unknown format"),
+    ({"prompt": "p", "output_format": "bmp"}, "unknown format"),
     ({"prompt": "p", "output_compression": 50}, "jpeg and webp only"),
     ({"prompt": "p", "output_format": "jpeg", "output_compression": 101}, "from 0 to 100"),
     ({"prompt": "p", "partial_images": 2}, "only with a stream"),

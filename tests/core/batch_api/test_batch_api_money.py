@@ -419,3 +419,22 @@ def test_a_ledger_that_cannot_be_written_after_the_batch_was_made_loses_nothing(
         assert wait(home, url).code == 0
         assert fetch(home, url).json["done"] == 2
     assert len(_of(host, "hidden")) == 2
+
+
+def test_an_upload_whose_answer_is_lost_is_found_by_the_servers_list(home: Home, host: Service) -> None:
+    uploads: List[str] = []
+
+    def tamper(call: Request, forward: Forward) -> Optional[Reply]:
+        reply = forward()
+        if call.method == "POST" and call.path == "/v1/files":
+            uploads.append(call.path)
+            return None
+        return reply
+
+    jobs = write_jobs(home, *prompts(2, "uploaded"))
+    with proxy(host.base_url, tamper) as url:
+        done = submit(home, url, jobs, "--json").json
+        assert done["ok"] and len(done["batches"]) == 1
+        assert len(uploads) == 1
+        wait(home, url)
+        assert fetch(home, url).json["done"] == 2

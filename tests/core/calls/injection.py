@@ -6,18 +6,18 @@ Usage: python injection.py BASE_URL ROOT SCENARIO. One line a broken call on std
 from __future__ import annotations
 
 import json
-import linecache
 import os
 import sys
 import threading
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Set, Tuple
+from typing import Any, Dict, Optional, Tuple
+
+from broken_lines import Line, Tracer, paths_of
 
 import gpt_image2.core as core
 from gpt_image2.core.calls.client import Client
 from gpt_image2.core.calls.gate import SentRequest
 
-ROOMS = Path(core.__file__).parent
 #: What reads, saves and records an answer; the gate itself and what it uses then are what catches.
 TRACED = (
     "base/events.py",
@@ -53,47 +53,9 @@ TRACED = (
 )
 #: What catches where a call is recorded.
 CATCHING = ("recorded", "_tried")
-Line = Tuple[str, int]
 
 
-class Injected(Exception):
-    """What is raised where nobody expects it."""
-
-
-class Tracer:
-    """Notes the lines that run once the request may have left, and raises at one of them."""
-
-    def __init__(self, target: Optional[Line] = None) -> None:
-        self.target = target
-        self.lines: List[Line] = []
-        self.seen: Set[Line] = set()
-        self.is_on = False
-        self.has_raised = False
-
-    def __call__(self, frame: Any, event: str, _arg: Any) -> Any:
-        name = frame.f_code.co_filename
-        if frame.f_code is SentRequest.left.__code__:
-            self.is_on = True
-        return self.local if name in PATHS and frame.f_code.co_name not in CATCHING else None
-
-    def local(self, frame: Any, event: str, _arg: Any) -> Any:
-        if event == "line" and self.is_on and not self.has_raised and not does_nothing(frame):
-            line = (PATHS[frame.f_code.co_filename], frame.f_lineno)
-            if line == self.target:
-                self.has_raised = True
-                raise Injected(f"at {line[0]}:{line[1]}")
-            if line not in self.seen:
-                self.seen.add(line)
-                self.lines.append(line)
-        return self.local
-
-
-def does_nothing(frame: Any) -> bool:
-    """Whether the line is one that cannot fail."""
-    return linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip() == "try:"
-
-
-PATHS: Dict[str, str] = {str(ROOMS / name): name for name in TRACED}
+PATHS = paths_of(TRACED)
 
 
 def call(
@@ -105,7 +67,7 @@ def call(
         "PATH": os.environ["PATH"],
         "GPT_IMAGE2_API_KEY": "sk-test-0123456789abcdefghij",
     }
-    tracer = Tracer(target)
+    tracer = Tracer(PATHS, CATCHING, SentRequest.left, target)
     client = Client(base_url=base_url, env=env, retries=0, timeout_s=20)
     ended: Dict[str, Any] = {}
     n = None if stream else 2

@@ -28,7 +28,7 @@ GENERATE: Dict[str, List[str]] = {
     "n that is no number": ["a cat", "--n", "two"],
     "illegal size": ["a cat", "--size", "1000x1000"],
     "size that is none": ["a cat", "--size", "huge"],
-    "unknown format": ["a cat", "--format", "gif"],
+    "unknown format": ["a cat", "--format", "bmp"],
     "empty format": ["a cat", "--format", ""],
     "compression of png": ["a cat", "--output-compression", "50"],
     "compression of 101": ["a cat", "--format", "webp", "--output-compression", "101"],

@@ -89,7 +89,7 @@ def test_a_key_in_the_prompt_is_masked_where_it_is_shown_and_sent_as_it_is(
     ("args", "words"),
     [
         (["--model", "gpt-image-9"], "gpt-image-9"),
-        (["--quality", "xhigh"], "xhigh"),
+        (["--quality", "ultra"], "xhigh"),
         (["--background", "plaid"], "plaid"),
         (["--moderation", "none"], "none"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from servers import Answer, Recorder, Request
 
 ONE, TWO = png(noise=b"\1" * 900), png(noise=b"\2" * 900)
 PICTURES = {"/1.png": ONE, "/2.png": TWO}
+SUPPORT = Path(__file__).parents[2] / "support"
 INJECTION = Path(__file__).with_name("injection.py")
 
 
@@ -44,7 +46,15 @@ def answers(recorder: Recorder, scenario: str) -> None:
 
 def broken_calls(recorder: Recorder, root: Path, scenario: str) -> Iterator[Dict[str, Any]]:
     command = [sys.executable, str(INJECTION), recorder.base_url, str(root), scenario]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=300, check=False)
+    path = os.pathsep.join(filter(None, [str(SUPPORT), os.environ.get("PYTHONPATH", "")]))
+    done = subprocess.run(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": path},
+        timeout=300,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr.decode()
     for line in done.stdout.decode().splitlines():
         yield json.loads(line)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pictures import png
 from servers import Answer, Recorder, images
 
-from gpt_image2.core.api.models import cost_of_usage
+from gpt_image2.core.api.cost import cost_of_usage
 from gpt_image2.core.base.outcome import Usage
 from gpt_image2.core.calls.response import read_usage
 from gpt_image2.core.calls.server_error import read_server_error

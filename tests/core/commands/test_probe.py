@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Dict
 
 import pytest
 from harness import Home, Run, Sandbox
+from ledgers import rows_of
 from pictures import png
-from servers import Recorder, Request, images, refusal
+from servers import Answer, Recorder, Request, images, refusal
 
 
 def probe_check(run: Run) -> Dict[str, Any]:
@@ -94,3 +96,41 @@ def test_a_refused_probe_teaches_nothing_and_says_why(home: Home, sandbox: Sandb
     assert run.json["billed"] == "no"
     assert probe_check(run)["status"] == "fail"
     assert not (home.state / "hosts.json").exists()
+
+
+def test_a_relay_that_paints_even_what_is_refused_has_its_picture_saved_counted_and_told(
+    home: Home, recorder: Recorder
+) -> None:
+    def painting(request: Request) -> Any:
+        if request.method == "GET":
+            return refusal(404, "not here")
+        return images(png(noise=str(len(recorder.requests)).encode()))
+
+    recorder.answer = painting
+    run = home.run("doctor", "--probe", "--yes", "--json", base_url=recorder.base_url)
+    assert run.code == 0, run.stdout
+    assert "paints what the API refuses" in run.stderr
+    assert "$0.00" in run.stderr
+    pictures = sorted(home.state.glob("probe-*"))
+    assert len(pictures) == 2
+    assert all(str(picture) in probe_check(run)["detail"] for picture in pictures)
+    (row,) = rows_of(home.ledger)
+    assert (row["billed"], row["status"]) == ("yes", "saved")
+    assert len(rows_of(home.ledger, "images")) == 2
+
+
+def test_a_picture_that_comes_by_its_address_is_fetched(home: Home, recorder: Recorder) -> None:
+    picture = png(1024, 1024)
+
+    def answer(request: Request) -> Any:
+        if request.path == "/a.png":
+            return Answer(body=picture)
+        if b"no-such-model" in request.body:
+            return refusal(400, "no such model", "model_not_found")
+        return Answer(body=json.dumps({"data": [{"url": f"{recorder.root}/a.png"}]}).encode())
+
+    recorder.answer = answer
+    run = home.run("doctor", "--probe", "--yes", "--json", base_url=recorder.base_url)
+    assert "answers: url" in probe_check(run)["detail"]
+    (path,) = home.state.glob("probe-*")
+    assert path.read_bytes() == picture

@@ -9,10 +9,16 @@ from typing import Callable, Dict, List
 
 import pytest
 from faulty import Exchange, quoted, serving
-from harness import Home, Run
-from ledgers import rows_of
+from harness import Home, Run, Sandbox
+from ledgers import change, rows_of
 from pictures import png
 from servers import WAIT_S, Answer, Recorder, Request, images
+
+from gpt_image2.core import Client, GptImage2Error
+from gpt_image2.core.outputs import adopt as adopt_module
+from gpt_image2.core.outputs.adopt import adopt
+from gpt_image2.core.outputs.naming import OutputPlan
+from gpt_image2.core.settings.base_url import OWN_SANDBOXES
 
 ONE, TWO = png(noise=b"\1" * 900), png(noise=b"\2" * 900)
 
@@ -151,3 +157,78 @@ def test_a_call_that_is_under_way_is_left_alone(home: Home, recorder: Recorder) 
         recorder.release()
         assert process.wait() == 0
     assert (home.cwd / "cat.png").is_file()
+
+
+def test_what_is_left_of_a_forgotten_call_is_forgotten_with_it(home: Home, recorder: Recorder) -> None:
+    for _ in range(2):
+        unfetched(home, recorder, {"/1.png": Answer(404), "/2.png": Answer(404)})
+    run = home.run("history", "forget", "1", "--json")
+    assert (run.json["forgotten"], run.json["not_resumed"]) == (1, 1)
+    (left,) = (home.state / "inflight").iterdir()
+    assert left.name.startswith("2-")
+    run = home.run("history", "forget", "--all", "--yes")
+    assert run.stdout.endswith("; 1 of them cannot be resumed any more\n")
+    assert list((home.state / "inflight").iterdir()) == []
+    assert "nothing is left" in home.run("resume").stderr
+
+
+def test_what_is_resumed_of_a_forgotten_request_is_not_recorded_again(home: Home, recorder: Recorder) -> None:
+    unfetched(home, recorder, {"/1.png": Answer(body=ONE), "/2.png": Answer(body=TWO)})
+    change(home.ledger, "DELETE FROM requests")
+    assert home.run("resume").code == 0
+    assert rows_of(home.ledger, "images") == []
+
+
+def test_a_rehearsal_that_is_killed_before_its_answer_is_no_real_money(
+    home: Home, recorder: Recorder
+) -> None:
+    recorder.hold()
+    with home.start("generate", "a cat", "-o", "cat.png", base_url=recorder.base_url) as process:
+        recorder.wait_for_request()
+        process.kill()
+        process.wait()
+    recorder.release()
+    (row,) = rows_of(home.ledger)
+    assert row["host"] != "the sandbox"
+    recorder.answer = lambda _: Answer(body=b"{}", headers=(("x-gpt-image-2-sandbox", "1"),))
+    assert home.run("resume").code == 0
+    (row,) = rows_of(home.ledger)
+    assert row["host"] == "the sandbox"
+    assert home.run("spend", "--json").json["maybe_billed"] == 0
+    assert "not in the total" in home.run("spend").stdout
+
+
+def test_a_call_to_a_sandbox_of_our_own_is_a_rehearsal_from_its_beginning(
+    home: Home, recorder: Recorder
+) -> None:
+    recorder.answer = lambda _: Answer(500, b"{}")
+    OWN_SANDBOXES.add(recorder.base_url)
+    try:
+        env = {**home.environment(recorder.base_url)}
+        with pytest.raises(GptImage2Error):
+            Client(env=env, retries=0).generate("a cat", output=home.cwd / "cat.png")
+    finally:
+        OWN_SANDBOXES.discard(recorder.base_url)
+    (row,) = rows_of(home.ledger)
+    assert row["host"] == "the sandbox"
+
+
+def test_a_whole_image_that_no_folder_takes_stays_where_it_is(tmp_path: Path) -> None:
+    part = tmp_path / ".cat.png.gi2-0123456789ab.part"
+    part.write_bytes(ONE)
+    nowhere = tmp_path / "file"
+    nowhere.write_bytes(b"in the way of every folder")
+    plan = OutputPlan(nowhere / "out", "cat", ".png", False, True, nowhere / "rescued")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(adopt_module, "rescue_folders", lambda folder: [folder])
+        assert adopt([{"part": str(part), "number": 1}], plan) == ((), ())
+    assert part.read_bytes() == ONE
+
+
+def test_json_says_when_the_sandbox_has_answered_and_only_then(
+    home: Home, recorder: Recorder, sandbox: Sandbox
+) -> None:
+    recorder.answer = lambda _: images(ONE)
+    args = ("generate", "a cat", "-o", "cat.png", "--json")
+    assert home.run(*args, base_url=sandbox.base_url).json["sandbox"] is True
+    assert "sandbox" not in home.run(*args, base_url=recorder.base_url).json

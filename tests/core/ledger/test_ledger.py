@@ -89,6 +89,7 @@ def test_every_field_of_a_generation_is_recorded(home: Home, recorder: Recorder)
         "billed": "yes",
         "discount": 1.0,
         "batch_id": None,
+        "task_id": None,
     }
     assert rows_of(home.ledger, "images") == [
         {
@@ -200,12 +201,13 @@ def test_a_rescued_image_is_recorded_where_it_is(home: Home, recorder: Recorder)
     assert image["rescued"] == 1 and Path(image["path"]).parent == home.rescued
 
 
-def test_the_picture_of_a_probe_is_recorded(home: Home, recorder: Recorder) -> None:
+def test_the_pictures_of_a_probe_are_recorded(home: Home, recorder: Recorder) -> None:
+    """This host paints what is to be refused, too."""
     assert home.run("doctor", "--probe", "--yes", base_url=recorder.base_url).code == 0
     row = only(home)
-    assert (row["command"], row["status"], row["billed"], row["attempts"]) == ("doctor", "saved", "yes", 1)
-    assert row["cost_usd"] == pytest.approx(13 * 5e-6 + 196 * 30e-6)
-    assert len(rows_of(home.ledger, "images")) == 1
+    assert (row["command"], row["status"], row["billed"], row["attempts"]) == ("doctor", "saved", "yes", 2)
+    assert row["cost_usd"] == pytest.approx(2 * (13 * 5e-6 + 196 * 30e-6))
+    assert len(rows_of(home.ledger, "images")) == 2
 
 
 def test_a_path_that_is_no_text_is_recorded_as_its_bytes(home: Home, recorder: Recorder) -> None:

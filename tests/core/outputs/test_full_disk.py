@@ -7,11 +7,12 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List
+from typing import Callable, Iterator, List, Mapping
 
 import full_disk
 import pytest
-from faulty import body_of, serving
+from batching import again, command, image_files, write_jobs
+from faulty import Exchange, body_of, serving
 from harness import Home, Run
 from pictures import png
 from servers import Answer, Recorder, images
@@ -19,7 +20,7 @@ from servers import Answer, Recorder, images
 CATS = [png(64, 64, noise=bytes([number + 1]) * 200_000) for number in range(3)]
 
 
-def run_with_limits(home: Home, base_url: str, limits: Dict[Path, int], *args: str) -> Run:
+def run_with_limits(home: Home, base_url: str, limits: Mapping[object, int], *args: str) -> Run:
     """Runs the script while each of these folders takes only so many bytes of a file."""
     *python, script, _ = home.command("-")
     table = json.dumps({str(folder): limit for folder, limit in limits.items()})
@@ -55,11 +56,10 @@ def test_images_that_a_full_disk_does_not_take_are_rescued(room: int, home: Home
 
 @pytest.fixture
 def small_disk(home: Home) -> Iterator[Path]:
-    """A real disk that takes one of the images and a half."""
+    """A real disk of 32 MiB."""
     folder = home.cwd / "out"
     folder.mkdir()
-    size = len(CATS[0]) * 3 // 2
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", str(folder)]
     try:
         subprocess.run(mount, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     except (OSError, subprocess.CalledProcessError):
@@ -71,7 +71,13 @@ def small_disk(home: Home) -> Iterator[Path]:
 
 
 def test_images_that_a_small_real_disk_does_not_take_are_rescued(small_disk: Path, home: Home) -> None:
-    with serving(lambda exchange: exchange.answer(body_of(CATS))) as server:
+    def answer(exchange: Exchange) -> None:
+        """Lets somebody else take the disk, but for one of the images and a half."""
+        free = os.statvfs(str(small_disk)).f_bavail * os.statvfs(str(small_disk)).f_frsize
+        (small_disk / "other").write_bytes(bytes(free - len(CATS[0]) * 3 // 2))
+        exchange.answer(body_of(CATS))
+
+    with serving(answer) as server:
         run = home.run(*GENERATE, base_url=server.base_url)
     paths = [Path(image["path"]) for image in run.json["images"]]
     assert run.code == 8, run.stderr
@@ -200,3 +206,32 @@ def test_an_answer_that_is_not_understood_is_kept_in_the_temp_folder_when_the_st
     assert kept.read_bytes() == body
     assert str(kept) in run.json["error"]["hint"]
     assert list(home.rescued.glob(".*")) == []
+
+
+@pytest.mark.parametrize("place", ["out", "state"])
+def test_without_room_for_what_is_asked_nothing_is_sent(place: str, home: Home, recorder: Recorder) -> None:
+    folder = home.cwd / "out" if place == "out" else home.state
+    limits = {f"free {folder}": 3 * 1024 * 1024 * 3 - 1}
+    args = ("generate", "a cat", "--n", "3", "--size", "1024x1024", "-o", "out/cat.png", "--json")
+    run = run_with_limits(home, recorder.base_url, limits, *args)
+    assert run.code == 2, run.stderr
+    assert run.json["error"]["code"] == "no_space" and str(folder) in run.json["error"]["message"]
+    assert "free some space" in run.json["error"]["hint"]
+    assert recorder.requests == []
+    limits = {name: limit + 1_000_000 for name, limit in limits.items()}
+    recorder.answer = lambda request: images(*CATS)
+    assert run_with_limits(home, recorder.base_url, limits, *args).code == 0
+
+
+def test_a_batch_stops_cleanly_before_it_pays_for_what_has_no_room(home: Home, recorder: Recorder) -> None:
+    jobs = write_jobs(home, *({"prompt": f"cat {number}", "size": "1024x1024"} for number in range(6)))
+    recorder.answer = lambda request: images(CATS[0])
+    one = 1024 * 1024 * 3
+    limits = {f"free {home.cwd / 'out'}": one + 2 * len(CATS[0]) + 100_000}
+    run = run_with_limits(home, recorder.base_url, limits, *command(jobs, "--concurrency", "1"))
+    made = image_files(home.cwd / "out")
+    assert run.code == 9 and run.json["done"] == len(made) == len(recorder.requests)
+    assert 0 < len(made) < 6
+    assert "room for" in json.dumps(run.json)
+    assert again(home, recorder.base_url).code == 0
+    assert len(recorder.requests) == len(image_files(home.cwd / "out")) == 6

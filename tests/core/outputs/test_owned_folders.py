@@ -13,12 +13,12 @@ from typing import Callable, Iterator, List
 import pytest
 from harness import Home
 from pictures import png
-from servers import Recorder
+from servers import Recorder, images
 
 from gpt_image2.core.base.errors import UsageError
 from gpt_image2.core.outputs import files, owned
 from gpt_image2.core.outputs.files import open_part, sweep, temporary_folder
-from gpt_image2.core.outputs.owned import is_abandoned, own_folder, owned_folder, taken_over
+from gpt_image2.core.outputs.owned import is_abandoned, is_unmarked, own_folder, owned_folder, taken_over
 
 DAY_S = 24 * 3600
 MARKER = ".gpt-image-2-owner"
@@ -302,3 +302,32 @@ def test_a_part_of_another_user_is_left_alone(folder: Path) -> None:
     part = stray(folder)
     os.chown(str(part), 65534, 65534)
     assert sweep(folder, folder.parent / "rescued") == [] and part.exists()
+
+
+@pytest.mark.parametrize("has_marker", [False, True])
+def test_what_its_owner_never_came_to_mark_is_swept_from_inflight_after_a_while(
+    has_marker: bool, home: Home, recorder: Recorder
+) -> None:
+    folder = home.state / "inflight" / "7-0123abcd"
+    folder.mkdir(parents=True)
+    if has_marker:
+        (folder / MARKER).touch()
+    recorder.answer = lambda _: images(png(16, 16))
+    for seconds, is_there in ((1800, True), (DAY_S, False)):
+        age(folder, seconds)
+        run = home.run("generate", "a cat", "-o", "cat.png", base_url=recorder.base_url)
+        assert (run.code, folder.exists()) == (0, is_there)
+
+
+def test_what_is_not_empty_or_has_an_owner_is_no_unmarked_folder(tmp_path: Path) -> None:
+    full = tmp_path / "full"
+    full.mkdir()
+    (full / "picture.png").write_bytes(b"x")
+    owner = owned_folder(tmp_path, "gpt-image-2-")
+    with open(str(owner.path / MARKER), "r+b") as file:
+        file.truncate(0)
+    for folder in (full, owner.path):
+        age(folder)
+        assert not is_unmarked(folder)
+    owner.leave()
+    assert is_unmarked(owner.path)

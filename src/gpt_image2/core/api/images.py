@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import IO, Optional, Tuple
 
 from ..base.outcome import SavedImage
 from ..base.record import Record
 
-#: So many first bytes are enough for `sniff_format`.
-SNIFF_BYTES = 16
+#: So many first bytes are enough for `sniff_format`, and so few where they are not text.
+SNIFF_BYTES, _PIXELS_SNIFF_BYTES = 1 << 14, 16
 
 _HASHED_BYTES = 1 << 20
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_END = b"IEND\xaeB`\x82"
 _JPEG_END = b"\xff\xd9"
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_GIF_END = b";"
+#: What may stand before the first element of an XML document, one after the other.
+_XML_PROLOGUE = r"\s+|<!--.*?-->|<\?.*?\?>|<!DOCTYPE[^\[>]*(?:\[[^\]]*\]\s*)?>"
+#: A part of that, or the name of an element, that is not whole yet.
+_XML_UNFINISHED = r"(?s)|<[\w.:-]{0,60}|<!.*|<\?.*"
+_SVG_ELEMENT = r"<([\w.-]+:)?svg[\s/>]"
+_XML_ATTRIBUTE = r"""(?<!\S)([^\s=/>"']+)\s*=\s*(?:"([^"]*)"|'([^']*)')"""
+_PLAIN_NUMBER = r"(\d{1,6}(?:\.\d{1,9})?)(?:px)?"
+_SVG_TAIL_BYTES = 4096
 _JPEG_BARE = frozenset(range(0xD0, 0xD9)) | {0x01}
 
 
 class ImageInfo(Record):
-    """Format (`png`, `jpeg`, `webp`), dimensions in pixels where the header tells them, and alpha."""
+    """Format (`png`, `jpeg`, `webp`, `gif`, `svg`), dimensions in pixels where the header tells them, and
+    alpha."""
 
     format: str
     width: Optional[int]
@@ -29,20 +40,29 @@ class ImageInfo(Record):
 
 
 def sniff_format(head: bytes) -> Optional[str]:
-    """`png`, `jpeg` or `webp` by the first bytes, or None for anything else."""
+    """`png`, `jpeg`, `webp`, `gif` or `svg` by the first bytes, or None for anything else."""
     if head.startswith(_PNG_SIGNATURE):
         return "png"
     if head.startswith(b"\xff\xd8\xff"):
         return "jpeg"
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "webp"
-    return None
+    if head[:6] in (b"GIF87a", b"GIF89a"):
+        return "gif"
+    return "svg" if re.match(_SVG_ELEMENT, _first_element(head)) else None
+
+
+def needs_more(head: bytes) -> bool:
+    """Whether these first bytes are too few for `sniff_format`: an SVG may begin with comments."""
+    if len(head) < _PIXELS_SNIFF_BYTES:
+        return True
+    return len(head) < SNIFF_BYTES and re.fullmatch(_XML_UNFINISHED, _first_element(head)) is not None
 
 
 def read_image_info(file: IO[bytes]) -> Optional[ImageInfo]:
     """What the header of an open image says, or None when the bytes are no image. Moves the position."""
     file.seek(0)
-    head = file.read(32)
+    head = file.read(SNIFF_BYTES)
     image_format = sniff_format(head)
     if image_format == "png":
         return _read_png(file, head)
@@ -50,7 +70,10 @@ def read_image_info(file: IO[bytes]) -> Optional[ImageInfo]:
         return _read_jpeg(file)
     if image_format == "webp":
         return _read_webp(head)
-    return None
+    if image_format == "gif":
+        sides = (int.from_bytes(head[at : at + 2], "little") or None for at in (6, 8))
+        return ImageInfo("gif", *sides, has_alpha=True)
+    return _read_svg(head) if image_format == "svg" else None
 
 
 def is_whole_image(file: IO[bytes]) -> bool:
@@ -61,11 +84,13 @@ def is_whole_image(file: IO[bytes]) -> bool:
     size = file.seek(0, 2)
     if image_format == "webp":
         return size >= 8 + int.from_bytes(head[4:8], "little")
+    if image_format == "svg":
+        file.seek(max(0, size - _SVG_TAIL_BYTES) // 2 * 2)
+        return _ends_svg(file.read().decode(_xml_encoding(head), "replace"))
     file.seek(max(0, size - len(_PNG_END)))
     tail = file.read()
-    return (image_format == "png" and tail == _PNG_END) or (
-        image_format == "jpeg" and tail.endswith(_JPEG_END)
-    )
+    ends = {"png": _PNG_END, "jpeg": _JPEG_END, "gif": _GIF_END}
+    return image_format in ends and tail.endswith(ends[image_format])
 
 
 def saved_image_at(path: str) -> Optional[SavedImage]:
@@ -136,6 +161,43 @@ def _read_jpeg(file: IO[bytes]) -> ImageInfo:
             height, width = int.from_bytes(segment[3:5], "big"), int.from_bytes(segment[5:7], "big")
             return ImageInfo("jpeg", width, height, False)
         file.seek(length - 7, 1)
+
+
+def _xml_encoding(head: bytes) -> str:
+    """The encoding of an XML document, by its mark."""
+    marks = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
+    return marks.get(head[:2], "utf-8")
+
+
+def _first_element(head: bytes) -> str:
+    """A text from behind all that may stand before the first element of an XML document."""
+    text = head.decode(_xml_encoding(head), "replace").lstrip("\ufeff")
+    at, prologue = 0, re.compile(_XML_PROLOGUE, re.DOTALL)
+    while True:
+        part = prologue.match(text, at)
+        if part is None:
+            return text[at:]
+        at = part.end()
+
+
+def _read_svg(head: bytes) -> ImageInfo:
+    """The dimensions that the first element gives in plain numbers, or else the box that it shows."""
+    opening = re.match(r"""<(?:[^>"']|"[^"]*"|'[^']*')*>""", _first_element(head))
+    found = re.findall(_XML_ATTRIBUTE, opening.group()) if opening else []
+    values = {name: one or other for name, one, other in found}
+    sides = [values.get("width", ""), values.get("height", "")]
+    for pair in (sides, re.split(r"[\s,]+", values.get("viewBox", "").strip())[2:]):
+        plain = [re.fullmatch(_PLAIN_NUMBER, side.strip()) for side in pair]
+        pixels = [round(float(side.group(1))) for side in plain if side]
+        if len(pixels) == 2 and all(pixels):
+            return ImageInfo("svg", pixels[0], pixels[1], True)
+    return ImageInfo("svg", None, None, True)
+
+
+def _ends_svg(tail: str) -> bool:
+    """Whether a text ends as an SVG does; comments may follow its last element."""
+    closings = list(re.finditer(r"</(?:[\w.-]+:)?svg\s*>", tail))
+    return bool(closings) and not re.sub(_XML_PROLOGUE, "", tail[closings[-1].end() :], flags=re.DOTALL)
 
 
 def _read_webp(head: bytes) -> ImageInfo:

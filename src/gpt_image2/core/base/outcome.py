@@ -87,6 +87,21 @@ class Usage(Record):
         )
 
 
+class SvgUsage(Record):
+    """Tokens of the language model that has written an SVG, told apart from those of the image model.
+
+    `total_tokens` less `input_tokens` is what it has written, reasoning included. `cost_usd` is its part of
+    the cost, None where that model has no price.
+    """
+
+    input_tokens: int
+    output_tokens: int
+    reasoning_tokens: int
+    total_tokens: int
+    model: str
+    cost_usd: Optional[float] = None
+
+
 class Result(Record):
     """The outcome of one `generate` or `edit`. `cost_usd` is None when usage or prices are not known.
 
@@ -107,3 +122,12 @@ class Result(Record):
     warnings: Tuple[str, ...] = ()
     sandbox: bool = False
     tasks: Tuple[str, ...] = ()
+    svg_usage: Optional[SvgUsage] = None
+
+    @property
+    def unpriced(self) -> str:
+        """What `cost_usd` lacks though it was paid for, in words; empty where it lacks nothing."""
+        author = self.svg_usage
+        if author is None or author.cost_usd is not None:
+            return ""
+        return f"{author.total_tokens:,} tokens of {author.model or 'the model that wrote the SVG'}"

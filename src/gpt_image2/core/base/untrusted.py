@@ -28,6 +28,15 @@ _STEP = re.compile(
     re.I,
 )
 
+#: What a text in UTF-16 begins with, by the order of its bytes.
+UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
+
+def written_text(data: bytes) -> str:
+    """What a file or a pipe of the user's says: UTF-8, or UTF-16 with its mark, as PowerShell writes it. A
+    `UnicodeDecodeError` where it is neither."""
+    return data.decode("utf-16" if data.startswith(UTF16_MARKS) else "utf-8-sig")
+
 
 def whole_number(text: str, most: int) -> Optional[int]:
     """The number that ASCII digits write, None for anything else and for more than `most`."""

@@ -106,5 +106,6 @@ def _facts(row: Dict[str, Any], request: ImageRequest) -> str:
     fields = request.without_stream().wire_fields("output_format")
     facts += [f"{name} {value}" for name, value in fields.items() if name not in ("model", "prompt")]
     cost = row.get("cost_usd")
-    facts.append(f"${cost:.4f}" if cost is not None else "")
+    lacking = " + unknown" if row.get("unpriced") else ""
+    facts.append(f"${cost:.4f}{lacking}" if cost is not None else "")
     return " · ".join(fact for fact in facts if fact)

@@ -8,14 +8,15 @@ import re
 from typing import Any, Dict, List, Optional, Sequence, Tuple, cast
 
 from ..api.models import DEFAULT_MODEL
-from ..api.request import REQUEST_FIELDS, ImageRequest
+from ..api.read_fields import by_own_names
+from ..api.request import ONCE_EXTRA, REQUEST_FIELDS, ImageRequest
 from ..base.errors import UsageError
 from ..base.record import Record, replace
 from ..base.redact import show
 
 #: How a JSON array begins, and no prompt.
 ARRAY_START = re.compile(r"\[\s*(?:[\[{\"\]]|$)")
-_OWN = ("image", "images", "image[]", "mask", "output", "id")
+_OWN = ("image", "images", "image[]", "mask", "markup", "output", "id")
 _LINE_HINT = 'a line is a JSON object such as {"prompt": "a cat"}, or a bare prompt'
 #: Names that other tools give to what a job reads or writes. Passed through, such a field would do nothing,
 #: and the image would be paid for without its inputs. They are compared without case, `-` and `_`.
@@ -29,6 +30,7 @@ _LOOKALIKES = {
         ("image", "input inputs initimage sourceimage refimage refimages referenceimage referenceimages"),
         ("image", "reference references"),
         ("mask", "maskurl maskimage maskpath maskfile"),
+        ("markup", "markupurl markupimage markuppath markupfile"),
         ("output", "out outfile outpath outputfile outputpath outputname filename saveto saveas"),
     )
     for name in names.split()
@@ -36,12 +38,13 @@ _LOOKALIKES = {
 
 
 class Job(Record):
-    """One job. `request` has no input images yet: `sources` and `mask` name them. `output` is below the
+    """One job. `request` has no images yet: `sources`, `mask` and `markup` name them. `output` is below the
     output folder, None for a name made from the prompt."""
 
     request: ImageRequest
     sources: Tuple[str, ...] = ()
     mask: Optional[str] = None
+    markup: Optional[str] = None
     output: Optional[str] = None
     id: Optional[str] = None
 
@@ -58,8 +61,9 @@ def read_job(text: str, defaults: Job) -> Tuple[Job, Tuple[str, ...]]:
         job, unknown = _from_object(cast(Dict[str, Any], content), defaults)
     else:
         job = replace(defaults, request=replace(defaults.request, prompt=_bare_prompt(text)))
-    if job.mask is not None and not job.sources:
-        raise UsageError("it has a mask and no image", hint="name the image to edit in image")
+    for what, source in (("mask", job.mask), ("markup", job.markup)):
+        if source is not None and not job.sources:
+            raise UsageError(f"it has a {what} and no image", hint="name the image to edit in image")
     return job, unknown
 
 
@@ -77,7 +81,7 @@ def _parsed(text: str) -> Any:
 
 
 def _from_object(content: Dict[str, Any], defaults: Job) -> Tuple[Job, Tuple[str, ...]]:
-    fields = {name: value for name, value in content.items() if value is not None}
+    fields = by_own_names({name: value for name, value in content.items() if value is not None})
     if "format" in fields:
         fields.setdefault("output_format", fields.pop("format"))
     kinds = {"prompt": str, **REQUEST_FIELDS}
@@ -99,16 +103,23 @@ def _from_object(content: Dict[str, Any], defaults: Job) -> Tuple[Job, Tuple[str
         request=replace(defaults.request, extra=tuple(extra.items()), **known),
         sources=_sources(own) or defaults.sources,
         mask=_typed(own["mask"], "mask", str) if "mask" in own else defaults.mask,
+        markup=_typed(own["markup"], "markup", str) if "markup" in own else defaults.markup,
         output=_typed(own["output"], "output", str) if "output" in own else None,
         id=_job_id(own["id"]) if "id" in own else None,
     )
     return job, tuple(fields)
 
 
-def job_key(request: ImageRequest, inputs: Sequence[str], mask: Optional[str]) -> str:
-    """The SHA-256, in hex, of all that decides what a job's images show; `inputs` and `mask` are hashes too.
+def job_key(
+    request: ImageRequest, inputs: Sequence[str], mask: Optional[str], markup: Optional[str] = None
+) -> str:
+    """The SHA-256, in hex, of all that decides what a job's images show; `inputs`, `mask` and `markup` are
+    hashes too.
     How the request travels (`stream`), and what only the provider's checks see (`moderation`, `user`), is no
     part of it."""
+    # What was once extra still stands with it: the key of a job must not change.
+    wire = request.wire_fields("output_format")
+    further = {name: wire[name] for name in (*ONCE_EXTRA, *dict(request.extra)) if name in wire}
     content: List[object] = [
         request.model or DEFAULT_MODEL,
         request.prompt,
@@ -118,9 +129,10 @@ def job_key(request: ImageRequest, inputs: Sequence[str], mask: Optional[str]) -
         request.effective_format,
         request.output_compression,
         request.background or "auto",
-        sorted(request.extra, key=lambda field: field[0]),
+        sorted(further.items()),
         list(inputs),
         mask,
+        *([markup] if markup is not None else []),
     ]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode("ascii")).hexdigest()
 

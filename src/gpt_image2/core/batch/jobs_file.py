@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from pathlib import Path
 from typing import BinaryIO, Iterator, Optional
 
 from ..base.errors import UsageError
 from ..base.record import Record
+from ..base.untrusted import UTF16_MARKS
+from ..calls.inputs import open_stdin
 from .job import ARRAY_START, is_header
 
 _MAX_JOB_BYTES = 1 << 20
 _MAX_ARRAY_BYTES = 32 << 20
 _ARRAY_HEAD_BYTES = 4096
 _UTF8_MARK = b"\xef\xbb\xbf"
-_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _COMMENTS = (b"#", b"//")
 
 
@@ -47,7 +47,7 @@ class JobsFile:
         self._file: BinaryIO = open(str(scratch / "jobs"), "x+b")  # noqa: SIM115
         try:
             if path == "-":
-                shutil.copyfileobj(sys.stdin.buffer, self._file)
+                shutil.copyfileobj(open_stdin("jobs"), self._file)
             else:
                 with open(os.path.expanduser(path), "rb") as file:
                     shutil.copyfileobj(file, self._file)
@@ -92,7 +92,7 @@ class JobsFile:
             UsageError: it cannot be read, or is a table: its rows would pass for prompts.
         """
         self._file.seek(0)
-        if self._file.read(2) in _UTF16_MARKS:
+        if self._file.read(2) in UTF16_MARKS:
             self._take(_from_utf16(self._file))
         first = next(self.lines(), None)
         if first is None:

@@ -6,11 +6,11 @@ from typing import List, Optional, Sequence, Tuple
 
 from ..base.about import PROGRAM
 from ..base.errors import UsageError
+from ..commands.field_flags import add_field_flags
 from ..commands.options import (
     CallFlags,
     Parser,
     ServerFlags,
-    add_field_flags,
     add_output_flags,
     add_sending_flags,
     add_setting_flags,
@@ -43,15 +43,17 @@ class JobsOptions(ServerFlags):
     out_dir: str
     image: Optional[List[str]]
     mask: Optional[str]
+    markup: Optional[str]
     dry_run: bool
     skip_invalid: bool
     max_cost_usd: Optional[float]
     retry_ambiguous: bool
+    takes_markup = True  # the Batch API's bodies are JSON, for which no markup is documented
 
     @property
     def defaults(self) -> Job:
         """What a line leaves out."""
-        return Job(request_of(self, ""), tuple(self.image or ()), self.mask)
+        return Job(request_of(self, ""), tuple(self.image or ()), self.mask, self.markup)
 
 
 class BatchRunCommand(JobsOptions, CallFlags):
@@ -110,6 +112,7 @@ def add_jobs_flags(parser: Parser) -> None:
     )
     add("--image", action="append", metavar="IMAGE", help="input image for jobs without one; repeatable")
     add("--mask", metavar="PNG", help="mask for jobs without one")
+    add("--markup", metavar="PNG", help="markup for jobs without one")
     add("--dry-run", action="store_true", help="show jobs, cost and time; send nothing")
     add("--skip-invalid", action="store_true", help="go on without the lines that are no jobs")
     add(
@@ -117,7 +120,7 @@ def add_jobs_flags(parser: Parser) -> None:
         dest="max_cost_usd",
         type=amount,
         metavar="USD",
-        help="start nothing that might pass this sum, earlier runs included (input images not counted)",
+        help="start nothing that might pass this sum, earlier runs included (input images by an estimate)",
     )
 
 

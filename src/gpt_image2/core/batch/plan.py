@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
-from ..api.models import CostEstimate
+from ..api.cost import CostEstimate
 from ..base.errors import GptImage2Error
 from ..base.outcome import Billed, SavedImage
 from ..base.record import Record, replace
@@ -253,13 +253,20 @@ def _planned(row: Sequence[Any]) -> PlannedJob:
 
 class JobEnding(Record):
     """What has come of a job. `images` are all that it has by now, those of earlier runs too; without an
-    error all are there. `cost_usd` is None where that is unknown or nothing was paid."""
+    error all are there. `cost_usd` is None where that is unknown or nothing was paid; `unpriced` is what it
+    lacks, in words."""
 
     images: Tuple[SavedImage, ...] = ()
     error: Optional[GptImage2Error] = None
     billed: Billed = Billed.NO
     cost_usd: Optional[float] = None
     warnings: Tuple[str, ...] = ()
+    unpriced: str = ""
+
+    @property
+    def is_unpriced(self) -> bool:
+        """Whether it may have cost what is not in `cost_usd`."""
+        return self.billed is not Billed.NO and (self.cost_usd is None or bool(self.unpriced))
 
     @property
     def state(self) -> str:
@@ -285,6 +292,7 @@ class JobEnding(Record):
             "images": [image_json(image) for image in self.images],
             "billed": self.billed.value,
             "cost_usd": None if self.cost_usd is None else round(self.cost_usd, 6),
+            **({"unpriced": self.unpriced} if self.unpriced else {}),
             "warnings": list(self.warnings),
             "error": failure_json(self.error),
         }

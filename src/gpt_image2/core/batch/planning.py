@@ -15,11 +15,11 @@ from ..api.images import sha256_of
 from ..api.models import MAX_INPUT_IMAGES, Prices
 from ..api.request import ImageRequest, checked, is_address
 from ..base.errors import GptImage2Error, UsageError
-from ..base.record import Record
+from ..base.record import Record, replace
 from ..base.redact import show
 from ..calls.budget import unknown_cost
 from ..calls.client import Client
-from ..calls.inputs import check_local_inputs
+from ..calls.inputs import local_inputs
 from ..outputs.files import prepare_folder, temporary_folder
 from ..outputs.naming import canonical, extension, slug
 from ..settings.base_url import is_loopback
@@ -74,7 +74,8 @@ def open_jobs(options: JobsOptions, client: Client, output: Output, stack: ExitS
     if not options.dry_run:
         prepare_folder(path)
         journal = stack.enter_context(Journal(path))
-    planner = _Planner(plan, folder, options.defaults, client.settings.prices)
+    defaults = replace(options.defaults, request=client.with_model(options.defaults.request))
+    planner = _Planner(plan, folder, defaults, client.settings.prices, options.takes_markup)
     for line in jobs_file.lines():
         planner.add(line)
     plan.number_copies()
@@ -96,7 +97,7 @@ def open_jobs(options: JobsOptions, client: Client, output: Output, stack: ExitS
     _refuse_invalid(plan, options.skip_invalid, output)
     if options.max_cost_usd is not None and any(share.cost_usd is None for share in plan.shares()):
         raise unknown_cost("some jobs")
-    return OpenJobs(plan, jobs_file, folder, journal, options.defaults, spent_usd)
+    return OpenJobs(plan, jobs_file, folder, journal, defaults, spent_usd)
 
 
 def _is_for_sandbox(options: JobsOptions, client: Client, folder: Path) -> Optional[bool]:
@@ -133,12 +134,20 @@ def _refuse_invalid(plan: Plan, skip: bool, output: Output) -> None:
 class _Planner:
     """Takes lines of a jobs file into a plan."""
 
-    def __init__(self, plan: Plan, folder: OutputFolder, defaults: Job, prices: Mapping[str, Prices]) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        folder: OutputFolder,
+        defaults: Job,
+        prices: Mapping[str, Prices],
+        takes_markup: bool,
+    ) -> None:
         self._plan = plan
         self._folder = folder
         self._real_folder = os.path.realpath(str(folder.path))
         self._defaults = defaults
         self._prices = prices
+        self._takes_markup = takes_markup
         self._lines = 0
         self._warnings: Dict[str, int] = {}
 
@@ -161,10 +170,11 @@ class _Planner:
         if line.text is None:
             raise UsageError(line.problem, hint="write one job a line")
         job, unknown = read_job(line.text, self._defaults)
-        check_local_inputs(job.sources, job.mask)
         if len(job.sources) > MAX_INPUT_IMAGES:
             raise UsageError(f"{len(job.sources)} images; at most {MAX_INPUT_IMAGES} may be sent")
-        request, warnings = checked(job.request)
+        if job.markup is not None and not self._takes_markup:
+            raise UsageError("the Batch API takes no markup", hint="use batch run")
+        request, warnings = checked(local_inputs(job.request, job.sources, job.mask, job.markup))
         for name in unknown:
             self._warn(f"field {show(name, limit=40)!r} is not known here and is passed through")
         for warning in warnings:
@@ -180,12 +190,13 @@ class _Planner:
         numbers = tuple(range(1, request.count + 1))
         paths = [outputs.path(number) for number in numbers]
         estimate = request.estimate(self._prices)
-        mask = _fingerprint(job.mask) if job.mask else None
+        inputs = [_fingerprint(each) for each in job.sources]
+        mask, markup = (_fingerprint(each) if each else None for each in (job.mask, job.markup))
         planned = PlannedJob(
             number=self._lines,
             line=line.number,
             id=job.id,
-            key=job_key(request, [_fingerprint(each) for each in job.sources], mask),
+            key=job_key(request, inputs, mask, markup),
             copy=0,
             name=name,
             named=named,

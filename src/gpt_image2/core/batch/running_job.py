@@ -102,7 +102,8 @@ class RunningJob:
         images = (*self.planned.there, *self._numbered(result.images if result else ()))
         in_order = tuple(sorted(images, key=lambda image: image.number))
         warnings = (*result.warnings, *self._elsewhere(result.images)) if result else ()
-        self.ending = JobEnding(in_order, error, billed, cost_usd, warnings)
+        unpriced = result.unpriced if result else ""
+        self.ending = JobEnding(in_order, error, billed, cost_usd, warnings, unpriced)
 
     def row(self) -> Dict[str, object]:
         result = self.result

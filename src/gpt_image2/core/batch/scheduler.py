@@ -29,6 +29,7 @@ from ..base.outcome import Billed, Result, SavedImage
 from ..base.record import replace
 from ..calls.budget import OVER_MAX_COST, Budget, Hold
 from ..calls.client import Client
+from ..outputs.files import NO_SPACE
 from .job import read_job
 from .journal import Journal
 from .options import BatchRunCommand
@@ -228,7 +229,7 @@ class Scheduler:
     def _load(self, running: RunningJob) -> None:
         job = running.job
         try:
-            inputs = self._client.with_inputs(job.request, job.sources, job.mask)
+            inputs = self._client.with_inputs(job.request, job.sources, job.mask, job.markup)
             request = running.inputs.enter_context(inputs)
         except Exception as error:
             self._news.put(partial(self._end, running, None, error))
@@ -311,7 +312,7 @@ class Scheduler:
             failed=tally.failed + (ending.error is not None),
             images=tally.images + (len(running.result.images) if running.result else 0),
             spent_usd=tally.spent_usd + (ending.cost_usd or 0.0),
-            unpriced=tally.unpriced + (ending.cost_usd is None and ending.billed is not Billed.NO),
+            unpriced=tally.unpriced + ending.is_unpriced,
         )
         row = running.row()
         self._plan.end(planned.number, ending.state, row)
@@ -334,7 +335,7 @@ class Scheduler:
         """Starts nothing more where no other job can fare better, or too many have failed."""
         is_refused = isinstance(error, AuthenticationError) and error.http_status == _UNAUTHORIZED
         most = 1 if self._command.fail_fast else self._command.max_failures
-        if is_refused or isinstance(error, (QuotaError, ConfigError)):
+        if is_refused or isinstance(error, (QuotaError, ConfigError)) or error.code == NO_SPACE:
             self._stop_starting(error.code)
         elif most is not None and self._failures >= most:
             self._stop_starting(MAX_FAILURES)

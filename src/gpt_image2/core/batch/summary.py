@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any, Dict, Iterator, Mapping, Optional, Sequence, Set
 
-from ..api.models import TYPICAL_SECONDS, CostEstimate
+from ..api.cost import CostEstimate
+from ..api.models import TYPICAL_SECONDS
 from ..base.errors import PartialError
 from ..base.outcome import Billed, ExitCode, SavedImage
 from ..base.record import Record

@@ -87,12 +87,19 @@ class BatchApi:
         self.is_sandbox = False
 
     def upload(self, path: Path, filename: str, purpose: str, mime_type: str) -> str:
+        """Uploads a file under a name that no other has; its id. Where the answer is lost the file is looked
+        for in the server's list, and sent again only if it is not there."""
         form = (
             FormPart("purpose", text=purpose),
             FormPart("file", path=str(path), filename=filename, mime_type=mime_type),
         )
-        _, answer = self._ask(self._request("/files", form=form, timeout_s=_MOVE_TIMEOUT_S))
-        file_id = _text(fields_of(answer), "id")
+        request = self._request("/files", form=form, timeout_s=_MOVE_TIMEOUT_S)
+
+        def look() -> object:
+            return self._file_named(filename, purpose)
+
+        _, answer = self._ask(request, look=look)
+        file_id = _text(fields_of(answer), "id") or _text(fields_of(look()), "id")
         if file_id is None:
             raise ApiError("the upload was answered without the id of a file", code="no_file_id")
         return file_id
@@ -141,6 +148,14 @@ class BatchApi:
                 return batch
         return None
 
+    def _file_named(self, filename: str, purpose: str) -> Optional[Mapping[str, Any]]:
+        """The newest file of the server of that name; None where its list is without it, or cannot be had."""
+        path = f"/files?purpose={purpose}&order=desc&limit={_PAGE_SIZE}"
+        _, answer = send_free(self._curl, self._request(path))
+        files: Any = fields_of(answer).get("data")
+        found = map(fields_of, cast(List[object], files) if isinstance(files, list) else [])
+        return next((file for file in found if file.get("filename") == filename), None)
+
     def download(self, file_id: str, take: Callable[[bytes], None]) -> None:
         """Gives the content of a file to `take`, piece by piece; what came before an error, too."""
         request = self._request(f"/files/{_part_of_url(file_id)}/content", timeout_s=_MOVE_TIMEOUT_S)
@@ -185,8 +200,11 @@ class BatchApi:
             write_private(file, json.dumps(body).encode("ascii"))
             return self._ask(replace(request, headers=headers, body_path=str(file)), why)
 
-    def _ask(self, request: HttpRequest, why: Optional[_Why] = None) -> Tuple[Attempt, object]:
-        """Sends a request until it is answered, or its error, made by `why`, is not `retry_safe`."""
+    def _ask(
+        self, request: HttpRequest, why: Optional[_Why] = None, look: Callable[[], object] = lambda: None
+    ) -> Tuple[Attempt, object]:
+        """Sends a request until it is answered, or its error, made by `why`, is not `retry_safe`. Before it
+        goes again `look` may find what it has done."""
         number = 0
         while True:
             attempt, answer = send_free(self._curl, request)
@@ -196,7 +214,13 @@ class BatchApi:
                 return attempt, answer
             error = (why or self._why_failed)(attempt)
             number += 1
-            if number == _TRIES or not error.retry_safe or not self._wait(number, attempt, error):
+            is_last = number == _TRIES
+            if not error.retry_safe or not (is_last or self._wait(number, attempt, error)):
+                raise error
+            found = look()
+            if found is not None:
+                return attempt, found
+            if is_last:
                 raise error
 
     def _wait(self, number: int, attempt: Attempt, error: GptImage2Error) -> bool:

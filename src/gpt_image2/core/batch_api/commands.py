@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 from contextlib import closing, contextmanager
 from functools import partial
+from operator import attrgetter
 from typing import Callable, Dict, Generator, List, Mapping, Optional, Sequence, Tuple
 
-from ..base.errors import LedgerError, UsageError
+from ..base.errors import GptImage2Error, LedgerError, UsageError
 from ..base.interrupt import StopSwitch
+from ..base.outcome import Billed
 from ..base.record import Record
-from ..base.redact import show
+from ..base.redact import mask_secrets, show
 from ..batch.options import JobsOptions, add_jobs_flags
+from ..commands.field_flags import add_field_flags
 from ..commands.options import (
     Parser,
     ServerFlags,
-    add_field_flags,
     add_output_flags,
     add_server_flags,
     amount,
@@ -105,6 +107,16 @@ class Session(Record):
             self.store.update(batch)
         return batch
 
+    def settled(self, defect: Exception, billed: Billed) -> GptImage2Error:
+        """What a defect is told as where jobs may be paid for: billed at least so, whatever broke."""
+        if not isinstance(defect, GptImage2Error):
+            said = mask_secrets(f"internal error: {type(defect).__name__}: {defect}", self.settings.secrets)
+            defect = GptImage2Error(
+                said, hint="the same command goes on; what was handed over or saved stays so"
+            )
+        defect.billed = max(defect.billed, billed, key=attrgetter("rank"))
+        return defect
+
     def _by_id(self, batch_id: str) -> Batch:
         batch = self.store.batch(batch_id)
         if batch is None:
@@ -175,6 +187,7 @@ def batch_in_words(batch: Batch) -> str:
 class SubmitCommand(JobsOptions):
     """A `batch submit` command line."""
 
+    takes_markup = False
     max_lines: int
     max_mb: float
 

@@ -8,7 +8,7 @@ from typing import Callable, Dict, Iterator, List, Optional, Sequence
 
 from ..base.errors import GptImage2Error, InterruptedCall, PartialError
 from ..base.interrupt import StopSwitch
-from ..base.outcome import ExitCode
+from ..base.outcome import Billed, ExitCode
 from ..base.redact import show
 from ..batch.contact_sheet import write_sheet
 from ..batch.journal import DONE, FAILED
@@ -20,7 +20,7 @@ from ..settings.places import state_folder
 from ..telling.as_json import failure_json
 from ..telling.in_words import saved_line
 from ..telling.output import Output
-from .commands import Session, batch_json, batches_session
+from .commands import BatchesArguments, Session, batch_json, batches_session
 from .results import ResultLine, ResultReader, error_without_line
 from .saving import ResultSaver, job_row_of
 from .store import GIVEN_UP, WAITING, Batch, KnownJournal
@@ -32,16 +32,30 @@ _FAILED_HINT = "batch submit or batch run with the same jobs goes on with what w
 
 
 def run_fetch(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
-    with batches_session("fetch", rest, output, stop) as (session, arguments):
-        batches = session.chosen(
-            arguments.ids, lambda batch: batch.fetched_at is None and batch.server.status != GIVEN_UP
-        )
-        if not batches:
-            output.say("nothing is left to fetch")
-        fetching = _Fetching(session)
-        with stop, output.heartbeat():
+    ended: List[int] = []
+    try:
+        with batches_session("fetch", rest, output, stop) as (session, arguments):
+            ended.append(_fetched(session, arguments))
+    except Exception as defect:
+        if not ended:
+            raise
+        output.warn(f"something went wrong when all was done: {defect}")
+    return ended[0]
+
+
+def _fetched(session: Session, arguments: BatchesArguments) -> int:
+    batches = session.chosen(
+        arguments.ids, lambda batch: batch.fetched_at is None and batch.server.status != GIVEN_UP
+    )
+    if not batches:
+        session.output.say("nothing is left to fetch")
+    fetching = _Fetching(session)
+    try:
+        with session.stop, session.output.heartbeat():
             fetching.run(batches)
         return fetching.finish()
+    except Exception as defect:
+        raise fetching.settled(defect) from defect
 
 
 class _Fetching:
@@ -78,6 +92,10 @@ class _Fetching:
             else:
                 for batch in group:
                     self._fetch_unknown(batch)
+
+    def settled(self, defect: Exception) -> GptImage2Error:
+        """What a defect is told as: batches may be billed, whatever breaks while they are fetched."""
+        return self._session.settled(defect, Billed.YES if self._saved else Billed.MAYBE)
 
     def finish(self) -> int:
         stop = self._session.stop
@@ -122,18 +140,21 @@ class _Fetching:
 
     def _fetch_folder(self, path: Path, batches: Sequence[Batch]) -> None:
         folder = OutputFolder(path, self._rescue_folder)
+        saver: Optional[ResultSaver] = None
         try:
-            prepare_folder(path)
+            prepare_folder(path, "see to it that it can be written; the server still has the results")
             with temporary_folder() as scratch, KnownJournal(path, scratch) as journal:
                 saver = ResultSaver(self._session, self._ledger, folder, journal)
                 for batch in batches:
                     self._fetch(batch, saver, path)
-                self._saved += saver.saved
                 self._problems += saver.failures
                 self._write_contact_sheet(path, journal.last.count())
-        except GptImage2Error as error:
+        except Exception as defect:
+            error = self.settled(defect)
             for batch in batches:
                 self._failed(batch, error)
+        finally:
+            self._saved += 0 if saver is None else saver.saved
 
     def _fetch(self, batch: Batch, saver: ResultSaver, path: Path) -> None:
         def take(line: ResultLine) -> None:

@@ -13,14 +13,15 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, cast
 
 from ..api.request import ImageRequest
 from ..base.errors import ApiError, GptImage2Error, PartialError
-from ..base.outcome import Billed, Usage
+from ..base.outcome import Billed, SvgUsage, Usage
 from ..base.record import Record
 from ..base.redact import show
 from ..calls.explain import explain
 from ..calls.findings import ImageFinder
-from ..calls.response import Answer, read_usage
+from ..calls.response import Answer
 from ..calls.retry import Attempt, is_refusal, judge
 from ..calls.server_error import ServerError, read_server_error
+from ..calls.usage import read_svg_usage, read_usage
 from ..outputs.collect import ImageCollector
 from ..outputs.naming import OutputPlan
 from ..outputs.store import ImageWriter
@@ -44,6 +45,7 @@ class ResultLine(Record):
     status: int = 0
     request_id: Optional[str] = None
     usage: Optional[Usage] = None
+    svg_usage: Optional[SvgUsage] = None
     error: Optional[ServerError] = None
     writers: Tuple[ImageWriter, ...] = ()
     addresses: Tuple[str, ...] = ()
@@ -67,13 +69,14 @@ class ResultReader:
         self._json.feed(rest)
 
     def close(self) -> None:
-        """The file has ended, or was cut: a line that is not whole leaves nothing behind."""
-        if self._document.strip() and self._parsed() is not None:
-            self._end()
-            return
-        self._collector.close()
-        for writer in self._writers:
-            writer.discard()
+        """The file has ended, or was cut: what has no name by then goes, since the server still has it."""
+        try:
+            if self._document.strip() and self._parsed() is not None:
+                self._end()
+        finally:
+            self._collector.close()
+            for writer in self._writers:
+                writer.discard()
 
     def _begin(self) -> None:
         self._document = bytearray()
@@ -131,6 +134,7 @@ class ResultReader:
             status=status if isinstance(status, int) else 0,
             request_id=request_id if isinstance(request_id, str) else None,
             usage=read_usage(body),
+            svg_usage=read_svg_usage(body),
             error=error,
             writers=tuple(self._writers),
             addresses=self._finder.addresses(has_images=bool(self._writers)),

@@ -11,8 +11,8 @@ from contextlib import suppress
 from itertools import count
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
+from ..api.cost import BATCH_DISCOUNT, priced
 from ..api.images import saved_image_at
-from ..api.models import BATCH_DISCOUNT, cost_of_usage
 from ..base.errors import GptImage2Error, OutputError
 from ..base.outcome import Billed, Result, SavedImage
 from ..base.record import replace
@@ -27,7 +27,7 @@ from ..ledger.recording import Ledger
 from ..outputs.naming import OutputPlan
 from ..outputs.store import ImageWriter, NotAnImage
 from ..telling.as_json import image_json
-from ..telling.in_words import saved_line
+from ..telling.in_words import cost_warnings, saved_line
 from ..wire.curl import Curl
 from .commands import Session
 from .results import ResultLine, error_of_line, fewer_images
@@ -67,14 +67,16 @@ class ResultSaver:
         if error is None and here < len(planned.missing):
             error = fewer_images(here, len(planned.missing))
         billed = error.billed if error is not None and not new else Billed.YES
-        cost_usd = (
-            cost_of_usage(batch.server.model, line.usage, self._settings.prices) if line.usage else None
-        )
-        if cost_usd is not None:
-            cost_usd *= BATCH_DISCOUNT
         in_order = tuple(images[number] for number in sorted(images))
-        ending = JobEnding(in_order, error, billed, cost_usd, warnings)
-        self._note(batch, job, line, ending, new, last)
+        result = priced(
+            Result("", batch.server.model, in_order, line.usage, svg_usage=line.svg_usage),
+            self._settings.prices,
+            self._settings.text_prices,
+            BATCH_DISCOUNT,
+        )
+        warnings += cost_warnings(result)
+        ending = JobEnding(in_order, error, billed, result.cost_usd, warnings, result.unpriced)
+        self._note(batch, job, replace(line, svg_usage=result.svg_usage), ending, new, last)
 
     def fail(self, batch: Batch, job: BatchJob, error: GptImage2Error) -> None:
         last = self._last_entry(job)
@@ -194,6 +196,7 @@ class ResultSaver:
             model=batch.server.model,
             images=new or known,
             usage=line.usage,
+            svg_usage=line.svg_usage,
             cost_usd=ending.cost_usd,
             billed=ending.billed,
             http_status=line.status or None,

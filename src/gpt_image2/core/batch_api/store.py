@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple, cast
 
+from ..api.read_fields import request_from_fields
 from ..api.request import ImageRequest
 from ..base.record import Record, replace
 from ..base.redact import mask_secrets
@@ -25,7 +26,7 @@ from ..batch.journal import (
 )
 from ..batch.plan import PlannedJob
 from ..ledger.database import Database, stored
-from ..ledger.entries import InputFile, input_file_of, other_fields, request_from_fields, utc_text
+from ..ledger.entries import InputFile, input_file_of, other_fields, utc_text
 from .api import ServerBatch
 
 #: What a batch is where the server has not said: nobody knows whether it was made; and the user waits for it

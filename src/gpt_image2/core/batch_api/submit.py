@@ -12,9 +12,9 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Tuple
 
-from ..api.models import BATCH_DISCOUNT, CostEstimate
+from ..api.cost import BATCH_DISCOUNT, CostEstimate
 from ..api.request import checked
-from ..base.errors import ApiError, GptImage2Error, InterruptedCall, LedgerError, OutputError
+from ..base.errors import ApiError, GptImage2Error, InterruptedCall, LedgerError
 from ..base.interrupt import StopSwitch
 from ..base.outcome import Billed, ExitCode
 from ..base.record import replace
@@ -43,20 +43,36 @@ def run_submit(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
     client = Client(
         config=jobs.config, base_url=jobs.base_url, api_key=jobs.api_key, history=jobs.history, stop=stop
     )
-    with ExitStack() as stack:
-        folder = open_jobs(jobs, client, output, stack)
-        estimate = sum_of_shares(folder.plan.shares()).cost_usd
-        estimate = None if estimate is None else estimate.at(BATCH_DISCOUNT)
-        if folder.journal is None:
-            lines = [f"Estimated cost: {cost_in_words(estimate)} by the Batch API"]
-            return show_dry_run(output, "batch submit", folder, lines, {"cost_usd": estimate_json(estimate)})
-        Budget(jobs.max_cost_usd, folder.spent_usd).check(estimate, "these jobs, by the Batch API,")
-        client.settings.require_key()
-        session = stack.enter_context(open_session(client.settings, output, stop))
-        submission = _Submission(session, folder, folder.journal, jobs, client.ledger is not None)
+    ended: List[int] = []
+    try:
+        with ExitStack() as stack:
+            ended.append(_submitted(jobs, client, output, stop, stack))
+    except Exception as defect:
+        if not ended:
+            raise
+        output.warn(f"something went wrong when all was done: {defect}")
+    return ended[0]
+
+
+def _submitted(
+    jobs: SubmitCommand, client: Client, output: Output, stop: StopSwitch, stack: ExitStack
+) -> int:
+    folder = open_jobs(jobs, client, output, stack)
+    estimate = sum_of_shares(folder.plan.shares()).cost_usd
+    estimate = None if estimate is None else estimate.at(BATCH_DISCOUNT)
+    if folder.journal is None:
+        lines = [f"Estimated cost: {cost_in_words(estimate)} by the Batch API"]
+        return show_dry_run(output, "batch submit", folder, lines, {"cost_usd": estimate_json(estimate)})
+    Budget(jobs.max_cost_usd, folder.spent_usd).check(estimate, "these jobs, by the Batch API,")
+    client.settings.require_key()
+    session = stack.enter_context(open_session(client.settings, output, stop))
+    submission = _Submission(session, folder, folder.journal, jobs, client.ledger is not None)
+    try:
         with stop:
             submission.run()
             return submission.finish(estimate)
+    except Exception as defect:
+        raise submission.settled(defect) from defect
 
 
 class _Submission:
@@ -75,7 +91,8 @@ class _Submission:
         self._output = session.output
         self._inputs = LineInputs(session.api)
         self._bundles: Dict[Group, Bundle] = {}
-        self._submitted: List[Batch] = []
+        #: The batches that were made, or may have been, by their numbers.
+        self._submitted: Dict[int, Batch] = {}
         self._error: Optional[GptImage2Error] = None
         self._was_stopped = False
         self._has_warned = False
@@ -90,10 +107,14 @@ class _Submission:
                 for bundle in list(self._bundles.values()):
                     if not self._is_stopping():
                         self._send(bundle)
-        except GptImage2Error as error:
-            self._error = self._error or error
+        except Exception as defect:
+            self._error = self._error or self.settled(defect)
         finally:
             stop.drain_first(None)
+
+    def settled(self, defect: Exception) -> GptImage2Error:
+        """What a defect is told as: jobs that were handed over by now may be billed, whatever broke."""
+        return self._session.settled(defect, Billed.MAYBE if self._submitted else Billed.NO)
 
     def _fill_bundles(self, scratch: Path) -> None:
         while not self._is_stopping():
@@ -141,48 +162,64 @@ class _Submission:
     def _send(self, bundle: Bundle) -> None:
         del self._bundles[bundle.group]
         self._output.say(f"handing over {bundle.lines:,} jobs: {bundle.group.model}, {bundle.group.endpoint}")
-        batch, self._error = self._hand_over(bundle)
-        state, billed = (FAILED, Billed.NO) if batch is None else (SUBMITTED, Billed.MAYBE)
-        outcome: Dict[str, object] = {"billed": billed.value, "error": failure_json(self._error)}
+        batch = self._hand_over(bundle)
         if batch is not None:
-            outcome["batch_id"] = batch.label
-            self._submitted.append(batch)
             self._output.result(f"Submitted: {batch_in_words(batch)}")
             self._output.event({"event": "batch_submitted", "batch": batch_json(batch)})
-        for job in bundle.jobs():
-            self._plan.end(job.planned.number, state, {**(job.outcome or {}), **outcome})
         bundle.discard()
 
-    def _hand_over(self, bundle: Bundle) -> Tuple[Optional[Batch], Optional[GptImage2Error]]:
-        """The batch that a bundle was made into, None where the server clearly refused it; and what went
-        wrong. A batch and an error: nobody knows whether it was made, or its id could not be noted. Raises
-        where it was not offered to the server."""
+    def _hand_over(self, bundle: Bundle) -> Optional[Batch]:
+        """The batch that a bundle was made into, None where the server clearly refused it; `_error` is what
+        went wrong. A batch and an error: nobody knows whether it was made, or its id could not be noted.
+        Raises where it was not offered to the server."""
         store, api = self._session.store, self._session.api
         bundle.close()
         file_id = api.upload(bundle.path, f"gpt-image2-{bundle.mark}.jsonl", "batch", "application/jsonl")
         batch = store.add(self._unmade_batch(bundle, file_id), bundle.jobs())
         self._note(bundle, batch)
+        self._end_jobs(bundle, SUBMITTED, batch)
+        self._submitted[batch.number] = batch
         try:
             made = api.create(file_id, bundle.group.endpoint, bundle.mark)
-        except InterruptedCall:  # the user did not wait for it to end: it may have been sent
-            raise
-        except GptImage2Error as error:
-            if error.billed is not Billed.MAYBE:
-                self._refused(bundle, batch, error)
-                return None, error
+        except Exception as defect:
+            is_stop = isinstance(defect, InterruptedCall)
+            if isinstance(defect, GptImage2Error) and not is_stop and defect.billed is Billed.NO:
+                self._error = defect
+                self._refused(bundle, batch, defect)
+                return None
+            self._error = self.settled(defect)
             found: Optional[ServerBatch] = None
-            with suppress(GptImage2Error):  # `batch status` and the others will look again
+            with suppress(Exception):  # `batch status` and the others will look again
                 found = api.find(bundle.mark, file_id)
             if found is None:
-                return batch, _nobody_knows(error, batch.label)
-            made = found
-        batch = batch.as_shown_by(made)
+                self._error = _nobody_knows(self._error, batch.label)
+                self._end_jobs(bundle, SUBMITTED, batch, self._error)
+                return batch
+            self._output.say(f"{self._error.message}; but the server shows the batch")
+            made, self._error = found, None
+        batch = self._submitted[batch.number] = batch.as_shown_by(made)
         try:
             store.update(batch)
             self._note(bundle, batch)
-        except (LedgerError, OutputError) as error:  # the batch runs, whatever becomes of the notes
-            return batch, error
-        return batch, None
+            self._end_jobs(bundle, SUBMITTED, batch)
+        except Exception as defect:  # the batch runs, whatever becomes of the notes
+            self._error = self.settled(defect)
+        return batch
+
+    def _end_jobs(
+        self,
+        bundle: Bundle,
+        state: str,
+        batch: Optional[Batch] = None,
+        error: Optional[GptImage2Error] = None,
+    ) -> None:
+        """How the jobs of a bundle stand, for the rows that are told at the end."""
+        billed = Billed.NO if state == FAILED else Billed.MAYBE
+        outcome: Dict[str, object] = {"billed": billed.value, "error": failure_json(error)}
+        if batch is not None:
+            outcome["batch_id"] = batch.label
+        for job in bundle.jobs():
+            self._plan.end(job.planned.number, state, {**(job.outcome or {}), **outcome})
 
     def _note(self, bundle: Bundle, batch: Batch) -> None:
         """Writes to the journal that the jobs may be paid for from now on."""
@@ -218,8 +255,10 @@ class _Submission:
             job.entry(FAILED, billed=error.billed, code=error.code, message=error.message)
             for job in bundle.jobs()
         )
+        self._end_jobs(bundle, FAILED, error=error)
         with suppress(LedgerError):  # it stays there as one that the server does not show
             self._session.store.forget(batch)
+        del self._submitted[batch.number]
 
     def _stop_starting(self) -> None:
         self._was_stopped = True
@@ -231,7 +270,9 @@ class _Submission:
         error, stop = self._error, self._session.stop
         if self._was_stopped or stop.is_set:
             error = InterruptedCall(
-                "interrupted; batches that were handed over run on", signum=stop.signum or 2
+                "interrupted; batches that were handed over run on",
+                signum=stop.signum or 2,
+                billed=Billed.MAYBE if self._submitted else Billed.NO,
             )
         if error is not None and not self._submitted:
             raise error
@@ -245,7 +286,7 @@ class _Submission:
             "ok": error is None,
             "command": "batch submit",
             **found,
-            "batches": [batch_json(batch) for batch in self._submitted],
+            "batches": [batch_json(batch) for batch in self._submitted.values()],
             "cost_usd": estimate_json(estimate),
             "out_dir": str(self._folder.folder.path),
             "error": failure_json(error),

@@ -9,7 +9,7 @@ import threading
 from contextlib import contextmanager
 from typing import Dict, Generator, Optional
 
-from ..api.models import CostEstimate
+from ..api.cost import CostEstimate
 from ..base.errors import UsageError
 from ..base.outcome import Billed
 

@@ -11,16 +11,18 @@ from itertools import count
 from operator import attrgetter
 from typing import Callable, List, Optional, Tuple
 
-from ..api.models import cost_of_usage
+from ..api.cost import priced
 from ..base.errors import GptImage2Error, InterruptedCall, OutputError, PartialError
 from ..base.events import Finished
 from ..base.outcome import Billed, Result
 from ..base.record import replace
+from ..telling.in_words import cost_warnings
 from .explain import TASK_PENDING
 from .lane import DOWNLOAD_FAILED, Lane, LaneEnd
 from .under_way import CallUnderWay
 
 _JOIN_S = 0.5
+_EARLIER_HINT = "an earlier try may have been billed: check your usage before you send it again"
 
 
 class Call(CallUnderWay):
@@ -79,11 +81,13 @@ class Call(CallUnderWay):
         usages = [lane.usage for lane in lanes if lane.usage is not None]
         # A sum without one of its parts would be too small.
         usage = sum(usages[1:], usages[0]) if usages and len(usages) == len(lanes) else None
+        settings = self.host.settings
+        result = priced(replace(lanes[-1], usage=usage), settings.prices, settings.text_prices)
+        for warning in cost_warnings(result):
+            self.warn(warning)
         return replace(
-            lanes[-1],
+            result,
             images=tuple(image for lane in lanes for image in lane.images),
-            usage=usage,
-            cost_usd=cost_of_usage(self.request.model, usage, self.host.settings.prices) if usage else None,
             billed=max((lane.billed for lane in lanes), key=attrgetter("rank")),
             attempts=sum(lane.attempts for lane in lanes),
             tasks=tuple(task for lane in lanes for task in lane.tasks),
@@ -110,6 +114,9 @@ class Call(CallUnderWay):
             return None
         worst = max(errors, key=lambda error: error.billed.rank)
         if not saved:
+            if worst.billed is Billed.NO and result.billed is not Billed.NO:
+                worst.retry_safe = False
+                worst.hint = "; ".join(filter(None, [worst.hint, _EARLIER_HINT]))
             worst.billed = result.billed
             return worst
         return PartialError(

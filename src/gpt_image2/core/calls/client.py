@@ -8,7 +8,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, FrozenSet, Generator, List, Mapping, Optional, Sequence, Set, Tuple, Union
 
-from ..api.models import DEFAULT_MODEL
 from ..api.request import REQUEST_FIELDS, ImageRequest, checked
 from ..base.errors import GptImage2Error, UsageError
 from ..base.events import Event, Observer
@@ -17,18 +16,17 @@ from ..base.outcome import Result
 from ..base.record import Record, replace
 from ..ledger.entries import opening_of
 from ..ledger.recording import Ledger, recorded
-from ..outputs.files import prepare_folder, sweep, temporary_folder
+from ..outputs.files import Room, prepare_folder, sweep, temporary_folder
 from ..outputs.inflight import is_anything_left
 from ..outputs.naming import OutputPlan, extension, folders_of, looked_at, plan_output
-from ..settings.base_url import is_sandbox
+from ..settings.base_url import OWN_SANDBOXES
 from ..settings.config import Settings, load_settings
 from ..settings.places import home_folder, state_folder
 from ..wire.curl import find_curl
-from ..wire.messages import HttpRequest
 from .budget import Budget
 from .call import Call
 from .download import DEFAULT_MAX_DOWNLOAD_BYTES, Downloader
-from .exchange import host_of, send_free
+from .exchange import asks_sandbox, host_of
 from .inputs import load_inputs
 from .retry import DEFAULT_RETRIES
 from .under_way import CallPolicy
@@ -39,9 +37,6 @@ MAX_TIMEOUT_S = 1_000_000.0
 DEFAULT_OUTPUT_STEM = "gpt-image2-output"
 
 PathLike = Union[str, "os.PathLike[str]"]
-
-
-_ASK_SANDBOX_S = 10.0
 
 
 class PreparedCall(Record):
@@ -112,6 +107,7 @@ class Client:
         )
         self._swept: Set[Path] = set()
         self._has_resumed = False
+        self._room = Room()
         self._observer: Observer = observer or _ignore
         self._stop = stop or StopSwitch()
         self.ledger: Optional[Ledger] = None
@@ -123,20 +119,30 @@ class Client:
         """Where images go that their output does not take, and answers that hold none."""
         return state_folder(self._env) / "rescued"
 
+    def with_model(self, request: ImageRequest) -> ImageRequest:
+        """The request with the model of the settings where it names none."""
+        return request if request.model else replace(request, model=self.settings.model)
+
     def generate(
         self,
         prompt: str,
         *,
         output: Optional[PathLike] = None,
-        model: str = DEFAULT_MODEL,
+        model: Optional[str] = None,
         n: Optional[int] = None,
         size: Optional[str] = None,
         quality: Optional[str] = None,
+        complexity: Optional[str] = None,
         output_format: Optional[str] = None,
         output_compression: Optional[int] = None,
+        frame_count: Optional[int] = None,
+        frame_duration_ms: Optional[int] = None,
+        svg_model: Optional[str] = None,
+        svg_effort: Optional[str] = None,
         background: Optional[str] = None,
         moderation: Optional[str] = None,
         user: Optional[str] = None,
+        safety_identifier: Optional[str] = None,
         stream: bool = False,
         partial_images: Optional[int] = None,
         extra: Optional[Mapping[str, object]] = None,
@@ -145,13 +151,14 @@ class Client:
         max_cost_usd: Optional[float] = None,
         no_wait: bool = False,
     ) -> Result:
-        """Images from a text. The names are the API's; None leaves a field to the server. With `no_wait` a
-        task that the host makes of it is not waited for: `Result.tasks` has its id.
+        """Images from a text. The names are the API's; None leaves a field to the server, the model to the
+        settings. With `no_wait` a task that the host makes of it is not waited for: `Result.tasks` has its
+        id.
 
         Raises:
             GptImage2Error: see `gpt_image2.core.base.errors`; `result` holds the images saved all the same.
         """
-        return self._make(None, None, locals())
+        return self._make(None, locals())
 
     def edit(
         self,
@@ -159,16 +166,23 @@ class Client:
         prompt: str,
         *,
         mask: Optional[PathLike] = None,
+        markup: Optional[PathLike] = None,
         output: Optional[PathLike] = None,
-        model: str = DEFAULT_MODEL,
+        model: Optional[str] = None,
         n: Optional[int] = None,
         size: Optional[str] = None,
         quality: Optional[str] = None,
+        complexity: Optional[str] = None,
         output_format: Optional[str] = None,
         output_compression: Optional[int] = None,
+        frame_count: Optional[int] = None,
+        frame_duration_ms: Optional[int] = None,
+        svg_model: Optional[str] = None,
+        svg_effort: Optional[str] = None,
         background: Optional[str] = None,
         moderation: Optional[str] = None,
         user: Optional[str] = None,
+        safety_identifier: Optional[str] = None,
         stream: bool = False,
         partial_images: Optional[int] = None,
         extra: Optional[Mapping[str, object]] = None,
@@ -179,21 +193,19 @@ class Client:
     ) -> Result:
         """Images from one or more images (paths or http(s) addresses) and a text; else as `generate`."""
         sources = [image] if isinstance(image, (str, os.PathLike)) else list(image)
-        return self._make(sources, mask, locals())
+        return self._make(sources, locals())
 
-    def _make(
-        self,
-        sources: Optional[Sequence[PathLike]],
-        mask: Optional[PathLike],
-        keywords: Mapping[str, Any],
-    ) -> Result:
+    def _make(self, sources: Optional[Sequence[PathLike]], keywords: Mapping[str, Any]) -> Result:
         """Does what the keyword arguments of `generate` or `edit` ask for; `sources` are those of an edit."""
         fields = {name: keywords[name] for name in ("prompt", *REQUEST_FIELDS)}
+        if fields["model"] is None:
+            fields["model"] = self.settings.model
         extra: Mapping[str, object] = keywords["extra"] or {}
         request = ImageRequest(extra=tuple(extra.items()), **fields)
         with ExitStack() as stack:
             if sources is not None:
-                request = stack.enter_context(self.with_inputs(request, sources, mask))
+                inputs = self.with_inputs(request, sources, keywords["mask"], keywords["markup"])
+                request = stack.enter_context(inputs)
             prepared = self.prepare(
                 request,
                 keywords["output"],
@@ -208,10 +220,12 @@ class Client:
         request: ImageRequest,
         sources: Sequence[PathLike],
         mask: Optional[PathLike] = None,
+        markup: Optional[PathLike] = None,
         *,
         allow_private: bool = True,
     ) -> Generator[ImageRequest, None, None]:
-        """The request with its input images and mask, loaded and checked; what was fetched goes at the end.
+        """The request with its input images, mask and markup, loaded and checked; what was fetched goes at
+        the end.
 
         `allow_private` admits addresses in private networks: right for what a user typed.
 
@@ -228,13 +242,14 @@ class Client:
             curl, allow_private=allow_private, remaining_s=lambda: until - time.monotonic()
         )
         with temporary_folder() as folder:
-            images, loaded_mask = load_inputs(
+            yield load_inputs(
+                request,
                 [os.fspath(source) for source in sources],
                 None if mask is None else os.fspath(mask),
+                None if markup is None else os.fspath(markup),
                 folder,
                 downloader,
             )
-            yield replace(request, images=images, mask=loaded_mask)
 
     def prepare(
         self,
@@ -275,18 +290,26 @@ class Client:
         """
         self.settings.require_key()
         find_curl()
-        for folder in _folders(prepared):
+        folders = _folders(prepared)
+        for folder in folders:
             prepare_folder(folder)
-        policy = replace(self._policy, save_partials=save_partials, waits_for_tasks=not no_wait)
+        with self._room.taken(prepared.request.most_bytes, (*folders, state_folder(self._env))):
+            return self._run(prepared, save_partials, observer or self._observer, not no_wait)
+
+    def _run(
+        self, prepared: PreparedCall, save_partials: bool, observer: Observer, waits_for_tasks: bool
+    ) -> Result:
+        policy = replace(self._policy, save_partials=save_partials, waits_for_tasks=waits_for_tasks)
         host = host_of(self.settings, self._env, self._stop)
-        observer = observer or self._observer
         call = Call(host, prepared.request, prepared.plan, policy, observer, prepared.numbers)
         known = prepared.warnings + self._strays(prepared.plan) + self.finish_leftovers()
         try:
             if self.ledger is None:
                 return call.run(known)
             estimate = prepared.request.estimate(self.settings.prices)
-            opening = opening_of(self.settings.base_url, prepared.request, prepared.plan, estimate)
+            base_url = self.settings.base_url
+            opening = opening_of(base_url, prepared.request, prepared.plan, estimate)
+            opening = replace(opening, sandbox=base_url in OWN_SANDBOXES)
             if prepared.output is not None:
                 opening = replace(opening, output=prepared.output)
             ledger = self.ledger
@@ -301,10 +324,8 @@ class Client:
 
     def asks_sandbox(self) -> bool:
         """Whether the sandbox answers at the base URL; asks it, without a key."""
-        settings = self.settings
-        curl = host_of(settings, self._env, self._stop).curl
-        attempt, _ = send_free(curl, HttpRequest(f"{settings.base_url}/models", (), _ASK_SANDBOX_S))
-        return attempt.head is not None and is_sandbox(settings.base_url, attempt.head.headers)
+        host = host_of(self.settings, self._env, self._stop)
+        return asks_sandbox(host.curl, self.settings.base_url)
 
     def _strays(self, plan: OutputPlan) -> Tuple[str, ...]:
         """Sweeps an output folder before its first call; what was found there, in words."""

@@ -15,6 +15,7 @@ from ..base.record import Record, replace
 from ..outputs.collect import ImageCollector
 from ..outputs.files import temporary_folder, write_private
 from ..outputs.store import Spool
+from ..settings.base_url import is_sandbox
 from ..settings.config import Settings
 from ..settings.places import state_folder
 from ..wire.addresses import read_address
@@ -28,6 +29,7 @@ from .server_error import read_server_error
 _AZURE_SUFFIX = ".openai.azure.com"
 _FREE_ANSWER_BYTES = 8 << 20
 _ANSWER_TEXT_BYTES = 16 << 20
+_ASK_SANDBOX_S = 10.0
 
 
 class Host(Record):
@@ -139,6 +141,12 @@ def send_free(curl: Curl, request: HttpRequest) -> Tuple[Attempt, object]:
     return attempt, document
 
 
+def asks_sandbox(curl: Curl, base_url: str) -> bool:
+    """Whether the sandbox answers at a base URL; asks it, without a key."""
+    attempt, _ = send_free(curl, HttpRequest(f"{base_url}/models", (), _ASK_SANDBOX_S))
+    return attempt.head is not None and is_sandbox(base_url, attempt.head.headers)
+
+
 def describe(settings: Settings, request: ImageRequest) -> Tuple[str, str]:
     """The URL and the exact body of a request as text, for `--dry-run`; a multipart body by its parts."""
     url = settings.base_url + request.endpoint
@@ -193,8 +201,7 @@ def _text_parts(request: ImageRequest, format_field: str, folder: Path) -> Tuple
 def _file_parts(request: ImageRequest, image_field: str) -> Tuple[FormPart, ...]:
     field = "image" if len(request.images) == 1 else image_field
     named = [(field, image) for image in request.images]
-    if request.mask:
-        named.append(("mask", request.mask))
+    named += request.beside
     return tuple(
         FormPart(name, path=image.path, filename=image.filename, mime_type=image.mime_type)
         for name, image in named

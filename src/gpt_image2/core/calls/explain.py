@@ -6,14 +6,16 @@ import re
 from typing import Dict, Iterable, List, NamedTuple, Tuple, Type
 from urllib.parse import urlsplit
 
-from ..api.models import nearest_legal_size
 from ..api.request import ImageRequest
+from ..api.sizes import nearest_legal_size
 from ..base.about import PROGRAM
 from ..base.errors import (
     ApiError,
+    AuthenticationError,
     ConfigError,
     GptImage2Error,
     NetworkError,
+    QuotaError,
 )
 from ..base.outcome import Billed
 from ..base.redact import mask_secrets, show
@@ -35,6 +37,8 @@ _MAYBE_HINT = "it may have been billed; check your usage before you send it agai
 _OPT_IN_HINT = " (or use --retry-ambiguous)"
 #: Seconds after which common gateways cut a silent connection: nginx at 60, Cloudflare at 100 to 125.
 _GATEWAY_WINDOWS_S = ((55.0, 65.0), (95.0, 130.0))
+#: How LiteLLM passes on what its provider said.
+_THROUGH_LITELLM = r"litellm\.\w{1,100}: (?:\w{1,100}: )?\w{1,100}Exception - "
 _FLAGS = {
     "format": "--format (or config field format_field)",
     "output_format": '--format (a relay that wants another name: "format_field": "format" in the config)',
@@ -95,6 +99,8 @@ def explain(
     if rule.billed is Billed.MAYBE:
         maybe = _MAYBE_HINT + (_OPT_IN_HINT if rule.again is Again.OPT_IN else "")
         hint = f"{hint}; {maybe}" if hint else maybe
+    if attempt.error is not None and re.match(_THROUGH_LITELLM, attempt.error.message):
+        hint = _hint_on_litellm(cause, attempt, request, hint)
     return cause.kind(
         mask_secrets(cause.message, secrets),
         hint=mask_secrets(hint, secrets),
@@ -134,6 +140,20 @@ def refuses_stream(attempt: Attempt) -> bool:
     if attempt.error.param:
         return attempt.error.param in ("stream", "partial_images")
     return re.search(r"\b(stream|streaming|partial_images)\b", attempt.error.message, re.I) is not None
+
+
+def _hint_on_litellm(cause: _Cause, attempt: Attempt, request: ImageRequest, hint: str) -> str:
+    """The hint, where the provider spoke to LiteLLM: of its key, and perhaps more than once.
+
+    Source of the figures: LiteLLM 1.108.7, whose router and client each send a request up to three times.
+    """
+    if issubclass(cause.kind, (AuthenticationError, QuotaError)):
+        return "the provider says so of the key that LiteLLM has, not of yours; tell who runs the proxy"
+    if attempt.said_status < 500:
+        return hint
+    if request.stream:
+        hint = f"leave out --stream, which LiteLLM cannot pass on; {hint}"
+    return f"{hint}; LiteLLM itself sends what fails up to 9 times (3 with num_retries: 0 in its config)"
 
 
 def _network_cause(attempt: Attempt, host: str, hostname: str, secrets: Iterable[str]) -> _Cause:
@@ -244,7 +264,7 @@ def _bad_request(attempt: Attempt, text: str, request: ImageRequest) -> _Cause:
     flag = _FLAGS.get(param, f"--{param.replace('_', '-')}")
     if param in dict(request.extra):
         flag = f"--param {param}=…"
-    verb = "it comes from" if error.code == "unknown_parameter" else "correct"
+    verb = "it comes from" if named or error.code == "unknown_parameter" else "correct"
     return _Cause(ApiError, error.code or "bad_request", text, f"{verb} {show(flag)}")
 
 

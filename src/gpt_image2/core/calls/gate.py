@@ -12,7 +12,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, Callable, List, Mapping, Optional, Sequence, Tuple
 
-from ..base.errors import GptImage2Error, InterruptedCall, PartialError
+from ..base.errors import GptImage2Error, InterruptedCall, OutputError, PartialError, UsageError
 from ..base.outcome import Billed, Result, SavedImage
 from ..base.record import replace
 from ..base.redact import mask_secrets
@@ -49,6 +49,11 @@ class SentRequest:
     def left(self, may_have_left: bool) -> None:
         """Whether the request may have left by now."""
         self.may_have_left = may_have_left
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether the request left, or may have."""
+        return self.may_have_left or self.result is not None
 
     def note(self, event: Mapping[str, object]) -> None:
         """Remembers what became of an image, here and on disk."""
@@ -106,6 +111,8 @@ class Gate:
             warn(f"something went wrong when all was saved: {said}")
             return result
         error = _error_of(defect, said, len(images), self._asked, billed)
+        if isinstance(error, UsageError) and any(sending.is_sent for sending in self._sendings):
+            error = OutputError(error.message, hint=error.hint, code=error.code, billed=billed)
         places = f"what came was kept: {', '.join(kept)}" if kept else ""
         doubt = "check your usage before you send it again" if billed is not Billed.NO else ""
         error.hint = "; ".join(filter(None, [error.hint, doubt, places]))

@@ -7,56 +7,97 @@ from __future__ import annotations
 
 import os
 import sys
+from itertools import count
 from pathlib import Path
-from typing import IO, Optional, Sequence, Tuple
+from typing import IO, Callable, Optional, Sequence
 from urllib.parse import unquote, urlsplit
 
 from ..api.images import read_image_info
-from ..api.models import MAX_INPUT_BYTES, MAX_INPUT_IMAGES, MAX_MASK_BYTES
-from ..api.request import InputImage, is_address
+from ..api.models import INPUT_FORMATS, MAX_INPUT_BYTES, MAX_INPUT_IMAGES, MAX_MASK_BYTES
+from ..api.request import ImageRequest, InputImage, is_address
 from ..base.errors import NetworkError, UsageError
+from ..base.record import replace
 from ..base.redact import show
 from ..outputs.files import new_private_file
 from ..outputs.naming import extension
 from .download import Downloader, DownloadFailed
 
 _MIB = 1024 * 1024
+_TO_FETCH = "to fetch"  # the format of what was not fetched yet
 
 
 def load_inputs(
-    sources: Sequence[str], mask: Optional[str], folder: Path, downloader: Downloader
-) -> Tuple[Tuple[InputImage, ...], Optional[InputImage]]:
-    """The checked inputs and mask; what is fetched or read from standard input goes into `folder`.
+    request: ImageRequest,
+    sources: Sequence[str],
+    mask: Optional[str],
+    markup: Optional[str],
+    folder: Path,
+    downloader: Downloader,
+) -> ImageRequest:
+    """The request with its inputs, mask and markup, checked; what is fetched or read from standard input goes
+    into `folder`.
 
     Raises:
-        UsageError: missing, empty, unreadable, too large, too many, no image, or a mask that cannot work.
+        UsageError: missing, empty, unreadable, too large, too many, no image, or a mask or markup that cannot
+            work.
         NetworkError: an address could not be fetched.
     """
     if len(sources) > MAX_INPUT_IMAGES:
         raise UsageError(
             f"{len(sources)} input images; at most {MAX_INPUT_IMAGES} may be sent", hint="leave some out"
         )
-    everything = [*sources, *([mask] if mask is not None else [])]
-    if everything.count("-") > 1:
+    if [*sources, mask, markup].count("-") > 1:
         raise UsageError("only one input can be read from standard input", hint="give the others as files")
-    images = tuple(
-        _load(source, "input image", MAX_INPUT_BYTES, folder, downloader, str(number))
-        for number, source in enumerate(sources)
+    names = map(str, count())
+    return _with_inputs(
+        request,
+        sources,
+        mask,
+        markup,
+        lambda source, what, max_bytes: _load(source, what, max_bytes, folder, downloader, next(names)),
     )
-    if mask is None:
-        return images, None
-    loaded_mask = _load(mask, "mask", MAX_MASK_BYTES, folder, downloader, "mask")
-    _check_mask(mask, loaded_mask, images[0])
-    return images, loaded_mask
 
 
-def check_local_inputs(sources: Sequence[str], mask: Optional[str]) -> None:
-    """Checks as `load_inputs` does, but for inputs that are to be fetched: those can show only later."""
-    images = [None if is_address(source) else local_input(source) for source in sources]
-    if mask is not None and not is_address(mask):
-        loaded_mask = local_input(mask, "mask", MAX_MASK_BYTES)
-        if images and images[0] is not None:
-            _check_mask(mask, loaded_mask, images[0])
+def local_inputs(
+    request: ImageRequest, sources: Sequence[str], mask: Optional[str], markup: Optional[str]
+) -> ImageRequest:
+    """As `load_inputs`, but for inputs that are to be fetched: those can show only later what they are."""
+    return _with_inputs(
+        request,
+        sources,
+        mask,
+        markup,
+        lambda source, what, max_bytes: (
+            InputImage(source, "", _TO_FETCH, None, None, 0, True, source)
+            if is_address(source)
+            else local_input(source, what, max_bytes)
+        ),
+    )
+
+
+def _with_inputs(
+    request: ImageRequest,
+    sources: Sequence[str],
+    mask: Optional[str],
+    markup: Optional[str],
+    load: Callable[[str, str, int], InputImage],
+) -> ImageRequest:
+    request = replace(request, images=tuple(load(each, "input image", MAX_INPUT_BYTES) for each in sources))
+    first = request.images[0] if sources else None
+    for what, source, max_bytes in (("mask", mask, MAX_MASK_BYTES), ("markup", markup, MAX_INPUT_BYTES)):
+        if source is None:
+            continue
+        image = load(source, what, max_bytes)
+        request = replace(request, **{what: image})
+        if first is None or _TO_FETCH in (first.format, image.format):
+            continue
+        if what == "mask":
+            _check_mask(source, image, first)
+        else:
+            from ..api.markup import check_markup
+
+            check_markup(source, image, first)
+    return request
 
 
 def local_input(source: str, what: str = "input image", max_bytes: int = MAX_INPUT_BYTES) -> InputImage:
@@ -102,6 +143,8 @@ def _checked_file(source: str, path: Path, filename: str, what: str, max_bytes: 
         raise UsageError(f"cannot read {name}: {reason}", hint="check the path and its permissions") from None
     if info is None:
         raise UsageError(f"{name} is not an image by its first bytes", hint="png, jpeg and webp are accepted")
+    if info.format not in INPUT_FORMATS:
+        raise UsageError(f"{name} is {info.format}", hint="save it as png, jpeg or webp")
     return InputImage(
         path=str(path),
         filename=filename or f"image.{extension(info.format)}",
@@ -130,9 +173,18 @@ def _check_mask(source: str, mask: InputImage, first: InputImage) -> None:
         )
 
 
+def open_stdin(what: str) -> IO[bytes]:
+    """Standard input; a `UsageError` where nothing can ever come from it."""
+    if sys.__stdin__ is None:
+        raise UsageError(
+            f"cannot read the {what} from standard input, which is closed", hint="open it, or name a file"
+        )
+    return sys.stdin.buffer
+
+
 def _copy_stdin(file: IO[bytes], what: str, max_bytes: int) -> None:
     try:
-        data = sys.stdin.buffer.read(max_bytes + 1)
+        data = open_stdin(what).read(max_bytes + 1)
     except OSError as error:
         raise UsageError(
             f"cannot read the {what} from standard input: {error.strerror or error}", hint="give a file"

@@ -6,7 +6,7 @@ from itertools import chain
 from operator import attrgetter
 from typing import Iterator, List, Optional, Sequence, Tuple
 
-from ..api.models import TYPICAL_SECONDS
+from ..api.models import typical_seconds
 from ..api.rate_limits import read_rate_limits
 from ..api.request import ImageRequest
 from ..base.errors import GptImage2Error, NetworkError, OutputError, PartialError
@@ -50,12 +50,13 @@ class Lane:
     def run(self) -> LaneEnd:
         """Sends until there is an image, or nothing more may be sent."""
         while True:
-            end, attempt, rule = self._send()
+            end, attempt, rule = self.send()
             wait = self._wait_before_retry(attempt, rule)
             if wait is None or self._call.host.stop.wait(wait):
                 return end
 
-    def _send(self) -> Tuple[LaneEnd, Attempt, Rule]:
+    def send(self) -> Tuple[LaneEnd, Attempt, Rule]:
+        """Sends it once; how it ended."""
         call = self._call
         sending = call.begin_sending(self._request, self._numbers)
         collector = sending.collector = ImageCollector(
@@ -69,7 +70,7 @@ class Lane:
             note=sending.note,
         )
         self._attempts += 1
-        typical = TYPICAL_SECONDS.get(self._request.effective_quality, TYPICAL_SECONDS["auto"])
+        typical = typical_seconds(self._request.model, self._request.effective_quality)
         call.emit(RequestStarted(self._attempts, typical, call.elapsed_s))
         timeout_s = call.policy.timeout_s if self._attempts == 1 else max(_MIN_TIMEOUT_S, call.remaining_s)
         attempt = send_once(
@@ -144,9 +145,7 @@ class Lane:
             error = OutputError("; ".join(collector.lost), billed=rule.billed)
         elif not images:
             error = explain(attempt, rule, self._request, settings.base_url, settings.secrets)
-            end = attempt.end
-            is_readable = not attempt.was_cut or end.is_undecodable or end.is_too_long
-            if attempt.status == 200 and is_readable and attempt.error is None and spool.size_bytes:
+            if rule.billed is not Billed.NO and not preview and spool.text().strip():
                 error.hint = f"the answer was kept: {spool.keep('answer.txt')}; {error.hint}".rstrip("; ")
         elif len(images) < asked:
             error = self._too_few(attempt, rule, len(images), collector.kept_aside)
@@ -157,6 +156,7 @@ class Lane:
             model=self._request.model,
             images=images,
             usage=attempt.answer.usage,
+            svg_usage=attempt.answer.svg_usage,
             billed=self._billed,
             http_status=attempt.status or None,
             request_id=request_id(attempt.head, settings.secrets),

@@ -10,7 +10,7 @@ import time
 from itertools import chain, count
 from typing import Callable, Iterator, Optional, Tuple
 
-from ..api.models import cost_of_usage
+from ..api.cost import priced
 from ..base.errors import GptImage2Error
 from ..base.outcome import Billed, Result, SavedImage
 from ..base.record import Record
@@ -22,10 +22,10 @@ from ..outputs.collect import ImageCollector
 from ..outputs.left import Left, left_behind
 from ..outputs.naming import OutputPlan
 from ..outputs.store import Spool
-from ..settings.base_url import has_same_origin
+from ..settings.base_url import has_same_origin, is_loopback, is_sandbox
 from ..wire.messages import ResponseHead
 from .download import Downloader, fetch_images
-from .exchange import Host, auth_header
+from .exchange import Host, asks_sandbox, auth_header
 from .explain import failed_task
 from .polling import TaskPoller
 from .response import Answer, AnswerReader
@@ -115,18 +115,20 @@ class Resumer:
         if attempt is not None and not (images or waiting or task):
             billed = judge(attempt).billed
             error = failed_task(attempt, left.base_url, self._host.settings.secrets)
-        usage, prices = answer.usage, self._host.settings.prices
+        settings = self._host.settings
         result = Result(
             command=left.command,
             model=left.model,
             images=images,
-            usage=usage,
-            cost_usd=cost_of_usage(left.model, usage, prices) if usage else None,
+            usage=answer.usage,
+            svg_usage=answer.svg_usage,
             billed=billed,
             http_status=left.status,
             attempts=1,
+            sandbox=self._was_sandbox(left),
             tasks=(task.id,) if task else (),
         )
+        result = priced(result, settings.prices, settings.text_prices)
         self._record(left, result, error)
         if waiting or task:
             left.leave()
@@ -135,6 +137,12 @@ class Resumer:
         known = {str(note.get("saved")) for note in left.notes}
         new = tuple(image for image in images if image.path not in known)
         return Resumed(left.id, result, new, kept, tuple(waiting), task, error)
+
+    def _was_sandbox(self, left: Left) -> bool:
+        """Whether the sandbox answered; where there is no answer, whether it is there now."""
+        if left.status is None and is_loopback(left.base_url):
+            return asks_sandbox(self._host.curl, left.base_url)
+        return is_sandbox(left.base_url, left.headers)
 
     def _ask_after_task(
         self, left: Left, told: Optional[Task], plan: OutputPlan, collector: ImageCollector

@@ -41,6 +41,7 @@ class Refusal(Record):
 _QUOTA_CODES = (
     r"insufficient_(?:user_)?(?:quota|balance|credits?|funds)|pre_consume_token_quota_failed|quota_exhausted"
     r"|credit_balance_exhausted|billing_hard_limit_reached|payment_required|(?:spend|usage)_limit_exceeded"
+    r"|budget_exceeded"
 )
 _MODERATION_CODES = (
     r"moderation_blocked|content_policy_violation|content_?filter(?:ed)?|(?:image_)?safety|prohibited_content"
@@ -55,7 +56,8 @@ QUOTA = Refusal(
     + r"|exceeded your current quota|quota (?:is |was |has been )?(?:exhausted|not enough|insufficient)"
     r"|(?:insufficient|not enough) (?:user |account |token )?(?:quota|balance|credits?|funds)"
     r"|out of credits?\b|balance is (?:too low|insufficient|not enough)"
-    r"|billing hard limit|(?:余额|额度|配额|点数|积分)已?(?:不足|用尽|耗尽|用完)|预扣费额度失败|欠费",
+    r"|billing hard limit|budget has been exceeded|exceeded ?budget(?: for|:)"
+    r"|(?:余额|额度|配额|点数|积分)已?(?:不足|用尽|耗尽|用完)|预扣费额度失败|欠费",
     statuses=(402,),
 )
 MODERATION = Refusal(
@@ -101,7 +103,7 @@ REFUSALS: Tuple[Refusal, ...] = (
         AuthenticationError,
         "invalid_api_key",
         "check the key: config --show says where it comes from",
-        codes="invalid_api_key",
+        codes="invalid_api_key|expired_key|token_not_found_in_db|no_db_connection",
         words=r"(?:incorrect|invalid) api key|无效的令牌|令牌(?:已过期|无效|不可用)",
         statuses=(401,),
     ),
@@ -127,8 +129,15 @@ REFUSALS: Tuple[Refusal, ...] = (
         ApiError,
         "model_not_found",
         "check --model, and that your account may use it",
-        codes="model_not_found",
+        codes=r"model_not_found|DeploymentNotFound|\w{1,100}_model_access_denied",
         words="no available channel|无可用渠道|没有可用的?渠道|the model .{1,100} does not exist",
+    ),
+    Refusal(
+        ApiError,
+        "model_not_found",
+        "check --model, and that your account may use it",
+        words=r"(?:invalid|unknown|unsupported) model\b|\bmodel \S{1,100} (?:is )?not (?:found|supported)\b",
+        under=400,
     ),
     Refusal(
         ApiError,

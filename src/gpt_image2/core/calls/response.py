@@ -7,22 +7,23 @@ the headers say), `b64_json`, `url` as an address or a data URI, an error under 
 from __future__ import annotations
 
 import re
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Callable, List, Optional, Tuple
 
-from ..api.images import SNIFF_BYTES, sniff_format
-from ..base.outcome import Usage
+from ..api.images import needs_more, sniff_format
+from ..base.outcome import SvgUsage, Usage
 from ..base.record import Record, replace
-from ..base.untrusted import count_of, first_json, members
+from ..base.untrusted import first_json
 from ..outputs.collect import ImageCollector
 from ..outputs.image_text import ImageText
 from ..outputs.store import ImageWriter, Spool
 from ..settings.poll import Poll
-from ..wire.json_stream import JsonSplitter, Place, json_escaped
+from ..wire.json_stream import JsonSplitter, Place, StringSink, json_escaped
 from ..wire.messages import ResponseHead
 from ..wire.sse import SseSplitter
 from .findings import ImageFinder
 from .server_error import ServerError, read_server_error
 from .task import Task, TaskState, read_task
+from .usage import read_svg_usage, read_usage
 
 _EVENT_BYTES = 1 << 20
 _LEADING_BLANKS = b" \t\r\n"
@@ -31,12 +32,12 @@ _ACCEPTED = 202
 _URI_START = b"data:image/"
 _LAST_EVENTS = ("response.completed", "response.failed", "response.incomplete", "error")
 _SSE_STARTS = (b"data:", b"event:", b"id:", b"retry:", b":")
+_QUOTED_STREAM = rb'(?:event: ?|data: ?\{"type": ?")image_(?:edit|generation)\.'
+_MOST_BEFORE_QUOTE = 1 << 10
 _TYPE = rb'"type"\s*:\s*"([^"\\]*)"'
 _PARTIAL_INDEX = rb'"partial_image_index"\s*:\s*(\d{1,9})'
 _TITLE = r"(?is)<title[^>]{0,200}>(.{0,1000}?)</title>"
 _TITLE_CHARS = 1 << 16  # so far it is looked for
-#: More is no count of tokens: ten of the largest images, with all their inputs, are less than 200,000.
-_MAX_TOKENS = 10**7
 
 
 class Answer(Record):
@@ -52,6 +53,7 @@ class Answer(Record):
     error: Optional[ServerError] = None
     urls: Tuple[str, ...] = ()
     usage: Optional[Usage] = None
+    svg_usage: Optional[SvgUsage] = None
     task: Optional[Task] = None
     title: str = ""
     text: str = ""
@@ -75,7 +77,7 @@ class AnswerReader:
         self._shape = "empty"
         self._sse: Optional[SseSplitter] = None
         self._finder = ImageFinder(collector, self._keep_text, self._image_ended, poll.images if poll else "")
-        self._json = JsonSplitter(self._finder.wants, self._keep)
+        self._json = JsonSplitter(self._wants, self._keep)
         self._body: Optional[ImageText] = None  # of an answer that is no JSON
         self._document = bytearray()  # the JSON under way, without its images
         self._undecided: List[
@@ -140,7 +142,7 @@ class AnswerReader:
         if not head:
             return False
         is_uri = head[: len(_URI_START)].lower() == _URI_START[: len(head)]
-        is_short = len(head) < (len(_URI_START) if is_uri else SNIFF_BYTES)
+        is_short = len(head) < len(_URI_START) if is_uri else needs_more(head)
         if head[:1] in (b"{", b"["):
             self._shape, self._feed = "json", self._json.feed
         elif head.startswith(_SSE_STARTS) and not is_uri:
@@ -158,6 +160,15 @@ class AnswerReader:
         """The body is one text, or an image itself."""
         self._body = body = self._finder.text(Place((), 0))
         self._shape, self._feed = "other", body
+
+    def _wants(self, place: Place) -> Optional[StringSink]:
+        if place.path not in (("error",), ("error", "message")):
+            return self._finder.wants(place)
+        quoted = AnswerReader(self._collector, self._spool, asked=self._asked)
+        return _ErrorWords(self._keep_text, quoted, self._quote_ended)
+
+    def _quote_ended(self, quoted: Answer) -> None:
+        self._answer = replace(self._answer, usage=_add_usage(self._answer.usage, quoted.usage))
 
     def _json_data(self, data: bytes) -> None:
         self._json.feed(data)
@@ -215,7 +226,7 @@ class AnswerReader:
         self._spool.write(b"\n")
         self._document_ended()
         self._document.clear()
-        self._json = JsonSplitter(self._finder.wants, self._keep)
+        self._json = JsonSplitter(self._wants, self._keep)
 
     def _finish_undecided(self) -> None:
         undecided, self._undecided = self._undecided, []
@@ -243,6 +254,7 @@ class AnswerReader:
             or (found and not is_preview),
             error=self._answer.error or error,
             usage=_add_usage(self._answer.usage, read_usage(document)),
+            svg_usage=read_svg_usage(document) or self._answer.svg_usage,
             task=task,
         )
 
@@ -254,48 +266,36 @@ class AnswerReader:
         return is_end or bytes(self._document[:20]).strip() == b"[DONE]"
 
 
-def read_usage(document: object) -> Optional[Usage]:
-    """The `usage` of a parsed answer, by its official names or those of chat; None where it is missing or
-    cannot be true: no output, or a part that is more than its whole."""
-    fields = members(members(document).get("usage"))
-    for names in (("input_tokens", "output_tokens"), ("prompt_tokens", "completion_tokens")):
-        tokens_in, tokens_out = (count_of(fields.get(name), _MAX_TOKENS) for name in names)
-        if tokens_in is not None and tokens_out:
-            return _split_usage(fields, tokens_in, tokens_out)
-    return None
+class _ErrorWords:
+    """The sink for the words of an error. A proxy may quote the stream in them that it could not read, as
+    LiteLLM does where an edit is streamed: its images were paid for, and are read out of there."""
 
+    def __init__(
+        self, keep: Callable[[bytes, bool], None], quoted: AnswerReader, on_quoted: Callable[[Answer], None]
+    ) -> None:
+        self._keep = keep
+        self._quoted = quoted
+        self._on_quoted = on_quoted
+        self._words = b""
+        self._is_quoting = False
 
-def _split_usage(fields: Dict[str, Any], tokens_in: int, tokens_out: int) -> Optional[Usage]:
-    split = members(fields.get("input_tokens_details") or fields.get("prompt_tokens_details"))
-    kinds = members(split.get("cached_tokens_details"))
-    text, image = (count_of(split.get(kind), _MAX_TOKENS) for kind in ("text_tokens", "image_tokens"))
-    image_in = image or 0
-    text_in = max(text or 0, tokens_in - image_in)
-    if kinds:
-        cached_text, cached_image = (_part(kinds.get(kind)) for kind in ("text_tokens", "image_tokens"))
-    else:
-        # Of unknown kind: text first, which is the cheaper one, so that the cost is not told too low.
-        cached_tokens = _part(split.get("cached_tokens"))
-        cached_text = min(cached_tokens, text_in)
-        cached_image = cached_tokens - cached_text
-    if text_in + image_in > tokens_in or cached_text > text_in or cached_image > image_in:
-        return None
-    total = count_of(fields.get("total_tokens"), 2 * _MAX_TOKENS) or 0
-    return Usage(
-        input_tokens=tokens_in,
-        output_tokens=tokens_out,
-        total_tokens=max(total, tokens_in + tokens_out),
-        text_tokens=text,
-        image_tokens=image,
-        cached_text_tokens=cached_text,
-        cached_image_tokens=cached_image,
-    )
-
-
-def _part(value: object) -> int:
-    """A number of tokens that may be missing; one that cannot be true is more than any whole."""
-    number = 0 if value is None else count_of(value, _MAX_TOKENS)
-    return _MAX_TOKENS + 1 if number is None else number
+    def __call__(self, piece: Optional[bytes]) -> None:
+        if self._is_quoting:
+            if piece is None:
+                self._on_quoted(self._quoted.close())
+            else:
+                self._quoted.feed(piece)
+            return
+        words = self._words + (piece or b"")
+        start = re.search(_QUOTED_STREAM, words)
+        if start is not None:
+            self._is_quoting = True
+            self._keep(words[: start.start()], False)
+            self._quoted.feed(words[start.start() :])
+        elif piece is None or len(words) > _MOST_BEFORE_QUOTE:
+            self._keep(words, False)
+            words = b""
+        self._words = words
 
 
 def _add_usage(one: Optional[Usage], other: Optional[Usage]) -> Optional[Usage]:

@@ -325,7 +325,7 @@ def is_lasting(attempt: Attempt) -> bool:
 
 def is_too_large(attempt: Attempt) -> bool:
     """Whether no wait would help: one request asks for more than a minute's limit."""
-    return attempt.error is not None and attempt.error.message.lower().startswith("request too large")
+    return attempt.error is not None and "request too large" in attempt.error.message.lower()
 
 
 def is_quota(code: str) -> bool:

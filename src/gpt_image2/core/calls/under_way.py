@@ -7,8 +7,8 @@ import time
 from contextlib import suppress
 from typing import Callable, List, Optional, Sequence
 
-from ..api.models import parse_size
 from ..api.request import ImageRequest
+from ..api.sizes import parse_size
 from ..base.events import Event, ImageSaved, Observer, TaskUnderWay, Warned
 from ..base.outcome import SavedImage
 from ..base.record import Record
@@ -53,7 +53,7 @@ class CallUnderWay:
         self.plan = plan
         self.numbers = numbers or range(1, request.count + 1)
         self.policy = policy
-        self._observer = observer
+        self.observer = observer
         self._lock = threading.Lock()
         self.warnings: List[str] = []
         self.attempts = 0
@@ -110,7 +110,7 @@ class CallUnderWay:
         """Tells the observer; lanes take turns."""
         try:
             with self._lock:
-                self._observer(event)
+                self.observer(event)
         except Exception as defect:
             if not isinstance(event, Warned):
                 self.warn(f"the observer failed: {type(defect).__name__}: {defect}")
@@ -135,5 +135,6 @@ class CallUnderWay:
         elif not rescue_reason and not has_matching_extension(image.path, image.format):
             self.warn(f"{name} holds {image.format} data, whatever its name says")
         asked_size = parse_size(self.request.effective_size)
-        if asked_size and (image.width, image.height) != asked_size:
+        has_pixels = image.width is not None and image.format != "svg"
+        if asked_size and has_pixels and (image.width, image.height) != asked_size:
             self.warn(f"asked for {self.request.effective_size}, got {image.width}x{image.height}: {name}")

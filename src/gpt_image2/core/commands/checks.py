@@ -18,7 +18,7 @@ from ..base.record import Record
 from ..calls.exchange import Host, auth_header, host_of, send_free
 from ..calls.explain import explain
 from ..calls.retry import Attempt, judge
-from ..outputs.files import prepare_folder
+from ..outputs.files import free_bytes, prepare_folder
 from ..settings.config import Settings
 from ..settings.places import state_folder
 from ..wire.addresses import resolve_addresses
@@ -118,11 +118,9 @@ def _state_folder(folder: Path) -> Check:
 
 
 def _disk(folder: Path) -> Check:
-    import shutil
-
-    while not os.path.exists(str(folder)) and folder != folder.parent:
-        folder = folder.parent
-    free = shutil.disk_usage(str(folder)).free
+    free = free_bytes(folder)
+    if free is None:
+        return Check("disk", "ok", "the free space of the state folder is not known")
     detail = f"{free / 1e9:.1f} GB free"
     if free < _MIN_FREE_BYTES:
         return Check("disk", "warn", detail, "free some space: one image can have 15 MB and more")
@@ -172,16 +170,13 @@ def _network(settings: Settings, stop: StopSwitch) -> Iterator[Check]:
         yield Check("api", "fail", error.message, error.hint, attempt.elapsed_s, error.exit_code)
 
 
-def ask(host: Host, path: str, body_path: Optional[str] = None) -> Tuple[Attempt, object]:
+def ask(host: Host, path: str) -> Tuple[Attempt, object]:
     """One free request below the base URL, and its answer as JSON (None when it is none)."""
     settings = host.settings
     headers = [("User-Agent", USER_AGENT), ("Accept", "application/json")]
     if settings.api_key:
         headers.append(auth_header(settings, settings.api_key))
-    if body_path is not None:
-        headers.append(("Content-Type", "application/json"))
-    url = settings.base_url + path
-    return send_free(host.curl, HttpRequest(url, tuple(headers), CHECK_TIMEOUT_S, body_path))
+    return send_free(host.curl, HttpRequest(settings.base_url + path, tuple(headers), CHECK_TIMEOUT_S))
 
 
 def explained(settings: Settings, attempt: Attempt, request: ImageRequest) -> GptImage2Error:

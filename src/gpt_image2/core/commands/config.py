@@ -10,7 +10,6 @@ from ..base.interrupt import StopSwitch
 from ..base.outcome import ExitCode
 from ..outputs.files import write_config
 from ..settings.config import TEMPLATE, load_settings
-from ..settings.config_file import NO_PRICES
 from ..settings.places import config_locations, home_folder, state_folder
 from ..telling.output import Output
 from .options import YES_NO, config_parser
@@ -40,13 +39,15 @@ def _first_location() -> Path:
 def _show_config(config: Optional[str], output: Output) -> Dict[str, object]:
     settings = load_settings(os.environ, config=config)
     active = settings.config_file.path if settings.config_file else None
-    own_prices = settings.config_file.prices if settings.config_file else NO_PRICES
+    file = settings.config_file
+    own_prices = (*file.prices, *file.text_prices) if file else ()
     sources = {**settings.sources, "state_folder": "XDG_STATE_HOME or its default"}
     if settings.api_key is None:
         sources["api_key"] = settings.key_problem or "no source has one"
     values = {
         "base_url": settings.base_url,
         "api_key": settings.masked_key,
+        "model": settings.model,
         "format_field": settings.format_field,
         "image_field": settings.image_field,
         "streams": YES_NO[settings.streams],

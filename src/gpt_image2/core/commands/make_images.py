@@ -38,9 +38,10 @@ def make_images(command: ImageCommand, output: Output, stop: StopSwitch) -> int:
         elif command.api_key is not None:
             output.warn(f"--api-key is visible in ps and in the shell history; use {KEY_VARIABLE} instead")
         client = client_of(command, stop)
-        request = command.request
+        request = client.with_model(command.request)
         if command.sources or command.command == "edit":
-            request = stack.enter_context(client.with_inputs(request, command.sources, command.mask))
+            inputs = client.with_inputs(request, command.sources, command.mask, command.markup)
+            request = stack.enter_context(inputs)
             check_unchanged(request, command.expected_sha256)
         prepared = client.prepare(
             request,
@@ -52,7 +53,7 @@ def make_images(command: ImageCommand, output: Output, stop: StopSwitch) -> int:
             prepared = replace(prepared, output=STDOUT)
         size = prepared.request.size
         if size != asked_size:
-            output.say(f"size {asked_size} is {size}")
+            output.say(f"size {asked_size or 'auto'} is {size}")
         if command.dry_run:
             _show_dry_run(prepared, client, command, output)
             return ExitCode.OK

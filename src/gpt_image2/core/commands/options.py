@@ -8,58 +8,28 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Any, Callable, List, NoReturn, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, NoReturn, Optional, Sequence, Tuple
 
-from ..api.models import DEFAULT_MODEL, MAX_INPUT_IMAGES, MAX_PROMPT_CHARS, SIZE_NAMES
-from ..api.request import DEFAULT_PARTIAL_IMAGES, REQUEST_FIELDS, ImageRequest, parse_extra
+from ..api.models import MAX_INPUT_IMAGES, MAX_PROMPT_CHARS
+from ..api.request import REQUEST_FIELDS, ImageRequest, parse_extra
 from ..base.about import PROGRAM
 from ..base.errors import UsageError
 from ..base.exit_codes import EXIT_CODES
 from ..base.interrupt import StopSwitch
+from ..base.untrusted import written_text
 from ..calls.client import DEFAULT_TIMEOUT_S, Client
 from ..calls.download import DEFAULT_MAX_DOWNLOAD_BYTES
+from ..calls.inputs import open_stdin
 from ..calls.retry import DEFAULT_RETRIES
 from ..settings.config import Settings, load_settings
 from ..telling.streams import print_text
+from .field_flags import add_field_flags
 
 MEGABYTE = 1024 * 1024
 YES_NO = {True: "yes", False: "no", None: "unknown"}
-
-
-#: Fields and keyword arguments whose flag is not just the hyphenated name.
-_OTHER_FLAGS = {
-    "output_format": "--format",
-    "images": "--image",
-    "extra": "--param",
-    "max_cost_usd": "--max-cost",
-    "timeout_s": "--timeout",
-    "max_download_bytes": "--max-download",
-}
-_FIELD_METAVARS = {
-    "output_format": "FORMAT",
-    "n": "N",
-    "output_compression": "0-100",
-    "partial_images": "0-3",
-}
-#: What the help says of a field; it lists them in this order.
-_FIELD_HELP = {
-    "quality": "low (~70 s), medium (~120 s), high (~276 s), auto (default)",
-    "size": f"WxH, auto (default), a ratio (16:9, 16:9@2k), or {', '.join(SIZE_NAMES)}",
-    "output_format": "png (default), jpeg (jpg), webp",
-    "n": "number of images, 1 to 10 (default 1)",
-    "model": f"default {DEFAULT_MODEL}; others are passed through",
-    "background": "auto, opaque, transparent (png and webp only)",
-    "output_compression": "for jpeg and webp (default 100)",
-    "moderation": "auto (default) or low",
-    "user": "an id of your end user, for the provider's abuse checks",
-    "stream": "stream: keeps gateways from cutting a long call",
-    "partial_images": f"previews under --stream (default {DEFAULT_PARTIAL_IMAGES}); "
-    "each costs 100 output tokens",
-}
 
 
 class Parser(argparse.ArgumentParser):
@@ -96,17 +66,6 @@ def _help_width() -> int:
     return (columns or 80) - 2
 
 
-def flag_of(name: str) -> str:
-    return _OTHER_FLAGS.get(name) or f"--{name.replace('_', '-')}"
-
-
-def name_flags(error: UsageError) -> None:
-    """Turns the fields that a message of core names (`size`) into the flags of a command line (--size)."""
-    for part in ("message", "hint"):
-        text = re.sub("`([a-z][a-z0-9_]*)`", lambda match: flag_of(match.group(1)), getattr(error, part))
-        setattr(error, part, text)
-
-
 class ServerFlags(argparse.Namespace):
     """Which server a command talks to, and with which key."""
 
@@ -141,6 +100,7 @@ class ImageCommand(CallFlags):
     prompt: Optional[str]
     more_images: Optional[List[str]]
     mask: Optional[str]
+    markup: Optional[str]
     output: Optional[str]
     prompt_file: Optional[str]
     save_partials: bool
@@ -173,7 +133,7 @@ def image_parser(command: str) -> Parser:
     add_setting_flags(parser)
     parser.set_defaults(command=command, expected_sha256=())
     if not is_edit:
-        parser.set_defaults(image=None, more_images=None, mask=None)
+        parser.set_defaults(image=None, more_images=None, mask=None, markup=None)
     return parser
 
 
@@ -205,7 +165,11 @@ def read_image_command(name: str, argv: Sequence[str]) -> ImageCommand:
 
 
 def request_of(flags: argparse.Namespace, prompt: str) -> ImageRequest:
-    fields = {name: getattr(flags, name) for name in REQUEST_FIELDS if hasattr(flags, name)}
+    """The request of a command line; its model is empty where that names none."""
+    fields: Dict[str, Any] = {name: getattr(flags, name) for name in REQUEST_FIELDS if hasattr(flags, name)}
+    if fields.get("model") == "":
+        raise UsageError("the model is empty", hint="leave --model out for the one that the settings name")
+    fields["model"] = fields.get("model") or ""
     extra = tuple(parse_extra(text) for text in getattr(flags, "param", ()))
     return ImageRequest(prompt=prompt, extra=extra, **fields)
 
@@ -264,6 +228,11 @@ def add_image_flags(parser: Parser, is_edit: bool) -> None:
             metavar="PNG",
             help="PNG with the size of the first image; its transparent area is edited",
         )
+        add(
+            "--markup",
+            metavar="PNG",
+            help="PNG with the size of the first image; what is drawn on it guides the edit; from 2.5 on",
+        )
     add(
         "-o",
         "--output",
@@ -276,30 +245,6 @@ def add_image_flags(parser: Parser, is_edit: bool) -> None:
     add("--save-partials", action="store_true", help="keep the previews, as NAME.partial-0.png")
 
 
-def add_field_flags(add: Callable[..., object]) -> None:
-    """Adds a flag for each field of the API that a request may have besides its prompt and images."""
-    for name, text in _FIELD_HELP.items():
-        flags = [flag_of(name), *(["--compression"] if name == "output_compression" else [])]
-        if REQUEST_FIELDS[name] is bool:
-            add(*flags, dest=name, action="store_true", help=text)
-        else:
-            add(
-                *flags,
-                dest=name,
-                type=REQUEST_FIELDS[name],
-                default=DEFAULT_MODEL if name == "model" else None,
-                metavar=_FIELD_METAVARS.get(name),
-                help=text,
-            )
-    add(
-        "--param",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="any other field of the API; repeatable",
-    )
-
-
 def add_call_flags(parser: Parser) -> None:
     group = parser.add_argument_group("the call")
     add = group.add_argument
@@ -308,7 +253,7 @@ def add_call_flags(parser: Parser) -> None:
         "--max-cost",
         type=amount,
         metavar="USD",
-        help="refuse a request that may cost more (input images not counted)",
+        help="refuse a request that may cost more (input images by an estimate)",
     )
     add("--no-clobber", action="store_true", help="never overwrite: take the next free name")
     add_sending_flags(add)
@@ -380,9 +325,9 @@ def read_prompt(prompt: Optional[str], prompt_file: Optional[str], sources: Sequ
         raise UsageError("the prompt is given twice", hint="give PROMPT or --prompt-file, not both")
     if prompt_file is not None and prompt_file != "-":
         try:
-            return Path(os.path.expanduser(prompt_file)).read_bytes().decode("utf-8-sig").rstrip("\r\n")
+            return written_text(Path(os.path.expanduser(prompt_file)).read_bytes()).rstrip("\r\n")
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+            reason = getattr(error, "strerror", None) or "it is no text in UTF-8 or UTF-16"
             raise UsageError(
                 f"cannot read the prompt file {prompt_file}: {reason}", hint="check the path"
             ) from None
@@ -392,14 +337,14 @@ def read_prompt(prompt: Optional[str], prompt_file: Optional[str], sources: Sequ
                 "prompt and image cannot both come from standard input", hint="use --prompt-file FILE"
             )
         try:
-            return sys.stdin.buffer.read().decode("utf-8-sig").rstrip("\r\n")
+            return written_text(open_stdin("prompt").read()).rstrip("\r\n")
         except OSError as error:  # io.UnsupportedOperation is a ValueError as well
             raise UsageError(
                 f"cannot read standard input: {error.strerror or error}", hint="use --prompt-file FILE"
             ) from None
         except ValueError:
             raise UsageError(
-                "the prompt on standard input is not UTF-8 text", hint="mend its encoding"
+                "the prompt on standard input is no text in UTF-8 or UTF-16", hint="mend its encoding"
             ) from None
     if prompt is None:
         raise UsageError("a prompt is missing", hint=f'for example: {PROGRAM} generate "a cat" -o cat.png')

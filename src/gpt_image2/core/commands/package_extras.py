@@ -10,6 +10,7 @@ from typing import Any, Callable, ContextManager, Generator, List, NamedTuple, S
 from ..base.about import INSTALL_HINT
 from ..base.errors import UsageError
 from ..base.interrupt import StopSwitch
+from ..settings.base_url import OWN_SANDBOXES
 from ..telling.output import Output
 from .options import CallFlags
 
@@ -52,6 +53,8 @@ def start_sandbox() -> Generator[str, None, None]:
         with _installed("sandbox"):
             serve: Callable[[], ContextManager[str]] = _import(EXTRAS["sandbox"].module).serve_in_thread
             base_url = stack.enter_context(serve())
+        OWN_SANDBOXES.add(base_url)
+        stack.callback(OWN_SANDBOXES.discard, base_url)
         yield base_url
 
 

@@ -1,43 +1,46 @@
 """Learns, for the price of one small image, what a base URL really does.
 
-A refusal is free, so the form of a refusal is asked for first. The paid request is an edit of two tiny
-pictures, streamed, as jpeg, in a given size: its one answer tells the most. Where a field or the endpoint is
-refused, it is changed and asked again; refusals before work cost nothing either.
+A refusal is free, so the form of a refusal is asked for first; what a relay paints even then is saved and
+counted. The paid request is an edit of two tiny pictures, streamed, as jpeg, in a given size: its one answer
+tells the most. Where a field or the endpoint is refused, it is changed and asked again; refusals before work
+cost nothing either.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import struct
-import time
 import zlib
 from itertools import count
+from operator import attrgetter
 from pathlib import Path
-from typing import List, Mapping, Optional, Tuple
+from typing import List, Mapping, Optional, Sequence, Tuple
 
-from ..api.models import CostEstimate, Prices, cost_of_usage
+from ..api.cost import CostEstimate, cost_of_usage
+from ..api.models import Prices
 from ..api.request import ImageRequest, InputImage
 from ..base.errors import GptImage2Error
-from ..base.events import Event, Warned
+from ..base.events import Event, Observer, Warned
 from ..base.interrupt import StopSwitch
 from ..base.outcome import Billed, Result, SavedImage
-from ..base.record import Record, replace
-from ..calls.exchange import Host, host_of, send_once
+from ..base.record import replace
+from ..base.redact import mask_secrets
+from ..calls.call import Call
+from ..calls.download import DEFAULT_MAX_DOWNLOAD_BYTES
+from ..calls.exchange import Host, host_of
 from ..calls.explain import refuses_stream
-from ..calls.retry import Attempt, judge, request_id
-from ..calls.server_error import read_server_error
+from ..calls.lane import Lane, LaneEnd
+from ..calls.retry import Attempt
+from ..calls.under_way import CallPolicy
 from ..ledger.entries import Opening
 from ..ledger.recording import Ledger, recorded
-from ..outputs.collect import ImageCollector
-from ..outputs.files import prepare_folder, temporary_folder, write_private
+from ..outputs.files import Room, prepare_folder, temporary_folder, write_private
 from ..outputs.naming import OutputPlan
-from ..outputs.store import Spool
 from ..settings.config import Settings
 from ..settings.hosts import HostFacts, save_facts, today
 from ..settings.places import state_folder
 from ..telling.output import Output
-from .checks import Check, ask, explained
+from .checks import Check
 from .options import YES_NO
 
 PROBE_COMMAND = "doctor"
@@ -45,7 +48,6 @@ PROBE_TIMEOUT_S = 600.0
 _PROBE_SIZE = "1024x1024"
 _INPUT_EDGE = 64
 _MAX_REFUSALS = 5
-_NO_SUCH_MODEL = "no-such-model-this-is-a-probe"
 _FIELD_REFUSED = (400, 422)
 _ENDPOINT_MISSING = (404, 405, 501)
 PROBE = ImageRequest(
@@ -58,80 +60,83 @@ PROBE = ImageRequest(
 )
 
 
-class ProbeOutcome(Record):
-    """What was learnt, and what the paid request ended with."""
+#: Nobody can paint it: a picture of nothing, without a pixel, by no model.
+_UNPAINTABLE = ImageRequest(prompt="", model="no-such-model-this-is-a-probe", size="0x0")
 
-    facts: HostFacts
-    result: Result
+
+class Probe(Call):
+    """One probe, as a call of two images at most: what comes is saved and counted as in any other."""
+
+    def __init__(self, host: Host, picture: Path, observer: Observer) -> None:
+        plan = OutputPlan(
+            picture.parent, picture.stem, picture.suffix, False, True, picture.parent / "rescued"
+        )
+        policy = CallPolicy(PROBE_TIMEOUT_S, 0, False, DEFAULT_MAX_DOWNLOAD_BYTES, save_partials=False)
+        super().__init__(host, PROBE, plan, policy, observer, numbers=(1, 2))
+        self._results: List[Result] = []
+        #: What it came to, where it came to an end.
+        self.result: Optional[Result] = None
+        #: What was learnt by now.
+        self.facts = HostFacts(probed_on=today())
+
+    def _run(self, warnings: Tuple[str, ...]) -> Result:
+        for warning in warnings:
+            self.warn(warning)
+        with self.host.stop, temporary_folder() as folder:
+            self._ask_for_a_refusal()
+            inputs = tuple(_input(folder / f"{name}.png", shade) for name, shade in (("a", 64), ("b", 192)))
+            error = self._ask_for_an_image(replace(PROBE, images=inputs))
+        paid = [result for result in self._results if result.billed is not Billed.NO]
+        result = self.result = replace(
+            self._result(paid or self._results[-1:]),
+            command=PROBE_COMMAND,
+            attempts=self.attempts - (self.facts.refusal is not None),  # that one was free
+        )
+        if error is not None:
+            error = self._error([error], result) or error
+            error.result = result
+            raise error
+        return result
+
+    def _send(self, request: ImageRequest) -> Tuple[Attempt, LaneEnd]:
+        number = 1 + sum(len(result.images) for result in self._results)
+        end, attempt, _ = Lane(self, request, [number], count(number + 1)).send()
+        self._results.append(end[0])
+        return attempt, end
+
+    def _ask_for_a_refusal(self) -> None:
+        """Learns what a refusal looks like: `openai` for the official envelope, else `other`."""
+        attempt, (result, _) = self._send(_UNPAINTABLE)
+        if result.images or attempt.answer.urls:
+            usage, prices = attempt.answer.usage, self.host.settings.prices
+            cost_usd = cost_of_usage(PROBE.model, usage, prices) if usage else None
+            price = probe_price(prices)
+            if cost_usd is None and price is not None:
+                cost_usd = price.high_usd
+            sum_of_it = "an unknown sum" if cost_usd is None else f"about ${cost_usd:.4f}"
+            self.warn(f"this host paints what the API refuses: {sum_of_it} more may be billed for it")
+        elif 400 <= attempt.status < 500:
+            is_official = attempt.error is not None and (attempt.error.type or attempt.error.code)
+            self.facts = replace(self.facts, refusal="openai" if is_official else "other")
+
+    def _ask_for_an_image(self, request: ImageRequest) -> Optional[GptImage2Error]:
+        """Asks until an image comes, and learns from it; the error where none does."""
+        for left in range(_MAX_REFUSALS, -1, -1):
+            attempt, (result, error) = self._send(request)
+            if result.images or attempt.answer.urls:
+                self.facts = _learnt(self.host, self.facts, request, attempt, result.images)
+                if error is not None:
+                    self.warn(error.message)
+                return None
+            changed = _changed(self.host, request, attempt)
+            if changed is None or not left or self.host.stop.is_set:
+                return error
+            self.host, request = changed
+        raise AssertionError("the last refusal returns")
 
 
 def probe_price(prices: Mapping[str, Prices]) -> Optional[CostEstimate]:
     return PROBE.estimate(prices)
-
-
-def probe(host: Host, picture: Path) -> ProbeOutcome:
-    """Asks the base URL; the picture that it paints is saved, since it is paid for. The `result` of an error
-    says what was sent."""
-    started = time.monotonic()
-    with temporary_folder() as folder:
-        facts = HostFacts(probed_on=today(), refusal=_refusal(host, folder))
-        inputs = tuple(_input(folder / f"{name}.png", shade) for name, shade in (("a", 64), ("b", 192)))
-        request = replace(PROBE, images=inputs)
-        refusals = 0
-        while True:
-            attempt, images = _send(host, request, picture)
-            result = replace(
-                _result(host, request, attempt, images),
-                attempts=refusals + 1,
-                elapsed_s=time.monotonic() - started,
-            )
-            if images or attempt.answer.urls:
-                return ProbeOutcome(_learnt(host, facts, request, attempt, images), result)
-            changed = _changed(host, request, attempt)
-            refusals += 1
-            if changed is None or refusals > _MAX_REFUSALS:
-                error = explained(host.settings, attempt, request)
-                error.result = result
-                raise error
-            host, request = changed
-
-
-def _refusal(host: Host, folder: Path) -> Optional[str]:
-    """What a refusal looks like: `openai` for the official envelope, else `other`; None without one."""
-    body = folder / "refused"
-    # Without a prompt: a relay that takes any model for its own would paint one, and bill it.
-    write_private(body, json.dumps({"model": _NO_SUCH_MODEL}).encode())
-    attempt, document = ask(host, "/images/generations", str(body))
-    if not 400 <= attempt.status < 500:
-        return None
-    error = read_server_error(document)
-    return "openai" if error is not None and (error.type or error.code) else "other"
-
-
-def _send(host: Host, request: ImageRequest, picture: Path) -> Tuple[Attempt, Tuple[SavedImage, ...]]:
-    plan = OutputPlan(picture.parent, picture.stem, picture.suffix, False, True, picture.parent)
-    collector = ImageCollector(plan, count(1))
-    spool = Spool(picture.parent)
-    try:
-        attempt = send_once(host, request, collector, spool, PROBE_TIMEOUT_S)
-    finally:
-        collector.close()
-        spool.discard()
-    return attempt, collector.images
-
-
-def _result(host: Host, request: ImageRequest, attempt: Attempt, images: Tuple[SavedImage, ...]) -> Result:
-    usage = attempt.answer.usage
-    return Result(
-        command=PROBE_COMMAND,
-        model=request.model,
-        images=images,
-        usage=usage,
-        cost_usd=cost_of_usage(request.model, usage, host.settings.prices) if usage else None,
-        billed=Billed.YES if images or attempt.answer.urls else judge(attempt).billed,
-        http_status=attempt.status or None,
-        request_id=request_id(attempt.head, host.settings.secrets),
-    )
 
 
 def _learnt(
@@ -140,7 +145,7 @@ def _learnt(
     image = images[0] if images else None
     return replace(
         facts,
-        answers="b64_json" if images else "url",
+        answers="url" if attempt.answer.urls else "b64_json",
         streams=attempt.answer.shape == "sse" if request.stream else False,
         edits=bool(request.images),
         image_field=host.settings.image_field if request.images else None,
@@ -191,47 +196,57 @@ def probe_and_tell(settings: Settings, stop: StopSwitch, output: Output) -> Tupl
     folder = state_folder(os.environ)
     prepare_folder(folder)
     picture = folder / f"probe-{os.urandom(4).hex()}.jpg"
+    probe = Probe(host_of(settings, os.environ, stop), picture, _observer(output))
     try:
-        outcome = _recorded_probe(settings, picture, stop, output)
-    except GptImage2Error as error:
-        check = Check("probe", "fail", error.message, error.hint, exit_code=error.exit_code)
-        return check, error.billed
-    save_facts(folder, settings.base_url, outcome.facts)
+        with Room().taken(2 * PROBE.most_bytes, [folder]):
+            return _told(probe, settings, folder, picture)
+    except Exception as defect:
+        said = mask_secrets(f"internal error: {defect!r}", settings.secrets)
+        error = defect if isinstance(defect, GptImage2Error) else GptImage2Error(said)
+        result = error.result or probe.result
+        billed = max(error.billed, result.billed, key=attrgetter("rank")) if result else error.billed
+        places = _places(result.images if result else ())
+        return Check("probe", "fail", error.message + places, error.hint, exit_code=error.exit_code), billed
+
+
+def _told(probe: Probe, settings: Settings, folder: Path, picture: Path) -> Tuple[Check, Billed]:
+    try:
+        result = _recorded(probe, settings, picture)
+    finally:
+        probe.gate.close()
+    save_facts(folder, settings.base_url, probe.facts)
     facts = ", ".join(
         f"{name}: {YES_NO.get(value, value) if isinstance(value, bool) else value}"
-        for name, value in vars(outcome.facts).items()
+        for name, value in vars(probe.facts).items()
         if value is not None
     )
-    result = outcome.result
     cost = f"; cost ${result.cost_usd:.4f}" if result.cost_usd is not None else ""
-    place = f"; picture: {result.images[0].path}" if result.images else ""
-    return Check("probe", "ok", facts + cost + place), Billed.YES
+    return Check("probe", "ok", facts + cost + _places(result.images)), result.billed
 
 
-def _recorded_probe(settings: Settings, picture: Path, stop: StopSwitch, output: Output) -> ProbeOutcome:
-    """Runs the probe and records it in the ledger like any call, since it is paid for."""
-    outcomes: List[ProbeOutcome] = []
+def _places(images: Sequence[SavedImage]) -> str:
+    pictures = "pictures" if len(images) > 1 else "picture"
+    return f"; {pictures}: {', '.join(image.path for image in images)}" if images else ""
 
-    def run(warnings: Tuple[str, ...], _row: int) -> Result:
-        for warning in warnings:
-            output.warn(warning)
-        with stop:
-            outcomes.append(probe(host_of(settings, os.environ, stop), picture))
-        return outcomes[0].result
 
+def _observer(output: Output) -> Observer:
     def observe(event: Event) -> None:
         if isinstance(event, Warned):
             output.warn(event.message)
 
-    if settings.history:
-        opening = Opening(
-            base_url=settings.base_url,
-            command=PROBE_COMMAND,
-            request=PROBE,
-            output=str(picture),
-            estimate=probe_price(settings.prices),
-        )
-        recorded(Ledger(state_folder(os.environ), settings.secrets), opening, run, observe)
-    else:
-        run((), 0)
-    return outcomes[0]
+    return observe
+
+
+def _recorded(probe: Probe, settings: Settings, picture: Path) -> Result:
+    """Runs the probe and records it in the ledger like any call, since it is paid for."""
+    if not settings.history:
+        return probe.run()
+    opening = Opening(
+        base_url=settings.base_url,
+        command=PROBE_COMMAND,
+        request=PROBE,
+        output=str(picture),
+        estimate=probe_price(settings.prices),
+    )
+    ledger = Ledger(state_folder(os.environ), settings.secrets)
+    return recorded(ledger, opening, probe.run, probe.observer)

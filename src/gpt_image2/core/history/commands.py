@@ -6,9 +6,10 @@ import os
 from contextlib import ExitStack
 from itertools import chain, count
 from pathlib import Path
-from typing import Dict, Optional, Sequence, Tuple
+from typing import Dict, Optional, Sequence, Set, Tuple
 
-from ..api.models import BATCH_DISCOUNT
+from ..api.cost import BATCH_DISCOUNT
+from ..api.read_fields import request_from_fields
 from ..api.request import REQUEST_FIELDS, ImageRequest, checked
 from ..base.errors import UsageError
 from ..base.interrupt import StopSwitch
@@ -19,13 +20,15 @@ from ..commands.make_images import make_images
 from ..commands.options import ImageCommand, request_of
 from ..commands.probe import PROBE_COMMAND
 from ..ledger.database import LEDGER_NAME, Database, read_database
-from ..ledger.entries import SANDBOX_HOST, STDOUT, InputFile, request_from_fields
+from ..ledger.entries import SANDBOX_HOST, STDOUT, InputFile
+from ..outputs.left import left_behind
 from ..outputs.naming import extension
 from ..settings.config import load_settings
 from ..settings.places import state_folder
 from ..telling.as_json import estimate_json
 from ..telling.in_words import cost_in_words
 from ..telling.output import Output
+from .compare import run_compare, what_is_reported
 from .formatting import details, listing, request_json, spending_json, spending_table
 from .options import (
     cost_parser,
@@ -82,9 +85,23 @@ def run_forget(words: Sequence[str], output: Output, _: StopSwitch) -> int:
         missing = [number for number in flags.ids if request_by_id(database, number) is None]
         if missing:
             raise _no_such_request(", ".join(map(str, missing)))
-        count = forget_requests(database, flags.ids, flags.before, flags.all)
-    output.result(f"Forgotten: {count} request{'' if count == 1 else 's'}; images were not touched")
-    return _finish(output, "forget", {"forgotten": count})
+        forgotten = forget_requests(database, flags.ids, flags.before, flags.all)
+    requests, left = len(forgotten), _forget_left(set(forgotten), flags.all)
+    words = f"Forgotten: {requests} request{'' if requests == 1 else 's'}; images were not touched"
+    output.result(words + (f"; {left} of them cannot be resumed any more" if left else ""))
+    return _finish(output, "forget", {"forgotten": requests, "not_resumed": left})
+
+
+def _forget_left(rows: Set[int], everything: bool) -> int:
+    """Deletes what processes that have ended left of these requests; of how many there was something."""
+    found = 0
+    for left in left_behind(state_folder(os.environ)):
+        if everything or left.row in rows:
+            left.close()
+            found += 1
+        else:
+            left.leave(was_tried=left.was_tried)
+    return found
 
 
 def run_redo(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
@@ -128,8 +145,8 @@ def run_spend(words: Sequence[str], output: Output, _: StopSwitch) -> int:
             "tokens": everything.tokens,
             "total_usd": round(everything.cost_usd, 6),
             "sandbox_usd": round(rehearsals.cost_usd, 6),
-            "unknown_cost": everything.unknown_cost,
-            "maybe_billed": everything.maybe_billed,
+            "unknown_cost": total.unknown_cost,
+            "maybe_billed": total.maybe_billed,
         }
     )
     return ExitCode.OK
@@ -140,11 +157,15 @@ def run_cost(words: Sequence[str], output: Output, _: StopSwitch) -> int:
     if query.words is not None and query.prompt is not None:
         raise UsageError("the prompt is given twice", hint="give PROMPT or --prompt, not both")
     prompt = query.prompt if query.words is None else query.words
-    request, warnings = checked(request_of(query, _ANY_PROMPT if prompt is None else prompt))
+    settings = load_settings(os.environ, config=query.config)
+    asked = request_of(query, _ANY_PROMPT if prompt is None else prompt)
+    request, warnings = checked(replace(asked, model=asked.model or settings.model))
     if prompt is None:
         request = replace(request, prompt="")
-    prices = load_settings(os.environ, config=query.config).prices
-    estimate = request.estimate(prices)
+    if query.compare:
+        only = request if asked.model else replace(request, model="")
+        return run_compare(only, settings.prices, BATCH_DISCOUNT if query.batch else 1.0, output)
+    estimate = request.estimate(settings.prices)
     if estimate is not None:
         notes = [
             estimate.note,
@@ -157,6 +178,8 @@ def run_cost(words: Sequence[str], output: Output, _: StopSwitch) -> int:
     for warning in warnings:
         output.warn(warning)
     output.result(f"Estimated cost: {cost_in_words(estimate)}")
+    if estimate is None and what_is_reported(request.model):
+        output.result(what_is_reported(request.model))
     output.finish(
         {
             "ok": True,
@@ -167,7 +190,7 @@ def run_cost(words: Sequence[str], output: Output, _: StopSwitch) -> int:
             "n": request.count,
             "batch": query.batch,
             "cost_usd": estimate_json(estimate),
-            "note": estimate.note if estimate else "",
+            "note": estimate.note if estimate else what_is_reported(request.model),
             "warnings": list(warnings),
         }
     )
@@ -216,7 +239,11 @@ def fill_in(command: ImageCommand, past: PastRequest, image_path: Optional[str])
             f"request {past.id} is a probe of a base URL", hint="send a new one: doctor --probe --yes"
         )
     inputs = () if command.sources else past.inputs
-    mask = None if command.mask else past.mask
+    beside = {
+        name: file
+        for name, file in (("mask", past.mask), ("markup", past.markup))
+        if file and not (command.mask or command.markup)
+    }
     command.request = _changed_request(past, command.request)
     if command.output is None and past.output == STDOUT and image_path is None:
         command.output = STDOUT
@@ -225,10 +252,10 @@ def fill_in(command: ImageCommand, past: PastRequest, image_path: Optional[str])
         command.no_clobber = True
     if inputs:
         command.sources = tuple(_kept_source(past, file, "input image") for file in inputs)
-    if mask:
-        command.mask = _kept_source(past, mask, "mask")
+    for name, file in beside.items():
+        setattr(command, name, _kept_source(past, file, name))
     command.command = "edit" if command.sources else "generate"
-    kept = (*inputs, *((mask,) if mask else ()))
+    kept = (*inputs, *beside.values())
     command.expected_sha256 = tuple((file.path or file.source, file.sha256) for file in kept)
 
 
@@ -256,7 +283,7 @@ def _kept_source(past: PastRequest, file: InputFile, what: str) -> str:
 
 
 def _replacement(what: str) -> str:
-    return f"give another with {'--mask' if what == 'mask' else '--image'}"
+    return f"give another with --{'image' if what == 'input image' else what}"
 
 
 def _beside(past: PastRequest, image_path: Optional[str], output_format: str) -> str:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Dict, List, Optional, Sequence
 
-from ..api.models import CostEstimate
+from ..api.cost import CostEstimate
 from ..base.outcome import Billed
 from ..base.redact import show
 from ..telling.as_json import image_json
 from ..telling.in_words import cost_in_words
 from .dates import local_time
 from .search import PastRequest
-from .spending import Spending
+from .spending import Spending, lacks_a_part
 
 _PROMPT_CHARS = 40
 
@@ -24,6 +24,7 @@ def request_json(past: PastRequest) -> Dict[str, object]:
         **shown,
         "inputs": [file.json() for file in past.inputs],
         "mask": past.mask and past.mask.json(),
+        "markup": past.markup and past.markup.json(),
         "error": None if code is None else {"code": code, "message": message},
         "estimate_usd": None if low is None else {"low": low, "high": high},
         "images": [{**image_json(image), "rescued": image.rescued} for image in past.images],
@@ -31,7 +32,7 @@ def request_json(past: PastRequest) -> Dict[str, object]:
 
 
 def listing(requests: Sequence[PastRequest]) -> List[str]:
-    return _columns(
+    return columns(
         [
             [
                 str(past.id),
@@ -50,7 +51,8 @@ def listing(requests: Sequence[PastRequest]) -> List[str]:
 
 
 def details(past: PastRequest) -> List[str]:
-    files = [("input", file) for file in past.inputs] + [("mask", file) for file in (past.mask,) if file]
+    files = [("input", file) for file in past.inputs]
+    files += [(name, file) for name, file in (("mask", past.mask), ("markup", past.markup)) if file]
     rows = [
         ["id", str(past.id)],
         ["time", local_time(past.started_at)],
@@ -81,12 +83,14 @@ def details(past: PastRequest) -> List[str]:
     if past.batch_id:
         rows.append(["batch", past.batch_id])
     rows += [[name, str(count)] for name, count in (past.usage or {}).items()]
+    rows += [[f"svg {name}", _or_dash(count)] for name, count in (past.svg_usage or {}).items()]
     for number, image in enumerate(past.images, 1):
         place = "rescued to " if image.rescued else ""
+        size = f"{image.width}x{image.height} " if image.width else ""
         rows.append([f"image {number}", f"{place}{image.path}"])
-        rows.append(["", f"{image.width}x{image.height} {image.format}, {image.size_bytes} bytes"])
+        rows.append(["", f"{size}{image.format}, {image.size_bytes} bytes"])
         rows.append(["", f"SHA-256 {image.sha256}"])
-    return _columns([[name, show(value, limit=None)] for name, value in rows])
+    return columns([[name, show(value, limit=None)] for name, value in rows])
 
 
 def spending_json(spending: Spending) -> Dict[str, object]:
@@ -100,10 +104,11 @@ def spending_table(by: str, sums: Sequence[Spending], foot: Sequence[Spending]) 
         [show(one.name), f"{one.requests:,}", f"{one.images:,}", f"{one.tokens:,}", f"${one.cost_usd:.4f}"]
         for one in (*sums, *foot)
     ]
-    lines = _columns(head + rows, right=(1, 2, 3, 4))
+    lines = columns(head + rows, right=(1, 2, 3, 4))
     for one in foot:
         if one.unknown_cost:
-            lines.append(f"{one.name}: {one.unknown_cost} requests were billed at a cost that is not known")
+            how = "at a cost that is not known, all or in part"
+            lines.append(f"{one.name}: {one.unknown_cost} requests were billed {how}")
         if one.maybe_billed:
             lines.append(f"{one.name}: {one.maybe_billed} requests may have been billed, nobody can tell")
     return lines
@@ -111,7 +116,7 @@ def spending_table(by: str, sums: Sequence[Spending], foot: Sequence[Spending]) 
 
 def _cost(past: PastRequest) -> str:
     if past.cost_usd is not None:
-        return f"${past.cost_usd:.4f}"
+        return f"${past.cost_usd:.4f}{' + unknown' if lacks_a_part(past.svg_usage) else ''}"
     if past.billed == Billed.NO.value:
         return "$0"
     return "maybe" if past.billed == Billed.MAYBE.value else "unknown"
@@ -127,7 +132,7 @@ def _or_dash(value: Optional[object], unit: str = "") -> str:
     return "-" if value is None else f"{value}{unit}"
 
 
-def _columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> List[str]:
+def columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> List[str]:
     """Rows as lines, every column as wide as its widest cell; the numbers in `right` are set to the right."""
     if not rows:
         return []

@@ -6,7 +6,8 @@ import argparse
 import time
 from typing import Sequence, Tuple
 
-from ..api.models import DEFAULT_MODEL, MAX_PARTIAL_IMAGES, SIZE_NAMES
+from ..api.models import DEFAULT_MODEL, MAX_PARTIAL_IMAGES
+from ..api.sizes import SIZE_NAMES
 from ..base.about import PROGRAM
 from ..commands.options import (
     ImageCommand,
@@ -89,10 +90,11 @@ def cost_parser() -> Parser:
     add = parser.add_argument
     add("words", nargs="?", metavar="PROMPT", help="the prompt, whose tokens cost too")
     add("--prompt", metavar="TEXT", help="the prompt, by a flag")
-    add("--quality", help="low, medium, high, auto (default)")
+    add("--quality", help="low, medium, high, auto (default); xhigh, max from 2.5 on")
     add("--size", help=f"WxH, auto (default), a ratio, or {', '.join(SIZE_NAMES)}")
     add("--n", type=int, metavar="N", help="number of images, 1 to 10 (default 1)")
-    add("--model", default=DEFAULT_MODEL, help=f"default {DEFAULT_MODEL}")
+    add("--model", help=f"default {DEFAULT_MODEL}, or what the settings say")
+    add("--compare", action="store_true", help="a table of all models and qualities")
     add("--stream", action="store_true", help="as a stream, with previews")
     add("--partial-images", type=int, metavar=f"0-{MAX_PARTIAL_IMAGES}", help="previews under --stream")
     add("--batch", action="store_true", help="by the Batch API, at half the price")
@@ -110,7 +112,7 @@ def redo_parser() -> Parser:
     add_image_flags(parser, is_edit=True)
     add_call_flags(parser)
     add_setting_flags(parser)
-    parser.set_defaults(model="", command="redo")
+    parser.set_defaults(command="redo")
     return parser
 
 

@@ -34,6 +34,7 @@ class PastRequest(Record):
     fields: Mapping[str, object]
     inputs: Tuple[InputFile, ...]
     mask: Optional[InputFile]
+    markup: Optional[InputFile]
     output: str
     status: str
     error_code: Optional[str]
@@ -43,6 +44,7 @@ class PastRequest(Record):
     attempts: int
     billed: str
     usage: Optional[Mapping[str, Any]]
+    svg_usage: Optional[Mapping[str, Any]]
     estimate_low_usd: Optional[float]
     estimate_high_usd: Optional[float]
     cost_usd: Optional[float]
@@ -91,8 +93,8 @@ def request_by_file(database: Database, path: str) -> Optional[PastRequest]:
 
 def forget_requests(
     database: Database, ids: Sequence[int] = (), before: Optional[str] = None, everything: bool = False
-) -> int:
-    """Deletes requests by id, by age or all of them, and overwrites what they held; how many there were."""
+) -> List[int]:
+    """Deletes requests by id, by age or all of them, and overwrites what they held; which they were."""
     if everything:
         condition, values, moment = "1", [()], "9"
     elif before is not None:
@@ -100,15 +102,16 @@ def forget_requests(
     else:
         condition, values, moment = "id = ?", [(number,) for number in ids], ""
     ids_of_them = f"SELECT id FROM requests WHERE {condition}"  # noqa: S608
-    count = 0
+    forgotten: List[int] = []
     database.rows("PRAGMA secure_delete = ON")
     with database.transaction():
         for value in values:
+            forgotten += [row["id"] for row in database.rows(ids_of_them, value)]
             database.change(f"DELETE FROM images WHERE request IN ({ids_of_them})", value)  # noqa: S608
-            count += database.change(f"DELETE FROM requests WHERE {condition}", value)  # noqa: S608
+            database.change(f"DELETE FROM requests WHERE {condition}", value)  # noqa: S608
         database.change(_FORGET_BATCH_JOBS, (moment,))
     database.rows("PRAGMA wal_checkpoint(TRUNCATE)")  # the log would still hold the rows
-    return count
+    return forgotten
 
 
 def _holds(database: Database, row: Mapping[str, Any], text: str) -> bool:
@@ -123,8 +126,13 @@ def _past_request(database: Database, row: Mapping[str, Any]) -> PastRequest:
     values: Dict[str, Any] = dict(row)
     values["fields"] = json.loads(row["fields"])
     values["inputs"] = tuple(input_file_of(file) for file in json.loads(row["inputs"]))
-    values["mask"] = None if row["mask"] is None else input_file_of(json.loads(row["mask"]))
-    values["usage"] = None if row["usage"] is None else json.loads(row["usage"])
+    beside: Dict[str, Any] = json.loads(row["mask"] or "{}")
+    values.update(mask=None, markup=None)
+    if beside:
+        values[beside.get("field", "mask")] = input_file_of(beside)
+    usage: Dict[str, Any] = json.loads(row["usage"] or "{}")
+    values["svg_usage"] = usage.pop("svg_usage", None)
+    values["usage"] = usage or None
     for image in images:
         image.update(size_bytes=image["bytes"], rescued=bool(image["rescued"]))
     known = SavedImage.__match_args__

@@ -22,8 +22,8 @@ GROUPINGS: Mapping[str, Callable[[Row], str]] = {
 
 
 class Spending(Record):
-    """What a group of requests cost. In no sum of money are those that were billed at an unknown cost, which
-    `unknown_cost` counts, and those that may have been billed, which `maybe_billed` counts."""
+    """What a group of requests cost. `unknown_cost` counts those that were billed at a cost of which all, or
+    a part, is unknown and not in the sum; `maybe_billed` those that may have been billed, also not in it."""
 
     name: str
     requests: int = 0
@@ -35,7 +35,8 @@ class Spending(Record):
 
     def with_row(self, row: Row) -> Spending:
         usage: Mapping[str, Any] = json.loads(row["usage"]) if row["usage"] else {}
-        is_unknown = row["cost_usd"] is None and row["billed"] == Billed.YES.value
+        is_partly = row["cost_usd"] is None or lacks_a_part(usage.get("svg_usage"))
+        is_unknown = is_partly and row["billed"] == Billed.YES.value
         return replace(
             self,
             requests=self.requests + 1,
@@ -45,6 +46,11 @@ class Spending(Record):
             unknown_cost=self.unknown_cost + is_unknown,
             maybe_billed=self.maybe_billed + (row["billed"] == Billed.MAYBE.value),
         )
+
+
+def lacks_a_part(svg_usage: Optional[Mapping[str, Any]]) -> bool:
+    """Whether the author of an SVG has cost what nobody knows."""
+    return svg_usage is not None and svg_usage.get("cost_usd") is None
 
 
 def spending_rows(database: Database, since: Optional[str]) -> List[Row]:

@@ -6,8 +6,8 @@ import time
 from enum import Enum
 from typing import Any, Dict, Mapping, Optional, Tuple
 
+from ..api.cost import CostEstimate
 from ..api.images import sha256_of
-from ..api.models import CostEstimate
 from ..api.request import ImageRequest, InputImage, is_address
 from ..base.errors import GptImage2Error, InterruptedCall, UsageError
 from ..base.outcome import Billed, Result
@@ -57,7 +57,8 @@ class Opening(Record):
     """What is known of a request before it is sent.
 
     `discount` is the factor on the list price (1.0; 0.5 for the Batch API). `started_at` is UTC, as
-    `utc_text` writes it; None stands for now.
+    `utc_text` writes it; None stands for now. `sandbox` is set where the host is known to
+    be the sandbox.
     """
 
     base_url: str
@@ -66,10 +67,12 @@ class Opening(Record):
     output: str
     inputs: Tuple[InputFile, ...] = ()
     mask: Optional[InputFile] = None
+    markup: Optional[InputFile] = None
     estimate: Optional[CostEstimate] = None
     discount: float = 1.0
     batch_id: Optional[str] = None
     started_at: Optional[str] = None
+    sandbox: bool = False
 
 
 class Ending(Record):
@@ -92,6 +95,7 @@ def opening_of(
         output=str(plan.folder / f"{plan.stem}{plan.suffix}"),
         inputs=tuple(input_file(image) for image in request.images),
         mask=None if request.mask is None else input_file(request.mask),
+        markup=None if request.markup is None else input_file(request.markup),
         estimate=estimate,
     )
 
@@ -115,12 +119,12 @@ def input_file_of(fields: Mapping[str, Any]) -> InputFile:
 def check_unchanged(request: ImageRequest, expected: Tuple[Tuple[str, str], ...]) -> None:
     """Raises a `UsageError` where an input's SHA-256 is another than expected."""
     known = dict(expected)
-    for image in (*request.images, *((request.mask,) if request.mask else ())):
+    for field, image in (*(("image", image) for image in request.images), *request.beside):
         if image.source in known and sha256_of(image.path) != known[image.source]:
-            what = "mask" if image is request.mask else "input image"
+            what = "input image" if field == "image" else field
             raise UsageError(
                 f"the {what} {image.source} has changed since the request was sent",
-                hint=f"put the old one back, or give another with --{'mask' if what == 'mask' else 'image'}",
+                hint=f"put the old one back, or give another with --{field}",
             )
 
 
@@ -156,14 +160,6 @@ def utc_text(seconds: float) -> str:
     milliseconds = int(seconds * 1000)
     moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(milliseconds // 1000))
     return f"{moment}.{milliseconds % 1000:03d}Z"
-
-
-def request_from_fields(prompt: str, model: str, fields: Mapping[str, Any]) -> ImageRequest:
-    """The request, without its images, of which `other_fields` made an object."""
-    own = set(ImageRequest.__match_args__) - {"prompt", "model", "images", "mask", "extra"}
-    known = {name: value for name, value in fields.items() if name in own}
-    extra = tuple((name, value) for name, value in fields.items() if name not in own)
-    return ImageRequest(prompt=prompt, model=model, extra=extra, **known)
 
 
 def other_fields(request: ImageRequest) -> Mapping[str, object]:

@@ -13,7 +13,7 @@ import weakref
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Callable, List, Optional, Tuple, TypeVar
+from typing import Callable, Dict, List, Optional, Tuple, TypeVar
 from urllib.parse import urlsplit
 
 from ..base.errors import GptImage2Error, LedgerError
@@ -149,13 +149,13 @@ class Ledger:
             (
                 opening.started_at or utc_text(time.time()),
                 self._masked(opening.base_url),
-                urlsplit(opening.base_url).netloc,
+                SANDBOX_HOST if opening.sandbox else urlsplit(opening.base_url).netloc,
                 opening.command,
                 self._masked(request.model),
                 self._masked(request.prompt),
                 self._masked(json.dumps(other_fields(request))),
                 json.dumps([self._input_json(file) for file in opening.inputs]),
-                None if opening.mask is None else json.dumps(self._input_json(opening.mask)),
+                self._beside_json(opening),
                 stored(opening.output),
                 Status.SENT.value,
                 Billed.MAYBE.value,
@@ -172,7 +172,7 @@ class Ledger:
 
     def _fill(self, database: Database, row: int, ending: Ending) -> None:
         result = ending.result
-        database.change(
+        found = database.change(
             _COMPLETE,
             (
                 round(result.elapsed_s, 3),
@@ -183,13 +183,14 @@ class Ledger:
                 None if result.request_id is None else stored(self._masked(result.request_id)),
                 result.attempts,
                 result.billed.value,
-                None if result.usage is None else json.dumps(vars(result.usage)),
+                _usage_json(result),
                 result.cost_usd,
                 SANDBOX_HOST if result.sandbox else None,
                 row,
             ),
         )
-        for number, image in enumerate(result.images, 1):
+        # Of a request that was forgotten meanwhile nothing is kept.
+        for number, image in enumerate(result.images if found else (), 1):
             database.change(
                 _INSERT_IMAGE,
                 (
@@ -205,11 +206,25 @@ class Ledger:
                 ),
             )
 
-    def _input_json(self, file: InputFile) -> object:
+    def _input_json(self, file: InputFile) -> Dict[str, object]:
         return {**file.json(), "source": self._masked(file.source)}
+
+    def _beside_json(self, opening: Opening) -> Optional[str]:
+        """What stands in the column `mask`: a mask, or a markup that says so."""
+        if opening.markup is not None:
+            return json.dumps({**self._input_json(opening.markup), "field": "markup"})
+        return None if opening.mask is None else json.dumps(self._input_json(opening.mask))
 
     def _masked(self, text: str) -> str:
         return mask_secrets(text, self._secrets)
+
+
+def _usage_json(result: Result) -> Optional[str]:
+    """The tokens of a result, those of an SVG's author within them under their own name."""
+    usage: Dict[str, object] = {} if result.usage is None else dict(vars(result.usage))
+    if result.svg_usage is not None:
+        usage["svg_usage"] = vars(result.svg_usage)
+    return json.dumps(usage) if usage else None
 
 
 def recorded(

@@ -31,11 +31,12 @@ def adopt(
                 previews += _rescued(part, plan)
                 continue
             image = _given_name(part, plan, number)
+            if image is None:
+                continue  # no folder takes it now: it stays where it is
         if image is not None:
             images.append(replace(image, number=number))
-        else:
-            with suppress(OSError):
-                os.unlink(part)
+        with suppress(OSError):
+            os.unlink(part)  # what is not whole, or a second name of what was killed while it got its first
     return tuple(images), tuple(previews)
 
 

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 import time
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
-from typing import IO, Generator, Iterable, List, Tuple
+from typing import IO, Generator, Iterable, List, Optional, Tuple
 
 from ..api.images import is_whole_image
 from ..base.errors import OutputError, UsageError
 from .ours import check_replaceable, is_mine, open_ours, real_path, try_lock
 from .owned import STALE_S, owned_folder, taken_over
+
+#: The code of an error before sending: no room for what is asked for.
+NO_SPACE = "no_space"
 
 _PART = r"(?s)^\.(?P<name>.+)\.gi2-[0-9a-f]{12}\.part$"
 _TEMP_PREFIX = "gpt-image-2-"
@@ -26,7 +30,7 @@ _MAX_PART_NAME_BYTES = 200
 _COPY_BYTES = 1 << 20
 
 
-def prepare_folder(folder: Path) -> None:
+def prepare_folder(folder: Path, hint: str = "choose another place with -o; nothing was sent") -> None:
     """Makes the output folder and probes that files can be written there; a `UsageError` where not."""
     try:
         real_path(folder)  # no link of somebody else leads there
@@ -41,9 +45,55 @@ def prepare_folder(folder: Path) -> None:
         reason = error.strerror or str(error)
         raise UsageError(
             f"cannot write to the output folder {folder}: {reason}",
-            hint="choose another place with -o; nothing was sent",
+            hint=hint,
             code="output_not_writable",
         ) from None
+
+
+def free_bytes(folder: Path) -> Optional[int]:
+    """What the disk of a folder takes still, which need not be there yet; None where nobody can tell."""
+    while not os.path.exists(str(folder)) and folder != folder.parent:
+        folder = folder.parent
+    try:
+        if not hasattr(os, "statvfs"):
+            import shutil  # it takes 5 ms
+
+            return shutil.disk_usage(str(folder)).free
+        info = os.statvfs(str(folder))
+        # A file system that has no size is none on a disk.
+        return info.f_bavail * info.f_frsize if info.f_blocks and os.access(str(folder), os.W_OK) else None
+    except OSError:
+        return None
+
+
+class Room:
+    """The room on disk that calls under way are going to need. Safe for threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._taken = 0
+
+    @contextmanager
+    def taken(self, size_bytes: int, folders: Iterable[Path]) -> Generator[None, None, None]:
+        """For this long as many bytes more are needed in each of these folders; a `UsageError` where one has
+        not enough for all that is under way."""
+        with self._lock:
+            self._taken += size_bytes
+            needed = self._taken
+        try:
+            for folder in folders:
+                free = free_bytes(folder)
+                if free is not None and free < needed:
+                    raise UsageError(
+                        f"{folder} has room for {free / 1e6:.1f} MB; up to {needed / 1e6:.1f} MB may come",
+                        hint="free some space there, or choose another place (-o for the output, "
+                        "XDG_STATE_HOME for the state folder); nothing was sent",
+                        code=NO_SPACE,
+                    )
+            yield
+        finally:
+            with self._lock:
+                self._taken -= size_bytes
 
 
 @contextmanager
@@ -57,7 +107,7 @@ def temporary_folder() -> Generator[Path, None, None]:
     except OSError as error:
         raise UsageError(
             f"cannot make a temporary folder: {error.strerror or error}",
-            hint="free some space there, or name another with TMPDIR; nothing was sent",
+            hint="free some space there, or name another with TMPDIR",
             code="temp_not_writable",
         ) from None
     with folder:

@@ -6,13 +6,13 @@ import re
 from contextlib import suppress
 from typing import Callable, Optional
 
-from ..api.images import SNIFF_BYTES, sniff_format
+from ..api.images import SNIFF_BYTES, needs_more, sniff_format
 from ..base.errors import OutputError
 from ..wire.base64_stream import BadBase64, Base64Decoder
 from .collect import ImageCollector
 from .store import ImageWriter
 
-#: So many characters of base64 tell what they are.
+#: So many characters of base64 tell at most what they are.
 _HEAD_CHARS = -(-SNIFF_BYTES // 3) * 4
 _MAX_URI_HEADER_BYTES = 256
 #: Of a text without an image so much is looked at.
@@ -78,12 +78,13 @@ class ImageText:
                 if uri is None and head[:5].lower() == b"data:" and not is_whole:
                     return
                 is_text = not self._is_base64 or head.lower().startswith(_ADDRESS_STARTS)
-                if uri is None and not at_end and len(head) < _HEAD_CHARS:
+                decoded = _base64_head(head)
+                if uri is None and not at_end and any(map(needs_more, (head, decoded or head))):
                     return
                 self._is_at_start = False
                 if uri is not None:
                     self._begin(head[uri.end() :], Base64Decoder())
-                elif not is_text or _is_image_in_base64(head):
+                elif not is_text or (decoded and sniff_format(decoded)):
                     self._begin(head, Base64Decoder())
                 elif sniff_format(head) is not None:
                     self._begin(head, None)
@@ -166,11 +167,11 @@ class ImageText:
                 self._keep_text(part, is_far)
 
 
-def _is_image_in_base64(text: bytes) -> bool:
-    """Whether a text begins as the base64 of an image."""
+def _base64_head(text: bytes) -> Optional[bytes]:
+    """What a text begins with where it is base64."""
     with suppress(BadBase64):
-        return sniff_format(Base64Decoder().feed(text[:_HEAD_CHARS])) is not None
-    return False
+        return Base64Decoder().feed(text[:_HEAD_CHARS])
+    return None
 
 
 def _held_back(text: bytes) -> int:

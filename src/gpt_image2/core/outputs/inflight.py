@@ -15,7 +15,7 @@ from typing import Mapping, Optional
 
 from ..base.errors import GptImage2Error
 from .files import new_private_file, private_folder
-from .owned import OwnedFolder, is_abandoned, owned_folder
+from .owned import OwnedFolder, is_abandoned, is_unmarked, owned_folder
 
 FOLDER = "inflight"
 ASKED, HEAD, BODY, IMAGE_NOTES, TRIED = "asked.json", "head.json", "body", "images.jsonl", "tried"
@@ -75,8 +75,10 @@ def is_anything_left(state_folder: Path, and_tried: bool = False) -> bool:
         names = os.listdir(str(folder))
     except OSError:
         return False
-    left = (folder / name for name in names)
-    return any(is_abandoned(one) and (and_tried or not (one / TRIED).exists()) for one in left)
+    left = [folder / name for name in names]
+    return any(
+        is_unmarked(one) or (is_abandoned(one) and (and_tried or not (one / TRIED).exists())) for one in left
+    )
 
 
 def add_note(folder: Path, event: Mapping[str, object]) -> None:

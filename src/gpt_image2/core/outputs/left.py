@@ -11,7 +11,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Mapping, Set, Tuple, cas
 from ..base.outcome import SavedImage
 from .inflight import ASKED, BODY, FOLDER, HEAD, IMAGE_NOTES, TRIED, add_note
 from .naming import OutputPlan
-from .owned import OwnedFolder, taken_over
+from .owned import OwnedFolder, sweep_unmarked, taken_over
 
 _READ_BYTES = 1 << 16
 
@@ -85,10 +85,11 @@ class Left:
         """Something becomes of an image while it is finished."""
         add_note(self.folder, event)
 
-    def leave(self) -> None:
-        """It could not be finished now: another try may."""
-        with suppress(OSError), open(str(self.folder / TRIED), "ab"):
-            pass
+    def leave(self, was_tried: bool = True) -> None:
+        """It is left as it is: another try may finish it."""
+        if was_tried:
+            with suppress(OSError), open(str(self.folder / TRIED), "ab"):
+                pass
         self._owned.leave()
 
     def close(self) -> None:
@@ -106,6 +107,8 @@ def left_behind(state_folder: Path, wanted: str = "") -> Iterator[Left]:
         owned = taken_over(folder / name) if _is_named(folder / name, wanted) else None
         if owned is not None:
             yield Left(owned)
+        else:
+            sweep_unmarked(folder / name)
 
 
 def outputs_of_tasks(state_folder: Path) -> Iterator[str]:

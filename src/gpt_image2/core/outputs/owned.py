@@ -18,6 +18,8 @@ from .ours import is_mine, open_ours, stat_of, try_lock
 _MARKER = ".gpt-image-2-owner"
 _MARK = b"gpt-image-2 "
 STALE_S = 24 * 3600.0
+#: From this age on an empty folder without a mark has no owner that is about to mark it.
+_UNMARKED_S = 3600.0
 
 
 class OwnedFolder:
@@ -115,6 +117,33 @@ def is_abandoned(folder: Path) -> bool:
     if owned is not None:
         owned.leave()
     return owned is not None
+
+
+def sweep_unmarked(folder: Path) -> None:
+    """Deletes a folder that `is_unmarked`. For places where only we make folders."""
+    if is_unmarked(folder):
+        _delete_marker(folder)
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def is_unmarked(folder: Path) -> bool:
+    """Whether the owner of a folder died before it was marked: for long it has been empty, but for a marker
+    without its mark that nobody holds."""
+    info = _folder_stat(folder)
+    if info is None or not is_mine(info) or time.time() - info.st_mtime < _UNMARKED_S:
+        return False
+    try:
+        names = os.listdir(str(folder))
+        if names != [_MARKER]:
+            return not names
+        marker = open_ours(folder / _MARKER, os.O_RDWR)
+        try:
+            return os.fstat(marker).st_size == 0 and try_lock(marker) is not False
+        finally:
+            os.close(marker)
+    except OSError:
+        return False
 
 
 def _has_no_owner(marker: int, path: Path, folder: os.stat_result) -> bool:

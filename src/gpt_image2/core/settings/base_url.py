@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Mapping, Optional
+from typing import Mapping, Optional, Set
 from urllib.parse import urlsplit
 
 from ..base.errors import ConfigError
@@ -12,6 +12,8 @@ from ..wire.addresses import is_loopback_host, read_address
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 #: What the sandbox says of itself in every answer.
 SANDBOX_HEADER = "x-gpt-image-2-sandbox"
+#: The base URLs of the sandboxes that this process runs itself.
+OWN_SANDBOXES: Set[str] = set()
 
 
 def check_base_url(url: str, source: str) -> None:

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import List, Mapping, Optional, Tuple
 from urllib.parse import urlsplit
 
-from ..api.models import PRICES, Prices
+from ..api.cost import NO_TEXT_PRICES, PRICES, TextPrices
+from ..api.models import DEFAULT_MODEL, Prices
 from ..base.errors import ConfigError
 from ..base.record import Record
 from ..base.redact import mask_key
@@ -30,6 +31,7 @@ DEFAULT_IMAGE_FIELD = "image[]"
 
 KEY_VARIABLE = "GPT_IMAGE2_API_KEY"
 BASE_URL_VARIABLE = "GPT_IMAGE2_BASE_URL"
+MODEL_VARIABLE = "GPT_IMAGE2_MODEL"
 OFFICIAL_KEY_VARIABLE = "OPENAI_API_KEY"
 OFFICIAL_URL_VARIABLE = "OPENAI_BASE_URL"
 
@@ -47,7 +49,8 @@ _Found = Tuple[str, str]
 class Settings(Record):
     """The effective settings of a call. `api_key` is None when no source gives one for this base URL.
 
-    `history` is whether calls are recorded. `prices` are the list prices and those of the config file.
+    `model` is that of requests which name none. `history` is whether calls are recorded. `prices` are the
+    list prices and those of the config file; `text_prices` are those of models that write SVGs.
     `sources` says in words where each setting comes from, by its name.
     """
 
@@ -59,7 +62,9 @@ class Settings(Record):
     sources: Mapping[str, str]
     config_file: Optional[ConfigFile]
     history: bool = True
+    model: str = DEFAULT_MODEL
     prices: Mapping[str, Prices] = PRICES
+    text_prices: Mapping[str, TextPrices] = NO_TEXT_PRICES
     key_problem: str = ""
     key_hint: str = ""
     warnings: Tuple[str, ...] = ()
@@ -120,6 +125,7 @@ def load_settings(
     url = url.rstrip("/")
     facts = _facts_of(env, url)
     format_field, format_source = _pick_format_field(file, facts)
+    model, model_source = _pick_model(env, file)
     image_field = facts.image_field if facts else None
     streams = facts.streams if facts else None
     return Settings(
@@ -131,6 +137,7 @@ def load_settings(
         sources={
             "base_url": url_source,
             "api_key": key[1] if key else "",
+            "model": model_source,
             "format_field": format_source,
             "image_field": _probe_source(facts) if facts and image_field else _DEFAULT,
             "streams": "not probed" if streams is None else "doctor --probe",
@@ -139,7 +146,9 @@ def load_settings(
         },
         config_file=file,
         history=file is None or file.history is not False,
+        model=model,
         prices={**PRICES, **file.prices} if file else PRICES,
+        text_prices=file.text_prices if file else NO_TEXT_PRICES,
         key_problem=problem,
         key_hint=hint,
         warnings=tuple(warnings),
@@ -234,6 +243,13 @@ def _pick_format_field(file: Optional[ConfigFile], facts: Optional[HostFacts]) -
     if facts and facts.format_field:
         return facts.format_field, _probe_source(facts)
     return DEFAULT_FORMAT_FIELD, _DEFAULT
+
+
+def _pick_model(env: Mapping[str, str], file: Optional[ConfigFile]) -> _Found:
+    """The model of requests that name none; a flag is no source of it, for it names one."""
+    if file and "model" in file.fields:
+        return file.fields["model"], file.path
+    return (env[MODEL_VARIABLE], MODEL_VARIABLE) if env.get(MODEL_VARIABLE) else (DEFAULT_MODEL, _DEFAULT)
 
 
 def _probe_source(facts: HostFacts) -> str:

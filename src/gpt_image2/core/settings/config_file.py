@@ -9,9 +9,11 @@ import stat
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, cast
 
-from ..api.models import PRICES, Prices
+from ..api.cost import NO_TEXT_PRICES, PRICES, TextPrices
+from ..api.models import Prices
 from ..base.errors import ConfigError
 from ..base.record import Record
+from ..base.untrusted import written_text
 
 #: The fields of a config file, and the JSON type of each.
 CONFIG_FIELDS: Mapping[str, type] = {
@@ -19,6 +21,7 @@ CONFIG_FIELDS: Mapping[str, type] = {
     "api_key": str,
     "api_key_env": str,
     "format_field": str,
+    "model": str,
     "history": bool,
     "prices": dict,
 }
@@ -48,19 +51,21 @@ class ConfigFile(Record):
     warnings: Tuple[str, ...] = ()
     history: Optional[bool] = None
     prices: Mapping[str, Prices] = NO_PRICES
+    text_prices: Mapping[str, TextPrices] = NO_TEXT_PRICES
 
     @property
     def given(self) -> Tuple[str, ...]:
-        others = (("history", self.history is not None), ("prices", bool(self.prices)))
+        has_prices = bool(self.prices or self.text_prices)
+        others = (("history", self.history is not None), ("prices", has_prices))
         return (*self.fields, *(name for name, is_set in others if is_set))
 
 
 def read_config_file(path: Path) -> ConfigFile:
     """A config file's known fields; a `ConfigError` where it cannot be used."""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = written_text(path.read_bytes())
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8 or UTF-16"
         raise ConfigError(f"cannot read config {path}: {reason}", hint="name a readable JSON file") from None
     try:
         content: Any = json.loads(text)
@@ -91,12 +96,14 @@ def read_config_file(path: Path) -> ConfigFile:
                 f"{place(name)}: field {name!r} must be {_KIND_NAMES[kind]}, found {_json_type(value)}",
                 hint=_CURES[kind],
             )
+    prices, text_prices = read_prices(fields.get("prices", {}), place)
     return ConfigFile(
         path=str(path),
         fields={name: value for name, value in fields.items() if CONFIG_FIELDS.get(name) is str and value},
         warnings=tuple(warnings),
         history=fields.get("history"),
-        prices=read_prices(fields.get("prices", {}), place),
+        prices=prices,
+        text_prices=text_prices,
     )
 
 
@@ -123,39 +130,52 @@ def _json_type(value: object) -> str:
 
 
 _MAX_USD = 1_000_000
-_PARTS = Prices.__match_args__
+_PARTS, _TEXT_PARTS = Prices.__match_args__, TextPrices.__match_args__
 
 
-def read_prices(content: Mapping[str, Any], place: Callable[..., str]) -> Dict[str, Prices]:
-    """Prices by model; parts that are missing are those of the list price. `place` names the file and line of
-    a field, given its name and those around it, outermost first."""
-    return {model: _read_model(model, value, place) for model, value in content.items()}
+def read_prices(
+    content: Mapping[str, Any], place: Callable[..., str]
+) -> Tuple[Dict[str, Prices], Dict[str, TextPrices]]:
+    """Prices of image models and of language models, by model; a `text_out` makes it one of these. Parts that
+    are missing are those of the list price. `place` names the file and line of a field, given its name and
+    those around it, outermost first."""
+    prices: Dict[str, Prices] = {}
+    text_prices: Dict[str, TextPrices] = {}
+    for model, value in content.items():
+        if isinstance(value, dict) and "text_out" in value:
+            text_prices[model] = TextPrices(**_read_model(model, value, place, _TEXT_PARTS))
+        else:
+            prices[model] = Prices(**_read_model(model, value, place, _PARTS))
+    return prices, text_prices
 
 
-def _read_model(model: str, content: Any, place: Callable[..., str]) -> Prices:
+def _read_model(
+    model: str, content: Any, place: Callable[..., str], known: Tuple[str, ...]
+) -> Dict[str, float]:
     name = f"prices.{model}"
     if not isinstance(content, dict):
         raise ConfigError(
             f"{place('prices', model)}: field {name!r} must be an object",
-            hint=f'it should look like {{"image_out": 30}}; the parts are {", ".join(_PARTS)}',
+            hint=f'it should look like {{"image_out": 30}}; the parts are {", ".join(known)}',
         )
     given = cast(Dict[str, Any], content)
     for part, usd in given.items():
         where = f"{place('prices', model, part)}: field {f'{name}.{part}'!r}"
-        if part not in _PARTS:
-            raise ConfigError(f"{where} is not known", hint=f"the parts are {', '.join(_PARTS)}")
+        if part not in known:
+            raise ConfigError(f"{where} is not known", hint=f"the parts are {', '.join(known)}")
         is_number = isinstance(usd, (int, float)) and not isinstance(usd, bool)
         if not is_number or not 0 <= usd <= _MAX_USD:
             raise ConfigError(
                 f"{where} must be a number of USD per million tokens, from 0 to {_MAX_USD:,}",
                 hint="give it without quotes, or remove it for the list price",
             )
-    parts: Dict[str, float] = dict(vars(PRICES[model])) if model in PRICES else {}
+    parts: Dict[str, float] = dict(vars(PRICES[model])) if model in PRICES and known is _PARTS else {}
     parts.update((part, float(usd)) for part, usd in given.items())
-    missing = [part for part in _PARTS if part not in parts]
+    missing = [part for part in known if part not in parts]
     if missing:
         raise ConfigError(
             f"{place('prices', model)}: field {name!r} lacks {', '.join(missing)}",
-            hint=f"{model} has no list price to fall back to; give all of its parts",
+            hint=f"{model} has no list price to fall back to; give all of its parts, or of a model that "
+            "writes SVGs text_in and text_out",
         )
-    return Prices(**parts)
+    return parts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Dict, Mapping, Optional
 
-from ..api.models import CostEstimate
+from ..api.cost import CostEstimate
 from ..base.errors import GptImage2Error
 from ..base.events import (
     Event,
@@ -50,6 +50,7 @@ def result_json(result: Result) -> Dict[str, object]:
             "total_tokens": result.usage.total_tokens,
         }
     tasks = {"tasks": list(result.tasks)} if result.tasks else {}
+    rehearsal = {"sandbox": True} if result.sandbox else {}
     return {
         "ok": True,
         "command": result.command,
@@ -57,6 +58,7 @@ def result_json(result: Result) -> Dict[str, object]:
         "images": [image_json(image) for image in result.images],
         **tasks,
         "usage": usage,
+        **({} if result.svg_usage is None else {"svg_usage": dict(vars(result.svg_usage))}),
         "cost_usd": None if result.cost_usd is None else round(result.cost_usd, 6),
         "billed": result.billed.value,
         "http_status": result.http_status,
@@ -64,6 +66,7 @@ def result_json(result: Result) -> Dict[str, object]:
         "attempts": result.attempts,
         "elapsed_s": round(result.elapsed_s, 3),
         "warnings": list(result.warnings),
+        **rehearsal,
     }
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import Optional, Tuple
 
-from ..api.models import CostEstimate
+from ..api.cost import CostEstimate
 from ..base.outcome import Result
+from ..base.redact import show
 
 
 def saved_line(path: str, size_bytes: int) -> str:
@@ -22,8 +23,25 @@ def cost_in_words(estimate: Optional[CostEstimate]) -> str:
     return f"{text} ({estimate.note})" if estimate.note else text
 
 
+def paid_in_words(result: Result) -> str:
+    """What a result cost, and what of that is not known; empty where nothing is."""
+    cost = "" if result.cost_usd is None else f"${result.cost_usd:.4f}"
+    if not result.unpriced:
+        return cost
+    return f"{cost or 'cost not known'} plus {show(result.unpriced, limit=None)}, unknown"
+
+
+def cost_warnings(result: Result) -> Tuple[str, ...]:
+    """What there is to say where a part of the cost is not known."""
+    if not result.unpriced:
+        return ()
+    what = f"the cost lacks {result.unpriced}, at a price that is not known: give the config's prices its "
+    return (show(f"{what}text_in and text_out", limit=None),)
+
+
 def ending_in_words(result: Result) -> str:
     status = f"HTTP {result.http_status}" if result.http_status else "no answer"
-    cost = f", ${result.cost_usd:.4f}" if result.cost_usd is not None else ""
+    paid = paid_in_words(result)
+    cost = f", {paid}" if paid else ""
     tokens = f" ({result.usage.total_tokens:,} tokens)" if result.usage else ""
     return f"{status} in {result.elapsed_s:.1f} s{cost}{tokens}"

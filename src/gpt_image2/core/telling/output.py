@@ -87,8 +87,12 @@ class Output:
         self, outcome: Mapping[str, object], rows: Optional[Iterable[Mapping[str, object]]] = None
     ) -> None:
         """How the command ended, as one object: the last that is said. `rows` are for `--json` only."""
-        if self.is_json:
+        if not self.is_json:
+            return
+        try:
             print_json(outcome, sys.stdout, rows)
+        except Exception as defect:  # how the command ended stands, whatever cannot be told of it
+            self.warn(f"the rows could not all be told: {defect}")
 
     def fail(self, error: GptImage2Error, command: str) -> None:
         """The error that the command ended with; for people what to do, and whether money may be gone."""

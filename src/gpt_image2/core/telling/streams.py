@@ -62,9 +62,12 @@ def print_json(
     try:
         if rows is not None:
             print(text[:-1], '"rows": [', sep=", ", end="", file=stdout)
-            for number, row in enumerate(rows):
-                print(", " if number else "", _json_text(row, stdout), sep="", end="", file=stdout)
-            text = "]}"
+            try:
+                for number, row in enumerate(rows):
+                    print(", " if number else "", _json_text(row, stdout), sep="", end="", file=stdout)
+            finally:  # one whole object, whatever becomes of its rows
+                print("]}", file=stdout, flush=True)
+            return
         print(text, file=stdout, flush=True)
     except (OSError, ValueError):
         detach(stdout)

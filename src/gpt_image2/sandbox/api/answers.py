@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gpt_image2.core.api import models
+from gpt_image2.core.api import cost, models
 
 from ..connection import Answer, Headers, Piece, Role
 from ..drawing.encoding import EncodedImage
@@ -20,6 +20,7 @@ from .errors import Refused
 
 _CHARS_PER_TEXT_TOKEN = 4
 _PIXELS_PER_IMAGE_TOKEN = 32 * 32
+_MODEL_BEFORE = "gpt-image-2.5-flare"
 _EVENT_PREFIX = {"generations": "image_generation", "edits": "image_edit"}
 _JSON_HEADERS = (("content-type", "application/json"),)
 _SSE_HEADERS = (("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-cache"))
@@ -47,18 +48,41 @@ def as_base64(image: EncodedImage, role: Role) -> dict[str, Any]:
 def usage_of(request: ImageRequest) -> dict[str, Any]:
     """Token counts of a request.
 
-    Output follows the official formula. Input has none: text is taken as a token for four characters, an
-    input image as a token for a square of 32 by 32 pixels.
+    Output follows the official formula, for a GIF by the sheet of its frames; for a model without one it is
+    what is reported of 2.6. Input has none: text is taken as a token for four characters, an input image as a
+    token for a square of 32 by 32 pixels.
     """
     text = math.ceil(len(request.prompt) / _CHARS_PER_TEXT_TOKEN)
     image = sum(math.ceil(pixels / _PIXELS_PER_IMAGE_TOKEN) for pixels in request.input_pixels)
-    partials = request.partial_images * models.PARTIAL_IMAGE_TOKENS if request.stream else 0
-    output = request.n * (models.output_tokens(request.width, request.height, request.quality) + partials)
+    partials = request.partial_images * cost.PARTIAL_IMAGE_TOKENS if request.stream else 0
+    output = request.n * (_output_tokens(request) + partials)
     return {
         "input_tokens": text + image,
         "input_tokens_details": {"image_tokens": image, "text_tokens": text},
         "output_tokens": output,
         "total_tokens": text + image + output,
+    }
+
+
+def _output_tokens(request: ImageRequest) -> int:
+    across = math.ceil(math.sqrt(request.frames))
+    sheet = across * request.width, -(-request.frames // across) * request.height
+    if models.FAMILY[request.model].token_factors:
+        return cost.output_tokens(*sheet, request.quality, request.model)
+    times = 4 if request.quality in ("low", "medium") else 1
+    return times * cost.output_tokens(*sheet, request.quality, _MODEL_BEFORE)
+
+
+def svg_usage_of(request: ImageRequest, images: Sequence[EncodedImage]) -> dict[str, Any]:
+    """Token counts of whoever wrote the SVG, with as much thought as text."""
+    read = 1000 + math.ceil(len(request.prompt) / _CHARS_PER_TEXT_TOKEN)
+    thought = sum(len(image.data) for image in images) // _CHARS_PER_TEXT_TOKEN
+    return {
+        "input_tokens": read,
+        "output_tokens": 2 * thought,
+        "reasoning_tokens": thought,
+        "total_tokens": read + 2 * thought,
+        "model": request.svg_author,
     }
 
 
@@ -107,6 +131,8 @@ def json_body(
         "quality": request.quality,
         "size": request.size,
         "usage": usage_of(request),
+        **({"svg_usage": svg_usage_of(request, images)} if request.svg_author else {}),
+        **({"safety_identifier": request.safety_identifier} if request.safety_identifier else {}),
     }
 
 

@@ -6,9 +6,9 @@ import io
 import struct
 from dataclasses import dataclass
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
-from gpt_image2.core.api import models
+from gpt_image2.core.api import models, sizes
 
 from .errors import USER_ERROR, Refused, invalid, missing_parameter, unknown_parameter
 from .submission import Submission, Upload
@@ -31,6 +31,7 @@ class InputImages:
 
     images: tuple[bytes, ...] = ()
     mask: bytes | None = None
+    markup: bytes | None = None
     pixels: tuple[int, ...] = ()
     has_alpha: bool = False
     first_size: tuple[int, int] | None = None
@@ -38,12 +39,13 @@ class InputImages:
     @classmethod
     def of(cls, submission: Submission) -> InputImages:
         name = "image" if submission.textual else "images"
-        known = {"image", "image[]", "images", "mask"}
+        known = {"image", "image[]", "images", "mask", "markup"}
         for upload in submission.uploads:
             if upload.name not in known:
                 raise unknown_parameter(upload.name)
-        images = [upload for upload in submission.uploads if upload.name != "mask"]
-        masks = [upload for upload in submission.uploads if upload.name == "mask"]
+        beside = {upload.name: upload for upload in submission.uploads if upload.name in ("mask", "markup")}
+        images = [upload for upload in submission.uploads if upload.name not in beside]
+        mask, markup = beside.get("mask"), beside.get("markup")
         if not images:
             raise missing_parameter(name)
         if len(images) > models.MAX_INPUT_IMAGES:
@@ -53,11 +55,16 @@ class InputImages:
             )
             raise invalid(name, "array_above_max_length", message)
         looks = [_look(upload, name, index) for index, upload in enumerate(images, 1)]
-        if masks:
-            _check_mask(masks[0], looks[0].size)
+        if mask and markup:
+            raise invalid("markup", "invalid_value", "'markup' cannot be combined with 'mask'.")
+        if mask:
+            _check_mask(mask, looks[0].size)
+        if markup:
+            _check_markup(markup, looks[0].shown_size)
         return cls(
             images=tuple(upload.data for upload in images),
-            mask=masks[0].data if masks else None,
+            mask=mask.data if mask else None,
+            markup=markup.data if markup else None,
             pixels=tuple(look.size[0] * look.size[1] for look in looks),
             has_alpha=looks[0].has_alpha,
             first_size=looks[0].size,
@@ -69,15 +76,18 @@ class InputImages:
         if self.first_size is None:
             return None
         width, height = self.first_size
-        if max(width, height) > models.MAX_EDGE or width * height > models.MAX_PIXELS:
-            return models.nearest_legal_size(width, height)
+        if max(width, height) > sizes.MAX_EDGE or width * height > sizes.MAX_PIXELS:
+            return sizes.nearest_legal_size(width, height)
         return width, height
 
 
 @dataclass(frozen=True)
 class _Look:
+    format: str | None
     size: tuple[int, int]
+    shown_size: tuple[int, int]  # once its EXIF orientation is heeded
     has_alpha: bool
+    is_opaque: bool
 
 
 def _look(upload: Upload, name: str, index: int) -> _Look:
@@ -119,6 +129,20 @@ def _check_mask(upload: Upload, size: tuple[int, int]) -> None:
         raise Refused(400, message, type=USER_ERROR, param="mask", code="invalid_mask_image_format")
 
 
+def _check_markup(upload: Upload, size: tuple[int, int]) -> None:
+    look = _decode(upload.data)
+    problem = None
+    if look is None or look.format != "PNG":
+        problem = "the file is not a PNG image"
+    elif look.is_opaque:
+        problem = "markup image has no transparent pixels"
+    elif look.size != size:
+        problem = "markup size does not match image size"
+    if problem is not None:
+        message = f"Invalid markup image format - {problem}."
+        raise Refused(400, message, type=USER_ERROR, param="markup", code="invalid_markup_image_format")
+
+
 def _decode(data: bytes) -> _Look | None:
     """Size and alpha of an image that can be decoded to its last row, or None."""
     try:
@@ -126,4 +150,7 @@ def _decode(data: bytes) -> _Look | None:
         image.load()
     except _UNDECODABLE:
         return None
-    return _Look(image.size, image.has_transparency_data)
+    shown = ImageOps.exif_transpose(image)
+    has_alpha = image.has_transparency_data
+    is_opaque = not has_alpha or image.convert("RGBA").getchannel("A").getextrema()[0] == 255
+    return _Look(image.format, image.size, shown.size, has_alpha, is_opaque)

@@ -1,5 +1,6 @@
-"""Edits: the input stays what it is; a mask is filled with a landscape, without one the whole takes on new
-colours and a caption. Outside the mask not one pixel changes, where size and format allow it.
+"""Edits: the input stays what it is; a mask is filled with a landscape, and so is what a markup has drawn on,
+without either the whole takes on new colours and a caption. Outside the mask not one pixel changes, where
+size and format allow it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ def edited(request: ImageRequest, index: int) -> Image.Image:
     """The picture number `index` of an edit: RGB, or RGBA where the background is transparent."""
     size = (request.width, request.height)
     base = _fitted(_opened(request.images[0], keep_alpha=request.background == "transparent"), size)
+    if request.markup is not None:
+        drawn = _fitted(_opened(request.markup, keep_alpha=True).getchannel("A"), size)
+        return _filled(base, ImageOps.invert(drawn), request, index)
     if request.mask is None:
         return _tinted(base, request, index)
     kept = _fitted(_opened(request.mask, keep_alpha=True).getchannel("A"), size)

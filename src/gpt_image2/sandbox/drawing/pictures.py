@@ -5,9 +5,11 @@ from __future__ import annotations
 from PIL import Image
 
 from ..image_request import ImageRequest
+from .animation import animated
 from .edits import edited
 from .encoding import EncodedImage, encoded
 from .poster import low_quality_png, poster
+from .vector import svg_of
 
 #: How coarse each preview is: one pixel of it stands for a square of this many pixels.
 _PREVIEW_GRAINS = {1: (24,), 2: (48, 16), 3: (64, 28, 12)}
@@ -19,6 +21,10 @@ def picture(request: ImageRequest, index: int) -> EncodedImage:
     looks = (request.endpoint, request.quality, request.output_format, request.background)
     if looks == ("generations", "low", "png", "opaque"):
         return low_quality_png(request.prompt, index, size)
+    if request.output_format == "svg":
+        return svg_of(request.prompt, index, size)
+    if request.output_format == "gif":
+        return animated(_drawn(request, index), request.frames, request.frame_ms)
     return encoded(_drawn(request, index), request.output_format, request.output_compression)
 
 
