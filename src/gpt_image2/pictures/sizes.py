@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from PIL import Image
 
-from gpt_image2.core.api.models import EDGE_STEP, MAX_EDGE, MAX_PIXELS, size_problem
+from gpt_image2.core.api.sizes import EDGE_STEP, MAX_EDGE, MAX_PIXELS, size_problem
 from gpt_image2.core.base.errors import UsageError
 from gpt_image2.core.base.redact import show
 

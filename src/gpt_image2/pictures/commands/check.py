@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gpt_image2.core.api.models import parse_size
+from gpt_image2.core.api.sizes import parse_size
 from gpt_image2.core.base.errors import UsageError
 from gpt_image2.core.base.outcome import ExitCode, SavedImage
 from gpt_image2.core.base.redact import show

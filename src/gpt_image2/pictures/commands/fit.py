@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from PIL import Image
 
-from gpt_image2.core.api.models import parse_size
+from gpt_image2.core.api.sizes import parse_size
 from gpt_image2.core.base.errors import UsageError
 from gpt_image2.core.base.redact import show
 from gpt_image2.core.commands.options import Parser
