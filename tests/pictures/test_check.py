@@ -144,6 +144,7 @@ WRONG = {
     "a folder": ([".", "--alpha"], "is a folder"),
     "no picture": (["text.png", "--alpha"], "it is not a picture of a known format"),
     "a drawing": (["drawing.png", "--alpha"], "it is svg"),
+    "a broken photo of a phone": (["photo.heic", "--alpha"], "begins as heic or avif, and is broken"),
     "empty": (["empty.png", "--alpha"], "it is empty"),
     "truncated": (["half.png", "--alpha"], "cannot read picture half.png"),
     "a bomb": (["bomb.png", "--alpha"], "may be a decompression bomb"),
@@ -159,6 +160,7 @@ def test_what_cannot_be_checked_is_one_line_and_exit_code_2(desk: Desk, words: l
     desk.path("half.png").write_bytes(whole[: len(whole) // 2])
     desk.path("text.png").write_bytes(b"a text, and no picture")
     desk.path("drawing.png").write_bytes(b"<?xml version='1.0'?>\n<svg xmlns='x'></svg>")
+    desk.path("photo.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(400))
     desk.path("empty.png").touch()
     if "bomb.png" in words:
         desk.save("bomb.png", Image.new("1", (20_000, 5_000)))

@@ -129,6 +129,8 @@ def _reason(error: BaseException, head: bytes) -> str:
     if not head:
         return getattr(error, "strerror", None) or "it is empty"
     if isinstance(error, UnidentifiedImageError):
+        if head[4:8] == b"ftyp":
+            return "it begins as heic or avif, and is broken"
         return "it is not a picture of a known format"
     return show(str(error)) or type(error).__name__
 
