@@ -188,3 +188,18 @@ def test_a_shift_is_found_to_a_fifth_of_a_pixel() -> None:
     two = large.crop((38, 43, 1558, 1163)).reduce(4)  # by half a pixel and three quarters
     shift = find_shift(one, two, np.full((one.height, one.width), 255, np.uint8))
     assert (shift.right, shift.down) == pytest.approx((0.5, -0.75), abs=0.2)
+
+
+def test_the_edit_fades_in_from_the_edge_of_its_mask(desk: Desk) -> None:
+    desk.save("source.png", np.full((H, W, 3), 60, np.uint8))
+    desk.ok("mask", "source.png", *MASK, "-o", "mask.png")
+    edit = np.full((H, W, 3), 60, np.uint8)
+    edit[TOP:BOTTOM, LEFT:RIGHT] = 220
+    desk.save("edit.png", edit)
+    composed(desk, "--seam", "16")
+    row = desk.pixels("out.png")[200, LEFT - 1 : LEFT + 20, 0].astype(int)
+    assert row[0] == 60
+    assert row[1] < 80, "at the edge it has hardly begun"
+    assert row[-1] == 220
+    assert (np.diff(row) >= 0).all()
+    assert np.diff(row).max() < 30

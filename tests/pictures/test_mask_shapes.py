@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from gpt_image2.core.base.errors import UsageError
-from gpt_image2.pictures.files import open_picture
-from gpt_image2.pictures.masks import make_mask
+from gpt_image2.pictures import make_mask, open_picture
 from gpt_image2.pictures.shapes import parse_box, parse_plan, plan_of
 
 W, H = 320, 240

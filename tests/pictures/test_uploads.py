@@ -184,3 +184,31 @@ def test_a_mask_of_an_upright_photo_hits_the_right_place(desk: Desk, out: Path) 
         area = edited_area(np.asarray(drawn))
         off = np.abs(np.asarray(image)[area].astype(int) - photo(W, H)[:60, :100].reshape(-1, 3))
     assert off.mean() < 8
+
+
+@pytest.mark.parametrize("kind", ["jpg", "webp", "png"])
+def test_the_place_where_a_photo_was_taken_is_not_in_a_file_made_of_it(
+    desk: Desk, out: Path, kind: str
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    exif.get_ifd(0x8825)[1] = "N"
+    desk.save(f"in.{kind}", photo(W, H), exif=exif)
+    upload = for_upload(str(desk.path(f"in.{kind}")), out)
+    desk.ok("fit", f"in.{kind}", "-o", "made.webp")
+    for path in (upload.path, desk.path("made.webp")):
+        with Image.open(path) as image:
+            assert dict(image.getexif()) == {}
+
+
+def test_neither_a_comment_nor_a_profile_for_print_is_in_a_file_made_of_a_picture(
+    desk: Desk, out: Path
+) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    image = Image.fromarray(photo(W, H)).convert("CMYK")
+    image.save(desk.path("in.jpg"), icc_profile=profile, comment=b"taken at home")
+    upload = for_upload(str(desk.path("in.jpg")), out)
+    desk.ok("fit", "in.jpg", "-o", "made.png")
+    for path in (upload.path, desk.path("made.png")):
+        with Image.open(path) as made:
+            assert not {"comment", "icc_profile"} & made.info.keys()
